@@ -1,0 +1,51 @@
+"""Slices as a radiologist sees them, and back.
+
+Volumes stay as stored (`lib.core.volume`). The networks and the figures need each slice the same way up whatever the file's
+axis order: rows run from superior to inferior, columns from the patient's right to the left, as a coronal image is hung.
+Which array axis is which follows from the affine alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.core.volume import Grid
+
+_LEFT = np.array([-1.0, 0.0, 0.0])
+# An oblique coronal stack parallel to the sacrum leans so far that "up" may be nearer to anterior than to superior: the
+# promontory lies in front of and above the coccyx. The bisector is on the right side for every lean, and for axial slices too.
+_UP = np.array([0.0, 1.0, 1.0]) / np.sqrt(2.0)
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """How to turn `(I, J, K)` arrays of one grid into hung slices `(K, rows, columns)` and back, without interpolation."""
+
+    transpose: bool
+    flip_rows: bool
+    flip_columns: bool
+
+    @classmethod
+    def of(cls, grid: Grid) -> Hanging:
+        i, j = grid.affine[:3, 0], grid.affine[:3, 1]
+        i, j = i / np.linalg.norm(i), j / np.linalg.norm(j)
+        transpose = abs(i @ _LEFT) < abs(j @ _LEFT)  # then columns run along J
+        across, along = (j, i) if transpose else (i, j)
+        return cls(transpose=bool(transpose), flip_rows=bool(along @ _UP > 0), flip_columns=bool(across @ _LEFT < 0))
+
+    def hang(self, array: np.ndarray) -> np.ndarray:
+        """`(I, J, K)` to `(K, rows, columns)`; a view."""
+        slices = array.transpose(2, 0, 1) if self.transpose else array.transpose(2, 1, 0)
+        return slices[:, :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+
+    def unhang(self, slices: np.ndarray) -> np.ndarray:
+        """`(K, rows, columns)` back to `(I, J, K)`; a view."""
+        slices = slices[:, :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+        return slices.transpose(1, 2, 0) if self.transpose else slices.transpose(2, 1, 0)
+
+    def pixel_spacing_mm(self, grid: Grid) -> tuple[float, float]:
+        """Spacing of rows and of columns [mm]."""
+        i, j, _ = grid.spacing_mm
+        return (i, j) if self.transpose else (j, i)

@@ -1,0 +1,33 @@
+"""Errors that a user is meant to read.
+
+Every message says what was found, what was needed, which input, and what to do. The command line prints the message and
+exits with code 2; the server answers with a 4xx status and the same sentence. Nothing else is caught on the way.
+"""
+
+
+class VhiError(Exception):
+    """Something about the request makes a trustworthy number impossible."""
+
+
+class InputError(VhiError):
+    """A file, or what is in it, cannot be used: missing, unreadable, wrong shape, not finite, constant."""
+
+
+class GridMismatchError(InputError):
+    """Two inputs that must share one voxel grid do not."""
+
+
+class NormalBoneError(VhiError):
+    """The normal-bone region gives no usable sample of intensities."""
+
+
+class SettingsError(VhiError):
+    """An unknown setting, or a value outside its range."""
+
+
+class ModelError(VhiError):
+    """A trained model is missing, corrupt, or not what its manifest says."""
+
+
+class OutputError(VhiError):
+    """A result cannot be written where it was asked for."""
