@@ -40,7 +40,9 @@ class Grid:
         if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise InputError("The voxel-to-patient matrix has no volume (a zero spacing); re-export the file with its geometry.")
         if len(self.shape) != 3 or min(self.shape) < 1:
-            raise InputError(f"A 3-D image is needed, found shape {tuple(self.shape)}; pass one volume with slices along the last axis.")
+            raise InputError(
+                f"A 3-D image is needed, found shape {tuple(self.shape)}; pass one volume, slices along the last axis."
+            )
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -92,9 +94,13 @@ class Volume:
             data = data.astype(np.float64)
         if not np.isfinite(data).all():
             bad = int(data.size - np.isfinite(data).sum())
-            raise InputError(f"{self.name} holds {bad} voxels that are NaN or infinite; every voxel needs a finite intensity. Re-export the scan.")
+            raise InputError(
+                f"{self.name} holds {bad} voxels that are NaN or infinite; every voxel needs a finite intensity. "
+                "Re-export the scan."
+            )
         if data.min() == data.max():
-            raise InputError(f"{self.name} is constant (every voxel is {data.flat[0]:g}); this is not a scan. Pass the image series.")
+            value = f"{data.flat[0]:g}"
+            raise InputError(f"{self.name} is constant (every voxel is {value}); this is not a scan. Pass the image series.")
         object.__setattr__(self, "data", data)
 
 
@@ -147,6 +153,6 @@ def check_same_grid(a: Volume | Mask, b: Volume | Mask, tolerance_mm: float = GR
     distance = grid_distance_mm(a.grid, b.grid)
     if distance > tolerance_mm:
         raise GridMismatchError(
-            f"{a.name} and {b.name} have one shape {a.grid.shape} but lie up to {distance:.1f} mm apart (allowed {tolerance_mm:g} mm); "
-            "they may come from different visits. Register them first, or pass the series of the same visit."
+            f"{a.name} and {b.name} have one shape {a.grid.shape} but lie up to {distance:.1f} mm apart (allowed "
+            f"{tolerance_mm:g} mm); they may come from different visits. Register them first, or pass the series of the same visit."
         )

@@ -1,0 +1,152 @@
+"""From thresholds to the grade map, and from the grade map to lesions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from lib.core.settings import VhiSettings
+from lib.core.thresholds import Thresholds
+from lib.core.volume import Grid, Mask, Volume
+
+Side = Literal["left", "right"]
+_TOUCHING = np.ones((3, 3, 3), dtype=bool)
+
+
+def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, conservative: float) -> np.ndarray:
+    """Grade of each voxel: 0 below the sensitive threshold or outside the region, 1 at or above it, 2 at or above both.
+
+    Parameters
+    ----------
+    stir : Volume
+    disease_region : Mask
+        On the grid of `stir`.
+    sensitive, conservative : float
+        [scanner units]; a voxel at a threshold counts as above it.
+
+    Returns
+    -------
+    (I, J, K) uint8 array
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.5.1 (iv).
+    """
+    inflamed = disease_region.data & (stir.data >= sensitive)
+    grade = inflamed.astype(np.uint8)
+    grade[inflamed & (stir.data >= conservative)] = 2
+    return grade
+
+
+def clear(grade: np.ndarray, disease_region: Mask, settings: VhiSettings) -> np.ndarray:
+    """The grade map after every post-transform of `settings`, in order; `(I, J, K)` uint8 in and out."""
+    data = {"grade": grade, "grid": disease_region.grid, "disease_region": disease_region.data}
+    for transform in settings.post_transforms:
+        data = transform(data)
+    return data["grade"]
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One 26-connected 3-D group of the cleared grade map.
+
+    `centroid_mm` is RAS+; `slices` are indices along K, from 0. `relative_to_sensitive` and `relative_to_conservative` are the
+    mean STIR intensity divided by that threshold.
+    """
+
+    id: int
+    voxels: int
+    mm3: float
+    conservative_voxels: int
+    centroid_mm: tuple[float, float, float]
+    slices: tuple[int, ...]
+    side: Side
+    mean_intensity: float
+    relative_to_sensitive: float
+    relative_to_conservative: float
+
+    @property
+    def conservative_share(self) -> float:
+        """Share of the lesion's voxels that are of grade 2."""
+        return self.conservative_voxels / self.voxels
+
+
+def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
+    """Number the lesions of a grade map from the largest (1) to the smallest.
+
+    Returns
+    -------
+    labels : (I, J, K) int32 array
+        0 where there is no lesion.
+    count : int
+    """
+    labels, count = ndimage.label(grade > 0, structure=_TOUCHING)
+    size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    rank = np.zeros(count + 1, dtype=np.int32)
+    rank[1 + np.argsort(-size, kind="stable")] = np.arange(1, count + 1)
+    return rank[labels], count
+
+
+def midline_mm(disease_region: Mask) -> float:
+    """Left-right position (RAS+ x) of the sagittal plane through the region's centroid [mm].
+
+    Patient's left lies at smaller, right at larger x.
+    """
+    if not disease_region.voxels:
+        return float(disease_region.grid.corners_mm()[:, 0].mean())
+    # the mean index along each axis from its projection: no list of all the region's voxels
+    counts = [np.count_nonzero(disease_region.data, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
+    index = [float(count @ np.arange(len(count))) / disease_region.voxels for count in counts]
+    return float(disease_region.grid.world_mm(np.array(index))[0])
+
+
+def side_of(x_mm: np.ndarray, midline: float) -> np.ndarray:
+    """True where a RAS+ x position lies on the patient's left of the midline; the plane itself counts as right."""
+    return np.asarray(x_mm) < midline
+
+
+def lesion_table(
+    labels: np.ndarray, count: int, grade: np.ndarray, stir: Volume, thresholds: Thresholds, midline: float
+) -> tuple[Lesion, ...]:
+    """Describe every lesion of a label map, in the order of its numbers.
+
+    Parameters
+    ----------
+    labels : (I, J, K) int array
+        1..count, as `label_lesions` gives them.
+    grade : (I, J, K) uint8 array
+    midline : float
+        RAS+ x of the sagittal plane that divides left from right [mm].
+    """
+    grid: Grid = stir.grid
+    at = np.argwhere(labels > 0)
+    which = labels[tuple(at.T)]
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(which, weights=weights, minlength=count + 1)[1:]
+
+    voxels = np.bincount(which, minlength=count + 1)[1:]
+    conservative = total(grade[tuple(at.T)] == 2)
+    mean = total(stir.data[tuple(at.T)]) / np.maximum(voxels, 1)
+    centre = grid.world_mm(np.stack([total(at[:, axis]) for axis in range(3)], axis=1) / np.maximum(voxels, 1)[:, np.newaxis])
+    in_slice = np.unique(np.stack([which, at[:, 2]], axis=1), axis=0)
+    left = side_of(centre[:, 0], midline)
+    first = np.searchsorted(in_slice[:, 0], np.arange(1, count + 2))
+    return tuple(
+        Lesion(
+            id=n + 1,
+            voxels=int(voxels[n]),
+            mm3=float(voxels[n] * grid.voxel_volume_mm3),
+            conservative_voxels=int(conservative[n]),
+            centroid_mm=(float(centre[n, 0]), float(centre[n, 1]), float(centre[n, 2])),
+            slices=tuple(int(k) for k in in_slice[first[n] : first[n + 1], 1]),
+            side="left" if left[n] else "right",
+            mean_intensity=float(mean[n]),
+            relative_to_sensitive=float(mean[n] / thresholds.sensitive),
+            relative_to_conservative=float(mean[n] / thresholds.conservative),
+        )
+        for n in range(count)
+    )

@@ -1,0 +1,183 @@
+"""The one path from images to a VHI result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.core.contrast import check_contrasts
+from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
+from lib.core.lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
+from lib.core.measurement import VhiMeasurement, measure
+from lib.core.normal_bone import propose_normal_bone, sample_normal_bone
+from lib.core.settings import VhiSettings
+from lib.core.stability import FEWEST_SLICES, Stability, stability_of
+from lib.core.thresholds import LARGEST_PLAUSIBLE_MULTIPLE, Thresholds, thresholds_from
+from lib.core.volume import Grid, Mask, Volume, check_same_grid
+from lib.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class VhiResult:
+    """Everything that one measurement found, with the images it was found on.
+
+    `grade` ((I, J, K) uint8, 0/1/2) and `lesion_labels` ((I, J, K) int32, 0 or the lesion's id) lie on the grid of `stir`.
+    `normal_bone_source` is "given" or "proposed".
+    """
+
+    t1w: Volume
+    stir: Volume
+    disease_region: DiseaseRegion
+    normal_bone: Mask
+    normal_bone_source: str
+    normal_bone_values: np.ndarray
+    thresholds: Thresholds
+    grade: np.ndarray
+    lesion_labels: np.ndarray
+    lesions: tuple[Lesion, ...]
+    measurement: VhiMeasurement
+    stability: Stability
+    settings: VhiSettings
+    warnings: tuple[str, ...]
+
+
+def measure_vhi(
+    t1w: Volume,
+    stir: Volume,
+    members: Sequence[Member] = (),
+    normal_bone: Mask | None = None,
+    settings: VhiSettings | None = None,
+    disease_region: Mask | None = None,
+) -> VhiResult:
+    """Measure the volume of hyperintense inflammation of one scan.
+
+    Parameters
+    ----------
+    t1w, stir : Volume
+        Of one visit, on one grid.
+    members : sequence of callables
+        The networks of the disease-region ensemble; needed unless `disease_region` is given.
+    normal_bone : Mask, optional
+        As a reader drew it on STIR; proposed automatically when absent.
+    settings : VhiSettings, optional
+        The paper's method when absent.
+    disease_region : Mask, optional
+        Used as it is instead of the networks' answer.
+
+    Raises
+    ------
+    VhiError
+        Whatever makes the number untrustworthy: grids that differ, unusable normal bone, a region that is not found.
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.5.1, up to the reader's cleaning.
+    """
+    settings = settings or VhiSettings()
+    check_same_grid(t1w, stir)
+    contrast_warnings = check_contrasts(t1w, stir)
+    region = _disease_region(t1w, stir, members, disease_region)
+    source = "proposed" if normal_bone is None else "given"
+    if normal_bone is None:
+        normal_bone = propose_normal_bone(stir, region.mask)
+    else:
+        check_same_grid(stir, normal_bone)
+    sample = sample_normal_bone(stir, normal_bone)
+    thresholds = thresholds_from(sample.values, settings.threshold_rule)
+
+    box = _bounding_box(region.mask)
+    boxed_grid = _boxed_grid(stir.grid, box)
+    boxed_stir = Volume(stir.data[box], boxed_grid, stir.name)
+    boxed_region = Mask(region.mask.data[box], boxed_grid, region.mask.name)
+
+    def cleared(sensitive: float, conservative: float) -> tuple[np.ndarray, int]:
+        raw = grade_hyperintensity(boxed_stir, boxed_region, sensitive, conservative)
+        return clear(raw, boxed_region, settings), int(np.count_nonzero(raw))
+
+    def vhi_mm3_at(sensitive: float, conservative: float) -> float:
+        return int(np.count_nonzero(cleared(sensitive, conservative)[0])) * stir.grid.voxel_volume_mm3
+
+    boxed_grade, raw_sensitive = cleared(thresholds.sensitive, thresholds.conservative)
+    boxed_labels, count = label_lesions(boxed_grade)
+    midline = midline_mm(region.mask)
+    stability = stability_of(vhi_mm3_at, sample, settings.threshold_rule, thresholds.sensitive, thresholds.conservative)
+    grade = _uncrop(boxed_grade, box, stir.grid.shape)
+    labels = _uncrop(boxed_labels, box, stir.grid.shape)
+    return VhiResult(
+        t1w=t1w,
+        stir=stir,
+        disease_region=region,
+        normal_bone=normal_bone,
+        normal_bone_source=source,
+        normal_bone_values=sample.values,
+        thresholds=thresholds,
+        grade=grade,
+        lesion_labels=labels,
+        lesions=lesion_table(labels, count, grade, stir, thresholds, midline),
+        measurement=measure(grade, raw_sensitive, stir.grid, midline),
+        stability=stability,
+        settings=settings,
+        warnings=(*contrast_warnings, *_warnings(source, thresholds, stability)),
+    )
+
+
+def _disease_region(t1w: Volume, stir: Volume, members: Sequence[Member], given: Mask | None) -> DiseaseRegion:
+    if given is None:
+        return segment_disease_region(t1w, members)
+    check_same_grid(stir, given)
+    if not given.voxels:
+        raise InputError(
+            f"{given.name} is empty; VHI is measured inside the disease region. Pass a mask of the imaged pelvic bone, or none "
+            "to have it computed from T1W."
+        )
+    return DiseaseRegion(mask=given, source="given", member_disagreement=None)
+
+
+def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:
+    """Sentences for the first page, the most important first."""
+    found = []
+    if source == "proposed":
+        found.append(
+            "Normal bone was proposed automatically and no reader has checked it; both thresholds rest on it. "
+            "Look at its outline, and pass --normal-bone if it is not normal sacral marrow."
+        )
+    if stability.unstable_because:
+        found.append("The measured volume is unstable: " + "; ".join(stability.unstable_because) + ".")
+    if stability.slices_left_out is None:
+        found.append(
+            f"Normal bone covers fewer than {FEWEST_SLICES} slices, so what one slice contributes cannot be told; "
+            "draw it on three slices or more."
+        )
+    if thresholds.multiple > LARGEST_PLAUSIBLE_MULTIPLE:
+        found.append(
+            f"The brightest normal-bone voxel lies far above the rest (multiple {thresholds.multiple:g}, usually 1.5 to 3); "
+            "a vessel may be inside the region and both thresholds too high."
+        )
+    return tuple(found)
+
+
+Box = tuple[slice, slice, slice]
+
+
+def _bounding_box(mask: Mask) -> Box:
+    """The part of the grid that a mask which is not empty lies in."""
+    spans = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.data.any(axis=tuple({0, 1, 2} - {axis})))
+        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return spans[0], spans[1], spans[2]
+
+
+def _boxed_grid(grid: Grid, box: Box) -> Grid:
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.world_mm(np.array([span.start for span in box]))
+    shape = tuple(span.stop - span.start for span in box)
+    return Grid((shape[0], shape[1], shape[2]), affine)
+
+
+def _uncrop(array: np.ndarray, box: Box, shape: tuple[int, int, int]) -> np.ndarray:
+    full = np.zeros(shape, dtype=array.dtype)
+    full[box] = array
+    return full

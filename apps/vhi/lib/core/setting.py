@@ -1,0 +1,91 @@
+"""One setting: its default, its range, what it means and where the default comes from.
+
+Settings are fields of frozen dataclasses, declared with `setting(...)`. The command line (`--set name=value`), the option
+table of the viewers and the provenance of a report are all made from these declarations.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from lib.errors import SettingsError
+
+_META = "vhi_setting"
+
+
+@dataclass(frozen=True)
+class SettingInfo:
+    """What a user needs to know about one setting."""
+
+    name: str
+    default: bool | int | float
+    meaning: str
+    source: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] = ()
+
+    def parse(self, value: Any) -> bool | int | float:
+        """The value in the setting's own type; strings as typed on a command line or sent by a viewer are accepted."""
+        kind = type(self.default)
+        parsed = _parsed(value, kind)
+        if parsed is None:
+            need = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+            raise SettingsError(f"Setting {self.name} needs {need}, found {value!r}.")
+        if self.choices and parsed not in self.choices:
+            allowed = " or ".join(str(choice) for choice in self.choices)
+            raise SettingsError(f"Setting {self.name} must be {allowed}, found {parsed}.")
+        low, high = self.minimum, self.maximum
+        if (low is not None and parsed < low) or (high is not None and parsed > high):
+            bounds = f"at least {low:g}" if high is None else f"at most {high:g}" if low is None else f"from {low:g} to {high:g}"
+            raise SettingsError(f"Setting {self.name} must be {bounds}, found {parsed}.")
+        return parsed
+
+
+def _parsed(value: Any, kind: type) -> Any:
+    """`value` as `kind`, or None where that would change its meaning."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if kind is bool:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(text)
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+    if kind is bool:
+        return value if isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    if kind is int:
+        return int(value) if float(value).is_integer() else None
+    return float(value)
+
+
+def setting(
+    default: bool | int | float,
+    meaning: str,
+    source: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[Any, ...] = (),
+) -> Any:
+    """A dataclass field that is a setting."""
+    meta = {"meaning": meaning, "source": source, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata={_META: meta})
+
+
+def settings_of(cls: Any) -> tuple[SettingInfo, ...]:
+    """The settings that a dataclass declares, in order."""
+    return tuple(
+        SettingInfo(name=f.name, default=f.default, **f.metadata[_META]) for f in dataclasses.fields(cls) if _META in f.metadata
+    )
+
+
+def check_settings(instance: Any) -> None:
+    """For `__post_init__`: replaces each setting by its parsed value, or refuses it."""
+    for info in settings_of(type(instance)):
+        object.__setattr__(instance, info.name, info.parse(getattr(instance, info.name)))

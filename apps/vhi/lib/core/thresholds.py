@@ -1,0 +1,144 @@
+"""The two hyperintensity thresholds, from the STIR intensities of normal bone (Hepburn et al. 2023, section 2.5.2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.core.setting import check_settings, setting
+from lib.errors import NormalBoneError
+
+# On the eight published normal-bone regions the multiple lies between 1.5 and 3.0. Beyond this one the brightest voxel is
+# no longer the tail of normal marrow but something else in the region (vessel, foramen, artefact).
+LARGEST_PLAUSIBLE_MULTIPLE = 6.0
+LARGEST_MULTIPLE = 50.0
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """How the thresholds follow from the sample; the defaults are the paper's."""
+
+    first_multiple: float = setting(
+        1.5, "multiple of the interquartile range tried first for the sensitive threshold", "paper, 2.5.2", minimum=0, maximum=20
+    )
+    multiple_step: float = setting(0.05, "step by which the multiple is changed", "paper, 2.5.2", minimum=0.001, maximum=0.4)
+    upper_percentile: float = setting(
+        100.0,
+        "percentile of normal bone that is the conservative threshold; 100 is its maximum",
+        "paper, 2.5.2",
+        minimum=80,
+        maximum=100,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Sensitive and conservative threshold [scanner units] and how they came about.
+
+    A voxel at a threshold counts as above it. `multiple` is the n of ``sensitive = q3 + n * iqr``.
+    """
+
+    sensitive: float
+    conservative: float
+    multiple: float
+    q1: float
+    q3: float
+    n_normal_bone: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.sensitive) and math.isfinite(self.conservative)) or self.sensitive >= self.conservative:
+            raise NormalBoneError(
+                f"The thresholds {self.sensitive:g} (sensitive) and {self.conservative:g} (conservative) are not two finite, "
+                "rising values; redraw the normal-bone region."
+            )
+
+    @property
+    def iqr(self) -> float:
+        """Interquartile range of normal bone [scanner units]."""
+        return self.q3 - self.q1
+
+
+def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Thresholds:
+    """Two hyperintensity thresholds from normal-bone STIR intensities.
+
+    Parameters
+    ----------
+    sample : (n,) float array
+        Intensities inside the normal-bone region [scanner units], n >= 2.
+    rule : ThresholdRule, optional
+
+    Returns
+    -------
+    Thresholds
+        In the units of `sample`: they scale with it.
+
+    Raises
+    ------
+    NormalBoneError
+        Fewer than two values, a value that is not finite, an interquartile range of zero, an upper limit that does not
+        exceed the third quartile, or one so far above it that no multiple up to 50 reaches it.
+
+    Notes
+    -----
+    The multiple is raised from `first_multiple` until ``0 < conservative - sensitive < iqr / 2``. Where the first multiple
+    already lies at or above the conservative threshold, which the paper's text leaves open, it is lowered in the same steps
+    until the difference is positive, as the authors' code does. Both loops are solved in closed form here.
+    Quartiles and percentiles by linear interpolation.
+    """
+    rule = rule or ThresholdRule()
+    sample = np.asarray(sample, dtype=np.float64).ravel()
+    _check_sample(sample)
+    q1, q3, upper = (float(q) for q in np.percentile(sample, [25, 75, rule.upper_percentile]))
+    iqr = q3 - q1
+    if iqr <= 0:
+        raise NormalBoneError(
+            f"Half of the {sample.size} normal-bone voxels share one intensity ({q3:g}), so their interquartile range is zero and "
+            "no threshold follows from it; redraw the normal-bone region over marrow on the STIR series."
+        )
+    if upper <= q3:
+        raise NormalBoneError(
+            f"The upper limit of normal bone ({upper:g}) does not exceed its third quartile ({q3:g}): the region looks clipped "
+            "or saturated. Redraw it, or raise upper_percentile."
+        )
+    if (upper - q3) / iqr > LARGEST_MULTIPLE:
+        raise NormalBoneError(
+            f"The brightest normal-bone voxel ({upper:g}) lies {(upper - q3) / iqr:.0f} interquartile ranges above the third "
+            f"quartile ({q3:g}); a vessel or another bright structure is inside the region. Redraw it without that."
+        )
+    multiple = _multiple(q3, iqr, upper, rule)
+    return Thresholds(
+        sensitive=q3 + multiple * iqr, conservative=upper, multiple=multiple, q1=q1, q3=q3, n_normal_bone=int(sample.size)
+    )
+
+
+def _check_sample(sample: np.ndarray) -> None:
+    if sample.size < 2:
+        raise NormalBoneError(f"The normal-bone region holds {sample.size} voxels; at least two are needed. Redraw it on STIR.")
+    if not np.isfinite(sample).all():
+        raise NormalBoneError("Normal bone holds intensities that are NaN or infinite; re-export the STIR series.")
+
+
+def _multiple(q3: float, iqr: float, upper: float, rule: ThresholdRule) -> float:
+    """The published loop in closed form: steps are estimated, then corrected by one for rounding."""
+
+    def at(steps: int) -> float:
+        # rounded, so that 1.5 + 2 * 0.05 is the decimal 1.6 and a voxel exactly at the threshold stays in
+        return round(rule.first_multiple + steps * rule.multiple_step, 10)
+
+    def gap(steps: int) -> float:
+        return upper - (q3 + at(steps) * iqr)
+
+    if gap(0) > 0:
+        steps = max(0, math.ceil(((upper - q3) / iqr - 0.5 - rule.first_multiple) / rule.multiple_step) - 1)
+        while gap(steps) >= iqr / 2:
+            steps += 1
+    else:
+        steps = min(0, math.floor(((upper - q3) / iqr - rule.first_multiple) / rule.multiple_step) + 1)
+        while gap(steps) <= 0:
+            steps -= 1
+    return at(steps)
