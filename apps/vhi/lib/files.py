@@ -1,0 +1,240 @@
+"""Writing whole files and whole result folders, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lib.errors import InputError, OutputError
+
+RESULT_MARK = "vhi.json"
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space, or choose another place",
+    errno.EDQUOT: "the disk quota is used up; free some space, or choose another place",
+    errno.EROFS: "the file system is read-only; choose another place",
+    errno.EACCES: "this account may not write there; choose another place, or ask for permission",
+    errno.EPERM: "this account may not write there; choose another place, or ask for permission",
+    errno.ENOTDIR: "a file is where a folder is needed; choose another place",
+    errno.EISDIR: "it is a folder; pass a file name",
+    errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
+}
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """The sentence for a failed write to `path`."""
+    reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}; choose another place")
+    return OutputError(f"{path} cannot be written: {reason}. Nothing was written.")
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that its name only ever shows the whole content: beside it first, to disk, then renamed.
+
+    Raises
+    ------
+    OutputError
+        With the reason; an older file of that name is left as it was.
+    """
+    beside: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.partial-", dir=path.parent)
+        beside = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(path)
+        beside = None
+        _sync_folder(path.parent)
+    except FileNotFoundError as error:
+        raise OutputError(f"{path} cannot be written: the folder {path.parent} does not exist; create it first.") from error
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+
+
+def check_output_file(path: Path) -> None:
+    """Refuse, before any work is done, a file that could not be written at the end.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path.is_dir():
+        raise output_error(path, OSError(errno.EISDIR, ""))
+    if not path.parent.exists():
+        raise OutputError(f"{path} cannot be written: the folder {path.parent} does not exist; create it first.")
+    _check_writable(path, path.parent)
+
+
+def check_result_folder(folder: Path, own_files: Collection[str]) -> None:
+    """Refuse, before any work is done, a place where a result folder could not be put.
+
+    Fine are: nothing there yet, an empty folder, and an earlier result, which will be replaced whole.
+
+    Parameters
+    ----------
+    folder : Path
+    own_files : names
+        What a result may consist of. A folder that also holds anything else is refused, so that nothing of the user's is
+        ever deleted.
+
+    Raises
+    ------
+    OutputError
+    """
+    target = folder.resolve()
+    if target.is_dir():
+        if target == Path.cwd() or target in Path.cwd().parents or os.path.ismount(target):
+            raise OutputError(
+                f"{folder} cannot become a result folder, which is put in place whole: it is in use as the current folder or "
+                "as a mount point. Pass the name of a new folder inside it."
+            )
+        found = _names_in(folder)
+        if found and RESULT_MARK not in found:
+            raise OutputError(f"{folder} is not empty and holds no earlier result ({RESULT_MARK}); pass a new folder.")
+        foreign = sorted(found - set(own_files))
+        if foreign:
+            raise OutputError(
+                f"{folder} holds an earlier result, which would be replaced, but also {foreign[0]}, which is not part of it; "
+                "move that away, or pass a new folder."
+            )
+    nearest = target.parent
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if target.exists() and not target.is_dir():
+        raise output_error(folder, OSError(errno.ENOTDIR, ""))
+    _check_writable(folder, nearest)
+
+
+@contextmanager
+def result_folder(folder: Path, own_files: Collection[str]) -> Iterator[Path]:
+    """A folder to write a result into, which appears at `folder` whole when the block ends, and not at all when it fails.
+
+    Yields
+    ------
+    Path
+        An empty folder beside `folder`.
+
+    Raises
+    ------
+    OutputError
+        `folder` is refused by `check_result_folder`, or a write fails.
+    """
+    check_result_folder(folder, own_files)
+    target = folder.resolve()
+    created: list[Path] = []
+    staging: Path | None = None
+    try:
+        created = _make_parents(target)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent))
+        staging.chmod(0o777 & ~_umask())
+        yield staging
+        _sync_files(staging)
+        _put_in_place(staging, target)
+        staging, created = None, []
+    except OSError as error:
+        if error.filename is not None and not _is_within(Path(os.fsdecode(error.filename)), target.parent):
+            raise  # not about the output
+        raise output_error(folder, error) from error
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        for parent in reversed(created):
+            try:
+                parent.rmdir()
+            except OSError:
+                break
+
+
+def _put_in_place(staging: Path, target: Path) -> None:
+    """Rename `staging` to `target`; what is there (an empty folder, an earlier result) goes only once the new one stands."""
+    old: Path | None = None
+    if target.exists() and any(target.iterdir()):
+        # a folder that is not empty cannot be renamed over: two renames, undone when the second fails
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.old-", dir=target.parent))
+        target.rename(old)
+    try:
+        staging.rename(target)
+    except OSError:
+        if old is not None:
+            old.rename(target)
+        raise
+    _sync_folder(target.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Create the missing folders above `target`; returns those created, outermost first."""
+    missing: list[Path] = []
+    parent = target.parent
+    while not parent.exists():
+        missing.insert(0, parent)
+        parent = parent.parent
+    for folder in missing:
+        folder.mkdir(exist_ok=True)
+    return missing
+
+
+def _names_in(folder: Path) -> set[str]:
+    try:
+        return {entry.name for entry in folder.iterdir()}
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def _check_writable(path: Path, folder: Path) -> None:
+    if not folder.is_dir():
+        raise output_error(path, OSError(errno.ENOTDIR, ""))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise output_error(path, OSError(errno.EACCES, ""))
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return path.absolute().is_relative_to(folder)
+
+
+def _sync_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""Reading and pairing what lies on disk."""
