@@ -102,7 +102,7 @@ def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Th
         )
     if upper <= q3:
         raise NormalBoneError(
-            f"The upper limit of normal bone ({upper:g}) does not exceed its third quartile ({q3:g}): the region looks clipped "
+            f"The upper limit of normal bone ({upper:g}) does not exceed its third quartile ({q3:g}): it looks clipped "
             "or saturated. Redraw it, or raise upper_percentile."
         )
     if (upper - q3) / iqr > LARGEST_MULTIPLE:

@@ -40,9 +40,7 @@ class Grid:
         if abs(np.linalg.det(affine[:3, :3])) < 1e-9:
             raise InputError("The voxel-to-patient matrix has no volume (a zero spacing); re-export the file with its geometry.")
         if len(self.shape) != 3 or min(self.shape) < 1:
-            raise InputError(
-                f"A 3-D image is needed, found shape {tuple(self.shape)}; pass one volume, slices along the last axis."
-            )
+            raise InputError(f"A 3-D image is needed, found shape {tuple(self.shape)}; pass one volume of slices.")
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
@@ -154,5 +152,5 @@ def check_same_grid(a: Volume | Mask, b: Volume | Mask, tolerance_mm: float = GR
     if distance > tolerance_mm:
         raise GridMismatchError(
             f"{a.name} and {b.name} have one shape {a.grid.shape} but lie up to {distance:.1f} mm apart (allowed "
-            f"{tolerance_mm:g} mm); they may come from different visits. Register them first, or pass the series of the same visit."
+            f"{tolerance_mm:g} mm); they may come from different visits. Register them first, or pass series of one visit."
         )

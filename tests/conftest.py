@@ -1,0 +1,24 @@
+"""Where the real scans are, and what a test needs of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def vhi_data() -> Path:
+    """The folder of real scans."""
+    return Path(os.environ["VHI_DATA"])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    folder = os.environ.get("VHI_DATA")
+    if folder and Path(folder).is_dir():
+        return
+    reason = "VHI_DATA is not set: it names the folder of real scans" if not folder else f"VHI_DATA={folder} is no folder"
+    for item in items:
+        if "data" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason=reason))

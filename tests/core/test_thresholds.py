@@ -1,0 +1,107 @@
+"""Sensitive and conservative threshold."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.core.thresholds import ThresholdRule, thresholds_from
+from lib.errors import NormalBoneError, SettingsError
+
+
+def published_loop(sample: np.ndarray) -> tuple[float, float]:
+    """The multiple and the sensitive threshold by the loop as the paper tells it; slow, and only for samples where it ends."""
+    q1, q3 = np.percentile(sample, [25, 75])
+    iqr, upper, steps = q3 - q1, sample.max(), 0
+    while upper - (q3 + (1.5 + steps * 0.05) * iqr) >= iqr / 2:
+        steps += 1
+    while upper - (q3 + (1.5 + steps * 0.05) * iqr) <= 0:
+        steps -= 1
+    return 1.5 + steps * 0.05, q3 + (1.5 + steps * 0.05) * iqr
+
+
+def test_the_first_multiple_stands_when_the_maximum_is_near():
+    # quartiles 2 and 4, so IQR 2; 4 + 1.5 * 2 = 7, and 7.5 - 7 lies between 0 and IQR / 2
+    found = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 7.5]))
+    assert (found.q1, found.q3, found.iqr) == (2.0, 4.0, 2.0)
+    assert (found.sensitive, found.conservative, found.multiple, found.n_normal_bone) == (7.0, 7.5, 1.5, 5)
+
+
+def test_the_multiple_is_raised_until_the_gap_is_less_than_half_the_iqr():
+    # 9 - (4 + n * 2) < 1 first at n = 2.05 (2.0 gives exactly 1, which is not less)
+    found = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 9.0]))
+    assert found.multiple == 2.05
+    assert found.sensitive == pytest.approx(8.1, abs=1e-12)
+
+
+def test_the_multiple_is_lowered_where_the_first_one_already_exceeds_the_maximum():
+    # 4 + 1.5 * 2 = 7 > 6; 6 - (4 + n * 2) > 0 first at n = 0.95 (1.0 gives exactly 0)
+    found = thresholds_from(np.array([1.0, 2.0, 3.0, 4.0, 6.0]))
+    assert found.multiple == 0.95
+    assert found.sensitive == pytest.approx(5.9, abs=1e-12)
+
+
+def test_a_round_multiple_gives_a_round_threshold():
+    # q1 100, q3 200, max 399: the multiple is 1.5 and the threshold 350 to the bit, so a voxel of 350 counts
+    assert thresholds_from(np.array([50.0, 100.0, 150.0, 200.0, 399.0])).sensitive == 350.0
+    # 1.5 + 2 * 0.05 is the decimal 1.6, not 1.6000000000000001: 3 + 1.6 * 1
+    found = thresholds_from(np.array([1.0, 2.0, 2.5, 3.0, 5.06]))
+    assert (found.multiple, found.sensitive) == (1.6, 4.6)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_closed_form_equals_the_published_loop(seed):
+    rng = np.random.default_rng(seed)
+    sample = rng.gamma(rng.uniform(0.5, 20), rng.uniform(1, 100), size=int(rng.integers(5, 400)))
+    multiple, sensitive = published_loop(sample)
+    found = thresholds_from(sample)
+    assert found.multiple == pytest.approx(multiple, abs=1e-9)
+    assert found.sensitive == pytest.approx(sensitive, rel=1e-12)
+
+
+@given(st.lists(st.integers(0, 3000), min_size=2, max_size=60))
+def test_any_sample_gives_ordered_thresholds_or_is_refused(values):
+    sample = np.array(values, dtype=float)
+    try:
+        found = thresholds_from(sample)
+    except NormalBoneError:
+        return
+    gap = found.conservative - found.sensitive
+    assert found.conservative == sample.max()
+    # half the IQR, or one step below the maximum when the multiple had to be lowered; a hair for rounding
+    assert 0 < gap <= max(found.iqr / 2, 0.05 * found.iqr) * (1 + 1e-9)
+
+
+@given(st.floats(1e-3, 1e4))
+def test_thresholds_scale_with_the_intensities(factor):
+    sample = np.random.default_rng(0).gamma(9.0, 40.0, 300)
+    one, scaled = thresholds_from(sample), thresholds_from(sample * factor)
+    assert scaled.multiple == one.multiple
+    assert scaled.sensitive == pytest.approx(one.sensitive * factor, rel=1e-9)
+    assert scaled.conservative == pytest.approx(one.conservative * factor, rel=1e-9)
+
+
+def test_a_percentile_may_stand_in_for_the_maximum():
+    sample = np.append(np.arange(101.0), 1000.0)
+    found = thresholds_from(sample, ThresholdRule(upper_percentile=95))
+    assert found.conservative == np.percentile(sample, 95) < 1000
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ([5.0], "holds 1 voxels; at least two"),
+        ([1.0, np.nan, 2.0], "NaN or infinite"),
+        ([1.0, 2.0, 2.0, 2.0, 2.0, 9.0], "interquartile range is zero"),
+        ([1.0, 2.0, 3.0, 3.0, 3.0], "looks clipped or saturated"),
+        ([1.0, 2.0, 3.0, 4.0, 1000.0], "vessel or another bright structure"),
+    ],
+)
+def test_an_impossible_sample_is_refused(sample, message):
+    with pytest.raises(NormalBoneError, match=message):
+        thresholds_from(np.array(sample))
+
+
+def test_a_rule_outside_its_range_is_refused():
+    with pytest.raises(SettingsError, match="upper_percentile must be from 80 to 100, found 20"):
+        ThresholdRule(upper_percentile=20)

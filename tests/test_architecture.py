@@ -1,0 +1,91 @@
+"""Arrows point inwards: which room may import what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LIB = Path(__file__).parents[1] / "apps" / "vhi" / "lib"
+CORE = {"numpy", "scipy", "skimage"}
+# what each room may import beside the standard library: third parties, and rooms of ours
+MAY: dict[str, set[str]] = {
+    "errors": set(),
+    "files": {"lib.errors"},
+    "core": {*CORE, "lib.errors", "lib.core"},
+    "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
+    "nets": {"numpy", "torch", "monai", "safetensors", "lib.core", "lib.errors", "lib.files", "lib.versions", "lib.nets"},
+    "studies": {"numpy", "nibabel", "pydicom", "SimpleITK", "lib.core", "lib.errors", "lib.files", "lib.studies"},
+    "versions": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
+    "figures": {"numpy", "matplotlib", "lib.core", "lib.errors", "lib.figures"},
+    "reports": {
+        "numpy",
+        "jinja2",
+        "markupsafe",
+        "reportlab",
+        "pydicom",
+        "highdicom",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.figures",
+        "lib.reports",
+    },
+    "cli": {"typer", "click", "rich", "numpy", "lib"},
+}
+FILES = sorted(LIB.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports, inside functions too, but not those for type checking alone."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and isinstance(branch.test, ast.Name) and branch.test.id == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by the absolute name"
+            names.add(node.module or "")
+    return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(LIB).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.parent != LIB or p.name != "__init__.py"], ids=lambda p: str(p.relative_to(LIB))
+)
+def test_a_room_imports_only_what_it_may(path):
+    allowed = MAY[room_of(path)]
+    wrong = {name for name in imported(path) if not any(name == one or name.startswith(one + ".") for one in allowed)}
+    assert not wrong, f"{path.relative_to(LIB)} may not import {', '.join(sorted(wrong))}"
+
+
+def test_no_room_carries_the_name_of_a_standard_library_module():
+    rooms = {p.name.removesuffix(".py") for p in LIB.iterdir()}
+    assert not rooms & sys.stdlib_module_names
+
+
+def test_the_rule_bites():
+    assert imported(LIB / "core" / "lesions.py") >= {"numpy", "scipy", "lib.core.volume"}
+    assert "lib.core" not in MAY["files"]
+
+
+@pytest.mark.parametrize("module", ["lib.core.pipeline", "lib.core.settings"])
+def test_the_method_needs_no_network_library(module):
+    code = (
+        f"import sys; import {module}; assert not {{'torch', 'monai', 'matplotlib', 'nibabel', 'monailabel'}} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
