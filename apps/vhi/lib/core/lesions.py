@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import ndimage
@@ -43,10 +43,11 @@ def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, c
 
 def clear(grade: np.ndarray, disease_region: Mask, settings: VhiSettings) -> np.ndarray:
     """The grade map after every post-transform of `settings`, in order; `(I, J, K)` uint8 in and out."""
-    data = {"grade": grade, "grid": disease_region.grid, "disease_region": disease_region.data}
+    data: dict[str, Any] = {"grade": grade, "grid": disease_region.grid, "disease_region": disease_region.data}
     for transform in settings.post_transforms:
         data = transform(data)
-    return data["grade"]
+    cleared: np.ndarray = data["grade"]
+    return cleared
 
 
 @dataclass(frozen=True)

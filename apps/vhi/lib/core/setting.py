@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from lib.errors import SettingsError
 
@@ -81,7 +81,9 @@ def setting(
 def settings_of(cls: Any) -> tuple[SettingInfo, ...]:
     """The settings that a dataclass declares, in order."""
     return tuple(
-        SettingInfo(name=f.name, default=f.default, **f.metadata[_META]) for f in dataclasses.fields(cls) if _META in f.metadata
+        SettingInfo(name=f.name, default=cast("bool | int | float", f.default), **f.metadata[_META])
+        for f in dataclasses.fields(cls)
+        if _META in f.metadata
     )
 
 

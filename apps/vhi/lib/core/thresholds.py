@@ -97,8 +97,8 @@ def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Th
     iqr = q3 - q1
     if iqr <= 0:
         raise NormalBoneError(
-            f"Half of the {sample.size} normal-bone voxels share one intensity ({q3:g}), so their interquartile range is zero and "
-            "no threshold follows from it; redraw the normal-bone region over marrow on the STIR series."
+            f"Half of the {sample.size} normal-bone voxels share one intensity ({q3:g}), so their interquartile range is zero "
+            "and no threshold follows from it; redraw the normal-bone region over marrow on the STIR series."
         )
     if upper <= q3:
         raise NormalBoneError(

@@ -1,0 +1,120 @@
+"""Where inflammation may count: the bone of interest, found on T1W by an ensemble of networks.
+
+Networks reach this module as callables; nothing here knows how they are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import ndimage
+
+from lib.core.normalise import NetworkFrame, normalise_t1w
+from lib.core.volume import Mask, Volume
+from lib.errors import ModelError, VhiError
+
+# (K, H, W) float32 normalised slices, hung as in lib.core.normalise, to (K, H, W) float32 probabilities
+Member = Callable[[np.ndarray], np.ndarray]
+
+# Pieces are kept by size, not only the largest: L5 and the ilia are often separate pieces of true bone. Measured on held-out
+# atypical scans, keeping the largest alone costs up to 2 points of Dice, and this share costs nothing.
+SMALLEST_PIECE = 0.02
+
+
+class DiseaseRegionError(VhiError):
+    """The networks find no bone on the T1W scan."""
+
+
+@dataclass(frozen=True, eq=False)
+class DiseaseRegion:
+    """The region, and how it came about.
+
+    Parameters
+    ----------
+    mask : Mask
+        On the grid of the T1W scan.
+    source : str
+        What drew it: "ensemble of 3", or "given".
+    member_disagreement : float or None
+        1 - mean pairwise Dice of the members' own rounded masks, in [0, 1]; None with fewer than two members.
+    """
+
+    mask: Mask
+    source: str
+    member_disagreement: float | None = None
+
+
+def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseRegion:
+    """Average the members' probabilities, round, and drop small separate pieces.
+
+    Raises
+    ------
+    ModelError
+        No member was given, or one answers with another shape.
+    DiseaseRegionError
+        Nothing is left.
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.5.1 (average and round, 0.5 counts as bone); dropping pieces smaller than 2% of the largest
+    is ours.
+    """
+    if not members:
+        raise ModelError("No network was given to find the disease region; pass the members of an ensemble, or a mask.")
+    frame = NetworkFrame.of(t1w.grid)
+    slices = frame.slices(normalise_t1w(t1w))
+    mean = np.zeros_like(slices)
+    votes: list[np.ndarray] = []
+    for member in members:
+        probability = member(slices)
+        if probability.shape != slices.shape:
+            raise ModelError(
+                f"A network answers {slices.shape} slices with shape {probability.shape}; it is not a disease-region model."
+            )
+        mean += probability
+        votes.append(probability >= 0.5)
+    mean /= len(members)
+    mask = drop_small_pieces(frame.volume(mean) >= 0.5)
+    if not mask.any():
+        raise DiseaseRegionError(
+            f"No bone was found on {t1w.name}; the networks know T1-weighted oblique coronal scans of the sacroiliac joints. "
+            "Check contrast, plane and body part, or pass a disease-region mask."
+        )
+    source = f"ensemble of {len(members)}" if len(members) > 1 else "single network"
+    return DiseaseRegion(Mask(mask, t1w.grid, "disease region"), source, disagreement(votes))
+
+
+def disagreement(masks: Sequence[np.ndarray]) -> float | None:
+    """1 - mean pairwise Dice of bool arrays of one shape; None for fewer than two, two empty masks agree."""
+    pairs = list(combinations(masks, 2))
+    if not pairs:
+        return None
+    sizes = {id(mask): int(np.count_nonzero(mask)) for mask in masks}
+    dices = []
+    for a, b in pairs:
+        total = sizes[id(a)] + sizes[id(b)]
+        dices.append(2 * int(np.count_nonzero(a & b)) / total if total else 1.0)
+    return 1.0 - float(np.mean(dices))
+
+
+def slice_dice(a: Mask, b: Mask) -> np.ndarray:
+    """`(K,)` 2-D Dice of two masks of one grid, slice by slice; nan where both are empty."""
+    both = 2.0 * np.count_nonzero(a.data & b.data, axis=(0, 1))
+    total = np.count_nonzero(a.data, axis=(0, 1)) + np.count_nonzero(b.data, axis=(0, 1))
+    return np.divide(both, total, out=np.full(len(both), np.nan), where=total > 0)
+
+
+def drop_small_pieces(mask: np.ndarray, smallest: float = SMALLEST_PIECE) -> np.ndarray:
+    """Clear the 26-connected 3-D pieces of an `(I, J, K)` bool array with less than `smallest` of the largest one's voxels."""
+    box = ndimage.find_objects(mask.astype(np.uint8))
+    if not box:
+        return np.zeros_like(mask)
+    labels, _ = ndimage.label(mask[box[0]], structure=np.ones((3, 3, 3), dtype=bool))
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    kept = np.zeros_like(mask)
+    kept[box[0]] = (sizes >= smallest * sizes.max())[labels] & (labels > 0)
+    return kept

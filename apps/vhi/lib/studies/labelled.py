@@ -1,0 +1,110 @@
+"""Finding scans and their manual disease regions in a data folder.
+
+Three layouts are read, told apart by what lies there:
+
+shared and own data
+    `images_study/T1W/<id>_T1W.nii.gz` with `segmentations/disease_region/<id>_*.nii.gz`; `images_atypical/T1W` with
+    `segmentations/disease_region_atypical`; `images_unlabelled/T1W`. Only the first pair is needed. `.nii` will do too.
+a clone of the authors' public repository
+    the same files under `data/`, in their folders (`Pre_Scans`, `Post_Scans`, `Additional_scans`, ...).
+
+The id is the file name up to its first underscore.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.errors import InputError
+
+# where masks lie, by what their scans are for: our layout first, then the authors'
+_MASKS = {
+    "study": ("segmentations/disease_region", "data/segmentations/Disease_region_manual_segmentation"),
+    "test": ("segmentations/disease_region_test", "data/segmentations/Disease_region_manual_segmentation/Test_data"),
+    "atypical": (
+        "segmentations/disease_region_atypical",
+        "data/segmentations/Disease_region_manual_segmentation/Additional_data",
+    ),
+}
+_IMAGES = (
+    "images_study/T1W",
+    "images_test/T1W",
+    "images_atypical/T1W",
+    "images_unlabelled/T1W",
+    "data/images_study/T1W",
+    "data/images_model_evaluation/T1W",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One T1W scan, with its manual disease region where there is one."""
+
+    case_id: str
+    t1w: Path
+    disease_region: Path | None = None
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """The scans of a data folder by their use, each sorted by id.
+
+    `study` trains; `test` and `atypical` are labelled but held out; `unlabelled` has no mask.
+    """
+
+    study: tuple[Case, ...]
+    test: tuple[Case, ...] = field(default=())
+    atypical: tuple[Case, ...] = field(default=())
+    unlabelled: tuple[Case, ...] = field(default=())
+
+
+def find_labelled(folder: Path) -> LabelledData:
+    """Pair scans and masks by id.
+
+    Raises
+    ------
+    InputError
+        No labelled study scan, a mask without its scan, or two files with one id.
+    """
+    images: dict[str, Path] = {}
+    for place in _IMAGES:
+        for case_id, path in _by_id(folder / place, recursive=True).items():
+            _refuse_double(case_id, images.get(case_id), path)
+            images[case_id] = path
+    labelled = {use: _labelled(folder, places, images) for use, places in _MASKS.items()}
+    if not labelled["study"]:
+        raise InputError(
+            f"{folder} holds no labelled scans; needed are images_study/T1W/<id>_T1W.nii.gz and "
+            "segmentations/disease_region/<id>_disease_region.nii.gz, or a clone of the authors' repository."
+        )
+    used = {case.case_id for cases in labelled.values() for case in cases}
+    unlabelled = tuple(Case(case_id, path) for case_id, path in sorted(images.items()) if case_id not in used)
+    return LabelledData(labelled["study"], labelled["test"], labelled["atypical"], unlabelled)
+
+
+def _labelled(folder: Path, places: tuple[str, ...], images: dict[str, Path]) -> tuple[Case, ...]:
+    cases: dict[str, Case] = {}
+    for place in places:
+        for case_id, mask in _by_id(folder / place, recursive=False).items():
+            if case_id not in images:
+                raise InputError(f"The mask {mask} has no T1W scan {case_id}_T1W in {folder}; add the scan or remove the mask.")
+            if case_id in cases:
+                _refuse_double(case_id, cases[case_id].disease_region, mask)
+            cases[case_id] = Case(case_id, images[case_id], mask)
+    return tuple(cases[case_id] for case_id in sorted(cases))
+
+
+def _by_id(folder: Path, recursive: bool) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    paths = folder.rglob("*.nii*") if recursive else folder.glob("*.nii*")
+    for path in sorted(paths):
+        case_id = path.name.split(".nii")[0].split("_")[0]
+        _refuse_double(case_id, found.get(case_id), path)
+        found[case_id] = path
+    return found
+
+
+def _refuse_double(case_id: str, first: Path | None, second: Path) -> None:
+    if first is not None:
+        raise InputError(f"Two files have the id {case_id}: {first} and {second}; keep one.")
