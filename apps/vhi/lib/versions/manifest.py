@@ -1,0 +1,78 @@
+"""What a trained version says about itself.
+
+`manifest.json`, schema 1:
+
+`schema`            1
+`version`           id, also the folder's name
+`created`           ISO 8601, UTC
+`parent`            id of the version it was trained from, or null
+`code_version`      version of this project that trained it
+`sha256`            of `ensemble.safetensors`, hexadecimal
+`network`           `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`
+`members`           number of members
+`pixel_spacing_mm`  in-plane spacing of the training slices
+`recipes`           per member, every setting of its `lib.nets.fit.Recipe`
+`seeds`             per member
+`training_cases`    list of `{case_id, label_sha256}`: the manual masks that were learnt, by the hash of the file
+`unlabelled_cases`  ids of scans that took part without a mask
+`metrics`           free: what was measured, each with what it was measured on; null where nothing was
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lib.errors import ModelError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """A labelled scan by its id and the hash of the mask file that was learnt."""
+
+    case_id: str
+    label_sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `manifest.json`; fields as in the module's docstring."""
+
+    version: str
+    created: str
+    code_version: str
+    sha256: str
+    network: dict[str, Any]
+    members: int
+    pixel_spacing_mm: float
+    recipes: list[dict[str, Any]]
+    seeds: list[int]
+    training_cases: list[TrainingCase]
+    unlabelled_cases: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] | None = None
+    parent: str | None = None
+    schema: int = SCHEMA
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Manifest:
+        """Parse, refusing what is not a manifest of this schema.
+
+        Raises
+        ------
+        ModelError
+            Not JSON, another schema, or a field missing or unknown.
+        """
+        try:
+            content = json.loads(text)
+            if content["schema"] != SCHEMA:
+                raise ModelError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
+            content["training_cases"] = [TrainingCase(**case) for case in content["training_cases"]]
+            return cls(**content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{where} is not a model manifest ({error}); restore the version from where it came.") from error
