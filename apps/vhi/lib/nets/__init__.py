@@ -1,0 +1,1 @@
+"""Networks: their layout, their training and their shipped weights. The only room that knows torch."""

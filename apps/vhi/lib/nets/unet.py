@@ -1,0 +1,96 @@
+"""The U-Net of the method, at full resolution as published and at half resolution as shipped.
+
+Both are one class. The published network works on the pixels themselves. The shipped one first folds each block of
+`shuffle x shuffle` pixels into channels (nothing is lost) and unfolds at the end, so that every layer works on a quarter of
+the pixels: measured on this data that costs no Dice and saves most of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class ConvBlock(nn.Module):
+    """Twice a 3 x 3 convolution, batch normalisation and ReLU: `(B, C, H, W)` to `(B, D, H, W)`."""
+
+    def __init__(self, channels: int, filters: int, bias: bool) -> None:
+        super().__init__()
+        self.convblock = nn.Sequential(
+            nn.Conv2d(channels, filters, 3, padding=1, bias=bias),
+            nn.BatchNorm2d(filters),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(filters, filters, 3, padding=1, bias=bias),
+            nn.BatchNorm2d(filters),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.convblock(x)
+        return out
+
+
+class UpBlock(nn.Module):
+    """Doubles the resolution, joins the skip connection as `[upsampled, skip]`, and convolves."""
+
+    def __init__(self, channels: int, filters: int, bias: bool) -> None:
+        super().__init__()
+        self.UpBlock = nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), nn.Conv2d(channels, filters, 1)
+        )
+        self.ConvBlock = ConvBlock(2 * filters, filters, bias)
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
+        upsample, narrow = self.UpBlock
+        # a 1 x 1 convolution and bilinear upsampling commute (the weights of each sum to themselves), and at the lower
+        # resolution the convolution costs a quarter
+        out: torch.Tensor = self.ConvBlock(torch.cat([upsample(narrow(x)), skip], dim=1))
+        return out
+
+
+class UNet(nn.Module):
+    """Plain 2-D U-Net, one channel in and one out: `(B, 1, H, W)` intensities to `(B, 1, H, W)` logits.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Filters per level. The published network: 16, 32, 64, 128.
+    shuffle : int
+        Side of the pixel blocks folded into channels before the first level; 1 for the published network.
+    bias : bool
+        Whether the 3 x 3 convolutions have a bias (the published ones do, though the batch normalisation undoes it).
+
+    Notes
+    -----
+    `H` and `W` must be multiples of `self.multiple`. Module names are those of the published state dict, which therefore
+    loads as it is into `UNet()`: 450 897 parameters. Hepburn et al. 2023, section 2.5.1.
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True) -> None:
+        super().__init__()
+        self.shuffle = shuffle
+        self.multiple = shuffle * 2 ** (len(widths) - 1)
+        channels = [shuffle**2, *widths]
+        self.down_path = nn.ModuleList(ConvBlock(c, f, bias) for c, f in zip(channels, widths, strict=False))
+        self.up_path = nn.ModuleList(UpBlock(c, f, bias) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = functional.pixel_unshuffle(x, self.shuffle)
+        skips: list[torch.Tensor] = []
+        for block in self.down_path:
+            if skips:
+                x = functional.max_pool2d(x, 2)
+            x = block(x)
+            skips.append(x)
+        for block, skip in zip(self.up_path, reversed(skips[:-1]), strict=True):
+            x = block(x, skip)
+        return functional.pixel_shuffle(self.last_layer(x), self.shuffle)
+
+
+def channels_last(net: UNet) -> UNet:
+    """The same network with its tensors laid out as the CPU kernels like them."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,89 @@
+"""The published layout, and the half-resolution one."""
+
+import pytest
+import torch
+from torch import nn
+
+from lib.nets.unet import UNet
+
+
+def parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def test_the_published_network_has_450897_parameters():
+    assert parameters(UNet()) == 450_897
+
+
+def test_the_half_resolution_network_has_450676_parameters():
+    assert parameters(UNet(shuffle=2, bias=False)) == 450_676
+
+
+def published_state(seed: int) -> dict[str, torch.Tensor]:
+    """Random tensors under the names and shapes of the published state dict, written out from its description."""
+    generator = torch.Generator().manual_seed(seed)
+    state: dict[str, torch.Tensor] = {}
+
+    def conv(name: str, filters: int, channels: int, side: int) -> None:
+        state[f"{name}.weight"] = (
+            torch.randn(filters, channels, side, side, generator=generator) / (channels * side * side) ** 0.5
+        )
+        state[f"{name}.bias"] = torch.randn(filters, generator=generator)
+
+    def block(name: str, channels: int, filters: int) -> None:
+        for n, before in ((0, channels), (3, filters)):
+            conv(f"{name}.convblock.{n}", filters, before, 3)
+            for part in ("weight", "bias", "running_mean", "running_var"):
+                state[f"{name}.convblock.{n + 1}.{part}"] = torch.rand(filters, generator=generator) + 0.5
+            state[f"{name}.convblock.{n + 1}.num_batches_tracked"] = torch.tensor(7)
+
+    for n, (channels, filters) in enumerate([(1, 16), (16, 32), (32, 64), (64, 128)]):
+        block(f"down_path.{n}", channels, filters)
+    for n, (channels, filters) in enumerate([(128, 64), (64, 32), (32, 16)]):
+        conv(f"up_path.{n}.UpBlock.1", filters, channels, 1)
+        block(f"up_path.{n}.ConvBlock", channels, filters)
+    conv("last_layer", 1, 16, 1)
+    return state
+
+
+def published_forward(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """The network of the paper in plain functions, evaluation mode: the oracle."""
+    f = nn.functional
+
+    def conv(name: str, x: torch.Tensor) -> torch.Tensor:
+        weight = state[f"{name}.weight"]
+        return f.conv2d(x, weight, state[f"{name}.bias"], padding=weight.shape[-1] // 2)
+
+    def block(name: str, x: torch.Tensor) -> torch.Tensor:
+        for n in (0, 3):
+            norm = [state[f"{name}.convblock.{n + 1}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+            x = f.relu(f.batch_norm(conv(f"{name}.convblock.{n}", x), *norm))
+        return x
+
+    skips = []
+    for n in range(4):
+        x = block(f"down_path.{n}", x if n == 0 else f.max_pool2d(x, 2))
+        skips.append(x)
+    for n in range(3):
+        x = conv(f"up_path.{n}.UpBlock.1", f.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True))
+        x = block(f"up_path.{n}.ConvBlock", torch.cat([x, skips[2 - n]], dim=1))
+    return conv("last_layer", x)
+
+
+def test_a_published_state_dict_loads_and_computes_what_the_paper_describes():
+    state = published_state(seed=0)
+    net = UNet().eval()
+    net.load_state_dict(state)
+    x = torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = published_forward(state, x)
+        # float32 through 18 layers, the order of two linear steps exchanged
+        torch.testing.assert_close(net(x), expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
+
+
+@pytest.mark.parametrize("shuffle", [1, 2, 4])
+def test_logits_have_the_shape_of_the_image(shuffle):
+    net = UNet((4, 8, 8), shuffle, bias=False).eval()
+    assert net.multiple == 4 * shuffle
+    with torch.no_grad():
+        assert net(torch.zeros(2, 1, 32, 48)).shape == (2, 1, 32, 48)

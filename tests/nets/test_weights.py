@@ -1,0 +1,131 @@
+"""What is loaded computes what was trained, whatever the slice size, and only if the bytes are right."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lib.errors import ModelError
+from lib.nets import weights
+from lib.nets.unet import UNet
+from lib.nets.weights import load_members, member_of, pack
+from lib.versions import Manifest, publish
+
+APP = Path(__file__).parents[2] / "apps" / "vhi"
+NETWORK = {"widths": [4, 8], "shuffle": 2, "bias": False}
+
+
+def network(seed: int) -> UNet:
+    """Untrained, but with batch statistics that are not those of a fresh layer."""
+    torch.manual_seed(seed)
+    net = UNet(**NETWORK)
+    with torch.no_grad():
+        for _ in range(5):
+            net(torch.randn(4, 1, 16, 16) + 0.5)
+    return net.eval()
+
+
+def manifest(**changes) -> Manifest:
+    plain = Manifest("v", "2024-01-01T00:00:00+00:00", "0", "", NETWORK, 2, 200 / 336, [{}, {}], [0, 1], [])
+    return replace(plain, **changes)
+
+
+def slices_of(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).random(shape).astype(np.float32)
+
+
+@pytest.fixture()
+def float32(monkeypatch):
+    monkeypatch.setattr(weights, "autocast", lambda: torch.autocast("cpu", enabled=False))
+
+
+@torch.no_grad()
+def plainly(net: UNet, slices: np.ndarray, flip: bool) -> np.ndarray:
+    """One slice at a time, unfused, sizes that need no padding: the oracle."""
+    images = torch.from_numpy(slices)[:, None]
+    logits = torch.stack([net(image[None])[0] for image in images])
+    if flip:
+        logits = (logits + torch.stack([net(image[None].flip(3))[0].flip(2) for image in images])) / 2
+    return logits.sigmoid()[:, 0].numpy()
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_a_member_computes_the_plain_network(float32, flip):
+    slices = slices_of(7, 24, 32)
+    np.testing.assert_allclose(member_of(network(0), flip)(slices), plainly(network(0), slices, flip), atol=1e-5)
+
+
+def test_bfloat16_is_close_to_float32():
+    slices = slices_of(3, 24, 32)
+    # bfloat16 keeps 8 bits: through six layers some hundredths of a probability
+    np.testing.assert_allclose(member_of(network(0))(slices), plainly(network(0), slices, True), atol=0.05)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 30), (2, 1, 5), (11, 3, 3)])
+def test_any_matrix_size_and_slice_count(shape):
+    probability = member_of(network(0))(slices_of(*shape))
+    assert probability.shape == shape
+    assert probability.dtype == np.float32
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_padding_is_a_reflection(float32):
+    slices = slices_of(2, 14, 15)
+    padded = np.pad(slices, ((0, 0), (0, 2), (0, 1)), mode="reflect")
+    expected = plainly(network(0), padded, flip=True)[:, :14, :15]
+    np.testing.assert_allclose(member_of(network(0))(slices), expected, atol=1e-5)
+
+
+def test_members_of_a_published_version_are_those_that_were_packed(tmp_path, float32):
+    publish(tmp_path, manifest(), pack([network(0), network(1)]))
+    members = load_members(tmp_path)
+    slices = slices_of(3, 16, 16)
+    assert len(members) == 2
+    for n, member in enumerate(members):
+        # parameters are stored in half precision: 11 bits
+        np.testing.assert_allclose(member(slices), plainly(network(n), slices, flip=True), atol=5e-3)
+
+
+def test_a_corrupt_file_is_refused(tmp_path):
+    version = publish(tmp_path, manifest(), pack([network(0), network(1)]))
+    content = bytearray(version.weights.read_bytes())
+    content[-1] ^= 1
+    version.weights.write_bytes(content)
+    with pytest.raises(ModelError, match="corrupt or was swapped"):
+        load_members(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "nets", "message"),
+    [
+        ({"members": 3}, 2, "does not hold the network"),
+        ({"network": {"widths": [4, 16], "shuffle": 2, "bias": False}}, 2, "does not hold the network"),
+        ({"pixel_spacing_mm": 0.4}, 2, "trained at 0.4 mm pixels"),
+    ],
+)
+def test_weights_that_do_not_fit_their_manifest_are_refused(tmp_path, changes, nets, message):
+    publish(tmp_path, manifest(**changes), pack([network(n) for n in range(nets)]))
+    with pytest.raises(ModelError, match=message):
+        load_members(tmp_path)
+
+
+def test_a_file_that_is_not_safetensors_is_refused(tmp_path):
+    publish(tmp_path, manifest(), b"not tensors")
+    with pytest.raises(ModelError, match="is not a safetensors file"):
+        load_members(tmp_path)
+
+
+def test_loading_imports_no_monai():
+    code = "import sys, lib.nets.weights; sys.exit(any(m.split('.')[0] in ('monai', 'monailabel') for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=APP, check=False).returncode == 0
+
+
+def test_the_shipped_ensemble_is_intact_and_small():
+    members = load_members(APP / "model" / "disease_region")
+    assert len(members) == 3
+    shipped = sum(path.stat().st_size for path in (APP / "model").rglob("*") if path.is_file())
+    assert shipped < 10e6
