@@ -11,9 +11,11 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import cast
 
 import nibabel as nib
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
@@ -158,7 +160,7 @@ def _parse(content: bytes, label: str) -> nib.Nifti1Image:
         raise InputError(not_nifti)
     try:
         image = kind.from_bytes(content)
-        offset, item = int(image.header.get_data_offset()), image.get_data_dtype().itemsize
+        offset, item = cast(ArrayProxy, image.dataobj).offset, image.get_data_dtype().itemsize
     except (HeaderDataError, WrapStructError, ValueError, TypeError) as error:
         raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
     needed = offset + item * math.prod(int(n) for n in image.shape)
