@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from lib.core.normal_bone import NormalBoneSample
 
+from lib.core.normal_bone import NormalBoneSample
 from lib.core.stability import stability_of
 from lib.core.thresholds import ThresholdRule, thresholds_from
 
@@ -11,10 +11,10 @@ from lib.core.thresholds import ThresholdRule, thresholds_from
 def sample(per_slice: list[list[float]]) -> NormalBoneSample:
     values = np.array([value for one in per_slice for value in one])
     slices = np.array([k for k, one in enumerate(per_slice) for _ in one])
-    return NormalBoneSample(values=values, slices=slices)
+    return NormalBoneSample(values=values, slice_index=slices)
 
 
-STEADY = [[1.0, 2.0, 3.0, 4.0, 7.5]] * 3
+STEADY = [[1.0, 2.0, 3.0, 4.0, 7.5] * 6] * 3
 
 
 def test_vhi_is_measured_again_at_thresholds_five_and_ten_percent_away():
@@ -32,7 +32,7 @@ def test_vhi_is_measured_again_at_thresholds_five_and_ten_percent_away():
 
 
 def test_each_slice_of_normal_bone_is_left_out_in_turn():
-    per_slice = [[1.0, 2.0, 3.0, 4.0, 7.5], [2.0, 3.0, 4.0, 5.0, 8.5], [1.0, 2.0, 3.0, 4.0, 20.0]]
+    per_slice = [[1.0, 2.0, 3.0, 4.0, 7.5] * 6, [2.0, 3.0, 4.0, 5.0, 8.5] * 6, [1.0, 2.0, 3.0, 4.0, 20.0] * 6]
     whole = thresholds_from(sample(per_slice).values)
     found = stability_of(
         lambda sensitive, _: 1000 / sensitive, sample(per_slice), ThresholdRule(), whole.sensitive, whole.conservative

@@ -105,14 +105,14 @@ def stability_of(
         ThresholdChange(change, sensitive * (1 + change), vhi_mm3_at(sensitive * (1 + change), conservative))
         for change in THRESHOLD_CHANGES
     )
-    slices = np.unique(sample.slices)
-    left_out = tuple(_without(int(k), vhi_mm3_at, sample, rule) for k in slices) if len(slices) >= FEWEST_SLICES else None
+    enough = len(sample.slices) >= FEWEST_SLICES
+    left_out = tuple(_without(k, vhi_mm3_at, sample, rule) for k in sample.slices) if enough else None
     return Stability(vhi_mm3_at(sensitive, conservative), changes, left_out)
 
 
 def _without(k: int, vhi_mm3_at: Callable[[float, float], float], sample: NormalBoneSample, rule: ThresholdRule) -> SliceLeftOut:
     try:
-        rest = thresholds_from(sample.values[sample.slices != k], rule)
+        rest = thresholds_from(sample.without_slice(k), rule)
     except NormalBoneError:
         return SliceLeftOut(k, None, None)
     return SliceLeftOut(k, rest.sensitive, vhi_mm3_at(rest.sensitive, rest.conservative))
