@@ -30,10 +30,11 @@ def covering(affine_3x3: np.ndarray, shape: tuple[int, int, int]) -> Grid:
 
 @pytest.fixture(scope="module")
 def result() -> VhiResult:
-    """Two lesions in a bone of intensities 100 to 119; one lesion is a box, one a row."""
-    stir = 100.0 + np.arange(np.prod(STIR_GRID.shape)).reshape(STIR_GRID.shape) % 20
+    """Two lesions, of 3 x 3 x 2 and of 2 x 2 x 1 voxels, in a dim bone."""
+    stir = np.full(STIR_GRID.shape, 90.0)
+    stir[5:8] = 100.0 + np.arange(stir[5:8].size).reshape(stir[5:8].shape) % 20
     stir[1:4, 1:4, 1:3] = 900.0
-    stir[8:10, 6:8, 3] = 130.0
+    stir[9:11, 6:8, 3] = 130.0
     region = np.zeros(STIR_GRID.shape, dtype=bool)
     region[1:11, 1:9, 1:4] = True
     bone = np.zeros_like(region)

@@ -1,0 +1,52 @@
+"""All commands, and how they end: 0 done, 1 a bug (with its traceback), 2 a request that cannot be served, 130 interrupted."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from lib.cli.disease_region import disease_region
+from lib.cli.measure import measure
+from lib.cli.settings import settings
+from lib.cli.train import train
+from lib.errors import VhiError
+
+
+class OneSentence(TyperGroup):
+    """Expected problems end in one sentence on the error stream; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except VhiError as error:
+            typer.echo(" ".join(str(error).split()), err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("Interrupted; nothing was written.", err=True)
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=OneSentence,
+    help="Volume of hyperintense inflammation (VHI) of the sacroiliac joints, from T1W and STIR MRI. Research use only.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help answers in half the time
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("measure")(measure)
+app.command("disease-region")(disease_region)
+app.command("settings")(settings)
+app.command("train")(train)
+
+
+def main() -> None:
+    """Run the command line."""
+    # a terminated command unwinds like an interrupted one, so that no half-written folder stays behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    app(prog_name="main.py")

@@ -1,0 +1,44 @@
+"""`disease-region`: the bone in which inflammation may count, from T1W alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lib.cli.ensemble import MODEL_DIR
+
+
+def disease_region(
+    t1w: Annotated[Path, typer.Argument(help="T1W series, .nii or .nii.gz.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Mask to write, .nii or .nii.gz.", show_default=False)],
+    model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
+) -> None:
+    """Outline the disease region on a T1W scan."""
+    from lib.cli.steps import step
+    from lib.errors import OutputError
+    from lib.files import check_output_file
+
+    if not out.name.endswith((".nii", ".nii.gz")):
+        raise OutputError(f"{out} must end in .nii or .nii.gz; a mask is written as NIfTI.")
+    check_output_file(out)
+    if out.exists() and t1w.exists() and out.samefile(t1w):
+        raise OutputError(f"{out} is the T1W scan itself; pass another name for the mask.")
+    with step("Reading T1W"):
+        from lib.studies.nifti import read_volume, write_mask
+
+        volume = read_volume(t1w, "T1W")
+    with step("Loading the networks"):
+        from lib.cli.ensemble import load_ensemble
+        from lib.core.disease_region import segment_disease_region
+
+        members, manifest = load_ensemble(model_dir)
+    with step("Finding the disease region"):
+        region = segment_disease_region(volume, members)
+    write_mask(out, region.mask)
+    disagreement = "none with a single network" if region.member_disagreement is None else f"{region.member_disagreement:.4f}"
+    typer.echo(f"disease region       {region.mask.voxels} voxels, {region.mask.volume_mm3:.0f} mm3")
+    typer.echo(f"member disagreement  {disagreement} (1 - mean Dice between members)")
+    typer.echo(f"model                {manifest.version}, {region.source}, sha256 {manifest.sha256[:12]}")
+    typer.echo(f"written              {out}")

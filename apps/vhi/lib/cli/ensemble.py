@@ -1,0 +1,28 @@
+"""The disease-region ensemble that commands use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lib.core.disease_region import Member
+    from lib.versions import Manifest
+
+MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
+
+
+def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
+    """The live version's members, and what its manifest says.
+
+    Raises
+    ------
+    ModelError
+        Missing, corrupt or swapped.
+    """
+    from lib.versions import read_live
+
+    manifest = read_live(model_dir).manifest
+    from lib.nets.weights import load_members  # after the pointer was found good: torch takes seconds to import
+
+    return load_members(model_dir, manifest.version), manifest

@@ -1,0 +1,156 @@
+"""`measure`: from a T1W and a STIR scan to VHI with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lib.cli.ensemble import MODEL_DIR
+
+if TYPE_CHECKING:
+    from lib.core.pipeline import VhiResult
+
+RESULT_FILES = (
+    "vhi.json",
+    "grade.nii.gz",
+    "disease_region.nii.gz",
+    "normal_bone.nii.gz",
+    "lesions.nii.gz",
+    "report.html",
+    "report.pdf",
+    "overlay.png",
+)
+
+
+def measure(
+    t1w: Annotated[Path, typer.Option("--t1w", help="T1W series, .nii or .nii.gz.", show_default=False)],
+    stir: Annotated[Path, typer.Option("--stir", help="STIR series of the same visit, on the same grid.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier result there is replaced.", show_default=False)],
+    normal_bone: Annotated[
+        Path | None, typer.Option("--normal-bone", help="Mask drawn on STIR; proposed automatically when not given.")
+    ] = None,
+    disease_region: Annotated[
+        Path | None, typer.Option("--disease-region", help="Mask of the bone; found on T1W by the networks when not given.")
+    ] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting, see the command settings; repeatable.")
+    ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option("--image", metavar="FILE", help="Another sequence of the visit; repeatable.")
+    ] = None,
+    model_dir: Annotated[
+        Path, typer.Option("--model-dir", help="Folder of the trained ensemble.", show_default="the shipped one")
+    ] = MODEL_DIR,
+) -> None:
+    """Measure VHI on a T1W and a STIR scan.
+
+    Writes a result folder: vhi.json, grade.nii.gz, disease_region.nii.gz, normal_bone.nii.gz, lesions.nii.gz, report.html,
+    report.pdf and overlay.png.
+    """
+    from lib.cli.steps import step
+    from lib.core.settings import VhiSettings
+    from lib.files import check_result_folder, result_folder
+
+    settings = VhiSettings.from_values(parse_changes(change or []))
+    check_result_folder(out, RESULT_FILES)
+    other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
+    mask_files = {"normal bone": normal_bone, "disease region": disease_region}
+    with step("Reading the scans"):
+        from lib.studies.nifti import read_mask, read_volume
+
+        scans = {role: read_volume(path, role) for role, path in {"T1W": t1w, "STIR": stir}.items()}
+        masks = {role: read_mask(path, role) for role, path in mask_files.items() if path is not None}
+        others = {role: read_volume(path, role) for role, path in other_files.items()}
+    members, model = (), None
+    if disease_region is None:
+        with step("Loading the networks"):
+            from lib.cli.ensemble import load_ensemble
+
+            members, model = load_ensemble(model_dir)
+    with step("Measuring"):
+        from lib.core.pipeline import measure_vhi
+        from lib.core.propagation import image_statistics
+
+        given_bone, given_region = masks.get("normal bone"), masks.get("disease region")
+        result = measure_vhi(scans["T1W"], scans["STIR"], members, given_bone, settings, given_region)
+        statistics = [image_statistics(other, result) for other in others.values()]
+    with step("Writing the report"), result_folder(out, RESULT_FILES) as folder:
+        from lib.cli.provenance import provenance_of
+        from lib.reports.content import report_content
+        from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
+
+        files = {"T1W": t1w, "STIR": stir, **{role: path for role, path in mask_files.items() if path}, **other_files}
+        content = report_content(result, provenance_of(files, settings, model), statistics)
+        write_masks(result, folder)
+        write_overlay_png(content, folder / "overlay.png")
+        write_html(content, folder / "report.html")
+        write_pdf(content, folder / "report.pdf")
+        write_json(content, folder / "vhi.json")
+    print_summary(result, out)
+
+
+def parse_changes(changes: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts as a mapping.
+
+    Raises
+    ------
+    SettingsError
+        One without a name or a value, or one name twice.
+    """
+    from lib.errors import SettingsError
+
+    values: dict[str, str] = {}
+    for text in changes:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise SettingsError(f"--set needs NAME=VALUE, found {text!r}; the command settings lists the names.")
+        if name in values:
+            raise SettingsError(f"--set gives {name} twice ({values[name]} and {value}); give it once.")
+        values[name] = value
+    return values
+
+
+def write_masks(result: VhiResult, folder: Path) -> None:
+    """The grade map, both regions and the numbered lesions, on the STIR grid."""
+    from lib.core.volume import Mask
+    from lib.studies.nifti import write_labels, write_mask
+
+    grid = result.stir.grid
+    write_labels(folder / "grade.nii.gz", result.grade, grid)
+    write_labels(folder / "lesions.nii.gz", result.lesion_labels, grid)
+    # masks agree with the STIR grid to a tolerance; what is written shares it exactly
+    write_mask(folder / "disease_region.nii.gz", Mask(result.disease_region.mask.data, grid))
+    write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
+
+
+def print_summary(result: VhiResult, out: Path) -> None:
+    """VHI by grade and side, what it rests on, warnings, and where the report is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    measured, thresholds, stability = result.measurement, result.thresholds, result.stability
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("VHI", "mm3", "voxels", "left mm3", "right mm3", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for grade in ("sensitive", "conservative"):
+        left, right = (f"{getattr(side, f'{grade}_mm3'):.0f}" for side in (measured.left, measured.right))
+        table.add_row(grade, f"{getattr(measured.total, f'{grade}_mm3'):.0f}", str(getattr(measured.total, grade)), left, right)
+    console.print(table)
+    console.print(
+        f"thresholds      sensitive {thresholds.sensitive:.7f}, conservative {thresholds.conservative:.7f}, "
+        f"multiple {thresholds.multiple:g}, from {thresholds.n_normal_bone} voxels of normal bone ({result.normal_bone_source})"
+    )
+    changes = ", ".join(f"{one.change:+.0%} {one.vhi_mm3:.0f}" for one in stability.threshold_changes)
+    console.print(f"stability       mm3 with the sensitive threshold changed: {changes}")
+    left_out = stability.slices_left_out_range_mm3
+    if left_out is not None:
+        console.print(f"                mm3 with one slice of normal bone left out: {left_out[0]:.0f} to {left_out[1]:.0f}")
+    console.print(f"disease region  {result.disease_region.mask.volume_mm3:.0f} mm3 ({result.disease_region.source})")
+    console.print(f"lesions         {len(result.lesions)}")
+    for warning in result.warnings:
+        console.print(f"WARNING         {warning}", markup=False)
+    console.print(f"report          {out / 'report.html'}", markup=False)

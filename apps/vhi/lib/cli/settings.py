@@ -1,0 +1,33 @@
+"""`settings`: what `measure --set` accepts."""
+
+from __future__ import annotations
+
+
+def settings() -> None:
+    """List what measure --set can change.
+
+    Every setting with its default, the values allowed, what it means and where the default comes from.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lib.core.settings import VhiSettings
+
+    table = Table("setting", "default", "allowed", "meaning", "source", box=None, pad_edge=False)
+    for info in VhiSettings.describe():
+        allowed = _allowed(info.default, info.choices, info.minimum, info.maximum)
+        table.add_row(info.name, _shown(info.default), allowed, escape(info.meaning), escape(info.source))
+    Console().print(table)
+
+
+def _shown(value: bool | int | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+def _allowed(default: bool | int | float, choices: tuple[object, ...], low: float | None, high: float | None) -> str:
+    if isinstance(default, bool):
+        return "true, false"
+    if choices:
+        return ", ".join(str(choice) for choice in choices)
+    return f"{'' if low is None else f'{low:g}'} .. {'' if high is None else f'{high:g}'}".strip()
