@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from lib.core.settings import VhiSettings
 from lib.core.thresholds import Thresholds
+from lib.core.transforms.groups import IN_SPACE
 from lib.core.volume import Grid, Mask, Volume
 
 Side = Literal["left", "right"]
-_TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
 def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, conservative: float) -> np.ndarray:
@@ -84,7 +84,7 @@ def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
         0 where there is no lesion.
     count : int
     """
-    labels, count = ndimage.label(grade > 0, structure=_TOUCHING)
+    labels, count = ndimage.label(grade > 0, structure=IN_SPACE)
     size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     rank = np.zeros(count + 1, dtype=np.int32)
     rank[1 + np.argsort(-size, kind="stable")] = np.arange(1, count + 1)

@@ -6,22 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import ndimage
 
 from lib.core.setting import setting
 from lib.core.transforms.base import PostTransform
+from lib.core.transforms.groups import IN_SPACE, keep_groups
 from lib.core.volume import Grid
-
-_TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
 def keep_touching_conservative(grade: np.ndarray) -> np.ndarray:
     """Grade map of those 26-connected 3-D groups that hold at least one voxel of grade 2; `(I, J, K)` uint8 in and out."""
-    labels, count = ndimage.label(grade > 0, structure=_TOUCHING)
-    seeded = np.zeros(count + 1, dtype=bool)
-    seeded[labels[grade == 2]] = True
-    seeded[0] = False
-    return np.where(seeded[labels], grade, 0).astype(np.uint8)
+    return keep_groups(grade, IN_SPACE, lambda group, grades: np.bincount(group, weights=grades == 2) > 0)
 
 
 @dataclass(frozen=True)

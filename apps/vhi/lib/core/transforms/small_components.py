@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from lib.core.setting import setting
 from lib.core.transforms.base import PostTransform
+from lib.core.transforms.groups import keep_groups
 from lib.core.volume import Grid
 
 _IN_PLANE = {
@@ -38,14 +39,9 @@ def drop_small_components(grade: np.ndarray, min_pixels: float, connectivity: in
     -----
     Hepburn et al. 2023, section 2.5.1 (v): fewer than 4 pixels, 8-connected, slice by slice.
     """
-    if min_pixels <= 1:
-        return grade
     structure = np.zeros((3, 3, 3), dtype=bool)
     structure[:, :, 1:2] = _IN_PLANE[connectivity]  # nothing connects one slice with the next
-    labels, _ = ndimage.label(grade > 0, structure=structure)
-    large = np.bincount(labels.ravel()) >= min_pixels
-    large[0] = False
-    return np.where(large[labels], grade, 0).astype(np.uint8)
+    return keep_groups(grade, structure, lambda group, _: np.bincount(group) >= min_pixels)
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import ndimage
 
 from lib.core.setting import setting
 from lib.core.transforms.base import PostTransform
+from lib.core.transforms.groups import IN_SPACE, keep_groups
 from lib.core.volume import Grid
-
-_TOUCHING = np.ones((3, 3, 3), dtype=bool)
 
 
 def drop_small_volumes(grade: np.ndarray, min_voxels: float) -> np.ndarray:
     """Grade map without 26-connected 3-D groups of fewer than `min_voxels` voxels; `(I, J, K)` uint8 in and out."""
-    labels, _ = ndimage.label(grade > 0, structure=_TOUCHING)
-    large = np.bincount(labels.ravel()) >= min_voxels
-    large[0] = False
-    return np.where(large[labels], grade, 0).astype(np.uint8)
+    return keep_groups(grade, IN_SPACE, lambda group, _: np.bincount(group) >= min_voxels)
 
 
 @dataclass(frozen=True)
