@@ -11,7 +11,9 @@ import typer
 from lib.cli.ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
+    from lib.core.disease_region import Member
     from lib.core.pipeline import VhiResult
+    from lib.versions import Manifest
 
 RESULT_FILES = (
     "vhi.json",
@@ -64,7 +66,8 @@ def measure(
         scans = {role: read_volume(path, role) for role, path in {"T1W": t1w, "STIR": stir}.items()}
         masks = {role: read_mask(path, role) for role, path in mask_files.items() if path is not None}
         others = {role: read_volume(path, role) for role, path in other_files.items()}
-    members, model = (), None
+    members: tuple[Member, ...] = ()
+    model: Manifest | None = None
     if disease_region is None:
         with step("Loading the networks"):
             from lib.cli.ensemble import load_ensemble

@@ -1,0 +1,83 @@
+"""The command line as a program: it answers at once, and ends with the right code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from lib.cli.app import OneSentence, app
+from lib.core.settings import VhiSettings
+from lib.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("numpy", "scipy", "torch", "monai", "monailabel", "matplotlib", "nibabel", "reportlab", "jinja2", "rich")
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *arguments], capture_output=True, text=True, cwd="/", check=False
+    )
+
+
+def test_the_commands_load_without_what_they_compute_with():
+    code = f"import sys; sys.path.insert(0, 'apps/vhi'); import lib.cli.app; print([m for m in {HEAVY} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_help_lists_the_commands_from_any_folder():
+    ended = program("--help")
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    for command in ("measure", "disease-region", "settings", "phantom", "train"):
+        assert f"\n  {command} " in ended.stdout
+
+
+def test_a_refusal_of_the_program_is_one_line_and_code_2():
+    ended = program("measure", "--t1w", "/no/t1w.nii", "--stir", "/no/stir.nii", "--out", "/tmp/no-such-result")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr == "T1W: there is no file /no/t1w.nii; check the path.\n"
+    assert not Path("/tmp/no-such-result").exists()
+
+
+def test_settings_lists_every_setting():
+    found = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "200"})
+    assert found.exit_code == 0
+    for info in VhiSettings.describe():
+        assert f"\n{info.name} " in found.stdout
+    assert "mm2" in found.stdout
+
+
+def ending_with(error: BaseException) -> typer.Typer:
+    def command() -> None:
+        raise error
+
+    one = typer.Typer(cls=OneSentence, pretty_exceptions_enable=False)
+    one.callback()(lambda: None)
+    one.command("run")(command)
+    return one
+
+
+def test_an_expected_problem_is_its_sentence_on_one_line():
+    found = CliRunner().invoke(ending_with(InputError("T1W is\n not there.")), ["run"])
+    assert (found.exit_code, found.stdout, found.stderr) == (2, "", "T1W is not there.\n")
+
+
+def test_an_interruption_ends_with_130():
+    found = CliRunner().invoke(ending_with(KeyboardInterrupt()), ["run"])
+    assert found.exit_code == 130
+    assert "Interrupted; nothing was written" in found.stderr
+
+
+def test_a_bug_keeps_its_traceback():
+    found = CliRunner().invoke(ending_with(ZeroDivisionError("a bug")), ["run"])
+    assert isinstance(found.exception, ZeroDivisionError)
+    assert found.exit_code == 1
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        ending_with(ZeroDivisionError("a bug"))(["run"])
