@@ -133,7 +133,7 @@ def propose_normal_bone(stir: Volume, disease_region: Mask) -> Mask:
 
     Notes
     -----
-    The sizes were chosen on the eight published scans and have not been tried on any other.
+    The sizes were chosen on the eight published scans; on no other scan is there a manual region to compare with.
     """
     check_same_grid(stir, disease_region)
     grid = stir.grid
