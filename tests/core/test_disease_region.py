@@ -73,7 +73,7 @@ def test_members_are_compared_by_their_own_rounded_masks():
 
 
 def test_no_bone_is_an_error_that_says_what_to_check():
-    with pytest.raises(DiseaseRegionError, match="No bone was found on T1W.*contrast, plane and body part"):
+    with pytest.raises(DiseaseRegionError, match=r"No bone was found on T1W.*contrast, plane and body part"):
         segment_disease_region(T1W, [member_saying(filled(0.49))])
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from lib.errors import ModelError
-from lib.nets import weights
 from lib.nets.unet import UNet
 from lib.nets.weights import load_members, member_of, pack
 from lib.versions import Manifest, publish
@@ -38,11 +37,6 @@ def slices_of(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).random(shape).astype(np.float32)
 
 
-@pytest.fixture()
-def float32(monkeypatch):
-    monkeypatch.setattr(weights, "autocast", lambda: torch.autocast("cpu", enabled=False))
-
-
 @torch.no_grad()
 def plainly(net: UNet, slices: np.ndarray, flip: bool) -> np.ndarray:
     """One slice at a time, unfused, sizes that need no padding: the oracle."""
@@ -54,35 +48,39 @@ def plainly(net: UNet, slices: np.ndarray, flip: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_a_member_computes_the_plain_network(float32, flip):
+def test_a_member_computes_the_plain_network(flip):
     slices = slices_of(7, 24, 32)
-    np.testing.assert_allclose(member_of(network(0), flip)(slices), plainly(network(0), slices, flip), atol=1e-5)
+    np.testing.assert_allclose(
+        member_of(network(0), flip=flip, dtype=torch.float32)(slices), plainly(network(0), slices, flip), atol=1e-5
+    )
 
 
 def test_bfloat16_is_close_to_float32():
     slices = slices_of(3, 24, 32)
     # bfloat16 keeps 8 bits: through six layers some hundredths of a probability
-    np.testing.assert_allclose(member_of(network(0))(slices), plainly(network(0), slices, True), atol=0.05)
+    half = member_of(network(0), dtype=torch.bfloat16)(slices)
+    np.testing.assert_allclose(half, plainly(network(0), slices, True), atol=0.05)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 30), (2, 1, 5), (11, 3, 3)])
-def test_any_matrix_size_and_slice_count(shape):
-    probability = member_of(network(0))(slices_of(*shape))
+def test_any_matrix_size_and_slice_count(shape, dtype):
+    probability = member_of(network(0), dtype=dtype)(slices_of(*shape))
     assert probability.shape == shape
     assert probability.dtype == np.float32
     assert ((probability >= 0) & (probability <= 1)).all()
 
 
-def test_padding_is_a_reflection(float32):
+def test_padding_is_a_reflection():
     slices = slices_of(2, 14, 15)
     padded = np.pad(slices, ((0, 0), (0, 2), (0, 1)), mode="reflect")
     expected = plainly(network(0), padded, flip=True)[:, :14, :15]
-    np.testing.assert_allclose(member_of(network(0))(slices), expected, atol=1e-5)
+    np.testing.assert_allclose(member_of(network(0), dtype=torch.float32)(slices), expected, atol=1e-5)
 
 
-def test_members_of_a_published_version_are_those_that_were_packed(tmp_path, float32):
+def test_members_of_a_published_version_are_those_that_were_packed(tmp_path):
     publish(tmp_path, manifest(), pack([network(0), network(1)]))
-    members = load_members(tmp_path)
+    members = load_members(tmp_path, dtype=torch.float32)
     slices = slices_of(3, 16, 16)
     assert len(members) == 2
     for n, member in enumerate(members):

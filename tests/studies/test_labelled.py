@@ -59,7 +59,7 @@ def test_a_clone_of_the_authors_repository(tmp_path):
 
 def test_a_folder_without_labelled_scans_is_refused_with_the_layout(tmp_path):
     touch(tmp_path, "images_study/T1W/1_T1W.nii.gz")
-    with pytest.raises(InputError, match="no labelled scans; needed are images_study/T1W/<id>_T1W.nii.gz"):
+    with pytest.raises(InputError, match=r"no labelled scans; needed are images_study/T1W/<id>_T1W.nii.gz"):
         find_labelled(tmp_path)
 
 

@@ -69,19 +69,19 @@ def test_corrupt_or_swapped_weights_are_refused(tmp_path, content):
 
 def test_missing_weights_are_refused(tmp_path):
     publish(tmp_path, manifest("a"), b"weights").weights.unlink()
-    with pytest.raises(ModelError, match="ensemble.safetensors is missing"):
+    with pytest.raises(ModelError, match=r"ensemble.safetensors is missing"):
         verify(read_live(tmp_path))
 
 
 def test_a_model_folder_without_pointer_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="No trained model at .*train one"):
+    with pytest.raises(ModelError, match=r"No trained model at .*train one"):
         read_live(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
 def test_a_damaged_pointer_is_refused(tmp_path, text):
     (tmp_path / "live.json").write_text(text)
-    with pytest.raises(ModelError, match="live.json is damaged"):
+    with pytest.raises(ModelError, match=r"live.json is damaged"):
         read_live(tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_renamed_version_folder_is_refused(tmp_path):
 def test_a_manifest_of_another_schema_is_refused(tmp_path, change):
     path = publish(tmp_path, manifest("a"), b"weights").folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ModelError, match="has schema 99|is not a model manifest"):
+    with pytest.raises(ModelError, match=r"has schema 99|is not a model manifest"):
         read_version(tmp_path, "a")
 
 

@@ -173,7 +173,6 @@ def _write_pseudo_labels(cases: tuple[Case, ...], folders: list[Path], recipe: R
 
     import numpy as np
 
-    from lib.core.disease_region import segment_disease_region
     from lib.files import write_atomically
     from lib.nets.fit import read_trained
     from lib.nets.weights import member_of
@@ -184,7 +183,7 @@ def _write_pseudo_labels(cases: tuple[Case, ...], folders: list[Path], recipe: R
         path = _pseudo_label(out, case)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
-        np.save(content, segment_disease_region(_read_t1w(case), members).mask.data)
+        np.save(content, _segment(_read_t1w(case), members).data)
         write_atomically(path, content.getvalue())
 
 
@@ -218,16 +217,29 @@ def _read(case: Case) -> tuple[Volume, Mask]:
     return t1w, mask
 
 
+def _segment(t1w: Volume, members: list[Any]) -> Mask:
+    """The members' disease region; here an empty one is an answer like any other, with a Dice of zero."""
+    import numpy as np
+
+    from lib.core.disease_region import DiseaseRegionError, segment_disease_region
+    from lib.core.volume import Mask
+
+    try:
+        return segment_disease_region(t1w, members).mask
+    except DiseaseRegionError:
+        return Mask(np.zeros(t1w.grid.shape, dtype=bool), t1w.grid)
+
+
 def _slice_dice(members: list[Any], cases: tuple[Case, ...]) -> dict[str, list[float]]:
     """Slice Dice on the original grid, of each labelled case, where it has one."""
     import numpy as np
 
-    from lib.core.disease_region import segment_disease_region, slice_dice
+    from lib.core.disease_region import slice_dice
 
     dices = {}
     for case in cases:
         t1w, mask = _read(case)
-        per_slice = slice_dice(segment_disease_region(t1w, members).mask, mask)
+        per_slice = slice_dice(_segment(t1w, members), mask)
         dices[case.case_id] = [round(float(d), 4) for d in per_slice[~np.isnan(per_slice)]]
     return dices
 

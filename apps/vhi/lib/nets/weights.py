@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from lib.core.disease_region import Member
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.errors import ModelError
-from lib.nets.cpu import autocast, available_cores
+from lib.nets.cpu import available_cores, bf16_matrix_units
 from lib.nets.unet import ConvBlock, UNet, channels_last
 from lib.versions import Version, read_live, read_version, verify
 
@@ -27,7 +27,7 @@ from lib.versions import Version, read_live, read_version, verify
 CHUNK = 2
 
 
-def load_members(model_dir: Path, version: str | None = None) -> tuple[Member, ...]:
+def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype | None = None) -> tuple[Member, ...]:
     """The members of a disease-region ensemble, as callables for `lib.core.disease_region`.
 
     Parameters
@@ -36,6 +36,8 @@ def load_members(model_dir: Path, version: str | None = None) -> tuple[Member, .
         A model folder as in `lib.versions`, for example `apps/vhi/model/disease_region`.
     version : str, optional
         Its live version when absent.
+    dtype : torch.dtype, optional
+        What to compute in, bfloat16 or float32; when absent the faster one on this CPU.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def load_members(model_dir: Path, version: str | None = None) -> tuple[Member, .
         Missing, corrupt or swapped weights, or weights that do not fit the manifest's network.
     """
     found = read_live(model_dir) if version is None else read_version(model_dir, version)
-    return tuple(member_of(net) for net in load_networks(found))
+    return tuple(member_of(net, dtype=dtype) for net in load_networks(found))
 
 
 def load_networks(version: Version) -> tuple[UNet, ...]:
@@ -90,19 +92,21 @@ def pack(nets: Sequence[UNet]) -> bytes:
     return save(tensors)
 
 
-def member_of(net: UNet, flip: bool = True) -> Member:
+def member_of(net: UNet, *, flip: bool = True, dtype: torch.dtype | None = None) -> Member:
     """A network as a callable on numpy slices, averaged over left-right flips unless `flip` is False.
 
     The cores share the slices, one thread each: several threads in one operation wait for each other at every layer, which
-    is slower even on an idle machine and ten times slower on a busy one.
+    is slow, and ten times slower still on a busy machine.
     """
-    fast = channels_last(_fused(net))
+    dtype = dtype or (torch.bfloat16 if bf16_matrix_units() else torch.float32)
+    fast = channels_last(_fused(net, dtype))
 
     def member(slices: np.ndarray) -> np.ndarray:
         probability = np.empty(slices.shape, dtype=np.float32)
 
         def work(k: int) -> None:
-            probability[k : k + CHUNK] = _probability(fast, torch.from_numpy(slices[k : k + CHUNK])[:, None], flip)
+            images = torch.from_numpy(slices[k : k + CHUNK])[:, None].to(dtype)
+            probability[k : k + CHUNK] = _probability(fast, images, flip)
 
         with ThreadPoolExecutor(available_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             list(pool.map(work, range(0, len(slices), CHUNK)))
@@ -115,10 +119,9 @@ def member_of(net: UNet, flip: bool = True) -> Member:
 def _probability(net: UNet, images: torch.Tensor, flip: bool) -> np.ndarray:
     height, width = images.shape[2:]
     images = _padded(images, net.multiple).contiguous(memory_format=torch.channels_last)
-    with autocast():
-        logits = net(images).float()
-        if flip:
-            logits = (logits + net(images.flip(3)).float().flip(3)) / 2
+    logits = net(images).float()
+    if flip:
+        logits = (logits + net(images.flip(3)).float().flip(3)) / 2
     out: np.ndarray = logits.sigmoid()[:, 0, :height, :width].numpy()
     return out
 
@@ -133,11 +136,29 @@ def _padded(images: torch.Tensor, multiple: int) -> torch.Tensor:
     return functional.pad(images, (0, right, 0, bottom), mode=mode)
 
 
-def _fused(net: UNet) -> UNet:
-    """A copy whose batch normalisations are folded into the convolutions before them."""
-    fused = copy.deepcopy(net).eval()
+class _ConvRelu(nn.Module):
+    """A 3 x 3 convolution that applies ReLU before it writes its result: a third less time in bfloat16."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self.weight, self.bias, [1, 1], [1, 1], [1, 1], 1, "relu", [], ""
+        )
+        return out
+
+
+def _fused(net: UNet, dtype: torch.dtype) -> UNet:
+    """A copy in `dtype` whose batch normalisations are folded into the convolutions before them."""
+    fused = copy.deepcopy(net).eval().requires_grad_(False)
     for block in [module for module in fused.modules() if isinstance(module, ConvBlock)]:
         layers: list[Any] = list(block.convblock)
         conv1, norm1, relu, conv2, norm2, _ = layers
-        block.convblock = nn.Sequential(fuse_conv_bn_eval(conv1, norm1), relu, fuse_conv_bn_eval(conv2, norm2), relu)
-    return fused
+        conv1, conv2 = fuse_conv_bn_eval(conv1, norm1), fuse_conv_bn_eval(conv2, norm2)
+        if dtype == torch.bfloat16:
+            block.convblock = nn.Sequential(_ConvRelu(conv1), _ConvRelu(conv2))
+        else:
+            block.convblock = nn.Sequential(conv1, relu, conv2, relu)
+    return fused.to(dtype)
