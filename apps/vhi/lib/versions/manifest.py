@@ -12,10 +12,12 @@
 `members`           number of members
 `pixel_spacing_mm`  in-plane spacing of the training slices
 `recipes`           per member, every setting of its `lib.nets.fit.Recipe`
-`seeds`             per member
+`seeds`             per member; empty when unknown
 `training_cases`    list of `{case_id, label_sha256}`: the manual masks that were learnt, by the hash of the file
 `unlabelled_cases`  ids of scans that took part without a mask
 `metrics`           free: what was measured, each with what it was measured on; null where nothing was
+`flip`              whether a member averages its answers for a slice and for the slice's mirror image
+`note`              what a user must know beside all this, or null
 """
 
 from __future__ import annotations
@@ -54,6 +56,8 @@ class Manifest:
     unlabelled_cases: list[str] = field(default_factory=list)
     metrics: dict[str, Any] | None = None
     parent: str | None = None
+    flip: bool = True
+    note: str | None = None
     schema: int = SCHEMA
 
     def as_json(self) -> str:
