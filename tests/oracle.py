@@ -51,13 +51,28 @@ def groups(voxels: set[Voxel], steps: list[Voxel]) -> list[set[Voxel]]:
     return found
 
 
+def vhi_voxels(stir: np.ndarray, region: np.ndarray, every: list[Voxel], sensitive: float) -> tuple[int, set[Voxel]]:
+    """Voxels above a threshold, and those of them in groups of four pixels or more."""
+    raw = {v for v in every if region[v] and stir[v] >= sensitive}
+    return len(raw), set().union(*[group for group in groups(raw, IN_PLANE) if len(group) >= 4])
+
+
+def stability(stir: np.ndarray, region: np.ndarray, normal_bone: np.ndarray, sensitive: float) -> tuple[list[int], list[int]]:
+    """VHI in voxels at thresholds 10% and 5% lower, 5% and 10% higher, and with each slice of normal bone left out."""
+    every = list(product(*map(range, stir.shape)))
+    changed = [len(vhi_voxels(stir, region, every, sensitive * (1 + change))[1]) for change in (-0.1, -0.05, 0.05, 0.1)]
+    left_out = []
+    for k in sorted({v[2] for v in every if normal_bone[v]}):
+        rest = thresholds([float(stir[v]) for v in every if normal_bone[v] and v[2] != k])
+        left_out.append(len(vhi_voxels(stir, region, every, rest[0])[1]))
+    return changed, left_out
+
+
 def measure(stir: np.ndarray, region: np.ndarray, normal_bone: np.ndarray, affine: np.ndarray) -> dict:
     """The numbers of one scan; arrays are `(I, J, K)`."""
-    I, J, K = stir.shape
-    every = list(product(range(I), range(J), range(K)))
+    every = list(product(*map(range, stir.shape)))
     sensitive, conservative, multiple = thresholds([float(stir[v]) for v in every if normal_bone[v]])
-    raw = {v for v in every if region[v] and stir[v] >= sensitive}
-    kept = set().union(*[group for group in groups(raw, IN_PLANE) if len(group) >= 4])
+    raw_sensitive, kept = vhi_voxels(stir, region, every, sensitive)
     red = {v for v in kept if stir[v] >= conservative}
 
     def x_mm(voxel: Voxel) -> float:
@@ -69,7 +84,7 @@ def measure(stir: np.ndarray, region: np.ndarray, normal_bone: np.ndarray, affin
         "sensitive_threshold": sensitive,
         "conservative_threshold": conservative,
         "multiple": multiple,
-        "raw_sensitive": len(raw),
+        "raw_sensitive": raw_sensitive,
         "sensitive": len(kept),
         "conservative": len(red),
         "left": sum(x_mm(v) < midline for v in kept),

@@ -35,6 +35,12 @@ def test_it_equals_the_method_written_voxel_by_voxel(seed):
     assert found.measurement.left.sensitive == slow["left"]
     assert [lesion.voxels for lesion in found.lesions] == slow["lesion_sizes"]
     assert {tuple(map(int, voxel)) for voxel in np.argwhere(found.grade)} == slow["kept"]
+    changed, left_out = oracle.stability(
+        scan.stir.data, scan.disease_region.data, scan.normal_bone.data, slow["sensitive_threshold"]
+    )
+    voxel = scan.stir.grid.voxel_volume_mm3
+    assert [one.vhi_mm3 for one in found.stability.threshold_changes] == pytest.approx([n * voxel for n in changed])
+    assert [one.vhi_mm3 for one in found.stability.slices_left_out] == pytest.approx([n * voxel for n in left_out])
     assert slow["sensitive"] > 0
     assert slow["raw_sensitive"] > slow["sensitive"]  # the small-component rule had something to do
 

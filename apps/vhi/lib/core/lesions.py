@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from lib.core.settings import VhiSettings
 from lib.core.thresholds import Thresholds
-from lib.core.transforms.groups import IN_SPACE
+from lib.core.transforms.groups import label_groups
 from lib.core.volume import Grid, Mask, Volume
 
 Side = Literal["left", "right"]
@@ -35,9 +34,8 @@ def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, c
     -----
     Hepburn et al. 2023, section 2.5.1 (iv).
     """
-    inflamed = disease_region.data & (stir.data >= sensitive)
-    grade = inflamed.astype(np.uint8)
-    grade[inflamed & (stir.data >= conservative)] = 2
+    grade = (disease_region.data & (stir.data >= sensitive)).view(np.uint8)
+    grade += grade & (stir.data >= conservative)
     return grade
 
 
@@ -84,11 +82,11 @@ def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
         0 where there is no lesion.
     count : int
     """
-    labels, count = ndimage.label(grade > 0, structure=IN_SPACE)
-    size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    labels, count = label_groups(grade)
+    size = np.bincount(labels.ravel(order="K"), minlength=count + 1)[1:]
     rank = np.zeros(count + 1, dtype=np.int32)
     rank[1 + np.argsort(-size, kind="stable")] = np.arange(1, count + 1)
-    return rank[labels], count
+    return rank[labels.T].T, count
 
 
 def midline_mm(disease_region: Mask) -> float:

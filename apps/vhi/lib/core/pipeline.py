@@ -89,8 +89,9 @@ def measure_vhi(
 
     box = _bounding_box(region.mask)
     boxed_grid = _boxed_grid(stir.grid, box)
-    boxed_stir = Volume(stir.data[box], boxed_grid, stir.name)
-    boxed_region = Mask(region.mask.data[box], boxed_grid, region.mask.name)
+    # copies, slice after slice in memory: what follows passes over them a dozen times
+    boxed_stir = Volume(np.asfortranarray(stir.data[box]), boxed_grid, stir.name)
+    boxed_region = Mask(np.asfortranarray(region.mask.data[box]), boxed_grid, region.mask.name)
 
     def cleared(sensitive: float, conservative: float) -> tuple[np.ndarray, int]:
         raw = grade_hyperintensity(boxed_stir, boxed_region, sensitive, conservative)
