@@ -83,10 +83,13 @@ def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
     count : int
     """
     labels, count = label_groups(grade)
-    size = np.bincount(labels.ravel(order="K"), minlength=count + 1)[1:]
-    rank = np.zeros(count + 1, dtype=np.int32)
+    flat = labels.ravel(order="K")  # a view
+    graded = np.flatnonzero(flat > 0)
+    size = np.bincount(flat[graded], minlength=count + 1)[1:]
+    rank = np.zeros(count + 1, dtype=labels.dtype)
     rank[1 + np.argsort(-size, kind="stable")] = np.arange(1, count + 1)
-    return rank[labels.T].T, count
+    flat[graded] = rank[flat[graded]]
+    return labels, count
 
 
 def midline_mm(disease_region: Mask) -> float:
