@@ -50,7 +50,7 @@ def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype
         Missing, corrupt or swapped weights, or weights that do not fit the manifest's network.
     """
     found = read_live(model_dir) if version is None else read_version(model_dir, version)
-    return tuple(member_of(net, dtype=dtype) for net in load_networks(found))
+    return tuple(member_of(net, flip=found.manifest.flip, dtype=dtype) for net in load_networks(found))
 
 
 def load_networks(version: Version) -> tuple[UNet, ...]:
@@ -102,7 +102,8 @@ def member_of(net: UNet, *, flip: bool = True, dtype: torch.dtype | None = None)
     fast = channels_last(_fused(net, dtype))
 
     def member(slices: np.ndarray) -> np.ndarray:
-        probability = np.empty(slices.shape, dtype=np.float32)
+        slices = np.ascontiguousarray(slices, dtype=np.float32)
+        probability = np.empty_like(slices)
 
         def work(k: int) -> None:
             images = torch.from_numpy(slices[k : k + CHUNK])[:, None].to(dtype)
