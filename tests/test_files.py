@@ -99,7 +99,12 @@ def test_a_result_folder_appears_whole(tmp_path):
     with result_folder(target, OWN) as folder:
         fill(folder)
         assert not target.exists()
-    assert everything(tmp_path) == {"results": None, "results/1013": None, "results/1013/vhi.json": b"new", "results/1013/report.html": b"new"}
+    assert everything(tmp_path) == {
+        "results": None,
+        "results/1013": None,
+        "results/1013/vhi.json": b"new",
+        "results/1013/report.html": b"new",
+    }
     assert target.stat().st_mode & 0o777 == 0o777 & ~_umask()
 
 
