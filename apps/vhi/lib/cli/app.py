@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from lib.cli.disease_region import disease_region
 from lib.cli.measure import measure
+from lib.cli.models import models
 from lib.cli.settings import settings
 from lib.cli.train import train
 from lib.errors import VhiError
@@ -43,6 +44,7 @@ app.command("measure")(measure)
 app.command("disease-region")(disease_region)
 app.command("settings")(settings)
 app.command("train")(train)
+app.add_typer(models, name="models")
 
 
 def main() -> None:
