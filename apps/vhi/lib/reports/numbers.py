@@ -1,0 +1,138 @@
+"""The numbers of one measurement as plain values, ready for JSON: what `vhi.json` holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from lib.core.lesions import Lesion
+from lib.core.measurement import Extent
+from lib.core.pipeline import VhiResult
+from lib.core.propagation import ImageStatistics
+from lib.core.stability import Stability
+
+SCHEMA_VERSION = "1.0"
+
+
+def vhi_numbers(
+    result: VhiResult, provenance: Mapping[str, Any], image_statistics: Sequence[ImageStatistics] = ()
+) -> dict[str, Any]:
+    """The whole content of `vhi.json`, as described in docs/vhi-json.md and `vhi.schema.json`.
+
+    Numbers keep full double precision; what has no value is None. Slices are indices along K, from 0.
+    """
+    t, m = result.thresholds, result.measurement
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **_extent(m.total, raw_sensitive=m.raw_sensitive),
+        "left": _extent(m.left),
+        "right": _extent(m.right),
+        "midline_mm": plain(m.midline_mm),
+        "voxel_volume_mm3": result.stir.grid.voxel_volume_mm3,
+        "thresholds": {
+            "sensitive": t.sensitive,
+            "conservative": t.conservative,
+            "multiple": t.multiple,
+            "q1": t.q1,
+            "q3": t.q3,
+            "iqr": t.iqr,
+            "n_normal_bone": t.n_normal_bone,
+        },
+        "stability": _stability(result.stability),
+        "lesions": [_lesion(lesion) for lesion in result.lesions],
+        "disease_region": {
+            "voxels": result.disease_region.mask.voxels,
+            "mm3": result.disease_region.mask.volume_mm3,
+            "source": result.disease_region.source,
+            "member_disagreement": plain(result.disease_region.member_disagreement),
+        },
+        "normal_bone": {
+            "voxels": result.normal_bone.voxels,
+            "mm3": result.normal_bone.volume_mm3,
+            "slices": normal_bone_slices(result),
+            "source": result.normal_bone_source,
+            "disease_region_overlap": _overlap(result),
+        },
+        "images": plain(list(image_statistics)),
+        "warnings": list(result.warnings),
+        "provenance": plain(provenance),
+    }
+
+
+def normal_bone_slices(result: VhiResult) -> list[int]:
+    """Indices along K, from 0, of the slices that normal bone was drawn on."""
+    return [int(k) for k in np.flatnonzero(result.normal_bone.data.any(axis=(0, 1)))]
+
+
+def _overlap(result: VhiResult) -> float | None:
+    """Share of normal bone that lies in the disease region; None for an empty normal bone."""
+    both = int(np.count_nonzero(result.normal_bone.data & result.disease_region.mask.data))
+    return both / result.normal_bone.voxels if result.normal_bone.voxels else None
+
+
+def _extent(extent: Extent, **more_voxels: int) -> dict[str, Any]:
+    return {
+        "vhi_mm3": {"sensitive": extent.sensitive_mm3, "conservative": extent.conservative_mm3},
+        "voxels": {"sensitive": extent.sensitive, "conservative": extent.conservative, **more_voxels},
+    }
+
+
+def _stability(s: Stability) -> dict[str, Any]:
+    left_out = s.slices_left_out
+    return {
+        "stable": not s.unstable_because,
+        "reasons": list(s.unstable_because),
+        "threshold_changes": [
+            {"change": one.change, "sensitive": one.sensitive, "vhi_mm3": one.vhi_mm3} for one in s.threshold_changes
+        ],
+        "five_percent_range_mm3": list(s.five_percent_range_mm3),
+        "slices_left_out": None
+        if left_out is None
+        else [{"slice": one.left_out, "sensitive": plain(one.sensitive), "vhi_mm3": plain(one.vhi_mm3)} for one in left_out],
+        "slices_left_out_range_mm3": plain(s.slices_left_out_range_mm3),
+    }
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "id": lesion.id,
+        "voxels": lesion.voxels,
+        "mm3": lesion.mm3,
+        "centroid_mm": list(lesion.centroid_mm),
+        "slices": list(lesion.slices),
+        "side": lesion.side,
+        "mean_intensity": plain(lesion.mean_intensity),
+        "relative_to_sensitive": plain(lesion.relative_to_sensitive),
+        "relative_to_conservative": plain(lesion.relative_to_conservative),
+        "conservative_share": lesion.conservative_share,
+    }
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON knows it: dataclasses and mappings to objects, numpy to Python, nan and inf to None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {printable(str(key)): plain(one) for key, one in value.items()}
+    if isinstance(value, str | PurePath):
+        return printable(str(value))
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    raise TypeError(f"A report cannot hold a {type(value).__name__}; pass text, numbers, lists and mappings.")
+
+
+def printable(text: str) -> str:
+    """`text` that any file format can hold: file names may carry bytes that are not text, and control characters."""
+    whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in whole)
