@@ -52,6 +52,7 @@ def measure(
     Writes a result folder: vhi.json, grade.nii.gz, disease_region.nii.gz, normal_bone.nii.gz, lesions.nii.gz, report.html,
     report.pdf and overlay.png.
     """
+    from lib.cli.beside import beside
     from lib.cli.steps import step
     from lib.core.settings import VhiSettings
     from lib.files import check_result_folder, result_folder
@@ -81,17 +82,22 @@ def measure(
         result = measure_vhi(scans["T1W"], scans["STIR"], members, given_bone, settings, given_region)
         statistics = [image_statistics(other, result) for other in others.values()]
     with step("Writing the report"), result_folder(out, RESULT_FILES) as folder:
+        import lib.figures  # noqa: F401 - once, before the work divides
         from lib.cli.provenance import provenance_of
         from lib.reports.content import report_content
         from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
 
         files = {"T1W": t1w, "STIR": stir, **{role: path for role, path in mask_files.items() if path}, **other_files}
         content = report_content(result, provenance_of(files, settings, model), statistics)
-        write_masks(result, folder)
-        write_overlay_png(content, folder / "overlay.png")
-        write_html(content, folder / "report.html")
-        write_pdf(content, folder / "report.pdf")
-        write_json(content, folder / "vhi.json")
+
+        def draw_pages() -> None:
+            write_pdf(content, folder / "report.pdf")
+            write_overlay_png(content, folder / "overlay.png")
+
+        with beside(draw_pages):
+            write_html(content, folder / "report.html")
+            write_masks(result, folder)
+            write_json(content, folder / "vhi.json")
     print_summary(result, out)
 
 
