@@ -17,7 +17,7 @@ def test_the_number_stands_beside_its_range():
     assert content.vhi == "72 mm³"
     assert content.vhi_ranges == (
         ("24 to 72 mm³", "with the sensitive threshold 5% higher or lower"),
-        ("72 to 72 mm³", "with one slice of normal bone left out"),
+        ("72 mm³", "with one slice of normal bone left out"),
     )
     assert content.vhi_meaning == "At the sensitive threshold, the primary measure: 12 voxels in 2 lesions."
     assert content.volumes.rows == (
@@ -32,8 +32,8 @@ def test_an_unstable_number_is_called_so_in_the_warnings_and_in_the_text():
     words = "a sensitive threshold 5% higher or lower gives 24 to 72 mm³"
     assert any(words in warning for warning in content.warnings)
     assert content.stability == (
-        "VHI with the sensitive threshold changed: −10% 72 mm³; −5% 72 mm³; +5% 24 mm³; +10% 24 mm³.",
-        "VHI with one slice of normal bone left out: slice 1 72 mm³; slice 2 72 mm³; slice 3 72 mm³.",
+        "VHI with the sensitive threshold changed: −10%: 72 mm³; −5%: 72 mm³; +5%: 24 mm³; +10%: 24 mm³.",
+        "VHI with one slice of normal bone left out: slice 1: 72 mm³; slice 2: 72 mm³; slice 3: 72 mm³.",
         f"VHI is unstable: {words}.",
     )
 
@@ -77,7 +77,7 @@ def test_no_inflammation_is_a_result():
         == "9 voxels of the disease region reach the sensitive threshold, but none in a group that is large enough to be kept."
     )
     assert content.lesions.rows == ()
-    assert content.vhi_ranges[0][0] == "0 to 0 mm³"
+    assert content.vhi_ranges[0][0] == "0 mm³"
 
 
 def test_not_a_voxel_above_the_threshold_is_said_as_such():
@@ -92,7 +92,7 @@ def test_lesions_are_listed_largest_first_with_slices_counted_from_one():
         ("1", "left", "2–3", "48.0", "8", "1.09", "50%", "-3.5, 4.5, 3.0"),
         ("2", "right", "4", "24.0", "4", "1.00", "0%", "4.5, 9.0, 3.0"),
     )
-    assert content.further_lesions(1) == "And 1 smaller ones, 24 mm³ together."
+    assert content.further_lesions(1) == "And 1 smaller one, 24 mm³ together."
     assert content.further_lesions(2) == ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from lib.core.pipeline import VhiResult
 from lib.figures.canvas import FAINT_INK, INK, tidy
@@ -39,6 +40,7 @@ def draw_stability(result: VhiResult, ax: Axes) -> Axes:
     names = [f"{100 * change:+.0f}".replace("-", "−") if change else "0\nthreshold, %" for change, _ in points]
     ax.set_xticks([*range(len(points)), _LEFT_OUT_AT], [*names, "one slice\nleft out"])
     ax.set(xlim=(-0.7, _LEFT_OUT_AT + 1.0), ylim=(0, top * 1.2))
+    ax.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set_ylabel("VHI (mm³)")
     return tidy(ax)

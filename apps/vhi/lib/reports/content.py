@@ -92,7 +92,7 @@ class ReportContent:
     def further_lesions(self, shown: int) -> str:
         """What a form says that prints the `shown` largest lesions only; empty where that is all of them."""
         rest = self.lesion_mm3[shown:]
-        return f"And {len(rest):,} smaller ones, {sum(rest):,.0f} mm³ together." if rest else ""
+        return f"And {_counted(len(rest), 'smaller one', 'smaller ones')}, {_mm3(sum(rest))} together." if rest else ""
 
 
 def report_content(
@@ -180,7 +180,8 @@ def _no_inflammation(result: VhiResult) -> str:
 
 
 def _range(ends: tuple[float, float]) -> str:
-    return f"{ends[0]:,.0f} to {_mm3(ends[1])}"
+    low, high = _mm3(ends[0]), _mm3(ends[1])
+    return high if low == high else f"{ends[0]:,.0f} to {high}"
 
 
 def _vhi_ranges(result: VhiResult) -> Iterable[tuple[str, str]]:
@@ -193,13 +194,13 @@ def _vhi_ranges(result: VhiResult) -> Iterable[tuple[str, str]]:
 def _stability(result: VhiResult) -> tuple[str, ...]:
     s = result.stability
     changed = sorted((one.change, one.vhi_mm3) for one in s.threshold_changes)
-    at_each = "; ".join(f"{_percent(change)} {_mm3(mm3)}" for change, mm3 in changed)
+    at_each = "; ".join(f"{_percent(change)}: {_mm3(mm3)}" for change, mm3 in changed)
     sentences = [f"VHI with the sensitive threshold changed: {at_each}."]
     if s.slices_left_out is None:
         sentences.append("Normal bone covers too few slices to tell what each of them contributes.")
     else:
         without = ((one.left_out + 1, "no threshold" if one.vhi_mm3 is None else _mm3(one.vhi_mm3)) for one in s.slices_left_out)
-        without_each = "; ".join(f"slice {number} {found}" for number, found in without)
+        without_each = "; ".join(f"slice {number}: {found}" for number, found in without)
         sentences.append(f"VHI with one slice of normal bone left out: {without_each}.")
     if s.unstable_because:
         sentences.append("VHI is unstable: " + _typeset("; ".join(s.unstable_because)) + ".")
@@ -377,10 +378,11 @@ def _figures(result: VhiResult, content: ReportContent) -> Iterable[Figure]:
 
     mosaic, dpi = draw.mosaic_figure(result)
     shown = _slices(draw.most_involved_slices(result))
+    chosen = "inflammation" if result.lesions else "disease region"
     yield Figure(
         "mosaic",
         f"STIR, slices {shown} of {result.stir.grid.shape[2]}, counted from 1: those with most normal bone and those with most "
-        "inflammation. Patient's right is on the left of the picture.",
+        f"{chosen}. Patient's right is on the left of the picture.",
         f"STIR slices {shown} with inflammation in yellow and red, {content.vhi} in all, and the outlines of normal bone and "
         "disease region.",
         draw.jpeg_bytes(mosaic, dpi),
