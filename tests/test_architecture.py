@@ -34,6 +34,19 @@ MAY: dict[str, set[str]] = {
         "lib.figures",
         "lib.reports",
     },
+    "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.studies", "lib.readings"},
+    "service": {
+        "numpy",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.studies",
+        "lib.readings",
+        "lib.versions",
+        "lib.nets",
+        "lib.reports",
+        "lib.service",
+    },
     "cli": {"typer", "click", "rich", "numpy", "lib"},
 }
 FILES = sorted(LIB.rglob("*.py"))

@@ -31,3 +31,19 @@ class ModelError(VhiError):
 
 class OutputError(VhiError):
     """A result cannot be written where it was asked for."""
+
+
+class NotFoundError(VhiError):
+    """What was asked for is not here; the server answers 404."""
+
+
+class UnknownImageError(NotFoundError):
+    """No case, and no series of a case, has this id."""
+
+
+class RequestError(VhiError):
+    """A request that cannot be understood or is not allowed as it is; the server answers 400."""
+
+
+class ConflictError(VhiError):
+    """What is asked for contradicts what is stored; the server answers 409."""

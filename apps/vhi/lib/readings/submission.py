@@ -1,0 +1,139 @@
+"""One submission: what a reader handed in, and everything that says how it came about.
+
+`submission.json`, schema 1:
+
+`schema`        1
+`case_id`       the case it is about
+`number`        1, 2, ... within the case, whoever submitted
+`reader`        login name
+`reading`       1 for the reader's first reading of the case, 2 for the second, ...
+`method`        "semi-automatic" or "manual"
+`created`       ISO 8601, UTC
+`amends`        id of the reader's submission that this one replaces, or null
+`rating`        the automatic disease region in the reader's eyes: "satisfactory", "corrected", "failed", or null
+`segments`      per segment: `name`, `file` in the submission's folder, `voxels`, `sha256` of the file
+`other`         the same for segments whose names this program does not know
+`scans`         sha256 of the T1W and STIR file
+`started_from`  per region, what was in force when the reader began: a submission, the study's shared one, or the automatic one
+`changes`       what the reader did to the automatic result, see `lib.core.cleaning.Changes`, and to the disease region
+`settings`      every setting of the measurement
+`versions`      of this program and its libraries
+`model`         of the automatic disease region, or null
+`measured`      whether the folder holds `vhi.json` and the report
+`messages`      sentences for the reader
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lib.errors import InputError, RequestError
+
+SCHEMA = 1
+METHODS = ("semi-automatic", "manual")
+RATINGS = ("satisfactory", "corrected", "failed")
+READER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+LAST_READING = 99
+
+
+@dataclass(frozen=True)
+class StoredSegment:
+    """One segment as a file beside `submission.json`; an empty one has no voxels but is there."""
+
+    name: str
+    file: str
+    voxels: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The content of `submission.json`; fields as in the module's docstring."""
+
+    case_id: str
+    number: int
+    reader: str
+    reading: int
+    method: str
+    created: str
+    segments: tuple[StoredSegment, ...]
+    other: tuple[StoredSegment, ...] = ()
+    amends: str | None = None
+    rating: str | None = None
+    scans: Mapping[str, str] = field(default_factory=dict)
+    started_from: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    model: Mapping[str, Any] | None = None
+    measured: bool = False
+    messages: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        check_reader(self.reader)
+        if self.method not in METHODS:
+            raise RequestError(f"The method is {self.method!r}; it must be {' or '.join(METHODS)}.")
+        if self.rating is not None and self.rating not in RATINGS:
+            raise RequestError(f"The rating is {self.rating!r}; it must be {', '.join(RATINGS)}, or left out.")
+        check_reading(self.reading)
+
+    @property
+    def submission_id(self) -> str:
+        """Its folder's name, `0002-anna`: unique within the case."""
+        return f"{self.number:04d}-{self.reader}"
+
+    def segment(self, name: str) -> StoredSegment | None:
+        """The stored segment of that name; None where the reader did not hand it in."""
+        return next((one for one in self.segments if one.name == name), None)
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Submission:
+        """Parse, refusing what is not a submission of this schema.
+
+        Raises
+        ------
+        InputError
+            Not JSON, a newer schema, or a field missing or unknown.
+        """
+        try:
+            content = json.loads(text)
+            if content["schema"] != SCHEMA:
+                raise InputError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
+            for name in ("segments", "other"):
+                content[name] = tuple(StoredSegment(**one) for one in content[name])
+            return cls(**{**content, "messages": tuple(content["messages"])})
+        except (ValueError, KeyError, TypeError, RequestError) as error:
+            raise InputError(f"{where} is not a submission ({error}); restore the folder from a backup.") from error
+
+
+def check_reader(reader: str) -> None:
+    """Refuse a reader's name that is unset, or that could not be a folder's name.
+
+    Raises
+    ------
+    RequestError
+    """
+    if not isinstance(reader, str) or not READER.fullmatch(reader):
+        raise RequestError(
+            "The reader is not known, or the name cannot be used: it needs 1 to 64 letters, digits, dots, dashes, underscores or "
+            "@, and begins with a letter or digit. Log in, or set the user name in the client's MONAI Label settings."
+        )
+
+
+def check_reading(reading: int) -> None:
+    """Refuse what is not the number of a reading.
+
+    Raises
+    ------
+    RequestError
+    """
+    if isinstance(reading, bool) or not isinstance(reading, int) or not 1 <= reading <= LAST_READING:
+        raise RequestError(f"The reading is {reading!r}; it is 1 for the first, 2 for the second, up to {LAST_READING}.")

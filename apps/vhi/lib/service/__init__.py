@@ -1,0 +1,1 @@
+"""The server's work without a server: ids in, answers out."""

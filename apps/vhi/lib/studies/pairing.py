@@ -1,0 +1,264 @@
+"""Cases in a folder: which file is the T1W and which the STIR series of a visit, and what waits for what.
+
+Files are told apart by their names, in any subfolder:
+
+`<case>_T1W.nii.gz` and `<case>_STIR.nii.gz`
+    a flat folder, the shared-data layout (`images_study/T1W/...`) and a clone of the authors' repository
+`<case>/t1w.nii.gz` and `<case>/stir.nii.gz`
+    one folder per case, as `phantom` writes it
+
+`.nii` will do too, and upper or lower case. Hidden folders, `truth`, `segmentations` and `labels` are not searched; links to
+files are followed, links to folders are not. A file that is not whole yet waits: what is copied in is offered once it is there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from lib.errors import InputError, UnknownImageError
+from lib.studies.nifti import read_volume
+
+Role = Literal["T1W", "STIR"]
+ROLES: tuple[Role, Role] = ("T1W", "STIR")
+CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_IGNORED = {"truth", "segmentations", "labels"}
+_SUFFIX = re.compile(r"\.nii(\.gz)?", re.IGNORECASE)
+_GZIP_MAGIC = b"\x1f\x8b"
+# file version -> why it cannot be used, or None: a large archive is decompressed once at most
+_Checked = dict[tuple[str, int, int], str | None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """The two series of one visit; they are known as `<case_id>_T1W` and `<case_id>_STIR`."""
+
+    case_id: str
+    t1w: Path
+    stir: Path
+
+    def image_id(self, role: Role) -> str:
+        return f"{self.case_id}_{role}"
+
+    def path(self, role: Role) -> Path:
+        return self.t1w if role == "T1W" else self.stir
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A file or a case that cannot be read by anyone yet, and a sentence that says why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CaseIndex:
+    """What a folder holds: cases by id, and what waits."""
+
+    cases: tuple[Case, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+    @cached_property
+    def _by_image(self) -> Mapping[str, tuple[Case, Role]]:
+        return {case.image_id(role): (case, role) for case in self.cases for role in ROLES}
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Case]:
+        return {case.case_id: case for case in self.cases}
+
+    def of_image(self, image_id: str) -> tuple[Case, Role]:
+        """The case of a series, and which of its two series it is.
+
+        Raises
+        ------
+        UnknownImageError
+        """
+        found = self._by_image.get(image_id)
+        if found is None:
+            raise UnknownImageError(f"There is no image {_shown(image_id)} here{self._hint(image_id)}; ask for the list of cases.")
+        return found
+
+    def case(self, case_id: str) -> Case:
+        """A case by its id.
+
+        Raises
+        ------
+        UnknownImageError
+        """
+        found = self._by_id.get(case_id)
+        if found is None:
+            raise UnknownImageError(f"There is no case {_shown(case_id)} here{self._hint(case_id)}; ask for the list of cases.")
+        return found
+
+    def _hint(self, wanted: str) -> str:
+        waits = next((one.reason for one in self.waiting if one.name in (wanted, wanted.rsplit("_", 1)[0])), None)
+        return f" yet ({waits.rstrip('.')})" if waits else ""
+
+
+@dataclass
+class CaseFinder:
+    """Looks through one folder again and again; a look at a folder that did not change costs its directory times only."""
+
+    folder: Path
+    _times: dict[str, int] = field(default_factory=dict)
+    _checked: _Checked = field(default_factory=dict)
+    _index: CaseIndex | None = None
+
+    def find(self) -> CaseIndex:
+        """The cases now.
+
+        Raises
+        ------
+        InputError
+            The folder is missing or cannot be listed.
+        """
+        times = self._directory_times()
+        unfinished = self._index is None or any(reason for reason in self._checked.values())
+        if self._index is None or unfinished or times != self._times:
+            self._index = _index_of(self.folder, self._checked)
+            self._times = times
+        return self._index
+
+    def _directory_times(self) -> dict[str, int]:
+        return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}
+
+
+def find_cases(folder: Path) -> CaseIndex:
+    """The cases of a folder, sorted by id.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or cannot be listed.
+    """
+    return CaseFinder(Path(folder)).find()
+
+
+def _index_of(folder: Path, checked: _Checked) -> CaseIndex:
+    waiting: list[Waiting] = []
+    series: dict[str, dict[Role, list[Path]]] = {}
+    for path in _images(folder):
+        named = _named(path, folder)
+        if named is None:
+            waiting.append(Waiting(path.name, "Its name ends neither with _T1W nor with _STIR, so its role is not known; rename it."))
+            continue
+        case_id, role = named
+        if not CASE_ID.fullmatch(case_id):
+            reason = "Its case id may hold letters, digits, dots, dashes and underscores only, at most 64; rename it."
+            waiting.append(Waiting(_shown(path.name), reason))
+            continue
+        series.setdefault(case_id, {}).setdefault(role, []).append(path)
+    cases = []
+    for case_id, found in sorted(series.items()):
+        reason = _why_it_waits(found, folder, checked)
+        if reason is None:
+            cases.append(Case(case_id, found["T1W"][0], found["STIR"][0]))
+        else:
+            waiting.append(Waiting(case_id, reason))
+    return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)))
+
+
+def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Checked) -> str | None:
+    for role in ROLES:
+        if len(found.get(role, [])) > 1:
+            places = " and ".join(str(path.relative_to(folder)) for path in found[role][:2])
+            return f"Two files are its {role} series: {places}; keep one."
+    for role in ROLES:
+        if role not in found:
+            return f"Its {role} series is missing; it is offered once both series are there."
+    for role in ROLES:
+        reason = _unusable(found[role][0], role, checked)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    def refuse(error: OSError) -> None:
+        if error.filename is None or Path(error.filename) == folder:
+            raise InputError(f"The folder of studies {folder} cannot be listed ({error.strerror or error}); check it.") from error
+
+    for place, subfolders, files in os.walk(folder, onerror=refuse):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name.lower() not in _IGNORED)
+        yield place, files
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    for place, files in _walk(folder):
+        for name in sorted(files):
+            if _SUFFIX.search(name) and not name.startswith(".") and _SUFFIX.sub("", name):
+                yield Path(place, name)
+
+
+def _named(path: Path, folder: Path) -> tuple[str, Role] | None:
+    """Case id and role that a file name tells."""
+    stem = _SUFFIX.sub("", path.name)
+    for role in ROLES:
+        if stem.upper() == role:
+            return path.parent.name if path.parent != folder else folder.resolve().name, role
+        if stem.upper().endswith(f"_{role}"):
+            return stem[: -len(role) - 1], role
+    return None
+
+
+def _unusable(path: Path, role: Role, checked: _Checked) -> str | None:
+    """Why a file cannot be used, or None; the answer for one version of a file is kept."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        return f"Its {role} series cannot be read ({error.strerror or error})."
+    version = (str(path), status.st_size, status.st_mtime_ns)
+    if version not in checked:
+        for old in [one for one in checked if one[0] == str(path)]:
+            del checked[old]
+        checked[version] = None if _looks_whole(path, status.st_size) else _read_error(path, role)
+    return checked[version]
+
+
+def _read_error(path: Path, role: Role) -> str | None:
+    try:
+        read_volume(path, role)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _looks_whole(path: Path, size: int) -> bool:
+    """Whether the end of a file is where its header says; cheap, and False where that cannot be told.
+
+    A gzip file ends with the length of what it holds, which a file that is still being copied almost never shows.
+    """
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            head = gzip.GzipFile(fileobj=file).read(352) if compressed else file.read(352)
+            file.seek(-4, os.SEEK_END)
+            held = struct.unpack("<I", file.read(4))[0] if compressed else size
+    except (OSError, EOFError, zlib.error, struct.error):
+        return False
+    if len(head) < 352 or head[344:347] != b"n+1":
+        return False
+    order = "<" if struct.unpack("<i", head[:4])[0] == 348 else ">"
+    dims = struct.unpack(f"{order}8h", head[40:56])
+    bits, offset = struct.unpack(f"{order}h", head[72:74])[0], struct.unpack(f"{order}f", head[108:112])[0]
+    if not 1 <= dims[0] <= 7 or min(dims[1 : dims[0] + 1]) < 1 or bits < 8:
+        return False
+    needed = int(offset) + bits // 8 * math.prod(dims[1 : dims[0] + 1])
+    return bool(held == needed % 2**32)
+
+
+def _shown(text: str) -> str:
+    """A client's or file's text, short and printable, for a message."""
+    clean = "".join(sign if sign.isprintable() else "?" for sign in text.encode("utf-8", "replace").decode("utf-8"))
+    return repr(clean if len(clean) <= 80 else clean[:77] + "...")
