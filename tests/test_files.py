@@ -197,6 +197,14 @@ def test_a_failed_last_rename_brings_the_earlier_result_back(tmp_path, monkeypat
     assert everything(tmp_path) == was
 
 
+def test_a_failed_file_is_named_where_it_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
+    with pytest.raises(OutputError) as caught, result_folder(tmp_path / "out", OWN) as folder:
+        write_atomically(folder / "vhi.json", b"{}")
+    assert str(caught.value).startswith(f"{tmp_path / 'out' / 'vhi.json'} cannot be written: the disk is full")
+    assert everything(tmp_path) == {}
+
+
 def test_a_file_missing_elsewhere_is_not_blamed_on_the_output(tmp_path):
     with pytest.raises(FileNotFoundError), result_folder(tmp_path / "out", OWN):
         Path("/no/such/template.html").read_text()

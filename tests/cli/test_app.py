@@ -69,6 +69,16 @@ def test_an_expected_problem_is_its_sentence_on_one_line():
     assert (found.exit_code, found.stdout, found.stderr) == (2, "", "T1W is not there.\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_under_the_output_is_told():
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, str(ROOT / "main.py"), "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "The output cannot be written: No space left on device. Free some space, or choose another place.\n"
+
+
 def test_an_interruption_ends_with_130():
     found = CliRunner().invoke(ending_with(KeyboardInterrupt()), ["run"])
     assert found.exit_code == 130

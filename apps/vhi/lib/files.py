@@ -157,6 +157,9 @@ def result_folder(folder: Path, own_files: Collection[str]) -> Iterator[Path]:
         _sync_files(staging)
         _put_in_place(staging, target)
         staging, created = None, []
+    except OutputError as error:
+        # of a file inside: the user asked for `folder`, and the one beside it is gone by now
+        raise OutputError(str(error).replace(str(staging), str(folder))) from error
     except OSError as error:
         if error.filename is not None and not _is_within(Path(os.fsdecode(error.filename)), target.parent):
             raise  # not about the output

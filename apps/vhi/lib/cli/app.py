@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from typing import Any
@@ -12,9 +13,13 @@ from typer.core import TyperGroup
 from lib.cli.disease_region import disease_region
 from lib.cli.measure import measure
 from lib.cli.models import models
+from lib.cli.phantom import phantom
 from lib.cli.settings import settings
 from lib.cli.train import train
 from lib.errors import VhiError
+
+# where the table goes: a full disk under a redirected output is no bug
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class OneSentence(TyperGroup):
@@ -25,6 +30,11 @@ class OneSentence(TyperGroup):
             return super().invoke(ctx)
         except VhiError as error:
             typer.echo(" ".join(str(error).split()), err=True)
+            raise typer.Exit(2) from error
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            typer.echo(f"The output cannot be written: {error.strerror}. Free some space, or choose another place.", err=True)
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             typer.echo("Interrupted; nothing was written.", err=True)
@@ -43,6 +53,7 @@ app = typer.Typer(
 app.command("measure")(measure)
 app.command("disease-region")(disease_region)
 app.command("settings")(settings)
+app.command("phantom")(phantom)
 app.command("train")(train)
 app.add_typer(models, name="models")
 
