@@ -85,7 +85,8 @@ class CaseIndex:
         """
         found = self._by_image.get(image_id)
         if found is None:
-            raise UnknownImageError(f"There is no image {_shown(image_id)} here{self._hint(image_id)}; ask for the list of cases.")
+            hint = self._hint(image_id)
+            raise UnknownImageError(f"There is no image {_shown(image_id)} here{hint}; ask for the list of cases.")
         return found
 
     def case(self, case_id: str) -> Case:
@@ -150,7 +151,8 @@ def _index_of(folder: Path, checked: _Checked) -> CaseIndex:
     for path in _images(folder):
         named = _named(path, folder)
         if named is None:
-            waiting.append(Waiting(path.name, "Its name ends neither with _T1W nor with _STIR, so its role is not known; rename it."))
+            reason = "Its name ends neither with _T1W nor with _STIR, so its role is not known; rename it."
+            waiting.append(Waiting(path.name, reason))
             continue
         case_id, role = named
         if not CASE_ID.fullmatch(case_id):
@@ -158,13 +160,13 @@ def _index_of(folder: Path, checked: _Checked) -> CaseIndex:
             waiting.append(Waiting(_shown(path.name), reason))
             continue
         series.setdefault(case_id, {}).setdefault(role, []).append(path)
-    cases = []
+    cases: list[Case] = []
     for case_id, found in sorted(series.items()):
-        reason = _why_it_waits(found, folder, checked)
-        if reason is None:
+        obstacle = _why_it_waits(found, folder, checked)
+        if obstacle is None:
             cases.append(Case(case_id, found["T1W"][0], found["STIR"][0]))
         else:
-            waiting.append(Waiting(case_id, reason))
+            waiting.append(Waiting(case_id, obstacle))
     return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)))
 
 
