@@ -71,6 +71,30 @@ def read_mask(path: Path, name: str) -> Mask:
     return Mask(mask, grid, label)
 
 
+def read_labels(path: Path, name: str) -> tuple[np.ndarray, Grid]:
+    """A label map, stored as any number type, and the grid it lies on; it may be empty.
+
+    Returns
+    -------
+    labels : (I, J, K) uint8 array
+    grid : Grid
+
+    Raises
+    ------
+    InputError
+        As `read_volume` (but constant is fine), or any value that is not a whole number from 0 to 255.
+    """
+    data, grid, label = _read(path, name)
+    with np.errstate(invalid="ignore"):
+        labels = data.astype(np.uint8)
+    if not np.array_equal(labels, data):
+        finite = data[np.isfinite(data)]
+        broken = data.size - finite.size
+        found = f"{broken} voxels that are NaN or infinite" if broken else f"values from {finite.min():g} to {finite.max():g}"
+        raise InputError(f"{label} holds {found}; a label map holds whole numbers from 0 to 255. Save the segmentation again.")
+    return labels, grid
+
+
 def write_volume(path: Path, volume: Volume) -> None:
     """Write intensities in the number type of `volume.data`, without scaling; `.nii.gz` is compressed.
 
