@@ -1,0 +1,1 @@
+"""Synthetic MR of a pelvis, with the truth known."""

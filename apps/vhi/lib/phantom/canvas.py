@@ -1,0 +1,155 @@
+"""One thin sheet of the phantom, on which tissues are laid over each other.
+
+A tissue covers the fraction of a pixel that its solid covers, so what lies under it shows through at edges. Five channels
+are carried along: the two signals and the three truths (disease region, vessel, lesion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from lib.phantom.contrast import STIR, T1W, TISSUES
+
+N_CHANNELS = 5
+WARP_MARGIN_MM = 4.0
+
+Value = float | np.ndarray
+Range = tuple[float, float]
+Window = tuple[slice, slice]
+SIGNALS = {name: (T1W.signal(tissue), STIR.signal(tissue)) for name, tissue in TISSUES.items()}
+
+
+class Noise:
+    """Smooth periodic noise of unit variance that can be read at any coordinates; features are about one unit wide."""
+
+    CELLS = 128
+    CELLS_PER_UNIT = 5.0
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        white = rng.standard_normal((self.CELLS,) * 3, dtype=np.float32)
+        table = ndimage.gaussian_filter(white, self.CELLS_PER_UNIT / 2, mode="wrap", truncate=3)
+        self._table = table / table.std()
+
+    def fine(self, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """The nearest cell: fast, and good where neighbouring pixels lie cells apart."""
+        i, j, k = ((c * self.CELLS_PER_UNIT).astype(np.int32) & (self.CELLS - 1) for c in (u, v, w))
+        return self._table[i, j, k]
+
+    def slow(self, u: np.ndarray, v: np.ndarray, w: np.ndarray, stride: int = 4) -> np.ndarray:
+        """Read at every `stride`-th pixel and interpolated between, for features of several pixels."""
+        coarse = np.stack([c[::stride, ::stride] for c in (u, v, w)]) * self.CELLS_PER_UNIT
+        values = ndimage.map_coordinates(self._table, coarse, order=1, mode="grid-wrap", prefilter=False)
+        rows, columns = (_linear(n, stride) for n in u.shape)
+        return rows @ values @ columns.T
+
+
+def _linear(n: int, stride: int) -> np.ndarray:
+    """`(n, m)` weights that interpolate every `stride`-th sample back to `n`; the last samples are held."""
+    m = -(-n // stride)
+    at = np.minimum(np.arange(n) / stride, m - 1)
+    return np.maximum(1 - np.abs(at[:, None] - np.arange(m)), 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Texture:
+    """What makes tissue look like tissue on one slice; `(rows, columns)` arrays."""
+
+    patches: np.ndarray
+    """Unit-variance noise with features of a centimetre."""
+    marrow_fat: np.ndarray
+    """Deviation of the fat fraction of marrow from its mean."""
+    grain: np.ndarray
+    """Grain of the STIR signal of marrow and muscle, relative."""
+    gluteal_fat: np.ndarray
+    """Fat between the fibres of the gluteal muscles, as a fraction."""
+    back_fat: np.ndarray
+    """The same of the muscles along the spine."""
+    muscle_fat: np.ndarray
+    """The same of every other muscle."""
+    loops: np.ndarray
+    """Unit-variance noise with features of two centimetres, whose level lines are the walls of bowel loops."""
+    septa: np.ndarray
+    """Connective tissue and small vessels in fat, as a fraction."""
+
+    @classmethod
+    def at(cls, noise: Noise, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Texture:
+        s, half = np.abs(x), np.where(x > 0, np.float32(9), np.float32(0))
+        patch = noise.slow(0.10 * x + 0.05 * y, 0.10 * y - 0.05 * x, 0.12 * z)
+        large = noise.slow(0.03 * x + 5, 0.04 * y - 0.01 * x, 0.03 * z + 11)
+        middle = noise.fine(0.27 * x + 7, 0.27 * y - 0.15 * x, 0.3 * z + 6)
+        fine = noise.fine(0.62 * x - 0.2 * y, 0.62 * y + 0.2 * x + 3, 0.5 * z + 2)
+        across = y - 0.35 * s - 0.0016 * s * s
+        glut = noise.slow(0.36 * across, 0.035 * s + half, 0.1 * z + 10, stride=1)
+        back = noise.slow(0.26 * s / (1 + 0.004 * y) + 0.05 * patch + half, 0.035 * y, 0.15 * z + 14, stride=2)
+        strand = noise.slow(0.12 * x + 0.03 * y, 0.2 * y - 0.04 * x + 0.1 * patch, 0.12 * z + 18, stride=2)
+        streaks = ramp01(0.4 + 0.5 * patch)
+        return cls(
+            patches=patch,
+            marrow_fat=0.08 * patch + 0.035 * middle + 0.015 * fine,
+            grain=0.068 * fine + 0.06 * middle + 0.02 * patch,
+            gluteal_fat=0.7 * np.exp(-((glut / 0.2) ** 2)) * streaks + 0.05 * ramp01(fine),
+            back_fat=0.7 * np.exp(-((back / 0.28) ** 2)) * ramp01(0.4 + 0.6 * middle) + 0.06 * ramp01(fine),
+            muscle_fat=0.05 * ramp01(0.5 + middle) + 0.04 * ramp01(fine),
+            loops=noise.slow(0.055 * x + 3, 0.06 * y, 0.05 * z + 20),
+            septa=0.35 * np.exp(-((strand / 0.1) ** 2)) * ramp01(0.3 + 0.6 * middle)
+            + 0.14 * ramp01(0.5 + 0.6 * large)
+            + 0.05 * ramp01(0.5 + fine),
+        )
+
+
+def ramp01(value: np.ndarray) -> np.ndarray:
+    return np.clip(value, 0, 1)
+
+
+def mixed(a: str, b: str, share_of_b: Value) -> tuple[Value, Value]:
+    """Signals of two tissues in one voxel."""
+    (a1, a2), (b1, b2) = SIGNALS[a], SIGNALS[b]
+    return a1 + (b1 - a1) * share_of_b, a2 + (b2 - a2) * share_of_b
+
+
+class Canvas:
+    """Channels `(5, rows, columns)`: T1W, STIR, disease region, vessel, lesion; coordinates of the pixels in `x, y, z`."""
+
+    def __init__(self, xyz: np.ndarray, warped: Sequence[np.ndarray], width_mm: float) -> None:
+        self.x, self.y, self.z = warped
+        self.width_mm = width_mm
+        self.channels = np.zeros((N_CHANNELS, *xyz.shape[1:]), np.float32)
+        self._touched = [False] * N_CHANNELS
+        n, m = xyz.shape[1:]
+        self._origin = xyz[:2, 0, 0]
+        steps = np.stack(
+            [(xyz[:2, -1, 0] - self._origin) / max(n - 1, 1), (xyz[:2, 0, -1] - self._origin) / max(m - 1, 1)], axis=1
+        )
+        self._to_index = np.linalg.inv(steps)
+        self.z_range = (float(xyz[2].min()), float(xyz[2].max()))
+
+    def window(self, x: Range, y: Range, z: Range = (-999.0, 999.0)) -> Window | None:
+        """Pixels that a box [mm] may touch, or None."""
+        if z[1] + WARP_MARGIN_MM < self.z_range[0] or z[0] - WARP_MARGIN_MM > self.z_range[1]:
+            return None
+        corners = np.array([(a, b) for a in x for b in y]).T - self._origin[:, None]
+        index = self._to_index @ corners
+        margin = np.abs(self._to_index).sum(axis=1) * WARP_MARGIN_MM
+        low, high = np.floor(index.min(axis=1) - margin), np.ceil(index.max(axis=1) + margin) + 1
+        n, m = self.channels.shape[1:]
+        i0, i1, j0, j1 = max(int(low[0]), 0), min(int(high[0]), n), max(int(low[1]), 0), min(int(high[1]), m)
+        return (slice(i0, i1), slice(j0, j1)) if i1 > i0 and j1 > j0 else None
+
+    def at(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.x[window], self.y[window], self.z[window]
+
+    def lay(
+        self, window: Window, cover: np.ndarray, signals: tuple[Value, Value],
+        *, region: Value = 0.0, vessel: float = 0.0, lesion: Value = 0.0,
+    ) -> None:  # fmt: skip
+        """Cover a fraction of each pixel of the window with a tissue."""
+        for c, value in enumerate((*signals, region, vessel, lesion)):
+            # nothing over nothing is nothing: most tissues carry no truth
+            if self._touched[c] or isinstance(value, np.ndarray) or value != 0:
+                self._touched[c] = True
+                under = self.channels[c][window]
+                under += cover * (value - under)
