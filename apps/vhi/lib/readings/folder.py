@@ -1,0 +1,197 @@
+"""The data folder: what format it has, folders that last, and one writer at a time.
+
+```
+format.json                                  {"format": 1, ...}
+audit.jsonl                                  who opened, changed and exported what
+cases/<case>/submissions/<NNNN>-<reader>/    one submission, whole
+cases/<case>/shared.json                     regions an administrator shares, where it is not the first reader's
+cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
+cases/<case>/shown/<reader>-<reading>.json   the settings a reader last saw VHI with
+leases/<case>.json                           who is reading a case, and until when
+precomputed/<case>/<key>/                    a cache, may be deleted
+```
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lib.errors import ConflictError, InputError
+from lib.files import output_error, write_atomically
+
+FORMAT = 1
+FORMAT_FILE = "format.json"
+LEFTOVER = ".*.partial-*"
+# from format n to n + 1, given the data folder; each leaves format.json to `open_folder`
+UPGRADES: dict[int, Callable[[Path], None]] = {}
+
+
+def open_folder(root: Path, study: Mapping[str, Any] | None = None) -> None:
+    """Make `root` a data folder of this program's format, and remove what a killed process left half written.
+
+    Parameters
+    ----------
+    root : Path
+        Created where it is missing.
+    study : mapping
+        What must stay as it was when the folder was made, such as the seed of a blinded study.
+
+    Raises
+    ------
+    InputError
+        Written by a newer program, or damaged.
+    ConflictError
+        It belongs to a study that is set up otherwise.
+    OutputError
+        It cannot be written.
+    """
+    wanted = dict(study or {})
+    make_folder(root)
+    with locked(root / "lock"):
+        found = _format_of(root / FORMAT_FILE)
+        if found is None:
+            _write_format(root, wanted)
+        else:
+            _check_study(root, found, wanted)
+            for step in range(found["format"], FORMAT):
+                UPGRADES[step](root)
+                _write_format(root, wanted, step + 1)
+    remove_leftovers(root)
+
+
+def _format_of(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        number = content["format"]
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(f"format {number!r}")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); restore the data folder from a backup.") from error
+    if number > FORMAT:
+        raise InputError(f"{path.parent} has format {number}, this program reads up to {FORMAT}; update the program.")
+    return dict(content)
+
+
+def _check_study(root: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if (found.get("study") or {}) != wanted:
+        raise ConflictError(
+            f"{root} belongs to a study set up as {json.dumps(found.get('study') or {})}, this server is set up as "
+            f"{json.dumps(wanted)}; start it with the former, or choose another data folder."
+        )
+
+
+def _write_format(root: Path, study: Mapping[str, Any], number: int = FORMAT) -> None:
+    write_json(root / FORMAT_FILE, {"format": number, "study": dict(study)})
+
+
+def remove_leftovers(root: Path) -> int:
+    """Remove half-written files and folders that no living process is writing; returns how many."""
+    removed = 0
+    for place in (root, root / "leases"):
+        removed += _remove(place)
+    for case in _folders(root / "cases"):
+        with locked(case / "lock", wait=False) as free:
+            if free:
+                removed += sum(_remove(place) for place in (case, case / "submissions", case / "shown"))
+    for case in _folders(root / "precomputed"):
+        removed += _remove(case)
+    return removed
+
+
+def _remove(folder: Path) -> int:
+    found = list(folder.glob(LEFTOVER))
+    for path in found:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(found)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents so that they outlast a power cut.
+
+    Raises
+    ------
+    OutputError
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        for one in reversed(missing):
+            one.mkdir(exist_ok=True)
+            handle = os.open(one.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        if not folder.is_dir():
+            raise NotADirectoryError(20, "a file is where a folder is needed")
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A small file that is whole or absent; OutputError where that fails."""
+    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode("utf-8"))
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What `write_json` wrote; None where there is no such file.
+
+    Raises
+    ------
+    InputError
+        Unreadable or damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); restore it from a backup.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no object; restore it from a backup.")
+    return content
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[bool]:
+    """Hold the lock file `path` against other threads and processes; a killed process holds nothing.
+
+    Yields
+    ------
+    bool
+        False where another one holds it and `wait` is False.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise output_error(path, error) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(handle)

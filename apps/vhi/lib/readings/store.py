@@ -1,0 +1,242 @@
+"""Submissions on disk: appended, never overwritten, each whole or absent."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lib.core.volume import Mask
+from lib.errors import InputError, NotFoundError, OutputError, RequestError
+from lib.files import result_folder, sha256_of, write_atomically
+from lib.readings.folder import locked, make_folder, open_folder, read_json, write_json
+from lib.readings.submission import StoredSegment, Submission, check_reader, check_reading
+from lib.studies.nifti import read_mask
+from lib.studies.pairing import CASE_ID
+
+SHARED_PARTS = ("normal bone", "disease region")
+FINISHING = "inflammation"
+_FOLDER = re.compile(r"(\d{4,})-(.+)")
+
+
+class ReadingStore:
+    """What readers submitted, under one data folder.
+
+    Parameters
+    ----------
+    root : Path
+        The data folder; created where it is missing, cleared of what a killed process left half written.
+    study : mapping
+        What must stay as it was when the folder was made, see `open_folder`.
+
+    Raises
+    ------
+    VhiError
+        The folder cannot be used.
+    """
+
+    def __init__(self, root: Path, study: Mapping[str, Any] | None = None) -> None:
+        self.root = root
+        open_folder(root, study)
+        make_folder(root / "cases")
+        self._cache: dict[str, dict[str, Submission]] = {}
+        self._lock = threading.Lock()
+
+    def append(self, case_id: str, reader: str, write: Callable[[Path, int], Submission]) -> Submission:
+        """Keep one submission for good; it is on disk when this returns.
+
+        Parameters
+        ----------
+        case_id, reader : str
+        write : callable
+            Given an empty folder and the submission's number, writes its files there and returns what `submission.json` says.
+
+        Raises
+        ------
+        VhiError
+            Whatever `write` refuses, or a failed write; nothing is kept then.
+        """
+        check_reader(reader)
+        submissions = self._case(case_id) / "submissions"
+        make_folder(submissions)
+        with self.writing(case_id):
+            number = max([int(found[1]) for found in _matches(submissions)], default=0) + 1
+            target = submissions / f"{number:04d}-{reader}"
+            with result_folder(target, ()) as folder:
+                made = write(folder, number)
+                if (made.case_id, made.number, made.reader) != (case_id, number, reader):
+                    raise OutputError(f"Submission {number} of {case_id} by {reader} describes itself as {made.submission_id}.")
+                write_atomically(folder / "submission.json", made.as_json().encode("utf-8"))
+            with self._lock:
+                self._cache.setdefault(case_id, {})[target.name] = made
+        return made
+
+    @contextmanager
+    def writing(self, case_id: str) -> Iterator[None]:
+        """One writer of a case at a time."""
+        folder = self._case(case_id)
+        make_folder(folder)
+        with locked(folder / "lock"):
+            yield
+
+    def of_case(self, case_id: str) -> tuple[Submission, ...]:
+        """Every submission of a case, oldest first.
+
+        Raises
+        ------
+        InputError
+            One of them is damaged.
+        """
+        folder = self._case(case_id) / "submissions"
+        names = [found[0] for found in sorted(_matches(folder), key=lambda one: int(one[1]))]
+        with self._lock:
+            known = self._cache.setdefault(case_id, {})
+            for name in names:
+                if name not in known:
+                    path = folder / name / "submission.json"
+                    try:
+                        known[name] = Submission.from_json(path.read_text(encoding="utf-8"), str(path))
+                    except OSError as error:
+                        raise InputError(f"{path} cannot be read ({error.strerror}); restore it from a backup.") from error
+            return tuple(known[name] for name in names)
+
+    def cases(self) -> tuple[str, ...]:
+        """Ids of the cases that somebody submitted something of."""
+        return tuple(sorted(path.parent.name for path in (self.root / "cases").glob("*/submissions")))
+
+    def get(self, case_id: str, submission_id: str) -> Submission:
+        """One submission by its id.
+
+        Raises
+        ------
+        NotFoundError
+        """
+        found = next((one for one in self.of_case(case_id) if one.submission_id == submission_id), None)
+        if found is None:
+            raise NotFoundError(f"Case {case_id} has no submission {submission_id!r}; ask for the list of submissions.")
+        return found
+
+    def newest(
+        self, case_id: str, reader: str, reading: int | None = None, part: str | None = None, method: str | None = None
+    ) -> Submission | None:
+        """The reader's last submission of a case, of one reading, holding one segment, by one method."""
+        return next(
+            (
+                one
+                for one in reversed(self.of_case(case_id))
+                if one.reader == reader
+                and (reading is None or one.reading == reading)
+                and (part is None or one.segment(part) is not None)
+                and (method is None or one.method == method)
+            ),
+            None,
+        )
+
+    def shared(self, case_id: str, part: str) -> Submission | None:
+        """The submission whose normal bone or disease region all readers of the case start from.
+
+        The one an administrator chose, else the newest of the first reading of the reader who was first to submit one.
+        """
+        chosen = (read_json(self._case(case_id) / "shared.json") or {}).get(part)
+        if chosen is not None:
+            return self.get(case_id, str(chosen))
+        first = next((one for one in self.of_case(case_id) if one.segment(part) is not None), None)
+        return None if first is None else self.newest(case_id, first.reader, first.reading, part)
+
+    def share(self, case_id: str, submission_id: str, parts: Sequence[str] = SHARED_PARTS) -> None:
+        """For an administrator: all readers start from these regions of that submission.
+
+        Raises
+        ------
+        NotFoundError, RequestError
+            No such submission, or it does not hold that region.
+        """
+        submission = self.get(case_id, submission_id)
+        for part in parts:
+            if part not in SHARED_PARTS or submission.segment(part) is None:
+                raise RequestError(f"Submission {submission_id} of case {case_id} holds no {part!r} to share.")
+        with self.writing(case_id):
+            path = self._case(case_id) / "shared.json"
+            write_json(path, {**(read_json(path) or {}), **dict.fromkeys(parts, submission_id)})
+
+    def finished(self, reader: str | None = None, reading: int | None = None) -> frozenset[str]:
+        """Cases of which the reader (or any) handed in inflammation, be it none, in that reading (or any)."""
+        return frozenset(
+            case_id
+            for case_id in self.cases()
+            if any(
+                one.segment(FINISHING) is not None
+                and (reader is None or one.reader == reader)
+                and (reading is None or one.reading == reading)
+                for one in self.of_case(case_id)
+            )
+        )
+
+    def ratings(self) -> dict[str, dict[str, str]]:
+        """How readers rated the automatic disease region: by case and reader, the newest rating."""
+        found: dict[str, dict[str, str]] = {}
+        for case_id in self.cases():
+            for one in self.of_case(case_id):
+                if one.rating is not None:
+                    found.setdefault(case_id, {})[one.reader] = one.rating
+        return found
+
+    def folder_of(self, submission: Submission) -> Path:
+        """Where its files lie."""
+        return self._case(submission.case_id) / "submissions" / submission.submission_id
+
+    def read_segment(self, submission: Submission, name: str) -> Mask | None:
+        """A stored segment; None where the submission does not hold it.
+
+        Raises
+        ------
+        InputError
+            Its file is missing or is not the one that was stored.
+        """
+        stored = submission.segment(name)
+        if stored is None:
+            return None
+        path = self.folder_of(submission) / stored.file
+        if sha256_of(path) != stored.sha256:
+            raise InputError(f"{path} is not the file that was submitted; restore it from a backup.")
+        return read_mask(path, name)
+
+    def note_shown(self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any]) -> None:
+        """Remember with which settings a reader last saw VHI of a case."""
+        if self.shown(case_id, reader, reading) != settings:
+            make_folder(self._case(case_id) / "shown")
+            write_json(self._shown(case_id, reader, reading), {"settings": dict(settings), "time": now()})
+
+    def shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
+        """Those settings; None for a reader who never saw it in that reading."""
+        found = read_json(self._shown(case_id, reader, reading))
+        return None if found is None else dict(found["settings"])
+
+    def _shown(self, case_id: str, reader: str, reading: int) -> Path:
+        check_reader(reader)
+        check_reading(reading)
+        return self._case(case_id) / "shown" / f"{reader}-{reading}.json"
+
+    def _case(self, case_id: str) -> Path:
+        if not CASE_ID.fullmatch(case_id):
+            raise RequestError("A case id holds letters, digits, dots, dashes and underscores only.")
+        return self.root / "cases" / case_id
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def stored_segment(name: str, path: Path, voxels: int) -> StoredSegment:
+    """The record of a segment's file that was just written."""
+    return StoredSegment(name, path.name, voxels, sha256_of(path))
+
+
+def _matches(folder: Path) -> list[re.Match[str]]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [found for found in map(_FOLDER.fullmatch, names) if found]
