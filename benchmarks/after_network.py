@@ -57,7 +57,7 @@ def main() -> None:
     oracle.stability(stir.data, region.data, normal_bone.data, slow["sensitive_threshold"])
     loops = time.perf_counter() - start
     ours = statistics.median(seconds)
-    table = Table("scan", "this project [s]", "per-voxel loops [s]", "ratio", "voxels, ours / loops")
+    table = Table("scan", "this project (s)", "per-voxel loops (s)", "ratio", "voxels, ours / loops")
     voxels = f"{found.measurement.total.sensitive} / {slow['sensitive']}"
     table.add_row(f"{name} {stir.grid.shape}", f"{ours:.2f}", f"{loops:.1f}", f"{loops / ours:.0f}", voxels)
     Console().print(table)

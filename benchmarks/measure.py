@@ -55,7 +55,7 @@ def main() -> None:
         for command in commands.values():
             run(*command)  # the first of each reads its files from disk
         rounds = [{what: run(*command) for what, command in commands.items()} for _ in range(ROUNDS)]
-    table = Table("process", "wall [s], median", "lowest - highest", "peak memory [GB]")
+    table = Table("process", "wall, median (s)", "lowest - highest", "peak memory (GB)")
     seconds = {what: [one[what][0] for one in rounds] for what in commands}
     for what, times in seconds.items():
         memory = max(one[what][1] for one in rounds)
