@@ -128,6 +128,8 @@ def _train_all(found: LabelledData, out: Path, recipe: str, folds: bool, jobs: i
                 for run, future in zip(batch, futures, strict=True):
                     run.slice_dice = future.result()
         except BaseException:
+            queue.put(None)
+            display.join()
             # without this the pool would wait hours for the other networks; their checkpoints stay
             for process in active_children():
                 process.terminate()
