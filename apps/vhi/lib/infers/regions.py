@@ -1,0 +1,28 @@
+"""The two regions that VHI rests on, found automatically."""
+
+from __future__ import annotations
+
+from lib.infers.request import InferRequest
+from lib.infers.task import ServiceTask
+from lib.service.answers import DISEASE_REGION, NORMAL_BONE, Answer
+from lib.service.service import VhiService
+
+
+class DiseaseRegionTask(ServiceTask):
+    """The imaged pelvic bone, by the ensemble of networks on T1W."""
+
+    def __init__(self, service: VhiService) -> None:
+        super().__init__(service, "disease_region", "Disease region (imaged pelvic bone), from T1W", {DISEASE_REGION: 1})
+
+    def answer(self, request: InferRequest) -> Answer:
+        return self.service.disease_region(request.image_id)
+
+
+class NormalBoneTask(ServiceTask):
+    """The automatic proposal of normal bone, whose intensities give the thresholds."""
+
+    def __init__(self, service: VhiService) -> None:
+        super().__init__(service, "normal_bone", "Normal bone (proposal: check it), from STIR", {NORMAL_BONE: 1})
+
+    def answer(self, request: InferRequest) -> Answer:
+        return self.service.normal_bone(request.image_id)

@@ -1,0 +1,77 @@
+"""What all inference tasks do alike: take a request apart, ask the service, write the answer for the viewer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+
+from lib.infers.request import InferRequest, parse_request
+from lib.service.answers import Answer
+from lib.service.service import VhiService
+from lib.studies.nifti import write_labels
+from lib.studies.nrrd import write_nrrd_labels
+
+
+class ServiceTask(InferTask):
+    """An inference task that the service answers.
+
+    Parameters
+    ----------
+    options : mapping
+        The option table that viewers show: a list is a choice whose first entry is the default, a bool a tick box.
+    names : mapping
+        Every label that an answer may hold, with its value.
+    also : names
+        Further keys that a request may hold, which no option table shows.
+    """
+
+    def __init__(
+        self,
+        service: VhiService,
+        name: str,
+        description: str,
+        names: Mapping[str, int],
+        options: Mapping[str, Any] | None = None,
+        *,
+        type: InferType = InferType.SEGMENTATION,
+        also: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(type=type, labels=dict(names), dimension=3, description=description, config=dict(options or {}))
+        self.name = name
+        self.service = service
+        self._takes = (*self._config, *also)
+
+    @abstractmethod
+    def answer(self, request: InferRequest) -> Answer:
+        """Ask the service."""
+
+    def is_valid(self) -> bool:
+        return True
+
+    def __call__(self, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Answer a request with a fresh temporary file, which MONAI Label deletes once it is sent, and the facts."""
+        asked = parse_request(request, self.name, self._takes)
+        answer = self.answer(asked)
+        # Slicer names the segments of a map by the order of the values present: the service names only those
+        return str(_write(answer, asked)), {"label_names": dict(answer.names), **answer.facts}
+
+
+def _write(answer: Answer, asked: InferRequest) -> Path:
+    handle, name = tempfile.mkstemp(prefix="vhi-answer-", suffix=asked.suffix)
+    os.close(handle)
+    path = Path(name)
+    try:
+        if asked.suffix == ".nrrd":
+            write_nrrd_labels(path, answer.labels, answer.grid, compress=asked.compress)
+        else:
+            write_labels(path, answer.labels, answer.grid)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,76 @@
+"""VHI of a case, and cleaning it by clicks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monailabel.interfaces.tasks.infer_v2 import InferType
+
+from lib.core.settings import VhiSettings
+from lib.errors import RequestError
+from lib.infers.request import InferRequest, choice_of, voxels_of
+from lib.infers.task import ServiceTask
+from lib.service.answers import CONSERVATIVE, INFLAMMATION, Answer
+from lib.service.service import VhiService
+
+SHOW = (INFLAMMATION, "both")
+SCOPE = ("lesion", "slice")
+
+
+def option_table() -> dict[str, Any]:
+    """Every setting of the method as viewers show it: choices and tick boxes, else a number in a text field."""
+    table: dict[str, Any] = {}
+    for info in VhiSettings.describe():
+        others = [choice for choice in info.choices if choice != info.default]
+        table[info.name] = [info.default, *others] if info.choices else info.default
+    return table
+
+
+class VhiTask(ServiceTask):
+    """Inflammation above the thresholds, from the regions in force for this reader."""
+
+    def __init__(self, service: VhiService) -> None:
+        names = {INFLAMMATION: 1, CONSERVATIVE: 2}
+        super().__init__(
+            service,
+            "vhi",
+            "VHI: hyperintense inflammation in the disease region, from STIR",
+            names,
+            {"show": list(SHOW), **option_table()},
+            also=("reading",),
+        )
+
+    def answer(self, request: InferRequest) -> Answer:
+        options = {**request.options, "show": choice_of(request.options, "show", SHOW)}
+        return self.service.vhi(request.image_id, request.reader, options)
+
+
+class VhiCleanTask(ServiceTask):
+    """Lesions removed by background clicks and restored by foreground clicks.
+
+    Viewers send every click again each time, and no mask: all are replayed over the automatic result.
+    """
+
+    def __init__(self, service: VhiService) -> None:
+        super().__init__(
+            service,
+            "vhi_clean",
+            "Clean VHI: a background click removes the lesion under it, a foreground click restores it",
+            {INFLAMMATION: 1},
+            {"scope": list(SCOPE), **option_table()},
+            type=InferType.DEEPGROW,
+            also=("foreground", "background", "label", "reading"),
+        )
+
+    def answer(self, request: InferRequest) -> Answer:
+        options = dict(request.options)
+        label = options.pop("label", INFLAMMATION)
+        if label != INFLAMMATION:
+            # the viewer would put the answer into the segment that is selected
+            raise RequestError(
+                f"vhi_clean cleans the segment {INFLAMMATION!r}, but {str(label)[:60]!r} is selected; select {INFLAMMATION!r}."
+            )
+        remove = voxels_of(options.pop("background", []), "background")
+        restore = voxels_of(options.pop("foreground", []), "foreground")
+        options["scope"] = choice_of(options, "scope", SCOPE)
+        return self.service.clean(request.image_id, request.reader, options, remove, restore)
