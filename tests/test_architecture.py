@@ -62,6 +62,7 @@ MAY: dict[str, set[str]] = {
         "lib.datastores",
     },
     "activelearning": {"monailabel", "lib.datastores", "lib.service", "lib.activelearning"},
+    "server": {"fastapi", "starlette", "jwt", "requests_toolbelt", "monailabel", "lib.errors", "lib.files", "lib.server"},
     "cli": {"typer", "click", "rich", "numpy", "lib"},
 }
 FILES = sorted(LIB.rglob("*.py"))

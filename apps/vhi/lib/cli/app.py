@@ -10,12 +10,15 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from lib.cli.demo import demo
 from lib.cli.disease_region import disease_region
 from lib.cli.measure import measure
 from lib.cli.models import models
 from lib.cli.phantom import phantom
+from lib.cli.serve import serve
 from lib.cli.settings import settings
 from lib.cli.train import train
+from lib.cli.users import users
 from lib.errors import VhiError
 
 # where the table goes: a full disk under a redirected output is no bug
@@ -55,7 +58,10 @@ app.command("disease-region")(disease_region)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
 app.command("train")(train)
+app.command("serve")(serve)
+app.command("demo")(demo)
 app.add_typer(models, name="models")
+app.add_typer(users, name="users")
 
 
 def main() -> None:

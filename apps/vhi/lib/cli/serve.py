@@ -1,0 +1,179 @@
+"""`serve`: the server for 3D Slicer and other MONAI Label clients, over a folder of studies."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lib.cli.ensemble import MODEL_DIR
+
+if TYPE_CHECKING:
+    from lib.server.config import ServerConfig
+
+APP_DIR = Path(__file__).resolve().parents[2]
+STOP_WITHIN_S = 5
+
+
+def serve(
+    studies: Annotated[Path, typer.Option(help="Folder of the studies: T1W and STIR series as NIfTI.", show_default=False)],
+    host: Annotated[str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    accounts: Annotated[
+        Path | None, typer.Option(help="Accounts file, see the command users; needed beyond this machine.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A name that clients call the server by; repeatable.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="A web page that may call the server; repeatable.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Inferences at once.")] = 1,
+    data: Annotated[Path | None, typer.Option(help="Where submissions are kept.", show_default=".vhi in the studies")] = None,
+    model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="How the study is run, see docs/deploy.md; repeatable."),
+    ] = None,
+) -> None:
+    """Serve a folder of studies to 3D Slicer, until Ctrl-C."""
+    from lib.cli.measure import parse_changes
+    from lib.cli.steps import step
+    from lib.errors import InputError, SettingsError
+    from lib.server.config import ServerConfig, is_loopback
+
+    if not studies.is_dir():
+        raise InputError(f"{studies} is no folder; pass the folder that holds the studies.")
+    if not is_loopback(host) and accounts is None:
+        raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
+    names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
+    config = ServerConfig(accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers)
+    listening = listen(host, port)
+    conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
+    if data is not None:
+        conf["data"] = str(data.resolve())
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    with step("Starting the server"):
+        prepare(studies, port, config, conf)
+        application = load()
+    run(application, listening, lambda: _announce(url, login=accounts is not None))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises
+    ------
+    SettingsError
+        The port is taken, or the address is not this machine's.
+    """
+    from lib.errors import SettingsError
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        # before the slow start: two servers started at once do not both believe that the port is theirs
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"The server cannot listen on {host} port {port} ({reason}); pass another --port or --host."
+        ) from error
+    return listening
+
+
+def prepare(studies: Path, port: int, config: ServerConfig, conf: dict[str, str]) -> None:
+    """Tell MONAI Label and the guard, by environment, what to serve; before either is imported.
+
+    Raises
+    ------
+    VhiError
+        The accounts file or the service's folders cannot be used.
+    """
+    import json
+    import logging.config
+
+    from lib.server.log import CONFIG
+
+    logging.config.dictConfig(CONFIG)
+    if config.accounts is not None:
+        from lib.server.accounts import Accounts
+
+        Accounts(config.accounts)
+    os.environ |= config.to_environment() | {
+        "MONAI_LABEL_APP_DIR": str(APP_DIR),
+        "MONAI_LABEL_STUDIES": str(studies.resolve()),
+        "MONAI_LABEL_APP_CONF": json.dumps(conf),
+        "MONAI_LABEL_SERVER_PORT": str(port),
+        "MONAI_LABEL_RELOAD_APP_LIB": "false",
+        "PYTHONPATH": os.pathsep.join([str(APP_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    # as many threads for arrays as leave a processor to the answers
+    threads = str(max(1, (os.cpu_count() or 2) // (2 * config.workers)))
+    os.environ.setdefault("OMP_NUM_THREADS", threads)
+
+
+def load() -> object:
+    """MONAI Label behind the guard, with the app loaded.
+
+    Raises
+    ------
+    VhiError
+        Whatever keeps the app from starting.
+    """
+    import io
+    from contextlib import redirect_stdout
+
+    with redirect_stdout(io.StringIO()):  # it prints that every origin is allowed, which the guard settles otherwise
+        from monailabel.interfaces.utils.app import app_instance
+
+        from lib.server.asgi import app
+    # here, not while uvicorn starts: a sentence then, a traceback there
+    app_instance()
+    return app
+
+
+def run(application: object, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; a clean stop returns."""
+    import uvicorn
+
+    class Announcing(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                ready()
+
+    server = Announcing(
+        uvicorn.Config(
+            application,  # type: ignore[arg-type]
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_WITHIN_S,
+            lifespan="on",
+        )
+    )
+    try:
+        server.run(sockets=[listening])
+    except (KeyboardInterrupt, SystemExit):
+        if not server.should_exit:
+            raise  # it did not start
+    typer.echo("Stopped.", err=True)
+
+
+def _announce(url: str, *, login: bool) -> None:
+    from lib.server.pages import slicer_steps
+
+    typer.echo(f"Serving at {url}")
+    for number, text in enumerate(slicer_steps(url, login=login), start=1):
+        typer.echo(f"  {number}. {text}")
+    typer.echo("Stop with Ctrl-C.")
+    sys.stdout.flush()

@@ -1,0 +1,65 @@
+"""`users`: who may sign in to the server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+users = typer.Typer(help="Accounts of the server: add, list, remove.", no_args_is_help=True, rich_markup_mode=None)
+_Accounts = Annotated[Path, typer.Option(help="Accounts file; made when it does not exist.", show_default=False)]
+_Name = Annotated[str, typer.Argument(help="Name of the account, and of the reader.", show_default=False)]
+
+
+@users.command("add")
+def add(
+    name: _Name,
+    accounts: _Accounts,
+    role: Annotated[str, typer.Option(help="reader or admin.")] = "reader",
+) -> None:
+    """Add an account, or set another password and role for one.
+
+    The password is asked for twice; where the input is no terminal, it is read from the first line of it.
+    """
+    from typing import cast
+
+    from lib.server.accounts import Account, Role, check_name, check_role, hash_password, read_accounts, write_accounts
+
+    check_name(name)
+    check_role(role)
+    known = read_accounts(accounts) if accounts.exists() else []
+    account = Account(name, cast(Role, role), hash_password(_ask_password(name)))
+    write_accounts(accounts, [*(one for one in known if one.name != name), account])
+    changed = any(one.name == name for one in known)
+    typer.echo(f"{name} ({role}) {'changed' if changed else 'added'}; earlier logins of that name have ended.")
+
+
+@users.command("list")
+def list_users(accounts: _Accounts) -> None:
+    """List the accounts."""
+    from lib.server.accounts import read_accounts
+
+    for one in read_accounts(accounts):
+        typer.echo(f"{one.name}  {one.role}")
+
+
+@users.command("remove")
+def remove(name: _Name, accounts: _Accounts) -> None:
+    """Remove an account. What that reader submitted stays."""
+    from lib.errors import InputError
+    from lib.server.accounts import read_accounts, write_accounts
+
+    known = read_accounts(accounts)
+    kept = [one for one in known if one.name != name]
+    if len(kept) == len(known):
+        raise InputError(f"{accounts} has no account {name!r}; the command users list shows them.")
+    write_accounts(accounts, kept)
+    typer.echo(f"{name} removed; their logins have ended, their submissions stay.")
+
+
+def _ask_password(name: str) -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\n")

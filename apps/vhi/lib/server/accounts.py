@@ -1,0 +1,150 @@
+"""The accounts file: names, roles and salted password hashes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Literal, get_args
+
+from lib.errors import InputError
+from lib.files import write_atomically
+
+Role = Literal["reader", "admin"]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+HASHED = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[A-Za-z0-9+/=]{16,}\$[A-Za-z0-9+/=]{44}")
+SHORTEST_PASSWORD = 10
+# 16 MiB and some 50 ms a guess: the cost that RFC 7914 names for logins that a person waits for
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 14, 8, 1
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Account:
+    """One person who may sign in; `password` is `scrypt$n$r$p$salt$hash`, base64."""
+
+    name: str
+    role: Role
+    password: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_role(self.role)
+        if not HASHED.fullmatch(self.password):
+            raise InputError(f"The account {self.name} holds no scrypt hash; set the password again with: users add {self.name}")
+
+
+class Accounts:
+    """An accounts file, read again whenever it changes.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or not an accounts file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = Lock()
+        self._stamp: tuple[int, int, int] | None = None
+        self._accounts: dict[str, Account] = {}
+        self.find("")
+
+    def find(self, name: str) -> Account | None:
+        """The account of that name, if there is one."""
+        with self._lock:
+            try:
+                status = self.path.stat()
+            except OSError as error:
+                raise InputError(f"{self.path} cannot be read ({error.strerror}); make it with: users add NAME") from error
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp != self._stamp:
+                self._accounts = {account.name: account for account in read_accounts(self.path)}
+                self._stamp = stamp
+            return self._accounts.get(name)
+
+    def sign_in(self, name: str, password: str) -> Account | None:
+        """The account, when name and password are right. A wrong name takes as long as a wrong password."""
+        account = self.find(name)
+        right = password_matches(password, account.password if account else _NOBODY)
+        return account if account and right else None
+
+
+def check_name(name: str) -> None:
+    """Raises InputError unless the name can be a reader's."""
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{name[:80]!r} cannot be a reader's name: up to 64 letters, digits, '.', '_', '@' or '-' are needed, a letter or "
+            "digit first."
+        )
+
+
+def check_role(role: str) -> None:
+    """Raises InputError unless the role exists."""
+    if role not in get_args(Role):
+        raise InputError(f"{role!r} is no role; choose one of {', '.join(get_args(Role))}.")
+
+
+def hash_password(password: str) -> str:
+    """Salted scrypt hash of a password.
+
+    Raises
+    ------
+    InputError
+        The password is too short.
+    """
+    if len(password) < SHORTEST_PASSWORD:
+        raise InputError(f"The password has {len(password)} characters; at least {SHORTEST_PASSWORD} are needed.")
+    return _hash(password, secrets.token_bytes(16), SCRYPT_N, SCRYPT_R, SCRYPT_P)
+
+
+def password_matches(password: str, hashed: str) -> bool:
+    """Whether the password gives this hash, in the same time whether it does or not."""
+    _, n, r, p, salt, _ = hashed.split("$")
+    again = _hash(password, base64.b64decode(salt), int(n), int(r), int(p))
+    return secrets.compare_digest(again, hashed)
+
+
+def _hash(password: str, salt: bytes, n: int, r: int, p: int) -> str:
+    digest = hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
+    return "$".join(["scrypt", str(n), str(r), str(p), base64.b64encode(salt).decode(), base64.b64encode(digest).decode()])
+
+
+# the hash of a password nobody has, compared with when the name is unknown
+_NOBODY = _hash(secrets.token_hex(), secrets.token_bytes(16), SCRYPT_N, SCRYPT_R, SCRYPT_P)
+
+
+def read_accounts(path: Path) -> list[Account]:
+    """All accounts of a file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or not an accounts file.
+    """
+    try:
+        content = json.loads(path.read_text())
+        if content["format"] != FORMAT:
+            raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; use the newer version.")
+        accounts = [Account(**one) for one in content["accounts"]]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); make it with: users add NAME --accounts {path}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not an accounts file; make one with: users add NAME --accounts {path}") from error
+    return accounts
+
+
+def write_accounts(path: Path, accounts: list[Account]) -> None:
+    """Write all accounts, whole or not at all, readable by this account alone."""
+    content = {"format": FORMAT, "accounts": [asdict(one) for one in sorted(accounts, key=lambda one: one.name)]}
+    before = os.umask(0o077)
+    try:
+        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    finally:
+        os.umask(before)

@@ -1,0 +1,97 @@
+"""Which requests are answered at all: a list of methods and paths; everything else is closed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Who = Literal["anyone", "reader", "admin"]
+Where = Literal["own", "stock"]
+SMALL_BODY = 1 << 20
+# one path segment that can be a name: no separators, nothing that climbs
+SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """One kind of request.
+
+    Attributes
+    ----------
+    methods, template : as in `POST /infer/{model}`
+    who : who may send it
+    where : answered by our own routes, or by MONAI Label's
+    large : carries an image, so that the body may be large
+    basic : a page that a browser opens: name and password do as well as a token
+    """
+
+    methods: tuple[str, ...]
+    template: str
+    who: Who
+    where: Where = "own"
+    large: bool = False
+    basic: bool = False
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\{\w+\}", SEGMENT, self.template.rstrip("/").replace(".", r"\.")) + "/?")
+
+
+ALLOWED = (
+    Allowed(("GET",), "/", "anyone"),
+    Allowed(("GET",), "/openapi.json", "reader", basic=True),
+    Allowed(("GET",), "/auth/", "anyone"),
+    Allowed(("POST",), "/auth/token", "anyone"),
+    Allowed(("GET",), "/auth/token/valid", "reader"),
+    Allowed(("GET",), "/info/", "reader"),
+    Allowed(("POST",), "/infer/{model}", "reader", large=True),
+    Allowed(("POST",), "/activelearning/{strategy}", "reader"),
+    Allowed(("GET",), "/datastore/", "reader"),
+    Allowed(("GET", "HEAD"), "/datastore/image", "reader"),
+    Allowed(("GET",), "/datastore/image/info", "reader"),
+    Allowed(("PUT",), "/datastore/label", "reader", large=True),
+    Allowed(("GET", "HEAD"), "/datastore/label", "reader"),
+    Allowed(("GET",), "/datastore/label/info", "reader"),
+    Allowed(("GET",), "/train/", "reader", "stock"),
+    Allowed(("POST",), "/train/", "admin", "stock"),
+    Allowed(("POST",), "/train/{model}", "admin", "stock"),
+    Allowed(("DELETE",), "/train/", "admin", "stock"),
+    Allowed(("GET",), "/batch/infer", "reader", "stock"),
+    Allowed(("GET",), "/scoring/", "reader", "stock"),
+    Allowed(("GET",), "/vhi/health", "anyone"),
+    Allowed(("GET",), "/vhi/cases", "admin", basic=True),
+    Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
+    Allowed(("GET",), "/vhi/report", "reader", basic=True),
+    Allowed(("POST",), "/vhi/rating", "reader"),
+)
+_PATTERNS = tuple((one, one.pattern) for one in ALLOWED)
+
+# what MONAI Label would answer there, and why this server does not
+CLOSED = {
+    "/session": "Sessions are closed: VHI needs both series of a visit; put T1W and STIR into the studies folder of the server.",
+    "/datastore": "This server never overwrites, deletes or exports in bulk through the datastore routes; labels are saved anew.",
+    "/model": "Models are changed on the server, by the models command.",
+    "/reload": "The server is restarted by its service, not by a request.",
+    "/proxy": "This server forwards nothing to other servers.",
+    "/ohif": "This server holds no viewer.",
+    "/logs": "Logs are read on the server.",
+    "/infer": "That inference route is closed; use POST /infer/{model}.",
+    "/batch": "Batch inference is started on the server.",
+    "/scoring": "Scoring is started on the server.",
+}
+
+
+def find_allowed(method: str, path: str) -> Allowed | None:
+    """What the list says of a request, if it is on it."""
+    return next((one for one, pattern in _PATTERNS if method in one.methods and pattern.fullmatch(path)), None)
+
+
+def methods_of(path: str) -> tuple[str, ...]:
+    """The methods that the list has for a path."""
+    return tuple(method for one, pattern in _PATTERNS if pattern.fullmatch(path) for method in one.methods)
+
+
+def why_closed(path: str) -> str | None:
+    """The reason for a path that MONAI Label knows and this server does not answer."""
+    return CLOSED.get("/" + path.lstrip("/").partition("/")[0])

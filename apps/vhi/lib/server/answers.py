@@ -1,0 +1,87 @@
+"""Answers that the guard gives itself: one sentence, as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import secrets
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from lib.errors import VhiError
+from lib.server.pool import BusyError, GoneError
+
+logger = logging.getLogger("vhi.server")
+
+STATUS_OF = {"UnknownImageError": 404, "NotFoundError": 404, "RequestError": 400, "ConflictError": 409}
+
+
+class Refusal(Exception):
+    """A request that is not served: status, one sentence, further headers."""
+
+    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = dict(headers or {})
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """How an exception is told to the client.
+
+    A VhiError is a sentence for the user. Anything else is a bug: the client gets a number, the log the place; neither gets the
+    exception's own message, which may name a patient.
+    """
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, BusyError):
+        return Refusal(503, "The server is busy; try again in a moment.", {"Retry-After": "5"})
+    if isinstance(error, TimeoutError):
+        return Refusal(503, "The server was too busy to finish in time; try again.", {"Retry-After": "30"})
+    if isinstance(error, GoneError):
+        return Refusal(499, "The client went away.")
+    if isinstance(error, VhiError):
+        status = next((STATUS_OF[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in STATUS_OF), 422)
+        return Refusal(status, one_line(str(error)))
+    incident = secrets.token_hex(4)
+    trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
+    logger.error("incident %s: %s\n%s", incident, type(error).__name__, trace.rstrip())
+    return Refusal(500, f"Something went wrong on the server; tell its administrator the incident number {incident}.")
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space as one space."""
+    return " ".join(text.split())
+
+
+def body_of(refusal: Refusal) -> bytes:
+    """The JSON body of a refusal."""
+    return json.dumps({"detail": refusal.sentence}).encode()
+
+
+def validation_sentence(problems: Any) -> str:
+    """FastAPI's list of what does not fit a route, as one sentence; the values sent are not repeated."""
+    if not isinstance(problems, list):
+        return one_line(str(problems))[:500]
+    parts = []
+    for problem in problems[:3]:
+        place = ".".join(str(part) for part in problem.get("loc", ())[1:]) or "the body"
+        parts.append(f"{place}: {one_line(str(problem.get('msg', 'not valid')))}")
+    return ("The request cannot be read: " + "; ".join(parts))[:500]
+
+
+def finite(value: Any) -> Any:
+    """The same value for JSON: what is not finite becomes null, numpy numbers plain ones."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [finite(one) for one in value]
+    if hasattr(value, "tolist"):
+        return finite(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    return str(value)

@@ -1,0 +1,16 @@
+"""What uvicorn runs: `lib.server.asgi:app`, MONAI Label behind the guard."""
+
+from __future__ import annotations
+
+import os
+
+# MONAI Label would drop every module of ours when it loads the app, and load each a second time
+os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
+
+from monailabel.app import app
+
+from lib.server.guard import install
+
+install(app)
+
+__all__ = ["app"]

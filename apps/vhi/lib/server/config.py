@@ -1,0 +1,114 @@
+"""What the server is told: by `serve`, or by environment variables when MONAI Label starts it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from lib.errors import SettingsError
+
+PREFIX = "VHI_SERVER_"
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Settings of the server; each is read from `VHI_SERVER_<NAME>` too, lists separated by commas.
+
+    Attributes
+    ----------
+    accounts : accounts file; None asks for no login, and answers this machine alone
+    secret : file of the signing key; beside the accounts file when None
+    hosts : names and addresses that clients may call the server by, beside the loopback ones
+    origins : web pages that may call the server, as `https://viewer.example`, beside the server's own
+    workers : inferences at once
+    queue : inferences that may wait; more are told to come back
+    max_body_mib : largest request body
+    inference_timeout_s : how long a client waits for an inference, waiting in the queue included
+    token_hours : how long a login lasts
+    """
+
+    accounts: Path | None = None
+    secret: Path | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    workers: int = 1
+    queue: int = 32
+    max_body_mib: int = 64
+    inference_timeout_s: float = 600.0
+    token_hours: float = 12.0
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} = {getattr(self, name)} is out of range; it must be above 0.")
+        for origin in self.origins:
+            if not ORIGIN.fullmatch(origin):
+                raise SettingsError(f"{origin!r} is no origin; write it as https://viewer.example or http://host:port, no path.")
+
+    @property
+    def secret_file(self) -> Path | None:
+        if self.accounts is None:
+            return None
+        return self.secret or self.accounts.with_name(f"{self.accounts.name}.secret")
+
+    def to_environment(self) -> dict[str, str]:
+        """The variables that `from_environment` reads, for what differs from the defaults."""
+        default = ServerConfig()
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {
+            PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in values.items()
+            if value != getattr(default, name)
+        }
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServerConfig:
+        """Raises SettingsError for a variable that is unknown or out of range."""
+        given = {name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
+        kinds = {one.name: _KINDS[str(one.type)] for one in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, text in given.items():
+            if name not in kinds:
+                raise SettingsError(
+                    f"{PREFIX}{name.upper()} is unknown; known are {', '.join(PREFIX + k.upper() for k in kinds)}."
+                )
+            try:
+                values[name] = kinds[name](text)
+            except ValueError as error:
+                raise SettingsError(f"{PREFIX}{name.upper()} = {text!r} cannot be read; a number is needed.") from error
+        return replace(cls(), **values)
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "Path | None": Path,
+    "tuple[str, ...]": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
+    "int": int,
+    "float": float,
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches that address."""
+    if host == "localhost":
+        return True
+    address = _address(host)
+    return address is not None and (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_address(host: str) -> bool:
+    """Whether the host is written as an IP address."""
+    return _address(host) is not None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,335 @@
+"""The guard around MONAI Label's ASGI application: what every request passes before anything answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from lib.server.allowlist import SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
+from lib.server.answers import Refusal, body_of, refusal_of, validation_sentence
+from lib.server.config import MIB, ServerConfig, is_address, is_loopback
+from lib.server.identity import LOCAL, Identity, set_identity
+from lib.server.login import Login
+from lib.server.pool import GoneError, WorkerPool
+from lib.server.routes import Desk, make_routes
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger("vhi.server")
+
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'none'",
+}
+CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
+CORS_HEADERS = "Authorization, Content-Type"
+
+
+class Guard:
+    """ASGI application that answers what is on the allow-list, for whom it may, and refuses the rest in one sentence.
+
+    Parameters
+    ----------
+    stock : ASGI application
+        MONAI Label's.
+    config : ServerConfig
+
+    Raises
+    ------
+    VhiError
+        The accounts file or the signing key cannot be used.
+    """
+
+    def __init__(self, stock: Application, config: ServerConfig) -> None:
+        self.config = config
+        self.login = Login(config)
+        self.desk = Desk(
+            infer=WorkerPool("infer", config.workers, config.queue, nice=10),
+            save=WorkerPool("save", 2, 64),
+            quick=WorkerPool("quick", 4, 256),
+            password=WorkerPool("password", 1, 32, nice=5),
+            login=self.login,
+            config=config,
+        )
+        self._stock = stock
+        self._own = make_routes(self.desk)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._stock(scope, receive, send)
+        elif scope["type"] == "http":
+            await Exchange(self, scope, receive, send).serve()
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def dispatch(self, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request that passed to the routes that answer it."""
+        if allowed.where == "own":
+            await self._own(scope, receive, send)
+            return
+        body = await _read_all(receive)
+        messages = await asyncio.wrap_future(self.desk.quick.submit(lambda: _run_apart(self._stock, scope, body)))
+        for message in _told_in_one_sentence(messages):
+            await send(message)
+
+
+class Exchange:
+    """One request and its answer."""
+
+    def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
+        self.guard, self.scope = guard, dict(scope)
+        self._receive, self._send = receive, send
+        self.headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            key = name.decode("latin-1").lower()
+            # a repeated header is joined, so that a second Host or Origin cannot hide behind the first
+            self.headers[key] = (
+                f"{self.headers[key]},{value.decode('latin-1')}" if key in self.headers else value.decode("latin-1")
+            )
+        self.method, self.path = scope["method"], scope["path"]
+        self.address = (scope.get("client") or ("unknown",))[0]
+        self.allowed: Allowed | None = None
+        self.identity: Identity = LOCAL
+        self.cors: dict[str, str] = {}
+        self._status = 0
+        self._limit = self._body_left = 0
+
+    async def serve(self) -> None:
+        started = time.perf_counter()
+        try:
+            await self._serve()
+        except (
+            Exception
+        ) as error:  # the last line of defence: whatever went wrong, the client gets an answer and the server lives
+            if not self._status:  # else the answer is on its way already
+                await self._refuse(refusal_of(error))
+        logger.info(
+            "%s %s %d %.0f ms %s",
+            self.method if self.method.isalpha() and len(self.method) < 10 else "?",
+            self.allowed.template if self.allowed else "(closed)",
+            self._status,
+            (time.perf_counter() - started) * 1000,
+            self.identity.name or "-",
+        )
+
+    async def _serve(self) -> None:
+        self._check_reach()
+        self._check_host()
+        self._check_origin()
+        if self.method == "OPTIONS" and self.cors and methods_of(self.path):
+            await self._answer(204, b"", self.cors | {"access-control-max-age": "600"})
+            return
+        self.allowed = self._find_route()
+        self._check_length()
+        self.identity = LOCAL if self.allowed.who == "anyone" else await self._sign_in()
+        if self.allowed.who == "admin" and not self.identity.is_admin:
+            raise Refusal(403, "This needs an administrator's account.")
+        set_identity(self.identity)
+        # the template's spelling of the trailing slash, and no Origin: CORS is settled here
+        path = self.path.rstrip("/") + ("/" if self.allowed.template.endswith("/") else "")
+        kept = [(name, value) for name, value in self.scope["headers"] if name.lower() not in (b"origin", b"authorization")]
+        self.scope |= {"path": path, "raw_path": path.encode(), "headers": kept}
+        await self.guard.dispatch(self.allowed, self.scope, self._counted, self._hardened)
+
+    def _check_reach(self) -> None:
+        """Without login, this machine alone is answered."""
+        if self.guard.login.needed:
+            return
+        server = (self.scope.get("server") or ("127.0.0.1",))[0]
+        if not (is_loopback(self.address) and is_loopback(server)):
+            raise Refusal(403, "This server answers its own machine alone; start it with --accounts to serve others.")
+
+    def _check_host(self) -> None:
+        """Called by a name that is not ours, the request comes from a web page that rebinds DNS names to this machine."""
+        name = _host_name(self.headers.get("host", ""))
+        # an address is no name that could be rebound
+        if not is_address(name) and name != "localhost" and name not in self.guard.config.hosts:
+            raise Refusal(400, "This server is not known by that name; start it with --allow-host NAME.")
+
+    def _check_origin(self) -> None:
+        origin = self.headers.get("origin")
+        if origin is None:
+            return
+        own = {f"{scheme}://{self.headers.get('host', '')}" for scheme in ("http", "https")}
+        if origin in self.guard.config.origins:
+            self.cors = {
+                "access-control-allow-origin": origin,
+                "access-control-allow-methods": CORS_METHODS,
+                "access-control-allow-headers": CORS_HEADERS,
+                "vary": "Origin",
+            }
+        elif origin not in own:
+            raise Refusal(403, "Web pages of that origin may not call this server; start it with --allow-origin.")
+
+    def _find_route(self) -> Allowed:
+        allowed = find_allowed(self.method, self.path)
+        if allowed is not None:
+            return allowed
+        methods = methods_of(self.path)
+        if methods:
+            closed = why_closed(self.path) if self.method in ("PUT", "DELETE") else None
+            raise Refusal(405, closed or f"This path takes {', '.join(methods)}.", {"Allow": ", ".join(methods)})
+        closed = why_closed(self.path)
+        raise Refusal(403, closed) if closed else Refusal(404, "There is nothing at that path; see /openapi.json.")
+
+    def _check_length(self) -> None:
+        assert self.allowed is not None
+        self._limit = self._body_left = self.guard.config.max_body_mib * MIB if self.allowed.large else SMALL_BODY
+        length = self.headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise Refusal(400, "The Content-Length header is no number.")
+        if int(length[:20]) > self._limit:
+            raise _too_large(self._limit)
+
+    async def _sign_in(self) -> Identity:
+        login, given = self.guard.login, self.headers.get("authorization", "")
+        if not login.needed:
+            return LOCAL
+        assert self.allowed is not None
+        if given[:6].lower() == "basic " and self.allowed.basic:
+            job = self.guard.desk.password.submit(lambda: login.identity_by_password(given, self.address))
+            return await asyncio.wrap_future(job)
+        found = login.identity_of(given) if given else self._granted()
+        if found is None:
+            scheme = 'Basic realm="VHI", charset="UTF-8"' if self.allowed.basic else "Bearer"
+            raise Refusal(401, "Sign in first: POST name and password to /auth/token.", {"WWW-Authenticate": scheme})
+        return found
+
+    def _granted(self) -> Identity | None:
+        assert self.allowed is not None
+        if self.allowed.template != "/datastore/image":
+            return None
+        images = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("image", [])
+        return self.guard.login.grants.find(self.address, images[0]) if len(images) == 1 else None
+
+    async def _counted(self) -> Message:
+        """The next piece of the body, unless there is more than the route takes."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._body_left -= len(message.get("body", b""))
+            if self._body_left < 0:
+                raise _too_large(self._limit)
+        return message
+
+    async def _hardened(self, message: Message) -> None:
+        """Send a message of the answer; its start carries the security headers."""
+        if message["type"] == "http.response.start":
+            if self._body_left < 0 and message["status"] != 413:
+                raise _too_large(self._limit)  # the routes took it for a body that cannot be parsed
+            self._status = message["status"]
+            ours = SECURITY_HEADERS | self.cors
+            drop = {name.encode() for name in ours} | {b"server"}
+            kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in drop]
+            message = {**message, "headers": [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]}
+        await self._send(message)
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        # a body that was not read ends the connection, so that it is not taken for the next request
+        await self._answer(
+            refusal.status,
+            body_of(refusal) if self.method != "HEAD" else b"",
+            {"content-type": "application/json", "connection": "close", **refusal.headers},
+        )
+
+    async def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        encoded = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        encoded.append((b"content-length", str(len(body)).encode()))
+        with suppress(OSError):
+            await self._hardened({"type": "http.response.start", "status": status, "headers": encoded})
+            await self._send({"type": "http.response.body", "body": body})
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, f"The request is larger than {limit // MIB} MiB, the most that this path takes.")
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without the port; empty when it is none."""
+    if not host or any(one in host for one in ",/@ \\"):
+        return ""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+async def _read_all(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _run_apart(application: Application, scope: Scope, body: bytes) -> list[Message]:
+    """Run one request in an event loop of this thread's own: MONAI Label's routes block the loop they run in."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(application(dict(scope), receive, send))  # type: ignore[arg-type]
+    return sent
+
+
+def _told_in_one_sentence(messages: list[Message]) -> list[Message]:
+    """The same answer; where it is an error, its detail is one sentence."""
+    status = messages[0]["status"]
+    if status < 400:
+        return messages
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    try:
+        detail = json.loads(body)["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"MONAI Label answered with status {status}."
+    raise Refusal(status, validation_sentence(detail))
+
+
+def install(application: Any, config: ServerConfig | None = None) -> Guard:
+    """Put the guard in front of everything that MONAI Label's FastAPI application answers. Doing it again changes nothing.
+
+    Works before the application has started and while it starts, so that `monailabel start_server` is guarded too.
+
+    Parameters
+    ----------
+    application : FastAPI
+        `monailabel.app.app`.
+    config : ServerConfig, optional
+        Read from the environment when absent.
+
+    Raises
+    ------
+    VhiError
+        The configuration, the accounts file or the signing key cannot be used.
+    """
+    standing = application.middleware_stack
+    if isinstance(standing, Guard):
+        return standing
+    guard = Guard(standing or application.build_middleware_stack(), config or ServerConfig.from_environment(os.environ))
+    application.middleware_stack = guard
+    # its messages repeat requests, and with them the ids of images
+    logging.getLogger("monailabel").setLevel(logging.WARNING)
+    if not guard.login.needed:
+        logger.warning("no accounts file: requests from this machine alone are answered")
+    return guard

@@ -1,0 +1,138 @@
+"""Signing in: by password for a token, and by what a request carries."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import secrets
+import time
+from collections import OrderedDict
+from threading import Lock
+
+from lib.server.accounts import Account, Accounts
+from lib.server.answers import Refusal
+from lib.server.config import ServerConfig
+from lib.server.identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
+
+LONGEST_PASSWORD = 1024
+REMEMBER_S = 300.0
+GRANT_S = 600.0
+_REMEMBERED = 10_000
+
+
+class Login:
+    """Who may come in.
+
+    Parameters
+    ----------
+    config : ServerConfig
+
+    Raises
+    ------
+    VhiError
+        The accounts file or the signing key cannot be used.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.failures = FailedLogins()
+        self.grants = Grants()
+        self._accounts = Accounts(config.accounts) if config.accounts else None
+        secret = read_or_create_secret(config.secret_file) if config.secret_file else b""
+        self._tokens = Tokens(self._accounts, secret, config.token_hours * 3600) if self._accounts else None
+        self._known: OrderedDict[bytes, tuple[float, str, str]] = OrderedDict()
+        self._pepper = secrets.token_bytes(16)
+        self._lock = Lock()
+
+    @property
+    def needed(self) -> bool:
+        """Whether anybody must sign in."""
+        return self._accounts is not None
+
+    def token_for(self, name: str, password: str, address: str) -> str:
+        """A token for a name and password; slow on purpose, call it off the event loop.
+
+        Raises
+        ------
+        Refusal
+            401 for a wrong name or password, 429 after too many.
+        """
+        account = self._sign_in(name, password, address)
+        assert self._tokens is not None
+        return self._tokens.issue(account)
+
+    def identity_of(self, authorization: str) -> Identity | None:
+        """Who holds the bearer token of an Authorization header; None when it proves nobody."""
+        if self._tokens is None:
+            return LOCAL
+        scheme, _, token = authorization.partition(" ")
+        return self._tokens.identity_of(token.strip()) if scheme.lower() == "bearer" else None
+
+    def identity_by_password(self, authorization: str, address: str) -> Identity:
+        """Who a Basic Authorization header names; slow the first time, call it off the event loop.
+
+        Raises
+        ------
+        Refusal
+        """
+        key = hashlib.sha256(self._pepper + authorization.encode()).digest()
+        with self._lock:
+            until, name, hashed = self._known.get(key, (0.0, "", ""))
+        account = self._accounts.find(name) if self._accounts and until > time.monotonic() else None
+        if account is None or account.password != hashed:
+            account = self._sign_in(*_basic(authorization), address)
+            with self._lock:
+                self._known[key] = (time.monotonic() + REMEMBER_S, account.name, account.password)
+                while len(self._known) > _REMEMBERED:
+                    self._known.popitem(last=False)
+        return Identity(account.name, account.role)
+
+    def _sign_in(self, name: str, password: str, address: str) -> Account:
+        assert self._accounts is not None
+        name = name[:LONGEST_PASSWORD]
+        wait_s = self.failures.wait_s(address, name)
+        if wait_s > 0:
+            seconds = str(math.ceil(wait_s))
+            raise Refusal(429, f"Too many wrong passwords; try again in {seconds} seconds.", {"Retry-After": seconds})
+        account = None
+        if len(password) <= LONGEST_PASSWORD:
+            # counted before the slow comparison, so that guesses sent at once do not all slip through
+            self.failures.failed(address, name)
+            account = self._accounts.sign_in(name, password)
+        if account is None:
+            raise Refusal(401, "Name or password is wrong.", {"WWW-Authenticate": "Bearer"})
+        self.failures.succeeded(address, name)
+        return account
+
+
+class Grants:
+    """Which images a client that was handed a case may fetch without a token.
+
+    3D Slicer's MONAI Label module signs in for every request but one: it fetches the next sample's image with a plain download
+    that carries no token. So whoever was just handed a case may fetch that one image, from the same address, for ten minutes.
+    """
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[tuple[str, str], tuple[float, Identity]] = OrderedDict()
+        self._lock = Lock()
+
+    def give(self, address: str, image_id: str, identity: Identity) -> None:
+        with self._lock:
+            self._until.pop((address, image_id), None)
+            self._until[address, image_id] = (time.monotonic() + GRANT_S, identity)
+            while len(self._until) > _REMEMBERED:
+                self._until.popitem(last=False)
+
+    def find(self, address: str, image_id: str) -> Identity | None:
+        """Who was handed that image at that address."""
+        with self._lock:
+            until, identity = self._until.get((address, image_id), (0.0, None))
+        return identity if until > time.monotonic() else None
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    try:
+        name, _, password = base64.b64decode(authorization.partition(" ")[2], validate=True).decode().partition(":")
+    except ValueError as error:
+        raise Refusal(401, "The Authorization header cannot be read.", {"WWW-Authenticate": "Basic"}) from error
+    return name, password

@@ -1,0 +1,116 @@
+"""MONAI Label's application and ours, small enough to start at once: what the guard does is the same in front of them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from lib.errors import RequestError, UnknownImageError
+from lib.server.config import ServerConfig
+from lib.server.guard import Guard, install
+from lib.server.identity import current_login
+
+PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
+PATIENT = "Miller-1960"
+
+
+class Store:
+    """A datastore of one image."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.saved: list[tuple[str, str, bytes, dict[str, Any], str | None]] = []
+        (folder / "one_T1W.nii.gz").write_bytes(b"voxels")
+
+    def status(self) -> dict[str, Any]:
+        return {"total": 1, "mean": float("nan")}
+
+    def json(self) -> dict[str, Any]:
+        return {"objects": {}}
+
+    def datalist(self) -> list[Any]:
+        return []
+
+    def get_image_uri(self, image: str) -> str:
+        if image != "one_T1W":
+            raise UnknownImageError(f"There is no image {image}.")
+        return str(self.folder / "one_T1W.nii.gz")
+
+    def get_image_info(self, image: str) -> dict[str, Any]:
+        return {"name": Path(self.get_image_uri(image)).name}
+
+    def get_label_uri(self, label: str, tag: str) -> str:
+        return ""
+
+    def save_label(self, image: str, file: str, tag: str, params: dict[str, Any]) -> str:
+        self.get_image_uri(image)
+        self.saved.append((image, Path(file).name, Path(file).read_bytes(), params, current_login()))
+        return "0001-anna"
+
+
+class App:
+    """An app of one model that answers when it is let."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder)
+        self.folder = folder
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.begun = threading.Semaphore(0)
+        self.asked: list[dict[str, Any]] = []
+
+    def datastore(self) -> Store:
+        return self.store
+
+    def info(self) -> dict[str, Any]:
+        return {"name": "VHI", "best": float("inf")}
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        return {"id": "one_T1W", "path": "/srv/one_T1W.nii.gz"}
+
+    def on_save_label(self, image: str, label_id: str) -> dict[str, Any]:
+        return {"messages": []}
+
+    def infer(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(request)
+        self.begun.release()
+        assert self.go_on.wait(30)
+        if request["model"] == "broken":
+            raise ZeroDivisionError(f"while reading {PATIENT}")
+        if request["model"] != "vhi":
+            raise RequestError("There is no such model.")
+        result = self.folder / "result.nii.gz"
+        result.write_bytes(b"labels")
+        return {"file": str(result), "params": {"vhi_mm3": 12.5, "dice": float("nan"), "who": current_login()}}
+
+
+def guarded(monkeypatch: pytest.MonkeyPatch, folder: Path, config: ServerConfig) -> tuple[FastAPI, Guard, App]:
+    """A stock application behind the guard."""
+    from lib.server import routes
+
+    app = App(folder)
+    monkeypatch.setattr(routes, "_app", lambda: app)
+    stock = FastAPI()
+
+    @stock.get("/train/")
+    async def train(check_if_running: bool = False) -> dict[str, str]:
+        if check_if_running:
+            raise ValueError(f"while reading {PATIENT}")
+        return {"who": str(current_login())}
+
+    @stock.post("/reload")
+    async def reload() -> dict[str, str]:
+        raise AssertionError("the guard let it through")
+
+    return stock, install(stock, config), app
+
+
+def signed_in(client, name: str = "anna") -> dict[str, str]:
+    """Headers of a person who signed in."""
+    answer = client.post("/auth/token", data={"username": name, "password": PASSWORDS[name], "grant_type": "password"})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"{answer.json()['token_type']} {answer.json()['access_token']}"}
