@@ -19,6 +19,7 @@ from lib.core.measurement import measure
 from lib.core.normal_bone import NormalBoneSample
 from lib.core.pipeline import VhiResult
 from lib.core.stability import stability_of
+from lib.core.transforms.groups import label_groups
 from lib.core.volume import Grid, Mask, Volume, check_same_grid
 from lib.errors import InputError
 
@@ -201,25 +202,28 @@ class _CleanedAt:
         region = np.asfortranarray(result.disease_region.mask.data[box])
         grid = Grid((region.shape[0], region.shape[1], region.shape[2]), affine)
         automatic = result.grade > 0
+        # beyond the automatic result nothing grows: what was painted there counts while it reaches the threshold
+        painted = kept.data & ~automatic
+        self.painted_values = result.stir.data[painted]
         self.settings = result.settings
         self.stir = Volume(np.asfortranarray(result.stir.data[box]), grid, result.stir.name)
         self.region = Mask(region, grid, result.disease_region.mask.name)
-        self.kept = (automatic & kept.data)[box]
-        self.removed = (automatic & ~kept.data)[box]
-        # beyond the automatic result nothing grows: what was painted there counts while it reaches the threshold
-        self.painted = kept.data & ~automatic
-        self.painted_inside = self.painted[box]
-        self.painted_values = result.stir.data[self.painted]
-        self.box, self.shape = box, result.stir.grid.shape
+        self.kept, self.removed, self.painted = (
+            np.flatnonzero(mask[box].T) for mask in (automatic & kept.data, automatic & ~kept.data, painted)
+        )
 
     def __call__(self, sensitive: float, conservative: float) -> float:
         grade = clear(grade_hyperintensity(self.stir, self.region, sensitive, conservative), self.region, self.settings)
-        grade[self.removed] = 0
-        labels, count = label_lesions(grade)
+        grade = np.array(grade.T, order="C")
+        flat = grade.ravel()  # a view
+        flat[self.removed] = 0
+        labels, count = label_groups(grade.T)
+        group = labels.T.ravel()
         touched = np.zeros(count + 1, dtype=bool)
-        touched[labels[self.kept]] = True
+        touched[group[self.kept]] = True
         touched[0] = False
-        counted = touched[labels]
-        twice = np.count_nonzero(counted & self.painted_inside & (self.stir.data >= sensitive))
-        voxels = np.count_nonzero(counted) + np.count_nonzero(self.painted_values >= sensitive) - twice
-        return int(voxels) * self.stir.grid.voxel_volume_mm3
+        grown = int(np.count_nonzero(touched[group[np.flatnonzero(flat)]]))
+        bright = self.stir.data.T.ravel()[self.painted] >= sensitive
+        twice = int(np.count_nonzero(touched[group[self.painted]] & bright))
+        painted = int(np.count_nonzero(self.painted_values >= sensitive))
+        return (grown + painted - twice) * self.stir.grid.voxel_volume_mm3

@@ -21,6 +21,14 @@ CHART_DPI = 220.0
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What a reader did: `facts` for `vhi.json`, and the same in sentences."""
+
+    facts: Mapping[str, Any]
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Figure:
     """One picture of the report: an image file, its words for who sees it and for who does not."""
 
@@ -96,7 +104,10 @@ class ReportContent:
 
 
 def report_content(
-    result: VhiResult, provenance: Mapping[str, Any], image_statistics: Sequence[ImageStatistics] = ()
+    result: VhiResult,
+    provenance: Mapping[str, Any],
+    image_statistics: Sequence[ImageStatistics] = (),
+    reading: Reading | None = None,
 ) -> ReportContent:
     """The report of one measurement.
 
@@ -108,6 +119,8 @@ def report_content(
         (UTC, ISO 8601) and `command`.
     image_statistics : sequence of ImageStatistics
         Other sequences of the visit, as `lib.core.propagation` describes them.
+    reading : Reading, optional
+        Where a reader corrected the result.
     """
     source = plain(provenance)
     files = {one["role"]: one["file"] for one in source.get("inputs") or [] if "role" in one and "file" in one}
@@ -121,7 +134,7 @@ def report_content(
         warnings=tuple(_typeset(printable(warning)) for warning in result.warnings),
         volumes=_volumes(result),
         automatic=tuple(_automatic(result)),
-        reader=tuple(_reader(result)),
+        reader=tuple(_reader(result, reading)),
         lesions=_lesions(result),
         lesion_mm3=tuple(lesion.mm3 for lesion in result.lesions),
         thresholds=_thresholds(result),
@@ -129,7 +142,7 @@ def report_content(
         settings=_settings(result.settings),
         provenance=tuple(_provenance(source)),
         disclaimer=NOT_A_DEVICE,
-        numbers=vhi_numbers(result, provenance, image_statistics),
+        numbers=vhi_numbers(result, provenance, image_statistics, None if reading is None else reading.facts),
         result=result,
     )
 
@@ -249,12 +262,15 @@ def _automatic(result: VhiResult) -> Iterable[str]:
         yield f"Filling: {_counted(kept - raw, 'voxel', 'voxels')} added by rule (the changed settings)."
 
 
-def _reader(result: VhiResult) -> Iterable[str]:
+def _reader(result: VhiResult, reading: Reading | None) -> Iterable[str]:
     if result.disease_region.source == "given":
         yield "Disease region: given as a mask and used as drawn."
     if result.normal_bone_source == "given":
         yield f"Normal bone: given as a mask and used as drawn, on {_on_slices(result)}."
-    yield "Correction: none. No reader has removed vessels, joint fluid or artefacts from this VHI."
+    if reading is not None:
+        yield from map(printable, reading.sentences)
+    else:
+        yield "Correction: none. No reader has removed vessels, joint fluid or artefacts from this VHI."
 
 
 def _on_slices(result: VhiResult) -> str:

@@ -20,7 +20,10 @@ SCHEMA_VERSION = "1.0"
 
 
 def vhi_numbers(
-    result: VhiResult, provenance: Mapping[str, Any], image_statistics: Sequence[ImageStatistics] = ()
+    result: VhiResult,
+    provenance: Mapping[str, Any],
+    image_statistics: Sequence[ImageStatistics] = (),
+    reading: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The whole content of `vhi.json`, as described in docs/vhi-json.md and `vhi.schema.json`.
 
@@ -61,6 +64,7 @@ def vhi_numbers(
         "images": plain(list(image_statistics)),
         "warnings": list(result.warnings),
         "provenance": plain(provenance),
+        **({} if reading is None else {"reading": plain(reading)}),
     }
 
 

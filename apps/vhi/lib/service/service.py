@@ -1,22 +1,57 @@
 """`VhiService`: from the id of a series to regions, VHI, cleaning, submissions and reports.
 
-It knows no web server. Every method may be called from any thread.
+It knows no web server. Every method may be called from any thread: work on one case is done one at a time, and so is the
+networks' work; nothing else waits for anything.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib.core.volume import Grid
-from lib.readings.submission import Submission
-from lib.service.answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
-from lib.studies.pairing import Case, CaseIndex
+from lib.core.cleaning import changes_of, kept_after_clicks, measure_cleaned
+from lib.core.disease_region import DiseaseRegionError
+from lib.core.pipeline import VhiResult
+from lib.core.settings import VhiSettings
+from lib.core.volume import Grid, Mask, check_same_grid
+from lib.errors import ConflictError, InputError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
+from lib.readings.audit import AuditLog
+from lib.readings.leases import Leases
+from lib.readings.store import SHARED_PARTS, ReadingStore
+from lib.readings.submission import Submission, check_reader, check_reading
+from lib.reports.numbers import plain, vhi_numbers
+from lib.service.answers import (
+    CONSERVATIVE,
+    DISEASE_REGION,
+    INFLAMMATION,
+    NORMAL_BONE,
+    ORDERS,
+    CleanAnswer,
+    NormalBoneAnswer,
+    RegionAnswer,
+    ServiceConfig,
+    VhiAnswer,
+    Voxel,
+    names_present,
+)
+from lib.service.automatic import Automatic, AutomaticRegions, Networks
+from lib.service.blinding import Blinding, shuffled
+from lib.service.keep import Kept, Locks
+from lib.service.provenance import provenance_of
+from lib.service.regions import InForce, measured, regions_in_force
+from lib.service.scans import ScanReader, Scans
+from lib.service.segments import checked_labels, segments_of_map
+from lib.service.submitting import REPORT_FILES, Terms, judge, keep
+from lib.service.words import reading_sentences
+from lib.studies.pairing import Case, CaseFinder, CaseIndex, Role, Waiting
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
+DATA_FOLDER = ".vhi"
+MOST_CLICKS = 10_000
 
 
 class VhiService:
@@ -41,38 +76,210 @@ class VhiService:
     def __init__(
         self, studies: Path, *, data: Path | None = None, model_dir: Path = MODEL_DIR, config: ServiceConfig | None = None
     ) -> None:
-        raise NotImplementedError
+        self.config = config or ServiceConfig()
+        self.studies = Path(studies)
+        self._finder = CaseFinder(self.studies)
+        self._finder.find()  # before anything is written
+        root = self.studies / DATA_FOLDER if data is None else Path(data)
+        study = {"blinded": True, "seed": self.config.seed} if self.config.blinded else {}
+        self.readings = ReadingStore(root, study)
+        self.audit = AuditLog(root / "audit.jsonl")
+        self.leases = Leases(root / "leases", self.config.lease_minutes)
+        self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
+        self._scans = ScanReader(self.readings, self.config.loaded_cases)
+        self._networks = Networks(Path(model_dir))
+        self._automatic = Automatic(root / "precomputed", self._networks, self.config.loaded_cases)
+        self._results: Kept[VhiResult] = Kept(self.config.kept_results)
+        self._locks = Locks()
+        self._refreshing = threading.Lock()
+        self._unusable: dict[str, str] = {}
+        self._tried: set[tuple[str, str, Any]] = set()
+        self._opened: set[tuple[str, str]] = set()
+        self._index = CaseIndex()
+        self.refresh()
+
+    # cases --------------------------------------------------------------------------------------------------------------
 
     @property
     def index(self) -> CaseIndex:
-        """The cases by their public ids, as of the last `refresh`."""
-        raise NotImplementedError
+        """The cases by their public ids, as of the last `refresh`; those whose scans turned out unusable wait."""
+        unusable = dict(self._unusable)
+        if not unusable:
+            return self._index
+        cases = tuple(case for case in self._index.cases if case.case_id not in unusable)
+        gone = {case.case_id for case in self._index.cases} - {case.case_id for case in cases}
+        return CaseIndex(cases, (*self._index.waiting, *(Waiting(name, unusable[name]) for name in sorted(gone))))
 
     def refresh(self) -> CaseIndex:
-        """Look at the folder again; cheap where nothing changed."""
-        raise NotImplementedError
+        """Look at the folder again; cheap where nothing changed.
+
+        Raises
+        ------
+        InputError
+            The folder of studies is gone.
+        """
+        with self._refreshing:
+            found = self._finder.find()
+            self._index = self._blinding.index(found) if self._blinding else found
+        return self.index
 
     def image_file(self, image_id: str, reader: str | None = None) -> Path:
-        """The file to hand to a viewer."""
-        raise NotImplementedError
+        """The file to hand to a viewer; of a blinded study a copy without a name.
+
+        Raises
+        ------
+        UnknownImageError
+        """
+        case, role = self._index.of_image(image_id)
+        self._note_opened(case, reader)
+        return self._blinding.image_file(case, role) if self._blinding else case.path(role)
+
+    # what needs no reader -----------------------------------------------------------------------------------------------
 
     def disease_region(self, image_id: str) -> RegionAnswer:
-        """The automatic disease region."""
-        raise NotImplementedError
+        """The automatic disease region.
+
+        Raises
+        ------
+        VhiError
+            Unknown id (UnknownImageError), unusable scans, no bone, no model.
+        """
+        case, role = self._index.of_image(image_id)
+        with self._locks.of(case.case_id):
+            scans, found = self._automatic_of(case)
+        facts = {
+            "case": case.case_id,
+            "source": found.region.source,
+            "model_version": found.model["version"],
+            "member_disagreement": plain(found.region.member_disagreement),
+            **_size(found.region.mask),
+            "warnings": [],
+            "messages": [],
+        }
+        return RegionAnswer(found.region.mask.data.astype(np.uint8), {DISEASE_REGION: 1}, scans.grid(role), facts)
 
     def normal_bone(self, image_id: str) -> NormalBoneAnswer:
-        """The automatic proposal of normal bone, in the automatic disease region."""
-        raise NotImplementedError
+        """The automatic proposal of normal bone, in the automatic disease region.
+
+        Raises
+        ------
+        VhiError
+            As `disease_region`; NormalBoneError where no place for it was found.
+        """
+        case, role = self._index.of_image(image_id)
+        with self._locks.of(case.case_id):
+            scans, found = self._automatic_of(case)
+        if found.normal_bone is None:
+            raise NormalBoneError(found.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
+        facts = {
+            "case": case.case_id,
+            "model_version": found.model["version"],
+            **_size(found.normal_bone),
+            "slices": [int(k) for k in np.flatnonzero(found.normal_bone.data.any(axis=(0, 1)))],
+            "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
+            "messages": [],
+        }
+        return NormalBoneAnswer(found.normal_bone.data.astype(np.uint8), {NORMAL_BONE: 1}, scans.grid(role), facts)
+
+    def precompute_pending(self) -> int:
+        """Compute the automatic regions of one case that has none yet; how many cases are left.
+
+        Cases whose scans cannot be used are moved from the cases to what waits.
+        """
+        model = self._networks.manifest().sha256
+        pending = [case for case in self._index.cases if not self._is_done(case, model)]
+        if not pending:
+            return 0
+        case = pending[0]
+        with self._locks.of(case.case_id):
+            try:
+                scans = self._scans_of(case)
+                self._automatic.of(scans)
+            except (InputError, ConflictError, DiseaseRegionError):
+                self._tried.add(_attempt(case, model))
+        return len(pending) - 1
+
+    def _is_done(self, case: Case, model: str) -> bool:
+        if _attempt(case, model) in self._tried:
+            return True
+        hashes = self._scans.known(case)
+        return hashes is not None and self._automatic.is_ready(case.case_id, hashes)
+
+    # VHI ----------------------------------------------------------------------------------------------------------------
 
     def vhi(self, image_id: str, reader: str | None, values: Mapping[str, Any]) -> VhiAnswer:
-        """VHI from the regions in force for a reader."""
-        raise NotImplementedError
+        """VHI from the regions in force for a reader.
+
+        Parameters
+        ----------
+        image_id : str
+            Of either series.
+        reader : str or None
+            None is offered the study's shared regions, else the automatic ones.
+        values : mapping
+            Settings by name, `show` ("inflammation" or "both") and `reading` (1).
+
+        Raises
+        ------
+        VhiError
+        """
+        case, role = self._index.of_image(image_id)
+        settings, options = _options(values, {"show": INFLAMMATION, "reading": 1})
+        if options["show"] not in (INFLAMMATION, "both"):
+            raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
+        scans, regions, result = self._measured(case, reader, options["reading"], settings)
+        both = options["show"] == "both"
+        labels = result.grade if both else (result.grade > 0).astype(np.uint8)
+        names = names_present(labels, {INFLAMMATION: 1, CONSERVATIVE: 2} if both else {INFLAMMATION: 1})
+        return VhiAnswer(labels, names, scans.grid(role), _facts(scans, regions, result, "server, vhi"))
 
     def clean(
         self, image_id: str, reader: str | None, values: Mapping[str, Any], remove: Sequence[Voxel], restore: Sequence[Voxel]
     ) -> CleanAnswer:
-        """VHI without the lesions that clicks removed."""
-        raise NotImplementedError
+        """VHI without the lesions that clicks removed: all clicks are replayed over the automatic result.
+
+        Parameters
+        ----------
+        image_id, reader, values
+            As for `vhi`, with `scope` ("lesion" or "slice") in place of `show`.
+        remove, restore : sequences of (i, j, k)
+            Voxel indices on the series' own grid; first all removals count, then all restorations.
+
+        Raises
+        ------
+        VhiError
+        """
+        case, role = self._index.of_image(image_id)
+        settings, options = _options(values, {"scope": "lesion", "reading": 1})
+        if options["scope"] not in ("lesion", "slice"):
+            raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
+        if len(remove) + len(restore) > MOST_CLICKS:
+            raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
+        scans, regions, automatic = self._measured(case, reader, options["reading"], settings)
+        kept, messages = kept_after_clicks(automatic, remove, restore, options["scope"])
+        result = measure_cleaned(automatic, kept)
+        changes = {INFLAMMATION: plain(changes_of(automatic, kept))}
+        facts = _facts(scans, regions, result, "server, vhi_clean")
+        facts |= {"changes": changes, "messages": [*messages, *reading_sentences(changes)]}
+        return CleanAnswer(kept.data.astype(np.uint8), {INFLAMMATION: 1}, scans.grid(role), facts)
+
+    def _measured(self, case: Case, reader: str | None, reading: int, settings: VhiSettings) -> tuple[Scans, InForce, VhiResult]:
+        if reader is not None:
+            check_reader(reader)
+        self._note_opened(case, reader)
+        with self._locks.of(case.case_id):
+            scans = self._scans_of(case)
+            regions = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
+            key = (case.case_id, regions.key, tuple(settings.values().items()))
+            result = self._results.find(key)
+            if result is None:
+                result = measured(scans, regions, settings)
+                self._results.keep(key, result)
+            if reader is not None:
+                self.readings.note_shown(case.case_id, reader, reading, settings.values())
+        return scans, regions, result
+
+    # readers ------------------------------------------------------------------------------------------------------------
 
     def submit(
         self,
@@ -87,17 +294,212 @@ class VhiService:
         rating: str | None = None,
         amends: str | None = None,
     ) -> Submission:
-        """Keep what a reader hands in, measure it and write its report."""
-        raise NotImplementedError
+        """Keep what a reader hands in, measure it and write its report.
+
+        Parameters
+        ----------
+        image_id : str
+            Of either series.
+        labels : (I, J, K) array
+            One flattened map; what comes later in the list of segments covers what came before.
+        grid : Grid
+            Of the map; it must be the scans'.
+        segments : sequence of (name, value)
+            Routed by name. A region that is missing or empty was not changed. `inflammation` that is listed and empty is no
+            inflammation, except beside a newly drawn region before the reader ever asked for VHI: then it is a viewer's
+            placeholder. What other segments cover of the region that the reader started from is filled in again.
+        reader, reading, method, rating, amends
+            See `lib.readings.submission`. Without `amends` the reader's last submission of that reading and method is the one
+            that is replaced, where there is one.
+
+        Returns
+        -------
+        Submission
+            As it lies on disk.
+
+        Raises
+        ------
+        VhiError
+            Nothing was kept then.
+        """
+        case, _ = self._index.of_image(image_id)
+        check_reader(reader)
+        reading = _reading(reading)
+        labels = checked_labels(labels)
+        with self._locks.of(case.case_id):
+            scans = self._scans_of(case)
+            map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
+            check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
+            submitted = segments_of_map(labels, scans.stir.grid, segments)
+            self._check_reading(case, reader, reading)
+            terms = Terms(reader, reading, method, rating or None, self._amended(case, reader, reading, method, amends))
+            started, why_none = None, None
+            try:
+                started = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
+            except (ModelError, DiseaseRegionError) as error:
+                why_none = str(error)
+            shown = self.readings.shown(case.case_id, reader, reading)
+            made = keep(self.readings, scans, judge(scans, submitted, started, why_none, shown, terms), terms)
+        self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
+        if made.segment(INFLAMMATION) is not None:
+            self.leases.release(case.case_id, reader)
+        return made
+
+    def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
+        """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
+        case, _ = self._index.of_image(image_id)
+        return tuple(one for one in self.readings.of_case(case.case_id) if reader is None or one.reader == reader)
+
+    def share(self, image_id: str, submission_id: str, parts: Sequence[str] = SHARED_PARTS, *, admin: str) -> None:
+        """For administrators: every reader of the case starts from these regions of that submission.
+
+        Raises
+        ------
+        NotFoundError, RequestError
+        """
+        case, _ = self._index.of_image(image_id)
+        self.readings.share(case.case_id, submission_id, parts)
+        self.audit.append("changed", reader=admin, case=case.case_id, submission=submission_id, shared=list(parts))
 
     def next_case(self, reader: str, *, order: str = "first", reading: int = 1) -> Case | None:
-        """The next case for a reader, leased to them; None when there is none."""
-        raise NotImplementedError
+        """The next case for a reader, leased to them; None when there is none.
+
+        The case that the reader holds comes first; never one that the reader finished in this reading, and, unless the study
+        asks for several readers, none that another reader holds or finished.
+
+        Raises
+        ------
+        RequestError
+            An unusable reader's name, an unknown order, or a reading that is not a number.
+        """
+        check_reader(reader)
+        reading = _reading(reading)
+        if order not in ORDERS:
+            raise RequestError(f"The order is {str(order)[:60]!r}; it must be {' or '.join(ORDERS)}.")
+        cases = self._ordered(reader, order, reading)
+        mine = self.readings.finished(reader, reading)
+        with self.leases.choosing():
+            holders = {case.case_id: self.leases.holder(case.case_id) for case in cases}
+            others = frozenset() if self.config.several_readers else self.readings.finished() - self.readings.finished(reader)
+            free = [case for case in cases if case.case_id not in mine and case.case_id not in others]
+            if not self.config.several_readers:
+                free = [case for case in free if holders[case.case_id] in (None, reader)]
+            free.sort(key=lambda case: holders[case.case_id] != reader)  # stable: the held one, then the order
+            if not free:
+                return None
+            self.leases.take(free[0].case_id, reader)
+        self._note_opened(free[0], reader)
+        return free[0]
+
+    def _ordered(self, reader: str, order: str, reading: int) -> list[Case]:
+        cases = list(self.index.cases)
+        if self._blinding:
+            return self._blinding.order(cases, reader, reading)
+        return shuffled(cases, f"{self.config.seed}/{reader}/{reading}") if order == "random" else cases
 
     def report(self, image_id: str, reader: str | None, form: str) -> Path:
-        """The report ("json", "html" or "pdf") of the reader's newest measured submission."""
-        raise NotImplementedError
+        """The report of the reader's newest measured submission.
 
-    def precompute_pending(self) -> int:
-        """Precompute one case that was not; how many are left."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        image_id : str
+        reader : str or None
+            Whose report; the caller lets readers ask for their own only.
+        form : "json", "html" or "pdf"
+
+        Raises
+        ------
+        NotFoundError
+            That reader submitted nothing that could be measured.
+        RequestError
+            No reader, or another form.
+        """
+        case, _ = self._index.of_image(image_id)
+        if form not in REPORT_FILES:
+            raise RequestError(f"The report's form is {str(form)[:60]!r}; it must be {', '.join(REPORT_FILES)}.")
+        check_reader(reader or "")
+        found = [one for one in self.submissions(image_id, reader) if one.measured]
+        if not found:
+            raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
+        self.audit.append("exported", reader=reader, case=case.case_id, submission=found[-1].submission_id, form=form)
+        return self.readings.folder_of(found[-1]) / REPORT_FILES[form]
+
+    def _check_reading(self, case: Case, reader: str, reading: int) -> None:
+        if reading > 1 and case.case_id not in self.readings.finished(reader, reading - 1):
+            raise RequestError(
+                f"Reading {reading} of case {case.case_id} by {reader} comes after reading {reading - 1}, which is not finished; "
+                "submit inflammation there first."
+            )
+
+    def _amended(self, case: Case, reader: str, reading: int, method: str, amends: str | None) -> str | None:
+        if amends is None:
+            before = self.readings.newest(case.case_id, reader, reading, method=method)
+            return before.submission_id if before else None
+        found = next((one for one in self.readings.of_case(case.case_id) if one.submission_id == amends), None)
+        if found is None or found.reader != reader:
+            raise RequestError(f"{reader} has no submission {str(amends)[:80]!r} of case {case.case_id} to amend.")
+        return found.submission_id
+
+    # within -------------------------------------------------------------------------------------------------------------
+
+    def _scans_of(self, case: Case) -> Scans:
+        try:
+            scans = self._scans.of(case)
+        except VhiError as error:
+            self._unusable[case.case_id] = str(error)
+            raise
+        self._unusable.pop(case.case_id, None)
+        return scans
+
+    def _automatic_of(self, case: Case) -> tuple[Scans, AutomaticRegions]:
+        scans = self._scans_of(case)
+        return scans, self._automatic.of(scans)
+
+    def _note_opened(self, case: Case, reader: str | None) -> None:
+        """One line in the audit log the first time a reader opens a case in this process."""
+        if reader is None or (reader, case.case_id) in self._opened:
+            return
+        self.audit.append("opened", reader=reader, case=case.case_id)
+        self._opened.add((reader, case.case_id))
+
+
+def _options(values: Mapping[str, Any], own: dict[str, Any]) -> tuple[VhiSettings, dict[str, Any]]:
+    """Settings of the method, and the options of a task beside them."""
+    settings = VhiSettings.from_values({name: value for name, value in values.items() if name not in own})
+    options = {name: values.get(name, default) for name, default in own.items()}
+    return settings, {**options, "reading": _reading(options["reading"])}
+
+
+def _reading(value: Any) -> int:
+    """The number of a reading; a viewer sends it as text."""
+    if isinstance(value, str) and value.strip().isdigit() and len(value.strip()) < 4:
+        value = int(value)
+    check_reading(value)
+    return int(value)
+
+
+def _size(mask: Mask) -> dict[str, Any]:
+    return {"voxels": mask.voxels, "mm3": mask.volume_mm3}
+
+
+def _facts(scans: Scans, regions: InForce, result: VhiResult, command: str) -> dict[str, Any]:
+    provenance = provenance_of(scans, result.settings, regions.model, command)
+    return {
+        "case": scans.case.case_id,
+        **vhi_numbers(result, provenance),
+        "used": dict(regions.used),
+        "model_version": regions.model["version"] if regions.model else None,
+        "messages": [],
+    }
+
+
+def _attempt(case: Case, model: str) -> tuple[str, str, Any]:
+    """What is not tried again: a version of the scans with a model."""
+    times: list[Any] = []
+    roles: tuple[Role, Role] = ("T1W", "STIR")
+    for role in roles:
+        try:
+            times.append(case.path(role).stat().st_mtime_ns)
+        except OSError:
+            times.append(None)
+    return case.case_id, model, tuple(times)

@@ -1,0 +1,173 @@
+"""What needs no reader: the disease region from the networks and the proposal of normal bone, computed once per scan."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
+from lib.core.normal_bone import propose_normal_bone
+from lib.core.volume import Mask
+from lib.errors import InputError, NormalBoneError, OutputError
+from lib.files import result_folder
+from lib.readings.folder import make_folder, read_json, write_json
+from lib.service.keep import Kept
+from lib.service.scans import Scans
+from lib.studies.nifti import read_mask, write_mask
+from lib.versions import Manifest, read_live
+
+# raised when the method of the automatic regions changes, so that no older one is taken from the disk
+METHOD = 1
+_REGION, _BONE, _INFO = "disease_region.nii.gz", "normal_bone.nii.gz", "info.json"
+log = logging.getLogger("vhi.service")
+
+
+class Networks:
+    """The live version of the ensemble, loaded once; one scan at a time."""
+
+    def __init__(self, model_dir: Path) -> None:
+        self.model_dir = model_dir
+        self._lock = threading.Lock()
+        self._loaded: tuple[str, tuple[Member, ...]] | None = None
+
+    def manifest(self) -> Manifest:
+        """What the live version says about itself.
+
+        Raises
+        ------
+        ModelError
+        """
+        return read_live(self.model_dir).manifest
+
+    def segment(self, scans: Scans, manifest: Manifest) -> DiseaseRegion:
+        """The disease region of a scan by that version.
+
+        Raises
+        ------
+        ModelError
+            Missing or corrupt weights.
+        DiseaseRegionError
+            No bone was found.
+        """
+        with self._lock:
+            if self._loaded is None or self._loaded[0] != manifest.sha256:
+                from lib.nets.weights import load_members  # torch takes seconds to import
+
+                self._loaded = (manifest.sha256, load_members(self.model_dir, manifest.version))
+            return segment_disease_region(scans.t1w, self._loaded[1])
+
+
+@dataclass(frozen=True, eq=False)
+class AutomaticRegions:
+    """Both regions of one scan; `normal_bone` is None where none was found, and `no_normal_bone` says why."""
+
+    region: DiseaseRegion
+    normal_bone: Mask | None
+    no_normal_bone: str | None
+    model: Mapping[str, Any]
+
+    @property
+    def origin(self) -> str:
+        return f"automatic, model {self.model['version']}"
+
+
+class Automatic:
+    """Automatic regions: from memory, else from disk, else computed and written there.
+
+    What lies on disk is a cache under a key made of the scans' and the model's sha256; it may be deleted at any time. Callers
+    hold the case's lock.
+    """
+
+    def __init__(self, root: Path, networks: Networks, count: int) -> None:
+        self.root, self.networks = root, networks
+        self._kept: Kept[AutomaticRegions] = Kept(count)
+
+    def is_ready(self, case_id: str, sha256: Mapping[str, str]) -> bool:
+        """Whether they lie on disk already."""
+        return (self.root / case_id / _key(sha256, self.networks.manifest()) / _INFO).is_file()
+
+    def of(self, scans: Scans) -> AutomaticRegions:
+        """The regions of a scan.
+
+        Raises
+        ------
+        ModelError, DiseaseRegionError
+            See `Networks.segment`.
+        """
+        manifest = self.networks.manifest()
+        key = _key(scans.sha256, manifest)
+        found = self._kept.find(key)
+        if found is None:
+            folder = self.root / scans.case.case_id / key
+            found = _read(folder, scans) or self._computed(scans, manifest, folder)
+            self._kept.keep(key, found)
+        return found
+
+    def _computed(self, scans: Scans, manifest: Manifest, folder: Path) -> AutomaticRegions:
+        region = self.networks.segment(scans, manifest)
+        region = DiseaseRegion(
+            Mask(region.mask.data, scans.stir.grid, "disease region"), region.source, region.member_disagreement
+        )
+        bone, why = None, None
+        try:
+            bone = propose_normal_bone(scans.stir, region.mask)
+        except NormalBoneError as error:
+            why = str(error)
+        model = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
+        found = AutomaticRegions(region, bone, why, model)
+        try:
+            _write(folder, found)
+        except OutputError as error:
+            log.warning("not kept for the next start: %s", error)
+        return found
+
+
+def _key(sha256: Mapping[str, str], manifest: Manifest) -> str:
+    parts = {"scans": dict(sha256), "model": manifest.sha256, "version": manifest.version, "method": METHOD}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _write(folder: Path, found: AutomaticRegions) -> None:
+    make_folder(folder.parent)
+    if folder.exists():  # damaged
+        shutil.rmtree(folder, ignore_errors=True)
+    with result_folder(folder, ()) as staging:
+        write_mask(staging / _REGION, found.region.mask)
+        if found.normal_bone is not None:
+            write_mask(staging / _BONE, found.normal_bone)
+        info = {
+            "source": found.region.source,
+            "member_disagreement": found.region.member_disagreement,
+            "no_normal_bone": found.no_normal_bone,
+            "model": dict(found.model),
+        }
+        write_json(staging / _INFO, info)
+    for older in folder.parent.iterdir():
+        if older != folder and not older.name.startswith("."):
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def _read(folder: Path, scans: Scans) -> AutomaticRegions | None:
+    """What was written; None where there is nothing, or nothing whole."""
+    try:
+        info = read_json(folder / _INFO)
+        if info is None:
+            return None
+        region = _on(scans, read_mask(folder / _REGION, "disease region"))
+        why = info["no_normal_bone"]
+        bone = _on(scans, read_mask(folder / _BONE, "proposed normal bone")) if why is None else None
+        return AutomaticRegions(DiseaseRegion(region, info["source"], info["member_disagreement"]), bone, why, info["model"])
+    except (InputError, KeyError) as error:
+        log.warning("computed again, because what was kept is damaged: %s", error)
+        return None
+
+
+def _on(scans: Scans, mask: Mask) -> Mask:
+    return Mask(mask.data, scans.stir.grid, mask.name)

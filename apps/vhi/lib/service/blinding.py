@@ -1,0 +1,67 @@
+"""Blinded studies: cases under names that tell neither the patient nor the order of visits."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lib.readings.folder import make_folder, write_json
+from lib.studies.anonymous import write_anonymous
+from lib.studies.pairing import Case, CaseIndex, Role, Waiting
+
+
+class Blinding:
+    """Aliases and reading orders of one study, from its seed alone.
+
+    Parameters
+    ----------
+    root : Path
+        The data folder; `aliases.json` in it is for the administrator.
+    seed : int
+    """
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.root, self.seed = root, seed
+        self._written: dict[str, str] = {}
+
+    def index(self, found: CaseIndex) -> CaseIndex:
+        """The cases under their aliases, in an order that tells nothing."""
+        cases = sorted((replace(case, case_id=self.alias(case.case_id)) for case in found.cases), key=lambda case: case.case_id)
+        names = {self.alias(case.case_id): case.case_id for case in found.cases}
+        if names != self._written:
+            write_json(self.root / "aliases.json", names)
+            self._written = names
+        hidden = sorted(self.alias(one.name) for one in found.waiting)
+        return CaseIndex(
+            tuple(cases), tuple(Waiting(name, "It is not ready; the administrator's log says why.") for name in hidden)
+        )
+
+    def alias(self, case_id: str) -> str:
+        digest = hmac.new(str(self.seed).encode(), case_id.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+        return f"case-{digest[:10]}"
+
+    def order(self, cases: Sequence[Case], reader: str, reading: int) -> list[Case]:
+        """Random, but always the same for one reader in one reading."""
+        return shuffled(cases, f"{self.seed}/{reader}/{reading}")
+
+    def image_file(self, case: Case, role: Role) -> Path:
+        """A copy of a scan whose name and header carry no words."""
+        source = case.path(role)
+        status = source.stat()
+        folder = self.root / "blinded" / case.case_id / f"{status.st_size}-{status.st_mtime_ns}"
+        target = folder / f"{case.image_id(role)}.nii.gz"
+        if not target.exists():
+            make_folder(folder)
+            write_anonymous(source, target, role)
+        return target
+
+
+def shuffled(cases: Sequence[Case], seed: str) -> list[Case]:
+    """A random order that the text `seed` decides."""
+    mixed = sorted(cases, key=lambda case: case.case_id)
+    random.Random(seed).shuffle(mixed)
+    return mixed

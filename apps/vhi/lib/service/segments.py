@@ -1,0 +1,151 @@
+"""From one flattened label map to segments, routed by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.core.volume import Grid, Mask
+from lib.errors import RequestError
+from lib.service.answers import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES
+
+MOST_SEGMENTS = 250
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Submitted:
+    """The segments of one submission on the scans' grid.
+
+    `normal_bone` and `disease_region` are None where they were not handed in, or empty (a viewer lists segments that nobody drew
+    in): nothing can be measured with an empty one, so it means no change. `inflammation` is None where it was not listed and
+    empty for none; voxels of `inflammation (conservative)` belong to it. `other` are segments of any other name.
+    """
+
+    normal_bone: Mask | None
+    disease_region: Mask | None
+    inflammation: Mask | None
+    other: tuple[Mask, ...]
+    order: tuple[str, ...]
+    messages: tuple[str, ...]
+
+    def covering(self, *but: str) -> np.ndarray:
+        """`(I, J, K)` bool: voxels of the map that hold a segment of another name than `but`."""
+        masks = {NORMAL_BONE: self.normal_bone, DISEASE_REGION: self.disease_region, INFLAMMATION: self.inflammation}
+        found = [mask.data for name, mask in masks.items() if mask is not None and name not in but]
+        return np.logical_or.reduce([*found, *(mask.data for mask in self.other)]) if found or self.other else np.zeros((), bool)
+
+
+def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str, int]]) -> Submitted:
+    """Take a flattened map apart.
+
+    Parameters
+    ----------
+    labels : (I, J, K) array
+        Whole numbers, 0 for nothing.
+    grid : Grid
+        Of the scans; the map lies on it.
+    segments : sequence of (name, value)
+        Values may leave gaps, and segments may be empty.
+
+    Raises
+    ------
+    RequestError
+        No, too many, doubled or unusable names or values, or voxels with a value that no segment has.
+    """
+    values = _checked(segments)
+    known = set(np.unique(labels).tolist()) - {0}
+    unnamed = sorted(known - set(values.values()))
+    if unnamed:
+        raise RequestError(
+            f"The label map holds the value {unnamed[0]}, which none of its {len(values)} segments has; send the name of every "
+            "segment."
+        )
+    masks = {name: Mask(labels == value, grid, name) for name, value in values.items()}
+    inflammation = [masks[name] for name in (INFLAMMATION, CONSERVATIVE) if name in masks]
+    listed = None
+    if INFLAMMATION in masks or any(mask.voxels for mask in inflammation):
+        listed = Mask(np.logical_or.reduce([mask.data for mask in inflammation]), grid, INFLAMMATION)
+    own = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
+    other = tuple(mask for name, mask in masks.items() if name not in own and (mask.voxels or name not in SEGMENT_NAMES))
+    return Submitted(
+        normal_bone=_drawn(masks.get(NORMAL_BONE)),
+        disease_region=_drawn(masks.get(DISEASE_REGION)),
+        inflammation=listed,
+        other=other,
+        order=tuple(sorted(values, key=lambda name: values[name])),
+        messages=tuple(
+            f"The segment {mask.name!r} ({mask.voxels} voxels) was kept, but its name means nothing here and it was not measured."
+            for mask in other
+        ),
+    )
+
+
+def whole_region(drawn: Mask, started: np.ndarray | None, covering: np.ndarray) -> Mask:
+    """A region without the holes that flattening punched into it.
+
+    Parameters
+    ----------
+    drawn : Mask
+        As it came out of the map.
+    started : (I, J, K) bool array, optional
+        The region the reader started from.
+    covering : bool array
+        Where other segments lie in the map.
+
+    Returns
+    -------
+    Mask
+        `drawn`, and what of `started` lies under other segments.
+    """
+    return drawn if started is None else Mask(drawn.data | (started & covering), drawn.grid, drawn.name)
+
+
+def _drawn(mask: Mask | None) -> Mask | None:
+    return mask if mask is not None and mask.voxels else None
+
+
+def _checked(segments: Sequence[tuple[str, int]]) -> dict[str, int]:
+    if not segments:
+        raise RequestError("The submission names no segments; send label_info with the name and value of each.")
+    if len(segments) > MOST_SEGMENTS:
+        raise RequestError(f"The submission names {len(segments)} segments; at most {MOST_SEGMENTS} can be told apart.")
+    values: dict[str, int] = {}
+    for name, value in segments:
+        if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+            raise RequestError(f"A segment's name must be 1 to {_LONGEST_NAME} printable characters; rename it.")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise RequestError(f"Segment {name!r} has the value {value!r}; values are whole numbers from 1.")
+        name = name.strip()
+        name = name.lower() if name.lower() in SEGMENT_NAMES else name
+        if name in values:
+            raise RequestError(f"Two segments are called {name!r}; merge them, or rename one.")
+        if value in values.values():
+            raise RequestError(f"Two segments have the value {value}; export the segmentation again.")
+        values[name] = int(value)
+    return values
+
+
+def checked_labels(labels: np.ndarray) -> np.ndarray:
+    """`(I, J, K)` whole numbers in a signed type; as they are where they need no change.
+
+    Raises
+    ------
+    RequestError
+        Not 3-D, no numbers, NaN or infinite, fractions, or negative.
+    """
+    labels = np.asarray(labels)
+    if labels.ndim != 3 or labels.dtype.kind not in "buif":
+        raise RequestError(
+            f"The label map must be 3-D and hold whole numbers; found {labels.ndim}-D {labels.dtype}. Export it again."
+        )
+    if labels.dtype.kind == "f":
+        if not np.isfinite(labels).all():
+            raise RequestError("The label map holds voxels that are NaN or infinite; export the segmentation again.")
+        if (labels != np.rint(labels)).any():
+            raise RequestError("The label map holds fractions; send a label map, not an image or probabilities.")
+    if labels.size and (labels.min() < 0 or labels.max() > 65535):
+        raise RequestError("The label map holds values outside 0 to 65535; export the segmentation again.")
+    return labels.astype(np.int32)
