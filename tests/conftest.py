@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# the networks of tests are tiny: several threads in one operation would only wait for each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def vhi_data() -> Path:
