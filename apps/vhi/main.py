@@ -1,0 +1,96 @@
+"""The MONAI Label app: which tasks there are, over which studies."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from monailabel.config import settings
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.strategy import Strategy
+
+from lib.activelearning import strategies
+from lib.cli.provenance import code_version
+from lib.datastores.cases import CaseDatastore
+from lib.datastores.conf import service_of
+from lib.datastores.watcher import StudyWatcher
+from lib.errors import NotFoundError, RequestError
+from lib.infers import infer_tasks
+from lib.service.answers import DISEASE_REGION, NORMAL_BONE
+
+# What stock MONAI Label does by default and this app never does: uploads unpacked on the server, scoring runs at every start
+# and request, experiment tracking on disk, and CT series taken from a PACS.
+MONAI_LABEL_SETTINGS: dict[str, Any] = {
+    "MONAI_LABEL_SESSIONS": False,
+    "MONAI_LABEL_AUTO_UPDATE_SCORING": False,
+    "MONAI_LABEL_TRACKING_ENABLED": False,
+    "MONAI_LABEL_DATASTORE_FILE_EXT": ["*.nii.gz", "*.nii"],
+    "MONAI_LABEL_DICOMWEB_SEARCH_FILTER": {"Modality": "MR"},
+    "MONAI_LABEL_DICOMWEB_CACHE_EXPIRY": 30,
+}
+for _name, _value in MONAI_LABEL_SETTINGS.items():
+    setattr(settings, _name, _value)
+    # for the processes that MONAI Label starts
+    os.environ[_name] = _value if isinstance(_value, str) else json.dumps(_value)
+
+
+class VHIApp(MONAILabelApp):
+    """VHI as a MONAI Label app; the service does the work, tasks and datastore translate."""
+
+    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str] | None) -> None:
+        self.service = service_of(studies, dict(conf or {}))
+        self._cases = CaseDatastore(self.service)
+        # Slicer makes an empty segment of each of these for every case, and an empty inflammation would mean that there is none
+        first = [DISEASE_REGION, NORMAL_BONE]
+        description = "Volume of hyperintense inflammation of the sacroiliac joints. Research use only."
+        super().__init__(app_dir, studies, dict(conf or {}), "VHI", description, code_version(), first)
+        if "monailabel.app" in sys.modules:  # in the server, not in a process that it started
+            from lib.server.guard import install
+
+            install(sys.modules["monailabel.app"].app)
+
+    def init_datastore(self) -> Datastore:
+        return self._cases
+
+    def init_infers(self) -> dict[str, InferTask]:
+        return dict(infer_tasks(self.service))
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        return strategies(self.service)
+
+    def on_init_complete(self) -> None:
+        """The server is up; MONAI Label's own jobs, scoring and clearing out sessions, have nothing to do here."""
+        StudyWatcher(self.service).start()
+
+    def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        """Run a task. The id of the image stays what it is, and no result is stored."""
+        task = self._infers.get(request.get("model"))
+        if task is None:
+            raise NotFoundError(f"There is no model {str(request.get('model'))[:60]!r}; there are {', '.join(self._infers)}.")
+        file, facts = task(request)
+        return {"label": file, "tag": "original", "file": file, "params": facts}
+
+    def next_sample(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The next case for the reader who asks; empty when there is none."""
+        name = request.get("strategy") or "first"
+        strategy = self._strategies.get(name)
+        if strategy is None:
+            raise NotFoundError(f"There is no strategy {str(name)[:60]!r}; there are {', '.join(self._strategies)}.")
+        # without the file's path on the server: viewers download the series
+        sample = strategy(request, self._cases)
+        return {**sample, **self._cases.get_image_info(sample["id"])} if sample else {}
+
+    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+        """What the reader is told of a submission, beside its id."""
+        return self._cases.submission_info(image_id, label_id)
+
+    def batch_infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
+        raise RequestError("Cases are precomputed as they arrive; there is nothing to run in batches.")
+
+    def _download_dcmqi_tools(self) -> None:
+        """Nothing is downloaded at start."""

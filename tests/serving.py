@@ -1,0 +1,111 @@
+"""A real server in a process of its own, and the client code that ships with MONAI Label against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+APP = Path(__file__).parents[1] / "apps" / "vhi"
+START_S = 120.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: where it listens, where it puts temporary files, and what it says."""
+
+    url: str
+    tmp: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def client(self, reader: str | None, folder: Path) -> Any:
+        """The client of 3D Slicer, with the name that it sends."""
+        from monailabel.client import MONAILabelClient
+
+        return MONAILabelClient(self.url, tmpdir=str(folder), client_id=reader)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a plain download, as a viewer or a browser does it."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def serving(
+    studies: Path, work: Path, *, conf: Mapping[str, str] | None = None, command: list[str] | None = None, **environment: str
+) -> Iterator[Server]:
+    """Start the server over a folder of studies, wait until it answers, and stop it in the end.
+
+    Parameters
+    ----------
+    work : Path
+        For temporary files and the log.
+    conf : mapping
+        As `--conf name value`.
+    command : list
+        Another way to start it; `{port}` is replaced.
+    """
+    port = free_port()
+    tmp = work / "server-tmp"
+    tmp.mkdir(parents=True, exist_ok=True)
+    log = work / "server.log"
+    command = command or ["-m", "uvicorn", "lib.server.asgi:app", "--host", "127.0.0.1", "--port", "{port}"]
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(APP),
+        "MONAI_LABEL_APP_DIR": str(APP),
+        "MONAI_LABEL_STUDIES": str(studies),
+        "MONAI_LABEL_APP_CONF": json.dumps(dict(conf or {})),
+        "TMPDIR": str(tmp),
+        "OMP_NUM_THREADS": "2",
+        **environment,
+    }
+    with log.open("wb") as out:
+        arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
+        process = subprocess.Popen(arguments, cwd=work, env=variables, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        server = Server(f"http://127.0.0.1:{port}", tmp, log, process)
+        _wait(server)
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+def _wait(server: Server) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if server.process.poll() is not None:
+            break
+        try:
+            server.get("/auth/")
+        except OSError:
+            time.sleep(0.25)
+        else:
+            return
+    raise RuntimeError(f"the server did not start:\n{server.log.read_text()[-4000:]}")
