@@ -52,11 +52,29 @@ class Store:
         return "0001-anna"
 
 
+class Audit:
+    """What was logged."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def append(self, event: str, *, reader: str) -> None:
+        self.events.append((event, reader))
+
+
+class Service:
+    """No cases, and an audit log."""
+
+    def __init__(self) -> None:
+        self.audit = Audit()
+
+
 class App:
     """An app of one model that answers when it is let."""
 
     def __init__(self, folder: Path) -> None:
         self.store = Store(folder)
+        self.service = Service()
         self.folder = folder
         self.go_on = threading.Event()
         self.go_on.set()

@@ -271,6 +271,7 @@ def test_with_accounts_nothing_but_signing_in_works_without_a_token(client, acco
 def test_a_reader_signs_in_and_the_app_knows_who_it_is(client, accounts):
     served = client(accounts=accounts)
     headers = signed_in(served)
+    assert served.vhi.service.audit.events == [("login", "anna")]
     assert served.get("/auth/token/valid", headers=headers).json()["username"] == "anna"
     assert served.post("/infer/vhi?image=one_T1W&output=json", headers=headers).json()["who"] == "anna"
     assert served.get("/train/", headers=headers).json() == {"who": "anna"}

@@ -63,7 +63,7 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/cases", "admin", basic=True),
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
     Allowed(("GET",), "/vhi/report", "reader", basic=True),
-    Allowed(("POST",), "/vhi/rating", "reader"),
+    Allowed(("POST",), "/vhi/share", "admin"),
 )
 _PATTERNS = tuple((one, one.pattern) for one in ALLOWED)
 

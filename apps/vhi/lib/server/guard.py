@@ -328,8 +328,9 @@ def install(application: Any, config: ServerConfig | None = None) -> Guard:
         return standing
     guard = Guard(standing or application.build_middleware_stack(), config or ServerConfig.from_environment(os.environ))
     application.middleware_stack = guard
-    # its messages repeat requests, and with them the ids of images
+    # their messages repeat requests, and with them the ids of images
     logging.getLogger("monailabel").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").disabled = True
     if not guard.login.needed:
         logger.warning("no accounts file: requests from this machine alone are answered")
     return guard

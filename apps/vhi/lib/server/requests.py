@@ -18,6 +18,7 @@ from lib.server.answers import Refusal
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd")
 DEEPEST = 32
+LARGEST = 1 << 53  # whole numbers that every JSON reader keeps exact
 # keys of the server's own request that a client's params may not replace
 RESERVED = frozenset({"model", "image", "image_id", "session", "session_id", "file", "strategy"})
 
@@ -59,7 +60,10 @@ def check_params(params: Any, *, reserved: frozenset[str] = RESERVED) -> dict[st
     if not isinstance(params, dict):
         raise Refusal(400, "params must be a JSON object.")
     if not _is_tame(params, DEEPEST):
-        raise Refusal(400, f"params holds a number that is not finite, a text that is no text, or is nested over {DEEPEST} deep.")
+        raise Refusal(
+            400,
+            f"params holds a number that is not finite or too large, a text that is no text, or is nested over {DEEPEST} deep.",
+        )
     taken = sorted(reserved & set(params))
     if taken:
         raise Refusal(400, f"params may not hold {taken[0]!r}; the server sets it from the address of the request.")
@@ -79,6 +83,8 @@ def _is_tame(value: Any, depth: int) -> bool:
         return all(_is_tame(one, depth - 1) for one in value)
     if isinstance(value, float):
         return math.isfinite(value)
+    if isinstance(value, int):
+        return abs(value) < LARGEST
     if isinstance(value, str):
         # a lone surrogate cannot be written to any file or header; NUL ends paths
         return not any(c == "\0" or 0xD800 <= ord(c) <= 0xDFFF for c in value)

@@ -8,7 +8,7 @@ import mimetypes
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -91,10 +91,13 @@ def _add_sign_in(api: FastAPI, desk: Desk) -> None:
             return {"access_token": None, "token_type": None}
         if grant_type != "password":
             raise Refusal(400, "grant_type must be password.")
-        address = _address(request)
-        issued = await desk.run(
-            desk.password, request, QUICK_TIMEOUT_S, lambda: desk.login.token_for(username, password, address)
-        )
+
+        def issue() -> str:
+            found = desk.login.token_for(username, password, _address(request))
+            _app().service.audit.append("login", reader=username)
+            return found
+
+        issued = await desk.run(desk.password, request, QUICK_TIMEOUT_S, issue)
         return {"access_token": issued, "token_type": "bearer", "expires_in": int(desk.config.token_hours * 3600)}
 
     @api.get("/auth/token/valid", tags=["Auth"], summary="Who the token names")
@@ -254,11 +257,25 @@ def _add_vhi(api: FastAPI, desk: Desk) -> None:
     async def submissions(request: Request, image: str, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
         check_id("image", image)
         asked = _reader_asked(reader)
-        return JSONResponse(finite(await quick(request, lambda: _app().service.submissions(image, asked))))
+        found = await quick(request, lambda: _app().service.submissions(image, asked))
+        return JSONResponse([{"id": one.submission_id, **finite(asdict(one))} for one in found])
+
+    @api.post("/vhi/share", tags=["VHI"], summary="Let every reader of a case start from the regions of one submission")
+    async def share(
+        request: Request,
+        image: str,
+        submission: Annotated[str, Query(max_length=80)],
+        part: Annotated[list[str] | None, Query()] = None,
+    ) -> Response:
+        check_id("image", image)
+        parts = {"parts": part} if part else {}
+        admin = current_identity().name or "local"
+        await quick(request, lambda: _app().service.share(image, submission, admin=admin, **parts))
+        return JSONResponse({"shared": submission})
 
     @api.get("/vhi/cases", tags=["VHI"], summary="Every case and its state; what waits, and why")
     async def cases(request: Request) -> Response:
-        return JSONResponse(finite(await quick(request, lambda: _app().service.cases_status())))
+        return JSONResponse(finite(await quick(request, lambda: _states(_app().service))))
 
 
 def _reader_asked(reader: str | None) -> str | None:
@@ -269,6 +286,25 @@ def _reader_asked(reader: str | None) -> str | None:
     if reader not in (None, who.name):
         raise Refusal(403, "Readers see their own work alone; an administrator sees that of others.")
     return who.name
+
+
+def _states(service: Any) -> dict[str, Any]:
+    """Every case with who submitted what, and what waits with its reason."""
+    index, ratings = service.index, service.readings.ratings()
+    cases = []
+    for case in index.cases:
+        handed_in = [
+            {
+                "id": one.submission_id,
+                "reader": one.reader,
+                "reading": one.reading,
+                "created": one.created,
+                "measured": one.measured,
+            }
+            for one in service.readings.of_case(case.case_id)
+        ]
+        cases.append({"case": case.case_id, "submissions": handed_in, "ratings": ratings.get(case.case_id, {})})
+    return {"cases": cases, "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting]}
 
 
 def _app() -> Any:
