@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from lib.core.volume import Grid
-from lib.studies.nrrd import write_nrrd_labels
+from lib.studies.nrrd import nrrd_labels
 
 # tilted, with axes of unequal spacing, and one that runs from right to left
 AFFINE = np.array(
@@ -33,7 +33,7 @@ def ras_affine(image: sitk.Image) -> np.ndarray:
 @pytest.mark.parametrize("compress", [True, False])
 def test_an_oblique_map_comes_back_voxel_for_voxel_and_to_a_thousandth_of_a_micrometre(tmp_path, compress):
     path = tmp_path / "answer.nrrd"
-    write_nrrd_labels(path, LABELS, GRID, compress=compress)
+    path.write_bytes(nrrd_labels(LABELS, GRID, compress=compress))
     image = sitk.ReadImage(str(path))
     assert image.GetPixelIDTypeAsString() == "8-bit unsigned integer"
     # SimpleITK's arrays run K, J, I
@@ -41,16 +41,12 @@ def test_an_oblique_map_comes_back_voxel_for_voxel_and_to_a_thousandth_of_a_micr
     np.testing.assert_allclose(ras_affine(image), AFFINE, atol=1e-6)
 
 
-def test_raw_voxels_follow_the_header_with_the_first_axis_fastest(tmp_path):
-    path = tmp_path / "answer.nrrd"
-    write_nrrd_labels(path, LABELS, GRID, compress=False)
-    header, _, voxels = path.read_bytes().partition(b"\n\n")
+def test_raw_voxels_follow_the_header_with_the_first_axis_fastest():
+    header, _, voxels = nrrd_labels(LABELS, GRID, compress=False).partition(b"\n\n")
     assert b"encoding: raw" in header
     assert b"sizes: 4 3 2" in header
     assert voxels[:5] == bytes([0, 6, 12, 18, 2])
 
 
-def test_compressed_voxels_are_one_gzip_stream(tmp_path):
-    path = tmp_path / "answer.nrrd"
-    write_nrrd_labels(path, LABELS, GRID)
-    assert gzip.decompress(path.read_bytes().partition(b"\n\n")[2]) == LABELS.tobytes(order="F")
+def test_compressed_voxels_are_one_gzip_stream():
+    assert gzip.decompress(nrrd_labels(LABELS, GRID).partition(b"\n\n")[2]) == LABELS.tobytes(order="F")

@@ -15,7 +15,7 @@ from lib.infers.request import InferRequest, parse_request
 from lib.service.answers import Answer
 from lib.service.service import VhiService
 from lib.studies.nifti import write_labels
-from lib.studies.nrrd import write_nrrd_labels
+from lib.studies.nrrd import nrrd_labels
 
 
 class ServiceTask(InferTask):
@@ -68,7 +68,7 @@ def _write(answer: Answer, asked: InferRequest) -> Path:
     path = Path(name)
     try:
         if asked.suffix == ".nrrd":
-            write_nrrd_labels(path, answer.labels, answer.grid, compress=asked.compress)
+            path.write_bytes(nrrd_labels(answer.labels, answer.grid, compress=asked.compress))
         else:
             write_labels(path, answer.labels, answer.grid)
     except BaseException:
