@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lib.errors import ModelError, NormalBoneError, RequestError
 from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import StoredSegment, Submission
 from lib.reports import Reading, report_content, write_html, write_json, write_pdf
+from lib.reports.numbers import plain
 from lib.service.answers import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.service.provenance import provenance_of, versions
 from lib.service.regions import InForce, measured
@@ -112,7 +113,7 @@ def judge(
     if result is not None and inflammation is not None:
         found = changes_of(result, inflammation)
         _refuse_dark(found, inflammation, result)
-        changes[INFLAMMATION] = {**asdict(found), "reference": "the automatic result from these regions"}
+        changes[INFLAMMATION] = {**plain(found), "reference": "the automatic result from these regions"}
         result = measure_cleaned(result, inflammation)
     return Judged(
         segments={name: mask for name, mask in segments.items() if mask is not None},

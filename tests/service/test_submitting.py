@@ -1,0 +1,371 @@
+"""What readers hand in: routed by name, repaired where flattening punched holes, measured, kept."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from lib.core.volume import Grid
+from lib.errors import GridMismatchError, NormalBoneError, NotFoundError, OutputError, RequestError
+from lib.service.service import VhiService
+
+REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
+CONSERVATIVE, PROPOSED = "inflammation (conservative)", "inflammation (proposed to remove)"
+
+
+@pytest.fixture
+def service(desk):
+    service = desk.service()
+    desk.draw_regions(service)
+    service.vhi("a_STIR", "anna", {})
+    return service
+
+
+def stored(service, submission, name):
+    return service.readings.read_segment(submission, name).data
+
+
+def numbers(service, reader="anna"):
+    return json.loads(service.report("a_STIR", reader, "json").read_text())
+
+
+def test_what_was_kept_is_measured_and_reported(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), rating="corrected")
+    assert made.submission_id == "0003-anna"
+    assert made.rating == "corrected"
+    assert made.started_from == {BONE: "your submission 0002", REGION: "your submission 0001"}
+    assert made.changes[INFLAMMATION]["lesions_removed"] == [2]
+    found = numbers(service)
+    assert found["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
+    assert found["reading"]["submission"] == "0003-anna"
+    assert found["reading"]["changes"][INFLAMMATION]["lesions_removed"] == [2]
+    assert [one["file"] for one in found["provenance"]["inputs"]] == ["a_T1W", "a_STIR"]
+    page = service.report("a_T1W", "anna", "html").read_text()
+    assert "Reader anna, reading 1, semi-automatic, submission 0003-anna." in page
+    assert "The reader rates the automatic disease region: corrected." in page
+    assert "Correction: 1 lesion removed, 1 lesion kept." in page
+    assert "Correction: none" not in page
+    assert service.report("a_STIR", "anna", "pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_report_follows_its_schema(desk, service):
+    jsonschema = pytest.importorskip("jsonschema")
+    from lib.reports.json_report import vhi_schema
+
+    desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    jsonschema.validate(numbers(service), vhi_schema())
+
+
+def test_holes_that_flattening_punched_into_the_region_are_filled_from_what_the_reader_started_from(desk, service):
+    made = desk.submit(service, (REGION, desk.region), (BONE, desk.bone), (INFLAMMATION, desk.lesions > 0))
+    np.testing.assert_array_equal(stored(service, made, REGION), desk.region)
+    np.testing.assert_array_equal(stored(service, made, BONE), desk.bone)
+    np.testing.assert_array_equal(stored(service, made, INFLAMMATION), desk.lesions > 0)
+    assert made.changes[REGION] == {"added": 0, "removed": 0}
+    assert numbers(service)["voxels"]["sensitive"] == 12
+
+
+def test_what_was_erased_from_the_region_stays_erased_where_nothing_covers_it(desk, service):
+    smaller = desk.region.copy()
+    smaller[1] = False  # two voxels of lesion 2 lie there
+    made = desk.submit(service, (REGION, smaller), (BONE, desk.bone), (INFLAMMATION, desk.lesions == 1))
+    np.testing.assert_array_equal(stored(service, made, REGION), smaller)
+    assert made.changes[REGION] == {"added": 0, "removed": 40}
+    # what is painted as inflammation is bone that the reader did not mean to erase
+    made = desk.submit(service, (REGION, smaller & (desk.lesions != 1)), (INFLAMMATION, desk.lesions == 1))
+    np.testing.assert_array_equal(stored(service, made, REGION), smaller)
+
+
+def test_normal_bone_under_inflammation_is_filled_in_too(desk, service):
+    painted = desk.lesions > 0
+    painted[7, 4, 0] = True  # a bright voxel of normal bone
+    made = desk.submit(service, (BONE, desk.bone), (INFLAMMATION, painted))
+    np.testing.assert_array_equal(stored(service, made, BONE), desk.bone)
+    assert made.changes[INFLAMMATION]["painted_outside"] == 1
+    assert numbers(service)["voxels"]["sensitive"] == 13
+
+
+def test_no_inflammation_is_zero_and_finishes_the_reading(desk, service):
+    made = desk.submit(service, (INFLAMMATION, np.zeros(desk.grid.shape, bool)))
+    assert made.segment(INFLAMMATION).voxels == 0
+    assert not stored(service, made, INFLAMMATION).any()
+    assert numbers(service)["vhi_mm3"] == {"sensitive": 0.0, "conservative": 0.0}
+    assert service.readings.finished("anna", 1) == {"a"}
+    assert "Correction: 2 lesions removed, 0 lesions kept." in made.messages
+
+
+def test_no_inflammation_beside_unchanged_regions_is_none_too(desk, service):
+    empty = np.zeros(desk.grid.shape, bool)
+    made = desk.submit(service, (REGION, desk.region), (BONE, desk.bone), (INFLAMMATION, empty))
+    assert made.segment(INFLAMMATION) is not None
+    assert numbers(service)["vhi_mm3"]["sensitive"] == 0.0
+
+
+def test_an_empty_placeholder_beside_a_region_drawn_before_vhi_was_seen_is_no_reading(desk):
+    service = desk.service()
+    empty = np.zeros(desk.grid.shape, bool)
+    made = desk.submit(service, (REGION, desk.region), (BONE, empty), (INFLAMMATION, empty))
+    assert [one.name for one in made.segments] == [REGION]
+    assert any("was not taken as 'no inflammation'" in message for message in made.messages)
+    assert service.readings.finished("anna") == frozenset()
+    assert not made.measured  # there is no model here and no normal bone yet
+
+
+def test_segments_that_are_missing_or_empty_leave_a_region_as_it_was(desk, service):
+    empty = np.zeros(desk.grid.shape, bool)
+    desk.submit(service, (REGION, empty), (BONE, empty), (INFLAMMATION, desk.lesions > 0))
+    desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    assert service.vhi("a_STIR", "anna", {}).facts["used"] == {BONE: "your submission 0002", REGION: "your submission 0001"}
+
+
+def test_an_erased_part_is_a_boundary_edit(desk, service):
+    kept = desk.lesions > 0
+    kept[10, 1:3, 2] = False
+    made = desk.submit(service, (INFLAMMATION, kept))
+    assert made.changes[INFLAMMATION]["boundary_edits"] == [[1, 2]]
+    assert "Boundary edits: 2 voxels erased from lesions that stayed (2 of lesion 1)." in made.messages
+    assert numbers(service)["voxels"]["sensitive"] == 10
+
+
+def test_the_conservative_segment_belongs_to_inflammation(desk, service):
+    answer = service.vhi("a_STIR", "anna", {"show": "both"})
+    names = [(INFLAMMATION, 1), (CONSERVATIVE, 2)]
+    made = service.submit("a_STIR", answer.labels, answer.grid, names, reader="anna")
+    np.testing.assert_array_equal(stored(service, made, INFLAMMATION), desk.lesions > 0)
+    assert numbers(service)["voxels"] == {"sensitive": 12, "conservative": 4, "raw_sensitive": 21}
+
+
+def test_values_may_leave_gaps_come_in_any_order_and_outnumber_what_is_drawn(desk, service):
+    labels = np.where(desk.lesions == 1, 200, 0)
+    names = [("a", 3), (INFLAMMATION, 200), ("b", 7), ("Disease Region", 1)]
+    made = service.submit("a_STIR", labels.astype(np.int16), desk.grid, names, reader="anna")
+    assert [one.name for one in made.segments] == [INFLAMMATION]
+    assert numbers(service)["voxels"]["sensitive"] == 8
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "a/b\\c", "..", "submission.json", "Gefäß", "vhi.json"])
+def test_unknown_names_are_kept_as_files_of_ours_and_reported(desk, service, name):
+    cyst = np.zeros(desk.grid.shape, bool)
+    cyst[5, 9, 0] = True
+    made = desk.submit(service, (INFLAMMATION, desk.lesions > 0), (name, cyst))
+    (other,) = made.other
+    assert (other.name, other.file, other.voxels) == (name, "other-1.nii.gz", 1)
+    assert sorted(path.name for path in service.readings.folder_of(made).iterdir()) == [
+        "inflammation.nii.gz", "other-1.nii.gz", "report.html", "report.pdf", "submission.json", "vhi.json",
+    ]  # fmt: skip
+    assert any(repr(name) in message and "1 voxels" in message for message in made.messages)
+
+
+def test_what_is_proposed_for_removal_is_kept_apart(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), (PROPOSED, desk.lesions == 2))
+    assert [one.name for one in made.other] == [PROPOSED]
+    assert numbers(service)["voxels"]["sensitive"] == 8
+
+
+def test_a_region_that_covered_all_inflammation_is_refused_with_the_way_out(desk, service):
+    with pytest.raises(RequestError, match="Drag 'disease region' above 'inflammation'"):
+        desk.submit(service, (INFLAMMATION, desk.lesions > 0), (REGION, desk.region))
+    assert len(service.submissions("a_STIR", "anna")) == 2
+
+
+def test_a_mask_that_does_not_lie_on_bright_voxels_is_refused(desk, service):
+    flipped = np.flip(desk.lesions > 0, axis=1)
+    with pytest.raises(RequestError, match=r"\d+ of the 12 voxels of inflammation lie below the sensitive threshold \(7.0\)"):
+        desk.submit(service, (INFLAMMATION, flipped))
+    assert service.readings.finished("anna") == frozenset()
+
+
+def test_a_few_dark_voxels_are_reported_and_do_not_count(desk, service):
+    painted = desk.lesions > 0
+    painted[5, 5, 1] = True
+    made = desk.submit(service, (INFLAMMATION, painted))
+    assert "Painted: 1 voxel below the sensitive threshold, not counted." in made.messages
+    assert numbers(service)["voxels"]["sensitive"] == 12
+
+
+def with_nan(labels):
+    broken = labels.astype(float)
+    broken[0, 0, 0] = np.nan
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("change", "names", "sentence"),
+    [
+        (with_nan, None, "NaN or infinite"),
+        (lambda labels: labels * 0.5, None, "holds fractions"),
+        (lambda labels: labels.astype(np.int16) * -1, None, "outside 0 to 65535"),
+        (lambda labels: labels[..., None], None, "must be 3-D"),
+        (lambda labels: labels[..., 0], None, "must be 3-D"),
+        (lambda labels: labels.astype(complex), None, "must be 3-D and hold whole numbers"),
+        (None, [], "names no segments"),
+        (None, [("x", 2)], "holds the value 1, which none"),
+        (None, [(INFLAMMATION, 1), (INFLAMMATION, 2)], "Two segments are called 'inflammation'"),
+        (None, [(INFLAMMATION, 1), ("Inflammation ", 2)], "Two segments are called"),
+        (None, [(INFLAMMATION, 1), ("x", 1)], "Two segments have the value 1"),
+        (None, [(INFLAMMATION, 0)], "has the value 0"),
+        (None, [(INFLAMMATION, "1")], "has the value '1'"),
+        (None, [("", 1)], "printable characters"),
+        (None, [("x" * 201, 1)], "printable characters"),
+        (None, [("a\nb", 1)], "printable characters"),
+        (None, [(f"n{n}", n + 1) for n in range(251)], "at most 250"),
+    ],
+)
+def test_maps_and_names_that_make_no_sense_are_refused_and_nothing_is_kept(desk, service, change, names, sentence):
+    labels = (desk.lesions > 0).astype(np.uint8)
+    before = len(service.submissions("a_STIR", None))
+    with pytest.raises(RequestError, match=sentence):
+        service.submit("a_STIR", change(labels) if change else labels, desk.grid, [(INFLAMMATION, 1)] if names is None else names, reader="anna")
+    assert len(service.submissions("a_STIR", None)) == before
+
+
+def test_a_map_of_another_grid_is_refused(desk, service):
+    names = [(INFLAMMATION, 1)]
+    with pytest.raises(GridMismatchError, match=r"shape \(12, 10, 4\) and the submitted label map has shape \(11, 10, 4\)"):
+        service.submit("a_STIR", np.zeros((11, 10, 4), np.uint8), desk.grid, names, reader="anna")
+    moved = desk.grid.affine.copy()
+    moved[0, 3] += 2.0
+    with pytest.raises(GridMismatchError, match="2.0 mm apart"):
+        service.submit("a_STIR", np.zeros((12, 10, 4), np.uint8), Grid(desk.grid.shape, moved), names, reader="anna")
+
+
+def test_a_submission_of_nothing_is_refused_but_a_rating_alone_is_kept(desk, service):
+    nothing = np.zeros(desk.grid.shape, bool)
+    with pytest.raises(RequestError, match="holds nothing"):
+        desk.submit(service, (REGION, nothing))
+    assert desk.submit(service, (REGION, nothing), rating="failed").segments == ()
+    assert service.readings.ratings() == {"a": {"anna": "failed"}}
+
+
+def test_normal_bone_too_small_to_measure_is_refused(desk, service):
+    few = np.zeros(desk.grid.shape, bool)
+    few[3, 4:9, 0] = True
+    with pytest.raises(NormalBoneError, match="at least 30 are needed"):
+        desk.submit(service, (BONE, few))
+
+
+def test_what_a_reader_draws_is_kept_even_when_nothing_can_be_measured_yet(desk):
+    service = desk.service()
+    made = desk.submit(service, (BONE, desk.bone))
+    assert not made.measured
+    assert any("not measured yet: No trained model" in message for message in made.messages)
+    with pytest.raises(NotFoundError, match="nothing of case a that was measured"):
+        service.report("a_STIR", "anna", "json")
+
+
+def test_a_new_submission_names_the_one_it_amends_and_both_stay(desk, service):
+    first = desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    second = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    assert (first.amends, second.amends) == ("0002-anna", "0003-anna")
+    assert numbers(service)["voxels"]["sensitive"] == 8
+    assert len(service.submissions("a_T1W", "anna")) == 4
+    third = desk.submit(service, (INFLAMMATION, desk.lesions == 1), amends="0003-anna")
+    assert third.amends == "0003-anna"
+
+
+def test_nobody_amends_anothers_submission(desk, service):
+    for amends in ("0001-anna", "0009-ben", "../0001-anna"):
+        with pytest.raises(RequestError, match="ben has no submission"):
+            desk.submit(service, (INFLAMMATION, desk.lesions > 0), reader="ben", amends=amends)
+
+
+def test_readings_come_one_after_the_other(desk, service):
+    with pytest.raises(RequestError, match="Reading 2 of case a by anna comes after reading 1, which is not finished"):
+        desk.submit(service, (INFLAMMATION, desk.lesions > 0), reading=2)
+    desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), reading="2")
+    assert (made.reading, made.amends) == (2, None)
+    assert [one.reading for one in service.submissions("a_STIR", "anna")] == [1, 1, 1, 2]
+
+
+def test_readers_see_their_own_submissions_and_reports_only(desk, service):
+    desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    assert service.submissions("a_STIR", "ben") == ()
+    with pytest.raises(NotFoundError, match="ben has submitted nothing"):
+        service.report("a_STIR", "ben", "json")
+    desk.submit(service, (INFLAMMATION, desk.lesions == 1), reader="ben")
+    assert numbers(service, "anna")["voxels"]["sensitive"] == 12
+    assert numbers(service, "ben")["voxels"]["sensitive"] == 8
+    assert len(service.submissions("a_STIR", None)) == 4
+
+
+def test_a_submission_is_measured_with_the_settings_the_reader_saw(desk, service):
+    answer = service.vhi("a_STIR", "anna", {"min_volume_mm3": 30})  # lesion 2 has 24 mm3
+    made = service.submit("a_STIR", answer.labels, answer.grid, [(INFLAMMATION, 1)], reader="anna")
+    assert made.settings["min_volume_mm3"] == 30
+    assert made.changes[INFLAMMATION]["lesions_removed"] == []
+    assert made.changes[INFLAMMATION]["lesions_kept"] == [1]
+
+
+def test_a_report_of_no_form_or_no_reader_is_refused(service):
+    with pytest.raises(RequestError, match="must be json, html, pdf"):
+        service.report("a_STIR", "anna", "exe")
+    with pytest.raises(RequestError, match="set the user name"):
+        service.report("a_STIR", None, "json")
+
+
+def test_a_scan_that_was_changed_after_it_was_opened_is_refused(desk, service):
+    desk.add_case("a", brighter=1.0)
+    with pytest.raises(Exception, match="STIR scan of case a is no longer the file that was opened here first") as refused:
+        desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    assert type(refused.value).__name__ == "ConflictError"
+    desk.add_case("a")
+    assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).measured
+
+
+def test_everything_is_there_after_a_restart(desk, service):
+    desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    again = desk.service()
+    assert numbers(again)["voxels"]["sensitive"] == 8
+    assert again.vhi("a_STIR", "anna", {}).facts["voxels"]["sensitive"] == 12
+    assert again.readings.finished("anna", 1) == {"a"}
+
+
+def test_the_log_tells_who_opened_changed_and_exported_what(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    service.report("a_STIR", "anna", "pdf")
+    service.image_file("a_T1W", "ben")
+    told = [(one["event"], one["reader"], one["case"], one["submission"]) for one in service.audit.entries()]
+    assert told[-4:] == [
+        ("opened", "anna", "a", None),
+        ("changed", "anna", "a", made.submission_id),
+        ("exported", "anna", "a", made.submission_id),
+        ("opened", "ben", "a", None),
+    ]
+    assert service.audit.verify() == len(told)
+    assert str(desk.folder) not in service.audit.path.read_text()
+
+
+def test_a_data_folder_that_cannot_be_written_is_refused_at_the_start(desk, tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        VhiService(desk.folder, data=tmp_path / "data")
+
+
+def test_many_at_once_lose_nothing(desk):
+    desk.add_case("b")
+    service = desk.service()
+    for image in ("a_STIR", "b_STIR"):
+        desk.draw_regions(service, image)
+    problems = []
+
+    def work(reader, image):
+        try:
+            for lesion in (1, 2):
+                found = service.vhi(image, reader, {})
+                assert found.facts["voxels"]["sensitive"] == 12
+                desk.submit(service, (INFLAMMATION, desk.lesions == lesion), image=image, reader=reader)
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(reader, image)) for reader in ("ben", "eva") for image in ("a_STIR", "b_T1W")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    for image in ("a_STIR", "b_STIR"):
+        assert [one.number for one in service.submissions(image, None)] == [1, 2, 3, 4, 5, 6]
+        assert json.loads(service.report(image, "ben", "json").read_text())["voxels"]["sensitive"] == 4
+    assert service.audit.verify() > 12
