@@ -138,6 +138,11 @@ def load() -> object:
         from lib.server.asgi import app
     # here, not while uvicorn starts: a sentence then, a traceback there
     app_instance()
+    # what a submission's report needs, so that the first reader does not wait for it
+    import lib.figures
+    import lib.reports.html
+    import lib.reports.pdf  # noqa: F401
+
     return app
 
 
