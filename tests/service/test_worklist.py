@@ -1,0 +1,179 @@
+"""Which case a reader is offered next, and what a blinded study hides."""
+
+import gzip
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lib.errors import ConflictError, InputError, RequestError, SettingsError, UnknownImageError
+from lib.service.service import ServiceConfig, VhiService
+from lib.studies.nifti import read_volume
+
+INFLAMMATION = "inflammation"
+
+
+@pytest.fixture
+def five(desk):
+    for case_id in "bcde":
+        desk.add_case(case_id)
+    return desk
+
+
+def finish(service, case_id, reader, reading=1):
+    """A reading without a report: nothing here needs one."""
+    from lib.readings.store import now, stored_segment
+    from lib.readings.submission import Submission
+
+    def write(folder, number):
+        path = folder / "inflammation.nii.gz"
+        path.write_bytes(b"")
+        return Submission(case_id, number, reader, reading, "manual", now(), (stored_segment(INFLAMMATION, path, 0),))
+
+    service.readings.append(case_id, reader, write)
+    service.leases.release(case_id, reader)
+
+
+def offered(service, reader, count=10, **more):
+    """Cases as a reader gets them, finishing each."""
+    found = []
+    for _ in range(count):
+        case = service.next_case(reader, **more)
+        if case is None:
+            break
+        found.append(case.case_id)
+        finish(service, case.case_id, reader, more.get("reading", 1))
+    return found
+
+
+def test_cases_come_in_order_and_each_once(five):
+    service = five.service()
+    assert offered(service, "anna") == ["a", "b", "c", "d", "e"]
+    assert service.next_case("anna") is None
+
+
+def test_the_case_a_reader_holds_is_offered_again_until_it_is_finished(five):
+    service = five.service()
+    assert service.next_case("anna").case_id == "a"
+    assert service.next_case("anna").case_id == "a"
+    assert five.service().next_case("anna", order="random").case_id == "a"  # after a restart as well
+
+
+def test_two_readers_are_not_handed_the_same_case(five):
+    service = five.service()
+    assert [service.next_case(reader).case_id for reader in ("anna", "ben", "eva")] == ["a", "b", "c"]
+    finish(service, "a", "anna")
+    assert offered(service, "ben") == ["b", "d", "e"]  # a is done, c is held
+    assert service.next_case("anna") is None
+
+
+def test_a_lease_runs_out(five, monkeypatch):
+    service = five.service(lease_minutes=5)
+    seconds = [1000.0]
+    monkeypatch.setattr(service.leases, "clock", lambda: seconds[0])
+    assert service.next_case("anna").case_id == "a"
+    assert service.next_case("ben").case_id == "b"
+    seconds[0] += 301
+    assert service.next_case("eva").case_id == "a"
+
+
+def test_a_study_of_several_readers_offers_every_case_to_everyone(five):
+    service = five.service(several_readers=True)
+    assert offered(service, "anna") == offered(service, "ben") == ["a", "b", "c", "d", "e"]
+
+
+def test_a_second_reading_offers_what_the_first_finished(five):
+    service = five.service()
+    assert offered(service, "anna", 2) == ["a", "b"]
+    assert offered(service, "anna", reading=2)[:2] == ["a", "b"]
+
+
+def test_a_random_order_is_the_readers_own_and_stays(five):
+    orders = {reader: offered(five.service(several_readers=True), reader, order="random") for reader in ("anna", "ben", "eva", "kim")}
+    assert all(sorted(order) == ["a", "b", "c", "d", "e"] for order in orders.values())
+    assert len({tuple(order) for order in orders.values()}) > 1
+
+
+def test_new_studies_are_offered_without_a_restart(desk):
+    service = desk.service()
+    assert offered(service, "anna") == ["a"]
+    desk.add_case("b")
+    service.refresh()
+    assert offered(service, "anna") == ["b"]
+
+
+def test_requests_that_make_no_sense_are_refused(desk):
+    service = desk.service()
+    for reader in ("", "unknown reader", "../x"):
+        with pytest.raises(RequestError, match="set the user name"):
+            service.next_case(reader)
+    with pytest.raises(RequestError, match="must be first or random"):
+        service.next_case("anna", order="last")
+    with pytest.raises(RequestError, match="reading is -1"):
+        service.next_case("anna", reading=-1)
+    with pytest.raises(SettingsError, match="lease_minutes"):
+        ServiceConfig(lease_minutes=0)
+    with pytest.raises(InputError, match="cannot be listed"):
+        VhiService(desk.folder / "nowhere")
+
+
+def test_a_blinded_study_tells_neither_names_nor_order(five):
+    service = five.service(blinded=True, seed=4, several_readers=True)
+    names = [case.case_id for case in service.index.cases]
+    assert all(name.startswith("case-") and len(name) == 15 for name in names)
+    assert [case.case_id for case in five.service(blinded=True, seed=4, several_readers=True).index.cases] == names
+    for order in ("first", "random"):
+        assert sorted(offered(service, f"anna.{order}", order=order)) == sorted(names)
+    assert offered(service, "ben") != offered(service, "eva")
+    with pytest.raises(UnknownImageError):
+        service.vhi("a_STIR", "anna", {})
+    secret = json.loads((five.folder / ".vhi" / "aliases.json").read_text())
+    assert sorted(secret.values()) == ["a", "b", "c", "d", "e"]
+    assert sorted(secret) == sorted(names)
+
+
+def test_a_blinded_reading_works_and_its_report_names_nobody(tmp_path, desk):
+    for role in ("T1W", "STIR"):
+        (desk.folder / f"a_{role}.nii.gz").rename(desk.folder / f"DoeJane2_{role}.nii.gz")
+    service = desk.service(blinded=True, seed=4)
+    image = f"{service.index.cases[0].case_id}_STIR"
+    desk.draw_regions(service, image)
+    answer = service.vhi(image, "anna", {})
+    assert answer.facts["voxels"]["sensitive"] == 12
+    made = service.submit(image, answer.labels, answer.grid, [(INFLAMMATION, 1)], reader="anna")
+    for path in [*service.readings.folder_of(made).glob("*.json"), service.report(image, "anna", "html"), service.audit.path]:
+        assert "DoeJane" not in path.read_text()
+    assert "DoeJane" not in json.dumps(answer.facts)
+
+
+def test_a_scan_of_a_blinded_study_is_handed_out_without_words(desk):
+    path = desk.folder / "a_STIR.nii.gz"
+    image = nib.load(path)
+    image.header["descrip"] = b"Doe Jane 2"
+    image.header["db_name"] = b"Doe"
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Doe Jane 2019-03-04"))
+    nib.save(image, path)
+    service = desk.service(blinded=True)
+    name = service.index.cases[0].case_id
+    copy = service.image_file(f"{name}_STIR", "anna")
+    assert copy.name == f"{name}_STIR.nii.gz"
+    assert b"Doe" in gzip.decompress(path.read_bytes())
+    assert b"Doe" not in gzip.decompress(copy.read_bytes())
+    before, after = read_volume(path, "STIR"), read_volume(copy, "STIR")
+    np.testing.assert_array_equal(after.data, before.data)
+    np.testing.assert_array_equal(after.grid.affine, before.grid.affine)
+    assert service.image_file(f"{name}_STIR", "anna") == copy
+
+
+def test_a_study_stays_as_blinded_as_it_was(desk):
+    desk.service(blinded=True, seed=4)
+    for config in ({}, {"blinded": True, "seed": 5}):
+        with pytest.raises(ConflictError, match="belongs to a study"):
+            desk.service(**config)
+
+
+def test_what_waits_in_a_blinded_study_has_no_name_either(desk):
+    (desk.folder / "DoeJane_T1W.nii.gz").write_bytes(b"")
+    (one,) = desk.service(blinded=True).index.waiting
+    assert "Doe" not in one.name + one.reason
