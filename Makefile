@@ -3,7 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: setup demo test lint check bench clean
+STUDIES ?= demo/studies
+
+.PHONY: setup demo serve test lint check bench clean
 
 setup: $(VENV)/.installed
 
@@ -14,8 +16,10 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt constraints.txt
 	touch $@
 
 demo: setup
-	$(RUN) main.py phantom --out demo/study
-	$(RUN) main.py measure --t1w demo/study/t1w.nii.gz --stir demo/study/stir.nii.gz --out demo/report
+	$(RUN) main.py demo
+
+serve: setup
+	$(RUN) main.py serve --studies "$(STUDIES)"
 
 test: setup
 	$(RUN) -m pytest
