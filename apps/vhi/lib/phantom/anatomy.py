@@ -35,12 +35,38 @@ BACK_MIDLINE = Curve(_Y, (8, 8, 7, 5, 4, 2, 0, -2, -4))
 BACK_ALA = Curve(_Y, (8, 9, 11, 12, 12, 10.5, 8, 5, 1))
 SACRUM_HALF_WIDTH = Curve((-85, -70, -58, -45, -32, -20, 0), (6, 13, 21, 30, 44, 62, 80))
 
-# Nerve-root foramina of the sacrum: canal end and anterior end of each channel, left side (x > 0).
-FORAMINA: tuple[tuple[Point, Point], ...] = (
-    ((8.0, 42.0, 2.0), (24.0, 15.0, -22.0)),
-    ((7.0, 6.0, 4.0), (23.0, -16.0, -13.0)),
-    ((6.0, -20.0, 6.0), (20.0, -37.0, -7.0)),
-    ((5.0, -44.0, 8.0), (16.0, -56.0, -3.0)),
+# What is left of the discs between the sacral bodies: centre and radii.
+SACRAL_DISCS: tuple[tuple[Point, Point], ...] = (
+    ((0.0, 14.0, -12.0), (9.5, 1.4, 8.0)),
+    ((0.0, -13.0, -5.0), (7.5, 1.0, 6.0)),
+    ((0.0, -36.0, -1.5), (6.5, 0.9, 5.0)),
+    ((0.0, -56.0, 1.0), (5.5, 0.8, 4.0)),
+)
+
+
+@dataclass(frozen=True)
+class Foramen:
+    """The channel of one sacral nerve root, left side (x > 0): down from the canal along the back of a body, then forward
+    beside the disc below that body, and out in front. Radii [mm] at these four points."""
+
+    points: tuple[Point, Point, Point, Point]
+    radii: tuple[float, float, float, float]
+
+    def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, side: int, share: float = 1.0) -> np.ndarray:
+        """Distance to the channel, or to a strand along its middle whose radius is a `share` of the channel's."""
+        path = [(side * p[0], p[1], p[2]) for p in self.points]
+        parts = [
+            capsule(x, y, z, a, b, share * r, share * q)
+            for (a, b), (r, q) in zip(pairwise(path), pairwise(self.radii), strict=True)
+        ]
+        return np.minimum.reduce(parts)
+
+
+FORAMINA = (
+    Foramen(((8.0, 41.0, 2.0), (19.5, 17.0, -8.0), (21.5, 13.0, -18.0), (26.0, 4.0, -28.0)), (3.0, 5.2, 6.0, 6.0)),
+    Foramen(((7.0, 9.0, 4.0), (20.0, -10.0, 0.0), (21.5, -14.0, -9.0), (25.0, -22.0, -17.0)), (2.8, 5.0, 5.6, 5.6)),
+    Foramen(((6.0, -18.0, 6.0), (18.0, -34.0, 3.0), (19.0, -37.0, -4.0), (21.0, -43.0, -11.0)), (2.5, 4.4, 5.0, 5.0)),
+    Foramen(((5.0, -42.0, 8.0), (13.0, -54.0, 4.0), (15.0, -57.0, 0.0), (17.0, -62.0, -7.0)), (2.2, 3.4, 4.0, 4.0)),
 )
 
 # Where oedema may sit along the joint: (bone, side, y, z).
@@ -165,7 +191,7 @@ class Pelvis:
         lateral = ramp(s, 16, 38)
         front_mid, back_mid = FRONT_MIDLINE(y), BACK_MIDLINE(y)
         # the alae come forward towards the joints, so that slices cut their front steeply
-        front = front_mid + (FRONT_ALA(y) + 7 - 12 * ramp(s, 28, 64) - front_mid) * lateral
+        front = front_mid + (FRONT_ALA(y) + 3 - 8 * ramp(s, 28, 64) - front_mid) * lateral
         back = back_mid + (BACK_ALA(y) - 0.1 * np.maximum(s - 35, 0) - back_mid) * ramp(s, 8, 18)
         half_width = np.minimum(SACRUM_HALF_WIDTH(y), BLADE_MIDDLE(y) - 0.3 * (z + 13))
         # the end plate of S1 is flat, the alae fall a little beside it and rise again towards the ilia

@@ -144,12 +144,18 @@ class Canvas:
 
     def lay(
         self, window: Window, cover: np.ndarray, signals: tuple[Value, Value],
-        *, region: Value = 0.0, vessel: float = 0.0, lesion: Value = 0.0,
+        *, region: Value | None = 0.0, vessel: float = 0.0, lesion: Value = 0.0,
     ) -> None:  # fmt: skip
-        """Cover a fraction of each pixel of the window with a tissue."""
+        """Cover a fraction of each pixel of the window with a tissue; a region of None leaves the disease region as it is."""
         for c, value in enumerate((*signals, region, vessel, lesion)):
             # nothing over nothing is nothing: most tissues carry no truth
-            if self._touched[c] or isinstance(value, np.ndarray) or value != 0:
+            if value is not None and (self._touched[c] or isinstance(value, np.ndarray) or value != 0):
                 self._touched[c] = True
                 under = self.channels[c][window]
                 under += cover * (value - under)
+
+    def read(self, window: Window, cover: np.ndarray, region: Value) -> None:
+        """Count a fraction of each pixel of the window to the disease region (1) or not (0), whatever tissue lies there."""
+        self._touched[2] = True
+        under = self.channels[2][window]
+        under += cover * (region - under)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.phantom.anatomy import CORTEX_MM, FORAMINA, Lesion, Pelvis
+from lib.phantom.anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Lesion, Pelvis
 from lib.phantom.canvas import SIGNALS, Canvas, Range, Texture, Value, Window, mixed
 from lib.phantom.shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
 
@@ -25,13 +25,19 @@ FATTY = Marrow(fat=0.38, grain=0.7)  # its alae, and the ilia
 LUMBAR = Marrow(fat=0.30, grain=0.8)
 
 
-def read_sacrum(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+FORAMEN_WALL_MM = 0.7  # cortex round a nerve's channel through the sacrum
+
+
+def read_sacrum(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     """1 where readers count sacrum to the disease region, else 0.
 
-    Where the sacrum lies open in a slice they draw the alae down to the third foramina, and between the foramina no further
-    than the disc of S1 and S2.
+    They draw the sacrum beside the foramina down to the end of the joints, and between the foramina the first body alone:
+    from the slice where the canal opens not even that.
     """
-    return (y > -2 - 40 * ramp(np.abs(x), 14, 27)).astype(np.float32)
+    s = np.abs(x)
+    body = (y > 15.5) & (z < BACK_MIDLINE(y) - 1.5)
+    beside = (s > 17 + 5 * ramp(y, -12, -22) + 4 * ramp(y, -34, -44)) & (y > -44)
+    return (body | beside).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ class Painter:
             self._ilium(canvas, texture, window, ilium, side)
         self._spine(canvas, texture)
         self._sacral_discs(canvas)
-        _foramina(canvas, texture)
+        _foramina(canvas, texture, self.pelvis)
         self._canal(canvas)
         for rod in self.contents.marrow_vessels:
             _rod(canvas, rod, vessel=1.0, region=1.0)
@@ -207,7 +213,7 @@ class Painter:
         ligament = mixed("ligament", "fat", np.clip(0.45 + 4 * texture.marrow_fat[window], 0, 1))
         cartilage = SIGNALS["cartilage"]
         signals = tuple(c + behind * (v - c) for c, v in zip(cartilage, ligament, strict=True))
-        canvas.lay(window, coverage(joint, canvas.width_mm), (signals[0], signals[1]), region=(1 - behind) * read_sacrum(x, y))
+        canvas.lay(window, coverage(joint, canvas.width_mm), (signals[0], signals[1]), region=(1 - behind) * read_sacrum(x, y, z))
         beside = ramp(np.abs(x), 14, 32)
         beside_joint = ramp(ilium, 22, 4) * ramp(texture.patches[window], 0.2, 1.4)  # fat left by old inflammation
         marrow = Marrow(
@@ -216,7 +222,7 @@ class Painter:
         )
         sacrum = self.pelvis.sacrum(untrimmed, ilium, gap)
         lesions = self._lesions_here(canvas, "sacrum", side)
-        _bone(canvas, texture, window, sacrum, marrow, region=read_sacrum(x, y), lesions=lesions)
+        _bone(canvas, texture, window, sacrum, marrow, region=read_sacrum(x, y, z), lesions=lesions)
 
     def _ilium(self, canvas: Canvas, texture: Texture, window: Window, ilium: np.ndarray, side: int) -> None:
         _bone(canvas, texture, window, ilium, FATTY, lesions=self._lesions_here(canvas, "ilium", side))
@@ -248,14 +254,16 @@ class Painter:
                 window = canvas.window(*mirrored.box())
                 if window is not None:
                     distance = mirrored.distance(*canvas.at(window))
-                    _bone(canvas, texture, window, distance, LUMBAR, region=region, cortex_mm=2.0)
+                    _bone(canvas, texture, window, distance, LUMBAR, region=region, cortex_mm=1.5)
 
     def _sacral_discs(self, canvas: Canvas) -> None:
-        for y, z, radii in ((3.0, -8.0, (12.0, 1.7, 8.0)), (-28.0, -3.0, (10.0, 1.2, 6.0)), (-50.0, -1.0, (8.0, 1.0, 5.0))):
-            window = canvas.window((-14, 14), (y - 4, y + 4), (z - radii[2], z + radii[2]))
+        for centre, radii in SACRAL_DISCS:
+            y, z = centre[1:]
+            window = canvas.window((-12, 12), (y - 4, y + 4), (z - radii[2], z + radii[2]))
             if window is not None:
-                distance = ellipsoid(*canvas.at(window), (0.0, y, z), radii)
-                canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS["disc annulus"], region=0.0 if y < 0 else 1.0)
+                distance = ellipsoid(*canvas.at(window), centre, radii)
+                # below the bodies that readers draw
+                canvas.lay(window, coverage(distance, canvas.width_mm), mixed("disc annulus", "cortex", 0.35))
 
     def _bowel(self, canvas: Canvas) -> None:
         for blob in self.contents.bowel:
@@ -293,8 +301,9 @@ def _bone(
     lesions: Sequence[Lesion] = (),
     cortex_mm: float = CORTEX_MM,
 ) -> None:
-    """Cortex, and inside it marrow that oedema replaces where a lesion lies."""
-    canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS["cortex"], region=region)
+    """Cortex, and inside it marrow that oedema replaces where a lesion lies; readers outline along the middle of the cortex."""
+    canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS["cortex"], region=None)
+    canvas.read(window, coverage(distance + CORTEX_MM / 2, canvas.width_mm), region)
     t1w, stir = mixed("marrow water", "marrow fat", np.clip(marrow.fat + texture.marrow_fat[window], 0.05, 0.95))
     oedema = SIGNALS["oedema"]
     share: Value = 0.0
@@ -424,18 +433,20 @@ def _back_muscles(canvas: Canvas, texture: Texture) -> None:
     canvas.lay(window, coverage(distance, 2.0), _flesh("muscle", texture.back_fat[window], texture.grain[window]))
 
 
-def _foramina(canvas: Canvas, texture: Texture) -> None:
+def _foramina(canvas: Canvas, texture: Texture, pelvis: Pelvis) -> None:
     """Fat round a nerve and a vein, in a channel through the sacrum."""
-    for inner, outer in FORAMINA:
+    for foramen in FORAMINA:
+        inner, *_, bend, outer = foramen.points
         for side in (-1, 1):
-            a, b = (side * inner[0], *inner[1:]), (side * outer[0], *outer[1:])
-            window = canvas.window(*Rod("fat", a, b, 6, 6).box())
+            window = canvas.window(*Rod("fat", (side * inner[0], *inner[1:]), (side * outer[0], *outer[1:]), 6, 6).box())
             if window is None:
                 continue
             x, y, z = canvas.at(window)
-            opening = capsule(x, y, z, a, b, 3.0, 4.8) + 0.4 * texture.patches[window]
+            opening = foramen.distance(x, y, z, side) + 0.4 * texture.patches[window]
+            wall = np.maximum(opening - FORAMEN_WALL_MM, pelvis.sacrum_untrimmed(x, y, z))
+            canvas.lay(window, coverage(wall, canvas.width_mm), SIGNALS["cortex"])
             canvas.lay(window, coverage(opening, canvas.width_mm), mixed("fat", "ligament", 0.1))
-            canvas.lay(window, coverage(capsule(x, y, z, a, b, 1.7, 2.4), canvas.width_mm), SIGNALS["nerve"])
-            vein_a, vein_b = (a[0] + side * 2.0, a[1] - 2.0, a[2]), (b[0] + side * 2.5, b[1] - 2.5, b[2])
-            distance = capsule(x, y, z, vein_a, vein_b, 0.6, 1.0)
+            canvas.lay(window, coverage(foramen.distance(x, y, z, side, 0.45), canvas.width_mm), SIGNALS["nerve"])
+            vein = [(side * (p[0] + 2.5), p[1] - 2.5, p[2]) for p in (bend, outer)]
+            distance = capsule(x, y, z, vein[0], vein[1], 0.6, 1.0)
             canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS["venous blood"], vessel=1.0)

@@ -231,7 +231,7 @@ def _truth(lesion: Lesion, plan: Prescription, pelvis: Pelvis) -> LesionTruth:
 def _normal_bone(plan: Prescription, pelvis: Pelvis, allowed: np.ndarray) -> Mask:
     """Circles in the bodies of S1 and S2 between the foramina, on up to five slices, as a reader draws them."""
     mask = np.zeros(plan.grid.shape, bool)
-    for y, z, radius in ((26.0, -15.0, 9.0), (-13.0, -6.0, 5.5)):
+    for y, z, radius in ((30.0, -15.0, 9.0), (0.5, -6.5, 6.5)):
         k_centre = plan.to_index(np.array((0.0, y, z)))[2]
         reach = 8.0 / plan.grid.spacing_mm[2] if radius > 6 else 4.0 / plan.grid.spacing_mm[2]
         for k in range(plan.grid.shape[2]):
