@@ -113,6 +113,15 @@ def test_a_scan_that_was_exchanged_is_not_taken_for_the_old_one(phantom, without
             again.vhi("p_STIR", "anna", {})
 
 
+def test_what_was_computed_goes_with_the_scans(phantom, without_weights):
+    service = VhiService(phantom, model_dir=without_weights)
+    for path in phantom.glob("*.nii.gz"):
+        path.unlink()
+    service.refresh()
+    assert service.precompute_pending() == 0
+    assert list((phantom / ".vhi" / "precomputed").iterdir()) == []
+
+
 PUBLISHED = (443.8192749, 468.7841091, 104878, 95645)
 
 

@@ -1,13 +1,14 @@
 """What readers hand in: routed by name, repaired where flattening punched holes, measured, kept."""
 
 import json
+import shutil
 import threading
 
 import numpy as np
 import pytest
 
 from lib.core.volume import Grid
-from lib.errors import GridMismatchError, NormalBoneError, NotFoundError, OutputError, RequestError
+from lib.errors import ConflictError, GridMismatchError, NormalBoneError, NotFoundError, OutputError, RequestError
 from lib.service.service import VhiService
 
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
@@ -307,9 +308,10 @@ def test_a_report_of_no_form_or_no_reader_is_refused(service):
 
 def test_a_scan_that_was_changed_after_it_was_opened_is_refused(desk, service):
     desk.add_case("a", brighter=1.0)
-    with pytest.raises(Exception, match="STIR scan of case a is no longer the file that was opened here first") as refused:
+    with pytest.raises(ConflictError, match="no longer the file"):
+        service.image_file("a_STIR", "anna")
+    with pytest.raises(ConflictError, match="STIR scan of case a is no longer the file that was opened here first"):
         desk.submit(service, (INFLAMMATION, desk.lesions > 0))
-    assert type(refused.value).__name__ == "ConflictError"
     desk.add_case("a")
     assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).measured
 
@@ -320,6 +322,26 @@ def test_everything_is_there_after_a_restart(desk, service):
     assert numbers(again)["voxels"]["sensitive"] == 8
     assert again.vhi("a_STIR", "anna", {}).facts["voxels"]["sensitive"] == 12
     assert again.readings.finished("anna", 1) == {"a"}
+
+
+def test_a_restored_copy_of_the_data_folder_serves_the_same(desk, service, tmp_path):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    copy = shutil.copytree(desk.folder / ".vhi", tmp_path / "restored")
+    restored = VhiService(desk.folder, data=copy, model_dir=tmp_path / "no-model")
+    assert restored.submissions("a_STIR", None) == service.submissions("a_STIR", None)
+    np.testing.assert_array_equal(stored(restored, made, INFLAMMATION), desk.lesions == 1)
+    assert numbers(restored) == numbers(service)
+    assert restored.audit.verify() > 0
+
+
+def test_a_submission_kept_by_a_process_that_was_killed_before_it_was_logged_is_logged_at_the_next_start(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    lines = service.audit.path.read_bytes().splitlines(keepends=True)
+    service.audit.path.write_bytes(b"".join(lines[:-1]))
+    desk.service()
+    last = list(desk.service().audit.entries())[-1]
+    assert (last["event"], last["submission"], last["found_at_start"]) == ("changed", made.submission_id, True)
+    assert desk.service().audit.verify() == len(lines)
 
 
 def test_the_log_tells_who_opened_changed_and_exported_what(desk, service):

@@ -18,7 +18,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,13 @@ def _remove(folder: Path) -> int:
 
 def _folders(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+
+
+def remove_but(folder: Path, names: Collection[str]) -> None:
+    """Remove what lies in a folder of caches under any other name."""
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
+        if path.name not in names:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def make_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lib.core.normal_bone import propose_normal_bone
 from lib.core.volume import Mask
 from lib.errors import InputError, NormalBoneError, OutputError
 from lib.files import result_folder
-from lib.readings.folder import make_folder, read_json, write_json
+from lib.readings.folder import make_folder, read_json, remove_but, write_json
 from lib.service.keep import Kept
 from lib.service.scans import Scans
 from lib.studies.nifti import read_mask, write_mask
@@ -109,6 +109,10 @@ class Automatic:
             found = _read(folder, scans) or self._computed(scans, manifest, folder)
             self._kept.keep(key, found)
         return found
+
+    def forget_but(self, case_ids: Collection[str]) -> None:
+        """Remove what was computed for cases that are no longer there: a mask is patient data too."""
+        remove_but(self.root, case_ids)
 
     def _computed(self, scans: Scans, manifest: Manifest, folder: Path) -> AutomaticRegions:
         region = self.networks.segment(scans, manifest)

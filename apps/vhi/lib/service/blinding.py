@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib.readings.folder import make_folder, write_json
+from lib.readings.folder import make_folder, remove_but, write_json
 from lib.studies.anonymous import write_anonymous
 from lib.studies.pairing import Case, CaseIndex, Role, Waiting
 
@@ -47,6 +47,10 @@ class Blinding:
     def order(self, cases: Sequence[Case], reader: str, reading: int) -> list[Case]:
         """Random, but always the same for one reader in one reading."""
         return shuffled(cases, f"{self.seed}/{reader}/{reading}")
+
+    def forget_but(self, case_ids: Collection[str]) -> None:
+        """Remove the copies of scans that are no longer there."""
+        remove_but(self.root / "blinded", case_ids)
 
     def image_file(self, case: Case, role: Role) -> Path:
         """A copy of a scan whose name and header carry no words."""

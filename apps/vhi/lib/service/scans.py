@@ -43,6 +43,7 @@ class ScanReader:
     def __init__(self, store: ReadingStore, count: int) -> None:
         self.store = store
         self._kept: Kept[Scans] = Kept(count)
+        self._hashes: Kept[str] = Kept(64 * count)
 
     def of(self, case: Case) -> Scans:
         """The pair of a case.
@@ -58,15 +59,8 @@ class ScanReader:
         kept = self._kept.find(case.case_id)
         if kept is not None and kept.version == version:
             return kept
-        hashes: dict[str, str] = {role: sha256_of(case.path(role)) for role in ROLES}
         known = self.known(case)
-        for role in ROLES:
-            if known is not None and known.get(role) != hashes[role]:
-                raise ConflictError(
-                    f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "
-                    f"{str(known.get(role))[:12]}..., now {hashes[role][:12]}...). Put the original back, or add the new scan as "
-                    "a case of its own."
-                )
+        hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
         check_same_grid(t1w, stir)
         if _version(case) != version:
@@ -76,6 +70,29 @@ class ScanReader:
         scans = Scans(case, t1w, stir, hashes, version)
         self._kept.keep(case.case_id, scans)
         return scans
+
+    def checked_hash(self, case: Case, role: Role) -> str:
+        """The sha256 of a scan's file; without reading it again where its size and time did not change.
+
+        Raises
+        ------
+        InputError
+            It is gone or cannot be read.
+        ConflictError
+            It is no longer the one that was opened first.
+        """
+        version = (case.path(role), _version(case)[ROLES.index(role)])
+        found = self._hashes.find(version)
+        if found is None:
+            found = sha256_of(case.path(role))
+            self._hashes.keep(version, found)
+        known = (self.known(case) or {}).get(role, found)
+        if known != found:
+            raise ConflictError(
+                f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "
+                f"{known[:12]}..., now {found[:12]}...). Put the original back, or add the new scan as a case of its own."
+            )
+        return found
 
     def known(self, case: Case) -> dict[str, str] | None:
         """The hashes that a case was first opened with; None before."""

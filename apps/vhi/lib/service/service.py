@@ -96,6 +96,7 @@ class VhiService:
         self._tried: set[tuple[str, str, Any]] = set()
         self._opened: set[tuple[str, str]] = set()
         self._index = CaseIndex()
+        self._log_unlogged()
         self.refresh()
 
     # cases --------------------------------------------------------------------------------------------------------------
@@ -129,8 +130,11 @@ class VhiService:
         Raises
         ------
         UnknownImageError
+        InputError, ConflictError
+            The scan is gone, or is no longer the file that was opened first.
         """
         case, role = self._index.of_image(image_id)
+        self._scans.checked_hash(case, role)
         self._note_opened(case, reader)
         return self._blinding.image_file(case, role) if self._blinding else case.path(role)
 
@@ -189,6 +193,9 @@ class VhiService:
         model = self._networks.manifest().sha256
         pending = [case for case in self._index.cases if not self._is_done(case, model)]
         if not pending:
+            self._automatic.forget_but(
+                {*(case.case_id for case in self._index.cases), *(one.name for one in self._index.waiting)}
+            )
             return 0
         case = pending[0]
         with self._locks.of(case.case_id):
@@ -229,7 +236,7 @@ class VhiService:
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         scans, regions, result = self._measured(case, reader, options["reading"], settings)
         both = options["show"] == "both"
-        labels = result.grade if both else (result.grade > 0).astype(np.uint8)
+        labels = result.grade.copy() if both else (result.grade > 0).astype(np.uint8)
         names = names_present(labels, {INFLAMMATION: 1, CONSERVATIVE: 2} if both else {INFLAMMATION: 1})
         return VhiAnswer(labels, names, scans.grid(role), _facts(scans, regions, result, "server, vhi"))
 
@@ -397,7 +404,7 @@ class VhiService:
             return self._blinding.order(cases, reader, reading)
         return shuffled(cases, f"{self.config.seed}/{reader}/{reading}") if order == "random" else cases
 
-    def report(self, image_id: str, reader: str | None, form: str) -> Path:
+    def report(self, image_id: str, reader: str | None, form: str, *, by: str | None = None) -> Path:
         """The report of the reader's newest measured submission.
 
         Parameters
@@ -406,6 +413,8 @@ class VhiService:
         reader : str or None
             Whose report; the caller lets readers ask for their own only.
         form : "json", "html" or "pdf"
+        by : str, optional
+            Who asks, for the audit log, where that is not the reader.
 
         Raises
         ------
@@ -421,7 +430,7 @@ class VhiService:
         found = [one for one in self.submissions(image_id, reader) if one.measured]
         if not found:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
-        self.audit.append("exported", reader=reader, case=case.case_id, submission=found[-1].submission_id, form=form)
+        self.audit.append("exported", reader=by or reader, case=case.case_id, submission=found[-1].submission_id, form=form)
         return self.readings.folder_of(found[-1]) / REPORT_FILES[form]
 
     def _check_reading(self, case: Case, reader: str, reading: int) -> None:
@@ -441,6 +450,21 @@ class VhiService:
         return found.submission_id
 
     # within -------------------------------------------------------------------------------------------------------------
+
+    def _log_unlogged(self) -> None:
+        """Submissions that were kept just before a process was killed, or before the end of the log was lost."""
+        logged = {(one.get("case"), one.get("submission")) for one in self.audit.entries() if one.get("event") == "changed"}
+        for case_id in self.readings.cases():
+            for one in self.readings.of_case(case_id):
+                if (case_id, one.submission_id) not in logged:
+                    self.audit.append(
+                        "changed",
+                        reader=one.reader,
+                        case=case_id,
+                        submission=one.submission_id,
+                        found_at_start=True,
+                        made=one.created,
+                    )
 
     def _scans_of(self, case: Case) -> Scans:
         try:
