@@ -191,7 +191,7 @@ def test_a_region_without_a_sacrum_is_refused():
 
 def test_an_empty_disease_region_is_refused():
     stir, region = pelvis()
-    with pytest.raises(NormalBoneError, match="pass it with --normal-bone"):
+    with pytest.raises(NormalBoneError, match="Draw the normal bone by hand on STIR"):
         propose_normal_bone(stir, Mask(np.zeros_like(region.data), region.grid, "disease region"))
 
 

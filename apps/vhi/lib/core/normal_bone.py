@@ -29,7 +29,7 @@ SMALLEST_SLICE = 1 / 3  # of the fullest slice; a thinner sliver is mostly edge
 TRIM_MADS = 4.0  # above the median, in robust standard deviations
 MIN_PROPOSAL_MM3 = 500.0  # a third of the smallest published region (1469 mm3)
 
-DRAW_BY_HAND = "Draw the normal bone by hand on STIR and pass it with --normal-bone."
+DRAW_BY_HAND = "Draw the normal bone by hand on STIR and measure with that region."
 
 
 @dataclass(frozen=True, eq=False)

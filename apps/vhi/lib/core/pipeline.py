@@ -142,7 +142,7 @@ def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tupl
     if source == "proposed":
         found.append(
             "Normal bone was proposed automatically and no reader has checked it; both thresholds rest on it. "
-            "Look at its outline, and pass --normal-bone if it is not normal sacral marrow."
+            "Look at its outline; where it is not normal sacral marrow, draw it by hand on STIR and measure with that."
         )
     if stability.unstable_because:
         found.append("The measured volume is unstable: " + "; ".join(stability.unstable_because) + ".")
