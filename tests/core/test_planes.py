@@ -80,6 +80,8 @@ def test_a_frame_between_the_voxels_is_refused(elsewhere):
         {"orientation": (1, 0, 0, 1, 0, 0)},
         {"orientation": (1, 0, 0)},
         {"rows": 0},
+        {"rows": "x"},
+        {"position": 7},
     ],
 )
 def test_an_impossible_frame_is_refused(wrong):

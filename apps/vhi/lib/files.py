@@ -91,7 +91,7 @@ def check_output_file(path: Path) -> None:
     _check_writable(path, path.parent)
 
 
-def check_result_folder(folder: Path, own_files: Collection[str]) -> None:
+def check_result_folder(folder: Path, own_files: Collection[str], mark: str = RESULT_MARK) -> None:
     """Refuse, before any work is done, a place where a result folder could not be put.
 
     Fine are: nothing there yet, an empty folder, and an earlier result, which will be replaced whole.
@@ -102,6 +102,8 @@ def check_result_folder(folder: Path, own_files: Collection[str]) -> None:
     own_files : names
         What a result may consist of. A folder that also holds anything else is refused, so that nothing of the user's is
         ever deleted.
+    mark : str
+        The file that tells an earlier result from a folder of the user's.
 
     Raises
     ------
@@ -115,8 +117,8 @@ def check_result_folder(folder: Path, own_files: Collection[str]) -> None:
                 "as a mount point. Pass the name of a new folder inside it."
             )
         found = _names_in(folder)
-        if found and RESULT_MARK not in found:
-            raise OutputError(f"{folder} is not empty and holds no earlier result ({RESULT_MARK}); pass a new folder.")
+        if found and mark not in found:
+            raise OutputError(f"{folder} is not empty and holds no earlier result ({mark}); pass a new folder.")
         foreign = sorted(found - set(own_files))
         if foreign:
             raise OutputError(
@@ -132,7 +134,7 @@ def check_result_folder(folder: Path, own_files: Collection[str]) -> None:
 
 
 @contextmanager
-def result_folder(folder: Path, own_files: Collection[str]) -> Iterator[Path]:
+def result_folder(folder: Path, own_files: Collection[str], mark: str = RESULT_MARK) -> Iterator[Path]:
     """A folder to write a result into, which appears at `folder` whole when the block ends, and not at all when it fails.
 
     Yields
@@ -145,7 +147,7 @@ def result_folder(folder: Path, own_files: Collection[str]) -> Iterator[Path]:
     OutputError
         `folder` is refused by `check_result_folder`, or a write fails.
     """
-    check_result_folder(folder, own_files)
+    check_result_folder(folder, own_files, mark)
     target = folder.resolve()
     created: list[Path] = []
     staging: Path | None = None

@@ -49,7 +49,13 @@ class Plane:
         InputError
             Numbers that are missing, not finite, or no orientation.
         """
-        place, turn, step = (np.array([float(n) for n in numbers]) for numbers in (position, orientation, spacing))
+        try:
+            place, turn, step = (np.array([float(n) for n in numbers]) for numbers in (position, orientation, spacing))
+            rows, columns = int(rows), int(columns)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"A frame's size, position, orientation or pixel spacing is no number ({error}); export it again."
+            ) from error
         if place.shape != (3,) or turn.shape != (6,) or step.shape != (2,):
             raise InputError("A frame's position, orientation or pixel spacing has the wrong number of values; export it again.")
         turn = turn.reshape(2, 3)
@@ -60,7 +66,7 @@ class Plane:
                 "export it again."
             )
         # Pixel Spacing names the distance between rows first
-        return cls(int(rows), int(columns), place * _RAS_OF_LPS, turn[0] * step[1] * _RAS_OF_LPS, turn[1] * step[0] * _RAS_OF_LPS)
+        return cls(rows, columns, place * _RAS_OF_LPS, turn[0] * step[1] * _RAS_OF_LPS, turn[1] * step[0] * _RAS_OF_LPS)
 
     def index_on(self, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The voxel of `grid` that the first pixel is, and the steps in voxels along a row and along a column; `(3,)` ints.

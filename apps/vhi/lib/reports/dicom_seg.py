@@ -1,0 +1,125 @@
+"""The regions and the inflammation of one result as a DICOM Segmentation of the STIR series.
+
+Every frame is placed by its position. A segment without a voxel is left out, because a Segmentation cannot hold one: "no
+inflammation" is said by the structured report (`lib.reports.dicom_sr`), and by this object only through the segment's absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.color import CIELabColor
+from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
+from highdicom.uid import UID
+
+from lib.core.planes import taken
+from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from lib.errors import InputError
+from lib.reports.codes import MANUFACTURER, MODEL_NAME, SEGMENTS
+from lib.reports.content import ReportContent
+from lib.reports.dicom_source import is_multi_frame, planes_of, source_headers, speak_utf8
+from lib.reports.made_by import Maker, makers, program_version, reader_name
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+SERIES_NUMBER = 5001
+
+
+def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentation | None:
+    """A BINARY Segmentation with the segments that hold a voxel; None where none does.
+
+    Parameters
+    ----------
+    content : ReportContent
+    stir : sequence of Dataset
+        The headers of the measured STIR series: all its instances in any order, or its one multi-frame instance.
+
+    Raises
+    ------
+    InputError
+        The headers are not those of the measured series, or lack what places a frame.
+    """
+    masks = {name: mask for name, mask in segment_masks(content).items() if mask.any()}
+    if not masks:
+        return None
+    sources = source_headers(stir, "STIR")
+    grid = content.result.stir.grid
+    planes = planes_of(sources, "STIR")
+    pixels = np.stack([np.stack([taken(mask, grid, plane) for plane in planes]) for mask in masks.values()], axis=-1)
+    for name, mask, placed in zip(masks, masks.values(), np.moveaxis(pixels, -1, 0), strict=True):
+        if np.count_nonzero(placed) != np.count_nonzero(mask):
+            raise InputError(
+                f"{np.count_nonzero(placed)} of the {np.count_nonzero(mask)} voxels of {name} lie on the {len(planes)} frames of "
+                "the STIR headers: a frame is missing or doubled. Pass the headers of the whole series that was measured."
+            )
+    for one in sources:
+        if not is_multi_frame(one) and not one.get("SliceThickness"):
+            one.SliceThickness = round(grid.spacing_mm[2], 6)
+    made = makers(content)
+    reader = reader_name(content)
+    version = program_version(content)
+    try:
+        found = Segmentation(
+            source_images=sources,
+            pixel_array=pixels,
+            segmentation_type=SegmentationTypeValues.BINARY,
+            segment_descriptions=[_described(n, name, made[name]) for n, name in enumerate(masks, start=1)],
+            series_instance_uid=UID(),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=UID(),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=MODEL_NAME,
+            software_versions=version,
+            device_serial_number="none",
+            content_label="VHI",
+            content_description=content.vhi.replace("mm³", "mm3") + " hyperintense inflammation",
+            content_creator_name=reader,
+            series_description="VHI segmentation",
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"The DICOM headers of STIR cannot carry a segmentation ({error}); export the series again.") from error
+    _complete(found, grid.spacing_mm[2])
+    return found
+
+
+def segment_masks(content: ReportContent) -> dict[str, np.ndarray]:
+    """Every segment by its name, `(I, J, K)` bool on the STIR grid; any may be empty."""
+    result = content.result
+    return {
+        NORMAL_BONE: result.normal_bone.data,
+        DISEASE_REGION: result.disease_region.mask.data,
+        INFLAMMATION: result.grade >= 1,
+        CONSERVATIVE: result.grade == 2,
+    }
+
+
+def _described(number: int, name: str, made: Maker) -> SegmentDescription:
+    code = SEGMENTS[name]
+    algorithm = None
+    if made.algorithm is not None:
+        algorithm = AlgorithmIdentificationSequence(made.algorithm, made.family, made.version, source=MANUFACTURER)
+    segment = SegmentDescription(
+        segment_number=number,
+        segment_label=name,
+        segmented_property_category=code.category,
+        segmented_property_type=code.kind,
+        algorithm_type=SegmentAlgorithmTypeValues(made.kind),
+        algorithm_identification=algorithm,
+        tracking_uid=UID(),
+        tracking_id=name,
+        anatomic_regions=[code.site],
+    )
+    segment.RecommendedDisplayCIELabValue = list(CIELabColor(*code.lab).value)
+    return segment
+
+
+def _complete(found: Segmentation, slice_spacing_mm: float) -> None:
+    measures = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    # spacing, not thickness: viewers that build a volume from the frames need it, and scanners often leave it out
+    measures.SpacingBetweenSlices = round(slice_spacing_mm, 6)
+    speak_utf8(found)

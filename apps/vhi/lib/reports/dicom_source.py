@@ -1,0 +1,169 @@
+"""The headers of the measured series, as results refer to them: where each frame lies, and what scanners leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
+from pydicom.multival import MultiValue
+
+from lib.core.planes import Plane
+from lib.errors import InputError
+from lib.files import write_atomically
+
+UTF_8 = "ISO_IR 192"
+_ALWAYS_THERE = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+_NEEDED = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "Modality",
+    "Rows",
+    "Columns",
+)
+_SEXES = ("M", "F", "O", "")
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def source_headers(headers: Sequence[Dataset], name: str) -> list[Dataset]:
+    """Copies without pixels in which every attribute is there that a result repeats, empty where the scanner left it out.
+
+    Parameters
+    ----------
+    headers : sequence of Dataset
+        All instances of one series, in any order, or its one multi-frame instance.
+    name : str
+        What messages call the series.
+
+    Raises
+    ------
+    InputError
+        None, several series, several multi-frame instances, or an attribute is missing without which nothing can be placed.
+    """
+    if not headers:
+        raise InputError(f"{name} has no DICOM headers; results as DICOM need the series itself.")
+    copies = [_copy(header, name) for header in headers]
+    if len({str(one.SeriesInstanceUID) for one in copies}) > 1:
+        raise InputError(f"{name} holds instances of several series; pass one series.")
+    if is_multi_frame(copies[0]) and len(copies) > 1:
+        raise InputError(f"{name} is spread over {len(copies)} multi-frame instances; results are written for one.")
+    return copies
+
+
+def is_multi_frame(header: Dataset) -> bool:
+    return "PerFrameFunctionalGroupsSequence" in header
+
+
+def planes_of(headers: Sequence[Dataset], name: str) -> list[Plane]:
+    """Where each frame of a series lies, in the order of the headers or of the frames of the multi-frame instance.
+
+    Raises
+    ------
+    InputError
+    """
+    if is_multi_frame(headers[0]):
+        return [_plane_in(headers[0], frame, name) for frame in headers[0].PerFrameFunctionalGroupsSequence]
+    return [_plane(one.Rows, one.Columns, one, one, one, name) for one in headers]
+
+
+def write_dicom(dataset: Dataset, path: Path) -> None:
+    """Write a DICOM file; OutputError where that fails."""
+    file = BytesIO()
+    dataset.save_as(file, write_like_original=False)
+    write_atomically(path, file.getvalue())
+
+
+def speak_utf8(dataset: Dataset) -> None:
+    """What is in a result may come from any character set: it is written as UTF-8."""
+    dataset.SpecificCharacterSet = UTF_8
+
+
+def _copy(header: Dataset, name: str) -> Dataset:
+    try:
+        header.decode()
+        copy = _duplicate(header)
+    except (ValueError, TypeError, AttributeError, NotImplementedError, BytesLengthException) as error:
+        raise InputError(f"{name} has a damaged DICOM header ({error}); export it again.") from error
+    missing = [keyword for keyword in _NEEDED if copy.get(keyword) in (None, "") or isinstance(copy[keyword].value, MultiValue)]
+    if missing:
+        raise InputError(
+            f"{name} carries no usable {missing[0]} in its DICOM headers, so no result can refer to it; export it again."
+        )
+    for keyword in _ALWAYS_THERE:
+        if copy.get(keyword) is None:
+            setattr(copy, keyword, "")
+    if copy.PatientSex not in _SEXES:
+        copy.PatientSex = "O"
+    if is_multi_frame(copy):
+        _share_geometry(copy)
+    elif "NumberOfFrames" in copy:
+        del copy.NumberOfFrames
+    return copy
+
+
+def _duplicate(dataset: Dataset) -> Dataset:
+    """A copy without pixels down to the last item; pydicom 2's own deep copy fails on nested sequences."""
+    copy = Dataset()
+    for element in dataset:
+        if element.VR == "SQ":
+            copy.add_new(element.tag, "SQ", [_duplicate(item) for item in element.value])
+        elif element.keyword not in _PIXELS:
+            copy.add_new(element.tag, element.VR, element.value)
+    return copy
+
+
+def _share_geometry(header: Dataset) -> None:
+    """Orientation and pixel measures that are repeated for every frame, put where they are shared."""
+    if not (header.get("SharedFunctionalGroupsSequence") and header.PerFrameFunctionalGroupsSequence):
+        raise InputError("A multi-frame image describes no frames, so their places are not known; export the series again.")
+    shared, first = header.SharedFunctionalGroupsSequence[0], header.PerFrameFunctionalGroupsSequence[0]
+    for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if keyword not in shared and keyword in first:
+            whole = Dataset()
+            whole.update(shared)
+            setattr(whole, keyword, first[keyword].value)
+            header.SharedFunctionalGroupsSequence = [whole]
+            shared = whole
+
+
+def _plane_in(header: Dataset, frame: Dataset, name: str) -> Plane:
+    shared = header.SharedFunctionalGroupsSequence[0]
+
+    def group(keyword: str) -> Any:
+        found = frame.get(keyword) or shared.get(keyword)
+        if not found:
+            raise InputError(f"A frame of {name} carries no {keyword}, so its place is not known; export the series again.")
+        return found[0]
+
+    position, orientation = group("PlanePositionSequence"), group("PlaneOrientationSequence")
+    return _plane(header.Rows, header.Columns, position, orientation, group("PixelMeasuresSequence"), name)
+
+
+def _plane(rows: int, columns: int, position: Dataset, orientation: Dataset, measures: Dataset, name: str) -> Plane:
+    values = (
+        position.get("ImagePositionPatient"),
+        orientation.get("ImageOrientationPatient"),
+        measures.get("PixelSpacing"),
+    )
+    if any(value is None for value in values):
+        raise InputError(f"{name} has a frame without position, orientation or pixel spacing; export the series again.")
+    try:
+        return Plane.of_dicom(rows, columns, *values)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error

@@ -1,0 +1,72 @@
+"""Who or what made each part of a result, in DICOM's three words: AUTOMATIC, SEMIAUTOMATIC, MANUAL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from highdicom.sr.coding import CodedConcept
+
+from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from lib.reports.codes import ARTIFICIAL_INTELLIGENCE, HISTOGRAM_ANALYSIS
+from lib.reports.content import ReportContent
+
+Kind = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
+_LONGEST_NAME = 63  # of a DICOM person name, with the sign that ends the family name
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How a segment came about; the algorithm is None where a person drew it alone."""
+
+    kind: Kind
+    algorithm: str | None = None
+    version: str = ""
+    family: CodedConcept = HISTOGRAM_ANALYSIS
+
+
+def makers(content: ReportContent) -> dict[str, Maker]:
+    """The maker of every segment.
+
+    A region that was given is a person's, unless the reading says that the reader corrected the automatic one. Inflammation is
+    SEMIAUTOMATIC when a reader cleaned it and also when a person drew one of the regions it rests on.
+    """
+    result, reading = content.result, reading_of(content)
+    changes: Mapping[str, Any] = reading.get("changes") or {}
+    program = program_version(content)
+    region = _region(content, DISEASE_REGION in changes)
+    proposed = result.normal_bone_source != "given"
+    bone = Maker("AUTOMATIC", "VHI normal bone proposal", program) if proposed else Maker("MANUAL")
+    if reading.get("method") == "manual":
+        found = Maker("MANUAL")
+    else:
+        by_person = bool(reading.get("reader")) or region.kind != "AUTOMATIC" or not proposed
+        found = Maker("SEMIAUTOMATIC" if by_person else "AUTOMATIC", "VHI thresholds", program)
+    return {NORMAL_BONE: bone, DISEASE_REGION: region, INFLAMMATION: found, CONSERVATIVE: found}
+
+
+def _region(content: ReportContent, corrected: bool) -> Maker:
+    given = content.result.disease_region.source == "given"
+    if given and not corrected:
+        return Maker("MANUAL")
+    version = str((content.numbers["provenance"].get("model") or {}).get("version") or program_version(content))
+    kind: Kind = "SEMIAUTOMATIC" if given else "AUTOMATIC"
+    return Maker(kind, "VHI disease region ensemble", version[:64], ARTIFICIAL_INTELLIGENCE)
+
+
+def reading_of(content: ReportContent) -> Mapping[str, Any]:
+    """What the report says of a reader's work; empty where nobody corrected the result."""
+    return content.numbers.get("reading") or {}
+
+
+def reader_name(content: ReportContent) -> str | None:
+    """The reader as a DICOM person name: one family name, without the signs that divide such names; None for nobody."""
+    reader = str(reading_of(content).get("reader") or "")
+    clean = "".join(" " if sign in "\\^=" else sign for sign in reader if sign.isprintable()).strip()
+    return f"{clean[:_LONGEST_NAME]}^" if clean else None
+
+
+def program_version(content: ReportContent) -> str:
+    """Of this program, as the report's provenance has it."""
+    return str((content.numbers["provenance"].get("versions") or {}).get("vhi") or "unknown")

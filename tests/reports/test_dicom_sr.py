@@ -1,0 +1,243 @@
+"""A result as DICOM structured report: the numbers of handmade.py, found again by their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from typing import Any
+
+import pydicom
+import pytest
+from highdicom import sr
+from pydicom.dataset import Dataset
+
+from handmade import PROVENANCE, handmade
+from lib.errors import InputError
+from lib.reports import Reading, ReportContent, report_content
+from lib.reports.dicom_seg import segmentation
+from lib.reports.dicom_sr import structured_report
+from mrseries import enhanced_mr, mr_series
+
+MM3, ONE = "mm3", "1"
+TOTAL, LEFT, RIGHT = "", "7771000", "24028007"
+
+
+def stored(dataset: Dataset) -> Dataset:
+    """What another program reads."""
+    file = BytesIO()
+    dataset.save_as(file, write_like_original=False)
+    return pydicom.dcmread(BytesIO(file.getvalue()))
+
+
+def report_of(content: ReportContent, **series: Any) -> Dataset:
+    stir = mr_series(content.result.stir)
+    options = {"t1w": mr_series(content.result.t1w, "T1W"), "segments": segmentation(content, stir)} | series
+    return stored(structured_report(content, stir, **options))
+
+
+def below(item: Dataset) -> Iterator[Dataset]:
+    for one in item.get("ContentSequence", []):
+        yield one
+        yield from below(one)
+
+
+def named(item: Dataset, code: str) -> list[Dataset]:
+    """Children of an item whose concept has this code."""
+    found = item.get("ContentSequence", [])
+    return [one for one in found if "ConceptNameCodeSequence" in one and one.ConceptNameCodeSequence[0].CodeValue == code]
+
+
+def group(report: Dataset, name: str) -> Dataset:
+    (imaging,) = named(report, "126010")
+    (found,) = [one for one in imaging.ContentSequence if named(one, "112039")[0].TextValue == name]
+    return found
+
+
+def numbers(found: Dataset) -> dict[tuple[str, str], tuple[float, str]]:
+    """(code, side) to (value, unit)."""
+    read = {}
+    for one in found.ContentSequence:
+        if one.ValueType == "NUM":
+            sides = [
+                side.ConceptCodeSequence[0].CodeValue for site in named(one, "363698007") for side in named(site, "272741003")
+            ]
+            value = one.MeasuredValueSequence[0]
+            key = one.ConceptNameCodeSequence[0].CodeValue, "".join(sides)
+            assert key not in read
+            read[key] = float(value.NumericValue), value.MeasurementUnitsCodeSequence[0].CodeValue
+    return read
+
+
+def test_the_numbers_are_those_of_the_scan():
+    report = report_of(report_content(handmade(), PROVENANCE))
+    assert numbers(group(report, "VHI at the sensitive threshold")) == {
+        ("118565006", TOTAL): (72.0, MM3),
+        ("118565006", LEFT): (48.0, MM3),
+        ("118565006", RIGHT): (24.0, MM3),
+        ("122411", ""): (7.0, ONE),
+        ("246206008", ""): (2.0, ONE),
+        ("VHI-T5-LOW", ""): (24.0, MM3),
+        ("VHI-T5-HIGH", ""): (72.0, MM3),
+        ("VHI-SLICE-LOW", ""): (72.0, MM3),
+        ("VHI-SLICE-HIGH", ""): (72.0, MM3),
+    }
+    assert numbers(group(report, "VHI at the conservative threshold")) == {
+        ("118565006", TOTAL): (24.0, MM3),
+        ("118565006", LEFT): (24.0, MM3),
+        ("118565006", RIGHT): (0.0, MM3),
+        ("122411", ""): (7.5, ONE),
+    }
+    assert numbers(group(report, "Disease region")) == {("118565006", ""): (2400.0, MM3)}
+    assert numbers(group(report, "Normal bone")) == {("118565006", ""): (270.0, MM3)}
+
+
+def test_a_volume_says_how_it_was_counted_and_where():
+    found = group(report_of(report_content(handmade(), PROVENANCE)), "VHI at the sensitive threshold")
+    assert named(found, "363698007")[0].ConceptCodeSequence[0].CodeValue == "39723000"
+    for volume in named(found, "118565006"):
+        assert named(volume, "370129005")[0].ConceptCodeSequence[0].CodeValue == "126030"
+    assert named(found, "121071")[0].ConceptCodeSequence[0].CodeValue == "79654002"
+    assert named(found, "VHI-STABILITY")[0].ConceptCodeSequence[0].CodeValue == "VHI-UNSTABLE"
+    assert (named(found, "111001")[0].TextValue, named(found, "111003")[0].TextValue) == ("VHI thresholds", "0.1.0")
+
+
+def test_changed_settings_are_parameters_of_the_algorithm():
+    report = report_of(report_content(handmade(min_pixels=3), PROVENANCE))
+    found = group(report, "VHI at the sensitive threshold")
+    assert [one.TextValue for one in named(found, "111002")] == ["min_pixels=3"]
+
+
+def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():
+    content = report_content(handmade(), PROVENANCE)
+    seg = segmentation(content, mr_series(content.result.stir))
+    report = report_of(content, segments=seg)
+    names = {"Normal bone": 1, "Disease region": 2, "VHI at the sensitive threshold": 3, "VHI at the conservative threshold": 4}
+    for name, number in names.items():
+        found = group(report, name)
+        (segment,) = named(found, "121191")
+        reference = segment.ReferencedSOPSequence[0]
+        assert (reference.ReferencedSOPInstanceUID, reference.ReferencedSegmentNumber) == (seg.SOPInstanceUID, number)
+        assert seg.SegmentSequence[number - 1].TrackingUID == named(found, "112040")[0].UID
+
+
+def test_no_inflammation_is_a_report_that_says_zero():
+    report = report_of(report_content(handmade(lesions=False), PROVENANCE))
+    for grade in ("sensitive", "conservative"):
+        found = group(report, f"VHI at the {grade} threshold")
+        read = numbers(found)
+        assert [read["118565006", side] for side in (TOTAL, LEFT, RIGHT)] == [(0.0, MM3)] * 3
+        assert named(found, "121191") == []
+    assert numbers(group(report, "VHI at the sensitive threshold"))["246206008", ""] == (0.0, ONE)
+    assert named(group(report, "Disease region"), "121191")
+
+
+def test_zero_needs_no_segmentation_at_all():
+    report = report_of(report_content(handmade(lesions=False), PROVENANCE), segments=None)
+    assert numbers(group(report, "VHI at the sensitive threshold"))["118565006", TOTAL] == (0.0, MM3)
+
+
+def test_the_library_lists_every_image_of_both_series_and_the_evidence_those_and_the_segmentation():
+    content = report_content(handmade(), PROVENANCE)
+    seg = segmentation(content, mr_series(content.result.stir))
+    report = report_of(content, segments=seg)
+    (library,) = named(report, "111028")
+    images = {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in below(library) if one.ValueType == "IMAGE"}
+    headers = [*mr_series(content.result.stir), *mr_series(content.result.t1w, "T1W")]
+    assert images == {one.SOPInstanceUID for one in headers}
+    evidence = {
+        instance.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    assert evidence == images | {seg.SOPInstanceUID}
+    assert {one.StudyInstanceUID for one in report.CurrentRequestedProcedureEvidenceSequence} == {report.StudyInstanceUID}
+
+
+def test_a_t1w_of_another_study_is_not_referred_to():
+    content = report_content(handmade(), PROVENANCE)
+    report = report_of(content, t1w=mr_series(content.result.t1w, "T1W", StudyInstanceUID="1.2.3"))
+    (library,) = named(report, "111028")
+    assert len(library.ContentSequence) == 1
+
+
+def test_a_multi_frame_series_is_one_image_of_the_library():
+    content = report_content(handmade(), PROVENANCE)
+    series = enhanced_mr(content.result.stir)
+    report = stored(structured_report(content, [series], (), segmentation(content, [series])))
+    assert len([one for one in below(named(report, "111028")[0]) if one.ValueType == "IMAGE"]) == 1
+
+
+def observers(report: Dataset) -> list[str]:
+    return [one.ConceptCodeSequence[0].CodeMeaning for one in named(report, "121005")]
+
+
+def test_the_program_observes_and_the_reader_where_there_was_one():
+    alone = report_of(report_content(handmade(), PROVENANCE))
+    assert observers(alone) == ["Device"]
+    assert named(alone, "121013")[0].TextValue == "VHI 0.1.0"
+    reading = Reading({"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: one.",))
+    cleaned = report_of(report_content(handmade(), PROVENANCE, reading=reading))
+    assert observers(cleaned) == ["Person", "Device"]
+    assert named(cleaned, "121008")[0].PersonName == "R11^"
+    words = [one.TextValue for one in named(group(cleaned, "VHI at the sensitive threshold"), "121106")]
+    assert "Correction: one." in words
+
+
+def test_the_report_says_what_every_other_form_says():
+    content = report_content(handmade(), PROVENANCE)
+    words = [one.TextValue for one in named(group(report_of(content), "VHI at the sensitive threshold"), "121106")]
+    for sentence in (content.vhi_meaning, *content.stability, *content.warnings, content.disclaimer):
+        assert sentence in words
+
+
+def test_normal_bone_on_two_slices_has_no_range_of_its_own():
+    read = numbers(group(report_of(report_content(handmade(normal_bone_slices=2), PROVENANCE)), "VHI at the sensitive threshold"))
+    assert ("VHI-T5-LOW", "") in read
+    assert ("VHI-SLICE-LOW", "") not in read
+
+
+def test_highdicom_finds_the_measurements_by_their_codes():
+    content = report_content(handmade(), PROVENANCE)
+    seg = segmentation(content, mr_series(content.result.stir))
+    dataset = report_of(content, segments=seg)
+    dataset.filename = None  # it was read from memory
+    report = sr.Comprehensive3DSR.from_dataset(dataset).content
+    groups = report.get_volumetric_roi_measurement_groups(referenced_sop_instance_uid=seg.SOPInstanceUID)
+    assert len(groups) == 4
+    volume = sr.CodedConcept("118565006", "SCT", "Volume")
+    assert [one.value for one in groups[0].get_measurements(volume)] == [72.0, 48.0, 24.0]
+
+
+def test_codes_of_our_own_are_declared_and_short_enough():
+    report = report_of(report_content(handmade(), PROVENANCE))
+    assert [one.CodingSchemeDesignator for one in report.CodingSchemeIdentificationSequence] == ["99VHI"]
+    for item in below(report):
+        for code in [*item.get("ConceptNameCodeSequence", []), *item.get("ConceptCodeSequence", [])]:
+            assert len(code.CodeValue) <= 16
+            assert len(code.CodeMeaning) <= 64
+
+
+def test_names_and_words_in_other_scripts_survive():
+    result = handmade()
+    stir = mr_series(result.stir, patient="Müller^Zoë")
+    report = stored(structured_report(report_content(result, PROVENANCE), stir))
+    assert str(report.PatientName) == "Müller^Zoë"
+    assert any("mm³" in one.get("TextValue", "") for one in below(report))
+
+
+def test_headers_that_nothing_can_refer_to_are_refused():
+    result = handmade()
+    with pytest.raises(InputError, match="T1W carries no usable StudyInstanceUID"):
+        structured_report(
+            report_content(result, PROVENANCE), mr_series(result.stir), mr_series(result.t1w, "T1W", StudyInstanceUID=None)
+        )
+
+
+def test_thresholds_keep_fourteen_digits():
+    result = handmade()
+    thresholds = replace(result.thresholds, sensitive=7.0 + 1 / 3)
+    report = report_of(report_content(replace(result, thresholds=thresholds), PROVENANCE))
+    found = numbers(group(report, "VHI at the sensitive threshold"))["122411", ""][0]
+    assert found == pytest.approx(7 + 1 / 3, rel=1e-14)
