@@ -1,0 +1,275 @@
+"""Segments come back from DICOM to the voxels they were drawn on, or not at all."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pydicom
+import pytest
+from highdicom import AlgorithmIdentificationSequence, PixelMeasuresSequence
+from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.sr.coding import CodedConcept
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import generate_uid
+
+from drawing import OBLIQUE, grid_of
+from lib.core.volume import Grid, Mask, Volume
+from lib.errors import GridMismatchError, InputError
+from lib.studies.dicom_seg_reader import read_segments
+from mrseries import FRAME_OF_REFERENCE_UID, enhanced_mr, mr_series
+
+SHAPE = (9, 7, 5)  # 63 pixels a frame: frames do not begin at a byte
+EDEMA, SITE = CodedConcept("79654002", "SCT", "Edema"), CodedConcept("39723000", "SCT", "Sacroiliac joint")
+TISSUE = CodedConcept("85756007", "SCT", "Tissue")
+
+
+def corner() -> np.ndarray:
+    """A mask that every flip and every exchange of two axes moves: three voxels beside an otherwise empty corner."""
+    mask = np.zeros(SHAPE, dtype=bool)
+    mask[1:4, 1, 0] = True
+    mask[1, 2:4, 0] = True
+    mask[1, 1, 1] = True
+    return mask
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))
+
+
+@pytest.fixture
+def stir() -> Volume:
+    return Volume(np.random.default_rng(1).uniform(50, 900, SHAPE), Grid(SHAPE, OBLIQUE), "STIR")
+
+
+def seg_of(source: list[Dataset], grid: Grid, masks: dict[str, np.ndarray], kind: CodedConcept = TISSUE, **changes) -> Dataset:
+    """A Segmentation as another program writes it: straight from the frames, without anything of ours."""
+    k_of = {
+        tuple(float(x) for x in header.ImagePositionPatient): k for header, k in zip(source, slices_of(source, grid), strict=True)
+    }
+    frames = [k_of[tuple(float(x) for x in header.ImagePositionPatient)] for header in source]
+    pixels = np.stack([np.stack([mask[:, ::-1, k].T for k in frames]) for mask in masks.values()], axis=-1)
+    algorithm = AlgorithmIdentificationSequence("other", CodedConcept("123110", "DCM", "Artificial Intelligence"), "1")
+    described = [
+        SegmentDescription(n, name, TISSUE, kind, "AUTOMATIC", algorithm, anatomic_regions=[SITE])
+        for n, name in enumerate(masks, start=1)
+    ]
+    found = Segmentation(
+        source, pixels, changes.pop("segmentation_type", "BINARY"), described, generate_uid(), 9, generate_uid(), 1, "Other", "V", "1", "1",
+        **changes,
+    )  # fmt: skip
+    return through_a_file(found)
+
+
+def slices_of(source: list[Dataset], grid: Grid) -> list[int]:
+    """K of each header, from its position, by hand: the slice whose first pixel is nearest."""
+    first = [grid.world_mm(np.array([0, grid.shape[1] - 1, k])) * (-1, -1, 1) for k in range(grid.shape[2])]
+    return [int(np.argmin([np.linalg.norm(np.array(one.ImagePositionPatient, float) - p) for p in first])) for one in source]
+
+
+def through_a_file(dataset: Dataset) -> Dataset:
+    file = BytesIO()
+    dataset.save_as(file, write_like_original=False)
+    return pydicom.dcmread(BytesIO(file.getvalue()))
+
+
+def shuffled(seg: Dataset) -> Dataset:
+    """The same frames in another order, as DICOM allows."""
+    order = np.random.default_rng(3).permutation(seg.NumberOfFrames)
+    frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)[order]
+    seg.PerFrameFunctionalGroupsSequence = Sequence([seg.PerFrameFunctionalGroupsSequence[n] for n in order])
+    bits = np.packbits(frames.ravel(), bitorder="little").tobytes()
+    seg.PixelData = bits + b"\0" * (len(bits) % 2)
+    return seg
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+@pytest.mark.parametrize("omit_empty_frames", [True, False])
+def test_a_mask_comes_back_to_its_voxels_and_not_to_those_of_any_flip(stir, ascending, omit_empty_frames):
+    source = mr_series(stir, ascending=ascending)
+    seg = seg_of(source, stir.grid, {"inflammation": corner()}, omit_empty_frames=omit_empty_frames)
+    found = read_segments(seg, stir.grid)["inflammation"].data
+    assert dice(found, corner()) == 1.0
+    for axis in range(3):
+        assert dice(np.flip(found, axis), corner()) < 0.5
+
+
+def test_the_order_of_frames_says_nothing(stir):
+    tall = np.zeros(SHAPE, dtype=bool)
+    tall[2, 3, :] = tall[2:5, 4, 3] = True
+    seg = shuffled(seg_of(mr_series(stir), stir.grid, {"inflammation": tall, "disease region": corner() | tall}))
+    found = read_segments(seg, stir.grid)
+    np.testing.assert_array_equal(found["inflammation"].data, tall)
+    np.testing.assert_array_equal(found["disease region"].data, corner() | tall)
+
+
+@pytest.mark.parametrize("turned", [(1, 0, 2), (2, 1, 0), (0, 2, 1)])
+def test_frames_may_cut_the_same_voxels_along_another_axis(stir, turned):
+    # the same voxels numbered otherwise: the reader's grid is the original one
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    cube = Grid(SHAPE, affine)
+    other = Grid(tuple(SHAPE[axis] for axis in turned), affine[:, [*turned, 3]])
+    seg = seg_of(mr_series(Volume(stir.data.transpose(turned), other)), other, {"inflammation": corner().transpose(turned)})
+    np.testing.assert_array_equal(read_segments(seg, cube)["inflammation"].data, corner())
+
+
+def test_a_multi_frame_series_is_a_source_like_any_other(stir):
+    series = enhanced_mr(stir)
+    positions = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in series.PerFrameFunctionalGroupsSequence]
+    headers = [Dataset() for _ in positions]
+    for header, position in zip(headers, positions, strict=True):
+        header.ImagePositionPatient = position
+    pixels = np.stack([corner()[:, ::-1, k].T for k in slices_of(headers, stir.grid)])
+    described = SegmentDescription(1, "inflammation", TISSUE, TISSUE, "MANUAL")
+    seg = Segmentation([series], pixels, "BINARY", [described], generate_uid(), 9, generate_uid(), 1, "Other", "V", "1", "1")
+    np.testing.assert_array_equal(read_segments(through_a_file(seg), stir.grid)["inflammation"].data, corner())
+
+
+def test_labels_are_recognised_in_any_spelling_and_others_are_kept(stir):
+    masks = {" Normal  BONE ": corner(), "Femur": corner()}
+    assert list(read_segments(seg_of(mr_series(stir), stir.grid, masks), stir.grid)) == ["normal bone", "Femur"]
+
+
+def test_a_code_names_a_segment_that_its_label_does_not(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"Segment_1": corner()}, EDEMA)
+    assert list(read_segments(seg, stir.grid)) == ["inflammation"]
+    seg.SegmentSequence[0].AnatomicRegionSequence[0].CodeValue = "71341001"  # femur
+    assert list(read_segments(seg, stir.grid)) == ["Segment_1"]
+
+
+def test_a_code_never_takes_the_name_of_a_segment_that_is_called_so(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"bright vessel": ~corner(), "inflammation": corner()}, EDEMA)
+    found = read_segments(seg, stir.grid)
+    assert list(found) == ["bright vessel", "inflammation"]
+    np.testing.assert_array_equal(found["inflammation"].data, corner())
+
+
+def test_a_segment_without_frames_is_empty(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": np.zeros(SHAPE, bool), "disease region": corner()})
+    assert read_segments(seg, stir.grid)["inflammation"].voxels == 0
+
+
+def test_parts_of_one_result_are_read_together_and_a_name_occurs_once(stir):
+    source = mr_series(stir)
+    parts = [seg_of(source, stir.grid, {name: corner()}) for name in ("inflammation", "disease region")]
+    assert list(read_segments(parts, stir.grid)) == ["inflammation", "disease region"]
+    with pytest.raises(InputError, match="Two segments are called 'inflammation'"):
+        read_segments([parts[0], parts[0]], stir.grid)
+
+
+def test_a_label_map_holds_several_segments_in_a_frame(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, omit_empty_frames=False)
+    values = seg.pixel_array.astype(np.uint8)
+    values[:, 0, 0] = 2
+    other = Dataset()
+    other.SegmentNumber, other.SegmentLabel = 2, "normal bone"
+    seg.SegmentSequence.append(other)
+    seg.SOPClassUID, seg.SegmentationType = "1.2.840.10008.5.1.4.1.1.66.7", "LABELMAP"
+    seg.BitsAllocated, seg.BitsStored, seg.HighBit, seg.PixelData = 8, 8, 7, values.tobytes() + b"\0"
+    found = read_segments(seg, stir.grid)
+    np.testing.assert_array_equal(found["inflammation"].data, corner())
+    assert found["normal bone"].voxels == SHAPE[2]
+
+
+def test_probabilities_are_refused(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, segmentation_type="FRACTIONAL")
+    with pytest.raises(InputError, match="FRACTIONAL.*Save it as BINARY"):
+        read_segments(seg, stir.grid)
+
+
+def test_another_spacing_is_refused_with_both_spacings(stir):
+    measures = PixelMeasuresSequence([1.2, 1.2], 3.0)
+    with pytest.raises(GridMismatchError, match=r"'inflammation', frame 1: .*1\.2 x 1\.2 mm pixels.*0\.6 x"):
+        read_segments(seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, pixel_measures=measures), stir.grid)
+
+
+def test_a_shift_of_half_a_voxel_is_refused_and_rounding_is_not(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    moved = stir.grid.affine.copy()
+    moved[0, 3] += 0.01
+    np.testing.assert_array_equal(read_segments(seg, Grid(SHAPE, moved))["inflammation"].data, corner())
+    moved[0, 3] += 0.29
+    with pytest.raises(GridMismatchError, match="does not lie on the voxels"):
+        read_segments(seg, Grid(SHAPE, moved))
+
+
+def test_pixels_beyond_the_series_are_refused_and_a_larger_empty_margin_is_not(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    inside = Grid((6, 7, 5), stir.grid.affine)
+    np.testing.assert_array_equal(read_segments(seg, inside)["inflammation"].data, corner()[:6])
+    with pytest.raises(GridMismatchError, match="2 of the 5 pixels set in a frame lie outside"):
+        read_segments(seg, Grid((2, 7, 5), stir.grid.affine))
+
+
+def test_another_frame_of_reference_is_refused(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    assert read_segments(seg, stir.grid, FRAME_OF_REFERENCE_UID)
+    with pytest.raises(GridMismatchError, match="different frames of reference"):
+        read_segments(seg, stir.grid, "1.2.3")
+
+
+def no_number(seg):
+    del seg.SegmentSequence[0].SegmentNumber
+
+
+def one_frame_fewer(seg):
+    del seg.PerFrameFunctionalGroupsSequence[0]
+
+
+def pixels_cut(seg):
+    seg.PixelData = seg.PixelData[:4]
+
+
+def unknown_segment(seg):
+    seg.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber = 7
+
+
+def no_position(seg):
+    del seg.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence
+
+
+def one_place(seg):
+    first, second = seg.PerFrameFunctionalGroupsSequence[:2]
+    second.PlanePositionSequence[0].ImagePositionPatient = first.PlanePositionSequence[0].ImagePositionPatient
+
+
+def no_segments(seg):
+    seg.SegmentSequence = Sequence()
+    seg.PixelData = bytes(len(seg.PixelData))
+
+
+def huge(seg):
+    seg.Rows = seg.Columns = 65000
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (no_number, "no usable SegmentNumber"),
+        (one_frame_fewer, "describes 1 of its 2 frames"),
+        (pixels_cut, "cannot be read"),
+        (unknown_segment, "segment 7, which is not described"),
+        (no_position, "Frame 1 of the segmentation has no ImagePositionPatient"),
+        (one_place, "lie at one position"),
+        (no_segments, "holds no segments"),
+        (huge, "more than any MR series"),
+    ],
+)
+def test_a_damaged_segmentation_is_refused_with_the_reason(stir, damage, says):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    damage(seg)
+    with pytest.raises(InputError, match=says):
+        read_segments(seg, stir.grid)
+
+
+def test_an_image_is_no_segmentation(stir):
+    with pytest.raises(InputError, match="A DICOM Segmentation is needed"):
+        read_segments(mr_series(stir)[0], stir.grid)
+
+
+def test_masks_keep_the_grid_they_were_asked_for(stir):
+    mask = read_segments(seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}), stir.grid)["inflammation"]
+    assert isinstance(mask, Mask)
+    assert mask.grid is stir.grid
+    assert mask.grid.shape == grid_of(corner()).shape
