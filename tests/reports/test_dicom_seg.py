@@ -24,6 +24,7 @@ from lib.reports import Reading, ReportContent, report_content
 from lib.reports.codes import SEGMENTS
 from lib.reports.dicom_seg import segment_masks, segmentation
 from lib.reports.dicom_source import write_dicom
+from lib.reports.dicom_sr import structured_report
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.nifti import read_mask, read_volume
 from mrseries import FRAME_OF_REFERENCE_UID, STUDY_UID, enhanced_mr, mr_series
@@ -197,6 +198,16 @@ def test_headers_are_left_as_they_were():
     before = [one.to_json() for one in headers]
     segmentation(said(handmade()), headers)
     assert [one.to_json() for one in headers] == before
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["DOE", "Müller^Zoë", "Yamada^Tarou=山田^太郎", ""])
+def test_the_patient_is_called_as_in_the_series_and_no_warning_tells_the_name(name):
+    content = said(handmade())
+    headers = mr_series(content.result.stir, SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    seg = segmentation(content, headers)
+    for found in (seg, structured_report(content, headers, (), seg)):
+        assert str(stored(found).PatientName) == name
 
 
 def missing_slice(headers):

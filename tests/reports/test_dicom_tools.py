@@ -26,6 +26,7 @@ EXPLAINED = {
     "Unrecognized defined term = <99VHI>": "99VHI",
     "does not support this Specific Character Set: ISO_IR 192": "UTF-8",
     "that would be needed to build DICOMDIR": "DICOMDIR",
+    "Retired Person Name form": "patient's name has one part",
 }
 CLEANED = Reading(
     {"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: 1 lesion removed.",)
@@ -44,7 +45,7 @@ def written(request, tmp_path_factory) -> dict[str, Path]:
         absent = dict.fromkeys(
             ("PatientSex", "StudyID", "StudyTime", "AccessionNumber", "SliceThickness", "ReferringPhysicianName")
         )
-        stir = mr_series(result.stir, ascending=False, **absent)
+        stir = mr_series(result.stir, ascending=False, patient="DOE", **absent)
     else:
         stir = mr_series(result.stir)
     seg = segmentation(content, stir)

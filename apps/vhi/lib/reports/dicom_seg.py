@@ -20,7 +20,7 @@ from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, N
 from lib.errors import InputError
 from lib.reports.codes import MANUFACTURER, MODEL_NAME, SEGMENTS
 from lib.reports.content import ReportContent
-from lib.reports.dicom_source import is_multi_frame, planes_of, source_headers, speak_utf8
+from lib.reports.dicom_source import complete_result, is_multi_frame, planes_of, source_headers
 from lib.reports.made_by import Maker, makers, program_version, reader_name
 
 if TYPE_CHECKING:
@@ -83,7 +83,9 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"The DICOM headers of STIR cannot carry a segmentation ({error}); export the series again.") from error
-    _complete(found, grid.spacing_mm[2])
+    # spacing, not thickness: viewers that build a volume from the frames need it, and scanners often leave it out
+    found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = round(grid.spacing_mm[2], 6)
+    complete_result(found, stir[0])
     return found
 
 
@@ -116,10 +118,3 @@ def _described(number: int, name: str, made: Maker) -> SegmentDescription:
     )
     segment.RecommendedDisplayCIELabValue = list(CIELabColor(*code.lab).value)
     return segment
-
-
-def _complete(found: Segmentation, slice_spacing_mm: float) -> None:
-    measures = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    # spacing, not thickness: viewers that build a volume from the frames need it, and scanners often leave it out
-    measures.SpacingBetweenSlices = round(slice_spacing_mm, 6)
-    speak_utf8(found)

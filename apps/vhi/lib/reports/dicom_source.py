@@ -89,14 +89,14 @@ def write_dicom(dataset: Dataset, path: Path) -> None:
     write_atomically(path, file.getvalue())
 
 
-def speak_utf8(dataset: Dataset) -> None:
-    """What is in a result may come from any character set: it is written as UTF-8."""
+def complete_result(dataset: Dataset, header: Dataset) -> None:
+    """Give a result the patient's name just as the series has it, and write everything as UTF-8."""
     dataset.SpecificCharacterSet = UTF_8
+    dataset.PatientName = header.get("PatientName") or ""
 
 
 def _copy(header: Dataset, name: str) -> Dataset:
     try:
-        header.decode()
         copy = _duplicate(header)
     except (ValueError, TypeError, AttributeError, NotImplementedError, BytesLengthException) as error:
         raise InputError(f"{name} has a damaged DICOM header ({error}); export it again.") from error
@@ -108,6 +108,9 @@ def _copy(header: Dataset, name: str) -> Dataset:
     for keyword in _ALWAYS_THERE:
         if copy.get(keyword) is None:
             setattr(copy, keyword, "")
+    if copy.PatientName and "^" not in str(copy.PatientName):
+        # highdicom warns of names of one part, and its warning would carry the name into logs
+        copy.PatientName = f"{copy.PatientName}^"
     if copy.PatientSex not in _SEXES:
         copy.PatientSex = "O"
     if is_multi_frame(copy):

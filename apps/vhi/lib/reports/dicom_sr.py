@@ -20,7 +20,7 @@ from lib.errors import InputError
 from lib.reports import codes as ours
 from lib.reports.codes import SEGMENTS
 from lib.reports.content import ReportContent
-from lib.reports.dicom_source import source_headers, speak_utf8
+from lib.reports.dicom_source import complete_result, source_headers
 from lib.reports.made_by import Maker, makers, program_version, reader_name
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def structured_report(
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"The DICOM headers cannot carry a structured report ({error}); export the series again.") from error
-    speak_utf8(report)
+    complete_result(report, stir[0])
     return report
 
 
