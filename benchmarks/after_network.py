@@ -26,7 +26,7 @@ REPEATS = 5
 
 def scan() -> tuple[str, Volume, Volume, Mask, Mask]:
     if "VHI_DATA" not in os.environ:
-        from lib.phantom import make_phantom
+        from lib.phantom.study import make_phantom
 
         study = make_phantom()
         return "phantom", study.t1w, study.stir, study.disease_region, study.normal_bone

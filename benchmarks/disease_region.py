@@ -37,7 +37,7 @@ def measure(case: str) -> dict[str, object]:
     from lib.core.volume import Volume
     from lib.nets.unet import UNet
     from lib.nets.weights import load_members
-    from lib.phantom import make_phantom
+    from lib.phantom.study import make_phantom
     from lib.studies.nifti import read_volume
 
     def scan() -> Volume:

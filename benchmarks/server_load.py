@@ -113,7 +113,8 @@ def bench(server: Server, label: bytes) -> dict[str, tuple[list[float], list[flo
     idle, answered = times(server, label), []
     with load(server, answered):
         loaded = times(server, label)
-    return {"idle": idle, "loaded": loaded, "inferences": (answered, [])}
+    peak = Path(f"/proc/{server.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+    return {"idle": idle, "loaded": loaded, "inferences": (answered, [int(peak) / 1e6])}
 
 
 def main() -> None:
@@ -149,6 +150,7 @@ def main() -> None:
         table.add_row(
             which, f"POST /infer/vhi, {len(inferences)} answered", "", "", f"{1000 * statistics.median(inferences):.0f}"
         )
+        table.add_row(which, f"peak memory {found['inferences'][1][0]:.1f} GB")
     Console(width=140).print(table)
 
 

@@ -59,7 +59,7 @@ class Guard:
         self.config = config
         self.login = Login(config)
         self.desk = Desk(
-            infer=WorkerPool("infer", config.workers, config.queue, nice=10),
+            infer=WorkerPool("infer", config.workers, config.queue, nice=5),
             save=WorkerPool("save", 2, 64),
             quick=WorkerPool("quick", 4, 256),
             password=WorkerPool("password", 1, 32, nice=5),

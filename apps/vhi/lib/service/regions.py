@@ -20,7 +20,8 @@ from lib.service.scans import Scans
 class InForce:
     """The regions, where each came from in words (`used`), and the model where it took part.
 
-    `normal_bone` is None where it is proposed automatically, inside `region`. `key` tells one set of regions from another.
+    `normal_bone` is None where it is proposed automatically, inside `region`. `key` tells one set of regions from another; it is
+    empty for regions that are not stored.
     """
 
     region: DiseaseRegion

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,9 +194,10 @@ class VhiService:
         model = self._networks.manifest().sha256
         pending = [case for case in self._index.cases if not self._is_done(case, model)]
         if not pending:
-            self._automatic.forget_but(
-                {*(case.case_id for case in self._index.cases), *(one.name for one in self._index.waiting)}
-            )
+            known = {*(case.case_id for case in self._index.cases), *(one.name for one in self._index.waiting)}
+            self._automatic.forget_but(known)
+            if self._blinding:
+                self._blinding.forget_but(known)
             return 0
         case = pending[0]
         with self._locks.of(case.case_id):
@@ -277,14 +279,19 @@ class VhiService:
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
             regions = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
-            key = (case.case_id, regions.key, tuple(settings.values().items()))
-            result = self._results.find(key)
-            if result is None:
-                result = measured(scans, regions, settings)
-                self._results.keep(key, result)
+            result = self._result(scans, regions, settings)
             if reader is not None:
                 self.readings.note_shown(case.case_id, reader, reading, settings.values())
         return scans, regions, result
+
+    def _result(self, scans: Scans, regions: InForce, settings: VhiSettings) -> VhiResult:
+        key = (scans.case.case_id, regions.key, tuple(settings.values().items()))
+        result = self._results.find(key) if regions.key else None
+        if result is None:
+            result = measured(scans, regions, settings)
+            if regions.key:
+                self._results.keep(key, result)
+        return result
 
     # readers ------------------------------------------------------------------------------------------------------------
 
@@ -346,7 +353,9 @@ class VhiService:
             except (ModelError, DiseaseRegionError) as error:
                 why_none = str(error)
             shown = self.readings.shown(case.case_id, reader, reading)
-            made = keep(self.readings, scans, judge(scans, submitted, started, why_none, shown, terms), terms)
+            made = keep(
+                self.readings, scans, judge(partial(self._result, scans), submitted, started, why_none, shown, terms), terms
+            )
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
         if made.segment(INFLAMMATION) is not None:
             self.leases.release(case.case_id, reader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from lib.reports import Reading, report_content, write_html, write_json, write_p
 from lib.reports.numbers import plain
 from lib.service.answers import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.service.provenance import provenance_of, versions
-from lib.service.regions import InForce, measured
+from lib.service.regions import InForce
 from lib.service.scans import Scans
 from lib.service.segments import Submitted, whole_region
 from lib.service.words import reading_sentences
@@ -57,7 +57,7 @@ class Judged:
 
 
 def judge(
-    scans: Scans,
+    measure: Callable[[InForce, VhiSettings], VhiResult],
     submitted: Submitted,
     started: InForce | None,
     why_none: str | None,
@@ -68,7 +68,8 @@ def judge(
 
     Parameters
     ----------
-    scans : Scans
+    measure : callable
+        The automatic result of the scan from some regions.
     submitted : Submitted
     started : InForce or None
         The regions in force before; None where the automatic disease region could not be had, and `why_none` says why.
@@ -104,7 +105,7 @@ def judge(
     try:
         if regions is None:
             raise ModelError(why_none or "There is no disease region.")
-        result = measured(scans, regions, settings)
+        result = measure(regions, settings)
     except (ModelError, DiseaseRegionError, NormalBoneError) as error:
         # what the reader did not touch may fail without losing what the reader did
         if inflammation is not None or (isinstance(error, NormalBoneError) and bone is not None):
@@ -204,10 +205,12 @@ def _regions_now(started: InForce | None, region: Mask | None, bone: Mask | None
         if region is None:
             return None
         return InForce(DiseaseRegion(region, "given"), bone, {}, None, ())
-    now_in_force = replace(started, normal_bone=bone if bone is not None else started.normal_bone)
+    regions = started
+    if _differs(bone, started.normal_bone):
+        regions = replace(regions, normal_bone=bone, key=())
     if region is not None and _differs(region, started.region.mask):
-        now_in_force = replace(now_in_force, region=DiseaseRegion(region, "given"), model=None)
-    return now_in_force
+        regions = replace(regions, region=DiseaseRegion(region, "given"), model=None, key=())
+    return regions
 
 
 def _differs(region: Mask | None, started: Mask | None) -> bool:
