@@ -110,7 +110,8 @@ def bench(server: Server, label: bytes) -> dict[str, tuple[list[float], list[flo
     for case in CASES:
         infer(server, case, 1.5).raise_for_status()  # the regions are computed, as they are for cases that a reader opens
     times(server, label)  # what the first requests load
-    idle, answered = times(server, label), []
+    answered: list[float] = []
+    idle = times(server, label)
     with load(server, answered):
         loaded = times(server, label)
     peak = Path(f"/proc/{server.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
