@@ -226,7 +226,7 @@ def test_an_output_folder_without_permission(run, study):
 def test_a_missing_option_is_told(run, study):
     ended = run(["measure", "--t1w", study.options["t1w"]])
     assert ended.code == 2
-    assert "Missing option '--stir'" in ended.error
+    assert "Missing option '--out'" in ended.error
 
 
 class TestDiseaseRegion:

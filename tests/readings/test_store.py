@@ -31,7 +31,9 @@ def box(size: int) -> Mask:
     return Mask(data, GRID)
 
 
-def hand_in(store: ReadingStore, case_id: str = "1013", reader: str = "anna", parts=("inflammation",), size: int = 1, **facts) -> Submission:
+def hand_in(
+    store: ReadingStore, case_id: str = "1013", reader: str = "anna", parts=("inflammation",), size: int = 1, **facts
+) -> Submission:
     def write(folder: Path, number: int) -> Submission:
         segments = []
         for name in parts:
@@ -51,7 +53,12 @@ def store(tmp_path):
 
 def test_a_submission_is_read_back_as_it_was_made(store):
     made = hand_in(
-        store, rating="corrected", changes={"boundary_edits": [[3, 7]]}, messages=("One.", "Two."), model={"version": "1"}, measured=True
+        store,
+        rating="corrected",
+        changes={"boundary_edits": [[3, 7]]},
+        messages=("One.", "Two."),
+        model={"version": "1"},
+        measured=True,
     )
     again = ReadingStore(store.root).get("1013", "0001-anna")
     assert again == made
@@ -224,7 +231,9 @@ def write_for_ever(root: str, seed: int, acknowledge: int) -> None:
     store, log = ReadingStore(Path(root)), AuditLog(Path(root, "audit.jsonl"))
     rng = random.Random(seed)
     while True:
-        made = hand_in(store, f"case{rng.randrange(3)}", rng.choice(("anna", "ben")), ("normal bone", "inflammation"), rng.randrange(1, 6))
+        made = hand_in(
+            store, f"case{rng.randrange(3)}", rng.choice(("anna", "ben")), ("normal bone", "inflammation"), rng.randrange(1, 6)
+        )
         log.append("changed", reader=made.reader, case=made.case_id, submission=made.submission_id)
         os.write(acknowledge, f"{made.case_id} {made.submission_id} {made.segments[1].sha256}\n".encode())
 

@@ -55,7 +55,9 @@ class Desk:
     def service(self, **config: Any) -> VhiService:
         return VhiService(self.folder, model_dir=self.folder / "no-model", config=ServiceConfig(**config))
 
-    def submit(self, service: VhiService, *segments: tuple[str, np.ndarray], image: str = "a_STIR", reader: str = "anna", **more: Any) -> Submission:
+    def submit(
+        self, service: VhiService, *segments: tuple[str, np.ndarray], image: str = "a_STIR", reader: str = "anna", **more: Any
+    ) -> Submission:
         """Flatten segments in their order, the later over the earlier, and submit them with values from 1."""
         labels = np.zeros(self.grid.shape, dtype=np.uint8)
         for value, (_, mask) in enumerate(segments, start=1):

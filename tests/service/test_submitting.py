@@ -217,7 +217,13 @@ def test_maps_and_names_that_make_no_sense_are_refused_and_nothing_is_kept(desk,
     labels = (desk.lesions > 0).astype(np.uint8)
     before = len(service.submissions("a_STIR", None))
     with pytest.raises(RequestError, match=sentence):
-        service.submit("a_STIR", change(labels) if change else labels, desk.grid, [(INFLAMMATION, 1)] if names is None else names, reader="anna")
+        service.submit(
+            "a_STIR",
+            change(labels) if change else labels,
+            desk.grid,
+            [(INFLAMMATION, 1)] if names is None else names,
+            reader="anna",
+        )
     assert len(service.submissions("a_STIR", None)) == before
 
 

@@ -151,7 +151,10 @@ def test_in_slice_scope_only_the_clicked_slice_goes(service):
 def test_clicks_beside_lesions_and_beyond_the_grid_are_named_and_change_nothing(service):
     answer = service.clean("a_STIR", "anna", {}, [NOWHERE, (0, 0, 4)], [])
     assert answer.facts["voxels"]["sensitive"] == 12
-    assert ["no lesion at voxel (5, 5, 1)" in answer.facts["messages"][0], "12 x 10 x 4" in answer.facts["messages"][1]] == [True, True]
+    assert ["no lesion at voxel (5, 5, 1)" in answer.facts["messages"][0], "12 x 10 x 4" in answer.facts["messages"][1]] == [
+        True,
+        True,
+    ]
 
 
 def test_click_requests_that_make_no_sense_are_refused(service):

@@ -90,7 +90,9 @@ def test_a_second_reading_offers_what_the_first_finished(five):
 
 
 def test_a_random_order_is_the_readers_own_and_stays(five):
-    orders = {reader: offered(five.service(several_readers=True), reader, order="random") for reader in ("anna", "ben", "eva", "kim")}
+    orders = {
+        reader: offered(five.service(several_readers=True), reader, order="random") for reader in ("anna", "ben", "eva", "kim")
+    }
     assert all(sorted(order) == ["a", "b", "c", "d", "e"] for order in orders.values())
     assert len({tuple(order) for order in orders.values()}) > 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -149,16 +150,18 @@ def result_folder(folder: Path, own_files: Collection[str], mark: str = RESULT_M
     """
     check_result_folder(folder, own_files, mark)
     target = folder.resolve()
-    created: list[Path] = []
-    staging: Path | None = None
+    # named before they exist, so that an interruption at any moment finds what to take away
+    created = _missing_parents(target)
+    staging = target.parent / f".{target.name[:100]}.partial-{secrets.token_hex(8)}"
+    done = False
     try:
-        created = _make_parents(target)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.partial-", dir=target.parent))
-        staging.chmod(0o777 & ~_umask())
+        for parent in created:
+            parent.mkdir(exist_ok=True)
+        staging.mkdir()
         yield staging
         _sync_files(staging)
         _put_in_place(staging, target)
-        staging, created = None, []
+        done = True
     except OutputError as error:
         # of a file inside: the user asked for `folder`, and the one beside it is gone by now
         raise OutputError(str(error).replace(str(staging), str(folder))) from error
@@ -167,13 +170,13 @@ def result_folder(folder: Path, own_files: Collection[str], mark: str = RESULT_M
             raise  # not about the output
         raise output_error(folder, error) from error
     finally:
-        if staging is not None:
+        if not done:
             shutil.rmtree(staging, ignore_errors=True)
-        for parent in reversed(created):
-            try:
-                parent.rmdir()
-            except OSError:
-                break
+            for parent in reversed(created):
+                try:
+                    parent.rmdir()
+                except OSError:
+                    break
 
 
 def _put_in_place(staging: Path, target: Path) -> None:
@@ -194,15 +197,13 @@ def _put_in_place(staging: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _make_parents(target: Path) -> list[Path]:
-    """Create the missing folders above `target`; returns those created, outermost first."""
+def _missing_parents(target: Path) -> list[Path]:
+    """The folders above `target` that do not exist, outermost first."""
     missing: list[Path] = []
     parent = target.parent
     while not parent.exists():
         missing.insert(0, parent)
         parent = parent.parent
-    for folder in missing:
-        folder.mkdir(exist_ok=True)
     return missing
 
 
@@ -226,6 +227,9 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 def _sync_files(folder: Path) -> None:
     for path in folder.iterdir():
+        if path.is_dir():
+            _sync_files(path)
+            continue
         with path.open("rb") as file:
             os.fsync(file.fileno())
     _sync_folder(folder)

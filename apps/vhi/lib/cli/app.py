@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from lib.cli.demo import demo
+from lib.cli.dicomize import dicomize
 from lib.cli.disease_region import disease_region
 from lib.cli.measure import measure
 from lib.cli.models import models
@@ -57,6 +58,7 @@ app.command("measure")(measure)
 app.command("disease-region")(disease_region)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
+app.command("dicomize")(dicomize)
 app.command("train")(train)
 app.command("serve")(serve)
 app.command("demo")(demo)

@@ -11,7 +11,7 @@ from lib.cli.ensemble import MODEL_DIR
 
 
 def disease_region(
-    t1w: Annotated[Path, typer.Argument(help="T1W series, .nii or .nii.gz.", show_default=False)],
+    t1w: Annotated[Path, typer.Argument(help="T1W: .nii, .nii.gz, or the folder of a DICOM series.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Mask to write, .nii or .nii.gz.", show_default=False)],
     model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
 ) -> None:
@@ -26,9 +26,10 @@ def disease_region(
     if out.exists() and t1w.exists() and out.samefile(t1w):
         raise OutputError(f"{out} is the T1W scan itself; pass another name for the mask.")
     with step("Reading T1W"):
-        from lib.studies.nifti import read_volume, write_mask
+        from lib.studies.dicom_pairing import read_scan
+        from lib.studies.nifti import write_mask
 
-        volume = read_volume(t1w, "T1W")
+        volume, _ = read_scan(t1w, "T1W")
     with step("Loading the networks"):
         from lib.cli.ensemble import load_ensemble
         from lib.core.disease_region import segment_disease_region

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ from lib.cli.ensemble import MODEL_DIR
 if TYPE_CHECKING:
     from lib.core.disease_region import Member
     from lib.core.pipeline import VhiResult
+    from lib.studies.dicom_pairing import ScanPair
     from lib.versions import Manifest
 
 RESULT_FILES = (
@@ -28,9 +31,13 @@ RESULT_FILES = (
 
 
 def measure(
-    t1w: Annotated[Path, typer.Option("--t1w", help="T1W series, .nii or .nii.gz.", show_default=False)],
-    stir: Annotated[Path, typer.Option("--stir", help="STIR series of the same visit, on the same grid.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier result there is replaced.", show_default=False)],
+    t1w: Annotated[Path | None, typer.Option("--t1w", help="T1W: .nii, .nii.gz, or the folder of a DICOM series.")] = None,
+    stir: Annotated[Path | None, typer.Option("--stir", help="STIR of the same visit, likewise.")] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option("--study", help="Folder of a DICOM study, in place of --t1w and --stir: the pair is found."),
+    ] = None,
     normal_bone: Annotated[
         Path | None, typer.Option("--normal-bone", help="Mask drawn on STIR; proposed automatically when not given.")
     ] = None,
@@ -46,26 +53,39 @@ def measure(
     model_dir: Annotated[
         Path, typer.Option("--model-dir", help="Folder of the trained ensemble.", show_default="the shipped one")
     ] = MODEL_DIR,
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option("--dicom-out", metavar="DIR", help="Result as DICOM, for a STIR DICOM series; replaces an earlier one."),
+    ] = None,
+    stir_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the STIR series to take.")] = None,
+    t1w_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the T1W series to take.")] = None,
+    pairing_rules: Annotated[Path | None, typer.Option(help="With --study: a site's own rules, see docs/dicom.md.")] = None,
 ) -> None:
     """Measure VHI on a T1W and a STIR scan.
 
     Writes a result folder: vhi.json, grade.nii.gz, disease_region.nii.gz, normal_bone.nii.gz, lesions.nii.gz, report.html,
-    report.pdf and overlay.png.
+    report.pdf and overlay.png; with --dicom-out another one: seg.dcm (DICOM Segmentation) and sr.dcm (structured report).
     """
     from lib.cli.beside import beside
+    from lib.cli.dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from lib.cli.steps import step
     from lib.core.settings import VhiSettings
     from lib.files import check_result_folder, result_folder
 
     settings = VhiSettings.from_values(parse_changes(change or []))
     check_result_folder(out, RESULT_FILES)
+    if dicom_out is not None:
+        check_dicom_out(dicom_out, out)
     other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
     mask_files = {"normal bone": normal_bone, "disease region": disease_region}
     with step("Reading the scans"):
         from lib.studies.nifti import read_mask, read_volume
+        from lib.studies.registration import turned
 
-        scans = {role: read_volume(path, role) for role, path in {"T1W": t1w, "STIR": stir}.items()}
-        masks = {role: read_mask(path, role) for role, path in mask_files.items() if path is not None}
+        pair = _read(t1w, stir, study, stir_series, t1w_series, pairing_rules)
+        dicom_series = None if dicom_out is None else check_dicom_series(pair.stir_info)
+        grid = pair.stir.grid
+        masks = {role: turned(read_mask(path, role), grid) for role, path in mask_files.items() if path is not None}
         others = {role: read_volume(path, role) for role, path in other_files.items()}
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
@@ -79,16 +99,19 @@ def measure(
         from lib.core.propagation import image_statistics
 
         given_bone, given_region = masks.get("normal bone"), masks.get("disease region")
-        result = measure_vhi(scans["T1W"], scans["STIR"], members, given_bone, settings, given_region)
+        result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region)
+        result = replace(result, warnings=(*pair.warnings, *result.warnings))
         statistics = [image_statistics(other, result) for other in others.values()]
-    with step("Writing the report"), result_folder(out, RESULT_FILES) as folder:
+    with step("Writing the report"), ExitStack() as places:
+        folder = places.enter_context(result_folder(out, RESULT_FILES))
         import lib.figures  # noqa: F401 - once, before the work divides
         from lib.cli.provenance import provenance_of
         from lib.reports.content import report_content
         from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
 
-        files = {"T1W": t1w, "STIR": stir, **{role: path for role, path in mask_files.items() if path}, **other_files}
-        content = report_content(result, provenance_of(files, settings, model), statistics)
+        scans = {role: path or study or Path() for role, path in {"T1W": t1w, "STIR": stir}.items()}
+        files = {**scans, **{role: path for role, path in mask_files.items() if path}, **other_files}
+        content = report_content(result, provenance_of(files, settings, model, pair.files), statistics)
 
         def draw_pages() -> None:
             write_pdf(content, folder / "report.pdf")
@@ -98,7 +121,32 @@ def measure(
             write_html(content, folder / "report.html")
             write_masks(result, folder)
             write_json(content, folder / "vhi.json")
+            if dicom_out is not None and dicom_series is not None:
+                dicom_folder = places.enter_context(result_folder(dicom_out, DICOM_FILES, MARK))
+                write_dicom_files(content, dicom_series, pair.t1w_info, dicom_folder)
     print_summary(result, out)
+    if dicom_out is not None:
+        typer.echo(f"DICOM           {dicom_out}")
+
+
+def _read(
+    t1w: Path | None, stir: Path | None, study: Path | None, stir_uid: str | None, t1w_uid: str | None, rules: Path | None
+) -> ScanPair:
+    """The pair that the options name."""
+    from lib.errors import InputError
+    from lib.studies.dicom_pairing import read_pair, read_study
+    from lib.studies.pairing_rules import read_rules
+
+    if study is not None and t1w is None and stir is None:
+        return read_study(study, read_rules(rules) if rules else None, stir_uid, t1w_uid)
+    if study is not None or t1w is None or stir is None:
+        given = [name for name, path in {"--t1w": t1w, "--stir": stir, "--study": study}.items() if path is not None]
+        raise InputError(f"Pass --t1w and --stir, or --study alone; found {' and '.join(given) or 'none of them'}.")
+    if stir_uid or t1w_uid or rules:
+        raise InputError(
+            "--stir-series, --t1w-series and --pairing-rules choose within --study; leave them out with --t1w and --stir."
+        )
+    return read_pair(t1w, stir)
 
 
 def parse_changes(changes: Sequence[str]) -> dict[str, str]:

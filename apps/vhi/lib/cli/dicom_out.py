@@ -1,0 +1,73 @@
+"""`--dicom-out`: a result as DICOM, in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib.errors import OutputError, RequestError
+
+if TYPE_CHECKING:
+    from lib.reports.content import ReportContent
+    from lib.studies.dicom_series import SeriesInfo
+
+MARK = "sr.dcm"
+DICOM_FILES = (MARK, "seg.dcm")
+
+
+def check_dicom_out(folder: Path, out: Path) -> None:
+    """Refuse, before any work is done, a place where the two DICOM files could not be put.
+
+    Raises
+    ------
+    OutputError
+    """
+    from lib.files import check_result_folder
+
+    one, other = folder.resolve(), out.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise OutputError(
+            f"--dicom-out {folder} and --out {out} lie in each other, and each is replaced whole; pass two folders."
+        )
+    check_result_folder(folder, DICOM_FILES, MARK)
+
+
+def check_dicom_series(stir: SeriesInfo | None) -> SeriesInfo:
+    """The STIR series that results refer to.
+
+    Raises
+    ------
+    RequestError
+        STIR was no DICOM series.
+    """
+    if stir is None:
+        raise RequestError(
+            "--dicom-out needs a STIR scan that is a DICOM series, because results as DICOM belong to a patient; pass "
+            "the folder of the series, or make one with the command dicomize."
+        )
+    return stir
+
+
+def write_dicom_files(content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo | None, folder: Path) -> None:
+    """Write `seg.dcm`, unless no segment holds a voxel, and `sr.dcm`.
+
+    Raises
+    ------
+    InputError
+        The headers of a series cannot carry results.
+    OutputError
+    """
+    from lib.reports.dicom_seg import segmentation
+    from lib.reports.dicom_source import write_dicom
+    from lib.reports.dicom_sr import structured_report
+    from lib.studies.dicom_frames import read_header
+
+    def headers(files: Sequence[Path]) -> list:
+        return [read_header(path) for path in files]
+
+    stir_headers = headers(stir.files)
+    segments = segmentation(content, stir_headers)
+    if segments is not None:
+        write_dicom(segments, folder / "seg.dcm")
+    write_dicom(structured_report(content, stir_headers, headers(t1w.files) if t1w else (), segments), folder / MARK)

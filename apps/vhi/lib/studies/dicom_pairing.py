@@ -1,0 +1,272 @@
+"""Which series of a DICOM study are its STIR and its T1W series: by physics and geometry, not by name.
+
+What fits a role by its header (`pairing_rules`) is ranked. STIR: without contrast agent, original rather than derived, with a
+T1W series beside it; then coverage, then the latest acquisition, among series of the same place. T1W: without contrast agent
+and fat suppression, original, on STIR's voxels, parallel to it, covering it; then the latest acquisition. Descriptions decide
+between equals; what is left is refused with the list, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lib.core.volume import Grid, Volume
+from lib.errors import InputError
+from lib.studies.dicom_frames import Series, find_series, is_dicom
+from lib.studies.dicom_series import SeriesInfo, grid_of, info_of, read_series
+from lib.studies.nifti import read_volume
+from lib.studies.pairing_rules import PairingRules, RoleRule
+from lib.studies.registration import LEAST_COVERAGE, coverage, fitted, turn_between
+
+# repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
+_SAME_DIRECTION = float(np.cos(np.radians(15)))
+_CHOOSE = "Choose with {option} and the UID of one."
+
+
+@dataclass(frozen=True, eq=False)
+class ScanPair:
+    """Both scans of a visit on STIR's grid.
+
+    `t1w_info` and `stir_info` are None for a scan that was NIfTI. `files` are those of each role, `warnings` what the reader
+    of a result must know about how the pair came about.
+    """
+
+    t1w: Volume
+    stir: Volume
+    t1w_info: SeriesInfo | None
+    stir_info: SeriesInfo | None
+    files: dict[str, tuple[Path, ...]]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A series that fits a role, and where it lies."""
+
+    series: Series
+    info: SeriesInfo
+    grid: Grid
+
+    @cached_property
+    def volume_mm3(self) -> float:
+        return float(np.prod(self.grid.shape)) * self.grid.voxel_volume_mm3
+
+    @cached_property
+    def normal(self) -> np.ndarray:
+        normal = np.cross(self.grid.affine[:3, 0], self.grid.affine[:3, 1])
+        return normal / np.linalg.norm(normal)
+
+    def parallel_to(self, other: Candidate) -> bool:
+        return abs(float(self.normal @ other.normal)) > _SAME_DIRECTION
+
+    def same_place_as(self, other: Candidate) -> bool:
+        return self.parallel_to(other) and max(coverage(self.grid, other.grid), coverage(other.grid, self.grid)) >= LEAST_COVERAGE
+
+
+def read_pair(t1w: Path, stir: Path) -> ScanPair:
+    """Two scans that a user named: NIfTI files, DICOM files, or folders of one DICOM series each.
+
+    Raises
+    ------
+    InputError
+        A scan cannot be read, or both are DICOM of different frames of reference.
+    GridMismatchError
+        DICOM series that show too little of the same place. Two NIfTI files are taken as they are.
+    """
+    t1w_volume, t1w_info = read_scan(t1w, "T1W")
+    stir_volume, stir_info = read_scan(stir, "STIR")
+    warnings: tuple[str, ...] = ()
+    if t1w_info is not None or stir_info is not None:
+        if t1w_info is not None and stir_info is not None:
+            _check_frame_of_reference(t1w_info, stir_info)
+        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+    files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
+    told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
+    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings))
+
+
+def read_scan(path: Path, name: str) -> tuple[Volume, SeriesInfo | None]:
+    """One scan from a NIfTI file, or a DICOM file or folder.
+
+    Raises
+    ------
+    InputError
+    """
+    if path.is_dir() or is_dicom(path):
+        return read_series(path, name)
+    return read_volume(path, name), None
+
+
+def read_study(
+    folder: Path, rules: PairingRules | None = None, stir_uid: str | None = None, t1w_uid: str | None = None
+) -> ScanPair:
+    """The pair of a folder that holds one DICOM study, found by physics.
+
+    Raises
+    ------
+    InputError
+        No pair, or no single best one; the message lists the series and how to choose.
+    GridMismatchError
+    """
+    found = find_series(folder, "The study")
+    studies = sorted({one.first.text("StudyInstanceUID") for one in found})
+    if len(studies) > 1:
+        raise InputError(
+            f"{folder} holds {len(studies)} studies ({', '.join(studies[:4])}); series of different visits are never paired. "
+            "Pass the folder of one study."
+        )
+    t1w, stir, told = find_pair(found, rules or PairingRules(), stir_uid, t1w_uid)
+    stir_volume, stir_info = read_series(stir.series, "STIR")
+    t1w_volume, t1w_info = read_series(t1w.series, "T1W")
+    t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+    files = {"T1W": t1w_info.files, "STIR": stir_info.files}
+    return ScanPair(
+        t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *stir_info.warnings, *t1w_info.warnings, *warnings)
+    )
+
+
+def find_pair(
+    series: Sequence[Series], rules: PairingRules, stir_uid: str | None = None, t1w_uid: str | None = None
+) -> tuple[Candidate, Candidate, tuple[str, ...]]:
+    """T1W and STIR among the series of one study, from their headers alone.
+
+    Parameters
+    ----------
+    series : sequence of Series
+    rules : PairingRules
+    stir_uid, t1w_uid : str, optional
+        SeriesInstanceUID that a user chose; the role's rule is not asked then.
+
+    Returns
+    -------
+    t1w, stir : Candidate
+    warnings : tuple of str
+        Series that fit but could not be used.
+
+    Raises
+    ------
+    InputError
+    """
+    stirs, stir_told = _candidates("STIR", series, rules.stir, stir_uid)
+    t1ws, t1w_told = _candidates("T1W", series, rules.t1w, t1w_uid)
+    stir = _best_stir(stirs, t1ws, rules.stir)
+    return _best_t1w(t1ws, stir, rules.t1w), stir, (*stir_told, *t1w_told)
+
+
+def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | None) -> tuple[list[Candidate], tuple[str, ...]]:
+    option = f"--{role.lower()}-series"
+    fitting = [one for one in series if (one.uid == uid if uid else rule.fits(one))]
+    if not fitting:
+        sought = f"{option} {uid} is none of them" if uid else f"none is a {role} series ({rule})"
+        raise InputError(
+            f"The study holds {len(series)} series and {sought}: {_listed([info_of(one) for one in series])}. "
+            + (f"Pass the UID of one of these with {option}." if uid else _CHOOSE.format(option=option))
+        )
+    usable, reasons = [], []
+    for one in fitting:
+        info = info_of(one)
+        try:
+            usable.append(Candidate(one, info, grid_of(one, f"{role} (series {info.number})")))
+        except InputError as error:
+            reasons.append(str(error))
+    if not usable:
+        raise InputError(reasons[0])
+    # localisers fit the times of T1W and are no loss; a broken series that was meant may be one
+    worth = [reason for reason in reasons if "localiser" not in reason]
+    return usable, tuple(f"Another {role} series was passed over: {reason}" for reason in worth)
+
+
+def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) -> Candidate:
+    def physics(one: Candidate) -> tuple[int, ...]:
+        partners = [other for other in t1ws if other is not one and _share_reference(other.info, one.info)]
+        beside = max((_nearness(other, one) for other in partners), default=0)
+        return (not one.info.contrast_agent, not one.info.derived, beside)
+
+    best = max(physics(one) for one in stirs)
+    first = [one for one in stirs if physics(one) == best]
+    if any(not one.same_place_as(first[0]) for one in first):
+        # another region or direction: neither size nor time may choose between them
+        first = _by_description(first, rule)
+        if any(not one.same_place_as(first[0]) for one in first):
+            raise _undecided("STIR", first)
+    largest = max(one.volume_mm3 for one in first)
+    return _latest("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
+
+
+def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candidate:
+    others = [one for one in t1ws if one.series.uid != stir.series.uid]
+    if not others:
+        raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
+    sharing = [one for one in others if _share_reference(one.info, stir.info)]
+    if not sharing:
+        _check_frame_of_reference(others[0].info, stir.info)
+    covering = [one for one in sharing if _nearness(one, stir)]
+    if not covering:
+        share = max(coverage(one.grid, stir.grid) for one in sharing)
+        raise InputError(
+            f"No T1W series shows what the STIR series {stir.info} shows; the best covers {share:.0%} of it (needed "
+            f"{LEAST_COVERAGE:.0%}): {_listed([one.info for one in sharing])}. Pass series of the same place."
+        )
+
+    def physics(one: Candidate) -> tuple[float, ...]:
+        info = one.info
+        near = _nearness(one, stir)
+        covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
+        return (not info.contrast_agent, not info.fat_suppressed, not info.derived, near, covered)
+
+    best = max(physics(one) for one in covering)
+    return _latest("T1W", [one for one in covering if physics(one) == best], rule)
+
+
+def _nearness(t1w: Candidate, stir: Candidate) -> int:
+    """3: the same voxels; 2: parallel; 1: of the same place, at an angle; 0: too little in common."""
+    if turn_between(t1w.grid, stir.grid) is not None:
+        return 3
+    if coverage(t1w.grid, stir.grid) < LEAST_COVERAGE:
+        return 0
+    return 2 if t1w.parallel_to(stir) else 1
+
+
+def _latest(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
+    latest = max(one.info.acquired for one in equals)
+    left = _by_description([one for one in equals if one.info.acquired == latest], rule)
+    if len(left) > 1:
+        raise _undecided(role, left)
+    return left[0]
+
+
+def _by_description(equals: list[Candidate], rule: RoleRule) -> list[Candidate]:
+    if len(equals) < 2:
+        return equals
+    preferred = [one for one in equals if re.search(rule.prefer, one.info.description, re.IGNORECASE)]
+    return preferred or equals
+
+
+def _undecided(role: str, equals: Sequence[Candidate]) -> InputError:
+    return InputError(
+        f"{len(equals)} series fit {role} equally well: {_listed([one.info for one in equals])}. "
+        + _CHOOSE.format(option=f"--{role.lower()}-series")
+    )
+
+
+def _share_reference(one: SeriesInfo, other: SeriesInfo) -> bool:
+    return bool(one.frame_of_reference_uid) and one.frame_of_reference_uid == other.frame_of_reference_uid
+
+
+def _check_frame_of_reference(t1w: SeriesInfo, stir: SeriesInfo) -> None:
+    if not _share_reference(t1w, stir):
+        raise InputError(
+            f"T1W (series {t1w.number}) and STIR (series {stir.number}) have different frames of reference "
+            f"({t1w.frame_of_reference_uid or 'none'} and {stir.frame_of_reference_uid or 'none'}), so their coordinates cannot "
+            "be compared: the patient may have been moved in between. Pass series of one session, or register them first."
+        )
+
+
+def _listed(infos: Sequence[SeriesInfo]) -> str:
+    return "; ".join(str(info) for info in infos)

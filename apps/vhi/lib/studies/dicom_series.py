@@ -1,0 +1,363 @@
+"""One DICOM series of MR images to a volume.
+
+Array axes are `(I, J, K)`: I counts columns of the image (to the viewer's right), J rows (downwards), K slices along the normal,
+which is I x J. This is the order in which SimpleITK reads a series and browser viewers hold it. Slices are placed by
+ImagePositionPatient alone; InstanceNumber and file names say nothing about where a slice lies. The affine maps to RAS+ mm, so
+DICOM's x and y change their sign.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lib.core.volume import Grid, Volume
+from lib.errors import InputError
+from lib.studies.dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, find_series, series_of
+from lib.studies.dicom_voxels import read_stored
+
+# Scanners write positions to 0.001 mm or better; half a pixel of any protocol is 0.2 mm.
+POSITION_TOLERANCE_MM = 0.05
+# direction cosines of one stack differ by rounding only
+_DIRECTION_TOLERANCE = 1e-3
+_RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
+_NO_AGENT = {"", "none", "no", "n/a", "0"}
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where one slice comes from.
+
+    `frame` counts from 1 in a multi-frame file and is None in a file of one image; `position_mm` is DICOM's (LPS+).
+    """
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame: int | None
+    position_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """What a series says about itself; `slices` are in the order of K.
+
+    Times are None where the header does not give them. `acquired` is date and time as one sortable text, possibly empty.
+    """
+
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    number: int | None
+    description: str
+    image_type: str
+    scanning_sequence: str
+    inversion_time_ms: float | None
+    repetition_time_ms: float | None
+    echo_time_ms: float | None
+    contrast_agent: bool
+    fat_suppressed: bool
+    acquired: str
+    slices: tuple[Slice, ...] = field(repr=False, default=())
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def derived(self) -> bool:
+        """Computed from other images (reformatted, subtracted), says its ImageType."""
+        return self.image_type.upper().startswith("DERIVED")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Each file once, in the order of K."""
+        return tuple(dict.fromkeys(one.path for one in self.slices))
+
+    def __str__(self) -> str:
+        times = (("TI", self.inversion_time_ms), ("TR", self.repetition_time_ms), ("TE", self.echo_time_ms))
+        told = ", ".join(f"{name} {'–' if ms is None else f'{ms:g}'}" for name, ms in times)
+        number = "" if self.number is None else f"{self.number} "
+        return f"{number}{self.description or 'without description'!r} ({told}; {self.series_uid})"
+
+
+def read_series(source: Path | Sequence[Path] | Series, name: str) -> tuple[Volume, SeriesInfo]:
+    """An intensity image from a folder, one file, several files, or a series that was found.
+
+    Parameters
+    ----------
+    source : Path, sequence of Path, or Series
+        All of one series. A folder is searched with its subfolders.
+    name : str
+        What it is for, e.g. ``"STIR"``; messages and `Volume.name` add the folder's or file's name.
+
+    Returns
+    -------
+    volume : Volume
+        float64, `(I, J, K)` as this module says, with each slice's own rescaling applied in float64.
+    info : SeriesInfo
+
+    Raises
+    ------
+    InputError
+        Not one series of equally spaced, parallel, grey MR slices, each there once; or a file is truncated or damaged. One
+        sentence says which file and what to do.
+    """
+    series = source if isinstance(source, Series) else one_series(source, name)
+    label = _label(source, series, name)
+    stack = _Stack(series, label)
+    stored: dict[Path, np.ndarray] = {}
+    data = np.empty(stack.grid.shape)
+    for k, frame in enumerate(stack.ordered):
+        if frame.path not in stored:
+            stored = {frame.path: read_stored(frame.path)}  # one file at a time; a multi-frame file is decoded once
+        data[:, :, k] = _rescaled(stored[frame.path][frame.index or 0], frame).T
+    return Volume(data, stack.grid, label), info_of(series, stack)
+
+
+def one_series(source: Path | Sequence[Path], name: str) -> Series:
+    """The only MR series among files or in a folder.
+
+    Raises
+    ------
+    InputError
+        None, or several; all are named.
+    """
+    if isinstance(source, Path) and source.is_dir():
+        found, place = find_series(source, name), str(source)
+    else:
+        files = [source] if isinstance(source, Path) else list(source)
+        found, place = series_of(files), ", ".join(path.name for path in files[:3])
+    mr = tuple(one for one in found if one.first.text("Modality") == "MR") or found
+    if not mr:
+        raise InputError(f"{name}: {place} holds no DICOM images; pass the files of the series.")
+    if len(mr) > 1:
+        raise InputError(
+            f"{name}: {place} holds {len(mr)} series: {'; '.join(str(info_of(one)) for one in mr)}. Pass the folder of one of "
+            "them, or the whole study with --study."
+        )
+    return mr[0]
+
+
+def grid_of(series: Series, name: str) -> Grid:
+    """Where the voxels of a series lie, from its headers alone.
+
+    Raises
+    ------
+    InputError
+        As `read_series`.
+    """
+    return _Stack(series, name).grid
+
+
+def info_of(series: Series, stack: _Stack | None = None) -> SeriesInfo:
+    """What a series says about itself; its slices only with the stack that orders them."""
+    first = series.first
+    number = series.number("SeriesNumber")
+    return SeriesInfo(
+        study_uid=first.text("StudyInstanceUID"),
+        series_uid=series.uid,
+        frame_of_reference_uid=first.text("FrameOfReferenceUID"),
+        number=None if number is None else int(number),
+        description=first.text("SeriesDescription"),
+        image_type=first.text("ImageType"),
+        scanning_sequence=first.text("ScanningSequence"),
+        inversion_time_ms=series.number("InversionTime"),
+        repetition_time_ms=series.number("RepetitionTime"),
+        echo_time_ms=series.number("EchoTime"),
+        contrast_agent=_has_agent(first),
+        fat_suppressed="FS" in first.text("ScanOptions").upper().split("\\")
+        or first.text("SpectrallySelectedSuppression").upper() in ("FAT", "FAT_AND_WATER"),
+        acquired=max(_acquired(frame) for frame in series.frames),
+        slices=() if stack is None else stack.slices,
+        warnings=() if stack is None else stack.warnings,
+    )
+
+
+class _Stack:
+    """The frames of a series in space, checked."""
+
+    def __init__(self, series: Series, name: str) -> None:
+        self.name = name
+        self.series = series
+        for frame in series.frames:
+            self._check_kind(frame)
+        first = series.first
+        self.directions = self._directions(first)
+        self.normal = np.cross(self.directions[0], self.directions[1])
+        for frame in series.frames:
+            self._check_alike(frame, first)
+        at = np.array([frame.floats("ImagePositionPatient", 3) for frame in series.frames])
+        order = np.argsort(at @ self.normal, kind="stable")
+        self.ordered = tuple(series.frames[k] for k in order)
+        self.positions_mm = at[order]
+        self._check_spacing()
+
+    @cached_property
+    def grid(self) -> Grid:
+        first = self.ordered[0]
+        row_mm, column_mm = first.floats("PixelSpacing", 2)
+        if min(row_mm, column_mm) <= 0:
+            raise InputError(f"{self.name}: PixelSpacing is {row_mm:g} and {column_mm:g} mm; export the series again.")
+        affine = np.eye(4)
+        # DICOM gives the distance between rows first, which is the step along J
+        affine[:3, 0] = self.directions[0] * column_mm
+        affine[:3, 1] = self.directions[1] * row_mm
+        affine[:3, 2] = (self.positions_mm[-1] - self.positions_mm[0]) / (len(self.ordered) - 1)
+        affine[:3, 3] = self.positions_mm[0]
+        affine[:3] *= _RAS_OF_LPS[:, np.newaxis]
+        return Grid((int(first.get("Columns")), int(first.get("Rows")), len(self.ordered)), affine)
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        return tuple(
+            Slice(
+                frame.path,
+                frame.sop_class_uid,
+                frame.text("SOPInstanceUID"),
+                None if frame.index is None else frame.index + 1,
+                (float(x), float(y), float(z)),
+            )
+            for frame, (x, y, z) in zip(self.ordered, self.positions_mm, strict=True)
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        found = []
+        first, count = self.series.first, len(self.ordered)
+        expected = self.series.number("ImagesInAcquisition")
+        if first.index is None and expected is not None and count < expected:
+            found.append(
+                f"{self.name} has {count} slices, but its header speaks of {expected:g} images in the acquisition; slices may be "
+                "missing at an end of the stack. Check that the series is complete."
+            )
+        if any(frame.text("LossyImageCompression") == "01" for frame in self.ordered):
+            found.append(f"{self.name} was compressed with loss, so its intensities are not those that the scanner measured.")
+        return tuple(found)
+
+    def _check_kind(self, frame: Frame) -> None:
+        file = frame.path.name
+        modality = frame.text("Modality")
+        if modality != "MR":
+            raise InputError(f"{self.name}: {file} is of modality {modality}, not MR; pass the MR series.")
+        if (frame.get("SamplesPerPixel") or 1) != 1 or frame.text("PhotometricInterpretation") not in ("MONOCHROME2", ""):
+            kind = frame.text("PhotometricInterpretation") or "several samples"
+            raise InputError(f"{self.name}: {file} is a colour or inverted image ({kind}); pass the original grey-value series.")
+        if frame.sop_class_uid != MR_IMAGE and frame.sop_class_uid not in ENHANCED_MR:
+            kind = frame.header.SOPClassUID.name
+            raise InputError(f"{self.name}: {file} is {kind}, not MR Image or Enhanced MR Image; pass the original series.")
+        if frame.index is None and int(frame.get("NumberOfFrames") or 1) > 1:
+            raise InputError(
+                f"{self.name}: {file} holds several frames but is no Enhanced MR Image, so their positions are not known; "
+                "export one file per slice."
+            )
+        if "LOCALIZER" in frame.text("ImageType").upper().split("\\"):
+            raise InputError(f"{self.name}: {file} belongs to a localiser; pass the diagnostic series.")
+
+    def _directions(self, frame: Frame) -> np.ndarray:
+        """`(2, 3)` unit vectors (LPS+) along which columns and rows are counted."""
+        directions = np.array(frame.floats("ImageOrientationPatient", 6)).reshape(2, 3)
+        if np.abs(directions @ directions.T - np.eye(2)).max() > _DIRECTION_TOLERANCE:
+            raise InputError(
+                f"{self.name}: the two directions in ImageOrientationPatient of {frame.path.name} are not perpendicular unit "
+                "vectors; export the series again."
+            )
+        return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+    def _check_alike(self, frame: Frame, first: Frame) -> None:
+        one, other = first.path.name, frame.path.name
+        if np.abs(self._directions(frame) - self.directions).max() > _DIRECTION_TOLERANCE:
+            raise InputError(
+                f"{self.name}: {one} and {other} of one series are oriented differently, as in a three-plane localiser; pass a "
+                "series of parallel slices."
+            )
+        for keyword in ("Rows", "Columns", "PixelSpacing", "FrameOfReferenceUID"):
+            if frame.get(keyword) != first.get(keyword):
+                raise InputError(
+                    f"{self.name}: {one} and {other} of one series differ in {keyword} ({first.text(keyword)} and "
+                    f"{frame.text(keyword)}); pass a series of equal slices."
+                )
+        if not (frame.get("Rows") and frame.get("Columns")):
+            raise InputError(f"{self.name}: {other} does not say how many rows and columns it has; export the series again.")
+
+    def _check_spacing(self) -> None:
+        files = [_shown(frame) for frame in self.ordered]
+        if len(files) < 2:
+            raise InputError(f"{self.name} has one slice only; a volume needs two or more. Pass the whole series.")
+        along = self.positions_mm @ self.normal
+        gaps = np.diff(along)
+        doubled = np.flatnonzero(gaps < POSITION_TOLERANCE_MM)
+        if doubled.size:
+            k = int(doubled[0])
+            groups = Counter(np.concatenate([[0], np.cumsum(gaps >= POSITION_TOLERANCE_MM)]).tolist())
+            often = min(groups.values())
+            what = f"; every position occurs {often} times or more (echoes, phases or repetitions)" if often > 1 else ""
+            raise InputError(
+                f"{self.name} has two slices at one position: {files[k]} and {files[k + 1]}{what}. Pass a series with each slice "
+                "once."
+            )
+        k = int(np.argmax(gaps))
+        smallest, largest = float(gaps.min()), float(gaps[k])
+        if largest - smallest > POSITION_TOLERANCE_MM:
+            multiples = gaps / smallest
+            if np.abs(gaps - np.round(multiples) * smallest).max() <= POSITION_TOLERANCE_MM * multiples.max():
+                raise InputError(
+                    f"{self.name}: {np.round(multiples).sum() - len(gaps):.0f} slices are missing, the first gap being between "
+                    f"{files[k]} and {files[k + 1]} ({largest:.2f} mm, elsewhere {smallest:.2f} mm); export the whole series."
+                )
+            raise InputError(
+                f"{self.name}: slices are {smallest:.2f} to {largest:.2f} mm apart (widest between {files[k]} and "
+                f"{files[k + 1]}); VHI needs equally spaced slices. Pass such a series."
+            )
+        steps = np.linspace(0, 1, len(files))[:, np.newaxis]
+        straight = self.positions_mm[0] + steps * (self.positions_mm[-1] - self.positions_mm[0])
+        drift = float(np.linalg.norm(self.positions_mm - straight, axis=1).max())
+        # rounded positions may sum up along a long stack, so twice the tolerance of one gap
+        if drift > 2 * POSITION_TOLERANCE_MM:
+            raise InputError(
+                f"{self.name}: its slices do not lie on one straight line (off by {drift:.2f} mm); pass such a series."
+            )
+        step = (self.positions_mm[-1] - self.positions_mm[0]) / (len(files) - 1)
+        aside = float(np.linalg.norm(step - (step @ self.normal) * self.normal))
+        if aside > POSITION_TOLERANCE_MM:
+            raise InputError(
+                f"{self.name}: each slice is shifted sideways by {aside:.2f} mm against the one before, as with a tilted gantry; "
+                "pass a series whose slices lie straight behind each other."
+            )
+
+
+def _rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:
+    slope = frame.floats("RescaleSlope", 1)[0] if frame.get("RescaleSlope") is not None else 1.0
+    intercept = frame.floats("RescaleIntercept", 1)[0] if frame.get("RescaleIntercept") is not None else 0.0
+    if slope <= 0:
+        raise InputError(
+            f"{frame.path.name}: RescaleSlope is {slope:g}, so intensities have no meaning; export the series again."
+        )
+    return stored.astype(np.float64) * slope + intercept
+
+
+def _label(source: Path | Sequence[Path] | Series, series: Series, name: str) -> str:
+    if isinstance(source, Path):
+        return f"{name} ({source.resolve().name})"
+    return f"{name} (series {series.first.text('SeriesNumber') or series.uid})"
+
+
+def _shown(frame: Frame) -> str:
+    return frame.path.name if frame.index is None else f"{frame.path.name} frame {frame.index + 1}"
+
+
+def _has_agent(frame: Frame) -> bool:
+    listed = frame.header.get("ContrastBolusAgentSequence")
+    return bool(listed) or frame.text("ContrastBolusAgent").lower() not in _NO_AGENT
+
+
+def _acquired(frame: Frame) -> str:
+    for whole in ("FrameAcquisitionDateTime", "AcquisitionDateTime"):
+        if frame.text(whole):
+            return frame.text(whole)
+    for kind in ("Acquisition", "Series", "Content", "Study"):
+        if frame.text(f"{kind}Date"):
+            return frame.text(f"{kind}Date") + frame.text(f"{kind}Time")
+    return ""

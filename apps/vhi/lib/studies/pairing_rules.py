@@ -1,0 +1,142 @@
+"""What makes a series a STIR or a T1W series: conditions on its header, which a site may replace by its own."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+
+from lib.errors import InputError, SettingsError
+from lib.studies.dicom_frames import Series
+
+_EXAMPLE = 'InversionTime = [100, 300], SeriesDescription = "regular expression", or InversionTime = false'
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One attribute of the header: a range of numbers, a pattern found in its text, or present or absent."""
+
+    keyword: str
+    low: float | None = None
+    high: float | None = None
+    pattern: str | None = None
+    present: bool | None = None
+
+    def holds(self, series: Series) -> bool:
+        if self.pattern is not None:
+            return re.search(self.pattern, series.first.text(self.keyword), re.IGNORECASE) is not None
+        number = series.number(self.keyword)
+        if self.present is not None:
+            given = number != 0 if number is not None else bool(series.first.text(self.keyword))
+            return given == self.present
+        return number is not None and (self.low or 0.0) <= number <= (self.high or 0.0)
+
+    def __str__(self) -> str:
+        if self.pattern is not None:
+            return f"{self.keyword} matching {self.pattern!r}"
+        if self.present is not None:
+            return f"{'some' if self.present else 'no'} {self.keyword}"
+        return f"{self.keyword} {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class RoleRule:
+    """Conditions that all must hold, and a pattern of descriptions that decides between series that fit equally well."""
+
+    conditions: tuple[Condition, ...]
+    prefer: str
+
+    def fits(self, series: Series) -> bool:
+        return all(condition.holds(series) for condition in self.conditions)
+
+    def __str__(self) -> str:
+        return ", ".join(str(condition) for condition in self.conditions)
+
+
+@dataclass(frozen=True)
+class PairingRules:
+    """How a study's STIR and T1W series are known.
+
+    STIR: the inversion time at which fat has no signal lies between 130 ms at 0.5 T and 260 ms at 3 T; fluid is suppressed
+    near 2000 ms, T1 contrast prepared near 900 ms. T1W: short repetition and echo time, no inversion.
+    """
+
+    stir: RoleRule = RoleRule((Condition("InversionTime", 100, 300),), r"\bsi\b|sij|sacro|isg|ilia")
+    t1w: RoleRule = RoleRule(
+        (
+            Condition("RepetitionTime", 0, 1200),
+            Condition("EchoTime", 0, 30),
+            Condition("InversionTime", present=False),
+            Condition("ScanningSequence", pattern=r"^(?!.*\bIR\b)"),
+        ),
+        r"t1",
+    )
+
+
+def read_rules(path: Path) -> PairingRules:
+    """A site's rules from a TOML file with the tables `stir` and `t1w`; a table that is there replaces that role's rule.
+
+    Each entry is a DICOM keyword: `[low, high]`, a regular expression (upper or lower case alike; an absent attribute is the
+    empty text), `true` (present) or `false` (absent or zero). `prefer` is the regular expression of descriptions for ties.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    SettingsError
+        It holds something else.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"The pairing rules {path} cannot be read ({error.strerror or error}); check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The pairing rules {path.name} are no TOML file ({error}); see docs/dicom.md.") from error
+    unknown = sorted(set(content) - {"stir", "t1w"})
+    if unknown or not content:
+        raise SettingsError(
+            f"The pairing rules {path.name} need tables [stir] or [t1w] and no other; found {', '.join(unknown) or 'nothing'}."
+        )
+    standard = PairingRules()
+    return PairingRules(
+        _role(content["stir"], "stir", standard.stir) if "stir" in content else standard.stir,
+        _role(content["t1w"], "t1w", standard.t1w) if "t1w" in content else standard.t1w,
+    )
+
+
+def _role(table: Any, name: str, standard: RoleRule) -> RoleRule:
+    if not isinstance(table, dict):
+        raise SettingsError(f"The pairing rule {name} must be a table [{name}].")
+    entries = dict(table)
+    prefer = _pattern("prefer", entries.pop("prefer", standard.prefer))
+    conditions = tuple(_condition(keyword, value) for keyword, value in entries.items())
+    return RoleRule(conditions or standard.conditions, prefer)
+
+
+def _condition(keyword: str, value: Any) -> Condition:
+    if tag_for_keyword(keyword) is None:
+        raise SettingsError(f"The pairing rules name {keyword}, which is no DICOM keyword; write for example {_EXAMPLE}.")
+    if isinstance(value, bool):
+        return Condition(keyword, present=value)
+    if isinstance(value, str):
+        return Condition(keyword, pattern=_pattern(keyword, value))
+    if (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(one, int | float) for one in value)
+        and value[0] <= value[1]
+    ):
+        return Condition(keyword, float(value[0]), float(value[1]))
+    raise SettingsError(f"The pairing rule for {keyword} is {value!r}; write for example {_EXAMPLE}.")
+
+
+def _pattern(keyword: str, value: Any) -> str:
+    try:
+        re.compile(value)
+    except (re.error, TypeError) as error:
+        raise SettingsError(f"The pairing rule for {keyword} is no regular expression ({error}); found {value!r}.") from error
+    return str(value)

@@ -1,0 +1,125 @@
+"""Bringing two series of one visit onto one grid by their geometry alone; nothing is estimated from intensities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from lib.core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, grid_distance_mm
+from lib.errors import GridMismatchError
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+# Below this, most of what STIR shows has no T1W signal, and no disease region follows from it.
+LEAST_COVERAGE = 0.5
+_LPS_OF_RAS = np.array([-1.0, -1.0, 1.0])
+Image = TypeVar("Image", Volume, Mask)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How one array becomes another with the same voxels: axes exchanged, then some of them reversed."""
+
+    axes: tuple[int, int, int]
+    reversed_axes: tuple[int, ...]
+
+    def apply(self, array: np.ndarray) -> np.ndarray:
+        """A view."""
+        return np.flip(array.transpose(self.axes), self.reversed_axes)
+
+    def apply_to_grid(self, grid: Grid) -> Grid:
+        """Where the voxels of a turned array lie: where they lay before."""
+        shape = tuple(grid.shape[a] for a in self.axes)
+        affine = grid.affine.copy()
+        affine[:, :3] = grid.affine[:, list(self.axes)]
+        for k in self.reversed_axes:
+            affine[:3, 3] += affine[:3, k] * (shape[k] - 1)
+            affine[:3, k] *= -1
+        return Grid((shape[0], shape[1], shape[2]), affine)
+
+
+def turn_between(grid: Grid, onto: Grid, tolerance_mm: float = GRID_TOLERANCE_MM) -> Turn | None:
+    """The turn that brings arrays of one grid onto another whose voxels lie at the same places, None where they do not."""
+    unit = grid.affine[:3, :3] / np.array(grid.spacing_mm)
+    cosines = unit.T @ (onto.affine[:3, :3] / np.array(onto.spacing_mm))
+    axes = max(permutations(range(3)), key=lambda order: sum(abs(cosines[a, k]) for k, a in enumerate(order)))
+    if tuple(grid.shape[a] for a in axes) != onto.shape:
+        return None
+    turn = Turn((axes[0], axes[1], axes[2]), tuple(k for k, a in enumerate(axes) if cosines[a, k] < 0))
+    return turn if grid_distance_mm(turn.apply_to_grid(grid), onto) <= tolerance_mm else None
+
+
+def turned(image: Image, onto: Grid) -> Image:
+    """The same voxels in the array order of `onto` where both lie at the same places; otherwise the image as it is."""
+    turn = turn_between(image.grid, onto)
+    if turn is None:
+        return image
+    return type(image)(np.ascontiguousarray(turn.apply(image.data)), turn.apply_to_grid(image.grid), image.name)
+
+
+def coverage(grid: Grid, onto: Grid) -> float:
+    """Share of the voxels of `onto` whose centres lie in the field of view of `grid`, 0 to 1."""
+    steps = [np.unique(np.linspace(0, n - 1, min(n, 32)).round()) for n in onto.shape]
+    points = onto.world_mm(np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3))
+    to_index = np.linalg.inv(grid.affine)
+    index = points @ to_index[:3, :3].T + to_index[:3, 3]
+    # the field of view ends half a voxel beyond the outermost centres
+    return float(((index >= -0.5) & (index <= np.array(grid.shape) - 0.5)).all(axis=1).mean())
+
+
+def resampled(volume: Volume, onto: Grid) -> Volume:
+    """A volume read at the voxel centres of another grid by linear interpolation; 0 outside its field of view."""
+    import SimpleITK
+
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(volume.data.transpose(2, 1, 0)))
+    _place(image, volume.grid)
+    target = SimpleITK.Image([int(n) for n in onto.shape], SimpleITK.sitkUInt8)
+    _place(target, onto)
+    found = SimpleITK.Resample(image, target, SimpleITK.Transform(3, SimpleITK.sitkIdentity), SimpleITK.sitkLinear, 0.0)
+    return Volume(SimpleITK.GetArrayFromImage(found).transpose(2, 1, 0), onto, volume.name)
+
+
+def fitted(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
+    """A volume on the grid of another of the same visit: as it is, turned, or resampled.
+
+    Returns
+    -------
+    volume : Volume
+    warnings : tuple of str
+        One sentence where it was resampled.
+
+    Raises
+    ------
+    GridMismatchError
+        It covers too little of the other.
+    """
+    if turn_between(volume.grid, onto.grid) is not None:
+        return turned(volume, onto.grid), ()
+    covered = coverage(volume.grid, onto.grid)
+    if covered < LEAST_COVERAGE:
+        raise GridMismatchError(
+            f"{volume.name} covers {covered:.0%} of {onto.name} (needed {LEAST_COVERAGE:.0%}), so it cannot be resampled; "
+            "pass series of one visit that show the same place."
+        )
+    missing = "" if covered >= 0.995 else f" It covers {covered:.0%} of it; beyond, no disease region can be found."
+    return resampled(volume, onto.grid), (
+        f"{volume.name} ({_shown(volume.grid)}) was resampled onto the grid of {onto.name} ({_shown(onto.grid)}) by linear "
+        f"interpolation, with the scanner's coordinates and no registration; check that the anatomy agrees.{missing}",
+    )
+
+
+def _place(image: SimpleITK.Image, grid: Grid) -> None:
+    spacing = np.array(grid.spacing_mm)
+    direction = grid.affine[:3, :3] / spacing * _LPS_OF_RAS[:, np.newaxis]
+    image.SetSpacing([float(mm) for mm in spacing])
+    image.SetOrigin([float(mm) for mm in grid.affine[:3, 3] * _LPS_OF_RAS])
+    image.SetDirection([float(cosine) for cosine in direction.ravel()])
+
+
+def _shown(grid: Grid) -> str:
+    voxels = " x ".join(str(n) for n in grid.shape)
+    return f"{voxels} voxels of {' x '.join(f'{mm:.2f}' for mm in grid.spacing_mm)} mm"
