@@ -33,11 +33,11 @@ def demo(
     """
     studies = out / "studies"
     for seed in range(cases):
-        phantom(studies / f"phantom-{seed + 1}", seed, SHAPE)
+        phantom(out=studies / f"phantom-{seed + 1}", seed=seed, shape=SHAPE)
     first = studies / "phantom-1"
-    measure(first / "t1w.nii.gz", first / "stir.nii.gz", out / "report")
+    measure(t1w=first / "t1w.nii.gz", stir=first / "stir.nii.gz", out=out / "report")
     if sys.stdout.isatty():
-        serve(studies, port=port)
+        serve(studies=studies, port=port)
     else:
         _try_server(studies, out / "server.log")
 
