@@ -7,6 +7,8 @@ import json
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -112,3 +114,14 @@ def test_it_says_where_it_serves_stops_cleanly_and_a_copy_of_the_data_serves_the
         assert kept_by(server) == kept
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
+    command = [sys.executable, str(APP), "demo", "--out", str(tmp_path / "demo"), "--cases", "1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1].startswith("server          disease_region, normal_bone, vhi, vhi_clean answered")
+    assert (tmp_path / "demo" / "report" / "report.html").exists()
+    assert "Stopped." in (tmp_path / "demo" / "server.log").read_text()
