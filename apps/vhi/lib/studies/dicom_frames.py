@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -207,8 +208,10 @@ def read_whole(path: Path) -> Dataset:
 
 def _read(path: Path, stop_before_pixels: bool) -> Dataset:
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
-        header.decode()  # texts too: what is damaged shows here
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's, about values longer than allowed and the like, which do no harm here
+            header = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+            header.decode()  # texts too: what is damaged shows here
         return header
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}; check the path.") from error

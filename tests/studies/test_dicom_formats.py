@@ -1,0 +1,245 @@
+"""One scan in every form that archives keep it: several frames in a file, and compressed; and what damage does to it."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_pixel_data_frame
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+
+from drawing import pair
+from lib.core.volume import Grid, Volume
+from lib.errors import InputError
+from lib.studies.dicom_pairing import read_study
+from lib.studies.dicom_series import read_series
+from mrseries import enhanced_mr, mr_series
+
+# perpendicular, as a scanner's axes are; K runs along the normal of images whose rows run down against J
+STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
+
+
+def scan(role: str) -> Volume:
+    made = pair(np.random.default_rng(3), affine=STRAIGHT)
+    volume = made.t1w if role == "T1W" else made.stir
+    return Volume(np.rint(volume.data), Grid(volume.grid.shape, STRAIGHT), role)
+
+
+def group(**sequences: dict[str, object]) -> Dataset:
+    """One item of functional groups."""
+    found = Dataset()
+    for name, values in sequences.items():
+        inner = Dataset()
+        for keyword, value in values.items():
+            setattr(inner, keyword, value)
+        setattr(found, name, Sequence([inner]))
+    return found
+
+
+def enhanced(role: str) -> Dataset:
+    """A scan as one Enhanced MR image: frames out of order, timing shared, a scaling of its own for every frame."""
+    found = enhanced_mr(scan(role), role)
+    times = {"T1W": (600.0, 10.0), "STIR": (5316.0, 50.0)}[role]
+    shared = found.SharedFunctionalGroupsSequence[0]
+    timing = group(
+        MRTimingAndRelatedParametersSequence={"RepetitionTime": times[0]}, MREchoSequence={"EffectiveEchoTime": times[1]}
+    )
+    if role == "STIR":
+        timing.update(group(MRModifierSequence={"InversionRecovery": "YES", "InversionTimes": [210.0]}))
+    shared.update(timing)
+    for k, frame in enumerate(found.PerFrameFunctionalGroupsSequence):
+        scaling = {"RescaleSlope": 1 + k, "RescaleIntercept": -7 * k, "RescaleType": "US"}
+        frame.update(group(PixelValueTransformationSequence=scaling))
+    return found
+
+
+def unscaled(role: str) -> np.ndarray:
+    """What `enhanced` reads as: stored values with the scaling of their frame, slices at their places."""
+    stored = scan(role).data[:, ::-1]
+    order = np.random.default_rng(5).permutation(stored.shape[2])  # as enhanced_mr lays them
+    expected = np.empty_like(stored)
+    for frame, k in enumerate(order):
+        expected[:, :, k] = stored[:, :, k] * (1 + frame) - 7 * frame
+    return expected
+
+
+def written(dataset: Dataset, path: Path) -> Path:
+    dataset.save_as(path, write_like_original=False)
+    return path
+
+
+def j2k(frame: np.ndarray, folder: Path) -> bytes:
+    content = BytesIO()
+    Image.fromarray(frame).save(content, format="JPEG2000", irreversible=False, no_jp2=True)
+    return content.getvalue()
+
+
+def jpeg_ls(frame: np.ndarray, folder: Path) -> bytes:
+    import pillow_jpls  # noqa: F401 - Pillow learns the format from it
+
+    content = BytesIO()
+    Image.fromarray(frame).save(content, format="JPEG-LS")
+    return content.getvalue()
+
+
+def jpeg_lossless(frame: np.ndarray, folder: Path) -> bytes:
+    writer = SimpleITK.ImageFileWriter()
+    writer.SetFileName(str(folder / "jpeg.dcm"))
+    writer.SetUseCompression(True)
+    writer.SetCompressor("JPEG")
+    writer.Execute(SimpleITK.GetImageFromArray(frame[np.newaxis]))
+    made = pydicom.dcmread(folder / "jpeg.dcm")
+    assert made.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+    (folder / "jpeg.dcm").unlink()
+    return next(generate_pixel_data_frame(made.PixelData))
+
+
+def rle(frame: np.ndarray, folder: Path) -> bytes:
+    from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
+
+    return rle_encode_frame(frame)
+
+
+CODERS = {JPEGLosslessSV1: jpeg_lossless, JPEGLSLossless: jpeg_ls, JPEG2000Lossless: j2k, RLELossless: rle}
+
+
+def compress(dataset: Dataset, syntax: UID, folder: Path) -> None:
+    stored = np.frombuffer(dataset.PixelData, "<u2").reshape(-1, dataset.Rows, dataset.Columns)
+    dataset.PixelData = encapsulate([CODERS[syntax](frame, folder) for frame in stored])
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = syntax
+
+
+def test_enhanced_mr_is_read_by_the_groups_of_each_frame(tmp_path):
+    file = written(enhanced("STIR"), tmp_path / "all.dcm")
+    volume, info = read_series(file, "STIR")
+    np.testing.assert_array_equal(volume.data, unscaled("STIR"))
+    flipped = Grid(volume.grid.shape, STRAIGHT @ np.array([[1, 0, 0, 0], [0, -1, 0, 19], [0, 0, 1, 0], [0, 0, 0, 1.0]]))
+    np.testing.assert_allclose(volume.grid.corners_mm(), flipped.corners_mm(), atol=1e-4)  # positions are written to 1e-6 mm
+    assert (info.inversion_time_ms, info.repetition_time_ms, info.echo_time_ms) == (210, 5316, 50)
+    assert sorted(one.frame for one in info.slices) == [1, 2, 3, 4, 5, 6]
+    assert info.files == (file,)
+
+
+@pytest.mark.parametrize("shared_orientation", [True, False])
+def test_an_orientation_may_be_shared_or_each_frames_own(tmp_path, shared_orientation):
+    made = enhanced_mr(scan("STIR"), shared_orientation=shared_orientation)
+    volume, _ = read_series(written(made, tmp_path / "all.dcm"), "STIR")
+    np.testing.assert_array_equal(volume.data, scan("STIR").data[:, ::-1])
+
+
+def test_a_pair_of_enhanced_mr_is_found(tmp_path):
+    for role in ("T1W", "STIR"):
+        written(enhanced(role), tmp_path / f"{role}.dcm")
+    found = read_study(tmp_path)
+    assert [path.name for role in ("T1W", "STIR") for path in found.files[role]] == ["T1W.dcm", "STIR.dcm"]
+    np.testing.assert_array_equal(found.t1w.data, unscaled("T1W"))
+    assert found.warnings == ()
+
+
+def test_frames_that_are_not_all_described_are_refused(tmp_path):
+    made = enhanced("STIR")
+    made.NumberOfFrames = 7
+    with pytest.raises(InputError, match="describes 6 of its 7 frames"):
+        read_series(written(made, tmp_path / "all.dcm"), "STIR")
+
+
+def test_a_repeated_frame_is_refused_by_its_number(tmp_path):
+    made = enhanced("STIR")
+    groups = made.PerFrameFunctionalGroupsSequence
+    groups[4].PlanePositionSequence = groups[1].PlanePositionSequence
+    with pytest.raises(InputError, match=r"all.dcm frame 2 and all.dcm frame 5"):
+        read_series(written(made, tmp_path / "all.dcm"), "STIR")
+
+
+def test_other_multi_frame_images_are_refused(tmp_path):
+    made = mr_series(scan("STIR"))[0]
+    made.NumberOfFrames = 2
+    with pytest.raises(InputError, match="several frames but is no Enhanced MR"):
+        read_series(written(made, tmp_path / "one.dcm"), "STIR")
+
+
+@pytest.mark.parametrize("syntax", CODERS, ids=lambda one: one.name)
+def test_compressed_slices_hold_what_was_compressed(tmp_path, syntax):
+    for k, one in enumerate(mr_series(scan("STIR"), RescaleSlope="2.5", RescaleIntercept="-3")):
+        compress(one, syntax, tmp_path)
+        written(one, tmp_path / f"{k}.dcm")
+    volume, info = read_series(tmp_path, "STIR")
+    np.testing.assert_array_equal(volume.data, scan("STIR").data[:, ::-1] * 2.5 - 3)
+    assert info.warnings == ()
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless], ids=lambda one: one.name)
+def test_compressed_frames_keep_their_own_scaling(tmp_path, syntax):
+    made = enhanced("STIR")
+    compress(made, syntax, tmp_path)
+    volume, _ = read_series(written(made, tmp_path / "all.dcm"), "STIR")
+    np.testing.assert_array_equal(volume.data, unscaled("STIR"))
+
+
+def test_loss_is_told(tmp_path):
+    for k, one in enumerate(mr_series(scan("STIR"), LossyImageCompression="01")):
+        written(one, tmp_path / f"{k}.dcm")
+    assert "compressed with loss" in read_series(tmp_path, "STIR")[1].warnings[0]
+
+
+def test_a_syntax_that_cannot_be_decoded_is_named(tmp_path):
+    for k, one in enumerate(mr_series(scan("STIR"))):
+        one.PixelData = encapsulate([b"\0\0"])
+        one["PixelData"].is_undefined_length = True
+        one.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+        written(one, tmp_path / f"{k}.dcm")
+    with pytest.raises(InputError, match=r"compressed as MPEG-4.*export the series uncompressed, or as one of: RLE"):
+        read_series(tmp_path, "STIR")
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory) -> dict[str, list[Path]]:
+    """A plain and a compressed series, and one file of all frames."""
+    found: dict[str, list[Path]] = {}
+    for name, syntax in {"plain": None, "compressed": JPEGLosslessSV1}.items():
+        folder = tmp_path_factory.mktemp(name)
+        found[name] = []
+        for k, one in enumerate(mr_series(scan("STIR"))):
+            if syntax:
+                compress(one, syntax, folder)
+            found[name].append(written(one, folder / f"{k}.dcm"))
+    found["enhanced"] = [written(enhanced("STIR"), tmp_path_factory.mktemp("enhanced") / "all.dcm")]
+    return found
+
+
+@pytest.mark.parametrize("form", ["plain", "compressed", "enhanced"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_file_cut_anywhere_is_refused(tmp_path, stacks, form, share):
+    first, *others = stacks[form]
+    whole = first.read_bytes()
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError):
+        read_series([cut, *others], "STIR")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(st.tuples(st.integers(128, 1200), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_damaged_header_is_read_or_refused_and_never_a_crash(tmp_path, stacks, changes):
+    first, *others = stacks["plain"]
+    content = bytearray(first.read_bytes())
+    for place, value in changes:
+        content[place] = value
+    (tmp_path / "damaged.dcm").write_bytes(content)
+    try:
+        volume, _ = read_series([tmp_path / "damaged.dcm", *others], "STIR")
+    except InputError:
+        return
+    assert np.isfinite(volume.data).all()
