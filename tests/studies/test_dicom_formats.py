@@ -221,13 +221,18 @@ def stacks(tmp_path_factory) -> dict[str, list[Path]]:
 @pytest.mark.parametrize("form", ["plain", "compressed", "enhanced"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
-def test_a_file_cut_anywhere_is_refused(tmp_path, stacks, form, share):
+def test_a_file_cut_anywhere_is_refused_unless_no_voxel_is_lost(tmp_path, stacks, form, share):
     first, *others = stacks[form]
     whole = first.read_bytes()
     cut = tmp_path / "cut.dcm"
     cut.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(InputError):
-        read_series([cut, *others], "STIR")
+    try:
+        found, _ = read_series([cut, *others], "STIR")
+    except InputError:
+        return
+    # behind compressed voxels stands a closing mark; what ends within its last four bytes has lost nothing
+    assert len(whole) - cut.stat().st_size <= 4
+    np.testing.assert_array_equal(found.data, read_series([first, *others], "STIR")[0].data)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
