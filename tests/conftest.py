@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a rerun tries the same examples
+settings.register_profile("seeded", derandomize=True)
+settings.load_profile("seeded")
 
 # the networks of tests are tiny: several threads in one operation would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
