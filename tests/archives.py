@@ -1,0 +1,277 @@
+"""DICOMweb archives that tests start, stop and start again: a real Orthanc, and the embedded one."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import secrets
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+
+from lib.cli.phantom import write_phantom
+from lib.phantom.study import make_phantom
+from lib.studies.dicomize import Labels, write_dicom_study
+from serving import free_port
+
+ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
+PLUGIN_FOLDERS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc", "/usr/local/share/orthanc/plugins")
+START_S = 60.0
+DICOM_JSON = "application/dicom+json"
+
+
+def why_no_orthanc() -> str | None:
+    """What keeps Orthanc from being started here; None when nothing does."""
+    if ORTHANC is None:
+        return "Orthanc is not installed (Debian packages orthanc and orthanc-dicomweb)"
+    return None if _plugin() else "Orthanc has no DICOMweb plugin (Debian package orthanc-dicomweb)"
+
+
+def _plugin() -> Path | None:
+    places = (Path(folder) / "libOrthancDicomWeb.so" for folder in PLUGIN_FOLDERS)
+    return next((one for one in places if one.exists()), None)
+
+
+class Archive(ABC):
+    """A DICOMweb archive on a loopback port of its own; it keeps port, password and storage when started again.
+
+    Attributes
+    ----------
+    name : "embedded" or "orthanc"
+    url : address of its DICOMweb root, without a slash at the end
+    user, password : what it asks for; empty where it asks for nothing
+    """
+
+    name: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.user = self.password = ""
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it; nothing happens when it does not run."""
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """Name and password, as httpx and requests take them."""
+        return (self.user, self.password) if self.user else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by which a server is told name and password."""
+        names = ("MONAI_LABEL_DICOMWEB_USERNAME", "MONAI_LABEL_DICOMWEB_PASSWORD")
+        return dict(zip(names, self.auth, strict=True)) if self.auth else {}
+
+    def client(self) -> Any:
+        """A dicomweb-client with the right password."""
+        import requests
+        from dicomweb_client.api import DICOMwebClient
+
+        session = requests.Session()
+        session.auth = self.auth
+        return DICOMwebClient(self.url, session=session)
+
+    def ask(
+        self, path: str, *, accept: str = DICOM_JSON, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> bytes:
+        """The body of an answer below the DICOMweb root; raises HTTPError for an error's status."""
+        given = {"Accept": accept, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if self.auth:
+            given["Authorization"] = "Basic " + base64.b64encode(":".join(self.auth).encode()).decode()
+        request = urllib.request.Request(self.url + path, data=body, headers=given, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def query(self, path: str) -> list[dict[str, Any]]:
+        """What a QIDO search finds; nothing found is an empty list."""
+        found = self.ask(path)
+        return json.loads(found) if found else []
+
+    def store(self, files: Iterable[Path | bytes | pydicom.Dataset]) -> None:
+        """STOW: store instances in one request; raises when the archive does not take them all."""
+        contents = [_bytes_of(one) for one in files]
+        body, kind = stow_body(contents)
+        answer = self.ask("/studies", method="POST", body=body, Content_Type=kind)
+        stored = len(json.loads(answer).get("00081199", {}).get("Value", []))
+        if stored != len(contents):
+            raise RuntimeError(f"the archive stored {stored} of {len(contents)} instances: {answer[:500]!r}")
+
+    def store_folder(self, folder: Path) -> None:
+        """Store every `.dcm` file below a folder."""
+        self.store(sorted(folder.rglob("*.dcm")))
+
+
+def stow_body(contents: Iterable[bytes]) -> tuple[bytes, str]:
+    """Body and Content-Type of a STOW request."""
+    boundary = secrets.token_hex(16)
+    parts = [f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode() + one + b"\r\n" for one in contents]
+    kind = f'multipart/related; type="application/dicom"; boundary={boundary}'
+    return b"".join([*parts, f"--{boundary}--\r\n".encode()]), kind
+
+
+def _bytes_of(one: Path | bytes | pydicom.Dataset) -> bytes:
+    if isinstance(one, Path):
+        return one.read_bytes()
+    if isinstance(one, bytes):
+        return one
+    content = io.BytesIO()
+    pydicom.dcmwrite(content, one, write_like_original=False)
+    return content.getvalue()
+
+
+class Orthanc(Archive):
+    """A real Orthanc in a process of its own, with a password of its own and storage in `folder`."""
+
+    name = "orthanc"
+
+    def __init__(self, folder: Path, *, extra: Mapping[str, Any] | None = None) -> None:
+        super().__init__(folder)
+        self.user, self.password = "vhi-archive", secrets.token_urlsafe(18)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = folder / "orthanc.log"
+        self._extra = dict(extra or {})
+
+    @property
+    def root(self) -> str:
+        """Address of its REST API, of which DICOMweb is one part."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}/dicom-web"
+
+    def start(self) -> None:
+        if self.process is not None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = {
+            "Name": "tests",
+            "HttpPort": self.port,
+            "DicomServerEnabled": False,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": True,
+            "RegisteredUsers": {self.user: self.password},
+            "StorageDirectory": str(self.folder / "storage"),
+            "IndexDirectory": str(self.folder / "storage"),
+            "Plugins": [str(_plugin())],
+            "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},
+            "HttpVerbose": False,
+            **self._extra,
+        }
+        path = self.folder / "orthanc.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config))
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen([str(ORTHANC), str(path)], cwd=self.folder, stdout=out, stderr=subprocess.STDOUT)
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                self.query("/studies?limit=1")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.1)
+            else:
+                return
+        self.stop()
+        raise RuntimeError(f"Orthanc did not start:\n{self.log.read_text()[-3000:]}")
+
+    def stop(self) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(20)
+
+
+class Embedded(Archive):
+    """The embedded archive in a thread of this process."""
+
+    name = "embedded"
+    _running: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/dicom-web" if self._running is None else self._running.url.rstrip("/")
+
+    def start(self) -> None:
+        if self._running is None:
+            from lib.archive import run_in_thread
+
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._running = run_in_thread(self.folder, port=self.port)
+
+    def stop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+
+ARCHIVES: dict[str, type[Archive]] = {"embedded": Embedded, "orthanc": Orthanc}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as files: its UIDs, the folder of its DICOM files, and the NIfTI pair it was made from."""
+
+    folder: Path
+    t1w: Path
+    stir: Path
+    study_uid: str
+    t1w_uid: str
+    stir_uid: str
+
+    def files(self, role: str = "*") -> list[Path]:
+        """The files of one series ("T1W", "STIR") or of both, in the order of their names."""
+        return sorted(self.folder.glob(f"{role}/*.dcm"))
+
+
+def phantom_study(
+    folder: Path, seed: int = 3, shape: tuple[int, int, int] = (224, 224, 13), *, labels: Labels | None = None
+) -> Study:
+    """A phantom's pair, written below `folder` as NIfTI and as a DICOM study."""
+    write_phantom(make_phantom(seed, shape), folder / "nifti")
+    pair = folder / "nifti"
+    return dicomized(folder / "dicom", pair / "t1w.nii.gz", pair / "stir.nii.gz", labels=labels or Labels(f"P{seed}", "20250601"))
+
+
+def dicomized(folder: Path, t1w: Path, stir: Path, *, labels: Labels | None = None) -> Study:
+    """A NIfTI pair as a DICOM study in `folder`, which is new."""
+    series = write_dicom_study(folder, t1w, stir, labels)
+    uids = {one.role: one.series_uid for one in series}
+    header = pydicom.dcmread(next((folder / "STIR").glob("*.dcm")), stop_before_pixels=True)
+    return Study(folder, t1w, stir, str(header.StudyInstanceUID), uids["T1W"], uids["STIR"])
+
+
+def real_pair(data: Path, case: str) -> tuple[Path, Path]:
+    """T1W and STIR of a real scan."""
+    from lib.studies.pairing import CaseFinder
+
+    found = next(one for one in CaseFinder(data / "images_study").find().cases if one.case_id == case)
+    return found.path("T1W"), found.path("STIR")
