@@ -6,7 +6,7 @@ inflammation" is said by the structured report (`lib.reports.dicom_sr`), and by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from highdicom.uid import UID
 
 from lib.core.planes import taken
 from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from lib.core.volume import Mask
 from lib.errors import InputError
 from lib.reports.codes import MANUFACTURER, MODEL_NAME, SEGMENTS
 from lib.reports.content import ReportContent
@@ -43,31 +44,66 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
     InputError
         The headers are not those of the measured series, or lack what places a frame.
     """
-    masks = {name: mask for name, mask in segment_masks(content).items() if mask.any()}
+    grid = content.result.stir.grid
+    masks = {name: Mask(data, grid, name) for name, data in segment_masks(content).items()}
+    description = content.vhi.replace("mm³", "mm3") + " hyperintense inflammation"
+    return segmentation_of(masks, stir, "STIR", makers(content), reader_name(content), program_version(content), description)
+
+
+def segmentation_of(
+    masks: Mapping[str, Mask],
+    series: Sequence[Dataset],
+    name: str,
+    made: Mapping[str, Maker],
+    reader: str | None,
+    version: str,
+    description: str,
+) -> Segmentation | None:
+    """A BINARY Segmentation of those masks that hold a voxel; None where none does.
+
+    Parameters
+    ----------
+    masks : mapping of segment name to Mask
+        On one grid; names of `lib.reports.codes.SEGMENTS`.
+    series : sequence of Dataset
+        The headers of the series to segment: all its instances in any order, or its one multi-frame instance.
+    name : str
+        What messages call the series.
+    made : mapping of segment name to Maker
+    reader : str, optional
+        A DICOM person name.
+    version : str
+        Of this program.
+    description : str
+        At most 64 characters.
+
+    Raises
+    ------
+    InputError
+        The masks do not lie on the frames, or the headers lack what places a frame.
+    """
+    masks = {segment: mask for segment, mask in masks.items() if mask.voxels}
     if not masks:
         return None
-    sources = source_headers(stir, "STIR")
-    grid = content.result.stir.grid
-    planes = planes_of(sources, "STIR")
-    pixels = np.stack([np.stack([taken(mask, grid, plane) for plane in planes]) for mask in masks.values()], axis=-1)
-    for name, mask, placed in zip(masks, masks.values(), np.moveaxis(pixels, -1, 0), strict=True):
-        if np.count_nonzero(placed) != np.count_nonzero(mask):
+    sources = source_headers(series, name)
+    grid = next(iter(masks.values())).grid
+    planes = planes_of(sources, name)
+    pixels = np.stack([np.stack([taken(mask.data, grid, plane) for plane in planes]) for mask in masks.values()], axis=-1)
+    for segment, mask, placed in zip(masks, masks.values(), np.moveaxis(pixels, -1, 0), strict=True):
+        if np.count_nonzero(placed) != mask.voxels:
             raise InputError(
-                f"{np.count_nonzero(placed)} of the {np.count_nonzero(mask)} voxels of {name} lie on the {len(planes)} frames of "
-                "the STIR headers: a frame is missing or doubled. Pass the headers of the whole series that was measured."
+                f"{np.count_nonzero(placed)} of the {mask.voxels} voxels of {segment} lie on the {len(planes)} frames of "
+                f"the {name} headers: a frame is missing or doubled. Pass the headers of the whole series that was measured."
             )
     for one in sources:
         if not is_multi_frame(one) and not one.get("SliceThickness"):
             one.SliceThickness = round(grid.spacing_mm[2], 6)
-    made = makers(content)
-    reader = reader_name(content)
-    version = program_version(content)
     try:
         found = Segmentation(
             source_images=sources,
             pixel_array=pixels,
             segmentation_type=SegmentationTypeValues.BINARY,
-            segment_descriptions=[_described(n, name, made[name]) for n, name in enumerate(masks, start=1)],
+            segment_descriptions=[_described(n, segment, made[segment]) for n, segment in enumerate(masks, start=1)],
             series_instance_uid=UID(),
             series_number=SERIES_NUMBER,
             sop_instance_uid=UID(),
@@ -77,15 +113,17 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
             software_versions=version,
             device_serial_number="none",
             content_label="VHI",
-            content_description=content.vhi.replace("mm³", "mm3") + " hyperintense inflammation",
+            content_description=description,
             content_creator_name=reader,
             series_description="VHI segmentation",
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"The DICOM headers of STIR cannot carry a segmentation ({error}); export the series again.") from error
+        raise InputError(
+            f"The DICOM headers of {name} cannot carry a segmentation ({error}); export the series again."
+        ) from error
     # spacing, not thickness: viewers that build a volume from the frames need it, and scanners often leave it out
     found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = round(grid.spacing_mm[2], 6)
-    complete_result(found, stir[0])
+    complete_result(found, series[0])
     return found
 
 
