@@ -66,6 +66,24 @@ def open_folder(root: Path, study: Mapping[str, Any] | None = None) -> None:
     remove_leftovers(root)
 
 
+def check_folder(root: Path) -> None:
+    """Refuse what is no data folder of this program's format; nothing is written, so a server may be using it.
+
+    Raises
+    ------
+    InputError
+    """
+    found = _format_of(root / FORMAT_FILE)
+    if found is None:
+        raise InputError(
+            f"{root} holds no {FORMAT_FILE}: it is not the data folder of a server. Pass the folder that serve uses."
+        )
+    if found["format"] < FORMAT:
+        raise InputError(
+            f"{root} has format {found['format']}, this program reads {FORMAT}; start its server once, which upgrades it."
+        )
+
+
 def _format_of(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

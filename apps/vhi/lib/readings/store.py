@@ -13,7 +13,7 @@ from typing import Any
 from lib.core.volume import Mask
 from lib.errors import InputError, NotFoundError, OutputError, RequestError
 from lib.files import result_folder, sha256_of, write_atomically
-from lib.readings.folder import locked, make_folder, open_folder, read_json, write_json
+from lib.readings.folder import check_folder, locked, make_folder, open_folder, read_json, write_json
 from lib.readings.submission import StoredSegment, Submission, check_reader, check_reading
 from lib.studies.nifti import read_mask
 from lib.studies.pairing import CASE_ID
@@ -32,6 +32,8 @@ class ReadingStore:
         The data folder; created where it is missing, cleared of what a killed process left half written.
     study : mapping
         What must stay as it was when the folder was made, see `open_folder`.
+    read_only : bool
+        Create and clear nothing, whatever study it belongs to: a server may be using the folder.
 
     Raises
     ------
@@ -39,10 +41,13 @@ class ReadingStore:
         The folder cannot be used.
     """
 
-    def __init__(self, root: Path, study: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, root: Path, study: Mapping[str, Any] | None = None, *, read_only: bool = False) -> None:
         self.root = root
-        open_folder(root, study)
-        make_folder(root / "cases")
+        if read_only:
+            check_folder(root)
+        else:
+            open_folder(root, study)
+            make_folder(root / "cases")
         self._cache: dict[str, dict[str, Submission]] = {}
         self._lock = threading.Lock()
 

@@ -1,0 +1,1 @@
+"""Many scans: overlap, agreement, response and what they rest on. Numbers and arrays only."""

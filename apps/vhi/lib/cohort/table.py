@@ -1,0 +1,371 @@
+"""The one table that every cohort analysis starts from: who read what, and what was found.
+
+A row is one reading of one visit (`reader` given) or what is known of a visit whoever read it (`reader` empty). Values of a
+visit may stand on any of its rows, as long as they agree. `docs/cohort.md` is the user's page.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lib.errors import InputError
+
+VISITS = ("baseline", "follow_up")
+METHODS = ("semi-automatic", "manual")
+RATINGS = ("satisfactory", "corrected", "failed")
+DISAGREEMENTS = ("anatomical", "morphological", "artefact")
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
+MOST_ROWS = 100_000
+LONGEST_NAME = 80
+LAST_READING = 99
+# control, and marks that turn the direction of writing: a name that looks like another
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of numbers: its unit, the range that is possible, and whether only whole numbers are."""
+
+    name: str
+    unit: str
+    high: float
+    of_visit: bool
+    means: str
+    low: float = 0.0
+    whole: bool = False
+
+    @property
+    def range(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        return f"{kind} from {self.low:g}" + ("" if math.isinf(self.high) else f" to {self.high:g}")
+
+
+NUMBERS = {
+    one.name: one
+    for one in (
+        Column("vhi_mm3", "mm3", math.inf, False, "VHI at the sensitive threshold: the primary measure"),
+        Column("vhi_conservative_mm3", "mm3", math.inf, False, "VHI at the conservative threshold"),
+        Column("vhi_voxels", "voxels", math.inf, False, "the same as vhi_mm3, counted", whole=True),
+        Column("vhi_conservative_voxels", "voxels", math.inf, False, "the same as vhi_conservative_mm3, counted", whole=True),
+        Column("sparcc", "points", 72, False, "SPARCC score of bone marrow oedema of the sacroiliac joints"),
+        Column("clicks", "clicks", math.inf, False, "effort of the reading", whole=True),
+        Column("seconds", "s", math.inf, False, "effort of the reading"),
+        Column("basdai", "points", 10, True, "Bath Ankylosing Spondylitis Disease Activity Index"),
+        Column("spinal_vas_cm", "cm", 10, True, "spinal pain on a visual analogue scale"),
+        Column("asdas", "points", 10, True, "Ankylosing Spondylitis Disease Activity Score"),
+        Column("crp_mg_l", "mg/l", 1000, True, "C-reactive protein"),
+        Column("esr_mm_h", "mm/h", 200, True, "erythrocyte sedimentation rate"),
+    )
+}
+WORDS: dict[str, tuple[tuple[str, ...], bool, str]] = {
+    "rating": (RATINGS, False, "the automatic disease region in the reader's eyes"),
+    "disagreement": (DISAGREEMENTS, True, "why the readers of the visit disagree, where somebody looked"),
+}
+IDENTITY = ("subject", "visit", "reader", "reading", "method", "case")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of one visit. `method` is "" where it is not known (a SPARCC score alone)."""
+
+    subject: str
+    visit: str
+    reader: str
+    reading: int
+    method: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    rating: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        return self.subject, self.visit, self.reader, self.reading, self.method
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What is known of a visit whoever read it. `case` is the id of its scans."""
+
+    subject: str
+    visit: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    disagreement: str | None = None
+    case: str | None = None
+
+
+@dataclass(frozen=True)
+class CohortTable:
+    """Readings in the order they were given, and the visits by subject and time point."""
+
+    readings: tuple[Reading, ...]
+    visits: Mapping[tuple[str, str], Visit]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """In natural order: S2 before S10."""
+        return tuple(sorted({subject for subject, _ in self.visits}, key=natural))
+
+    def of_reader(self, column: str, reader: str, reading: int = 1, method: str | None = None) -> dict[tuple[str, str], float]:
+        """A column of one reader's reading by visit; `method` None takes whichever row has a value."""
+        return {
+            (one.subject, one.visit): one.values[column]
+            for one in self.readings
+            if one.reader == reader
+            and one.reading == reading
+            and (method is None or one.method == method)
+            and column in one.values
+        }
+
+    def readers(self, column: str, method: str | None = None) -> tuple[str, ...]:
+        """Who has values in a column, in natural order."""
+        found = {one.reader for one in self.readings if column in one.values and (method is None or one.method == method)}
+        return tuple(sorted(found, key=natural))
+
+    def of_visit(self, column: str, visit: str) -> dict[str, float]:
+        """A clinical column by subject."""
+        return {
+            subject: one.values[column] for (subject, when), one in self.visits.items() if when == visit and column in one.values
+        }
+
+    def visit_of_case(self, case: str) -> tuple[str, str]:
+        """Subject and visit of a case: as the table says, else as the case's own name does."""
+        for key, one in self.visits.items():
+            if one.case == case:
+                return key
+        return split_case(case)
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key in which numbers inside names count as numbers."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts)
+
+
+def split_case(case: str) -> tuple[str, str]:
+    """Subject and visit that a case's name gives: `S01_follow_up` is S01's follow-up, `S01` its baseline."""
+    for visit in VISITS:
+        for mark in "_-.":
+            if case.endswith(f"{mark}{visit}") and len(case) > len(visit) + 1:
+                return case[: -len(visit) - 1], visit
+    return case, "baseline"
+
+
+def parse_table(text: str, name: str) -> CohortTable:
+    """Read a cohort table.
+
+    Parameters
+    ----------
+    text : str
+        Of the CSV file: a header and one row per reading or visit, separated by commas, semicolons or tabs.
+    name : str
+        How messages call it.
+
+    Raises
+    ------
+    InputError
+        By row (as a spreadsheet counts: the header is row 1) and column: what was found and what is needed.
+    """
+    rows = _rows(text, name)
+    header = [cell.strip().lower() for cell in rows[0][1]]
+    _check_header(header, name)
+    gathered = _Gathered(name)
+    for number, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{name}, row {number}: {len(cells)} cells, needed are {len(header)} as in the header; check separators and quotes."
+            )
+        gathered.add(number, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
+    return gathered.table()
+
+
+def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple[str, str], str]) -> CohortTable:
+    """A table with the readings that files hold; where both give a number of one reading, the file's is taken.
+
+    Parameters
+    ----------
+    table : CohortTable
+    measured : readings
+    cases : mapping
+        Case id by subject and visit.
+    """
+    readings = {one.key: one for one in table.readings}
+    for one in measured:
+        known = readings.get(one.key)
+        if known is None:
+            readings[one.key] = one
+        else:
+            readings[one.key] = Reading(*one.key, {**known.values, **one.values}, one.rating or known.rating)
+    visits = dict(table.visits)
+    for key, case in cases.items():
+        known_visit = visits.get(key, Visit(*key))
+        visits[key] = Visit(*key, known_visit.values, known_visit.disagreement, case)
+    for reading in readings.values():
+        visits.setdefault((reading.subject, reading.visit), Visit(reading.subject, reading.visit))
+    return CohortTable(tuple(readings.values()), visits)
+
+
+EMPTY = CohortTable((), {})
+
+
+def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
+    """Numbered rows that are not blank."""
+    text = text.removeprefix("\ufeff")
+    first = text.split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    try:
+        rows = [
+            (n, cells)
+            for n, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator, strict=True), start=1)
+            if any(cell.strip() for cell in cells)
+        ]
+    except csv.Error as error:
+        raise InputError(f"{name} is not a CSV table ({error}); save it as CSV (UTF-8) from the spreadsheet.") from error
+    if not rows:
+        raise InputError(f"{name} is empty; a header row and one row per reading are needed, see docs/cohort.md.")
+    if len(rows) > MOST_ROWS:
+        raise InputError(f"{name} has {len(rows)} rows; at most {MOST_ROWS} are read. Split the table.")
+    return rows
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    known = (*IDENTITY, *NUMBERS, *WORDS)
+    for n, column in enumerate(header, start=1):
+        if column not in known:
+            raise InputError(
+                f"{name}, row 1, column {n}: {_shown(column)} is no column of a cohort table; known are "
+                f"{', '.join(known)}. Rename or remove it."
+            )
+        if header.index(column) != n - 1:
+            raise InputError(f"{name}, row 1: the column {column} is there twice; keep one.")
+    if "subject" not in header and "case" not in header:
+        raise InputError(f"{name}, row 1: there is no column subject (nor case); add it, see docs/cohort.md.")
+
+
+class _Gathered:
+    """Rows taken in one by one, each checked against those before."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.readings: dict[tuple[str, str, str, int, str], tuple[int, Reading]] = {}
+        self.visits: dict[tuple[str, str], dict[str, tuple[int, float | str]]] = {}
+        self.shared: dict[tuple[str, str, str, int], tuple[int, float]] = {}
+        self.cases: dict[str, tuple[int, tuple[str, str]]] = {}
+
+    def add(self, row: int, cells: Mapping[str, str]) -> None:
+        case, subject = (self._name(row, column, cells.get(column, "")) for column in ("case", "subject"))
+        if not subject and not case:
+            raise self._refusal(row, "subject", "it is empty", "the subject's name")
+        own_subject, own_visit = split_case(case) if case else (subject, "baseline")
+        subject = subject or own_subject
+        visit = (
+            self._word(row, "visit", cells.get("visit", ""), VISITS, {"follow-up": "follow_up", "followup": "follow_up"})
+            or own_visit
+        )
+        seen = self.visits.setdefault((subject, visit), {})
+        if case:
+            self._agree(row, "case", seen, case)
+            known = self.cases.setdefault(case, (row, (subject, visit)))
+            if known[1] != (subject, visit):
+                raise self._refusal(row, "case", f"{_shown(case)} is another visit in row {known[0]}", "one visit per case")
+        values: dict[str, float] = {}
+        for column in NUMBERS.values():
+            value = self._number(row, column, cells.get(column.name, ""))
+            if value is None:
+                continue
+            if column.of_visit:
+                self._agree(row, column.name, seen, value)
+            else:
+                values[column.name] = value
+        words = {column: self._word(row, column, cells.get(column, ""), allowed) for column, (allowed, _, _) in WORDS.items()}
+        if words["disagreement"]:
+            self._agree(row, "disagreement", seen, words["disagreement"])
+        self._reading(row, cells, (subject, visit), values, words["rating"])
+
+    def _reading(
+        self, row: int, cells: Mapping[str, str], visit: tuple[str, str], values: dict[str, float], rating: str | None
+    ) -> None:
+        reader = self._name(row, "reader", cells.get("reader", ""))
+        number = cells.get("reading", "")
+        reading = 1 if number.lower() in MISSING else self._number(row, _READING, number)
+        method = self._word(row, "method", cells.get("method", ""), METHODS, {"semiautomatic": "semi-automatic"})
+        # VHI is what the workflow measures; a score is read on the scan alone and has no method
+        method = method or (METHODS[0] if any(column.startswith("vhi") for column in values) else "")
+        if not reader:
+            given = next(iter(values), "rating" if rating else None)
+            if given is not None:
+                raise self._refusal(row, "reader", f"it is empty, but the row has {given}", "the reader's name")
+            return
+        key = (*visit, reader, int(reading or 1), method)
+        if key in self.readings:
+            raise InputError(
+                f"{self.name}, row {row}: the same reading as in row {self.readings[key][0]} (subject {_shown(visit[0])}, {visit[1]}, "
+                f"reader {_shown(reader)}, reading {key[3]}, {method or 'no method'}); number its reading, or remove one of the rows."
+            )
+        if "sparcc" in values:
+            # a score is of the scan, not of the way VHI was drawn
+            known = self.shared.setdefault(key[:4], (row, values["sparcc"]))
+            if known[1] != values["sparcc"]:
+                raise self._refusal(
+                    row, "sparcc", f"{values['sparcc']:g}, but row {known[0]} of the same reading has {known[1]:g}", "one score"
+                )
+        self.readings[key] = (row, Reading(*key, values, rating))
+
+    def table(self) -> CohortTable:
+        visits = {}
+        for (subject, when), seen in self.visits.items():
+            numbers = {name: float(value) for name, (_, value) in seen.items() if name in NUMBERS}
+            disagreement, case = (str(seen[name][1]) if name in seen else None for name in ("disagreement", "case"))
+            visits[subject, when] = Visit(subject, when, numbers, disagreement, case)
+        return CohortTable(tuple(one for _, one in self.readings.values()), visits)
+
+    def _agree(self, row: int, column: str, seen: dict[str, tuple[int, float | str]], value: float | str) -> None:
+        before = seen.setdefault(column, (row, value))
+        if before[1] != value:
+            shown, other = (f"{one:g}" if isinstance(one, float) else _shown(str(one)) for one in (value, before[1]))
+            raise self._refusal(row, column, f"{shown}, but row {before[0]} of the same visit has {other}", "one value per visit")
+
+    def _number(self, row: int, column: Column, cell: str) -> float | None:
+        if cell.lower() in MISSING:
+            return None
+        if not _NUMBER.fullmatch(cell):
+            hint = "; write decimals with a point" if re.fullmatch(r"-?\d+,\d+", cell) else ""
+            raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing{hint}")
+        value = float(cell)
+        if not column.low <= value <= column.high or math.isinf(value) or (column.whole and value != int(value)):
+            raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing")
+        return value
+
+    def _word(
+        self, row: int, column: str, cell: str, allowed: Sequence[str], also: Mapping[str, str] | None = None
+    ) -> str | None:
+        word = cell.lower()
+        if word in MISSING:
+            return None
+        word = (also or {}).get(word, word)
+        if word not in allowed:
+            raise self._refusal(row, column, _shown(cell), f"{' or '.join(allowed)}, or nothing")
+        return word
+
+    def _name(self, row: int, column: str, cell: str) -> str:
+        if cell.lower() in MISSING:
+            return ""
+        if len(cell) > LONGEST_NAME or _UNPRINTABLE.search(cell):
+            raise self._refusal(row, column, _shown(cell), f"a name of at most {LONGEST_NAME} printable characters")
+        return cell
+
+    def _refusal(self, row: int, column: str, found: str, needed: str) -> InputError:
+        return InputError(f"{self.name}, row {row}, column {column}: found {found}; needed is {needed}. Correct the cell.")
+
+
+_READING = Column("reading", "number", LAST_READING, False, "1 for the reader's first reading", low=1, whole=True)
+
+
+def _shown(text: str) -> str:
+    """A cell as a message may print it."""
+    clean = _UNPRINTABLE.sub("?", text)
+    return repr(clean if len(clean) <= 40 else f"{clean[:40]}...")

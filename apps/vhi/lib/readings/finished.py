@@ -1,0 +1,98 @@
+"""What all readers handed in, for the analysis of a study: one entry per reading, the newest submission of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.core.volume import Mask
+from lib.errors import InputError
+from lib.readings.folder import read_json
+from lib.readings.store import FINISHING, ReadingStore
+from lib.readings.submission import Submission
+
+ALIASES = "aliases.json"
+
+
+@dataclass(frozen=True)
+class FinishedReading:
+    """One reader's inflammation of one case in one reading.
+
+    `case` is the true id, also of a blinded study. `numbers` are of `vhi.json`: `vhi_mm3`, `vhi_conservative_mm3`, `vhi_voxels`,
+    `vhi_conservative_voxels`; of a manual reading the whole mask counts, and there is no conservative part.
+    """
+
+    case: str
+    reader: str
+    reading: int
+    method: str
+    rating: str | None
+    numbers: dict[str, float]
+    read_mask: Callable[[], Mask]
+
+
+def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
+    """The finished readings in a server's data folder; nothing in it is changed.
+
+    Raises
+    ------
+    InputError
+        Not a data folder, or one of its files is damaged.
+    """
+    store = ReadingStore(root, read_only=True)
+    names = {str(alias): str(case) for alias, case in (read_json(root / ALIASES) or {}).items()}
+    found: list[FinishedReading] = []
+    for case in store.cases():
+        newest: dict[tuple[str, int, str], Submission] = {}
+        ratings: dict[tuple[str, int], str] = {}
+        for one in store.of_case(case):
+            if one.rating is not None:
+                ratings[one.reader, one.reading] = one.rating
+            if one.segment(FINISHING) is not None:
+                newest[one.reader, one.reading, one.method] = one
+        for (reader, reading, method), one in sorted(newest.items()):
+            mask = _reader_of(store, one)
+            found.append(
+                FinishedReading(
+                    case=names.get(case, case),
+                    reader=reader,
+                    reading=reading,
+                    method=method,
+                    rating=ratings.get((reader, reading)),
+                    numbers=_of_mask(mask())
+                    if method == "manual" or not one.measured
+                    else _of_report(store.folder_of(one) / "vhi.json"),
+                    read_mask=mask,
+                )
+            )
+    return tuple(found)
+
+
+def _reader_of(store: ReadingStore, submission: Submission) -> Callable[[], Mask]:
+    def read() -> Mask:
+        mask = store.read_segment(submission, FINISHING)
+        if mask is None:
+            raise InputError(f"Submission {submission.submission_id} of {submission.case_id} holds no inflammation; restore it.")
+        return mask
+
+    return read
+
+
+def _of_mask(mask: Mask) -> dict[str, float]:
+    return {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
+
+
+def _of_report(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        numbers = {}
+        for grade, name in (("sensitive", "vhi"), ("conservative", "vhi_conservative")):
+            numbers[f"{name}_mm3"] = float(content["vhi_mm3"][grade])
+            numbers[f"{name}_voxels"] = float(content["voxels"][grade])
+        return numbers
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); restore it from a backup.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it from a backup.") from error
