@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from lib.core.volume import Grid
-from lib.errors import ConflictError, GridMismatchError, NormalBoneError, NotFoundError, OutputError, RequestError
+from lib.core.volume import Grid, Mask
+from lib.errors import ConflictError, GridMismatchError, InputError, NormalBoneError, NotFoundError, OutputError, RequestError
 from lib.service.service import VhiService
 
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
@@ -175,6 +175,40 @@ def test_a_mask_that_does_not_lie_on_bright_voxels_is_refused(desk, service):
     with pytest.raises(RequestError, match=r"\d+ of the 12 voxels of inflammation lie below the sensitive threshold \(7.0\)"):
         desk.submit(service, (INFLAMMATION, flipped))
     assert service.readings.finished("anna") == frozenset()
+
+
+def test_inflammation_flipped_along_the_slices_is_refused_and_nothing_is_kept(desk, service):
+    # lesion 1 lies in slices 1 and 2 of 4, lesion 2 in slice 3: flipped, 4 of the 12 voxels are dark
+    with pytest.raises(
+        InputError, match="flipped along the slices: 67% of its 12 voxels are hyperintense on STIR, and 100% with"
+    ):
+        desk.submit(service, (INFLAMMATION, (desk.lesions > 0)[:, :, ::-1]))
+    assert len(service.submissions("a_STIR", None)) == 2
+
+
+def test_a_disease_region_flipped_along_the_slices_is_refused(phantom):
+    service = VhiService(phantom)
+    region = service.disease_region("p_T1W")
+    stated = [(REGION, 1)]
+    flipped = region.labels.copy()
+    flipped[:, :, :3] = 0  # what is left is no longer alike from both sides
+    with pytest.raises(InputError, match="disease region seems to be flipped along the slices"):
+        service.submit("p_T1W", flipped[:, :, ::-1], region.grid, stated, reader="anna")
+    assert service.submissions("p_T1W", None) == ()
+    service.submit("p_T1W", flipped, region.grid, stated, reader="anna")
+
+
+def test_masks_that_are_kept_apart_may_overlap(desk, service):
+    masks = {REGION: desk.region, BONE: desk.bone, INFLAMMATION: desk.lesions == 1, "vessel": desk.lesions == 2}
+    named = {name: Mask(mask, desk.grid, name) for name, mask in masks.items()}
+    made = service.submit_masks("a_STIR", named, reader="anna", source="1.2.3")
+    assert made.source == "1.2.3"
+    for name in (REGION, BONE, INFLAMMATION):
+        np.testing.assert_array_equal(stored(service, made, name), masks[name])
+    assert [one.name for one in made.other] == ["vessel"]
+    assert numbers(service)["vhi_mm3"]["sensitive"] == 48.0
+    with pytest.raises(RequestError, match="no segments"):
+        service.submit_masks("a_STIR", {}, reader="anna")
 
 
 def test_a_few_dark_voxels_are_reported_and_do_not_count(desk, service):

@@ -21,6 +21,7 @@
 `model`         of the automatic disease region, or null
 `measured`      whether the folder holds `vhi.json` and the report
 `messages`      sentences for the reader
+`source`        SOP instance UID of the DICOM Segmentation that it was read from, or null
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ class Submission:
     model: Mapping[str, Any] | None = None
     measured: bool = False
     messages: tuple[str, ...] = ()
+    source: str | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

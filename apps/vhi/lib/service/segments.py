@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ class Submitted:
 
     `normal_bone` and `disease_region` are None where they were not handed in, or empty (a viewer lists segments that nobody drew
     in): nothing can be measured with an empty one, so it means no change. `inflammation` is None where it was not listed and
-    empty for none; voxels of `inflammation (conservative)` belong to it. `other` are segments of any other name.
+    empty for none; voxels of `inflammation (conservative)` belong to it. `other` are segments of any other name. `order` is the
+    one in which segments cover each other in a map, and empty where they do not.
     """
 
     normal_bone: Mask | None
@@ -64,6 +65,28 @@ def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str
             "segment."
         )
     masks = {name: Mask(labels == value, grid, name) for name, value in values.items()}
+    return _submitted(masks, grid, tuple(sorted(values, key=lambda name: values[name])))
+
+
+def segments_of_masks(masks: Mapping[str, Mask], grid: Grid) -> Submitted:
+    """Masks that are kept apart, as a DICOM Segmentation has them: none covers another.
+
+    Parameters
+    ----------
+    masks : mapping of name to Mask
+        On the scans' grid; any may be empty, not all may be missing.
+    grid : Grid
+
+    Raises
+    ------
+    RequestError
+        No, too many, doubled or unusable names.
+    """
+    values = _checked([(name, value) for value, name in enumerate(masks, start=1)])
+    return _submitted(dict(zip(values, masks.values(), strict=True)), grid, ())
+
+
+def _submitted(masks: Mapping[str, Mask], grid: Grid, order: tuple[str, ...]) -> Submitted:
     inflammation = [masks[name] for name in (INFLAMMATION, CONSERVATIVE) if name in masks]
     listed = None
     if INFLAMMATION in masks or any(mask.voxels for mask in inflammation):
@@ -75,7 +98,7 @@ def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str
         disease_region=_drawn(masks.get(DISEASE_REGION)),
         inflammation=listed,
         other=other,
-        order=tuple(sorted(values, key=lambda name: values[name])),
+        order=order,
         messages=tuple(
             f"The segment {mask.name!r} ({mask.voxels} voxels) was kept, but its name means nothing here and it was not measured."
             for mask in other

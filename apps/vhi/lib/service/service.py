@@ -45,8 +45,8 @@ from lib.service.keep import Kept, Locks
 from lib.service.provenance import provenance_of
 from lib.service.regions import InForce, measured, regions_in_force
 from lib.service.scans import ScanReader, Scans
-from lib.service.segments import checked_labels, segments_of_map
-from lib.service.submitting import REPORT_FILES, Terms, judge, keep
+from lib.service.segments import Submitted, checked_labels, segments_of_map, segments_of_masks
+from lib.service.submitting import REPORT_FILES, Delivery, Terms, judge, keep
 from lib.service.words import reading_sentences
 from lib.studies.pairing import Case, CaseFinder, CaseIndex, Role, Waiting
 
@@ -97,6 +97,8 @@ class VhiService:
         self._tried: set[tuple[str, str, Any]] = set()
         self._opened: set[tuple[str, str]] = set()
         self._index = CaseIndex()
+        # where submissions are delivered to, beside the data folder; set at start, where there is such a place
+        self.delivery: Delivery | None = None
         self._log_unlogged()
         self.refresh()
 
@@ -345,21 +347,79 @@ class VhiService:
             map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
             check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
             submitted = segments_of_map(labels, scans.stir.grid, segments)
-            self._check_reading(case, reader, reading)
-            terms = Terms(reader, reading, method, rating or None, self._amended(case, reader, reading, method, amends))
-            started, why_none = None, None
-            try:
-                started = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
-            except (ModelError, DiseaseRegionError) as error:
-                why_none = str(error)
-            shown = self.readings.shown(case.case_id, reader, reading)
-            made = keep(
-                self.readings, scans, judge(partial(self._result, scans), submitted, started, why_none, shown, terms), terms
-            )
+            return self._hand_in(scans, submitted, reader, reading, method, rating or None, amends)
+
+    def submit_masks(
+        self,
+        image_id: str,
+        masks: Mapping[str, Mask],
+        *,
+        reader: str,
+        reading: int = 1,
+        method: str = "semi-automatic",
+        source: str | None = None,
+    ) -> Submission:
+        """The same for masks that are kept apart, as a DICOM Segmentation has them.
+
+        Parameters
+        ----------
+        image_id : str
+            Of either series.
+        masks : mapping of name to Mask
+            On the grid of STIR; routed by name.
+        reader, reading, method, source
+            See `lib.readings.submission`.
+
+        Raises
+        ------
+        VhiError
+            Nothing was kept then.
+        """
+        case, _ = self._index.of_image(image_id)
+        check_reader(reader)
+        reading = _reading(reading)
+        with self._locks.of(case.case_id):
+            scans = self._scans_of(case)
+            for mask in masks.values():
+                check_same_grid(scans.stir, mask)
+            submitted = segments_of_masks(masks, scans.stir.grid)
+            return self._hand_in(scans, submitted, reader, reading, method, None, None, source)
+
+    def _hand_in(
+        self,
+        scans: Scans,
+        submitted: Submitted,
+        reader: str,
+        reading: int,
+        method: str,
+        rating: str | None,
+        amends: str | None,
+        source: str | None = None,
+    ) -> Submission:
+        case = scans.case
+        self._check_reading(case, reader, reading)
+        terms = Terms(reader, reading, method, rating, self._amended(case, reader, reading, method, amends), source)
+        started, why_none = None, None
+        try:
+            started = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
+        except (ModelError, DiseaseRegionError) as error:
+            why_none = str(error)
+        shown = self.readings.shown(case.case_id, reader, reading)
+        automatic = None if submitted.disease_region is None else self._automatic_region(scans)
+        judged = judge(partial(self._result, scans), submitted, started, why_none, shown, terms, automatic)
+        made = keep(self.readings, scans, judged, terms, self.delivery)
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
         if made.segment(INFLAMMATION) is not None:
             self.leases.release(case.case_id, reader)
+        if self.delivery is not None:
+            self.delivery.post(made)
         return made
+
+    def _automatic_region(self, scans: Scans) -> Mask | None:
+        try:
+            return self._automatic.of(scans).region.mask
+        except (ModelError, DiseaseRegionError):
+            return None
 
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""

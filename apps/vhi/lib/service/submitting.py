@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from lib.core.cleaning import Changes, changes_of, measure_cleaned
 from lib.core.disease_region import DiseaseRegion, DiseaseRegionError
+from lib.core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped
 from lib.core.pipeline import VhiResult
 from lib.core.settings import VhiSettings
 from lib.core.volume import Mask
 from lib.errors import ModelError, NormalBoneError, RequestError
 from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import StoredSegment, Submission
-from lib.reports import Reading, report_content, write_html, write_json, write_pdf
+from lib.reports import Reading, ReportContent, report_content, write_html, write_json, write_pdf
 from lib.reports.numbers import plain
 from lib.service.answers import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.service.provenance import provenance_of, versions
@@ -40,6 +41,7 @@ class Terms:
     method: str
     rating: str | None
     amends: str | None
+    source: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,16 @@ class Judged:
     messages: tuple[str, ...]
 
 
+class Delivery(Protocol):
+    """Takes submissions elsewhere, such as to an archive."""
+
+    def write(self, folder: Path, scans: Scans, judged: Judged, made: Submission) -> tuple[str, ...]:
+        """Put the files to deliver into the submission's folder; sentences for the reader. Never refuses a submission."""
+
+    def post(self, made: Submission) -> None:
+        """Have them delivered, now that the submission is kept; returns at once."""
+
+
 def judge(
     measure: Callable[[InForce, VhiSettings], VhiResult],
     submitted: Submitted,
@@ -63,6 +75,7 @@ def judge(
     why_none: str | None,
     shown: Mapping[str, Any] | None,
     terms: Terms,
+    automatic: Mask | None = None,
 ) -> Judged:
     """Compare and measure a submission.
 
@@ -76,11 +89,15 @@ def judge(
     shown : mapping or None
         Settings with which the reader last saw VHI of the case in this reading; None for never.
     terms : Terms
+    automatic : Mask, optional
+        The automatic disease region.
 
     Raises
     ------
     RequestError
         The map is covered, or does not lie on hyperintense voxels.
+    InputError
+        A mask lies upside down along the slices.
     VhiError
         Nothing can be measured from the regions that were handed in.
     """
@@ -88,6 +105,8 @@ def judge(
     _refuse_covered(submitted, started)
     region = _uncovered(submitted, DISEASE_REGION, started.region.mask if started else None)
     bone = _uncovered(submitted, NORMAL_BONE, started.normal_bone if started else None)
+    if region is not None and automatic is not None:
+        check_region_not_flipped(region, automatic)
     drew = region is not None or bone is not None
     same = started is not None and not _differs(region, started.region.mask) and not _differs(bone, started.normal_bone)
     inflammation = _inflammation(submitted, drew and (shown is None or not same), terms, messages)
@@ -112,6 +131,7 @@ def judge(
             raise
         messages.append(f"VHI was not measured yet: {error}")
     if result is not None and inflammation is not None:
+        check_inflammation_not_flipped(inflammation, result.stir, result.thresholds.sensitive)
         found = changes_of(result, inflammation)
         _refuse_dark(found, inflammation, result)
         changes[INFLAMMATION] = {**plain(found), "reference": "the automatic result from these regions"}
@@ -128,8 +148,8 @@ def judge(
     )
 
 
-def keep(store: ReadingStore, scans: Scans, judged: Judged, terms: Terms) -> Submission:
-    """Write a judged submission and its report; it is on disk when this returns.
+def keep(store: ReadingStore, scans: Scans, judged: Judged, terms: Terms, delivery: Delivery | None = None) -> Submission:
+    """Write a judged submission, its report and what is delivered of it; it is on disk when this returns.
 
     Raises
     ------
@@ -157,15 +177,22 @@ def keep(store: ReadingStore, scans: Scans, judged: Judged, terms: Terms) -> Sub
             model=judged.model,
             measured=judged.result is not None,
             messages=judged.messages,
+            source=terms.source,
         )
         if judged.result is not None:
-            _write_report(folder, scans, judged, made, judged.result)
+            content = content_of(scans, judged, made, judged.result)
+            write_json(content, folder / REPORT_FILES["json"])
+            write_html(content, folder / REPORT_FILES["html"])
+            write_pdf(content, folder / REPORT_FILES["pdf"])
+        if delivery is not None:
+            made = replace(made, messages=(*made.messages, *delivery.write(folder, scans, judged, made)))
         return made
 
     return store.append(case_id, terms.reader, write)
 
 
-def _write_report(folder: Path, scans: Scans, judged: Judged, made: Submission, result: VhiResult) -> None:
+def content_of(scans: Scans, judged: Judged, made: Submission, result: VhiResult) -> ReportContent:
+    """What every form of the report of a submission says."""
     facts = {
         "case": made.case_id,
         "submission": made.submission_id,
@@ -181,10 +208,7 @@ def _write_report(folder: Path, scans: Scans, judged: Judged, made: Submission, 
     rated = [f"The reader rates the automatic disease region: {made.rating}."] if made.rating else []
     done = reading_sentences(judged.changes, cleaned=INFLAMMATION in judged.segments)
     provenance = provenance_of(scans, judged.settings, judged.model, f"server, submission {made.submission_id}")
-    content = report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)))
-    write_json(content, folder / REPORT_FILES["json"])
-    write_html(content, folder / REPORT_FILES["html"])
-    write_pdf(content, folder / REPORT_FILES["pdf"])
+    return report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)))
 
 
 def _stored(path: Path, mask: Mask) -> StoredSegment:
