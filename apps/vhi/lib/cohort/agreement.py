@@ -1,0 +1,346 @@
+"""Do two readers measure the same: limits of agreement, intraclass correlation, smallest detectable change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from lib.cohort.estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
+from lib.errors import InputError, SettingsError
+
+
+@dataclass(frozen=True, eq=False)
+class BlandAltman:
+    """Limits of agreement of two readers; everything in the unit of the readings.
+
+    Parameters
+    ----------
+    means, differences : (n,) arrays
+        Of each complete pair; a difference is first minus second.
+    kept : (n,) int array
+        Positions of these pairs in the input.
+    bias : Estimate
+        Mean difference.
+    sd : float
+        Standard deviation of the differences.
+    lower, upper : Estimate
+        The two limits, each with an exact interval of its own.
+    inner, outer : (float, float)
+        The two limits as a pair: with 97.5% certainty the interval `inner` holds less, and `outer` more, of all differences
+        than the limits should hold (for a confidence of 95%).
+    note : str
+        Why something is `nan`; empty when all is there.
+    """
+
+    means: np.ndarray
+    differences: np.ndarray
+    kept: np.ndarray
+    bias: Estimate
+    sd: float
+    lower: Estimate
+    upper: Estimate
+    inner: tuple[float, float]
+    outer: tuple[float, float]
+    confidence: float
+    coverage: float
+    note: str
+
+    @property
+    def n(self) -> int:
+        """Complete pairs."""
+        return int(self.differences.size)
+
+
+def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, coverage: float = 0.95) -> BlandAltman:
+    """Bias and limits of agreement of two readers, with exact confidence intervals.
+
+    Parameters
+    ----------
+    a, b : (n,) arrays
+        Two readings of each scan, in one unit and on one scale; a pair with a missing value (`nan`) is left out.
+    confidence : float
+        Of the intervals.
+    coverage : float
+        Share of differences between the limits: 0.95 puts them 1.96 standard deviations from the bias.
+
+    Returns
+    -------
+    BlandAltman
+        With `nan` and a note for fewer than two complete pairs. With differences that are all equal the limits are the bias.
+
+    Raises
+    ------
+    InputError
+        Readings that are not paired one to one, or not finite.
+
+    Notes
+    -----
+    Bland and Altman 1986; intervals of the limits: Carkeet 2015, doi 10.1097/OPX.0000000000000513, each limit by itself from
+    the noncentral t distribution, both as a pair from two-sided tolerance factors. They assume normal differences.
+    """
+    check_confidence(confidence)
+    check_confidence(coverage)
+    first, second, kept = complete_pairs(a, b, ("the first reader", "the second reader"))
+    differences = first - second
+    means, n = (first + second) / 2, differences.size
+    if n < 2:
+        nothing = (float("nan"), float("nan"))
+        bias = Estimate(float(differences[0]), *nothing) if n else NO_ESTIMATE
+        note = f"Limits of agreement need at least 2 complete pairs of readings; there are {n}."
+        nan = float("nan")
+        return BlandAltman(
+            means, differences, kept, bias, nan, NO_ESTIMATE, NO_ESTIMATE, nothing, nothing, confidence, coverage, note
+        )
+    mean, sd = float(differences.mean()), float(differences.std(ddof=1))
+    z, tail = _two_sided_z(coverage), (1 - confidence) / 2
+    half = float(stats.t.ppf(1 - tail, n - 1)) * sd / np.sqrt(n)
+    near, far = (limit_factor(n, share, coverage) * sd for share in (tail, 1 - tail))
+    pair_near, pair_far = (pair_factor(n, share, coverage) * sd for share in (tail, 1 - tail))
+    note = "" if sd else "All differences are equal, so that the limits have no width; intervals say nothing here."
+    return BlandAltman(
+        means=means,
+        differences=differences,
+        kept=kept,
+        bias=Estimate(mean, mean - half, mean + half),
+        sd=sd,
+        lower=Estimate(mean - z * sd, mean - far, mean - near),
+        upper=Estimate(mean + z * sd, mean + near, mean + far),
+        inner=(mean - pair_near, mean + pair_near),
+        outer=(mean - pair_far, mean + pair_far),
+        confidence=confidence,
+        coverage=coverage,
+        note=note,
+    )
+
+
+def _two_sided_z(coverage: float) -> float:
+    return float(stats.norm.ppf((1 + coverage) / 2))
+
+
+@lru_cache(maxsize=1024)
+def limit_factor(n: int, share: float, coverage: float = 0.95) -> float:
+    """Standard deviations from the bias to the bound of one limit of agreement.
+
+    Parameters
+    ----------
+    n : int
+        Pairs, 2 or more.
+    share : float
+        Probability that the true limit lies nearer to the bias than the bound: 0.025 and 0.975 for an interval of 95%.
+    coverage : float
+        Share of differences between the limits.
+
+    Notes
+    -----
+    Carkeet 2015, limits considered individually: the noncentral t distribution over the square root of `n`.
+    """
+    return float(stats.nct.ppf(share, n - 1, _two_sided_z(coverage) * np.sqrt(n)) / np.sqrt(n))
+
+
+@lru_cache(maxsize=1024)
+def pair_factor(n: int, share: float, coverage: float = 0.95) -> float:
+    """Standard deviations from the bias to a pair of bounds that hold at least `coverage` with probability `share`.
+
+    Parameters
+    ----------
+    n : int
+        Pairs, 2 or more.
+    share : float
+        0.025 for the inner and 0.975 for the outer bounds of an interval of 95%.
+
+    Notes
+    -----
+    Carkeet 2015, limits considered as a pair: the two-sided tolerance factor of a normal distribution.
+    """
+    if n < 2:
+        raise SettingsError(f"Tolerance factors need at least 2 pairs, found {n}.")
+    nodes, weights = np.polynomial.legendre.leggauss(96)
+    # the mean of n standard normal values, from 0 to where nothing of its distribution is left; the other half is the same
+    end = 9 / np.sqrt(n)
+    mean = end * (nodes + 1) / 2
+    density = weights * end * stats.norm.pdf(mean, scale=1 / np.sqrt(n))
+    # squared half width of the interval around that mean which holds `coverage` of a standard normal distribution
+    reach_squared = stats.ncx2.ppf(coverage, 1, mean**2)
+
+    def certainty(factor: float) -> float:
+        return float(density @ stats.chi2.sf((n - 1) * reach_squared / factor**2, n - 1))
+
+    low, high = 0.1, 4.0
+    while certainty(high) < share:
+        high *= 2
+    return float(optimize.brentq(lambda factor: certainty(factor) - share, low, high, xtol=1e-10))
+
+
+@dataclass(frozen=True)
+class IntraclassCorrelation:
+    """ICC(A,1) and the mean squares it rests on: of subjects (`ms_rows`), readers (`ms_columns`) and the rest (`ms_error`)."""
+
+    icc: Estimate
+    n: int
+    readers: int
+    ms_rows: float
+    ms_columns: float
+    ms_error: float
+    note: str
+
+
+def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrelation:
+    """Intraclass correlation for absolute agreement of single readings, subjects and readers random.
+
+    Parameters
+    ----------
+    ratings : (n, k) array
+        One row per scan, one column per reader; a row with a missing value (`nan`) is left out.
+    confidence : float
+
+    Returns
+    -------
+    IntraclassCorrelation
+        With `nan` and a note for fewer than two complete rows or when no two ratings differ. Ratings that agree to the last
+        digit give 1 with the interval 1 to 1.
+
+    Raises
+    ------
+    InputError
+        Fewer than two readers, or values that are not finite.
+
+    Notes
+    -----
+    ICC(A,1) of McGraw and Wong 1996, doi 10.1037/1082-989X.1.1.30, interval after their table 7; the same as ICC(2,1) of
+    Shrout and Fleiss 1979.
+    """
+    check_confidence(confidence)
+    table = complete_rows(ratings)
+    n, k = table.shape
+    if n < 2:
+        nan = float("nan")
+        return IntraclassCorrelation(
+            NO_ESTIMATE, n, k, nan, nan, nan, f"Intraclass correlation needs at least 2 complete scans; there are {n}."
+        )
+    rows, columns, error = mean_squares(table)
+    if np.ptp(table) == 0:
+        return IntraclassCorrelation(
+            NO_ESTIMATE, n, k, rows, columns, error, "All ratings are equal, so that an intraclass correlation has no meaning."
+        )
+    value = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    icc = Estimate(1.0, 1.0, 1.0) if value == 1 else _icc_interval(value, n, k, (rows, columns, error), confidence)
+    return IntraclassCorrelation(icc, n, k, rows, columns, error, "")
+
+
+def complete_rows(ratings: ArrayLike) -> np.ndarray:
+    """`(m, k)` ratings of the scans that every reader rated, from an `(n, k)` array, k >= 2.
+
+    Raises
+    ------
+    InputError
+    """
+    table = np.asarray(ratings, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise InputError(f"Ratings must be a table with a row per scan and 2 readers or more, found shape {table.shape}.")
+    if np.isinf(table).any():
+        raise InputError("Ratings hold infinite numbers; leave missing values empty.")
+    return table[~np.isnan(table).any(axis=1)]
+
+
+def mean_squares(table: np.ndarray) -> tuple[float, float, float]:
+    """Two-way analysis of variance of `(n, k)` complete ratings: mean squares of rows, of columns and of the rest."""
+    n, k = table.shape
+    grand, row, column = table.mean(), table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
+    rest = table - row - column + grand
+    # what rounding leaves of equal ratings is no variance
+    noise = (np.finfo(float).eps * np.abs(table).max()) ** 2 * table.size
+    squares = k * np.sum((row - grand) ** 2), n * np.sum((column - grand) ** 2), np.sum(rest**2)
+    rows, columns, error = (0.0 if s <= noise else float(s) for s in squares)
+    return rows / (n - 1), columns / (k - 1), error / ((n - 1) * (k - 1))
+
+
+def _icc_interval(value: float, n: int, k: int, squares: tuple[float, float, float], confidence: float) -> Estimate:
+    rows, columns, error = squares
+    a = k * value / (n * (1 - value))
+    b = 1 + k * value * (n - 1) / (n * (1 - value))
+    # Satterthwaite's degrees of freedom
+    df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
+    top = 1 - (1 - confidence) / 2
+    f_low, f_high = float(stats.f.ppf(top, n - 1, df)), float(stats.f.ppf(top, df, n - 1))
+    rest = k * columns + (k * n - k - n) * error
+    low = n * (rows - f_low * error) / (f_low * rest + n * rows)
+    high = n * (f_high * rows - error) / (rest + n * f_high * rows)
+    return Estimate(float(value), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class MeasurementError:
+    """Standard error of one reading, and the smallest change that is more than such error, in the unit of the readings.
+
+    `agreement` counts the readers' systematic differences as error, `consistency` does not.
+    """
+
+    sem_agreement: float
+    sem_consistency: float
+    sdc_agreement: float
+    sdc_consistency: float
+    n: int
+    note: str
+
+
+def measurement_error(ratings: ArrayLike, *, coverage: float = 0.95) -> MeasurementError:
+    """Standard error of measurement (SEM) and smallest detectable change (SDC = 1.96 sqrt(2) SEM).
+
+    Parameters
+    ----------
+    ratings : (n, k) array
+        One row per scan, one column per reader; a row with a missing value is left out.
+
+    Returns
+    -------
+    MeasurementError
+        With `nan` and a note for fewer than two complete rows.
+
+    Notes
+    -----
+    de Vet et al. 2006, doi 10.1016/j.jclinepi.2005.10.015; a negative estimate of the readers' variance counts as 0.
+    """
+    check_confidence(coverage)
+    table = complete_rows(ratings)
+    if len(table) < 2:
+        nan = float("nan")
+        note = f"The standard error of measurement needs at least 2 complete scans; there are {len(table)}."
+        return MeasurementError(nan, nan, nan, nan, len(table), note)
+    _, columns, error = mean_squares(table)
+    readers = max(columns - error, 0.0) / len(table)
+    agreement, consistency = float(np.sqrt(readers + error)), float(np.sqrt(error))
+    factor = _two_sided_z(coverage) * np.sqrt(2)
+    return MeasurementError(agreement, consistency, float(factor * agreement), float(factor * consistency), len(table), "")
+
+
+def cases_beyond(a: ArrayLike, b: ArrayLike, multiple: float = 2.0) -> np.ndarray:
+    """Positions of the pairs whose difference lies more than `multiple` standard deviations from 0.
+
+    Parameters
+    ----------
+    a, b : (n,) arrays
+        Two readings of each scan; pairs with a missing value are never among the cases.
+    multiple : float
+        Of the standard deviation of the differences.
+
+    Returns
+    -------
+    (m,) int array
+        The largest difference first; empty for fewer than two complete pairs.
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.7.4: from 0, not from the bias.
+    """
+    if not multiple > 0:
+        raise SettingsError(f"The number of standard deviations must be above 0, found {multiple:g}.")
+    first, second, kept = complete_pairs(a, b, ("the first reader", "the second reader"))
+    if kept.size < 2:
+        return kept[:0]
+    size = np.abs(first - second)
+    beyond = np.flatnonzero(size > multiple * (first - second).std(ddof=1))
+    return kept[beyond[np.argsort(-size[beyond], kind="stable")]]
