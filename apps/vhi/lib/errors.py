@@ -47,3 +47,11 @@ class RequestError(VhiError):
 
 class ConflictError(VhiError):
     """What is asked for contradicts what is stored; the server answers 409."""
+
+
+class ArchiveError(VhiError):
+    """The archive is down, slow, or sends what cannot be used; the server answers 503. Asking again later may help."""
+
+
+class ArchiveRefusal(ArchiveError):
+    """The archive answered, and will say the same again: a wrong login, an instance that it does not take."""

@@ -15,7 +15,7 @@ from lib.server.pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
 
-STATUS_OF = {"UnknownImageError": 404, "NotFoundError": 404, "RequestError": 400, "ConflictError": 409}
+STATUS_OF = {"UnknownImageError": 404, "NotFoundError": 404, "RequestError": 400, "ConflictError": 409, "ArchiveError": 503}
 
 
 class Refusal(Exception):
