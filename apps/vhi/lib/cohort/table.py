@@ -177,7 +177,7 @@ def parse_table(text: str, name: str) -> CohortTable:
     for number, cells in rows[1:]:
         if len(cells) != len(header):
             raise InputError(
-                f"{name}, row {number}: {len(cells)} cells, needed are {len(header)} as in the header; check separators and quotes."
+                f"{name}, row {number}: {len(cells)} cells, the header has {len(header)}; check its separators and quotes."
             )
         gathered.add(number, dict(zip(header, (cell.strip() for cell in cells), strict=True)))
     return gathered.table()
@@ -302,9 +302,10 @@ class _Gathered:
             return
         key = (*visit, reader, int(reading or 1), method)
         if key in self.readings:
+            which = f"subject {_shown(visit[0])}, {visit[1]}, reader {_shown(reader)}, reading {key[3]}, {method or 'no method'}"
             raise InputError(
-                f"{self.name}, row {row}: the same reading as in row {self.readings[key][0]} (subject {_shown(visit[0])}, {visit[1]}, "
-                f"reader {_shown(reader)}, reading {key[3]}, {method or 'no method'}); number its reading, or remove one of the rows."
+                f"{self.name}, row {row}: the same reading as in row {self.readings[key][0]} ({which}); number its reading, or "
+                "remove one of the rows."
             )
         if "sparcc" in values:
             # a score is of the scan, not of the way VHI was drawn
