@@ -11,8 +11,10 @@ from fastapi import FastAPI
 
 from lib.errors import RequestError, UnknownImageError
 from lib.server.config import ServerConfig
+from lib.server.gateway import ArchiveAddress
 from lib.server.guard import Guard, install
 from lib.server.identity import current_login
+from lib.service.answers import ServiceConfig
 
 PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
 PATIENT = "Miller-1960"
@@ -67,6 +69,7 @@ class Service:
 
     def __init__(self) -> None:
         self.audit = Audit()
+        self.config = ServiceConfig()
 
 
 class App:
@@ -106,7 +109,9 @@ class App:
         return {"file": str(result), "params": {"vhi_mm3": 12.5, "dice": float("nan"), "who": current_login()}}
 
 
-def guarded(monkeypatch: pytest.MonkeyPatch, folder: Path, config: ServerConfig) -> tuple[FastAPI, Guard, App]:
+def guarded(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, config: ServerConfig, archive: ArchiveAddress | None = None
+) -> tuple[FastAPI, Guard, App]:
     """A stock application behind the guard."""
     from lib.server import routes
 
@@ -124,7 +129,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch, folder: Path, config: ServerConfig)
     async def reload() -> dict[str, str]:
         raise AssertionError("the guard let it through")
 
-    return stock, install(stock, config), app
+    return stock, install(stock, config, archive), app
 
 
 def signed_in(client, name: str = "anna") -> dict[str, str]:

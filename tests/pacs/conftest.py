@@ -8,11 +8,39 @@ that stops the archive takes `own_archive` or `own_orthanc`, which are new and e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from archives import ARCHIVES, Archive, Orthanc, Study, phantom_study, why_no_orthanc
+from front import Front, in_front_of
+from lib.server.gateway import ArchiveAddress
+
+
+@dataclass(frozen=True)
+class Door:
+    """One way to an archive, and the study that is stored in it."""
+
+    url: str
+    session: requests.Session
+    study: Study
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return self.session.get(self.url + path, timeout=60, **more)
+
+    def found(self, path: str) -> list[dict[str, Any]]:
+        """What a search finds."""
+        answer = self.get(path, headers={"Accept": "application/dicom+json"})
+        assert answer.status_code in (200, 204), (answer.status_code, answer.text[:300])
+        return answer.json() if answer.content else []
+
+
+def address_of(archive: Archive, timeout_s: float = 30.0) -> ArchiveAddress:
+    """The archive as the gateway is told of it."""
+    return ArchiveAddress(archive.url, archive.user, archive.password, timeout_s)
 
 
 def _check_installed(name: str) -> None:
@@ -84,3 +112,21 @@ def stored(archive: Archive, study: Study) -> Study:
     """The same study, stored in the archive; storing it again changes nothing."""
     archive.store(study.files())
     return study
+
+
+@pytest.fixture
+def front(archive: Archive, tmp_path: Path) -> Iterator[Front]:
+    """The guard and its gateway in front of each archive in turn."""
+    with in_front_of(address_of(archive), tmp_path / "front") as found:
+        yield found
+
+
+@pytest.fixture(params=["directly", "through the gateway"])
+def door(request: pytest.FixtureRequest, archive: Archive, stored: Study) -> Door:
+    """A DICOMweb root and a session that may use it: the archive's own, and that of the gateway before it."""
+    if request.param == "directly":
+        session = requests.Session()
+        session.auth = archive.auth
+        return Door(archive.url, session, stored)
+    front: Front = request.getfixturevalue("front")
+    return Door(front.dicomweb, front.session(), stored)

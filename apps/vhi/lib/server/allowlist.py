@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from lib.server.dicomweb import READ_PATH, STORE_PATH
+
 Who = Literal["anyone", "reader", "admin"]
-Where = Literal["own", "stock"]
+Where = Literal["own", "stock", "archive"]
 SMALL_BODY = 1 << 20
 # one path segment that can be a name: no separators, nothing that climbs
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -21,9 +23,10 @@ class Allowed:
     ----------
     methods, template : as in `POST /infer/{model}`
     who : who may send it
-    where : answered by our own routes, or by MONAI Label's
+    where : answered by our own routes, by MONAI Label's, or by the archive through the gateway
     large : carries an image, so that the body may be large
     basic : a page that a browser opens: name and password do as well as a token
+    matching : regular expression of the paths, where the template says too little
     """
 
     methods: tuple[str, ...]
@@ -32,9 +35,12 @@ class Allowed:
     where: Where = "own"
     large: bool = False
     basic: bool = False
+    matching: str = ""
 
     @property
     def pattern(self) -> re.Pattern[str]:
+        if self.matching:
+            return re.compile(f"(?:{self.matching})/?")
         return re.compile(re.sub(r"\{\w+\}", SEGMENT, self.template.rstrip("/").replace(".", r"\.")) + "/?")
 
 
@@ -64,6 +70,8 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
     Allowed(("GET",), "/vhi/report", "reader", basic=True),
     Allowed(("POST",), "/vhi/share", "admin"),
+    Allowed(("GET",), "/proxy/dicom/{service}/{resource}", "reader", "archive", basic=True, matching=READ_PATH),
+    Allowed(("POST",), "/proxy/dicom/{service}/studies", "reader", "archive", large=True, basic=True, matching=STORE_PATH),
 )
 _PATTERNS = tuple((one, one.pattern) for one in ALLOWED)
 
@@ -73,7 +81,7 @@ CLOSED = {
     "/datastore": "This server never overwrites, deletes or exports in bulk through the datastore routes; labels are saved anew.",
     "/model": "Models are changed on the server, by the models command.",
     "/reload": "The server is restarted by its service, not by a request.",
-    "/proxy": "This server forwards nothing to other servers.",
+    "/proxy": "This server forwards nothing but reading and storing by DICOMweb, to its archive alone, where it has one.",
     "/ohif": "This server holds no viewer.",
     "/logs": "Logs are read on the server.",
     "/infer": "That inference route is closed; use POST /infer/{model}.",

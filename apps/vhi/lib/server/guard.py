@@ -12,13 +12,15 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lib.server.allowlist import SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
+from lib.server.allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
 from lib.server.answers import Refusal, body_of, refusal_of, validation_sentence
 from lib.server.config import MIB, ServerConfig, is_address, is_loopback
+from lib.server.dicomweb import check_plain
+from lib.server.gateway import ArchiveAddress, Gateway
 from lib.server.identity import LOCAL, Identity, set_identity
 from lib.server.login import Login
 from lib.server.pool import GoneError, WorkerPool
-from lib.server.routes import Desk, make_routes
+from lib.server.routes import Desk, is_blinded, make_routes, note_stored
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,6 +50,8 @@ class Guard:
     stock : ASGI application
         MONAI Label's.
     config : ServerConfig
+    archive : ArchiveAddress, optional
+        The DICOMweb archive that viewers reach through this server.
 
     Raises
     ------
@@ -55,7 +59,7 @@ class Guard:
         The accounts file or the signing key cannot be used.
     """
 
-    def __init__(self, stock: Application, config: ServerConfig) -> None:
+    def __init__(self, stock: Application, config: ServerConfig, archive: ArchiveAddress | None = None) -> None:
         self.config = config
         self.login = Login(config)
         self.desk = Desk(
@@ -68,10 +72,13 @@ class Guard:
         )
         self._stock = stock
         self._own = make_routes(self.desk)
+        self._gateway = Gateway(archive, self._note_stored) if archive else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._stock(scope, receive, send)
+            if self._gateway:
+                await self._gateway.close()
         elif scope["type"] == "http":
             await Exchange(self, scope, receive, send).serve()
         else:
@@ -82,10 +89,24 @@ class Guard:
         if allowed.where == "own":
             await self._own(scope, receive, send)
             return
+        if allowed.where == "archive":
+            await self._to_archive(scope, receive, send)
+            return
         body = await _read_all(receive)
         messages = await asyncio.wrap_future(self.desk.quick.submit(lambda: _run_apart(self._stock, scope, body)))
         for message in _told_in_one_sentence(messages):
             await send(message)
+
+    async def _to_archive(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._gateway is None:
+            raise Refusal(403, CLOSED["/proxy"])
+        if is_blinded():
+            # the archive's images carry the patient's name and the date, in headers and sometimes in the pixels
+            raise Refusal(403, "This study is blinded: images are handed out as cases without names, not by the archive.")
+        await self._gateway(scope, receive, send)
+
+    async def _note_stored(self) -> None:
+        await asyncio.wrap_future(self.desk.quick.submit(note_stored))
 
 
 class Exchange:
@@ -140,6 +161,8 @@ class Exchange:
         if self.allowed.who == "admin" and not self.identity.is_admin:
             raise Refusal(403, "This needs an administrator's account.")
         set_identity(self.identity)
+        if self.allowed.where == "archive":
+            check_plain(self.scope.get("raw_path") or self.path.encode())
         # the template's spelling of the trailing slash, and no Origin: CORS is settled here
         path = self.path.rstrip("/") + ("/" if self.allowed.template.endswith("/") else "")
         kept = [(name, value) for name, value in self.scope["headers"] if name.lower() not in (b"origin", b"authorization")]
@@ -306,7 +329,7 @@ def _told_in_one_sentence(messages: list[Message]) -> list[Message]:
     raise Refusal(status, validation_sentence(detail))
 
 
-def install(application: Any, config: ServerConfig | None = None) -> Guard:
+def install(application: Any, config: ServerConfig | None = None, archive: ArchiveAddress | None = None) -> Guard:
     """Put the guard in front of everything that MONAI Label's FastAPI application answers. Doing it again changes nothing.
 
     Works before the application has started and while it starts, so that `monailabel start_server` is guarded too.
@@ -315,18 +338,21 @@ def install(application: Any, config: ServerConfig | None = None) -> Guard:
     ----------
     application : FastAPI
         `monailabel.app.app`.
-    config : ServerConfig, optional
+    config, archive : optional
         Read from the environment when absent.
 
     Raises
     ------
     VhiError
-        The configuration, the accounts file or the signing key cannot be used.
+        The configuration, the archive's address, the accounts file or the signing key cannot be used.
     """
     standing = application.middleware_stack
     if isinstance(standing, Guard):
         return standing
-    guard = Guard(standing or application.build_middleware_stack(), config or ServerConfig.from_environment(os.environ))
+    config = config or ServerConfig.from_environment(os.environ)
+    guard = Guard(
+        standing or application.build_middleware_stack(), config, archive or ArchiveAddress.from_environment(os.environ)
+    )
     application.middleware_stack = guard
     # their messages repeat requests, and with them the ids of images
     logging.getLogger("monailabel").setLevel(logging.WARNING)

@@ -307,6 +307,16 @@ def _states(service: Any) -> dict[str, Any]:
     return {"cases": cases, "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting]}
 
 
+def is_blinded() -> bool:
+    """Whether readers must not see names and dates."""
+    return bool(_app().service.config.blinded)
+
+
+def note_stored() -> None:
+    """Log that the person who asks stored something in the archive through the gateway."""
+    _app().service.audit.append("stored in archive", reader=current_identity().name or "local")
+
+
 def _app() -> Any:
     from monailabel.interfaces.utils.app import app_instance
 
