@@ -11,7 +11,7 @@ import pytest
 
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import InputError
-from lib.studies.nifti import read_mask, read_volume, write_labels, write_mask, write_volume
+from lib.studies.nifti import read_mask, read_volume, write_labels, write_mask, write_scan, write_volume
 
 SHAPE = (4, 5, 3)
 # voxels of 0.6 x 0.6 x 3.3 mm turned about the left-right axis by the angle with cosine 0.8: what a qform can hold
@@ -288,3 +288,14 @@ def test_real_scans_read_as_nibabel_reads_them(vhi_data):
     np.testing.assert_array_equal(found.data, nib.load(path).get_fdata())
     mask = read_mask(vhi_data / "segmentations/normal_marrow/1013_normal_marrow.nii.gz", "normal bone")
     assert mask.voxels == int(nib.load(vhi_data / "segmentations/normal_marrow/1013_normal_marrow.nii.gz").get_fdata().sum())
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0, 1, -32768], "int16"), ([0, 40000, 1], "int32"), ([0, 0.5, 3e9], "float32"), ([0, 0.1, 1], "float64")],
+)
+def test_a_scan_is_written_in_the_smallest_type_that_loses_nothing(tmp_path, values, kind):
+    volume = Volume(np.array(values, dtype=np.float64).reshape(3, 1, 1), Grid((3, 1, 1), np.eye(4)))
+    write_scan(tmp_path / "scan.nii", volume)
+    assert nib.load(tmp_path / "scan.nii").get_data_dtype() == np.dtype(kind)
+    np.testing.assert_array_equal(read_volume(tmp_path / "scan.nii", "STIR").data, volume.data)

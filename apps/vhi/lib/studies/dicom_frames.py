@@ -172,13 +172,28 @@ def series_of(files: Iterable[Path]) -> tuple[Series, ...]:
     InputError
         A file that should be DICOM cannot be read.
     """
+
+    def headers() -> Iterator[tuple[Path, Dataset]]:
+        for path in files:
+            if _NO_DICOM.fullmatch(path.name) and not is_dicom(path):
+                continue
+            header = read_header(path)
+            if header.file_meta.get("MediaStorageSOPClassUID") != "1.2.840.10008.1.3.10":  # a DICOMDIR by another name
+                yield path, header
+
+    return series_of_headers(headers())
+
+
+def series_of_headers(headers: Iterable[tuple[Path, Dataset]]) -> tuple[Series, ...]:
+    """The image series that headers belong to, by series number; each with the path that messages call it by.
+
+    Raises
+    ------
+    InputError
+        A header lacks what every image has.
+    """
     found: dict[str, list[Frame]] = {}
-    for path in files:
-        if _NO_DICOM.fullmatch(path.name) and not is_dicom(path):
-            continue
-        header = read_header(path)
-        if header.file_meta.get("MediaStorageSOPClassUID") == "1.2.840.10008.1.3.10":  # a DICOMDIR by another name
-            continue
+    for path, header in headers:
         _check_whole(header, path)
         if header.Modality not in _NO_IMAGE:
             found.setdefault(str(header.SeriesInstanceUID), []).extend(_frames(path, header))

@@ -105,6 +105,18 @@ def write_volume(path: Path, volume: Volume) -> None:
     _write(path, volume.data, volume.grid)
 
 
+def write_scan(path: Path, volume: Volume) -> None:
+    """Write an intensity image in the smallest of int16, int32, float32 and float64 that holds every value exactly.
+
+    Raises
+    ------
+    OutputError
+    """
+    with np.errstate(invalid="ignore"):  # of a value outside a type's range, which another type then holds
+        copies = (volume.data.astype(kind) for kind in (np.int16, np.int32, np.float32, np.float64))
+        _write(path, next(one for one in copies if np.array_equal(one, volume.data)), volume.grid)
+
+
 def write_mask(path: Path, mask: Mask) -> None:
     """Write a mask as uint8 zeros and ones.
 

@@ -19,11 +19,11 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from lib.errors import InputError, UnknownImageError
 from lib.studies.nifti import read_volume
@@ -39,15 +39,39 @@ _Checked = dict[tuple[str, int, int], str | None]
 
 
 @dataclass(frozen=True)
+class Archived:
+    """Where the series of a case lie in an archive, by their UIDs."""
+
+    study_uid: str
+    t1w_uid: str
+    stir_uid: str
+
+    def series_uid(self, role: Role) -> str:
+        return self.t1w_uid if role == "T1W" else self.stir_uid
+
+
+@dataclass(frozen=True)
 class Case:
-    """The two series of one visit; they are known as `<case_id>_T1W` and `<case_id>_STIR`."""
+    """The two series of one visit; they are known as `<case_id>_T1W` and `<case_id>_STIR`, in an archive by their UIDs as well.
+
+    `t1w` and `stir` are NIfTI files. Those of a case that is `archived` are made when they are first needed, see `CaseSource`.
+    """
 
     case_id: str
     t1w: Path
     stir: Path
+    archived: Archived | None = None
+    # of a blinded study: the UIDs of an archive lead to the patient
+    blinded: bool = False
 
     def image_id(self, role: Role) -> str:
-        return f"{self.case_id}_{role}"
+        """What viewers call the series."""
+        return self.image_ids(role)[0]
+
+    def image_ids(self, role: Role) -> tuple[str, ...]:
+        """All names of the series; the one for viewers first."""
+        own = (f"{self.case_id}_{role}",)
+        return (self.archived.series_uid(role), *own) if self.archived and not self.blinded else own
 
     def path(self, role: Role) -> Path:
         return self.t1w if role == "T1W" else self.stir
@@ -70,7 +94,7 @@ class CaseIndex:
 
     @cached_property
     def _by_image(self) -> Mapping[str, tuple[Case, Role]]:
-        return {case.image_id(role): (case, role) for case in self.cases for role in ROLES}
+        return {name: (case, role) for case in self.cases for role in ROLES for name in case.image_ids(role)}
 
     @cached_property
     def _by_id(self) -> Mapping[str, Case]:
@@ -106,6 +130,37 @@ class CaseIndex:
         return f" yet ({waits.rstrip('.')})" if waits else ""
 
 
+class CaseSource(Protocol):
+    """Where cases come from: a folder, or an archive."""
+
+    def find(self) -> CaseIndex:
+        """What is known now, at once.
+
+        Raises
+        ------
+        InputError
+            The source is gone for good.
+        """
+
+    def look(self, in_use: Callable[[str], bool]) -> int:
+        """Learn what is new, which may take a while; how many studies are left to look at.
+
+        Parameters
+        ----------
+        in_use : callable
+            Whether something rests on the scans of a case: it stays what it is then.
+        """
+
+    def fetch(self, case: Case) -> None:
+        """See to it that both files of a case are there.
+
+        Raises
+        ------
+        VhiError
+            They cannot be had, or cannot be used.
+        """
+
+
 @dataclass
 class CaseFinder:
     """Looks through one folder again and again; a look at a folder that did not change costs its directory times only."""
@@ -129,6 +184,13 @@ class CaseFinder:
             self._index = _index_of(self.folder, self._checked)
             self._times = times
         return self._index
+
+    def look(self, in_use: Callable[[str], bool]) -> int:
+        """Nothing: `find` looks."""
+        return 0
+
+    def fetch(self, case: Case) -> None:
+        """Nothing: the files are there."""
 
     def _directory_times(self) -> dict[str, int]:
         return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}
