@@ -222,7 +222,7 @@ class Gateway:
             made = httpx.AsyncClient(
                 timeout=httpx.Timeout(self.archive.timeout_s, connect=min(CONNECT_S, self.archive.timeout_s)),
                 limits=httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=KEEP_IDLE_S),
-                verify=ssl.create_default_context(),
+                verify=ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or None),
                 # neither proxies nor passwords from this machine's environment
                 trust_env=False,
             )

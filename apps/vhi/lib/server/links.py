@@ -41,8 +41,8 @@ class Unchanged:
 class JsonLinks:
     """DICOM JSON: every string that is an address goes through `translate`.
 
-    A string begins at a quote. What follows the last quote seen is held back, because it may be an address that goes on in
-    the next piece; it is let go when it grows longer than any address.
+    What follows the last quote that ends no address is held back, because it may be an address that goes on in the next piece;
+    it is let go when it grows longer than any address.
     """
 
     def __init__(self, translate: Translate) -> None:
@@ -52,7 +52,8 @@ class JsonLinks:
 
     def feed(self, piece: bytes) -> bytes:
         data = self._held + piece
-        at = data.rfind(b'"')
+        ends = [found.end() for found in _JSON_LINK.finditer(data)]
+        at = data.rfind(b'"', ends[-1] if ends else 0)
         cut = len(data) if at < 0 or len(data) - at > LONGEST_LINK else at
         self._held = data[cut:]
         return self._mend(data[:cut])
