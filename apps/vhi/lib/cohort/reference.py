@@ -1,0 +1,96 @@
+"""A composite reference standard: what most readings call inflamed, and how near each comes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.cohort.overlap import MaskReading, Overlap, compare
+from lib.core.volume import Mask, check_same_grid
+from lib.errors import InputError, SettingsError
+
+FEWEST_VOTES = 3
+
+
+def composite_reference(masks: Sequence[Mask], fewest_votes: int = FEWEST_VOTES) -> Mask:
+    """Voxels that at least `fewest_votes` of the masks contain.
+
+    Parameters
+    ----------
+    masks : sequence of Mask
+        Of one scan, on one grid; in the paper two manual and two semi-automatic ones.
+    fewest_votes : int
+        1 to the number of masks; in the paper 3 of 4.
+
+    Returns
+    -------
+    Mask
+        It may be empty.
+
+    Raises
+    ------
+    InputError
+        No masks at all.
+    SettingsError
+        A number of votes that these masks cannot give.
+    GridMismatchError
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.7.1.
+    """
+    if not masks:
+        raise InputError("A composite reference needs readings of the scan, found none.")
+    if not 1 <= fewest_votes <= len(masks):
+        raise SettingsError(
+            f"A voxel cannot have {fewest_votes} votes of {len(masks)} readings; ask for 1 to {len(masks)}, or add readings."
+        )
+    votes = np.zeros(masks[0].grid.shape, dtype=np.uint16)
+    for mask in masks:
+        check_same_grid(masks[0], mask)
+        votes += mask.data
+    return Mask(votes >= fewest_votes, masks[0].grid, "composite reference")
+
+
+@dataclass(frozen=True, eq=False)
+class AgainstReference:
+    """One reading against the composite reference of its scan; `overlap.voxels_b` is the reference."""
+
+    reading: MaskReading
+    overlap: Overlap
+
+
+def against_reference(
+    readings: Iterable[MaskReading], fewest_votes: int = FEWEST_VOTES
+) -> tuple[tuple[AgainstReference, ...], tuple[str, ...]]:
+    """Every reading of one number against the composite reference of its scan.
+
+    Parameters
+    ----------
+    readings : iterable of MaskReading
+        Which of them vote is the caller's choice: in the paper each reader's manual and semi-automatic one.
+    fewest_votes : int
+
+    Returns
+    -------
+    found : tuple of AgainstReference
+    left_out : tuple of str
+        One sentence for each scan with fewer readings than votes are needed.
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.7.1 and figure 5. Each reading also voted, which favours all of them alike.
+    """
+    scans: dict[tuple[str, str], list[MaskReading]] = {}
+    for one in readings:
+        scans.setdefault((one.subject, one.visit), []).append(one)
+    found, left_out = [], []
+    for (subject, visit), group in scans.items():
+        if len(group) < fewest_votes:
+            left_out.append(f"Subject {subject}, {visit}: {len(group)} readings cannot give {fewest_votes} votes; left out.")
+            continue
+        reference = composite_reference([one.mask for one in group], fewest_votes)
+        found += [AgainstReference(one, compare(one.mask, reference)) for one in group]
+    return tuple(found), tuple(left_out)
