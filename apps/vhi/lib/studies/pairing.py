@@ -79,10 +79,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A file or a case that cannot be read by anyone yet, and a sentence that says why."""
+    """A file or a case that cannot be read by anyone yet, a sentence that says why, and what else it is called."""
 
     name: str
     reason: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class CaseIndex:
         return found
 
     def _hint(self, wanted: str) -> str:
-        waits = next((one.reason for one in self.waiting if one.name in (wanted, wanted.rsplit("_", 1)[0])), None)
+        names = (wanted, wanted.rsplit("_", 1)[0])
+        waits = next((one.reason for one in self.waiting if one.name in names or wanted in one.also), None)
         return f" yet ({waits.rstrip('.')})" if waits else ""
 
 

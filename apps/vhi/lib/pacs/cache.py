@@ -1,0 +1,147 @@
+"""Series of an archive on this machine's disk: downloaded once, turned into volumes, the longest unused removed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from lib.errors import ArchiveError, InputError
+from lib.files import result_folder
+from lib.pacs.client import Archive
+from lib.pacs.register import Pair, key_of
+from lib.readings.folder import make_folder, read_json, write_json
+from lib.service.keep import Locks
+from lib.studies.dicom_frames import find_series
+from lib.studies.dicom_series import read_series
+from lib.studies.nifti import write_scan
+from lib.studies.pairing import ROLES, Archived, Role
+
+# whatever they weigh: an answer may be in the middle of reading them
+NEVER_REMOVED = 8
+_INFO = "series.json"
+log = logging.getLogger("vhi.pacs")
+
+
+class ChangedError(ArchiveError):
+    """A series is no longer what it was when its study was looked at."""
+
+
+class SeriesCache:
+    """Pairs of series below one folder: `<study UID>/<key>/` holds `T1W/` and `STIR/` as they were sent, `T1W.nii`, `STIR.nii`.
+
+    It may be deleted while no server runs.
+
+    Parameters
+    ----------
+    archive : Archive
+    root : Path
+    most_bytes : float
+        Above this the longest unused pairs go.
+    """
+
+    def __init__(self, archive: Archive, root: Path, most_bytes: float) -> None:
+        self.archive, self.root, self.most_bytes = archive, root, most_bytes
+        self._locks = Locks()
+        make_folder(root)
+        for leftover in (*root.glob(".*"), *root.glob("*/.*")):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def folder(self, pair: Pair) -> Path:
+        """Where a pair lies, or will."""
+        return self.root / pair.series.study_uid / pair.key
+
+    def fetch(self, series: Archived, folder: Path) -> None:
+        """See to it that a pair lies in its folder.
+
+        Raises
+        ------
+        ChangedError
+            The archive has other instances than those that the folder stands for.
+        ArchiveError
+            It cannot be had now.
+        InputError
+            It cannot be read as a series.
+        OutputError
+            The disk.
+        """
+        with self._locks.of(str(folder)):
+            if not self.holds(folder):
+                self._download(series, folder)
+            os.utime(folder / _INFO)
+
+    def holds(self, folder: Path) -> bool:
+        return (folder / _INFO).is_file()
+
+    def warnings(self, folder: Path) -> tuple[str, ...]:
+        """What the reader of a result must know about the series."""
+        return tuple((read_json(folder / _INFO) or {}).get("warnings", ()))
+
+    def pairs(self) -> list[Path]:
+        """The folders that hold a pair, the longest unused first."""
+        found = (path.parent for path in self.root.glob(f"[!.]*/[!.]*/{_INFO}"))
+        return sorted(found, key=_last_used)
+
+    def forget_but(self, study_uids: Collection[str]) -> None:
+        """Remove the series of studies that are gone."""
+        for folder in self.root.iterdir():
+            if folder.name not in study_uids and not folder.name.startswith("."):
+                self._remove(folder)
+
+    def _download(self, series: Archived, folder: Path) -> None:
+        if folder.exists():  # damaged
+            self._remove(folder)
+        with result_folder(folder, ()) as staging:
+            names: dict[Role, set[str]] = {}
+            told: list[str] = []
+            for role in ROLES:
+                files = self.archive.download_series(series.study_uid, series.series_uid(role), staging / role)
+                names[role] = {path.stem for path in files}
+                told += _write_volume(staging, role)
+            if key_of(series, names) != folder.name:
+                raise ChangedError(
+                    f"A series of study {series.study_uid} has other instances in the archive than a moment ago; it may still be "
+                    "receiving them. The study is looked at again."
+                )
+            size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
+            write_json(staging / _INFO, {"warnings": told, "bytes": size})
+        self._shrink()
+
+    def _shrink(self) -> None:
+        pairs = self.pairs()
+        sizes = [int((read_json(folder / _INFO) or {}).get("bytes", 0)) for folder in pairs]
+        total = sum(sizes)
+        for folder, size in list(zip(pairs, sizes, strict=True))[:-NEVER_REMOVED]:
+            if total <= self.most_bytes:
+                return
+            self._remove(folder)
+            total -= size
+
+    def _remove(self, folder: Path) -> None:
+        """Out of sight at once, then off the disk."""
+        gone = self.root / f".{secrets.token_hex(8)}"
+        try:
+            folder.rename(gone)
+        except OSError as error:
+            log.warning("a cached series cannot be removed: %s", error.strerror)
+            return
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _write_volume(folder: Path, role: Role) -> tuple[str, ...]:
+    found = find_series(folder / role, role)
+    if len(found) != 1:
+        raise InputError(f"{role}: {len(found)} series were sent where one was asked for; look into the archive's log.")
+    volume, info = read_series(found[0], role)
+    write_scan(folder / f"{role}.nii", volume)
+    return info.warnings
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return (folder / _INFO).stat().st_mtime
+    except OSError:
+        return 0.0
