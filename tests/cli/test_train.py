@@ -1,6 +1,11 @@
 """The whole training command on scans of a few pixels: seconds instead of minutes, the same path."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,20 +17,19 @@ from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import InputError
 from lib.files import sha256_of
-from lib.nets import fit
-from lib.nets.weights import load_members
 from lib.studies.nifti import write_mask, write_volume
 from lib.versions import read_live
 
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, 0, -5, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]]) * np.array(
     [TRAINING_PIXEL_SPACING_MM] * 3 + [1]
 )
+APP = Path(__file__).parents[2] / "apps" / "vhi"
 
 
 def write_scan(folder: Path, images: str, masks: str | None, case_id: str) -> None:
     rng = np.random.default_rng(int(case_id))
     data = rng.random((16, 16, 3))
-    data[4:12, 4:12] += 2.0
+    data[4:12, 4:12, :2] += 2.0
     grid = Grid(data.shape, AFFINE)
     (folder / images).mkdir(parents=True, exist_ok=True)
     write_volume(folder / images / f"{case_id}_T1W.nii.gz", Volume(data, grid))
@@ -34,64 +38,157 @@ def write_scan(folder: Path, images: str, masks: str | None, case_id: str) -> No
         write_mask(folder / masks / f"{case_id}_disease_region.nii.gz", Mask(data > 1.5, grid))
 
 
+def tiny_plans() -> dict:
+    """The shipped plan with networks of a few pixels; the third member of another layout."""
+    from lib.nets.recipes import PLANS, Plan
+
+    shipped = PLANS["vhi"]
+    tiny = {"steps": 60, "batch": 4, "widths": (4, 8), "shuffle": 2}
+    member = replace(shipped.members[0], **tiny | {"pseudo": 2})
+    teacher = replace(shipped.teachers[0], **tiny)
+    return {"vhi": Plan("vhi", (member, member, replace(member, name="other", shuffle=4)), (teacher,))}
+
+
 @pytest.fixture
 def tiny_data(tmp_path, monkeypatch) -> Path:
-    tiny = replace(fit.QUICK, steps=4, batch=4, widths=(4, 8))
-    monkeypatch.setattr(fit, "QUICK", tiny)
-    monkeypatch.setattr(fit, "STUDENT", replace(tiny, name="quick-student", pseudo=2))
-    monkeypatch.setattr("lib.cli.train.FOLD_STEPS", 3)
-    for n in range(1, 5):
+    monkeypatch.setattr("lib.nets.recipes.PLANS", tiny_plans())
+    for n in range(1, 6):
         write_scan(tmp_path / "data", "images_study/T1W", "segmentations/disease_region", str(n))
-    write_scan(tmp_path / "data", "images_atypical/T1W", "segmentations/disease_region_atypical", "5")
-    write_scan(tmp_path / "data", "images_unlabelled/T1W", None, "6")
+    write_scan(tmp_path / "data", "images_atypical/T1W", "segmentations/disease_region_atypical", "7")
+    write_scan(tmp_path / "data", "images_unlabelled/T1W", None, "8")
     return tmp_path / "data"
 
 
+def run(data: Path, tmp_path: Path, **options) -> None:
+    """`train` with the options' defaults, which a direct call of the function does not fill in."""
+    plain = {
+        "recipe": "vhi", "folds": False, "ensemble": True, "steps": None, "cpu_minutes": None, "version": "one", "parent": None,
+        "live": True, "jobs": 2, "out": tmp_path / "out", "model_dir": tmp_path / "model",
+    }  # fmt: skip
+    train(data=data, **plain | options)
+
+
 @pytest.mark.slow
-def test_training_publishes_a_version_beside_the_existing_ones_and_resumes(tiny_data, tmp_path):
-    model_dir = tmp_path / "model"
-    train(
-        data=tiny_data, out=tmp_path / "out", model_dir=model_dir, recipe="quick", folds=True, version="one", parent=None, jobs=2
-    )
-    manifest = read_live(model_dir).manifest
+def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_path, capsys):
+    run(tiny_data, tmp_path, folds=True)
+    manifest = read_live(tmp_path / "model").manifest
     assert (manifest.version, manifest.members, manifest.seeds) == ("one", 3, [0, 1, 2])
-    assert [case.case_id for case in manifest.training_cases] == ["1", "2", "3", "4"]
+    assert [layout["shuffle"] for layout in manifest.networks] == [2, 2, 4]
+    assert [case.case_id for case in manifest.training_cases] == ["1", "2", "3", "4", "5", "7"]
     label = tiny_data / "segmentations/disease_region/1_disease_region.nii.gz"
     assert manifest.training_cases[0].label_sha256 == sha256_of(label)
-    assert manifest.unlabelled_cases == ["6"]
-    assert [recipe["name"] for recipe in manifest.recipes] == ["quick", "quick", "quick-student"]
-    assert manifest.metrics is not None
-    assert sorted(manifest.metrics["cross_validation"]["cases"]) == ["1", "2", "3", "4"]
-    assert list(manifest.metrics["atypical"]["cases"]) == ["5"]
-    assert manifest.metrics["test"] is None
-    assert len(load_members(model_dir)) == 3
-    assert (tmp_path / "out" / "fold3" / "curve.csv").exists()
+    assert manifest.unlabelled_cases == ["8"]
 
-    before = (model_dir / "versions" / "one" / "manifest.json").read_bytes()
-    train(
-        data=tiny_data,
-        out=tmp_path / "out",
-        model_dir=model_dir,
-        recipe="quick",
-        folds=False,
-        version="two",
-        parent="one",
-        jobs=1,
+    found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
+    assert found["folds"]["fold0"] == {"learnt": ["2", "3", "4"], "held_out": ["1", "5", "7"]}
+    assert found["folds"]["fold1"] == {"learnt": ["1", "3", "4", "5", "7"], "held_out": ["2"]}
+    study = found["cross_validation"]
+    assert list(study["cases"]) == ["1", "2", "3", "4", "5"]
+    assert [entry["fold"] for entry in study["cases"].values()] == ["fold0", "fold1", "fold2", "fold3", "fold0"]
+    assert study["slices"] >= 10
+    for entry in study["cases"].values():
+        assert len(entry["slice_dice"]) == 3
+        assert [len(one) for one in entry["member_slice_dice"]] == [3, 3, 3]
+    means = study["member_mean_slice_dice"]
+    assert study["seed_spread"] == pytest.approx(max(means) - min(means), abs=1e-9)
+    assert list(found["cross_validation_atypical"]["cases"]) == ["7"]
+    assert found["test"] is None
+    assert found["budget"]["steps"] == {"vhi-teacher": 60, "vhi": 60, "other": 60}
+    assert found["budget"]["networks"]["vhi"]["count"] == 10
+    assert manifest.metrics == {name: found[name] for name in manifest.metrics}
+
+    mask = np.load(tmp_path / "out" / "fold0" / "predictions" / "1.npz")["mask"]
+    truth = np.zeros((16, 16, 3), dtype=bool)
+    truth[4:12, 4:12, :2] = True
+    k = study["cases"]["1"]["lowest_slice"] - 1
+    dice = 2 * (mask & truth)[..., k].sum() / (mask[..., k].sum() + truth[..., k].sum())
+    assert study["cases"]["1"]["lowest_slice_dice"] == pytest.approx(dice, abs=1e-4)
+
+    assert (tmp_path / "out" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert b"</svg>" in (tmp_path / "out" / "learning_curves.svg").read_bytes()
+    said = capsys.readouterr().out
+    assert "fold3/member2 60/60 loss" in said
+    assert "fold0 measured: mean slice Dice" in said
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_networks(tiny_data, tmp_path):
+    """Killed in the first network, in the last, and while nothing is left to train but the version is not there yet."""
+    run(tiny_data, tmp_path, out=tmp_path / "whole", model_dir=tmp_path / "whole-model")
+    script = (
+        "import sys; from pathlib import Path; import lib.nets.recipes as recipes\n"
+        "if __name__ == '__main__':\n"
+        "    from cli.test_train import run, tiny_plans\n"
+        "    recipes.PLANS = tiny_plans()\n"
+        "    run(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
-    again = read_live(model_dir).manifest
-    assert (again.version, again.parent) == ("two", "one")
-    assert again.sha256 == manifest.sha256, "a finished run is taken up, not trained again"
-    assert (model_dir / "versions" / "one" / "manifest.json").read_bytes() == before
-    assert json.loads((model_dir / "live.json").read_text()) == {"version": "two"}
+    driver = tmp_path / "driver.py"
+    driver.write_text(script)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(APP), str(Path(__file__).parents[1])])}
+    for seen in ("teacher0/curve.csv", "pseudo_labels/8.npy", "member2/curve.csv"):
+        process = subprocess.Popen([sys.executable, str(driver), str(tiny_data), str(tmp_path)], env=environment)
+        while process.poll() is None and not (tmp_path / "out" / "ensemble" / seen).exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert (tmp_path / "out" / "ensemble" / seen).exists()
+    if not (tmp_path / "model").exists():
+        run(tiny_data, tmp_path)
+    whole, again = (read_live(tmp_path / name).manifest for name in ("whole-model", "model"))
+    assert again.sha256 == whole.sha256
+
+
+@pytest.mark.slow
+def test_own_data_needs_study_scans_alone_and_a_budget_in_cpu_time_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.nets.recipes.PLANS", tiny_plans())
+    for n in range(1, 3):
+        write_scan(tmp_path / "data", "images_study/T1W", "segmentations/disease_region", str(n))
+    run(tmp_path / "data", tmp_path, folds=True, ensemble=False, cpu_minutes=0.01)
+    budget = json.loads((tmp_path / "out" / "budget.json").read_text())
+    assert budget["asked"] == {"cpu_minutes": 0.01}
+    assert sorted(budget["steps"]) == ["other", "vhi"], "no unlabelled scans: no teacher"
+    for name, steps in budget["steps"].items():
+        assert steps == round(0.6 / budget["tried_s_per_step"][name])
+    found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
+    assert list(found["cross_validation"]["cases"]) == ["1", "2"]
+    assert found["cross_validation_atypical"] is None
+    assert found["dice_against_cpu"]["points"][-1]["cpu_minutes"] > 0
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(InputError, match=r"holds a run of recipe vhi with --cpu-minutes 0.01, asked is vhi with --steps 5"):
+        run(tmp_path / "data", tmp_path, folds=True, ensemble=False, steps=5)
 
 
 def test_an_existing_version_is_refused_before_training(tiny_data, tmp_path):
     (tmp_path / "model" / "versions" / "one").mkdir(parents=True)
     with pytest.raises(InputError, match="never overwritten"):
-        train(data=tiny_data, out=tmp_path / "out", model_dir=tmp_path / "model", version="one")
+        run(tiny_data, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_recipe_is_refused(tiny_data, tmp_path):
-    with pytest.raises(InputError, match="choose quick or paper"):
-        train(data=tiny_data, out=tmp_path / "out", model_dir=tmp_path / "model", recipe="slow")
+def test_a_folder_in_which_another_command_trains_is_refused(tiny_data, tmp_path):
+    import fcntl
+
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "out" / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="Another command is training in"):
+            run(tiny_data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipe": "slow"}, "no recipe 'slow'; choose one of vhi"),
+        ({"steps": 5, "cpu_minutes": 1.0}, "choose one budget"),
+        ({"ensemble": False}, "nothing to train"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(tiny_data, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        run(tiny_data, tmp_path, **options)
+
+
+def test_one_scan_cannot_be_cross_validated(tmp_path):
+    write_scan(tmp_path / "data", "images_study/T1W", "segmentations/disease_region", "1")
+    with pytest.raises(InputError, match="at least two labelled study scans"):
+        run(tmp_path / "data", tmp_path, folds=True)

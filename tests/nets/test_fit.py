@@ -11,9 +11,10 @@ from drawing import OBLIQUE
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import ModelError
-from lib.nets.fit import PAPER, QUICK, Recipe, Slices, fit, read_trained, soft_dice
+from lib.nets.fit import Slices, fit, read_curve, read_trained, seconds_per_step, soft_dice, validate
+from lib.nets.recipes import PLANS, Plan, Recipe
 
-TINY = Recipe("tiny", steps=12, batch=4, widths=(4, 8), warm_up=0.25)
+TINY = Recipe("tiny", steps=12, batch=4, widths=(4, 8), shuffle=2, warm_up=0.25)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +86,8 @@ def test_a_run_learns_what_it_is_shown_and_says_so(tmp_path):
     rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
     assert [float(row["epoch"]) for row in rows] == [50 * 8 / 40, 100 * 8 / 40, 150 * 8 / 40]
     assert float(rows[-1]["validation_dice"]) == reports[-1].validation_dice
+    assert read_curve(tmp_path) == reports
+    assert 0 < reports[0].cpu_s < reports[1].cpu_s < reports[2].cpu_s
 
 
 def test_an_unfinished_run_is_not_read_as_a_trained_network(tmp_path):
@@ -121,7 +124,55 @@ def test_slices_of_scans_of_two_sizes_are_cut_and_reflected_to_the_commonest():
     np.testing.assert_array_equal(slices.masks[4:, 1], hung[:, 1])
 
 
-def test_the_two_recipes_are_the_shipped_and_the_published_network():
-    assert sum(p.numel() for p in PAPER.network().parameters()) == 450_897
-    assert sum(p.numel() for p in QUICK.network().parameters()) == 450_676
-    assert (PAPER.steps, PAPER.batch, PAPER.learning_rate) == (100 * 350, 4, 0.001)
+def test_slices_are_reflected_up_to_a_multiple_of_the_networks_blocks():
+    affine = OBLIQUE.copy()
+    affine[:3, :3] *= TRAINING_PIXEL_SPACING_MM / np.linalg.norm(affine[:3, :3], axis=0)
+    grid = Grid((10, 9, 1), affine)
+    data = np.random.default_rng(0).random(grid.shape)
+    assert Slices.of([(Volume(data, grid), Mask(data > 0.5, grid))], multiple=4).images.shape == (1, 12, 12)
+
+
+def test_validation_by_hand():
+    """A network without weights answers 0.5 everywhere, which counts as bone."""
+    net = TINY.network()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    masks = np.zeros((3, 8, 8), dtype=bool)
+    masks[0, :4] = True  # half of the slice
+    masks[1] = True
+    loss, soft, per_slice = validate(net, replace(TINY, soft_dice_weight=0.0), Slices(np.zeros((3, 8, 8), np.float32), masks))
+    assert loss == pytest.approx(np.log(2))
+    # 2 * 0.5 * 96 / (0.25 * 192 + 96)
+    assert soft == pytest.approx(2 / 3)
+    assert per_slice == pytest.approx((2 * 32 / 96 + 1 + 0) / 3)
+
+
+def test_long_runs_are_validated_forty_times_and_at_the_first_report(tmp_path):
+    recipe = replace(TINY, steps=90)
+    fit(recipe, 0, bright_discs(0), tmp_path, validation=bright_discs(1, 2), every=1)
+    validated = [point.step for point in read_curve(tmp_path) if not np.isnan(point.validation_dice)]
+    assert validated == [1, *range(3, 91, 3)]
+    # the first report comes at a third of the first stride: 90 steps are 30 strides of ceil(90 / 40) = 3
+
+
+def test_the_pace_of_a_step_is_measured():
+    assert seconds_per_step(TINY, bright_discs(0), None, steps=2) > 0
+
+
+def test_the_published_recipe_is_the_published_network():
+    paper = PLANS["paper"]
+    assert [recipe.name for recipe in paper.members] == ["paper"] * 3
+    assert not paper.teachers
+    assert not paper.flip
+    recipe = paper.members[0]
+    assert sum(p.numel() for p in recipe.network().parameters()) == 450_897
+    assert (recipe.steps, recipe.batch, recipe.learning_rate, recipe.schedule) == (100 * 350, 4, 0.001, "constant")
+    assert (recipe.weight_decay, recipe.soft_dice_weight, recipe.clip_norm, recipe.pseudo) == (0.0, 0.0, None, 0)
+
+
+def test_a_plan_without_unlabelled_scans_has_no_teachers_and_no_pseudo_labels():
+    plan = Plan("p", members=(replace(TINY, pseudo=2),) * 2, teachers=(replace(TINY, name="teacher"),))
+    assert plan.without_unlabelled() == Plan("p", members=(TINY, TINY))
+    steps = plan.with_steps({"tiny": 7, "teacher": 9})
+    assert [recipe.steps for recipe in (*steps.members, *steps.teachers)] == [7, 7, 9]

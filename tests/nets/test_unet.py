@@ -84,6 +84,32 @@ def test_a_published_state_dict_loads_and_computes_what_the_paper_describes():
 @pytest.mark.parametrize("shuffle", [1, 2, 4])
 def test_logits_have_the_shape_of_the_image(shuffle):
     net = UNet((4, 8, 8), shuffle, bias=False).eval()
-    assert net.multiple == 4 * shuffle
+    assert net.smallest == net.multiple == 4 * shuffle
     with torch.no_grad():
         assert net(torch.zeros(2, 1, 32, 48)).shape == (2, 1, 32, 48)
+        # 9 and 5 blocks: halved, they are 4 and 2, and 2 and 1
+        assert net(torch.zeros(2, 1, 9 * shuffle, 5 * shuffle)).shape == (2, 1, 9 * shuffle, 5 * shuffle)
+
+
+def test_an_odd_level_is_stretched_to_the_skip_from_corner_to_corner():
+    """Two levels; the lower one passes its input on, the upper one shows what reaches it from below."""
+    net = UNet((1, 1), shuffle=1, bias=False).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+        # each block copies its first channel; batch statistics are those of a fresh layer
+        for block in (*net.down_path, net.up_path[0].ConvBlock):
+            for n in (0, 3):
+                block.convblock[n].weight[0, 0, 1, 1] = 1.0
+                block.convblock[n + 1].weight.fill_((1 + block.convblock[n + 1].eps) ** 0.5)
+        net.up_path[0].UpBlock[1].weight.fill_(1.0)
+        net.last_layer.weight.fill_(1.0)
+        # 5 pixels pooled to 2, the last one dropped: the larger of each pair
+        found = net(torch.tensor([1.0, 3.0, 2.0, 7.0, 9.0]).expand(1, 1, 5, 5))[0, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([3.0, 4.0, 5.0, 6.0, 7.0]))
+
+
+def test_a_network_wants_sizes_as_even_as_the_slices_that_it_learnt():
+    # 336 = 16 * 21
+    assert [UNet(shuffle=shuffle).multiple for shuffle in (1, 2, 4)] == [8, 16, 16]
+    assert UNet(shuffle=4).smallest == 32

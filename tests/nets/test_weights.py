@@ -82,6 +82,19 @@ def test_padding_is_a_reflection():
     np.testing.assert_allclose(member_of(network(0), dtype=torch.float32)(slices), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(336, 336), (352, 352), (300, 310)])
+@pytest.mark.parametrize("shuffle", [2, 4])
+def test_sizes_that_do_not_halve_evenly_compute_the_plain_network_too(size, shuffle):
+    # four levels, as shipped: 336 / 4 = 84, 42, 21, 10; sizes are grown to multiples of 16
+    net = UNet((4, 4, 8, 8), shuffle, bias=False)
+    with torch.no_grad():
+        net(torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)) + 0.5)
+    slices = slices_of(2, *size)
+    padded = np.pad(slices, ((0, 0), *((0, -n % 16) for n in size)), mode="reflect")
+    expected = plainly(net.eval(), padded, flip=False)[:, : size[0], : size[1]]
+    np.testing.assert_allclose(member_of(net, flip=False, dtype=torch.float32)(slices), expected, atol=1e-5)
+
+
 def test_members_of_a_published_version_are_those_that_were_packed(tmp_path):
     publish(tmp_path, manifest(), pack([network(0), network(1)]))
     members = load_members(tmp_path, dtype=torch.float32)
@@ -90,6 +103,16 @@ def test_members_of_a_published_version_are_those_that_were_packed(tmp_path):
     for n, member in enumerate(members):
         # parameters are stored in half precision: 11 bits
         np.testing.assert_allclose(member(slices), plainly(network(n), slices, flip=True), atol=5e-3)
+
+
+def test_members_of_one_ensemble_may_differ_in_layout(tmp_path):
+    other = {"widths": [4, 8], "shuffle": 4, "bias": True}
+    nets = [network(0), UNet(**other).eval()]
+    publish(tmp_path, manifest(network=[NETWORK, other]), pack(nets))
+    members = load_members(tmp_path, dtype=torch.float32)
+    slices = slices_of(3, 16, 16)
+    for member, net in zip(members, nets, strict=True):
+        np.testing.assert_allclose(member(slices), plainly(net, slices, flip=True), atol=5e-3)
 
 
 def test_a_corrupt_file_is_refused(tmp_path):

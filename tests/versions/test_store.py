@@ -1,6 +1,7 @@
 """Versions are published whole, never overwritten, and refused when their bytes are not those of the manifest."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -119,3 +120,13 @@ def test_a_failed_publication_leaves_nothing(tmp_path, monkeypatch):
         publish(tmp_path, manifest("a"), b"weights")
     assert list((tmp_path / "versions").iterdir()) == []
     assert not (tmp_path / "live.json").exists()
+
+
+def test_each_member_may_have_a_network_of_its_own(tmp_path):
+    layouts = [{"widths": [8], "shuffle": n, "bias": False} for n in (1, 2, 4)]
+    publish(tmp_path, replace(manifest("mixed"), network=layouts), b"weights")
+    assert read_live(tmp_path).manifest.networks == layouts
+    publish(tmp_path, manifest("alike"), b"weights")
+    assert read_live(tmp_path).manifest.networks == [{"widths": [16, 32], "shuffle": 2, "bias": False}] * 3
+    with pytest.raises(ModelError, match="3 members, but 2 networks"):
+        publish(tmp_path, replace(manifest("short"), network=layouts[:2]), b"weights")

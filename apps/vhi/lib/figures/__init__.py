@@ -1,12 +1,16 @@
 """Drawing only: every `draw_*` takes a result and the axes to draw on, returns the axes, and measures nothing."""
 
-from lib.figures.canvas import font_file, jpeg_bytes, new_chart, png_bytes
+from lib.figures.canvas import font_file, jpeg_bytes, new_chart, png_bytes, svg_bytes
 from lib.figures.histogram import draw_normal_bone_histogram
+from lib.figures.learning_curves import LearningCurve, draw_dice_against_cpu, draw_learning_curve, learning_curves_figure
 from lib.figures.mosaic import draw_mosaic, inflamed_slices, mosaic_figure, most_involved_slices
 from lib.figures.projection import draw_projection
 from lib.figures.stability import draw_stability
 
 __all__ = [
+    "LearningCurve",
+    "draw_dice_against_cpu",
+    "draw_learning_curve",
     "draw_mosaic",
     "draw_normal_bone_histogram",
     "draw_projection",
@@ -14,8 +18,10 @@ __all__ = [
     "font_file",
     "inflamed_slices",
     "jpeg_bytes",
+    "learning_curves_figure",
     "mosaic_figure",
     "most_involved_slices",
     "new_chart",
     "png_bytes",
+    "svg_bytes",
 ]

@@ -55,6 +55,14 @@ def png_bytes(figure: Figure, dpi: float, compress_level: int = 6) -> bytes:
     return file.getvalue()
 
 
+def svg_bytes(figure: Figure) -> bytes:
+    """A figure as an SVG file; the same bytes for the same figure."""
+    file = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "vhi"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()
+
+
 def jpeg_bytes(figure: Figure, dpi: float, quality: int = 85) -> bytes:
     """A figure as a JPEG file with full colour resolution, so that thin coloured outlines stay sharp."""
     file = io.BytesIO()

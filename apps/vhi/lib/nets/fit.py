@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,52 +25,15 @@ from lib.core.normalise import NetworkFrame, normalise_t1w
 from lib.core.volume import Mask, Volume
 from lib.errors import ModelError
 from lib.files import write_atomically
-from lib.nets.augment import PUBLISHED, Augmentation, augment
+from lib.nets.augment import augment
 from lib.nets.cpu import autocast
+from lib.nets.recipes import Recipe
 from lib.nets.unet import UNet, channels_last
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
+# validations in a run, beside the first report's: each costs as much as some steps
+VALIDATIONS = 40
 _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a member, but the data and the seed.
-
-    `steps` of `batch` slices; of each batch `pseudo` slices come from the unlabelled scans. The learning rate rises linearly
-    over `warm_up` of the steps and falls to zero as a cosine, or stays constant (`schedule="constant"`).
-    """
-
-    name: str
-    steps: int
-    batch: int = 8
-    pseudo: int = 0
-    learning_rate: float = 3e-3
-    schedule: str = "cosine"
-    warm_up: float = 0.1
-    weight_decay: float = 0.02
-    clip_norm: float | None = 5.0
-    soft_dice_weight: float = 1.0
-    widths: tuple[int, ...] = (16, 32, 64, 128)
-    shuffle: int = 2
-    bias: bool = False
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for manifests and checkpoints."""
-        return asdict(self)
-
-    def network(self) -> UNet:
-        return UNet(self.widths, self.shuffle, self.bias)
-
-
-QUICK = Recipe("quick", steps=1500)
-STUDENT = Recipe("quick-student", steps=2000, pseudo=3)
-# 100 epochs of 350 steps, Adam, BCE alone: hours on a CPU
-PAPER = Recipe(
-    "paper", steps=35_000, batch=4, learning_rate=1e-3, schedule="constant", weight_decay=0.0, clip_norm=None,
-    soft_dice_weight=0.0, shuffle=1, bias=True, augmentation=PUBLISHED,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,10 +47,14 @@ class Slices:
         return len(self.images)
 
     @classmethod
-    def of(cls, scans: Sequence[tuple[Volume, Mask]]) -> Slices:
-        """All slices of labelled scans, at the training pixel spacing and cut or reflected to the commonest size."""
+    def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1) -> Slices:
+        """All slices of labelled scans, at the training pixel spacing and cut or reflected to the commonest size.
+
+        That size is rounded up to a multiple of `multiple`, the network's.
+        """
         frames = [NetworkFrame.of(t1w.grid) for t1w, _ in scans]
-        size, _ = Counter(frame.network_size for frame in frames).most_common(1)[0]
+        (height, width), _ = Counter(frame.network_size for frame in frames).most_common(1)[0]
+        size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
         masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
         return cls(np.concatenate([_sized(s, size) for s in images]), np.concatenate([_sized(s, size) for s in masks]))
@@ -94,16 +62,37 @@ class Slices:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: means over the steps since the last report, and the time left at that pace."""
+    """How far a run is; one row of its learning curve.
+
+    Parameters
+    ----------
+    epoch : float
+        Passes over the labelled slices.
+    loss, soft_dice : float
+        Means over the steps since the last report, of augmented slices.
+    validation_loss, validation_dice, validation_slice_dice : float
+        Loss, soft Dice and mean 2-D Dice of the slices that are not learnt, as they are; nan where they were not measured.
+    cpu_s : float
+        CPU time of the steps alone, of all threads.
+    elapsed_s : float
+        Wall clock, validation included.
+    """
 
     step: int
     steps: int
     epoch: float
     loss: float
     soft_dice: float
+    validation_loss: float
     validation_dice: float
+    validation_slice_dice: float
+    cpu_s: float
     elapsed_s: float
-    left_s: float
+
+    @property
+    def left_s(self) -> float:
+        """Wall clock to the end at the run's pace so far."""
+        return self.elapsed_s / self.step * (self.steps - self.step)
 
 
 def fit(
@@ -141,15 +130,16 @@ def fit(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = channels_last(recipe.network())
-    optimiser = torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = _optimiser(recipe, net)
     identity = _identity(recipe, seed, labelled, pseudo)
     step, curve = _resume(folder / CHECKPOINT, identity, net, optimiser)
     net.train()
-    spent = float(curve[-1]["elapsed_s"]) if curve else 0.0
-    started, first = time.perf_counter(), step
+    spent_s, cpu_s = (float(curve[-1][name]) if curve else 0.0 for name in ("elapsed_s", "cpu_s"))
+    started, cpu_started = time.perf_counter(), time.process_time()
     losses: list[float] = []
     dices: list[float] = []
     last = recipe.steps if stop_after is None else min(stop_after, recipe.steps)
+    validate_every = every * math.ceil(recipe.steps / (VALIDATIONS * every))
     while step < last:
         images, masks = _batch(recipe, seed, step, labelled, pseudo)
         loss, dice = _step(net, optimiser, recipe, step, images, masks)
@@ -157,18 +147,32 @@ def fit(
         dices.append(dice)
         step += 1
         if step % every == 0 or step == last:
-            elapsed = time.perf_counter() - started
-            validated = float("nan") if validation is None else validation_dice(net, validation)
+            cpu_s += time.process_time() - cpu_started
+            due = step == every or step % validate_every == 0 or step == recipe.steps
+            validated = (math.nan,) * 3 if validation is None or not due else validate(net, recipe, validation)
             epoch = step * (recipe.batch - recipe.pseudo) / len(labelled)
             state = Progress(
-                step, recipe.steps, epoch, float(np.mean(losses)), float(np.mean(dices)), validated,
-                spent + elapsed, elapsed / (step - first) * (recipe.steps - step),
+                step, recipe.steps, epoch, float(np.mean(losses)), float(np.mean(dices)), *validated, cpu_s,
+                spent_s + time.perf_counter() - started,
             )  # fmt: skip
-            curve.append({k: v for k, v in asdict(state).items() if k not in ("steps", "left_s")})
+            curve.append(asdict(state))
             _write_checkpoint(folder, identity, step, net, optimiser, curve)
             report(state)
             losses, dices = [], []
+            cpu_started = time.process_time()
     return net.eval()
+
+
+def seconds_per_step(recipe: Recipe, labelled: Slices, pseudo: Slices | None, steps: int = 8) -> float:
+    """CPU seconds of one training step on this machine as it is now: the mean of `steps`, after two to warm up."""
+    net = channels_last(recipe.network()).train()
+    optimiser = _optimiser(recipe, net)
+    started = 0.0
+    for step in range(2 + steps):
+        if step == 2:
+            started = time.process_time()
+        _step(net, optimiser, recipe, step, *_batch(recipe, 0, step, labelled, pseudo))
+    return (time.process_time() - started) / steps
 
 
 def soft_dice(probability: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -177,15 +181,24 @@ def soft_dice(probability: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validation_dice(net: UNet, slices: Slices) -> float:
-    """Soft Dice over all given slices, in evaluation mode."""
+def validate(net: UNet, recipe: Recipe, slices: Slices) -> tuple[float, float, float]:
+    """Loss, soft Dice and mean 2-D Dice of all given slices, in evaluation mode.
+
+    The 2-D Dice is that of the rounded answers where a slice has bone in either: without mirror images and without dropping
+    small pieces, so lower than what the network reaches in use.
+    """
     net.eval()
     chunks = []
     with autocast():
         for k in range(0, len(slices), 5):
-            chunks.append(net(_images(slices.images[k : k + 5])).float().sigmoid())
+            chunks.append(net(_images(slices.images[k : k + 5])).float())
     net.train()
-    return float(soft_dice(torch.cat(chunks), torch.from_numpy(slices.masks)[:, None].float()))
+    logits, masks = torch.cat(chunks), torch.from_numpy(slices.masks)[:, None].float()
+    probability = logits.sigmoid()
+    found = (probability >= 0.5).float()
+    size = (found + masks).sum(dim=(1, 2, 3))
+    per_slice = 2 * (found * masks).sum(dim=(1, 2, 3))[size > 0] / size[size > 0]
+    return float(_loss(recipe, logits, masks)), float(soft_dice(probability, masks)), float(per_slice.mean())
 
 
 def _sized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -230,19 +243,28 @@ def _step(
     with autocast():
         logits = net(images)
     logits = logits.float()
-    loss = functional.binary_cross_entropy_with_logits(logits, masks)
-    probability = logits.sigmoid()
-    if recipe.soft_dice_weight:
-        overlap = (probability * masks).sum(dim=(1, 2, 3))
-        size = probability.square().sum(dim=(1, 2, 3)) + masks.sum(dim=(1, 2, 3))
-        # the 1 lets a slice without bone be perfect, and keeps its gradient finite
-        loss = loss + recipe.soft_dice_weight * (1 - (2 * overlap + 1) / (size + 1)).mean()
+    loss = _loss(recipe, logits, masks)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
-    return float(loss.detach()), float(soft_dice(probability.detach(), masks))
+    return float(loss.detach()), float(soft_dice(logits.detach().sigmoid(), masks))
+
+
+def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    loss = functional.binary_cross_entropy_with_logits(logits, masks)
+    if recipe.soft_dice_weight:
+        probability = logits.sigmoid()
+        overlap = (probability * masks).sum(dim=(1, 2, 3))
+        size = probability.square().sum(dim=(1, 2, 3)) + masks.sum(dim=(1, 2, 3))
+        # the 1 lets a slice without bone be perfect, and keeps its gradient finite
+        loss = loss + recipe.soft_dice_weight * (1 - (2 * overlap + 1) / (size + 1)).mean()
+    return loss
+
+
+def _optimiser(recipe: Recipe, net: UNet) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 def _rate(recipe: Recipe, step: int) -> float:
@@ -256,7 +278,7 @@ def _rate(recipe: Recipe, step: int) -> float:
 
 def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None) -> str:
     """What a checkpoint must share with the run that resumes it: recipe, seed and data."""
-    data = [(len(s), zlib.crc32(s.masks.tobytes())) for s in (labelled, pseudo) if s is not None]
+    data = [(len(s), zlib.crc32(s.images.data), zlib.crc32(s.masks.data)) for s in (labelled, pseudo) if s is not None]
     return f"{recipe!r} seed={seed} data={data}"
 
 
@@ -286,6 +308,16 @@ def read_trained(folder: Path, recipe: Recipe) -> UNet:
     net = recipe.network()
     net.load_state_dict(saved["net"])
     return net.eval()
+
+
+def read_curve(folder: Path) -> list[Progress]:
+    """The learning curve of the run in `folder` so far; empty before its first report."""
+    path = folder / CURVE
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return [Progress(int(row.pop("step")), int(row.pop("steps")), **row) for row in rows]
 
 
 def _write_checkpoint(

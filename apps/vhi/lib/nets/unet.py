@@ -1,17 +1,20 @@
-"""The U-Net of the method, at full resolution as published and at half resolution as shipped.
+"""The U-Net of the method, at full resolution as published, and on blocks of pixels as shipped.
 
-Both are one class. The published network works on the pixels themselves. The shipped one first folds each block of
-`shuffle x shuffle` pixels into channels (nothing is lost) and unfolds at the end, so that every layer works on a quarter of
+Both are one class. The published network works on the pixels themselves. The shipped ones first fold each block of
+`shuffle x shuffle` pixels into channels (nothing is lost) and unfold at the end, so that every layer works on a fraction of
 the pixels: measured on this data that costs no Dice and saves most of the time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+_STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks learnt
 
 
 class ConvBlock(nn.Module):
@@ -34,7 +37,10 @@ class ConvBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Doubles the resolution, joins the skip connection as `[upsampled, skip]`, and convolves."""
+    """Brings the lower level to the size of the skip connection, joins them as `[upsampled, skip]`, and convolves.
+
+    The size doubles, or doubles and one: pooling drops the last row or column of an odd size.
+    """
 
     def __init__(self, channels: int, filters: int, bias: bool) -> None:
         super().__init__()
@@ -44,10 +50,12 @@ class UpBlock(nn.Module):
         self.ConvBlock = ConvBlock(2 * filters, filters, bias)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        upsample, narrow = self.UpBlock
-        # a 1 x 1 convolution and bilinear upsampling commute (the weights of each sum to themselves), and at the lower
+        # the upsampling layer only keeps the published names; it knows no size but the double
+        _, narrow = self.UpBlock
+        # a 1 x 1 convolution and bilinear upsampling commute (the weights of each pixel sum to 1), and at the lower
         # resolution the convolution costs a quarter
-        out: torch.Tensor = self.ConvBlock(torch.cat([upsample(narrow(x)), skip], dim=1))
+        raised = functional.interpolate(narrow(x), size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        out: torch.Tensor = self.ConvBlock(torch.cat([raised, skip], dim=1))
         return out
 
 
@@ -65,14 +73,17 @@ class UNet(nn.Module):
 
     Notes
     -----
-    `H` and `W` must be multiples of `self.multiple`. Module names are those of the published state dict, which therefore
-    loads as it is into `UNet()`: 450 897 parameters. Hepburn et al. 2023, section 2.5.1.
+    `H` and `W` must be multiples of `shuffle`, at least `self.smallest`. They should be multiples of `self.multiple`: as even
+    as the study's slices, which halve to an odd size at the lowest level of a network of blocks of 4, and no more even. Module
+    names are those of the published state dict, which therefore loads as it is into `UNet()`: 450 897 parameters. Hepburn et
+    al. 2023, section 2.5.1.
     """
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True) -> None:
         super().__init__()
         self.shuffle = shuffle
-        self.multiple = shuffle * 2 ** (len(widths) - 1)
+        self.smallest = shuffle * 2 ** (len(widths) - 1)
+        self.multiple = math.gcd(_STUDY_SIZE, self.smallest)
         channels = [shuffle**2, *widths]
         self.down_path = nn.ModuleList(ConvBlock(c, f, bias) for c, f in zip(channels, widths, strict=False))
         self.up_path = nn.ModuleList(UpBlock(c, f, bias) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))

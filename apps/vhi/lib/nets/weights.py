@@ -66,12 +66,12 @@ def load_networks(version: Version) -> tuple[UNet, ...]:
     except SafetensorError as error:
         raise ModelError(f"{version.weights} is not a safetensors file ({error}); restore it.") from error
     nets = []
-    for n in range(manifest.members):
+    for n, network in enumerate(manifest.networks):
         prefix = f"member{n}."
         state = {name.removeprefix(prefix): t.float() for name, t in tensors.items() if name.startswith(prefix)}
         # no initialisation: every tensor comes from the file, and a missing one is refused
         with torch.device("meta"):
-            net = UNet(**manifest.network)
+            net = UNet(**network)
         counters = {k: torch.zeros((), dtype=torch.long) for k in net.state_dict() if k.endswith("num_batches_tracked")}
         try:
             net.load_state_dict(counters | state, assign=True)
@@ -119,7 +119,7 @@ def member_of(net: UNet, *, flip: bool = True, dtype: torch.dtype | None = None)
 @torch.inference_mode()
 def _probability(net: UNet, images: torch.Tensor, flip: bool) -> np.ndarray:
     height, width = images.shape[2:]
-    images = _padded(images, net.multiple).contiguous(memory_format=torch.channels_last)
+    images = _padded(images, net.multiple, net.smallest).contiguous(memory_format=torch.channels_last)
     logits = net(images).float()
     if flip:
         logits = (logits + net(images.flip(3)).float().flip(3)) / 2
@@ -127,10 +127,13 @@ def _probability(net: UNet, images: torch.Tensor, flip: bool) -> np.ndarray:
     return out
 
 
-def _padded(images: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Grown at the bottom and right to multiples of `multiple`, by reflection (by repetition where there is too little)."""
+def _padded(images: torch.Tensor, multiple: int, smallest: int) -> torch.Tensor:
+    """Grown at the bottom and right to multiples of `multiple`, at least `smallest`.
+
+    By reflection, by repetition where there is too little.
+    """
     height, width = images.shape[2:]
-    bottom, right = -height % multiple, -width % multiple
+    bottom, right = (max(-n % multiple, smallest - n) for n in (height, width))
     if not (bottom or right):
         return images
     mode = "reflect" if bottom < height and right < width else "replicate"

@@ -29,7 +29,7 @@ def setting_changes(a: Manifest, b: Manifest) -> list[tuple[str, Any, Any]]:
 
 
 def metric_rows(a: Manifest, b: Manifest) -> list[tuple[str, Any, Any, float | None]]:
-    """`(name, value in a, value in b, b - a)` of every number, and of every text that differs.
+    """`(name, value in a, value in b, b - a)` of every number, and of every text that differs; lists are left out.
 
     A text says what was measured: where it differs, the numbers beside it cannot be compared as they stand.
     """
@@ -40,19 +40,27 @@ def metric_rows(a: Manifest, b: Manifest) -> list[tuple[str, Any, Any, float | N
         if _is_number(x) and _is_number(y):
             # metrics have four decimals, and the difference of two floats has fifteen
             rows.append((name, x, y, round(y - x, 6)))
+        elif isinstance(x, list) or isinstance(y, list):
+            continue  # slice by slice: that is for programs and for the model card
         elif _is_number(x) or _is_number(y) or x != y:
             rows.append((name, x, y, None))
     return rows
 
 
 def _settings(manifest: Manifest) -> dict[str, Any]:
-    """Everything that made a version, by dotted name; a recipe's field once where all members share it, else per member."""
-    members = [_flat(recipe) for recipe in manifest.recipes]
-    recipes = {}
+    """Everything that made a version, by dotted name."""
+    own = {name: getattr(manifest, name) for name in _FIELDS}
+    return own | _per_member(manifest.networks, "network.") | _per_member(manifest.recipes, "recipe.")
+
+
+def _per_member(entries: list[dict[str, Any]], prefix: str) -> dict[str, Any]:
+    """A field once where all members share it, else a list of each one's."""
+    members = [_flat(entry) for entry in entries]
+    fields = {}
     for name in dict.fromkeys(name for member in members for name in member):
         values = [member.get(name) for member in members]
-        recipes[f"recipe.{name}"] = values[0] if all(value == values[0] for value in values) else values
-    return {name: getattr(manifest, name) for name in _FIELDS} | _flat(manifest.network, "network.") | recipes
+        fields[prefix + name] = values[0] if all(value == values[0] for value in values) else values
+    return fields
 
 
 def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

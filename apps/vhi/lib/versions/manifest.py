@@ -8,7 +8,7 @@
 `parent`            id of the version it was trained from, or null
 `code_version`      version of this project that trained it
 `sha256`            of `ensemble.safetensors`, hexadecimal
-`network`           `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`
+`network`           `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`; a list of such, one per member, where members differ
 `members`           number of members
 `pixel_spacing_mm`  in-plane spacing of the training slices
 `recipes`           per member, every setting of its `lib.nets.fit.Recipe`
@@ -18,6 +18,7 @@
 `metrics`           free: what was measured, each with what it was measured on; null where nothing was
 `flip`              whether a member averages its answers for a slice and for the slice's mirror image
 `note`              what a user must know beside all this, or null
+`reference`         what its networks answer on scans like those they know (`lib.core.plausibility.Reference`), or null
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Manifest:
     created: str
     code_version: str
     sha256: str
-    network: dict[str, Any]
+    network: dict[str, Any] | list[dict[str, Any]]
     members: int
     pixel_spacing_mm: float
     recipes: list[dict[str, Any]]
@@ -58,7 +59,13 @@ class Manifest:
     parent: str | None = None
     flip: bool = True
     note: str | None = None
+    reference: dict[str, Any] | None = None
     schema: int = SCHEMA
+
+    @property
+    def networks(self) -> list[dict[str, Any]]:
+        """The network of each member."""
+        return self.network if isinstance(self.network, list) else [self.network] * self.members
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -77,6 +84,9 @@ class Manifest:
             if content["schema"] != SCHEMA:
                 raise ModelError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
             content["training_cases"] = [TrainingCase(**case) for case in content["training_cases"]]
-            return cls(**content)
+            manifest = cls(**content)
+            if len(manifest.networks) != manifest.members:
+                raise ValueError(f"{manifest.members} members, but {len(manifest.networks)} networks")
+            return manifest
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{where} is not a model manifest ({error}); restore the version from where it came.") from error

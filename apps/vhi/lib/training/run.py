@@ -1,0 +1,145 @@
+"""One ensemble as a list of jobs, in stages: teachers, their masks of unlabelled scans, members, measurement.
+
+A job is a picklable callable without arguments that runs in a process of its own. It keeps what it did under the group's
+folder, and finds it there when it is started again.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.core.disease_region import Member, slice_dice
+from lib.files import write_atomically
+from lib.nets.fit import Slices, fit, read_trained, seconds_per_step
+from lib.nets.recipes import Plan, Recipe
+from lib.nets.unet import UNet
+from lib.nets.weights import member_of
+from lib.studies.labelled import Case
+from lib.training.groups import Group
+from lib.training.scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
+
+FIRST_TEACHER_SEED = 100
+PREDICTIONS = "predictions"
+# of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty
+Measured = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network to train, into `folder`; learns pseudo-labels when its recipe says so."""
+
+    folder: Path
+    recipe: Recipe
+    seed: int
+    group: Group
+    unlabelled: tuple[Case, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`fold0/member1`"""
+        return f"{self.group.name}/{self.folder.name}"
+
+    def __call__(self) -> None:
+        multiple = self.recipe.multiple
+        pseudo = [read_pseudo_labelled(self.folder.parent, case) for case in self.unlabelled]
+        # of the held-out scans only the ordinary ones: the curve then ends near the number that is published
+        held_out = [read_labelled(case) for case in self.group.held_out[: self.group.n_study]]
+        fit(
+            self.recipe, self.seed, Slices.of([read_labelled(case) for case in self.group.cases], multiple), self.folder,
+            pseudo=Slices.of(pseudo, multiple) if pseudo else None,
+            validation=Slices.of(held_out, multiple) if held_out else None,
+        )  # fmt: skip
+
+    def read(self) -> UNet:
+        return read_trained(self.folder, self.recipe)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The networks of one group by a plan, under `out/<group>`."""
+
+    group: Group
+    plan: Plan
+    out: Path
+    unlabelled: tuple[Case, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.group.name
+
+    def teachers(self) -> tuple[Network, ...]:
+        return tuple(
+            Network(self.folder / f"teacher{n}", recipe, FIRST_TEACHER_SEED + n, self.group)
+            for n, recipe in enumerate(self.plan.teachers)
+        )
+
+    def members(self) -> tuple[Network, ...]:
+        return tuple(
+            Network(self.folder / f"member{n}", recipe, n, self.group, self.unlabelled if recipe.pseudo else ())
+            for n, recipe in enumerate(self.plan.members)
+        )
+
+    def networks(self) -> tuple[Network, ...]:
+        return self.teachers() + self.members()
+
+    def callables(self, networks: tuple[Network, ...]) -> list[Member]:
+        """Trained networks as they are used."""
+        return [member_of(network.read(), flip=self.plan.flip) for network in networks]
+
+    def stages(self) -> Iterator[list[Callable[[], Any]]]:
+        """Jobs that may run side by side, stage after stage; what is done already ends at once."""
+        if self.plan.teachers:
+            yield list(self.teachers())
+            yield [self.label]
+        yield list(self.members())
+        if self.group.held_out:
+            yield [self.measure]
+
+    def label(self) -> None:
+        """The teachers' masks of the unlabelled scans."""
+        write_pseudo_labels(self.folder, self.unlabelled, self.callables(self.teachers()))
+
+    def measure(self) -> dict[str, Measured]:
+        """2-D Dice of every held-out scan on its own grid, by the ensemble and by each member; keeps the ensemble's answer.
+
+        `predictions/<id>.npz` receives `probability`, the mean of the members as float16, and `mask`, both `(I, J, K)`.
+        """
+        members = self.callables(self.members())
+        measured: dict[str, Measured] = {}
+        for case in self.group.held_out:
+            t1w, truth = read_labelled(case)
+            each = probabilities(t1w, members)
+            mean = np.mean(each, axis=0)
+            region = region_of(mean, t1w)
+            measured[case.case_id] = {
+                "slice_dice": _plain(slice_dice(region, truth)),
+                "member_slice_dice": [_plain(slice_dice(region_of(one, t1w), truth)) for one in each],
+            }
+            content = io.BytesIO()
+            np.savez_compressed(content, probability=mean.astype(np.float16), mask=region.data)
+            path = self.folder / PREDICTIONS / f"{case.case_id}.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content.getvalue())
+        return measured
+
+
+@dataclass(frozen=True)
+class Pace:
+    """CPU seconds of a training step by a recipe, tried on some labelled scans."""
+
+    recipe: Recipe
+    cases: tuple[Case, ...]
+
+    def __call__(self) -> float:
+        slices = Slices.of([read_labelled(case) for case in self.cases], self.recipe.multiple)
+        return seconds_per_step(self.recipe, slices, slices if self.recipe.pseudo else None)
+
+
+def _plain(dices: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(dice) else round(float(dice), 4) for dice in dices]

@@ -1,0 +1,68 @@
+"""Scans of a data folder as training wants them, and what networks make of them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lib.core.disease_region import Member, drop_small_pieces
+from lib.core.normalise import NetworkFrame, normalise_t1w
+from lib.core.volume import Mask, Volume, check_same_grid
+from lib.errors import InputError
+from lib.files import write_atomically
+from lib.studies.labelled import Case
+from lib.studies.nifti import read_mask, read_volume
+
+PSEUDO_LABELS = "pseudo_labels"
+
+
+def read_t1w(case: Case) -> Volume:
+    return read_volume(case.t1w, f"T1W {case.case_id}")
+
+
+def read_labelled(case: Case) -> tuple[Volume, Mask]:
+    """T1W and manual disease region, on one grid."""
+    if case.disease_region is None:
+        raise InputError(f"{case.t1w} has no manual disease region.")
+    t1w, mask = read_t1w(case), read_mask(case.disease_region, f"disease region {case.case_id}")
+    check_same_grid(t1w, mask)
+    return t1w, mask
+
+
+def probabilities(t1w: Volume, members: Sequence[Member]) -> list[np.ndarray]:
+    """Each member's `(I, J, K)` float32 probability of disease region."""
+    frame = NetworkFrame.of(t1w.grid)
+    slices = frame.slices(normalise_t1w(t1w))
+    return [frame.volume(member(slices)) for member in members]
+
+
+def region_of(probability: np.ndarray, t1w: Volume) -> Mask:
+    """A probability as the mask that `segment_disease_region` makes of it; here an empty one is an answer like any other."""
+    return Mask(drop_small_pieces(probability >= 0.5), t1w.grid, "disease region")
+
+
+def read_pseudo_labelled(folder: Path, case: Case) -> tuple[Volume, Mask]:
+    """T1W and the teachers' mask of it, from a group's folder."""
+    t1w = read_t1w(case)
+    return t1w, Mask(np.load(_pseudo_label(folder, case)), t1w.grid)
+
+
+def write_pseudo_labels(folder: Path, cases: Sequence[Case], teachers: Sequence[Member]) -> None:
+    """The teachers' masks into a group's folder, once: a resumed run must find those it began with."""
+    for case in cases:
+        path = _pseudo_label(folder, case)
+        if path.exists():
+            continue
+        t1w = read_t1w(case)
+        mask = region_of(np.mean(probabilities(t1w, teachers), axis=0), t1w)
+        content = io.BytesIO()
+        np.save(content, mask.data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.getvalue())
+
+
+def _pseudo_label(folder: Path, case: Case) -> Path:
+    return folder / PSEUDO_LABELS / f"{case.case_id}.npy"

@@ -1,0 +1,230 @@
+"""The whole training: folds and the shipped ensemble, resumable, with what they reached written as it becomes known."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.errors import InputError
+from lib.figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
+from lib.files import output_error, write_atomically
+from lib.nets.fit import Progress, read_curve
+from lib.nets.recipes import Plan
+from lib.studies.labelled import LabelledData
+from lib.training.budget import Budget, fix_budget
+from lib.training.groups import SHIPPED, Group, folds_of, shipped_group
+from lib.training.pool import processes, run_stages
+from lib.training.results import GOAL, dice_against_cpu, summary
+from lib.training.run import Ensemble, Measured, Network
+
+RESULT, CURVES, LOCK = "cross_validation.json", "learning_curves", ".lock"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to train.
+
+    Parameters
+    ----------
+    asked : dict
+        Budget of each network: `{"steps": n}`, `{"cpu_minutes": m}`, or empty for the plan's own steps.
+    folds, ensemble : bool
+        Whether to cross-validate, and whether to train the ensemble that learns every labelled scan.
+    jobs : int
+        Networks trained at a time.
+    """
+
+    plan: Plan
+    asked: dict[str, float] = field(default_factory=dict)
+    folds: bool = False
+    ensemble: bool = True
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out: the shipped ensemble (None when not wanted), its plan with the steps as trained, and all measurements."""
+
+    ensemble: Ensemble | None
+    plan: Plan
+    metrics: dict[str, Any]
+
+
+def train_ensemble(
+    found: LabelledData,
+    out: Path,
+    wanted: Wanted,
+    *,
+    on_progress: Callable[[Network, Progress], None] = lambda network, progress: None,
+    on_measured: Callable[[str, Mapping[str, Measured]], None] = lambda group, measured: None,
+) -> Trained:
+    """Train in processes side by side, or go on where a killed run stopped.
+
+    Parameters
+    ----------
+    out : Path
+        Receives a folder per group (`fold0` ..., `ensemble`) with checkpoints and curves, `budget.json`,
+        `cross_validation.json` and `learning_curves.png` and `.svg`. May be killed at any moment: the same call goes on, and
+        ends with the same networks.
+    on_progress, on_measured : callable
+        Told each report of each network, and what a group reached on the scans that it did not learn.
+
+    Raises
+    ------
+    InputError
+        `out` holds a run of another plan or budget, or another command trains there; too few scans for folds.
+    ModelError
+        A checkpoint there is of other data, or a process died.
+    """
+    plan = wanted.plan if found.unlabelled else wanted.plan.without_unlabelled()
+    groups = (folds_of(found) if wanted.folds else ()) + ((shipped_group(found),) if wanted.ensemble else ())
+    if not groups:
+        raise InputError("There is nothing to train: ask for the folds, for the ensemble, or for both.")
+    with _alone(out), processes(wanted.jobs) as pool:
+        budget = fix_budget(out, plan, wanted.asked, found.study, pool, wanted.jobs)
+        plan = plan.with_steps(budget.steps)
+        ensembles = {group.name: Ensemble(group, plan, out, found.unlabelled) for group in groups}
+        measured: dict[str, dict[str, Measured]] = {}
+        shown = _Shown([network for ensemble in ensembles.values() for network in ensemble.networks()], on_progress)
+
+        def done(name: str, results: list[Any]) -> None:
+            group = ensembles[name].group
+            if group.held_out:
+                measured[name] = {case: entry | {"fold": name} for case, entry in results[0].items()}
+                on_measured(name, measured[name])
+            _write_results(out, found, ensembles, budget, measured)
+
+        run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.glance)
+        shown.glance()
+    return Trained(ensembles.get(SHIPPED), plan, _metrics(found, ensembles, budget, measured))
+
+
+class _Shown:
+    """Reports the curves that networks write, each row once."""
+
+    def __init__(self, networks: Sequence[Network], on_progress: Callable[[Network, Progress], None]) -> None:
+        self._networks = networks
+        self._on_progress = on_progress
+        self._told: dict[str, int] = {}
+
+    def glance(self) -> None:
+        for network in self._networks:
+            for point in read_curve(network.folder)[-1:]:
+                if point.step != self._told.get(network.name):
+                    self._told[network.name] = point.step
+                    self._on_progress(network, point)
+
+
+def _metrics(
+    found: LabelledData, ensembles: Mapping[str, Ensemble], budget: Budget, measured: Mapping[str, Mapping[str, Measured]]
+) -> dict[str, Any]:
+    """For the manifest: what was measured on which scans, and what it cost."""
+    folds = {name: ensemble for name, ensemble in ensembles.items() if name != SHIPPED}
+    held_out = {case: entry for name in folds for case, entry in measured.get(name, {}).items()}
+    unseen = "ensembles of the folds on scans that none of their networks learnt"
+    return {
+        "cross_validation": summary(f"{unseen}: study subjects", held_out, found.study),
+        "cross_validation_atypical": summary(f"{unseen}: abnormal marrow", held_out, found.atypical),
+        "test": summary("this ensemble on test scans that no network learnt", measured.get(SHIPPED, {}), found.test),
+        "dice_against_cpu": _dice_against_cpu(folds.values()),
+        "budget": {"asked": budget.asked, "steps": budget.steps, "networks": _costs(ensembles.values())},
+    }
+
+
+def _dice_against_cpu(folds: Iterable[Ensemble]) -> dict[str, Any] | None:
+    finished = [(ensemble.group.n_study, read_curve(network.folder)) for ensemble in folds for network in ensemble.members()]
+    return dice_against_cpu([(weight, curve) for weight, curve in finished if curve and curve[-1].step == curve[-1].steps])
+
+
+def _costs(ensembles: Iterable[Ensemble]) -> dict[str, dict[str, float]]:
+    """By the recipe's name: how many networks, their mean CPU minutes and CPU seconds a step."""
+    ends: dict[str, list[Progress]] = {}
+    for ensemble in ensembles:
+        for network in ensemble.networks():
+            for point in read_curve(network.folder)[-1:]:
+                ends.setdefault(network.recipe.name, []).append(point)
+    return {
+        name: {
+            "count": len(points),
+            "mean_cpu_minutes": round(float(np.mean([point.cpu_s for point in points])) / 60, 2),
+            "mean_cpu_s_per_step": round(float(np.mean([point.cpu_s / point.step for point in points])), 4),
+        }
+        for name, points in ends.items()
+    }
+
+
+def _write_results(
+    out: Path,
+    found: LabelledData,
+    ensembles: Mapping[str, Ensemble],
+    budget: Budget,
+    measured: Mapping[str, Mapping[str, Measured]],
+) -> None:
+    """Of the groups that have ended."""
+    folds = [ensemble for ensemble in ensembles.values() if ensemble.group.name != SHIPPED]
+    if folds:
+        content = {
+            "recipe": budget.plan,
+            "folds_measured": sorted(name for name in measured if name != SHIPPED),
+            "folds": {fold.group.name: _split(fold.group) for fold in folds},
+            **_metrics(found, ensembles, budget, measured),
+        }
+        write_atomically(out / RESULT, (json.dumps(content, indent=1) + "\n").encode())
+    curves = {
+        _title(ensemble.group): [_curve(points) for network in ensemble.members() if (points := read_curve(network.folder))]
+        for ensemble in ensembles.values()
+    }
+    figure = learning_curves_figure({title: found for title, found in curves.items() if found}, GOAL)
+    write_atomically(out / f"{CURVES}.png", png_bytes(figure, 200))
+    write_atomically(out / f"{CURVES}.svg", svg_bytes(figure))
+
+
+def _split(group: Group) -> dict[str, list[str]]:
+    return {
+        "learnt": [case.case_id for case in group.cases],
+        "held_out": [case.case_id for case in group.held_out],
+    }
+
+
+def _title(group: Group) -> str:
+    if group.name == SHIPPED:
+        return "all scans"
+    return f"{group.name}, held out {' '.join(case.case_id for case in group.held_out[: group.n_study])}"
+
+
+def _curve(points: Sequence[Progress]) -> LearningCurve:
+    def values(name: str) -> np.ndarray:
+        return np.array([getattr(point, name) for point in points], dtype=np.float64)
+
+    return LearningCurve(
+        epoch=values("epoch"),
+        loss=values("loss"),
+        soft_dice=values("soft_dice"),
+        validation_loss=values("validation_loss"),
+        validation_dice=values("validation_dice"),
+        cpu_minutes=values("cpu_s") / 60,
+        validation_slice_dice=values("validation_slice_dice"),
+    )
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Make the folder, and refuse it where another command trains; this one's end, however it comes, frees it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / LOCK).open("w")
+    except OSError as error:
+        raise output_error(out, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"Another command is training in {out}; wait for it, or choose another --out.") from error
+        yield

@@ -1,0 +1,59 @@
+"""A trained ensemble as a version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
+from lib.files import sha256_of
+from lib.nets.cpu import bf16_matrix_units
+from lib.nets.weights import pack
+from lib.training.run import Ensemble
+from lib.training.session import Trained
+from lib.versions import Manifest, TrainingCase, Version, publish
+
+
+def publish_trained(
+    trained: Trained,
+    ensemble: Ensemble,
+    model_dir: Path,
+    *,
+    version: str,
+    created: str,
+    code_version: str,
+    parent: str | None = None,
+    live: bool = True,
+) -> Version:
+    """Add a trained ensemble to `model_dir`; it becomes the live one unless `live` is False.
+
+    Raises
+    ------
+    ModelError
+        A version of this id exists.
+    OutputError
+        The folder cannot be written.
+    """
+    members = ensemble.members()
+    layouts = [network.recipe.layout() for network in members]
+    precision = {"precision": "bfloat16" if bf16_matrix_units() else "float32"}
+    manifest = Manifest(
+        version=version,
+        created=created,
+        code_version=code_version,
+        sha256="",
+        network=layouts[0] if all(layout == layouts[0] for layout in layouts) else layouts,
+        members=len(members),
+        pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM,
+        recipes=[network.recipe.as_dict() | precision for network in members],
+        seeds=[network.seed for network in members],
+        training_cases=[
+            TrainingCase(case.case_id, sha256_of(case.disease_region))
+            for case in sorted(ensemble.group.cases, key=lambda case: case.case_id)
+            if case.disease_region is not None
+        ],
+        unlabelled_cases=sorted({case.case_id for network in members for case in network.unlabelled}),
+        metrics=trained.metrics,
+        parent=parent,
+        flip=ensemble.plan.flip,
+    )
+    return publish(model_dir, manifest, pack([network.read() for network in members]), live=live)
