@@ -1,0 +1,54 @@
+"""Spaghetti plots: every subject's value at both visits, coloured by direction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lib.figures.canvas import INK, new_chart
+from lib.figures.cohort_style import COLUMN_MM, DIRECTION_INK, say_nothing, titled
+
+
+@dataclass(frozen=True, eq=False)
+class SpaghettiPanel:
+    """One measure of one group of subjects. `directions` holds `improved`, `worsened` or `unchanged` of each subject."""
+
+    title: str
+    label: str
+    baseline: np.ndarray
+    follow_up: np.ndarray
+    directions: tuple[str, ...]
+    high: float
+
+
+def draw_spaghetti(panel: SpaghettiPanel, ax: Axes) -> Axes:
+    """One line per subject from baseline to follow-up."""
+    if not panel.directions:
+        return say_nothing(ax, "no subject in this group")
+    for before, after, direction in zip(panel.baseline, panel.follow_up, panel.directions, strict=True):
+        ink = DIRECTION_INK[direction]
+        ax.plot([0, 1], [before, after], color=ink, linewidth=0.9, alpha=0.75, marker="o", markersize=2.8, markeredgewidth=0)
+    ax.set_xlim(-0.18, 1.18)
+    ax.set_xticks([0, 1], ["baseline", "follow-up"])
+    ax.set_ylim(-0.04 * panel.high, 1.05 * panel.high)
+    ax.set_ylabel(panel.label)
+    return ax
+
+
+def spaghetti_figure(rows: Sequence[Sequence[SpaghettiPanel]]) -> Figure:
+    """Measures as rows, groups of subjects as columns; a row has one scale."""
+    columns = max(len(row) for row in rows)
+    figure = new_chart(COLUMN_MM * columns, 54 * len(rows) + 8)
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for n, row in enumerate(rows):
+        for m, panel in enumerate(row):
+            titled(axes[n, m], panel.title, "abcdefghijkl"[n * columns + m])
+            draw_spaghetti(panel, axes[n, m])
+    marks = [Line2D([], [], color=ink, linewidth=1.4, marker="o", markersize=3) for ink in DIRECTION_INK.values()]
+    figure.legend(marks, list(DIRECTION_INK), loc="outside lower center", ncols=3, fontsize=7, frameon=False, labelcolor=INK)
+    return figure

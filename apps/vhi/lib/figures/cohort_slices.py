@@ -1,0 +1,153 @@
+"""Pictures of single cases: slices on which two readers disagree, and a patient before and after treatment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from lib.core.orientation import Hanging
+from lib.core.volume import Mask, Volume
+from lib.figures.canvas import INK, MM_PER_INCH, new_chart
+from lib.figures.cohort_style import VISIT_WORDS, words
+
+MARGIN_MM = 22.0
+OPACITY = 0.55
+BOTH, FIRST_ONLY, SECOND_ONLY = 1, 2, 3
+READER_COLOURS = {BOTH: "#ffd600", FIRST_ONLY: "#ff6f3c", SECOND_ONLY: "#35b6ff"}
+RESOLVED, PERSISTING, NEW = 1, 2, 3
+CHANGE_COLOURS = {RESOLVED: "#2bd48f", PERSISTING: "#ffd600", NEW: "#ff4d3d"}
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The part of hung slices that shows some masks with a margin, and the grey values that make one scan's slices alike."""
+
+    hanging: Hanging
+    rows: slice
+    columns: slice
+    row_mm: float
+    column_mm: float
+
+    @classmethod
+    def around(cls, masks: Sequence[np.ndarray], volume: Volume, margin_mm: float = MARGIN_MM) -> Window:
+        hanging = Hanging.of(volume.grid)
+        row_mm, column_mm = hanging.pixel_spacing_mm(volume.grid)
+        hit = np.zeros(volume.grid.shape, dtype=bool)
+        for mask in masks:
+            hit |= mask
+        hung = hanging.hang(hit)
+        rows = _span(hung.any(axis=(0, 2)), round(margin_mm / row_mm))
+        columns = _span(hung.any(axis=(0, 1)), round(margin_mm / column_mm))
+        return cls(hanging, rows, columns, row_mm, column_mm)
+
+    def slice_of(self, array: np.ndarray, k: int) -> np.ndarray:
+        """One slice, hung and cropped; a view."""
+        return self.hanging.hang(array)[k, self.rows, self.columns]
+
+    @property
+    def height_of_width(self) -> float:
+        return (self.rows.stop - self.rows.start) * self.row_mm / ((self.columns.stop - self.columns.start) * self.column_mm)
+
+
+def draw_slice(
+    stir: Volume, k: int, window: Window, ax: Axes, *, codes: np.ndarray | None = None, colours: Mapping[int, str] | None = None
+) -> Axes:
+    """One STIR slice with voxels coloured by their code; `codes` is `(I, J, K)` int on the scan's grid, 0 for none."""
+    low, high = np.percentile(stir.data, [1.0, 99.7])
+    aspect = window.row_mm / window.column_mm
+    ax.imshow(window.slice_of(stir.data, k), cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
+    if codes is not None and colours:
+        shown = window.slice_of(codes, k)
+        picture = np.zeros((*shown.shape, 4))
+        for code, colour in colours.items():
+            picture[shown == code] = [*(int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)), OPACITY]
+        # nearest: what is coloured is what was counted, voxel by voxel
+        ax.imshow(picture, interpolation="nearest", aspect=aspect)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    inside: dict[str, Any] = {"color": "white", "fontsize": 6.5, "transform": ax.transAxes}
+    ax.text(0.02, 0.97, f"{k + 1}", va="top", fontweight="bold", **inside)
+    ax.text(0.02, 0.5, "R", va="center", **inside)
+    ax.text(0.98, 0.5, "L", va="center", ha="right", **inside)
+    return ax
+
+
+def disagreement_codes(first: Mask, second: Mask) -> np.ndarray:
+    """`(I, J, K)` uint8: which reader marked a voxel."""
+    both, either = first.data & second.data, first.data | second.data
+    return np.where(both, BOTH, np.where(first.data, FIRST_ONLY, SECOND_ONLY)).astype(np.uint8) * either
+
+
+def disagreement_figure(stir: Volume, first: Mask, second: Mask, readers: tuple[str, str], slices: Sequence[int]) -> Figure:
+    """Rows: slices. Columns: STIR, and the same with the first and the second reader's mask.
+
+    Parameters
+    ----------
+    slices : sequence of int
+        Indices along K, from 0; printed from 1, as a reader counts.
+    """
+    window = Window.around((first.data, second.data), stir)
+    codes = disagreement_codes(first, second)
+    names = ("STIR", f"reader {words(readers[0])}", f"reader {words(readers[1])}")
+    figure, axes = _paper(len(slices), 3, window)
+    for row, k in zip(axes, slices, strict=True):
+        draw_slice(stir, k, window, row[0])
+        draw_slice(stir, k, window, row[1], codes=codes * first.data, colours=READER_COLOURS)
+        draw_slice(stir, k, window, row[2], codes=codes * second.data, colours=READER_COLOURS)
+    for ax, name in zip(axes[0], names, strict=True):
+        ax.set_title(name, fontsize=7.5, color=INK)
+    _colour_legend(figure, READER_COLOURS, ("both readers", f"{names[1]} only", f"{names[2]} only"))
+    return figure
+
+
+def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.ndarray], slices: Sequence[int]) -> Figure:
+    """Rows: both visits, and both with what was marked. Columns: slices of the aligned scans.
+
+    Parameters
+    ----------
+    visits : mapping
+        STIR of `baseline` and `follow_up` on one grid.
+    codes : mapping
+        Of each visit `(I, J, K)`: `RESOLVED`, `PERSISTING` or `NEW` where inflammation was marked.
+    slices : sequence of int
+    """
+    marked = [one > 0 for one in codes.values()]
+    window = Window.around(marked, visits["baseline"])
+    figure, axes = _paper(2 * len(visits), len(slices), window, width_mm=min(180.0, 62.0 * len(slices)))
+    for n, (visit, stir) in enumerate(visits.items()):
+        for m, k in enumerate(slices):
+            draw_slice(stir, k, window, axes[2 * n, m])
+            draw_slice(stir, k, window, axes[2 * n + 1, m], codes=codes[visit], colours=CHANGE_COLOURS)
+        axes[2 * n, 0].set_ylabel(VISIT_WORDS[visit], fontsize=7.5, color=INK)
+        axes[2 * n + 1, 0].set_ylabel(f"{VISIT_WORDS[visit]}, inflammation", fontsize=7.5, color=INK)
+    _colour_legend(figure, CHANGE_COLOURS, ("resolved lesion", "lesion at both visits", "new lesion"))
+    return figure
+
+
+def _paper(rows: int, columns: int, window: Window, width_mm: float = 180.0) -> tuple[Figure, np.ndarray]:
+    height_mm = width_mm / columns * window.height_of_width * rows + 12
+    figure = new_chart(width_mm, min(height_mm, 250.0))
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.set(w_pad=0.4 / MM_PER_INCH, h_pad=0.4 / MM_PER_INCH, wspace=0.01, hspace=0.01)  # type: ignore[call-arg]
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _colour_legend(figure: Figure, colours: Mapping[int, str], names: Sequence[str]) -> None:
+    patches = [Patch(color=colour) for colour in colours.values()]
+    figure.legend(patches, names, loc="outside lower center", ncols=3, fontsize=7, frameon=False, labelcolor=INK)
+
+
+def _span(hit: np.ndarray, margin: int) -> slice:
+    at = np.flatnonzero(hit)
+    if not at.size:
+        return slice(0, hit.size)
+    return slice(max(0, int(at[0]) - margin), min(hit.size, int(at[-1]) + 1 + margin))
