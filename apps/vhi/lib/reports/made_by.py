@@ -61,8 +61,12 @@ def reading_of(content: ReportContent) -> Mapping[str, Any]:
 
 
 def reader_name(content: ReportContent) -> str | None:
-    """The reader as a DICOM person name: one family name, without the signs that divide such names; None for nobody."""
-    reader = str(reading_of(content).get("reader") or "")
+    """The reader as a DICOM person name; None for nobody."""
+    return person_name(str(reading_of(content).get("reader") or ""))
+
+
+def person_name(reader: str) -> str | None:
+    """A name as DICOM has it: one family name, without the signs that divide such names; None for nobody."""
     clean = "".join(" " if sign in "\\^=" else sign for sign in reader if sign.isprintable()).strip()
     return f"{clean[:_LONGEST_NAME]}^" if clean else None
 

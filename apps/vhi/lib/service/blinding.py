@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib.readings.folder import make_folder, remove_but, write_json
+from lib.readings.folder import make_folder, read_json, remove_but, write_json
 from lib.studies.anonymous import write_anonymous
 from lib.studies.pairing import Case, CaseIndex, Role, Waiting
 
 
 class Blinding:
-    """Aliases and reading orders of one study, from its seed alone.
+    """Aliases, reading orders and readers' pseudonyms of one study, from its seed alone.
 
     Parameters
     ----------
@@ -27,6 +28,7 @@ class Blinding:
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.seed = root, seed
         self._written: dict[str, str] = {}
+        self._writing = threading.Lock()
 
     def index(self, found: CaseIndex) -> CaseIndex:
         """The cases under their aliases, in an order that tells nothing."""
@@ -43,6 +45,15 @@ class Blinding:
     def alias(self, case_id: str) -> str:
         digest = hmac.new(str(self.seed).encode(), case_id.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
         return f"case-{digest[:10]}"
+
+    def pseudonym(self, reader: str) -> str:
+        """What a reader is called outside the data folder; `readers.json` in it is for the administrator."""
+        name = f"reader-{hmac.new(str(self.seed).encode(), f'reader/{reader}'.encode(), hashlib.sha256).hexdigest()[:10]}"
+        with self._writing:
+            known = read_json(self.root / "readers.json") or {}
+            if known.get(name) != reader:
+                write_json(self.root / "readers.json", {**known, name: reader})
+        return name
 
     def order(self, cases: Sequence[Case], reader: str, reading: int) -> list[Case]:
         """Random, but always the same for one reader in one reading."""

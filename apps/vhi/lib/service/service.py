@@ -518,6 +518,10 @@ class VhiService:
             raise RequestError(f"{reader} has no submission {str(amends)[:80]!r} of case {case.case_id} to amend.")
         return found.submission_id
 
+    def public_name(self, reader: str) -> str:
+        """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
+        return self._blinding.pseudonym(reader) if self._blinding else reader
+
     # within -------------------------------------------------------------------------------------------------------------
 
     def _log_unlogged(self) -> None:

@@ -1,0 +1,199 @@
+"""What a submission becomes in the archive: Segmentations on the series that were drawn on, and a structured report.
+
+| file in the submission's folder | object |
+|---|---|
+| `seg-stir.dcm` | on STIR: everything that was measured; of a submission that cannot be measured yet, the regions drawn |
+| `seg-t1w.dcm` | on T1W: the disease region that the reader handed in |
+| `sr.dcm` | structured report, TID 1500; where VHI was measured, be it zero |
+
+The files appear with the submission, whole, and their UIDs follow from it: what is sent twice is stored once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydicom.uid import UID
+
+from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
+from lib.errors import InputError, OutputError, VhiError
+from lib.pacs.outbox import Outbox
+from lib.readings.store import ReadingStore
+from lib.readings.submission import Submission
+from lib.reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
+from lib.reports.dicom_seg import segmentation, segmentation_of
+from lib.reports.dicom_source import write_dicom
+from lib.reports.dicom_sr import structured_report
+from lib.reports.made_by import Maker, makers, person_name
+from lib.service.submitting import content_of
+from lib.studies.dicom_frames import read_header
+from lib.studies.pairing import Case, Role
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from lib.core.volume import Mask
+    from lib.reports import ReportContent
+    from lib.service.scans import Scans
+    from lib.service.submitting import Judged
+
+SEG_STIR, SEG_T1W, SR = "seg-stir.dcm", "seg-t1w.dcm", "sr.dcm"
+T1W_SERIES_NUMBER = 5003
+# names of our UIDs
+_NAMESPACE = uuid.UUID("6f1b0f0e-7c1d-5f0a-9d8e-2a6c4b1e7d35")
+log = logging.getLogger("vhi.pacs")
+
+
+class ArchiveResults:
+    """Writes what a submission becomes in the archive, and puts it into the outbox.
+
+    Parameters
+    ----------
+    readings : ReadingStore
+    outbox : Outbox
+        Over the same data folder.
+    series_folder : callable
+        The folder with the DICOM files of one of a case's two series.
+    public_name : callable
+        What a reader is called in the archive.
+    """
+
+    def __init__(
+        self,
+        readings: ReadingStore,
+        outbox: Outbox,
+        series_folder: Callable[[Case, Role], Path],
+        public_name: Callable[[str], str],
+    ) -> None:
+        self._readings, self.outbox = readings, outbox
+        self._series_folder, self._public_name = series_folder, public_name
+
+    def write(self, folder: Path, scans: Scans, judged: Judged, made: Submission) -> tuple[str, ...]:
+        """Put the DICOM files into the submission's folder; a sentence where that is not possible.
+
+        Raises
+        ------
+        OutputError
+            The disk: nothing of the submission can be kept then.
+        """
+        try:
+            objects = dict(self._objects(scans, judged, replace(made, reader=self._public_name(made.reader)), made))
+        except OutputError:
+            raise
+        except VhiError as error:
+            return (f"The submission was kept, but nothing of it goes to the archive: {error}",)
+        except Exception as error:  # a reader's work is never lost for a header that nobody foresaw
+            log.error("a submission cannot be written as DICOM: %s", type(error).__name__)
+            return (f"The submission was kept, but it could not be written as DICOM ({type(error).__name__}).",)
+        for name, dataset in objects.items():
+            write_dicom(dataset, folder / name)
+        return ()
+
+    def post(self, made: Submission) -> None:
+        """Have the archive store a submission that was kept; what fails here is put into the outbox at the next start."""
+        files = sorted(self._readings.folder_of(made).glob("*.dcm"))
+        if not files:
+            return
+        try:
+            self.outbox.put(f"{made.case_id}~{made.submission_id}", files)
+        except OutputError as error:
+            log.error("a submission waits for the next start to be sent: %s", type(error).__name__)
+
+    def post_missing(self) -> None:
+        """Post what a process left behind that was killed between keeping a submission and posting it."""
+        for case_id in self._readings.cases():
+            for made in self._readings.of_case(case_id):
+                self.post(made)
+
+    def told(self, made: Submission) -> dict[str, Any]:
+        """For the reader: whether a submission is in the archive by now, how many wait, and why."""
+        state = self.outbox.state()
+        stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")
+        return {"stored": stored, "waiting": state.waiting, "last_error": state.last_error}
+
+    def _objects(self, scans: Scans, judged: Judged, named: Submission, made: Submission) -> Iterator[tuple[str, Dataset]]:
+        stir, t1w = (self._headers(scans.case, role) for role in ("STIR", "T1W"))
+        content = None if judged.result is None else content_of(scans, judged, named, judged.result)
+        made_by = _drawn_by(judged, made) if content is None else makers(content)
+        drawn = {name: mask for name, mask in judged.segments.items() if name in (NORMAL_BONE, DISEASE_REGION)}
+        region = self._region_on_t1w(drawn.get(DISEASE_REGION), t1w, made_by, named, content)
+        if region is not None:
+            yield SEG_T1W, _known_as(region, made, SEG_T1W)
+        if content is None:
+            if region is not None:
+                drawn.pop(DISEASE_REGION)
+            found = segmentation_of(
+                drawn, stir, "STIR", made_by, person_name(named.reader), _program(made), "Regions that VHI is measured with"
+            )
+        else:
+            found = segmentation(content, stir)
+        if found is not None:
+            yield SEG_STIR, _known_as(found, made, SEG_STIR)
+        if content is not None:
+            yield SR, _known_as(structured_report(content, stir, t1w, found), made, SR)
+
+    def _region_on_t1w(
+        self,
+        region: Mask | None,
+        t1w: Sequence[Dataset],
+        made_by: Mapping[str, Maker],
+        named: Submission,
+        content: ReportContent | None,
+    ) -> Dataset | None:
+        if region is None:
+            return None
+        try:
+            found = segmentation_of(
+                {DISEASE_REGION: region},
+                t1w,
+                "T1W",
+                made_by,
+                person_name(named.reader),
+                _program(named),
+                "Disease region that VHI is measured in",
+            )
+        except InputError:  # T1W was resampled: the region lies on the voxels of STIR alone
+            return None
+        if found is not None:
+            found.SeriesNumber, found.SeriesDescription = T1W_SERIES_NUMBER, "VHI disease region"
+        return found
+
+    def _headers(self, case: Case, role: Role) -> list[Dataset]:
+        return [read_header(path) for path in sorted(self._series_folder(case, role).glob("*.dcm"))]
+
+
+def is_ours(dataset: Dataset) -> bool:
+    """Whether this program, or another copy of it, made an object."""
+    return (str(dataset.get("Manufacturer", "")), str(dataset.get("ManufacturerModelName", ""))) == (MANUFACTURER, MODEL_NAME)
+
+
+def uid_of(made: Submission, what: str) -> str:
+    """The UID of something that belongs to a submission: the same whenever it is asked for, and never another's."""
+    facts = [made.case_id, made.submission_id, made.created, dict(made.scans), [one.sha256 for one in made.segments], what]
+    return f"2.25.{uuid.uuid5(_NAMESPACE, json.dumps(facts, sort_keys=True)).int}"
+
+
+def _known_as(dataset: Dataset, made: Submission, what: str) -> Dataset:
+    sop, series = UID(uid_of(made, what)), UID(uid_of(made, f"series of {what}"))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = sop
+    dataset.SeriesInstanceUID = series
+    return dataset
+
+
+def _drawn_by(judged: Judged, made: Submission) -> dict[str, Maker]:
+    """Of regions that nothing was measured from yet."""
+    corrected = Maker("SEMIAUTOMATIC", "VHI disease region ensemble", _program(made), ARTIFICIAL_INTELLIGENCE)
+    return {
+        NORMAL_BONE: Maker("MANUAL"),
+        DISEASE_REGION: corrected if DISEASE_REGION in judged.changes else Maker("MANUAL"),
+    }
+
+
+def _program(made: Submission) -> str:
+    return str(made.versions.get("vhi", "unknown"))

@@ -1,0 +1,183 @@
+"""Submissions in the archive: what they become there, and that each comes once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handmade import handmade
+from lib.pacs.results import is_ours
+from lib.studies.dicom_seg_reader import read_segments
+from pacsdesk import BONE, CONSERVATIVE, INFLAMMATION, REGION, PacsDesk, dice, numbers_of
+
+NONE = np.zeros(handmade().stir.grid.shape, bool)
+
+
+@pytest.fixture(params=[False, True], ids=["numbered along the normal", "numbered against it"])
+def desk(request, archive, tmp_path):
+    found = PacsDesk(tmp_path / f"site-{archive.name}-{request.param}-{tmp_path.name}"[:60], archive, request.param)
+    archive.store(found.study.files())
+    return found
+
+
+@pytest.fixture
+def service(desk):
+    """After both regions were handed in and stored."""
+    service = desk.service()
+    desk.draw_regions(service)
+    service.delivery.outbox.send()
+    return service
+
+
+def submitted(desk, service, *segments, **more):
+    """The Segmentations and reports that one submission adds to the archive."""
+    before = {one.SOPInstanceUID for kind in ("SEG", "SR") for one in desk.found(kind)}
+    desk.submit(service, *segments, **more)
+    service.delivery.outbox.send()
+    assert service.delivery.outbox.state().waiting == 0
+    return tuple([one for one in desk.found(kind) if one.SOPInstanceUID not in before] for kind in ("SEG", "SR"))
+
+
+def test_a_cleaned_reading_arrives_voxel_for_voxel_with_its_numbers(desk, service):
+    (seg,), (report,) = submitted(desk, service, (INFLAMMATION, desk.lesions == 2))
+    assert desk.of_series([seg], "STIR") == [seg]
+    found = read_segments(seg, desk.grid)
+    assert list(found) == [BONE, REGION, INFLAMMATION]  # none of lesion 2 is conservative
+    for name, mask in {BONE: desk.bone, REGION: desk.region, INFLAMMATION: desk.lesions == 2}.items():
+        assert dice(found[name].data, mask) == 1.0
+    for axis in range(3):
+        assert dice(np.flip(found[INFLAMMATION].data, axis), desk.lesions == 2) == 0.0
+    kinds = {one.SegmentLabel: one.SegmentAlgorithmType for one in seg.SegmentSequence}
+    assert kinds[INFLAMMATION] == "SEMIAUTOMATIC"
+    assert (seg.ContentCreatorName, seg.StudyInstanceUID) == ("anna^", desk.study.study_uid)
+    assert is_ours(seg)
+    assert is_ours(report)
+    numbers = numbers_of(report)["VHI at the sensitive threshold"]
+    assert (numbers["Volume"], numbers["Volume Left"], numbers["Volume Right"]) == (24.0, 0.0, 24.0)
+    assert numbers["Threshold Value"] == 7.0
+    assert numbers_of(report)["VHI at the conservative threshold"]["Volume"] == 0.0
+    evidence = {
+        item.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert seg.SOPInstanceUID in evidence
+
+
+def test_what_was_not_cleaned_has_both_grades(desk, service):
+    (seg,), (report,) = submitted(desk, service, (INFLAMMATION, desk.lesions > 0))
+    found = read_segments(seg, desk.grid)
+    np.testing.assert_array_equal(found[CONSERVATIVE].data, desk.truth.grade == 2)
+    numbers = numbers_of(report)
+    assert numbers["VHI at the sensitive threshold"]["Volume"] == 72.0
+    assert numbers["VHI at the conservative threshold"]["Volume Left"] == 24.0
+
+
+def test_no_inflammation_is_a_report_of_zero(desk, service):
+    (seg,), (report,) = submitted(desk, service, (INFLAMMATION, NONE))
+    assert list(read_segments(seg, desk.grid)) == [BONE, REGION]
+    numbers = numbers_of(report)["VHI at the sensitive threshold"]
+    assert (numbers["Volume"], numbers["Volume Left"], numbers["Volume Right"]) == (0.0, 0.0, 0.0)
+
+
+def test_regions_drawn_before_anything_can_be_measured_are_on_the_series_they_belong_to(desk):
+    service = desk.service()
+    corner = NONE.copy()
+    corner[1:9, 1:9, :2] = True
+    (seg,), reports = submitted(desk, service, (REGION, corner), image="a_T1W")
+    assert reports == []
+    assert desk.of_series([seg], "T1W") == [seg]
+    np.testing.assert_array_equal(read_segments(seg, desk.grid)[REGION].data, corner)
+    assert [one.SegmentAlgorithmType for one in seg.SegmentSequence] == ["MANUAL"]
+    (seg,), reports = submitted(desk, service, (BONE, desk.bone), reader="ben")
+    assert len(reports) == 1  # ben starts from anna's region, so VHI was measured
+    assert desk.of_series([seg], "STIR") == [seg]
+
+
+def test_normal_bone_that_nothing_can_be_measured_with_yet_is_on_stir(desk):
+    (seg,), reports = submitted(desk, desk.service(), (BONE, desk.bone))
+    assert reports == []
+    assert desk.of_series([seg], "STIR") == [seg]
+    np.testing.assert_array_equal(read_segments(seg, desk.grid)[BONE].data, desk.bone)
+
+
+def test_a_handed_in_region_lies_on_t1w_and_among_what_was_measured(desk, service):
+    smaller = desk.region.copy()
+    smaller[:, :, 3] = False
+    segs, (report,) = submitted(desk, service, (REGION, smaller))
+    for role in ("T1W", "STIR"):
+        (seg,) = desk.of_series(segs, role)
+        np.testing.assert_array_equal(read_segments(seg, desk.grid)[REGION].data, smaller)
+        kinds = {one.SegmentLabel: one.SegmentAlgorithmType for one in seg.SegmentSequence}
+        assert kinds[REGION] == "SEMIAUTOMATIC"  # it was one before
+    assert numbers_of(report)["Disease region"]["Volume"] == 6.0 * np.count_nonzero(smaller)
+
+
+def test_a_series_whose_headers_cannot_carry_results_loses_no_submission(desk, service):
+    for path in desk.study.files("STIR"):
+        path.unlink()
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    assert made.measured
+    assert any(one.startswith("The submission was kept, but nothing of it goes to the archive: STIR") for one in made.messages)
+    assert service.submissions("a_STIR", "anna")[-1].messages == made.messages
+    assert service.delivery.outbox.state().waiting == 0
+
+
+def test_a_blinded_study_sends_pseudonyms_and_no_aliases(desk):
+    service = desk.service(blinded=True, seed=5)
+    desk.draw_regions(service)
+    alias = service.index.cases[0].case_id
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    assert made.reader == "anna"
+    known = json.loads((service.readings.root / "readers.json").read_text())
+    (pseudonym,) = known
+    assert known == {pseudonym: "anna"}
+    assert service.delivery.outbox.send() == 3
+    for one in (*desk.found("SEG"), *desk.found("SR")):
+        words = str(one)
+        assert "anna" not in words
+        assert alias not in words
+        assert pseudonym in words
+
+
+def test_what_was_kept_but_not_posted_by_a_killed_process_is_posted_at_the_next_start(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    for path in (service.readings.root / "outbox" / "waiting").iterdir():
+        path.unlink()
+    later = desk.service()
+    assert later.delivery.outbox.state().waiting == 1
+    assert not later.delivery.told(made)["stored"]
+    later.delivery.outbox.send()
+    assert later.delivery.told(made) == {"stored": True, "waiting": 0, "last_error": None}
+    assert len(desk.found("SR")) == 2  # of the region with bone, and of this one
+
+
+@pytest.mark.dicomtools
+def test_no_tool_complains_of_what_the_archive_hands_out(desk, service, tmp_path):
+    missing = [tool for tool in ("dcmdump", "dsrdump", "dciodvfy") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: apt-get install dcmtk dicom3tools")
+    desk.submit(service, (INFLAMMATION, NONE))
+    desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    service.delivery.outbox.send()
+    objects = {"seg": desk.found("SEG"), "sr": desk.found("SR")}
+    assert [len(one) for one in objects.values()] == [4, 3]
+    for kind, datasets in objects.items():
+        for number, dataset in enumerate(datasets):
+            path = tmp_path / f"{kind}{number}.dcm"
+            dataset.save_as(path)
+            assert said_wrong("dcmdump", path) == []
+            assert said_wrong("dciodvfy", "-new", path) == []
+            assert kind == "seg" or said_wrong("dsrdump", path) == []
+
+
+def said_wrong(*command: str | Path) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "E:", "F:"))]
