@@ -1,0 +1,48 @@
+"""Who is held out of which fold."""
+
+from pathlib import Path
+
+import pytest
+
+from lib.errors import InputError
+from lib.studies.labelled import Case, LabelledData
+from lib.training.groups import folds_of, shipped_group
+
+
+def cases(*ids: str) -> tuple[Case, ...]:
+    return tuple(Case(case_id, Path(f"{case_id}_T1W.nii.gz"), Path(f"{case_id}_mask.nii.gz")) for case_id in ids)
+
+
+def ids(some: tuple[Case, ...]) -> list[str]:
+    return [case.case_id for case in some]
+
+
+FOUND = LabelledData(cases(*"abcdefgh"), test=cases("t"), atypical=cases("x", "y", "z"), unlabelled=cases("u"))
+
+
+def test_two_study_subjects_and_one_atypical_scan_are_held_out_of_each_fold():
+    folds = folds_of(FOUND)
+    assert [fold.name for fold in folds] == ["fold0", "fold1", "fold2", "fold3"]
+    assert [ids(fold.held_out) for fold in folds] == [["a", "e", "x"], ["b", "f", "y"], ["c", "g", "z"], ["d", "h"]]
+    assert [fold.n_study for fold in folds] == [2, 2, 2, 2]
+    assert ids(folds[1].cases) == ["a", "c", "d", "e", "g", "h", "x", "z"]
+
+
+def test_no_fold_learns_what_measures_it_and_none_sees_the_test_scans():
+    for fold in folds_of(FOUND):
+        assert not set(fold.cases) & set(fold.held_out)
+        assert len(fold.cases) + len(fold.held_out) == 11
+        assert "t" not in ids(fold.cases + fold.held_out)
+
+
+def test_the_shipped_ensemble_learns_all_but_the_test_scans():
+    group = shipped_group(FOUND)
+    assert ids(group.cases) == [*"abcdefgh", "x", "y", "z"]
+    assert ids(group.held_out) == ["t"]
+
+
+def test_fewer_than_four_subjects_give_fewer_folds():
+    folds = folds_of(LabelledData(cases("a", "b", "c")))
+    assert [ids(fold.held_out) for fold in folds] == [["a"], ["b"], ["c"]]
+    with pytest.raises(InputError, match="at least two labelled study scans"):
+        folds_of(LabelledData(cases("a")))
