@@ -354,8 +354,9 @@ def install(application: Any, config: ServerConfig | None = None, archive: Archi
         standing or application.build_middleware_stack(), config, archive or ArchiveAddress.from_environment(os.environ)
     )
     application.middleware_stack = guard
-    # their messages repeat requests, and with them the ids of images
-    logging.getLogger("monailabel").setLevel(logging.WARNING)
+    # their messages repeat requests, and with them the ids of images and series
+    for name in ("monailabel", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
     if not guard.login.needed:
         logger.warning("no accounts file: requests from this machine alone are answered")
