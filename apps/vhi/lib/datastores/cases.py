@@ -177,6 +177,7 @@ class CaseDatastore(Datastore):
             submission = readings.shared(case.case_id, DISEASE_REGION)
             segment = submission.segment(DISEASE_REGION) if submission else None
             if submission and segment:
+                self._service.source.fetch(case)
                 found.append({"image": str(case.t1w), "label": str(readings.folder_of(submission) / segment.file)})
         return found
 

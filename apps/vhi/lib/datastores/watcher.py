@@ -12,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 class StudyWatcher:
-    """One thread that looks at the folder of studies and precomputes one case after another.
+    """One thread that looks for studies, and one that precomputes one case after another.
 
     Parameters
     ----------
     service : VhiService
     interval_s : float
-        Between two looks at the folder, when nothing is left to precompute.
+        Between two looks at the studies, when nothing is left to precompute.
     """
 
     def __init__(self, service: VhiService, interval_s: float = 5.0) -> None:
@@ -26,9 +26,11 @@ class StudyWatcher:
         self._interval_s = interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vhi-studies", daemon=True)
+        self._archive_failed = False
 
     def start(self) -> None:
         self._thread.start()
+        threading.Thread(target=self._look, name="vhi-archive", daemon=True).start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Ask the thread to end after the case at hand, and wait a while for it."""
@@ -43,6 +45,23 @@ class StudyWatcher:
             if not 0 < left < before:  # nothing to do, or a case that cannot be done: no use to hurry
                 self._stop.wait(self._interval_s if left == 0 or before else 0)
             before = left
+
+    def _look(self) -> None:
+        """Have an archive asked again and again; a folder needs none of it."""
+        while not self._stop.is_set():
+            left = 0
+            try:
+                left = self._service.look()
+                if self._archive_failed:
+                    logger.warning("The archive answers again.")
+                self._archive_failed = False
+            except VhiError as error:
+                if not self._archive_failed:  # once, however long it lasts
+                    logger.warning("%s", error)
+                self._archive_failed = True
+            except Exception as error:
+                logger.error("Looking through the archive failed: %s", type(error).__name__)
+            self._stop.wait(0 if left else min(self._interval_s, 1.0))
 
     def _step(self) -> int:
         """Look, and precompute one case; how many are left."""

@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from lib.core.volume import Grid, Volume, check_same_grid
 from lib.errors import ConflictError, InputError
 from lib.files import sha256_of
 from lib.readings.folder import make_folder, read_json, write_json
 from lib.readings.store import ReadingStore
+from lib.service.answers import Voxel
 from lib.service.keep import Kept
 from lib.studies.nifti import read_volume
-from lib.studies.pairing import ROLES, Case, Role
+from lib.studies.pairing import ROLES, Case, CaseSource, Role
+from lib.studies.registration import fitted, labels_at, turn_between
 
 Version = tuple[tuple[int, int], ...]  # size and time of each of the two files
 
 
 @dataclass(frozen=True, eq=False)
 class Scans:
-    """A loaded pair on one grid, with the sha256 of both files."""
+    """A loaded pair on one grid, with the sha256 of both files.
+
+    `t1w_grid` is that of the T1W series itself, where `t1w` was brought onto STIR's; `warnings` are what the reader of a result
+    must know about that and about the series.
+    """
 
     case: Case
     t1w: Volume
     stir: Volume
     sha256: Mapping[str, str]
     version: Version
+    t1w_grid: Grid | None = None
+    warnings: tuple[str, ...] = ()
 
     def grid(self, role: Role) -> Grid:
-        """The grid exactly as that series' file has it."""
-        return self.t1w.grid if role == "T1W" else self.stir.grid
+        """The grid exactly as that series has it."""
+        return (self.t1w_grid or self.t1w.grid) if role == "T1W" else self.stir.grid
+
+    def seen(self, labels: np.ndarray, role: Role) -> np.ndarray:
+        """Labels on STIR's grid as they lie on that of a series."""
+        return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
+
+    def measured(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
+        """Labels that a viewer drew over a series, on STIR's grid where the voxels of both are the same; else as they are."""
+        turn = turn_between(grid, self.stir.grid) if self._apart(role) else None
+        return (labels, grid) if turn is None else (np.ascontiguousarray(turn.apply(labels)), turn.apply_to_grid(grid))
+
+    def voxels(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
+        """Voxel indices in a series as indices of STIR's grid."""
+        if not self._apart(role) or not clicks:
+            return list(clicks)
+        to_index = np.linalg.inv(self.stir.grid.affine)
+        points = self.grid(role).world_mm(np.array(clicks, dtype=np.float64).reshape(-1, 3))
+        found = np.rint(points @ to_index[:3, :3].T + to_index[:3, 3]).astype(int)
+        return [(int(i), int(j), int(k)) for i, j, k in found]
+
+    def _apart(self, role: Role) -> bool:
+        return role == "T1W" and self.t1w_grid is not None
 
 
 class ScanReader:
     """Reads pairs and keeps the last few.
 
-    The first time a case is opened, the hashes of its files are written down; from then on a case id stands for these files.
-    Callers hold the case's lock.
+    The first time a case is opened, the hashes of its files are written down; from then on a case id stands for these files. In
+    an archive, where series arrive bit by bit, it does so from the first submission on. Callers hold the case's lock.
     """
 
-    def __init__(self, store: ReadingStore, count: int) -> None:
-        self.store = store
+    def __init__(self, store: ReadingStore, count: int, source: CaseSource) -> None:
+        self.store, self.source = store, source
         self._kept: Kept[Scans] = Kept(count)
         self._hashes: Kept[str] = Kept(64 * count)
 
@@ -55,19 +86,26 @@ class ScanReader:
         ConflictError
             A file is no longer the one that was listed.
         """
+        self.source.fetch(case)
         version = _version(case)
         kept = self._kept.find(case.case_id)
-        if kept is not None and kept.version == version:
+        if kept is not None and kept.version == version and kept.case == case:
             return kept
-        known = self.known(case)
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
-        check_same_grid(t1w, stir)
+        t1w_grid, warnings = None, self.source.warnings(case)
+        if case.archived is None:
+            check_same_grid(t1w, stir)
+        else:
+            fitting, told = fitted(t1w, stir)
+            as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
+            t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
+            t1w = fitting
         if _version(case) != version:
             raise ConflictError(f"A scan of case {case.case_id} changed while it was read; ask again once it is copied.")
-        if known is None:
+        if self.known(case) is None:
             self._write_down(case, hashes)
-        scans = Scans(case, t1w, stir, hashes, version)
+        scans = Scans(case, t1w, stir, hashes, version, t1w_grid, warnings)
         self._kept.keep(case.case_id, scans)
         return scans
 
@@ -81,13 +119,16 @@ class ScanReader:
         ConflictError
             It is no longer the one that was opened first.
         """
+        self.source.fetch(case)
         version = (case.path(role), _version(case)[ROLES.index(role)])
         found = self._hashes.find(version)
         if found is None:
             found = sha256_of(case.path(role))
             self._hashes.keep(version, found)
         known = (self.known(case) or {}).get(role, found)
-        if known != found:
+        if known != found and case.archived is not None and not self.store.of_case(case.case_id):
+            self._path(case).unlink(missing_ok=True)  # a better pair was found, or the rest of a series arrived
+        elif known != found:
             raise ConflictError(
                 f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "
                 f"{known[:12]}..., now {found[:12]}...). Put the original back, or add the new scan as a case of its own."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lib.core.disease_region import DiseaseRegionError
 from lib.core.pipeline import VhiResult
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, check_same_grid
-from lib.errors import ConflictError, InputError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
+from lib.errors import ArchiveError, ConflictError, InputError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
 from lib.readings.audit import AuditLog
 from lib.readings.leases import Leases
 from lib.readings.store import SHARED_PARTS, ReadingStore
@@ -48,7 +49,7 @@ from lib.service.scans import ScanReader, Scans
 from lib.service.segments import Submitted, checked_labels, segments_of_map, segments_of_masks
 from lib.service.submitting import REPORT_FILES, Delivery, Terms, judge, keep
 from lib.service.words import reading_sentences
-from lib.studies.pairing import Case, CaseFinder, CaseIndex, Role, Waiting
+from lib.studies.pairing import Case, CaseFinder, CaseIndex, CaseSource, Role, Waiting
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
 DATA_FOLDER = ".vhi"
@@ -56,14 +57,14 @@ MOST_CLICKS = 10_000
 
 
 class VhiService:
-    """One folder of studies and what is read of it.
+    """The studies of one folder or archive and what is read of them.
 
     Parameters
     ----------
-    studies : Path
-        Folder of the scans; nothing is written there but the data folder.
+    studies : Path or CaseSource
+        Folder of the scans, where nothing is written but the data folder; or what else they come from.
     data : Path, optional
-        Where submissions are kept; `.vhi` in the folder of studies when absent.
+        Where submissions are kept; `.vhi` in the folder of studies when absent. Needed for another source.
     model_dir : Path
         The disease-region ensemble.
     config : ServiceConfig
@@ -75,19 +76,18 @@ class VhiService:
     """
 
     def __init__(
-        self, studies: Path, *, data: Path | None = None, model_dir: Path = MODEL_DIR, config: ServiceConfig | None = None
+        self, studies: Path | CaseSource, *, data: Path | None = None, model_dir: Path = MODEL_DIR, config: ServiceConfig | None = None
     ) -> None:
         self.config = config or ServiceConfig()
-        self.studies = Path(studies)
-        self._finder = CaseFinder(self.studies)
-        self._finder.find()  # before anything is written
-        root = self.studies / DATA_FOLDER if data is None else Path(data)
+        self.source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
+        self.source.find()  # before anything is written
+        root = Path(data) if data is not None else Path(studies) / DATA_FOLDER  # type: ignore[arg-type]
         study = {"blinded": True, "seed": self.config.seed} if self.config.blinded else {}
         self.readings = ReadingStore(root, study)
         self.audit = AuditLog(root / "audit.jsonl")
         self.leases = Leases(root / "leases", self.config.lease_minutes)
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
-        self._scans = ScanReader(self.readings, self.config.loaded_cases)
+        self._scans = ScanReader(self.readings, self.config.loaded_cases, self.source)
         self._networks = Networks(Path(model_dir))
         self._automatic = Automatic(root / "precomputed", self._networks, self.config.loaded_cases)
         self._results: Kept[VhiResult] = Kept(self.config.kept_results)
@@ -95,6 +95,7 @@ class VhiService:
         self._refreshing = threading.Lock()
         self._unusable: dict[str, str] = {}
         self._tried: set[tuple[str, str, Any]] = set()
+        self._not_sent: dict[str, int] = {}
         self._opened: set[tuple[str, str]] = set()
         self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
@@ -115,7 +116,7 @@ class VhiService:
         return CaseIndex(cases, (*self._index.waiting, *(Waiting(name, unusable[name]) for name in sorted(gone))))
 
     def refresh(self) -> CaseIndex:
-        """Look at the folder again; cheap where nothing changed.
+        """Ask the source of the cases again; cheap where nothing changed.
 
         Raises
         ------
@@ -123,9 +124,22 @@ class VhiService:
             The folder of studies is gone.
         """
         with self._refreshing:
-            found = self._finder.find()
+            found = self.source.find()
             self._index = self._blinding.index(found) if self._blinding else found
         return self.index
+
+    def look(self) -> int:
+        """Have an archive asked for what is new, which may take a while; how many of its studies are left to look at.
+
+        Raises
+        ------
+        ArchiveError
+            It cannot be asked now.
+        """
+        return self.source.look(self._is_read)
+
+    def _is_read(self, case_id: str) -> bool:
+        return bool(self.readings.of_case(self._blinding.alias(case_id) if self._blinding else case_id))
 
     def image_file(self, image_id: str, reader: str | None = None) -> Path:
         """The file to hand to a viewer; of a blinded study a copy without a name.
@@ -163,7 +177,8 @@ class VhiService:
             "warnings": [],
             "messages": [],
         }
-        return RegionAnswer(found.region.mask.data.astype(np.uint8), {DISEASE_REGION: 1}, scans.grid(role), facts)
+        labels = scans.seen(found.region.mask.data.astype(np.uint8), role)
+        return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), facts)
 
     def normal_bone(self, image_id: str) -> NormalBoneAnswer:
         """The automatic proposal of normal bone, in the automatic disease region.
@@ -186,7 +201,8 @@ class VhiService:
             "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
             "messages": [],
         }
-        return NormalBoneAnswer(found.normal_bone.data.astype(np.uint8), {NORMAL_BONE: 1}, scans.grid(role), facts)
+        labels = scans.seen(found.normal_bone.data.astype(np.uint8), role)
+        return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def precompute_pending(self) -> int:
         """Compute the automatic regions of one case that has none yet; how many cases are left.
@@ -195,6 +211,7 @@ class VhiService:
         """
         model = self._networks.manifest().sha256
         pending = [case for case in self._index.cases if not self._is_done(case, model)]
+        pending.sort(key=lambda case: self._not_sent.get(case.case_id, 0))
         if not pending:
             known = {*(case.case_id for case in self._index.cases), *(one.name for one in self._index.waiting)}
             self._automatic.forget_but(known)
@@ -208,6 +225,10 @@ class VhiService:
                 self._automatic.of(scans)
             except (InputError, ConflictError, DiseaseRegionError):
                 self._tried.add(_attempt(case, model))
+            except ArchiveError:
+                # the others first, then this one again
+                self._not_sent[case.case_id] = self._not_sent.get(case.case_id, 0) + 1
+                raise
         return len(pending) - 1
 
     def _is_done(self, case: Case, model: str) -> bool:
@@ -242,7 +263,7 @@ class VhiService:
         both = options["show"] == "both"
         labels = result.grade.copy() if both else (result.grade > 0).astype(np.uint8)
         names = names_present(labels, {INFLAMMATION: 1, CONSERVATIVE: 2} if both else {INFLAMMATION: 1})
-        return VhiAnswer(labels, names, scans.grid(role), _facts(scans, regions, result, "server, vhi"))
+        return VhiAnswer(scans.seen(labels, role), names, scans.grid(role), _facts(scans, regions, result, "server, vhi"))
 
     def clean(
         self, image_id: str, reader: str | None, values: Mapping[str, Any], remove: Sequence[Voxel], restore: Sequence[Voxel]
@@ -267,12 +288,13 @@ class VhiService:
         if len(remove) + len(restore) > MOST_CLICKS:
             raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
         scans, regions, automatic = self._measured(case, reader, options["reading"], settings)
-        kept, messages = kept_after_clicks(automatic, remove, restore, options["scope"])
+        clicks = scans.voxels(remove, role), scans.voxels(restore, role)
+        kept, messages = kept_after_clicks(automatic, *clicks, options["scope"])
         result = measure_cleaned(automatic, kept)
         changes = {INFLAMMATION: plain(changes_of(automatic, kept))}
         facts = _facts(scans, regions, result, "server, vhi_clean")
         facts |= {"changes": changes, "messages": [*messages, *reading_sentences(changes)]}
-        return CleanAnswer(kept.data.astype(np.uint8), {INFLAMMATION: 1}, scans.grid(role), facts)
+        return CleanAnswer(scans.seen(kept.data.astype(np.uint8), role), {INFLAMMATION: 1}, scans.grid(role), facts)
 
     def _measured(self, case: Case, reader: str | None, reading: int, settings: VhiSettings) -> tuple[Scans, InForce, VhiResult]:
         if reader is not None:
@@ -291,6 +313,7 @@ class VhiService:
         result = self._results.find(key) if regions.key else None
         if result is None:
             result = measured(scans, regions, settings)
+            result = replace(result, warnings=(*scans.warnings, *result.warnings))
             if regions.key:
                 self._results.keep(key, result)
         return result
@@ -338,12 +361,13 @@ class VhiService:
         VhiError
             Nothing was kept then.
         """
-        case, _ = self._index.of_image(image_id)
+        case, role = self._index.of_image(image_id)
         check_reader(reader)
         reading = _reading(reading)
         labels = checked_labels(labels)
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
+            labels, grid = scans.measured(labels, grid, role)
             map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
             check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
             submitted = segments_of_map(labels, scans.stir.grid, segments)
@@ -542,6 +566,8 @@ class VhiService:
     def _scans_of(self, case: Case) -> Scans:
         try:
             scans = self._scans.of(case)
+        except ArchiveError:
+            raise  # nothing is wrong with the scans
         except VhiError as error:
             self._unusable[case.case_id] = str(error)
             raise
@@ -599,4 +625,4 @@ def _attempt(case: Case, model: str) -> tuple[str, str, Any]:
             times.append(case.path(role).stat().st_mtime_ns)
         except OSError:
             times.append(None)
-    return case.case_id, model, tuple(times)
+    return case.case_id, model, (str(case.stir), *times)

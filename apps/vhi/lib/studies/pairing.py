@@ -162,6 +162,9 @@ class CaseSource(Protocol):
             They cannot be had, or cannot be used.
         """
 
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        """What the reader of a result must know about the scans of a case that was fetched."""
+
 
 @dataclass
 class CaseFinder:
@@ -193,6 +196,10 @@ class CaseFinder:
 
     def fetch(self, case: Case) -> None:
         """Nothing: the files are there."""
+
+    def warnings(self, case: Case) -> tuple[str, ...]:
+        """None: a file says nothing about itself but voxels and geometry."""
+        return ()
 
     def _directory_times(self) -> dict[str, int]:
         return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}
