@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from lib.errors import VhiError
+from lib.errors import ArchiveError, VhiError
 from lib.service.service import VhiService
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ class StudyWatcher:
         try:
             self._service.refresh()
             return self._service.precompute_pending()
+        except ArchiveError:
+            pass  # the other thread tells, once
         except VhiError as error:
             # a folder that went away or a full disk: readers go on with what is there, and the next look may find it again
             logger.warning("The studies cannot be looked through: %s", type(error).__name__)

@@ -32,7 +32,9 @@ class Blinding:
 
     def index(self, found: CaseIndex) -> CaseIndex:
         """The cases under their aliases, in an order that tells nothing."""
-        cases = sorted((replace(case, case_id=self.alias(case.case_id), blinded=True) for case in found.cases), key=lambda case: case.case_id)
+        cases = sorted(
+            (replace(case, case_id=self.alias(case.case_id), blinded=True) for case in found.cases), key=lambda case: case.case_id
+        )
         names = {self.alias(case.case_id): case.case_id for case in found.cases}
         if names != self._written:
             write_json(self.root / "aliases.json", names)

@@ -76,7 +76,12 @@ class VhiService:
     """
 
     def __init__(
-        self, studies: Path | CaseSource, *, data: Path | None = None, model_dir: Path = MODEL_DIR, config: ServiceConfig | None = None
+        self,
+        studies: Path | CaseSource,
+        *,
+        data: Path | None = None,
+        model_dir: Path = MODEL_DIR,
+        config: ServiceConfig | None = None,
     ) -> None:
         self.config = config or ServiceConfig()
         self.source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
