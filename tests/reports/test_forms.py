@@ -45,7 +45,7 @@ def hostile() -> ReportContent:
 
 def test_json_holds_the_numbers_of_the_scan(content):
     numbers = json.loads(json_text(content))
-    assert numbers["schema_version"] == "1.0"
+    assert numbers["schema_version"] == "1.1"
     assert numbers["thresholds"] == {
         "sensitive": 7.0, "conservative": 7.5, "multiple": 1.5, "q1": 2.0, "q3": 4.0, "iqr": 2.0, "n_normal_bone": 45,
     }  # fmt: skip
@@ -68,7 +68,13 @@ def test_json_holds_the_numbers_of_the_scan(content):
     assert [one["vhi_mm3"] for one in numbers["stability"]["threshold_changes"]] == [72.0, 72.0, 24.0, 24.0]
     assert numbers["stability"]["slices_left_out"][2] == {"slice": 2, "sensitive": 7.0, "vhi_mm3": 72.0}
     assert (numbers["stability"]["stable"], len(numbers["stability"]["reasons"])) == (False, 1)
-    assert numbers["disease_region"] == {"voxels": 400, "mm3": 2400.0, "source": "given", "member_disagreement": None}
+    assert numbers["disease_region"] == {
+        "voxels": 400,
+        "mm3": 2400.0,
+        "source": "given",
+        "member_disagreement": None,
+        "entropy": None,
+    }
     assert numbers["normal_bone"] == {
         "voxels": 45, "mm3": 270.0, "slices": [0, 1, 2], "source": "given", "disease_region_overlap": 1.0,
     }  # fmt: skip

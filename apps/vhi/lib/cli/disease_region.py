@@ -31,15 +31,21 @@ def disease_region(
 
         volume, _ = read_scan(t1w, "T1W")
     with step("Loading the networks"):
-        from lib.cli.ensemble import load_ensemble
+        from lib.cli.ensemble import load_ensemble, reference_of
+        from lib.core.contrast import t1w_warnings
         from lib.core.disease_region import segment_disease_region
+        from lib.core.plausibility import region_warnings
 
         members, manifest = load_ensemble(model_dir)
     with step("Finding the disease region"):
         region = segment_disease_region(volume, members)
+        warnings = (*t1w_warnings(volume), *region_warnings(volume, region, reference_of(manifest)))
     write_mask(out, region.mask)
     disagreement = "none with a single network" if region.member_disagreement is None else f"{region.member_disagreement:.4f}"
     typer.echo(f"disease region       {region.mask.voxels} voxels, {region.mask.volume_mm3:.0f} mm3")
     typer.echo(f"member disagreement  {disagreement} (1 - mean Dice between members)")
+    typer.echo(f"entropy inside       {region.entropy:.4f} bit (0 sure, 1 a coin toss)")
     typer.echo(f"model                {manifest.version}, {region.source}, sha256 {manifest.sha256[:12]}")
+    for warning in warnings:
+        typer.echo(f"WARNING              {warning}")
     typer.echo(f"written              {out}")

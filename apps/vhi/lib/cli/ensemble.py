@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lib.core.disease_region import Member
+    from lib.core.plausibility import Reference
     from lib.versions import Manifest
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
@@ -26,3 +27,16 @@ def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     from lib.nets.weights import load_members  # after the pointer was found good: torch takes seconds to import
 
     return load_members(model_dir, manifest.version), manifest
+
+
+def reference_of(manifest: Manifest | None) -> Reference | None:
+    """The reference values of a version; None where no networks are used or they came without.
+
+    Raises
+    ------
+    ModelError
+        Damaged ones.
+    """
+    from lib.core.plausibility import Reference
+
+    return None if manifest is None else Reference.from_dict(manifest.reference)

@@ -13,7 +13,7 @@ import typer
 from lib.cli.ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
-    from lib.core.disease_region import Member
+    from lib.core.disease_region import DiseaseRegion, Member
     from lib.core.pipeline import VhiResult
     from lib.studies.dicom_pairing import ScanPair
     from lib.versions import Manifest
@@ -95,11 +95,12 @@ def measure(
 
             members, model = load_ensemble(model_dir)
     with step("Measuring"):
+        from lib.cli.ensemble import reference_of
         from lib.core.pipeline import measure_vhi
         from lib.core.propagation import image_statistics
 
         given_bone, given_region = masks.get("normal bone"), masks.get("disease region")
-        result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region)
+        result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference_of(model))
         result = replace(result, warnings=(*pair.warnings, *result.warnings))
         statistics = [image_statistics(other, result) for other in others.values()]
     with step("Writing the report"), ExitStack() as places:
@@ -183,6 +184,14 @@ def write_masks(result: VhiResult, folder: Path) -> None:
     write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
 
 
+def certainty(region: DiseaseRegion) -> str:
+    """How sure the networks are of a region, to follow its source; empty for a given one."""
+    dice, entropy = region.member_dice, region.entropy
+    words = [] if dice is None else [f"mean Dice between members {dice:.4f}"]
+    words += [] if entropy is None else [f"entropy inside {entropy:.4f} bit"]
+    return "".join(f", {one}" for one in words)
+
+
 def print_summary(result: VhiResult, out: Path) -> None:
     """VHI by grade and side, what it rests on, warnings, and where the report is."""
     from rich.console import Console
@@ -206,7 +215,8 @@ def print_summary(result: VhiResult, out: Path) -> None:
     left_out = stability.slices_left_out_range_mm3
     if left_out is not None:
         console.print(f"                mm3 with one slice of normal bone left out: {left_out[0]:.0f} to {left_out[1]:.0f}")
-    console.print(f"disease region  {result.disease_region.mask.volume_mm3:.0f} mm3 ({result.disease_region.source})")
+    region = result.disease_region
+    console.print(f"disease region  {region.mask.volume_mm3:.0f} mm3 ({region.source}{certainty(region)})")
     console.print(f"lesions         {len(result.lesions)}")
     for warning in result.warnings:
         console.print(f"WARNING         {warning}", markup=False)

@@ -12,6 +12,7 @@ from lib.core.disease_region import DiseaseRegion, Member, segment_disease_regio
 from lib.core.lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
 from lib.core.measurement import VhiMeasurement, measure
 from lib.core.normal_bone import propose_normal_bone, sample_normal_bone
+from lib.core.plausibility import Reference, region_warnings
 from lib.core.settings import VhiSettings
 from lib.core.stability import FEWEST_SLICES, Stability, stability_of
 from lib.core.thresholds import LARGEST_PLAUSIBLE_MULTIPLE, Thresholds, thresholds_from
@@ -49,7 +50,8 @@ def measure_vhi(
     members: Sequence[Member] = (),
     normal_bone: Mask | None = None,
     settings: VhiSettings | None = None,
-    disease_region: Mask | None = None,
+    disease_region: Mask | DiseaseRegion | None = None,
+    reference: Reference | None = None,
 ) -> VhiResult:
     """Measure the volume of hyperintense inflammation of one scan.
 
@@ -63,8 +65,10 @@ def measure_vhi(
         As a reader drew it on STIR; proposed automatically when absent.
     settings : VhiSettings, optional
         The paper's method when absent.
-    disease_region : Mask, optional
-        Used as it is instead of the networks' answer.
+    disease_region : Mask or DiseaseRegion, optional
+        Used as it is instead of the networks' answer; a mask counts as drawn by a reader.
+    reference : Reference, optional
+        What the networks answer on scans that they know; without it no warning rests on their agreement.
 
     Raises
     ------
@@ -120,20 +124,25 @@ def measure_vhi(
         measurement=measure(grade, raw_sensitive, stir.grid, midline),
         stability=stability,
         settings=settings,
-        warnings=(*contrast_warnings, *_warnings(source, thresholds, stability)),
+        warnings=(
+            *contrast_warnings,
+            *region_warnings(t1w, region, reference),
+            *_warnings(source, thresholds, stability),
+        ),
     )
 
 
-def _disease_region(t1w: Volume, stir: Volume, members: Sequence[Member], given: Mask | None) -> DiseaseRegion:
+def _disease_region(t1w: Volume, stir: Volume, members: Sequence[Member], given: Mask | DiseaseRegion | None) -> DiseaseRegion:
     if given is None:
         return segment_disease_region(t1w, members)
-    check_same_grid(stir, given)
-    if not given.voxels:
+    region = DiseaseRegion(given, "given") if isinstance(given, Mask) else given
+    check_same_grid(stir, region.mask)
+    if not region.mask.voxels:
         raise InputError(
-            f"{given.name} is empty; VHI is measured inside the disease region. Pass a mask of the imaged pelvic bone, or none "
-            "to have it computed from T1W."
+            f"{region.mask.name} is empty; VHI is measured inside the disease region. Pass a mask of the imaged pelvic bone, or "
+            "none to have it computed from T1W."
         )
-    return DiseaseRegion(mask=given, source="given", member_disagreement=None)
+    return region
 
 
 def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:

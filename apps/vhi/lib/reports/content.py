@@ -243,9 +243,10 @@ def _volumes(result: VhiResult) -> Table:
 def _automatic(result: VhiResult) -> Iterable[str]:
     region = result.disease_region
     if region.source != "given":
-        disagreement = region.member_disagreement
+        disagreement, entropy = region.member_disagreement, region.entropy
         differ = "" if disagreement is None else f"; its members differ by {100 * disagreement:.1f}% (1 − mean Dice)"
-        yield f"Disease region: found on T1W by the networks ({printable(region.source)}){differ}."
+        unsure = "" if entropy is None else f"; entropy inside it {entropy:.3f} bit (0 sure, 1 a coin toss)"
+        yield f"Disease region: found on T1W by the networks ({printable(region.source)}){differ}{unsure}."
     if result.normal_bone_source != "given":
         yield f"Normal bone: proposed by the program on {_on_slices(result)}. No reader has checked it."
     yield (

@@ -16,7 +16,7 @@ from lib.core.pipeline import VhiResult
 from lib.core.propagation import ImageStatistics
 from lib.core.stability import Stability
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def vhi_numbers(
@@ -53,6 +53,7 @@ def vhi_numbers(
             "mm3": result.disease_region.mask.volume_mm3,
             "source": result.disease_region.source,
             "member_disagreement": plain(result.disease_region.member_disagreement),
+            "entropy": plain(result.disease_region.entropy),
         },
         "normal_bone": {
             "voxels": result.normal_bone.voxels,

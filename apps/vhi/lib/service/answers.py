@@ -76,7 +76,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class RegionAnswer(Answer):
-    """The automatic disease region; facts: `source`, `model_version`, `member_disagreement`, `voxels`, `mm3`."""
+    """The automatic disease region; facts: `source`, `model_version`, `member_disagreement`, `entropy`, `voxels`, `mm3`."""
 
 
 @dataclass(frozen=True, eq=False)

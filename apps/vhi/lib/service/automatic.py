@@ -8,14 +8,16 @@ import logging
 import shutil
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lib.core.contrast import t1w_warnings
 from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
 from lib.core.normal_bone import propose_normal_bone
+from lib.core.plausibility import Reference, region_warnings
 from lib.core.volume import Mask
-from lib.errors import InputError, NormalBoneError, OutputError
+from lib.errors import InputError, ModelError, NormalBoneError, OutputError
 from lib.files import result_folder
 from lib.readings.folder import make_folder, read_json, remove_but, write_json
 from lib.service.keep import Kept
@@ -24,7 +26,7 @@ from lib.studies.nifti import read_mask, write_mask
 from lib.versions import Manifest, read_live
 
 # raised when the method of the automatic regions changes, so that no older one is taken from the disk
-METHOD = 1
+METHOD = 2
 _REGION, _BONE, _INFO = "disease_region.nii.gz", "normal_bone.nii.gz", "info.json"
 log = logging.getLogger("vhi.service")
 
@@ -66,12 +68,17 @@ class Networks:
 
 @dataclass(frozen=True, eq=False)
 class AutomaticRegions:
-    """Both regions of one scan; `normal_bone` is None where none was found, and `no_normal_bone` says why."""
+    """Both regions of one scan; `normal_bone` is None where none was found, and `no_normal_bone` says why.
+
+    `warnings` are sentences on what is unusual about T1W and the region; `reference` is that of the model.
+    """
 
     region: DiseaseRegion
     normal_bone: Mask | None
     no_normal_bone: str | None
     model: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    reference: Reference | None
 
     @property
     def origin(self) -> str:
@@ -116,16 +123,16 @@ class Automatic:
 
     def _computed(self, scans: Scans, manifest: Manifest, folder: Path) -> AutomaticRegions:
         region = self.networks.segment(scans, manifest)
-        region = DiseaseRegion(
-            Mask(region.mask.data, scans.stir.grid, "disease region"), region.source, region.member_disagreement
-        )
+        region = replace(region, mask=Mask(region.mask.data, scans.stir.grid, "disease region"))
         bone, why = None, None
         try:
             bone = propose_normal_bone(scans.stir, region.mask)
         except NormalBoneError as error:
             why = str(error)
         model = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
-        found = AutomaticRegions(region, bone, why, model)
+        reference = Reference.from_dict(manifest.reference)
+        warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
+        found = AutomaticRegions(region, bone, why, model, warnings, reference)
         try:
             _write(folder, found)
         except OutputError as error:
@@ -149,6 +156,9 @@ def _write(folder: Path, found: AutomaticRegions) -> None:
         info = {
             "source": found.region.source,
             "member_disagreement": found.region.member_disagreement,
+            "entropy": found.region.entropy,
+            "warnings": list(found.warnings),
+            "reference": None if found.reference is None else found.reference.as_dict(),
             "no_normal_bone": found.no_normal_bone,
             "model": dict(found.model),
         }
@@ -167,8 +177,10 @@ def _read(folder: Path, scans: Scans) -> AutomaticRegions | None:
         region = _on(scans, read_mask(folder / _REGION, "disease region"))
         why = info["no_normal_bone"]
         bone = _on(scans, read_mask(folder / _BONE, "proposed normal bone")) if why is None else None
-        return AutomaticRegions(DiseaseRegion(region, info["source"], info["member_disagreement"]), bone, why, info["model"])
-    except (InputError, KeyError) as error:
+        drawn = DiseaseRegion(region, info["source"], info["member_disagreement"], info["entropy"])
+        reference = Reference.from_dict(info["reference"])
+        return AutomaticRegions(drawn, bone, why, info["model"], tuple(info["warnings"]), reference)
+    except (InputError, KeyError, ModelError) as error:
         log.warning("computed again, because what was kept is damaged: %s", error)
         return None
 

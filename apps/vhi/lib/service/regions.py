@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lib.core.disease_region import DiseaseRegion
 from lib.core.pipeline import VhiResult, measure_vhi
+from lib.core.plausibility import Reference
 from lib.core.settings import VhiSettings
 from lib.core.volume import Mask
 from lib.readings.store import ReadingStore
@@ -21,7 +22,7 @@ class InForce:
     """The regions, where each came from in words (`used`), and the model where it took part.
 
     `normal_bone` is None where it is proposed automatically, inside `region`. `key` tells one set of regions from another; it is
-    empty for regions that are not stored.
+    empty for regions that are not stored. `reference` is the model's, where it has one.
     """
 
     region: DiseaseRegion
@@ -29,6 +30,7 @@ class InForce:
     used: Mapping[str, str]
     model: Mapping[str, Any] | None
     key: tuple[str, ...]
+    reference: Reference | None = None
 
 
 def regions_in_force(
@@ -48,15 +50,15 @@ def regions_in_force(
     """
     region, region_from = _handed_in(store, scans, reader, reading, DISEASE_REGION)
     bone, bone_from = _handed_in(store, scans, reader, reading, NORMAL_BONE)
-    model = None
+    model, reference = None, None
     if region is None:
         found = automatic(scans)
-        drawn, region_from, model = found.region, found.origin, found.model
+        drawn, region_from, model, reference = found.region, found.origin, found.model, found.reference
     else:
         drawn = DiseaseRegion(region, "given")
     used = {NORMAL_BONE: bone_from or "automatic, proposed inside the disease region", DISEASE_REGION: region_from}
     key = (*used.values(), *(str(model["sha256"]) if model else "",), *sorted(scans.sha256.values()))
-    return InForce(drawn, bone, used, model, key)
+    return InForce(drawn, bone, used, model, key, reference)
 
 
 def measured(scans: Scans, regions: InForce, settings: VhiSettings) -> VhiResult:
@@ -66,10 +68,14 @@ def measured(scans: Scans, regions: InForce, settings: VhiSettings) -> VhiResult
     ------
     VhiError
     """
-    result = measure_vhi(
-        scans.t1w, scans.stir, normal_bone=regions.normal_bone, settings=settings, disease_region=regions.region.mask
+    return measure_vhi(
+        scans.t1w,
+        scans.stir,
+        normal_bone=regions.normal_bone,
+        settings=settings,
+        disease_region=regions.region,
+        reference=regions.reference,
     )
-    return replace(result, disease_region=regions.region)
 
 
 def _handed_in(

@@ -178,8 +178,9 @@ class VhiService:
             "source": found.region.source,
             "model_version": found.model["version"],
             "member_disagreement": plain(found.region.member_disagreement),
+            "entropy": plain(found.region.entropy),
             **_size(found.region.mask),
-            "warnings": [],
+            "warnings": list(found.warnings),
             "messages": [],
         }
         labels = scans.seen(found.region.mask.data.astype(np.uint8), role)

@@ -1,0 +1,306 @@
+"""Is this a scan that the networks know, and a region that they may be trusted with?
+
+The networks always answer. What tells that an answer may be wrong: a slice plane that they never saw, bone that the frame or
+the stack cuts off, marrow unlike that of the scans they learnt, and members that are unsure or disagree more than they do on
+such scans. Whether the series is T1-weighted at all is asked in `lib.core.contrast`.
+
+Every limit lies between what was measured on right and on wrong inputs; docs/models.md has the table. What depends on the
+networks (disagreement, entropy, volume) is compared with the `Reference` of their version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from lib.core.contrast import tissues
+from lib.core.disease_region import DiseaseRegion, interior
+from lib.core.orientation import Hanging
+from lib.core.volume import Grid, Mask, Volume
+from lib.errors import ModelError
+
+# Lean of the slices from coronal along the sacrum; measured 25 to 52 degrees on 23 scans, and turned sideways up to 5.
+LEAN_DEG = (10.0, 67.0)
+LARGEST_TURN_DEG = 20.0
+# Area of the region in the front and the back slice over that of its largest slice; measured up to 0.55 and 0.20 on 20 scans
+# (0.60 and 0.68 on an atypical one), 0.75 and 0.58 and more on most stacks cut in two.
+FRONT_SHARE, BACK_SHARE = 0.65, 0.4
+# The region in the three outermost columns or rows, over that in its fullest ones: measured up to 0.16 at the sides, 0.26 at the
+# top and 0.02 at the bottom, 0.33, 0.90 and 0.10 and more on most frames cut in two.
+SIDE_SHARE, TOP_SHARE, BOTTOM_SHARE = 0.25, 0.5, 0.05
+EDGE_PIXELS = 3
+# The smaller over the larger half of the region, left and right of the frame's middle: measured 0.88 and more.
+LOWEST_BALANCE = 0.85
+# 25 slices of 3.3 mm were learnt; half of them hold no whole sacroiliac joint.
+SHALLOWEST_STACK_MM = 60.0
+# Share of the marrow brighter than the median of fat: up to 0.09 on 20 scans, 0.18 and 0.37 on atypical ones.
+BRIGHTEST_MARROW = 0.13
+# Interquartile range of the marrow over its mean within 12 mm or so: up to 0.28 on 20 scans, 0.36 on an atypical one.
+MOST_UNEVEN_MARROW = 0.315
+NEIGHBOURHOOD_MM = 12.0
+MARROW_STEP = 3
+# How far beyond every reference scan a value must lie: no scan of a small sample is the most unusual one to come.
+BEYOND = 1.5
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the networks of one version answer on scans that they know or that are like those.
+
+    Parameters
+    ----------
+    what : str
+        Which scans, and what the networks had learnt of them.
+    scans : int
+    highest_disagreement : float or None
+        1 - mean pairwise Dice; None where no two members were compared.
+    highest_entropy : float
+        Bit, as in `DiseaseRegion`.
+    lowest_mm3, highest_mm3 : float
+        Volume of the region.
+    """
+
+    what: str
+    scans: int
+    highest_disagreement: float | None
+    highest_entropy: float
+    lowest_mm3: float
+    highest_mm3: float
+
+    @classmethod
+    def of(cls, regions: Sequence[DiseaseRegion], what: str) -> Reference:
+        """From the networks' regions of such scans; at least one, none of them given.
+
+        Raises
+        ------
+        ModelError
+            No region, or none that the networks drew.
+        """
+        entropies = [region.entropy for region in regions if region.entropy is not None]
+        if not entropies or len(entropies) < len(regions):
+            raise ModelError("A reference is made of regions that networks drew; found none, or a given one among them.")
+        disagreements = [region.member_disagreement for region in regions if region.member_disagreement is not None]
+        volumes = [region.mask.volume_mm3 for region in regions]
+        return cls(what, len(regions), max(disagreements, default=None), max(entropies), min(volumes), max(volumes))
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any] | None) -> Reference | None:
+        """What `as_dict` gave; None for None.
+
+        Raises
+        ------
+        ModelError
+            A field is missing, unknown or no number.
+        """
+        if content is None:
+            return None
+        try:
+            found = cls(**content)
+            numbers = (found.highest_entropy, found.lowest_mm3, found.highest_mm3, found.highest_disagreement or 0.0)
+            if not all(np.isfinite(float(number)) for number in numbers):
+                raise ValueError("a value is not finite")
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"The reference values of the model are damaged ({error}); restore its manifest.") from error
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def region_warnings(t1w: Volume, region: DiseaseRegion, reference: Reference | None) -> tuple[str, ...]:
+    """Sentences on what is unusual about a scan and its disease region, the gravest first; none for what is as usual.
+
+    A region that was given was drawn by someone who saw the scan: of it only the coverage is judged.
+    """
+    cut_off = _coverage(coverage(region.mask))
+    if region.source == "given":
+        return tuple(cut_off)
+    return (*_plane(t1w), *_networks(region, reference), *_marrow(marrow(t1w, region.mask)), *cut_off, *_no_reference(reference))
+
+
+# the plane ------------------------------------------------------------------------------------------------------------------
+
+
+def lean_and_turn_deg(grid: Grid) -> tuple[float, float]:
+    """How far the slices lean from coronal, head end to the front (-90 to 90 degrees), and how far they turn sideways (0 to 90).
+
+    Coronal slices lean by 0, axial ones by 90 or -90; sagittal slices turn by 90.
+    """
+    normal = np.cross(grid.affine[:3, 0], grid.affine[:3, 1])
+    right, front, up = normal / np.linalg.norm(normal)
+    lean = np.degrees(np.arctan2(-up, front))
+    # a normal and its opposite are one plane
+    return float((lean + 90.0) % 180.0 - 90.0), float(np.degrees(np.arcsin(min(abs(right), 1.0))))
+
+
+def _plane(t1w: Volume) -> Iterator[str]:
+    lean, turn = lean_and_turn_deg(t1w.grid)
+    low, high = LEAN_DEG
+    if turn > 45.0:
+        found = "sagittal"
+    elif turn > LARGEST_TURN_DEG:
+        found = f"turned {turn:.0f} degrees sideways"
+    elif abs(lean) > high:
+        found = "axial"
+    elif lean < -low:
+        found = "oblique axial, across the sacrum"
+    elif lean < low:
+        found = "straight coronal"
+    else:
+        return
+    yield (
+        f"The slices of {t1w.name} are {found} by the file's geometry; the networks know oblique coronal slices along the sacrum "
+        "only, and the disease region may be wrong. Pass the oblique coronal series, or draw the region by hand."
+    )
+
+
+# the networks ---------------------------------------------------------------------------------------------------------------
+
+
+def _networks(region: DiseaseRegion, reference: Reference | None) -> Iterator[str]:
+    if reference is None:
+        return
+    unsure = []
+    highest, found = reference.highest_disagreement, region.member_disagreement
+    if highest is not None and found is not None and found > BEYOND * highest:
+        unsure.append(f"disagree (mean Dice between them {1 - found:.3f}, at least {1 - highest:.3f}")
+    if region.entropy is not None and region.entropy > BEYOND * reference.highest_entropy:
+        unsure.append(f"are unsure inside the region (entropy {region.entropy:.2f} bit, at most {reference.highest_entropy:.2f}")
+    if unsure:
+        yield (
+            f"The networks {' and '.join(f'{one} on {reference.scans} reference scans)' for one in unsure)}: this scan is unlike "
+            "those they know (contrast, plane, coverage or marrow). Check the region's outline in every slice; redraw it where "
+            "it is wrong."
+        )
+    mm3 = region.mask.volume_mm3
+    if not reference.lowest_mm3 / BEYOND <= mm3 <= reference.highest_mm3 * BEYOND:
+        size = "small" if mm3 < reference.lowest_mm3 else "large"
+        yield (
+            f"The disease region is unusually {size}: {mm3:.0f} mm3, on {reference.scans} reference scans "
+            f"{reference.lowest_mm3:.0f} to {reference.highest_mm3:.0f} mm3. Check that the scan shows the whole sacrum and both "
+            "ilia, and the outline in every slice."
+        )
+
+
+def _no_reference(reference: Reference | None) -> Iterator[str]:
+    if reference is None:
+        yield (
+            "This version of the networks comes without reference values, so it was not judged whether their agreement and the "
+            "region's size are usual. Check the region's outline."
+        )
+
+
+# the marrow -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Marrow:
+    """T1W inside the region: share brighter than the median of fat, and unevenness within a neighbourhood; nan where unknown."""
+
+    bright_share: float
+    unevenness: float
+
+
+def marrow(t1w: Volume, region: Mask) -> Marrow:
+    """Marrow statistics of every third pixel of each slice, each way."""
+    step = np.s_[::MARROW_STEP, ::MARROW_STEP]
+    coarse = region.data[step]
+    grid = Grid((coarse.shape[0], coarse.shape[1], coarse.shape[2]), t1w.grid.affine @ np.diag([MARROW_STEP, MARROW_STEP, 1.0, 1.0]))
+    inside = interior(Mask(coarse, grid))
+    boxes = ndimage.find_objects(inside.view(np.uint8))
+    if not boxes:
+        return Marrow(float("nan"), float("nan"))
+    inside = inside[boxes[0]]
+    values, weight = t1w.data[step][boxes[0]].astype(np.float32), inside.astype(np.float32)
+    width = (*(NEIGHBOURHOOD_MM / spacing for spacing in grid.spacing_mm[:2]), 0)
+    total, count = (ndimage.gaussian_filter(one, width, truncate=2)[inside] for one in (values * weight, weight))
+    own, mean = values[inside], total / count
+    q1, q3 = np.percentile(own[mean > 0] / mean[mean > 0], [25, 75]) if (mean > 0).any() else (np.nan, np.nan)
+    return Marrow(float((own > tissues(t1w).fat).mean()), float(q3 - q1))
+
+
+def _marrow(found: Marrow) -> Iterator[str]:
+    unlike = []
+    if found.bright_share > BRIGHTEST_MARROW:
+        unlike.append(f"{100 * found.bright_share:.0f}% of it is brighter than fat, usually below 10%")
+    if found.unevenness > MOST_UNEVEN_MARROW:
+        unlike.append(f"it is patchy, varying by {100 * found.unevenness:.0f}% from place to place, usually below 28%")
+    if unlike:
+        yield (
+            f"The marrow is atypical on T1W: {' and '.join(unlike)}. On very fatty or sclerotic bone the networks may leave "
+            "parts out. Check the region's outline in every slice; redraw it where it is wrong."
+        )
+
+
+# coverage -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far a region reaches into the ends of the stack and the edges of the frame; shares of its own greatest extent.
+
+    `balance` is the smaller over the larger half, left and right of the frame's middle; `stack_mm` the depth of all slices.
+    """
+
+    front: float
+    back: float
+    right: float
+    left: float
+    top: float
+    bottom: float
+    balance: float
+    stack_mm: float
+
+
+def coverage(region: Mask) -> Coverage:
+    """The coverage of a region that is not empty."""
+    hung = Hanging.of(region.grid).hang(region.data)
+    area = np.count_nonzero(hung, axis=(1, 2))
+    if region.grid.affine[1, 2] > 0:  # later slices lie further to the front
+        area = area[::-1]
+    flat = np.count_nonzero(hung, axis=0)
+    rows, columns = flat.sum(axis=1), flat.sum(axis=0)
+    middle = len(columns) // 2
+    halves = columns[:middle].sum(), columns[len(columns) - middle :].sum()
+
+    def share(edge: np.ndarray, whole: np.ndarray) -> float:
+        return float(edge.mean() / whole.max())
+
+    return Coverage(
+        front=share(area[:1], area),
+        back=share(area[-1:], area),
+        right=share(columns[:EDGE_PIXELS], columns),
+        left=share(columns[-EDGE_PIXELS:], columns),
+        top=share(rows[:EDGE_PIXELS], rows),
+        bottom=share(rows[-EDGE_PIXELS:], rows),
+        balance=float(min(halves) / max(*halves, 1)),
+        stack_mm=region.grid.shape[2] * region.grid.spacing_mm[2],
+    )
+
+
+def _coverage(found: Coverage) -> Iterator[str]:
+    ends = {
+        "the front of the stack": found.front > FRONT_SHARE,
+        "the back of the stack": found.back > BACK_SHARE,
+        "the patient's right edge": found.right > SIDE_SHARE,
+        "the patient's left edge": found.left > SIDE_SHARE,
+        "the top edge": found.top > TOP_SHARE,
+        "the bottom edge": found.bottom > BOTTOM_SHARE,
+    }
+    cut = [name for name, is_cut in ends.items() if is_cut]
+    what = []
+    if cut:
+        what.append(f"bone is cut off at {', '.join(cut)}")
+    if found.stack_mm < SHALLOWEST_STACK_MM:
+        what.append(f"the stack is only {found.stack_mm:.0f} mm deep, usually 80 mm")
+    if found.balance < LOWEST_BALANCE:
+        what.append(f"one side holds {100 * found.balance:.0f}% of the region of the other, usually above 88%")
+    if what:
+        yield (
+            f"The scan may show only part of the bone: {'; '.join(what)}. Inflammation outside it is not in VHI; compare it only "
+            "with scans of the same coverage."
+        )
