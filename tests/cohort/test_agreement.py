@@ -1,0 +1,218 @@
+"""Agreement, against published examples, published tables and other people's software."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pingouin
+import pytest
+from scipy import integrate, stats
+
+from lib.cohort.agreement import (
+    bland_altman,
+    cases_beyond,
+    icc_a1,
+    limit_factor,
+    measurement_error,
+    pair_factor,
+)
+from lib.errors import InputError, SettingsError
+
+NAN = float("nan")
+# Bland and Altman 1986, table: peak expiratory flow [l/min], first readings, Wright and mini Wright meter
+WRIGHT = (494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427)
+MINI = (512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451)
+# Shrout and Fleiss 1979, table 2: six targets, four judges
+JUDGES = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
+CARKEET = Path(__file__).parents[1] / "reference" / "carkeet_pair_factors.csv"
+
+
+def test_the_example_of_bland_and_altman():
+    found = bland_altman(WRIGHT, MINI)
+    # as printed: mean difference -2.1, standard deviation 38.8, interval of the bias -22.0 to 17.8
+    assert round(found.bias.value, 1) == -2.1
+    assert round(found.sd, 1) == 38.8
+    assert (round(found.bias.low, 1), round(found.bias.high, 1)) == (-22.0, 17.8)
+    # the paper rounds the multiple to 2: -79.7 and 75.5
+    assert found.lower.value == pytest.approx(-36 / 17 - stats.norm.ppf(0.975) * found.sd, abs=1e-6)
+    assert round(found.bias.value - 2 * 38.8, 1) == -79.7
+    assert found.upper.value == pytest.approx(73.860611, abs=1e-6)
+
+
+def test_the_limits_equal_those_of_pingouin_and_of_a_t_test():
+    differences = np.subtract(WRIGHT, MINI)
+    found = bland_altman(WRIGHT, MINI)
+    test = stats.ttest_1samp(differences, 0).confidence_interval()
+    assert (found.bias.low, found.bias.high) == pytest.approx((test.low, test.high), abs=1e-6)
+    table = pingouin.ttest(np.array(WRIGHT, float), np.array(MINI, float), paired=True)
+    assert table["T"].iloc[0] == pytest.approx(found.bias.value / found.sd * math.sqrt(17), abs=1e-6)
+
+
+with CARKEET.open() as file:
+    ROWS = list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["df"])
+def test_factors_of_the_pair_of_limits_equal_carkeets_table(row):
+    for share in ("0.025", "0.05", "0.95", "0.975"):
+        # the table has four decimals
+        assert pair_factor(int(row["df"]) + 1, float(share)) == pytest.approx(float(row[share]), abs=0.6e-4)
+
+
+@pytest.mark.parametrize("n", [2, 5, 10, 29, 58, 400])
+@pytest.mark.parametrize("share", [0.025, 0.975])
+def test_the_factor_of_one_limit_holds_the_true_limit_with_its_probability(n, share):
+    factor, z = limit_factor(n, share), stats.norm.ppf(0.975)
+
+    # P(mean + factor sd > z), by integration over the standard deviation's own distribution
+    def given(chi: float) -> float:
+        return stats.norm.sf((z - factor * chi / math.sqrt(n - 1)) * math.sqrt(n)) * stats.chi.pdf(chi, n - 1)
+
+    middle = math.sqrt(n - 1)
+    parts = [integrate.quad(given, a, b, epsabs=1e-12)[0] for a, b in ((0, middle), (middle, middle + 40))]
+    assert sum(parts) == pytest.approx(share, abs=1e-8)
+
+
+@pytest.mark.parametrize(("n", "factor"), [(10, 2.911), (20, 2.396), (30, 2.220), (50, 2.065)])
+def test_the_factor_of_one_limit_equals_the_published_one_sided_tolerance_factor(n, factor):
+    # Natrella 1963, table A-7: 95% of the distribution with 95% certainty; the upper of two limits around 90%
+    assert limit_factor(n, 0.95, coverage=0.9) == pytest.approx(factor, abs=0.6e-3)
+
+
+def test_exact_intervals_of_the_limits_sit_around_them_and_are_wider_outside():
+    found = bland_altman(WRIGHT, MINI)
+    assert found.lower.low < found.lower.value < found.lower.high < found.upper.low < found.upper.value < found.upper.high
+    assert found.upper.high - found.upper.value > found.upper.value - found.upper.low
+    assert found.outer[1] - found.bias.value == pytest.approx(3.0824 * found.sd, abs=0.6e-4 * found.sd)
+    assert found.inner[1] - found.bias.value == pytest.approx(1.49 * found.sd, abs=0.6e-4 * found.sd)
+
+
+def test_exchanged_readers_mirror_everything():
+    found, mirrored = bland_altman(WRIGHT, MINI), bland_altman(MINI, WRIGHT)
+    assert mirrored.bias.value == -found.bias.value
+    assert (mirrored.lower.low, mirrored.upper.high) == pytest.approx((-found.upper.high, -found.lower.low))
+
+
+def test_missing_readings_are_left_out_and_the_places_of_the_others_kept():
+    found = bland_altman([1, NAN, 3, 9], [2, 5, 5, None])
+    assert (found.n, found.kept.tolist(), found.differences.tolist(), found.means.tolist()) == (2, [0, 2], [-1, -2], [1.5, 4])
+
+
+@pytest.mark.parametrize(("a", "b", "bias"), [([], [], NAN), ([NAN], [1], NAN), ([3], [1], 2)])
+def test_fewer_than_two_pairs_have_no_limits_and_a_reason(a, b, bias):
+    found = bland_altman(a, b)
+    assert math.isnan(found.lower.value)
+    assert math.isnan(found.outer[0])
+    assert found.bias.value == pytest.approx(bias, nan_ok=True)
+    assert "at least 2" in found.note
+
+
+def test_equal_differences_have_limits_without_width_and_a_remark():
+    found = bland_altman([3, 4, 5], [1, 2, 3])
+    assert (found.lower.low, found.upper.high, found.sd) == (2, 2, 0)
+    assert "All differences are equal" in found.note
+
+
+def test_the_example_of_shrout_and_fleiss():
+    found = icc_a1(JUDGES)
+    assert round(found.icc.value, 2) == 0.29
+    # their table 3: mean squares 11.24, 32.49 and 1.02
+    assert [round(ms, 2) for ms in (found.ms_rows, found.ms_columns, found.ms_error)] == [11.24, 32.49, 1.02]
+
+
+def long_table(ratings: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame([(i, j, x) for (i, j), x in np.ndenumerate(ratings)], columns=["scan", "reader", "score"])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_icc_equals_pingouin(seed):
+    rng = np.random.default_rng(seed)
+    n, k = rng.integers(5, 60), rng.integers(2, 5)
+    ratings = JUDGES if seed == 0 else rng.normal(50, 20, (n, 1)) + rng.normal(0, 3, k) + rng.normal(0, 8, (n, k))
+    found = icc_a1(ratings)
+    table = pingouin.intraclass_corr(long_table(ratings), "scan", "reader", "score").set_index("Type")
+    row = table.loc["ICC(A,1)"]
+    assert found.icc.value == pytest.approx(row["ICC"], abs=1e-6)
+    # pingouin rounds the interval to two decimals
+    assert (found.icc.low, found.icc.high) == pytest.approx(tuple(row["CI95"]), abs=0.0051)
+
+
+def test_the_interval_of_the_icc_is_that_of_mcgraw_and_wong():
+    # their inference: MS_rows / (a MS_columns + b MS_error) times (1 - rho) / ... is F; solved here by bisection on rho
+    found = icc_a1(JUDGES)
+    n, k = JUDGES.shape
+    rho = found.icc.value
+    a, b = k * rho / (n * (1 - rho)), 1 + k * rho * (n - 1) / (n * (1 - rho))
+    parts = (a * found.ms_columns) ** 2 / (k - 1), (b * found.ms_error) ** 2 / ((n - 1) * (k - 1))
+    df = (a * found.ms_columns + b * found.ms_error) ** 2 / sum(parts)
+
+    def ratio(p: float) -> float:
+        expected = k * p / (n * (1 - p)) * found.ms_columns + (1 + k * p * (n - 1) / (n * (1 - p))) * found.ms_error
+        return found.ms_rows / expected
+
+    assert ratio(found.icc.low) == pytest.approx(stats.f.ppf(0.975, n - 1, df), abs=1e-6)
+    assert ratio(found.icc.high) == pytest.approx(1 / stats.f.ppf(0.975, df, n - 1), abs=1e-6)
+
+
+def test_a_missing_rating_leaves_its_scan_out():
+    with_gap = np.vstack([JUDGES.astype(float), [5, NAN, 5, 5]])
+    assert icc_a1(with_gap).icc == icc_a1(JUDGES).icc
+
+
+def test_readers_who_agree_to_the_last_digit_have_an_icc_of_one():
+    ratings = np.repeat(np.array([[0.1], [0.7], [3.3]]), 2, axis=1)
+    assert icc_a1(ratings).icc.value == 1
+    assert (icc_a1(ratings).icc.low, icc_a1(ratings).icc.high) == (1, 1)
+
+
+def test_a_constant_offset_between_readers_lowers_the_icc_and_is_an_error_of_agreement():
+    ratings = np.array([[1.0, 3], [2, 4], [6, 8]])
+    found = icc_a1(ratings)
+    # by hand: MS rows 14, columns 6, error 0
+    assert found.icc.value == pytest.approx(14 / (14 + 2 * 6 / 3))
+    assert found.icc.low <= found.icc.value <= found.icc.high
+    error = measurement_error(ratings)
+    assert (error.sem_agreement, error.sem_consistency) == pytest.approx((math.sqrt(2), 0))
+
+
+def test_ratings_that_never_differ_and_single_scans_have_no_icc():
+    assert "All ratings are equal" in icc_a1([[3, 3], [3, 3]]).note
+    assert math.isnan(icc_a1([[3, 3], [3, 3]]).icc.value)
+    assert "there are 1" in icc_a1([[3, 4], [NAN, 1]]).note
+
+
+def test_one_reader_is_refused():
+    with pytest.raises(InputError, match="2 readers or more"):
+        icc_a1([[3], [4]])
+
+
+def test_the_error_of_measurement_of_two_readers_is_their_sd_over_the_root_of_two():
+    found = measurement_error(np.column_stack([WRIGHT, MINI]))
+    sd = bland_altman(WRIGHT, MINI).sd
+    assert found.sem_consistency == pytest.approx(sd / math.sqrt(2), abs=1e-6)
+    # the smallest detectable change is then half the width of the limits of agreement
+    assert found.sdc_consistency == pytest.approx(bland_altman(WRIGHT, MINI).upper.value + 36 / 17, abs=1e-6)
+    # the readers' mean squares are equal by chance to less than the error: no systematic difference
+    assert found.sem_agreement == pytest.approx(found.sem_consistency, abs=1e-6)
+    assert math.isnan(measurement_error([[1, 2]]).sdc_agreement)
+
+
+def test_cases_are_judged_from_zero_not_from_the_bias():
+    # differences 10, 0, 0, 0, 0, -6 have a standard deviation of 5.2
+    a, b = [10, 1, 2, NAN, 3, 0, 0], [0, 1, 2, 5, 3, 0, 6]
+    assert cases_beyond(a, b, 1.5).tolist() == [0]
+    assert cases_beyond(a, b, 1.1).tolist() == [0, 6]
+    assert cases_beyond(a, b, 2).tolist() == []
+    # every difference is 5 or 6: none is far from the bias, all are far from 0
+    assert cases_beyond([5, 6, 5, 6], [0, 0, 0, 0]).tolist() == [1, 3, 0, 2]
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(SettingsError, match="between 0 and 1"):
+        bland_altman([1, 2], [1, 3], confidence=95)
+    with pytest.raises(SettingsError, match="above 0"):
+        cases_beyond([1, 2], [1, 3], 0)
