@@ -25,6 +25,7 @@ from lib.studies.dicomize import Labels, write_dicom_study
 from serving import free_port
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
+SHIPPED = Path(__file__).parents[1] / "deploy" / "orthanc.json"
 PLUGIN_FOLDERS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc", "/usr/local/share/orthanc/plugins")
 START_S = 60.0
 DICOM_JSON = "application/dicom+json"
@@ -144,7 +145,7 @@ def _bytes_of(one: Path | bytes | pydicom.Dataset) -> bytes:
 
 
 class Orthanc(Archive):
-    """A real Orthanc in a process of its own, with a password of its own and storage in `folder`."""
+    """A real Orthanc in a process of its own, as `deploy/orthanc.json` sets it up, with a password and storage of its own."""
 
     name = "orthanc"
 
@@ -168,25 +169,16 @@ class Orthanc(Archive):
         if self.process is not None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = {
-            "Name": "tests",
-            "HttpPort": self.port,
-            "DicomServerEnabled": False,
-            "RemoteAccessAllowed": False,
-            "AuthenticationEnabled": True,
-            "RegisteredUsers": {self.user: self.password},
-            "StorageDirectory": str(self.folder / "storage"),
-            "IndexDirectory": str(self.folder / "storage"),
-            "Plugins": [str(_plugin())],
-            "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "StudiesMetadata": "Full", "SeriesMetadata": "Full"},
-            "HttpVerbose": False,
-            **self._extra,
-        }
-        path = self.folder / "orthanc.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config))
+        config = json.loads(SHIPPED.read_text())
+        storage = str(self.folder / "storage")
+        config |= {"HttpPort": self.port, "DicomServerEnabled": False, "RemoteAccessAllowed": False}
+        config |= {"StorageDirectory": storage, "IndexDirectory": storage, "Plugins": [str(_plugin())], **self._extra}
+        settings = self.folder / "settings"
+        settings.mkdir(mode=0o700, exist_ok=True)
+        (settings / "orthanc.json").write_text(json.dumps(config))
+        (settings / "users.json").write_text(json.dumps({"RegisteredUsers": {self.user: self.password}}))
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen([str(ORTHANC), str(path)], cwd=self.folder, stdout=out, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen([str(ORTHANC), str(settings)], cwd=self.folder, stdout=out, stderr=subprocess.STDOUT)
         until = time.monotonic() + START_S
         while time.monotonic() < until and self.process.poll() is None:
             try:
