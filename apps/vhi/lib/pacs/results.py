@@ -173,16 +173,25 @@ def is_ours(dataset: Dataset) -> bool:
     return (str(dataset.get("Manufacturer", "")), str(dataset.get("ManufacturerModelName", ""))) == (MANUFACTURER, MODEL_NAME)
 
 
-def uid_of(made: Submission, what: str) -> str:
+def uid_of(made: Submission, study_uid: str, what: str) -> str:
     """The UID of something that belongs to a submission: the same whenever it is asked for, and never another's."""
-    facts = [made.case_id, made.submission_id, made.created, dict(made.scans), [one.sha256 for one in made.segments], what]
+    facts = [
+        study_uid,
+        made.case_id,
+        made.submission_id,
+        made.created,
+        dict(made.scans),
+        [one.sha256 for one in made.segments],
+        what,
+    ]
     return f"2.25.{uuid.uuid5(_NAMESPACE, json.dumps(facts, sort_keys=True)).int}"
 
 
 def _known_as(dataset: Dataset, made: Submission, what: str) -> Dataset:
-    sop, series = UID(uid_of(made, what)), UID(uid_of(made, f"series of {what}"))
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = sop
-    dataset.SeriesInstanceUID = series
+    study_uid = str(dataset.StudyInstanceUID)
+    dataset.SOPInstanceUID = UID(uid_of(made, study_uid, what))
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.SeriesInstanceUID = UID(uid_of(made, study_uid, f"series of {what}"))
     return dataset
 
 

@@ -379,6 +379,18 @@ class VhiService:
             submitted = segments_of_map(labels, scans.stir.grid, segments)
             return self._hand_in(scans, submitted, reader, reading, method, rating or None, amends)
 
+    def stir_grid(self, image_id: str) -> Grid:
+        """Where the masks of a case lie.
+
+        Raises
+        ------
+        VhiError
+            Its scans cannot be had now, or cannot be used.
+        """
+        case, _ = self._index.of_image(image_id)
+        with self._locks.of(case.case_id):
+            return self._scans_of(case).stir.grid
+
     def submit_masks(
         self,
         image_id: str,
