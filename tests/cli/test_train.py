@@ -78,6 +78,14 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
     label = tiny_data / "segmentations/disease_region/1_disease_region.nii.gz"
     assert manifest.training_cases[0].label_sha256 == sha256_of(label)
     assert manifest.unlabelled_cases == ["8"]
+    reference = manifest.reference
+    assert reference["what"] == (
+        "held-out study scans, each by the ensemble of its fold, and 1 scan without masks by this ensemble"
+    )
+    assert reference["scans"] == 6
+    assert 0 <= reference["highest_disagreement"] < 1
+    assert 0 < reference["highest_entropy"] <= 1
+    assert 0 < reference["lowest_mm3"] <= reference["highest_mm3"]
 
     found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
     assert found["folds"]["fold0"] == {"learnt": ["2", "3", "4"], "held_out": ["1", "5", "7"]}

@@ -17,7 +17,7 @@ from lib.figures import LearningCurve, learning_curves_figure, png_bytes, svg_by
 from lib.files import output_error, write_atomically
 from lib.nets.fit import Progress, read_curve
 from lib.nets.recipes import Plan
-from lib.studies.labelled import LabelledData
+from lib.studies.labelled import Case, LabelledData
 from lib.training.budget import Budget, fix_budget
 from lib.training.groups import SHIPPED, Group, folds_of, shipped_group
 from lib.training.pool import processes, run_stages
@@ -50,11 +50,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out: the shipped ensemble (None when not wanted), its plan with the steps as trained, and all measurements."""
+    """What came out: the shipped ensemble (None when not wanted), its plan with the steps as trained, and all measurements.
+
+    `folds` are the ensembles of the cross-validation, if any; `study` the study scans.
+    """
 
     ensemble: Ensemble | None
     plan: Plan
     metrics: dict[str, Any]
+    folds: tuple[Ensemble, ...]
+    study: tuple[Case, ...]
 
 
 def train_ensemble(
@@ -103,7 +108,8 @@ def train_ensemble(
 
         run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.glance)
         shown.glance()
-    return Trained(ensembles.get(SHIPPED), plan, _metrics(found, ensembles, budget, measured))
+    folds = tuple(ensemble for name, ensemble in ensembles.items() if name != SHIPPED)
+    return Trained(ensembles.get(SHIPPED), plan, _metrics(found, ensembles, budget, measured), folds, tuple(found.study))
 
 
 class _Shown:

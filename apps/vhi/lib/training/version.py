@@ -8,6 +8,7 @@ from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.files import sha256_of
 from lib.nets.cpu import bf16_matrix_units
 from lib.nets.weights import pack
+from lib.training.reference import reference_of
 from lib.training.run import Ensemble
 from lib.training.session import Trained
 from lib.versions import Manifest, TrainingCase, Version, publish
@@ -34,6 +35,7 @@ def publish_trained(
         The folder cannot be written.
     """
     members = ensemble.members()
+    reference = reference_of(ensemble, trained.folds, trained.study)
     layouts = [network.recipe.layout() for network in members]
     precision = {"precision": "bfloat16" if bf16_matrix_units() else "float32"}
     manifest = Manifest(
@@ -55,5 +57,6 @@ def publish_trained(
         metrics=trained.metrics,
         parent=parent,
         flip=ensemble.plan.flip,
+        reference=None if reference is None else reference.as_dict(),
     )
     return publish(model_dir, manifest, pack([network.read() for network in members]), live=live)
