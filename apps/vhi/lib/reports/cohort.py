@@ -1,0 +1,281 @@
+"""The report of a cohort: put together once, written as HTML, PDF, JSON, CSV, PNG and SVG."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, CondPageBreak, Flowable, Frame, KeepTogether, PageTemplate, Spacer
+
+from lib.cohort.masks import CaseImages, MaskStudy, TwoVisits
+from lib.cohort.overlap import summarise_overlaps
+from lib.cohort.study import SPARCC, VHI, LeftOut, Study
+from lib.cohort.table import NUMBERS
+from lib.files import write_atomically
+from lib.reports import pdf
+from lib.reports.cohort_content import (
+    TITLE,
+    CohortContent,
+    CohortFigure,
+    Records,
+    Section,
+    estimate,
+    median_range,
+    number,
+    rows_of,
+)
+from lib.reports.cohort_sections import (
+    agreement_section,
+    change_section,
+    effort_section,
+    failure_section,
+    overlap_section,
+    ratings_section,
+    reference_section,
+    relation_section,
+    response_section,
+    visits_section,
+)
+from lib.reports.content import NOT_A_DEVICE, Table
+
+MARK = "cohort.json"
+OWN_FILES = (MARK, "report.html", "report.pdf", "tables", "figures")
+MOST_ROWS = 40
+_A4 = pdf.A4
+
+
+def cohort_content(
+    study: Study,
+    masks: MaskStudy | None,
+    images: Sequence[CaseImages],
+    why_no_images: str,
+    visits: Sequence[TwoVisits],
+    visits_left_out: Sequence[LeftOut],
+    tolerance_mm: float,
+    why_no_visits: str,
+    origin: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> CohortContent:
+    """Everything that the report says.
+
+    Parameters
+    ----------
+    study : Study
+    masks : MaskStudy or None
+        None where there are only numbers.
+    images : sequence of CaseImages
+        Of the visits on which readers disagree most; `why_no_images` where there are none.
+    visits : sequence of TwoVisits
+        `visits_left_out` names the subjects that could not be compared; `why_no_visits` is for none at all.
+    origin : mapping
+        `created`, `command`, `versions`, `settings`, `inputs`.
+    notes : sequence of str
+        Sentences about the input that a reader of the report must know.
+    """
+    table = study.table
+    sections = (
+        overlap_section(masks),
+        reference_section(masks, study.settings),
+        relation_section(study),
+        agreement_section(study, VHI),
+        agreement_section(study, SPARCC),
+        response_section(study),
+        change_section(study),
+        failure_section(study, images, why_no_images),
+        ratings_section(study),
+        visits_section(visits, visits_left_out, tolerance_mm, why_no_visits),
+        effort_section(study),
+    )
+    readers = sorted({one.reader for one in table.readings})
+    counts = {visit: sum(when == visit for _, when in table.visits) for visit in ("baseline", "follow_up")}
+    facts = (
+        ("Subjects", str(len(table.subjects))),
+        ("Visits", f"{counts['baseline']} baseline, {counts['follow_up']} follow-up"),
+        ("Readings", str(len(table.readings))),
+        ("Readers", ", ".join(readers) or "none"),
+        ("Created", str(origin.get("created", ""))),
+    )
+    return CohortContent(
+        title=TITLE,
+        facts=facts,
+        key_results=_key_results(study, masks),
+        sections=sections,
+        notes=tuple(notes),
+        provenance=_provenance(origin),
+        disclaimer=NOT_A_DEVICE,
+        readings=_readings(study),
+        origin=origin,
+    )
+
+
+def _key_results(study: Study, masks: MaskStudy | None) -> Table:
+    """The paper's headline numbers, of this study."""
+    rows: list[tuple[str, str, str]] = []
+    for one in summarise_overlaps(masks.pairs, each_pair=False) if masks else ():
+        if one.kind != "between methods":
+            rows.append((f"Dice {one.kind}, {one.method}: median (range)", median_range(one.dice), str(one.dice.n)))
+    for name, agreements, unit in (("VHI", study.vhi_agreement, "mm³"), ("SPARCC", study.sparcc_agreement, "points")):
+        for found in agreements[:3]:
+            raw = found.limits["raw"]
+            who = f"{name}, readers {' and '.join(found.readers)}" + (f", {found.method}" if found.method else "")
+            limits = f"{number(raw.bias.value)} ({number(raw.lower.value)} to {number(raw.upper.value)}) {unit}"
+            rows.append((f"{who}: bias (95% limits of agreement)", limits, str(raw.n)))
+            rows.append((f"{who}: ICC(A,1) (95% CI)", estimate(found.icc["raw"].icc, 2), str(found.icc["raw"].n)))
+    if not isinstance(study.relations, str):
+        log = study.relations[0].regressions["log"]
+        rows.append(("log(VHI + 1) per SPARCC point: slope (95% CI)", estimate(log.slope), str(log.n)))
+    if not isinstance(study.response, str):
+        for pair in study.response.agreement:
+            if pair.a in ("VHI", "SPARCC") and pair.b in ("VHI", "SPARCC", study.response.primary):
+                agreeing = f"{pair.table.agreeing} of {pair.table.n}"
+                rows.append((f"Response by {pair.a} and by {pair.b}: agree", agreeing, str(pair.table.n)))
+        if study.response.change is not None:
+            fit = study.response.change
+            rows.append(("Change of VHI per point of change of SPARCC [mm³] (95% CI)", estimate(fit.slope), str(fit.n)))
+    return Table("Key results", ("", "", "n"), tuple(rows))
+
+
+def _readings(study: Study) -> Records:
+    """The table as it was understood: readings, then what is known of visits that nobody read."""
+    columns = tuple(one.name for one in NUMBERS.values())
+    rows = []
+    seen = set()
+    for one in study.table.readings:
+        visit = study.table.visits[one.subject, one.visit]
+        values = {**visit.values, **one.values}
+        seen.add((one.subject, one.visit))
+        words = (one.rating, visit.disagreement)
+        rows.append((*one.key, visit.case, *(values.get(column) for column in columns), *words))
+    for key, visit in study.table.visits.items():
+        if key not in seen:
+            rows.append((*key, None, None, None, visit.case, *(visit.values.get(c) for c in columns), None, visit.disagreement))
+    return Records(
+        "readings", ("subject", "visit", "reader", "reading", "method", "case", *columns, "rating", "disagreement"), rows_of(rows)
+    )
+
+
+def _provenance(origin: Mapping[str, Any]) -> tuple[Table, ...]:
+    inputs = tuple((one["role"], one["file"], (one.get("sha256") or "")[:16]) for one in origin.get("inputs", ()))
+    versions = tuple((str(name), str(value)) for name, value in origin.get("versions", {}).items())
+    settings = tuple(
+        (name, "chosen from the data" if value is None else str(value)) for name, value in origin.get("settings", {}).items()
+    )
+    return (
+        Table("Settings", ("setting", "value"), settings, text_columns=2),
+        Table("Input", ("role", "file or folder", "sha256 (begin)"), inputs, text_columns=3),
+        Table("Made by", ("program", "version"), (*versions, ("command", str(origin.get("command", "")))), text_columns=2),
+    )
+
+
+def cohort_html(content: CohortContent) -> str:
+    """The report as one HTML document that needs no other file; everything that comes from outside is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["picture_uri"] = _picture_uri
+    return environment.get_template("cohort.html.j2").render(content=content, most=MOST_ROWS)
+
+
+def _picture_uri(figure: CohortFigure) -> str:
+    """Charts as SVG, sharp at every size; scans as PNG, which is smaller and as they were drawn."""
+    picture = figure.name.startswith(("failure", "before_after"))
+    kind, file = ("image/png", figure.png) if picture else ("image/svg+xml", figure.svg)
+    return f"data:{kind};base64,{base64.b64encode(file).decode('ascii')}"
+
+
+def cohort_pdf(content: CohortContent) -> bytes:
+    """The report as a PDF on A4; the same bytes for the same content."""
+    pdf._register_fonts()
+    file = io.BytesIO()
+    frame = Frame(pdf._SIDE, pdf._BOTTOM, pdf._WIDTH, pdf._HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
+    document = BaseDocTemplate(file, pagesize=_A4, title=content.title, author="", invariant=1)
+    document.addPageTemplates(PageTemplate(frames=[frame]))
+
+    def canvas(*args: Any, **more: Any) -> Canvas:
+        return pdf._NumberedCanvas(*args, footer=content.disclaimer, **more)
+
+    story: list[Flowable] = [
+        pdf._words(content.title, pdf._style(15, bold=True, after=3)),
+        pdf._words("  ·  ".join(f"{name}: {value}" for name, value in content.facts), pdf._style(7, colour=pdf._FAINT, after=5)),
+        *pdf._warnings(content.notes),
+    ]
+    if content.key_results.rows:
+        story += [pdf._words(content.key_results.title, pdf._SECTION), pdf._grid(content.key_results, content.key_results.rows)]
+    for section in content.sections:
+        story += _pdf_section(section)
+    for table in content.provenance:
+        story += [pdf._words(table.title, pdf._SECTION), pdf._grid(table, table.rows)] if table.rows else []
+    document.build(story, canvasmaker=canvas)
+    return file.getvalue()
+
+
+def _pdf_section(section: Section) -> list[Flowable]:
+    title = pdf._words(section.title, pdf._SECTION)
+    if section.why_not:
+        return [KeepTogether([title, pdf._words(f"Not available: {section.why_not}", pdf._TEXT)])]
+    story: list[Flowable] = [CondPageBreak(55 * mm), title, pdf._words(f"n: {section.n}.", pdf._style(7.5, bold=True, after=2))]
+    story += [pdf._words(sentence, pdf._style(7.5, after=1)) for sentence in section.findings]
+    for figure in section.figures:
+        story.append(
+            KeepTogether([Spacer(1, 4), _pdf_image(figure), pdf._words(figure.picture.caption, pdf._NOTE), Spacer(1, 3)])
+        )
+    for table in section.tables:
+        shown = table.rows[:MOST_ROWS]
+        more = (
+            [pdf._words(f"And {len(table.rows) - MOST_ROWS} more rows, in the CSV.", pdf._NOTE)]
+            if len(table.rows) > MOST_ROWS
+            else []
+        )
+        note = [pdf._words(table.note, pdf._NOTE)] if table.note else []
+        block = [
+            pdf._words(table.title, pdf._style(7.5, bold=True, after=2, spaceBefore=4, keepWithNext=1)),
+            pdf._grid(table, shown),
+        ]
+        story += [*block, *more, *note] if len(shown) > 12 else [KeepTogether([*block, *more, *note])]
+    story += [
+        Spacer(1, 3),
+        pdf._words(section.excluded_sentence(), pdf._NOTE),
+        pdf._words(f"Method: {section.method}", pdf._NOTE),
+        pdf._words(f"Source: {section.source}.", pdf._NOTE),
+    ]
+    return story
+
+
+def _pdf_image(figure: CohortFigure) -> Flowable:
+    """A figure at the size it was drawn for, or smaller where the page is."""
+    width, height = ImageReader(io.BytesIO(figure.png)).getSize()
+    return pdf._image(figure.picture, pdf._WIDTH, min(pdf._HEIGHT * 0.8, pdf._WIDTH * height / width))
+
+
+def write_cohort(content: CohortContent, folder: Path) -> tuple[str, ...]:
+    """Write all forms into an empty folder; returns the names of the files, relative to it.
+
+    Raises
+    ------
+    OutputError
+    """
+    for name in ("tables", "figures"):
+        (folder / name).mkdir()
+    files: dict[str, bytes] = {}
+    for records in content.records:
+        files[f"tables/{records.name}.csv"] = records.csv_text().encode("utf-8")
+    for figure in content.figures:
+        files[f"figures/{figure.name}.png"] = figure.png
+        files[f"figures/{figure.name}.svg"] = figure.svg
+    files["report.html"] = cohort_html(content).encode("utf-8")
+    files["report.pdf"] = cohort_pdf(content)
+    files[MARK] = content.json_text().encode("utf-8")
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    return tuple(files)
