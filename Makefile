@@ -4,6 +4,8 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 STUDIES ?= demo/studies
+# make serve PACS=http://host/dicom-web PACS_USER=name PACS_PASSWORD_FILE=path
+PACS_LOGIN = $(if $(PACS_USER),--pacs-user "$(PACS_USER)") $(if $(PACS_PASSWORD_FILE),--pacs-password-file "$(PACS_PASSWORD_FILE)")
 
 .PHONY: setup demo serve test lint check bench clean
 
@@ -19,7 +21,7 @@ demo: setup
 	$(RUN) main.py demo
 
 serve: setup
-	$(RUN) main.py serve --studies "$(STUDIES)"
+	$(RUN) main.py serve $(if $(PACS),--pacs "$(PACS)" $(PACS_LOGIN),--studies "$(STUDIES)")
 
 test: setup
 	$(RUN) -m pytest

@@ -82,6 +82,7 @@ MAY: dict[str, set[str]] = {
         "lib.core",
         "lib.errors",
         "lib.files",
+        "lib.pacs",
         "lib.readings",
         "lib.server",
         "lib.service",

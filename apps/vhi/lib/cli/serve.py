@@ -1,4 +1,4 @@
-"""`serve`: the server for 3D Slicer and other MONAI Label clients, over a folder of studies."""
+"""`serve`: the server for 3D Slicer and other MONAI Label clients, over a folder of studies or a PACS."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ if TYPE_CHECKING:
 
 APP_DIR = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 5
+ARCHIVE_DATA = "vhi-data"
 
 
 def serve(
-    studies: Annotated[Path, typer.Option(help="Folder of the studies: T1W and STIR series as NIfTI.", show_default=False)],
+    studies: Annotated[Path | None, typer.Option(help="Folder of the studies: T1W and STIR series as NIfTI.")] = None,
+    pacs: Annotated[
+        str | None, typer.Option(metavar="URL", help="DICOMweb archive with the studies, as http://host:8042/dicom-web.")
+    ] = None,
+    pacs_user: Annotated[str | None, typer.Option(metavar="NAME", help="Its login.")] = None,
+    pacs_password_file: Annotated[
+        Path | None, typer.Option(help="File with its password alone; or set MONAI_LABEL_DICOMWEB_PASSWORD.")
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Folder of DICOM files, served as an archive of its own that viewers may store to.")
+    ] = None,
+    pairing_rules: Annotated[Path | None, typer.Option(help="With --pacs or --archive: a site's rules, see docs/dicom.md.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     accounts: Annotated[
@@ -34,34 +46,97 @@ def serve(
         list[str] | None, typer.Option(metavar="URL", help="A web page that may call the server; repeatable.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Inferences at once.")] = 1,
-    data: Annotated[Path | None, typer.Option(help="Where submissions are kept.", show_default=".vhi in the studies")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where submissions are kept.", show_default=".vhi in the studies; vhi-data here for an archive"),
+    ] = None,
     model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="How the study is run, see docs/deploy.md; repeatable."),
     ] = None,
 ) -> None:
-    """Serve a folder of studies to 3D Slicer, until Ctrl-C."""
+    """Serve a folder of studies, or those of a PACS, to 3D Slicer, until Ctrl-C."""
     from lib.cli.measure import parse_changes
     from lib.cli.steps import step
-    from lib.errors import InputError, SettingsError
+    from lib.errors import SettingsError
     from lib.server.config import ServerConfig, is_loopback
 
-    if not studies.is_dir():
-        raise InputError(f"{studies} is no folder; pass the folder that holds the studies.")
+    place = where(studies, pacs, archive)
+    login = pacs_login(pacs, pacs_user, pacs_password_file)
+    if pairing_rules is not None and studies is not None:
+        raise SettingsError("--pairing-rules pairs the series of an archive; files are paired by their names. Leave it out.")
     if not is_loopback(host) and accounts is None:
         raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
     names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
     config = ServerConfig(accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers)
     listening = listen(host, port)
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
-    if data is not None:
-        conf["data"] = str(data.resolve())
+    if data is not None or studies is None:
+        conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
+    if pairing_rules is not None:
+        conf["pairing_rules"] = str(pairing_rules.resolve())
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     with step("Starting the server"):
-        prepare(studies, port, config, conf)
+        if archive is not None:
+            place, login = start_archive(archive)
+        os.environ |= login
+        prepare(place, port, config, conf)
         application = load()
     run(application, listening, lambda: _announce(url, login=accounts is not None))
+
+
+def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
+    """The folder or the address that holds the studies.
+
+    Raises
+    ------
+    SettingsError
+        None or several are named, or the address is none.
+    InputError
+        There is no such folder.
+    """
+    from lib.errors import InputError, SettingsError
+
+    given = {name: one for name, one in {"--studies": studies, "--pacs": pacs, "--archive": archive}.items() if one is not None}
+    if len(given) != 1:
+        raise SettingsError(
+            f"Pass one of --studies FOLDER (NIfTI), --pacs URL (a DICOMweb archive) and --archive FOLDER (DICOM files); found "
+            f"{' and '.join(given) or 'none of them'}."
+        )
+    if pacs is not None:
+        from lib.pacs.client import checked_url
+
+        return checked_url(pacs)
+    folder = studies or archive or Path()
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; pass the folder that holds the studies.")
+    return str(folder.resolve())
+
+
+def pacs_login(pacs: str | None, user: str | None, password_file: Path | None) -> dict[str, str]:
+    """The environment that tells the login of a PACS; the password is on no command line.
+
+    Raises
+    ------
+    SettingsError, InputError
+    """
+    from lib.errors import SettingsError
+
+    if pacs is None:
+        if user or password_file:
+            raise SettingsError("--pacs-user and --pacs-password-file belong to --pacs; leave them out.")
+        return {}
+    from lib.pacs.start import login_environment
+
+    return login_environment(user, password_file)
+
+
+def start_archive(folder: Path) -> tuple[str, dict[str, str]]:
+    """Serve a folder of DICOM files by DICOMweb, to this machine alone; its address and the environment with its login."""
+    from lib.archive import run_in_thread
+
+    return run_in_thread(folder).url.rstrip("/"), {}
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -90,7 +165,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def prepare(studies: Path, port: int, config: ServerConfig, conf: dict[str, str]) -> None:
+def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str]) -> None:
     """Tell MONAI Label and the guard, by environment, what to serve; before either is imported.
 
     Raises
@@ -110,7 +185,7 @@ def prepare(studies: Path, port: int, config: ServerConfig, conf: dict[str, str]
         Accounts(config.accounts)
     os.environ |= config.to_environment() | {
         "MONAI_LABEL_APP_DIR": str(APP_DIR),
-        "MONAI_LABEL_STUDIES": str(studies.resolve()),
+        "MONAI_LABEL_STUDIES": studies,
         "MONAI_LABEL_APP_CONF": json.dumps(conf),
         "MONAI_LABEL_SERVER_PORT": str(port),
         "MONAI_LABEL_RELOAD_APP_LIB": "false",

@@ -9,21 +9,30 @@ from typing import Any
 
 from lib.core.setting import SettingInfo
 from lib.errors import SettingsError
+from lib.pacs.cases import PacsConfig
+from lib.pacs.start import cases_of, is_archive
 from lib.service.answers import ServiceConfig
 from lib.service.service import MODEL_DIR, VhiService
+from lib.studies.pairing_rules import read_rules
 
 _FOLDERS = ("data", "models")
+# where submissions are kept of an archive, when nothing else is said
+ARCHIVE_DATA = "vhi-data"
+_RULES = "pairing_rules"
 # MONAI Label's own, without meaning here
 _STOCK = ("server_mode",)
 
 
 def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
-    """The service over a folder of studies.
+    """The service over a folder of studies, or over an archive.
 
     Parameters
     ----------
+    studies : str
+        A folder, or the address of a DICOMweb archive, whose login is in the environment (see `lib.pacs.start`).
     conf : mapping
-        Fields of `ServiceConfig`, and the folders `data` (submissions) and `models` (the disease-region ensemble).
+        Fields of `ServiceConfig`, and the folders `data` (submissions) and `models` (the disease-region ensemble). For an
+        archive also fields of `PacsConfig`, and the file `pairing_rules`.
 
     Raises
     ------
@@ -32,16 +41,28 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     VhiError
         The folders cannot be used.
     """
-    if studies.startswith(("http://", "https://")):
-        raise SettingsError("This app reads a folder of NIfTI studies; pass the folder, not an address.")
-    defaults = {field.name: field.default for field in fields(ServiceConfig)}
-    unknown = sorted(set(conf) - set(defaults) - set(_FOLDERS) - set(_STOCK))
+    kinds: tuple[type, ...] = (ServiceConfig, PacsConfig) if is_archive(studies) else (ServiceConfig,)
+    paths = (*_FOLDERS, _RULES) if is_archive(studies) else _FOLDERS
+    known = [*paths, *(field.name for kind in kinds for field in fields(kind))]
+    unknown = sorted(set(conf) - set(known) - set(_STOCK))
     if unknown:
-        raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join([*_FOLDERS, *defaults])}.")
-    values: dict[str, Any] = {
-        name: SettingInfo(name, default, meaning="", source="").parse(conf[name])  # type: ignore[arg-type]
-        for name, default in defaults.items()
-        if name in conf
+        raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
+    config = ServiceConfig(**_values(ServiceConfig, conf))
+    data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))
+    models = models or MODEL_DIR
+    if not is_archive(studies):
+        return VhiService(Path(studies), data=data, model_dir=models, config=config)
+    data = data or Path(ARCHIVE_DATA)
+    cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**_values(PacsConfig, conf)))
+    return VhiService(cases, data=data, model_dir=models, config=config)
+
+
+def _values(kind: type, conf: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a configuration that are given."""
+    return {
+        field.name: conf[field.name]
+        if isinstance(field.default, str)
+        else SettingInfo(field.name, field.default, meaning="", source="").parse(conf[field.name])  # type: ignore[arg-type]
+        for field in fields(kind)
+        if field.name in conf
     }
-    data, models = (Path(conf[name]) if conf.get(name) else None for name in _FOLDERS)
-    return VhiService(Path(studies), data=data, model_dir=models or MODEL_DIR, config=ServiceConfig(**values))
