@@ -33,7 +33,9 @@ def serve(
     archive: Annotated[
         Path | None, typer.Option(help="Folder of DICOM files, served as an archive of its own that viewers may store to.")
     ] = None,
-    pairing_rules: Annotated[Path | None, typer.Option(help="With --pacs or --archive: a site's rules, see docs/dicom.md.")] = None,
+    pairing_rules: Annotated[
+        Path | None, typer.Option(help="With --pacs or --archive: a site's rules, see docs/dicom.md.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     accounts: Annotated[
