@@ -12,7 +12,8 @@ import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ import pydicom
 from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels, write_dicom_study
-from serving import free_port
+from serving import Server, free_port, serving
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
+MAIN = Path(__file__).parents[1] / "main.py"
 SHIPPED = Path(__file__).parents[1] / "deploy" / "orthanc.json"
 PLUGIN_FOLDERS = ("/usr/share/orthanc/plugins", "/usr/lib/orthanc", "/usr/local/share/orthanc/plugins")
 START_S = 60.0
@@ -223,6 +225,35 @@ class Embedded(Archive):
         running, self._running = self._running, None
         if running is not None:
             running.stop()
+
+
+@contextmanager
+def serving_archive(
+    archive: Archive, work: Path, *options: str, url: str | None = None, conf: Mapping[str, str] | None = None, **environment: str
+) -> Iterator[Server]:
+    """The whole server on an archive, as the command `serve --pacs` starts it.
+
+    Parameters
+    ----------
+    work : Path
+        For temporary files, the log, and submissions in `data`.
+    options : str
+        Further options of the command.
+    url : str
+        Another way to the archive.
+    conf : mapping
+        As `--set name=value`; studies are looked at at once unless it says otherwise.
+    """
+    settings = {"pacs_settle_s": "0", "pacs_look_s": "0.5", **(conf or {})}
+    command = [str(MAIN), "serve", "--pacs", url or archive.url, "--port", "{port}", "--data", str(work / "data"), *options]
+    if archive.auth:
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "archive-password").write_text(archive.password + "\n")
+        command += ["--pacs-user", archive.user, "--pacs-password-file", str(work / "archive-password")]
+    for name, value in settings.items():
+        command += ["--set", f"{name}={value}"]
+    with serving(work, work, command=command, **environment) as server:
+        yield server
 
 
 ARCHIVES: dict[str, type[Archive]] = {"embedded": Embedded, "orthanc": Orthanc}

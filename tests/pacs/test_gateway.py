@@ -574,3 +574,5 @@ def test_the_archive_of_a_folder_is_none():
         "MONAI_LABEL_DICOMWEB_PASSWORD": "p",
     }
     assert ArchiveAddress.from_environment(given) == ArchiveAddress("http://a/dicom-web", "u", "p")
+    given["MONAI_LABEL_APP_CONF"] = '{"pacs_timeout_s": "2.5"}'
+    assert ArchiveAddress.from_environment(given).timeout_s == 2.5

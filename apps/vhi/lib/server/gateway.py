@@ -9,6 +9,7 @@ headers and error texts stay here, and addresses in its answers lead back to the
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -84,12 +85,16 @@ class ArchiveAddress:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ArchiveAddress | None:
-        """The archive that MONAI Label is started on, by its own variables; None when it is a folder."""
+        """The archive that MONAI Label is started on, by its own variables and the app's `pacs_timeout_s`; None for a folder."""
         studies = environment.get("MONAI_LABEL_STUDIES", "")
         if not studies.startswith(("http://", "https://")):
             return None
         user, password = (environment.get(f"MONAI_LABEL_DICOMWEB_{name}", "") for name in ("USERNAME", "PASSWORD"))
-        return cls(studies, user, password)
+        try:
+            timeout_s = float(json.loads(environment.get("MONAI_LABEL_APP_CONF", "{}"))["pacs_timeout_s"])
+        except (ValueError, KeyError, TypeError):
+            timeout_s = cls.timeout_s
+        return cls(studies, user, password, timeout_s)
 
 
 class Gateway:
@@ -106,6 +111,8 @@ class Gateway:
         self.archive = archive
         self._stored = stored
         self._base = httpx.URL(archive.url.rstrip("/"))
+        # here, because reading the certificates takes long enough to be felt by those who are being answered
+        self._tls = ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or None)
         self._client: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -222,7 +229,7 @@ class Gateway:
             made = httpx.AsyncClient(
                 timeout=httpx.Timeout(self.archive.timeout_s, connect=min(CONNECT_S, self.archive.timeout_s)),
                 limits=httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=KEEP_IDLE_S),
-                verify=ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or None),
+                verify=self._tls,
                 # neither proxies nor passwords from this machine's environment
                 trust_env=False,
             )
