@@ -120,3 +120,19 @@ def test_lesion_volumes_grow_with_the_cube_of_their_radii():
 def test_parameters_out_of_range_are_refused(arguments, message):
     with pytest.raises(SettingsError, match=message):
         make_phantom(0, **arguments)
+
+
+def test_a_second_visit_shows_the_same_pelvis_a_little_moved(study):
+    later = make_phantom(3, SMALL, visit=1)
+    assert [(one.bone, one.side, one.volume_mm3) for one in later.lesion_table] == [
+        (one.bone, one.side, one.volume_mm3) for one in study.lesion_table
+    ]
+    moved = [
+        np.linalg.norm(np.subtract(a.centre_mm, b.centre_mm)) for a, b in zip(later.lesion_table, study.lesion_table, strict=True)
+    ]
+    # 3 mm along each axis, and 2 degrees about each at up to 100 mm from the centre
+    assert min(moved) > 0.1
+    assert max(moved) < np.sqrt(3) * (3 + 100 * np.radians(2) * 2)
+    assert (later.stir.data != study.stir.data).mean() > 0.5
+    with pytest.raises(SettingsError, match="visit is -1"):
+        make_phantom(3, SMALL, visit=-1)

@@ -17,6 +17,8 @@ STACK_MM = 25 * 3.3
 THICKNESS_OF_SPACING = 3.0 / 3.3
 # Sheets across one slice's thickness that are averaged into it.
 SHEETS = 3
+# Where the upper half of the sacroiliac joint meets the lower, along the sacrum.
+MIDDLE_OF_JOINT_MM = 4.0
 # Scanner units are arbitrary; these put muscle where it lies in scans of the protocol.
 T1W_GAIN = 560.0 / SIGNALS["muscle"][0]
 STIR_GAIN = 290.0 / abs(SIGNALS["muscle"][1])
@@ -24,11 +26,13 @@ STIR_GAIN = 290.0 / abs(SIGNALS["muscle"][1])
 
 @dataclass(frozen=True)
 class LesionTruth:
-    """One lesion: its label in the truth map, bone, side, and its volume [mm3] as a solid, before any voxel."""
+    """One lesion: its label in the truth map, bone, side, upper or lower half of the joint, and its volume [mm3] as a solid,
+    before any voxel."""
 
     label: int
     bone: str
     side: str
+    level: str
     volume_mm3: float
     centre_mm: tuple[float, float, float]
 
@@ -80,6 +84,11 @@ class Prescription:
         affine[:3, 3] = rng.uniform((-10, -40, -80), (10, 0, -20)) - affine[:3, :3] @ centre
         return cls(Grid(shape, affine), to_anatomy)
 
+    def repositioned(self, rng: np.random.Generator) -> Prescription:
+        """The same stack when the patient has come back and lies up to 2 degrees and 3 mm otherwise."""
+        turn, shift = _rotation(*rng.uniform(-1, 1, 3) * np.radians(2)), rng.uniform(-3, 3, 3)
+        return Prescription(self.grid, np.column_stack([turn @ self.to_anatomy[:, :3], turn @ self.to_anatomy[:, 3] + shift]))
+
     def sheet(self, k: float) -> np.ndarray:
         """`(3, I, J)` anatomical coordinates [mm] of the pixels of one sheet."""
         i = np.arange(self.grid.shape[0], dtype=np.float32)[:, None]
@@ -108,6 +117,7 @@ def make_phantom(
     lesion_scale: float = 1.0,
     noise: float = 0.045,
     bias: float = 0.06,
+    visit: int = 0,
 ) -> PhantomStudy:
     """A synthetic T1W and STIR study of a pelvis with oedema of known volume.
 
@@ -125,6 +135,9 @@ def make_phantom(
         Standard deviation of the noise of each receiver channel, as a fraction of the signal of muscle.
     bias : float
         Largest deviation of the smooth coil sensitivity from 1, as a natural logarithm.
+    visit : int
+        0 for the first scan. With another number the same pelvis is scanned again: the patient lies a little otherwise, and
+        noise and coil differ. Lesions stay where they are as long as `n_lesions` does; `lesion_scale` may change.
 
     Raises
     ------
@@ -132,12 +145,18 @@ def make_phantom(
         A parameter outside its range.
     """
     _check(shape, n_lesions, lesion_scale, noise, bias)
+    if visit < 0:
+        raise SettingsError(f"visit is {visit}; the first is 0, and later ones count up.")
     rng = np.random.default_rng(seed)
     plan = Prescription.random(rng, shape)
     pelvis = Pelvis.random(rng)
     lesions = pelvis.place_lesions(rng, n_lesions, lesion_scale)
     painter = Painter(pelvis, Contents.random(rng, pelvis, lesions), lesions)
-    signed = _render(painter, plan, Noise(rng))
+    grain = Noise(rng)
+    if visit:
+        rng = np.random.default_rng([seed, visit])
+        plan = plan.repositioned(rng)
+    signed = _render(painter, plan, grain)
 
     images = []
     for channel, gain, name in ((0, T1W_GAIN, "T1W"), (1, STIR_GAIN, "STIR")):
@@ -223,8 +242,9 @@ def _label_map(inside: np.ndarray, plan: Prescription, lesions: tuple[Lesion, ..
 def _truth(lesion: Lesion, plan: Prescription, pelvis: Pelvis) -> LesionTruth:
     x, y, z = plan.grid.world_mm(plan.to_index(np.array(lesion.centre)))
     side = "left" if lesion.side > 0 else "right"
+    level = "upper" if lesion.centre[1] > MIDDLE_OF_JOINT_MM else "lower"
     return LesionTruth(
-        lesion.label, lesion.bone, side, round(pelvis.lesion_volume_mm3(lesion), 1), (float(x), float(y), float(z))
+        lesion.label, lesion.bone, side, level, round(pelvis.lesion_volume_mm3(lesion), 1), (float(x), float(y), float(z))
     )
 
 
