@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from lib.cli.cohort import cohort
 from lib.cli.demo import demo
 from lib.cli.dicomize import dicomize
 from lib.cli.disease_region import disease_region
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 app.command("measure")(measure)
 app.command("disease-region")(disease_region)
+app.command("cohort")(cohort)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
 app.command("dicomize")(dicomize)

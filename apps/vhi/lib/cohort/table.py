@@ -212,6 +212,37 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
 EMPTY = CohortTable((), {})
 
 
+def joined(tables: Sequence[CohortTable]) -> CohortTable:
+    """Several tables as one: of visits, of scores, of readings.
+
+    Raises
+    ------
+    InputError
+        Two of them give one number of one reading, or of one visit, differently.
+    """
+    readings: dict[tuple[str, str, str, int, str], Reading] = {}
+    visits: dict[tuple[str, str], Visit] = {}
+    for table in tables:
+        for one in table.readings:
+            known = readings.get(one.key, Reading(*one.key))
+            values = _both(known.values, one.values, f"subject {one.subject}, {one.visit}, reader {one.reader}")
+            readings[one.key] = Reading(*one.key, values, one.rating or known.rating)
+        for key, visit in table.visits.items():
+            before = visits.get(key, Visit(*key))
+            values = _both(before.values, visit.values, f"subject {visit.subject}, {visit.visit}")
+            visits[key] = Visit(*key, values, visit.disagreement or before.disagreement, visit.case or before.case)
+    return CohortTable(tuple(readings.values()), visits)
+
+
+def _both(a: Mapping[str, float], b: Mapping[str, float], whose: str) -> dict[str, float]:
+    for column in a.keys() & b.keys():
+        if a[column] != b[column]:
+            raise InputError(
+                f"Two tables give {column} of {whose} as {a[column]:g} and as {b[column]:g}; correct one, or leave it empty."
+            )
+    return {**a, **b}
+
+
 def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
     """Numbered rows that are not blank."""
     text = text.removeprefix("\ufeff")

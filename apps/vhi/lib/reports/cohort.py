@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from lib.cohort.masks import CaseImages, MaskStudy, TwoVisits
 from lib.cohort.overlap import summarise_overlaps
 from lib.cohort.study import SPARCC, VHI, LeftOut, Study
 from lib.cohort.table import NUMBERS
-from lib.files import write_atomically
+from lib.errors import OutputError
+from lib.files import check_result_folder, write_atomically
 from lib.reports import pdf
 from lib.reports.cohort_content import (
     TITLE,
@@ -258,8 +260,8 @@ def _pdf_image(figure: CohortFigure) -> Flowable:
     return pdf._image(figure.picture, pdf._WIDTH, min(pdf._HEIGHT * 0.8, pdf._WIDTH * height / width))
 
 
-def write_cohort(content: CohortContent, folder: Path) -> tuple[str, ...]:
-    """Write all forms into an empty folder; returns the names of the files, relative to it.
+def write_cohort(content: CohortContent, folder: Path) -> None:
+    """Write all forms into an empty folder.
 
     Raises
     ------
@@ -267,15 +269,33 @@ def write_cohort(content: CohortContent, folder: Path) -> tuple[str, ...]:
     """
     for name in ("tables", "figures"):
         (folder / name).mkdir()
-    files: dict[str, bytes] = {}
     for records in content.records:
-        files[f"tables/{records.name}.csv"] = records.csv_text().encode("utf-8")
+        write_atomically(folder / "tables" / f"{records.name}.csv", records.csv_text().encode("utf-8"))
     for figure in content.figures:
-        files[f"figures/{figure.name}.png"] = figure.png
-        files[f"figures/{figure.name}.svg"] = figure.svg
-    files["report.html"] = cohort_html(content).encode("utf-8")
-    files["report.pdf"] = cohort_pdf(content)
-    files[MARK] = content.json_text().encode("utf-8")
-    for name, data in files.items():
-        write_atomically(folder / name, data)
-    return tuple(files)
+        write_atomically(folder / "figures" / f"{figure.name}.png", figure.png)
+        write_atomically(folder / "figures" / f"{figure.name}.svg", figure.svg)
+    write_atomically(folder / "report.html", cohort_html(content).encode("utf-8"))
+    write_atomically(folder / "report.pdf", cohort_pdf(content))
+    write_atomically(folder / MARK, content.json_text().encode("utf-8"))
+
+
+def check_cohort_folder(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that holds anything but an earlier cohort report.
+
+    Raises
+    ------
+    OutputError
+    """
+    check_result_folder(folder, OWN_FILES, MARK)
+    if not (folder / MARK).is_file():
+        return
+    try:
+        own = set(json.loads((folder / MARK).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{folder / MARK} is no cohort report that could be replaced ({error}); pass a new folder.") from error
+    for path in sorted(path for name in ("tables", "figures") for path in (folder / name).rglob("*")):
+        if str(path.relative_to(folder)) not in own:
+            raise OutputError(
+                f"{folder} holds an earlier report, which would be replaced, but also {path.relative_to(folder)}, which is not "
+                "part of it; move that away, or pass a new folder."
+            )

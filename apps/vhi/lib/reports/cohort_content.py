@@ -131,6 +131,13 @@ class CohortContent:
             Records("excluded", ("analysis", "subject", "visit", "why"), excluded),
         )
 
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Everything that is written, relative to the result folder."""
+        tables = tuple(f"tables/{one.name}.csv" for one in self.records)
+        figures = tuple(f"figures/{one.name}.{kind}" for one in self.figures for kind in ("png", "svg"))
+        return (*tables, *figures, "report.html", "report.pdf", "cohort.json")
+
     def json_text(self) -> str:
         """`cohort.json`: strict JSON at full precision; null for what has no value."""
         sections = {
@@ -154,6 +161,7 @@ class CohortContent:
             "analyses": sections,
             "readings": self.readings.as_json(),
             "notes": list(self.notes),
+            "files": list(self.file_names),
             "provenance": self.origin,
         }
         return json.dumps(content, allow_nan=False, indent=1) + "\n"

@@ -1,0 +1,223 @@
+"""`cohort`: from readers' readings of many scans to the analyses of a study."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lib.cli.cohort_input import CohortInput
+    from lib.cohort.masks import CaseImages, TwoVisits
+    from lib.cohort.study import LeftOut, Study
+
+MOST_SLICES = 3
+
+
+def cohort(
+    source: Annotated[
+        Path, typer.Argument(help="Table (CSV), folder of masks, or a server's studies folder.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier report there is replaced.", show_default=False)],
+    table: Annotated[
+        list[Path] | None,
+        typer.Option("--table", metavar="CSV", help="Further table: visits of cases, clinical values, scores; repeatable."),
+    ] = None,
+    scans: Annotated[Path | None, typer.Option(help="Folder with <case>_STIR.nii.gz, if not the same.")] = None,
+    truncate: Annotated[
+        float | None, typer.Option(metavar="MM3", help="Truncated scale: leave out VHI above.", show_default="upper fence")
+    ] = None,
+    votes: Annotated[int, typer.Option(min=1, help="Readings that make a voxel inflamed in the reference standard.")] = 3,
+    vhi_response: Annotated[float, typer.Option(metavar="MM3", help="VHI must fall by more than that for a response.")] = 0.0,
+    sparcc_response: Annotated[float, typer.Option(metavar="POINTS", help="SPARCC, likewise.")] = 0.0,
+    failure_sd: Annotated[float, typer.Option(help="Failures differ by more standard deviations than that.")] = 2.0,
+    reading: Annotated[int, typer.Option(min=1, help="Which reading of a reader the analyses of numbers take.")] = 1,
+    per_reader: Annotated[bool, typer.Option("--per-reader", help="Regressions of each reader too.")] = False,
+    align: Annotated[
+        bool, typer.Option("--align/--no-align", help="Match lesions of two visits; takes seconds a subject.")
+    ] = True,
+    tolerance_mm: Annotated[float, typer.Option(min=0.0, help="Lesions of two visits match within that distance.")] = 3.0,
+    pictures: Annotated[int, typer.Option(min=0, help="Most failures, and most before/after pictures, that are drawn.")] = 4,
+) -> None:
+    """Analyse a study: overlap, agreement between readers, response to treatment.
+
+    Writes report.html, report.pdf, cohort.json, and folders of tables (CSV) and figures (PNG, SVG). docs/cohort.md describes
+    the table's columns and the names of masks.
+    """
+    from lib.cli.cohort_input import read_cohort
+    from lib.cli.steps import step
+    from lib.cohort.masks import mask_study
+    from lib.cohort.study import StudySettings, analyse
+    from lib.files import result_folder
+    from lib.reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
+
+    settings = StudySettings(truncate, votes, vhi_response, sparcc_response, failure_sd, reading, per_reader)
+    check_cohort_folder(out)
+    with step("Reading"):
+        given = read_cohort(source, table or [], scans)
+    with step("Comparing masks"):
+        masks = mask_study(given.scans(), votes, reading) if given.masks else None
+    with step("Analysing"):
+        study = analyse(given.whole_table(), settings)
+    images, why_no_images = _failure_images(study, given, pictures)
+    visits, left_out, why_no_visits = (
+        _two_visits(study, given, tolerance_mm, pictures) if align else ([], [], "--no-align was given.")
+    )
+    with step("Writing the report"), result_folder(out, OWN_FILES, MARK) as folder:
+        origin = _origin(given, {**asdict(settings), "lesion_tolerance_mm": tolerance_mm})
+        content = cohort_content(
+            study, masks, images, why_no_images, visits, left_out, tolerance_mm, why_no_visits, origin, given.notes
+        )
+        write_cohort(content, folder)
+    for section in content.sections:
+        state = f"not available: {section.why_not}" if section.why_not else f"n = {section.n}"
+        typer.echo(f"{section.title}: {state}")
+    typer.echo(f"report   {out / 'report.html'}")
+
+
+def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[CaseImages], str]:
+    """The scans on which readers disagree most, with both masks; and why some are missing."""
+    from lib.cli.steps import step
+    from lib.cohort.failure import slices_of_disagreement
+    from lib.cohort.masks import CaseImages
+    from lib.core.volume import check_same_grid
+    from lib.errors import GridMismatchError
+
+    images: list[CaseImages] = []
+    why = "there are no masks, only numbers." if not given.masks else "there are no STIR scans of them (--scans)."
+    for one in study.failures:
+        for visit, _ in one.failures:
+            if len(images) >= most:
+                return images, why
+            key = (visit.subject, visit.visit)
+            pair = [given.mask_of(*key, reader, study.settings.reading, one.method) for reader in one.readers]
+            first, second = pair
+            if first is None or second is None:
+                continue
+            with step(f"Drawing {visit.subject}"):
+                from lib.studies.registration import turned
+
+                second = turned(second, first.grid)
+                stir = given.stir_of(*key, first)
+                if stir is None:
+                    continue
+                try:
+                    check_same_grid(stir, first)
+                except GridMismatchError as error:
+                    given.notes.append(f"No picture of {visit.subject}, {visit.visit}: {error}")
+                    continue
+                slices = sorted(found.slice for found in slices_of_disagreement(first, second)[:MOST_SLICES])
+                images.append(CaseImages(*key, stir, one.readers, first, second, tuple(slices)))
+    return images, why
+
+
+def _two_visits(
+    study: Study, given: CohortInput, tolerance_mm: float, pictures: int
+) -> tuple[list[TwoVisits], list[LeftOut], str]:
+    """Lesions of every subject that has masks and STIR scans of both visits; images of those that changed most."""
+    from dataclasses import replace
+
+    from lib.cli.steps import step
+    from lib.cohort.study import VHI, LeftOut, main_method
+    from lib.cohort.table import VISITS
+    from lib.errors import VhiError
+
+    method = main_method(study.table)
+    if not given.masks or method is None:
+        return [], [], "it needs readers' masks and STIR scans of both visits, and only a table of numbers was given."
+    reader = study.table.readers(VHI, method)[0]
+    found: list[TwoVisits] = []
+    left_out: list[LeftOut] = []
+    for subject in study.table.subjects:
+        have = {(one.visit) for one in given.masks if (one.subject, one.reader, one.method) == (subject, reader, method)}
+        missing = [visit.replace("_", "-") for visit in VISITS if visit not in have]
+        if missing:
+            left_out.append(LeftOut(subject, "", f"no {method} mask of reader {reader} at {' nor at '.join(missing)}"))
+            continue
+        missing = [visit.replace("_", "-") for visit in VISITS if (subject, visit) not in given.stir]
+        if missing:
+            left_out.append(LeftOut(subject, "", f"no STIR scan at {' nor at '.join(missing)}"))
+            continue
+        try:
+            with step(f"Aligning the visits of {subject}"):
+                one = _compare_visits(subject, reader, study.settings.reading, method, given, tolerance_mm)
+        except VhiError as error:
+            left_out.append(LeftOut(subject, "", str(error)))
+            continue
+        found.append(one)
+        # images are large: only those of the subjects that changed most stay
+        kept = sorted(found, key=lambda visit: -abs(visit.comparison.change_mm3))[:pictures]
+        found = [visit if visit in kept else replace(visit, images=None) for visit in found]
+    return found, left_out, "no subject has masks and STIR scans of both visits."
+
+
+def _compare_visits(subject: str, reader: str, reading: int, method: str, given: CohortInput, tolerance_mm: float) -> TwoVisits:
+    """Align, carry over, match.
+
+    Raises
+    ------
+    VhiError
+        A mask does not lie on its scan, or the scans cannot be aligned.
+    """
+    import numpy as np
+
+    from lib.cohort.masks import TwoVisits, visit_images
+    from lib.cohort.table import VISITS
+    from lib.cohort.visits import match_lesions
+    from lib.core.lesions import label_lesions
+    from lib.core.volume import check_same_grid
+    from lib.errors import InputError
+    from lib.studies.alignment import align, moved_labels, moved_volume
+
+    masks, stir, labels = {}, {}, {}
+    for visit in VISITS:
+        mask = given.mask_of(subject, visit, reader, reading, method)
+        volume = None if mask is None else given.stir_of(subject, visit, mask)
+        if mask is None or volume is None:
+            raise InputError(f"reading {reading} of reader {reader} is missing at {visit.replace('_', '-')}")
+        check_same_grid(volume, mask)
+        masks[visit], stir[visit] = mask, volume
+        labels[visit] = label_lesions(mask.data.astype(np.uint8))[0]
+    alignment = align(stir["baseline"], stir["follow_up"])
+    grid = stir["baseline"].grid
+    labels["follow_up"] = moved_labels(labels["follow_up"], stir["follow_up"].grid, grid, alignment)
+    comparison = match_lesions(labels["baseline"], labels["follow_up"], grid, tolerance_mm=tolerance_mm)
+    on_grid = {"baseline": stir["baseline"], "follow_up": moved_volume(stir["follow_up"], grid, alignment)}
+    return TwoVisits(
+        subject,
+        reader,
+        comparison,
+        alignment.turn_deg,
+        alignment.shift_mm,
+        visit_images(on_grid, labels, comparison, MOST_SLICES),
+    )
+
+
+def _origin(given: CohortInput, settings: dict[str, Any]) -> dict[str, Any]:
+    """When, by what, from what."""
+    from importlib.metadata import version
+
+    from lib.cli.provenance import code_version
+    from lib.files import sha256_of
+
+    libraries = ("numpy", "scipy", "matplotlib", *(("nibabel", "SimpleITK") if given.masks else ()))
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["main.py", *sys.argv[1:]]),
+        "versions": {"vhi": code_version(), "python": platform.python_version(), **{name: version(name) for name in libraries}},
+        "settings": settings,
+        "inputs": [
+            {
+                "role": role if path.is_file() else f"{role}, {len(given.masks)} masks",
+                "file": path.name or path.resolve().name,
+                "sha256": sha256_of(path) if path.is_file() else None,
+            }
+            for role, path in given.inputs
+        ],
+    }

@@ -1,0 +1,166 @@
+"""What `cohort` is given, as one table of readings and the masks behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.cohort.overlap import MaskReading
+from lib.cohort.table import EMPTY, CohortTable, Reading, joined, merged, natural, parse_table
+from lib.core.volume import Mask, Volume
+from lib.errors import InputError
+from lib.readings.finished import FinishedReading, finished_readings
+from lib.readings.folder import FORMAT_FILE
+from lib.studies.nifti import read_mask, read_volume
+from lib.studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+from lib.studies.registration import turned
+
+LARGEST_TABLE = 64 * 2**20
+DATA_FOLDER = ".vhi"
+
+
+@dataclass(frozen=True)
+class StoredMask:
+    """One reader's mask where it lies, with the numbers that are known before it is read."""
+
+    subject: str
+    visit: str
+    reader: str
+    reading: int
+    method: str
+    read: Callable[[], Mask]
+    numbers: dict[str, float] | None = None
+    rating: str | None = None
+
+    def as_reading(self, mask: Mask) -> Reading:
+        """Of a mask without other numbers all voxels count."""
+        numbers = self.numbers if self.numbers is not None else {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
+        return Reading(self.subject, self.visit, self.reader, self.reading, self.method, numbers, self.rating)
+
+
+@dataclass
+class CohortInput:
+    """Everything that was given. `readings` grows while the scans are gone through."""
+
+    table: CohortTable = EMPTY
+    masks: tuple[StoredMask, ...] = ()
+    stir: dict[tuple[str, str], Path] = field(default_factory=dict)
+    cases: dict[tuple[str, str], str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    inputs: list[tuple[str, Path]] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def scans(self) -> Iterator[list[MaskReading]]:
+        """The readings of one scan after the other, on one grid each; what they measure is kept in `readings`."""
+        by_scan: dict[tuple[str, str], list[StoredMask]] = {}
+        for one in self.masks:
+            by_scan.setdefault((one.subject, one.visit), []).append(one)
+        for key in sorted(by_scan, key=lambda key: (natural(key[0]), key[1])):
+            found: list[MaskReading] = []
+            for one in by_scan[key]:
+                mask = one.read()
+                self.readings.append(one.as_reading(mask))
+                mask = turned(mask, found[0].mask.grid) if found else mask
+                found.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
+            yield found
+
+    def whole_table(self) -> CohortTable:
+        """The table with what the masks measure; call after `scans` was gone through."""
+        return merged(self.table, self.readings, self.cases)
+
+    def mask_of(self, subject: str, visit: str, reader: str, reading: int, method: str) -> Mask | None:
+        """One reading's mask, read again; None where there is no file of it."""
+        wanted = (subject, visit, reader, reading, method)
+        found = next((m for m in self.masks if (m.subject, m.visit, m.reader, m.reading, m.method) == wanted), None)
+        return None if found is None else found.read()
+
+    def stir_of(self, subject: str, visit: str, like: Mask) -> Volume | None:
+        """The STIR scan of a visit in the array order of a mask; None where there is no file of it."""
+        path = self.stir.get((subject, visit))
+        return None if path is None else turned(read_volume(path, "STIR"), like.grid)
+
+
+def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> CohortInput:
+    """Read a table, a folder of masks, or what a server stored.
+
+    Parameters
+    ----------
+    source : Path
+        A CSV file; a folder with masks by their names; or the studies (or data) folder of a server.
+    tables : sequence of Path
+        Further tables of the same columns: visits of cases, clinical values, scores.
+    scans : Path, optional
+        Where STIR scans lie, if not in `source`.
+
+    Raises
+    ------
+    VhiError
+    """
+    if not source.exists():
+        raise InputError(f"There is no {source}; pass a table, a folder of masks, or the studies folder of a server.")
+    found = CohortInput()
+    files = [*([] if source.is_dir() else [source]), *tables]
+    found.table = joined([read_table(path) for path in files])
+    found.inputs = [("table", path) for path in files]
+    if source.is_dir():
+        found.inputs.insert(0, ("folder", source))
+        _read_folder(source, found)
+    places = [place for place in (scans, source if source.is_dir() else None) if place is not None]
+    for place in places:
+        if not place.is_dir():
+            raise InputError(f"There is no folder {place} with STIR scans; check the path.")
+        for case, path in find_stir(place).items():
+            found.stir.setdefault(found.table.visit_of_case(case), path)
+    return found
+
+
+def read_table(path: Path) -> CohortTable:
+    """One CSV table from a file.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_TABLE:
+            raise InputError(f"{path.name} has {size} bytes; a table has at most {LARGEST_TABLE}. Pass a CSV table.")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not UTF-8 text ({error.reason} at byte {error.start}); save the table as CSV (UTF-8)."
+        ) from error
+    return parse_table(text, path.name)
+
+
+def _read_folder(source: Path, found: CohortInput) -> None:
+    for place in (source, source / DATA_FOLDER):
+        if (place / FORMAT_FILE).is_file():
+            stored = [_of_server(one, found) for one in finished_readings(place)]
+            if not stored:
+                raise InputError(f"{place} is the data folder of a server on which nobody has submitted inflammation yet.")
+            break
+    else:
+        stored = [_of_file(one, found) for one in find_reader_masks(source)]
+        if not stored:
+            raise InputError(
+                f"{source} holds neither masks called <case>_inflammation_R<reader><reading>.nii.gz, nor BIDS masks, nor the "
+                "data folder (.vhi) of a server; docs/cohort.md shows the names."
+            )
+    found.masks = tuple(stored)
+
+
+def _of_file(one: ReaderMask, found: CohortInput) -> StoredMask:
+    subject, visit = found.table.visit_of_case(one.case)
+    found.cases[subject, visit] = one.case
+    name = f"{one.case} reader {one.reader} reading {one.reading}"
+    return StoredMask(subject, visit, one.reader, one.reading, one.method, lambda: read_mask(one.path, name))
+
+
+def _of_server(one: FinishedReading, found: CohortInput) -> StoredMask:
+    subject, visit = found.table.visit_of_case(one.case)
+    found.cases[subject, visit] = one.case
+    return StoredMask(subject, visit, one.reader, one.reading, one.method, one.read_mask, one.numbers, one.rating)
