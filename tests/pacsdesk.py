@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,15 +14,18 @@ from pydicom.dataset import Dataset
 
 from archives import Archive, Study, dicomized
 from handmade import handmade
-from lib.core.pipeline import VhiResult
-from lib.core.volume import Grid
+from lib.core.pipeline import VhiResult, measure_vhi
+from lib.core.volume import Grid, Volume
+from lib.errors import ArchiveError
 from lib.pacs import client
-from lib.pacs.outbox import Outbox
-from lib.pacs.results import ArchiveResults
+from lib.pacs.cases import PacsCases, PacsConfig
+from lib.pacs.exchange import Exchange
 from lib.readings.submission import Submission
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
+from lib.studies.pairing import Role
+from lib.studies.registration import labels_at
 
 REGION, BONE, INFLAMMATION, CONSERVATIVE = "disease region", "normal bone", "inflammation", "inflammation (conservative)"
 
@@ -34,9 +39,20 @@ def client_of(archive: Archive) -> client.Archive:
     return client.Archive(archive.url, archive.user or None, archive.password or None, timeout_s=20)
 
 
+def _truth() -> VhiResult:
+    """The handmade scan with whole numbers, ten times as bright, because DICOM stores whole numbers."""
+    found = handmade()
+    return measure_vhi(
+        Volume(np.rint(found.t1w.data), found.t1w.grid, "T1W"),
+        Volume(np.rint(10 * found.stir.data), found.stir.grid, "STIR"),
+        normal_bone=found.normal_bone,
+        disease_region=found.disease_region.mask,
+    )
+
+
 @dataclass
 class PacsDesk:
-    """One case `a`: its scans as NIfTI for the service, the same as DICOM files of a patient of their own.
+    """One case in an archive, of a patient of its own, and a data folder.
 
     `truth` is the automatic result from `region` and `bone`: lesion 1 of 8 voxels, lesion 2 of 4, 6 mm3 each voxel. Lesion 2 lies
     in a corner of the last slice: every flip moves it to where nothing of it was.
@@ -45,16 +61,16 @@ class PacsDesk:
     folder: Path
     archive: Archive
     descending: bool = False
-    truth: VhiResult = field(default_factory=handmade)
+    truth: VhiResult = field(default_factory=_truth)
 
     def __post_init__(self) -> None:
-        studies = self.folder / "studies"
-        studies.mkdir(parents=True)
-        t1w, stir = studies / "a_T1W.nii.gz", studies / "a_STIR.nii.gz"
+        self.folder.mkdir()
+        t1w, stir = self.folder / "a_T1W.nii.gz", self.folder / "a_STIR.nii.gz"
         write_volume(t1w, self.truth.t1w)
         write_volume(stir, self.truth.stir)
-        labels = Labels(self.folder.name[-40:], "20250601", self.descending)
-        self.study: Study = dicomized(self.folder / "dicom", t1w, stir, labels=labels)
+        self.patient = secrets.token_hex(8)
+        self.study: Study = dicomized(self.folder / "dicom", t1w, stir, labels=Labels(self.patient, "20250601", self.descending))
+        self.archive.store(self.study.files())
         self.client = client_of(self.archive)
 
     @property
@@ -73,29 +89,37 @@ class PacsDesk:
     def lesions(self) -> np.ndarray:
         return self.truth.lesion_labels
 
+    def exchange(self, logins: Any = None, *, model_dir: Path | None = None, **config: Any) -> Exchange:
+        """A server's insides after its start: they send when they are told to."""
+        data = self.folder / "data"
+        settings = PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={self.patient}")
+        cases = PacsCases(self.client, data, config=settings)
+        service = VhiService(cases, data=data, model_dir=model_dir or self.folder / "no-model", config=ServiceConfig(**config))
+        with suppress(ArchiveError):
+            while service.look():
+                pass
+        assert service.refresh().cases, service.index.waiting
+        return Exchange(service, cases, lambda: logins, first_wait_s=0.05, longest_wait_s=0.2)
+
     def service(self, **config: Any) -> VhiService:
-        """A service whose submissions are put into `service.delivery.outbox`, which sends when it is told to."""
-        found = VhiService(self.folder / "studies", model_dir=self.folder / "no-model", config=ServiceConfig(**config))
-        outbox = Outbox(found.readings.root, self.client.store, first_wait_s=0.05, longest_wait_s=0.2)
-        found.delivery = ArchiveResults(found.readings, outbox, lambda case, role: self.study.folder / role, found.public_name)
-        found.delivery.post_missing()
-        return found
+        """The service of `exchange`; its submissions are put into `service.delivery.outbox`."""
+        return self.exchange(**config)._service
 
     def submit(
-        self, service: VhiService, *segments: tuple[str, np.ndarray], reader: str = "anna", image: str = "", **more: Any
+        self, service: VhiService, *segments: tuple[str, np.ndarray], reader: str = "anna", role: Role = "STIR", **more: Any
     ) -> Submission:
         """Flatten segments in their order, the later over the earlier, and submit them."""
         labels = np.zeros(self.grid.shape, dtype=np.uint8)
         for value, (_, mask) in enumerate(segments, start=1):
             labels[mask] = value
         names = [(name, value) for value, (name, _) in enumerate(segments, start=1)]
-        image = image or service.index.cases[0].image_id("STIR")
-        return service.submit(image, labels, self.grid, names, reader=reader, **more)
+        grid = service.stir_grid(image_of(service))
+        return service.submit(image_of(service, role), labels_at(labels, self.grid, grid), grid, names, reader=reader, **more)
 
     def draw_regions(self, service: VhiService, reader: str = "anna") -> None:
         self.submit(service, (REGION, self.region), reader=reader)
         self.submit(service, (BONE, self.bone), reader=reader)
-        service.vhi(service.index.cases[0].image_id("STIR"), reader, {})
+        service.vhi(image_of(service), reader, {})
 
     def found(self, modality: str) -> list[Dataset]:
         """What the archive holds of the study by now, as it hands it out, in no particular order."""
@@ -106,6 +130,11 @@ class PacsDesk:
         """Those of some Segmentations that refer to one of the two series."""
         uid = {"T1W": self.study.t1w_uid, "STIR": self.study.stir_uid}[role]
         return [one for one in objects if uid in {ref.SeriesInstanceUID for ref in one.ReferencedSeriesSequence}]
+
+
+def image_of(service: VhiService, role: Role = "STIR") -> str:
+    """The id of a series of the only case."""
+    return service.index.cases[0].image_id(role)
 
 
 def numbers_of(report: Dataset) -> dict[str, dict[str, float]]:

@@ -142,9 +142,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 @pytest.fixture
 def desk(own_archive, tmp_path):
-    found = PacsDesk(tmp_path / "site", own_archive)
-    own_archive.store(found.study.files())
-    return found
+    return PacsDesk(tmp_path / "site", own_archive)
 
 
 def test_submissions_made_while_the_archive_is_away_arrive_once_it_is_back(desk):
@@ -178,13 +176,13 @@ def test_submissions_made_while_the_archive_is_away_arrive_once_it_is_back(desk)
 def test_a_wrong_password_is_told_and_nothing_is_lost(desk):
     if not desk.archive.password:
         pytest.skip("the embedded archive asks for no password")
+    desk.draw_regions(desk.service())
     right = desk.client
-    desk.client = type(right)(desk.archive.url, desk.archive.user, "wrong")
+    desk.client = type(right)(desk.archive.url, desk.archive.user, "not-the-password")
     service = desk.service()
-    desk.draw_regions(service)
     assert service.delivery.outbox.send() == 0
     assert "refuses the login" in service.delivery.outbox.state().last_error
-    assert "wrong" not in service.delivery.outbox.state().last_error
+    assert "not-the-password" not in service.delivery.outbox.state().last_error
     desk.client = right
     service = desk.service()
     assert service.delivery.outbox.send() == 2

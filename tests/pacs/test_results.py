@@ -8,21 +8,20 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from handmade import handmade
 from lib.pacs.results import is_ours
 from lib.studies.dicom_seg_reader import read_segments
-from pacsdesk import BONE, CONSERVATIVE, INFLAMMATION, REGION, PacsDesk, dice, numbers_of
+from pacsdesk import BONE, CONSERVATIVE, INFLAMMATION, REGION, PacsDesk, dice, image_of, numbers_of
 
 NONE = np.zeros(handmade().stir.grid.shape, bool)
 
 
 @pytest.fixture(params=[False, True], ids=["numbered along the normal", "numbered against it"])
 def desk(request, archive, tmp_path):
-    found = PacsDesk(tmp_path / f"site-{archive.name}-{request.param}-{tmp_path.name}"[:60], archive, request.param)
-    archive.store(found.study.files())
-    return found
+    return PacsDesk(tmp_path / "site", archive, request.param)
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_a_cleaned_reading_arrives_voxel_for_voxel_with_its_numbers(desk, servic
     assert is_ours(report)
     numbers = numbers_of(report)["VHI at the sensitive threshold"]
     assert (numbers["Volume"], numbers["Volume Left"], numbers["Volume Right"]) == (24.0, 0.0, 24.0)
-    assert numbers["Threshold Value"] == 7.0
+    assert numbers["Threshold Value"] == 70.0
     assert numbers_of(report)["VHI at the conservative threshold"]["Volume"] == 0.0
     evidence = {
         item.ReferencedSOPInstanceUID
@@ -90,7 +89,7 @@ def test_regions_drawn_before_anything_can_be_measured_are_on_the_series_they_be
     service = desk.service()
     corner = NONE.copy()
     corner[1:9, 1:9, :2] = True
-    (seg,), reports = submitted(desk, service, (REGION, corner), image="a_T1W")
+    (seg,), reports = submitted(desk, service, (REGION, corner), role="T1W")
     assert reports == []
     assert desk.of_series([seg], "T1W") == [seg]
     np.testing.assert_array_equal(read_segments(seg, desk.grid)[REGION].data, corner)
@@ -120,12 +119,17 @@ def test_a_handed_in_region_lies_on_t1w_and_among_what_was_measured(desk, servic
 
 
 def test_a_series_whose_headers_cannot_carry_results_loses_no_submission(desk, service):
-    for path in desk.study.files("STIR"):
-        path.unlink()
+    for path in (service.readings.root / "pacs" / "series").glob("*/*/STIR/*.dcm"):
+        header = pydicom.dcmread(path)
+        del header.FrameOfReferenceUID
+        header.save_as(path)
     made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
     assert made.measured
-    assert any(one.startswith("The submission was kept, but nothing of it goes to the archive: STIR") for one in made.messages)
-    assert service.submissions("a_STIR", "anna")[-1].messages == made.messages
+    assert any(
+        one.startswith("The submission was kept, but nothing of it goes to the archive: STIR carries no usable Frame")
+        for one in made.messages
+    )
+    assert service.submissions(image_of(service), "anna")[-1].messages == made.messages
     assert service.delivery.outbox.state().waiting == 0
 
 

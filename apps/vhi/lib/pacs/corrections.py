@@ -1,0 +1,291 @@
+"""Segmentations that readers store in the archive from any viewer: found, checked, and taken as submissions.
+
+What became of each lies in `corrections/<case>/<SOP instance UID>.json`: a Segmentation is looked at once. A submission names the
+Segmentation it was read from, so that a process killed in between takes none twice.
+
+Who read is who the Segmentation names (ContentCreatorName, else OperatorsName): a login where it is one; another name, or
+none, becomes a reader of its own, `archive-<name>` or `archive-unknown`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lib.core.disease_region import DiseaseRegionError
+from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from lib.errors import ArchiveError, InputError, NormalBoneError, RequestError
+from lib.pacs.client import Archive
+from lib.pacs.results import SEG_STIR, SEG_T1W, is_ours, uid_of
+from lib.readings.folder import LEFTOVER, make_folder, read_json, write_json
+from lib.readings.store import now
+from lib.readings.submission import LAST_READING
+from lib.service.service import VhiService
+from lib.studies.dicom_frames import read_header
+from lib.studies.dicom_seg_reader import read_segments
+from lib.studies.pairing import ROLES, Case, Role
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+Outcome = Literal["taken", "refused", "older", "other"]
+UNKNOWN_READER = "archive-unknown"
+# a part of what a reader hands in; display segments alone are no reading
+PARTS = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
+# of one poll, so that what waits beside it gets its turn [s]
+BUDGET_S = 5.0
+# a case that could not be looked through is left alone for so long [s]
+PAUSE_S = 60.0
+_READING = re.compile(r"\breading\s*([1-9]\d?)\b", re.IGNORECASE)
+# what programs write where nobody is named
+_NOBODY = {"anonymous", "unknown", "unspecified", "none", "operator"}
+log = logging.getLogger("vhi.pacs")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One Segmentation of a case and what became of it.
+
+    Attributes
+    ----------
+    outcome : "taken", "refused", "older" than one of the same reader that was taken, or "other" than a reader's correction
+    reason : a sentence; empty where it was taken
+    parts : names of the segments that count
+    written : date and time of its content, as it says
+    submission : the submission's id where it was taken
+    """
+
+    sop_uid: str
+    case_id: str
+    outcome: Outcome
+    reason: str = ""
+    reader: str = ""
+    reading: int = 1
+    parts: tuple[str, ...] = ()
+    written: str = ""
+    submission: str | None = None
+    time: str = ""
+
+
+class Corrections:
+    """Looks for new Segmentations of the cases, and submits them.
+
+    Parameters
+    ----------
+    service : VhiService
+        With cases of the archive.
+    archive : Archive
+    series_folder : callable
+        The folder with the DICOM files of one of a case's two series.
+    logins : callable
+        The names of the accounts; None where nobody logs in, and every usable name is a reader's.
+    version : callable
+        A text that changes when something is added to a case's study; empty where that is not known.
+    """
+
+    def __init__(
+        self,
+        service: VhiService,
+        archive: Archive,
+        series_folder: Callable[[Case, Role], Path],
+        logins: Callable[[], Collection[str] | None] = lambda: None,
+        version: Callable[[Case], str] = lambda case: "",
+    ) -> None:
+        self._service, self._archive, self._series_folder = service, archive, series_folder
+        self._logins, self._version = logins, version
+        self._root = service.readings.root / "corrections"
+        make_folder(self._root)
+        for leftover in self._root.glob(f"*/{LEFTOVER}"):
+            leftover.unlink(missing_ok=True)
+        self._known: dict[str, dict[str, Correction]] = {}
+        for path in self._root.glob("*/*.json"):
+            self._remember(_from_json(read_json(path) or {}))
+        self._settled: dict[str, str] = {}
+        self._not_before: dict[str, float] = {}
+
+    def poll(self) -> int:
+        """Look for what is new, for a few seconds at most; how many Segmentations were submitted.
+
+        Raises
+        ------
+        ArchiveError
+            The archive cannot be asked; the rest is looked at next time.
+        """
+        until, taken = time.monotonic() + BUDGET_S, 0
+        for case in self._service.index.cases:
+            version = self._version(case)
+            settled = bool(version) and self._settled.get(case.case_id) == version
+            if case.archived is None or settled or time.monotonic() < self._not_before.get(case.case_id, 0.0):
+                continue
+            if time.monotonic() > until:
+                break
+            self._not_before[case.case_id] = time.monotonic() + PAUSE_S
+            try:
+                taken += sum(self._handle(case, one) for one in self._news(case))
+            except ArchiveError:
+                raise
+            except Exception as error:  # of this case: others have their turn; no message, which may name a patient
+                log.warning("segmentations of a case wait, they cannot be looked at now: %s", type(error).__name__)
+            else:
+                del self._not_before[case.case_id]
+                self._settled[case.case_id] = version
+        return taken
+
+    def refused(self, reader: str | None = None) -> list[Correction]:
+        """What was refused, the newest first; of one reader, or of all."""
+        found = [one for known in list(self._known.values()) for one in list(known.values()) if one.outcome == "refused"]
+        return sorted((one for one in found if reader in (None, one.reader)), key=lambda one: one.time, reverse=True)
+
+    def _news(self, case: Case) -> Iterator[Dataset]:
+        """Segmentations that were not looked at yet and are not ours, in the order in which they were written."""
+        assert case.archived is not None
+        study, submissions = case.archived.study_uid, self._service.readings.of_case(case.case_id)
+        known = {*self._known.get(case.case_id, ()), *(one.source for one in submissions if one.source)}
+        known |= {uid_of(one, study, what) for one in submissions for what in (SEG_STIR, SEG_T1W)}
+        found: list[Dataset] = []
+        for series in self._archive.series(study, Modality="SEG"):
+            uids = (
+                {one.sop_uid for one in self._archive.instances(study, series.series_uid)} if series.modality == "SEG" else set()
+            )
+            if uids - known:
+                objects = self._archive.retrieve(study, series.series_uid)
+                found += [one for one in objects if str(one.SOPInstanceUID) not in known]
+        yield from sorted(found, key=lambda one: (_written(one), str(one.SOPInstanceUID)))
+
+    def _handle(self, case: Case, found: Dataset) -> bool:
+        """Submit a Segmentation, or note why not."""
+        sop_uid = str(found.SOPInstanceUID)
+        role = self._drawn_on(case, found)
+        if is_ours(found) or role is None:
+            why = "This program made it." if role else "It is not drawn on the T1W or the STIR series of the case."
+            self._note(Correction(sop_uid, case.case_id, "other", why))
+            return False
+        reader = self._reader_of(found, case)
+        reading = self._reading_of(found, case, reader)
+        told: dict[str, Any] = {"reader": reader, "reading": reading, "written": _written(found)}
+        image_id = case.image_id("STIR")
+        grid = self._service.stir_grid(image_id)
+        try:
+            masks = read_segments(found, grid, self._frame_of_reference(case, role))
+            told["parts"] = tuple(name for name in PARTS if name in masks)
+            if not told["parts"]:
+                self._note(
+                    Correction(sop_uid, case.case_id, "other", f"None of its segments is {' or '.join(PARTS[:3])}.", **told)
+                )
+                return False
+            newer = self._newer(case, **told)
+            if newer is not None:
+                why = f"{reader} stored it before the one of submission {newer.submission}, which had been taken already."
+                self._note(Correction(sop_uid, case.case_id, "older", why, **told))
+                return False
+            made = self._service.submit_masks(image_id, masks, reader=reader, reading=reading, source=sop_uid)
+        except (InputError, RequestError, NormalBoneError, DiseaseRegionError) as error:
+            self._note(Correction(sop_uid, case.case_id, "refused", str(error), **told))
+            self._service.audit.append("refused", reader=reader, case=case.case_id, source=sop_uid)
+            log.warning("a segmentation in the archive was refused; /vhi/archive says why")
+            return False
+        self._note(Correction(sop_uid, case.case_id, "taken", submission=made.submission_id, **told))
+        log.info("a segmentation in the archive was taken as a submission")
+        return True
+
+    def _drawn_on(self, case: Case, found: Dataset) -> Role | None:
+        """Which series of the case: the one that is referred to, or STIR where none is and the frame of reference is its own."""
+        assert case.archived is not None
+        named = {str(one.get("SeriesInstanceUID", "")) for one in found.get("ReferencedSeriesSequence") or []}
+        if not named:
+            same = str(found.get("FrameOfReferenceUID", "")) == self._frame_of_reference(case, "STIR")
+            return "STIR" if same else None
+        return next((role for role in reversed(ROLES) if case.archived.series_uid(role) in named), None)
+
+    def _frame_of_reference(self, case: Case, role: Role) -> str:
+        header = read_header(next(self._series_folder(case, role).glob("*.dcm")))
+        return str(header.get("FrameOfReferenceUID", ""))
+
+    def _newer(self, case: Case, reader: str, reading: int, written: str, parts: tuple[str, ...]) -> Correction | None:
+        """One that was written later, was taken, and holds all that this one does."""
+        return next(
+            (
+                one
+                for one in self._known.get(case.case_id, {}).values()
+                if (one.outcome, one.reader, one.reading) == ("taken", reader, reading)
+                and one.written > written
+                and {*parts} <= {*one.parts}
+            ),
+            None,
+        )
+
+    # who read -----------------------------------------------------------------------------------------------------------------
+
+    def _reader_of(self, found: Dataset, case: Case) -> str:
+        logins, name = self._logins(), _named(found)
+        handed_in = {one.reader for one in self._service.readings.of_case(case.case_id)}
+        known: dict[str, str] = {}
+        for reader in sorted({*logins} if logins is not None else handed_in):
+            known |= {_bare(self._service.public_name(reader)): reader, _bare(reader): reader}
+        for order in (name, name[::-1]):
+            if _bare("".join(order)) in known:
+                return known[_bare("".join(order))]
+        login = re.sub(r"[^A-Za-z0-9._@-]+", "-", _plain("-".join(filter(None, name)))).strip("-._@")
+        if not login:
+            return UNKNOWN_READER
+        return login[:64] if logins is None else f"archive-{login}"[:64]
+
+    def _reading_of(self, found: Dataset, case: Case, reader: str) -> int:
+        """The one that its description names ("reading 2"), else the one that the reader is in."""
+        for keyword in ("SeriesDescription", "ContentDescription", "ContentLabel"):
+            stated = _READING.search(str(found.get(keyword) or ""))
+            if stated:
+                return min(int(stated[1]), LAST_READING)
+        newest = self._service.readings.newest(case.case_id, reader)
+        return newest.reading if newest else 1
+
+    # what is known ------------------------------------------------------------------------------------------------------------
+
+    def _note(self, correction: Correction) -> None:
+        content = {**asdict(correction), "time": now()}
+        make_folder(self._root / correction.case_id)
+        write_json(self._root / correction.case_id / f"{correction.sop_uid}.json", content)
+        self._remember(_from_json(content))
+
+    def _remember(self, correction: Correction) -> None:
+        self._known.setdefault(correction.case_id, {})[correction.sop_uid] = correction
+
+
+def _from_json(content: Mapping[str, Any]) -> Correction:
+    return Correction(**{**content, "parts": tuple(content["parts"])})
+
+
+def _written(found: Dataset) -> str:
+    """Date and time of the content as one text that sorts."""
+    for kind in ("Content", "Series", "InstanceCreation", "Study"):
+        date = str(found.get(f"{kind}Date") or "")
+        if date:
+            return f"{date} {found.get(f'{kind}Time') or ''}".strip()
+    return ""
+
+
+def _named(found: Dataset) -> tuple[str, ...]:
+    """Family and given name of the first person who is named; empty for nobody."""
+    several = found.get("OperatorsName")
+    operators = [several] if several is None or isinstance(several, str) or hasattr(several, "family_name") else list(several)
+    for person in (found.get("ContentCreatorName"), *operators):
+        parts = tuple(part.strip() for part in str(person or "").split("=")[0].split("^")[:2])
+        if _bare("".join(parts)) not in {"", *_NOBODY}:
+            return parts
+    return ()
+
+
+def _plain(text: str) -> str:
+    """Without accents."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+def _bare(text: str) -> str:
+    """Letters and digits alone, in small letters, for comparing names."""
+    return re.sub(r"[^a-z0-9]", "", _plain(text).lower())
