@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.core.contrast import check_contrasts
+from lib.core.contrast import check_contrasts, t1w_warnings, tissues
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
 
@@ -35,6 +35,33 @@ def test_one_series_given_twice_is_refused():
 def test_a_series_unlike_its_name_is_warned_of():
     assert "does not look T1-weighted" in check_contrasts(filled(0.5, "T1W"), filled(0.4, "STIR"))[0]
     assert "does not look fat-suppressed" in check_contrasts(filled(0.9, "T1W"), filled(0.8, "STIR"))[0]
+
+
+@pytest.mark.parametrize(
+    ("air", "muscle", "fat", "words"),
+    [
+        (0.0, 400.0, 900.0, None),
+        (0.0, 300.0, 950.0, "T2-weighted or rescaled"),
+        (0.0, 600.0, 900.0, "proton density"),
+        (300.0, 400.0, 900.0, "inverted grey scale"),
+    ],
+)
+def test_air_muscle_and_fat_of_a_t1w_series_are_far_enough_apart(air, muscle, fat, words):
+    data = np.full(GRID.shape, muscle)
+    data[:, :10], data[:, 10:24] = air, fat
+    found = t1w_warnings(Volume(data, GRID, "T1W"))
+    assert (not found) if words is None else (words in found[0] and "Check the series" in found[0])
+
+
+def test_tissues_are_told_apart_by_otsu():
+    data = np.zeros(GRID.shape)
+    data[:, 10:20], data[:, 20:] = 400.0, 1000.0
+    found = tissues(Volume(data, GRID, "T1W"))
+    assert (found.muscle, found.fat, found.dark) == (400.0, 1000.0, 200.0)
+    assert found.dark_share == pytest.approx(0.3)  # every fourth column: 0, 4, 8 of 0, 4, ... 36
+    two_values = np.zeros(GRID.shape)
+    two_values[:, 5:] = 700.0
+    assert np.isnan(tissues(Volume(two_values, GRID, "T1W")).fat)
 
 
 @pytest.mark.data

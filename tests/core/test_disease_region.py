@@ -6,13 +6,15 @@ import pytest
 from drawing import OBLIQUE, mask_of, slice_of, stack_of
 from lib.core.disease_region import (
     DiseaseRegionError,
+    binary_entropy,
     disagreement,
     drop_small_pieces,
+    interior,
     segment_disease_region,
     slice_dice,
 )
 from lib.core.orientation import Hanging
-from lib.core.volume import Grid, Volume
+from lib.core.volume import Grid, Mask, Volume
 from lib.errors import ModelError
 
 SHAPE = (6, 5, 3)
@@ -70,6 +72,25 @@ def test_members_are_compared_by_their_own_rounded_masks():
     # 2 of 4 voxels in common: Dice 2*2/6
     assert segment_disease_region(T1W, [member_saying(a), member_saying(b)]).member_disagreement == pytest.approx(1 / 3)
     assert segment_disease_region(T1W, [member_saying(a)]).member_disagreement is None
+
+
+def test_entropy_is_that_of_the_mean_inside_the_outline():
+    # the mean is 3/4 in all of a region of 3 x 3 pixels: 3/4 log2(4/3) + 1/4 log2(4) bit
+    a, b = filled(0.0), filled(0.0)
+    a[1:4, 1:4, 1], b[1:4, 1:4, 1] = 1.0, 0.5
+    assert segment_disease_region(T1W, [member_saying(a), member_saying(b)]).entropy == pytest.approx(0.81128, abs=1e-4)
+
+
+def test_the_border_takes_no_part_in_the_entropy_where_there_is_an_inside():
+    grid = Grid((30, 30, 2), np.diag([-0.5, 1.0, 3.3, 1.0]))
+    mask = Mask(np.zeros(grid.shape, dtype=bool), grid)
+    mask.data[5:25, 5:25, 0] = True
+    expected = np.zeros_like(mask.data)
+    expected[9:21, 7:23, 0] = True  # 2 mm are 4 pixels along I and 2 along J
+    np.testing.assert_array_equal(interior(mask), expected)
+    np.testing.assert_array_equal(interior(mask, 20.0), mask.data)
+    assert not interior(Mask(np.zeros(grid.shape, dtype=bool), grid)).any()
+    assert binary_entropy(np.array([0.0, 0.5, 1.0])) == pytest.approx([0, 1, 0], abs=1e-4)
 
 
 def test_no_bone_is_an_error_that_says_what_to_check():

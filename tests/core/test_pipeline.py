@@ -5,7 +5,9 @@ import pytest
 
 import oracle
 from drawing import OBLIQUE, Pair, pair
+from lib.core.disease_region import DiseaseRegion
 from lib.core.pipeline import VhiResult, measure_vhi
+from lib.core.plausibility import Reference
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import GridMismatchError, InputError, ModelError, NormalBoneError
@@ -113,6 +115,21 @@ def test_what_no_reader_checked_is_said_first():
     few[:, :, 1:3] = scan.normal_bone.data[:, :, 1:3]
     found = measured(Pair(scan.t1w, scan.stir, scan.disease_region, Mask(few, scan.stir.grid, "normal bone")))
     assert any("fewer than 3 slices" in warning for warning in found.warnings)
+
+
+def test_a_region_that_networks_drew_earlier_is_measured_and_judged_as_theirs():
+    scan = pair(np.random.default_rng(10))
+    drawn = DiseaseRegion(scan.disease_region, "ensemble of 3", 0.3, 0.4)
+    found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn)
+    assert found.disease_region is drawn
+    assert any("comes without reference values" in warning for warning in found.warnings)
+    reference = Reference("scans", 5, 0.1, 0.1, 1.0, 1e9)
+    found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=reference)
+    assert any("The networks disagree" in warning for warning in found.warnings)
+    given = measure_vhi(
+        scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=scan.disease_region, reference=reference
+    )
+    assert not any("networks" in warning for warning in given.warnings)
 
 
 def test_the_networks_are_asked_only_when_no_region_is_given():

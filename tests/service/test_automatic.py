@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from lib.core.pipeline import measure_vhi
+from lib.core.volume import Grid, Volume
 from lib.errors import ConflictError
 from lib.service.service import MODEL_DIR, VhiService
-from lib.studies.nifti import read_mask, read_volume
+from lib.studies.nifti import read_mask, read_volume, write_volume
 
 
 @pytest.fixture
@@ -31,11 +32,28 @@ def test_a_study_is_precomputed_and_the_next_start_takes_it_from_disk(phantom, w
     assert region.facts["model_version"] == bone.facts["model_version"] == live
     assert region.facts["source"] == "ensemble of 3"
     assert 0 < region.facts["member_disagreement"] < 1
+    assert 0 < region.facts["entropy"] < 1
     assert region.facts["voxels"] == int(region.labels.sum()) > 1000
     assert bone.facts["voxels"] == int(bone.labels.sum()) > 30
     assert not bone.labels[region.labels == 0].any()
     assert service.precompute_pending() == 0
     json.dumps([region.facts, bone.facts], allow_nan=False)
+
+
+def test_an_unusual_scan_is_told_with_its_region_and_with_vhi_and_after_a_restart(phantom, without_weights, tmp_path):
+    # the phantom again, its slices turned upright: the file says coronal, where the networks know slices along the sacrum
+    upright = tmp_path / "upright"
+    for role in ("T1W", "STIR"):
+        volume = read_volume(phantom / f"p_{role}.nii.gz", role)
+        spacing = volume.grid.spacing_mm
+        affine = np.eye(4)
+        affine[:3, :3] = np.array([[-1, 0, 0], [0, 0, -1], [0, 1, 0]]) * spacing
+        upright.mkdir(exist_ok=True)
+        write_volume(upright / f"p_{role}.nii.gz", Volume(volume.data, Grid(volume.grid.shape, affine), role))
+    for model_dir in (MODEL_DIR, without_weights):
+        service = VhiService(upright, model_dir=model_dir)
+        for facts in (service.disease_region("p_T1W").facts, service.vhi("p_STIR", None, {}).facts):
+            assert any("straight coronal by the file's geometry" in warning for warning in facts["warnings"])
 
 
 def test_either_series_gives_the_same_region(phantom, without_weights):

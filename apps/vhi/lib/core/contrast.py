@@ -29,10 +29,11 @@ def bright_fill(volume: Volume) -> float:
 
 @dataclass(frozen=True)
 class Tissues:
-    """Median intensities of muscle and of fat on T1W [scanner units], and the share of the frame that is dark."""
+    """Medians of muscle and of fat on T1W and the upper limit of dark [scanner units]; the share of the frame that is dark."""
 
     muscle: float
     fat: float
+    dark: float
     dark_share: float
 
 
@@ -42,11 +43,13 @@ def tissues(t1w: Volume) -> Tissues:
     bright = float(np.percentile(sample, 99))
     tissue = sample[sample > 0.15 * bright]
     if bright <= 0 or not tissue.size:
-        return Tissues(float("nan"), float("nan"), float("nan"))
+        return Tissues(*[float("nan")] * 4)
+    dark = 0.2 * bright
+    dark_share = float((sample < dark).mean())
     grey = tissue < _otsu(np.minimum(tissue, bright))
     if grey.all() or not grey.any():
-        return Tissues(float("nan"), float("nan"), float((sample < 0.2 * bright).mean()))
-    return Tissues(float(np.median(tissue[grey])), float(np.median(tissue[~grey])), float((sample < 0.2 * bright).mean()))
+        return Tissues(float("nan"), float("nan"), dark, dark_share)
+    return Tissues(float(np.median(tissue[grey])), float(np.median(tissue[~grey])), dark, dark_share)
 
 
 def _otsu(values: np.ndarray) -> float:
