@@ -75,6 +75,8 @@ def learning_curves_figure(groups: Mapping[str, Sequence[LearningCurve]], goal: 
         draw_learning_curve(curves, column[1], "dice")
         draw_dice_against_cpu(curves, column[2], goal)
         column[0].set_title(title, fontsize=7.5, color=INK, loc="left")
+        for ax in column:
+            ax.set_xlim(left=0)
         for ax in column[1:]:
             ax.set_ylim(0.6, 1.0)  # below lies only the very beginning
     for ax in axes[:, 1:].flat:

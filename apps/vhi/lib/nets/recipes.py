@@ -63,7 +63,7 @@ class Plan:
     teachers : tuple of Recipe
         Trained where there are unlabelled scans; their seeds are 100, 101, ... Not part of the ensemble.
     flip : bool
-        Whether a network averages its answers for a slice and for the slice's mirror image.
+        Whether a member averages its answers for a slice and for the slice's mirror image, at twice the time.
     """
 
     name: str
@@ -102,7 +102,7 @@ _PAPER = Recipe(
 PLANS = {
     plan.name: plan
     for plan in (
-        Plan("vhi", members=(_MEMBER,) * 3, teachers=(_TEACHER,)),
+        Plan("vhi", members=(_MEMBER,) * 3, teachers=(_TEACHER,), flip=False),
         Plan("quick", members=(_QUICK,) * 3),
         Plan("paper", members=(_PAPER,) * 3, flip=False),
     )

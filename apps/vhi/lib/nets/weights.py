@@ -171,11 +171,9 @@ def _fused(net: UNet, dtype: torch.dtype) -> UNet:
     for block in [module for module in fused.modules() if isinstance(module, ConvBlock)]:
         layers: list[Any] = list(block.convblock)
         conv1, norm1, relu, conv2, norm2, _ = layers
-        conv1, conv2 = (fuse_conv_bn_eval(*pair) for pair in ((conv1, norm1), (conv2, norm2)))
-        block.convblock = nn.Sequential(conv1, relu, conv2, relu)
-    fused.to(dtype)
-    if torch.backends.mkldnn.is_available():
-        for block in [module for module in fused.modules() if isinstance(module, ConvBlock)]:
-            conv1, _, conv2, _ = block.convblock
-            block.convblock = nn.Sequential(_ConvRelu(conv1), _ConvRelu(conv2))
-    return fused
+        convs = [fuse_conv_bn_eval(conv1, norm1).to(dtype), fuse_conv_bn_eval(conv2, norm2).to(dtype)]
+        if torch.backends.mkldnn.is_available():
+            block.convblock = nn.Sequential(*(_ConvRelu(conv) for conv in convs))
+        else:
+            block.convblock = nn.Sequential(convs[0], relu, convs[1], relu)
+    return fused.to(dtype)

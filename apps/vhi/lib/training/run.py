@@ -103,7 +103,8 @@ class Ensemble:
 
     def label(self) -> None:
         """The teachers' masks of the unlabelled scans."""
-        write_pseudo_labels(self.folder, self.unlabelled, self.callables(self.teachers()))
+        # labels are made once and learnt often: mirror images cost nothing here
+        write_pseudo_labels(self.folder, self.unlabelled, [member_of(network.read()) for network in self.teachers()])
 
     def measure(self) -> dict[str, Measured]:
         """2-D Dice of every held-out scan on its own grid, by the ensemble and by each member; keeps the ensemble's answer.
