@@ -78,6 +78,31 @@ def write_atomically(path: Path, content: bytes) -> None:
             beside.unlink(missing_ok=True)
 
 
+def move_into_place(beside: Path, path: Path) -> None:
+    """Give a whole file, already on disk, its final name; missing folders above are made.
+
+    Parameters
+    ----------
+    beside : Path
+        On the same file system.
+    path : Path
+        A file of that name is replaced.
+
+    Raises
+    ------
+    OutputError
+        With the reason; an older file of that name is left as it was.
+    """
+    try:
+        for parent in _missing_parents(path):
+            parent.mkdir(exist_ok=True)
+            _sync_folder(parent.parent)
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
 def check_output_file(path: Path) -> None:
     """Refuse, before any work is done, a file that could not be written at the end.
 
