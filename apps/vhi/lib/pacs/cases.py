@@ -48,7 +48,7 @@ class PacsConfig:
     pacs_settle_s : float
         A study is looked at once nothing arrived for this long [s].
     pacs_look_s : float
-        Between two looks at the archive [s]; longer where a look takes long.
+        Between two looks at the archive [s], longer where a look takes long; 0 is as often as can be.
     pacs_timeout_s : float
         How long the archive may take to go on answering [s].
     pacs_filter : str
@@ -76,7 +76,7 @@ class PacsConfig:
         found: dict[str, str] = {}
         for text in filter(None, (part.strip() for part in self.pacs_filter.split(";"))):
             keyword, equals, value = text.partition("=")
-            if not (equals and tag_for_keyword(keyword.strip()) and value.strip()):
+            if not (equals and keyword.strip() and tag_for_keyword(keyword.strip()) and value.strip()):
                 raise SettingsError(f"pacs_filter holds {text[:60]!r}; KEYWORD=VALUE is needed, as StudyDescription=*SIJ*.")
             found[keyword.strip()] = value.strip()
         return found
@@ -204,8 +204,9 @@ class PacsCases:
             began = time.monotonic()
             self._list()
             self._check_cached()
-            # at most a tenth of the time is spent on asking for the list
-            self._again = time.monotonic() + max(self.config.pacs_look_s, 9 * (time.monotonic() - began))
+            if self.config.pacs_look_s:
+                # at most a tenth of the time is spent on asking for the list
+                self._again = time.monotonic() + max(self.config.pacs_look_s, 9 * (time.monotonic() - began))
         self.problem = None
         due = [one for one in self.register.all() if one.examined is None]
         ready = [one for one in due if self._has_settled(one) and self._may_be_tried(one)]
@@ -250,7 +251,8 @@ class PacsCases:
 
     def _check_cached(self) -> None:
         """Compare some of the series that are here with the archive: theirs may have changed though as many."""
-        held = {folder: study for study in self.register.all() if (folder := self._folder(study)) and self.cache.holds(folder)}
+        listed = [one for one in self.register.all() if one.uid not in self._not_listed]
+        held = {folder: study for study in listed if (folder := self._folder(study)) and self.cache.holds(folder)}
         self._checked = {folder: when for folder, when in self._checked.items() if folder in held}
         for folder in sorted(held, key=lambda one: self._checked.get(one, 0.0))[:_CHECKED_AT_ONCE]:
             self._checked[folder] = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,8 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _BLOCK_BYTES = 1 << 20
 # one STOW request is held in memory
 _STORE_BYTES = 64 << 20
+# of what dicomweb-client brings; it logs every failure with a traceback, and what is asked again is decided here
+logging.getLogger("retrying").setLevel(logging.CRITICAL)
 _ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -448,7 +452,10 @@ def _batches(instances: Iterable[Dataset | Path]) -> Iterator[list[Dataset]]:
     batch: list[Dataset] = []
     held = 0
     for one in instances:
-        dataset = read_whole(one) if isinstance(one, Path) else one
+        dataset = copy(read_whole(one) if isinstance(one, Path) else one)
+        dataset.preamble = bytes(128)
+        dataset.ensure_file_meta()
+        dataset.fix_meta_info(enforce_standard=False)
         size = len(dataset.get("PixelData", b""))
         if batch and held + size > _STORE_BYTES:
             yield batch

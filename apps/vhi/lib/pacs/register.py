@@ -76,7 +76,8 @@ class Register:
             self._database = self._opened()
         except sqlite3.DatabaseError:
             # all of it can be learnt again
-            self.path.unlink(missing_ok=True)
+            for part in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + part).unlink(missing_ok=True)
             self._database = self._opened()
         rows = self._database.execute("SELECT uid, content FROM studies").fetchall()
         self._studies.update({uid: _study(json.loads(content)) for uid, content in rows})
@@ -92,6 +93,9 @@ class Register:
         except sqlite3.OperationalError as error:
             raise OutputError(f"{self.path} cannot be opened ({error}); check the data folder and its permissions.") from error
         return database
+
+    def close(self) -> None:
+        self._database.close()
 
     def all(self) -> list[Study]:
         with self._lock:
