@@ -135,10 +135,19 @@ def pacs_login(pacs: str | None, user: str | None, password_file: Path | None) -
 
 
 def start_archive(folder: Path) -> tuple[str, dict[str, str]]:
-    """Serve a folder of DICOM files by DICOMweb, to this machine alone; its address and the environment with its login."""
-    from lib.archive import run_in_thread
+    """Serve a folder of DICOM files by DICOMweb, to this process alone; its address and the environment with its login.
 
-    return run_in_thread(folder).url.rstrip("/"), {}
+    Raises
+    ------
+    VhiError
+    """
+    import secrets
+
+    from lib.archive import run_in_thread
+    from lib.pacs.start import PASSWORD, USER
+
+    user, password = "vhi", secrets.token_urlsafe(24)
+    return run_in_thread(folder, user=user, password=password).url.rstrip("/"), {USER: user, PASSWORD: password}
 
 
 def listen(host: str, port: int) -> socket.socket:
