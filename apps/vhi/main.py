@@ -17,7 +17,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from lib.activelearning import strategies
 from lib.cli.provenance import code_version
 from lib.datastores.cases import CaseDatastore
-from lib.datastores.conf import service_of
+from lib.datastores.conf import exchange_of, service_of
 from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
@@ -44,6 +44,7 @@ class VHIApp(MONAILabelApp):
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str] | None) -> None:
         self.service = service_of(studies, dict(conf or {}))
+        self.exchange = exchange_of(self.service)
         self._cases = CaseDatastore(self.service)
         # Slicer makes an empty segment of each of these for every case, and an empty inflammation would mean that there is none
         first = [DISEASE_REGION, NORMAL_BONE]
@@ -65,7 +66,9 @@ class VHIApp(MONAILabelApp):
 
     def on_init_complete(self) -> None:
         """The server is up; MONAI Label's own jobs, scoring and clearing out sessions, have nothing to do here."""
-        StudyWatcher(self.service).start()
+        if self.exchange is not None:
+            self.exchange.start()
+        StudyWatcher(self.service, after_look=self.exchange.poll if self.exchange else None).start()
 
     def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run a task. The id of the image stays what it is, and no result is stored."""

@@ -136,7 +136,9 @@ class CaseDatastore(Datastore):
         case, _ = self._service.index.of_image(image_id)
         submission = self._service.readings.get(case.case_id, submission_id)
         asked = urlencode({"image": image_id, "reader": submission.reader, "form": "html"})
-        return {**_told(submission), "report": f"/vhi/report?{asked}" if submission.measured else None}
+        delivery = self._service.delivery
+        archive = {} if delivery is None else {"archive": dict(delivery.told(submission))}
+        return {**_told(submission), **archive, "report": f"/vhi/report?{asked}" if submission.measured else None}
 
     def _newest(self, image_id: str) -> Submission | None:
         case, _ = self._service.index.of_image(image_id)

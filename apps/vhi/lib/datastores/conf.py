@@ -9,8 +9,11 @@ from typing import Any
 
 from lib.core.setting import SettingInfo
 from lib.errors import SettingsError
-from lib.pacs.cases import PacsConfig
+from lib.pacs.cases import PacsCases, PacsConfig
+from lib.pacs.exchange import Exchange
 from lib.pacs.start import cases_of, is_archive
+from lib.server.accounts import read_accounts
+from lib.server.config import ServerConfig
 from lib.service.answers import ServiceConfig
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.pairing_rules import read_rules
@@ -55,6 +58,23 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     data = data or Path(ARCHIVE_DATA)
     cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**_values(PacsConfig, conf)))
     return VhiService(cases, data=data, model_dir=models, config=config)
+
+
+def exchange_of(service: VhiService) -> Exchange | None:
+    """What goes between the service and its archive beside the scans; None where its studies are a folder.
+
+    Raises
+    ------
+    VhiError
+        The data folder cannot be used.
+    """
+    return Exchange(service, service.source, _logins) if isinstance(service.source, PacsCases) else None
+
+
+def _logins() -> frozenset[str] | None:
+    """The names of the accounts; None where the server asks for no login."""
+    accounts = ServerConfig.from_environment().accounts
+    return None if accounts is None else frozenset(one.name for one in read_accounts(accounts))
 
 
 def _values(kind: type, conf: Mapping[str, str]) -> dict[str, Any]:

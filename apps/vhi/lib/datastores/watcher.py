@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from lib.errors import ArchiveError, VhiError
 from lib.service.service import VhiService
@@ -19,11 +20,14 @@ class StudyWatcher:
     service : VhiService
     interval_s : float
         Between two looks at the studies, when nothing is left to precompute.
+    after_look : callable, optional
+        What else to ask the archive after each look at it; may raise VhiError.
     """
 
-    def __init__(self, service: VhiService, interval_s: float = 5.0) -> None:
+    def __init__(self, service: VhiService, interval_s: float = 5.0, after_look: Callable[[], object] | None = None) -> None:
         self._service = service
         self._interval_s = interval_s
+        self._after_look = after_look
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vhi-studies", daemon=True)
         self._archive_failed = False
@@ -52,6 +56,8 @@ class StudyWatcher:
             left = 0
             try:
                 left = self._service.look()
+                if self._after_look is not None:
+                    self._after_look()
                 if self._archive_failed:
                     logger.warning("The archive answers again.")
                 self._archive_failed = False

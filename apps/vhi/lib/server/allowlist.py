@@ -70,6 +70,7 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
     Allowed(("GET",), "/vhi/report", "reader", basic=True),
     Allowed(("POST",), "/vhi/share", "admin"),
+    Allowed(("GET",), "/vhi/archive", "reader", basic=True),
     Allowed(("GET",), "/proxy/dicom/{service}/{resource}", "reader", "archive", basic=True, matching=READ_PATH),
     Allowed(("POST",), "/proxy/dicom/{service}/studies", "reader", "archive", large=True, basic=True, matching=STORE_PATH),
 )

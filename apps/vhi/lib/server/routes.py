@@ -277,6 +277,20 @@ def _add_vhi(api: FastAPI, desk: Desk) -> None:
     async def cases(request: Request) -> Response:
         return JSONResponse(finite(await quick(request, lambda: _states(_app().service))))
 
+    @api.get(
+        "/vhi/archive", tags=["VHI"], summary="What waits to be stored in the archive; segmentations there that were refused"
+    )
+    async def archive(request: Request, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+        asked = _reader_asked(reader)
+
+        def state() -> dict[str, Any]:
+            exchange = getattr(_app(), "exchange", None)
+            if exchange is None:
+                raise Refusal(404, "The studies of this server are a folder; there is no archive.")
+            return dict(exchange.state(asked))
+
+        return JSONResponse(finite(await quick(request, state)))
+
 
 def _reader_asked(reader: str | None) -> str | None:
     """Whose work is meant: one's own; an administrator may name another reader, or nobody for all."""
