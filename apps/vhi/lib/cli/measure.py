@@ -60,12 +60,26 @@ def measure(
     stir_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the STIR series to take.")] = None,
     t1w_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the T1W series to take.")] = None,
     pairing_rules: Annotated[Path | None, typer.Option(help="With --study: a site's own rules, see docs/dicom.md.")] = None,
+    cases: Annotated[
+        Path | None, typer.Option("--list", metavar="CASES.csv", help="Many scans instead of one: the same as the command batch.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="With --list: scans at a time; 0 for one per core.")] = 0,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="With --list: a dask.distributed cluster.")] = None,
 ) -> None:
     """Measure VHI on a T1W and a STIR scan.
 
     Writes a result folder: vhi.json, grade.nii.gz, disease_region.nii.gz, normal_bone.nii.gz, lesions.nii.gz, report.html,
     report.pdf and overlay.png; with --dicom-out another one: seg.dcm (DICOM Segmentation) and sr.dcm (structured report).
     """
+    from lib.errors import InputError
+
+    one_scan = (t1w, stir, study, normal_bone, disease_region, image, dicom_out, stir_series, t1w_series, pairing_rules)
+    if cases is not None:
+        _measure_list(cases, out, jobs, cluster, change, model_dir, any(one_scan))
+        return
+    if jobs or cluster is not None:
+        raise InputError("--jobs and --cluster are for many scans; name these with --list.")
+
     from lib.cli.beside import beside
     from lib.cli.dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from lib.cli.steps import step
@@ -128,6 +142,17 @@ def measure(
     print_summary(result, out)
     if dicom_out is not None:
         typer.echo(f"DICOM           {dicom_out}")
+
+
+def _measure_list(
+    cases: Path, out: Path, jobs: int, cluster: str | None, change: list[str] | None, model_dir: Path, one_scan: bool
+) -> None:
+    from lib.cli.batch import batch
+    from lib.errors import InputError
+
+    if one_scan:
+        raise InputError("--list names the files of every scan; leave out the options of one scan, or leave out --list.")
+    batch(cases, out, jobs, cluster, change, model_dir)
 
 
 def _read(

@@ -1,0 +1,1 @@
+"""Many scans: which they are, what of them is done, and workers that do the rest."""

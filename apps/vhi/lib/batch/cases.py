@@ -1,0 +1,142 @@
+"""Which scans a batch measures: the rows of a table, or the cases of a folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import InputError
+from lib.studies.pairing import CASE_ID, find_cases
+
+FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
+COLUMNS = ("case", *FILES)
+MOST_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class BatchCase:
+    """One scan to be measured: `t1w` and `stir` (files, or folders of DICOM series) or `study` (a folder of a DICOM study), and
+    masks where there are any. `name` is that of its result folder."""
+
+    name: str
+    t1w: Path | None = None
+    stir: Path | None = None
+    study: Path | None = None
+    normal_bone: Path | None = None
+    disease_region: Path | None = None
+
+    def __post_init__(self) -> None:
+        pair = [name for name in ("t1w", "stir") if getattr(self, name) is not None]
+        if len(pair) != (0 if self.study is not None else 2):
+            given = " and ".join([*pair, *(["study"] if self.study is not None else [])]) or "nothing"
+            raise InputError(f"{self.name}: {given} is given; a scan needs t1w and stir, or study alone.")
+
+    @property
+    def scans(self) -> dict[str, Path]:
+        """The files or folders that T1W and STIR come from."""
+        return {"T1W": self.t1w or self.study or Path(), "STIR": self.stir or self.study or Path()}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What is given, by the names of `FILES`."""
+        return {name: path for name in FILES if (path := getattr(self, name)) is not None}
+
+
+def read_cases(source: Path) -> tuple[tuple[BatchCase, ...], tuple[str, ...]]:
+    """The scans of a table (CSV) or of a folder of NIfTI files, named as `lib.studies.pairing` tells.
+
+    Returns
+    -------
+    cases : tuple of BatchCase
+    left_out : tuple of str
+        One sentence for each file or case of a folder that cannot be measured as it is.
+
+    Raises
+    ------
+    InputError
+        Nothing to measure, or a table that is wrong: by row and column.
+    """
+    if source.is_dir():
+        index = find_cases(source)
+        cases = tuple(BatchCase(one.case_id, one.t1w, one.stir) for one in index.cases)
+        left_out = tuple(f"{one.name}: {one.reason}" for one in index.waiting)
+    else:
+        cases, left_out = parse_cases(_text(source), source.name, source.resolve().parent), ()
+    if not cases:
+        raise InputError(f"{source} holds no scans to measure; pass a table with the columns {', '.join(COLUMNS)}, or a folder.")
+    return cases, left_out
+
+
+def parse_cases(text: str, name: str, folder: Path) -> tuple[BatchCase, ...]:
+    """The rows of a table of cases.
+
+    Parameters
+    ----------
+    text : str
+        CSV with a header; the columns are those of `COLUMNS`, in any order, of which only `case` must be there.
+    name : str
+        How messages call it.
+    folder : Path
+        What relative paths start from.
+
+    Raises
+    ------
+    InputError
+        By row (the header is row 1) and column. Whether files exist is seen when their case is measured: one that is missing
+        fails its case, not the batch.
+    """
+    rows = [(n, row) for n, row in enumerate(_rows(text, name), start=1) if any(cell.strip() for cell in row)]
+    if not rows:
+        raise InputError(f"{name} is empty; it needs a header with the columns {', '.join(COLUMNS)}, and one row per scan.")
+    header = [cell.strip().lower() for cell in rows[0][1]]
+    for column in header:
+        if column not in COLUMNS or header.count(column) > 1:
+            raise InputError(f"{name}, row 1: the column {column!r} is unknown or there twice; known are {', '.join(COLUMNS)}.")
+    if "case" not in header:
+        raise InputError(f"{name}, row 1: there is no column case; it names the result folder of each scan.")
+    cases: dict[str, BatchCase] = {}
+    for number, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise InputError(f"{name}, row {number}: {len(cells)} cells, needed are {len(header)} as in the header.")
+        case = _case(dict(zip(header, (cell.strip() for cell in cells), strict=True)), f"{name}, row {number}", folder)
+        # file systems that ignore case would put both into one folder
+        if case.name.casefold() in cases:
+            raise InputError(f"{name}, row {number}, column case: {case.name!r} is there twice; a name is of one scan.")
+        cases[case.name.casefold()] = case
+    return tuple(cases.values())
+
+
+def _case(cells: dict[str, str], where: str, folder: Path) -> BatchCase:
+    name = cells["case"]
+    if not CASE_ID.fullmatch(name) or name.endswith("."):
+        raise InputError(
+            f"{where}, column case: found {name[:80]!r}; needed is a name of at most 64 letters, digits, dots, dashes and "
+            "underscores that begins with a letter or digit."
+        )
+    files = {column: folder / cells[column] for column in FILES if cells.get(column)}
+    try:
+        return BatchCase(name, **files)
+    except InputError as error:
+        raise InputError(f"{where}: {str(error).removeprefix(f'{name}: ')}") from error
+
+
+def _rows(text: str, name: str) -> list[list[str]]:
+    text = text.removeprefix("\ufeff")
+    separator = max(",;\t", key=text.split("\n", 1)[0].count)
+    try:
+        return list(csv.reader(io.StringIO(text), delimiter=separator, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{name} is not a CSV table ({error}); save it as CSV (UTF-8) from the spreadsheet.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} is larger than {MOST_BYTES // 10**6} MB; that is no table of cases.")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8; save the table as CSV (UTF-8).") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error

@@ -1,0 +1,169 @@
+"""Workers that measure cases side by side: processes of this machine, or those of a dask.distributed cluster.
+
+Both are dask.distributed, so that there is one way for a worker to die and one way to go on without it: its case is given to
+another worker, and fails after several workers died of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+from distributed import Client, Future, LocalCluster, as_completed
+from distributed.scheduler import KilledWorker
+from distributed.security import Security
+
+from lib.batch.cases import BatchCase
+from lib.errors import InputError, SettingsError, VhiError
+
+# beyond what a worker works on, one case waits for each, so that nobody stands idle and a stop loses little
+_AHEAD = 2
+_WAIT_FOR_WORKERS_S = 60
+# a case that brings down this many workers is at fault itself
+DEATHS_ALLOWED = 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one case ended: `failure` is empty, or one sentence; `unexpected` a traceback where the program is at fault."""
+
+    case: BatchCase
+    failure: str = ""
+    unexpected: str = ""
+
+
+Work = Callable[[BatchCase], None]
+
+
+@contextmanager
+def local_workers(jobs: int) -> Iterator[Client]:
+    """`jobs` processes of this machine, each with one thread and its share of the memory.
+
+    A process that needs more than its share is ended, and its case is tried again.
+
+    Raises
+    ------
+    SettingsError
+        Fewer than one job.
+    """
+    if jobs < 1:
+        raise SettingsError(f"{jobs} jobs cannot measure anything; pass 1 or more.")
+    settings = {
+        "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
+        # a worker that computes for minutes without a word is no dead one
+        "distributed.scheduler.worker-ttl": None,
+        "distributed.comm.timeouts.connect": "60s",
+    }
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            # anyone on this machine who may talk to a worker may run code as this user: only who holds the key can
+            security=Security.temporary(),
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def cluster_workers(address: str) -> Iterator[Client]:
+    """The workers of a cluster that runs already.
+
+    Parameters
+    ----------
+    address : str
+        Of its scheduler, e.g. ``tcp://host:8786``. Keys for ``tls://`` come from dask's own configuration.
+
+    Raises
+    ------
+    InputError
+        It does not answer, has no workers, or its workers cannot import this program.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = Client(address, timeout="20s", set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"No dask scheduler answers at {address[:200]!r}; start one, or correct the address.") from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
+        except TimeoutError as error:
+            raise InputError(f"The cluster at {address} has no workers; start some with dask worker {address}.") from error
+        yield client
+
+
+def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterator[Outcome]:
+    """Have every case worked on once, and tell how each ended, in the order in which they end.
+
+    Parameters
+    ----------
+    client : Client
+    cases : sequence of BatchCase
+        Only few of them are with the workers at any time, however many there are.
+    work : callable
+        What to do with a case; importable by name, or picklable. It must leave nothing behind when it is ended halfway, and do
+        nothing for a case that is finished: after a worker's death, a case may be given out twice.
+
+    Raises
+    ------
+    InputError
+        The cluster is gone. Cases whose outcome was not told are not finished, or nobody knows.
+    """
+    # a name of its own for each run: dask takes equal names for equal work, and would not do it again
+    run = secrets.token_hex(4)
+    waiting = iter(cases)
+    given_out: dict[Future, BatchCase] = {}
+    ended = as_completed([], loop=client.loop)
+
+    def give_out() -> None:
+        slots = _AHEAD * max(1, sum(client.nthreads().values()))
+        while len(given_out) < slots and (case := next(waiting, None)) is not None:
+            future = client.submit(_guarded, work, case, key=f"vhi-{run}-{case.name}", pure=False)
+            given_out[future] = case
+            ended.add(future)
+
+    try:
+        give_out()
+        for future in ended:
+            case = given_out.pop(future)
+            outcome = _outcome(future, case)
+            future.release()
+            yield outcome
+            give_out()
+    finally:
+        client.cancel(list(given_out), force=True)
+
+
+def _guarded(work: Work, case: BatchCase) -> tuple[str, str]:
+    """On the worker: an expected problem as its sentence, anything else with its traceback."""
+    import traceback
+
+    try:
+        work(case)
+    except VhiError as error:
+        return " ".join(str(error).split()), ""
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500], traceback.format_exc()
+    return "", ""
+
+
+def _outcome(future: Future, case: BatchCase) -> Outcome:
+    if future.status in ("cancelled", "lost"):
+        raise InputError("The cluster is gone; start it again and repeat the call: finished cases are kept.")
+    error: Any = future.exception() if future.status == "error" else None
+    if isinstance(error, KilledWorker):
+        failure = f"{DEATHS_ALLOWED + 1} workers died of it, probably for want of memory; measure it alone, or with fewer jobs."
+        return Outcome(case, failure)
+    if error is not None:
+        return Outcome(case, f"The workers cannot run this program ({' '.join(str(error).split())[:200]}).")
+    return Outcome(case, *future.result())

@@ -1,0 +1,257 @@
+"""`batch`, and `measure --list`: many scans, side by side, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lib.cli.ensemble import MODEL_DIR
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from lib.batch.cases import BatchCase
+    from lib.batch.workers import Outcome
+    from lib.core.disease_region import Member
+    from lib.versions import Manifest
+
+RESULT_COLUMNS = (
+    "case",
+    "vhi_mm3",
+    "vhi_conservative_mm3",
+    "vhi_voxels",
+    "vhi_conservative_voxels",
+    "left_vhi_mm3",
+    "right_vhi_mm3",
+    "lesions",
+    "stable",
+    "normal_bone",
+    "disease_region",
+    "warnings",
+)
+SOME_FAILED = 3
+JOBS_HELP = "Scans measured at a time; 0 for one per core. Each takes about 1 GB of memory."
+CLUSTER_HELP = "Scheduler of a dask.distributed cluster, instead of this machine (docs/batch.md)."
+
+
+def batch(
+    source: Annotated[
+        Path, typer.Argument(help="Table (CSV: case, t1w, stir or study, masks), or folder of NIfTI scans.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of results; a batch begun there goes on.", show_default=False)],
+    jobs: Annotated[int, typer.Option(min=0, help=JOBS_HELP)] = 0,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help=CLUSTER_HELP)] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting, see the command settings; repeatable.")
+    ] = None,
+    model_dir: Annotated[
+        Path, typer.Option("--model-dir", help="Folder of the trained ensemble.", show_default="the shipped one")
+    ] = MODEL_DIR,
+) -> None:
+    """Measure many scans.
+
+    Writes a result folder for each case, results.csv and failures.csv. A case that cannot be measured is listed and does not
+    stop the others. The same call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
+    """
+    from lib.batch.cases import read_cases
+    from lib.batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
+    from lib.cli.measure import parse_changes
+    from lib.cli.provenance import code_version
+    from lib.core.settings import VhiSettings
+    from lib.versions import read_live
+
+    values = parse_changes(change or [])
+    settings = VhiSettings.from_values(values)
+    cases, left_out = read_cases(source)
+    networks = any(case.disease_region is None for case in cases)
+    manifest = read_live(model_dir).manifest if networks else None
+    plan = {
+        "program": code_version(),
+        "settings": settings.values(),
+        "model": None if manifest is None else {"version": manifest.version, "sha256": manifest.sha256},
+    }
+    failed: list[dict[str, str]] = [{"case": one.split(":", 1)[0], "reason": one.split(": ", 1)[1]} for one in left_out]
+    with batch_folder(out, plan):
+        to_do = [case for case in cases if not is_finished(out, case)]
+        typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
+        command = shlex.join(["main.py", *sys.argv[1:]])
+        told: list[str] = []
+        work = partial(measure_case, out=out.resolve(), values=values, model_dir=model_dir.resolve(), command=command)
+        try:
+            with _progress(len(to_do)) as show, closing(_outcomes(to_do, work, jobs, cluster)) as outcomes:
+                for outcome in outcomes:
+                    told.append(outcome.case.name)
+                    if outcome.failure:
+                        failed.append({"case": outcome.case.name, "reason": outcome.failure})
+                    show(outcome, out)
+        except KeyboardInterrupt as error:
+            count = sum(is_finished(out, case) for case in cases)
+            typer.echo(f"Interrupted; {count} of {len(cases)} scans are finished. The same call goes on from there.", err=True)
+            raise typer.Exit(130) from error
+        finally:
+            if cluster is None or len(told) == len(to_do):  # no worker is at work any more
+                sweep(out, cases)
+            finished = [case for case in cases if is_finished(out, case)]
+            write_table(out / RESULTS, RESULT_COLUMNS, (result_row(out, case) for case in finished))
+            write_table(out / FAILURES, ("case", "reason"), failed)
+    typer.echo(f"{len(finished)} measured  {out / RESULTS}")
+    if failed:
+        typer.echo(f"{len(failed)} failed    {out / FAILURES}")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _outcomes(
+    cases: list[BatchCase], work: Callable[[BatchCase], None], jobs: int, cluster: str | None
+) -> Generator[Outcome, None, None]:
+    if not cases:
+        return
+    from lib.batch.workers import cluster_workers, local_workers, run_cases
+
+    if cluster is not None:
+        if jobs:
+            from lib.errors import SettingsError
+
+            raise SettingsError("--jobs is for this machine; a cluster has the workers that it has. Leave one of the two out.")
+        workers: Any = cluster_workers(cluster)
+    else:
+        workers = local_workers(min(jobs or len(os.sched_getaffinity(0)), len(cases)))
+    client: Client
+    with workers as client:
+        yield from run_cases(client, cases, work)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Outcome, Path], None]]:
+    """A bar on a terminal, else one line per case; failures are always said."""
+    if not sys.stderr.isatty():
+        count = 0
+
+        def line(outcome: Outcome, out: Path) -> None:
+            nonlocal count
+            count += 1
+            typer.echo(f"{count}/{total}  {outcome.case.name}  {outcome.failure or _short(out, outcome.case)}")
+            _unexpected(outcome)
+
+        yield line
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    from rich.console import Console
+
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Measuring", total=total)
+
+        def advance(outcome: Outcome, out: Path) -> None:
+            bar.advance(task)
+            if outcome.failure:
+                bar.console.print(f"{outcome.case.name}: {outcome.failure}", markup=False, highlight=False, soft_wrap=True)
+            _unexpected(outcome)
+
+        yield advance
+
+
+def _unexpected(outcome: Outcome) -> None:
+    if outcome.unexpected:
+        typer.echo(outcome.unexpected, err=True)
+
+
+def _short(out: Path, case: BatchCase) -> str:
+    return f"VHI {result_row(out, case)['vhi_mm3']:.0f} mm3"
+
+
+def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
+    """The numbers of a finished case, from its own `vhi.json`."""
+    from lib.batch.folder import result_of
+    from lib.files import RESULT_MARK
+
+    found = json.loads((result_of(out, case.name) / RESULT_MARK).read_text(encoding="utf-8"))
+    return {
+        "case": case.name,
+        "vhi_mm3": found["vhi_mm3"]["sensitive"],
+        "vhi_conservative_mm3": found["vhi_mm3"]["conservative"],
+        "vhi_voxels": found["voxels"]["sensitive"],
+        "vhi_conservative_voxels": found["voxels"]["conservative"],
+        "left_vhi_mm3": found["left"]["vhi_mm3"]["sensitive"],
+        "right_vhi_mm3": found["right"]["vhi_mm3"]["sensitive"],
+        "lesions": len(found["lesions"]),
+        "stable": found["stability"]["stable"],
+        "normal_bone": found["normal_bone"]["source"],
+        "disease_region": found["disease_region"]["source"],
+        "warnings": len(found["warnings"]),
+    }
+
+
+# reports are drawn with one state for the whole process: threads of one worker take turns
+_TURN = threading.Lock()
+
+
+def measure_case(case: BatchCase, *, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
+    """On a worker: measure one case into its result folder, as `measure` would; nothing where that was done meanwhile.
+
+    Raises
+    ------
+    VhiError
+    """
+    with _TURN:
+        _measure_case(case, out, values, model_dir, command)
+
+
+def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
+    from dataclasses import replace
+
+    from lib.batch.folder import is_finished, result_of
+    from lib.cli.ensemble import reference_of
+    from lib.cli.measure import RESULT_FILES, write_masks
+    from lib.cli.provenance import provenance_of
+    from lib.core.pipeline import measure_vhi
+    from lib.core.settings import VhiSettings
+    from lib.files import result_folder
+    from lib.reports.content import report_content
+    from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
+    from lib.studies.dicom_pairing import read_pair, read_study
+    from lib.studies.nifti import read_mask
+    from lib.studies.registration import turned
+
+    if is_finished(out, case):
+        return
+    settings = VhiSettings.from_values(values)
+    pair = read_study(case.study) if case.study is not None else read_pair(case.scans["T1W"], case.scans["STIR"])
+    given = {"normal bone": case.normal_bone, "disease region": case.disease_region}
+    masks = {role: turned(read_mask(path, role), pair.stir.grid) for role, path in given.items() if path is not None}
+    members: tuple[Member, ...] = ()
+    model: Manifest | None = None
+    if case.disease_region is None:
+        members, model = _ensemble(model_dir)
+    result = measure_vhi(
+        pair.t1w, pair.stir, members, masks.get("normal bone"), settings, masks.get("disease region"), reference_of(model)
+    )
+    result = replace(result, warnings=(*pair.warnings, *result.warnings))
+    files = {**case.scans, **{role: path for role, path in given.items() if path}}
+    # the call that the user made, not the one that started this worker
+    provenance = {**provenance_of(files, settings, model, pair.files), "command": command}
+    content = report_content(result, provenance, [])
+    with result_folder(result_of(out, case.name), RESULT_FILES) as folder:
+        write_pdf(content, folder / "report.pdf")
+        write_overlay_png(content, folder / "overlay.png")
+        write_html(content, folder / "report.html")
+        write_masks(result, folder)
+        write_json(content, folder / "vhi.json")
+
+
+@lru_cache(maxsize=1)
+def _ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
+    """Loaded once by each worker."""
+    from lib.cli.ensemble import load_ensemble
+
+    return load_ensemble(model_dir)

@@ -1,0 +1,81 @@
+"""Workers that die, and what becomes of their cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import batchwork
+from lib.batch.cases import BatchCase
+from lib.batch.folder import sweep
+from lib.batch.workers import cluster_workers, local_workers, run_cases
+from lib.errors import InputError, SettingsError
+
+HERE = Path()
+pytestmark = pytest.mark.slow
+
+
+def cases_called(*names: str) -> list[BatchCase]:
+    return [BatchCase(name, study=HERE) for name in names]
+
+
+def test_one_of_two_workers_killed_in_the_middle_loses_nothing_and_repeats_nothing(tmp_path):
+    names = [f"case{n:02d}" for n in range(12)]
+    cases = cases_called(*names, "refused1", "bug1", "deadly1")
+    work = partial(batchwork.note, out=tmp_path, victims=("case03",), deadly=("deadly1",))
+    with local_workers(2) as client:
+        before = set(client.scheduler_info()["workers"])
+        assert len(before) == 2
+        outcomes = {one.case.name: one for one in run_cases(client, cases, work)}
+
+    # every case ended exactly once, in one way
+    assert sorted(outcomes) == sorted(one.name for one in cases)
+    assert {name for name, one in outcomes.items() if one.failure} == {"refused1", "bug1", "deadly1"}
+    assert outcomes["refused1"].failure == "refused1 is refused."
+    assert outcomes["refused1"].unexpected == ""
+    assert outcomes["bug1"].failure == "ZeroDivisionError: nothing to divide by"
+    assert "batchwork.py" in outcomes["bug1"].unexpected
+    assert "3 workers died of it" in outcomes["deadly1"].failure
+
+    # every result is there, whole, and was made once; only what a worker died over was begun again
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir() and not path.name.startswith(".")} == set(names)
+    assert all({file.name for file in (tmp_path / name).iterdir()} == {"half", "vhi.json"} for name in names)
+    assert Counter((tmp_path / "done").read_text().split()) == dict.fromkeys(names, 1)
+    begun = Counter((tmp_path / "begun").read_text().split())
+    assert begun["case03"] == 2
+    assert begun["deadly1"] == 3
+    assert sweep(tmp_path, cases) == 4
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_few_cases_are_with_the_workers_at_any_time(tmp_path):
+    handed_out = 0
+
+    def counted():
+        nonlocal handed_out
+        for case in cases_called(*(f"case{n:03d}" for n in range(30))):
+            handed_out += 1
+            yield case
+
+    with local_workers(1) as client:
+        outcomes = run_cases(client, counted(), partial(batchwork.note, out=tmp_path))
+        next(outcomes)
+        assert handed_out <= 4
+        outcomes.close()
+    assert len(list(tmp_path.glob("case*"))) <= 4
+
+
+def test_a_cluster_that_does_not_answer_is_one_sentence():
+    with (
+        pytest.raises(InputError, match="No dask scheduler answers at 'tcp://127.0.0.1:1'"),
+        cluster_workers("tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+def test_no_jobs_no_workers():
+    with pytest.raises(SettingsError, match="0 jobs"), local_workers(0):
+        pass
