@@ -47,6 +47,8 @@ MAY: dict[str, set[str]] = {
         "lib.figures",
         "lib.reports",
     },
+    "archive": {"numpy", "pydicom", "starlette", "uvicorn", "lib.archive", "lib.errors", "lib.files", "lib.studies"},
+    "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
         "numpy",
         "pydicom",

@@ -1,0 +1,139 @@
+"""`batch` and `measure --list`, whole: results, failures, going on after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lib.batch.cases import BatchCase
+from lib.batch.folder import MARK, batch_folder
+from lib.cli.batch import RESULT_COLUMNS, measure_case
+from lib.cli.measure import RESULT_FILES
+from lib.cli.provenance import code_version
+from lib.core.settings import VhiSettings
+from lib.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("A1", "A2", "A3", "A4")
+
+
+def table(study, folder: Path, names=NAMES, wrong: tuple[str, ...] = ()) -> Path:
+    """A table of cases that all have the same scan; those that are wrong have a file that is not there."""
+    rows = [["case", "t1w", "stir", "normal_bone", "disease_region"]]
+    for name in (*names, *wrong):
+        stir = study.options["stir"] if name in names else "missing.nii.gz"
+        rows.append([name, study.options["t1w"], stir, study.options["normal_bone"], study.options["disease_region"]])
+    path = folder / "cases.csv"
+    path.write_text("".join(",".join(row) + "\n" for row in rows))
+    return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_case_is_measured_as_measure_does_and_only_once(run, study, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    files = {name: Path(path) for name, path in study.options.items()}
+    settings = {"out": out, "values": {"min_pixels": "3"}, "model_dir": tmp_path, "command": "main.py batch"}
+    measure_case(BatchCase("A1", **files), **settings)
+    assert {path.name for path in (out / "A1").iterdir()} == set(RESULT_FILES)
+    written = (out / "A1" / "vhi.json").stat().st_mtime_ns
+    measure_case(BatchCase("A1", **files), **settings)
+    assert (out / "A1" / "vhi.json").stat().st_mtime_ns == written
+
+    assert run([*study.arguments(tmp_path / "one"), "--set", "min_pixels=3"]).code == 0
+    alone, batch = (json.loads((folder / "vhi.json").read_text()) for folder in (tmp_path / "one", out / "A1"))
+    assert batch["provenance"].pop("command") == "main.py batch"
+    for found in (alone, batch):
+        for key in ("created", "command"):
+            found["provenance"].pop(key, None)
+    assert batch == alone
+
+
+def test_a_case_that_cannot_be_measured_leaves_nothing(study, tmp_path):
+    files = {name: Path(path) for name, path in study.options.items()} | {"stir": tmp_path / "missing.nii.gz"}
+    with pytest.raises(InputError, match="missing"):
+        measure_case(BatchCase("A1", **files), out=tmp_path / "out", values={}, model_dir=tmp_path, command="")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tmp_path):
+    cases, out = table(study, tmp_path, wrong=("B1",)), tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), "batch", str(cases), "--out", str(out), "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=ROOT,
+    )
+    # the first result ends the first run, wherever the other worker is then
+    while process.poll() is None and not any((out / name / "vhi.json").exists() for name in NAMES):
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    said, _ = process.communicate()
+    # workers end by themselves when the one who gives them work is gone
+    assert psutil.wait_procs(workers, timeout=60)[1] == []
+    first = {name: (out / name / "vhi.json").stat().st_mtime_ns for name in NAMES if (out / name).exists()}
+    assert first, said
+    assert all({path.name for path in (out / name).iterdir()} == set(RESULT_FILES) for name in first)
+
+    ended = run(["batch", str(cases), "--out", str(out), "--jobs", "2"])
+    assert ended.code == 3, ended
+    assert f"5 scans, {len(first)} of them finished before" in ended.out
+    for name, written in first.items():
+        assert (out / name / "vhi.json").stat().st_mtime_ns == written
+    results = rows_of(out / "results.csv")
+    assert [row["case"] for row in results] == list(NAMES)
+    assert list(results[0]) == list(RESULT_COLUMNS)
+    assert len({row["vhi_mm3"] for row in results}) == 1
+    assert float(results[0]["vhi_mm3"]) > 0
+    (failure,) = rows_of(out / "failures.csv")
+    assert failure["case"] == "B1"
+    assert "missing.nii.gz" in failure["reason"]
+    # nothing half is left
+    assert {path.name for path in out.iterdir()} == {*NAMES, "results.csv", "failures.csv", MARK, ".batch.lock"}
+
+    # nothing is left to do: no worker is started, the table is the same; a scan that changed is measured again
+    shutil.copy(study.options["stir"], tmp_path / "copy.nii.gz")
+    table(study, tmp_path)
+    again = run(["measure", "--list", str(cases), "--out", str(out)])
+    assert again.code == 0, again
+    assert "4 scans, 4 of them finished before" in again.out
+    assert rows_of(out / "results.csv") == results
+    assert rows_of(out / "failures.csv") == []
+
+
+def test_calls_that_mix_one_scan_and_many_are_refused(run, study, tmp_path):
+    cases = table(study, tmp_path)
+    ended = run(["measure", "--list", str(cases), "--t1w", study.options["t1w"], "--out", str(tmp_path / "out")])
+    assert (ended.code, "leave out the options of one scan" in ended.error) == (2, True)
+    ended = run([*study.arguments(tmp_path / "out"), "--jobs", "2"])
+    assert (ended.code, "name these with --list" in ended.error) == (2, True)
+    ended = run(["batch", str(cases), "--out", str(tmp_path / "out"), "--jobs", "2", "--cluster", "tcp://127.0.0.1:1"])
+    assert (ended.code, "--jobs is for this machine" in ended.error) == (2, True)
+
+
+def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
+    cases, out = table(study, tmp_path, names=("A1",)), tmp_path / "out"
+    with batch_folder(out, {"program": code_version(), "settings": VhiSettings().values(), "model": None}):
+        pass
+    # finished already, so that no worker is needed
+    files = {name: Path(path) for name, path in study.options.items()}
+    measure_case(BatchCase("A1", **files), out=out, values={}, model_dir=tmp_path, command="")
+    assert run(["batch", str(cases), "--out", str(out)]).code == 0
+    ended = run(["batch", str(cases), "--out", str(out), "--set", "min_pixels=3"])
+    assert (ended.code, "results with another settings" in ended.error) == (2, True)
