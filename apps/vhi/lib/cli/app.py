@@ -10,6 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from lib.cli.archive import archive
+from lib.cli.batch import batch
 from lib.cli.cohort import cohort
 from lib.cli.demo import demo
 from lib.cli.dicomize import dicomize
@@ -19,7 +21,9 @@ from lib.cli.models import models
 from lib.cli.phantom import phantom
 from lib.cli.serve import serve
 from lib.cli.settings import settings
+from lib.cli.sparcc import sparcc
 from lib.cli.train import train
+from lib.cli.trial import trial
 from lib.cli.users import users
 from lib.errors import VhiError
 
@@ -56,15 +60,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("measure")(measure)
+app.command("batch")(batch)
 app.command("disease-region")(disease_region)
 app.command("cohort")(cohort)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
+app.command("trial")(trial)
 app.command("dicomize")(dicomize)
 app.command("train")(train)
 app.command("serve")(serve)
+app.command("archive")(archive)
 app.command("demo")(demo)
 app.add_typer(models, name="models")
+app.add_typer(sparcc, name="sparcc")
 app.add_typer(users, name="users")
 
 

@@ -122,18 +122,28 @@ def read_table(path: Path) -> CohortTable:
     ------
     InputError
     """
+    return parse_table(read_text(path), path.name)
+
+
+def read_text(path: Path) -> str:
+    """The text of a CSV file.
+
+    Raises
+    ------
+    InputError
+        Missing, too large, or not UTF-8.
+    """
     try:
         size = path.stat().st_size
         if size > LARGEST_TABLE:
             raise InputError(f"{path.name} has {size} bytes; a table has at most {LARGEST_TABLE}. Pass a CSV table.")
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path.name} is not UTF-8 text ({error.reason} at byte {error.start}); save the table as CSV (UTF-8)."
+            f"{path.name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV (UTF-8)."
         ) from error
-    return parse_table(text, path.name)
 
 
 def _read_folder(source: Path, found: CohortInput) -> None:

@@ -1,0 +1,115 @@
+"""A reader's SPARCC score sheets as one CSV: six rows for each scan, in the order in which the reader is to see them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lib.cohort.sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
+from lib.errors import InputError
+
+IDENTITY = ("reader", "reading", "case", "slice")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One scan on a reader's sheets; `sheet` is None where not a single cell is filled in yet."""
+
+    reader: str
+    reading: int
+    case: str
+    sheet: SparccSheet | None
+
+
+def blank_sheets(cases: Sequence[str], reader: str, reading: int, seed: int | None = 0) -> str:
+    """Sheets to be filled in, as CSV text.
+
+    Parameters
+    ----------
+    cases : sequence of str
+    reader : str
+    reading : int
+    seed : int, optional
+        Of the random order, another for each reader and reading; None keeps the order that was given.
+    """
+    ordered = list(cases)
+    if seed is not None:
+        random.Random(f"{seed}/{reader}/{reading}").shuffle(ordered)
+    return sheets_text([Scored(reader, reading, case, None) for case in ordered])
+
+
+def sheets_text(scored: Sequence[Scored]) -> str:
+    """Sheets as CSV text, those without scores empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, (*IDENTITY, *COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for one in scored:
+        for row in empty_rows() if one.sheet is None else one.sheet.rows():
+            writer.writerow({"reader": one.reader, "reading": str(one.reading), "case": one.case, **row})
+    return text.getvalue()
+
+
+def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
+    """Check the sheets of a file.
+
+    Raises
+    ------
+    InputError
+        By row and column, see `sheet_from_rows`; a header that is not that of a sheet, rows of a scan that do not stand
+        together, or a scan that is there twice.
+    """
+    text = text.removeprefix("\ufeff")
+    first = text.split("\n", 1)[0]
+    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
+    try:
+        rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
+        header = [one.strip().lower() for one in reader.fieldnames or ()]
+    except (csv.Error, AttributeError) as error:
+        raise InputError(f"{name} is not a CSV table ({error}); save the sheet as CSV (UTF-8).") from error
+    missing = [column for column in (*IDENTITY, *COLUMNS) if column not in header]
+    if missing:
+        raise InputError(f"{name}, row 1: there is no column {missing[0]}; fill in a sheet that `sparcc create` made.")
+    rows = [{key.strip().lower(): value for key, value in row.items()} for row in rows]
+    found: list[Scored] = []
+    seen: dict[tuple[str, int, str], int] = {}
+    start = 0
+    while start < len(rows):
+        who = _identity(rows[start], name, start + 2)
+        end = start
+        while end < len(rows) and _identity(rows[end], name, end + 2) == who:
+            end += 1
+        if who in seen:
+            raise InputError(
+                f"{name}, row {start + 2}: case {who[2]!r} of reader {who[0]!r}, reading {who[1]}, is also in row {seen[who]}; "
+                f"keep its {N_SLICES} rows together, once."
+            )
+        seen[who] = start + 2
+        block = rows[start:end]
+        empty = all(not row.get(column, "").strip() for row in block for column in COLUMNS)
+        found.append(Scored(*who, None if empty else sheet_from_rows(block, name, start + 2)))
+        start = end
+    return tuple(found)
+
+
+def scores_table(scored: Sequence[Scored]) -> str:
+    """Totals as a cohort table (CSV): `case`, `reader`, `reading`, `sparcc`; scans that are not scored have no row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("case", "reader", "reading", "sparcc"))
+    for one in scored:
+        if one.sheet is not None:
+            writer.writerow((one.case, one.reader, one.reading, one.sheet.total))
+    return text.getvalue()
+
+
+def _identity(row: dict[str, str], name: str, number: int) -> tuple[str, int, str]:
+    reader, reading, case = (row.get(column, "").strip() for column in ("reader", "reading", "case"))
+    for column, cell in (("reader", reader), ("case", case)):
+        if not cell:
+            raise InputError(f"{name}, row {number}, column {column}: it is empty; every row needs it.")
+    if not (reading.isascii() and reading.isdigit() and 1 <= int(reading) <= 99):
+        raise InputError(f"{name}, row {number}, column reading: found {reading[:40]!r}; needed is a number from 1 to 99.")
+    return reader, int(reading), case
