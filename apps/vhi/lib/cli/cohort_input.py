@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.cohort.overlap import MaskReading
-from lib.cohort.table import EMPTY, CohortTable, Reading, joined, merged, natural, parse_table
+from lib.cohort.table import EMPTY, CohortTable, Reading, merged, natural, parse_table, parse_tables
 from lib.core.volume import Mask, Volume
 from lib.errors import InputError
 from lib.readings.finished import FinishedReading, finished_readings
@@ -101,7 +101,7 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
         raise InputError(f"There is no {source}; pass a table, a folder of masks, or the studies folder of a server.")
     found = CohortInput()
     files = [*([] if source.is_dir() else [source]), *tables]
-    found.table = joined([read_table(path) for path in files])
+    found.table = parse_tables([(read_text(path), path.name) for path in files])
     found.inputs = [("table", path) for path in files]
     if source.is_dir():
         found.inputs.insert(0, ("folder", source))

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 sparcc = typer.Typer(
-    help="SPARCC score sheets: created for a reader, checked, and summed up as a table for cohort.", no_args_is_help=True
+    help="SPARCC score sheets: created for a reader, checked, and summed up as a table for cohort.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 

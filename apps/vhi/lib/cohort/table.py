@@ -155,7 +155,7 @@ def split_case(case: str) -> tuple[str, str]:
     return case, "baseline"
 
 
-def parse_table(text: str, name: str) -> CohortTable:
+def parse_table(text: str, name: str, cases: Mapping[str, tuple[str, str]] | None = None) -> CohortTable:
     """Read a cohort table.
 
     Parameters
@@ -164,6 +164,8 @@ def parse_table(text: str, name: str) -> CohortTable:
         Of the CSV file: a header and one row per reading or visit, separated by commas, semicolons or tabs.
     name : str
         How messages call it.
+    cases : mapping, optional
+        Subject and visit of cases as other tables give them, for rows that name a case alone.
 
     Raises
     ------
@@ -173,7 +175,7 @@ def parse_table(text: str, name: str) -> CohortTable:
     rows = _rows(text, name)
     header = [cell.strip().lower() for cell in rows[0][1]]
     _check_header(header, name)
-    gathered = _Gathered(name)
+    gathered = _Gathered(name, cases or {})
     for number, cells in rows[1:]:
         if len(cells) != len(header):
             raise InputError(
@@ -207,6 +209,24 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
     for reading in readings.values():
         visits.setdefault((reading.subject, reading.visit), Visit(reading.subject, reading.visit))
     return CohortTable(tuple(readings.values()), visits)
+
+
+def parse_tables(texts: Sequence[tuple[str, str]]) -> CohortTable:
+    """Several tables (text, name) as one; a row that names a case alone belongs to the visit that any of them gives the case.
+
+    Raises
+    ------
+    InputError
+        See `parse_table` and `joined`.
+    """
+    tables = [parse_table(text, name) for text, name in texts]
+    given = {
+        one.case: key
+        for table in tables
+        for key, one in table.visits.items()
+        if one.case is not None and key != split_case(one.case)
+    }
+    return joined([parse_table(text, name, given) for text, name in texts] if given else tables)
 
 
 EMPTY = CohortTable((), {})
@@ -280,8 +300,8 @@ def _check_header(header: Sequence[str], name: str) -> None:
 class _Gathered:
     """Rows taken in one by one, each checked against those before."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, known_cases: Mapping[str, tuple[str, str]]) -> None:
+        self.name, self.known_cases = name, known_cases
         self.readings: dict[tuple[str, str, str, int, str], tuple[int, Reading]] = {}
         self.visits: dict[tuple[str, str], dict[str, tuple[int, float | str]]] = {}
         self.shared: dict[tuple[str, str, str, int], tuple[int, float]] = {}
@@ -291,7 +311,7 @@ class _Gathered:
         case, subject = (self._name(row, column, cells.get(column, "")) for column in ("case", "subject"))
         if not subject and not case:
             raise self._refusal(row, "subject", "it is empty", "the subject's name")
-        own_subject, own_visit = split_case(case) if case else (subject, "baseline")
+        own_subject, own_visit = self.known_cases.get(case) or split_case(case) if case else (subject, "baseline")
         subject = subject or own_subject
         visit = (
             self._word(row, "visit", cells.get("visit", ""), VISITS, {"follow-up": "follow_up", "followup": "follow_up"})
