@@ -21,8 +21,6 @@ from distributed.security import Security
 from lib.batch.cases import BatchCase
 from lib.errors import InputError, SettingsError, VhiError
 
-# beyond what a worker works on, one case waits for each, so that nobody stands idle and a stop loses little
-_AHEAD = 2
 _WAIT_FOR_WORKERS_S = 60
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2
@@ -99,7 +97,19 @@ def cluster_workers(address: str) -> Iterator[Client]:
             client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
         except TimeoutError as error:
             raise InputError(f"The cluster at {address} has no workers; start some with dask worker {address}.") from error
+        try:
+            client.run(_can_import)
+        except Exception as error:  # whatever a worker says that does not know this module
+            raise InputError(
+                f"The workers at {address} cannot import this program ({' '.join(str(error).split())[:200]}); start them in its "
+                "environment with PYTHONPATH=apps/vhi."
+            ) from error
         yield client
+
+
+def _can_import() -> bool:
+    """On the worker: that this can be called is the answer."""
+    return True
 
 
 def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterator[Outcome]:
@@ -126,7 +136,8 @@ def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterato
     ended = as_completed([], loop=client.loop)
 
     def give_out() -> None:
-        slots = _AHEAD * max(1, sum(client.nthreads().values()))
+        # no case waits at a worker: when that one dies, dask suspects all that it had
+        slots = max(1, sum(client.nthreads().values()))
         while len(given_out) < slots and (case := next(waiting, None)) is not None:
             future = client.submit(_guarded, work, case, key=f"vhi-{run}-{case.name}", pure=False)
             given_out[future] = case
@@ -141,7 +152,8 @@ def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterato
             yield outcome
             give_out()
     finally:
-        client.cancel(list(given_out), force=True)
+        if given_out and client.status == "running":
+            client.cancel(list(given_out), force=True)
 
 
 def _guarded(work: Work, case: BatchCase) -> tuple[str, str]:
