@@ -205,10 +205,14 @@ class Orthanc(Archive):
 
 
 class Embedded(Archive):
-    """The embedded archive in a thread of this process."""
+    """The embedded archive in a thread of this process, with a password of its own."""
 
     name = "embedded"
-    _running: Any = None
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.user, self.password = "vhi-embedded", secrets.token_urlsafe(18)
+        self._running: Any = None
 
     @property
     def url(self) -> str:
@@ -219,7 +223,7 @@ class Embedded(Archive):
             from lib.archive import run_in_thread
 
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._running = run_in_thread(self.folder, port=self.port)
+            self._running = run_in_thread(self.folder, port=self.port, user=self.user, password=self.password)
 
     def stop(self) -> None:
         running, self._running = self._running, None

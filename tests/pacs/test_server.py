@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pydicom
 import pytest
 import requests
 
 from archives import Archive, Orthanc, Study, phantom_study, serving_archive
-from faulty import bad_line
 from serving import Server
+from wire import wire_to
 
 pytestmark = [pytest.mark.server, pytest.mark.pacs]
 PATIENCE_S = 120.0
@@ -159,13 +160,11 @@ def test_a_wrong_password_is_told_and_set_right(own_orthanc: Orthanc, study, tmp
 
 def test_a_transfer_that_is_cut_off_is_never_taken_for_a_scan(own_orthanc: Orthanc, study, tmp_path):
     own_orthanc.store(study.files())
-    with bad_line(own_orthanc.port) as line:
+    with wire_to(own_orthanc.url) as line:
         line.cut_after = 300_000  # lists and headers pass, a series of 1.3 MB does not
-        url = f"http://127.0.0.1:{line.port}/dicom-web"
-        with serving_archive(own_orthanc, tmp_path / "work", url=url) as server:
+        with serving_archive(own_orthanc, tmp_path / "work", url=line.url) as server:
             wait_for_case(server, study)
             assert "whole" in sentence(infer(server, study), 422, 502, 503)
-            assert line.cuts
             assert not list((tmp_path / "work" / "data").rglob("*.nii"))
             with pytest.raises(requests.RequestException):
                 requests.get(f"{server.url}/proxy/dicom/wado/studies/{study.study_uid}/series/{study.stir_uid}", timeout=60)
@@ -175,19 +174,18 @@ def test_a_transfer_that_is_cut_off_is_never_taken_for_a_scan(own_orthanc: Ortha
 
 def test_a_silent_archive_stops_nobody_and_is_told(own_orthanc: Orthanc, study, tmp_path):
     own_orthanc.store(study.files())
-    with bad_line(own_orthanc.port) as line:
-        url = f"http://127.0.0.1:{line.port}/dicom-web"
-        with serving_archive(own_orthanc, tmp_path / "work", url=url, conf={"pacs_timeout_s": "2"}) as server:
-            wait_for_case(server, study)
-            line.silent = True
-            wait_for_reason(server, "in time")
-            assert "said nothing for 2 seconds" in sentence(
-                requests.get(f"{server.url}/proxy/dicom/wado/studies", timeout=60), 504
-            )
-            assert requests.get(f"{server.url}/info/", timeout=60).status_code == 200
-            line.silent = False
-            wait_for(lambda: not reasons(server), "the server noticed that the archive is back")
-            assert infer(server, study).status_code == 200
+    with (
+        wire_to(own_orthanc.url) as line,
+        serving_archive(own_orthanc, tmp_path / "work", url=line.url, conf={"pacs_timeout_s": "2"}) as server,
+    ):
+        wait_for_case(server, study)
+        line.silent = True
+        wait_for_reason(server, "in time")
+        assert "said nothing for 2 seconds" in sentence(requests.get(f"{server.url}/proxy/dicom/wado/studies", timeout=60), 504)
+        assert requests.get(f"{server.url}/info/", timeout=60).status_code == 200
+        line.silent = False
+        wait_for(lambda: not reasons(server), "the server noticed that the archive is back")
+        assert infer(server, study).status_code == 200
 
 
 def test_a_blinded_study_hands_out_cases_and_closes_the_archive(own_archive: Archive, study, tmp_path):
@@ -199,3 +197,67 @@ def test_a_blinded_study_hands_out_cases_and_closes_the_archive(own_archive: Arc
         told = json.dumps(cases(server)) + requests.get(f"{server.url}/datastore/?output=all", timeout=60).text
         for secret in (study.study_uid, study.stir_uid, "P3"):
             assert secret not in told
+
+
+def state(server: Server) -> dict[str, Any]:
+    return requests.get(f"{server.url}/vhi/archive", timeout=60).json()
+
+
+def submit(server: Server, study: Study, reader: str) -> dict[str, Any]:
+    """Hand in the automatic region, as a viewer does."""
+    query = {"image": study.stir_uid, "output": "image"}
+    form = {"params": json.dumps({"result_extension": ".nii.gz"})}
+    region = requests.post(f"{server.url}/infer/disease_region", params=query, data=form, timeout=PATIENCE_S)
+    assert region.status_code == 200, region.text[:300]
+    params = json.dumps({"label_info": [{"name": "disease region", "idx": 1}], "client_id": reader})
+    answer = requests.put(
+        f"{server.url}/datastore/label",
+        params={"image": study.stir_uid},
+        files={"label": ("region.nii.gz", region.content)},
+        data={"params": params},
+        timeout=PATIENCE_S,
+    )
+    assert answer.status_code == 200, answer.text[:300]
+    return answer.json()
+
+
+def written(data: Path) -> set[str]:
+    """Instances that submissions were written as."""
+    return {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in (data / "cases").rglob("*.dcm")}
+
+
+def results(archive: Archive, study: Study) -> list[str]:
+    """Instances of the study that are no images."""
+    found = archive.query(f"/studies/{study.study_uid}/series")
+    series = [one["0020000E"]["Value"][0] for one in found if one["00080060"]["Value"][0] != "MR"]
+    every = [archive.query(f"/studies/{study.study_uid}/series/{uid}/instances") for uid in series]
+    return [one["00080018"]["Value"][0] for instances in every for one in instances]
+
+
+def test_no_submission_is_lost_while_the_archive_is_away_and_the_server_is_killed(own_archive: Archive, study, tmp_path):
+    own_archive.store(study.files())
+    with serving_archive(own_archive, tmp_path / "work") as server:
+        wait_for_case(server, study)
+        assert infer(server, study).status_code == 200
+        own_archive.stop()
+        assert submit(server, study, "anna")["archive"]["stored"] is False
+        assert submit(server, study, "bert")["archive"]["waiting"] == 2
+        wait_for(lambda: "cannot be reached" in (state(server)["last_error"] or ""), "the reason was told")
+        server.process.kill()
+        server.process.wait(20)
+    ours = written(tmp_path / "work" / "data")
+    assert len(ours) >= 4  # a segmentation and a report each
+    own_archive.start()
+    assert results(own_archive, study) == []
+    for _ in range(2):  # once sent, and not again by the next server
+        with serving_archive(own_archive, tmp_path / "work") as server:
+            wait_for(partial(everything_sent, server, 2), "everything was sent")
+            wait_for_case(server, study)
+        found = results(own_archive, study)
+        assert set(found) == ours
+        assert len(found) == len(ours)
+
+
+def everything_sent(server: Server, count: int) -> bool:
+    told = state(server)
+    return told["sent"] == count and told["waiting"] == 0
