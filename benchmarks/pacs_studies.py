@@ -1,6 +1,6 @@
 """Ten thousand studies in an archive: how long a list, the next case and a look at the archive take.
 
-    PYTHONPATH=apps/vhi:tests python benchmarks/pacs_studies.py [--archive orthanc] [--studies 10000] [--stored 10000] [--examined 100]
+    PYTHONPATH=apps/vhi:tests python benchmarks/pacs_studies.py [--archive orthanc] [--studies 10000] [--stored 300]
 
 Every study holds a T1W and a STIR series of two tiny slices. A part of them is found by asking the archive for their headers, as
 the server does it; what is known of the others is written into the register as it would have been found, since that takes the
