@@ -111,7 +111,7 @@ def readers_mean(
         if who and not missing:
             values[key] = float(np.mean([by_reader[reader][key] for reader in who]))
         else:
-            left_out.append(LeftOut(*key, _not_read(column, missing)))
+            left_out.append(LeftOut(*key, _not_read(column, missing, method)))
     return ReadersMean(column, method, who, values, tuple(left_out))
 
 
@@ -199,7 +199,7 @@ def _agreement(
     first, second = (table.of_reader(column, reader, settings.reading, method) for reader in pair)
     keys = tuple(key for key in _ordered(table) if key in first and key in second)
     left_out = tuple(
-        LeftOut(*key, _not_read(column, [who for who, has in zip(pair, (first, second), strict=True) if key not in has]))
+        LeftOut(*key, _not_read(column, [who for who, has in zip(pair, (first, second), strict=True) if key not in has], method))
         for key in _ordered(table)
         if key not in keys
     )
@@ -434,7 +434,7 @@ def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
         vhi_agreement=vhi,
         sparcc_agreement=agreements(table, SPARCC, chosen),
         response=response(table, chosen),
-        failures=tuple(failure_analysis(table, one, chosen) for one in vhi),
+        failures=tuple(failure_analysis(table, one, chosen) for one in vhi if one.method == method),
         ratings=ratings_of(table),
         effort=effort(table),
     )
@@ -449,8 +449,9 @@ def _ordered(table: CohortTable) -> list[Key]:
     return sorted(table.visits, key=lambda key: (natural(key[0]), VISITS.index(key[1])))
 
 
-def _not_read(column: str, missing: Sequence[str]) -> str:
-    return f"no {words_of(column)} of " + ("anybody" if not missing else f"reader {_names(missing)}")
+def _not_read(column: str, missing: Sequence[str], method: str | None) -> str:
+    of = "anybody" if not missing else f"reader {_names(missing)}"
+    return f"no {method + ' ' if method else ''}{words_of(column)} of {of}"
 
 
 def _names(readers: Sequence[str]) -> str:

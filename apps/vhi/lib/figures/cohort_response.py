@@ -16,14 +16,15 @@ from lib.figures.cohort_style import COLUMN_MM, DIRECTION_INK, say_nothing, titl
 
 @dataclass(frozen=True, eq=False)
 class SpaghettiPanel:
-    """One measure of one group of subjects. `directions` holds `improved`, `worsened` or `unchanged` of each subject."""
+    """One measure of one group of subjects. `directions` holds `improved`, `worsened` or `unchanged` of each subject; `span` is
+    the range of the axis, one for all groups."""
 
     title: str
     label: str
     baseline: np.ndarray
     follow_up: np.ndarray
     directions: tuple[str, ...]
-    high: float
+    span: tuple[float, float]
 
 
 def draw_spaghetti(panel: SpaghettiPanel, ax: Axes) -> Axes:
@@ -35,7 +36,8 @@ def draw_spaghetti(panel: SpaghettiPanel, ax: Axes) -> Axes:
         ax.plot([0, 1], [before, after], color=ink, linewidth=0.9, alpha=0.75, marker="o", markersize=2.8, markeredgewidth=0)
     ax.set_xlim(-0.18, 1.18)
     ax.set_xticks([0, 1], ["baseline", "follow-up"])
-    ax.set_ylim(-0.04 * panel.high, 1.05 * panel.high)
+    pad = 0.05 * (panel.span[1] - panel.span[0] or 1.0)
+    ax.set_ylim(panel.span[0] - pad, panel.span[1] + pad)
     ax.set_ylabel(panel.label)
     return ax
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from reportlab.lib.units import mm
+from reportlab.lib.units import inch, mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, CondPageBreak, Flowable, Frame, KeepTogether, PageTemplate, Spacer
@@ -245,19 +245,16 @@ def _pdf_section(section: Section) -> list[Flowable]:
             pdf._grid(table, shown),
         ]
         story += [*block, *more, *note] if len(shown) > 12 else [KeepTogether([*block, *more, *note])]
-    story += [
-        Spacer(1, 3),
-        pdf._words(section.excluded_sentence(), pdf._NOTE),
-        pdf._words(f"Method: {section.method}", pdf._NOTE),
-        pdf._words(f"Source: {section.source}.", pdf._NOTE),
-    ]
+    words = (section.excluded_sentence(), f"Method: {section.method}", f"Source: {section.source}.")
+    story.append(KeepTogether([Spacer(1, 3), *(pdf._words(one, pdf._NOTE) for one in words)]))
     return story
 
 
 def _pdf_image(figure: CohortFigure) -> Flowable:
-    """A figure at the size it was drawn for, or smaller where the page is."""
-    width, height = ImageReader(io.BytesIO(figure.png)).getSize()
-    return pdf._image(figure.picture, pdf._WIDTH, min(pdf._HEIGHT * 0.8, pdf._WIDTH * height / width))
+    """A figure at the size it was drawn for, smaller where the page is."""
+    pixels = ImageReader(io.BytesIO(figure.png)).getSize()
+    width, height = (one / figure.dpi * inch for one in pixels)
+    return pdf._image(figure.picture, min(width, pdf._WIDTH), min(height, 0.8 * pdf._HEIGHT))
 
 
 def write_cohort(content: CohortContent, folder: Path) -> None:

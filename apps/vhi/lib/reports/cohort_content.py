@@ -46,11 +46,12 @@ class Records:
 
 @dataclass(frozen=True)
 class CohortFigure:
-    """One figure: `picture` for the pages, and the files it is published as (`png` and `svg`)."""
+    """One figure: `picture` for the pages, and the files it is published as (`png`, at `dpi` dots per inch, and `svg`)."""
 
     picture: Figure
     png: bytes
     svg: bytes
+    dpi: float
 
     @property
     def name(self) -> str:

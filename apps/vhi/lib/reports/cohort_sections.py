@@ -69,7 +69,8 @@ def overlap_section(masks: MaskStudy | None) -> Section:
         return replace(base, why_not="it needs readers' masks, and only a table of numbers was given.")
     if not masks.pairs:
         return replace(base, why_not="no scan was segmented twice.")
-    groups = summarise_overlaps(masks.pairs)
+    kinds = ("within reader", "between readers", "between methods")
+    groups = sorted(summarise_overlaps(masks.pairs), key=lambda one: (kinds.index(one.kind), one.method, one.pair))
     whole = summarise_overlaps(masks.pairs, each_pair=False)
     by_slice = {(one.kind, one.method): one for one in summarise_overlaps(masks.slices, each_pair=False)}
     findings = [
@@ -578,11 +579,14 @@ def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]]) -
             before, after = (np.log1p(values) if log else values for values in (one.baseline, one.follow_up))
             label = ("log(VHI + 1)" if log else "VHI [mm³]") if name == "VHI" else "SPARCC"
             high = float(max(before.max(initial=0), after.max(initial=0))) or 1.0
+            low = float(min(before.min(initial=high), after.min(initial=high))) if log else 0.0
             row = []
             for group, wanted in groups:
                 inside = np.array([wanted is None or responses.get(subject) == wanted for subject in one.subjects], dtype=bool)
                 directions = tuple(np.array(one.directions)[inside])
-                row.append(SpaghettiPanel(f"{group}, n = {inside.sum()}", label, before[inside], after[inside], directions, high))
+                row.append(
+                    SpaghettiPanel(f"{group}, n = {inside.sum()}", label, before[inside], after[inside], directions, (low, high))
+                )
             rows.append(row)
     return rows
 
@@ -863,9 +867,9 @@ def effort_section(study: Study) -> Section:
 
 def _figure(name: str, drawing: Drawing, caption: str, alternative: str, is_picture: bool = False) -> CohortFigure:
     """A drawing as it goes into pages and files; scans stay pixels, charts stay lines."""
-    png, svg = png_bytes(drawing, PICTURE_DPI if is_picture else DPI), svg_bytes(drawing)
-    picture = Figure(name, caption, alternative, png, "image/png")
-    return CohortFigure(picture, png, svg)
+    dpi = PICTURE_DPI if is_picture else DPI
+    png = png_bytes(drawing, dpi)
+    return CohortFigure(Figure(name, caption, alternative, png, "image/png"), png, svg_bytes(drawing), dpi)
 
 
 def _left_out(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
