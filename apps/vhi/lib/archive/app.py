@@ -1,19 +1,22 @@
-"""DICOMweb over an index: QIDO-RS, WADO-RS and STOW-RS (PS3.18, chapter 10) as a small ASGI application.
+"""DICOMweb over an archive: QIDO-RS, WADO-RS and STOW-RS (PS3.18, chapter 10) as a small ASGI application.
 
-Answers are sent as they are read. Work on files and on the index is done in threads, so the loop stays free.
+Answers are sent as files are read. Work on files and on the index is done in threads, so that the loop stays free.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import json
+import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+import sqlite3
+import traceback
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pydicom
 from starlette.applications import Starlette
@@ -23,52 +26,40 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.archive.attributes import Level
+from lib.archive.accept import ranges_of, takes_json
+from lib.archive.attributes import Level, tag_of
+from lib.archive.folder import Archive, Outcome
 from lib.archive.frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
-from lib.archive.index import Index, Place
+from lib.archive.index import Located
 from lib.archive.instance import HERE, is_uid
-from lib.archive.matching import Search, search_of
-from lib.archive.store import Incoming, boundary_of, keep
-from lib.errors import InputError, NotFoundError, RequestError, VhiError
+from lib.archive.multipart import Part, PartWriter, body_length, body_of, parameters_of, part_of
+from lib.archive.query import parse_query
+from lib.archive.structure import EXPLICIT_LITTLE
+from lib.errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
+
+logger = logging.getLogger("vhi.archive")
 
 PREFIX = "/dicom-web"
-_DICOM, _JSON = "application/dicom", "application/dicom+json"
-_EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-_CHUNK = 1 << 20
+DICOM, JSON = "application/dicom", "application/dicom+json"
+LARGEST_REQUEST = 16 * 2**30
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
-_Endpoint = Callable[[Request], Response]
+_LEVELS = {"study": Level.STUDY, "series": Level.SERIES, "instance": Level.INSTANCE}
+_RETRIEVE_URL = tag_of("RetrieveURL")
+_STATUS: tuple[tuple[type[VhiError], int], ...] = (
+    (NotFoundError, 404),
+    (RequestError, 400),
+    (ConflictError, 409),
+    (OutputError, 503),
+    (InputError, 422),
+)
 
 
-class NotAcceptableError(VhiError):
-    """The client takes no form in which the archive can answer."""
+class Refused(VhiError):
+    """A request that is refused with a status of HTTP that no other error stands for."""
 
-
-@dataclass(frozen=True)
-class Accepted:
-    """What a client takes: media types (of parts, where it takes multipart answers) with the transfer syntaxes asked for."""
-
-    media: dict[str, str | None]
-
-    @classmethod
-    def of(cls, header: str) -> Accepted:
-        media: dict[str, str | None] = {}
-        for one in re.findall(r'(?:[^,"]|"[^"]*")+', header or "*/*"):
-            kind, *rest = (part.strip() for part in re.findall(r'(?:[^;"]|"[^"]*")+', one))
-            parameters = {name.strip().lower(): value.strip(' "') for name, _, value in (part.partition("=") for part in rest)}
-            inner = parameters.get("type", "*/*") if kind.lower() == "multipart/related" else kind
-            media[inner.lower()] = parameters.get("transfer-syntax")
-        return cls(media)
-
-    def takes(self, kind: str, syntax: str) -> bool:
-        """Whether an answer of this kind and transfer syntax will do; one that was not named need not match."""
-        for wanted in (kind, f"{kind.split('/')[0]}/*", "*/*"):
-            if wanted in self.media and self.media[wanted] in (None, "*", syntax):
-                return True
-        return False
-
-    def asks_for(self, kind: str, syntax: str) -> bool:
-        """Whether this very transfer syntax is asked for."""
-        return self.media.get(kind) == syntax or self.media.get("*/*") == syntax
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class Login:
@@ -77,291 +68,347 @@ class Login:
     A page on the web can make a browser on this machine send requests here under the page's own host name.
     """
 
-    def __init__(self, app: ASGIApp, user: str | None, password: str | None, names: Iterable[str] = _LOCAL) -> None:
-        self._app, self._user, self._password, self._names = app, user, password, tuple(names)
+    def __init__(self, app: ASGIApp, user: str | None, password: str | None) -> None:
+        self._app, self._user, self._password = app, user, password
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = {name.lower(): value for name, value in scope["headers"]}
-            refusal = self._refusal(headers)
+            refusal = self._refusal({name.lower(): value for name, value in scope["headers"]})
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
     def _refusal(self, headers: dict[bytes, bytes]) -> Response | None:
-        if self._user is None:
+        if not self._user:
             host = headers.get(b"host", b"").decode("latin-1").lower()
             name = re.sub(r":\d+$", "", host)
-            return None if name in self._names else _sentence(403, f"This archive is not called {name[:80]!r} here.")
+            return None if name in _LOCAL else _sentence(403, f"This archive is not called {name[:80]!r} here.")
         kind, _, given = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        try:
-            user, _, password = (
-                base64.b64decode(given, validate=True).decode().partition(":") if kind.lower() == "basic" else [""] * 3
-            )
-        except (binascii.Error, UnicodeDecodeError):
-            user = password = ""
-        right = secrets.compare_digest(user.encode(), self._user.encode())
-        if secrets.compare_digest(password.encode(), (self._password or "").encode()) and right:
+        user = password = ""
+        if kind.lower() == "basic":
+            with contextlib.suppress(binascii.Error, UnicodeDecodeError):
+                user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+        # both compared whatever the first gives, so that the time tells nothing
+        named = secrets.compare_digest(user.encode(), self._user.encode())
+        if secrets.compare_digest(password.encode(), (self._password or "").encode()) and named:
             return None
         answer = _sentence(401, "This archive asks for a name and a password; those that came are wrong or missing.")
         answer.headers["WWW-Authenticate"] = 'Basic realm="DICOMweb"'
         return answer
 
 
-def make_app(
-    index: Index, base: str, user: str | None = None, password: str | None = None, names: Iterable[str] = _LOCAL
-) -> ASGIApp:
-    """The application for an index.
+def make_app(archive: Archive, user: str | None = None, password: str | None = None, base: str | None = None) -> ASGIApp:
+    """The application for an archive.
 
     Parameters
     ----------
-    base : str
-        Its own address as clients know it, ending in `/dicom-web`: answers hold addresses of studies.
     user, password : str, optional
         What clients must send; without them the archive is for this machine alone.
-    names : iterable of str
-        Host names that clients may call it by where no password is asked for.
+    base : str, optional
+        Its address as clients know it, ending in `/dicom-web`: answers hold addresses of studies. By default the address that
+        the request came in by; never its Host header, which some clients send without the port.
     """
-    services = _Services(index, base.rstrip("/"))
-    study, series = "/studies/{study}", "/studies/{study}/series/{series}"
+    services = _Services(archive, base)
+    study = PREFIX + "/studies/{study}"
+    series = study + "/series/{series}"
     instance = series + "/instances/{instance}"
-    gets: list[tuple[str, _Endpoint]] = [
-        ("/studies", services.studies),
-        ("/series", services.series),
-        ("/instances", services.instances),
-        (study, services.retrieve),
-        (study + "/metadata", services.metadata),
-        (study + "/series", services.series),
-        (study + "/instances", services.instances),
-        (series, services.retrieve),
-        (series + "/metadata", services.metadata),
-        (series + "/instances", services.instances),
-        (instance, services.retrieve),
-        (instance + "/metadata", services.metadata),
-        (instance + "/frames/{frames}", services.frames),
-        (instance + "/bulkdata/{where}", services.bulk),
+    searches = {
+        PREFIX + "/studies": Level.STUDY,
+        PREFIX + "/series": Level.SERIES,
+        PREFIX + "/instances": Level.INSTANCE,
+        study + "/series": Level.SERIES,
+        study + "/instances": Level.INSTANCE,
+        series + "/instances": Level.INSTANCE,
+    }
+    routes = [Route(path, services.search(level), methods=["GET"]) for path, level in searches.items()]
+    for path in (study, series, instance):
+        routes += [Route(path, services.retrieve, methods=["GET"]), Route(path + "/metadata", services.metadata, methods=["GET"])]
+    routes += [
+        Route(instance + "/frames/{frames}", services.frames, methods=["GET"]),
+        Route(instance + "/bulkdata/{where}", services.bulk, methods=["GET"]),
+        *(Route(path, services.store, methods=["POST"]) for path in (PREFIX + "/studies", study)),
     ]
-    routes = [Route(PREFIX + path, endpoint, methods=["GET"]) for path, endpoint in gets]
-    routes += [Route(PREFIX + path, services.store, methods=["POST"]) for path in ("/studies", study)]
     app = Starlette(
         routes=routes,
         exception_handlers={
             VhiError: _explained,
-            404: lambda request, error: _sentence(
-                404, "There is nothing at this address; DICOMweb begins at /dicom-web/studies."
-            ),
-            405: lambda request, error: _sentence(405, "Only searching, retrieving and storing are served here."),
+            sqlite3.DatabaseError: services.damaged,
+            Exception: _bug,
+            404: lambda request, error: _sentence(404, "Nothing is at this address; DICOMweb begins at /dicom-web/studies."),
+            405: lambda request, error: _sentence(405, "Here is only searched, retrieved and stored."),
         },
     )
-    app.router.redirect_slashes = True
-    return Login(app, user, password, names)
+    return Login(app, user, password)
 
 
 class _Services:
-    def __init__(self, index: Index, base: str) -> None:
-        self._index, self._base = index, base
+    def __init__(self, archive: Archive, base: str | None) -> None:
+        self._archive, self._given = archive, base
+
+    def _base(self, request: Request) -> str:
+        if self._given:
+            return self._given.rstrip("/")
+        host, port = request.scope["server"]
+        return f"{request.scope['scheme']}://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"
 
     # QIDO-RS
 
-    def studies(self, request: Request) -> Response:
-        return _found(self._index.studies(_search(Level.STUDY, request), self._base))
+    def search(self, level: Level) -> Callable[[Request], Response]:
+        """The endpoint that searches at a level."""
 
-    def series(self, request: Request) -> Response:
-        search = _search(Level.SERIES, request)
-        return _found(self._index.series(search, self._base, with_study="study" not in request.path_params))
+        def endpoint(request: Request) -> Response:
+            _check_json(request)
+            query = parse_query(level, request.query_params.multi_items())
+            base = self._base(request)
+            found, more = self._archive.index.search(query, _uids(request))
+            objects = (f'{{{body},"{_RETRIEVE_URL}":{{"vr":"UR","Value":["{_address(base, uids)}"]}}}}' for uids, body in found)
+            answer = Response("[" + ",".join(objects) + "]", media_type=JSON)
+            if more and "limit" not in request.query_params:
+                answer.headers.append("Warning", f'299 {base}: "There are more results; ask for them with offset."')
+            if query.fuzzy:
+                answer.headers.append(
+                    "Warning", f'299 {base}: "The fuzzymatching parameter is not supported. Only literal matching was performed."'
+                )
+            return answer
 
-    def instances(self, request: Request) -> Response:
-        search = _search(Level.INSTANCE, request)
-        with_study, with_series = ("study" not in request.path_params), ("series" not in request.path_params)
-        return _found(self._index.instances(search, self._base, with_study=with_study, with_series=with_series))
+        return endpoint
 
     # WADO-RS
 
     def metadata(self, request: Request) -> Response:
-        rows = iter(self._index.metadata(*_uids(request)))
-        first = next(rows, None)
-        if first is None:
+        _check_json(request)
+        rows = self._archive.index.metadata(_uids(request))
+        if not rows:
             raise _nothing(request)
+        base = self._base(request)
 
-        def texts() -> Iterator[str]:
-            for place, text in (first, *rows):
-                yield text.replace(json.dumps(HERE)[1:-1], self._address(place))
+        def texts() -> Iterator[bytes]:
+            for number, (*uids, content) in enumerate(rows):
+                address = f'"BulkDataURI":"{_address(base, uids)}'
+                text = zlib.decompress(content).decode().replace(HERE, address)
+                yield ("," if number else "[").encode() + text.encode()
+            yield b"]"
 
-        return _found(texts(), stream=True)
+        return StreamingResponse(texts(), media_type=JSON)
 
     def retrieve(self, request: Request) -> Response:
         places = self._places(request)
-        accepted = Accepted.of(request.headers.get("accept", ""))
-        kinds = [self._kind_of(place, accepted) for place in places]
-        single = len(places) == 1 and "instance" in request.path_params
-        if single and "multipart/related" not in request.headers.get("accept", "*/*") and _DICOM in accepted.media:
-            return StreamingResponse(_content(places[0], kinds[0]), media_type=_DICOM)
-        parts = (
-            (f"{_DICOM}; transfer-syntax={place.syntax if as_stored else _EXPLICIT_LITTLE}", _content(place, as_stored))
-            for place, as_stored in zip(places, kinds, strict=True)
-        )
-        return _multipart(parts, _DICOM)
+        for one in ranges_of(_accept(request)):
+            if not one.covers(DICOM) or not (one.multipart or len(places) == 1):
+                continue
+            if all(one.syntax in ("", "*", place.syntax) for place in places):
+                parts = [self._file(place) for place in places]
+                return _multipart(parts, DICOM) if one.multipart else _single(parts[0])
+            if one.syntax == EXPLICIT_LITTLE:
+                contents = _started(self._transcoded(place) for place in places)
+                if one.multipart:
+                    return _multipart(contents, DICOM)
+                return _single(next(contents))
+        kept = ", ".join(sorted({place.syntax for place in places}))
+        raise Refused(406, f"These instances are sent as {DICOM}, as they are kept ({kept}) or in {EXPLICIT_LITTLE}.")
+
+    def _file(self, place: Located) -> Part:
+        path = self._archive.path(place.path)
+        try:
+            return Part(f"{DICOM}; transfer-syntax={place.syntax}", path, path.stat().st_size)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"The file of instance {place.sop_uid} is gone from the archive's folder.") from error
+
+    def _transcoded(self, place: Located) -> Part:
+        if place.syntax == EXPLICIT_LITTLE:
+            return self._file(place)
+        content = io.BytesIO()
+        pydicom.dcmwrite(content, explicit_little_endian(self._archive.path(place.path)), write_like_original=False)
+        return part_of(f"{DICOM}; transfer-syntax={EXPLICIT_LITTLE}", content.getvalue())
 
     def frames(self, request: Request) -> Response:
         (place,) = self._places(request)
-        try:
-            numbers = [int(number) for number in request.path_params["frames"].split(",")]
-        except ValueError as error:
-            raise RequestError("Frames are numbers from 1, separated by commas.") from error
-        accepted = Accepted.of(request.headers.get("accept", ""))
-        kind = media_of(place.syntax)
-        if accepted.takes(kind, place.syntax):
-            contents: Iterable[bytes] = _started(stored_frames(place.path, numbers))
-            syntax = place.syntax if is_compressed(place.syntax) else _EXPLICIT_LITTLE
-        elif accepted.takes(OCTETS, _EXPLICIT_LITTLE):
-            kind, syntax = OCTETS, _EXPLICIT_LITTLE
-            contents = (
-                decoded_frames(place.path, numbers)
-                if is_compressed(place.syntax)
-                else _started(stored_frames(place.path, numbers))
-            )
-        else:
-            raise NotAcceptableError(
-                f"Frames of this instance are sent as {kind} in transfer syntax {place.syntax}, or as {OCTETS}."
-            )
-        return _multipart(((f"{kind}; transfer-syntax={syntax}", [content]) for content in contents), kind)
+        text = request.path_params["frames"]
+        if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
+            raise RequestError("Frames are numbers from 1, separated by commas.")
+        numbers = [int(number) for number in text.split(",")]
+        path, kept = self._archive.path(place.path), media_of(place.syntax)
+        # plain frames leave in little endian, whatever the file's order
+        syntax = place.syntax if is_compressed(place.syntax) else EXPLICIT_LITTLE
+        for one in ranges_of(_accept(request)):
+            if not (one.multipart or len(numbers) == 1):
+                continue
+            as_kept = one.covers(kept) or (one.kind == OCTETS and one.syntax in ("*", place.syntax))
+            if as_kept and one.syntax in ("", "*", syntax, place.syntax):
+                contents: Iterable[bytes] = stored_frames(path, numbers)
+                kind, sent = kept, syntax
+            elif one.covers(OCTETS) and one.syntax in ("", EXPLICIT_LITTLE):
+                contents = decoded_frames(path, numbers)
+                kind, sent = OCTETS, EXPLICIT_LITTLE
+            else:
+                continue
+            parts = _started(part_of(f"{kind}; transfer-syntax={sent}", content) for content in contents)
+            return _multipart(parts, kind) if one.multipart else _single(next(parts))
+        raise Refused(406, f"Frames of this instance are sent as {kept} in transfer syntax {syntax}, or decoded as {OCTETS}.")
 
     def bulk(self, request: Request) -> Response:
         (place,) = self._places(request)
-        content = bulk_value(place.path, request.path_params["where"])
-        return _multipart([(OCTETS, [content])], OCTETS)
+        content = bulk_value(self._archive.path(place.path), request.path_params["where"])
+        for one in ranges_of(_accept(request)):
+            if one.multipart:
+                return _multipart([part_of(OCTETS, content)], OCTETS)
+            if one.covers(OCTETS):
+                return _single(part_of(OCTETS, content))
+        # a compressed image's element may be asked for by the type of its frames
+        return _multipart([part_of(OCTETS, content)], OCTETS)
 
     # STOW-RS
 
     async def store(self, request: Request) -> Response:
-        study = request.path_params.get("study")
-        if study is not None:
-            _check_uid(study)
-        boundary = boundary_of(request.headers.get("content-type", ""))
-        incoming = Incoming(self._index.folder)
-        try:
+        _check_json(request)
+        uids = _uids(request)
+        kind, parameters = parameters_of(request.headers.get("content-type", ""))
+        if kind != "multipart/related" or parameters.get("type", DICOM).lower() != DICOM:
+            raise Refused(
+                415, f'Instances are stored as multipart/related; type="{DICOM}"; this request is {kind[:60] or "not"}.'
+            )
+        with self._archive.receiving() as place:
+            writer = PartWriter(parameters.get("boundary", ""), place)
+            received = 0
             try:
-                await incoming.read(request.stream(), boundary)
+                async for chunk in request.stream():
+                    received += len(chunk)
+                    if received > LARGEST_REQUEST:
+                        raise Refused(413, f"A request may hold {LARGEST_REQUEST >> 30} GiB; send the instances in several.")
+                    if chunk:
+                        await run_in_threadpool(writer.feed, chunk)
+                files = writer.finish()
             except ClientDisconnect as error:
                 raise RequestError("The request broke off before its end; nothing of it was stored. Send it again.") from error
-            if not incoming.files:
-                raise RequestError("The request holds no instance.")
-            stored = await run_in_threadpool(keep, self._index, incoming.files, study)
-        finally:
-            await run_in_threadpool(incoming.clear)
-        return JSONResponse(stored.as_json(self._base), stored.status, media_type=_JSON)
+            finally:
+                writer.close()
+            outcomes = await run_in_threadpool(self._archive.store, files, uids.get(Level.STUDY))
+        return _stored(outcomes, self._base(request))
 
-    # common
+    def damaged(self, request: Request, error: Exception) -> Response:
+        """The index turned out to be damaged while it was read."""
+        if not isinstance(error, sqlite3.OperationalError):
+            self._archive.repair()
+        return _sentence(503, "The archive's index was damaged and is being made anew; try again in a moment.")
 
-    def _places(self, request: Request) -> list[Place]:
-        places = self._index.places(*_uids(request))
+    def _places(self, request: Request) -> list[Located]:
+        places = self._archive.index.located(_uids(request))
         if not places:
             raise _nothing(request)
         return places
 
-    def _kind_of(self, place: Place, accepted: Accepted) -> bool:
-        """Whether an instance is sent as it is stored, or in Explicit VR Little Endian."""
-        if accepted.takes(_DICOM, place.syntax):
-            return True
-        if accepted.asks_for(_DICOM, _EXPLICIT_LITTLE):
-            return False
-        raise NotAcceptableError(f"Instances are sent as {_DICOM}, as stored ({place.syntax}) or in {_EXPLICIT_LITTLE}.")
 
-    def _address(self, place: Place) -> str:
-        return f"{self._base}/studies/{place.study_uid}/series/{place.series_uid}/instances/{place.sop_uid}"
+def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
+    """The answer of the standard (PS3.18, 10.5.3), with the reasons as sentences in Warning headers."""
+    kept = [one.instance for one in outcomes if one.reason is None and one.instance is not None]
+    answer: dict[str, object] = {}
+    studies = {one.study_uid for one in kept}
+    if len(studies) == 1:
+        answer[_RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base}/studies/{studies.pop()}"]}
+    failed: list[dict[str, object]] = []
+    others: list[dict[str, object]] = []
+    for one in outcomes:
+        if one.reason is not None:
+            reason = {tag_of("FailureReason"): {"vr": "US", "Value": [one.reason]}}
+            # without UIDs it is no failed instance, but one of the other failures
+            (others if one.instance is None else failed).append(_reference(one, base) | reason)
+    for keyword, items in (
+        ("FailedSOPSequence", failed),
+        ("ReferencedSOPSequence", [_reference(one, base) for one in outcomes if one.reason is None]),
+        ("OtherFailuresSequence", others),
+    ):
+        if items:
+            answer[tag_of(keyword)] = {"vr": "SQ", "Value": items}
+    status = 200 if not failed and not others else 202 if kept else 409
+    response = Response(json.dumps(answer), status, media_type=JSON)
+    for one in outcomes[:20]:
+        if one.sentence:
+            logger.warning("Not stored: %s", one.sentence)
+            text = one.sentence.replace('"', "'").encode("ascii", "replace").decode()
+            response.headers.append("Warning", f'299 {base}: "{text}"')
+    return response
 
 
-def _search(level: Level, request: Request) -> Search:
-    search = search_of(level, request.query_params.multi_items())
-    for name, keyword in (("study", "StudyInstanceUID"), ("series", "SeriesInstanceUID")):
-        if name in request.path_params:
-            _check_uid(request.path_params[name])
-            search.only(keyword, request.path_params[name])
-    return search
+def _reference(one: Outcome, base: str) -> dict[str, object]:
+    found = one.instance
+    if found is None:
+        return {}
+    named: dict[str, object] = {
+        tag_of("ReferencedSOPClassUID"): {"vr": "UI", "Value": [found.sop_class]},
+        tag_of("ReferencedSOPInstanceUID"): {"vr": "UI", "Value": [found.sop_uid]},
+    }
+    if one.reason is None:
+        address = _address(base, (found.study_uid, found.series_uid, found.sop_uid))
+        named[_RETRIEVE_URL] = {"vr": "UR", "Value": [address]}
+    return named
 
 
-def _uids(request: Request) -> tuple[str, str | None, str | None]:
-    given = request.path_params
-    for name in ("study", "series", "instance"):
-        if name in given:
-            _check_uid(given[name])
-    return given["study"], given.get("series"), given.get("instance")
+def _address(base: str, uids: Sequence[str]) -> str:
+    names = ("studies", "series", "instances")
+    return base + "".join(f"/{name}/{uid}" for name, uid in zip(names, uids, strict=False))
 
 
-def _check_uid(text: str) -> None:
-    if not is_uid(text):
-        raise RequestError(f"{text[:80]!r} is no UID: digits and single points, at most 64 characters.")
+def _uids(request: Request) -> dict[Level, str]:
+    found = {level: request.path_params[name] for name, level in _LEVELS.items() if name in request.path_params}
+    for text in found.values():
+        if not is_uid(text):
+            raise RequestError(f"{text[:80]!r} is no UID: digits and single points, at most 64 characters.")
+    return found
 
 
 def _nothing(request: Request) -> NotFoundError:
-    level = next(name for name in ("instance", "series", "study") if name in request.path_params)
-    return NotFoundError(f"There is no {level} {request.path_params[level]} in this archive.")
+    name = next(name for name in reversed(_LEVELS) if name in request.path_params)
+    return NotFoundError(f"There is no {name} {request.path_params[name]} in this archive.")
 
 
-def _started(contents: Iterator[bytes]) -> Iterator[bytes]:
-    """The same, begun: what is wrong shows before the answer begins."""
-    first = next(contents)
+def _accept(request: Request) -> str:
+    return request.query_params.get("accept") or ",".join(request.headers.getlist("accept"))
 
-    def both() -> Iterator[bytes]:
+
+def _check_json(request: Request) -> None:
+    ranges = ranges_of(_accept(request))
+    if not takes_json(ranges) and not any(one.kind == "*/*" for one in ranges):
+        raise Refused(406, f"This is answered as {JSON} alone.")
+
+
+def _started(parts: Iterable[Part]) -> Iterator[Part]:
+    """The same, begun: what is wrong shows while the answer can still have another status."""
+    iterator = iter(parts)
+    first = next(iterator)
+
+    def both() -> Iterator[Part]:
         yield first
-        yield from contents
+        yield from iterator
 
     return both()
 
 
-def _content(place: Place, as_stored: bool) -> Iterator[bytes]:
-    if as_stored:
-        try:
-            file = place.path.open("rb")
-        except OSError as error:
-            raise InputError(f"The file of instance {place.sop_uid} is gone ({error.strerror}); put it back.") from error
-        return _chunks(file)
-    buffer = io.BytesIO()
-    pydicom.dcmwrite(buffer, explicit_little_endian(place.path), write_like_original=False)
-    return iter([buffer.getvalue()])
-
-
-def _chunks(file: Any) -> Iterator[bytes]:
-    with file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
-def _found(texts: Iterator[str], *, stream: bool = False) -> Response:
-    """A JSON array of objects given as texts; no content where nothing was found."""
-    if not stream:
-        objects = list(texts)
-        if not objects:
-            return Response(status_code=204)
-        return Response("[" + ",".join(objects) + "]", media_type=_JSON)
-
-    def parts() -> Iterator[str]:
-        separator = "["
-        for text in texts:
-            yield separator + text
-            separator = ","
-        yield "]"
-
-    return StreamingResponse(parts(), media_type=_JSON)
-
-
-def _multipart(parts: Iterable[tuple[str, Iterable[bytes]]], kind: str) -> Response:
+def _multipart(parts: Iterable[Part], kind: str) -> Response:
     boundary = secrets.token_hex(16)
+    # a proxy that reads a whole answer needs its length, which is known for what is sent as it is kept
+    headers = {"Content-Length": str(body_length(parts, boundary))} if isinstance(parts, list) else {}
+    media_type = f'multipart/related; type="{kind}"; boundary={boundary}'
+    return StreamingResponse(body_of(parts, boundary), media_type=media_type, headers=headers)
 
-    def body() -> Iterator[bytes]:
-        for media, content in parts:
-            yield f"--{boundary}\r\nContent-Type: {media}\r\n\r\n".encode()
-            yield from content
-            yield b"\r\n"
-        yield f"--{boundary}--\r\n".encode()
 
-    return StreamingResponse(body(), media_type=f'multipart/related; type="{kind}"; boundary={boundary}')
+def _single(part: Part) -> Response:
+    headers = {"Content-Length": str(part.length), "Content-Type": part.media_type}
+    return StreamingResponse(part.chunks(), headers=headers)
 
 
 def _explained(request: Request, error: Exception) -> Response:
-    kinds: dict[type[Exception], int] = {NotFoundError: 404, RequestError: 400, NotAcceptableError: 406}
-    return _sentence(kinds.get(type(error), 500), str(error))
+    if isinstance(error, Refused):
+        return _sentence(error.status, str(error))
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 400)
+    return _sentence(status, str(error))
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    # without the message, which may name a patient
+    trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
+    logger.error("%s\n%s", type(error).__name__, trace.rstrip())
+    return _sentence(500, "Something went wrong in the archive; its log has the place.")
 
 
 def _sentence(status: int, sentence: str) -> Response:

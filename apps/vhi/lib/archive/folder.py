@@ -91,7 +91,7 @@ class Archive:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock_file.close()
-            raise ConflictError(f"{folder} is served by another archive already; stop that one, or pass another folder.") from error
+            raise ConflictError(f"{folder} is served by another archive; stop that one, or pass another folder.") from error
 
     def close(self) -> None:
         """Let another process open the archive."""
@@ -151,7 +151,7 @@ class Archive:
         target = self.path(relative)
         if target.exists() and _is_whole(target):
             if _content_digest(target) != _content_digest(path):
-                sentence = f"Instance {instance.sop_uid} is here already with other content; a changed object needs a UID of its own."
+                sentence = f"Instance {instance.sop_uid} is here with other content; a changed object needs its own UID."
                 return Outcome(instance, DUPLICATE, sentence)
             if known:
                 return Outcome(instance, None, "")

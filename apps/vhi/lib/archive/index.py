@@ -275,9 +275,7 @@ class Changes:
             else:
                 row["ModalitiesInStudy"] = ""
         names, marks = ", ".join(row), ", ".join("?" * len(row))
-        self._connection.execute(
-            f"INSERT OR IGNORE INTO {_TABLES[level]} ({names}) VALUES ({marks})", tuple(row.values())
-        )
+        self._connection.execute(f"INSERT OR IGNORE INTO {_TABLES[level]} ({names}) VALUES ({marks})", tuple(row.values()))
 
     def count(self) -> None:
         """Bring what depends on several instances up to date."""

@@ -149,7 +149,9 @@ def matches(value: str, pattern: str, vr: str) -> bool:
     One of several values is enough, and one of the groups of a name (alphabetic, ideographic, phonetic).
     """
     found = _pattern(pattern, vr == "PN")
-    return any(found.fullmatch(one) for part in value.split("\\") for one in ((part, *part.split("=")) if vr == "PN" else (part,)))
+    return any(
+        found.fullmatch(one) for part in value.split("\\") for one in ((part, *part.split("=")) if vr == "PN" else (part,))
+    )
 
 
 @lru_cache(maxsize=256)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import socket
 import threading
-from collections.abc import Callable
+import time
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
 import uvicorn
 
 from lib.archive.app import PREFIX, make_app
-from lib.archive.index import OWN_FOLDER, Index
-from lib.archive.store import clear_incoming
-from lib.errors import InputError, SettingsError
-from lib.files import output_error
+from lib.archive.folder import Archive
+from lib.errors import OutputError, SettingsError
+
+logger = logging.getLogger("vhi.archive")
 
 LOOK_EVERY_S = 5.0
 STOP_WITHIN_S = 3
 START_WITHIN_S = 60.0
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("0.0.0.0", "::")
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    ready: Callable[[], None] = staticmethod(lambda: None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.ready()
 
 
 @dataclass
@@ -30,138 +44,138 @@ class EmbeddedArchive:
     Attributes
     ----------
     url : address of its root, such as http://127.0.0.1:8042/dicom-web
-    index : what it knows
+    archive : the folder and its index
     """
 
     url: str
-    index: Index
-    _server: uvicorn.Server
+    archive: Archive
+    _server: _Server
     _listening: socket.socket
-    _lock: IO[str]
+    _look_every_s: float
     _ended: threading.Event = field(default_factory=threading.Event)
-    _threads: list[threading.Thread] = field(default_factory=list)
+    _thread: threading.Thread | None = None
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Files that are not served, by path below the folder, and why: one sentence each."""
+        return self.archive.skipped
 
     def run(self) -> None:
         """Serve until `stop`, or until a signal where this is the main thread."""
         looking = threading.Thread(target=self._look, name="archive-look", daemon=True)
         looking.start()
-        self._threads.append(looking)
         try:
             self._server.run(sockets=[self._listening])
         finally:
             self._ended.set()
+            looking.join(STOP_WITHIN_S)
             self._listening.close()
+            self.archive.close()
 
     def stop(self) -> None:
         """End it and wait until it has ended; its folder and port are free then."""
         self._server.should_exit = True
-        self._ended.set()
-        for thread in self._threads:
-            thread.join(STOP_WITHIN_S + 5)
-        self._lock.close()
+        if self._thread is not None:
+            self._thread.join(2 * STOP_WITHIN_S + 5)
 
     def _look(self) -> None:
-        while not self._ended.wait(LOOK_EVERY_S):
-            self.index.rescan()
-        self.index.close()
+        """Keep up with files that come and go in the folder."""
+        wait = self._look_every_s
+        while not self._ended.wait(wait):
+            began = time.monotonic()
+            try:
+                self.archive.rescan()
+            except (OutputError, OSError) as error:
+                logger.warning("The archive's folder could not be read through: %s", error)
+            # a large folder is not walked all the time
+            wait = max(self._look_every_s, 20 * (time.monotonic() - began))
 
 
 def open_archive(
-    folder: Path, host: str = "127.0.0.1", port: int = 0, user: str | None = None, password: str | None = None
+    folder: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    user: str | None = None,
+    password: str | None = None,
+    *,
+    public_url: str | None = None,
+    look_every_s: float = LOOK_EVERY_S,
 ) -> EmbeddedArchive:
-    """Read the folder's index, or make it, and listen; `run` serves.
+    """Bring the folder's index up to date, and listen; `run` serves.
+
+    Parameters
+    ----------
+    port : int
+        0 takes a free one.
+    user, password : str, optional
+        What clients must send (HTTP Basic); needed beyond this machine.
+    public_url : str, optional
+        The address of the archive's root as clients know it, where that is another one than they reach it by.
+    look_every_s : float
+        How often the folder is looked through for files that were put there by hand.
 
     Raises
     ------
-    InputError
+    InputError, OutputError
         The folder is missing, or cannot be written.
+    ConflictError
+        Another archive serves the folder.
     SettingsError
-        Another archive serves the folder, the port is taken, or others could come in without a password.
+        The port is taken, or others could come in without a password.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; pass the folder that holds, or will hold, the DICOM files.")
-    local = host in ("127.0.0.1", "localhost", "::1")
-    if not local and not (user and password):
+    if bool(user) != bool(password):
+        raise SettingsError("A name and a password belong together; give the archive both, or neither.")
+    if host not in _LOCAL and not user:
         raise SettingsError(f"Listening on {host} opens the archive to others: give it a name and a password.")
-    lock = _locked(folder)
+    # pydicom's, about values longer than allowed and the like, which are served as they are
+    warnings.filterwarnings("ignore", module="pydicom")
+    listening = _listen(host, port)
     try:
-        clear_incoming(folder)
-        index = Index(folder.resolve())
-        listening = _listen(host, port)
+        archive = Archive(folder)
+        archive.rescan(everything=True)
     except BaseException:
-        lock.close()
+        listening.close()
         raise
-    shown = f"[{host}]" if ":" in host else host
+    shown = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}{PREFIX}"
-    names = ("127.0.0.1", "localhost", "[::1]")
+    base = public_url or (None if host in _EVERYWHERE else url)
     config = uvicorn.Config(
-        make_app(index, url, user, password, names),
+        make_app(archive, user, password, base),
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
-    return EmbeddedArchive(url, index, uvicorn.Server(config), listening, lock)
+    return EmbeddedArchive(url, archive, _Server(config), listening, look_every_s)
 
 
 def run_in_thread(
-    folder: Path, host: str = "127.0.0.1", port: int = 0, user: str | None = None, password: str | None = None
+    folder: Path,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    user: str | None = None,
+    password: str | None = None,
+    *,
+    public_url: str | None = None,
+    look_every_s: float = LOOK_EVERY_S,
 ) -> EmbeddedArchive:
-    """Serve a folder from a thread with a loop and port of its own; port 0 takes a free one.
-
-    Raises
-    ------
-    InputError, SettingsError
-        As `open_archive`.
-    """
-    archive = open_archive(folder, host, port, user, password)
+    """Serve a folder from a thread with a loop and port of its own; `stop` ends it. Parameters and errors as `open_archive`."""
+    served = open_archive(folder, host, port, user, password, public_url=public_url, look_every_s=look_every_s)
     started = threading.Event()
-    server: Any = archive._server
-    # signals belong to the process that this thread lives in
-    server.install_signal_handlers = lambda: None
-    startup = server.startup
-
-    async def announced(sockets: list[socket.socket] | None = None) -> None:
-        await startup(sockets=sockets)
-        started.set()
-
-    server.startup = announced
-    thread = threading.Thread(target=archive.run, name="archive", daemon=True)
-    archive._threads.append(thread)
-    thread.start()
+    served._server.ready = started.set
+    served._thread = threading.Thread(target=served.run, name="archive", daemon=True)
+    served._thread.start()
     if not started.wait(START_WITHIN_S):
-        archive.stop()
-        raise SettingsError(f"The embedded archive of {folder} did not start within {START_WITHIN_S:.0f} s.")
-    return archive
+        served.stop()
+        raise SettingsError(f"The embedded archive of {folder} did not start within {START_WITHIN_S:.0f} s; see its log.")
+    return served
 
 
-def serve_here(archive: EmbeddedArchive, ready: Callable[[], None]) -> None:
-    """Serve from this process until Ctrl-C or SIGTERM."""
-    server: Any = archive._server
-    startup = server.startup
-
-    async def announced(sockets: list[socket.socket] | None = None) -> None:
-        await startup(sockets=sockets)
-        ready()
-
-    server.startup = announced
-    archive.run()
-
-
-def _locked(folder: Path) -> IO[str]:
-    own = folder / OWN_FOLDER
-    try:
-        own.mkdir(exist_ok=True)
-        file = (own / "lock").open("w")
-    except OSError as error:
-        raise output_error(own, error) from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.close()
-        raise SettingsError(f"Another archive serves {folder}; stop it first, or serve another folder.") from error
-    return file
+def serve_here(served: EmbeddedArchive, ready: Callable[[], None]) -> None:
+    """Serve from this process until Ctrl-C or SIGTERM; `ready` is called once requests are taken."""
+    served._server.ready = ready
+    served.run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -172,7 +186,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except OSError as error:
         listening.close()
-        raise SettingsError(
-            f"The archive cannot listen on {host} port {port} ({(error.strerror or str(error)).lower()}); pass another port."
-        ) from error
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(f"The archive cannot listen on {host} port {port} ({reason}); pass another port.") from error
     return listening

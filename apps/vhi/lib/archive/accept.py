@@ -1,0 +1,44 @@
+"""What a client takes: its Accept header, understood (PS3.18, 8.7.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lib.archive.multipart import parameters_of
+
+
+@dataclass(frozen=True)
+class Range:
+    """One range of an Accept header. `kind` is the media type of a part where `multipart`; `syntax` is empty for none named."""
+
+    kind: str
+    syntax: str
+    multipart: bool
+    quality: float
+
+    def covers(self, kind: str) -> bool:
+        """Whether a media type lies in this range."""
+        main = kind.partition("/")[0]
+        return self.kind in (kind, f"{main}/*", "*/*") or self.kind.replace("/x-", "/") == kind
+
+
+def ranges_of(header: str) -> list[Range]:
+    """The ranges of a header, the preferred first; everything for an empty header."""
+    found = []
+    for one in re.findall(r'(?:[^,"]|"[^"]*")+', header.strip() or "*/*"):
+        kind, parameters = parameters_of(one)
+        multipart = kind in ("multipart/related", "multipart/*", "*/*")
+        inner = parameters.get("type", "*/*").lower() if multipart else kind
+        try:
+            quality = float(parameters.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        found.append(Range(inner, parameters.get("transfer-syntax", "").strip(), multipart, quality))
+    return sorted((one for one in found if one.quality > 0), key=lambda one: -one.quality)
+
+
+def takes_json(ranges: Iterable[Range]) -> bool:
+    """Whether DICOM JSON will do."""
+    return any(one.covers("application/dicom+json") or one.covers("application/json") for one in ranges)
