@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pydicom
@@ -94,6 +95,20 @@ def test_what_a_reader_stores_is_in_the_audit_log(front, stored):
     found = front.session().post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
     assert found.status_code == 200
     assert front.app.service.audit.events[-1] == ("stored in archive", "anna")
+
+
+def test_what_a_reader_stores_is_known_as_theirs_and_what_an_administrator_stores_is_nobodys(front, stored):
+    noted = []
+    front.app.exchange = SimpleNamespace(
+        corrections=SimpleNamespace(note_sender=lambda uids, reader: noted.append((uids, reader)))
+    )
+    body, kind = stow_body([path.read_bytes() for path in stored.files()[:2]])
+    uids = {pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in stored.files()[:2]}
+    for name in ("anna", "root"):
+        found = front.session(name).post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
+        # the answer is passed on all the same
+        assert {one["00081155"]["Value"][0] for one in found.json()["00081199"]["Value"]} == uids
+    assert [({*one}, reader) for one, reader in noted] == [(uids, "anna")]
 
 
 def test_a_blinded_study_keeps_the_archive_closed(front, stored):
@@ -194,6 +209,23 @@ def test_what_the_archive_is_asked(tmp_path):
         "connection": "keep-alive",
     }
     assert second.startswith("GET /dicom-web/studies/1.2/series/3.4/metadata HTTP/1.1\r\n")
+
+
+def test_a_session_of_the_archive_is_not_shared_between_readers(tmp_path):
+    cookie = "Set-Cookie: session=of-anna; Path=/"
+    with scripted(answer(b"[]", "application/dicom+json", "200 OK", cookie)) as upstream:
+        with in_front_of(address(upstream), tmp_path) as front:
+            for name in ("anna", "root"):
+                assert "Set-Cookie" not in front.session(name).get(f"{front.dicomweb}/studies", timeout=30).headers
+        assert len(upstream.asked) == 2
+        assert not any(b"of-anna" in asked for asked in upstream.asked)
+
+
+def test_json_in_place_of_images_is_looked_through_too(tmp_path):
+    body = b'[{"7FE00010":{"vr":"OW","BulkDataURI":"http://10.1.2.3/dicom-web/studies/1/series/2/instances/3/bulk/7fe00010"}}]'
+    with scripted(answer(body)) as upstream, in_front_of(address(upstream), tmp_path) as front:
+        found = front.session().get(f"{front.dicomweb}/studies/1/series/2/instances/3", timeout=30)
+    assert found.json()[0]["7FE00010"]["BulkDataURI"] == f"{front.dicomweb}/studies/1/series/2/instances/3/bulk/7fe00010"
 
 
 def test_bodies_with_two_lengths_are_refused(tmp_path):
@@ -344,6 +376,8 @@ def test_an_error_of_the_archive_becomes_one_sentence_of_ours(status, becomes, t
         ("/studies/1.2/series/3/instances/4/frames/1", "text/html", LEAK),
         ("/studies/1.2/series/3/instances/4", "multipart/related; type=application/dicom", b""),
         ("/studies/1.2/series/3/instances/4", 'multipart/related; type="application/dicom+xml"; boundary=x', b""),
+        ("/studies/1.2/series/3/instances/4", 'multipart/related; type="application/dicom+json"; boundary=x', b""),
+        ("/studies/1.2/rendered", "image/svg+xml", b""),
     ],
 )
 def test_an_answer_of_another_kind_is_none(path, kind, body, tmp_path):

@@ -1,10 +1,11 @@
 """Segmentations that readers store in the archive from any viewer: found, checked, and taken as submissions.
 
-What became of each lies in `corrections/<case>/<SOP instance UID>.json`: a Segmentation is looked at once. A submission names the
+What became of each lies in `corrections/cases/<case>/<SOP UID>.json`: a Segmentation is looked at once. A submission names the
 Segmentation it was read from, so that a process killed in between takes none twice.
 
-Who read is who the Segmentation names (ContentCreatorName, else OperatorsName): a login where it is one; another name, or
-none, becomes a reader of its own, `archive-<name>` or `archive-unknown`.
+Who read is who stored it through this server's gateway, which asks for a login. Of what reached the archive otherwise it is who
+the Segmentation names (ContentCreatorName, else OperatorsName): a login where it is one; another name, or none, becomes a reader
+of its own, `archive-<name>` or `archive-unknown`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ BUDGET_S = 5.0
 # a case that could not be looked through is left alone for so long [s]
 PAUSE_S = 60.0
 _READING = re.compile(r"\breading\s*([1-9]\d?)\b", re.IGNORECASE)
+# instances of one request to store, up to which its sender is noted: a Segmentation is sent alone, images are not
+MOST_NOTED = 20
 # what programs write where nobody is named
 _NOBODY = {"anonymous", "unknown", "unspecified", "none", "operator"}
 log = logging.getLogger("vhi.pacs")
@@ -99,9 +102,10 @@ class Corrections:
     ) -> None:
         self._service, self._archive, self._series_folder = service, archive, series_folder
         self._logins, self._version = logins, version
-        self._root = service.readings.root / "corrections"
+        self._root = service.readings.root / "corrections" / "cases"
+        self._senders = service.readings.root / "corrections" / "senders"
         make_folder(self._root)
-        for leftover in self._root.glob(f"*/{LEFTOVER}"):
+        for leftover in self._root.parent.rglob(LEFTOVER):
             leftover.unlink(missing_ok=True)
         self._known: dict[str, dict[str, Correction]] = {}
         for path in self._root.glob("*/*.json"):
@@ -141,6 +145,18 @@ class Corrections:
         """What was refused, the newest first; of one reader, or of all."""
         found = [one for known in list(self._known.values()) for one in list(known.values()) if one.outcome == "refused"]
         return sorted((one for one in found if reader in (None, one.reader)), key=lambda one: one.time, reverse=True)
+
+    def note_sender(self, sop_uids: Collection[str], reader: str) -> None:
+        """Remember which reader stored some instances through the gateway.
+
+        Raises
+        ------
+        OutputError
+        """
+        for uid in sop_uids if len(sop_uids) <= MOST_NOTED else ():
+            if re.fullmatch(r"[0-9.]{1,64}", uid):
+                make_folder(self._senders)
+                write_json(self._senders / f"{uid}.json", {"reader": reader, "time": now()})
 
     def _news(self, case: Case) -> Iterator[Dataset]:
         """Segmentations that were not looked at yet and are not ours, in the order in which they were written."""
@@ -223,6 +239,9 @@ class Corrections:
     # who read -----------------------------------------------------------------------------------------------------------------
 
     def _reader_of(self, found: Dataset, case: Case) -> str:
+        sender = read_json(self._senders / f"{found.SOPInstanceUID}.json")
+        if sender is not None:
+            return str(sender["reader"])
         logins, name = self._logins(), _named(found)
         handed_in = {one.reader for one in self._service.readings.of_case(case.case_id)}
         known: dict[str, str] = {}

@@ -8,7 +8,8 @@ cases/<case>/shared.json                     regions an administrator shares, wh
 cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
 cases/<case>/shown/<reader>-<reading>.json   the settings a reader last saw VHI with
 leases/<case>.json                           who is reading a case, and until when
-corrections/<case>/<SOP instance UID>.json   what became of a Segmentation found in the archive
+corrections/cases/<case>/<SOP UID>.json      what became of a Segmentation found in the archive
+corrections/senders/<SOP UID>.json           who stored it through the gateway
 outbox/waiting/, outbox/sent/                submissions to be stored in the archive, and those that are
 precomputed/<case>/<key>/                    a cache, may be deleted
 ```

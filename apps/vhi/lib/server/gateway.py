@@ -17,6 +17,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,8 +44,8 @@ LONGEST_QUERY = 8192
 LONGEST_ACCEPT = 1024
 JSON = "application/dicom+json"
 
-_BINARY_ANSWERS = ("multipart/related", "application/dicom", "application/octet-stream", "image/", "video/")
-_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,128})"?', re.IGNORECASE)
+_BINARY_ANSWERS = re.compile(r"multipart/related|application/dicom|application/octet-stream|(?:image|video)/[\w.-]+")
+_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;",]{1,200}))', re.IGNORECASE)
 _SENTENCES = {
     400: "The archive cannot read that request; check its query and frame numbers.",
     404: "The archive does not have that.",
@@ -104,10 +105,10 @@ class Gateway:
     ----------
     archive : ArchiveAddress
     stored : callable, optional
-        Called when the archive has stored something, before the client is told; may wait.
+        Given the UIDs of the instances that the archive has stored, before the client is told; may wait.
     """
 
-    def __init__(self, archive: ArchiveAddress, stored: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, archive: ArchiveAddress, stored: Callable[[tuple[str, ...]], Awaitable[None]] | None = None) -> None:
         self.archive = archive
         self._stored = stored
         self._base = httpx.URL(archive.url.rstrip("/"))
@@ -158,7 +159,7 @@ class Gateway:
                 answer, is_json=request.method == "POST" or is_answered_in_json(resource), translate=translate
             )
             if request.method == "POST" and answer.is_success and self._stored:
-                await self._stored()
+                await self._stored(await _stored_uids(answer))
             await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
             try:
                 async for piece in answer.aiter_bytes():
@@ -233,8 +234,21 @@ class Gateway:
                 # neither proxies nor passwords from this machine's environment
                 trust_env=False,
             )
+            # a session that the archive opens is not shared between readers
+            made.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             self._client = (loop, made)
         return self._client[1]
+
+
+async def _stored_uids(answer: httpx.Response) -> tuple[str, ...]:
+    """The instances that a STOW answer confirms; the answer can still be passed on."""
+    try:
+        listed = json.loads(await answer.aread())["00081199"]["Value"]
+        return tuple(str(one["00081155"]["Value"][0]) for one in listed)
+    except httpx.HTTPError as error:
+        raise TruncatedError from error
+    except (ValueError, LookupError, TypeError):
+        return ()
 
 
 def _headers_of(scope: Scope) -> dict[str, str]:
@@ -266,7 +280,7 @@ def _accept(given: Mapping[str, str], only: str | None) -> str:
 def _body_headers(given: Mapping[str, str]) -> dict[str, str]:
     kind = given.get("content-type", "")
     written = kind.isascii() and kind.isprintable() and len(kind) <= LONGEST_ACCEPT
-    if not written or not kind.lower().startswith("multipart/related") or not _BOUNDARY.search(kind):
+    if not written or not kind.lower().startswith("multipart/related") or not _boundary_of(kind):
         raise Refusal(415, 'What is stored must be multipart/related; type="application/dicom", with its boundary.')
     if "content-length" in given and "transfer-encoding" in given:
         raise Refusal(400, "A body has a Content-Length or a Transfer-Encoding, not both.")
@@ -279,8 +293,7 @@ async def _body(kind: str, receive: Receive, read: asyncio.Event) -> AsyncIterat
 
     Orthanc answers 200 to a body that was cut off, having stored less than it holds.
     """
-    found = _BOUNDARY.search(kind)
-    closing = f"--{found[1] if found else ''}--".encode("latin-1")
+    closing = f"--{_boundary_of(kind)}--".encode("latin-1")
     more, end = True, b""
     while more:
         message = await receive()
@@ -301,6 +314,12 @@ async def _gone(receive: Receive, read: asyncio.Event) -> None:
         pass
 
 
+def _boundary_of(content_type: str) -> str:
+    """What divides the parts of such a body; empty where it is not said."""
+    found = _BOUNDARY.search(content_type)
+    return (found[1] or found[2]) if found else ""
+
+
 def _kind(answer: httpx.Response) -> str:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     return JSON if kind == "application/json" else kind
@@ -318,17 +337,17 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
     if answer.status_code == 204:
         return Unchanged(), []
     headers = [(b"content-type", told.encode("latin-1"))]
-    if is_json:
-        if kind != JSON:
-            raise Refusal(502, "The archive did not answer in DICOM JSON.")
+    if kind == JSON:
         return JsonLinks(translate), headers
-    if not kind.startswith(_BINARY_ANSWERS) or "xml" in told.lower():
+    if is_json:
+        raise Refusal(502, "The archive did not answer in DICOM JSON.")
+    if not _BINARY_ANSWERS.fullmatch(kind) or re.search("xml|json", told, re.IGNORECASE):
         raise Refusal(502, "The archive did not answer with images.")
     if kind == "multipart/related":
-        boundary = _BOUNDARY.search(told)
-        if boundary is None:
+        boundary = _boundary_of(told)
+        if not boundary:
             raise Refusal(502, "The archive's answer cannot be read: it is in parts and names no boundary.")
-        return MultipartLinks(boundary[1], translate), headers
+        return MultipartLinks(boundary, translate), headers
     if "content-length" in answer.headers and "content-encoding" not in answer.headers:
         headers.append((b"content-length", answer.headers["content-length"].encode()))
     return Unchanged(), headers

@@ -105,8 +105,8 @@ class Guard:
             raise Refusal(403, "This study is blinded: images are handed out as cases without names, not by the archive.")
         await self._gateway(scope, receive, send)
 
-    async def _note_stored(self) -> None:
-        await asyncio.wrap_future(self.desk.quick.submit(note_stored))
+    async def _note_stored(self, uids: tuple[str, ...]) -> None:
+        await asyncio.wrap_future(self.desk.quick.submit(lambda: note_stored(uids)))
 
 
 class Exchange:

@@ -326,9 +326,13 @@ def is_blinded() -> bool:
     return bool(_app().service.config.blinded)
 
 
-def note_stored() -> None:
+def note_stored(uids: tuple[str, ...]) -> None:
     """Log that the person who asks stored something in the archive through the gateway."""
-    _app().service.audit.append("stored in archive", reader=current_identity().name or "local")
+    who = current_identity()
+    _app().service.audit.append("stored in archive", reader=who.name or "local")
+    exchange = getattr(_app(), "exchange", None)
+    if exchange is not None and who.name and not who.is_admin:  # an administrator may store what another one read
+        exchange.corrections.note_sender(uids, who.name)
 
 
 def _app() -> Any:

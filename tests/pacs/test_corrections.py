@@ -1,0 +1,377 @@
+"""Segmentations that other programs store in the archive: taken once, of the right reader, or refused with the reason."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from highdicom.content import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.sr.coding import CodedConcept
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.uid import generate_uid
+
+from lib.pacs.client import Entry
+from lib.studies.registration import labels_at
+from pacsdesk import BONE, INFLAMMATION, REGION, PacsDesk, dice, image_of
+from serving import APP
+
+TISSUE = CodedConcept("85756007", "SCT", "Tissue")
+EDEMA, SITE = CodedConcept("79654002", "SCT", "Edema"), CodedConcept("39723000", "SCT", "Sacroiliac joint")
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:The string")  # highdicom, of names of one part
+
+
+@pytest.fixture(params=[False, True], ids=["numbered along the normal", "numbered against it"])
+def desk(request, archive, tmp_path):
+    return PacsDesk(tmp_path / "site", archive, request.param)
+
+
+@pytest.fixture
+def site(desk):
+    """After anna handed in both regions from Slicer, and all of it is in the archive."""
+    site = desk.exchange()
+    desk.draw_regions(site._service)
+    site.outbox.send()
+    return site
+
+
+def seg_of(
+    desk: PacsDesk,
+    masks: dict[str, np.ndarray],
+    *,
+    creator: str | None = "anna",
+    role: str = "STIR",
+    kind: CodedConcept = TISSUE,
+    site: CodedConcept | None = None,
+    written: str = "20250602 120000",
+    **changes: Any,
+) -> Dataset:
+    """A Segmentation as another program writes it: straight from the files, with plain names and no codes of ours."""
+    source = [pydicom.dcmread(path) for path in desk.study.files(role)]
+    frames = [on_frame(desk, header) for header in source]
+    pixels = np.stack([np.stack([frame(mask) for frame in frames]) for mask in masks.values()], axis=-1)
+    sites = {} if site is None else {"anatomic_regions": [site]}
+    algorithm = AlgorithmIdentificationSequence("brush", CodedConcept("123110", "DCM", "Artificial Intelligence"), "1")
+    described = [
+        SegmentDescription(n, name, TISSUE, kind, "SEMIAUTOMATIC", algorithm, **sites) for n, name in enumerate(masks, start=1)
+    ]
+    found = Segmentation(
+        source, pixels, "BINARY", described, generate_uid(), 99, generate_uid(), 1, "Other", "Viewer", "1", "1",
+        content_creator_name=creator, omit_empty_frames=changes.pop("omit_empty_frames", True),
+    )  # fmt: skip
+    found.ContentDate, found.ContentTime = written.split()
+    for keyword, value in changes.items():
+        setattr(found, keyword, value)
+    return found
+
+
+def on_frame(desk: PacsDesk, header: Dataset) -> Any:
+    """What of a mask on the desk's grid lies on an image, from its position and directions, by hand."""
+    across, down = (np.array(header.ImageOrientationPatient, float).reshape(2, 3)) * np.array([-1, -1, 1])
+    first = np.array(header.ImagePositionPatient, float) * np.array([-1, -1, 1])
+    rows, columns = np.mgrid[: header.Rows, : header.Columns]
+    steps = columns[..., np.newaxis] * across * float(header.PixelSpacing[1])
+    world = first + steps + rows[..., np.newaxis] * down * float(header.PixelSpacing[0])
+    affine = np.linalg.inv(desk.grid.affine)
+    i, j, k = np.moveaxis(np.rint(world @ affine[:3, :3].T + affine[:3, 3]).astype(int), -1, 0)
+    return lambda mask: mask[i, j, k]
+
+
+def flipped(seg: Dataset) -> Dataset:
+    """The same frames with the positions of the opposite slices, as a viewer in wide use writes them."""
+    groups = seg.PerFrameFunctionalGroupsSequence
+    positions = [group.PlanePositionSequence for group in groups]
+    for group, position in zip(groups, reversed(positions), strict=True):
+        group.PlanePositionSequence = position
+    return seg
+
+
+def reordered(seg: Dataset) -> Dataset:
+    """The same frames in another order, as DICOM allows."""
+    order = np.random.default_rng(3).permutation(int(seg.NumberOfFrames))
+    frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)[order]
+    seg.PerFrameFunctionalGroupsSequence = Sequence([seg.PerFrameFunctionalGroupsSequence[n] for n in order])
+    bits = np.packbits(frames.ravel(), bitorder="little").tobytes()
+    seg.PixelData = bits + b"\0" * (len(bits) % 2)
+    return seg
+
+
+def look(site) -> int:
+    """One look at the archive, as the server looks every few seconds; how many submissions it gave."""
+    site._service.look()
+    return site.poll()
+
+
+def newest(site, reader="anna"):
+    service = site._service
+    return service.readings.newest(service.index.cases[0].case_id, reader)
+
+
+def kept(desk, site, name, reader="anna") -> np.ndarray:
+    """A segment of the reader's newest submission, on the desk's grid."""
+    mask = site._service.readings.read_segment(newest(site, reader), name)
+    return labels_at(mask.data, mask.grid, desk.grid)
+
+
+def stored(site) -> int:
+    return len(site._service.submissions(image_of(site._service), None))
+
+
+# taken --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [lambda seg: seg, reordered], ids=["as written", "in another order"])
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_a_correction_of_another_tool_is_taken_to_the_voxel(desk, site, change, every_frame):
+    seg = change(seg_of(desk, {"Inflammation": desk.lesions == 2}, omit_empty_frames=not every_frame))
+    desk.archive.store([seg])
+    assert look(site) == 1
+    made = newest(site)
+    assert (made.reader, made.reading, made.source) == ("anna", 1, seg.SOPInstanceUID)
+    assert dice(kept(desk, site, INFLAMMATION), desk.lesions == 2) == 1.0
+    for axis in range(3):
+        assert dice(np.flip(kept(desk, site, INFLAMMATION), axis), desk.lesions == 2) == 0.0
+    assert made.changes[INFLAMMATION]["lesions_removed"]
+    assert made.measured
+
+
+def test_regions_and_inflammation_come_in_one_object_and_may_overlap(desk):
+    site = desk.exchange()
+    desk.archive.store([seg_of(desk, {REGION: desk.region, BONE: desk.bone, INFLAMMATION: desk.lesions > 0, "Femur": desk.bone})])
+    assert look(site) == 1
+    made = newest(site)
+    assert {one.name for one in made.segments} == {REGION, BONE, INFLAMMATION}
+    assert [one.name for one in made.other] == ["Femur"]
+    np.testing.assert_array_equal(kept(desk, site, REGION), desk.region)
+    # and goes back as ours, in the reader's name, which is not taken for another correction
+    site.outbox.send()
+    ours = [one for one in desk.found("SEG") if one.Manufacturer == "VHI"]
+    assert {str(one.ContentCreatorName) for one in ours} == {"anna^"}
+    assert len(desk.of_series(ours, "STIR")) == len(desk.of_series(ours, "T1W")) == 1
+    assert look(site) == 0
+    assert stored(site) == 1
+
+
+def test_a_segment_is_known_by_its_code_where_its_name_says_nothing(desk, site):
+    desk.archive.store([seg_of(desk, {"Segment_1": desk.lesions == 2}, kind=EDEMA, site=SITE)])
+    assert look(site) == 1
+    np.testing.assert_array_equal(kept(desk, site, INFLAMMATION), desk.lesions == 2)
+
+
+def test_a_region_drawn_on_t1w_is_taken_too(desk, site):
+    smaller = desk.region.copy()
+    smaller[:3] = False
+    desk.archive.store([seg_of(desk, {REGION: smaller}, role="T1W")])
+    assert look(site) == 1
+    np.testing.assert_array_equal(kept(desk, site, REGION), smaller)
+
+
+def test_ours_and_those_of_other_series_are_left_alone(desk, site):
+    other = seg_of(desk, {INFLAMMATION: desk.lesions == 2})
+    other.ReferencedSeriesSequence[0].SeriesInstanceUID = generate_uid()
+    elsewhere = seg_of(desk, {INFLAMMATION: desk.lesions == 2}, Manufacturer="VHI", ManufacturerModelName=ours_model(desk))
+    nothing = seg_of(desk, {"Femur": desk.bone})
+    desk.archive.store([other, elsewhere, nothing])
+    assert len(desk.found("SEG")) == 5
+    assert look(site) == 0
+    assert stored(site) == 2
+    assert site.state(None)["refused"] == []
+
+
+def ours_model(desk) -> str:
+    return next(one.ManufacturerModelName for one in desk.found("SEG") if one.Manufacturer == "VHI")
+
+
+# once, and the newest wins ------------------------------------------------------------------------------------------------
+
+
+def test_each_is_looked_at_once_even_after_a_restart(desk, site):
+    desk.archive.store([seg_of(desk, {INFLAMMATION: desk.lesions == 2})])
+    assert look(site) == 1
+    assert look(site) == 0
+    later = desk.exchange()
+    read = []
+    later.corrections._archive.retrieve = lambda *uids: read.append(uids)
+    assert look(later) == 0
+    assert (stored(later), read) == (3, [])
+
+
+def test_of_several_the_one_written_last_wins_in_whatever_order_they_come(desk, site):
+    last = seg_of(desk, {INFLAMMATION: desk.lesions == 1}, written="20250603 080000")
+    first = seg_of(desk, {INFLAMMATION: desk.lesions == 2}, written="20250602 235959")
+    desk.archive.store([last, first])
+    assert look(site) == 2
+    assert dice(kept(desk, site, INFLAMMATION), desk.lesions == 1) == 1.0
+    late = seg_of(desk, {INFLAMMATION: desk.lesions > 0}, written="20250603 070000")
+    desk.archive.store([late])
+    assert look(site) == 0
+    assert stored(site) == 4
+    # other parts of the same hour are no older version of anything
+    desk.archive.store([seg_of(desk, {BONE: desk.bone}, written="20250603 070000")])
+    assert look(site) == 1
+
+
+def test_readers_and_readings_are_kept_apart(desk, site):
+    desk.archive.store(
+        [
+            seg_of(desk, {INFLAMMATION: desk.lesions == 1}),
+            seg_of(desk, {INFLAMMATION: desk.lesions == 2}, creator="ben", written="20250602 110000"),
+            seg_of(desk, {INFLAMMATION: desk.lesions > 0}, written="20250702 110000", SeriesDescription="SIJ, Reading 2"),
+        ]
+    )
+    assert look(site) == 3
+    assert [(one.reader, one.reading) for one in site._service.submissions(image_of(site._service), None)[2:]] == [
+        ("ben", 1),
+        ("anna", 1),
+        ("anna", 2),
+    ]
+    # the next one says no reading: anna is in her second
+    desk.archive.store([seg_of(desk, {INFLAMMATION: desk.lesions == 2}, written="20250703 110000")])
+    assert look(site) == 1
+    assert newest(site).reading == 2
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lib.pacs.cases import PacsCases, PacsConfig
+from lib.pacs.client import Archive
+from lib.pacs.exchange import Exchange
+from lib.service.service import VhiService
+data, url, user, password, patient = sys.argv[1:]
+settings = PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={patient}")
+cases = PacsCases(Archive(url, user or None, password or None), Path(data), config=settings)
+service = VhiService(cases, data=Path(data), model_dir=Path(data) / "no-model")
+site = Exchange(service, cases)
+site.corrections._note = lambda correction: os.kill(os.getpid(), signal.SIGKILL)
+site.poll()
+"""
+
+
+def test_a_process_killed_right_after_it_submitted_takes_none_twice(desk, site):
+    desk.archive.store([seg_of(desk, {INFLAMMATION: desk.lesions == 2})])
+    archive = desk.archive
+    arguments = [str(desk.folder / "data"), archive.url, archive.user, archive.password, desk.patient]
+    environment = {**os.environ, "PYTHONPATH": str(APP)}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments], env=environment, capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    later = desk.exchange()
+    assert stored(later) == 3
+    assert look(later) == 0
+    assert stored(later) == 3
+    # what it had no time to send is sent
+    assert later.outbox.send() == 1
+
+
+# who read -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("logins", "creator", "operator", "reader"),
+    [
+        (None, "Doe^Jane", None, "Doe-Jane"),
+        (None, None, None, "archive-unknown"),
+        (None, "ANONYMOUS", "Müller^Zoë", "Muller-Zoe"),
+        (["jane.doe", "ben"], "Doe^Jane", None, "jane.doe"),
+        (["jane.doe", "ben"], "BEN", None, "ben"),
+        (["jane.doe", "ben"], "Eve^", None, "archive-Eve"),
+        (["jane.doe", "ben"], None, None, "archive-unknown"),
+    ],
+)
+def test_who_read_is_who_the_object_names(orthanc, tmp_path, logins, creator, operator, reader):
+    desk = PacsDesk(tmp_path / "site", orthanc)
+    site = desk.exchange(logins)
+    changes = {} if operator is None else {"OperatorsName": operator, "SpecificCharacterSet": "ISO_IR 192"}
+    desk.archive.store([seg_of(desk, {REGION: desk.region, BONE: desk.bone}, creator=creator, **changes)])
+    assert look(site) == 1
+    assert {one.reader for one in site._service.submissions(image_of(site._service), None)} == {reader}
+
+
+def test_who_stored_it_through_the_gateway_is_the_reader_whatever_the_object_says(desk):
+    site = desk.exchange(["anna", "ben"])
+    seg = seg_of(desk, {REGION: desk.region, BONE: desk.bone}, creator="anna")
+    site.corrections.note_sender([seg.SOPInstanceUID, "../../escape"], "ben")
+    desk.archive.store([seg])
+    assert look(desk.exchange(["anna", "ben"])) == 1
+    assert newest(site, "ben") is not None
+    assert newest(site, "anna") is None
+    assert [path.stem for path in (desk.folder / "data" / "corrections" / "senders").iterdir()] == [seg.SOPInstanceUID]
+
+
+def test_in_a_blinded_study_the_pseudonym_is_the_reader(desk):
+    site = desk.exchange(["anna", "ben"], blinded=True, seed=4)
+    pseudonym = site._service.public_name("ben")
+    desk.archive.store([seg_of(desk, {REGION: desk.region, BONE: desk.bone}, creator=f"{pseudonym}^")])
+    assert look(site) == 1
+    assert newest(site, "ben").reader == "ben"
+
+
+# refused ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_flipped_mask_is_refused_with_the_reason_where_reader_and_administrator_see_it(desk, site):
+    seg = flipped(seg_of(desk, {INFLAMMATION: desk.lesions == 2}, omit_empty_frames=False))
+    desk.archive.store([seg])
+    assert look(site) == 0
+    assert stored(site) == 2
+    for who in ("anna", None):
+        (refused,) = site.state(who)["refused"]
+        assert "flipped along the slices: 0% of its 4 voxels are hyperintense on STIR, and 100% with" in refused["reason"]
+        assert (refused["reader"], refused["segmentation"]) == ("anna", seg.SOPInstanceUID)
+    assert site.state("ben")["refused"] == []
+    # it stays refused, there for all to see, and is not looked at again
+    later = desk.exchange()
+    assert look(later) == 0
+    assert len(later.state("anna")["refused"]) == 1
+    assert stored(later) == 2
+    assert [one["event"] for one in site._service.audit.entries()][-1] == "refused"
+    # the same, right
+    desk.archive.store([seg_of(desk, {INFLAMMATION: desk.lesions == 2})])
+    assert look(later) == 1
+
+
+def test_another_grid_or_frame_of_reference_and_probabilities_are_refused(desk, site):
+    shifted = seg_of(desk, {INFLAMMATION: desk.lesions == 2}, written="20250602 100000")
+    for group in shifted.PerFrameFunctionalGroupsSequence:
+        position = group.PlanePositionSequence[0]
+        position.ImagePositionPatient = [float(x) + 0.4 for x in position.ImagePositionPatient]
+    moved = seg_of(desk, {INFLAMMATION: desk.lesions == 2}, FrameOfReferenceUID=generate_uid(), written="20250602 110000")
+    desk.archive.store([shifted, moved])
+    assert look(site) == 0
+    reasons = {one["reason"] for one in site.state(None)["refused"]}
+    assert len(reasons) == 2
+    assert any("does not lie on the voxels" in one for one in reasons)
+    assert any("different frames of reference" in one for one in reasons)
+
+
+def test_one_that_cannot_be_looked_at_now_is_taken_later_and_holds_no_other_case_up(desk, site, monkeypatch):
+    desk.archive.store([seg_of(desk, {INFLAMMATION: desk.lesions == 2})])
+
+    def fails(image_id):
+        raise KeyError("a fault")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(site._service, "stir_grid", fails)
+        assert look(site) == 0
+    assert site.state(None)["refused"] == []
+    site.corrections._not_before.clear()  # the pause is over
+    assert look(site) == 1
+
+
+def test_an_archive_that_lists_more_than_segmentations_is_not_believed(desk, site):
+    real = site.corrections._archive.series
+    site.corrections._archive.series = lambda study, **filters: real(study)
+    assert look(site) == 0
+    assert stored(site) == 2
+    assert all(isinstance(one, Entry) for one in real(desk.study.study_uid))
