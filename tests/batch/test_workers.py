@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 
 import batchwork
 from lib.batch.cases import BatchCase
@@ -15,6 +20,7 @@ from lib.batch.workers import cluster_workers, local_workers, run_cases
 from lib.errors import InputError, SettingsError
 
 HERE = Path()
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -63,15 +69,53 @@ def test_few_cases_are_with_the_workers_at_any_time(tmp_path):
     with local_workers(1) as client:
         outcomes = run_cases(client, counted(), partial(batchwork.note, out=tmp_path))
         next(outcomes)
-        assert handed_out <= 4
+        assert handed_out <= 2
         outcomes.close()
-    assert len(list(tmp_path.glob("case*"))) <= 4
+    assert len(list(tmp_path.glob("case*"))) <= 2
+
+
+@pytest.fixture
+def scheduler():
+    with LocalCluster(n_workers=0, processes=True, dashboard_address=None, host="127.0.0.1") as cluster:
+        yield cluster.scheduler_address
+
+
+@contextmanager
+def worker(address: str, path: str, tmp_path: Path):
+    """A worker as an administrator starts it, in a process and a folder of its own."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_the_workers_of_a_cluster_do_the_same(scheduler, tmp_path):
+    own = os.pathsep.join([str(ROOT / "apps" / "vhi"), str(ROOT / "tests")])
+    cases = cases_called("case1", "refused1", "case2")
+    with worker(scheduler, own, tmp_path), cluster_workers(scheduler) as client:
+        outcomes = {one.case.name: one.failure for one in run_cases(client, cases, partial(batchwork.note, out=tmp_path))}
+    assert outcomes == {"case1": "", "refused1": "refused1 is refused.", "case2": ""}
+    assert (tmp_path / "case2" / "vhi.json").exists()
+
+
+def test_workers_that_lack_this_program_are_told_before_any_case(scheduler, tmp_path):
+    with (
+        worker(scheduler, "", tmp_path),
+        pytest.raises(InputError, match="cannot import this program .*PYTHONPATH"),
+        cluster_workers(scheduler),
+    ):
+        pass
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence():
     with (
         pytest.raises(InputError, match="No dask scheduler answers at 'tcp://127.0.0.1:1'"),
-        cluster_workers("tcp://127.0.0.1:1"),
+        cluster_workers("tcp://127.0.0.1:1", patience_s=1),
     ):
         pass
 

@@ -21,7 +21,6 @@ from distributed.security import Security
 from lib.batch.cases import BatchCase
 from lib.errors import InputError, SettingsError, VhiError
 
-_WAIT_FOR_WORKERS_S = 60
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2
 
@@ -74,13 +73,15 @@ def local_workers(jobs: int) -> Iterator[Client]:
 
 
 @contextmanager
-def cluster_workers(address: str) -> Iterator[Client]:
+def cluster_workers(address: str, patience_s: float = 20) -> Iterator[Client]:
     """The workers of a cluster that runs already.
 
     Parameters
     ----------
     address : str
         Of its scheduler, e.g. ``tcp://host:8786``. Keys for ``tls://`` come from dask's own configuration.
+    patience_s : float
+        How long to wait for its answer, and three times as long for its first worker.
 
     Raises
     ------
@@ -89,12 +90,12 @@ def cluster_workers(address: str) -> Iterator[Client]:
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout="20s", set_as_default=False)
+        client = Client(address, timeout=patience_s, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"No dask scheduler answers at {address[:200]!r}; start one, or correct the address.") from error
     with client:
         try:
-            client.wait_for_workers(1, timeout=_WAIT_FOR_WORKERS_S)
+            client.wait_for_workers(1, timeout=3 * patience_s)
         except TimeoutError as error:
             raise InputError(f"The cluster at {address} has no workers; start some with dask worker {address}.") from error
         try:
