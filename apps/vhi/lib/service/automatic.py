@@ -96,9 +96,9 @@ class Automatic:
         self.root, self.networks = root, networks
         self._kept: Kept[AutomaticRegions] = Kept(count)
 
-    def is_ready(self, case_id: str, sha256: Mapping[str, str]) -> bool:
-        """Whether they lie on disk already."""
-        return (self.root / case_id / _key(sha256, self.networks.manifest()) / _INFO).is_file()
+    def is_ready(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> bool:
+        """Whether those of a version of the model lie on disk already."""
+        return (self.root / case_id / _key(sha256, manifest) / _INFO).is_file()
 
     def of(self, scans: Scans) -> AutomaticRegions:
         """The regions of a scan.

@@ -20,12 +20,12 @@ from lib.core.disease_region import DiseaseRegionError
 from lib.core.pipeline import VhiResult
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, check_same_grid
-from lib.errors import ArchiveError, ConflictError, InputError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
+from lib.errors import ArchiveError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
 from lib.readings.audit import AuditLog
 from lib.readings.leases import Leases
 from lib.readings.store import SHARED_PARTS, ReadingStore
-from lib.readings.submission import Submission, check_reader, check_reading
-from lib.reports.numbers import plain, vhi_numbers
+from lib.readings.submission import Submission, check_reader
+from lib.reports.numbers import plain
 from lib.service.answers import (
     CONSERVATIVE,
     DISEASE_REGION,
@@ -43,13 +43,15 @@ from lib.service.answers import (
 from lib.service.automatic import Automatic, AutomaticRegions, Networks
 from lib.service.blinding import Blinding, shuffled
 from lib.service.keep import Kept, Locks
-from lib.service.provenance import provenance_of
+from lib.service.options import options_of, reading_number
+from lib.service.pending import Pending
 from lib.service.regions import InForce, measured, regions_in_force
 from lib.service.scans import ScanReader, Scans
 from lib.service.segments import Submitted, checked_labels, segments_of_map, segments_of_masks
 from lib.service.submitting import REPORT_FILES, Delivery, Terms, judge, keep
+from lib.service.told import facts_of, size_of
 from lib.service.words import reading_sentences
-from lib.studies.pairing import Case, CaseFinder, CaseIndex, CaseSource, Role, Waiting
+from lib.studies.pairing import Case, CaseFinder, CaseIndex, CaseSource, Waiting
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
 DATA_FOLDER = ".vhi"
@@ -99,8 +101,7 @@ class VhiService:
         self._locks = Locks()
         self._refreshing = threading.Lock()
         self._unusable: dict[str, str] = {}
-        self._tried: set[tuple[str, str, Any]] = set()
-        self._not_sent: dict[str, int] = {}
+        self._pending = Pending(self._scans, self._automatic)
         self._opened: set[tuple[str, str]] = set()
         self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
@@ -179,7 +180,7 @@ class VhiService:
             "model_version": found.model["version"],
             "member_disagreement": plain(found.region.member_disagreement),
             "entropy": plain(found.region.entropy),
-            **_size(found.region.mask),
+            **size_of(found.region.mask),
             "warnings": list(found.warnings),
             "messages": [],
         }
@@ -202,7 +203,7 @@ class VhiService:
         facts = {
             "case": case.case_id,
             "model_version": found.model["version"],
-            **_size(found.normal_bone),
+            **size_of(found.normal_bone),
             "slices": [int(k) for k in np.flatnonzero(found.normal_bone.data.any(axis=(0, 1)))],
             "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
             "messages": [],
@@ -214,34 +215,23 @@ class VhiService:
         """Compute the automatic regions of one case that has none yet; how many cases are left.
 
         Cases whose scans cannot be used are moved from the cases to what waits.
+
+        Raises
+        ------
+        ArchiveError
+            The scans of a case cannot be had now; the others come first next time.
         """
-        model = self._networks.manifest().sha256
-        pending = [case for case in self._index.cases if not self._is_done(case, model)]
-        pending.sort(key=lambda case: self._not_sent.get(case.case_id, 0))
-        if not pending:
-            known = {*(case.case_id for case in self._index.cases), *(one.name for one in self._index.waiting)}
+        index = self._index
+        case, left = self._pending.first(index.cases)
+        if case is None:
+            known = {*(one.case_id for one in index.cases), *(one.name for one in index.waiting)}
             self._automatic.forget_but(known)
             if self._blinding:
                 self._blinding.forget_but(known)
             return 0
-        case = pending[0]
-        with self._locks.of(case.case_id):
-            try:
-                scans = self._scans_of(case)
-                self._automatic.of(scans)
-            except (InputError, ConflictError, DiseaseRegionError):
-                self._tried.add(_attempt(case, model))
-            except ArchiveError:
-                # the others first, then this one again
-                self._not_sent[case.case_id] = self._not_sent.get(case.case_id, 0) + 1
-                raise
-        return len(pending) - 1
-
-    def _is_done(self, case: Case, model: str) -> bool:
-        if _attempt(case, model) in self._tried:
-            return True
-        hashes = self._scans.known(case)
-        return hashes is not None and self._automatic.is_ready(case.case_id, hashes)
+        with self._locks.of(case.case_id), self._pending.trying(case):
+            self._automatic_of(case)
+        return left
 
     # VHI ----------------------------------------------------------------------------------------------------------------
 
@@ -262,14 +252,14 @@ class VhiService:
         VhiError
         """
         case, role = self._index.of_image(image_id)
-        settings, options = _options(values, {"show": INFLAMMATION, "reading": 1})
+        settings, options = options_of(values, {"show": INFLAMMATION, "reading": 1})
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         scans, regions, result = self._measured(case, reader, options["reading"], settings)
         both = options["show"] == "both"
         labels = result.grade.copy() if both else (result.grade > 0).astype(np.uint8)
         names = names_present(labels, {INFLAMMATION: 1, CONSERVATIVE: 2} if both else {INFLAMMATION: 1})
-        return VhiAnswer(scans.seen(labels, role), names, scans.grid(role), _facts(scans, regions, result, "server, vhi"))
+        return VhiAnswer(scans.seen(labels, role), names, scans.grid(role), facts_of(scans, regions, result, "server, vhi"))
 
     def clean(
         self, image_id: str, reader: str | None, values: Mapping[str, Any], remove: Sequence[Voxel], restore: Sequence[Voxel]
@@ -288,7 +278,7 @@ class VhiService:
         VhiError
         """
         case, role = self._index.of_image(image_id)
-        settings, options = _options(values, {"scope": "lesion", "reading": 1})
+        settings, options = options_of(values, {"scope": "lesion", "reading": 1})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
         if len(remove) + len(restore) > MOST_CLICKS:
@@ -298,7 +288,7 @@ class VhiService:
         kept, messages = kept_after_clicks(automatic, *clicks, options["scope"])
         result = measure_cleaned(automatic, kept)
         changes = {INFLAMMATION: plain(changes_of(automatic, kept))}
-        facts = _facts(scans, regions, result, "server, vhi_clean")
+        facts = facts_of(scans, regions, result, "server, vhi_clean")
         facts |= {"changes": changes, "messages": [*messages, *reading_sentences(changes)]}
         return CleanAnswer(scans.seen(kept.data.astype(np.uint8), role), {INFLAMMATION: 1}, scans.grid(role), facts)
 
@@ -369,7 +359,7 @@ class VhiService:
         """
         case, role = self._index.of_image(image_id)
         check_reader(reader)
-        reading = _reading(reading)
+        reading = reading_number(reading)
         labels = checked_labels(labels)
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
@@ -419,7 +409,7 @@ class VhiService:
         """
         case, _ = self._index.of_image(image_id)
         check_reader(reader)
-        reading = _reading(reading)
+        reading = reading_number(reading)
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
             for mask in masks.values():
@@ -491,7 +481,7 @@ class VhiService:
             An unusable reader's name, an unknown order, or a reading that is not a number.
         """
         check_reader(reader)
-        reading = _reading(reading)
+        reading = reading_number(reading)
         if order not in ORDERS:
             raise RequestError(f"The order is {str(order)[:60]!r}; it must be {' or '.join(ORDERS)}.")
         cases = self._ordered(reader, order, reading)
@@ -602,45 +592,3 @@ class VhiService:
             return
         self.audit.append("opened", reader=reader, case=case.case_id)
         self._opened.add((reader, case.case_id))
-
-
-def _options(values: Mapping[str, Any], own: dict[str, Any]) -> tuple[VhiSettings, dict[str, Any]]:
-    """Settings of the method, and the options of a task beside them."""
-    settings = VhiSettings.from_values({name: value for name, value in values.items() if name not in own})
-    options = {name: values.get(name, default) for name, default in own.items()}
-    return settings, {**options, "reading": _reading(options["reading"])}
-
-
-def _reading(value: Any) -> int:
-    """The number of a reading; a viewer sends it as text."""
-    if isinstance(value, str) and value.strip().isdigit() and len(value.strip()) < 4:
-        value = int(value)
-    check_reading(value)
-    return int(value)
-
-
-def _size(mask: Mask) -> dict[str, Any]:
-    return {"voxels": mask.voxels, "mm3": mask.volume_mm3}
-
-
-def _facts(scans: Scans, regions: InForce, result: VhiResult, command: str) -> dict[str, Any]:
-    provenance = provenance_of(scans, result.settings, regions.model, command)
-    return {
-        "case": scans.case.case_id,
-        **vhi_numbers(result, provenance),
-        "used": dict(regions.used),
-        "model_version": regions.model["version"] if regions.model else None,
-        "messages": [],
-    }
-
-
-def _attempt(case: Case, model: str) -> tuple[str, str, Any]:
-    """What is not tried again: a version of the scans with a model."""
-    times: list[Any] = []
-    roles: tuple[Role, Role] = ("T1W", "STIR")
-    for role in roles:
-        try:
-            times.append(case.path(role).stat().st_mtime_ns)
-        except OSError:
-            times.append(None)
-    return case.case_id, model, (str(case.stir), *times)
