@@ -36,7 +36,18 @@ def archive(
     served = open_archive(folder, host, port, user, password)
     for _, problem in sorted(served.skipped.items()):
         typer.echo(f"Left out: {problem}", err=True)
-    serve_here(served, lambda: _announce(served.url))
+    ready = False
+
+    def announce() -> None:
+        nonlocal ready
+        ready = True
+        _announce(served.url)
+
+    try:
+        serve_here(served, announce)
+    except (KeyboardInterrupt, SystemExit):
+        if not ready:
+            raise  # it did not start
     typer.echo("Stopped.", err=True)
 
 
