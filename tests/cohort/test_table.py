@@ -1,0 +1,126 @@
+"""The cohort table: what is understood, and what is refused by row and column."""
+
+import pytest
+
+from lib.cohort.table import (
+    EMPTY,
+    Reading,
+    joined,
+    merged,
+    natural,
+    parse_table,
+    parse_tables,
+    split_case,
+)
+from lib.errors import InputError
+
+GOOD = """subject,visit,reader,reading,method,vhi_mm3,sparcc,basdai,spinal_vas_cm
+S1,baseline,anna,1,semi-automatic,120.5,12,6.1,5
+S1,baseline,ben,1,semi-automatic,100,14,,
+S1,follow_up,anna,1,semi-automatic,0,2,3.0,NA
+S1,follow_up,,,,,,,2.5
+"""
+
+
+def test_rows_are_readings_and_visits():
+    table = parse_table(GOOD, "t.csv")
+    assert [one.key for one in table.readings] == [
+        ("S1", "baseline", "anna", 1, "semi-automatic"),
+        ("S1", "baseline", "ben", 1, "semi-automatic"),
+        ("S1", "follow_up", "anna", 1, "semi-automatic"),
+    ]
+    assert table.of_reader("vhi_mm3", "anna") == {("S1", "baseline"): 120.5, ("S1", "follow_up"): 0.0}
+    assert table.of_visit("basdai", "baseline") == {"S1": 6.1}
+    assert table.of_visit("spinal_vas_cm", "follow_up") == {"S1": 2.5}, "a row without a reader holds values of the visit"
+    assert table.readers("sparcc") == ("anna", "ben")
+
+
+def test_semicolons_tabs_and_a_byte_order_mark_are_read_too():
+    for separator in (";", "\t"):
+        table = parse_table("\ufeff" + GOOD.replace(",", separator), "t.csv")
+        assert len(table.readings) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "subject,visit,reader,vhi_mm3\nS1,baseline,a,12\nS1,follow_up,a,-3\n",
+            "row 3, column vhi_mm3: found '-3'; needed is a number from 0",
+        ),
+        (
+            "subject,visit,spinal_vas_cm\nS1,baseline,55\n",
+            "row 2, column spinal_vas_cm: found '55'; needed is a number from 0 to 10 \\[cm\\]",
+        ),
+        ('subject,reader,sparcc\nS1,a,"3,5"\n', "row 2, column sparcc: .*write decimals with a point"),
+        ("subject,reader,sparcc\nS1,a,73\n", "column sparcc: found '73'; needed is a number from 0 to 72"),
+        ("subject,reader,vhi_voxels\nS1,a,2.5\n", "column vhi_voxels: found '2.5'; needed is a whole number"),
+        ("subject,reader,vhi_mm3\nS1,a,inf\n", "column vhi_mm3: found 'inf'"),
+        ("subject,reader,vhi_mm3\nS1,a,1e400\n", "column vhi_mm3: found '1e400'"),
+        ("subject,visit,reader\nS1,week 12,a\n", "row 2, column visit: found 'week 12'; needed is baseline or follow_up"),
+        ("subject,method,reader\nS1,by eye,a\n", "column method: found 'by eye'; needed is semi-automatic or manual"),
+        ("subject,reading,reader\nS1,0,a\n", "column reading: found '0'"),
+        ("subject,reader,rating\nS1,a,great\n", "column rating: found 'great'"),
+        ("subject,vhi_mm3\nS1,5\n", "row 2, column reader: found it is empty, but the row has vhi_mm3"),
+        ("subject,reader\n,a\n", "row 2, column subject: found it is empty"),
+        ("subject,weight\nS1,80\n", "row 1, column 2: 'weight' is no column"),
+        ("subject,reader,reader\nS1,a,b\n", "row 1: the column reader is there twice"),
+        ("reader,vhi_mm3\na,5\n", "row 1: there is no column subject"),
+        ("subject,reader\nS1,a,5\n", "row 2: 3 cells, the header has 2"),
+        ("subject,reader,vhi_mm3\nS1,a,5\nS1,a,6\n", "row 3: the same reading as in row 2"),
+        (
+            "subject,visit,basdai\nS1,baseline,5\nS1,baseline,6\n",
+            "row 3, column basdai: found 6, but row 2 of the same visit has 5",
+        ),
+        ("subject,reader,method,sparcc\nS1,a,manual,5\nS1,a,semi-automatic,6\n", "row 3, column sparcc: found 6, but row 2"),
+        ("subject,case\nS1,x\nS2,x\n", "row 3, column case: found 'x' is another visit in row 2"),
+        ("subject,reader\nS\u202e1,a\n", "row 2, column subject: .*printable"),
+        (f"subject,reader\n{'x' * 81},a\n", "row 2, column subject: .*at most 80"),
+        ("", "is empty"),
+        ('subject,reader\n"S1,a\n', "is not a CSV table"),
+    ],
+)
+def test_a_wrong_cell_is_refused_by_row_and_column(text, words):
+    with pytest.raises(InputError, match=words) as refused:
+        parse_table(text, "t.csv")
+    assert "\n" not in str(refused.value)
+    assert "\u202e" not in str(refused.value)
+
+
+def test_vhi_without_a_method_is_semi_automatic_and_a_score_alone_has_none():
+    table = parse_table("subject,reader,vhi_mm3,sparcc\nS1,a,5,\nS2,a,,7\n", "t.csv")
+    assert [one.method for one in table.readings] == ["semi-automatic", ""]
+
+
+def test_the_name_of_a_case_may_end_in_its_visit():
+    assert split_case("S01_follow_up") == ("S01", "follow_up")
+    assert split_case("S01-baseline") == ("S01", "baseline")
+    assert split_case("1013") == ("1013", "baseline")
+    assert split_case("_baseline") == ("_baseline", "baseline"), "a subject needs a name"
+
+
+def test_a_case_alone_finds_the_visit_that_another_table_gives_it():
+    scores = "case,reader,sparcc\n3001,a,9\n"
+    visits = "subject,visit,case\nP7,follow_up,3001\n"
+    for texts in ([(scores, "s.csv"), (visits, "v.csv")], [(visits, "v.csv"), (scores, "s.csv")]):
+        table = parse_tables(texts)
+        assert table.of_reader("sparcc", "a") == {("P7", "follow_up"): 9.0}
+        assert table.subjects == ("P7",)
+
+
+def test_two_tables_must_agree():
+    a, b = (parse_table(f"subject,reader,sparcc\nS1,a,{score}\n", "t.csv") for score in (5, 6))
+    with pytest.raises(InputError, match="give sparcc of subject S1, baseline, reader a as 5 and as 6"):
+        joined([a, b])
+    assert joined([a, a]).readings == a.readings
+
+
+def test_a_masks_number_wins_and_the_rest_of_the_row_stays():
+    table = parse_table("subject,reader,method,vhi_mm3,clicks\nS1,a,manual,5,17\n", "t.csv")
+    whole = merged(table, [Reading("S1", "baseline", "a", 1, "manual", {"vhi_mm3": 8.0})], {("S1", "baseline"): "S1"})
+    assert whole.readings[0].values == {"vhi_mm3": 8.0, "clicks": 17.0}
+    assert merged(EMPTY, [Reading("S2", "follow_up", "a", 1, "manual")], {}).subjects == ("S2",)
+
+
+def test_names_sort_as_people_count():
+    assert sorted(["S10", "S2", "a", "10", "9"], key=natural) == ["9", "10", "a", "S2", "S10"]
