@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -470,33 +470,22 @@ def test_a_silent_archive_is_told(tmp_path):
         assert upstream.gone.wait(10)
 
 
-def test_other_requests_are_answered_while_the_archive_is_silent(tmp_path):
-    with scripted(until_gone) as upstream, in_front_of(address(upstream), tmp_path) as front:
-        session = front.session()
-        waiting = [
-            threading.Thread(target=lambda: http_get(front, "/proxy/dicom/wado/studies", 2.0), daemon=True) for _ in range(8)
-        ]
-        for one in waiting:
-            one.start()
-        wait_for(lambda: len(upstream.asked) == 8)
-        # the archive still holds all eight
-        assert session.get(f"{front.url}/info/", timeout=30).status_code == 200
-        assert not upstream.gone.is_set()
-        for one in waiting:
-            one.join(20)
-
-
-def http_get(front, path: str, timeout_s: float) -> bytes:
-    """A request whose client hangs up after a while."""
+def sent(front, path: str) -> socket.socket:
+    """A connection on which a reader's request was sent; nothing is read from it."""
     parts = urlsplit(front.url)
-    wire = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
-    try:
-        wire.request("GET", path, headers={"Authorization": front.session().headers["Authorization"]})
-        return wire.getresponse().read()
-    except TimeoutError:
-        return b""
-    finally:
-        wire.close()
+    token = front.session().headers["Authorization"]
+    wire = socket.create_connection((parts.hostname, parts.port), timeout=30)
+    wire.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n\r\n".encode())
+    return wire
+
+
+def test_other_requests_are_answered_while_the_archive_is_silent(tmp_path):
+    with scripted(until_gone) as upstream, in_front_of(address(upstream), tmp_path) as front, ExitStack() as waiting:
+        for _ in range(8):
+            waiting.enter_context(sent(front, "/proxy/dicom/wado/studies"))
+        wait_for(lambda: len(upstream.asked) == 8)
+        assert front.session().get(f"{front.url}/info/", timeout=30).status_code == 200
+        assert not upstream.gone.is_set()  # the archive still holds all eight
 
 
 def test_a_client_that_goes_away_ends_the_request_to_the_archive(tmp_path):
@@ -507,11 +496,7 @@ def test_a_client_that_goes_away_ends_the_request_to_the_archive(tmp_path):
 
     for script in (until_gone, endless):
         with scripted(script) as upstream, in_front_of(address(upstream), tmp_path / script.__name__) as front:
-            parts = urlsplit(front.url)
-            with socket.create_connection((parts.hostname, parts.port), timeout=30) as wire:
-                token = front.session().headers["Authorization"]
-                path = "/proxy/dicom/wado/studies/1.2/series/3/instances/4"
-                wire.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {token}\r\n\r\n".encode())
+            with sent(front, "/proxy/dicom/wado/studies/1.2/series/3/instances/4") as wire:
                 if script is endless:
                     wire.recv(1000)
                 else:
