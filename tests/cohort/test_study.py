@@ -1,0 +1,150 @@
+"""Which readings go into each analysis; the statistics themselves are tested beside their functions."""
+
+import math
+
+import pytest
+
+from lib.cohort.study import StudySettings, analyse, readers_mean, truncation_point
+from lib.cohort.table import parse_table
+from lib.errors import SettingsError
+
+HEADER = "subject,visit,reader,reading,method,vhi_mm3,sparcc,basdai,spinal_vas_cm,disagreement,rating,seconds\n"
+
+
+def study_of(*rows: str, settings: StudySettings | None = None):
+    return analyse(parse_table(HEADER + "\n".join(rows) + "\n", "t.csv"), settings)
+
+
+def reading(
+    subject, visit, reader, vhi="", sparcc="", *, number=1, method="semi-automatic", basdai="", vas="", why="", rating="", s=""
+):
+    return f"{subject},{visit},{reader},{number},{method},{vhi},{sparcc},{basdai},{vas},{why},{rating},{s}"
+
+
+# readers differ by 2, -2, 0, 10; the mean of both falls for S1 and S2, rises for S3
+ROWS = [
+    reading("S1", "baseline", "a", 101, 10, basdai=6, vas=6),
+    reading("S1", "baseline", "b", 99, 10),
+    reading("S1", "follow_up", "a", 49, 4, basdai=3, vas=2),
+    reading("S1", "follow_up", "b", 51, 6),
+    reading("S2", "baseline", "a", 200, 20, basdai=6, vas=6),
+    reading("S2", "baseline", "b", 200, 20),
+    reading("S2", "follow_up", "a", 150, 22, basdai=5, vas=5),
+    reading("S2", "follow_up", "b", 140, 22),
+    reading("S3", "baseline", "a", 10, 3),
+    reading("S3", "baseline", "b", 10, 3),
+    reading("S3", "follow_up", "a", 30, 3),
+    reading("S3", "follow_up", "b", 30, 3),
+    reading("S4", "baseline", "a", 70, 8),
+]
+
+
+def test_the_mean_of_readers_is_of_visits_that_all_of_them_read():
+    table = parse_table(HEADER + "\n".join(ROWS), "t.csv")
+    mean = readers_mean(table, "vhi_mm3", "semi-automatic")
+    assert mean.readers == ("a", "b")
+    assert mean.values["S1", "baseline"] == 100.0
+    assert ("S4", "baseline") not in mean.values
+    assert [(one.subject, one.why) for one in mean.left_out] == [("S4", "no semi-automatic VHI of reader b")]
+
+
+def test_agreement_takes_the_visits_both_readers_read():
+    (one,) = study_of(*ROWS).vhi_agreement
+    assert (one.readers, len(one.keys)) == (("a", "b"), 6)
+    assert one.limits["raw"].differences.tolist() == [2.0, -2.0, 0.0, 10.0, 0.0, 0.0]
+    assert one.limits["raw"].bias.value == pytest.approx(10 / 6)
+    assert [left.subject for left in one.left_out] == ["S4"]
+
+
+def test_a_second_reading_and_another_method_stay_apart():
+    extra = [
+        reading("S1", "baseline", "a", 999, number=2),
+        reading("S1", "baseline", "a", 5, method="manual"),
+        reading("S1", "baseline", "b", 7, method="manual"),
+    ]
+    semi, manual = study_of(*ROWS, *extra).vhi_agreement
+    assert semi.method == "semi-automatic"
+    assert 999.0 not in semi.values["raw"][0]
+    assert (manual.method, manual.limits["raw"].differences.tolist()) == ("manual", [-2.0])
+
+
+def test_response_splits_subjects_and_counts_agreement():
+    found = study_of(*ROWS).response
+    assert found.vhi.subjects == ("S1", "S2", "S3")
+    assert found.vhi.change.tolist() == [-50.0, -55.0, 20.0]
+    assert found.vhi.directions == ("improved", "improved", "worsened")
+    assert found.sparcc.directions == ("improved", "worsened", "unchanged")
+    assert found.primary == "BASDAI and spinal VAS"
+    # S2: BASDAI fell by 1.0 only; S3 and S4: not known
+    clinical = found.clinical[found.primary]
+    assert (clinical["S1"], clinical["S2"]) == (1.0, 0.0)
+    assert math.isnan(clinical["S3"])
+    by_names = {(one.a, one.b): one.table for one in found.agreement}
+    table = by_names["VHI", "SPARCC"]
+    assert (table.both, table.only_a, table.only_b, table.neither) == (1, 1, 0, 1)
+    assert by_names["VHI", found.primary].n == 2
+    assert found.change.n == 3
+
+
+def test_a_threshold_makes_a_smaller_fall_no_response():
+    found = study_of(*ROWS, settings=StudySettings(vhi_response_mm3=52)).response
+    assert found.vhi.response.tolist() == [0.0, 1.0, 0.0]
+
+
+def test_regression_per_reader_is_given_on_request():
+    assert len(study_of(*ROWS).relations) == 1
+    mean, a, b = study_of(*ROWS, settings=StudySettings(per_reader=True)).relations
+    assert (mean.who, a.who, b.who) == ("mean of a and b", "a", "b")
+    assert (mean.regressions["raw"].n, a.regressions["raw"].n) == (6, 7)
+
+
+def test_truncation_leaves_out_and_is_chosen_from_the_data():
+    one = study_of(*ROWS, settings=StudySettings(truncate_vhi_mm3=100)).relations[0]
+    assert one.regressions["truncated"].n == 4, "a value at the cut stays"
+    # quartiles 2 and 4 of 1, 2, 3, 4, 5
+    assert truncation_point([1, 2, 3, 4, 5]) == 7.0
+    assert math.isnan(truncation_point([]))
+
+
+def test_failures_lie_beyond_two_standard_deviations_from_zero():
+    rows = [reading(f"P{n}", "baseline", who, 100) for n in range(20) for who in "ab"]
+    rows += [reading("P20", "baseline", "a", 500, why="artefact"), reading("P20", "baseline", "b", 100)]
+    (found,) = study_of(*rows).failures
+    assert [(visit.subject, one.difference, one.reason) for visit, one in found.failures] == [("P20", 400.0, "artefact")]
+    assert found.n == 21
+
+
+def test_a_rating_counts_once_a_reading():
+    rows = [
+        reading("S1", "baseline", "a", 1, rating="failed"),
+        reading("S1", "baseline", "a", 1, rating="failed", method="manual"),
+        reading("S1", "baseline", "b", 1, rating="satisfactory"),
+        reading("S2", "baseline", "b", 1),
+    ]
+    found = study_of(*rows).ratings
+    assert found.counts == {"satisfactory": 1, "corrected": 0, "failed": 1}
+    assert found.not_rated == 1
+    assert study_of(*ROWS).ratings is None
+
+
+def test_effort_is_summed_up_by_reader_and_method():
+    rows = [
+        reading("S1", "baseline", "a", 1, s=30),
+        reading("S2", "baseline", "a", 1, s=50),
+        reading("S1", "baseline", "b", 1, s=9),
+    ]
+    found = study_of(*rows).effort
+    assert [(one.reader, one.summary.n, one.summary.median) for one in found] == [("a", 2, 40.0), ("b", 1, 9.0)]
+
+
+def test_what_is_missing_is_a_sentence():
+    found = study_of(reading("S1", "baseline", "a", 5))
+    assert found.relations == "It needs VHI and SPARCC scores; no SPARCC score was given."
+    assert "baseline and follow-up" in found.response
+    assert found.vhi_agreement == ()
+
+
+@pytest.mark.parametrize("wrong", [{"truncate_vhi_mm3": 0}, {"vhi_response_mm3": -1}, {"failure_sd": 0}, {"fewest_votes": 0}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(SettingsError):
+        StudySettings(**wrong)
