@@ -18,7 +18,7 @@ from serving import Server
 from wire import wire_to
 
 pytestmark = [pytest.mark.server, pytest.mark.pacs]
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
