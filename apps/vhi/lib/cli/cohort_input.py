@@ -33,6 +33,12 @@ class StoredMask:
     numbers: dict[str, float] | None = None
     rating: str | None = None
 
+    def read_named(self) -> Mask:
+        """The mask, under a name that tells messages whose it is."""
+        mask = self.read()
+        whose = f"{self.subject}, {self.visit.replace('_', '-')}, reader {self.reader}, reading {self.reading}, {self.method}"
+        return Mask(mask.data, mask.grid, f"the mask of {whose}")
+
     def as_reading(self, mask: Mask) -> Reading:
         """Of a mask without other numbers all voxels count."""
         numbers = self.numbers if self.numbers is not None else {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
@@ -59,7 +65,7 @@ class CohortInput:
         for key in sorted(by_scan, key=lambda key: (natural(key[0]), key[1])):
             found: list[MaskReading] = []
             for one in by_scan[key]:
-                mask = one.read()
+                mask = one.read_named()
                 self.readings.append(one.as_reading(mask))
                 mask = turned(mask, found[0].mask.grid) if found else mask
                 found.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
@@ -73,7 +79,7 @@ class CohortInput:
         """One reading's mask, read again; None where there is no file of it."""
         wanted = (subject, visit, reader, reading, method)
         found = next((m for m in self.masks if (m.subject, m.visit, m.reader, m.reading, m.method) == wanted), None)
-        return None if found is None else found.read()
+        return None if found is None else found.read_named()
 
     def stir_of(self, subject: str, visit: str, like: Mask) -> Volume | None:
         """The STIR scan of a visit in the array order of a mask; None where there is no file of it."""
@@ -106,7 +112,9 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
     if source.is_dir():
         found.inputs.insert(0, ("folder", source))
         _read_folder(source, found)
-    places = [place for place in (scans, source if source.is_dir() else None) if place is not None]
+    # a data folder passed as such holds copies of scans under aliases, and no scans of its own
+    own = source if source.is_dir() and not (source / FORMAT_FILE).is_file() else None
+    places = [place for place in (scans, own) if place is not None]
     for place in places:
         if not place.is_dir():
             raise InputError(f"There is no folder {place} with STIR scans; check the path.")
