@@ -39,14 +39,13 @@ def write_scan(folder: Path, images: str, masks: str | None, case_id: str) -> No
 
 
 def tiny_plans() -> dict:
-    """The shipped plan with networks of a few pixels; the third member of another layout."""
-    from lib.nets.recipes import PLANS, Plan
+    """The shipped plan with networks of a few pixels."""
+    from lib.nets.recipes import PLANS
 
     shipped = PLANS["vhi"]
-    tiny = {"steps": 60, "batch": 4, "widths": (4, 8), "shuffle": 2}
-    member = replace(shipped.members[0], **tiny | {"pseudo": 2})
-    teacher = replace(shipped.teachers[0], **tiny)
-    return {"vhi": Plan("vhi", (member, member, replace(member, name="other", shuffle=4)), (teacher,))}
+    tiny = {"steps": 60, "batch": 4, "widths": (4, 8)}
+    members = (replace(recipe, **tiny | {"pseudo": min(recipe.pseudo, 2)}) for recipe in shipped.members)
+    return {"vhi": replace(shipped, members=tuple(members))}
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def tiny_data(tmp_path, monkeypatch) -> Path:
 def run(data: Path, tmp_path: Path, **options) -> None:
     """`train` with the options' defaults, which a direct call of the function does not fill in."""
     plain = {
-        "recipe": "vhi", "folds": False, "ensemble": True, "steps": None, "cpu_minutes": None, "version": "one", "parent": None,
+        "recipe": "vhi", "folds": False, "ensemble": True, "members": None, "steps": None, "cpu_minutes": None, "version": "one", "parent": None,
         "live": True, "jobs": 2, "out": tmp_path / "out", "model_dir": tmp_path / "model",
     }  # fmt: skip
     train(data=data, **plain | options)
@@ -101,8 +100,8 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
     assert study["seed_spread"] == pytest.approx(max(means) - min(means), abs=1e-9)
     assert list(found["cross_validation_atypical"]["cases"]) == ["7"]
     assert found["test"] is None
-    assert found["budget"]["steps"] == {"vhi-teacher": 60, "vhi": 60, "other": 60}
-    assert found["budget"]["networks"]["vhi"]["count"] == 10
+    assert found["budget"]["steps"] == {"vhi-teacher": 60, "vhi-student": 60, "vhi-student-quarter": 60}
+    assert found["budget"]["networks"]["vhi-student"]["count"] == 5
     assert manifest.metrics == {name: found[name] for name in manifest.metrics}
 
     mask = np.load(tmp_path / "out" / "fold0" / "predictions" / "1.npz")["mask"]
@@ -133,7 +132,7 @@ def test_a_killed_training_goes_on_to_the_same_networks(tiny_data, tmp_path):
     driver = tmp_path / "driver.py"
     driver.write_text(script)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(APP), str(Path(__file__).parents[1])])}
-    for seen in ("teacher0/curve.csv", "pseudo_labels/8.npy", "member2/curve.csv"):
+    for seen in ("member0/curve.csv", "pseudo_labels/8.npy", "member2/curve.csv"):
         process = subprocess.Popen([sys.executable, str(driver), str(tiny_data), str(tmp_path)], env=environment)
         while process.poll() is None and not (tmp_path / "out" / "ensemble" / seen).exists():
             time.sleep(0.02)
@@ -154,7 +153,7 @@ def test_own_data_needs_study_scans_alone_and_a_budget_in_cpu_time_is_kept(tmp_p
     run(tmp_path / "data", tmp_path, folds=True, ensemble=False, cpu_minutes=0.01)
     budget = json.loads((tmp_path / "out" / "budget.json").read_text())
     assert budget["asked"] == {"cpu_minutes": 0.01}
-    assert sorted(budget["steps"]) == ["other", "vhi"], "no unlabelled scans: no teacher"
+    assert sorted(budget["steps"]) == ["vhi-student", "vhi-student-quarter", "vhi-teacher"]
     for name, steps in budget["steps"].items():
         assert steps == round(0.6 / budget["tried_s_per_step"][name])
     found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())

@@ -163,7 +163,6 @@ def test_the_pace_of_a_step_is_measured():
 def test_the_published_recipe_is_the_published_network():
     paper = PLANS["paper"]
     assert [recipe.name for recipe in paper.members] == ["paper"] * 3
-    assert not paper.teachers
     assert not paper.flip
     recipe = paper.members[0]
     assert sum(p.numel() for p in recipe.network().parameters()) == 450_897
@@ -171,8 +170,9 @@ def test_the_published_recipe_is_the_published_network():
     assert (recipe.weight_decay, recipe.soft_dice_weight, recipe.clip_norm, recipe.pseudo) == (0.0, 0.0, None, 0)
 
 
-def test_a_plan_without_unlabelled_scans_has_no_teachers_and_no_pseudo_labels():
-    plan = Plan("p", members=(replace(TINY, pseudo=2),) * 2, teachers=(replace(TINY, name="teacher"),))
-    assert plan.without_unlabelled() == Plan("p", members=(TINY, TINY))
-    steps = plan.with_steps({"tiny": 7, "teacher": 9})
-    assert [recipe.steps for recipe in (*steps.members, *steps.teachers)] == [7, 7, 9]
+def test_a_plan_without_unlabelled_scans_has_no_pseudo_labels():
+    student = replace(TINY, name="student", pseudo=2)
+    plan = Plan("p", members=(TINY, student))
+    assert plan.without_unlabelled() == Plan("p", members=(TINY, replace(student, pseudo=0)))
+    assert [recipe.steps for recipe in plan.with_steps({"tiny": 7, "student": 9}).members] == [7, 9]
+    assert plan.first(1) == Plan("p", members=(TINY,))

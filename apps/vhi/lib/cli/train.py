@@ -26,6 +26,7 @@ def train(
     ] = "vhi",
     folds: Annotated[bool, typer.Option("--folds", help="Also measure by four-fold cross-validation over subjects.")] = False,
     ensemble: Annotated[bool, typer.Option(help="Train and publish the ensemble of all labelled scans.")] = True,
+    members: Annotated[int | None, typer.Option(help="Only the first so many members of the recipe.", min=1, max=3)] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of each network, instead of the recipe's.", min=1)] = None,
     cpu_minutes: Annotated[float | None, typer.Option(help="CPU minutes of each network, instead of steps.", min=0.01)] = None,
     version: Annotated[str | None, typer.Option(help="Id of the new version; by default recipe and time.")] = None,
@@ -55,7 +56,8 @@ def train(
     if parent is not None:
         read_version(model_dir, parent)
     asked: dict[str, float] = {name: n for name, n in (("steps", steps), ("cpu_minutes", cpu_minutes)) if n is not None}
-    wanted = Wanted(PLANS[recipe], asked, folds, ensemble, jobs or available_cores())
+    plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
+    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores())
     try:
         with _display() as display:
             trained = train_ensemble(

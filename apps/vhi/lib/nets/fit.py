@@ -278,7 +278,7 @@ def _rate(recipe: Recipe, step: int) -> float:
 
 def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None) -> str:
     """What a checkpoint must share with the run that resumes it: recipe, seed and data."""
-    data = [(len(s), zlib.crc32(s.images.data), zlib.crc32(s.masks.data)) for s in (labelled, pseudo) if s is not None]
+    data = [(len(s), zlib.crc32(s.masks.data)) for s in (labelled, pseudo) if s is not None]
     return f"{recipe!r} seed={seed} data={data}"
 
 

@@ -29,8 +29,8 @@ class Recipe:
     weight_decay: float = 0.02
     clip_norm: float | None = 5.0
     soft_dice_weight: float = 1.0
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    shuffle: int = 4
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    shuffle: int = 2
     bias: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -54,56 +54,55 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Plan:
-    """An ensemble: teachers that learn the labelled scans, then members that also learn the teachers' masks of unlabelled ones.
+    """An ensemble: members that learn labelled scans alone, then members that also learn the first ones' masks of others.
 
     Parameters
     ----------
     members : tuple of Recipe
-        One each; their seeds are 0, 1, 2, ...
-    teachers : tuple of Recipe
-        Trained where there are unlabelled scans; their seeds are 100, 101, ... Not part of the ensemble.
+        One each; their seeds are 0, 1, 2, ... Those without pseudo-labels are the teachers of those with.
     flip : bool
         Whether a member averages its answers for a slice and for the slice's mirror image, at twice the time.
     """
 
     name: str
     members: tuple[Recipe, ...]
-    teachers: tuple[Recipe, ...] = ()
     flip: bool = True
+
+    def first(self, n: int) -> Plan:
+        """Its first `n` members alone."""
+        return replace(self, members=self.members[:n])
 
     def without_unlabelled(self) -> Plan:
         """The same with labelled slices alone, for data that has no unlabelled scans."""
-        return replace(self, teachers=(), members=tuple(replace(recipe, pseudo=0) for recipe in self.members))
+        return replace(self, members=tuple(replace(recipe, pseudo=0) for recipe in self.members))
 
     def with_steps(self, steps: dict[str, int]) -> Plan:
         """The same with other budgets, by the recipe's name."""
-        teachers, members = (
-            tuple(replace(recipe, steps=steps[recipe.name]) for recipe in recipes) for recipes in (self.teachers, self.members)
-        )
-        return replace(self, teachers=teachers, members=members)
+        return replace(self, members=tuple(replace(recipe, steps=steps[recipe.name]) for recipe in self.members))
 
     def recipes(self) -> tuple[Recipe, ...]:
         """Each recipe once."""
-        return tuple({recipe.name: recipe for recipe in (*self.teachers, *self.members)}.values())
+        return tuple({recipe.name: recipe for recipe in self.members}.values())
 
 
 # wide: abnormal marrow, other coils and other fields of view must not look new
-_STRONG = Augmentation(scale=(0.75, 1.3), translation=0.15, log_gamma=(-0.6, 0.5), log_gain=0.35, bias_field=0.8, noise=0.08)
-_TEACHER = Recipe("vhi-teacher", steps=2000, augmentation=_STRONG)
-_MEMBER = Recipe("vhi", steps=2000, pseudo=3, augmentation=_STRONG)
-_QUICK = Recipe("quick", steps=1000, augmentation=_STRONG)
+_WIDE = Augmentation(scale=(0.8, 1.25), translation=0.12, log_gamma=(-0.55, 0.45), log_gain=0.3, bias_field=0.6, noise=0.07)
+_TEACHER = Recipe("vhi-teacher", steps=1500, augmentation=_WIDE)
+_STUDENT = Recipe("vhi-student", steps=1500, pseudo=3, augmentation=_WIDE)
+_QUARTER = Recipe("vhi-student-quarter", steps=2000, pseudo=3, widths=(32, 64, 128, 256), shuffle=4, augmentation=_WIDE)
+_QUICK = Recipe("quick", steps=1000, widths=(32, 64, 128, 256), shuffle=4, augmentation=_WIDE)
 # 100 epochs of 350 steps, Adam, BCE alone: hours on a CPU
 _PAPER = Recipe(
     "paper", steps=35_000, batch=4, learning_rate=1e-3, schedule="constant", weight_decay=0.0, clip_norm=None,
-    soft_dice_weight=0.0, widths=(16, 32, 64, 128), shuffle=1, bias=True, augmentation=PUBLISHED,
+    soft_dice_weight=0.0, shuffle=1, bias=True, augmentation=PUBLISHED,
 )  # fmt: skip
 
 # vhi is the shipped one, paper is Hepburn et al. 2023, section 2.5.3
 PLANS = {
     plan.name: plan
     for plan in (
-        Plan("vhi", members=(_MEMBER,) * 3, teachers=(_TEACHER,), flip=False),
-        Plan("quick", members=(_QUICK,) * 3),
+        Plan("vhi", members=(_TEACHER, _STUDENT, _QUARTER), flip=False),
+        Plan("quick", members=(_QUICK,) * 3, flip=False),
         Plan("paper", members=(_PAPER,) * 3, flip=False),
     )
 }

@@ -1,4 +1,4 @@
-"""One ensemble as a list of jobs, in stages: teachers, their masks of unlabelled scans, members, measurement.
+"""One ensemble as a list of jobs, in stages: teachers, their masks of unlabelled scans, students, measurement.
 
 A job is a picklable callable without arguments that runs in a process of its own. It keeps what it did under the group's
 folder, and finds it there when it is started again.
@@ -24,7 +24,6 @@ from lib.studies.labelled import Case
 from lib.training.groups import Group
 from lib.training.scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
 
-FIRST_TEACHER_SEED = 100
 PREDICTIONS = "predictions"
 # of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty
 Measured = dict[str, Any]
@@ -73,20 +72,15 @@ class Ensemble:
     def folder(self) -> Path:
         return self.out / self.group.name
 
-    def teachers(self) -> tuple[Network, ...]:
-        return tuple(
-            Network(self.folder / f"teacher{n}", recipe, FIRST_TEACHER_SEED + n, self.group)
-            for n, recipe in enumerate(self.plan.teachers)
-        )
-
     def members(self) -> tuple[Network, ...]:
         return tuple(
             Network(self.folder / f"member{n}", recipe, n, self.group, self.unlabelled if recipe.pseudo else ())
             for n, recipe in enumerate(self.plan.members)
         )
 
-    def networks(self) -> tuple[Network, ...]:
-        return self.teachers() + self.members()
+    def teachers(self) -> tuple[Network, ...]:
+        """The members that learn no masks of unlabelled scans."""
+        return tuple(network for network in self.members() if not network.recipe.pseudo)
 
     def callables(self, networks: tuple[Network, ...]) -> list[Member]:
         """Trained networks as they are used."""
@@ -94,10 +88,12 @@ class Ensemble:
 
     def stages(self) -> Iterator[list[Callable[[], Any]]]:
         """Jobs that may run side by side, stage after stage; what is done already ends at once."""
-        if self.plan.teachers:
-            yield list(self.teachers())
+        teachers = self.teachers()
+        students = [network for network in self.members() if network not in teachers]
+        yield list(teachers)
+        if students:
             yield [self.label]
-        yield list(self.members())
+            yield list(students)
         if self.group.held_out:
             yield [self.measure]
 

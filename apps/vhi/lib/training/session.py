@@ -97,7 +97,7 @@ def train_ensemble(
         plan = plan.with_steps(budget.steps)
         ensembles = {group.name: Ensemble(group, plan, out, found.unlabelled) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}
-        shown = _Shown([network for ensemble in ensembles.values() for network in ensemble.networks()], on_progress)
+        shown = _Shown([network for ensemble in ensembles.values() for network in ensemble.members()], on_progress)
 
         def done(name: str, results: list[Any]) -> None:
             group = ensembles[name].group
@@ -153,7 +153,7 @@ def _costs(ensembles: Iterable[Ensemble]) -> dict[str, dict[str, float]]:
     """By the recipe's name: how many networks, their mean CPU minutes and CPU seconds a step."""
     ends: dict[str, list[Progress]] = {}
     for ensemble in ensembles:
-        for network in ensemble.networks():
+        for network in ensemble.members():
             for point in read_curve(network.folder)[-1:]:
                 ends.setdefault(network.recipe.name, []).append(point)
     return {
