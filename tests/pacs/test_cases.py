@@ -20,7 +20,7 @@ from lib.pacs.register import Register, Study
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.dicom_series import read_series
 from lib.studies.registration import labels_at
-from mrseries import mr_series
+from mrseries import enhanced_mr, mr_series
 
 T1W = {"RepetitionTime": 600, "EchoTime": 10, "ScanningSequence": "SE"}
 STIR = {"RepetitionTime": 4000, "EchoTime": 40, "InversionTime": 210, "ScanningSequence": ["SE", "IR"]}
@@ -168,6 +168,19 @@ def test_a_t1w_series_of_other_voxels_is_resampled_and_the_answer_says_so(site):
     assert answer.labels.shape == answer.grid.shape == finer.shape
     with pytest.raises(VhiError):
         service.submit(case.image_id("T1W"), answer.labels, answer.grid, [(REGION, 1)], reader="anna")
+
+
+def test_a_multi_frame_series_is_paired_by_the_headers_of_its_frames(site):
+    uid = site.add(stir=None)
+    stir = enhanced_mr(STIR_SCAN, site.name[-40:])
+    stir.StudyInstanceUID, stir.StudyDescription = uid, site.label
+    stir.RepetitionTime, stir.EffectiveEchoTime, stir.InversionTimes, stir.ScanningSequence = 4000.0, 40.0, 210.0, ["SE", "IR"]
+    site.client.store([stir])
+    service = site.service()
+    assert only(service).archived.stir_uid == stir.SeriesInstanceUID
+    reading(service, stir.SeriesInstanceUID)
+    answer = service.vhi(stir.SeriesInstanceUID, "anna", {})
+    assert answer.facts["voxels"]["sensitive"] == TRUTH.measurement.total.sensitive
 
 
 def test_a_study_without_its_stir_series_waits_with_the_reason_until_it_arrives(site):

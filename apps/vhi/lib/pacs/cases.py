@@ -247,6 +247,7 @@ class PacsCases:
         self._not_listed = missing - gone
         self.register.remove(gone)
         if gone:
+            self._cases = {uid: one for uid, one in self._cases.items() if uid not in gone}
             self.cache.forget_but({one.uid for one in self.register.all()})
 
     def _check_cached(self) -> None:

@@ -32,7 +32,7 @@ TIMEOUT_S = 30.0
 PAGE = 1000
 # no archive in use ends a page earlier
 _LEAST_PAGE = 100
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
 _BLOCK_BYTES = 1 << 20
 # one STOW request is held in memory
 _STORE_BYTES = 64 << 20
@@ -430,7 +430,7 @@ def _no_dicomweb(url: str, found: str) -> str:
 
 
 def _checked_uid(uid: str) -> str:
-    if len(uid) > 64 or not _UID.fullmatch(uid):
+    if not _UID.fullmatch(uid):
         raise NotFoundError(
             "That is no DICOM UID: numbers with dots in between, at most 64 characters; ask for the list of cases."
         )
