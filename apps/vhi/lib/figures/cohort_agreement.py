@@ -57,7 +57,7 @@ def draw_readers(panel: AgreementPanel, ax: Axes, readers: tuple[str, str]) -> A
     return ax
 
 
-def draw_bland_altman(panel: AgreementPanel, ax: Axes) -> Axes:
+def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] = ("first", "second")) -> Axes:
     """Differences against means with bias and 95% limits of agreement; bands are their 95% confidence intervals."""
     limits = panel.limits
     if np.isnan(limits.sd):
@@ -81,7 +81,8 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes) -> Axes:
     ends = [limits.lower.low, limits.upper.high, float(limits.differences.min()), float(limits.differences.max())]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
-    ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"difference [{panel.unit}]")
+    difference = f"{words(readers[0])} − {words(readers[1])}"
+    ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"{difference} [{panel.unit}]")
     return ax
 
 
@@ -93,7 +94,7 @@ def agreement_figure(panels: Sequence[AgreementPanel], readers: tuple[str, str])
         titled(axes[0, n], panel.title, "abcdefgh"[n])
         titled(axes[1, n], f"n = {panel.limits.n}", "abcdefgh"[n + len(panels)])
         draw_readers(panel, axes[0, n], readers)
-        draw_bland_altman(panel, axes[1, n])
+        draw_bland_altman(panel, axes[1, n], readers)
     visit_legend(figure, {visit for panel in panels for visit in panel.visits})
     return figure
 
@@ -120,4 +121,4 @@ def _dots(ax: Axes, x: np.ndarray, y: np.ndarray, visits: Sequence[str]) -> None
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
 from lib.core.orientation import Hanging
 from lib.core.volume import Mask, Volume
@@ -74,6 +75,8 @@ def draw_slice(
     for spine in ax.spines.values():
         spine.set_visible(False)
     inside: dict[str, Any] = {"color": "white", "fontsize": 6.5, "transform": ax.transAxes}
+    # readable on fat and on air
+    inside["path_effects"] = [withStroke(linewidth=1.4, foreground="black")]
     ax.text(0.02, 0.97, f"{k + 1}", va="top", fontweight="bold", **inside)
     ax.text(0.02, 0.5, "R", va="center", **inside)
     ax.text(0.98, 0.5, "L", va="center", ha="right", **inside)
