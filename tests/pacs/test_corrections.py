@@ -6,13 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
-from highdicom.content import AlgorithmIdentificationSequence
-from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -20,10 +16,9 @@ from pydicom.uid import generate_uid
 
 from lib.pacs.client import Entry
 from lib.studies.registration import labels_at
-from pacsdesk import BONE, INFLAMMATION, REGION, PacsDesk, dice, image_of
+from pacsdesk import BONE, INFLAMMATION, REGION, PacsDesk, dice, flipped, image_of, seg_of
 from serving import APP
 
-TISSUE = CodedConcept("85756007", "SCT", "Tissue")
 EDEMA, SITE = CodedConcept("79654002", "SCT", "Edema"), CodedConcept("39723000", "SCT", "Sacroiliac joint")
 
 
@@ -42,57 +37,6 @@ def site(desk):
     desk.draw_regions(site._service)
     site.outbox.send()
     return site
-
-
-def seg_of(
-    desk: PacsDesk,
-    masks: dict[str, np.ndarray],
-    *,
-    creator: str | None = "anna",
-    role: str = "STIR",
-    kind: CodedConcept = TISSUE,
-    site: CodedConcept | None = None,
-    written: str = "20250602 120000",
-    **changes: Any,
-) -> Dataset:
-    """A Segmentation as another program writes it: straight from the files, with plain names and no codes of ours."""
-    source = [pydicom.dcmread(path) for path in desk.study.files(role)]
-    frames = [on_frame(desk, header) for header in source]
-    pixels = np.stack([np.stack([frame(mask) for frame in frames]) for mask in masks.values()], axis=-1)
-    sites = {} if site is None else {"anatomic_regions": [site]}
-    algorithm = AlgorithmIdentificationSequence("brush", CodedConcept("123110", "DCM", "Artificial Intelligence"), "1")
-    described = [
-        SegmentDescription(n, name, TISSUE, kind, "SEMIAUTOMATIC", algorithm, **sites) for n, name in enumerate(masks, start=1)
-    ]
-    found = Segmentation(
-        source, pixels, "BINARY", described, generate_uid(), 99, generate_uid(), 1, "Other", "Viewer", "1", "1",
-        content_creator_name=creator, omit_empty_frames=changes.pop("omit_empty_frames", True),
-    )  # fmt: skip
-    found.ContentDate, found.ContentTime = written.split()
-    for keyword, value in changes.items():
-        setattr(found, keyword, value)
-    return found
-
-
-def on_frame(desk: PacsDesk, header: Dataset) -> Any:
-    """What of a mask on the desk's grid lies on an image, from its position and directions, by hand."""
-    across, down = (np.array(header.ImageOrientationPatient, float).reshape(2, 3)) * np.array([-1, -1, 1])
-    first = np.array(header.ImagePositionPatient, float) * np.array([-1, -1, 1])
-    rows, columns = np.mgrid[: header.Rows, : header.Columns]
-    steps = columns[..., np.newaxis] * across * float(header.PixelSpacing[1])
-    world = first + steps + rows[..., np.newaxis] * down * float(header.PixelSpacing[0])
-    affine = np.linalg.inv(desk.grid.affine)
-    i, j, k = np.moveaxis(np.rint(world @ affine[:3, :3].T + affine[:3, 3]).astype(int), -1, 0)
-    return lambda mask: mask[i, j, k]
-
-
-def flipped(seg: Dataset) -> Dataset:
-    """The same frames with the positions of the opposite slices, as a viewer in wide use writes them."""
-    groups = seg.PerFrameFunctionalGroupsSequence
-    positions = [group.PlanePositionSequence for group in groups]
-    for group, position in zip(groups, reversed(positions), strict=True):
-        group.PlanePositionSequence = position
-    return seg
 
 
 def reordered(seg: Dataset) -> Dataset:

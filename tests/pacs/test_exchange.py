@@ -1,0 +1,84 @@
+"""The whole server on a real archive: submissions go there, and what readers store there comes back as submissions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from archives import serving_archive
+from lib.studies.nifti import read_volume, write_labels
+from lib.studies.registration import labels_at
+from pacsdesk import BONE, INFLAMMATION, REGION, PacsDesk, flipped, numbers_of, seg_of
+
+pytestmark = [pytest.mark.server, pytest.mark.pacs, pytest.mark.filterwarnings("ignore:The string")]
+PATIENCE_S = 300.0
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """The first true answer of a condition."""
+    until = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < until, f"{what} did not happen"
+        time.sleep(0.5)
+    return found
+
+
+def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_orthanc, tmp_path):
+    desk = PacsDesk(tmp_path / "site", own_orthanc)
+    with serving_archive(own_orthanc, tmp_path / "work", "--model-dir", str(tmp_path / "no-model")) as server:
+
+        def ask(path: str) -> dict[str, Any]:
+            return requests.get(server.url + path, timeout=PATIENCE_S).json()
+
+        def submissions() -> list[dict[str, Any]]:
+            return ask("/vhi/cases")["cases"][0]["submissions"]
+
+        def submit(name: str, mask: np.ndarray) -> dict[str, Any]:
+            image = tmp_path / "image.nii.gz"
+            found = requests.get(f"{server.url}/datastore/image", params={"image": desk.study.stir_uid}, timeout=PATIENCE_S)
+            image.write_bytes(found.content)
+            grid = read_volume(image, "STIR").grid
+            write_labels(tmp_path / "label.nii.gz", labels_at(mask.astype(np.uint8), desk.grid, grid), grid)
+            params = {"label_info": [{"name": name, "idx": 1}], "client_id": "anna"}
+            found = requests.put(
+                f"{server.url}/datastore/label",
+                params={"image": desk.study.stir_uid},
+                data={"params": json.dumps(params)},
+                files={"label": ("label.nii.gz", (tmp_path / "label.nii.gz").read_bytes())},
+                timeout=PATIENCE_S,
+            )
+            assert found.status_code == 200, found.text
+            return found.json()
+
+        wait_for(lambda: ask("/vhi/cases")["cases"], "the study became a case")
+        submit(REGION, desk.region)
+        submit(BONE, desk.bone)
+        own_orthanc.stop()
+        told = submit(INFLAMMATION, desk.lesions == 2)
+        assert told["measured"]
+        assert not told["archive"]["stored"]
+        assert wait_for(lambda: ask("/vhi/archive")["last_error"], "the outbox failed")
+        assert ask("/vhi/archive")["waiting"] >= 1
+        own_orthanc.start()
+        wait_for(lambda: not ask("/vhi/archive")["waiting"], "the outbox emptied")
+        reports = [numbers_of(one)["VHI at the sensitive threshold"]["Volume"] for one in desk.found("SR")]
+        assert sorted(reports) == [24.0, 72.0]
+
+        wrong = flipped(seg_of(desk, {INFLAMMATION: desk.lesions == 2}, creator="ben", omit_empty_frames=False))
+        right = seg_of(desk, {INFLAMMATION: desk.lesions == 1}, creator="ben", written="20250603 120000")
+        own_orthanc.store([wrong, right])
+        wait_for(lambda: len(submissions()) == 4, "the correction was taken")
+        assert (submissions()[-1]["reader"], submissions()[-1]["measured"]) == ("ben", True)
+        (refused,) = ask("/vhi/archive")["refused"]
+        assert (refused["segmentation"], refused["reader"]) == (wrong.SOPInstanceUID, "ben")
+        assert "flipped along the slices" in refused["reason"]
+        wait_for(lambda: len(desk.found("SR")) == 3, "the correction's report was stored")
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    assert desk.patient not in log
