@@ -310,6 +310,25 @@ def test_of_a_blinded_study_no_uid_is_told(site):
         service.image_file(case.archived.stir_uid)
 
 
+def test_a_study_that_the_archive_cannot_read_waits_and_holds_up_no_other(site, monkeypatch):
+    uids = {site.add("one"), site.add("two")}
+    bad, ask = min(uids), site.client.metadata
+
+    def metadata(study_uid, *rest):
+        if study_uid == bad:
+            raise ArchiveError("The archive failed on that series (status 500); it is asked again later.")
+        return ask(study_uid, *rest)
+
+    monkeypatch.setattr(site.client, "metadata", metadata)
+    service = site.service()
+    assert {only(service).case_id} == uids - {bad}
+    assert reasons(service) == {bad: "The archive failed on that series (status 500); it is asked again later."}
+    monkeypatch.undo()
+    monkeypatch.setattr("lib.pacs.cases._AGAIN_S", 0.0)
+    look(service)
+    assert len(service.index.cases) == 2
+
+
 def test_an_archive_that_is_down_is_told_and_what_is_here_goes_on(own_archive, tmp_path, request):
     site = Site(own_archive, tmp_path, request.node.name)
     site.add("read")

@@ -258,8 +258,11 @@ class PacsCases:
         for folder in sorted(held, key=lambda one: self._checked.get(one, 0.0))[:_CHECKED_AT_ONCE]:
             self._checked[folder] = time.monotonic()
             study = held[folder]
-            if study.pair is not None and not self._is_unchanged(study.pair):
-                self.register.examine_again(study.uid)
+            try:
+                if study.pair is not None and not self._is_unchanged(study.pair):
+                    self.register.examine_again(study.uid)
+            except ArchiveError:
+                self.archive.check()  # it is down, then; else there is something about this series
 
     def _folder(self, study: Study) -> Path | None:
         case = self.case_of(study)
@@ -267,7 +270,11 @@ class PacsCases:
 
     def _is_unchanged(self, pair: Pair) -> bool:
         series = pair.series
-        return pair.key == key_of(series, {role: self._instances(series.study_uid, series.series_uid(role)) for role in ROLES})
+        try:
+            found = {role: self._instances(series.study_uid, series.series_uid(role)) for role in ROLES}
+        except NotFoundError:
+            return False
+        return pair.key == key_of(series, found)
 
     def _instances(self, study_uid: str, series_uid: str) -> tuple[str, ...]:
         return tuple(sorted(one.sop_uid for one in self.archive.instances(study_uid, series_uid)))
@@ -304,11 +311,8 @@ class PacsCases:
         return replace(looked_at, mr=mr, pair=pair, obstacle=None)
 
     def _why_changed(self, pair: Pair) -> str | None:
-        try:
-            if self._is_unchanged(pair):
-                return None
-        except NotFoundError:
-            pass
+        if self._is_unchanged(pair):
+            return None
         return (
             "Its T1W or STIR series has other instances in the archive than when it was read here, so what was submitted would "
             "not fit. Put the original instances back."
