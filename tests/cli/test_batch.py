@@ -41,6 +41,16 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def begin(cases: Path, out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "main.py"), "batch", str(cases), "--out", str(out), "--jobs", "2"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+
+
+def wait_for_a_result(process: subprocess.Popen[str], out: Path, names: tuple[str, ...]) -> None:
+    while process.poll() is None and not any((out / name / "vhi.json").exists() for name in names):
+        time.sleep(0.05)
+
+
 def test_a_case_is_measured_as_measure_does_and_only_once(run, study, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -71,16 +81,9 @@ def test_a_case_that_cannot_be_measured_leaves_nothing(study, tmp_path):
 @pytest.mark.slow
 def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tmp_path):
     cases, out = table(study, tmp_path, wrong=("B1",)), tmp_path / "out"
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "main.py"), "batch", str(cases), "--out", str(out), "--jobs", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=ROOT,
-    )
+    process = begin(cases, out)
     # the first result ends the first run, wherever the other worker is then
-    while process.poll() is None and not any((out / name / "vhi.json").exists() for name in NAMES):
-        time.sleep(0.05)
+    wait_for_a_result(process, out, NAMES)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     said, _ = process.communicate()
@@ -113,6 +116,26 @@ def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tm
     assert "4 scans, 4 of them finished before" in again.out
     assert rows_of(out / "results.csv") == results
     assert rows_of(out / "failures.csv") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_batch_leaves_whole_results_and_their_table(study, tmp_path, sign, code):
+    names = tuple(f"A{n:02d}" for n in range(20))
+    cases, out = table(study, tmp_path, names), tmp_path / "out"
+    process = begin(cases, out)
+    wait_for_a_result(process, out, names)
+    process.send_signal(sign)
+    said, _ = process.communicate()
+    finished = [name for name in names if (out / name).exists()]
+    assert process.returncode == code, said
+    assert 0 < len(finished) < len(names)
+    assert [row["case"] for row in rows_of(out / "results.csv")] == finished
+    assert rows_of(out / "failures.csv") == []
+    assert {path.name for path in out.iterdir()} == {*finished, "results.csv", "failures.csv", MARK, ".batch.lock"}
+    if sign == signal.SIGINT:
+        assert f"Interrupted; {len(finished)} of 20 scans are finished." in said
+        assert "Traceback" not in said
 
 
 def test_calls_that_mix_one_scan_and_many_are_refused(run, study, tmp_path):
