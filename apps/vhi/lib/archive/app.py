@@ -63,7 +63,7 @@ class Refused(VhiError):
 
 
 class Login:
-    """Lets requests in by name and password; without one, only those that call this machine by a local name.
+    """Lets requests in by name and password; without one, only those that call this machine by a local name. Logs what fails.
 
     A page on the web can make a browser on this machine send requests here under the page's own host name.
     """
@@ -77,7 +77,12 @@ class Login:
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:  # answered already, or broken off where the answer had begun
+            # without the message, which may name a patient
+            trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
+            logger.error("%s\n%s", type(error).__name__, trace.rstrip())
 
     def _refusal(self, headers: dict[bytes, bytes]) -> Response | None:
         if not self._user:
@@ -405,9 +410,6 @@ def _explained(request: Request, error: Exception) -> Response:
 
 
 def _bug(request: Request, error: Exception) -> Response:
-    # without the message, which may name a patient
-    trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
-    logger.error("%s\n%s", type(error).__name__, trace.rstrip())
     return _sentence(500, "Something went wrong in the archive; its log has the place.")
 
 

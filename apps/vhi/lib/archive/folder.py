@@ -181,9 +181,15 @@ class Archive:
             present, looked_at = self._walk(everything)
             gone = [path for path in indexed if path not in present and os.path.dirname(path) in looked_at]
             gone += [path for path in indexed if os.path.dirname(path) not in self._folders]
-            changed = [path for path, stamp in present.items() if indexed.get(path) != stamp and self._is_news(path, stamp)]
             for path in [one for one in self._skipped if not self.path(one).exists()]:
                 del self._skipped[path]
+            # of two files of one instance the other is wanted when the first goes
+            again = self._skipped if gone else {}
+            changed = [
+                path
+                for path, stamp in present.items()
+                if indexed.get(path) != stamp and (path in again or self._is_news(path, stamp))
+            ]
             self._forget(gone)
             for start in range(0, len(changed), _BATCH):
                 self._index(changed[start : start + _BATCH])
@@ -240,6 +246,7 @@ class Archive:
 
     def _index(self, paths: list[str]) -> None:
         read: list[tuple[str, Stamp, Instance]] = []
+        unusable: list[str] = []
         for path in paths:
             try:
                 stamp = _stamp(self.path(path).stat())
@@ -250,7 +257,10 @@ class Archive:
                 continue
             except (InputError, OSError) as error:
                 self._skip(path, stamp, str(error))
+                unusable.append(path)
         with self._committing, self.index.changing() as changes:
+            for path in unusable:
+                changes.drop(path)
             for path, stamp, instance in read:
                 changes.drop(path)
                 known = changes.located(instance.sop_uid)
@@ -268,8 +278,9 @@ class Archive:
     def _skip(self, path: str, stamp: Stamp, sentence: str) -> None:
         name = os.path.basename(path)
         sentence = sentence if path in sentence else sentence.replace(name, path)
+        if self._skipped.get(path, (stamp, ""))[1] != sentence:
+            logger.warning("Skipped: %s", sentence)
         self._skipped[path] = (stamp, sentence)
-        logger.warning("Skipped: %s", sentence)
 
     @contextmanager
     def _repairing(self) -> Iterator[None]:

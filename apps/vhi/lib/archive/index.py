@@ -57,9 +57,10 @@ def _schema() -> str:
     text = {level: "".join(f", {column} TEXT NOT NULL DEFAULT ''" for column in _columns(level)) for level in Level}
     return f"""
         CREATE TABLE studies (study_uid TEXT PRIMARY KEY, shown TEXT NOT NULL, more TEXT NOT NULL,
-            counted TEXT NOT NULL DEFAULT ''{text[Level.STUDY]});
+            counted TEXT NOT NULL DEFAULT '',
+            described_by TEXT NOT NULL{text[Level.STUDY]});
         CREATE TABLE series (series_uid TEXT PRIMARY KEY, study_uid TEXT NOT NULL, shown TEXT NOT NULL, more TEXT NOT NULL,
-            number INTEGER NOT NULL DEFAULT 0, counted TEXT NOT NULL DEFAULT ''{text[Level.SERIES]});
+            number INTEGER NOT NULL DEFAULT 0, counted TEXT NOT NULL DEFAULT '', described_by TEXT NOT NULL{text[Level.SERIES]});
         CREATE TABLE instances (sop_uid TEXT PRIMARY KEY, series_uid TEXT NOT NULL, study_uid TEXT NOT NULL,
             sop_class TEXT NOT NULL, syntax TEXT NOT NULL, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL,
             mtime_ns INTEGER NOT NULL, number INTEGER NOT NULL DEFAULT 0, shown TEXT NOT NULL,
@@ -238,7 +239,7 @@ class Changes:
         return row[0] if row else None
 
     def put(self, instance: Instance, path: str, stamp: Stamp) -> None:
-        """Index an instance. Its study and series are described by their first instance."""
+        """Index an instance. Its study and series are described by their first instance, as long as its file is the same."""
         self._describe(Level.STUDY, instance, {"study_uid": instance.study_uid})
         self._describe(Level.SERIES, instance, {"series_uid": instance.series_uid, "study_uid": instance.study_uid})
         row = {
@@ -257,25 +258,30 @@ class Changes:
 
     def drop(self, path: str) -> None:
         """Forget a file; its series and study go with their last instance."""
-        row = self._connection.execute("SELECT study_uid FROM instances WHERE path = ?", (path,)).fetchone()
+        run = self._connection.execute
+        row = run("SELECT study_uid, sop_uid FROM instances WHERE path = ?", (path,)).fetchone()
         if row:
-            self._connection.execute("DELETE FROM instances WHERE path = ?", (path,))
+            run("DELETE FROM instances WHERE path = ?", (path,))
+            for table in ("studies", "series"):
+                # until another instance comes, its words stay
+                run(f"UPDATE {table} SET described_by = '' WHERE study_uid = ? AND described_by = ?", row)
             self._touched.add(row[0])
 
     def _describe(self, level: Level, instance: Instance, row: dict[str, Any]) -> None:
         attributes = instance.attributes[level]
-        row = row | {column: attributes.get(column, "") for column in _columns(level)}
+        row = row | {column: attributes.get(column, "") for column in _columns(level) if column != "ModalitiesInStudy"}
         row["shown"] = _members({**instance.shown[level], _AVAILABILITY: {"vr": "CS", "Value": ["ONLINE"]}})
         if level == Level.INSTANCE:
             row["number"] = _number(attributes["InstanceNumber"])
         else:
-            row["more"] = _members(instance.more[level])
+            row |= {"more": _members(instance.more[level]), "described_by": instance.sop_uid}
             if level == Level.SERIES:
                 row["number"] = _number(attributes["SeriesNumber"])
-            else:
-                row["ModalitiesInStudy"] = ""
         names, marks = ", ".join(row), ", ".join("?" * len(row))
-        self._connection.execute(f"INSERT OR IGNORE INTO {_TABLES[level]} ({names}) VALUES ({marks})", tuple(row.values()))
+        key = _UID_COLUMNS[level]
+        anew = ", ".join(f"{name} = excluded.{name}" for name in row)
+        known = "" if level == Level.INSTANCE else f" ON CONFLICT ({key}) DO UPDATE SET {anew} WHERE described_by = ''"
+        self._connection.execute(f"INSERT INTO {_TABLES[level]} ({names}) VALUES ({marks}){known}", tuple(row.values()))
 
     def count(self) -> None:
         """Bring what depends on several instances up to date."""

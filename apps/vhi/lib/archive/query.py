@@ -12,6 +12,8 @@ from lib.errors import RequestError
 
 MOST_RESULTS = 20_000
 _LARGEST = 2**31
+_ONE = {Level.STUDY: "a study", Level.SERIES: "a series", Level.INSTANCE: "an instance"}
+_PLACES = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,9 @@ def _searchable(level: Level, name: str) -> Searchable:
     if found is None:
         raise RequestError(f"{name[:60]!r} cannot be searched by; leave it out, or use one of {', '.join(SEARCHABLE)}.")
     if found.level > level:
-        places = " or ".join(f"/{one.name.lower()}" for one in Level if one >= found.level).replace("/series", "/series")
+        places = " or ".join(f"/{_PLACES[one]}" for one in Level if one >= found.level)
         hint = "; for studies there is ModalitiesInStudy" if keyword == "Modality" else ""
-        raise RequestError(f"{keyword} belongs to a {found.level.name.lower()}; search for it below {places}{hint}.")
+        raise RequestError(f"{keyword} belongs to {_ONE[found.level]}; search for it below {places}{hint}.")
     return found
 
 
@@ -132,10 +134,10 @@ def _range(column: str, vr: str, value: str) -> tuple[str, list[str]]:
         example = "20250131, 20250101-20250131 or 20250101-" if vr == "DA" else "0930, 0900-1200 or 0900-"
         raise RequestError(f"{column} is searched by {example}; found {value[:40]!r}.")
     last = last if dash else first
-    # an absent value lies in no range; times may be given to the hour and are kept to the microsecond
+    # an absent value lies in no range; times may be given, and kept, to the hour or to the microsecond: "~" is behind all digits
     terms, values = [f"{column} != ''"], []
     if first:
-        terms.append(f"{column} >= ?")
+        terms.append(f"{column} >= ?" if vr == "DA" else f"{column} || '~' >= ?")
         values.append(first)
     if last:
         terms.append(f"{column} <= ?")
