@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib.cli.card import card
 from lib.cli.train import train
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
@@ -61,7 +62,7 @@ def tiny_data(tmp_path, monkeypatch) -> Path:
 def run(data: Path, tmp_path: Path, **options) -> None:
     """`train` with the options' defaults, which a direct call of the function does not fill in."""
     plain = {
-        "recipe": "vhi", "folds": False, "ensemble": True, "members": None, "steps": None, "cpu_minutes": None, "version": "one", "parent": None,
+        "recipe": "vhi", "folds": False, "ensemble": True, "members": None, "steps": None, "cpu_minutes": None, "version": "one", "parent": None, "baseline": None,
         "live": True, "jobs": 2, "out": tmp_path / "out", "model_dir": tmp_path / "model",
     }  # fmt: skip
     train(data=data, **plain | options)
@@ -113,6 +114,10 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
 
     assert (tmp_path / "out" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (tmp_path / "out" / "learning_curves.svg").read_bytes()
+    card(tmp_path / "card", None, tmp_path / "model", None, tiny_data, tmp_path / "out", 2)
+    assert "version one" in (tmp_path / "card" / "model-card.md").read_text()
+    assert len(list((tmp_path / "card").glob("failure-*.png"))) == 2
+
     said = capsys.readouterr().out
     assert "fold3/member2 60/60 loss" in said
     assert "fold0 measured: mean slice Dice" in said
@@ -161,6 +166,13 @@ def test_own_data_needs_study_scans_alone_and_a_budget_in_cpu_time_is_kept(tmp_p
     assert found["cross_validation_atypical"] is None
     assert found["dice_against_cpu"]["points"][-1]["cpu_minutes"] > 0
     assert not (tmp_path / "model").exists()
+    run(tmp_path / "data", tmp_path, members=1, steps=3, out=tmp_path / "one", baseline=tmp_path / "out")
+    one = read_live(tmp_path / "model").manifest
+    assert one.metrics is not None
+    assert one.members == 1
+    assert one.metrics["baseline"] == found
+    with pytest.raises(InputError, match=r"cross_validation.json cannot be read"):
+        run(tmp_path / "data", tmp_path, version="two", baseline=tmp_path / "one")
     with pytest.raises(InputError, match=r"holds a run of recipe vhi with --cpu-minutes 0.01, asked is vhi with --steps 5"):
         run(tmp_path / "data", tmp_path, folds=True, ensemble=False, steps=5)
 

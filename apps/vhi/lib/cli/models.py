@@ -1,4 +1,4 @@
-"""`models`: the trained versions of the disease-region ensemble: list, compare, switch, verify, import."""
+"""`models`: the trained versions of the disease-region ensemble: list, compare, switch, verify, import, model card."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lib.cli.card import card
 from lib.cli.ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
     from lib.versions import Manifest, Version
 
 models = typer.Typer(
-    help="Trained versions: list, compare, switch, verify, import.",
+    help="Trained versions: list, compare, switch, verify, import, model card.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -84,6 +85,9 @@ def diff(
     if metrics:
         shown = ((f"  {name}", _shown(x), _shown(y), "" if d is None else f"{d:+g}") for name, x, y, d in metrics)
         _print_table([("  metric", a, b, "difference"), *shown])
+
+
+models.command("card")(card)
 
 
 @models.command("use")

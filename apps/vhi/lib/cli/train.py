@@ -31,6 +31,12 @@ def train(
     cpu_minutes: Annotated[float | None, typer.Option(help="CPU minutes of each network, instead of steps.", min=0.01)] = None,
     version: Annotated[str | None, typer.Option(help="Id of the new version; by default recipe and time.")] = None,
     parent: Annotated[str | None, typer.Option(help="Id of the version it comes from, noted in the manifest.")] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Working folder of another recipe's --folds: its results go into the manifest, for comparison.", exists=True
+        ),
+    ] = None,
     live: Annotated[bool, typer.Option(help="Make the new version the live one.")] = True,
     jobs: Annotated[int, typer.Option(help="Networks trained at a time; 0 for one per core.", min=0)] = 0,
 ) -> None:
@@ -41,7 +47,7 @@ def train(
     from lib.nets.cpu import available_cores
     from lib.nets.recipes import PLANS
     from lib.studies.labelled import find_labelled
-    from lib.training.session import RESULT, Wanted, train_ensemble
+    from lib.training.session import RESULT, Wanted, read_results, train_ensemble
     from lib.training.version import publish_trained
     from lib.versions import read_version
 
@@ -55,6 +61,7 @@ def train(
         raise InputError(f"Version {version} exists in {model_dir}; versions are never overwritten, choose another id.")
     if parent is not None:
         read_version(model_dir, parent)
+    other = None if baseline is None else read_results(baseline)
     asked: dict[str, float] = {name: n for name, n in (("steps", steps), ("cpu_minutes", cpu_minutes)) if n is not None}
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
     wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores())
@@ -71,7 +78,7 @@ def train(
     if trained.ensemble is not None:
         published = publish_trained(
             trained, trained.ensemble, model_dir, version=version, created=created.isoformat(timespec="seconds"),
-            code_version=code_version(), parent=parent, live=live,
+            code_version=code_version(), parent=parent, live=live, baseline=other,
         )  # fmt: skip
         typer.echo(f"Version {version} is {'live' if live else 'published, not live'}: {published.folder}")
 

@@ -5,6 +5,7 @@ from lib.figures.histogram import draw_normal_bone_histogram
 from lib.figures.learning_curves import LearningCurve, draw_dice_against_cpu, draw_learning_curve, learning_curves_figure
 from lib.figures.mosaic import draw_mosaic, inflamed_slices, mosaic_figure, most_involved_slices
 from lib.figures.projection import draw_projection
+from lib.figures.slice_dice import draw_outlines, draw_slice_dice, failure_figure, slice_dice_figure
 from lib.figures.stability import draw_stability
 
 __all__ = [
@@ -13,8 +14,11 @@ __all__ = [
     "draw_learning_curve",
     "draw_mosaic",
     "draw_normal_bone_histogram",
+    "draw_outlines",
     "draw_projection",
+    "draw_slice_dice",
     "draw_stability",
+    "failure_figure",
     "font_file",
     "inflamed_slices",
     "jpeg_bytes",
@@ -23,5 +27,6 @@ __all__ = [
     "most_involved_slices",
     "new_chart",
     "png_bytes",
+    "slice_dice_figure",
     "svg_bytes",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.files import sha256_of
@@ -24,8 +25,11 @@ def publish_trained(
     code_version: str,
     parent: str | None = None,
     live: bool = True,
+    baseline: dict[str, Any] | None = None,
 ) -> Version:
     """Add a trained ensemble to `model_dir`; it becomes the live one unless `live` is False.
+
+    `baseline` are another recipe's results in the same folds, kept beside this one's under `metrics`.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def publish_trained(
             if case.disease_region is not None
         ],
         unlabelled_cases=sorted({case.case_id for network in members for case in network.unlabelled}),
-        metrics=trained.metrics,
+        metrics=trained.metrics | {"baseline": baseline},
         parent=parent,
         flip=ensemble.plan.flip,
         reference=None if reference is None else reference.as_dict(),

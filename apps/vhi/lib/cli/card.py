@@ -1,0 +1,117 @@
+"""`models card`: a version's model card, with the pictures that its readers need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lib.cli.ensemble import MODEL_DIR
+
+CARD, PLOT = "model-card.md", "model-card-dice.svg"
+_LIBRARIES = ("torch", "numpy", "scipy", "scikit-image", "safetensors")
+
+
+def card(
+    out: Annotated[Path, typer.Option(help=f"Folder that receives {CARD}, {PLOT} and the pictures.", show_default=False)],
+    version: Annotated[str | None, typer.Argument(help="Version id.", show_default="the live one")] = None,
+    model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
+    notes: Annotated[Path | None, typer.Option(help="Markdown on data and limits, put into the card.", exists=True)] = None,
+    data: Annotated[Path | None, typer.Option(help="Labelled scans, to draw the lowest slices.", exists=True)] = None,
+    results: Annotated[Path | None, typer.Option(help="Working folder of train --folds, for the same.", exists=True)] = None,
+    most: Annotated[int, typer.Option(help="Slices to draw.", min=0)] = 6,
+) -> None:
+    """Write the model card of a version.
+
+    With --data and --results the slices with the lowest Dice are drawn too, from the ensembles that did not learn them. These
+    pictures show scans: keep them out of a public repository unless the data allow it.
+    """
+    from importlib.metadata import version as installed
+
+    from lib.errors import InputError
+    from lib.files import output_error, write_atomically
+    from lib.versions import read_live, read_version
+    from lib.versions.card import card_text
+
+    if (data is None) != (results is None):
+        raise InputError("Pictures need both --data and --results; give both, or neither.")
+    manifest = (read_live(model_dir) if version is None else read_version(model_dir, version)).manifest
+    metrics = manifest.metrics or {}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        text = "" if notes is None else notes.read_text(encoding="utf-8")
+    except OSError as error:
+        raise output_error(out, error) from error
+    plot = _write_plot(out, metrics)
+    pictures = [] if data is None or results is None else _write_pictures(out, metrics, data, results, most)
+    libraries = {name: installed(name) for name in _LIBRARIES}
+    write_atomically(out / CARD, card_text(manifest, libraries, text, plot, pictures).encode())
+    typer.echo(f"{out / CARD}")
+
+
+def _cases(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every scan that was measured slice by slice."""
+    return {
+        case_id: one
+        for entry in metrics.values()
+        if isinstance(entry, dict) and "mean_slice_dice" in entry
+        for case_id, one in entry.get("cases", {}).items()
+        if "slice_dice" in one
+    }
+
+
+def _write_plot(out: Path, metrics: dict[str, Any]) -> str | None:
+    import numpy as np
+
+    from lib.figures import slice_dice_figure, svg_bytes
+    from lib.files import write_atomically
+
+    cases = _cases(metrics)
+    if not cases:
+        return None
+    panels = {
+        f"{case_id}: {one['mean_slice_dice']:.3f}": (
+            np.array(one["slice_dice"], dtype=float),
+            [np.array(member, dtype=float) for member in one["member_slice_dice"]],
+        )
+        for case_id, one in cases.items()
+    }
+    write_atomically(out / PLOT, svg_bytes(slice_dice_figure(panels)))
+    return PLOT
+
+
+def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Path, most: int) -> list[tuple[str, str]]:
+    """The lowest slices of the folds, with both outlines: caption and file name."""
+    import numpy as np
+
+    from lib.core.orientation import Hanging
+    from lib.errors import InputError
+    from lib.figures import failure_figure, png_bytes
+    from lib.files import write_atomically
+    from lib.studies.labelled import find_labelled
+    from lib.training.run import PREDICTIONS
+    from lib.training.scans import read_labelled
+
+    found = find_labelled(data)
+    labelled = {case.case_id: case for case in (*found.study, *found.atypical, *found.test)}
+    slices = sorted(
+        (dice, case_id, k)
+        for case_id, one in _cases(metrics).items()
+        for k, dice in enumerate(one["slice_dice"])
+        if dice is not None and case_id in labelled
+    )[:most]
+    pictures = []
+    for dice, case_id, k in slices:
+        path = results / _cases(metrics)[case_id]["fold"] / PREDICTIONS / f"{case_id}.npz"
+        if not path.exists():
+            raise InputError(f"{path} is missing: {results} is not the working folder that this version was trained in.")
+        t1w, manual = read_labelled(labelled[case_id])
+        hanging = Hanging.of(t1w.grid)
+        with np.load(path) as kept:
+            image, drawn, answer = (hanging.hang(array)[k] for array in (t1w.data, manual.data, kept["mask"]))
+        caption = f"{case_id}, slice {k + 1}: Dice {dice:.2f}"
+        name = f"failure-{case_id}-{k + 1}.png"
+        write_atomically(out / name, png_bytes(failure_figure(image, drawn, answer, caption), 150))
+        pictures.append((caption, name))
+    return pictures

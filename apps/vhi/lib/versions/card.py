@@ -1,0 +1,222 @@
+"""The model card of a version: what its manifest holds, in words and tables (Markdown)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.versions.manifest import Manifest
+
+# slices below this are listed as failures
+FAILED = 0.75
+_FIELDS = {
+    "task": "segmentation of the disease region on T1W: all bone in the imaged pelvis, sacroiliac and facet joint spaces",
+    "intended_use": "step (iii) of the VHI workflow: the region decides where hyperintensity may count as inflammation; a reader "
+    "checks it. Research use only, not a medical device; not for other planes, contrasts or body parts, nor for diagnosis",
+    "image_classes": "T1-weighted oblique coronal slices of the sacroiliac joints, one channel",
+    "label_classes": "0 background, 1 disease region",
+    "pred_classes": "probability of the region, mean of the members; 0.5 and more is bone; pieces under 2% of the largest drop",
+    "eval_metrics": "2-D Dice per slice on the scan's own grid; slices empty in both masks left out",
+    "network_data_format.inputs": "float32 slices, (slices, 1, rows, columns); T1W over three standard deviations of the volume; "
+    "rows superior to inferior, columns patient's right to left; any size; resampled where the spacing differs by over 10%",
+    "network_data_format.outputs": "float32 logits of the same shape",
+}
+
+
+def card_text(
+    manifest: Manifest,
+    libraries: Mapping[str, str],
+    notes: str = "",
+    figure: str | None = None,
+    pictures: Sequence[tuple[str, str]] = (),
+) -> str:
+    """The card as Markdown, with the fields of a MONAI bundle's metadata and the items of CLAIM.
+
+    Parameters
+    ----------
+    libraries : mapping
+        Versions of the libraries that run the networks.
+    notes : str
+        What no manifest knows (patients, reference standard, limits), as Markdown sections.
+    figure : str, optional
+        File name of the plot of Dice per slice.
+    pictures : sequence of (caption, file name)
+        Of failures.
+    """
+    metrics = manifest.metrics or {}
+    parts = [
+        f"# Model card: disease region, version {manifest.version}",
+        f"Written by `python main.py models card` from the manifest of the version, sha256 of its weights `{manifest.sha256}`.",
+        _fields(manifest, libraries),
+        notes.strip(),
+        _partition(manifest, metrics),
+        _training(manifest, metrics),
+        _results(metrics),
+        _per_slice(metrics, figure),
+        _failures(metrics, pictures),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
+    networks = [
+        f"{n['shuffle']} x {n['shuffle']} pixel blocks, {', '.join(str(width) for width in n['widths'])} filters"
+        for n in manifest.networks
+    ]
+    layouts = "; ".join(f"{networks.count(layout)} of {layout}" for layout in dict.fromkeys(networks))
+    fields = {
+        "name": "disease_region",
+        "version": manifest.version,
+        "created": manifest.created,
+        "program": manifest.code_version,
+        **{f"{name}_version": version for name, version in libraries.items()},
+        **_FIELDS,
+        "network": f"2-D U-Nets, probabilities averaged: {layouts}"
+        + ("; each averages a slice and its mirror image" if manifest.flip else "; no mirror images"),
+        "spacing": f"{manifest.pixel_spacing_mm:.4f} mm in plane",
+    }
+    return _table(["field", "value"], list(fields.items()))
+
+
+def _partition(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
+    lines = [
+        "## Data partition",
+        f"Learnt by the ensemble: {len(manifest.training_cases)} labelled scans (sha256 of every mask in the manifest): "
+        f"{', '.join(case.case_id for case in manifest.training_cases) or 'not recorded'}.",
+    ]
+    if manifest.unlabelled_cases:
+        lines.append(f"Learnt with masks by its own first members: {', '.join(manifest.unlabelled_cases)}.")
+    folds: dict[str, list[str]] = {}
+    for key in ("cross_validation", "cross_validation_atypical"):
+        for case_id, entry in ((metrics.get(key) or {}).get("cases") or {}).items():
+            folds.setdefault(str(entry.get("fold")), []).append(case_id)
+    if any(name != "None" for name in folds):
+        lines.append(
+            "Cross-validation: by subject; every network of a fold trained without these scans, the teachers of the others "
+            "included: " + "; ".join(f"{name}: {', '.join(sorted(ids))}" for name, ids in sorted(folds.items())) + "."
+        )
+    return "\n\n".join(lines)
+
+
+def _training(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
+    names = list(dict.fromkeys(key for recipe in manifest.recipes for key in recipe if key != "augmentation"))
+    head = ["setting", *(f"member {n}" for n in range(manifest.members))]
+    rows: list[list[object]] = [["seed", *manifest.seeds]] if manifest.seeds else []
+    rows += [[name, *(recipe.get(name, "") for recipe in manifest.recipes)] for name in names]
+    augmentation = [recipe.get("augmentation") or {} for recipe in manifest.recipes]
+    rows += [
+        [f"augmentation.{name}", *(one.get(name, "") for one in augmentation)]
+        for name in dict.fromkeys(k for a in augmentation for k in a)
+    ]
+    parts = ["## Training", _table(head, rows)]
+    networks = (metrics.get("budget") or {}).get("networks") or {}
+    if networks:
+        parts.append("CPU time of the networks, the folds' included:")
+        columns = ("count", "mean_cpu_minutes", "mean_cpu_s_per_step")
+        parts.append(
+            _table(
+                ["recipe", "networks", "CPU minutes each", "CPU s per step"],
+                [[name, *(one.get(c) for c in columns)] for name, one in networks.items()],
+            )
+        )
+    for name, content in (("This recipe", metrics), ("The baseline", metrics.get("baseline") or {})):
+        curve = content.get("dice_against_cpu")
+        if curve:
+            best = max(curve["points"], key=lambda point: point["mean_slice_dice"])
+            minutes = curve["cpu_minutes_to_goal"]
+            reached = "is not reached" if minutes is None else f"is reached after {minutes} CPU minutes"
+            parts.append(
+                f"{name}: {curve['what']}: {curve['goal']} {reached}; the best point is {best['mean_slice_dice']:.4f} after "
+                f"{best['cpu_minutes']} CPU minutes."
+            )
+    return "\n\n".join(parts)
+
+
+def _evaluations(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [
+        (name, entry)
+        for name, entry in metrics.items()
+        if isinstance(entry, Mapping) and isinstance(entry.get("mean_slice_dice"), float) and entry.get("cases")
+    ]
+
+
+def _results(metrics: Mapping[str, Any]) -> str:
+    found = _evaluations(metrics)
+    if not found:
+        return "## Results\n\nNothing was measured."
+    baseline = metrics.get("baseline") or {}
+    rows = [(name, entry) for name, entry in found]
+    rows += [(f"{baseline.get('recipe', 'baseline')}: {name}", entry) for name, entry in _evaluations(baseline)]
+    summary = _table(
+        ["evaluation", "slices", "mean slice Dice", "lowest", "members alone", "largest minus smallest"],
+        [
+            [
+                name, entry["slices"], f"**{entry['mean_slice_dice']:.4f}**", f"{entry['lowest_slice_dice']:.3f}",
+                ", ".join(f"{dice:.4f}" for dice in entry.get("member_mean_slice_dice", [])), entry.get("seed_spread", ""),
+            ]
+            for name, entry in rows
+        ],
+    )  # fmt: skip
+    what = "\n".join(f"- `{name}`: {entry.get('what', '')}" for name, entry in found)
+    cases = _table(
+        ["scan", "evaluation", "fold", "mean", "lowest", "in slice", "members alone"],
+        [
+            [
+                case_id, name, one.get("fold") or "", f"{one.get('mean_slice_dice', one.get('mean', float('nan'))):.4f}",
+                f"{one.get('lowest_slice_dice', one.get('lowest', float('nan'))):.3f}", one.get("lowest_slice", ""),
+                ", ".join(f"{dice:.4f}" for dice in one.get("member_mean_slice_dice", [])),
+            ]
+            for name, entry in found
+            for case_id, one in entry["cases"].items()
+        ],
+    )  # fmt: skip
+    return f"## Results\n\n{summary}\n\n{what}\n\n{cases}"
+
+
+def _sliced(metrics: Mapping[str, Any]) -> dict[str, list[float | None]]:
+    """Dice of every slice, by scan."""
+    return {
+        case_id: one["slice_dice"]
+        for _, entry in _evaluations(metrics)
+        for case_id, one in entry["cases"].items()
+        if "slice_dice" in one
+    }
+
+
+def _per_slice(metrics: Mapping[str, Any], figure: str | None) -> str:
+    sliced = _sliced(metrics)
+    if not sliced:
+        return ""
+    most = max(len(dices) for dices in sliced.values())
+    rows = [[case_id, *("" if dice is None else f"{dice:.2f}" for dice in dices)] for case_id, dices in sliced.items()]
+    shown = f"![Dice per slice]({figure})\n\n" if figure else ""
+    table = _table(["scan", *(str(k + 1) for k in range(most))], [row + [""] * (most + 1 - len(row)) for row in rows])
+    return f"## Every slice\n\n{shown}2-D Dice of the ensemble, slices numbered along the stack from 1.\n\n{table}"
+
+
+def _failures(metrics: Mapping[str, Any], pictures: Sequence[tuple[str, str]]) -> str:
+    failed = sorted(
+        (dice, case_id, k + 1)
+        for case_id, dices in _sliced(metrics).items()
+        for k, dice in enumerate(dices)
+        if dice is not None and dice < FAILED
+    )
+    parts = ["## Failures"]
+    if failed:
+        parts.append(
+            f"Slices under {FAILED}: " + "; ".join(f"{case_id} slice {k}: {dice:.2f}" for dice, case_id, k in failed) + "."
+        )
+    elif _sliced(metrics):
+        parts.append(f"No slice lies under {FAILED}.")
+    else:
+        return ""
+    parts.append(
+        "`models card --data DATA --results WORK` draws the lowest slices with both outlines, for those who have the data."
+    )
+    parts += [f"![{caption}]({name})\n\n{caption}" for caption, name in pictures]
+    return "\n\n".join(parts)
