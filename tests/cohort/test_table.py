@@ -1,6 +1,8 @@
 """The cohort table: what is understood, and what is refused by row and column."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.cohort.table import (
     EMPTY,
@@ -124,3 +126,21 @@ def test_a_masks_number_wins_and_the_rest_of_the_row_stays():
 
 def test_names_sort_as_people_count():
     assert sorted(["S10", "S2", "a", "10", "9"], key=natural) == ["9", "10", "a", "S2", "S10"]
+
+
+CELLS = st.one_of(
+    st.text(max_size=6), st.sampled_from(["S1", "a", "1", "-1", "1e9", "NA", "baseline", "manual", '"', "=1+1", "nan"])
+)
+
+
+@given(st.lists(st.lists(CELLS, min_size=5, max_size=5), max_size=4), st.sampled_from(",;\t"))
+def test_any_text_is_understood_or_refused_in_one_line(rows, separator):
+    text = "\n".join(separator.join(row) for row in [["subject", "visit", "reader", "method", "vhi_mm3"], *rows])
+    try:
+        table = parse_table(text, "t.csv")
+    except InputError as error:
+        sentence = str(error)
+    else:
+        sentence = ""
+        assert all(one.values.get("vhi_mm3", 0) >= 0 for one in table.readings)
+    assert not sentence or sentence.isprintable()
