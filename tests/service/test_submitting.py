@@ -186,6 +186,16 @@ def test_inflammation_flipped_along_the_slices_is_refused_and_nothing_is_kept(de
     assert len(service.submissions("a_STIR", None)) == 2
 
 
+def test_inflammation_flipped_together_with_normal_bone_is_refused_by_the_bone_that_was_in_force(desk, service):
+    # bone in slices 1 to 3 of dark muscle (0.5 but for a third of it): by its own threshold everything is bright
+    dark = np.zeros(desk.grid.shape, bool)
+    dark[3:8, 0:4, :] = True
+    dark[3, 0, :] = False
+    flipped = (desk.lesions == 2)[:, :, ::-1]
+    with pytest.raises(InputError, match="flipped along the slices: 0% of its 4 voxels are hyperintense on STIR, and 100% with"):
+        desk.submit(service, (BONE, dark), (INFLAMMATION, flipped))
+
+
 def test_a_disease_region_flipped_along_the_slices_is_refused(phantom):
     service = VhiService(phantom)
     region = service.disease_region("p_T1W")

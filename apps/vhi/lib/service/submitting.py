@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -123,6 +124,8 @@ def judge(
     if region is not None and started is not None:
         changes[DISEASE_REGION] = _difference(region, started.region.mask)
     regions = _regions_now(started, region, bone)
+    if inflammation is not None and bone is not None and started is not None:
+        _refuse_flipped_with_its_bone(inflammation, partial(measure, started, settings))
     result = None
     try:
         if regions is None:
@@ -262,6 +265,15 @@ def _inflammation(submitted: Submitted, unseen: bool, terms: Terms, messages: li
         )
         return None
     return found
+
+
+def _refuse_flipped_with_its_bone(inflammation: Mask, before: Callable[[], VhiResult]) -> None:
+    """Refuse inflammation that is flipped together with the normal bone, whose threshold is then that of some other place."""
+    try:
+        result = before()
+    except (DiseaseRegionError, NormalBoneError):
+        return
+    check_inflammation_not_flipped(inflammation, result.stir, result.thresholds.sensitive)
 
 
 def _refuse_covered(submitted: Submitted, started: InForce | None) -> None:
