@@ -164,10 +164,10 @@ def _print_training(console: Any, tried: dict[str, dict[str, float]], own: Any, 
     for name, row in tried.items():
         table.add_row(name, f"{row['s_per_step']:.3f}", f"{row['slices']}")
     console.print(table)
-    for name, curve in (("the shipped recipe", own), ("the paper's recipe", baseline)):
-        if not curve:
-            console.print(f"{name}: no learning curves in the manifest of the live version")
-            continue
+    curves = [(name, curve) for found in (own, baseline) for name, curve in (found or {}).items()]
+    if not curves:
+        console.print("minutes to a Dice: the manifest of the live version has no curves of held-out subjects")
+    for name, curve in curves:
         best = max(curve["points"], key=lambda point: point["mean_slice_dice"])
         minutes = curve["cpu_minutes_to_goal"]
         reached = f"reached after {minutes} CPU minutes" if minutes is not None else "not reached"

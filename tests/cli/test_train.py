@@ -164,7 +164,8 @@ def test_own_data_needs_study_scans_alone_and_a_budget_in_cpu_time_is_kept(tmp_p
     found = json.loads((tmp_path / "out" / "cross_validation.json").read_text())
     assert list(found["cross_validation"]["cases"]) == ["1", "2"]
     assert found["cross_validation_atypical"] is None
-    assert found["dice_against_cpu"]["points"][-1]["cpu_minutes"] > 0
+    assert sorted(found["dice_against_cpu"]) == sorted(budget["steps"])
+    assert found["dice_against_cpu"]["vhi-student"]["points"][-1]["cpu_minutes"] > 0
     assert not (tmp_path / "model").exists()
     run(tmp_path / "data", tmp_path, members=1, steps=3, out=tmp_path / "one", baseline=tmp_path / "out")
     one = read_live(tmp_path / "model").manifest

@@ -60,7 +60,7 @@ def _numbers(entries: Sequence[Measured]) -> dict[str, Any]:
 
 
 def dice_against_cpu(curves: Iterable[tuple[int, Sequence[Progress]]]) -> dict[str, Any] | None:
-    """Mean slice Dice of held-out study subjects against the CPU time of one network, over the folds and seeds.
+    """Mean slice Dice of held-out study subjects against the CPU time of one network, over the folds and seeds of a recipe.
 
     Parameters
     ----------

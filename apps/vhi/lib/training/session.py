@@ -163,8 +163,15 @@ def _metrics(
 
 
 def _dice_against_cpu(folds: Iterable[Ensemble]) -> dict[str, Any] | None:
-    finished = [(ensemble.group.n_study, read_curve(network.folder)) for ensemble in folds for network in ensemble.members()]
-    return dice_against_cpu([(weight, curve) for weight, curve in finished if curve and curve[-1].step == curve[-1].steps])
+    """By the recipe's name, of the networks that have finished; None where none was measured."""
+    finished: dict[str, list[tuple[int, list[Progress]]]] = {}
+    for ensemble in folds:
+        for network in ensemble.members():
+            curve = read_curve(network.folder)
+            if curve and curve[-1].step == curve[-1].steps:
+                finished.setdefault(network.recipe.name, []).append((ensemble.group.n_study, curve))
+    found = {name: dice_against_cpu(curves) for name, curves in finished.items()}
+    return {name: entry for name, entry in found.items() if entry is not None} or None
 
 
 def _costs(ensembles: Iterable[Ensemble]) -> dict[str, dict[str, float]]:

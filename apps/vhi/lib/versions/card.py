@@ -125,14 +125,13 @@ def _training(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
             )
         )
     for name, content in (("This recipe", metrics), ("The baseline", metrics.get("baseline") or {})):
-        curve = content.get("dice_against_cpu")
-        if curve:
+        for recipe, curve in (content.get("dice_against_cpu") or {}).items():
             best = max(curve["points"], key=lambda point: point["mean_slice_dice"])
             minutes = curve["cpu_minutes_to_goal"]
             reached = "is not reached" if minutes is None else f"is reached after {minutes} CPU minutes"
             parts.append(
-                f"{name}: {curve['what']}: {curve['goal']} {reached}; the best point is {best['mean_slice_dice']:.4f} after "
-                f"{best['cpu_minutes']} CPU minutes."
+                f"{name}, {recipe}: {curve['what']}: {curve['goal']} {reached}; the best point is "
+                f"{best['mean_slice_dice']:.4f} after {best['cpu_minutes']} CPU minutes."
             )
     return "\n\n".join(parts)
 
