@@ -40,7 +40,7 @@ RESULT_COLUMNS = (
     "warnings",
 )
 SOME_FAILED = 3
-JOBS_HELP = "Scans measured at a time; 0 for one per core. Each takes about 1 GB of memory."
+JOBS_HELP = "Scans measured at a time; 0 for one per core."
 CLUSTER_HELP = "Scheduler of a dask.distributed cluster, instead of this machine (docs/batch.md)."
 
 
