@@ -47,9 +47,13 @@ class Window:
         columns = _span(hung.any(axis=(0, 1)), round(margin_mm / column_mm))
         return cls(hanging, rows, columns, row_mm, column_mm)
 
+    def crop(self, array: np.ndarray) -> np.ndarray:
+        """All slices, hung and cropped; a view."""
+        return self.hanging.hang(array)[:, self.rows, self.columns]
+
     def slice_of(self, array: np.ndarray, k: int) -> np.ndarray:
         """One slice, hung and cropped; a view."""
-        return self.hanging.hang(array)[k, self.rows, self.columns]
+        return self.crop(array)[k]
 
     @property
     def height_of_width(self) -> float:
@@ -60,7 +64,8 @@ def draw_slice(
     stir: Volume, k: int, window: Window, ax: Axes, *, codes: np.ndarray | None = None, colours: Mapping[int, str] | None = None
 ) -> Axes:
     """One STIR slice with voxels coloured by their code; `codes` is `(I, J, K)` int on the scan's grid, 0 for none."""
-    low, high = np.percentile(stir.data, [1.0, 99.7])
+    # grey values of what is shown: bowel and vessels outside would darken the bone
+    low, high = np.percentile(window.crop(stir.data), [1.0, 99.7])
     aspect = window.row_mm / window.column_mm
     ax.imshow(window.slice_of(stir.data, k), cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
     if codes is not None and colours:

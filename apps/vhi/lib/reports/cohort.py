@@ -191,9 +191,12 @@ def cohort_html(content: CohortContent) -> str:
 
 def _picture_uri(figure: CohortFigure) -> str:
     """Charts as SVG, sharp at every size; scans as PNG, which is smaller and as they were drawn."""
-    picture = figure.name.startswith(("failure", "before_after"))
-    kind, file = ("image/png", figure.png) if picture else ("image/svg+xml", figure.svg)
+    kind, file = ("image/png", figure.png) if _is_picture(figure) else ("image/svg+xml", figure.svg)
     return f"data:{kind};base64,{base64.b64encode(file).decode('ascii')}"
+
+
+def _is_picture(figure: CohortFigure) -> bool:
+    return figure.name.startswith(("failure", "before_after"))
 
 
 def cohort_pdf(content: CohortContent) -> bytes:
@@ -251,10 +254,10 @@ def _pdf_section(section: Section) -> list[Flowable]:
 
 
 def _pdf_image(figure: CohortFigure) -> Flowable:
-    """A figure at the size it was drawn for, smaller where the page is."""
+    """A figure at the size it was drawn for, smaller where the page is; pictures of scans so that two fit on a page."""
     pixels = ImageReader(io.BytesIO(figure.png)).getSize()
     width, height = (one / figure.dpi * inch for one in pixels)
-    return pdf._image(figure.picture, min(width, pdf._WIDTH), min(height, 0.8 * pdf._HEIGHT))
+    return pdf._image(figure.picture, min(width, pdf._WIDTH), min(height, (0.43 if _is_picture(figure) else 0.8) * pdf._HEIGHT))
 
 
 def write_cohort(content: CohortContent, folder: Path) -> None:

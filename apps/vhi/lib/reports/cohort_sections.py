@@ -261,7 +261,7 @@ def relation_section(study: Study) -> Section:
                 f"{one.who}, {one.method}: VHI [mm³ or log] per SPARCC point",
                 ("scale", "n", "slope (95% CI)", "P", "intercept (95% CI)", "P", "R²"),
                 lines,
-                note=f"Truncated at {number(one.truncate_at)} mm³.",
+                note=_cut(one.truncate_at, fits["truncated"].n == fits["raw"].n),
             )
         )
         figures.append(
@@ -438,7 +438,7 @@ def _agreement_table(one: ReaderAgreement, who: str, unit: str) -> Table:
         )
         for scale, limits in one.limits.items()
     )
-    note = "" if one.truncate_at is None else f"Truncated at {number(one.truncate_at)} mm³."
+    note = "" if one.truncate_at is None else _cut(one.truncate_at, one.limits["truncated"].n == one.limits["raw"].n)
     header = ("scale", "n", "bias (95% CI)", "lower limit (95% CI)", "upper limit (95% CI)", "ICC(A,1) (95% CI)", "SEM", "SDC")
     return Table(f"{who[0].upper()}{who[1:]} [{unit}, or log]", header, rows, note=note)
 
@@ -879,6 +879,10 @@ def _left_out(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
 def _sentence(text: str) -> str:
     """As it follows "not available: "."""
     return text if text[:3].isupper() else text[0].lower() + text[1:]
+
+
+def _cut(at: float, nothing_above: bool) -> str:
+    return f"Truncated at {number(at)} mm³{', above which nothing lies' if nothing_above else ''}."
 
 
 def _equals(p: float) -> str:
