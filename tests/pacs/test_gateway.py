@@ -538,6 +538,14 @@ def test_an_answer_that_was_cut_off_does_not_look_complete(path, sent, tmp_path)
         front.session().get(front.dicomweb + path, timeout=30)
 
 
+def test_an_answer_to_storing_that_was_cut_off_is_told(study, tmp_path):
+    cut = b'HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\nContent-Length: 1000\r\n\r\n{"0008'
+    body, kind = stow_body([study.files()[0].read_bytes()])
+    with scripted(cut) as upstream, in_front_of(address(upstream), tmp_path) as front:
+        found = front.session().post(f"{front.dicomweb}/studies", data=body, headers={"Content-Type": kind}, timeout=30)
+        assert "store it again" in sentence(found, 502)
+
+
 def test_a_large_answer_is_passed_on_while_it_comes(tmp_path):
     """A client that reads nothing stops the archive from sending: what is in between holds little of it."""
     sent = 0

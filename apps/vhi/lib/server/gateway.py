@@ -154,12 +154,11 @@ class Gateway:
         request = self._request(scope, resource, receive, read)
         answer = await self._answer(request)
         try:
-            self._check(answer, storing=request.method == "POST")
-            rewriter, headers = _rewriter(
-                answer, is_json=request.method == "POST" or is_answered_in_json(resource), translate=translate
-            )
-            if request.method == "POST" and answer.is_success and self._stored:
+            storing = request.method == "POST"
+            self._check(answer, storing=storing)
+            if storing and answer.is_success and self._stored:
                 await self._stored(await _stored_uids(answer))
+            rewriter, headers = _rewriter(answer, is_json=storing or is_answered_in_json(resource), translate=translate)
             await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
             try:
                 async for piece in answer.aiter_bytes():
@@ -246,7 +245,7 @@ async def _stored_uids(answer: httpx.Response) -> tuple[str, ...]:
         listed = json.loads(await answer.aread())["00081199"]["Value"]
         return tuple(str(one["00081155"]["Value"][0]) for one in listed)
     except httpx.HTTPError as error:
-        raise TruncatedError from error
+        raise Refusal(502, "The archive broke off its answer, so that nobody knows what it stored; store it again.") from error
     except (ValueError, LookupError, TypeError):
         return ()
 
