@@ -177,6 +177,7 @@ def test_settings_are_read_from_texts(tmp_path):
     assert (config.lease_minutes, config.several_readers) == (5.0, True)
 
 
-def test_an_address_is_no_folder():
-    with pytest.raises(SettingsError, match="pass the folder, not an address"):
-        service_of("http://localhost:8042/dicom-web", {})
+def test_an_address_is_an_archive_which_need_not_run(tmp_path):
+    service = service_of("http://127.0.0.1:9/dicom-web", {"data": str(tmp_path / "data")})
+    assert service.index.cases == ()
+    assert "http://127.0.0.1:9/dicom-web" in CaseDatastore(service).status()["waiting"][0]["reason"]
