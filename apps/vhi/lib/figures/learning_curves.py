@@ -50,7 +50,10 @@ def draw_dice_against_cpu(curves: Sequence[LearningCurve], ax: Axes, goal: float
     """Mean 2-D Dice of the held-out slices against the CPU time of the steps; one thin line per network."""
     for curve in curves:
         known = ~np.isnan(curve.validation_slice_dice)
-        ax.plot(curve.cpu_minutes[known], curve.validation_slice_dice[known], color=HELD_OUT, linewidth=0.8, alpha=0.85)
+        # a network that was measured once, at its end, is a point
+        marker = "." if np.count_nonzero(known) == 1 else ""
+        at, dices = curve.cpu_minutes[known], curve.validation_slice_dice[known]
+        ax.plot(at, dices, color=HELD_OUT, linewidth=0.8, marker=marker, alpha=0.85)
     if goal is not None:
         ax.axhline(goal, color=FAINT_INK, linewidth=0.6, linestyle=(0, (3, 3)))
     ax.set_xlabel("CPU minutes of one network")
