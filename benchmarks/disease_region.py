@@ -5,7 +5,7 @@ after the other. Its weights are untrained, which changes no time. Each row has 
 its own too; the rows take turns, so that a busy machine slows all of them. What training reached stands in the manifest. With
 VHI_DATA set the scan is a published one (1016), else a phantom.
 
-    PYTHONPATH=apps/vhi python benchmarks/disease_region.py [--recipe NAME]
+    PYTHONPATH=apps/vhi python benchmarks/disease_region.py [--recipe NAME] [--rounds N]
 
 `--recipe`: untrained networks of a recipe in place of the shipped version.
 """
@@ -110,7 +110,7 @@ def measure_training() -> dict[str, dict[str, float]]:
     }
 
 
-def main(recipe: str | None) -> None:
+def main(recipe: str | None, rounds: int) -> None:
     from rich.console import Console
 
     from lib.nets.cpu import bf16_matrix_units
@@ -120,7 +120,7 @@ def main(recipe: str | None) -> None:
     with tempfile.TemporaryDirectory() as answers:
         environment = os.environ | {"ANSWERS": answers}
         found: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for case in CASES:
                 found[case].append(_own_process([case], recipe, environment))
         a, b = (np.load(Path(answers) / f"{case}.npy") for case in ("float32", "shipped"))
@@ -195,10 +195,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("case", nargs="?", choices=[*CASES, "training"], help=argparse.SUPPRESS)
     parser.add_argument("--recipe", help="untrained networks of this recipe in place of the shipped version")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each row is measured")
     given = parser.parse_args()
     if given.case == "training":
         print(json.dumps(measure_training()))
     elif given.case:
         print(json.dumps(measure(given.case, given.recipe)))
     else:
-        main(given.recipe)
+        main(given.recipe, given.rounds)
