@@ -67,12 +67,14 @@ class PacsDesk:
     archive: Archive
     descending: bool = False
     truth: VhiResult = field(default_factory=_truth)
+    files: tuple[Path, Path] | None = None  # T1W and STIR of another `truth`
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
-        t1w, stir = self.folder / "a_T1W.nii.gz", self.folder / "a_STIR.nii.gz"
-        write_volume(t1w, self.truth.t1w)
-        write_volume(stir, self.truth.stir)
+        t1w, stir = self.files or (self.folder / "a_T1W.nii.gz", self.folder / "a_STIR.nii.gz")
+        if self.files is None:
+            write_volume(t1w, self.truth.t1w)
+            write_volume(stir, self.truth.stir)
         self.patient = secrets.token_hex(8)
         self.study: Study = dicomized(self.folder / "dicom", t1w, stir, labels=Labels(self.patient, "20250601", self.descending))
         self.archive.store(self.study.files())

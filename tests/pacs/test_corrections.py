@@ -14,7 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
+from lib.core.pipeline import measure_vhi
 from lib.pacs.client import Entry
+from lib.studies.dicom_seg_reader import read_segments
+from lib.studies.nifti import read_mask, read_volume
 from lib.studies.registration import labels_at
 from pacsdesk import BONE, INFLAMMATION, REGION, PacsDesk, dice, flipped, image_of, seg_of
 from serving import APP
@@ -221,6 +224,7 @@ def test_a_process_killed_right_after_it_submitted_takes_none_twice(desk, site):
 # who read -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.pacs
 @pytest.mark.parametrize(
     ("logins", "creator", "operator", "reader"),
     [
@@ -319,3 +323,47 @@ def test_an_archive_that_lists_more_than_segmentations_is_not_believed(desk, sit
     assert look(site) == 0
     assert stored(site) == 2
     assert all(isinstance(one, Entry) for one in real(desk.study.study_uid))
+
+
+# real scans ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.data
+@pytest.mark.pacs
+@pytest.mark.slow
+@pytest.mark.parametrize(("case", "descending"), [("1013", False), ("1007", True)])
+def test_regions_of_real_scans_come_and_go_voxel_for_voxel_and_their_flips_are_refused(
+    vhi_data, orthanc, tmp_path, case, descending
+):
+    files = tuple(vhi_data / f"images_study/{role}/{case}_{role}.nii.gz" for role in ("T1W", "STIR"))
+    t1w, stir = (read_volume(path, role) for path, role in zip(files, ("T1W", "STIR"), strict=True))
+    (region,) = (vhi_data / "segmentations/disease_region").glob(f"{case}_*")
+    bone = read_mask(vhi_data / f"segmentations/normal_marrow/{case}_normal_marrow.nii.gz", BONE)
+    truth = measure_vhi(t1w, stir, normal_bone=bone, disease_region=read_mask(region, REGION))
+    desk = PacsDesk(tmp_path / "site", orthanc, descending, truth, files)
+    largest = truth.lesion_labels == 1 + np.argmax(np.bincount(truth.lesion_labels.ravel())[1:])
+    for axis in range(3):  # its part in one corner of the scan, so that no flip lies on it
+        along, middle = np.moveaxis(largest, axis, 0), largest.shape[axis] // 2
+        along[slice(middle, None) if along[:middle].sum() >= along[middle:].sum() else slice(middle)] = False
+    masks = {REGION: truth.disease_region.mask.data, BONE: bone.data, INFLAMMATION: largest}
+    site = desk.exchange()
+    desk.archive.store([flipped(seg_of(desk, masks, omit_empty_frames=False))])
+    assert look(site) == 0
+    # flipped bone gives a threshold of its own, by which both the mask and its flip are dark
+    (refused,) = site.state("anna")["refused"]
+    assert "the mask seems flipped" in refused["reason"]
+    desk.archive.store([seg_of(desk, masks)])
+    assert look(site) == 1
+    again = flipped(seg_of(desk, {BONE: bone.data, INFLAMMATION: largest}, written="20250603 120000", omit_empty_frames=False))
+    desk.archive.store([again])
+    assert look(site) == 0
+    reasons = [one["reason"] for one in site.state("anna")["refused"]]
+    assert any("inflammation seems to be flipped along the slices" in one for one in reasons)
+    site.outbox.send()
+    (ours,) = desk.of_series([one for one in desk.found("SEG") if one.Manufacturer == "VHI"], "STIR")
+    returned = read_segments(ours, desk.grid)
+    for name, mask in masks.items():
+        assert dice(kept(desk, site, name), mask) == 1.0
+        assert dice(returned[name].data, mask) == 1.0
+    for axis in range(3):
+        assert dice(np.flip(returned[INFLAMMATION].data, axis), largest) < 0.5
