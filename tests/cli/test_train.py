@@ -103,7 +103,8 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
     assert found["test"] is None
     assert found["budget"]["steps"] == {"vhi-teacher": 60, "vhi-student": 60, "vhi-student-quarter": 60}
     assert found["budget"]["networks"]["vhi-student"]["count"] == 5
-    assert manifest.metrics == {name: found[name] for name in manifest.metrics}
+    assert manifest.metrics == {name: found.get(name) for name in manifest.metrics}
+    assert manifest.metrics["baseline"] is None
 
     mask = np.load(tmp_path / "out" / "fold0" / "predictions" / "1.npz")["mask"]
     truth = np.zeros((16, 16, 3), dtype=bool)
