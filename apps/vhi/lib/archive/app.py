@@ -32,7 +32,7 @@ from lib.archive.folder import Archive, Outcome
 from lib.archive.frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
 from lib.archive.index import Located
 from lib.archive.instance import HERE, is_uid
-from lib.archive.multipart import Part, PartWriter, body_length, body_of, parameters_of, part_of
+from lib.archive.multipart import Part, PartWriter, body_length, body_of, joined, parameters_of, part_of
 from lib.archive.query import parse_query
 from lib.archive.structure import EXPLICIT_LITTLE
 from lib.errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
@@ -195,7 +195,7 @@ class _Services:
                 yield ("," if number else "[").encode() + text.encode()
             yield b"]"
 
-        return StreamingResponse(texts(), media_type=JSON)
+        return StreamingResponse(joined(texts()), media_type=JSON)
 
     def retrieve(self, request: Request) -> Response:
         places = self._places(request)

@@ -12,7 +12,7 @@ from lib.errors import OutputError, RequestError
 from lib.files import output_error
 
 _LONGEST_HEADER = 8192
-_CHUNK = 256 * 1024
+_CHUNK = 512 * 1024
 
 
 def parameters_of(media_type: str) -> tuple[str, dict[str, str]]:
@@ -148,8 +148,26 @@ def body_length(parts: Iterable[Part], boundary: str) -> int:
     return sum(len(_head(part, boundary)) + part.length + 2 for part in parts) + len(boundary) + 6
 
 
+def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces: each costs a change of threads on its way out."""
+    kept: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        kept.append(piece)
+        length += len(piece)
+        if length >= _CHUNK:
+            yield b"".join(kept)
+            kept, length = [], 0
+    if kept:
+        yield b"".join(kept)
+
+
 def body_of(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
     """The body, chunk by chunk."""
+    return joined(_pieces(parts, boundary))
+
+
+def _pieces(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
     for part in parts:
         yield _head(part, boundary)
         yield from part.chunks()
