@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
@@ -62,6 +63,8 @@ class Wire:
                     break
                 target.sendall(block)
                 passed += len(block)
+        while back and self.silent and self._listening.fileno() >= 0:
+            time.sleep(0.05)  # the archive hung up, which a silent line does not tell
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
