@@ -80,7 +80,7 @@ def fold_members(folder: Path) -> dict[str, Sequence[Member]]:
     found = find_labelled(DATA)
     budget = json.loads((folder / "budget.json").read_text(encoding="utf-8"))
     plan = PLANS[budget["plan"]].with_steps(budget["steps"])
-    members = {}
+    members: dict[str, Sequence[Member]] = {}
     for group in folds_of(found):
         ensemble = Ensemble(group, plan, folder, found.unlabelled)
         members |= dict.fromkeys((case.case_id for case in group.held_out), ensemble.callables(ensemble.members()))
