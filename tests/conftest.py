@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ settings.load_profile("seeded")
 
 # the networks of tests are tiny: several threads in one operation would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a shell that runs the tests in the background makes them, and the programs that they interrupt, deaf to Ctrl-C
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
