@@ -125,3 +125,13 @@ def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
     assert result.stdout.splitlines()[-1].startswith("server          disease_region, normal_bone, vhi, vhi_clean answered")
     assert (tmp_path / "demo" / "report" / "report.html").exists()
     assert "Stopped." in (tmp_path / "demo" / "server.log").read_text()
+
+
+def test_small_answers_leave_at_once():
+    from lib.cli.serve import listen
+
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            # what asyncio looks at before it turns off the delay of small packets
+            assert accepted.proto == socket.IPPROTO_TCP
