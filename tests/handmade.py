@@ -60,3 +60,25 @@ def handmade(
         disease_region=Mask(region, grid, "disease region"),
         settings=VhiSettings.from_values(settings),
     )
+
+
+class OfTruth:
+    """What a test's case is made of, from the automatic result `truth`: arrays `(I, J, K)` on its STIR grid."""
+
+    truth: VhiResult
+
+    @property
+    def grid(self) -> Grid:
+        return self.truth.stir.grid
+
+    @property
+    def region(self) -> np.ndarray:
+        return self.truth.disease_region.mask.data
+
+    @property
+    def bone(self) -> np.ndarray:
+        return self.truth.normal_bone.data
+
+    @property
+    def lesions(self) -> np.ndarray:
+        return self.truth.lesion_labels

@@ -17,9 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from archives import Archive, Study, dicomized
-from handmade import handmade
+from handmade import OfTruth, handmade
 from lib.core.pipeline import VhiResult, measure_vhi
-from lib.core.volume import Grid, Volume
+from lib.core.volume import Volume
 from lib.errors import ArchiveError
 from lib.pacs import client
 from lib.pacs.cases import PacsCases, PacsConfig
@@ -56,7 +56,7 @@ def _truth() -> VhiResult:
 
 
 @dataclass
-class PacsDesk:
+class PacsDesk(OfTruth):
     """One case in an archive, of a patient of its own, and a data folder.
 
     `truth` is the automatic result from `region` and `bone`: lesion 1 of 8 voxels, lesion 2 of 4, 6 mm3 each voxel. Lesion 2 lies
@@ -79,22 +79,6 @@ class PacsDesk:
         self.study: Study = dicomized(self.folder / "dicom", t1w, stir, labels=Labels(self.patient, "20250601", self.descending))
         self.archive.store(self.study.files())
         self.client = client_of(self.archive)
-
-    @property
-    def grid(self) -> Grid:
-        return self.truth.stir.grid
-
-    @property
-    def region(self) -> np.ndarray:
-        return self.truth.disease_region.mask.data
-
-    @property
-    def bone(self) -> np.ndarray:
-        return self.truth.normal_bone.data
-
-    @property
-    def lesions(self) -> np.ndarray:
-        return self.truth.lesion_labels
 
     def exchange(self, logins: Any = None, *, model_dir: Path | None = None, **config: Any) -> Exchange:
         """A server's insides after its start: they send when they are told to."""

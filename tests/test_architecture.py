@@ -15,6 +15,7 @@ CORE = {"numpy", "scipy", "skimage"}
 MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
+    "listening": {"lib.errors"},
     "core": {*CORE, "lib.errors", "lib.core"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
@@ -47,7 +48,17 @@ MAY: dict[str, set[str]] = {
         "lib.figures",
         "lib.reports",
     },
-    "archive": {"numpy", "pydicom", "starlette", "uvicorn", "lib.archive", "lib.errors", "lib.files", "lib.studies"},
+    "archive": {
+        "numpy",
+        "pydicom",
+        "starlette",
+        "uvicorn",
+        "lib.archive",
+        "lib.errors",
+        "lib.files",
+        "lib.listening",
+        "lib.studies",
+    },
     "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
         "numpy",

@@ -128,9 +128,12 @@ def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
 
 
 def test_small_answers_leave_at_once():
-    from lib.cli.serve import listen
+    from lib.listening import listen
 
-    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+    with (
+        listen("127.0.0.1", 0, "The server", "pass another port") as listening,
+        socket.create_connection(listening.getsockname()),
+    ):
         accepted, _ = listening.accept()
         with accepted:
             # what asyncio looks at before it turns off the delay of small packets

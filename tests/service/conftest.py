@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handmade import handmade
+from handmade import OfTruth, handmade
 from lib.core.pipeline import VhiResult
-from lib.core.volume import Grid, Volume
+from lib.core.volume import Volume
 from lib.phantom.study import make_phantom
 from lib.readings.submission import Submission
 from lib.service.service import ServiceConfig, VhiService
@@ -22,7 +22,7 @@ REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
 
 
 @dataclass
-class Desk:
+class Desk(OfTruth):
     """A folder of handmade cases, without a model: whatever is measured rests on what readers drew.
 
     `truth` is the automatic result from `region` and `bone`: lesion 1 of 8 voxels, lesion 2 of 4, 6 mm3 each voxel.
@@ -30,22 +30,6 @@ class Desk:
 
     folder: Path
     truth: VhiResult = field(default_factory=handmade)
-
-    @property
-    def grid(self) -> Grid:
-        return self.truth.stir.grid
-
-    @property
-    def region(self) -> np.ndarray:
-        return self.truth.disease_region.mask.data
-
-    @property
-    def bone(self) -> np.ndarray:
-        return self.truth.normal_bone.data
-
-    @property
-    def lesions(self) -> np.ndarray:
-        return self.truth.lesion_labels
 
     def add_case(self, case_id: str, brighter: float = 0.0) -> None:
         stir = Volume(self.truth.stir.data + brighter, self.grid)

@@ -11,9 +11,9 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from lib.archive.instance import UNREADABLE
 from lib.archive.structure import PLAIN, Element, Structure, structure_of
 from lib.errors import InputError, NotFoundError
+from lib.studies.dicom_frames import UNREADABLE
 
 OCTETS = "application/octet-stream"
 # what a frame of each compressed transfer syntax is (PS3.18, table 8.7.3-5)

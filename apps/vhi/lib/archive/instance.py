@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,29 +11,14 @@ from typing import Any
 import pydicom
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 from lib.archive.attributes import MORE, SHOWN, Level, tag_of
 from lib.archive.structure import DEFLATED, PLAIN, Structure, structure_of
 from lib.errors import InputError
+from lib.studies.dicom_frames import UNREADABLE
 
-# what pydicom raises on files changed anywhere
-UNREADABLE = (
-    InvalidDicomError,
-    BytesLengthException,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-)
 # stands in the kept metadata for the address of the instance, as JSON writes it; quotes within values are escaped there, so
 # that no value can look like this
 HERE = '"BulkDataURI":"\\u0000'

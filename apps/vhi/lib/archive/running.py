@@ -16,6 +16,7 @@ import uvicorn
 from lib.archive.app import PREFIX, make_app
 from lib.archive.folder import Archive
 from lib.errors import OutputError, SettingsError
+from lib.listening import listen
 
 logger = logging.getLogger("vhi.archive")
 
@@ -129,7 +130,7 @@ def open_archive(
         raise SettingsError(f"Listening on {host} opens the archive to others: give it a name and a password.")
     # pydicom's, about values longer than allowed and the like, which are served as they are
     warnings.filterwarnings("ignore", module="pydicom")
-    listening = _listen(host, port)
+    listening = listen(host, port, "The archive", "pass another port")
     try:
         archive = Archive(folder)
         archive.rescan(everything=True)
@@ -176,18 +177,3 @@ def serve_here(served: EmbeddedArchive, ready: Callable[[], None]) -> None:
     """Serve from this process until Ctrl-C or SIGTERM; `ready` is called once requests are taken."""
     served._server.ready = ready
     served.run()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # only where the protocol is named does asyncio send small answers at once instead of 40 ms later
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        reason = (error.strerror or str(error)).lower()
-        raise SettingsError(f"The archive cannot listen on {host} port {port} ({reason}); pass another port.") from error
-    return listening

@@ -62,6 +62,7 @@ def serve(
     from lib.cli.measure import parse_changes
     from lib.cli.steps import step
     from lib.errors import SettingsError
+    from lib.listening import listen
     from lib.server.config import ServerConfig, is_loopback
 
     place = where(studies, pacs, archive)
@@ -72,7 +73,7 @@ def serve(
         raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
     names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
     config = ServerConfig(accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers)
-    listening = listen(host, port)
+    listening = listen(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
         conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
@@ -148,33 +149,6 @@ def start_archive(folder: Path) -> tuple[str, dict[str, str]]:
 
     user, password = "vhi", secrets.token_urlsafe(24)
     return run_in_thread(folder, user=user, password=password).url.rstrip("/"), {USER: user, PASSWORD: password}
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
-
-    Raises
-    ------
-    SettingsError
-        The port is taken, or the address is not this machine's.
-    """
-    from lib.errors import SettingsError
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # only where the protocol is named does asyncio send small answers at once instead of 40 ms later
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        # before the slow start: two servers started at once do not both believe that the port is theirs
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        reason = (error.strerror or str(error)).lower()
-        raise SettingsError(
-            f"The server cannot listen on {host} port {port} ({reason}); pass another --port or --host."
-        ) from error
-    return listening
 
 
 def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from reportlab.lib.units import inch, mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
@@ -46,6 +44,7 @@ from lib.reports.cohort_sections import (
     visits_section,
 )
 from lib.reports.content import NOT_A_DEVICE, Table
+from lib.reports.html import data_uri, template_environment
 
 MARK = "cohort.json"
 OWN_FILES = (MARK, "report.html", "report.pdf", "tables", "figures")
@@ -178,13 +177,7 @@ def _provenance(origin: Mapping[str, Any]) -> tuple[Table, ...]:
 
 def cohort_html(content: CohortContent) -> str:
     """The report as one HTML document that needs no other file; everything that comes from outside is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     environment.filters["picture_uri"] = _picture_uri
     return environment.get_template("cohort.html.j2").render(content=content, most=MOST_ROWS)
 
@@ -192,7 +185,7 @@ def cohort_html(content: CohortContent) -> str:
 def _picture_uri(figure: CohortFigure) -> str:
     """Charts as SVG, sharp at every size; scans as PNG, which is smaller and as they were drawn."""
     kind, file = ("image/png", figure.png) if _is_picture(figure) else ("image/svg+xml", figure.svg)
-    return f"data:{kind};base64,{base64.b64encode(file).decode('ascii')}"
+    return data_uri(kind, file)
 
 
 def _is_picture(figure: CohortFigure) -> bool:

@@ -14,16 +14,26 @@ LARGEST_LESIONS = 20
 
 def html_text(content: ReportContent) -> str:
     """The report as a whole HTML document; everything that comes from outside is escaped."""
-    environment = Environment(
+    environment = template_environment()
+    environment.filters["data_uri"] = _data_uri
+    return environment.get_template("report.html.j2").render(content=content, largest=LARGEST_LESIONS)
+
+
+def template_environment() -> Environment:
+    """Of this folder's templates: what comes from outside is escaped, and a name that is missing is an error."""
+    return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = _data_uri
-    return environment.get_template("report.html.j2").render(content=content, largest=LARGEST_LESIONS)
+
+
+def data_uri(media_type: str, file: bytes) -> str:
+    """A file as an address that holds it."""
+    return f"data:{media_type};base64,{base64.b64encode(file).decode('ascii')}"
 
 
 def _data_uri(figure: Figure) -> str:
-    return f"data:{figure.media_type};base64,{base64.b64encode(figure.file).decode('ascii')}"
+    return data_uri(figure.media_type, figure.file)

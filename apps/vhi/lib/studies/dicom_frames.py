@@ -32,7 +32,7 @@ _NO_DICOM = re.compile(
 )
 _PART_10 = b"DICM"
 # what pydicom raises on files cut or changed anywhere
-_UNREADABLE = (
+UNREADABLE = (
     InvalidDicomError,
     BytesLengthException,
     EOFError,
@@ -232,7 +232,7 @@ def _read(path: Path, stop_before_pixels: bool) -> Dataset:
         raise InputError(f"There is no file {path}; check the path.") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         size = path.stat().st_size
         raise InputError(
             f"{path.name} is empty, truncated or no DICOM file ({size} bytes); export the series again, or remove that file."
