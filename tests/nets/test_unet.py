@@ -1,9 +1,12 @@
 """The published layout, and the half-resolution one."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
 
+from lib.nets.recipes import PLANS, paper_recipe
 from lib.nets.unet import UNet
 
 
@@ -15,11 +18,20 @@ def test_the_published_network_has_450897_parameters():
     assert parameters(UNet()) == 450_897
 
 
+def test_the_networks_that_the_paper_chose_from_are_recipes():
+    assert parameters(PLANS["paper"].members[0].network()) == 450_897
+    assert (paper_recipe(4, 3), PLANS["paper"].members[0].widths) == (PLANS["paper"].members[0], (16, 32, 64, 128))
+    assert PLANS["paper-6-5"].members[0].widths == (16, 32, 64, 128, 256, 512)
+    assert PLANS["paper-2-3"].members[0].widths == (16, 32)
+    assert PLANS["paper-6-5"].members[0].layout()["kernel"] == 5
+    assert "kernel" not in PLANS["paper-6-3"].members[0].layout()
+
+
 def test_the_half_resolution_network_has_450676_parameters():
     assert parameters(UNet(shuffle=2, bias=False)) == 450_676
 
 
-def published_state(seed: int) -> dict[str, torch.Tensor]:
+def published_state(seed: int, widths: tuple[int, ...] = (16, 32, 64, 128), kernel: int = 3) -> dict[str, torch.Tensor]:
     """Random tensors under the names and shapes of the published state dict, written out from its description."""
     generator = torch.Generator().manual_seed(seed)
     state: dict[str, torch.Tensor] = {}
@@ -32,14 +44,14 @@ def published_state(seed: int) -> dict[str, torch.Tensor]:
 
     def block(name: str, channels: int, filters: int) -> None:
         for n, before in ((0, channels), (3, filters)):
-            conv(f"{name}.convblock.{n}", filters, before, 3)
+            conv(f"{name}.convblock.{n}", filters, before, kernel)
             for part in ("weight", "bias", "running_mean", "running_var"):
                 state[f"{name}.convblock.{n + 1}.{part}"] = torch.rand(filters, generator=generator) + 0.5
             state[f"{name}.convblock.{n + 1}.num_batches_tracked"] = torch.tensor(7)
 
-    for n, (channels, filters) in enumerate([(1, 16), (16, 32), (32, 64), (64, 128)]):
+    for n, (channels, filters) in enumerate(pairwise((1, *widths))):
         block(f"down_path.{n}", channels, filters)
-    for n, (channels, filters) in enumerate([(128, 64), (64, 32), (32, 16)]):
+    for n, (channels, filters) in enumerate(pairwise(widths[::-1])):
         conv(f"up_path.{n}.UpBlock.1", filters, channels, 1)
         block(f"up_path.{n}.ConvBlock", channels, filters)
     conv("last_layer", 1, 16, 1)
@@ -49,6 +61,7 @@ def published_state(seed: int) -> dict[str, torch.Tensor]:
 def published_forward(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The network of the paper in plain functions, evaluation mode: the oracle."""
     f = nn.functional
+    levels = sum(name.startswith("down_path") and name.endswith("convblock.0.weight") for name in state)
 
     def conv(name: str, x: torch.Tensor) -> torch.Tensor:
         weight = state[f"{name}.weight"]
@@ -61,20 +74,24 @@ def published_forward(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.
         return x
 
     skips = []
-    for n in range(4):
+    for n in range(levels):
         x = block(f"down_path.{n}", x if n == 0 else f.max_pool2d(x, 2))
         skips.append(x)
-    for n in range(3):
+    for n in range(levels - 1):
         x = conv(f"up_path.{n}.UpBlock.1", f.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True))
-        x = block(f"up_path.{n}.ConvBlock", torch.cat([x, skips[2 - n]], dim=1))
+        x = block(f"up_path.{n}.ConvBlock", torch.cat([x, skips[levels - 2 - n]], dim=1))
     return conv("last_layer", x)
 
 
-def test_a_published_state_dict_loads_and_computes_what_the_paper_describes():
-    state = published_state(seed=0)
-    net = UNet().eval()
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("levels", [2, 4, 6])
+def test_a_published_state_dict_loads_and_computes_what_the_paper_describes(levels, kernel):
+    """The released network, and the others that its authors chose from."""
+    recipe = paper_recipe(levels, kernel)
+    state = published_state(0, recipe.widths, kernel)
+    net = recipe.network().eval()
     net.load_state_dict(state)
-    x = torch.randn(2, 1, 32, 48, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 1, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = published_forward(state, x)
         # float32 through 18 layers, the order of two linear steps exchanged

@@ -22,10 +22,10 @@ SHIPPED = APP / "model" / "disease_region"
 NETWORK = {"widths": [4, 8], "shuffle": 2, "bias": False}
 
 
-def network(seed: int) -> UNet:
+def network(seed: int, kernel: int = 3) -> UNet:
     """Untrained, but with batch statistics that are not those of a fresh layer."""
     torch.manual_seed(seed)
-    net = UNet(**NETWORK)
+    net = UNet(**NETWORK, kernel=kernel)
     with torch.no_grad():
         for _ in range(5):
             net(torch.randn(4, 1, 16, 16) + 0.5)
@@ -51,12 +51,12 @@ def plainly(net: UNet, slices: np.ndarray, flip: bool) -> np.ndarray:
     return logits.sigmoid()[:, 0].numpy()
 
 
+@pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("flip", [True, False])
-def test_a_member_computes_the_plain_network(flip):
+def test_a_member_computes_the_plain_network(flip, kernel):
     slices = slices_of(7, 24, 32)
-    np.testing.assert_allclose(
-        member_of(network(0), flip=flip, dtype=torch.float32)(slices), plainly(network(0), slices, flip), atol=1e-5
-    )
+    net = network(0, kernel)
+    np.testing.assert_allclose(member_of(net, flip=flip, dtype=torch.float32)(slices), plainly(net, slices, flip), atol=1e-5)
 
 
 def test_bfloat16_is_close_to_float32():

@@ -32,6 +32,7 @@ class Recipe:
     widths: tuple[int, ...] = (16, 32, 64, 128)
     shuffle: int = 2
     bias: bool = False
+    kernel: int = 3
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,7 +41,9 @@ class Recipe:
 
     def layout(self) -> dict[str, Any]:
         """The network's parameters, as `UNet` takes them and a manifest keeps them."""
-        return {"widths": list(self.widths), "shuffle": self.shuffle, "bias": self.bias}
+        plain = {"widths": list(self.widths), "shuffle": self.shuffle, "bias": self.bias}
+        # left out where it is 3, so that equal networks have equal manifests, those of versions before it included
+        return plain if self.kernel == 3 else plain | {"kernel": self.kernel}
 
     @property
     def multiple(self) -> int:
@@ -49,7 +52,7 @@ class Recipe:
             return self.network().multiple
 
     def network(self) -> UNet:
-        return UNet(self.widths, self.shuffle, self.bias)
+        return UNet(self.widths, self.shuffle, self.bias, self.kernel)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,18 @@ _PAPER = Recipe(
     "paper", steps=35_000, batch=4, learning_rate=1e-3, schedule="constant", weight_decay=0.0, clip_norm=None,
     soft_dice_weight=0.0, shuffle=1, bias=True, augmentation=PUBLISHED,
 )  # fmt: skip
+PAPER_LEVELS, PAPER_KERNELS, PAPER_EPOCHS, PAPER_STEPS_PER_EPOCH = (2, 4, 6), (3, 5), (60, 100), 350
+
+
+def paper_recipe(levels: int, kernel: int) -> Recipe:
+    """The published recipe with one of the networks that its authors chose from: `paper` is 4 levels and kernel 3.
+
+    The filters double from level to level, from 16 on. Hepburn et al. 2023, section 2.5.3.
+    """
+    chosen = (levels, kernel) == (len(_PAPER.widths), _PAPER.kernel)
+    name = _PAPER.name if chosen else f"{_PAPER.name}-{levels}-{kernel}"
+    return replace(_PAPER, name=name, widths=tuple(16 * 2**n for n in range(levels)), kernel=kernel)
+
 
 # vhi is the shipped one, paper is Hepburn et al. 2023, section 2.5.3
 PLANS = {
@@ -103,6 +118,11 @@ PLANS = {
     for plan in (
         Plan("vhi", members=(_TEACHER, _STUDENT, _QUARTER), flip=False),
         Plan("quick", members=(_QUICK,) * 3, flip=False),
-        Plan("paper", members=(_PAPER,) * 3, flip=False),
+        *(
+            Plan(recipe.name, members=(recipe,) * 3, flip=False)
+            for recipe in sorted(
+                (paper_recipe(levels, kernel) for levels in PAPER_LEVELS for kernel in PAPER_KERNELS), key=lambda one: one.name
+            )
+        ),
     )
 }

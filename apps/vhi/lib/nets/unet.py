@@ -18,15 +18,15 @@ _STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks le
 
 
 class ConvBlock(nn.Module):
-    """Twice a 3 x 3 convolution, batch normalisation and ReLU: `(B, C, H, W)` to `(B, D, H, W)`."""
+    """Twice a convolution, batch normalisation and ReLU: `(B, C, H, W)` to `(B, D, H, W)`."""
 
-    def __init__(self, channels: int, filters: int, bias: bool) -> None:
+    def __init__(self, channels: int, filters: int, bias: bool, kernel: int) -> None:
         super().__init__()
         self.convblock = nn.Sequential(
-            nn.Conv2d(channels, filters, 3, padding=1, bias=bias),
+            nn.Conv2d(channels, filters, kernel, padding=kernel // 2, bias=bias),
             nn.BatchNorm2d(filters),
             nn.ReLU(inplace=True),
-            nn.Conv2d(filters, filters, 3, padding=1, bias=bias),
+            nn.Conv2d(filters, filters, kernel, padding=kernel // 2, bias=bias),
             nn.BatchNorm2d(filters),
             nn.ReLU(inplace=True),
         )
@@ -42,12 +42,12 @@ class UpBlock(nn.Module):
     The size doubles, or doubles and one: pooling drops the last row or column of an odd size.
     """
 
-    def __init__(self, channels: int, filters: int, bias: bool) -> None:
+    def __init__(self, channels: int, filters: int, bias: bool, kernel: int) -> None:
         super().__init__()
         self.UpBlock = nn.Sequential(
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), nn.Conv2d(channels, filters, 1)
         )
-        self.ConvBlock = ConvBlock(2 * filters, filters, bias)
+        self.ConvBlock = ConvBlock(2 * filters, filters, bias, kernel)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         # the upsampling layer only keeps the published names; it knows no size but the double
@@ -69,7 +69,9 @@ class UNet(nn.Module):
     shuffle : int
         Side of the pixel blocks folded into channels before the first level; 1 for the published network.
     bias : bool
-        Whether the 3 x 3 convolutions have a bias (the published ones do, though the batch normalisation undoes it).
+        Whether the convolutions of the blocks have a bias (the published ones do, though the batch normalisation undoes it).
+    kernel : int
+        Side of the convolutions of the blocks, odd. The published network: 3; 5 was tried for it too.
 
     Notes
     -----
@@ -79,14 +81,14 @@ class UNet(nn.Module):
     al. 2023, section 2.5.1.
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True) -> None:
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True, kernel: int = 3) -> None:
         super().__init__()
         self.shuffle = shuffle
         self.smallest = shuffle * 2 ** (len(widths) - 1)
         self.multiple = math.gcd(_STUDY_SIZE, self.smallest)
         channels = [shuffle**2, *widths]
-        self.down_path = nn.ModuleList(ConvBlock(c, f, bias) for c, f in zip(channels, widths, strict=False))
-        self.up_path = nn.ModuleList(UpBlock(c, f, bias) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
+        self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(channels, widths, strict=False))
+        self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

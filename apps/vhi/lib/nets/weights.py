@@ -151,16 +151,17 @@ def _padded(images: torch.Tensor, multiple: int, smallest: int) -> torch.Tensor:
 
 
 class _ConvRelu(nn.Module):
-    """A 3 x 3 convolution with its weights laid out for the CPU once, that applies ReLU before it writes its result."""
+    """A convolution with its weights laid out for the CPU once, that applies ReLU before it writes its result."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.to_mkldnn(), [1, 1], [1, 1], [1, 1], 1)
+        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.to_mkldnn(), conv.padding, [1, 1], [1, 1], 1)
+        self.padding = conv.padding
         self.bias = conv.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, [1, 1], [1, 1], [1, 1], 1, "relu", [], ""
+            x, self.weight, self.bias, self.padding, [1, 1], [1, 1], 1, "relu", [], ""
         )
         return out
 

@@ -66,6 +66,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
     networks = [
         f"{n['shuffle']} x {n['shuffle']} pixel blocks, {', '.join(str(width) for width in n['widths'])} filters"
+        + (f" of {n['kernel']} x {n['kernel']}" if "kernel" in n else "")
         for n in manifest.networks
     ]
     layouts = "; ".join(f"{networks.count(layout)} of {layout}" for layout in dict.fromkeys(networks))
