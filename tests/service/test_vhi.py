@@ -181,3 +181,14 @@ def test_a_scan_that_is_gone_is_told_and_its_case_waits(desk, service):
     (desk.folder / "elsewhere").rename(path)
     assert service.vhi("a_STIR", "anna", {}).facts["voxels"]["sensitive"] == 12
     assert len(service.index.cases) == 1
+
+
+def test_each_lesion_of_an_answer_has_a_voxel_inside_it_and_its_mm3_per_grade(desk, service):
+    lesions = service.vhi("a_STIR", "anna", {}).facts["lesions"]
+    assert [one["vhi_mm3"] for one in lesions] == [
+        {"sensitive": 48.0, "conservative": 24.0},
+        {"sensitive": 24.0, "conservative": 0.0},
+    ]
+    assert [desk.lesions[tuple(one["voxel"])] for one in lesions] == [one["id"] for one in lesions] == [1, 2]
+    assert [one["slice"] for one in lesions] == [one["voxel"][2] for one in lesions]
+    assert lesions[1]["slice"] == 3

@@ -53,15 +53,22 @@ class Scans:
 
     def voxels(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices in a series as indices of STIR's grid."""
-        if not self._apart(role) or not clicks:
-            return list(clicks)
-        to_index = np.linalg.inv(self.stir.grid.affine)
-        points = self.grid(role).world_mm(np.array(clicks, dtype=np.float64).reshape(-1, 3))
-        found = np.rint(points @ to_index[:3, :3].T + to_index[:3, 3]).astype(int)
-        return [(int(i), int(j), int(k)) for i, j, k in found]
+        return _moved(clicks, self.grid(role), self.stir.grid) if self._apart(role) else list(clicks)
+
+    def voxels_seen(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
+        """Voxel indices of STIR's grid as indices of the nearest voxels in a series."""
+        return _moved(voxels, self.stir.grid, self.grid(role)) if self._apart(role) else list(voxels)
 
     def _apart(self, role: Role) -> bool:
         return role == "T1W" and self.t1w_grid is not None
+
+
+def _moved(voxels: Sequence[Voxel], grid: Grid, other: Grid) -> list[Voxel]:
+    """Voxel indices of one grid as indices of the nearest voxels of another."""
+    to_index = np.linalg.inv(other.affine)
+    points = grid.world_mm(np.array(voxels, dtype=np.float64).reshape(-1, 3))
+    found = np.rint(points @ to_index[:3, :3].T + to_index[:3, 3]).astype(int)
+    return [(int(i), int(j), int(k)) for i, j, k in found]
 
 
 class ScanReader:

@@ -259,7 +259,7 @@ class VhiService:
         both = options["show"] == "both"
         labels = result.grade.copy() if both else (result.grade > 0).astype(np.uint8)
         names = names_present(labels, {INFLAMMATION: 1, CONSERVATIVE: 2} if both else {INFLAMMATION: 1})
-        return VhiAnswer(scans.seen(labels, role), names, scans.grid(role), facts_of(scans, regions, result, "server, vhi"))
+        return VhiAnswer(scans.seen(labels, role), names, scans.grid(role), facts_of(scans, regions, result, "server, vhi", role))
 
     def clean(
         self, image_id: str, reader: str | None, values: Mapping[str, Any], remove: Sequence[Voxel], restore: Sequence[Voxel]
@@ -288,7 +288,7 @@ class VhiService:
         kept, messages = kept_after_clicks(automatic, *clicks, options["scope"])
         result = measure_cleaned(automatic, kept)
         changes = {INFLAMMATION: plain(changes_of(automatic, kept))}
-        facts = facts_of(scans, regions, result, "server, vhi_clean")
+        facts = facts_of(scans, regions, result, "server, vhi_clean", role)
         facts |= {"changes": changes, "messages": [*messages, *reading_sentences(changes)]}
         return CleanAnswer(scans.seen(kept.data.astype(np.uint8), role), {INFLAMMATION: 1}, scans.grid(role), facts)
 
