@@ -213,13 +213,24 @@ class ReadingStore:
     def note_shown(self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any]) -> None:
         """Remember with which settings a reader last saw VHI of a case."""
         if self.shown(case_id, reader, reading) != settings:
-            make_folder(self._case(case_id) / "shown")
-            write_json(self._shown(case_id, reader, reading), {"settings": dict(settings), "time": now()})
+            self._note_shown(case_id, reader, reading, settings=dict(settings))
 
     def shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """Those settings; None for a reader who never saw it in that reading."""
-        found = read_json(self._shown(case_id, reader, reading))
-        return None if found is None else dict(found["settings"])
+        return (read_json(self._shown(case_id, reader, reading)) or {}).get("settings")
+
+    def note_model(self, case_id: str, reader: str, reading: int, version: str) -> None:
+        """Remember which version of the networks drew the regions that a reader was shown of a case."""
+        self._note_shown(case_id, reader, reading, model=version)
+
+    def model_shown(self, case_id: str, reader: str, reading: int) -> str | None:
+        """That version; None for a reader who was shown nothing automatic in that reading."""
+        return (read_json(self._shown(case_id, reader, reading)) or {}).get("model")
+
+    def _note_shown(self, case_id: str, reader: str, reading: int, **facts: Any) -> None:
+        path = self._shown(case_id, reader, reading)
+        make_folder(path.parent)
+        write_json(path, {**(read_json(path) or {}), **facts, "time": now()})
 
     def _shown(self, case_id: str, reader: str, reading: int) -> Path:
         check_reader(reader)

@@ -6,64 +6,32 @@ import hashlib
 import json
 import logging
 import shutil
-import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lib.core.contrast import t1w_warnings
-from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
+from lib.core.disease_region import DiseaseRegion
 from lib.core.normal_bone import propose_normal_bone
 from lib.core.plausibility import Reference, region_warnings
+from lib.core.selection import features_of
 from lib.core.volume import Mask
 from lib.errors import InputError, ModelError, NormalBoneError, OutputError
 from lib.files import result_folder
 from lib.readings.folder import make_folder, read_json, remove_but, write_json
 from lib.service.keep import Kept
+from lib.service.networks import Networks
 from lib.service.scans import Scans
 from lib.studies.nifti import read_mask, write_mask
-from lib.versions import Manifest, read_live
+from lib.versions import Manifest
 
 # raised when the method of the automatic regions changes, so that no older one is taken from the disk
-METHOD = 2
+METHOD = 3
+# per case: those of the live version, and of the ones that readings rest on; what is gone is computed again
+KEPT_VERSIONS = 4
 _REGION, _BONE, _INFO = "disease_region.nii.gz", "normal_bone.nii.gz", "info.json"
 log = logging.getLogger("vhi.service")
-
-
-class Networks:
-    """The live version of the ensemble, loaded once; one scan at a time."""
-
-    def __init__(self, model_dir: Path) -> None:
-        self.model_dir = model_dir
-        self._lock = threading.Lock()
-        self._loaded: tuple[str, tuple[Member, ...]] | None = None
-
-    def manifest(self) -> Manifest:
-        """What the live version says about itself.
-
-        Raises
-        ------
-        ModelError
-        """
-        return read_live(self.model_dir).manifest
-
-    def segment(self, scans: Scans, manifest: Manifest) -> DiseaseRegion:
-        """The disease region of a scan by that version.
-
-        Raises
-        ------
-        ModelError
-            Missing or corrupt weights.
-        DiseaseRegionError
-            No bone was found.
-        """
-        with self._lock:
-            if self._loaded is None or self._loaded[0] != manifest.sha256:
-                from lib.nets.weights import load_members  # torch takes seconds to import
-
-                self._loaded = (manifest.sha256, load_members(self.model_dir, manifest.version))
-            return segment_disease_region(scans.t1w, self._loaded[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +68,25 @@ class Automatic:
         """Whether those of a version of the model lie on disk already."""
         return (self.root / case_id / _key(sha256, manifest) / _INFO).is_file()
 
-    def of(self, scans: Scans) -> AutomaticRegions:
-        """The regions of a scan.
+    def info(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> dict[str, Any] | None:
+        """What was noted beside those regions; None where they do not lie on disk.
+
+        Raises
+        ------
+        InputError
+            It is damaged.
+        """
+        return read_json(self.root / case_id / _key(sha256, manifest) / _INFO)
+
+    def of(self, scans: Scans, version: str | None = None) -> AutomaticRegions:
+        """The regions of a scan, by the live version or by that one.
 
         Raises
         ------
         ModelError, DiseaseRegionError
             See `Networks.segment`.
         """
-        manifest = self.networks.manifest()
+        manifest = self.networks.manifest() if version is None else self.networks.manifest_of(version)
         key = _key(scans.sha256, manifest)
         found = self._kept.find(key)
         if found is None:
@@ -122,7 +100,7 @@ class Automatic:
         remove_but(self.root, case_ids)
 
     def _computed(self, scans: Scans, manifest: Manifest, folder: Path) -> AutomaticRegions:
-        region = self.networks.segment(scans, manifest)
+        region = self.networks.segment(scans.t1w, manifest)
         region = replace(region, mask=Mask(region.mask.data, scans.stir.grid, "disease region"))
         bone, why = None, None
         try:
@@ -134,7 +112,7 @@ class Automatic:
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
         found = AutomaticRegions(region, bone, why, model, warnings, reference)
         try:
-            _write(folder, found)
+            _write(folder, found, features_of(scans.t1w, region.mask))
         except OutputError as error:
             log.warning("not kept for the next start: %s", error)
         return found
@@ -145,7 +123,7 @@ def _key(sha256: Mapping[str, str], manifest: Manifest) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _write(folder: Path, found: AutomaticRegions) -> None:
+def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> None:
     make_folder(folder.parent)
     if folder.exists():  # damaged
         shutil.rmtree(folder, ignore_errors=True)
@@ -157,15 +135,16 @@ def _write(folder: Path, found: AutomaticRegions) -> None:
             "source": found.region.source,
             "member_disagreement": found.region.member_disagreement,
             "entropy": found.region.entropy,
+            "features": list(features),
             "warnings": list(found.warnings),
             "reference": None if found.reference is None else found.reference.as_dict(),
             "no_normal_bone": found.no_normal_bone,
             "model": dict(found.model),
         }
         write_json(staging / _INFO, info)
-    for older in folder.parent.iterdir():
-        if older != folder and not older.name.startswith("."):
-            shutil.rmtree(older, ignore_errors=True)
+    others = [one for one in folder.parent.iterdir() if one != folder and not one.name.startswith(".")]
+    for older in sorted(others, key=lambda one: one.stat().st_mtime_ns, reverse=True)[KEPT_VERSIONS - 1 :]:
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def _read(folder: Path, scans: Scans) -> AutomaticRegions | None:

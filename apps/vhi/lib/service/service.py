@@ -163,8 +163,8 @@ class VhiService:
 
     # what needs no reader -----------------------------------------------------------------------------------------------
 
-    def disease_region(self, image_id: str) -> RegionAnswer:
-        """The automatic disease region.
+    def disease_region(self, image_id: str, reader: str | None = None, reading: int = 1) -> RegionAnswer:
+        """The automatic disease region; by the version of the networks that the reader was shown first in that reading.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class VhiService:
         """
         case, role = self._index.of_image(image_id)
         with self._locks.of(case.case_id):
-            scans, found = self._automatic_of(case)
+            scans, found = self._automatic_of(case, reader, reading)
         facts = {
             "case": case.case_id,
             "source": found.region.source,
@@ -187,8 +187,8 @@ class VhiService:
         labels = scans.seen(found.region.mask.data.astype(np.uint8), role)
         return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), facts)
 
-    def normal_bone(self, image_id: str) -> NormalBoneAnswer:
-        """The automatic proposal of normal bone, in the automatic disease region.
+    def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> NormalBoneAnswer:
+        """The automatic proposal of normal bone, in the automatic disease region that `disease_region` gives.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class VhiService:
         """
         case, role = self._index.of_image(image_id)
         with self._locks.of(case.case_id):
-            scans, found = self._automatic_of(case)
+            scans, found = self._automatic_of(case, reader, reading)
         if found.normal_bone is None:
             raise NormalBoneError(found.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
         facts = {
@@ -298,7 +298,7 @@ class VhiService:
         self._note_opened(case, reader)
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
-            regions = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
+            regions = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
             result = self._result(scans, regions, settings)
             if reader is not None:
                 self.readings.note_shown(case.case_id, reader, reading, settings.values())
@@ -433,11 +433,11 @@ class VhiService:
         terms = Terms(reader, reading, method, rating, self._amended(case, reader, reading, method, amends), source)
         started, why_none = None, None
         try:
-            started = regions_in_force(self.readings, self._automatic.of, scans, reader, reading)
+            started = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
         except (ModelError, DiseaseRegionError) as error:
             why_none = str(error)
         shown = self.readings.shown(case.case_id, reader, reading)
-        automatic = None if submitted.disease_region is None else self._automatic_region(scans)
+        automatic = None if submitted.disease_region is None else self._automatic_region(scans, reader, reading)
         judged = judge(partial(self._result, scans), submitted, started, why_none, shown, terms, automatic)
         made = keep(self.readings, scans, judged, terms, self.delivery)
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
@@ -447,9 +447,9 @@ class VhiService:
             self.delivery.post(made)
         return made
 
-    def _automatic_region(self, scans: Scans) -> Mask | None:
+    def _automatic_region(self, scans: Scans, reader: str, reading: int) -> Mask | None:
         try:
-            return self._automatic.of(scans).region.mask
+            return self._shown_to(reader, reading, scans).region.mask
         except (ModelError, DiseaseRegionError):
             return None
 
@@ -582,9 +582,21 @@ class VhiService:
         self._unusable.pop(case.case_id, None)
         return scans
 
-    def _automatic_of(self, case: Case) -> tuple[Scans, AutomaticRegions]:
+    def _automatic_of(self, case: Case, reader: str | None = None, reading: int = 1) -> tuple[Scans, AutomaticRegions]:
         scans = self._scans_of(case)
-        return scans, self._automatic.of(scans)
+        return scans, self._shown_to(reader, reading_number(reading), scans)
+
+    def _shown_to(self, reader: str | None, reading: int, scans: Scans) -> AutomaticRegions:
+        """The automatic regions as that reader first saw them in that reading, whatever version became live since."""
+        if reader is None:
+            return self._automatic.of(scans)
+        check_reader(reader)
+        case_id = scans.case.case_id
+        shown = self.readings.model_shown(case_id, reader, reading)
+        found = self._automatic.of(scans, shown)
+        if shown is None:
+            self.readings.note_model(case_id, reader, reading, str(found.model["version"]))
+        return found
 
     def _note_opened(self, case: Case, reader: str | None) -> None:
         """One line in the audit log the first time a reader opens a case in this process."""

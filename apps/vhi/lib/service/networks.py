@@ -1,0 +1,101 @@
+"""The networks of the live version, taken anew between two scans when another version becomes live."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
+from lib.core.volume import Volume
+from lib.errors import ModelError
+from lib.service.keep import Kept
+from lib.versions import Manifest, read_live, read_version, verify
+from lib.versions.store import POINTER
+
+# the live ensemble, and the one that readings rest on which began before it was live
+LOADED = 2
+log = logging.getLogger("vhi.service")
+
+
+class Networks:
+    """The live version of the ensemble, loaded when it is first needed; one scan at a time.
+
+    What is live is looked up with every call, by the time of one small file. Another version is taken over only once its weights
+    have been verified; else the one at work goes on, and the log says so. What has begun ends with the networks that began it.
+    """
+
+    def __init__(self, model_dir: Path) -> None:
+        self.model_dir = model_dir
+        self._one_scan = threading.Lock()
+        self._looking = threading.Lock()
+        self._seen: tuple[int, ...] | None = None
+        self._live: Manifest | None = None
+        self._loaded: Kept[tuple[Member, ...]] = Kept(LOADED)
+
+    def manifest(self) -> Manifest:
+        """What the live version says about itself.
+
+        Raises
+        ------
+        ModelError
+            There is none.
+        """
+        with self._looking:
+            seen = _mark(self.model_dir / POINTER)  # before the file is read: a later change is seen next time
+            if self._live is None:
+                self._live = read_live(self.model_dir).manifest
+            elif seen != self._seen:
+                self._live = self._next(self._live)
+            self._seen = seen
+            return self._live
+
+    def manifest_of(self, version: str) -> Manifest:
+        """The same of any version.
+
+        Raises
+        ------
+        ModelError
+        """
+        live = self._live
+        return live if live is not None and live.version == version else read_version(self.model_dir, version).manifest
+
+    def segment(self, t1w: Volume, manifest: Manifest) -> DiseaseRegion:
+        """The disease region of a scan by a version.
+
+        Raises
+        ------
+        ModelError
+            Missing or corrupt weights.
+        DiseaseRegionError
+            No bone was found.
+        """
+        with self._one_scan:
+            members = self._loaded.find(manifest.sha256)
+            if members is None:
+                from lib.nets.weights import load_members  # torch takes seconds to import
+
+                members = load_members(self.model_dir, manifest.version)
+                self._loaded.keep(manifest.sha256, members)
+            return segment_disease_region(t1w, members)
+
+    def _next(self, before: Manifest) -> Manifest:
+        """The version that is live now, or the one before where that cannot be used."""
+        try:
+            found = read_live(self.model_dir)
+            if found.manifest != before:
+                verify(found)
+                log.info("model %s is live, after %s", found.manifest.version, before.version)
+            return found.manifest
+        except ModelError as error:
+            log.error("the networks of version %s go on, because the new ones cannot be used: %s", before.version, error)
+            return before
+
+
+def _mark(pointer: Path) -> tuple[int, ...] | None:
+    """Changes whenever the file is replaced."""
+    try:
+        status = pointer.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
