@@ -9,7 +9,7 @@ from typing import Literal
 from lib.server.dicomweb import READ_PATH, STORE_PATH
 
 Who = Literal["anyone", "reader", "admin"]
-Where = Literal["own", "stock", "archive"]
+Where = Literal["own", "stock", "archive", "viewer"]
 SMALL_BODY = 1 << 20
 # one path segment that can be a name: no separators, nothing that climbs
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -23,7 +23,8 @@ class Allowed:
     ----------
     methods, template : as in `POST /infer/{model}`
     who : who may send it
-    where : answered by our own routes, by MONAI Label's, or by the archive through the gateway
+    where : answered by our own routes, by MONAI Label's, by the archive through the gateway, or by our routes with the viewer's
+        files, whose headers count before the guard's
     large : carries an image, so that the body may be large
     basic : a page that a browser opens: name and password do as well as a token
     matching : regular expression of the paths, where the template says too little
@@ -47,6 +48,10 @@ class Allowed:
 ALLOWED = (
     Allowed(("GET",), "/", "anyone"),
     Allowed(("GET",), "/openapi.json", "reader", basic=True),
+    Allowed(("GET", "POST"), "/login", "anyone", "viewer"),
+    Allowed(("POST",), "/logout", "reader"),
+    # the viewer's page looks itself who is signed in; its files are no secret
+    Allowed(("GET",), "/ohif/{path}", "anyone", "viewer", matching=rf"/ohif(?:/{SEGMENT})*"),
     Allowed(("GET",), "/auth/", "anyone"),
     Allowed(("POST",), "/auth/token", "anyone"),
     Allowed(("GET",), "/auth/token/valid", "reader"),
@@ -83,7 +88,6 @@ CLOSED = {
     "/model": "Models are changed on the server, by the models command.",
     "/reload": "The server is restarted by its service, not by a request.",
     "/proxy": "This server forwards nothing but reading and storing by DICOMweb, to its archive alone, where it has one.",
-    "/ohif": "This server holds no viewer.",
     "/logs": "Logs are read on the server.",
     "/infer": "That inference route is closed; use POST /infer/{model}.",
     "/batch": "Batch inference is started on the server.",

@@ -32,6 +32,7 @@ class ServerConfig:
     max_body_mib : largest request body
     inference_timeout_s : how long a client waits for an inference, waiting in the queue included
     token_hours : how long a login lasts
+    viewer : folder of another build of the OHIF viewer; MONAI Label's own when None
     """
 
     accounts: Path | None = None
@@ -43,6 +44,7 @@ class ServerConfig:
     max_body_mib: int = 64
     inference_timeout_s: float = 600.0
     token_hours: float = 12.0
+    viewer: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):

@@ -21,6 +21,8 @@ from lib.server.identity import LOCAL, Identity, set_identity
 from lib.server.login import Login
 from lib.server.pool import GoneError, WorkerPool
 from lib.server.routes import Desk, is_blinded, make_routes, note_stored
+from lib.server.sessions import add_sessions, identity_by_cookie
+from lib.server.viewer import add_viewer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -72,6 +74,8 @@ class Guard:
         )
         self._stock = stock
         self._own = make_routes(self.desk)
+        add_sessions(self._own, self.desk)
+        add_viewer(self._own, self.desk, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +90,7 @@ class Guard:
 
     async def dispatch(self, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request that passed to the routes that answer it."""
-        if allowed.where == "own":
+        if allowed.where in ("own", "viewer"):
             await self._own(scope, receive, send)
             return
         if allowed.where == "archive":
@@ -164,7 +168,9 @@ class Exchange:
         if self.allowed.where == "archive":
             check_plain(self.scope.get("raw_path") or self.path.encode())
         # the template's spelling of the trailing slash, and no Origin: CORS is settled here
-        path = self.path.rstrip("/") + ("/" if self.allowed.template.endswith("/") else "")
+        path = self.path
+        if self.allowed.where != "viewer":
+            path = path.rstrip("/") + ("/" if self.allowed.template.endswith("/") else "")
         kept = [(name, value) for name, value in self.scope["headers"] if name.lower() not in (b"origin", b"authorization")]
         self.scope |= {"path": path, "raw_path": path.encode(), "headers": kept}
         await self.guard.dispatch(self.allowed, self.scope, self._counted, self._hardened)
@@ -227,10 +233,13 @@ class Exchange:
         if given[:6].lower() == "basic " and self.allowed.basic:
             job = self.guard.desk.password.submit(lambda: login.identity_by_password(given, self.address))
             return await asyncio.wrap_future(job)
-        found = login.identity_of(given) if given else self._granted()
+        by_cookie = None if given else identity_by_cookie(login, self.method, self.headers)
+        found = login.identity_of(given) if given else by_cookie or self._granted()
         if found is None:
             scheme = 'Basic realm="VHI", charset="UTF-8"' if self.allowed.basic else "Bearer"
-            raise Refusal(401, "Sign in first: POST name and password to /auth/token.", {"WWW-Authenticate": scheme})
+            raise Refusal(
+                401, "Sign in first: open /login, or POST name and password to /auth/token.", {"WWW-Authenticate": scheme}
+            )
         return found
 
     def _granted(self) -> Identity | None:
@@ -256,6 +265,9 @@ class Exchange:
                 raise _too_large(self._limit)  # the routes took it for a body that cannot be parsed
             self._status = message["status"]
             ours = SECURITY_HEADERS | self.cors
+            if self.allowed is not None and self.allowed.where == "viewer":
+                set_there = {name.decode("latin-1").lower() for name, _ in message.get("headers", [])}
+                ours = {name: value for name, value in ours.items() if name not in set_there}
             drop = {name.encode() for name in ours} | {b"server"}
             kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in drop]
             message = {**message, "headers": [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
 import time
@@ -79,6 +80,8 @@ class Tokens:
         self._accounts = accounts
         self._secret = secret
         self._lifetime_s = lifetime_s
+        self._ended: dict[str, float] = {}
+        self._lock = Lock()
 
     def issue(self, account: Account) -> str:
         """A token for this account."""
@@ -87,7 +90,9 @@ class Tokens:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def identity_of(self, token: str) -> Identity | None:
-        """Who holds this token; None when it is forged, expired, or the account has changed."""
+        """Who holds this token; None when it is forged, expired, ended, or the account has changed."""
+        if self.mark_of(token) in self._ended:
+            return None
         try:
             claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub", "mark"]})
         except jwt.InvalidTokenError:
@@ -96,6 +101,18 @@ class Tokens:
         if account is None or not secrets.compare_digest(_mark(account), str(claims["mark"])):
             return None
         return Identity(account.name, account.role)
+
+    def mark_of(self, token: str) -> str:
+        """Names a token without letting anybody use it, and can be made by this server alone."""
+        return hmac.new(self._secret, b"mark of " + token.encode(), hashlib.sha256).hexdigest()
+
+    def end(self, token: str) -> None:
+        """From now on this token proves nobody, until the server is started again."""
+        if self.identity_of(token) is not None:
+            now = time.time()
+            with self._lock:
+                current = {mark: until for mark, until in self._ended.items() if until > now}
+                self._ended = current | {self.mark_of(token): now + self._lifetime_s}
 
 
 def _mark(account: Account) -> str:

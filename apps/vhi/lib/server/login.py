@@ -63,10 +63,21 @@ class Login:
 
     def identity_of(self, authorization: str) -> Identity | None:
         """Who holds the bearer token of an Authorization header; None when it proves nobody."""
-        if self._tokens is None:
-            return LOCAL
         scheme, _, token = authorization.partition(" ")
-        return self._tokens.identity_of(token.strip()) if scheme.lower() == "bearer" else None
+        return self.identity_of_token(token.strip()) if scheme.lower() == "bearer" or not self.needed else None
+
+    def identity_of_token(self, token: str) -> Identity | None:
+        """Who holds a token; None when it proves nobody."""
+        return self._tokens.identity_of(token) if self._tokens else LOCAL
+
+    def mark_of(self, token: str) -> str:
+        """What scripts of our own pages send along with a token that is in a cookie, see `lib.server.sessions`."""
+        return self._tokens.mark_of(token) if self._tokens else ""
+
+    def end(self, token: str) -> None:
+        """Sign out: the token proves nobody any more."""
+        if self._tokens:
+            self._tokens.end(token)
 
     def identity_by_password(self, authorization: str, address: str) -> Identity:
         """Who a Basic Authorization header names; slow the first time, call it off the event loop.

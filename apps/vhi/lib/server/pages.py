@@ -1,4 +1,4 @@
-"""The one page that people meet who open the server's address in a browser."""
+"""The few pages of this server itself: what people meet who open its address in a browser, and where they sign in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ SLICER_STEPS = (
     "In 3D Slicer install the extension MONAILabel (Extensions Manager), restart, and open the module MONAI Label.",
     "Enter {url} as the server and press the green arrow{login}.",
     "Press Next Sample: a case opens with its disease region; correct it, run vhi, clean it, and press Submit Label.",
+)
+_STYLE = (
+    "body{font:1.1em sans-serif;max-width:40em;margin:3em auto;padding:0 1em}li{margin:.6em 0}"
+    "label{display:block;margin:.8em 0}input{display:block;font:inherit;width:100%;max-width:20em;padding:.3em}"
+    "button{font:inherit;padding:.3em 1.5em}.wrong{color:#a00}"
 )
 
 
@@ -19,8 +24,39 @@ def slicer_steps(url: str, *, login: bool) -> list[str]:
 def front_page(url: str, *, login: bool) -> str:
     """HTML of the front page."""
     steps = "".join(f"<li>{escape(step)}</li>" for step in slicer_steps(url, login=login))
+    return _page(
+        "<p>Volume of hyperintense inflammation. Research use only.</p>"
+        '<p>In the browser: <a href="/ohif/">the studies of the archive</a>, where the server has one.</p>'
+        f"<ol>{steps}</ol>"
+    )
+
+
+def notice_page(sentence: str) -> str:
+    """HTML of a page that says one thing."""
+    return _page(f'<p>{escape(sentence)}</p><p><a href="/">How to read with 3D Slicer</a></p>')
+
+
+def login_page(following: str, problem: str = "") -> str:
+    """HTML of the page to sign in on.
+
+    Parameters
+    ----------
+    following : str
+        The path to go on to.
+    problem : str
+        Why the last try failed.
+    """
+    wrong = f'<p class="wrong" role="alert">{escape(problem)}</p>' if problem else ""
+    return _page(
+        f'{wrong}<form method="post" action="/login"><input type="hidden" name="next" value="{escape(following)}">'
+        '<label>Name <input name="username" autocomplete="username" required autofocus></label>'
+        '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
+        "<button>Sign in</button></form>"
+    )
+
+
+def _page(content: str) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>VHI</title>'
-        "<style>body{font:1.1em sans-serif;max-width:40em;margin:3em auto;padding:0 1em}li{margin:.6em 0}</style>"
-        f"<h1>VHI server</h1><p>Volume of hyperintense inflammation. Research use only.</p><ol>{steps}</ol></html>"
+        f"<style>{_STYLE}</style><h1>VHI server</h1>{content}</html>"
     )

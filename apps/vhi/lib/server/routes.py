@@ -94,7 +94,7 @@ def _add_sign_in(api: FastAPI, desk: Desk) -> None:
 
         def issue() -> str:
             found = desk.login.token_for(username, password, _address(request))
-            _app().service.audit.append("login", reader=username)
+            note_login(username)
             return found
 
         issued = await desk.run(desk.password, request, QUICK_TIMEOUT_S, issue)
@@ -324,6 +324,11 @@ def _states(service: Any) -> dict[str, Any]:
 def is_blinded() -> bool:
     """Whether readers must not see names and dates."""
     return bool(_app().service.config.blinded)
+
+
+def note_login(name: str) -> None:
+    """Log that somebody signed in."""
+    _app().service.audit.append("login", reader=name)
 
 
 def note_stored(uids: tuple[str, ...]) -> None:

@@ -1,0 +1,193 @@
+"""The OHIF viewer that MONAI Label brings, handed out with our configuration and our modules in place of its own configuration.
+
+No file of the viewer is changed. `index.html` loses its links to fonts on other hosts, because nothing is asked of the internet.
+`app-config.js` gains what this server knows (`window.vhi`), the addresses of our gateway, and two modules that run before the
+viewer starts: `session.js` (the login) and `main.js` (reading, cleaning, submitting), both in the folder `ohif`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from functools import cached_property
+from html import unescape
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from lib.errors import InputError
+from lib.server.answers import Refusal
+from lib.server.dicomweb import ROOT
+from lib.server.pages import notice_page
+from lib.server.routes import QUICK_TIMEOUT_S, Desk, is_blinded
+from lib.server.sessions import identity_of_page, login_address
+
+MODULES = Path(__file__).parent / "ohif"
+# the version that the modules were written for and are tested with: its number, and the start of its main script's sha256; the
+# main script names every other script by a hash of its content
+EXPECTED = "3.10.0-beta.5 eefbda3a38a3"
+LONG = "public, max-age=31536000, immutable"
+ASK_FIRST = "no-cache"
+# proxies and nosniff need these right, whatever the operating system's own table says
+TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".wasm": "application/wasm"}
+TYPES |= {".svg": "image/svg+xml", ".json": "application/json", ".map": "application/json", ".webapp": "application/json"}
+
+_MAIN_SCRIPT = re.compile(r'<script[^>]*\bsrc="/ohif/(app\.bundle[\w.-]*\.js)"')
+_INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_ELSEWHERE = re.compile(r'<link\b[^>]*href="https?://[^>]*>')
+_VERSION = re.compile(rb'versionNumber = "([^"]{1,40})"')
+_HASHED = re.compile(r"(?:.*\.)?[0-9a-f]{20}(?:\..*)?")
+
+
+class Viewer:
+    """The files of one build of the viewer.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the build; where MONAI Label keeps its own when absent.
+
+    Raises
+    ------
+    InputError
+        The folder holds no viewer.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is None:
+            package = find_spec("monailabel")
+            assert package is not None
+            assert package.origin is not None
+            folder = Path(package.origin).parent / "endpoints" / "static" / "ohif"
+        self.folder = folder
+        try:
+            index = (folder / "index.html").read_text(encoding="utf-8")
+            self._config = (folder / "app-config.js").read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{folder} holds no OHIF viewer ({error.strerror}: {error.filename}); install monailabel again."
+            ) from error
+        self.page = _ELSEWHERE.sub("", index)
+        self._main_script = _MAIN_SCRIPT.search(index)
+        self._files = StaticFiles(directory=folder)
+        self._modules = StaticFiles(directory=MODULES)
+
+    @cached_property
+    def version(self) -> str:
+        """As `EXPECTED`; reads 15 MB once."""
+        if self._main_script is None:
+            return "unknown"
+        script = (self.folder / unescape(self._main_script[1])).read_bytes()
+        number = _VERSION.search(script)
+        return f"{number[1].decode() if number else 'unknown'} {hashlib.sha256(script).hexdigest()[:12]}"
+
+    @cached_property
+    def policy(self) -> str:
+        """The content security policy of the page: own scripts, WebAssembly for decoding, nothing from elsewhere."""
+        digests = (hashlib.sha256(one.encode()).digest() for one in _INLINE.findall(self.page))
+        inline = " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)
+        return (
+            f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {inline}; worker-src 'self' blob:; "
+            "connect-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "
+            "font-src 'self' data:; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        )
+
+    def config(self, told: dict[str, Any]) -> str:
+        """`app-config.js`: the bundled one, then what this server adds."""
+        return "\n".join([self._config, f"window.vhi = {_script_json(told)};", _ADDED])
+
+    async def file(self, path: str, scope: Any) -> Response:
+        """A file of the viewer, or of our modules below `vhi/`.
+
+        Raises
+        ------
+        HTTPException
+            404.
+        """
+        name = path.rpartition("/")[2]
+        if path.startswith("vhi/"):
+            answer = await self._modules.get_response(path.removeprefix("vhi/"), scope)
+        else:
+            answer = await self._files.get_response(path, scope)
+        kind = TYPES.get(f".{name.rpartition('.')[2]}")
+        if kind and answer.status_code == 200:
+            answer.headers["content-type"] = kind
+        answer.headers["cache-control"] = LONG if _HASHED.fullmatch(name) else ASK_FIRST
+        return answer
+
+
+# addresses of this page's own server, whatever it is called: workers of the viewer cannot resolve relative ones
+_ADDED = f"""
+for (const source of window.config.dataSources) {{
+  const gateway = window.location.origin + '{ROOT}/';
+  Object.assign(source.configuration, {{
+    friendlyName: 'VHI', name: 'VHI', qidoRoot: gateway + 'qido', wadoRoot: gateway + 'wado', wadoUriRoot: gateway + 'wado',
+  }});
+}}
+// modules of the page run in their order, before the viewer's own deferred script
+for (const name of ['session', 'main']) {{
+  document.write('<script type="module" src="/ohif/vhi/' + name + '.js"></' + 'script>');
+}}
+"""
+
+
+def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
+    """Routes below `/ohif/`.
+
+    Raises
+    ------
+    InputError
+        The configured folder holds no viewer.
+    """
+    viewer = Viewer(desk.config.viewer)
+
+    def told(request: Request) -> dict[str, Any]:
+        who = identity_of_page(desk.login, request)
+        return {
+            "viewer_version_expected": EXPECTED,
+            "viewer_version_found": viewer.version,
+            "login_required": desk.login.needed,
+            "reader": who.name if who else None,
+            "is_admin": bool(who and who.is_admin),
+            "blinded": is_blinded(),
+        }
+
+    @api.get("/ohif/app-config.js", include_in_schema=False)
+    async def config(request: Request) -> Response:
+        script = await desk.run(desk.quick, request, QUICK_TIMEOUT_S, lambda: viewer.config(told(request)))
+        return Response(script, media_type=TYPES[".js"])
+
+    @api.get("/ohif/{path:path}", include_in_schema=False)
+    async def file(request: Request, path: str) -> Response:
+        if "." in path.rpartition("/")[2] and path != "index.html":
+            return await viewer.file(path, request.scope)
+        if path.startswith("vhi/"):
+            raise Refusal(404, "There is no such module.")
+        if not has_archive:
+            return HTMLResponse(notice_page(NO_ARCHIVE))
+        if desk.login.needed and identity_of_page(desk.login, request) is None:
+            return RedirectResponse(login_address(request), 303)
+        if is_blinded():
+            return HTMLResponse(notice_page(BLINDED))
+        return HTMLResponse(viewer.page, headers={"content-security-policy": viewer.policy, "cache-control": ASK_FIRST})
+
+
+NO_ARCHIVE = (
+    "The viewer shows DICOM studies of an archive, and this server was started on a folder of NIfTI files. Read these in 3D "
+    "Slicer, or start the server with --archive or --pacs."
+)
+BLINDED = (
+    "This study is blinded, and the archive's images carry names and dates: the viewer in the browser is closed. Read in 3D "
+    "Slicer, which is handed cases without names."
+)
+
+
+def _script_json(value: Any) -> str:
+    """JSON that is safe inside a script."""
+    return json.dumps(value).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
