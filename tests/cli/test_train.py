@@ -115,8 +115,11 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
 
     assert (tmp_path / "out" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
     assert b"</svg>" in (tmp_path / "out" / "learning_curves.svg").read_bytes()
-    card(tmp_path / "card", None, tmp_path / "model", None, tiny_data, tmp_path / "out", 2)
-    assert "version one" in (tmp_path / "card" / "model-card.md").read_text()
+    card(tmp_path / "card", None, tmp_path / "model", None, tiny_data, tmp_path / "out", 2, baseline=tmp_path / "out")
+    text = (tmp_path / "card" / "model-card.md").read_text()
+    assert "version one" in text
+    assert "- against the baseline, on the same scans: +0.0000 (cross_validation), +0.0000 (cross_validation_atypical)" in text
+    assert (tmp_path / "card" / "model-card-curves.svg").read_bytes() == (tmp_path / "out" / "learning_curves.svg").read_bytes()
     assert len(list((tmp_path / "card").glob("failure-*.png"))) == 2
 
     said = capsys.readouterr().out

@@ -30,8 +30,9 @@ MANIFEST = Manifest(
 
 def test_the_card_holds_fields_settings_and_every_number_of_every_slice():
     text = card_text(
-        MANIFEST, {"torch": "2.0"}, "## Data\n\nOne centre.", "plot.svg", [("1012, slice 2: Dice 0.50", "failure.png")]
-    )
+        MANIFEST, {"torch": "2.0"}, "## Data\n\nOne centre.",
+        plot="plot.svg", curves="curves.svg", pictures=[("1012, slice 2: Dice 0.50", "failure.png")],
+    )  # fmt: skip
     for line in (
         "# Model card: disease region, version v-1",
         "| torch_version | 2.0 |",
@@ -43,10 +44,12 @@ def test_the_card_holds_fields_settings_and_every_number_of_every_slice():
         "| augmentation.noise | 0.1 |  |",
         "| cross_validation | 5 | **0.7600** | 0.500 | 0.7200, 0.6333 | 0.0867 |",
         "| paper: cross_validation | 5 | **0.7000** | 0.500 | 0.7200, 0.6333 | 0.0867 |",
-        "| 1012 | cross_validation | fold1 | 0.7000 | 0.500 | 2 | 0.6700, 0.7300 |",
+        "- against the baseline, on the same scans: +0.0600 (cross_validation)",
+        "| 1012 | cross_validation | fold1 | 0.7000 | 0.500 | 2 | 0.6700, 0.7300 | 0.7000 |",
         "| 1007 | 0.90 |  | 0.80 |",
         "Slices under 0.75: 1012 slice 2: 0.50; 1012 slice 3: 0.60.",
         "![Dice per slice](plot.svg)",
+        "![Learning curves](curves.svg)",
         "![1012, slice 2: Dice 0.50](failure.png)",
     ):
         assert line in text, line
@@ -57,3 +60,12 @@ def test_a_version_of_which_nothing_was_measured_says_so():
     text = card_text(replace(MANIFEST, metrics=None), {})
     assert "Nothing was measured." in text
     assert "Failures" not in text
+
+
+def test_a_baseline_of_other_scans_is_not_compared():
+    other = ENTRY | {"cases": {"1007": ENTRY["cases"]["1007"]}}
+    text = card_text(
+        replace(MANIFEST, metrics={"cross_validation": ENTRY, "baseline": {"recipe": "paper", "cross_validation": other}}), {}
+    )
+    assert "against the baseline" not in text
+    assert "| 1012 | cross_validation | fold1 | 0.7000 | 0.500 | 2 | 0.6700, 0.7300 |  |" in text

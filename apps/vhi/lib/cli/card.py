@@ -9,24 +9,31 @@ import typer
 
 from lib.cli.ensemble import MODEL_DIR
 
-CARD, PLOT = "model-card.md", "model-card-dice.svg"
+CARD, PLOT, CURVES = "model-card.md", "model-card-dice.svg", "model-card-curves.svg"
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-image", "safetensors")
 
 
 def card(
-    out: Annotated[Path, typer.Option(help=f"Folder that receives {CARD}, {PLOT} and the pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option(help=f"Folder that receives {CARD} and its pictures.", show_default=False)],
     version: Annotated[str | None, typer.Argument(help="Version id.", show_default="the live one")] = None,
     model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
     notes: Annotated[Path | None, typer.Option(help="Markdown on data and limits, put into the card.", exists=True)] = None,
     data: Annotated[Path | None, typer.Option(help="Labelled scans, to draw the lowest slices.", exists=True)] = None,
-    results: Annotated[Path | None, typer.Option(help="Working folder of train --folds, for the same.", exists=True)] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Working folder of train --folds: learning curves; with --data those slices.", exists=True)
+    ] = None,
     most: Annotated[int, typer.Option(help="Slices to draw.", min=0)] = 6,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Working folder of another recipe's train --folds, to stand beside the version's.", exists=True),
+    ] = None,
 ) -> None:
     """Write the model card of a version.
 
     With --data and --results the slices with the lowest Dice are drawn too, from the ensembles that did not learn them. These
     pictures show scans: keep them out of a public repository unless the data allow it.
     """
+    from dataclasses import replace
     from importlib.metadata import version as installed
 
     from lib.errors import InputError
@@ -34,19 +41,25 @@ def card(
     from lib.versions import read_live, read_version
     from lib.versions.card import card_text
 
-    if (data is None) != (results is None):
-        raise InputError("Pictures need both --data and --results; give both, or neither.")
+    if data is not None and results is None:
+        raise InputError("Pictures of slices need --results beside --data: the working folder of train --folds.")
     manifest = (read_live(model_dir) if version is None else read_version(model_dir, version)).manifest
     metrics = manifest.metrics or {}
+    if baseline is not None:
+        from lib.training.session import read_results
+
+        metrics = metrics | {"baseline": read_results(baseline)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = "" if notes is None else notes.read_text(encoding="utf-8")
     except OSError as error:
         raise output_error(out, error) from error
     plot = _write_plot(out, metrics)
+    curves = None if results is None else _copy_curves(out, results)
     pictures = [] if data is None or results is None else _write_pictures(out, metrics, data, results, most)
     libraries = {name: installed(name) for name in _LIBRARIES}
-    write_atomically(out / CARD, card_text(manifest, libraries, text, plot, pictures).encode())
+    content = card_text(replace(manifest, metrics=metrics), libraries, text, plot=plot, curves=curves, pictures=pictures)
+    write_atomically(out / CARD, content.encode())
     typer.echo(f"{out / CARD}")
 
 
@@ -79,6 +92,20 @@ def _write_plot(out: Path, metrics: dict[str, Any]) -> str | None:
     }
     write_atomically(out / PLOT, svg_bytes(slice_dice_figure(panels)))
     return PLOT
+
+
+def _copy_curves(out: Path, results: Path) -> str:
+    """The learning curves of the folds, as `train` drew them."""
+    from lib.errors import InputError
+    from lib.files import write_atomically
+    from lib.training.session import CURVES as DRAWN
+
+    try:
+        drawn = (results / f"{DRAWN}.svg").read_bytes()
+    except OSError as error:
+        raise InputError(f"{results} holds no learning curves ({error}); run train --folds into it first.") from error
+    write_atomically(out / CURVES, drawn)
+    return CURVES
 
 
 def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Path, most: int) -> list[tuple[str, str]]:

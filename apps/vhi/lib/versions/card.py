@@ -27,7 +27,9 @@ def card_text(
     manifest: Manifest,
     libraries: Mapping[str, str],
     notes: str = "",
-    figure: str | None = None,
+    *,
+    plot: str | None = None,
+    curves: str | None = None,
     pictures: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The card as Markdown, with the fields of a MONAI bundle's metadata and the items of CLAIM.
@@ -38,8 +40,8 @@ def card_text(
         Versions of the libraries that run the networks.
     notes : str
         What no manifest knows (patients, reference standard, limits), as Markdown sections.
-    figure : str, optional
-        File name of the plot of Dice per slice.
+    plot, curves : str, optional
+        File names of the plot of Dice per slice and of the learning curves.
     pictures : sequence of (caption, file name)
         Of failures.
     """
@@ -50,9 +52,9 @@ def card_text(
         _fields(manifest, libraries),
         notes.strip(),
         _partition(manifest, metrics),
-        _training(manifest, metrics),
+        _training(manifest, metrics, curves),
         _results(metrics),
-        _per_slice(metrics, figure),
+        _per_slice(metrics, plot),
         _failures(metrics, pictures),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -104,7 +106,7 @@ def _partition(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _training(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
+def _training(manifest: Manifest, metrics: Mapping[str, Any], curves: str | None) -> str:
     names = list(dict.fromkeys(key for recipe in manifest.recipes for key in recipe if key != "augmentation"))
     head = ["setting", *(f"member {n}" for n in range(manifest.members))]
     rows: list[list[object]] = [["seed", *manifest.seeds]] if manifest.seeds else []
@@ -134,6 +136,8 @@ def _training(manifest: Manifest, metrics: Mapping[str, Any]) -> str:
                 f"{name}, {recipe}: {curve['what']}: {curve['goal']} {reached}; the best point is "
                 f"{best['mean_slice_dice']:.4f} after {best['cpu_minutes']} CPU minutes."
             )
+    if curves:
+        parts.append(f"![Learning curves]({curves})")
     return "\n\n".join(parts)
 
 
@@ -163,19 +167,35 @@ def _results(metrics: Mapping[str, Any]) -> str:
         ],
     )  # fmt: skip
     what = "\n".join(f"- `{name}`: {entry.get('what', '')}" for name, entry in found)
-    cases = _table(
-        ["scan", "evaluation", "fold", "mean", "lowest", "in slice", "members alone"],
+    return f"## Results\n\n{summary}\n\n{what}\n{_above(found, baseline)}\n{_scans(found, baseline)}"
+
+
+def _above(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
+    """How far the version lies above the baseline, where both were measured."""
+    gains = [
+        f"{entry['mean_slice_dice'] - other['mean_slice_dice']:+.4f} ({name})"
+        for name, entry in found
+        for other_name, other in _evaluations(baseline)
+        if name == other_name and list(entry["cases"]) == list(other["cases"])
+    ]
+    return f"- against the baseline, on the same scans: {', '.join(gains)}\n" if gains else ""
+
+
+def _scans(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
+    """A row for each scan; the baseline's mean beside it where there is one."""
+    others = {case_id: one["mean_slice_dice"] for _, entry in _evaluations(baseline) for case_id, one in entry["cases"].items()}
+    head = ["scan", "evaluation", "fold", "mean", "lowest", "in slice", "members alone"]
+    rows = [
         [
-            [
-                case_id, name, one.get("fold") or "", f"{one.get('mean_slice_dice', one.get('mean', float('nan'))):.4f}",
-                f"{one.get('lowest_slice_dice', one.get('lowest', float('nan'))):.3f}", one.get("lowest_slice", ""),
-                ", ".join(f"{dice:.4f}" for dice in one.get("member_mean_slice_dice", [])),
-            ]
-            for name, entry in found
-            for case_id, one in entry["cases"].items()
-        ],
-    )  # fmt: skip
-    return f"## Results\n\n{summary}\n\n{what}\n\n{cases}"
+            case_id, name, one.get("fold") or "", f"{one.get('mean_slice_dice', one.get('mean', float('nan'))):.4f}",
+            f"{one.get('lowest_slice_dice', one.get('lowest', float('nan'))):.3f}", one.get("lowest_slice", ""),
+            ", ".join(f"{dice:.4f}" for dice in one.get("member_mean_slice_dice", [])),
+        ]
+        + ([f"{others[case_id]:.4f}" if case_id in others else ""] if others else [])
+        for name, entry in found
+        for case_id, one in entry["cases"].items()
+    ]  # fmt: skip
+    return _table(head + ([str(baseline.get("recipe", "baseline"))] if others else []), rows)
 
 
 def _sliced(metrics: Mapping[str, Any]) -> dict[str, list[float | None]]:
@@ -188,13 +208,13 @@ def _sliced(metrics: Mapping[str, Any]) -> dict[str, list[float | None]]:
     }
 
 
-def _per_slice(metrics: Mapping[str, Any], figure: str | None) -> str:
+def _per_slice(metrics: Mapping[str, Any], plot: str | None) -> str:
     sliced = _sliced(metrics)
     if not sliced:
         return ""
     most = max(len(dices) for dices in sliced.values())
     rows = [[case_id, *("" if dice is None else f"{dice:.2f}" for dice in dices)] for case_id, dices in sliced.items()]
-    shown = f"![Dice per slice]({figure})\n\n" if figure else ""
+    shown = f"![Dice per slice]({plot})\n\n" if plot else ""
     table = _table(["scan", *(str(k + 1) for k in range(most))], [row + [""] * (most + 1 - len(row)) for row in rows])
     return f"## Every slice\n\n{shown}2-D Dice of the ensemble, slices numbered along the stack from 1.\n\n{table}"
 
