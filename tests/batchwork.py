@@ -1,15 +1,24 @@
-"""Work for the workers of a batch: importable by their processes."""
+"""Work for the workers of a batch, importable by their processes; and a cluster as an administrator starts it."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from distributed import LocalCluster
 
 from lib.batch.cases import BatchCase
 from lib.errors import InputError
 from lib.files import result_folder
+
+# what a worker's PYTHONPATH names
+IMPORTED = (Path(__file__).parents[1] / "apps" / "vhi", Path(__file__).parent)
 
 
 def note(case: BatchCase, *, out: Path, victims: tuple[str, ...] = (), deadly: tuple[str, ...] = ()) -> None:
@@ -37,3 +46,24 @@ def note(case: BatchCase, *, out: Path, victims: tuple[str, ...] = (), deadly: t
 def _line(path: Path, text: str) -> None:
     with path.open("a") as file:  # one short write at the end of a file is not torn
         file.write(f"{text}\n")
+
+
+@contextmanager
+def scheduler() -> Iterator[str]:
+    """The address of a cluster that has no workers yet."""
+    with LocalCluster(n_workers=0, processes=True, dashboard_address=None, host="127.0.0.1") as cluster:
+        yield cluster.scheduler_address
+
+
+@contextmanager
+def worker(address: str, path: str, folder: Path) -> Iterator[None]:
+    """A worker in a process and a folder of its own."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    process = subprocess.Popen(
+        command, cwd=folder, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 
 import batchwork
 from lib.batch.cases import BatchCase
@@ -20,7 +16,6 @@ from lib.batch.workers import cluster_workers, local_workers, run_cases
 from lib.errors import InputError, SettingsError
 
 HERE = Path()
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -76,28 +71,14 @@ def test_few_cases_are_with_the_workers_at_any_time(tmp_path):
 
 @pytest.fixture
 def scheduler():
-    with LocalCluster(n_workers=0, processes=True, dashboard_address=None, host="127.0.0.1") as cluster:
-        yield cluster.scheduler_address
-
-
-@contextmanager
-def worker(address: str, path: str, tmp_path: Path):
-    """A worker as an administrator starts it, in a process and a folder of its own."""
-    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+    with batchwork.scheduler() as address:
+        yield address
 
 
 def test_the_workers_of_a_cluster_do_the_same(scheduler, tmp_path):
-    own = os.pathsep.join([str(ROOT / "apps" / "vhi"), str(ROOT / "tests")])
+    own = os.pathsep.join(map(str, batchwork.IMPORTED))
     cases = cases_called("case1", "refused1", "case2")
-    with worker(scheduler, own, tmp_path), cluster_workers(scheduler) as client:
+    with batchwork.worker(scheduler, own, tmp_path), cluster_workers(scheduler) as client:
         outcomes = {one.case.name: one.failure for one in run_cases(client, cases, partial(batchwork.note, out=tmp_path))}
     assert outcomes == {"case1": "", "refused1": "refused1 is refused.", "case2": ""}
     assert (tmp_path / "case2" / "vhi.json").exists()
@@ -105,7 +86,7 @@ def test_the_workers_of_a_cluster_do_the_same(scheduler, tmp_path):
 
 def test_workers_that_lack_this_program_are_told_before_any_case(scheduler, tmp_path):
     with (
-        worker(scheduler, "", tmp_path),
+        batchwork.worker(scheduler, "", tmp_path),
         pytest.raises(InputError, match="cannot import this program .*PYTHONPATH"),
         cluster_workers(scheduler),
     ):

@@ -16,9 +16,10 @@ import pytest
 from lib.batch.cases import BatchCase
 from lib.batch.folder import MARK, batch_folder
 from lib.batch.workers import Outcome
-from lib.cli.batch import RESULT_COLUMNS, _progress, measure_case
+from lib.cli.batch import RESULT_COLUMNS, measure_case
 from lib.cli.measure import RESULT_FILES
 from lib.cli.provenance import code_version
+from lib.cli.working import working
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
 
@@ -164,9 +165,9 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
 def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     case = BatchCase("A1", study=tmp_path)
-    with _progress(2) as show:
-        show(Outcome(case), tmp_path)
-        show(Outcome(case, "[STIR] is missing.", "Traceback: line 3"), tmp_path)
+    with working("Measuring", 2, str) as show:
+        show(Outcome(case))
+        show(Outcome(case, "[STIR] is missing.", "Traceback: line 3"))
     shown = capsys.readouterr().err
     assert "2/2" in shown
     assert "A1: [STIR] is missing." in shown

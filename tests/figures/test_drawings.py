@@ -22,6 +22,7 @@ from lib.figures import (
     most_involved_slices,
     new_chart,
     png_bytes,
+    search_figure,
 )
 from lib.figures.mosaic import mosaic_tiles
 
@@ -150,3 +151,18 @@ def test_files_are_the_same_for_the_same_result():
 @pytest.mark.parametrize("bold", [True, False])
 def test_the_typeface_is_there(bold):
     assert font_file(bold).is_file()
+
+
+def test_a_search_has_a_panel_per_kernel_with_a_dot_per_fold_and_their_mean():
+    found = {(60, 2, 3): [0.5, 0.7], (100, 2, 3): [0.8], (60, 4, 5): [0.9, 0.9, 0.6]}
+    figure = search_figure(found)
+    three, five = figure.axes
+    assert (three.get_title(loc="left"), five.get_title(loc="left")) == ("kernel 3 x 3", "kernel 5 x 5")
+    dots, mean, *_ = three.get_lines()
+    np.testing.assert_allclose(dots.get_xydata(), [[-0.15, 0.5], [-0.15, 0.7]])
+    np.testing.assert_allclose(mean.get_ydata(), [0.6, 0.6])
+    assert len(three.get_lines()) == 4
+    # four levels are the second place of every panel, also of the one that has nothing at two
+    np.testing.assert_allclose(five.get_lines()[0].get_xdata(), [0.85] * 3)
+    np.testing.assert_allclose(five.get_lines()[1].get_ydata(), [0.8, 0.8])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["60 epochs", "100 epochs"]

@@ -50,7 +50,7 @@ def is_finished(folder: Path, case: BatchCase) -> bool:
 
 
 @contextmanager
-def batch_folder(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
+def batch_folder(folder: Path, plan: Mapping[str, Any], mark: str = MARK) -> Iterator[None]:
     """Hold a folder of results for one batch.
 
     Parameters
@@ -59,6 +59,8 @@ def batch_folder(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
         New, empty, or of the same batch.
     plan : mapping
         What results rest on besides their files (settings, model): strict JSON. A batch that goes on must have the same.
+    mark : str
+        The file that keeps the plan, and tells such a folder from others.
 
     Raises
     ------
@@ -68,8 +70,8 @@ def batch_folder(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         found = {entry.name for entry in folder.iterdir()} - {_LOCK}
-        if found and MARK not in found:
-            raise OutputError(f"{folder} is not empty and holds no earlier batch ({MARK}); pass a new folder.")
+        if found and mark not in found:
+            raise OutputError(f"{folder} is not empty and holds no earlier batch ({mark}); pass a new folder.")
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise output_error(folder, error) from error
@@ -78,7 +80,7 @@ def batch_folder(folder: Path, plan: Mapping[str, Any]) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise OutputError(f"Another batch is at work in {folder}; wait for it, or pass a new folder.") from error
-        _check_plan(folder / MARK, plan)
+        _check_plan(folder / mark, plan)
         yield
     finally:
         os.close(lock)

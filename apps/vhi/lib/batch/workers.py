@@ -1,4 +1,4 @@
-"""Workers that measure cases side by side: processes of this machine, or those of a dask.distributed cluster.
+"""Workers that do pieces of work side by side: processes of this machine, or those of a dask.distributed cluster.
 
 Both are dask.distributed, so that there is one way for a worker to die and one way to go on without it: its case is given to
 another worker, and fails after several workers died of it.
@@ -7,34 +7,69 @@ another worker, and fails after several workers died of it.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
-from lib.batch.cases import BatchCase
 from lib.errors import InputError, SettingsError, VhiError
 
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2
 
 
+class Named(Protocol):
+    """What workers are given: a scan to measure, a network to train. Picklable; its name is of one case of a run."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Case = TypeVar("Case", bound=Named)
+
+
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[Case]):
     """How one case ended: `failure` is empty, or one sentence; `unexpected` a traceback where the program is at fault."""
 
-    case: BatchCase
+    case: Case
     failure: str = ""
     unexpected: str = ""
 
 
-Work = Callable[[BatchCase], None]
+def run_anywhere(
+    cases: Sequence[Case], work: Callable[[Case], None], jobs: int, cluster: str | None
+) -> Generator[Outcome[Case], None, None]:
+    """`run_cases` on this machine, or on the cluster whose address is given.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes of this machine; 0 for one per core.
+    cluster : str or None
+        Address of a scheduler, instead of this machine.
+
+    Raises
+    ------
+    SettingsError
+        Both were asked for.
+    InputError
+        As `cluster_workers` and `run_cases`.
+    """
+    if not cases:
+        return
+    if cluster is not None and jobs:
+        raise SettingsError("--jobs is for this machine; a cluster has the workers that it has. Leave one of the two out.")
+    here = min(jobs or len(os.sched_getaffinity(0)), len(cases))
+    with local_workers(here) if cluster is None else cluster_workers(cluster) as client:
+        yield from run_cases(client, cases, work)
 
 
 @contextmanager
@@ -49,7 +84,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
         Fewer than one job.
     """
     if jobs < 1:
-        raise SettingsError(f"{jobs} jobs cannot measure anything; pass 1 or more.")
+        raise SettingsError(f"{jobs} jobs cannot do anything; pass 1 or more.")
     settings = {
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
         # a worker that computes for minutes without a word is no dead one
@@ -113,13 +148,13 @@ def _can_import() -> bool:
     return True
 
 
-def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterator[Outcome]:
+def run_cases(client: Client, cases: Sequence[Case], work: Callable[[Case], None]) -> Iterator[Outcome[Case]]:
     """Have every case worked on once, and tell how each ended, in the order in which they end.
 
     Parameters
     ----------
     client : Client
-    cases : sequence of BatchCase
+    cases : sequence
         Only few of them are with the workers at any time, however many there are.
     work : callable
         What to do with a case; importable by name, or picklable. It must leave nothing behind when it is ended halfway, and do
@@ -133,7 +168,7 @@ def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterato
     # a name of its own for each run: dask takes equal names for equal work, and would not do it again
     run = secrets.token_hex(4)
     waiting = iter(cases)
-    given_out: dict[Future, BatchCase] = {}
+    given_out: dict[Future, Case] = {}
     ended = as_completed([], loop=client.loop)
 
     def give_out() -> None:
@@ -157,7 +192,7 @@ def run_cases(client: Client, cases: Sequence[BatchCase], work: Work) -> Iterato
             client.cancel(list(given_out), force=True)
 
 
-def _guarded(work: Work, case: BatchCase) -> tuple[str, str]:
+def _guarded(work: Callable[[Case], None], case: Case) -> tuple[str, str]:
     """On the worker: an expected problem as its sentence, anything else with its traceback."""
     import traceback
 
@@ -170,12 +205,12 @@ def _guarded(work: Work, case: BatchCase) -> tuple[str, str]:
     return "", ""
 
 
-def _outcome(future: Future, case: BatchCase) -> Outcome:
+def _outcome(future: Future, case: Case) -> Outcome[Case]:
     if future.status in ("cancelled", "lost"):
         raise InputError("The cluster is gone; start it again and repeat the call: finished cases are kept.")
     error: Any = future.exception() if future.status == "error" else None
     if isinstance(error, KilledWorker):
-        failure = f"{DEATHS_ALLOWED + 1} workers died of it, probably for want of memory; measure it alone, or with fewer jobs."
+        failure = f"{DEATHS_ALLOWED + 1} workers died of it, probably for want of memory; try it alone, or with fewer jobs."
         return Outcome(case, failure)
     if error is not None:
         return Outcome(case, f"The workers cannot run this program ({' '.join(str(error).split())[:200]}).")

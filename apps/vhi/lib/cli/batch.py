@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,12 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lib.cli.ensemble import MODEL_DIR
+from lib.cli.working import working
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from lib.batch.cases import BatchCase
-    from lib.batch.workers import Outcome
     from lib.core.disease_region import Member
     from lib.versions import Manifest
 
@@ -65,6 +61,7 @@ def batch(
     """
     from lib.batch.cases import read_cases
     from lib.batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
+    from lib.batch.workers import run_anywhere
     from lib.cli.measure import parse_changes
     from lib.cli.provenance import code_version
     from lib.core.settings import VhiSettings
@@ -88,12 +85,13 @@ def batch(
         told: list[str] = []
         work = partial(measure_case, out=out.resolve(), values=values, model_dir=model_dir.resolve(), command=command)
         try:
-            with _progress(len(to_do)) as show, closing(_outcomes(to_do, work, jobs, cluster)) as outcomes:
+            showing = working("Measuring", len(to_do), partial(_short, out))
+            with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:
                     told.append(outcome.case.name)
                     if outcome.failure:
                         failed.append({"case": outcome.case.name, "reason": outcome.failure})
-                    show(outcome, out)
+                    show(outcome)
         except KeyboardInterrupt as error:
             count = sum(is_finished(out, case) for case in cases)
             typer.echo(f"Interrupted; {count} of {len(cases)} scans are finished. The same call goes on from there.", err=True)
@@ -108,62 +106,6 @@ def batch(
     if failed:
         typer.echo(f"{len(failed)} failed    {out / FAILURES}")
         raise typer.Exit(SOME_FAILED)
-
-
-def _outcomes(
-    cases: list[BatchCase], work: Callable[[BatchCase], None], jobs: int, cluster: str | None
-) -> Generator[Outcome, None, None]:
-    if not cases:
-        return
-    from lib.batch.workers import cluster_workers, local_workers, run_cases
-
-    if cluster is not None:
-        if jobs:
-            from lib.errors import SettingsError
-
-            raise SettingsError("--jobs is for this machine; a cluster has the workers that it has. Leave one of the two out.")
-        workers: Any = cluster_workers(cluster)
-    else:
-        workers = local_workers(min(jobs or len(os.sched_getaffinity(0)), len(cases)))
-    client: Client
-    with workers as client:
-        yield from run_cases(client, cases, work)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[Outcome, Path], None]]:
-    """A bar on a terminal, else one line per case; failures are always said."""
-    if not sys.stderr.isatty():
-        count = 0
-
-        def line(outcome: Outcome, out: Path) -> None:
-            nonlocal count
-            count += 1
-            typer.echo(f"{count}/{total}  {outcome.case.name}  {outcome.failure or _short(out, outcome.case)}")
-            _unexpected(outcome)
-
-        yield line
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    from rich.console import Console
-
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Measuring", total=total)
-
-        def advance(outcome: Outcome, out: Path) -> None:
-            bar.advance(task)
-            if outcome.failure:
-                bar.console.print(f"{outcome.case.name}: {outcome.failure}", markup=False, highlight=False, soft_wrap=True)
-            _unexpected(outcome)
-
-        yield advance
-
-
-def _unexpected(outcome: Outcome) -> None:
-    if outcome.unexpected:
-        typer.echo(outcome.unexpected, err=True)
 
 
 def _short(out: Path, case: BatchCase) -> str:

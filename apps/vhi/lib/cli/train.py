@@ -11,6 +11,7 @@ import typer
 
 from lib.cli.ensemble import MODEL_DIR
 from lib.cli.provenance import code_version
+from lib.cli.search import run_search
 
 if TYPE_CHECKING:
     from lib.nets.fit import Progress
@@ -39,6 +40,14 @@ def train(
     ] = None,
     live: Annotated[bool, typer.Option(help="Make the new version the live one.")] = True,
     jobs: Annotated[int, typer.Option(help="Networks trained at a time; 0 for one per core.", min=0)] = 0,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="Instead, compare the networks that the paper chose from (docs/models.md)."),
+    ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="With --search: scheduler of a dask cluster (docs/batch.md)."),
+    ] = None,
 ) -> None:
     """Train a disease-region ensemble and publish it as a new version."""
     from datetime import UTC, datetime
@@ -55,6 +64,11 @@ def train(
         raise InputError(f"There is no recipe {recipe!r}; choose one of {', '.join(PLANS)}.")
     if steps is not None and cpu_minutes is not None:
         raise InputError("Both --steps and --cpu-minutes were given; choose one budget.")
+    if search:
+        run_search(data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster)
+        return
+    if cluster is not None:
+        raise InputError("--cluster is for --search; leave it out, or search.")
     created = datetime.now(UTC)
     version = version or f"{recipe}-{created:%Y%m%d-%H%M%S}"
     if ensemble and (model_dir / "versions" / version).exists():

@@ -5,6 +5,7 @@ from lib.figures.histogram import draw_normal_bone_histogram
 from lib.figures.learning_curves import LearningCurve, draw_dice_against_cpu, draw_learning_curve, learning_curves_figure
 from lib.figures.mosaic import draw_mosaic, inflamed_slices, mosaic_figure, most_involved_slices
 from lib.figures.projection import draw_projection
+from lib.figures.search import draw_settings, search_figure
 from lib.figures.slice_dice import draw_outlines, draw_slice_dice, failure_figure, slice_dice_figure
 from lib.figures.stability import draw_stability
 
@@ -16,6 +17,7 @@ __all__ = [
     "draw_normal_bone_histogram",
     "draw_outlines",
     "draw_projection",
+    "draw_settings",
     "draw_slice_dice",
     "draw_stability",
     "failure_figure",
@@ -27,6 +29,7 @@ __all__ = [
     "most_involved_slices",
     "new_chart",
     "png_bytes",
+    "search_figure",
     "slice_dice_figure",
     "svg_bytes",
 ]

@@ -155,8 +155,8 @@ class _ConvRelu(nn.Module):
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.to_mkldnn(), conv.padding, [1, 1], [1, 1], 1)
-        self.padding = conv.padding
+        self.padding = [side // 2 for side in conv.kernel_size]
+        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(conv.weight.to_mkldnn(), self.padding, [1, 1], [1, 1], 1)
         self.bias = conv.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -115,8 +115,8 @@ class Ensemble:
             mean = np.mean(each, axis=0)
             region = region_of(mean, t1w)
             measured[case.case_id] = {
-                "slice_dice": _plain(slice_dice(region, truth)),
-                "member_slice_dice": [_plain(slice_dice(region_of(one, t1w), truth)) for one in each],
+                "slice_dice": plain_dice(slice_dice(region, truth)),
+                "member_slice_dice": [plain_dice(slice_dice(region_of(one, t1w), truth)) for one in each],
             }
             content = io.BytesIO()
             np.savez_compressed(content, probability=mean.astype(np.float16), mask=region.data)
@@ -138,5 +138,5 @@ class Pace:
         return seconds_per_step(self.recipe, slices, slices if self.recipe.pseudo else None)
 
 
-def _plain(dices: np.ndarray) -> list[float | None]:
+def plain_dice(dices: np.ndarray) -> list[float | None]:
     return [None if np.isnan(dice) else round(float(dice), 4) for dice in dices]

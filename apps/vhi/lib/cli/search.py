@@ -1,0 +1,129 @@
+"""`train --search`: the paper's model selection, side by side, on this machine or on a cluster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lib.cli.batch import SOME_FAILED
+from lib.cli.working import working
+
+if TYPE_CHECKING:
+    from lib.studies.labelled import LabelledData
+    from lib.training.search import SearchNetwork, SettingResult
+
+MARK, TABLE, FIGURE = "search.json", "search.csv", "search"
+
+
+def run_search(
+    data: Path, out: Path, *, steps: int | None, cpu_minutes: float | None, members: int, jobs: int, cluster: str | None
+) -> None:
+    """Train and measure every network of the search in `out`, or go on; then one table and one figure.
+
+    Raises
+    ------
+    VhiError
+        Data, options or workers are not what they must be.
+    typer.Exit
+        3 when networks failed, 130 when interrupted.
+    """
+    from lib.batch.folder import batch_folder
+    from lib.batch.workers import run_anywhere
+    from lib.files import sha256_of
+    from lib.nets.recipes import paper_recipe
+    from lib.studies.labelled import find_labelled
+    from lib.training.search import networks_of, read_results, train_network
+
+    # workers of a cluster have working folders of their own
+    found, out = find_labelled(data.resolve()), out.resolve()
+    asked = {"steps": steps, "cpu_minutes": cpu_minutes}
+    total = _steps(found, out, asked)
+    networks = networks_of(found, total, members)
+    scans = {case.case_id: [sha256_of(file) for file in (case.t1w, case.disease_region) if file] for case in found.study}
+    failed = 0
+    with batch_folder(out, {"asked": asked, "steps": total, "scans": scans}, MARK):
+        to_do = [network for network in networks if not network.is_finished(out)]
+        typer.echo(f"{len(networks)} networks of {total} steps, {len(networks) - len(to_do)} of them finished before")
+        try:
+            showing = working("Training", len(to_do), partial(_reached, out))
+            work = partial(train_network, out=out)
+            with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
+                for outcome in outcomes:
+                    failed += bool(outcome.failure)
+                    show(outcome)
+        except KeyboardInterrupt as error:
+            typer.echo(f"Interrupted. What was trained is kept in {out}: the same command goes on from there.", err=True)
+            raise typer.Exit(130) from error
+        finally:
+            results = read_results(out, networks)
+            if results:
+                _write(out, results)
+    _print(results)
+    if failed:
+        typer.echo(f"{failed} networks failed; the same command tries them again.", err=True)
+        raise typer.Exit(SOME_FAILED)
+    best = results[0]
+    recipe = paper_recipe(best.setting.levels, best.setting.kernel).name
+    typer.echo(f"Best: {best.setting}. Train it with --recipe {recipe} --steps {networks[0].steps_of(best.setting.epochs)}.")
+
+
+def _steps(found: LabelledData, out: Path, asked: dict[str, Any]) -> int:
+    """Of the longest training: those that the search in `out` began with, or what is asked for."""
+    from lib.nets.recipes import PLANS
+    from lib.training.search import steps_in
+
+    try:
+        kept = json.loads((out / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        kept = {}
+    if kept.get("asked") == asked:
+        return int(kept["steps"])
+    if asked["cpu_minutes"] is not None:
+        return max(2, steps_in(asked["cpu_minutes"], found.study))
+    return asked["steps"] if asked["steps"] is not None else PLANS["paper"].members[0].steps
+
+
+def _reached(out: Path, network: SearchNetwork) -> str:
+    from lib.training.search import read_results
+
+    return ", ".join(
+        f"{one.setting.epochs} epochs {one.mean_slice_dice:.3f}"
+        for one in sorted(read_results(out, [network]), key=lambda one: one.setting)
+    )
+
+
+def _write(out: Path, results: Sequence[SettingResult]) -> None:
+    from lib.batch.folder import write_table
+    from lib.figures import png_bytes, search_figure, svg_bytes
+    from lib.files import write_atomically
+
+    rows = [one.as_row() for one in results]
+    write_table(out / TABLE, list(dict.fromkeys(name for row in rows for name in row)), rows)
+    figure = search_figure(
+        {(one.setting.epochs, one.setting.levels, one.setting.kernel): list(one.fold_dice.values()) for one in results}
+    )
+    write_atomically(out / f"{FIGURE}.png", png_bytes(figure, 200))
+    write_atomically(out / f"{FIGURE}.svg", svg_bytes(figure))
+
+
+def _print(results: Sequence[SettingResult]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [one.as_row() for one in results]
+    if not rows:
+        return
+    table = Table(box=None, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in rows[0]))
+    console = Console()
+    # a redirected table must not be cut at 80 columns
+    Console(width=None if console.is_terminal else 200).print(table)
