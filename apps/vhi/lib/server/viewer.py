@@ -118,6 +118,8 @@ class Viewer:
         kind = TYPES.get(f".{name.rpartition('.')[2]}")
         if kind and answer.status_code == 200:
             answer.headers["content-type"] = kind
+        # workers live by the policy that their own script comes with
+        answer.headers["content-security-policy"] = self.policy
         answer.headers["cache-control"] = LONG if _HASHED.fullmatch(name) else ASK_FIRST
         return answer
 
