@@ -103,6 +103,7 @@ def fit(
     *,
     pseudo: Slices | None = None,
     validation: Slices | None = None,
+    start: UNet | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     every: int = 50,
     stop_after: int | None = None,
@@ -117,21 +118,26 @@ def fit(
         Slices with the teachers' masks; needed when `recipe.pseudo` > 0.
     validation : Slices, optional
         Slices of held-out subjects, for the learning curve only: nothing is chosen by it.
+    start : UNet, optional
+        The network to go on from, of the recipe's layout; it is not changed. When absent the weights are random.
     stop_after : int, optional
         Stop early, as an interruption would.
 
     Raises
     ------
     ModelError
-        The checkpoint in `folder` is of another recipe or seed, or pseudo-labels are missing.
+        The checkpoint in `folder` is of another recipe, seed, data or start, or pseudo-labels are missing.
     """
     if recipe.pseudo and not (pseudo is not None and len(pseudo)):
         raise ModelError(f"The recipe {recipe.name} needs pseudo-labelled slices; pass unlabelled scans, or use another recipe.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = channels_last(recipe.network())
+    if start is not None:
+        net.load_state_dict(start.state_dict())
+    home = None if start is None or not recipe.pull else [parameter.detach().clone() for parameter in net.parameters()]
     optimiser = _optimiser(recipe, net)
-    identity = _identity(recipe, seed, labelled, pseudo)
+    identity = _identity(recipe, seed, labelled, pseudo) + ("" if start is None else f" start={_crc(start)}")
     step, curve = _resume(folder / CHECKPOINT, identity, net, optimiser)
     net.train()
     spent_s, cpu_s = (float(curve[-1][name]) if curve else 0.0 for name in ("elapsed_s", "cpu_s"))
@@ -143,6 +149,8 @@ def fit(
     while step < last:
         images, masks = _batch(recipe, seed, step, labelled, pseudo)
         loss, dice = _step(net, optimiser, recipe, step, images, masks)
+        if home is not None:
+            _pull(net, home, recipe.learning_rate * _rate(recipe, step) * recipe.pull)
         losses.append(loss)
         dices.append(dice)
         step += 1
@@ -267,6 +275,13 @@ def _optimiser(recipe: Recipe, net: UNet) -> torch.optim.Optimizer:
     return torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
+@torch.no_grad()
+def _pull(net: UNet, home: Sequence[torch.Tensor], share: float) -> None:
+    """Move each parameter by a share of its way back; apart from the gradient, as AdamW keeps its weight decay."""
+    for parameter, origin in zip(net.parameters(), home, strict=True):
+        parameter.lerp_(origin, min(share, 1.0))
+
+
 def _rate(recipe: Recipe, step: int) -> float:
     if recipe.schedule == "constant":
         return 1.0
@@ -280,6 +295,14 @@ def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None
     """What a checkpoint must share with the run that resumes it: recipe, seed and data."""
     data = [(len(s), zlib.crc32(s.masks.data)) for s in (labelled, pseudo) if s is not None]
     return f"{recipe!r} seed={seed} data={data}"
+
+
+def _crc(net: UNet) -> int:
+    """Tells one network's weights from another's."""
+    found = 0
+    for tensor in net.state_dict().values():
+        found = zlib.crc32(tensor.detach().contiguous().numpy().tobytes(), found)
+    return found
 
 
 def _resume(path: Path, identity: str, net: UNet, optimiser: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -16,7 +17,8 @@ class Recipe:
     """Everything that decides a network, but the data and the seed.
 
     `steps` of `batch` slices; of each batch `pseudo` slices come from the unlabelled scans. The learning rate rises linearly
-    over `warm_up` of the steps and falls to zero as a cosine, or stays constant (`schedule="constant"`).
+    over `warm_up` of the steps and falls to zero as a cosine, or stays constant (`schedule="constant"`). Of a network that
+    goes on from another one, each step moves the parameters back towards that one's by `learning_rate * pull` of the way.
     """
 
     name: str
@@ -33,11 +35,27 @@ class Recipe:
     shuffle: int = 2
     bias: bool = False
     kernel: int = 3
+    pull: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests and checkpoints."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], layout: Mapping[str, Any]) -> Recipe:
+        """The recipe that a manifest tells of a member with this layout; what it does not tell is as by default.
+
+        Notes
+        -----
+        Of imported networks a manifest tells no recipe: theirs is the default one, with augmentation as for the shipped ones.
+        """
+        known = {name: content[name] for name in (one.name for one in fields(cls)) if name in content}
+        shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
+        drawn: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.get("augmentation", {}).items()}
+        ranges = Augmentation(**drawn) if drawn else _WIDE
+        values: dict[str, Any] = {"name": "default", "steps": 1500} | known | shape | {"augmentation": ranges}
+        return cls(**values)
 
     def layout(self) -> dict[str, Any]:
         """The network's parameters, as `UNet` takes them and a manifest keeps them."""

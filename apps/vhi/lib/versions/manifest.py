@@ -18,6 +18,7 @@
 `metrics`           free: what was measured, each with what it was measured on; null where nothing was
 `flip`              whether a member averages its answers for a slice and for the slice's mirror image
 `note`              what a user must know beside all this, or null
+`gate`              of a retrained version: `accepted`, `reasons`, and what it was compared on (`lib.retraining.gate`); else null
 `reference`         what its networks answer on scans like those they know (`lib.core.plausibility.Reference`), or null
 """
 
@@ -60,6 +61,7 @@ class Manifest:
     flip: bool = True
     note: str | None = None
     reference: dict[str, Any] | None = None
+    gate: dict[str, Any] | None = None
     schema: int = SCHEMA
 
     @property
