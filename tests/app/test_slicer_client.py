@@ -50,7 +50,7 @@ def test_the_first_model_is_one_that_may_run_unasked(server, tmp_path):
     assert info["models"]["vhi"]["labels"] == {"inflammation": 1, "inflammation (conservative)": 2}
     assert info["models"]["vhi"]["config"]["show"] == ["inflammation", "both"]
     assert info["models"]["vhi_clean"]["config"]["scope"] == ["lesion", "slice"]
-    assert set(info["strategies"]) == {"first", "random"}
+    assert set(info["strategies"]) == {"first", "random", "uncertain", "diverse", "review"}
     assert info["datastore"]["total"] == 2
 
 

@@ -34,7 +34,7 @@ def test_a_strategy_answers_with_id_and_name(server):
 def test_an_unknown_strategy_is_not_found(server):
     answer = ask(server, "POST", "/activelearning/nothing")
     assert answer.status_code == 404
-    assert "there are first, random" in answer.json()["detail"]
+    assert "there are first, random, uncertain, diverse, review" in answer.json()["detail"]
 
 
 def test_the_datastore_counts_and_lists(server):

@@ -8,11 +8,19 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from lib.datastores.reader import reader_of
+from lib.datastores.reader import reader_of, sees_all
+from lib.service.ranking import DEFAULTS
 from lib.service.service import VhiService
 
 # who looks around without a name is kept from nothing and keeps nothing
 ANONYMOUS = "anonymous"
+DESCRIPTIONS = {
+    "first": "Next case, in the order of their names",
+    "random": "Next case, in random order",
+    "uncertain": "The case that the networks are least sure of",
+    "diverse": "A case that the networks are unsure of and that is unlike all labelled ones",
+    "review": "A submitted case whose disease region the networks dispute",
+}
 
 
 class NextCase(Strategy):
@@ -23,15 +31,27 @@ class NextCase(Strategy):
         self._service = service
         self._order = order
 
+    def config(self) -> dict[str, Any]:
+        """The option table that viewers show: a list is a choice whose first entry is the default."""
+        return {name: list(one) if isinstance(one, tuple) else one for name, one in DEFAULTS[self._order].items()}
+
+    def info(self) -> dict[str, Any]:
+        return {**super().info(), "config": self.config()}
+
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """The image to read next, or nothing when every case is finished or with somebody else."""
-        case = self._service.next_case(reader_of(request) or ANONYMOUS, order=self._order)
-        return {"id": case.image_id("STIR")} if case else {}
+        """The image to read next and why, or nothing when every case is finished or with somebody else."""
+        offer = self._service.next_case(
+            reader_of(request) or ANONYMOUS,
+            order=self._order,
+            reading=request.get("reading", 1),
+            values=request,
+            everyone=sees_all(),
+        )
+        if offer is None:
+            return {}
+        return {"id": offer.case.image_id("STIR"), "strategy": self._order, "reason": offer.reason, **offer.facts}
 
 
 def strategies(service: VhiService) -> dict[str, Strategy]:
     """All strategies by name."""
-    return {
-        "first": NextCase(service, "first", "Next case, in the order of their names"),
-        "random": NextCase(service, "random", "Next case, in random order"),
-    }
+    return {order: NextCase(service, order, words) for order, words in DESCRIPTIONS.items()}

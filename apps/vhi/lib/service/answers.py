@@ -17,7 +17,7 @@ INFLAMMATION = "inflammation"
 CONSERVATIVE = "inflammation (conservative)"
 PROPOSED_TO_REMOVE = "inflammation (proposed to remove)"
 SEGMENT_NAMES = (DISEASE_REGION, NORMAL_BONE, INFLAMMATION, CONSERVATIVE, PROPOSED_TO_REMOVE)
-ORDERS = ("first", "random")
+ORDERS = ("first", "random", "uncertain", "diverse", "review")
 
 Voxel = tuple[int, int, int]
 

@@ -66,7 +66,13 @@ class Automatic:
 
     def is_ready(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> bool:
         """Whether those of a version of the model lie on disk already."""
-        return (self.root / case_id / _key(sha256, manifest) / _INFO).is_file()
+        return (self.root / case_id / self.key(sha256, manifest) / _INFO).is_file()
+
+    @staticmethod
+    def key(sha256: Mapping[str, str], manifest: Manifest) -> str:
+        """Names the regions of two scans by a version of the model."""
+        parts = {"scans": dict(sha256), "model": manifest.sha256, "version": manifest.version, "method": METHOD}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def info(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> dict[str, Any] | None:
         """What was noted beside those regions; None where they do not lie on disk.
@@ -76,7 +82,18 @@ class Automatic:
         InputError
             It is damaged.
         """
-        return read_json(self.root / case_id / _key(sha256, manifest) / _INFO)
+        return read_json(self.root / case_id / self.key(sha256, manifest) / _INFO)
+
+    def mask(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> Mask | None:
+        """The disease region alone, as it lies on disk; None where it does not.
+
+        Raises
+        ------
+        InputError
+            It is damaged.
+        """
+        path = self.root / case_id / self.key(sha256, manifest) / _REGION
+        return read_mask(path, "disease region") if path.is_file() else None
 
     def of(self, scans: Scans, version: str | None = None) -> AutomaticRegions:
         """The regions of a scan, by the live version or by that one.
@@ -87,7 +104,7 @@ class Automatic:
             See `Networks.segment`.
         """
         manifest = self.networks.manifest() if version is None else self.networks.manifest_of(version)
-        key = _key(scans.sha256, manifest)
+        key = self.key(scans.sha256, manifest)
         found = self._kept.find(key)
         if found is None:
             folder = self.root / scans.case.case_id / key
@@ -116,11 +133,6 @@ class Automatic:
         except OutputError as error:
             log.warning("not kept for the next start: %s", error)
         return found
-
-
-def _key(sha256: Mapping[str, str], manifest: Manifest) -> str:
-    parts = {"scans": dict(sha256), "model": manifest.sha256, "version": manifest.version, "method": METHOD}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> None:

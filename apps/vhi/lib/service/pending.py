@@ -10,6 +10,7 @@ from lib.core.disease_region import DiseaseRegionError
 from lib.errors import ArchiveError, ConflictError, InputError
 from lib.service.automatic import Automatic
 from lib.service.scans import ScanReader
+from lib.service.scores import Scores
 from lib.studies.pairing import ROLES, Case, Role
 from lib.versions import Manifest
 
@@ -19,8 +20,8 @@ _Attempt = tuple[str | int | None, ...]
 class Pending:
     """The cases without automatic regions."""
 
-    def __init__(self, scans: ScanReader, automatic: Automatic) -> None:
-        self._scans, self._automatic = scans, automatic
+    def __init__(self, scans: ScanReader, automatic: Automatic, scores: Scores) -> None:
+        self._scans, self._automatic, self._scores = scans, automatic, scores
         # what is ready, and what cannot be: either way there is nothing to do
         self._done: set[_Attempt] = set()
         self._not_sent: Counter[str] = Counter()
@@ -55,6 +56,7 @@ class Pending:
             hashes = self._scans.known(case)
             if hashes is None or not self._automatic.is_ready(case.case_id, hashes, manifest):
                 return False
+            self._scores.note(case, hashes, manifest)
             self._done.add(attempt)
         return True
 

@@ -31,7 +31,6 @@ from lib.service.answers import (
     DISEASE_REGION,
     INFLAMMATION,
     NORMAL_BONE,
-    ORDERS,
     CleanAnswer,
     NormalBoneAnswer,
     RegionAnswer,
@@ -40,17 +39,20 @@ from lib.service.answers import (
     Voxel,
     names_present,
 )
-from lib.service.automatic import Automatic, AutomaticRegions, Networks
-from lib.service.blinding import Blinding, shuffled
+from lib.service.automatic import Automatic, AutomaticRegions
+from lib.service.blinding import Blinding
 from lib.service.keep import Kept, Locks
+from lib.service.networks import Networks
 from lib.service.options import options_of, reading_number
 from lib.service.pending import Pending
 from lib.service.regions import InForce, measured, regions_in_force
 from lib.service.scans import ScanReader, Scans
+from lib.service.scores import Scores
 from lib.service.segments import Submitted, checked_labels, segments_of_map, segments_of_masks
 from lib.service.submitting import REPORT_FILES, Delivery, Terms, judge, keep
 from lib.service.told import facts_of, size_of
 from lib.service.words import reading_sentences
+from lib.service.worklist import Offer, Worklist
 from lib.studies.pairing import Case, CaseFinder, CaseIndex, CaseSource, Waiting
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
@@ -101,7 +103,11 @@ class VhiService:
         self._locks = Locks()
         self._refreshing = threading.Lock()
         self._unusable: dict[str, str] = {}
-        self._pending = Pending(self._scans, self._automatic)
+        self._scores = Scores(root / "scores", self._automatic)
+        self._pending = Pending(self._scans, self._automatic, self._scores)
+        self._worklist = Worklist(
+            lambda: self.index, self.readings, self.leases, self._scores, self._blinding, self.config, root / "reviews"
+        )
         self._opened: set[tuple[str, str]] = set()
         self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
@@ -226,9 +232,13 @@ class VhiService:
         if case is None:
             known = {*(one.case_id for one in index.cases), *(one.name for one in index.waiting)}
             self._automatic.forget_but(known)
+            self._scores.forget_but(known)
             if self._blinding:
                 self._blinding.forget_but(known)
-            return 0
+            left = self._scores.compare_labels(index.cases, self.readings, self._scans)
+            self._scores.write(all_done=not left)
+            return left
+        self._scores.write(all_done=False)
         with self._locks.of(case.case_id), self._pending.trying(case):
             self._automatic_of(case)
         return left
@@ -469,41 +479,17 @@ class VhiService:
         self.readings.share(case.case_id, submission_id, parts)
         self.audit.append("changed", reader=admin, case=case.case_id, submission=submission_id, shared=list(parts))
 
-    def next_case(self, reader: str, *, order: str = "first", reading: int = 1) -> Case | None:
-        """The next case for a reader, leased to them; None when there is none.
-
-        The case that the reader holds comes first; never one that the reader finished in this reading, and, unless the study
-        asks for several readers, none that another reader holds or finished.
+    def next_case(self, reader: str, *, order: str = "first", reading: int = 1, **more: Any) -> Offer | None:
+        """The next case for a reader, leased to them, and why this one; None when there is none. See `Worklist.offer`.
 
         Raises
         ------
-        RequestError
-            An unusable reader's name, an unknown order, or a reading that is not a number.
+        RequestError, ModelError
         """
-        check_reader(reader)
-        reading = reading_number(reading)
-        if order not in ORDERS:
-            raise RequestError(f"The order is {str(order)[:60]!r}; it must be {' or '.join(ORDERS)}.")
-        cases = self._ordered(reader, order, reading)
-        mine = self.readings.finished(reader, reading)
-        with self.leases.choosing():
-            holders = {case.case_id: self.leases.holder(case.case_id) for case in cases}
-            others = frozenset() if self.config.several_readers else self.readings.finished() - self.readings.finished(reader)
-            free = [case for case in cases if case.case_id not in mine and case.case_id not in others]
-            if not self.config.several_readers:
-                free = [case for case in free if holders[case.case_id] in (None, reader)]
-            free.sort(key=lambda case: holders[case.case_id] != reader)  # stable: the held one, then the order
-            if not free:
-                return None
-            self.leases.take(free[0].case_id, reader)
-        self._note_opened(free[0], reader)
-        return free[0]
-
-    def _ordered(self, reader: str, order: str, reading: int) -> list[Case]:
-        cases = list(self.index.cases)
-        if self._blinding:
-            return self._blinding.order(cases, reader, reading)
-        return shuffled(cases, f"{self.config.seed}/{reader}/{reading}") if order == "random" else cases
+        offer = self._worklist.offer(reader, order, reading, **more)
+        if offer is not None:
+            self._note_opened(offer.case, reader)
+        return offer
 
     def report(self, image_id: str, reader: str | None, form: str, *, by: str | None = None) -> Path:
         """The report of the reader's newest measured submission.
