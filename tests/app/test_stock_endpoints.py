@@ -88,7 +88,6 @@ def test_status_of_what_was_never_started_is_not_found(server, path):
         ("PUT", "/session/", {"files": FILE}),
         ("GET", "/session/1", {}),
         ("GET", "/logs/", {}),
-        ("GET", "/ohif/", {}),
         ("GET", "/proxy/dicom/studies", {}),
         ("GET", "/model/disease_region", {}),
         ("PUT", "/model/disease_region", {"files": FILE}),
@@ -103,6 +102,14 @@ def test_what_stock_would_do_and_this_server_does_not(server, method, path, opti
     assert 400 <= answer.status_code < 500
     assert answer.json()["detail"].endswith(".")
     assert ask(server, "GET", "/datastore/").json()["total"] == 2
+
+
+def test_the_viewer_is_there_and_says_what_it_needs(server):
+    for path in ("/ohif/", "/ohif/index.html"):
+        answer = ask(server, "GET", path)
+        assert answer.status_code == 200
+        assert "archive" in answer.text  # these studies are a folder
+    assert "window.config" in ask(server, "GET", "/ohif/app-config.js").text
 
 
 def test_a_label_is_saved_under_final_alone(server, studies, tmp_path):
