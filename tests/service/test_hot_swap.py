@@ -14,6 +14,7 @@ from lib.core.disease_region import DiseaseRegionError
 from lib.errors import ModelError
 from lib.service.service import MODEL_DIR, VhiService
 from lib.versions import make_live, publish, read_live
+from lib.versions.site import adopt_live, own_models
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +50,17 @@ def test_the_next_request_after_a_publish_is_answered_by_the_new_version(phantom
     assert (answer.facts["model_version"], answer.facts["source"]) == ("two", "ensemble of 2")
     make_live(models, before)
     assert version_of(service) == before
+
+
+def test_the_folder_of_the_sites_own_versions_comes_into_use_while_the_service_runs(phantom, models):
+    service = VhiService(phantom, model_dir=models)
+    shown = service.disease_region("p_T1W", "anna").facts["model_version"]
+    own = own_models(phantom / ".vhi", models)
+    adopt_live(phantom / ".vhi", models)
+    assert version_of(service) == shown
+    publish_two(own)
+    assert (version_of(service), version_of(service, "anna")) == ("two", shown)
+    assert read_live(models).manifest.version == shown
 
 
 def test_what_a_reader_was_shown_stays_for_that_reading_and_outlasts_the_cache(phantom, models):

@@ -11,6 +11,7 @@ from lib.core.volume import Volume
 from lib.errors import ModelError
 from lib.service.keep import Kept
 from lib.versions import Manifest, read_live, read_version, verify
+from lib.versions.site import models_in_use
 from lib.versions.store import POINTER
 
 # the live ensemble, and the one that readings rest on which began before it was live
@@ -21,17 +22,31 @@ log = logging.getLogger("vhi.service")
 class Networks:
     """The live version of the ensemble, loaded when it is first needed; one scan at a time.
 
+    Parameters
+    ----------
+    shipped : Path
+        The model folder that a site starts from.
+    data : Path
+        The data folder, where a site's own versions lie.
+
+    Notes
+    -----
     What is live is looked up with every call, by the time of one small file. Another version is taken over only once its weights
     have been verified; else the one at work goes on, and the log says so. What has begun ends with the networks that began it.
     """
 
-    def __init__(self, model_dir: Path) -> None:
-        self.model_dir = model_dir
+    def __init__(self, shipped: Path, data: Path) -> None:
+        self.shipped, self.data = shipped, data
         self._one_scan = threading.Lock()
         self._looking = threading.Lock()
-        self._seen: tuple[int, ...] | None = None
+        self._seen: tuple[object, ...] = ()
         self._live: Manifest | None = None
         self._loaded: Kept[tuple[Member, ...]] = Kept(LOADED)
+
+    @property
+    def folder(self) -> Path:
+        """The model folder in use: the site's own once it retrained, else the shipped one."""
+        return models_in_use(self.data, self.shipped)
 
     def manifest(self) -> Manifest:
         """What the live version says about itself.
@@ -42,9 +57,9 @@ class Networks:
             There is none.
         """
         with self._looking:
-            seen = _mark(self.model_dir / POINTER)  # before the file is read: a later change is seen next time
+            seen = _mark(self.folder / POINTER)  # before the file is read: a later change is seen next time
             if self._live is None:
-                self._live = read_live(self.model_dir).manifest
+                self._live = read_live(self.folder).manifest
             elif seen != self._seen:
                 self._live = self._next(self._live)
             self._seen = seen
@@ -58,7 +73,7 @@ class Networks:
         ModelError
         """
         live = self._live
-        return live if live is not None and live.version == version else read_version(self.model_dir, version).manifest
+        return live if live is not None and live.version == version else read_version(self._root_of(version), version).manifest
 
     def segment(self, t1w: Volume, manifest: Manifest) -> DiseaseRegion:
         """The disease region of a scan by a version.
@@ -75,14 +90,14 @@ class Networks:
             if members is None:
                 from lib.nets.weights import load_members  # torch takes seconds to import
 
-                members = load_members(self.model_dir, manifest.version)
+                members = load_members(self._root_of(manifest.version), manifest.version)
                 self._loaded.keep(manifest.sha256, members)
             return segment_disease_region(t1w, members)
 
     def _next(self, before: Manifest) -> Manifest:
         """The version that is live now, or the one before where that cannot be used."""
         try:
-            found = read_live(self.model_dir)
+            found = read_live(self.folder)
             if found.manifest != before:
                 verify(found)
                 log.info("model %s is live, after %s", found.manifest.version, before.version)
@@ -91,11 +106,15 @@ class Networks:
             log.error("the networks of version %s go on, because the new ones cannot be used: %s", before.version, error)
             return before
 
+    def _root_of(self, version: str) -> Path:
+        """The folder that holds a version: a site's own folder began with a copy of the one that was live."""
+        return next((root for root in (self.folder, self.shipped) if (root / "versions" / version).is_dir()), self.folder)
 
-def _mark(pointer: Path) -> tuple[int, ...] | None:
-    """Changes whenever the file is replaced."""
+
+def _mark(pointer: Path) -> tuple[object, ...]:
+    """Changes whenever the file is replaced, or another folder comes into use."""
     try:
         status = pointer.stat()
     except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return (pointer,)
+    return pointer, status.st_ino, status.st_mtime_ns, status.st_size

@@ -97,7 +97,7 @@ class VhiService:
         self.leases = Leases(root / "leases", self.config.lease_minutes)
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
         self._scans = ScanReader(self.readings, self.config.loaded_cases, self.source)
-        self._networks = Networks(Path(model_dir))
+        self._networks = Networks(Path(model_dir), root)
         self._automatic = Automatic(root / "precomputed", self._networks, self.config.loaded_cases)
         self._results: Kept[VhiResult] = Kept(self.config.kept_results)
         self._locks = Locks()
