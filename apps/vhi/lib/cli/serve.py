@@ -86,7 +86,7 @@ def serve(
         os.environ |= login
         prepare(place, port, config, conf)
         application = load()
-    run(application, listening, lambda: _announce(url, login=accounts is not None))
+    run(application, listening, lambda: _announce(url, login=accounts is not None, viewer=studies is None))
 
 
 def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
@@ -240,10 +240,12 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
     os._exit(0)
 
 
-def _announce(url: str, *, login: bool) -> None:
+def _announce(url: str, *, login: bool, viewer: bool) -> None:
     from lib.server.pages import slicer_steps
 
     typer.echo(f"Serving at {url}")
+    if viewer:
+        typer.echo(f"Open {url}/ohif/ in a browser, or read in 3D Slicer:")
     for number, text in enumerate(slicer_steps(url, login=login), start=1):
         typer.echo(f"  {number}. {text}")
     typer.echo("Stop with Ctrl-C.")
