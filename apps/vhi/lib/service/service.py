@@ -399,6 +399,7 @@ class VhiService:
         reader: str,
         reading: int = 1,
         method: str = "semi-automatic",
+        rating: str | None = None,
         source: str | None = None,
     ) -> Submission:
         """The same for masks that are kept apart, as a DICOM Segmentation has them.
@@ -408,8 +409,8 @@ class VhiService:
         image_id : str
             Of either series.
         masks : mapping of name to Mask
-            On the grid of STIR; routed by name.
-        reader, reading, method, source
+            On the grid of STIR; routed by name. None at all, where the automatic disease region is rated and nothing drawn.
+        reader, reading, method, rating, source
             See `lib.readings.submission`.
 
         Raises
@@ -425,7 +426,7 @@ class VhiService:
             for mask in masks.values():
                 check_same_grid(scans.stir, mask)
             submitted = segments_of_masks(masks, scans.stir.grid)
-            return self._hand_in(scans, submitted, reader, reading, method, None, None, source)
+            return self._hand_in(scans, submitted, reader, reading, method, rating, None, source)
 
     def _hand_in(
         self,
