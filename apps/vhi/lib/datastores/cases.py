@@ -61,10 +61,17 @@ class CaseDatastore(Datastore):
         return io.BytesIO(Path(self.get_image_uri(image_id)).read_bytes())
 
     def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """The name under which a viewer keeps the series, and the hash by which it knows an older download from this file."""
+        """The name under which a viewer keeps the series, and the hash by which it knows an older download from this file.
+
+        In an archive also where the series lies, unless the study is blinded.
+        """
         path = Path(self.get_image_uri(image_id))
         status = path.stat()
+        case, role = self._service.index.of_image(image_id)
+        archived = None if case.blinded else case.archived
+        uids = {"StudyInstanceUID": archived.study_uid, "SeriesInstanceUID": archived.series_uid(role)} if archived else {}
         return {
+            **uids,
             "name": image_id + (".nii.gz" if path.name.lower().endswith(".gz") else ".nii"),
             "checksum": f"SHA256:{_sha256(path, status.st_size, status.st_mtime_ns)}",
         }
@@ -93,6 +100,20 @@ class CaseDatastore(Datastore):
         segments = segments_of(label_info.get("label_info"), labels)
         chosen = {name: label_info[name] for name in _CHOSEN if label_info.get(name) is not None}
         return self._service.submit(image_id, labels, grid, segments, reader=reader, **chosen).submission_id
+
+    def rate(self, image_id: str, rating: str, told: Mapping[str, Any]) -> str:
+        """Keep how a reader rates the automatic disease region, as a submission without segments; gives its id.
+
+        Raises
+        ------
+        RequestError
+            No rating, or nobody named as the reader.
+        """
+        self._service.index.of_image(image_id)
+        reader = named_reader_of(told)
+        return self._service.submit_masks(
+            image_id, {}, reader=reader, reading=told.get("reading") or 1, rating=rating
+        ).submission_id
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
         return {TAG: image_id} if self._newest(image_id) else {}

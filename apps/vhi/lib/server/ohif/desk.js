@@ -1,0 +1,174 @@
+/** The open case in the viewer: its reading, the tools in hand, and what the viewer tells of clicks and strokes. */
+
+import * as api from './api.js';
+import { Effort } from './effort.js';
+import { mendExport } from './exporting.js';
+import { Labelmap } from './labelmap.js';
+import { Reading } from './reading.js';
+import { keepLabelmap, mendWriting } from './stock.js';
+
+const READER = 'vhi_reader';
+const LOOK_MS = 50;
+const AFTER_STROKE_MS = 30; // the viewer's tools finish with the same event
+export const DRAWING = ['CircularBrush', 'CircularEraser', 'CircleScissor', 'RectangleScissor'];
+const CLEANING = ['remove', 'restore'];
+
+export class Desk extends EventTarget {
+  reading = null;
+  why = 'Opening the case ...';
+  models = {};
+  tool = 'WindowLevel';
+  scope = 'lesion';
+  #managers = null;
+  #case = null;
+  #watched = new WeakSet();
+  #wasDrawn = false;
+
+  constructor(told) {
+    super();
+    this.told = told;
+    this.effort = new Effort();
+    window.addEventListener('mouseup', () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS));
+  }
+
+  get reader() {
+    return this.told.reader ?? window.localStorage.getItem(READER);
+  }
+
+  /** Remember who reads, where no login says it. */
+  set reader(name) {
+    window.localStorage.setItem(READER, name);
+    if (this.reading) this.reading.reader = name;
+    this.changed();
+  }
+
+  changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+
+  // what the mode tells ------------------------------------------------------------------------------------------------
+
+  opened(found) {
+    this.#case = found.case;
+    this.reading = null;
+    this.why = found.case ? 'Opening the case ...' : found.why;
+    this.effort.restart();
+    this.changed();
+  }
+
+  ready(managers) {
+    this.#managers = managers;
+    mendExport(managers.commandsManager, managers.extensionManager);
+    keepLabelmap(managers.commandsManager);
+    if (this.#case) this.#start(this.#case).catch((error) => this.#fail(error));
+  }
+
+  closed() {
+    this.#case = null;
+    this.reading = null;
+  }
+
+  #fail(error) {
+    this.why = error.message;
+    this.changed();
+  }
+
+  async #start(found) {
+    const asked = api.information();
+    const { servicesManager, commandsManager } = this.#managers;
+    const labelmap = new Labelmap(servicesManager.services, commandsManager);
+    const viewportId = await this.#shown(found);
+    if (this.#case !== found) return; // another one was opened meanwhile
+    await labelmap.create(viewportId);
+    this.models = (await asked).models;
+    const reading = new Reading(found, labelmap, this.effort, this.reader);
+    mendWriting(labelmap, reading, this.models);
+    reading.addEventListener('change', () => this.changed());
+    reading.addEventListener('jump', (event) => this.#jump(event.detail));
+    this.#watch(labelmap);
+    this.reading = reading;
+    this.why = '';
+    this.changed();
+  }
+
+  /** The viewport that shows STIR, once it does. */
+  async #shown(found) {
+    while (this.#case === found) {
+      const shown = this.#viewports().find(({ viewport, series }) => series === found.stir && viewport.getAllVolumeIds?.().length);
+      if (shown) return shown.id;
+      await new Promise((resume) => setTimeout(resume, LOOK_MS));
+    }
+    return null;
+  }
+
+  #viewports() {
+    const { viewportGridService, displaySetService, cornerstoneViewportService } = this.#managers.servicesManager.services;
+    return [...viewportGridService.getState().viewports.values()].flatMap((one) => {
+      const viewport = cornerstoneViewportService.getCornerstoneViewport(one.viewportId);
+      const [shown] = one.displaySetInstanceUIDs ?? [];
+      const series = shown && displaySetService.getDisplaySetByUID(shown)?.SeriesInstanceUID;
+      return viewport ? [{ id: one.viewportId, viewport, series }] : [];
+    });
+  }
+
+  // what the viewer tells ------------------------------------------------------------------------------------------------
+
+  #watch(labelmap) {
+    const { cornerstoneViewportService } = this.#managers.servicesManager.services;
+    const { SEGMENTATION_DATA_MODIFIED } = window.cornerstoneTools.Enums.Events;
+    window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn = true));
+    const again = async () => {
+      if (this.reading?.labelmap !== labelmap) return;
+      this.#watchClicks();
+      await labelmap.show();
+    };
+    cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, () => setTimeout(again, LOOK_MS));
+    this.#watchClicks();
+  }
+
+  #watchClicks() {
+    for (const { viewport } of this.#viewports()) {
+      if (this.#watched.has(viewport.element)) continue;
+      this.#watched.add(viewport.element);
+      const { MOUSE_CLICK } = window.cornerstoneTools.Enums.Events;
+      viewport.element.addEventListener(MOUSE_CLICK, (event) => this.#clicked(event.detail.currentPoints.world));
+    }
+  }
+
+  #clicked(world) {
+    if (!this.reading || !CLEANING.includes(this.tool)) return;
+    this.reading.clean(this.tool, this.reading.labelmap.voxelAt(world), this.scope);
+  }
+
+  #noteStroke() {
+    if (!this.#wasDrawn || !this.reading) return;
+    this.#wasDrawn = false;
+    this.reading.noteDrawn();
+  }
+
+  /** Scroll every viewport to the slice of a point; nothing moves within the slice. */
+  #jump(world) {
+    for (const { viewport } of this.#viewports()) {
+      const { focalPoint, position, viewPlaneNormal } = viewport.getCamera();
+      const far = viewPlaneNormal.reduce((sum, one, n) => sum + one * (world[n] - focalPoint[n]), 0);
+      const moved = (point) => point.map((one, n) => one + far * viewPlaneNormal[n]);
+      viewport.setCamera({ focalPoint: moved(focalPoint), position: moved(position) });
+      viewport.render();
+    }
+  }
+
+  // tools ----------------------------------------------------------------------------------------------------------------
+
+  /** Take up a tool: a drawing tool of the viewer, `remove` or `restore`, or WindowLevel for none. */
+  take(tool) {
+    this.tool = tool;
+    const toolName = DRAWING.includes(tool) ? tool : 'WindowLevel';
+    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName, toolGroupIds: ['default'] });
+    this.changed();
+  }
+
+  setBrush(radiusMm) {
+    const toolNames = ['CircularBrush', 'CircularEraser'];
+    this.#managers.commandsManager.runCommand('setBrushSize', { value: radiusMm, toolNames });
+  }
+}

@@ -1,0 +1,122 @@
+/** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
+
+import { INFLAMMATION, SEGMENTATION_ID, SEGMENTS, viewerSegments } from './segments.js';
+
+const FARTHEST_MM = 0.5;
+const LOOK_MS = 20;
+
+export class Labelmap {
+  #services;
+  #commands;
+  #known = null;
+  plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
+
+  constructor(services, commands) {
+    this.#services = services;
+    this.#commands = commands;
+  }
+
+  /** Make it for the series that a viewport shows, and show it. */
+  async create(viewportId) {
+    const segmentations = [
+      {
+        segmentationId: SEGMENTATION_ID,
+        representation: { type: 'Labelmap' },
+        config: { label: 'Segmentations', segments: viewerSegments() },
+      },
+    ];
+    await this.#commands.runCommand('loadSegmentationsForViewport', { segmentations, viewportId });
+    while (!this.volume) await new Promise((resume) => setTimeout(resume, LOOK_MS)); // it is made when it is first drawn
+    const style = { type: 'Labelmap' };
+    const now = window.cornerstoneTools.segmentation.config.style.getStyle(style);
+    window.cornerstoneTools.segmentation.config.style.setStyle(style, { ...now, fillAlpha: 0.35, outlineWidth: 2 });
+    this.#known = this.read();
+    await this.show();
+  }
+
+  get volume() {
+    return this.#services.segmentationService.getLabelmapVolume(SEGMENTATION_ID) ?? null;
+  }
+
+  /** Show it, in its colours, in the viewports that do not show it yet; the viewer forgets it where another series is loaded. */
+  async show() {
+    const { segmentationService, cornerstoneViewportService } = this.#services;
+    for (const viewportId of this.viewportIds()) {
+      const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportId);
+      if (!viewport || !(viewport.getAllVolumeIds?.().length > 0)) continue;
+      const specifier = { segmentationId: SEGMENTATION_ID, type: 'Labelmap' };
+      const isNew = !segmentationService.getSegmentationRepresentations(viewportId, specifier).length;
+      if (isNew) await segmentationService.addSegmentationRepresentation(viewportId, specifier);
+      for (const { index, color } of SEGMENTS) {
+        segmentationService.setSegmentColor(viewportId, SEGMENTATION_ID, index, color);
+      }
+      segmentationService.setActiveSegmentation(viewportId, SEGMENTATION_ID);
+    }
+  }
+
+  viewportIds() {
+    return [...this.#services.viewportGridService.getState().viewports.keys()];
+  }
+
+  /** A copy of the voxels, first axis fastest, as the server's NRRD and NIfTI have them. */
+  read() {
+    return Uint8Array.from(this.volume.voxelManager.getCompleteScalarDataArray());
+  }
+
+  write(data) {
+    this.#known = Uint8Array.from(data);
+    const { voxelManager } = this.volume;
+    (this.plainWrite ?? voxelManager.setCompleteScalarDataArray.bind(voxelManager))(data);
+    window.cornerstoneTools.segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(SEGMENTATION_ID);
+  }
+
+  /** The voxels as they were before the last change by a tool, and as they are; null where nothing changed. */
+  drawn() {
+    const [before, after] = [this.#known, this.read()];
+    this.#known = after;
+    return before && before.some((value, n) => value !== after[n]) ? { before, after } : null;
+  }
+
+  /** Where it lies, as `niftiOf` takes it. */
+  place() {
+    const { dimensions, spacing, direction, origin } = this.volume;
+    const directions = [0, 1, 2].map((axis) => [0, 1, 2].map((n) => direction[3 * axis + n] * spacing[axis]));
+    return { sizes: [...dimensions], directions, origin: [...origin] };
+  }
+
+  /** Refuse an answer that lies elsewhere: its voxels would be drawn at the wrong place. */
+  check(answer) {
+    const place = this.place();
+    const far = farthest(place, answer);
+    if (answer.sizes.join() !== place.sizes.join() || far > FARTHEST_MM) {
+      throw new Error(`The answer lies ${far.toFixed(1)} mm from this series and was not drawn; open the case anew.`);
+    }
+  }
+
+  voxelAt(world) {
+    return [...this.volume.imageData.worldToIndex(world)].map(Math.round);
+  }
+
+  worldAt(voxel) {
+    return [...this.volume.imageData.indexToWorld(voxel)];
+  }
+
+  get active() {
+    const segments = this.#services.segmentationService.getSegmentation(SEGMENTATION_ID)?.segments ?? {};
+    return Object.values(segments).find((one) => one.active)?.segmentIndex ?? INFLAMMATION;
+  }
+
+  /** Draw this segment from now on. */
+  activate(index) {
+    this.#services.segmentationService.setActiveSegment(SEGMENTATION_ID, index);
+  }
+}
+
+/** The largest distance between corresponding corners of two grids [mm]. */
+export function farthest(one, other) {
+  const corner = ({ sizes, directions, origin }, at) =>
+    [0, 1, 2].map((n) => origin[n] + at.reduce((sum, end, axis) => sum + end * (sizes[axis] - 1) * directions[axis][n], 0));
+  const ends = [0, 1];
+  const corners = ends.flatMap((i) => ends.flatMap((j) => ends.map((k) => [i, j, k])));
+  return Math.max(...corners.map((at) => Math.hypot(...corner(one, at).map((mm, n) => mm - corner(other, at)[n]))));
+}

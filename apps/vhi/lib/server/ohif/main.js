@@ -1,0 +1,42 @@
+/**
+ * Reading VHI in the OHIF viewer that MONAI Label brings: what is added to its configuration before it starts. No file of the viewer
+ * is changed; what is added rests on names inside one version of it, so on another version it is left out and the page says so.
+ */
+
+import { showBanner } from './banner.js';
+import { Desk } from './desk.js';
+import { readingMode } from './mode.js';
+import { mountPanel } from './panel.js';
+import { setServer, watchRequests } from './stock.js';
+
+const told = window.vhi ?? {};
+
+/** An element as the viewer's React takes it; the panel is plain DOM. */
+const element = (type, ref) => ({ $$typeof: Symbol.for('react.element'), type, key: null, ref, props: {}, _owner: null });
+
+function install(config) {
+  const desk = new Desk(told);
+  const show = (node) => node && mountPanel(node, desk);
+  config.extensions.push({
+    id: '@vhi/reading',
+    getPanelModule: () => [
+      { name: 'vhi', iconName: 'tab-segmentation', iconLabel: 'VHI', label: 'VHI', component: () => element('div', show) },
+    ],
+  });
+  config.modes.push(readingMode(desk));
+  setServer();
+  watchRequests(() => desk.reading);
+}
+
+if (told.viewer_version_found !== told.viewer_version_expected) {
+  showBanner(
+    `This viewer is version ${told.viewer_version_found}; reading VHI in it was made for ${told.viewer_version_expected}. ` +
+      'Images are shown; VHI, drawing and submitting are left out. Install the monailabel version of requirements.txt.',
+  );
+} else {
+  try {
+    install(window.config);
+  } catch (error) {
+    showBanner(`Reading VHI could not be added to the viewer (${error.message}); only images are shown.`);
+  }
+}

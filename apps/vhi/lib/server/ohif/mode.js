@@ -1,0 +1,58 @@
+/** MONAI Label's mode with our hanging, our panel, and the viewer's drawing tools. */
+
+import * as api from './api.js';
+import { PROTOCOL_ID, protocolOf } from './hanging.js';
+import { BUTTONS } from './toolbar.js';
+
+export const MODE_ID = '@ohif/mode-monai-label';
+const PANELS = ['@vhi/reading.panelModule.vhi', '@ohif/extension-cornerstone.panelModule.panelSegmentationWithTools'];
+
+/**
+ * An entry for the configuration's list of modes; it takes the place of the bundled one of the same id.
+ *
+ * @param {{opened: Function, ready: Function, closed: Function}} reader told what happens to a case
+ */
+export function readingMode(reader) {
+  return {
+    id: MODE_ID,
+    modeFactory: async ({ modeConfiguration, loadModules }) => {
+      const [bundled] = await loadModules([MODE_ID]);
+      return changed(await bundled.modeFactory({ modeConfiguration }), reader);
+    },
+  };
+}
+
+function changed(mode, reader) {
+  const { onModeEnter, onModeExit } = mode;
+  const [route] = mode.routes;
+  const { layoutTemplate } = route;
+  route.layoutTemplate = async (given) => {
+    const found = await foundCase(given.studyInstanceUIDs[0]);
+    given.servicesManager.services.hangingProtocolService.addProtocol(PROTOCOL_ID, protocolOf(found.case));
+    reader.opened(found);
+    const layout = layoutTemplate(given);
+    layout.props.rightPanels = [...PANELS, ...layout.props.rightPanels];
+    return layout;
+  };
+  return Object.assign(mode, {
+    displayName: 'Read VHI',
+    hangingProtocol: PROTOCOL_ID,
+    onModeEnter: (managers) => {
+      onModeEnter(managers);
+      managers.servicesManager.services.toolbarService.addButtons(BUTTONS);
+      reader.ready(managers);
+    },
+    onModeExit: (managers) => {
+      reader.closed();
+      onModeExit(managers);
+    },
+  });
+}
+
+async function foundCase(study) {
+  try {
+    return { case: await api.caseOf(study), why: '' };
+  } catch (error) {
+    return { case: null, why: error.message };
+  }
+}

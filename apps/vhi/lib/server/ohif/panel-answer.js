@@ -1,0 +1,99 @@
+/** Parts of the panel: VHI, the lesions, cleaning by clicks. */
+
+import { button, choice, count, el, mm3 } from './dom.js';
+import { fates } from './reading.js';
+
+const YELLOW = 'rgb(255,220,0)';
+const RED = 'rgb(230,30,30)';
+
+const swatch = (color) => el('span', { class: 'swatch', style: `background:${color}` });
+
+/** Both grades in mm3, with their colours. */
+export function grades(numbers) {
+  const { sensitive, conservative } = numbers.vhi_mm3;
+  return el(
+    'div',
+    { class: 'grades' },
+    ...[swatch(YELLOW), 'Sensitive', el('b', { data: { vhi: 'sensitive' } }, mm3(sensitive))],
+    ...[swatch(RED), 'Conservative', el('b', { data: { vhi: 'conservative' } }, mm3(conservative))],
+  );
+}
+
+/** Stability and what the method warns of. */
+export function caveats(numbers) {
+  const { stable, reasons } = numbers.stability;
+  const verdict = stable
+    ? el('div', { class: 'told good', data: { vhi: 'stability' } }, 'Stable: other thresholds give nearly the same volume.')
+    : el('div', { class: 'warn', data: { vhi: 'stability' } }, 'Unstable. ', reasons.join(' '));
+  const warnings = numbers.warnings.length
+    ? el('details', {}, el('summary', {}, count(numbers.warnings.length, 'warning')), numbers.warnings.map(warning))
+    : null;
+  return [verdict, warnings];
+}
+
+const warning = (text) => el('div', { class: 'warn' }, text);
+
+export function vhiSection(desk) {
+  const { reading } = desk;
+  const both = el('input', { type: 'checkbox', checked: reading?.both ?? true, onchange: (event) => reading.showBoth(event.target.checked) });
+  const found = reading?.now
+    ? [
+        grades(reading.now),
+        el('div', { class: 'told', data: { vhi: 'lesions' } }, count(reading.now.lesions.length, 'lesion')),
+        ...caveats(reading.now),
+        el('label', { class: 'line' }, both, 'Conservative in red'),
+      ]
+    : [];
+  const busy = reading?.busy === 'Measuring VHI';
+  return el(
+    'section',
+    {},
+    button(busy ? 'Measuring ...' : 'Measure VHI', () => reading.measure(), { class: 'main', id: 'vhi-measure', disabled: !reading || Boolean(reading.busy) }),
+    ...found,
+  );
+}
+
+export function lesionSection(desk) {
+  const { reading } = desk;
+  if (!reading?.facts) return null;
+  const fate = fates(reading.facts, reading.now);
+  const head = ['', 'Slice', 'Side', 'mm³', 'of which red', ''].map((text, n) => el('th', { class: n === 1 || n > 2 ? 'number' : '' }, text));
+  return el(
+    'section',
+    {},
+    el('h3', {}, 'Lesions'),
+    cleaningRow(desk),
+    el(
+      'div',
+      { class: 'lesions' },
+      el('table', {}, el('thead', {}, el('tr', {}, head)), el('tbody', {}, reading.facts.lesions.map((one) => lesionRow(reading, one, fate.get(one.id))))),
+    ),
+  );
+}
+
+function lesionRow(reading, lesion, fate) {
+  const isGone = fate === 'removed';
+  const act = (event) => {
+    event.stopPropagation();
+    reading.clean(isGone ? 'restore' : 'remove', lesion.voxel);
+  };
+  const number = (text) => el('td', { class: 'number' }, text);
+  const { sensitive, conservative } = lesion.vhi_mm3;
+  return el(
+    'tr',
+    { class: fate, title: 'Show this lesion', data: { lesion: lesion.id }, onclick: () => reading.jumpTo(lesion) },
+    el('td', {}, `${lesion.id}${fate === 'part' ? ' (part)' : ''}`),
+    number(String(lesion.slice + 1)),
+    el('td', {}, lesion.side),
+    number(Math.round(sensitive).toLocaleString('en')),
+    number(Math.round(conservative).toLocaleString('en')),
+    el('td', {}, button(isGone ? '↺' : '✕', act, { title: isGone ? 'Restore this lesion' : 'Remove this lesion', disabled: Boolean(reading.busy) })),
+  );
+}
+
+function cleaningRow(desk) {
+  const tool = (name, text, title) =>
+    button(text, () => desk.take(desk.tool === name ? 'WindowLevel' : name), { ariaPressed: String(desk.tool === name), title, data: { tool: name } });
+  const scope = choice({ lesion: 'whole lesion', slice: 'this slice only' }, desk.scope, (value) => (desk.scope = value), { title: 'What one click takes' });
+  return el('div', { class: 'line' }, tool('remove', '✕ Remove', 'Then click lesions in the image'), tool('restore', '↺ Restore', 'Then click where a lesion was removed'), scope);
+}

@@ -1,0 +1,35 @@
+/** Part of the panel: settings of the method, as the server lists them. Only what differs from the default is sent. */
+
+import { choice, el } from './dom.js';
+
+const OWN = ['show', 'scope']; // the panel has its own places for these
+
+export function optionSection(desk) {
+  const config = desk.models.vhi?.config ?? {};
+  const names = Object.keys(config).filter((name) => !OWN.includes(name));
+  const set = (name, value) => {
+    if (value === undefined) delete desk.reading.options[name];
+    else desk.reading.options[name] = value;
+  };
+  const rows = names.map((name) => el('label', { class: 'line' }, el('span', { class: 'grow' }, name.replaceAll('_', ' ')), input(name, config[name], set)));
+  return el('section', {}, el('details', {}, el('summary', {}, 'Options'), rows, el('div', { class: 'told' }, 'They count from the next Measure VHI on.')));
+}
+
+/** Choice, tick box or number; `set(name, undefined)` for the default. */
+export function input(name, given, set) {
+  if (Array.isArray(given)) {
+    const values = Object.fromEntries(given.map((one) => [String(one), String(one)]));
+    const pick = (text) => set(name, text === String(given[0]) ? undefined : given.find((one) => String(one) === text));
+    return choice(values, String(given[0]), pick, { name });
+  }
+  if (typeof given === 'boolean') {
+    return el('input', { type: 'checkbox', name, checked: given, onchange: ({ target }) => set(name, target.checked === given ? undefined : target.checked) });
+  }
+  const number = el('input', { type: 'text', name, size: 6, value: String(given) });
+  number.addEventListener('change', () => {
+    const value = number.value.trim() === '' ? Number.NaN : Number(number.value);
+    if (Number.isNaN(value)) number.value = String(given);
+    set(name, Number.isNaN(value) || value === given ? undefined : value);
+  });
+  return number;
+}

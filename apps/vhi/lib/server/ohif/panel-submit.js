@@ -1,0 +1,47 @@
+/** Parts of the panel: who reads, rating and submission, the report, the next case. */
+
+import { caveats, grades } from './panel-answer.js';
+import { button, choice, count, el } from './dom.js';
+
+const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'corrected', failed: 'failed' };
+
+export function submitSection(desk) {
+  const { reading } = desk;
+  if (!reading) return null;
+  const strokes = desk.effort.strokes;
+  const told = strokes && !reading.submitted ? el('div', { class: 'told' }, `${count(strokes, 'stroke')} by hand; measured when submitted.`) : null;
+  return el(
+    'section',
+    {},
+    el('h3', {}, 'Hand in'),
+    el('label', { class: 'line' }, 'The automatic disease region is', choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' })),
+    told,
+    button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', () => reading.submit(desk.rating), {
+      class: 'main',
+      id: 'vhi-submit',
+      disabled: Boolean(reading.busy) || !desk.reader,
+      title: desk.reader ? '' : 'Enter your name first',
+    }),
+    submitted(reading.submitted),
+    el('div', { class: 'line' }, button('Next case', () => reading.next(), { id: 'vhi-next', disabled: Boolean(reading.busy) || !desk.reader })),
+  );
+}
+
+function submitted(made) {
+  if (!made) return null;
+  const { numbers } = made;
+  const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
+  return el(
+    'div',
+    { id: 'vhi-submitted' },
+    el('div', { class: 'told good' }, `Submission ${made.submission} is kept. `, link),
+    ...(numbers ? [grades(numbers), el('div', { class: 'told' }, count(numbers.lesions.length, 'lesion')), ...caveats(numbers)] : []),
+    made.messages.map((text) => el('div', { class: 'told' }, text)),
+  );
+}
+
+export function readerSection(desk) {
+  if (desk.told.reader) return el('section', {}, el('div', { class: 'told' }, `Reader: ${desk.told.reader}`));
+  const name = el('input', { type: 'text', value: desk.reader ?? '', placeholder: 'Your name', maxLength: 64, id: 'vhi-reader-name', onchange: (event) => (desk.reader = event.target.value.trim()) });
+  return el('section', {}, el('label', { class: 'line' }, 'Reader', name));
+}

@@ -1,0 +1,183 @@
+/** One case being read: what the server answered, what the reader decided and drew. Changes are told as `change` events. */
+
+import * as api from './api.js';
+import { Decisions, slicesOfLesion } from './cleaning.js';
+import { History } from './history.js';
+import { clicked, graded, merged, regionOf, submission, uncover } from './labels.js';
+import { niftiOf } from './nifti.js';
+import { INFLAMMATION, REGION } from './segments.js';
+
+export class Reading extends EventTarget {
+  history = new History();
+  decisions = new Decisions();
+  options = {};
+  both = true;
+  facts = null; // of the automatic result
+  now = null; // of what is left after clicks
+  shown = null; // the automatic result, as numbers of this page
+  region = null; // the disease region, also beneath other segments
+  stockAnswer = null; // of MONAI Label's panel, on its way into the map, see stock.js
+  wasShown = false; // whether VHI was seen
+  submitted = null;
+  busy = '';
+  message = '';
+  #kept = null;
+
+  constructor(found, labelmap, effort, reader) {
+    super();
+    Object.assign(this, { case: found, labelmap, effort, reader });
+  }
+
+  /** Run some work, one at a time, and tell how it went. */
+  async #work(what, work) {
+    if (this.busy) return;
+    Object.assign(this, { busy: what, message: '' });
+    this.changed();
+    try {
+      await work();
+    } catch (error) {
+      this.message = error.message;
+    }
+    this.busy = '';
+    this.changed();
+  }
+
+  changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+
+  #params(more = {}) {
+    return { ...(this.reader ? { client_id: this.reader } : {}), ...more };
+  }
+
+  /** Show a region as the server finds it, to correct it. */
+  showRegion(model) {
+    return this.#work('Finding the region', async () => {
+      const { facts, labels } = await api.infer(model, this.case.stir, this.#params());
+      this.labelmap.check(labels);
+      if (model === 'disease_region') this.region = labels.data;
+      this.#put(merged(this.labelmap.read(), labels.data, facts.label_names, this.region));
+      this.message = (facts.warnings ?? []).join(' ');
+    });
+  }
+
+  /** Measure VHI from the regions in force; what was decided by clicks before starts anew. */
+  measure() {
+    return this.#work('Measuring VHI', async () => {
+      const { facts, labels } = await api.infer('vhi', this.case.stir, this.#params({ ...this.options, show: 'both' }));
+      this.labelmap.check(labels);
+      const shown = merged(new Uint8Array(labels.data.length), labels.data, facts.label_names);
+      const map = merged(this.labelmap.read(), labels.data, facts.label_names, this.region);
+      this.#put(graded(map, shown, this.both));
+      Object.assign(this, { facts, now: facts, shown, decisions: new Decisions(), submitted: null, wasShown: true });
+      this.#kept = shown.map((value) => (value ? 1 : 0));
+      this.jumpTo(facts.lesions[0]);
+    });
+  }
+
+  /** Remove or restore the lesion at a voxel, in all its slices or in this one. */
+  clean(what, voxel, scope = 'lesion') {
+    if (!this.shown) {
+      this.message = 'Measure VHI first: lesions are removed from it.';
+      return this.changed();
+    }
+    const slices = slicesOfLesion(this.shown, this.labelmap.place().sizes, voxel);
+    if (!slices.size) {
+      this.message = 'There is no lesion of the automatic result here.';
+      return this.changed();
+    }
+    return this.#work('Cleaning', () => this.#decide(this.decisions.with(what, slices, scope === 'slice' ? voxel[2] : null)));
+  }
+
+  async #decide(decisions) {
+    const asked = this.#params({ ...this.options, ...decisions.params() });
+    const { facts, labels } = await api.infer('vhi_clean', this.case.stir, asked);
+    this.labelmap.check(labels);
+    const kept = labels.data.map((value) => (value ? 1 : 0));
+    const map = clicked(this.labelmap.read(), this.#kept, kept, this.both ? this.shown : this.#kept.map(() => INFLAMMATION), this.region);
+    this.#put(map);
+    Object.assign(this, { decisions, now: facts });
+    this.#kept = kept;
+  }
+
+  #put(map) {
+    this.history.note(this.labelmap.read(), map, this.#state());
+    this.labelmap.write(map);
+  }
+
+  #state() {
+    return { decisions: this.decisions, now: this.now, kept: this.#kept, facts: this.facts, shown: this.shown };
+  }
+
+  /** The map was changed by a stroke of brush, eraser or shape, or by MONAI Label's panel. */
+  noteDrawn(byHand = true) {
+    const change = this.labelmap.drawn();
+    if (!change) return;
+    const { before, after } = change;
+    if (this.region || before.includes(REGION) || after.includes(REGION)) {
+      this.region ??= regionOf(before);
+      if (uncover(before, after, this.region)) this.labelmap.write(after);
+      this.region = regionOf(after, this.region);
+    }
+    if (this.history.note(before, after, this.#state()) && byHand) this.effort.strokes += 1;
+    this.changed();
+  }
+
+  undo() {
+    const step = this.history.back(this.labelmap.read());
+    if (!step) return;
+    this.labelmap.write(step.map);
+    const { kept, ...state } = step.state;
+    Object.assign(this, state);
+    this.#kept = kept;
+    if (this.region) this.region = regionOf(step.map, this.region);
+    this.changed();
+  }
+
+  /** Yellow and red, or everything yellow. */
+  showBoth(both) {
+    this.both = both;
+    this.labelmap.write(graded(this.labelmap.read(), this.shown, both));
+    this.changed();
+  }
+
+  jumpTo(lesion) {
+    if (lesion) this.dispatchEvent(new CustomEvent('jump', { detail: this.labelmap.worldAt(lesion.voxel) }));
+  }
+
+  /** Hand in what is on screen; the answer is that of the report. */
+  submit(rating) {
+    return this.#work('Submitting', async () => {
+      const { data, names } = submission(this.labelmap.read(), this.wasShown);
+      if (!names.length) throw new Error('There is nothing to submit: measure VHI, or draw a region.');
+      const terms = { label_info: names, effort: this.effort.told(), ...(rating ? { rating } : {}) };
+      const made = await api.submit(this.case.stir, niftiOf(data, this.labelmap.place()), this.#params(terms));
+      const numbers = made.measured ? await api.report(this.case.stir, made.reader) : null;
+      this.submitted = { ...made, numbers };
+    });
+  }
+
+  next() {
+    return this.#work('Looking for the next case', async () => {
+      const sample = await api.nextSample('first', this.#params());
+      if (!sample.StudyInstanceUID) throw new Error('There is no further case for you.');
+      window.location.assign(`/ohif/monai-label?StudyInstanceUIDs=${sample.StudyInstanceUID}`);
+    });
+  }
+
+  /** A voxel of either series as one of STIR. */
+  onStir(series, voxel) {
+    if (series === this.case.stir) return voxel;
+    const volume = window.cornerstone.cache.getVolumes().find((one) => one.metadata.SeriesInstanceUID === series);
+    return volume ? this.labelmap.voxelAt(volume.imageData.indexToWorld(voxel)) : voxel;
+  }
+}
+
+/** What became of each lesion of the automatic result: `kept`, `part` or `removed`. */
+export function fates(facts, now) {
+  const changes = now?.changes?.inflammation;
+  const removed = new Set(changes?.lesions_removed ?? []);
+  const part = new Set((changes?.boundary_edits ?? []).map(([id]) => id));
+  return new Map((facts?.lesions ?? []).map(({ id }) => [id, removed.has(id) ? 'removed' : part.has(id) ? 'part' : 'kept']));
+}
+

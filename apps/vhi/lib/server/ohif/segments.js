@@ -1,0 +1,34 @@
+/** Segments by name: everything is routed by these names; the numbers are those of this page's label map alone. */
+
+export const SEGMENTATION_ID = '1'; // the one that MONAI Label's panel writes to
+
+export const SEGMENTS = [
+  { index: 1, name: 'disease region', color: [70, 130, 220, 255] },
+  { index: 2, name: 'normal bone', color: [60, 190, 110, 255] },
+  { index: 3, name: 'inflammation', color: [255, 220, 0, 255] },
+  { index: 4, name: 'inflammation (conservative)', color: [230, 30, 30, 255] },
+  { index: 5, name: 'inflammation (proposed to remove)', color: [200, 90, 255, 255] },
+];
+
+export const REGION = 1;
+export const BONE = 2;
+export const INFLAMMATION = 3;
+export const CONSERVATIVE = 4;
+export const PROPOSED = 5;
+
+export const isInflammation = (index) => index >= INFLAMMATION && index <= PROPOSED;
+
+/** The number of a segment on this page, by its name; undefined for names that mean nothing here. */
+export function indexOf(name) {
+  return SEGMENTS.find((one) => one.name === name)?.index;
+}
+
+/** Segments as the viewer's segmentation service takes them, by number. */
+export function viewerSegments() {
+  return Object.fromEntries(
+    SEGMENTS.map(({ index, name, color }) => [
+      index,
+      { segmentIndex: index, label: name, color, active: index === INFLAMMATION, locked: false },
+    ]),
+  );
+}

@@ -1,0 +1,87 @@
+/**
+ * MONAI Label's own panel, mended where it draws at the wrong place: it writes into the label map of the series that was shown when
+ * it connected, asks for the series that is shown now, and throws away every segment that a task did not answer.
+ */
+
+import { merged } from './labels.js';
+import { parseNrrd } from './nrrd.js';
+import { SEGMENTATION_ID, SEGMENTS, indexOf } from './segments.js';
+
+const COOKIE = 'MONAILABEL_SERVER_URL';
+
+/** The panel's server is this one, whatever an older visit left in its cookie. */
+export function setServer() {
+  document.cookie = `${COOKIE}=${escape(`${window.location.origin}/`)}; path=/ohif`;
+}
+
+/**
+ * Send the panel's requests for either series of the open case to STIR's, where the label map lies; clicks move along.
+ *
+ * @param {() => object|null} reading the open reading, see `reading.js`
+ */
+export function watchRequests(reading) {
+  const { open, send } = XMLHttpRequest.prototype;
+  const models = new WeakMap();
+  XMLHttpRequest.prototype.open = function (method, url, ...rest) {
+    const target = new URL(String(url), window.location.href);
+    const model = /^\/infer\/([^/]+)$/.exec(target.pathname)?.[1];
+    const now = reading();
+    const from = target.searchParams.get('image');
+    if (!model || !now?.case || ![now.case.t1w, now.case.stir].includes(from)) return open.call(this, method, url, ...rest);
+    models.set(this, { model, from });
+    target.searchParams.set('image', now.case.stir);
+    return open.call(this, method, target.href, ...rest);
+  };
+  XMLHttpRequest.prototype.send = function (body) {
+    const asked = models.get(this);
+    if (!asked) return send.call(this, body);
+    this.addEventListener('load', () => {
+      if (this.status === 200) reading().stockAnswer = { model: asked.model, buffer: this.response };
+    });
+    return send.call(this, movedClicks(body, (voxel) => reading().onStir(asked.from, voxel), reading().reader));
+  };
+}
+
+function movedClicks(body, move, reader) {
+  if (!(body instanceof FormData)) return body;
+  const params = JSON.parse(body.get('params'));
+  for (const key of ['foreground', 'background']) if (params[key]) params[key] = params[key].map(move);
+  if (reader) params.client_id = reader;
+  body.set('params', JSON.stringify(params));
+  return body;
+}
+
+/** Keep the label map that is there when the panel connects; its segments get the numbers and colours of this page. */
+export function keepLabelmap(commandsManager) {
+  const command = commandsManager.getContext('SEGMENTATION').loadSegmentationsForViewport;
+  const plain = command.commandFn;
+  if (plain.isMended) return;
+  command.commandFn = async (options) => {
+    const [asked] = options.segmentations;
+    const exists = window.cornerstoneTools.segmentation.state.getSegmentation(SEGMENTATION_ID);
+    if (asked.segmentationId !== SEGMENTATION_ID || !exists) return plain(options);
+    for (const segment of Object.values(asked.config.segments)) {
+      const known = SEGMENTS[indexOf(segment.label) - 1];
+      if (known) Object.assign(segment, { segmentIndex: known.index, color: known.color });
+    }
+    return SEGMENTATION_ID;
+  };
+  command.commandFn.isMended = true;
+}
+
+/** What the panel writes is its answer put into the map, instead of its answer alone. */
+export function mendWriting(labelmap, reading, models) {
+  const { voxelManager } = labelmap.volume;
+  const plain = voxelManager.setCompleteScalarDataArray.bind(voxelManager);
+  labelmap.plainWrite = plain;
+  voxelManager.setCompleteScalarDataArray = (data) => {
+    const answer = reading.stockAnswer;
+    reading.stockAnswer = null;
+    if (!answer) return plain(data);
+    const found = parseNrrd(answer.buffer);
+    if (answer.model === 'disease_region') reading.region = found.data;
+    if (answer.model.startsWith('vhi')) reading.wasShown = true;
+    plain(merged(labelmap.read(), found.data, models[answer.model].labels, reading.region));
+    return reading.noteDrawn(false);
+  };
+}

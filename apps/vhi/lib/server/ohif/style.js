@@ -1,0 +1,44 @@
+/** How the panel looks: the viewer's dark colours, letters large enough to read beside images. */
+
+const TEXT = `
+.vhi { color: #e8eefc; font: 13px/1.4 Inter, system-ui, sans-serif; padding: 8px 10px 24px; overflow-y: auto; height: 100%; box-sizing: border-box; }
+.vhi section { border-top: 1px solid #2b3a67; padding: 8px 0; }
+.vhi section:first-child { border-top: 0; }
+.vhi h3 { font-size: 12px; font-weight: 600; color: #9fb4e8; margin: 0 0 6px; }
+.vhi button { background: #1f2f5f; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 4px 8px; cursor: pointer; }
+.vhi button:hover:not(:disabled) { background: #2b4080; }
+.vhi button:disabled { opacity: .45; cursor: default; }
+.vhi button[aria-pressed=true] { background: #3c64d8; border-color: #8fabff; }
+.vhi button.main { width: 100%; padding: 8px; font-size: 14px; font-weight: 600; background: #2f55c8; }
+.vhi button.main:hover:not(:disabled) { background: #3c64d8; }
+.vhi select, .vhi input[type=text] { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 6px; }
+.vhi input[type=range] { flex: 1; min-width: 60px; }
+.vhi .line { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; margin: 4px 0; }
+.vhi .grow { flex: 1; }
+.vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 8px 0 4px; font-size: 15px; }
+.vhi .grades b { text-align: right; font-variant-numeric: tabular-nums; }
+.vhi .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; align-self: center; }
+.vhi .told { color: #b9c6ea; margin: 4px 0; }
+.vhi .warn { color: #ffce73; margin: 4px 0; }
+.vhi .good { color: #86e0a4; }
+.vhi .error { color: #ff9a9a; margin: 4px 0; }
+.vhi a { color: #8fc0ff; text-decoration: underline; }
+.vhi summary { cursor: pointer; color: #9fb4e8; }
+.vhi table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.vhi th { text-align: left; font-weight: 400; color: #9fb4e8; font-size: 11px; }
+.vhi td, .vhi th { padding: 2px 4px; }
+.vhi td.number, .vhi th.number { text-align: right; }
+.vhi tbody tr { cursor: pointer; }
+.vhi tbody tr:hover { background: #16244d; }
+.vhi tr.removed td:not(:last-child) { text-decoration: line-through; opacity: .55; }
+.vhi .lesions { max-height: 240px; overflow-y: auto; }
+.vhi td button { padding: 0 6px; }
+`;
+
+export function addStyle() {
+  if (document.getElementById('vhi-style')) return;
+  const style = document.createElement('style');
+  style.id = 'vhi-style';
+  style.textContent = TEXT;
+  document.head.append(style);
+}
