@@ -1,0 +1,28 @@
+"""`POST /vhi/rating`: how a reader rates the automatic disease region, without handing in a label map."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import Body, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from lib.server.requests import check_id
+from lib.server.routes import SAVE_TIMEOUT_S, Desk, rate
+
+
+def add_rating(api: FastAPI, desk: Desk) -> None:
+    """The route; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
+
+    @api.post("/vhi/rating", tags=["VHI"], summary="Rate the automatic disease region of a case")
+    async def rating(
+        request: Request,
+        image: Annotated[str, Body()],
+        rating: Annotated[Literal["satisfactory", "corrected", "failed"], Body()],
+        client_id: Annotated[str | None, Body(max_length=64)] = None,
+        reading: Annotated[int, Body(ge=1, le=99)] = 1,
+    ) -> JSONResponse:
+        check_id("image", image)
+        told = {"client_id": client_id, "reading": reading}
+        made = await desk.run(desk.save, request, SAVE_TIMEOUT_S, lambda: rate(image, rating, told))
+        return JSONResponse({"submission": made, "rating": rating})
