@@ -31,18 +31,12 @@ from lib.reports.cohort_content import (
     number,
     rows_of,
 )
-from lib.reports.cohort_sections import (
-    agreement_section,
-    change_section,
-    effort_section,
-    failure_section,
-    overlap_section,
-    ratings_section,
-    reference_section,
-    relation_section,
-    response_section,
-    visits_section,
-)
+from lib.reports.cohort_sections.agreement import agreement_section
+from lib.reports.cohort_sections.failure import failure_section, ratings_section
+from lib.reports.cohort_sections.overlap import overlap_section, reference_section
+from lib.reports.cohort_sections.relation import relation_section
+from lib.reports.cohort_sections.response import change_section, response_section
+from lib.reports.cohort_sections.visits import effort_section, visits_section
 from lib.reports.content import NOT_A_DEVICE, Table
 from lib.reports.html import data_uri, template_environment
 

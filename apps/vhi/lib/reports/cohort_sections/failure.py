@@ -1,0 +1,117 @@
+"""Failures: readers who differ, and the automatic region in their eyes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lib.cohort.failure import count_reasons
+from lib.cohort.masks import CaseImages
+from lib.cohort.study import Study
+from lib.cohort.table import DISAGREEMENTS
+from lib.figures.cohort_slices import disagreement_figure
+from lib.reports.cohort_content import PAPER, Records, Section, estimate, number, of_visit, rows_of
+from lib.reports.cohort_sections.shared import as_percent, left_out_rows, section_figure
+from lib.reports.content import Table
+
+if TYPE_CHECKING:
+    pass
+
+
+def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: str) -> Section:
+    settings = study.settings
+    base = Section(
+        key="failures",
+        title="Failure analysis: where readers disagree most",
+        method=(
+            f"Scans whose difference of VHI between two readers lies more than {settings.failure_sd:g} standard deviations (of "
+            f"all differences) from 0. Classes ({', '.join(DISAGREEMENTS)}) are what somebody who looked recorded in the column "
+            "disagreement."
+        ),
+        source=f"{PAPER}, sections 2.7.4 and 3.6, supplement S4",
+    )
+    if not study.failures:
+        return replace(base, why_not="it needs VHI of the same scan by two readers.")
+    findings, rows, cells = [], [], []
+    for one in study.failures:
+        who = f"Readers {one.readers[0]} and {one.readers[1]}, {one.method}"
+        limit = "n/a" if math.isnan(one.limit) else f"{number(one.limit)} mm³"
+        reasons = count_reasons(found for _, found in one.failures)
+        classes = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+        findings.append(
+            f"{who}: {len(one.failures)} of {one.n} scans differ by more than {limit}{f' ({classes})' if classes else ''}."
+        )
+        for visit, found in one.failures:
+            rows.append(
+                (
+                    f"{visit.subject}, {of_visit(visit.visit)}",
+                    " and ".join(one.readers),
+                    number(found.first),
+                    number(found.second),
+                    number(found.difference),
+                    number(found.in_sd, 2),
+                    found.reason or "not recorded",
+                )
+            )
+            cells.append(
+                (
+                    *(*one.readers, one.method, visit.subject, visit.visit, visit.case),
+                    *(found.first, found.second, found.difference, found.in_sd, found.reason),
+                )
+            )
+    if cells and not images:
+        findings.append(f"Pictures of these scans are not available: {why_no_images}")
+    header = ("scan", "readers", "first mm³", "second mm³", "difference mm³", "SD", "class")
+    figures = tuple(
+        section_figure(
+            f"failure_{n}",
+            disagreement_figure(one.stir, one.first, one.second, one.readers, one.slices),
+            f"{one.subject}, {of_visit(one.visit)}: the slices (numbers, from 1) on which the readers differ by most voxels.",
+            f"STIR slices of {one.subject} with both readers' masks.",
+            is_picture=True,
+        )
+        for n, one in enumerate(images, start=1)
+    )
+    return replace(
+        base,
+        n=", ".join(f"{one.n} scans" for one in study.failures),
+        findings=tuple(findings),
+        tables=(Table("Scans beyond the limit", header, tuple(rows), text_columns=2),) if rows else (),
+        figures=figures,
+        records=(
+            Records(
+                "failures",
+                (
+                    *("first_reader", "second_reader", "method", "subject", "visit", "case", "first_mm3", "second_mm3"),
+                    *("difference_mm3", "standard_deviations", "disagreement"),
+                ),
+                rows_of(cells),
+            ),
+        ),
+        excluded=left_out_rows([left for one in study.failures for left in one.left_out]),
+    )
+
+
+def ratings_section(study: Study) -> Section:
+    base = Section(
+        key="region_ratings",
+        title="Automatic disease region in the readers' eyes",
+        method="Readers' ratings of the automatic disease region; shares with exact (Clopper-Pearson) 95% intervals.",
+        source=f"{PAPER}, sections 2.5.3 and 3.2",
+    )
+    found = study.ratings
+    if found is None:
+        return replace(base, why_not="no reading carries a rating (column rating, or the server's).")
+    rows = tuple((rating, str(count)) for rating, count in found.counts.items())
+    return replace(
+        base,
+        n=f"{found.n} rated readings, {found.not_rated} without a rating",
+        findings=(
+            f"It failed in {found.counts['failed']} of {found.n} readings: {estimate(as_percent(found.failed), 2)}%.",
+            f"It was corrected in {found.counts['corrected']} of {found.n}: {estimate(as_percent(found.corrected), 2)}%.",
+        ),
+        tables=(Table("Ratings", ("rating", "readings"), rows),),
+        records=(Records("region_ratings", ("rating", "readings"), rows_of(found.counts.items())),),
+    )

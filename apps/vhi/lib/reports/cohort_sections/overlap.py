@@ -1,0 +1,195 @@
+"""Overlap of segmentations, and the composite reference standard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lib.cohort.estimate import summary
+from lib.cohort.masks import MaskStudy
+from lib.cohort.overlap import PairOverlap, summarise_overlaps
+from lib.cohort.study import StudySettings
+from lib.figures.cohort_overlap import Box, BoxPanel, boxes_figure
+from lib.reports.cohort_content import PAPER, CohortFigure, Records, Section, median_range, rows_of
+from lib.reports.cohort_sections.shared import left_out_rows, section_figure
+from lib.reports.content import Table
+
+if TYPE_CHECKING:
+    pass
+
+
+def overlap_section(masks: MaskStudy | None) -> Section:
+    method = (
+        "Dice coefficient (shared voxels over the mean of both) and volume similarity (1 − difference over sum of volumes) of "
+        "every two readings of a scan, over the whole volume and slice by slice. Two empty masks have no Dice: n/a. Boxes are "
+        "quartiles, whiskers reach the last value within 1.5 interquartile ranges, every point is one scan."
+    )
+    base = Section(
+        key="overlap",
+        title="Overlap of segmentations within and between readers",
+        method=method,
+        source=f"{PAPER}, section 2.7.1, figure 4 and supplement S1; volume similarity: Taha and Hanbury 2015",
+    )
+    if masks is None:
+        return replace(base, why_not="it needs readers' masks, and only a table of numbers was given.")
+    if not masks.pairs:
+        return replace(base, why_not="no scan was segmented twice.")
+    kinds = ("within reader", "between readers", "between methods")
+    groups = sorted(summarise_overlaps(masks.pairs), key=lambda one: (kinds.index(one.kind), one.method, one.pair))
+    whole = summarise_overlaps(masks.pairs, each_pair=False)
+    by_slice = {(one.kind, one.method): one for one in summarise_overlaps(masks.slices, each_pair=False)}
+    findings = [
+        f"{one.method[0].upper()}{one.method[1:]}, {one.kind}: median Dice {median_range(one.dice)} over {one.dice.n} pairs."
+        for one in whole
+        if one.kind != "between methods"
+    ]
+    rows = tuple(
+        (
+            one.kind,
+            one.method,
+            one.pair,
+            str(one.dice.n),
+            str(one.empty_pairs),
+            median_range(one.dice),
+            median_range(one.volume_similarity),
+        )
+        for one in groups
+    )
+    slice_rows = tuple(
+        (one.kind, one.method, str(one.dice.n), median_range(one.dice), median_range(one.volume_similarity))
+        for one in by_slice.values()
+    )
+    return replace(
+        base,
+        n=f"{masks.n_scans} scans, {masks.n_masks} masks, {len(masks.pairs)} pairs of readings",
+        findings=tuple(findings),
+        tables=(
+            Table(
+                "Whole volumes, by pair of readings: median (range)",
+                ("", "method", "reader/reading", "n", "n/a", "Dice", "volume similarity"),
+                rows,
+                text_columns=3,
+            ),
+            Table(
+                "Slice by slice, of the slices that either reader marked: median (range)",
+                ("", "method", "slices", "Dice", "volume similarity"),
+                slice_rows,
+                text_columns=2,
+            ),
+        ),
+        figures=_overlap_figure(masks.pairs),
+        records=(
+            Records(
+                "overlap_pairs",
+                (
+                    *("subject", "visit", "kind", "method", "first_reader", "first_reading", "first_method"),
+                    *("second_reader", "second_reading", "second_method"),
+                    *("dice", "volume_similarity", "first_voxels", "second_voxels", "shared_voxels"),
+                ),
+                rows_of(_pair_cells(one) for one in masks.pairs),
+            ),
+            Records(
+                "overlap_slices",
+                (
+                    *("subject", "visit", "kind", "method", "first_reader", "first_reading", "first_method"),
+                    *("second_reader", "second_reading", "second_method"),
+                    *("dice", "volume_similarity", "first_voxels", "second_voxels", "shared_voxels", "slice_from_0"),
+                ),
+                rows_of((*_pair_cells(one), one.slice) for one in masks.slices),
+            ),
+            Records(
+                "overlap_summary",
+                ("kind", "method", "pair", "pairs", "empty_pairs", "dice_median", "dice_lowest", "dice_highest"),
+                rows_of(
+                    (one.kind, one.method, one.pair, one.pairs, one.empty_pairs, one.dice.median, one.dice.low, one.dice.high)
+                    for one in groups
+                ),
+            ),
+        ),
+    )
+
+
+def _pair_cells(one: PairOverlap) -> tuple[str | float | int | None, ...]:
+    a, b, found = one.a, one.b, one.overlap
+    who = (a.reader, a.reading, a.method, b.reader, b.reading, b.method)
+    voxels = (found.voxels_a, found.voxels_b, found.voxels_both)
+    return one.subject, one.visit, one.kind, one.method, *who, found.dice, found.volume_similarity, *voxels
+
+
+def _overlap_figure(pairs: Sequence[PairOverlap]) -> tuple[CohortFigure, ...]:
+    panels = []
+    for kind, method in (
+        ("within reader", "manual"),
+        ("between readers", "manual"),
+        ("within reader", "semi-automatic"),
+        ("between readers", "semi-automatic"),
+    ):
+        groups: dict[str, list[float]] = {}
+        for one in pairs:
+            if (one.kind, one.method) == (kind, method):
+                groups.setdefault(one.pair.replace(" and ", "\n"), []).append(one.overlap.dice)
+        if groups:
+            boxes = tuple(Box(name, tuple(values), method) for name, values in sorted(groups.items()))
+            panels.append(BoxPanel(f"{kind}\n{method}", boxes))
+    if not panels:
+        return ()
+    caption = "Dice of every two readings of a scan; under each box which readings (reader/reading), and how many. Red: median."
+    return (section_figure("overlap", boxes_figure(panels), caption, "Boxplots of Dice within and between readers."),)
+
+
+def reference_section(masks: MaskStudy | None, settings: StudySettings) -> Section:
+    base = Section(
+        key="reference",
+        title="Each method against a composite reference standard",
+        method=(
+            f"A voxel is inflamed in the reference where at least {settings.fewest_votes} of the scan's readings (each reader's "
+            f"manual and semi-automatic one, reading {settings.reading}) marked it. Each "
+            "reading also voted, which favours all alike."
+        ),
+        source=f"{PAPER}, section 2.7.1 and figure 5",
+    )
+    if masks is None:
+        return replace(base, why_not="it needs readers' masks, and only a table of numbers was given.")
+    left_out = left_out_rows(masks.reference_left_out)
+    if not masks.reference:
+        return replace(base, excluded=left_out, why_not="no scan has enough readings by both methods for the vote.")
+    groups: dict[tuple[str, str], list[float]] = {}
+    for one in masks.reference:
+        groups.setdefault((one.reading.method, one.reading.reader), []).append(one.overlap.dice)
+
+    found = {key: summary(values) for key, values in sorted(groups.items())}
+    panels = [
+        BoxPanel(method, tuple(Box(f"reader {reader}", tuple(groups[m, reader]), m) for m, reader in found if m == method))
+        for method in dict.fromkeys(method for method, _ in found)
+    ]
+    scans = {(one.reading.subject, one.reading.visit) for one in masks.reference}
+    return replace(
+        base,
+        n=f"{len(scans)} scans",
+        findings=tuple(
+            f"Reader {reader}, {method}: median Dice {median_range(one)}, n = {one.n}." for (method, reader), one in found.items()
+        ),
+        figures=(
+            section_figure(
+                "reference",
+                boxes_figure(panels, ylabel="Dice against the reference"),
+                f"Dice of each reading against the composite reference ({settings.fewest_votes} votes). Red: median.",
+                "Boxplots of Dice of both methods against the composite reference.",
+            ),
+        ),
+        records=(
+            Records(
+                "reference",
+                ("subject", "visit", "reader", "reading", "method", "dice", "volume_similarity", "voxels", "reference_voxels"),
+                rows_of(
+                    (
+                        *(one.reading.subject, one.reading.visit, one.reading.reader, one.reading.reading, one.reading.method),
+                        *(one.overlap.dice, one.overlap.volume_similarity, one.overlap.voxels_a, one.overlap.voxels_b),
+                    )
+                    for one in masks.reference
+                ),
+            ),
+        ),
+        excluded=left_out,
+    )

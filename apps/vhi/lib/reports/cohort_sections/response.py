@@ -1,0 +1,224 @@
+"""Response to treatment, and change of VHI against change of SPARCC."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lib.cohort.study import LeftOut, MeasureChange, Response, Study
+from lib.figures.cohort_response import SpaghettiPanel, spaghetti_figure
+from lib.figures.cohort_scatter import ScatterPanel, scatter_figure
+from lib.reports.cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
+from lib.reports.cohort_sections.shared import left_out_rows, p_words, section_figure, sentence
+from lib.reports.content import Table
+
+if TYPE_CHECKING:
+    pass
+
+
+def response_section(study: Study) -> Section:
+    settings = study.settings
+    base = Section(
+        key="response",
+        title="Response to treatment",
+        method=(
+            f"Change is follow-up minus baseline of the readers' mean. Response by imaging: VHI fell by more than "
+            f"{settings.vhi_response_mm3:g} mm³, SPARCC by more than {settings.sparcc_response:g} (0: any decrease). Clinical "
+            "response: BASDAI improved by ≥ 1.2 and spinal VAS by ≥ 1 cm; BASDAI50; ASDAS improved by > 1.1; ASDAS < 1.3 at "
+            "follow-up. Agreement with exact (Clopper-Pearson) interval, Cohen's kappa, exact McNemar and Fisher tests; "
+            "standardised response mean with exact interval."
+        ),
+        source=f"{PAPER}, sections 2.3, 2.7.3 and 3.5, figure 9; kappa: Fleiss, Cohen and Everitt 1969; SRM: Liang 1990",
+    )
+    found = study.response
+    if isinstance(found, str):
+        return replace(base, why_not=sentence(found))
+    measures = [(name, one) for name, one in (("VHI", found.vhi), ("SPARCC", found.sparcc)) if one is not None]
+    subjects = max((one.subjects for _, one in measures), key=len)
+    findings = [
+        f"{name}: {one.directions.count('improved')} of {len(one.subjects)} subjects improved, "
+        f"{one.directions.count('worsened')} worsened; standardised response mean "
+        f"{estimate(one.srm.srm, 2)}{f' ({one.srm.note})' if one.srm.note else ''}."
+        for name, one in measures
+    ]
+    for name, by_subject in found.clinical.items():
+        known = [one for one in by_subject.values() if not math.isnan(one)]
+        findings.append(f"{name}: {int(sum(known))} of {len(known)} subjects responded.")
+    if found.primary is None:
+        findings.append("No clinical response is known (columns basdai, spinal_vas_cm, asdas), so the plots are not split by it.")
+    rows = tuple(
+        (
+            f"{one.a} and {one.b}",
+            str(one.table.n),
+            str(one.table.both),
+            str(one.table.only_a),
+            str(one.table.only_b),
+            str(one.table.neither),
+            f"{one.table.agreeing}/{one.table.n}",
+            estimate(one.table.kappa, 2),
+            p_value(one.table.p_mcnemar),
+            p_value(one.table.p_fisher),
+        )
+        for one in found.agreement
+    )
+    header = ("", "n", "both", "only 1st", "only 2nd", "neither", "agree", "kappa (95% CI)", "P McNemar", "P Fisher")
+    return replace(
+        base,
+        n=", ".join(f"{len(one.subjects)} subjects with {name} at both visits" for name, one in measures),
+        findings=tuple(findings),
+        tables=(Table("How far the definitions of response agree (subjects)", header, rows),) if rows else (),
+        figures=(
+            section_figure(
+                "response",
+                spaghetti_figure(_spaghetti(found, measures)),
+                "Each subject at both visits"
+                + (f", clinical responders ({found.primary}) and non-responders apart" if found.primary else "")
+                + ". Green: the measure fell, red: it rose.",
+                "Spaghetti plots of VHI and SPARCC at both visits.",
+            ),
+        ),
+        records=(
+            Records("response_subjects", *_response_records(found, measures, subjects)),
+            Records(
+                "response_agreement",
+                (
+                    *("first", "second", "n", "both", "only_first", "only_second", "neither", "missing", "agreement"),
+                    *("agreement_low", "agreement_high", "kappa", "kappa_low", "kappa_high", "p_mcnemar", "p_fisher"),
+                ),
+                rows_of(
+                    (
+                        *(one.a, one.b, one.table.n, one.table.both, one.table.only_a, one.table.only_b, one.table.neither),
+                        *(one.table.missing, one.table.agreement.value, one.table.agreement.low, one.table.agreement.high),
+                        *(one.table.kappa.value, one.table.kappa.low, one.table.kappa.high),
+                        *(one.table.p_mcnemar, one.table.p_fisher),
+                    )
+                    for one in found.agreement
+                ),
+            ),
+        ),
+        excluded=left_out_rows([left for _, one in measures for left in one.left_out]),
+    )
+
+
+def _response_records(
+    found: Response, measures: Sequence[tuple[str, MeasureChange]], subjects: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[tuple[str | float | int | None, ...], ...]]:
+    columns = ["subject"]
+    for name, _ in measures:
+        columns += [f"{name.lower()}_{part}" for part in ("baseline", "follow_up", "change", "response")]
+    columns += list(found.clinical)
+    rows = []
+    for subject in subjects:
+        row: list[str | float | int | None] = [subject]
+        for _, one in measures:
+            at = one.subjects.index(subject) if subject in one.subjects else None
+            row += (
+                [None] * 4
+                if at is None
+                else [float(one.baseline[at]), float(one.follow_up[at]), float(one.change[at]), float(one.response[at])]
+            )
+        row += [by_subject.get(subject) for by_subject in found.clinical.values()]
+        rows.append(tuple(row))
+    return tuple(columns), tuple(rows)
+
+
+def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]]) -> list[list[SpaghettiPanel]]:
+    groups: list[tuple[str, float | None]] = [("all subjects", None)]
+    if found.primary is not None:
+        groups = [("responders", 1.0), ("non-responders", 0.0)]
+    rows = []
+    for name, one in measures:
+        responses = found.clinical[found.primary] if found.primary is not None else {}
+        for log in (False, True) if name == "VHI" else (False,):
+            before, after = (np.log1p(values) if log else values for values in (one.baseline, one.follow_up))
+            label = ("log(VHI + 1)" if log else "VHI [mm³]") if name == "VHI" else "SPARCC"
+            high = float(max(before.max(initial=0), after.max(initial=0))) or 1.0
+            low = float(min(before.min(initial=high), after.min(initial=high))) if log else 0.0
+            row = []
+            for group, wanted in groups:
+                inside = np.array([wanted is None or responses.get(subject) == wanted for subject in one.subjects], dtype=bool)
+                directions = tuple(np.array(one.directions)[inside])
+                row.append(
+                    SpaghettiPanel(f"{group}, n = {inside.sum()}", label, before[inside], after[inside], directions, (low, high))
+                )
+            rows.append(row)
+    return rows
+
+
+def change_section(study: Study) -> Section:
+    base = Section(
+        key="change_regression",
+        title="Change of VHI against change of SPARCC",
+        method=(
+            "Least-squares regression of the change of VHI on the change of SPARCC (follow-up minus baseline, readers' mean). "
+            "The second panel cuts the axes; the line is the same."
+        ),
+        source=f"{PAPER}, section 3.5 and figure 9, bottom",
+    )
+    found = study.response
+    if isinstance(found, str) or found.change is None:
+        return replace(base, why_not="it needs VHI and SPARCC at both visits.")
+    fit = found.change
+    if not fit.n:
+        return replace(base, why_not="no subject has VHI and SPARCC at both visits.")
+    y_low, y_high = np.percentile(fit.y, [10, 90])
+    pad_x, pad_y = 0.06 * (np.ptp(fit.x) or 1), 0.15 * ((y_high - y_low) or 1)
+    cut = (float(fit.x.min() - pad_x), float(fit.x.max() + pad_x), float(y_low - pad_y), float(y_high + pad_y))
+    whole = (cut[0], cut[1], float(fit.y.min() - 0.06 * np.ptp(fit.y) - 1), float(fit.y.max() + 0.06 * np.ptp(fit.y) + 1))
+    labels = ("change of SPARCC", "change of VHI [mm³]")
+    panels = [
+        ScatterPanel("all data", *labels, fit, limits=whole, through_zero=True),
+        ScatterPanel("axes cut", *labels, fit, limits=cut, through_zero=True),
+    ]
+    return replace(
+        base,
+        n=f"{fit.n} subjects",
+        findings=(
+            f"The change of VHI rises by {estimate(fit.slope)} mm³ per point of change of SPARCC, P {p_words(fit.p_slope)}; "
+            f"intercept {estimate(fit.intercept)} mm³, P {p_words(fit.p_intercept)}; R² = {number(fit.r_squared, 2)}.",
+            *([fit.note] if fit.note else []),
+        ),
+        figures=(
+            section_figure(
+                "change",
+                scatter_figure(panels),
+                "Change of VHI against change of SPARCC. Right: the 10th to 90th percentile of the changes of VHI, "
+                "with the same line.",
+                "Scatterplots of the change of VHI against that of SPARCC.",
+            ),
+        ),
+        records=(
+            Records(
+                "change_regression",
+                (
+                    "n",
+                    "slope",
+                    "slope_low",
+                    "slope_high",
+                    "p_slope",
+                    "intercept",
+                    "intercept_low",
+                    "intercept_high",
+                    "p_intercept",
+                    "r_squared",
+                ),
+                rows_of(
+                    [
+                        (
+                            *(fit.n, fit.slope.value, fit.slope.low, fit.slope.high, fit.p_slope),
+                            *(fit.intercept.value, fit.intercept.low, fit.intercept.high, fit.p_intercept, fit.r_squared),
+                        )
+                    ]
+                ),
+            ),
+        ),
+        excluded=left_out_rows(
+            LeftOut(subject, "", "not both measures at both visits")
+            for subject in study.table.subjects
+            if subject not in found.change_subjects
+        ),
+    )

@@ -1,0 +1,52 @@
+"""What the sections of a cohort report share: figures, what was left out, sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lib.cohort.estimate import Estimate
+from lib.cohort.scales import Scale
+from lib.cohort.study import LeftOut
+from lib.figures.canvas import png_bytes, svg_bytes
+from lib.figures.cohort_style import DPI
+from lib.reports.cohort_content import CohortFigure, number, p_value
+from lib.reports.content import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+
+PICTURE_DPI = 200.0
+
+
+def section_figure(name: str, drawing: Drawing, caption: str, alternative: str, is_picture: bool = False) -> CohortFigure:
+    """A drawing as it goes into pages and files; scans stay pixels, charts stay lines."""
+    dpi = PICTURE_DPI if is_picture else DPI
+    png = png_bytes(drawing, dpi)
+    return CohortFigure(Figure(name, caption, alternative, png, "image/png"), png, svg_bytes(drawing), dpi)
+
+
+def left_out_rows(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
+    return tuple(dict.fromkeys((one.subject, one.visit, one.why) for one in found))
+
+
+def sentence(text: str) -> str:
+    """As it follows "not available: "."""
+    return text if text[:3].isupper() else text[0].lower() + text[1:]
+
+
+def cut_words(at: float, nothing_above: bool) -> str:
+    return f"Truncated at {number(at)} mm³{', above which nothing lies' if nothing_above else ''}."
+
+
+def p_words(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def as_percent(one: Estimate) -> Estimate:
+    return Estimate(100 * one.value, 100 * one.low, 100 * one.high)
+
+
+SCALE_WORDS: dict[Scale, str] = {"raw": "raw", "truncated": "truncated", "log": "log(x + 1)"}

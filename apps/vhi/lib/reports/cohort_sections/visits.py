@@ -1,0 +1,119 @@
+"""Lesions of two visits, and the effort of the readings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lib.cohort.masks import TwoVisits
+from lib.cohort.study import LeftOut, Study
+from lib.figures.cohort_slices import before_after_figure
+from lib.reports.cohort_content import PAPER, Records, Section, median_range, number, rows_of
+from lib.reports.cohort_sections.shared import left_out_rows, section_figure, sentence
+from lib.reports.content import Table
+
+if TYPE_CHECKING:
+    pass
+
+
+def visits_section(visits: Sequence[TwoVisits], excluded: Sequence[LeftOut], tolerance_mm: float, why_not: str) -> Section:
+    base = Section(
+        key="lesions",
+        title="Lesions of two visits",
+        method=(
+            "The follow-up STIR scan is aligned with the baseline (rigid, mutual information), its mask is carried to the "
+            "baseline's grid by nearest neighbour, and lesions (26-connected) match that touch or lie within "
+            f"{tolerance_mm:g} mm of each other; lesions that split or merged count as one."
+        ),
+        source=f"{PAPER}, figure 8 (pictures); alignment and matching are this program's",
+    )
+    left_out = left_out_rows(excluded)
+    if not visits:
+        return replace(base, excluded=left_out, why_not=sentence(why_not))
+    rows, cells = [], []
+    for one in visits:
+        found = one.comparison
+        rows.append(
+            (
+                one.subject,
+                str(found.count("resolved")),
+                str(found.count("persisting")),
+                str(found.count("new")),
+                number(found.baseline_mm3),
+                number(found.follow_up_mm3),
+                number(found.change_mm3),
+                f"{number(one.turn_deg, 2)}°, {number(one.shift_mm, 2)} mm",
+            )
+        )
+        cells += [
+            (
+                *(one.subject, one.reader, n, lesion.status, lesion.baseline_mm3, lesion.follow_up_mm3, lesion.change_mm3),
+                *(lesion.relative_change, *lesion.centroid_mm, len(lesion.baseline_ids), len(lesion.follow_up_ids)),
+            )
+            for n, lesion in enumerate(found.lesions, start=1)
+        ]
+    total = [sum(one.comparison.count(status) for one in visits) for status in ("resolved", "persisting", "new")]
+    header = ("subject", "resolved", "both visits", "new", "baseline mm³", "follow-up mm³", "change mm³", "alignment")
+    figures = tuple(
+        section_figure(
+            f"before_after_{n}",
+            before_after_figure(one.images.stir, one.images.codes, one.images.slices),
+            f"{one.subject} before and after treatment: the same slices of the aligned STIR scans (numbers from 1), and below "
+            f"each what reader {one.reader} kept as inflammation.",
+            f"STIR slices of {one.subject} at both visits.",
+            is_picture=True,
+        )
+        for n, one in enumerate((one for one in visits if one.images is not None and one.images.slices), start=1)
+        if one.images is not None
+    )
+    readers = sorted({one.reader for one in visits})
+    return replace(
+        base,
+        n=f"{len(visits)} subjects, masks of reader {' or '.join(readers)}",
+        findings=(f"{total[0]} lesions resolved, {total[1]} were there at both visits, {total[2]} are new.",),
+        tables=(Table("Lesions by subject", header, tuple(rows)),),
+        figures=figures,
+        records=(
+            Records(
+                "lesions",
+                (
+                    *("subject", "reader", "lesion", "status", "baseline_mm3", "follow_up_mm3", "change_mm3", "relative_change"),
+                    *("x_mm", "y_mm", "z_mm", "baseline_parts", "follow_up_parts"),
+                ),
+                rows_of(cells),
+            ),
+        ),
+        excluded=left_out,
+    )
+
+
+def effort_section(study: Study) -> Section:
+    base = Section(
+        key="effort",
+        title="Effort of a reading",
+        method="Median and range of clicks and seconds per reading, by reader and method.",
+        source="columns clicks and seconds",
+    )
+    if not study.effort:
+        return replace(base, why_not="no reading has clicks or seconds.")
+    words = {"clicks": "clicks", "seconds": "s"}
+    rows = tuple(
+        (one.reader, one.method or "n/a", words[one.column], str(one.summary.n), median_range(one.summary, 3))
+        for one in study.effort
+    )
+    return replace(
+        base,
+        n=f"{sum(one.summary.n for one in study.effort)} values",
+        tables=(Table("Effort", ("reader", "method", "unit", "n", "median (range)"), rows, text_columns=3),),
+        records=(
+            Records(
+                "effort",
+                ("column", "reader", "method", "n", "median", "lowest", "highest"),
+                rows_of(
+                    (one.column, one.reader, one.method, one.summary.n, one.summary.median, one.summary.low, one.summary.high)
+                    for one in study.effort
+                ),
+            ),
+        ),
+    )
