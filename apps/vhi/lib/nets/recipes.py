@@ -52,7 +52,8 @@ class Recipe:
         """
         known = {name: content[name] for name in (one.name for one in fields(cls)) if name in content}
         shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
-        drawn: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.get("augmentation", {}).items()}
+        told = known.get("augmentation", {})
+        drawn: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
         ranges = Augmentation(**drawn) if drawn else _WIDE
         values: dict[str, Any] = {"name": "default", "steps": 1500} | known | shape | {"augmentation": ranges}
         return cls(**values)

@@ -7,7 +7,7 @@ folder, and finds it there when it is started again.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lib.core.disease_region import Member, slice_dice
+from lib.core.volume import Mask, Volume
 from lib.files import write_atomically
 from lib.nets.fit import Slices, fit, read_trained, seconds_per_step
 from lib.nets.recipes import Plan, Recipe
@@ -111,13 +112,7 @@ class Ensemble:
         measured: dict[str, Measured] = {}
         for case in self.group.held_out:
             t1w, truth = read_labelled(case)
-            each = probabilities(t1w, members)
-            mean = np.mean(each, axis=0)
-            region = region_of(mean, t1w)
-            measured[case.case_id] = {
-                "slice_dice": plain_dice(slice_dice(region, truth)),
-                "member_slice_dice": [plain_dice(slice_dice(region_of(one, t1w), truth)) for one in each],
-            }
+            measured[case.case_id], mean, region = measure_case(t1w, truth, members)
             content = io.BytesIO()
             np.savez_compressed(content, probability=mean.astype(np.float16), mask=region.data)
             path = self.folder / PREDICTIONS / f"{case.case_id}.npz"
@@ -136,6 +131,18 @@ class Pace:
     def __call__(self) -> float:
         slices = Slices.of([read_labelled(case) for case in self.cases], self.recipe.multiple)
         return seconds_per_step(self.recipe, slices, slices if self.recipe.pseudo else None)
+
+
+def measure_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, np.ndarray, Mask]:
+    """2-D Dice of one scan by an ensemble and by each member, the `(I, J, K)` mean probability, and the ensemble's region."""
+    each = probabilities(t1w, members)
+    mean: np.ndarray = np.mean(each, axis=0)
+    region = region_of(mean, t1w)
+    measured = {
+        "slice_dice": plain_dice(slice_dice(region, truth)),
+        "member_slice_dice": [plain_dice(slice_dice(region_of(one, t1w), truth)) for one in each],
+    }
+    return measured, mean, region
 
 
 def plain_dice(dices: np.ndarray) -> list[float | None]:

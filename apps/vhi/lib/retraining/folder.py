@@ -1,0 +1,177 @@
+"""The folder of retraining in the data folder: what is there, who works in it, how far it is, and the wish to stop.
+
+```
+retraining/
+  holdout.json            which patients no version learns; lib.retraining.holdout
+  labels/<case>--<submission>.json   what the check of a label found; those set aside wait here for an administrator
+  labels/<case>--<submission>.png    its slice that fits worst
+  session/                the session under way: everything it needs, removed when it has ended
+  history/<id>/           what became of it: result.json, pictures of the worst slices of a rejected version
+  progress.json           how far the session is, for viewers
+  stop                    there while a stop is wanted
+  lock, pid               held by the process that works; its id
+```
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.errors import ConflictError, NotFoundError, RequestError
+from lib.files import write_atomically
+from lib.readings.folder import locked, make_folder, read_json, write_json
+from lib.readings.store import now
+
+FOLDER = "retraining"
+# states of `progress.json` in which nothing more happens
+ENDED = ("accepted", "rejected", "nothing", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class RetrainingFolder:
+    """Paths and small files below `<data>/retraining`.
+
+    Parameters
+    ----------
+    data : Path
+        The server's data folder.
+    """
+
+    data: Path
+
+    @property
+    def root(self) -> Path:
+        return self.data / FOLDER
+
+    @property
+    def session(self) -> Path:
+        return self.root / "session"
+
+    @property
+    def history(self) -> Path:
+        return self.root / "history"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder; a killed process holds nothing.
+
+        Raises
+        ------
+        ConflictError
+            Another process works in it.
+        """
+        make_folder(self.root)
+        with locked(self.root / "lock", wait=False) as free:
+            if not free:
+                raise ConflictError(f"A training session is under way (process {self._pid()}); wait for it, or stop it.")
+            write_atomically(self.root / "pid", f"{os.getpid()}\n".encode())
+            yield
+
+    def running(self) -> bool:
+        """Whether a process works in it now."""
+        if not (self.root / "lock").exists():
+            return False
+        with locked(self.root / "lock", wait=False) as free:
+            return not free
+
+    def _pid(self) -> str:
+        try:
+            return (self.root / "pid").read_text(encoding="utf-8").strip()
+        except OSError:
+            return "unknown"
+
+    def waits(self) -> bool:
+        """Whether there is a session that was begun and has not ended: it can be gone on with."""
+        return (self.session / "session.json").is_file()
+
+    def remove_leftovers(self) -> None:
+        """What a killed process left half written; nobody else may be working here."""
+        for path in list(self.root.rglob(".*.partial-*")):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    # progress -------------------------------------------------------------------------------------------------------------
+
+    def write_progress(self, content: Mapping[str, Any]) -> None:
+        write_json(self.root / "progress.json", {**content, "updated": now()})
+
+    def progress(self) -> dict[str, Any] | None:
+        """What was last said of the session; None before the first.
+
+        `state` is one of checking, training, measuring, publishing, accepted, rejected, nothing, stopped, failed;
+        "interrupted" where it says that work goes on but no process does it.
+        """
+        found = read_json(self.root / "progress.json")
+        if found is not None and found["state"] not in ENDED and not self.running():
+            found["state"] = "interrupted"
+        return found
+
+    def request_stop(self) -> bool:
+        """Have the session stop at its next report; False where none runs."""
+        if not self.running():
+            return False
+        write_atomically(self.root / "stop", b"")
+        return True
+
+    def stop_requested(self) -> bool:
+        return (self.root / "stop").exists()
+
+    def forget_stop(self) -> None:
+        (self.root / "stop").unlink(missing_ok=True)
+
+    # what became of earlier sessions ------------------------------------------------------------------------------------------
+
+    def results(self) -> tuple[dict[str, Any], ...]:
+        """`result.json` of every session that ended, oldest first."""
+        found = (read_json(path) for path in sorted(self.history.glob("*/result.json")))
+        return tuple(one for one in found if one is not None)
+
+    # checked labels -------------------------------------------------------------------------------------------------------------
+
+    def note_check(self, content: Mapping[str, Any], picture: bytes | None = None) -> None:
+        """Keep what the check of a label found: `case`, `submission`, `label_id`, `state` (passed, held) and more."""
+        make_folder(self.root / "labels")
+        path = self._check_path(str(content["case"]), str(content["submission"]))
+        if picture is not None:
+            write_atomically(path.with_suffix(".png"), picture)
+        write_json(path, {**content, "checked": now()})
+
+    def check_of(self, case_id: str, submission_id: str) -> dict[str, Any] | None:
+        """What the check of a label found; None before it was checked."""
+        return read_json(self._check_path(case_id, submission_id))
+
+    def held(self) -> tuple[dict[str, Any], ...]:
+        """The labels in quarantine: `case`, `submission`, `reader`, `reasons`, `dice`, `version`, `releasable`, `picture`."""
+        found = (read_json(path) for path in sorted((self.root / "labels").glob("*.json")))
+        return tuple(one for one in found if one is not None and one["state"] == "held")
+
+    def release(self, case_id: str, submission_id: str, who: str) -> None:
+        """For an administrator: learn this label from the next session on, whatever the check said.
+
+        Raises
+        ------
+        NotFoundError
+            It is not in quarantine.
+        RequestError
+            Nothing could be learnt from it.
+        """
+        found = self.check_of(case_id, submission_id)
+        if found is None or found["state"] != "held":
+            raise NotFoundError(f"Submission {submission_id} of case {case_id} is not in quarantine; ask for the list.")
+        if not found["releasable"]:
+            raise RequestError(f"Submission {submission_id} of case {case_id} cannot be learnt: {' '.join(found['reasons'])}")
+        self.note_check({**found, "state": "released", "released_by": who})
+
+    def _check_path(self, case_id: str, submission_id: str) -> Path:
+        name = f"{case_id}--{submission_id}"
+        if "/" in name or "\0" in name or name.startswith("."):
+            raise RequestError("A case id and a submission id hold letters, digits, dots, dashes, underscores and @ only.")
+        return self.root / "labels" / f"{name}.json"

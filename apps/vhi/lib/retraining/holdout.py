@@ -1,0 +1,113 @@
+"""Which patients no version ever learns: decided by the patient's id alone, and written down."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from lib.errors import InputError
+from lib.readings.folder import make_folder, read_json, write_json
+
+Side = Literal["train", "holdout"]
+FILE, PATIENTS = "holdout.json", "patients.csv"
+
+
+class HoldOut:
+    """The sides that patients were given, in one file: what stands there is never changed.
+
+    `holdout.json` holds, under `patients`, a digest of each patient's id and the side, and under `cases` the digest of each case.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of retraining.
+    share : float
+        Of the patients who are not written down yet.
+    """
+
+    def __init__(self, root: Path, share: float) -> None:
+        self.root, self.share = root, share
+
+    def side(self, case_id: str, patient: str) -> Side:
+        """The side of a case, the same for all visits of a patient; nothing is written.
+
+        Raises
+        ------
+        InputError
+            The file is damaged, or the case was written down for another patient.
+        """
+        return self._side(self._read(), case_id, _digest(patient))
+
+    def write_down(self, patients: Mapping[str, str]) -> dict[str, Side]:
+        """Give sides to cases, for good.
+
+        Parameters
+        ----------
+        patients : mapping
+            Case id to patient id.
+
+        Raises
+        ------
+        InputError
+            As `side`.
+        OutputError
+        """
+        kept = self._read()
+        sides: dict[str, Side] = {}
+        for case_id, patient in patients.items():
+            sides[case_id] = self._side(kept, case_id, _digest(patient))
+            kept["patients"][_digest(patient)] = sides[case_id]
+            kept["cases"][case_id] = _digest(patient)
+        make_folder(self.root)
+        write_json(self.root / FILE, kept)
+        return sides
+
+    def _side(self, kept: Mapping[str, dict[str, str]], case_id: str, digest: str) -> Side:
+        before = kept["cases"].get(case_id, digest)
+        if before != digest:
+            raise InputError(
+                f"Case {case_id} was written down in {self.root / FILE} for another patient than it has now. A patient's visits "
+                f"must stay on one side: correct {PATIENTS}, or remove the case's line from that file if it was wrong there."
+            )
+        known = kept["patients"].get(digest)
+        if known is not None:
+            return "holdout" if known == "holdout" else "train"
+        return "holdout" if int(digest[:8], 16) < self.share * 2**32 else "train"
+
+    def _read(self) -> dict[str, dict[str, str]]:
+        found = read_json(self.root / FILE) or {}
+        return {"patients": dict(found.get("patients", {})), "cases": dict(found.get("cases", {}))}
+
+
+def _digest(patient: str) -> str:
+    return hashlib.sha256(f"vhi hold-out {patient}".encode()).hexdigest()[:24]
+
+
+def patients_of_table(path: Path) -> Callable[[str], str]:
+    """Who the patient of a case is, by a table with the columns `case` and `patient`; a case that is not in it is a patient.
+
+    Parameters
+    ----------
+    path : Path
+        CSV; there need not be one.
+
+    Raises
+    ------
+    InputError
+        It is no such table, or gives one case two patients.
+    """
+    if not path.exists():
+        return lambda case_id: case_id
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [(row["case"].strip(), row["patient"].strip()) for row in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
+        raise InputError(f"{path} is no table with the columns case and patient ({error!r}); correct it.") from error
+    table: dict[str, str] = {}
+    for case_id, patient in rows:
+        if not patient or table.setdefault(case_id, patient) != patient:
+            raise InputError(f"{path} names no patient, or two, for case {case_id}; correct it.")
+    return lambda case_id: table.get(case_id, case_id)

@@ -1,0 +1,57 @@
+"""How the members of the live version are trained on: their own recipes, shorter and gentler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from lib.nets.recipes import Recipe
+from lib.retraining.config import TrainOptions
+from lib.versions import Manifest
+
+STEPS = 200
+LEARNING_RATE = 5e-4
+PULL = 20.0
+
+
+def member_recipes(live: Manifest, options: TrainOptions, *, n_new: int, replays: bool) -> tuple[Recipe, ...]:
+    """One recipe for each member, in the order of the members; the steps are those asked for, or the usual ones.
+
+    Parameters
+    ----------
+    live : Manifest
+    options : TrainOptions
+        Of `minutes` nothing is known here: see `with_steps`.
+    n_new : int
+        Slices that are learnt.
+    replays : bool
+        Whether there are labelled cases that the live version learnt.
+    """
+    recipes = [Recipe.from_dict(told, layout) for told, layout in zip(live.recipes, live.networks, strict=True)]
+    if options.scratch:
+        return tuple(_budgeted(replace(one, pseudo=0, pull=0.0), options, n_new, one.steps) for one in recipes)
+    replay = options.keep == "replay" or (options.keep == "auto" and replays)
+    pull = PULL if options.keep == "pull" or (options.keep == "auto" and not replays) else 0.0
+    gentle = (
+        replace(one, pseudo=one.batch // 2 if replay and replays else 0, pull=pull, learning_rate=LEARNING_RATE)
+        for one in recipes
+    )
+    return tuple(_budgeted(one, options, n_new, STEPS) for one in gentle)
+
+
+def _budgeted(recipe: Recipe, options: TrainOptions, n_new: int, usual: int) -> Recipe:
+    steps = options.steps or usual
+    if options.epochs is not None:
+        steps = math.ceil(options.epochs * n_new / (recipe.batch - recipe.pseudo))
+    return replace(recipe, steps=steps, learning_rate=options.learning_rate or recipe.learning_rate)
+
+
+def steps_in(minutes: float, pace_s: float, networks: int, jobs: int) -> int:
+    """Steps of each network so that all of them end within some minutes of wall clock.
+
+    Parameters
+    ----------
+    pace_s : float
+        Seconds of a step of one network, with `jobs` of them side by side.
+    """
+    return max(1, round(60 * minutes * jobs / (networks * pace_s)))

@@ -1,0 +1,253 @@
+"""A session from copied labels to a decided version; may be killed at any moment and gone on with.
+
+Every step writes what it found before the next begins: the checks, what is learnt (`plan.json`), each member's checkpoints, the
+measurements (`measured.json`), the version, the pointer to the live one, the result. A step that is done is not done again, and
+the live version changes in a single rename at the very end, or not at all.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.errors import ModelError, VhiError
+from lib.nets.fit import Progress, read_curve
+from lib.readings.folder import make_folder, read_json, write_json
+from lib.readings.store import now
+from lib.retraining.folder import RetrainingFolder
+from lib.retraining.gate import Decision, decide
+from lib.retraining.jobs import MEASURED, Measuring, MemberTraining
+from lib.retraining.plan import Plan, checking, make_plan, note_checks, trainings
+from lib.retraining.prepare import Session
+from lib.retraining.recipes import steps_in
+from lib.retraining.version import go_live, pairs_of, publish_candidate, remove_leftovers
+from lib.training.pool import processes, run_all, run_stages
+from lib.training.run import Pace
+from lib.versions import read_version
+
+RESULT = "result.json"
+Report = Callable[[Mapping[str, Any]], None]
+
+
+class StopRequested(Exception):
+    """Somebody asked the session to stop; it can be gone on with."""
+
+
+def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str, Any]:
+    """Do what is left of the session in a data folder: check, train, measure, publish.
+
+    Trains in processes of their own; this one waits, looks for a wish to stop, and writes `progress.json`.
+
+    Parameters
+    ----------
+    data : Path
+        The server's data folder, where `prepare` began a session.
+    on_progress : callable
+        Given what `progress.json` says, whenever that changes.
+
+    Returns
+    -------
+    dict
+        `state` ("accepted", "rejected", "nothing" where no new label passed the checks, or "stopped": then the session waits),
+        and unless it stopped all of `result.json`:
+        `session`, `version`, `parent`, `live`, `reasons`, `compared`, `learnt`, `replayed`, `holdout`, `held`, `skipped`,
+        `pictures`, `options`, `begun`, `ended`.
+
+    Raises
+    ------
+    ConflictError
+        Another process works in the folder.
+    InputError
+        There is no session.
+    VhiError
+        A process died, the disk is full, ...; the session waits and can be gone on with.
+    """
+    folder = RetrainingFolder(data)
+    with folder.alone():
+        folder.forget_stop()
+        folder.remove_leftovers()
+        session = Session.read(folder.session)
+        remove_leftovers(Path(session.model_dir))
+        work = _Work(folder, session, on_progress)
+        try:
+            return work.finish(work.decided())
+        except StopRequested:
+            return work.say("stopped", message="It was stopped, and can be gone on with.")
+        except VhiError as error:
+            work.say("failed", message=str(error))
+            raise
+        except BaseException:
+            work.say("stopped", message="It was interrupted, and can be gone on with.")
+            raise
+
+
+def discard(data: Path) -> None:
+    """Give up the session that waits; its copies of scans are removed, versions stay.
+
+    Raises
+    ------
+    ConflictError
+        It is under way.
+    """
+    folder = RetrainingFolder(data)
+    with folder.alone():
+        if folder.session.exists():
+            shutil.rmtree(folder.session)
+            folder.write_progress({"state": "stopped", "message": "The session was discarded."})
+
+
+class _Work:
+    """One session, and the process that does it."""
+
+    def __init__(self, folder: RetrainingFolder, session: Session, on_progress: Report) -> None:
+        self.folder, self.session, self.on_progress = folder, session, on_progress
+        self.live = read_version(Path(session.model_dir), session.parent).manifest
+        self.plan = Plan.read(folder.session)
+        self.state = "checking"
+        self._told: tuple[Any, ...] = ()
+
+    @property
+    def place(self) -> Path:
+        return self.folder.session
+
+    def trainings(self) -> tuple[MemberTraining, ...]:
+        """One per member; none before it is known what they learn."""
+        return () if self.plan is None else trainings(self.place, self.session, self.live, self.plan)
+
+    def _plan(self) -> Plan:
+        if self.plan is None:
+            raise ModelError(f"{self.place} was measured without a plan: it is damaged; discard the session, and start another.")
+        return self.plan
+
+    # work ---------------------------------------------------------------------------------------------------------------------
+
+    def decided(self) -> Decision:
+        """All but publishing."""
+        if not (self.place / MEASURED).exists():
+            with processes(self.session.config.train_jobs) as pool:
+                plan = self.plan = self.plan or self._planned(pool)
+                if not plan.learn:
+                    return Decision(False, (f"All {len(plan.held)} new labels were set aside; see the quarantine.",), {}, ())
+                self.state = "training"
+                self._done(pool, self.trainings())
+                self.state = "measuring"
+                holdout = plan.of(self.session, plan.holdout)
+                models = Path(self.session.model_dir)
+                self._done(pool, [Measuring(self.place, models, self.session.parent, self.live.flip, self.trainings(), holdout)])
+        return decide(pairs_of(read_json(self.place / MEASURED) or {}), self.session.config)
+
+    def _planned(self, pool: ProcessPoolExecutor) -> Plan:
+        (found,) = self._done(pool, [checking(self.folder, self.session, self.live)])
+        note_checks(self.folder, self.session, found)
+        plan = make_plan(self.folder, self.session, self.live)
+        if self.session.options.minutes is not None:
+            plan = replace(plan, steps=self._affordable(pool, plan, self.session.options.minutes))
+        plan.write(self.place)
+        return plan
+
+    def _affordable(self, pool: ProcessPoolExecutor, plan: Plan, minutes: float) -> tuple[int, ...]:
+        """The same steps for all members, by trying some of each one's with all processes busy."""
+        jobs = self.session.config.train_jobs
+        tried = []
+        for one in trainings(self.place, self.session, self.live, plan):
+            tried.append(float(np.mean(run_all(pool, [Pace(one.recipe, one.new[:1])] * jobs))))
+        return (steps_in(minutes, float(np.mean(tried)), len(tried), jobs),) * len(tried)
+
+    def _done(self, pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        """What jobs return, in their order; looks for a wish to stop while they work."""
+        self.glance()
+        found: list[Any] = []
+        run_stages(pool, {"session": iter([list(jobs)])}, lambda _, results: found.extend(results), self.glance)
+        return found
+
+    def finish(self, decision: Decision) -> dict[str, Any]:
+        """Publish, switch, write down what became of it, and tidy up; each of these once."""
+        self.state = "publishing"
+        self.glance()
+        place = self.folder.history / self.session.session_id
+        result = read_json(place / RESULT) or self._published(decision, place)
+        shutil.rmtree(self.place)
+        return self.say(**result)
+
+    def _published(self, decision: Decision, place: Path) -> dict[str, Any]:
+        plan, measured = self._plan(), read_json(self.place / MEASURED) or {}
+        if plan.learn:
+            publish_candidate(self.session, self.trainings(), plan.of(self.session, plan.learn), measured, decision)
+        obstacle = go_live(self.session) if decision.accepted else None
+        make_folder(place)
+        pictures = sorted((self.place / "pictures").glob("*.png")) if not decision.accepted else []
+        for picture in pictures:
+            shutil.copyfile(picture, place / picture.name)
+        result = {
+            "state": "accepted" if decision.accepted else "rejected" if plan.learn else "nothing",
+            "session": self.session.session_id,
+            "version": self.session.version if plan.learn else None,
+            "parent": self.session.parent,
+            "live": decision.accepted and obstacle is None,
+            "reasons": [*decision.reasons, *([obstacle] if obstacle else [])],
+            "compared": decision.compared,
+            "learnt": list(plan.learn),
+            "replayed": list(plan.replay),
+            "holdout": list(plan.holdout),
+            "held": list(plan.held),
+            "skipped": list(self.session.skipped),
+            "pictures": [picture.name for picture in pictures],
+            "options": self.session.as_dict()["options"],
+            "steps": list(plan.steps),
+            "begun": self.session.created,
+            "ended": now(),
+        }
+        write_json(place / RESULT, result)
+        return result
+
+    # progress -----------------------------------------------------------------------------------------------------------------
+
+    def glance(self) -> None:
+        """Tell how far it is, where that changed.
+
+        Raises
+        ------
+        StopRequested
+        """
+        if self.folder.stop_requested():
+            raise StopRequested
+        points = {one.name: read_curve(one.folder)[-1:] for one in self.trainings()}
+        told = (self.state, *(point.step for found in points.values() for point in found))
+        if told != self._told:
+            self._told = told
+            self.say(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
+
+    def say(self, state: str, **facts: Any) -> dict[str, Any]:
+        said = {"session": self.session.session_id, "version": self.session.version, **facts, "state": state}
+        self.folder.write_progress(said)
+        self.on_progress(said)
+        return said
+
+
+def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Sequence[Progress]], side_by_side: int) -> dict[str, Any]:
+    """Of each member how far it is, and the seconds left of all: those of members that have not begun by the others' pace."""
+    members = []
+    paces = [found[0].elapsed_s / found[0].step for found in points.values() if found]
+    left_s: float | None = 0.0 if paces else None
+    for one in jobs:
+        point = points[one.name][0] if points[one.name] else None
+        step = point.step if point else 0
+        if left_s is not None:
+            left_s += (one.recipe.steps - step) * float(np.mean(paces)) / side_by_side
+        members.append(
+            {
+                "name": one.name,
+                "step": step,
+                "steps": one.recipe.steps,
+                "epoch": round(point.epoch, 2) if point else 0.0,
+                "loss": round(point.loss, 4) if point else None,
+                "dice": round(point.soft_dice, 4) if point else None,
+            }
+        )
+    return {"members": members, "left_s": None if left_s is None else round(left_s, 1)}
