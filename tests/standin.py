@@ -26,6 +26,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.saved: list[tuple[str, str, bytes, dict[str, Any], str | None]] = []
+        self.rated: list[tuple[str, str, str, int]] = []
         (folder / "one_T1W.nii.gz").write_bytes(b"voxels")
 
     def status(self) -> dict[str, Any]:
@@ -51,6 +52,11 @@ class Store:
     def save_label(self, image: str, file: str, tag: str, params: dict[str, Any]) -> str:
         self.get_image_uri(image)
         self.saved.append((image, Path(file).name, Path(file).read_bytes(), params, current_login()))
+        return "0001-anna"
+
+    def rate(self, image: str, rating: str, told: dict[str, Any]) -> str:
+        self.get_image_uri(image)
+        self.rated.append((image, rating, current_login() or told["client_id"], told["reading"]))
         return "0001-anna"
 
 

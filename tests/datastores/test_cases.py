@@ -181,3 +181,24 @@ def test_an_address_is_an_archive_which_need_not_run(tmp_path):
     service = service_of("http://127.0.0.1:9/dicom-web", {"data": str(tmp_path / "data")})
     assert service.index.cases == ()
     assert "http://127.0.0.1:9/dicom-web" in CaseDatastore(service).status()["waiting"][0]["reason"]
+
+
+def test_a_rating_alone_is_a_submission_without_segments(store, anna):
+    made = store.rate("a_STIR", "satisfactory", {})
+    found = store._service.readings.get("a", made)
+    assert (found.reader, found.rating, found.segments, found.measured) == ("anna", "satisfactory", (), False)
+    assert store._service.readings.ratings() == {"a": {"anna": "satisfactory"}}
+    assert store._service.readings.finished() == frozenset()
+    store.rate("a_T1W", "failed", {"reading": 1})
+    assert store._service.readings.ratings() == {"a": {"anna": "failed"}}
+
+
+def test_a_rating_needs_a_case_a_reader_and_a_word_that_is_known(store, anna):
+    with pytest.raises(UnknownImageError):
+        store.rate("no_STIR", "failed", {})
+    with pytest.raises(RequestError, match="satisfactory, corrected, failed"):
+        store.rate("a_STIR", "good", {})
+    _identity.set(None)
+    with pytest.raises(RequestError, match="Nobody is named as the reader"):
+        store.rate("a_STIR", "failed", {"client_id": "user-xyz"})
+    assert store._service.readings.ratings() == {}

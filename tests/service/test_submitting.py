@@ -217,7 +217,7 @@ def test_masks_that_are_kept_apart_may_overlap(desk, service):
         np.testing.assert_array_equal(stored(service, made, name), masks[name])
     assert [one.name for one in made.other] == ["vessel"]
     assert numbers(service)["vhi_mm3"]["sensitive"] == 48.0
-    with pytest.raises(RequestError, match="no segments"):
+    with pytest.raises(RequestError, match="holds nothing"):
         service.submit_masks("a_STIR", {}, reader="anna")
 
 

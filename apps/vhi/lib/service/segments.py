@@ -74,15 +74,15 @@ def segments_of_masks(masks: Mapping[str, Mask], grid: Grid) -> Submitted:
     Parameters
     ----------
     masks : mapping of name to Mask
-        On the scans' grid; any may be empty, not all may be missing.
+        On the scans' grid; any may be empty.
     grid : Grid
 
     Raises
     ------
     RequestError
-        No, too many, doubled or unusable names.
+        Too many, doubled or unusable names.
     """
-    values = _checked([(name, value) for value, name in enumerate(masks, start=1)])
+    values = _checked([(name, value) for value, name in enumerate(masks, start=1)]) if masks else {}
     return _submitted(dict(zip(values, masks.values(), strict=True)), grid, ())
 
 
