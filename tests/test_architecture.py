@@ -19,6 +19,7 @@ MAY: dict[str, set[str]] = {
     "core": {*CORE, "lib.errors", "lib.core"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
+    "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
     "nets": {"numpy", "torch", "monai", "safetensors", "lib.core", "lib.errors", "lib.files", "lib.versions", "lib.nets"},
     "studies": {"numpy", "nibabel", "pydicom", "SimpleITK", "lib.core", "lib.errors", "lib.files", "lib.studies"},
     "versions": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},

@@ -18,6 +18,7 @@ from lib.core.lesions import clear, grade_hyperintensity, label_lesions, lesion_
 from lib.core.measurement import measure
 from lib.core.normal_bone import NormalBoneSample
 from lib.core.pipeline import VhiResult
+from lib.core.proposal import Stage
 from lib.core.stability import stability_of
 from lib.core.transforms.groups import label_groups
 from lib.core.volume import Grid, Mask, Volume, check_same_grid
@@ -80,7 +81,11 @@ def lesion_at(labels: np.ndarray, voxel: Voxel) -> int:
 
 
 def kept_after_clicks(
-    result: VhiResult, remove: Sequence[Voxel] = (), restore: Sequence[Voxel] = (), scope: Scope = "lesion"
+    result: VhiResult,
+    remove: Sequence[Voxel] = (),
+    restore: Sequence[Voxel] = (),
+    scope: Scope = "lesion",
+    start: np.ndarray | None = None,
 ) -> tuple[Mask, tuple[str, ...]]:
     """Replay clicks over the automatic result: first all that remove, then all that restore.
 
@@ -92,6 +97,8 @@ def kept_after_clicks(
         Voxel indices on the grid of STIR. A click takes the whole lesion under it, of both grades.
     scope : "lesion" or "slice"
         The 3-D lesion, or what of it lies in the clicked slice.
+    start : (lesions + 1,) bool array, optional
+        Which lesions are there before the first click, by id; all when absent.
 
     Returns
     -------
@@ -105,6 +112,8 @@ def kept_after_clicks(
     labels = result.lesion_labels
     slices = labels.shape[2]
     keep = np.ones((len(result.lesions) + 1, slices), dtype=bool)  # by lesion and slice
+    if start is not None:
+        keep &= start[:, np.newaxis]
     keep[0] = False
     messages = []
     for clicks, kept in ((remove, False), (restore, True)):
@@ -146,7 +155,7 @@ def changes_of(result: VhiResult, kept: Mask) -> Changes:
     )
 
 
-def measure_cleaned(result: VhiResult, kept: Mask) -> VhiResult:
+def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> VhiResult:
     """The measurement of what a reader kept.
 
     Parameters
@@ -156,6 +165,8 @@ def measure_cleaned(result: VhiResult, kept: Mask) -> VhiResult:
     kept : Mask
         On the grid of STIR; empty for no inflammation. Automatic voxels in it keep their grade, others count where they
         reach a threshold, and no post-transform is applied: a reader's small group stays.
+    stage : "cleaned" or "proposed"
+        Whether a reader kept it, or a model.
 
     Returns
     -------
@@ -189,6 +200,8 @@ def measure_cleaned(result: VhiResult, kept: Mask) -> VhiResult:
             thresholds.sensitive,
             thresholds.conservative,
         ),
+        stage=stage,
+        raw=result.raw or result.measurement.total,
     )
 
 

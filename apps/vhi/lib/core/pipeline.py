@@ -10,9 +10,10 @@ import numpy as np
 from lib.core.contrast import check_contrasts
 from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
 from lib.core.lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
-from lib.core.measurement import VhiMeasurement, measure
+from lib.core.measurement import Extent, VhiMeasurement, measure
 from lib.core.normal_bone import propose_normal_bone, sample_normal_bone
 from lib.core.plausibility import Reference, region_warnings
+from lib.core.proposal import Proposal, Stage
 from lib.core.settings import VhiSettings
 from lib.core.stability import FEWEST_SLICES, Stability, stability_of
 from lib.core.thresholds import LARGEST_PLAUSIBLE_MULTIPLE, Thresholds, thresholds_from
@@ -25,7 +26,8 @@ class VhiResult:
     """Everything that one measurement found, with the images it was found on.
 
     `grade` ((I, J, K) uint8, 0/1/2) and `lesion_labels` ((I, J, K) int32, 0 or the lesion's id) lie on the grid of `stir`.
-    `normal_bone_source` is "given" or "proposed".
+    `normal_bone_source` is "given" or "proposed". `stage` says which number this is; `raw` is the automatic one where this is
+    another, and `proposal` what a model says about the lesions of the automatic result, where it was asked.
     """
 
     t1w: Volume
@@ -42,6 +44,9 @@ class VhiResult:
     stability: Stability
     settings: VhiSettings
     warnings: tuple[str, ...]
+    stage: Stage = "raw"
+    raw: Extent | None = None
+    proposal: Proposal | None = None
 
 
 def measure_vhi(

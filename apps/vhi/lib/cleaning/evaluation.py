@@ -1,0 +1,127 @@
+"""How near proposals come to what readers did, beside how near readers come to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from lib.cleaning.fitting import SEED, TREES, fit_forest, keep_limit
+from lib.cleaning.table import LesionTable
+
+CLOSE = 0.05  # of the readers' volume: what may be left wrong when a reader stops
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Decisions on the lesions of one scan against others taken for right.
+
+    `sensitivity` is by volume; `false_keeps` and `wrong` count lesions; `log_ratio` is of the kept volumes (nan where one is 0);
+    `clicks` is how many decisions must change, the largest lesions first, until no more than 5% of the right volume is wrong.
+    """
+
+    sensitivity: float
+    false_keeps: int
+    wrong: int
+    log_ratio: float
+    clicks: int
+
+
+def agreement(voxels: np.ndarray, decided: np.ndarray, right: np.ndarray) -> Agreement:
+    """Compare two `(lesions,)` bool arrays of decisions; `voxels` are the lesions' sizes."""
+    kept, ours = int(voxels[right].sum()), int(voxels[decided].sum())
+    wrong = np.sort(voxels[decided != right])[::-1]
+    left_wrong = wrong.sum() - np.cumsum(np.concatenate([[0], wrong]))
+    return Agreement(
+        sensitivity=float(voxels[decided & right].sum() / kept) if kept else float("nan"),
+        false_keeps=int(np.count_nonzero(decided & ~right)),
+        wrong=wrong.size,
+        log_ratio=float(np.log(ours / kept)) if ours and kept else float("nan"),
+        clicks=int(np.argmax(left_wrong <= CLOSE * max(kept, 1))),
+    )
+
+
+def between_readers(table: LesionTable) -> list[Agreement]:
+    """Every reading against every reading of another reader, both ways round."""
+    return [
+        agreement(table.voxels, table.kept[:, a], table.kept[:, b])
+        for a, b in permutations(range(len(table.readers)), 2)
+        if table.readers[a] != table.readers[b]
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """A patient's table with what a model says that did not learn from that patient."""
+
+    table: LesionTable
+    probability: np.ndarray
+    limit: float
+
+    @property
+    def keep(self) -> np.ndarray:
+        return np.asarray(self.probability >= self.limit)
+
+    @property
+    def proposed(self) -> Agreement:
+        """Against the readers' consensus."""
+        return agreement(self.table.voxels, self.keep, self.table.consensus)
+
+
+def leave_one_patient_out(
+    tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED, told: Callable[[str], None] = lambda _: None
+) -> tuple[LeftOut, ...]:
+    """Each patient by a model of the others; the limit too is chosen among the others alone."""
+    found = []
+    for patient in dict.fromkeys(one.patient for one in tables):
+        others = [one for one in tables if one.patient != patient]
+        forest, limit = fit_forest(others, trees, seed), keep_limit(others, trees, seed)
+        found += [LeftOut(one, forest.probability(one.features), limit) for one in tables if one.patient == patient]
+        told(patient)
+    return tuple(found)
+
+
+def metrics_of(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+    """For a manifest: per case and over all, proposal and readers."""
+    cases: dict[str, dict[str, Any]] = {
+        one.table.case_id: {
+            "lesions": len(one.table.voxels),
+            "proposal": _rounded(one.proposed),
+            "readers": _mean([_rounded(pair) for pair in between_readers(one.table)]),
+            "limit": one.limit,
+        }
+        for one in left_out
+    }
+    return {
+        "leave_one_patient_out": {
+            "what": "proposal of a model of the other patients against the consensus of the readings; readers: each against "
+            "those of another reader",
+            "proposal": _mean([one["proposal"] for one in cases.values()]),
+            "readers": _mean([one["readers"] for one in cases.values() if one["readers"]]),
+            "brier": round(float(np.mean([brier(one.table, one.probability) for one in left_out])), 4),
+            "cases": cases,
+        }
+    }
+
+
+def brier(table: LesionTable, probability: np.ndarray) -> float:
+    """Mean squared distance of the probability from each reader's decision, by the cube root of volume."""
+    if not len(table.voxels):
+        return 0.0
+    weight = np.cbrt(table.voxels.astype(np.float64))
+    squared = ((probability[:, np.newaxis] - table.kept) ** 2).mean(axis=1)
+    return float(np.average(squared, weights=weight))
+
+
+def _rounded(found: Agreement) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in asdict(found).items()}
+
+
+def _mean(found: Sequence[dict[str, float]]) -> dict[str, float | None]:
+    """Over those where there is a value."""
+    names = found[0] if found else {}
+    known = {name: [one[name] for one in found if one[name] is not None and np.isfinite(one[name])] for name in names}
+    return {name: round(float(np.mean(values)), 4) if values else None for name, values in known.items()}

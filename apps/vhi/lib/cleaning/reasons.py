@@ -1,0 +1,94 @@
+"""Why a lesion is kept or removed, in words: what speaks most for the decision, of all that the lesion's own numbers bear out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.cleaning.features import FEATURES
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A cause in words: the features whose part in the model's answer counts for it, and when it may be named at all."""
+
+    words: str
+    features: tuple[str, ...]
+    holds: Callable[[Numbers], bool]
+
+
+REMOVE: tuple[Reason, ...] = (
+    Reason(
+        "vessel-like",
+        ("elongation", "flatness", "thickness", "solidity", "slices", "size"),
+        lambda f: f["elongation"] >= 2.0 and f["thickness"] <= 2.0,
+    ),
+    Reason(
+        "joint space",
+        ("joint_nearest", "subchondral", "joint", "t1w_darkest", "t1w"),
+        lambda f: f["joint"] <= 3.0 and f["joint_nearest"] <= 0.7,
+    ),
+    Reason("above the L4/5 disc", ("level", "height", "midline"), lambda f: f["level"] >= 1.5),
+    Reason(
+        "foramen",
+        ("outside", "depth", "depth_nearest", "midline", "height"),
+        lambda f: f["outside"] >= 1.0 and f["depth_nearest"] <= 1.5 and f["midline"] <= 40.0 and f["joint"] > 10.0,
+    ),
+    Reason(
+        "artefact-like",
+        ("front", "mirrored", "slices", "solidity", "peak"),
+        lambda f: f["slices"] <= 1.0 and (not -0.1 <= f["front"] <= 1.2 or f["solidity"] <= 0.0),
+    ),
+    Reason(
+        "outside subchondral bone",
+        ("joint", "joint_nearest", "subchondral", "iliac", "midline", "front"),
+        lambda f: f["joint_nearest"] > 4.0,
+    ),
+    Reason(
+        "faint and diffuse",
+        ("brightness", "peak", "conservative", "contrast", "crowding", "t1w", "t1w_contrast"),
+        lambda f: f["brightness"] < 1.3,
+    ),
+)
+KEEP: tuple[Reason, ...] = (
+    Reason(
+        "beside the joint", ("joint", "joint_nearest", "subchondral", "iliac", "front", "height"), lambda f: f["joint"] <= 12.0
+    ),
+    Reason("bright against the marrow", ("brightness", "peak", "conservative", "contrast"), lambda f: f["contrast"] >= 1.5),
+    Reason("dark on T1W", ("t1w", "t1w_darkest", "t1w_contrast"), lambda f: f["t1w"] < 1.0),
+    Reason("large and solid", ("size", "slices", "thickness", "solidity", "elongation", "crowding"), lambda f: f["size"] >= 2.0),
+    Reason(
+        "spine at the level of the sacrum",
+        ("level", "height", "midline", "mirrored", "depth", "outside"),
+        lambda f: f["joint"] > 12.0,
+    ),
+)
+NO_KEEP, NO_REMOVE = "like lesions that readers kept", "like lesions that readers removed"
+
+
+def reasons_of(features: np.ndarray, contributions: np.ndarray, keep: np.ndarray) -> tuple[str, ...]:
+    """The main reason of each decision.
+
+    Parameters
+    ----------
+    features, contributions : (lesions, len(FEATURES)) arrays
+        See `lesion_features` and `Forest.contributions`.
+    keep : (lesions,) bool array
+    """
+    names = list(FEATURES)
+    return tuple(
+        _reason(dict(zip(names, numbers, strict=True)), dict(zip(names, moved, strict=True)), bool(kept))
+        for numbers, moved, kept in zip(features.tolist(), contributions.tolist(), keep, strict=True)
+    )
+
+
+def _reason(numbers: Numbers, moved: Numbers, kept: bool) -> str:
+    possible: Sequence[Reason] = KEEP if kept else REMOVE
+    sign = 1.0 if kept else -1.0
+    found = [(sign * sum(moved[name] for name in one.features), one.words) for one in possible if one.holds(numbers)]
+    strength, words = max(found, default=(0.0, ""))
+    return words if strength > 0 else (NO_KEEP if kept else NO_REMOVE)
