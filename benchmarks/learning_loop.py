@@ -1,0 +1,289 @@
+"""Does a site's ensemble learn from every corrected case? The loop, simulated on labelled scans, with a small fast network.
+
+Three members learn half-resolution slices for some hundred steps, so that Dice is lower than the shipped recipe's; only
+differences between rounds, strategies and variants count. "A reader submits" means: the manual mask of that scan is learnt.
+What a round starts from is the ensemble of the round before (warm start).
+
+loop     From three study scans on, a strategy chooses the next scan of a pool with typical and atypical ones, until the pool is
+         empty. Measured on two typical scans and an atypical one that are never picked.
+arrival  Atypical scans arrive one by one at a site whose ensemble learnt six typical ones. Measured on the atypical scans that
+         have not arrived yet, and on two typical ones never learnt. Variants: with replay of the site's labelled scans, or
+         without any (`alone`), then held back by a pull towards the parent's weights, or by its answers on unread scans.
+
+In both, `nothing` is the control: as many steps on the scans of the start.
+
+Results are one JSON file per chain of rounds in the working folder: a killed run goes on. Everything is seeded.
+
+    VHI_DATA=... PYTHONPATH=apps/vhi python benchmarks/learning_loop.py WORK [--seeds N] [--figure FILE.svg]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
+from lib.core.normalise import NetworkFrame, normalise_t1w
+from lib.core.selection import features_of, uncertain_and_unlike, unlikeness
+from lib.core.volume import Grid, Mask, Volume
+from lib.files import write_atomically
+from lib.nets.fit import Slices, fit
+from lib.nets.recipes import Recipe
+from lib.nets.unet import UNet
+from lib.nets.weights import member_of
+from lib.studies.labelled import Case, find_labelled
+from lib.training.scans import read_labelled, read_t1w
+
+MEMBERS = 3
+# nothing: as many steps on the same scans, so that what more steps do is not taken for what more scans do
+STRATEGIES = ("nothing", "random", "uncertain", "diverse")
+# share of the way back to the parent's weights in a step is learning rate x pull
+VARIANTS = {"nothing": 0.0, "replay": 0.0, "alone": 0.0, "weights, pull 10": 10.0, "weights, pull 50": 50.0, "answers": 0.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan at half resolution: `(K, H, W)` slices and their manual masks; `t1w` and `frame` lead back to its own grid."""
+
+    name: str
+    t1w: Volume
+    frame: NetworkFrame
+    images: np.ndarray
+    masks: np.ndarray | None
+
+    @classmethod
+    def of(cls, case: Case) -> Scan:
+        t1w, mask = read_labelled(case) if case.disease_region else (read_t1w(case), None)
+        frame = NetworkFrame.of(t1w.grid)
+        masks = None if mask is None else _halved(frame.slices(mask.data)) >= 0.5
+        return cls(case.case_id, t1w, frame, _halved(frame.slices(normalise_t1w(t1w))), masks)
+
+    def region(self, masks: np.ndarray) -> Mask:
+        """A half-resolution mask on the scan's own grid."""
+        height, width = self.frame.network_size
+        doubled = masks.repeat(2, axis=1).repeat(2, axis=2)
+        grown = np.pad(doubled, ((0, 0), (0, height - doubled.shape[1]), (0, width - doubled.shape[2])))
+        return Mask(self.frame.volume(grown) >= 0.5, self.t1w.grid, self.name)
+
+
+def _halved(slices: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels, an odd last row or column dropped."""
+    k, height, width = slices.shape
+    even = slices[:, : height // 2 * 2, : width // 2 * 2]
+    halved: np.ndarray = even.reshape(k, height // 2, 2, width // 2, 2).mean(axis=(2, 4), dtype=np.float32)
+    return halved
+
+
+def slices_of(scans: Sequence[Scan]) -> Slices:
+    return Slices(
+        np.concatenate([scan.images for scan in scans]),
+        np.concatenate([np.zeros(scan.images.shape, bool) if scan.masks is None else scan.masks for scan in scans]),
+    )
+
+
+def learn(
+    parent: Sequence[UNet] | None, scans: Sequence[Scan], recipe: Recipe, folder: Path, seed: int, pseudo: Slices | None = None
+) -> list[UNet]:
+    """Every member goes on from its parent, each with a seed of its own; finished ones are found in `folder`."""
+    return [
+        fit(
+            recipe, MEMBERS * seed + n, slices_of(scans), folder / f"member{n}", pseudo=pseudo, every=recipe.steps,
+            start=None if parent is None else parent[n],
+        )
+        for n in range(MEMBERS)
+    ]  # fmt: skip
+
+
+def answers(nets: Sequence[UNet], scan: Scan) -> tuple[np.ndarray, float]:
+    """The ensemble's `(K, H, W)` mask, and how far its members disagree."""
+    each = [member_of(net, flip=False)(scan.images) for net in nets]
+    return drop_small_pieces(np.mean(each, axis=0) >= 0.5), disagreement([one >= 0.5 for one in each]) or 0.0
+
+
+def dice_of(nets: Sequence[UNet], scans: Sequence[Scan]) -> float:
+    """Mean 2-D Dice of the slices with bone in either mask."""
+    found = []
+    for scan in scans:
+        assert scan.masks is not None
+        k, height, width = scan.masks.shape
+        grid = Grid((height, width, k), np.eye(4))
+        mine, truth = (Mask(np.moveaxis(mask, 0, 2), grid, scan.name) for mask in (answers(nets, scan)[0], scan.masks))
+        found.append(slice_dice(mine, truth))
+    return float(np.nanmean(np.concatenate(found)))
+
+
+def choose(strategy: str, nets: Sequence[UNet], pool: Sequence[Scan], labelled: Sequence[Scan], rng: np.random.Generator) -> Scan:
+    """The next scan of the pool to be read."""
+    if strategy == "random":
+        return pool[rng.integers(len(pool))]
+    found = {scan.name: answers(nets, scan) for scan in (*pool, *labelled)}
+    score = {scan.name: found[scan.name][1] for scan in pool}
+    if strategy == "diverse":
+        features = {scan.name: features_of(scan.t1w, scan.region(found[scan.name][0])) for scan in (*pool, *labelled)}
+        score = uncertain_and_unlike(score, unlikeness(features, [scan.name for scan in labelled]))
+    return max(pool, key=lambda scan: score[scan.name])
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """The data, the recipes and the working folder."""
+
+    study: tuple[Scan, ...]
+    atypical: tuple[Scan, ...]
+    unread: tuple[Scan, ...]
+    first: Recipe
+    again: Recipe
+    work: Path
+
+    def start(self, scans: Sequence[Scan], seed: int, what: str) -> list[UNet]:
+        """The ensemble that a site begins with; one for all chains of a seed."""
+        return learn(None, scans, self.first, self.work / f"{what}-seed{seed}-start", 1000 * seed)
+
+
+def loop(site: Site, seed: int, strategy: str) -> dict[str, Any]:
+    """One chain of the loop."""
+    rng = np.random.default_rng([seed, 1])
+    study = [site.study[n] for n in np.random.default_rng(seed).permutation(len(site.study))]
+    kept_back = site.atypical[seed % len(site.atypical)]
+    held_out, labelled = [*study[:2], kept_back], list(study[2:5])
+    pool = [*study[5:], *(scan for scan in site.atypical if scan is not kept_back)]
+    nets = site.start(labelled, seed, "loop")
+    rounds = [{"learnt": [scan.name for scan in labelled], "dice": dice_of(nets, held_out)}]
+    while pool:
+        picked = pool[0] if strategy == "nothing" else choose(strategy, nets, pool, labelled, rng)
+        pool.remove(picked)
+        if strategy != "nothing":
+            labelled.append(picked)
+        folder = site.work / f"loop-seed{seed}-{strategy}" / str(len(rounds))
+        nets = learn(nets, labelled, site.again, folder, 1000 * seed + len(rounds))
+        rounds.append({"learnt": [picked.name], "dice": dice_of(nets, held_out)})
+    return {"held_out": [scan.name for scan in held_out], "rounds": rounds}
+
+
+def arrival(site: Site, seed: int, variant: str) -> dict[str, Any]:
+    """One chain of arrivals. The last atypical scan is never learnt: nothing would be left to measure."""
+    study = [site.study[n] for n in np.random.default_rng(seed).permutation(len(site.study))]
+    held_out, labelled = study[:2], study[2:]
+    coming = [site.atypical[(seed + n) % len(site.atypical)] for n in range(len(site.atypical))]
+    parent = site.start(labelled, seed, "arrival")
+    nets = parent
+    own = [scan for scan in site.unread if scan.frame.network_size == held_out[0].frame.network_size]
+    recipe, pseudo = replace(site.again, pull=VARIANTS[variant]), None
+    if variant == "answers":
+        recipe = replace(recipe, pseudo=recipe.batch // 2)
+        pseudo = Slices(np.concatenate([scan.images for scan in own]), np.concatenate([answers(parent, s)[0] for s in own]))
+    before = {scan.name: dice_of(parent, [scan]) for scan in coming}
+    typical = dice_of(parent, held_out)
+    rounds = []
+    for n in range(1, len(coming)):
+        learnt = [*(coming[:n] if variant != "nothing" else []), *(labelled if variant in ("replay", "nothing") else [])]
+        folder = site.work / f"arrival-seed{seed}-{variant}" / str(n)
+        nets = learn(nets, learnt, recipe, folder, 1000 * seed + n, pseudo)
+        gains = {scan.name: dice_of(nets, [scan]) - before[scan.name] for scan in coming[n:]}
+        rounds.append({"learnt": coming[n - 1].name, "atypical_gain": gains, "typical_gain": dice_of(nets, held_out) - typical})
+    return {"held_out": [scan.name for scan in held_out], "typical": typical, "atypical": before, "rounds": rounds}
+
+
+def chain(site: Site, run: Callable[[Site, int, str], dict[str, Any]], seed: int, what: str) -> dict[str, Any]:
+    """The result of a chain: from its file, or run now."""
+    name = f"{run.__name__}-seed{seed}-{what}"
+    path = site.work / f"{name}.json"
+    if not path.exists():
+        started = time.process_time()
+        result = run(site, seed, what) | {"cpu_s": round(time.process_time() - started, 1)}
+        write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
+        shutil.rmtree(site.work / name, ignore_errors=True)
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def loop_rows(found: Mapping[tuple[int, str], dict[str, Any]]) -> list[list[str]]:
+    """By round: mean over the seeds of each strategy, and of its difference from random."""
+    seeds = sorted({seed for seed, _ in found})
+    dice = {s: np.array([[one["dice"] for one in found[seed, s]["rounds"]] for seed in seeds]) for s in STRATEGIES}
+    rows = []
+    for n in range(dice["random"].shape[1]):
+        cells = [f"{dice[s][:, n].mean():.4f}" for s in STRATEGIES]
+        beyond = [f"{(dice[s] - dice['random'])[:, n].mean():+.4f}" for s in STRATEGIES[2:]]
+        rows.append([str(n), *cells, *beyond])
+    # at the end every strategy has learnt every scan
+    means = {s: dice[s][:, 1:-1].mean(axis=1) for s in STRATEGIES}
+    rows.append(
+        ["while choosing", *(f"{means[s].mean():.4f}" for s in STRATEGIES),
+         *(" ".join(f"{one:+.4f}" for one in means[s] - means["random"]) for s in STRATEGIES[2:])]
+    )  # fmt: skip
+    return rows
+
+
+def arrival_rows(found: Mapping[tuple[int, str], dict[str, Any]]) -> list[list[str]]:
+    """By variant and number of scans that arrived: mean gains over the seeds."""
+    seeds = sorted({seed for seed, _ in found})
+    rows = []
+    for variant in VARIANTS:
+        for n in range(len(found[seeds[0], variant]["rounds"])):
+            rounds = [found[seed, variant]["rounds"][n] for seed in seeds]
+            atypical = [float(np.mean(list(one["atypical_gain"].values()))) for one in rounds]
+            typical = [one["typical_gain"] for one in rounds]
+            rows.append(
+                [variant, str(n + 1), f"{np.mean(atypical):+.4f}", " ".join(f"{one:+.4f}" for one in atypical),
+                 f"{np.mean(typical):+.4f}", " ".join(f"{one:+.4f}" for one in typical)]
+            )  # fmt: skip
+    return rows
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(*columns, title=title, box=None, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=150).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--data", type=Path, default=os.environ.get("VHI_DATA"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, nargs=2, default=(500, 60), metavar=("FIRST", "AGAIN"))
+    parser.add_argument("--figure", type=Path)
+    asked = parser.parse_args()
+    found = find_labelled(asked.data)
+    study, atypical, unread = (
+        tuple(Scan.of(case) for case in cases) for cases in (found.study, found.atypical, found.unlabelled)
+    )
+    first = Recipe("loop", steps=asked.steps[0], widths=(16, 32, 64, 128), shuffle=2)
+    again = replace(first, steps=asked.steps[1], learning_rate=1e-3)
+    site = Site(study, atypical, unread, first, again, asked.work)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    looped: dict[tuple[int, str], dict[str, Any]] = {}
+    arrived: dict[tuple[int, str], dict[str, Any]] = {}
+    for seed in range(asked.seeds):
+        looped |= {(seed, one): chain(site, loop, seed, one) for one in STRATEGIES}
+        arrived |= {(seed, one): chain(site, arrival, seed, one) for one in VARIANTS}
+        print(f"seed {seed} done", flush=True)
+    show(
+        f"Mean slice Dice on scans never picked, {asked.seeds} seeds",
+        ["round", *STRATEGIES, *(f"{one} - random" for one in STRATEGIES[2:])],
+        loop_rows(looped),
+    )
+    show(
+        f"Change of the mean slice Dice since the start, {asked.seeds} seeds",
+        ["variant", "arrived", "atypical, not arrived", "each seed", "typical, held out", "each seed"],
+        arrival_rows(arrived),
+    )
+    cpu_s = sum(one["cpu_s"] for one in (*looped.values(), *arrived.values()))
+    print(f"{cpu_s / 60:.1f} CPU minutes; start {site.first.steps} steps, each round {site.again.steps}, {MEMBERS} members")
+
+
+if __name__ == "__main__":
+    main()
