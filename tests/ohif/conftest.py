@@ -1,0 +1,114 @@
+"""Fixtures of the browser tests; helpers are in `tests/viewing.py`.
+
+`desk` runs a test twice, over the embedded archive and over Orthanc; archive, server and studies live as long as the session.
+`page` is a new browser window whose errors fail the test. Every test leaves a screenshot of how its page ended, `shot(name)` more of
+them, in the folder that VHI_SCREENSHOTS names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from archives import ARCHIVES, Archive, why_no_orthanc
+from viewing import (
+    PATIENCE_S,
+    SIZE,
+    ViewerDesk,
+    Watch,
+    chromium,
+    file_name,
+    screenshot_folder,
+    two_phantoms,
+    viewer_over,
+    why_no_browser,
+)
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory):
+    return two_phantoms(tmp_path_factory.mktemp("phantoms"))
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory) -> Iterator[Callable[[str], Archive]]:
+    """Starts each kind of archive once."""
+    with ExitStack() as stack:
+        known: dict[str, Archive] = {}
+
+        def start(name: str) -> Archive:
+            reason = why_no_orthanc() if name == "orthanc" else None
+            if reason:
+                pytest.skip(reason)
+            if name not in known:
+                known[name] = ARCHIVES[name](tmp_path_factory.mktemp(name) / "archive")
+                known[name].start()
+                stack.callback(known[name].stop)
+            return known[name]
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def desks(started, phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerDesk]]:
+    """Starts the server over each kind of archive once."""
+    with ExitStack() as stack:
+        known: dict[str, ViewerDesk] = {}
+
+        def start(name: str) -> ViewerDesk:
+            if name not in known:
+                work = tmp_path_factory.mktemp(f"server-{name}")
+                known[name] = stack.enter_context(viewer_over(started(name), phantoms, work, OMP_NUM_THREADS="1"))
+            return known[name]
+
+        yield start
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
+def desk(request: pytest.FixtureRequest, desks) -> ViewerDesk:
+    """The server over each archive in turn."""
+    return desks(request.param)
+
+
+# not longer than a module: see `viewing.chromium`
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    reason = why_no_browser()
+    if reason:
+        pytest.skip(reason)
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """What went wrong in the test's pages; a test that expects an error takes it out of `watch.errors`."""
+    return Watch()
+
+
+@pytest.fixture
+def page(browser, watch, request, tmp_path) -> Iterator[Any]:
+    """A window of a browser that was never here before."""
+    context = browser.new_context(viewport=SIZE)
+    context.set_default_timeout(PATIENCE_S * 1000)
+    context.set_default_navigation_timeout(PATIENCE_S * 1000)
+    found = context.new_page()
+    watch.over(found)
+    yield found
+    if not found.is_closed():
+        found.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}.png")
+    context.close()
+    assert watch.errors == []
+
+
+@pytest.fixture
+def shot(page, request, tmp_path) -> Callable[[str], None]:
+    """Takes a screenshot under a name."""
+
+    def take(name: str) -> None:
+        page.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}-{file_name(name)}.png")
+
+    return take

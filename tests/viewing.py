@@ -1,0 +1,152 @@
+"""The viewer in a headless Chromium, over an archive that holds two phantoms: what the tests of `tests/ohif` share.
+
+Slice order is where viewers go wrong, so that the two studies number their slices in opposite directions along the normal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from archives import Archive, Study, phantom_study, serving_archive
+from lib.studies.dicomize import Labels
+from serving import Server
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# software rendering, as on machines without a graphics card
+FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
+SIZE = {"width": 1600, "height": 900}
+
+# console errors that are no fault of the page
+HARMLESS = (
+    "fonts.googleapis.com",  # the viewer's style sheets ask for fonts of another host, which its policy refuses
+    "/train/",  # MONAI Label's panel asks whether training runs; 404 says no
+)
+
+
+def why_no_browser() -> str | None:
+    """What keeps the browser tests from running here; None when nothing does."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return "playwright is not installed (requirements-dev.txt)"
+    return None if CHROMIUM else "Chromium is not installed (Debian package chromium)"
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless browser.
+
+    While it is open this thread has a running event loop, so that nothing else here may start one.
+    """
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watch:
+    """What went wrong in a page."""
+
+    errors: list[str] = field(default_factory=list)
+
+    def over(self, page: Any) -> None:
+        """Note every error of a page from now on."""
+        page.on("pageerror", lambda error: self.errors.append(f"page error: {error}"))
+        page.on("console", self._note)
+
+    def _note(self, message: Any) -> None:
+        said = f"{message.text} {message.location.get('url', '')}"
+        is_error = message.type == "error" or "Error Boundary" in said
+        if is_error and not any(one in said for one in HARMLESS):
+            self.errors.append(f"console: {said}")
+
+
+@dataclass(frozen=True)
+class ViewerDesk:
+    """A running server over an archive, and the two studies in it by the direction of their InstanceNumbers."""
+
+    archive: Archive
+    server: Server
+    studies: dict[str, Study]
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def address(self, study: Study) -> str:
+        """Where the viewer shows a study for reading."""
+        return f"{self.url}/ohif/monai-label?StudyInstanceUIDs={study.study_uid}"
+
+
+def two_phantoms(folder: Path) -> dict[str, Study]:
+    """Phantoms of two patients; their lesions differ, and are asymmetric along every axis."""
+    return {
+        name: phantom_study(folder / name, seed, labels=Labels(f"PHANTOM-{seed}", "20250601", descending))
+        for name, seed, descending in (("ascending", 3, False), ("descending", 4, True))
+    }
+
+
+@contextmanager
+def viewer_over(
+    archive: Archive, studies: dict[str, Study], work: Path, *options: str, **environment: str
+) -> Iterator[ViewerDesk]:
+    """Store the studies in a running archive, and serve it; the server knows them when this begins."""
+    for study in studies.values():
+        archive.store(study.files())
+    with serving_archive(archive, work, *options, **environment) as server:
+        wanted = {one.study_uid for one in studies.values()}
+        wait_for(lambda: wanted <= _cases(server, "--accounts" in options))
+        yield ViewerDesk(archive, server, studies)
+
+
+def _cases(server: Server, login: bool) -> set[str]:
+    from standin import PASSWORDS
+
+    session = requests.Session()
+    if login:
+        form = {"username": "root", "password": PASSWORDS["root"], "grant_type": "password"}
+        token = session.post(f"{server.url}/auth/token", data=form, timeout=60).json()["access_token"]
+        session.headers["Authorization"] = f"Bearer {token}"
+    return {one["case"] for one in session.get(f"{server.url}/vhi/cases", timeout=60).json()["cases"]}
+
+
+def wait_for(condition: Any) -> None:
+    """Until it holds."""
+    until = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError("it did not happen")
+        time.sleep(0.2)
+
+
+def screenshot_folder(otherwise: Path) -> Path:
+    """Where screenshots are left: the folder that VHI_SCREENSHOTS names."""
+    folder = Path(os.environ.get("VHI_SCREENSHOTS") or otherwise)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def dismiss_notice(page: Any) -> None:
+    """Confirm the viewer's own notice (for investigational use only), which a browser shows once."""
+    notice = page.locator('[data-cy="confirm-and-hide-button"]')
+    if notice.count():
+        notice.click()
