@@ -125,8 +125,8 @@ def guarded(
     monkeypatch.setattr(routes, "_app", lambda: app)
     stock = FastAPI()
 
-    @stock.get("/train/")
-    async def train(check_if_running: bool = False) -> dict[str, str]:
+    @stock.get("/scoring/")
+    async def scoring(check_if_running: bool = False) -> dict[str, str]:
         if check_if_running:
             raise ValueError(f"while reading {PATIENT}")
         return {"who": str(current_login())}

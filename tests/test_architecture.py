@@ -25,6 +25,7 @@ MAY: dict[str, set[str]] = {
     "versions": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
         "numpy",
+        "lib.cleaning",
         "lib.core",
         "lib.errors",
         "lib.figures",
@@ -92,6 +93,7 @@ MAY: dict[str, set[str]] = {
     "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.studies", "lib.readings"},
     "service": {
         "numpy",
+        "lib.cleaning",
         "lib.core",
         "lib.errors",
         "lib.files",
@@ -112,10 +114,22 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.pacs",
         "lib.readings",
+        "lib.retraining",
         "lib.server",
         "lib.service",
         "lib.studies",
         "lib.datastores",
+    },
+    "trainers": {
+        "monailabel",
+        "lib.errors",
+        "lib.files",
+        "lib.readings",
+        "lib.reports",
+        "lib.retraining",
+        "lib.service",
+        "lib.versions",
+        "lib.trainers",
     },
     "activelearning": {"monailabel", "lib.datastores", "lib.service", "lib.activelearning"},
     "server": {

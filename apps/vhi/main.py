@@ -13,15 +13,19 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
 
 from lib.activelearning import strategies
 from lib.cli.provenance import code_version
 from lib.datastores.cases import CaseDatastore
-from lib.datastores.conf import exchange_of, service_of
+from lib.datastores.conf import RETRAIN, exchange_of, service_of, train_config_of
 from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
 from lib.service.answers import DISEASE_REGION, NORMAL_BONE
+from lib.trainers.continuous import ContinuousTraining, Schedule
+from lib.trainers.desk import TrainingDesk
+from lib.trainers.task import trainers
 
 # What stock MONAI Label does by default and this app never does: uploads unpacked on the server, scoring runs at every start
 # and request, experiment tracking on disk, and CT series taken from a PACS.
@@ -45,6 +49,8 @@ class VHIApp(MONAILabelApp):
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str] | None) -> None:
         self.service = service_of(studies, dict(conf or {}))
         self.exchange = exchange_of(self.service)
+        self.training = TrainingDesk(self.service, train_config_of(conf or {}), code_version())
+        self._schedule = Schedule.parse(conf[RETRAIN]) if conf and conf.get(RETRAIN) else None
         self._cases = CaseDatastore(self.service)
         # Slicer makes an empty segment of each of these for every case, and an empty inflammation would mean that there is none
         first = [DISEASE_REGION, NORMAL_BONE]
@@ -61,6 +67,9 @@ class VHIApp(MONAILabelApp):
     def init_infers(self) -> dict[str, InferTask]:
         return dict(infer_tasks(self.service))
 
+    def init_trainers(self) -> dict[str, TrainTask]:
+        return trainers(self.training)
+
     def init_strategies(self) -> dict[str, Strategy]:
         return strategies(self.service)
 
@@ -69,6 +78,8 @@ class VHIApp(MONAILabelApp):
         if self.exchange is not None:
             self.exchange.start()
         StudyWatcher(self.service, after_look=self.exchange.poll if self.exchange else None).start()
+        if self._schedule is not None:
+            ContinuousTraining(self.training, self._schedule).start()
 
     def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run a task. The id of the image stays what it is, and no result is stored."""

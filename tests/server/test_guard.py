@@ -69,7 +69,7 @@ def test_a_path_spelt_another_way_is_not_on_the_list(path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/info/", "/info", "/datastore/", "/datastore", "/train", "/auth/", "/auth", "/vhi/health", "/"]
+    "path", ["/info/", "/info", "/datastore/", "/datastore", "/scoring", "/auth/", "/auth", "/vhi/health", "/"]
 )
 def test_what_is_on_the_list_is_answered_with_and_without_a_slash(client, path):
     answer = client().get(path, follow_redirects=False)
@@ -224,10 +224,10 @@ def test_a_bug_is_told_by_number_and_logged_without_its_message(client, caplog):
 
 def test_a_bug_in_monai_labels_own_routes_is_told_the_same_way(client, caplog):
     served = client()
-    assert served.get("/train/").json() == {"who": "None"}
-    assert "incident" in sentence(served.get("/train/?check_if_running=true"), 500)
+    assert served.get("/scoring/").json() == {"who": "None"}
+    assert "incident" in sentence(served.get("/scoring/?check_if_running=true"), 500)
     assert "Miller" not in caplog.text
-    assert "check_if_running" in sentence(served.get("/train/?check_if_running=perhaps"), 422)
+    assert "check_if_running" in sentence(served.get("/scoring/?check_if_running=perhaps"), 422)
 
 
 def test_the_log_names_the_route_the_status_and_the_reader_and_no_image(client, accounts, caplog):
@@ -276,15 +276,15 @@ def test_a_reader_signs_in_and_the_app_knows_who_it_is(client, accounts):
     assert served.vhi.service.audit.events == [("login", "anna")]
     assert served.get("/auth/token/valid", headers=headers).json()["username"] == "anna"
     assert served.post("/infer/vhi?image=one_T1W&output=json", headers=headers).json()["who"] == "anna"
-    assert served.get("/train/", headers=headers).json() == {"who": "anna"}
+    assert served.get("/scoring/", headers=headers).json() == {"who": "anna"}
 
 
 def test_a_reader_may_not_do_what_an_administrator_may(client, accounts):
     served = client(accounts=accounts)
-    assert "administrator" in sentence(served.post("/train/vhi", headers=signed_in(served)), 403)
+    assert "administrator" in sentence(served.post("/vhi/share?image=one_T1W&submission=x", headers=signed_in(served)), 403)
     assert "administrator" in sentence(served.get("/vhi/cases", headers=signed_in(served)), 403)
     assert "own work" in sentence(served.get("/vhi/report?image=one_T1W&reader=bert", headers=signed_in(served)), 403)
-    assert served.post("/train/vhi", headers=signed_in(served, "root")).status_code == 404  # the stand-in has no such route
+    assert served.get("/vhi/cases", headers=signed_in(served, "root")).status_code != 403
 
 
 def test_wrong_passwords_are_refused_the_same_way_and_slowed_down(client, accounts):

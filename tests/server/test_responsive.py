@@ -67,7 +67,7 @@ def test_information_and_saves_are_answered_while_an_inference_runs(running):
         assert requests.get(f"{running.url}/info/", timeout=20).json()["name"] == "VHI"
         saved = requests.put(f"{running.url}/datastore/label?image=one_T1W", files={"label": ("x.nii.gz", b"map")}, timeout=20)
         assert saved.status_code == 200
-        assert requests.get(f"{running.url}/train/", timeout=20).status_code == 200
+        assert requests.get(f"{running.url}/scoring/", timeout=20).status_code == 200
         assert requests.get(f"{running.url}/vhi/health", timeout=20).json()["inferences"] == 1
         assert not inference.done()
         running.app.go_on.set()

@@ -122,9 +122,7 @@ def test_requests_while_versions_come_and_go_never_fail(phantom, models):
     done, failed, seen = threading.Event(), [], set()
 
     def ask() -> None:
-        from lib.service.networks import Networks
-
-        networks: Networks = service._networks
+        networks = service.networks
         while not done.is_set():
             try:
                 seen.add(networks.manifest().version)

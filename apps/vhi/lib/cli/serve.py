@@ -53,6 +53,13 @@ def serve(
         typer.Option(help="Where submissions are kept.", show_default=".vhi in the studies; vhi-data here for an archive"),
     ] = None,
     model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
+    retrain: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="after=N quiet=TIME", help="Retrain by itself after N corrected cases, once idle for TIME (30m)."),
+    ] = None,
+    train_by: Annotated[
+        str, typer.Option(metavar="ROLE", help="Who may train where there are accounts: admin, reader.")
+    ] = "admin",
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="How the study is run, see docs/deploy.md; repeatable."),
@@ -72,11 +79,15 @@ def serve(
     if not is_loopback(host) and accounts is None:
         raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
     names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
-    config = ServerConfig(accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers)
+    config = ServerConfig(
+        accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers, train_by=train_by
+    )
     listening = listen(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
         conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
+    if retrain is not None:
+        conf["retrain"] = " ".join(retrain)
     if pairing_rules is not None:
         conf["pairing_rules"] = str(pairing_rules.resolve())
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"

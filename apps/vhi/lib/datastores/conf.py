@@ -12,6 +12,7 @@ from lib.errors import SettingsError
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.exchange import Exchange
 from lib.pacs.start import cases_of, is_archive
+from lib.retraining.config import TrainConfig
 from lib.server.accounts import read_accounts
 from lib.server.config import ServerConfig
 from lib.service.answers import ServiceConfig
@@ -22,6 +23,8 @@ _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said
 ARCHIVE_DATA = "vhi-data"
 _RULES = "pairing_rules"
+# when training begins by itself, see lib.trainers.continuous
+RETRAIN = "retrain"
 # MONAI Label's own, without meaning here
 _STOCK = ("server_mode",)
 
@@ -34,8 +37,8 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     studies : str
         A folder, or the address of a DICOMweb archive, whose login is in the environment (see `lib.pacs.start`).
     conf : mapping
-        Fields of `ServiceConfig`, and the folders `data` (submissions) and `models` (the disease-region ensemble). For an
-        archive also fields of `PacsConfig`, and the file `pairing_rules`.
+        Fields of `ServiceConfig` and `TrainConfig`, `retrain`, and the folders `data` (submissions) and `models` (the
+        disease-region ensemble). For an archive also fields of `PacsConfig`, and the file `pairing_rules`.
 
     Raises
     ------
@@ -44,9 +47,9 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     VhiError
         The folders cannot be used.
     """
-    kinds: tuple[type, ...] = (ServiceConfig, PacsConfig) if is_archive(studies) else (ServiceConfig,)
+    kinds: tuple[type, ...] = (ServiceConfig, TrainConfig, *((PacsConfig,) if is_archive(studies) else ()))
     paths = (*_FOLDERS, _RULES) if is_archive(studies) else _FOLDERS
-    known = [*paths, *(field.name for kind in kinds for field in fields(kind))]
+    known = [*paths, RETRAIN, *(field.name for kind in kinds for field in fields(kind))]
     unknown = sorted(set(conf) - set(known) - set(_STOCK))
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
@@ -58,6 +61,17 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     data = data or Path(ARCHIVE_DATA)
     cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**_values(PacsConfig, conf)))
     return VhiService(cases, data=data, model_dir=models, config=config)
+
+
+def train_config_of(conf: Mapping[str, str]) -> TrainConfig:
+    """How the site retrains.
+
+    Raises
+    ------
+    SettingsError
+        A value that is not one.
+    """
+    return TrainConfig(**_values(TrainConfig, conf))
 
 
 def exchange_of(service: VhiService) -> Exchange | None:

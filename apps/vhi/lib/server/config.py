@@ -33,6 +33,7 @@ class ServerConfig:
     inference_timeout_s : how long a client waits for an inference, waiting in the queue included
     token_hours : how long a login lasts
     viewer : folder of another build of the OHIF viewer; MONAI Label's own when None
+    train_by : who may start and stop training where there are accounts: "admin" or "reader"
     """
 
     accounts: Path | None = None
@@ -45,11 +46,14 @@ class ServerConfig:
     inference_timeout_s: float = 600.0
     token_hours: float = 12.0
     viewer: Path | None = None
+    train_by: str = "admin"
 
     def __post_init__(self) -> None:
         for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} = {getattr(self, name)} is out of range; it must be above 0.")
+        if self.train_by not in ("admin", "reader"):
+            raise SettingsError(f"train_by = {self.train_by!r}; it must be admin or reader.")
         for origin in self.origins:
             if not ORIGIN.fullmatch(origin):
                 raise SettingsError(f"{origin!r} is no origin; write it as https://viewer.example or http://host:port, no path.")
@@ -93,6 +97,7 @@ _KINDS: dict[str, Callable[[str], Any]] = {
     "tuple[str, ...]": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
     "int": int,
     "float": float,
+    "str": str,
 }
 
 

@@ -20,8 +20,10 @@ from lib.server.gateway import ArchiveAddress, Gateway
 from lib.server.identity import LOCAL, Identity, set_identity
 from lib.server.login import Login
 from lib.server.pool import GoneError, WorkerPool
+from lib.server.rating import add_rating
 from lib.server.routes import Desk, is_blinded, make_routes, note_stored
 from lib.server.sessions import add_sessions, identity_by_cookie
+from lib.server.training import add_models, add_training
 from lib.server.viewer import add_viewer
 
 Scope = MutableMapping[str, Any]
@@ -75,7 +77,10 @@ class Guard:
         self._stock = stock
         self._own = make_routes(self.desk)
         add_sessions(self._own, self.desk)
+        add_rating(self._own, self.desk)
         add_viewer(self._own, self.desk, has_archive=archive is not None)
+        add_training(self._own, self.desk)
+        add_models(self._own, self.desk)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -321,6 +321,16 @@ def _states(service: Any) -> dict[str, Any]:
     return {"cases": cases, "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting]}
 
 
+def training_desk() -> Any:
+    """Who trains for this server; see `lib.trainers`."""
+    return _app().training
+
+
+def rate(image: str, rating: str, told: dict[str, Any]) -> str:
+    """Keep a reader's rating of the automatic disease region; the submission's id."""
+    return str(_app().datastore().rate(image, rating, told))
+
+
 def is_blinded() -> bool:
     """Whether readers must not see names and dates."""
     return bool(_app().service.config.blinded)

@@ -7,6 +7,7 @@ networks' work; nothing else waits for anything.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -97,8 +98,8 @@ class VhiService:
         self.leases = Leases(root / "leases", self.config.lease_minutes)
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
         self._scans = ScanReader(self.readings, self.config.loaded_cases, self.source)
-        self._networks = Networks(Path(model_dir), root)
-        self._automatic = Automatic(root / "precomputed", self._networks, self.config.loaded_cases)
+        self.networks = Networks(Path(model_dir), root)
+        self._automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
         self._results: Kept[VhiResult] = Kept(self.config.kept_results)
         self._locks = Locks()
         self._refreshing = threading.Lock()
@@ -109,6 +110,7 @@ class VhiService:
             lambda: self.index, self.readings, self.leases, self._scores, self._blinding, self.config, root / "reviews"
         )
         self._opened: set[tuple[str, str]] = set()
+        self._worked = time.monotonic()
         self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
         self.delivery: Delivery | None = None
@@ -489,6 +491,7 @@ class VhiService:
         """
         offer = self._worklist.offer(reader, order, reading, **more)
         if offer is not None:
+            self._worked = time.monotonic()
             self._note_opened(offer.case, reader)
         return offer
 
@@ -541,6 +544,11 @@ class VhiService:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
 
+    @property
+    def idle_s(self) -> float:
+        """Seconds since it last worked on a case or offered one."""
+        return time.monotonic() - self._worked
+
     # within -------------------------------------------------------------------------------------------------------------
 
     def _log_unlogged(self) -> None:
@@ -559,6 +567,7 @@ class VhiService:
                     )
 
     def _scans_of(self, case: Case) -> Scans:
+        self._worked = time.monotonic()
         try:
             scans = self._scans.of(case)
         except ArchiveError:

@@ -1,0 +1,223 @@
+"""Starting, watching and stopping the training of a server, and what its administrators may do about the versions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from lib.errors import ConflictError, ModelError, RequestError
+from lib.readings.finished import ALIASES
+from lib.readings.folder import read_json
+from lib.reports.models import SCRIPT, models_html
+from lib.retraining.config import TrainConfig, TrainOptions
+from lib.retraining.folder import ENDED, RetrainingFolder
+from lib.retraining.gate import HOLDOUT, SENTINEL
+from lib.retraining.history import CROSS_VALIDATION, dice_of, is_rejected, version_history
+from lib.retraining.holdout import PATIENTS, patients_of_table
+from lib.retraining.prepare import Session, prepare, waiting_labels
+from lib.retraining.session import discard
+from lib.service.service import VhiService
+from lib.trainers.options import options_from
+from lib.trainers.process import TrainerProcess
+from lib.trainers.told import stats_of, task_of, text_of
+from lib.versions import make_live, read_version
+
+# a client waits so long for the copies of the scans, to be told what hinders them; they go on behind it
+ANSWER_WITHIN_S = 20.0
+STOP_WITHIN_S = 5.0
+
+
+class TrainingDesk:
+    """The one training session of a server.
+
+    Parameters
+    ----------
+    service : VhiService
+    config : TrainConfig
+    code_version : str
+    """
+
+    def __init__(self, service: VhiService, config: TrainConfig, code_version: str) -> None:
+        self.service, self.config = service, config
+        self.data: Path = service.readings.root
+        self.folder = RetrainingFolder(self.data)
+        self._code_version = code_version
+        self._lock = threading.Lock()
+        self._preparing: Future[None] | None = None
+        self._unwanted = threading.Event()
+        self._process: TrainerProcess | None = None
+        self._threads = ThreadPoolExecutor(1, "vhi-training")
+
+    # the session --------------------------------------------------------------------------------------------------------------
+
+    def start(self, given: Mapping[str, Any], by: str | None) -> dict[str, Any] | None:
+        """Begin a session, or go on with the one that waits; None where one is under way.
+
+        Raises
+        ------
+        RequestError
+            An unknown option, or a value that is none.
+        VhiError
+            There is nothing new to learn, no model, no room.
+        """
+        options, go_on = options_from(given)
+        with self._lock:
+            if self.is_running():
+                return None
+            self._unwanted.clear()
+            self._preparing = self._threads.submit(self._begin, options, go_on)
+        self.service.audit.append("training started", reader=by or "local")
+        wait([self._preparing], ANSWER_WITHIN_S)
+        if self._preparing.done() and (error := self._preparing.exception()) is not None:
+            raise error
+        return self.status()
+
+    def _begin(self, options: TrainOptions, go_on: bool) -> None:
+        if self.folder.waits() and not go_on:
+            discard(self.data)
+        if not self.folder.waits():
+            prepare(
+                self.service.readings,
+                self.service.source,
+                self.service.index.cases,
+                self.service.networks.shipped,
+                patient_of=self._patient_of(),
+                code_version=self._code_version,
+                config=self.config,
+                options=options,
+            )
+        if not self._unwanted.is_set():
+            self._process = TrainerProcess(self.data, self.folder.root / "log.txt")
+
+    def _patient_of(self) -> Callable[[str], str]:
+        """By the site's table; of a blinded study by the true name."""
+        table = patients_of_table(self.folder.root / PATIENTS)
+        names = read_json(self.data / ALIASES) or {}
+        return lambda case_id: table(str(names.get(case_id, case_id)))
+
+    def is_running(self) -> bool:
+        """Whether a session is being prepared or done, by this server or by another process."""
+        preparing = self._preparing is not None and not self._preparing.done()
+        return preparing or (self._process is not None and self._process.exit_code is None) or self.folder.running()
+
+    def status(self) -> dict[str, Any] | None:
+        """The session as MONAI Label tells of a task; None before the first."""
+        session = Session.read(self.folder.session).as_dict() if self.folder.waits() else None
+        ended = None if self._process is None or self._process.exit_code in (None, 0) else self._process
+        return task_of(self._progress(), session, running=self.is_running(), said=ended.last_lines() if ended else [])
+
+    def _progress(self) -> dict[str, Any] | None:
+        """As written; where a session has begun that nothing was said of yet, that it is being prepared."""
+        found = self.folder.progress()
+        if self.is_running() and (found is None or found["state"] in (*ENDED, "interrupted")):
+            return {"state": "preparing"}
+        return found
+
+    def stop(self, by: str | None) -> dict[str, Any] | None:
+        """Stop the session; it waits to be gone on with. None where none runs."""
+        if not self.is_running():
+            return None
+        self._unwanted.set()
+        self.folder.request_stop()
+        process = self._process
+        if process is not None and not process.wait(STOP_WITHIN_S):
+            process.kill()  # every step is on disk whole or not at all
+            self.folder.forget_stop()
+        self.service.audit.append("training stopped", reader=by or "local")
+        return self.status()
+
+    def stats(self) -> dict[str, Any]:
+        """What viewers draw their progress bars from."""
+        return stats_of(self._progress(), running=self.is_running(), dice=self._live_dice())
+
+    def _live_dice(self) -> float | None:
+        try:
+            dices = dice_of(self.service.networks.manifest())
+        except ModelError:
+            return None
+        return next((dices[what]["version"] for what in (HOLDOUT, CROSS_VALIDATION, SENTINEL) if what in dices), None)
+
+    def new_labels(self, since: str = "") -> int:
+        """Cases with a label that the live version did not learn and that was handed in after a time (ISO 8601, UTC).
+
+        Raises
+        ------
+        VhiError
+        """
+        labels = waiting_labels(self.service.readings, self.service.networks.manifest(), self.config, self._patient_of())
+        return sum(one.is_new and one.candidate.submission.created > since for one in labels)
+
+    # versions -----------------------------------------------------------------------------------------------------------------
+
+    def models(self) -> dict[str, Any]:
+        """Versions, sessions, labels in quarantine, how far the session is; ready for JSON.
+
+        Raises
+        ------
+        ModelError
+            There is no live version.
+        """
+        progress = self._progress()
+        return {
+            "live": self.service.networks.manifest().version,
+            "waiting": self.new_labels(),
+            "progress": {**progress, "text": text_of(progress)} if progress else None,
+            "versions": version_history(self.service.networks.folder),
+            "sessions": [{**one, "id": one["session"], "text": text_of(one)} for one in self.folder.results()],
+            "quarantine": [dict(one) for one in self.folder.held()],
+        }
+
+    def models_page(self) -> tuple[str, str]:
+        """The same as HTML, and the script in it.
+
+        Raises
+        ------
+        ModelError
+        """
+        content = self.models()
+        pictures = {one["id"]: _files(self.folder.history / one["id"], "*.png") for one in content["sessions"]}
+        for one in content["quarantine"]:
+            name = f"{one['case']}--{one['submission']}"
+            pictures[name] = _files(self.folder.root / "labels", f"{name}.png")
+        return models_html(content, pictures), SCRIPT
+
+    def make_live(self, version: str, by: str | None) -> dict[str, str]:
+        """Go back to an earlier version; the next request is answered by it.
+
+        Raises
+        ------
+        ConflictError
+            A session is under way, which compares with the live version.
+        RequestError
+            The version was rejected.
+        ModelError
+            There is no such version, or its files are damaged.
+        """
+        models = self.service.networks.folder
+        if self.is_running():
+            raise ConflictError("A training session is under way, and is compared with the live version; stop it first.")
+        if is_rejected(read_version(models, version).manifest):
+            raise RequestError(f"Version {version} was rejected, because it is worse than the one it came from.")
+        with self.folder.alone():
+            make_live(models, version)
+        self.service.audit.append("model made live", reader=by or "local", version=version)
+        return {"live": version}
+
+    def release(self, case_id: str, submission_id: str, by: str | None) -> dict[str, str]:
+        """Let a label in quarantine be learnt from the next session on.
+
+        Raises
+        ------
+        NotFoundError, RequestError
+        """
+        who = by or "local"
+        self.folder.release(case_id, submission_id, who)
+        self.service.audit.append("label released", reader=who, case=case_id, submission=submission_id)
+        return {"case": case_id, "submission": submission_id, "state": "released"}
+
+
+def _files(folder: Path, pattern: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(folder.rglob(pattern))] if folder.is_dir() else []

@@ -1,0 +1,85 @@
+"""One child process in a process group of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lib.files import output_error
+
+APP_DIR = Path(__file__).resolve().parents[2]
+LOG_TAIL = 2000
+
+
+class TrainerProcess:
+    """The process that trains.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    log : Path
+        What it says; begun anew with each start.
+
+    Raises
+    ------
+    OutputError
+        It cannot be started.
+    """
+
+    def __init__(self, data: Path, log: Path) -> None:
+        self.log = log
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as out:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "lib.trainers.child", str(data.resolve())],
+                    stdin=subprocess.PIPE,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    cwd=APP_DIR,
+                    env=_environment(os.environ),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise output_error(log, error) from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def wait(self, within_s: float) -> bool:
+        """Whether it ended within that time."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(within_s)
+        return self.exit_code is not None
+
+    def kill(self) -> None:
+        """End it and the processes that it started, by its process group; nobody else is in that."""
+        if self.exit_code is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def last_lines(self) -> list[str]:
+        """The end of what it said."""
+        with suppress(OSError):
+            return self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:].splitlines()[-10:]
+        return []
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """One thread in each of its processes, whatever the server has; the app's folder is on the path."""
+    path = os.pathsep.join([str(APP_DIR), *filter(None, [environment.get("PYTHONPATH")])])
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**environment, **threads, "PYTHONPATH": path}

@@ -1,0 +1,38 @@
+"""The trainer as MONAI Label and its clients see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.train import TrainTask
+
+from lib.trainers.desk import TrainingDesk
+from lib.trainers.options import TABLE
+from lib.trainers.told import NAME
+
+
+class DiseaseRegionTrainer(TrainTask):
+    """Has the ensemble of the disease region learn what readers corrected."""
+
+    def __init__(self, desk: TrainingDesk) -> None:
+        super().__init__("The disease region's networks learn from corrected cases; published only if no worse")
+        self._desk = desk
+
+    def config(self) -> dict[str, Any]:
+        """The option table that viewers show: a list is a choice whose first entry is the default, a bool a tick box."""
+        return dict(TABLE)
+
+    def stats(self) -> dict[str, Any]:
+        return self._desk.stats()
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Begin a session, as `POST /train/disease_region` does; an empty answer where one is under way."""
+        options = {name: value for name, value in request.items() if name not in ("model", "client_id", "user")}
+        return self._desk.start(options, None) or {}
+
+
+def trainers(desk: TrainingDesk) -> dict[str, TrainTask]:
+    """All trainers by name: one, since OHIF starts every one there is."""
+    return {NAME: DiseaseRegionTrainer(desk)}

@@ -1,0 +1,135 @@
+"""A training session as viewers and pages are told of it: MONAI Label's task, its statistics, one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from lib.retraining.folder import ENDED
+
+NAME = "disease_region"
+_STATUS = {
+    "accepted": "DONE",
+    "rejected": "DONE",
+    "nothing": "DONE",
+    "stopped": "STOPPED",
+    "interrupted": "STOPPED",
+    "failed": "ERROR",
+}
+_DOING = {
+    "preparing": "Scans and labels are gathered.",
+    "checking": "Labels are checked before they are learnt.",
+    "training": "The members learn.",
+    "measuring": "The new ensemble is compared with the live one.",
+    "publishing": "The new version is written.",
+}
+
+
+def text_of(progress: Mapping[str, Any]) -> str:
+    """How far a session is, or how it ended, in words."""
+    state, version = progress["state"], progress.get("version")
+    if state == "accepted":
+        learnt = ", ".join(progress.get("learnt", []))
+        if not progress.get("live", True):
+            return f"Version {version} passed but is not live: {' '.join(progress.get('reasons', []))}"
+        return (
+            f"Version {version} is live; it learnt {learnt}, and is no worse than {progress.get('parent')}.{_compared(progress)}"
+        )
+    if state == "rejected":
+        return f"Version {version} was rejected: {' '.join(progress.get('reasons', []))}{_compared(progress)}"
+    if state == "nothing":
+        return "No new label passed the checks; what was set aside waits for an administrator at /vhi/models."
+    if state in _STATUS:
+        return str(progress.get("message") or f"The session was {state}; it can be gone on with.")
+    left = progress.get("left_s")
+    minutes = f" About {max(1, round(left / 60))} min of learning left." if left is not None and state == "training" else ""
+    return _DOING.get(state, f"{state}.") + minutes
+
+
+def stats_of(progress: Mapping[str, Any] | None, *, running: bool, dice: float | None) -> dict[str, Any]:
+    """What 3D Slicer and OHIF draw progress bars from.
+
+    Parameters
+    ----------
+    dice : float or None
+        Of the live version.
+
+    Returns
+    -------
+    dict
+        `epoch` of `total_epochs`, summed over the members; `total_time` unless it runs, which is how viewers know that it does
+        not; `best_metric`: while members learn their mean Dice of the slices that they learn, else that of the live version.
+    """
+    done, total, learning = _epochs((progress or {}).get("members", []))
+    # OHIF takes 0 for 1
+    stats: dict[str, Any] = {
+        "epoch": max(0.1, done),
+        "total_epochs": max(1.0, total),
+        "best_metric": learning if running and learning else dice,
+    }
+    if progress is not None:
+        stats |= {"state": progress["state"], "text": text_of(progress)}
+    if not running:
+        stats["total_time"] = str((progress or {}).get("seconds") or "0:00:00")
+    return {name: value for name, value in stats.items() if value is not None}
+
+
+def task_of(
+    progress: Mapping[str, Any] | None, session: Mapping[str, Any] | None, *, running: bool, said: Sequence[str]
+) -> dict[str, Any] | None:
+    """A session as MONAI Label tells of a task; None where there never was one.
+
+    Parameters
+    ----------
+    session : mapping or None
+        `session.json` while it waits or runs.
+    said : sequence of str
+        The last lines of a process that failed.
+    """
+    if progress is None and session is None and not said:
+        return None
+    progress = progress or {"state": "stopped", "message": "A session was begun, and can be gone on with."}
+    failed = bool(said) and not running
+    lines = [text_of(progress), *(_member(one) for one in progress.get("members", []))]
+    ended = not running and progress["state"] in (*ENDED, "interrupted")
+    return {
+        "id": str(progress.get("session") or (session or {}).get("session_id") or NAME),
+        "model": NAME,
+        "status": "RUNNING" if running else "ERROR" if failed else _STATUS.get(progress["state"], "STOPPED"),
+        "request": dict((session or progress).get("options") or {}),
+        "start_ts": _clock((session or {}).get("created") or progress.get("begun")),
+        **({"end_ts": _clock(progress.get("updated"))} if ended else {}),
+        # never empty: 3D Slicer shows the last line
+        "details": [*lines, *said] if failed else lines,
+        "progress": {name: value for name, value in progress.items() if name not in ("options", "updated")},
+    }
+
+
+def _member(one: Mapping[str, Any]) -> str:
+    learnt = f", loss {one['loss']:.4f}, Dice {one['dice']:.4f}" if one.get("loss") is not None else ""
+    return f"{one['name']}: step {one['step']} of {one['steps']}, epoch {one['epoch']:.1f}{learnt}"
+
+
+def _compared(progress: Mapping[str, Any]) -> str:
+    found = [
+        f" On {one['cases']} cases of the {what} its mean Dice is {one['mean_gain']:+.4f} against the version before."
+        for what, one in (progress.get("compared") or {}).items()
+    ]
+    return "".join(found)
+
+
+def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float | None]:
+    """Epochs done and to do of all members, and the mean Dice of those that have begun."""
+    begun = [one for one in members if one["step"]]
+    if not begun:
+        return 0.0, float(len(members)), None
+    each = sum(one["epoch"] for one in begun) / sum(one["step"] for one in begun)
+    done, total = each * sum(one["step"] for one in members), each * sum(one["steps"] for one in members)
+    dices = [one["dice"] for one in begun if one["dice"] is not None]
+    return round(done, 1), round(total, 1), round(sum(dices) / len(dices), 4) if dices else None
+
+
+def _clock(moment: Any) -> str | None:
+    """ISO time as MONAI Label writes it, in local time."""
+    return None if moment is None else datetime.fromisoformat(str(moment)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
