@@ -19,10 +19,12 @@ from lib.cli.disease_region import disease_region
 from lib.cli.measure import measure
 from lib.cli.models import models
 from lib.cli.phantom import phantom
+from lib.cli.retrain import quarantine
 from lib.cli.serve import serve
 from lib.cli.settings import settings
 from lib.cli.sparcc import sparcc
 from lib.cli.train import train
+from lib.cli.train_cleaning import train_cleaning
 from lib.cli.trial import trial
 from lib.cli.users import users
 from lib.errors import VhiError
@@ -68,10 +70,12 @@ app.command("phantom")(phantom)
 app.command("trial")(trial)
 app.command("dicomize")(dicomize)
 app.command("train")(train)
+app.command("train-cleaning")(train_cleaning)
 app.command("serve")(serve)
 app.command("archive")(archive)
 app.command("demo")(demo)
 app.add_typer(models, name="models")
+app.add_typer(quarantine, name="quarantine")
 app.add_typer(sparcc, name="sparcc")
 app.add_typer(users, name="users")
 

@@ -11,6 +11,7 @@ import typer
 
 from lib.cli.ensemble import MODEL_DIR
 from lib.cli.provenance import code_version
+from lib.cli.retrain import retrain
 from lib.cli.search import run_search
 
 if TYPE_CHECKING:
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Folder of labelled scans (layouts: docs/models.md).", exists=True)],
-    out: Annotated[Path, typer.Option(help="Working folder: checkpoints, learning curves, results. Resumed if not empty.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of labelled scans, see docs/models.md; with --studies the server's data folder.", exists=True),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Working folder: checkpoints, learning curves, results. Resumed if not empty.")
+    ] = None,
+    studies: Annotated[
+        Path | None,
+        typer.Option(help="Instead, learn from what readers of these studies corrected (docs/retraining.md).", exists=True),
+    ] = None,
     model_dir: Annotated[Path, typer.Option(help="Model folder that receives the new version.")] = MODEL_DIR,
     recipe: Annotated[
         str, typer.Option(help="vhi (the shipped one), quick (minutes) or paper (the published one; hours).")
@@ -48,8 +58,18 @@ def train(
         str | None,
         typer.Option(metavar="ADDRESS", help="With --search: scheduler of a dask cluster (docs/batch.md)."),
     ] = None,
+    go_on: Annotated[bool, typer.Option("--go-on", help="With --studies: go on with the session that was stopped.")] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="With --studies: budget, guards, see docs/retraining.md; repeatable."),
+    ] = None,
 ) -> None:
     """Train a disease-region ensemble and publish it as a new version."""
+    if studies is not None:
+        retrain(studies, data, model_dir, change or [], steps=steps, go_on=go_on)
+        return
+    if data is None or out is None:
+        raise typer.BadParameter("pass --data DATA --out WORK, or --studies FOLDER.")
     from datetime import UTC, datetime
 
     from lib.errors import InputError

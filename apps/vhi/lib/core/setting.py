@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,23 +22,25 @@ class SettingInfo:
     """What a user needs to know about one setting."""
 
     name: str
-    default: bool | int | float
+    default: bool | int | float | str
     meaning: str
     source: str
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] = ()
 
-    def parse(self, value: Any) -> bool | int | float:
+    def parse(self, value: Any) -> bool | int | float | str:
         """The value in the setting's own type; strings as typed on a command line or sent by a viewer are accepted."""
         kind = type(self.default)
         parsed = _parsed(value, kind)
         if parsed is None:
-            need = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+            need = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[kind]
             raise SettingsError(f"Setting {self.name} needs {need}, found {value!r}.")
         if self.choices and parsed not in self.choices:
             allowed = " or ".join(str(choice) for choice in self.choices)
             raise SettingsError(f"Setting {self.name} must be {allowed}, found {parsed}.")
+        if isinstance(parsed, str):
+            return parsed
         low, high = self.minimum, self.maximum
         if (low is not None and parsed < low) or (high is not None and parsed > high):
             bounds = f"at least {low:g}" if high is None else f"at most {high:g}" if low is None else f"from {low:g} to {high:g}"
@@ -47,6 +50,8 @@ class SettingInfo:
 
 def _parsed(value: Any, kind: type) -> Any:
     """`value` as `kind`, or None where that would change its meaning."""
+    if kind is str:
+        return value.strip().lower() if isinstance(value, str) else None
     if isinstance(value, str):
         text = value.strip().lower()
         if kind is bool:
@@ -65,7 +70,7 @@ def _parsed(value: Any, kind: type) -> Any:
 
 
 def setting(
-    default: bool | int | float,
+    default: bool | int | float | str,
     meaning: str,
     source: str,
     *,
@@ -81,10 +86,29 @@ def setting(
 def settings_of(cls: Any) -> tuple[SettingInfo, ...]:
     """The settings that a dataclass declares, in order."""
     return tuple(
-        SettingInfo(name=f.name, default=cast("bool | int | float", f.default), **f.metadata[_META])
+        SettingInfo(name=f.name, default=cast("bool | int | float | str", f.default), **f.metadata[_META])
         for f in dataclasses.fields(cls)
         if _META in f.metadata
     )
+
+
+def fields_from(cls: Any, given: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of any dataclass that are given as texts, in the types of their defaults; other names are left out.
+
+    Raises
+    ------
+    SettingsError
+        A text that is no such value.
+    """
+    return {
+        field.name: given[field.name]
+        if isinstance(field.default, str)
+        else SettingInfo(field.name, cast("bool | int | float | str", field.default), meaning="", source="").parse(
+            given[field.name]
+        )
+        for field in dataclasses.fields(cls)
+        if field.name in given
+    }
 
 
 def check_settings(instance: Any) -> None:

@@ -3,6 +3,7 @@
 ```
 retraining/
   holdout.json            which patients no version learns; lib.retraining.holdout
+  patients.csv            made by the site: which cases are of one patient
   labels/<case>--<submission>.json   what the check of a label found; those set aside wait here for an administrator
   labels/<case>--<submission>.png    its slice that fits worst
   session/                the session under way: everything it needs, removed when it has ended

@@ -1,0 +1,164 @@
+"""`train --studies`: the ensemble learns from what readers of a server corrected; `quarantine`: labels that were set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lib.cli.measure import parse_changes
+from lib.cli.provenance import code_version
+
+if TYPE_CHECKING:
+    from lib.retraining.config import TrainConfig, TrainOptions
+
+# as VhiService has it, which takes longer to import
+DATA_FOLDER = ".vhi"
+quarantine = typer.Typer(help="Labels that retraining set aside: list, release.", no_args_is_help=True, rich_markup_mode=None)
+_Data = Annotated[Path, typer.Option(help="The server's data folder: .vhi in the folder of studies by default.", exists=True)]
+
+
+def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence[str], *, steps: int | None, go_on: bool) -> None:
+    """Begin a session from what readers of a folder of studies submitted, or go on with the one that waits; see it through.
+
+    Raises
+    ------
+    VhiError
+    """
+    from lib.readings.store import ReadingStore
+    from lib.retraining.cases import patients_of, public_cases
+    from lib.retraining.prepare import prepare
+    from lib.retraining.session import run
+    from lib.studies.pairing import CaseFinder
+
+    data = data or studies / DATA_FOLDER
+    if not go_on:
+        config, options = _settings(parse_changes(changes) | ({} if steps is None else {"steps": str(steps)}))
+        source, store = CaseFinder(studies), ReadingStore(data, read_only=True)
+        session = prepare(
+            store, source, public_cases(source, data), model_dir,
+            patient_of=patients_of(data), code_version=code_version(), config=config, options=options,
+        )  # fmt: skip
+        typer.echo(f"{len(session.entries)} labelled cases, from version {session.parent}")
+        for one in session.skipped:
+            typer.echo(f"left out {one['case']}: {one['reason']}", err=True)
+    try:
+        with _display() as tell:
+            result = run(data, on_progress=tell)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What was trained is kept: the same command with --go-on goes on from there.", err=True)
+        raise typer.Exit(130) from None
+    _tell(result, data)
+
+
+def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
+    """What a site decides and what is asked of this session, by name."""
+    from lib.core.setting import fields_from
+    from lib.retraining.config import TrainConfig
+    from lib.trainers.options import options_from
+
+    config = fields_from(TrainConfig, given)
+    options, _ = options_from({name: value for name, value in given.items() if name not in config})
+    return TrainConfig(**config), options
+
+
+def _tell(result: Mapping[str, Any], data: Path) -> None:
+    from lib.errors import ModelError
+    from lib.retraining.folder import RetrainingFolder
+
+    state = result["state"]
+    if state == "stopped":
+        typer.echo(f"Stopped. {result['message']}")
+        return
+    for case in result["held"]:
+        typer.echo(f"set aside {case}: see `quarantine list --data {data}`", err=True)
+    for what, told in result["compared"].items():
+        typer.echo(f"{what}: {told['cases']} cases, mean Dice {told['mean_gain']:+.4f} against {result['parent']}")
+    if state == "accepted":
+        typer.echo(f"Version {result['version']} is {'live' if result['live'] else 'published, not live'}.")
+        return
+    why = " ".join(result["reasons"])
+    if state == "nothing":
+        raise ModelError(f"Nothing was learnt. {why}")
+    place = RetrainingFolder(data).history / result["session"]
+    raise ModelError(f"Version {result['version']} was rejected, {result['parent']} stays live. {why} Pictures: {place}")
+
+
+@quarantine.command("list")
+def list_held(data: _Data) -> None:
+    """List the labels that were set aside, with the reasons."""
+    from lib.retraining.folder import RetrainingFolder
+
+    held = RetrainingFolder(data).held()
+    for one in held:
+        typer.echo(f"{one['case']}  {one['submission']}  {' '.join(one['reasons'])}")
+    if not held:
+        typer.echo("No label is in quarantine.")
+
+
+@quarantine.command("release")
+def release(
+    case: Annotated[str, typer.Argument(help="Case id.", show_default=False)],
+    submission: Annotated[str, typer.Argument(help="Submission id, as listed.", show_default=False)],
+    data: _Data,
+) -> None:
+    """Have a label learnt in the next session, whatever the check said."""
+    import getpass
+
+    from lib.readings.audit import AuditLog
+    from lib.retraining.folder import RetrainingFolder
+
+    RetrainingFolder(data).release(case, submission, getpass.getuser())
+    AuditLog(data / "audit.jsonl").append("label released", reader=getpass.getuser(), case=case, submission=submission)
+    typer.echo(f"released {submission} of case {case}")
+
+
+def _display() -> Any:
+    """A bar per member on a terminal, lines elsewhere; the context gives what `run` reports to."""
+    from contextlib import contextmanager
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console()
+    counter = TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[text]}")
+
+    @contextmanager
+    def shown() -> Any:
+        with Progress(
+            TextColumn("{task.description:12}"), BarColumn(), counter, console=console, disable=not console.is_terminal
+        ) as bars:
+            yield _Teller(console, bars)
+
+    return shown()
+
+
+class _Teller:
+    """Shows what a session reports."""
+
+    def __init__(self, console: Any, bars: Any) -> None:
+        self._console, self._bars = console, bars
+        self._tasks: dict[str, Any] = {}
+        self._state = ""
+        self._steps: dict[str, int] = {}
+
+    def __call__(self, progress: Mapping[str, Any]) -> None:
+        if progress["state"] != self._state:
+            self._state = progress["state"]
+            self._console.print(self._state, highlight=False)
+        for one in progress.get("members", ()):
+            self._member(one, progress.get("left_s"))
+
+    def _member(self, one: Mapping[str, Any], left_s: float | None) -> None:
+        if one["step"] == self._steps.get(one["name"], 0):
+            return
+        self._steps[one["name"]] = one["step"]
+        line = f"loss {one['loss']:.3f}, soft Dice {one['dice']:.3f}"
+        line += "" if left_s is None else f", {left_s / 60:.1f} min left in all"
+        if one["name"] not in self._tasks:
+            self._tasks[one["name"]] = self._bars.add_task(one["name"], total=one["steps"], text="")
+        self._bars.update(self._tasks[one["name"]], completed=one["step"], text=line)
+        if not self._console.is_terminal:
+            self._console.print(f"{one['name']} {one['step']}/{one['steps']} {line}", soft_wrap=True, highlight=False)
