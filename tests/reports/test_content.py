@@ -19,7 +19,9 @@ def test_the_number_stands_beside_its_range():
         ("24 to 72 mm³", "with the sensitive threshold 5% higher or lower"),
         ("72 mm³", "with one slice of normal bone left out"),
     )
-    assert content.vhi_meaning == "At the sensitive threshold, the primary measure: 12 voxels in 2 lesions."
+    assert content.vhi_meaning == (
+        "At the sensitive threshold, the primary measure: 12 voxels in 2 lesions. Raw: nobody and nothing has removed a lesion."
+    )
     assert content.volumes.rows == (
         ("Both sides", "72", "24"),
         ("Patient's right", "24", "0"),

@@ -13,6 +13,7 @@ from lib.core.setting import SettingInfo
 from lib.core.settings import VhiSettings
 from lib.core.stability import LARGEST_STABLE_FACTOR
 from lib.reports.numbers import normal_bone_slices, plain, printable, vhi_numbers
+from lib.reports.stages import other_stages, proposal_cells, stage_sentence
 
 TITLE = "Volume of STIR-hyperintense inflammation (VHI)"
 NOT_A_DEVICE = "For research. Not a medical device: no diagnosis or treatment may rest on it."
@@ -181,10 +182,13 @@ def _vhi_meaning(result: VhiResult) -> str:
     if not result.measurement.total.sensitive:
         return _no_inflammation(result)
     voxels = _counted(result.measurement.total.sensitive, "voxel", "voxels")
-    return f"At the sensitive threshold, the primary measure: {voxels} in {_counted(len(result.lesions), 'lesion', 'lesions')}."
+    lesions = _counted(len(result.lesions), "lesion", "lesions")
+    return f"At the sensitive threshold, the primary measure: {voxels} in {lesions}. {stage_sentence(result)}"
 
 
 def _no_inflammation(result: VhiResult) -> str:
+    if result.raw is not None and result.raw.sensitive:
+        return f"None of {_counted(result.raw.sensitive, 'voxel', 'voxels')} was kept. {stage_sentence(result)}"
     raw = result.measurement.raw_sensitive
     if not raw:
         return "No voxel of the disease region reaches the sensitive threshold."
@@ -253,7 +257,7 @@ def _automatic(result: VhiResult) -> Iterable[str]:
         f"Thresholds: from {result.thresholds.n_normal_bone:,} voxels of normal bone. Grading: every voxel of the disease region "
         "against them."
     )
-    raw, kept = result.measurement.raw_sensitive, result.measurement.total.sensitive
+    raw, kept = result.measurement.raw_sensitive, (result.raw or result.measurement.total).sensitive
     rule = f"groups of fewer than {result.settings.values()['min_pixels']} pixels in a slice"
     if _changed(result.settings):
         rule += " and the changed settings"
@@ -261,6 +265,7 @@ def _automatic(result: VhiResult) -> Iterable[str]:
         yield f"Clearing: {raw - kept:,} of {_counted(raw, 'voxel', 'voxels')} removed by rule ({rule})."
     elif kept > raw:
         yield f"Filling: {_counted(kept - raw, 'voxel', 'voxels')} added by rule (the changed settings)."
+    yield from other_stages(result)
 
 
 def _reader(result: VhiResult, reading: Reading | None) -> Iterable[str]:
@@ -299,9 +304,13 @@ def _thresholds(result: VhiResult) -> Table:
 
 
 def _lesions(result: VhiResult) -> Table:
+    proposed = proposal_cells(result)
     return Table(
         "Lesions",
-        ("no.", "side", "slices", "mm³", "voxels", "× sensitive", "conservative", "centre x, y, z (mm)"),
+        (
+            *("no.", "side", "slices", "mm³", "voxels", "× sensitive", "conservative", "centre x, y, z (mm)"),
+            *(() if proposed is None else ("proposal",)),
+        ),
         tuple(
             (
                 str(one.id),
@@ -312,8 +321,9 @@ def _lesions(result: VhiResult) -> Table:
                 f"{one.relative_to_sensitive:.2f}",
                 f"{100 * one.conservative_share:.0f}%",
                 ", ".join(f"{mm:.1f}" for mm in one.centroid_mm),
+                *(() if proposed is None else (proposed[n],)),
             )
-            for one in result.lesions
+            for n, one in enumerate(result.lesions)
         ),
         "A lesion is a group of voxels that touch in three dimensions. × sensitive: its mean STIR intensity over the sensitive "
         "threshold; conservative: share of its voxels at or above that threshold; centre: RAS+ (right, anterior, superior "

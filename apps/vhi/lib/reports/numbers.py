@@ -14,9 +14,10 @@ from lib.core.lesions import Lesion
 from lib.core.measurement import Extent
 from lib.core.pipeline import VhiResult
 from lib.core.propagation import ImageStatistics
+from lib.core.proposal import Proposal
 from lib.core.stability import Stability
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 
 def vhi_numbers(
@@ -32,6 +33,8 @@ def vhi_numbers(
     t, m = result.thresholds, result.measurement
     return {
         "schema_version": SCHEMA_VERSION,
+        "stage": result.stage,
+        "stages": stages(result),
         **_extent(m.total, raw_sensitive=m.raw_sensitive),
         "left": _extent(m.left),
         "right": _extent(m.right),
@@ -47,7 +50,8 @@ def vhi_numbers(
             "n_normal_bone": t.n_normal_bone,
         },
         "stability": _stability(result.stability),
-        "lesions": [_lesion(lesion) for lesion in result.lesions],
+        "lesions": [lesion_numbers(lesion) for lesion in result.lesions],
+        **({} if result.proposal is None else {"proposal": proposal_numbers(result.proposal)}),
         "disease_region": {
             "voxels": result.disease_region.mask.voxels,
             "mm3": result.disease_region.mask.volume_mm3,
@@ -80,6 +84,31 @@ def _overlap(result: VhiResult) -> float | None:
     return both / result.normal_bone.voxels if result.normal_bone.voxels else None
 
 
+def stages(result: VhiResult) -> dict[str, Any]:
+    """Raw, proposed and cleaned by a reader, each `vhi_mm3` and `voxels`; None for what this result does not hold."""
+    own = result.measurement.total
+    proposal = result.proposal
+    proposed = None if proposal is None else proposal.extent(result.stir.grid.voxel_volume_mm3)
+    return {
+        "raw": _extent(result.raw or own),
+        "proposed": None if proposed is None else _extent(proposed),
+        "cleaned": _extent(own) if result.stage == "cleaned" else None,
+    }
+
+
+def proposal_numbers(proposal: Proposal) -> dict[str, Any]:
+    """What the model says about every lesion of the automatic result, by the ids that they have there."""
+    return {
+        "version": proposal.version,
+        "limit": proposal.limit,
+        "uncertain": list(proposal.uncertain),
+        "lesions": [
+            {**lesion_numbers(one.lesion), "keep": one.keep, "probability": one.probability, "reason": one.reason}
+            for one in proposal.lesions
+        ],
+    }
+
+
 def _extent(extent: Extent, **more_voxels: int) -> dict[str, Any]:
     return {
         "vhi_mm3": {"sensitive": extent.sensitive_mm3, "conservative": extent.conservative_mm3},
@@ -103,7 +132,7 @@ def _stability(s: Stability) -> dict[str, Any]:
     }
 
 
-def _lesion(lesion: Lesion) -> dict[str, Any]:
+def lesion_numbers(lesion: Lesion) -> dict[str, Any]:
     return {
         "id": lesion.id,
         "voxels": lesion.voxels,
