@@ -1,0 +1,41 @@
+"""Which number is which, in words: raw, proposed, cleaned by a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lib.core.pipeline import VhiResult
+from lib.reports.numbers import printable
+
+_STAGES = {
+    "raw": "Raw: nobody and nothing has removed a lesion.",
+    "proposed": "Proposed: the lesions that the cleaning proposal keeps; no reader has checked it.",
+    "cleaned": "Cleaned by a reader.",
+}
+
+
+def stage_sentence(result: VhiResult) -> str:
+    """Which number a result holds."""
+    return _STAGES[result.stage]
+
+
+def other_stages(result: VhiResult) -> Iterable[str]:
+    """The numbers beside it that are known."""
+    if result.raw is not None:
+        yield f"Raw VHI, before a lesion was removed: {result.raw.sensitive_mm3:,.0f} mm³."
+    proposal = result.proposal
+    if proposal is not None:
+        proposed = proposal.extent(result.stir.grid.voxel_volume_mm3)
+        yield (
+            f"Proposed VHI: {proposed.sensitive_mm3:,.0f} mm³. The cleaning proposal (version {printable(proposal.version)}) "
+            f"keeps {len(proposal.kept):,} of {len(proposal.lesions):,} lesions."
+        )
+
+
+def proposal_cells(result: VhiResult) -> tuple[str, ...] | None:
+    """One cell for each lesion of a raw result that has a proposal: what is proposed, how likely, and why."""
+    if result.proposal is None or result.stage != "raw":
+        return None
+    return tuple(
+        f"{'keep' if one.keep else 'remove'} ({one.probability:.2f}): {printable(one.reason)}" for one in result.proposal.lesions
+    )
