@@ -55,7 +55,9 @@ def test_the_sample_is_what_lies_under_the_mask_with_the_slice_of_each_value():
 
 def test_one_slice_can_be_left_out():
     sample = NormalBoneSample(np.arange(30.0), np.repeat([4, 5, 7], 10))
-    np.testing.assert_array_equal(sample.without_slice(5), [*range(10), *range(20, 30)])
+    values, slices = sample.without_slice(5)
+    np.testing.assert_array_equal(values, [*range(10), *range(20, 30)])
+    np.testing.assert_array_equal(slices, [4] * 10 + [7] * 10)
 
 
 def test_normal_bone_on_another_grid_is_refused():

@@ -8,6 +8,7 @@ from lib.errors import SettingsError
 
 def test_the_defaults_are_the_papers():
     assert VhiSettings().values() == {
+        "rule": "auto",  # the paper's for a reader's normal bone
         "first_multiple": 1.5,
         "multiple_step": 0.05,
         "upper_percentile": 100.0,
@@ -40,6 +41,8 @@ def test_values_as_typed_on_a_command_line_get_their_type():
         ({"hysteresis": "maybe"}, "hysteresis needs true or false, found 'maybe'"),
         ({"min_area_mm2": True}, "min_area_mm2 needs a number, found True"),
         ({"connectivity": 6}, "connectivity must be 4 or 8, found 6"),
+        ({"rule": "median"}, "rule must be auto or paper or robust, found median"),
+        ({"rule": 3}, "rule needs a word, found 3"),
         ({"upper_percentile": 101}, "upper_percentile must be from 80 to 100, found 101"),
     ],
 )

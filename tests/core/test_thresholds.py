@@ -87,6 +87,77 @@ def test_a_percentile_may_stand_in_for_the_maximum():
     assert found.conservative == np.percentile(sample, 95) < 1000
 
 
+def test_the_robust_rule_is_worked_out_from_the_slices_and_the_whole():
+    # one slice of 0, 1, ..., 40 twice: quartiles 10 and 30, far fence 30 + 3 * 20 = 90; its brightest voxel 40 lies below
+    sample = np.repeat(np.arange(41.0), 2)
+    found = thresholds_from(sample, ThresholdRule(rule="robust"))
+    assert (found.q1, found.q3, found.rule) == (10.0, 30.0, "robust")
+    assert found.conservative == (40 + 90) / 2
+    assert found.sensitive == pytest.approx(65 - 0.6 * 20)
+    assert found.multiple == pytest.approx((53 - 30) / 20)
+    # a second slice, 10 brighter, of half as many voxels: brightest 50; the whole sample's quartiles are numpy's
+    both = np.concatenate([sample, np.arange(41.0) + 10])
+    q1, q3 = np.percentile(both, [25, 75])
+    found = thresholds_from(both, ThresholdRule(rule="robust"), np.repeat([3, 7], [82, 41]))
+    assert found.conservative == pytest.approx(((40 + 50) / 2 + q3 + 3 * (q3 - q1)) / 2)
+
+
+def test_one_bright_voxel_moves_the_papers_threshold_and_hardly_the_robust_one():
+    sample = np.random.default_rng(1).normal(400.0, 50.0, 3000)
+    slices = np.repeat(np.arange(5), 600)
+    with_vessel = sample.copy()
+    with_vessel[17] = 1500.0
+
+    def moved(rule):
+        before, after = (thresholds_from(one, ThresholdRule(rule=rule), slices).sensitive for one in (sample, with_vessel))
+        return after / before
+
+    assert moved("paper") > 2
+    # the slice's brightest voxel counts up to that slice's far fence, a tenth of the limit: (Q3 + 3 IQR - max) / 10
+    assert 1 <= moved("robust") < 1.02
+
+
+@given(st.floats(1e-3, 1e4), st.integers(1, 6))
+def test_robust_thresholds_scale_with_the_intensities(factor, slices):
+    sample = np.random.default_rng(0).gamma(9.0, 40.0, 300)
+    index = np.arange(300) % slices
+    one, scaled = (thresholds_from(values, ThresholdRule(rule="robust"), index) for values in (sample, sample * factor))
+    assert scaled.multiple == pytest.approx(one.multiple, rel=1e-9)
+    assert scaled.sensitive == pytest.approx(one.sensitive * factor, rel=1e-9)
+    assert scaled.conservative == pytest.approx(one.conservative * factor, rel=1e-9)
+
+
+@given(st.lists(st.integers(0, 3000), min_size=2, max_size=60), st.integers(1, 3))
+def test_any_sample_gives_ordered_robust_thresholds_or_is_refused(values, slices):
+    sample = np.array(values, dtype=float)
+    try:
+        found = thresholds_from(sample, ThresholdRule(rule="robust"), np.arange(sample.size) % slices)
+    except NormalBoneError:
+        return
+    assert found.q3 < found.conservative
+    assert found.conservative - found.sensitive == pytest.approx(0.6 * found.iqr)
+    assert found.sensitive == pytest.approx(found.q3 + found.multiple * found.iqr)
+
+
+def test_a_slice_with_few_voxels_has_no_say_of_its_own():
+    sample = np.append(np.repeat(np.arange(41.0), 2), [39.0] * 5)
+    one_slice = thresholds_from(sample, ThresholdRule(rule="robust"), np.repeat([0, 1], [82, 5]))
+    q1, q3 = np.percentile(sample, [25, 75])
+    assert one_slice.conservative == pytest.approx((40 + q3 + 3 * (q3 - q1)) / 2)
+
+
+def test_the_rule_is_the_papers_for_a_reader_and_robust_for_a_proposal_unless_it_is_set():
+    assert [ThresholdRule().resolved(proposed).rule for proposed in (False, True)] == ["paper", "robust"]
+    assert [ThresholdRule(rule="paper").resolved(proposed).rule for proposed in (False, True)] == ["paper", "paper"]
+    assert [ThresholdRule(rule="robust").resolved(proposed).rule for proposed in (False, True)] == ["robust", "robust"]
+
+
+@pytest.mark.parametrize("sample", [[5.0], [1.0, np.inf, 2.0], [1.0, 2.0, 2.0, 2.0, 2.0, 9.0]])
+def test_an_impossible_sample_is_refused_by_the_robust_rule_too(sample):
+    with pytest.raises(NormalBoneError):
+        thresholds_from(np.array(sample), ThresholdRule(rule="robust"))
+
+
 @pytest.mark.parametrize(
     ("sample", "message"),
     [

@@ -21,11 +21,11 @@ def settings() -> None:
     Console().print(table)
 
 
-def _shown(value: bool | int | float) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+def _shown(value: bool | int | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool | str) else f"{value:g}"
 
 
-def _allowed(default: bool | int | float, choices: tuple[object, ...], low: float | None, high: float | None) -> str:
+def _allowed(default: bool | int | float | str, choices: tuple[object, ...], low: float | None, high: float | None) -> str:
     if isinstance(default, bool):
         return "true, false"
     if choices:

@@ -196,7 +196,7 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
         stability=stability_of(
             _CleanedAt(result, kept),
             NormalBoneSample(result.normal_bone_values, np.nonzero(result.normal_bone.data)[2]),
-            result.settings.threshold_rule,
+            dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
             thresholds.sensitive,
             thresholds.conservative,
         ),

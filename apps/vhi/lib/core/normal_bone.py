@@ -79,9 +79,10 @@ class NormalBoneSample:
         """Indices along K of the slices that contribute, rising."""
         return tuple(int(k) for k in np.unique(self.slice_index))
 
-    def without_slice(self, k: int) -> np.ndarray:
-        """Values of all slices but `k`; `(m,)`, possibly empty."""
-        return self.values[self.slice_index != k]
+    def without_slice(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values and slice indices of all slices but `k`; `(m,)` each, possibly empty."""
+        rest = self.slice_index != k
+        return self.values[rest], self.slice_index[rest]
 
 
 def sample_normal_bone(stir: Volume, normal_bone: Mask) -> NormalBoneSample:

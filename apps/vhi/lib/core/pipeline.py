@@ -94,7 +94,8 @@ def measure_vhi(
     else:
         check_same_grid(stir, normal_bone)
     sample = sample_normal_bone(stir, normal_bone)
-    thresholds = thresholds_from(sample.values, settings.threshold_rule)
+    rule = settings.threshold_rule.resolved(proposed=source == "proposed")
+    thresholds = thresholds_from(sample.values, rule, sample.slice_index)
 
     box = _bounding_box(region.mask)
     boxed_grid = _boxed_grid(stir.grid, box)
@@ -112,7 +113,7 @@ def measure_vhi(
     boxed_grade, raw_sensitive = cleared(thresholds.sensitive, thresholds.conservative)
     boxed_labels, count = label_lesions(boxed_grade)
     midline = midline_mm(region.mask)
-    stability = stability_of(vhi_mm3_at, sample, settings.threshold_rule, thresholds.sensitive, thresholds.conservative)
+    stability = stability_of(vhi_mm3_at, sample, rule, thresholds.sensitive, thresholds.conservative)
     grade = _uncrop(boxed_grade, box, stir.grid.shape)
     labels = _uncrop(boxed_labels, box, stir.grid.shape)
     return VhiResult(

@@ -48,7 +48,7 @@ class VhiSettings:
 
         return cls(built(ThresholdRule), tuple(built(transform) for transform in POST_TRANSFORMS))
 
-    def values(self) -> dict[str, bool | int | float]:
+    def values(self) -> dict[str, bool | int | float | str]:
         """Every setting by name."""
         parts = (self.threshold_rule, *self.post_transforms)
         return {info.name: getattr(part, info.name) for part in parts for info in settings_of(type(part))}

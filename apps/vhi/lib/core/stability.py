@@ -111,8 +111,9 @@ def stability_of(
 
 
 def _without(k: int, vhi_mm3_at: Callable[[float, float], float], sample: NormalBoneSample, rule: ThresholdRule) -> SliceLeftOut:
+    values, slices = sample.without_slice(k)
     try:
-        rest = thresholds_from(sample.without_slice(k), rule)
+        rest = thresholds_from(values, rule, slices)
     except NormalBoneError:
         return SliceLeftOut(k, None, None)
     return SliceLeftOut(k, rest.sensitive, vhi_mm3_at(rest.sensitive, rest.conservative))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lib.core.robust_limit import GAP_IQR, robust_limit
 from lib.core.setting import check_settings, setting
 from lib.errors import NormalBoneError
 
@@ -14,12 +15,23 @@ from lib.errors import NormalBoneError
 # no longer the tail of normal marrow but something else in the region (vessel, foramen, artefact).
 LARGEST_PLAUSIBLE_MULTIPLE = 6.0
 LARGEST_MULTIPLE = 50.0
+PAPER, ROBUST = "paper", "robust"
 
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How the thresholds follow from the sample; the defaults are the paper's."""
+    """How the thresholds follow from the sample; the defaults are the paper's.
 
+    `rule` "auto" is the paper's for a region that a reader drew, and "robust" for a proposed one, which no reader has kept free
+    of bright voxels. The other settings are the paper rule's alone.
+    """
+
+    rule: str = setting(
+        "auto",
+        "rule of both thresholds: paper, robust, or auto: paper for a reader's normal bone, robust for a proposed one",
+        "paper, 2.5.2; docs/thresholds.md",
+        choices=("auto", PAPER, ROBUST),
+    )
     first_multiple: float = setting(
         1.5, "multiple of the interquartile range tried first for the sensitive threshold", "paper, 2.5.2", minimum=0, maximum=20
     )
@@ -35,12 +47,19 @@ class ThresholdRule:
     def __post_init__(self) -> None:
         check_settings(self)
 
+    def resolved(self, proposed: bool) -> ThresholdRule:
+        """The rule for a proposed normal bone or a reader's: "auto" becomes one of the two."""
+        if self.rule != "auto":
+            return self
+        return replace(self, rule=ROBUST if proposed else PAPER)
+
 
 @dataclass(frozen=True)
 class Thresholds:
     """Sensitive and conservative threshold [scanner units] and how they came about.
 
-    A voxel at a threshold counts as above it. `multiple` is the n of ``sensitive = q3 + n * iqr``.
+    A voxel at a threshold counts as above it. `multiple` is the n of ``sensitive = q3 + n * iqr``. `rule` is the one that was
+    used, "paper" or "robust".
     """
 
     sensitive: float
@@ -49,6 +68,7 @@ class Thresholds:
     q1: float
     q3: float
     n_normal_bone: int
+    rule: str = PAPER
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.sensitive) and math.isfinite(self.conservative)) or self.sensitive >= self.conservative:
@@ -63,7 +83,7 @@ class Thresholds:
         return self.q3 - self.q1
 
 
-def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Thresholds:
+def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None, slice_index: np.ndarray | None = None) -> Thresholds:
     """Two hyperintensity thresholds from normal-bone STIR intensities.
 
     Parameters
@@ -71,6 +91,9 @@ def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Th
     sample : (n,) float array
         Intensities inside the normal-bone region [scanner units], n >= 2.
     rule : ThresholdRule, optional
+        "auto" counts as the paper's: who drew the sample is not known here.
+    slice_index : (n,) int array, optional
+        The slice of each value, for the robust rule; one slice when absent.
 
     Returns
     -------
@@ -85,21 +108,35 @@ def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Th
 
     Notes
     -----
-    The multiple is raised from `first_multiple` until ``0 < conservative - sensitive < iqr / 2``. Where the first multiple
-    already lies at or above the conservative threshold, which the paper's text leaves open, it is lowered in the same steps
-    until the difference is positive, as the authors' code does. Both loops are solved in closed form here.
-    Quartiles and percentiles by linear interpolation.
+    The paper's rule: the conservative threshold is the maximum. The multiple is raised from `first_multiple` until
+    ``0 < conservative - sensitive < iqr / 2``. Where the first multiple already lies at or above the conservative threshold,
+    which the paper's text leaves open, it is lowered in the same steps until the difference is positive, as the authors' code
+    does. Both loops are solved in closed form here. Quartiles and percentiles by linear interpolation.
+
+    The robust rule: the conservative threshold is `robust_limit`, the sensitive one `GAP_IQR` interquartile ranges below.
     """
     rule = rule or ThresholdRule()
     sample = np.asarray(sample, dtype=np.float64).ravel()
     _check_sample(sample)
-    q1, q3, upper = (float(q) for q in np.percentile(sample, [25, 75, rule.upper_percentile]))
+    q1, q3 = (float(q) for q in np.percentile(sample, [25, 75]))
     iqr = q3 - q1
     if iqr <= 0:
         raise NormalBoneError(
             f"Half of the {sample.size} normal-bone voxels share one intensity ({q3:g}), so their interquartile range is zero "
             "and no threshold follows from it; redraw the normal-bone region over marrow on the STIR series."
         )
+    if rule.rule == ROBUST:
+        upper = robust_limit(sample, np.zeros(sample.size, dtype=np.intp) if slice_index is None else slice_index)
+        _check_upper(q3, iqr, upper)
+        multiple = (upper - q3) / iqr - GAP_IQR
+        return Thresholds(upper - GAP_IQR * iqr, upper, multiple, q1, q3, sample.size, ROBUST)
+    upper = float(np.percentile(sample, rule.upper_percentile))
+    _check_upper(q3, iqr, upper)
+    multiple = _multiple(q3, iqr, upper, rule)
+    return Thresholds(q3 + multiple * iqr, upper, multiple, q1, q3, sample.size, PAPER)
+
+
+def _check_upper(q3: float, iqr: float, upper: float) -> None:
     if upper <= q3:
         raise NormalBoneError(
             f"The upper limit of normal bone ({upper:g}) does not exceed its third quartile ({q3:g}): it looks clipped "
@@ -110,10 +147,6 @@ def thresholds_from(sample: np.ndarray, rule: ThresholdRule | None = None) -> Th
             f"The brightest normal-bone voxel ({upper:g}) lies {(upper - q3) / iqr:.0f} interquartile ranges above the third "
             f"quartile ({q3:g}); a vessel or another bright structure is inside the region. Redraw it without that."
         )
-    multiple = _multiple(q3, iqr, upper, rule)
-    return Thresholds(
-        sensitive=q3 + multiple * iqr, conservative=upper, multiple=multiple, q1=q1, q3=q3, n_normal_bone=int(sample.size)
-    )
 
 
 def _check_sample(sample: np.ndarray) -> None:
