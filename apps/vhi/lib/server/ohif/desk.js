@@ -5,30 +5,36 @@ import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
 import { Labelmap } from './labelmap.js';
 import { Reading } from './reading.js';
+import { watchPointer } from './pointer.js';
 import { keepLabelmap, mendWriting } from './stock.js';
 
 const READER = 'vhi_reader';
 const LOOK_MS = 50;
 const AFTER_STROKE_MS = 30; // the viewer's tools finish with the same event
-export const DRAWING = ['CircularBrush', 'CircularEraser', 'CircleScissor', 'RectangleScissor'];
+export const VIEW = 'WindowLevel';
+const DRAWING = ['CircularBrush', 'CircularEraser', 'CircleScissor', 'RectangleScissor'];
 const CLEANING = ['remove', 'restore'];
 
 export class Desk extends EventTarget {
   reading = null;
   why = 'Opening the case ...';
   models = {};
-  tool = 'WindowLevel';
+  tool = VIEW;
   scope = 'lesion';
+  brushMm = 3;
   #managers = null;
   #case = null;
-  #watched = new WeakSet();
   #wasDrawn = false;
 
   constructor(told) {
     super();
     this.told = told;
     this.effort = new Effort();
-    window.addEventListener('mouseup', () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS));
+    watchPointer(() => (this.reading ? this.#viewports() : []), {
+      hover: (id) => this.#hover(id),
+      click: (world) => this.#clicked(world),
+      stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
+    });
   }
 
   get reader() {
@@ -117,22 +123,14 @@ export class Desk extends EventTarget {
     const { cornerstoneViewportService } = this.#managers.servicesManager.services;
     const { SEGMENTATION_DATA_MODIFIED } = window.cornerstoneTools.Enums.Events;
     window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn = true));
-    const again = async () => {
-      if (this.reading?.labelmap !== labelmap) return;
-      this.#watchClicks();
-      await labelmap.show();
-    };
+    const again = () => this.reading?.labelmap === labelmap && labelmap.show();
     cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, () => setTimeout(again, LOOK_MS));
-    this.#watchClicks();
   }
 
-  #watchClicks() {
-    for (const { viewport } of this.#viewports()) {
-      if (this.#watched.has(viewport.element)) continue;
-      this.#watched.add(viewport.element);
-      const { MOUSE_CLICK } = window.cornerstoneTools.Enums.Events;
-      viewport.element.addEventListener(MOUSE_CLICK, (event) => this.#clicked(event.detail.currentPoints.world));
-    }
+  /** The viewport under the pointer becomes the active one while a tool is in hand, so that the first stroke in it counts. */
+  #hover(id) {
+    const { viewportGridService } = this.#managers.servicesManager.services;
+    if (this.tool !== VIEW && viewportGridService.getActiveViewportId() !== id) viewportGridService.setActiveViewportId(id);
   }
 
   #clicked(world) {
@@ -159,15 +157,17 @@ export class Desk extends EventTarget {
 
   // tools ----------------------------------------------------------------------------------------------------------------
 
-  /** Take up a tool: a drawing tool of the viewer, `remove` or `restore`, or WindowLevel for none. */
+  /** Take up a tool: a drawing tool of the viewer, `remove` or `restore`, or VIEW for none. */
   take(tool) {
     this.tool = tool;
-    const toolName = DRAWING.includes(tool) ? tool : 'WindowLevel';
+    const toolName = DRAWING.includes(tool) ? tool : VIEW;
+    this.setBrush(this.brushMm);
     this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName, toolGroupIds: ['default'] });
     this.changed();
   }
 
   setBrush(radiusMm) {
+    this.brushMm = radiusMm;
     const toolNames = ['CircularBrush', 'CircularEraser'];
     this.#managers.commandsManager.runCommand('setBrushSize', { value: radiusMm, toolNames });
   }

@@ -20,7 +20,7 @@ function install(config) {
   config.extensions.push({
     id: '@vhi/reading',
     getPanelModule: () => [
-      { name: 'vhi', iconName: 'tab-segmentation', iconLabel: 'VHI', label: 'VHI', component: () => element('div', show) },
+      { name: 'vhi', iconName: 'tab-linear', iconLabel: 'VHI', label: 'VHI', component: () => element('div', show) },
     ],
   });
   config.modes.push(readingMode(desk));

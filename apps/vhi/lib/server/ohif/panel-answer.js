@@ -1,5 +1,6 @@
 /** Parts of the panel: VHI, the lesions, cleaning by clicks. */
 
+import { VIEW } from './desk.js';
 import { button, choice, count, el, mm3 } from './dom.js';
 import { fates } from './reading.js';
 
@@ -9,7 +10,7 @@ const RED = 'rgb(230,30,30)';
 const swatch = (color) => el('span', { class: 'swatch', style: `background:${color}` });
 
 /** Both grades in mm3, with their colours. */
-export function grades(numbers) {
+function grades(numbers) {
   const { sensitive, conservative } = numbers.vhi_mm3;
   return el(
     'div',
@@ -20,7 +21,7 @@ export function grades(numbers) {
 }
 
 /** Stability and what the method warns of. */
-export function caveats(numbers) {
+function caveats(numbers) {
   const { stable, reasons } = numbers.stability;
   const verdict = stable
     ? el('div', { class: 'told good', data: { vhi: 'stability' } }, 'Stable: other thresholds give nearly the same volume.')
@@ -36,11 +37,12 @@ const warning = (text) => el('div', { class: 'warn' }, text);
 export function vhiSection(desk) {
   const { reading } = desk;
   const both = el('input', { type: 'checkbox', checked: reading?.both ?? true, onchange: (event) => reading.showBoth(event.target.checked) });
-  const found = reading?.now
+  const numbers = reading?.submitted?.numbers ?? reading?.now;
+  const found = numbers
     ? [
-        grades(reading.now),
-        el('div', { class: 'told', data: { vhi: 'lesions' } }, count(reading.now.lesions.length, 'lesion')),
-        ...caveats(reading.now),
+        grades(numbers),
+        el('div', { class: 'told', data: { vhi: 'lesions' } }, count(numbers.lesions.length, 'lesion')),
+        ...caveats(numbers),
         el('label', { class: 'line' }, both, 'Conservative in red'),
       ]
     : [];
@@ -49,8 +51,15 @@ export function vhiSection(desk) {
     'section',
     {},
     button(busy ? 'Measuring ...' : 'Measure VHI', () => reading.measure(), { class: 'main', id: 'vhi-measure', disabled: !reading || Boolean(reading.busy) }),
+    reading?.submitted ? submitted(reading.submitted) : null,
     ...found,
   );
+}
+
+function submitted(made) {
+  const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
+  const kept = el('div', { class: 'told good' }, `Submission ${made.submission} is kept. `, link);
+  return el('div', { id: 'vhi-submitted' }, kept, made.messages.map((text) => el('div', { class: 'told' }, text)));
 }
 
 export function lesionSection(desk) {
@@ -93,7 +102,7 @@ function lesionRow(reading, lesion, fate) {
 
 function cleaningRow(desk) {
   const tool = (name, text, title) =>
-    button(text, () => desk.take(desk.tool === name ? 'WindowLevel' : name), { ariaPressed: String(desk.tool === name), title, data: { tool: name } });
-  const scope = choice({ lesion: 'whole lesion', slice: 'this slice only' }, desk.scope, (value) => (desk.scope = value), { title: 'What one click takes' });
+    button(text, () => desk.take(desk.tool === name ? VIEW : name), { ariaPressed: String(desk.tool === name), title, data: { tool: name } });
+  const scope = choice({ lesion: 'in all slices', slice: 'in this slice' }, desk.scope, (value) => (desk.scope = value), { title: 'What one click takes' });
   return el('div', { class: 'line' }, tool('remove', '✕ Remove', 'Then click lesions in the image'), tool('restore', '↺ Restore', 'Then click where a lesion was removed'), scope);
 }

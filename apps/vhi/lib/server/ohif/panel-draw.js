@@ -1,10 +1,10 @@
 /** Part of the panel: drawing regions and inflammation by hand. */
 
+import { VIEW } from './desk.js';
 import { button, el } from './dom.js';
 import { BONE, INFLAMMATION, REGION, SEGMENTS } from './segments.js';
 
 const TOOLS = { CircularBrush: 'Brush', CircularEraser: 'Eraser', CircleScissor: 'Circle', RectangleScissor: 'Rectangle' };
-const BRUSH_MM = 3;
 
 export function drawSection(desk) {
   const { reading } = desk;
@@ -14,15 +14,15 @@ export function drawSection(desk) {
     const { name, color } = SEGMENTS[index - 1];
     const pick = () => {
       reading.labelmap.activate(index);
-      if (desk.tool === 'WindowLevel') desk.take('CircularBrush');
+      if (desk.tool === VIEW) desk.take('CircularBrush');
       else desk.changed();
     };
     const swatch = el('span', { class: 'swatch', style: `background:rgb(${color.slice(0, 3)});margin-right:4px` });
     return el('button', { type: 'button', onclick: pick, ariaPressed: String(active === index), data: { segment: name } }, swatch, name);
   };
   const tool = ([name, text]) =>
-    button(text, () => desk.take(desk.tool === name ? 'WindowLevel' : name), { ariaPressed: String(desk.tool === name), data: { tool: name } });
-  const size = el('input', { type: 'range', min: 1, max: 20, step: 0.5, value: desk.brushMm ?? BRUSH_MM, title: 'Radius of brush and eraser', oninput: (event) => desk.setBrush(Number(event.target.value)) });
+    button(text, () => desk.take(desk.tool === name ? VIEW : name), { ariaPressed: String(desk.tool === name), data: { tool: name } });
+  const size = el('input', { type: 'range', min: 1, max: 20, step: 0.5, value: desk.brushMm, title: 'Radius of brush and eraser', oninput: (event) => desk.setBrush(Number(event.target.value)) });
   return el(
     'section',
     {},

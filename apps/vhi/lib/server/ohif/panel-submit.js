@@ -1,6 +1,5 @@
-/** Parts of the panel: who reads, rating and submission, the report, the next case. */
+/** Parts of the panel: who reads, rating and submission, the next case. */
 
-import { caveats, grades } from './panel-answer.js';
 import { button, choice, count, el } from './dom.js';
 
 const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'corrected', failed: 'failed' };
@@ -14,7 +13,7 @@ export function submitSection(desk) {
     'section',
     {},
     el('h3', {}, 'Hand in'),
-    el('label', { class: 'line' }, 'The automatic disease region is', choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' })),
+    el('label', { class: 'line' }, 'Automatic region', choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' })),
     told,
     button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', () => reading.submit(desk.rating), {
       class: 'main',
@@ -22,21 +21,7 @@ export function submitSection(desk) {
       disabled: Boolean(reading.busy) || !desk.reader,
       title: desk.reader ? '' : 'Enter your name first',
     }),
-    submitted(reading.submitted),
-    el('div', { class: 'line' }, button('Next case', () => reading.next(), { id: 'vhi-next', disabled: Boolean(reading.busy) || !desk.reader })),
-  );
-}
-
-function submitted(made) {
-  if (!made) return null;
-  const { numbers } = made;
-  const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
-  return el(
-    'div',
-    { id: 'vhi-submitted' },
-    el('div', { class: 'told good' }, `Submission ${made.submission} is kept. `, link),
-    ...(numbers ? [grades(numbers), el('div', { class: 'told' }, count(numbers.lesions.length, 'lesion')), ...caveats(numbers)] : []),
-    made.messages.map((text) => el('div', { class: 'told' }, text)),
+    el('div', { class: 'line' }, button('Next case', () => reading.next(), { id: 'vhi-next', class: 'grow', disabled: Boolean(reading.busy) || !desk.reader })),
   );
 }
 

@@ -27,8 +27,8 @@ export function mountPanel(node, desk) {
     if (kept !== desk.reading) options = desk.reading ? optionSection(desk) : null;
     kept = desk.reading;
     const place = panel.querySelector('.lesions')?.scrollTop ?? 0;
-    const sections = [vhiSection(desk), lesionSection(desk), drawSection(desk), submitSection(desk), options, reader];
-    panel.replaceChildren(...[state(desk), ...sections].filter(Boolean));
+    const sections = [vhiSection(desk), lesionSection(desk), submitSection(desk), drawSection(desk), options];
+    panel.replaceChildren(...[reader, state(desk), ...sections].filter(Boolean));
     const list = panel.querySelector('.lesions');
     if (list) list.scrollTop = place;
   };

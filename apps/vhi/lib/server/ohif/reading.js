@@ -96,7 +96,7 @@ export class Reading extends EventTarget {
     const kept = labels.data.map((value) => (value ? 1 : 0));
     const map = clicked(this.labelmap.read(), this.#kept, kept, this.both ? this.shown : this.#kept.map(() => INFLAMMATION), this.region);
     this.#put(map);
-    Object.assign(this, { decisions, now: facts });
+    Object.assign(this, { decisions, now: facts, submitted: null });
     this.#kept = kept;
   }
 
@@ -114,6 +114,7 @@ export class Reading extends EventTarget {
     const change = this.labelmap.drawn();
     if (!change) return;
     const { before, after } = change;
+    this.submitted = null;
     if (this.region || before.includes(REGION) || after.includes(REGION)) {
       this.region ??= regionOf(before);
       if (uncover(before, after, this.region)) this.labelmap.write(after);

@@ -2,9 +2,10 @@
 
 export const SEGMENTATION_ID = '1'; // the one that MONAI Label's panel writes to
 
+// red, green, blue, and how much a region covers of the image beneath it
 export const SEGMENTS = [
-  { index: 1, name: 'disease region', color: [70, 130, 220, 255] },
-  { index: 2, name: 'normal bone', color: [60, 190, 110, 255] },
+  { index: 1, name: 'disease region', color: [70, 130, 220, 80] },
+  { index: 2, name: 'normal bone', color: [60, 190, 110, 120] },
   { index: 3, name: 'inflammation', color: [255, 220, 0, 255] },
   { index: 4, name: 'inflammation (conservative)', color: [230, 30, 30, 255] },
   { index: 5, name: 'inflammation (proposed to remove)', color: [200, 90, 255, 255] },

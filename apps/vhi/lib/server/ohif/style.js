@@ -5,14 +5,14 @@ const TEXT = `
 .vhi section { border-top: 1px solid #2b3a67; padding: 8px 0; }
 .vhi section:first-child { border-top: 0; }
 .vhi h3 { font-size: 12px; font-weight: 600; color: #9fb4e8; margin: 0 0 6px; }
-.vhi button { background: #1f2f5f; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 4px 8px; cursor: pointer; }
+.vhi button { background: #1f2f5f; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 7px; cursor: pointer; }
 .vhi button:hover:not(:disabled) { background: #2b4080; }
 .vhi button:disabled { opacity: .45; cursor: default; }
 .vhi button[aria-pressed=true] { background: #3c64d8; border-color: #8fabff; }
 .vhi button.main { width: 100%; padding: 8px; font-size: 14px; font-weight: 600; background: #2f55c8; }
 .vhi button.main:hover:not(:disabled) { background: #3c64d8; }
 .vhi select, .vhi input[type=text] { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 6px; }
-.vhi input[type=range] { flex: 1; min-width: 60px; }
+.vhi input[type=range] { flex: 1; min-width: 60px; height: 16px; padding: 0; background: none; accent-color: #5f86ff; appearance: auto; }
 .vhi .line { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; margin: 4px 0; }
 .vhi .grow { flex: 1; }
 .vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 8px 0 4px; font-size: 15px; }
@@ -31,7 +31,7 @@ const TEXT = `
 .vhi tbody tr { cursor: pointer; }
 .vhi tbody tr:hover { background: #16244d; }
 .vhi tr.removed td:not(:last-child) { text-decoration: line-through; opacity: .55; }
-.vhi .lesions { max-height: 240px; overflow-y: auto; }
+.vhi .lesions { max-height: 190px; overflow-y: auto; }
 .vhi td button { padding: 0 6px; }
 `;
 

@@ -1,0 +1,35 @@
+/** The pointer over the images: clicks for cleaning, and the viewport that the pointer is over takes the tool in hand. */
+
+const CLICK_PX = 4;
+
+/**
+ * Watch the page. The viewer itself gives the first press in another viewport to nothing but choosing that viewport.
+ *
+ * @param {() => {id: string, viewport: object}[]} viewports
+ * @param {{hover: (id: string) => void, click: (world: number[]) => void, stroke: () => void}} told
+ */
+export function watchPointer(viewports, told) {
+  let pressed = null;
+  const over = (event) => viewports().find(({ viewport }) => isOver(viewport.element, event));
+  window.addEventListener('pointermove', (event) => {
+    if (event.buttons) return;
+    const found = over(event);
+    if (found) told.hover(found.id);
+  });
+  window.addEventListener('pointerdown', (event) => (pressed = event.button === 0 && over(event) ? event : null), { capture: true });
+  window.addEventListener('mouseup', (event) => {
+    const [start, found] = [pressed, over(event)];
+    pressed = null;
+    told.stroke();
+    if (!start || !found || Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > CLICK_PX) return;
+    const { left, top } = found.viewport.element.getBoundingClientRect();
+    told.click(found.viewport.canvasToWorld([event.clientX - left, event.clientY - top]));
+  }, { capture: true });
+}
+
+/** Whether an event lies on an element, or, in a viewport that is not the active one, on the frame around it. */
+function isOver(element, { target, clientX, clientY }) {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  const isWithin = clientX >= left && clientX < right && clientY >= top && clientY < bottom;
+  return isWithin && (element.contains(target) || target.contains(element));
+}
