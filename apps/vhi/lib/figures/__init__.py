@@ -3,6 +3,7 @@
 from lib.figures.canvas import font_file, jpeg_bytes, new_chart, png_bytes, svg_bytes
 from lib.figures.histogram import draw_normal_bone_histogram
 from lib.figures.learning_curves import LearningCurve, draw_dice_against_cpu, draw_learning_curve, learning_curves_figure
+from lib.figures.learning_loop import draw_gains, draw_rounds, learning_loop_figure
 from lib.figures.mosaic import draw_mosaic, inflamed_slices, mosaic_figure, most_involved_slices
 from lib.figures.projection import draw_projection
 from lib.figures.search import draw_settings, search_figure
@@ -12,11 +13,13 @@ from lib.figures.stability import draw_stability
 __all__ = [
     "LearningCurve",
     "draw_dice_against_cpu",
+    "draw_gains",
     "draw_learning_curve",
     "draw_mosaic",
     "draw_normal_bone_histogram",
     "draw_outlines",
     "draw_projection",
+    "draw_rounds",
     "draw_settings",
     "draw_slice_dice",
     "draw_stability",
@@ -25,6 +28,7 @@ __all__ = [
     "inflamed_slices",
     "jpeg_bytes",
     "learning_curves_figure",
+    "learning_loop_figure",
     "mosaic_figure",
     "most_involved_slices",
     "new_chart",
