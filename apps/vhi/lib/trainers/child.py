@@ -38,7 +38,7 @@ def main(data: Path) -> int:
 
 
 def _end_with_server() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not by sys.stdin, whose lock this thread would hold while the interpreter ends
     os.killpg(os.getpgid(0), signal.SIGKILL)  # its own children with it
 
 

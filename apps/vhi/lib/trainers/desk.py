@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from lib.errors import ConflictError, ModelError, RequestError
-from lib.readings.finished import ALIASES
-from lib.readings.folder import read_json
 from lib.reports.models import SCRIPT, models_html
+from lib.retraining.cases import patients_of
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.folder import ENDED, RetrainingFolder
 from lib.retraining.gate import HOLDOUT, SENTINEL
 from lib.retraining.history import CROSS_VALIDATION, dice_of, is_rejected, version_history
-from lib.retraining.holdout import PATIENTS, patients_of_table
 from lib.retraining.prepare import Session, prepare, waiting_labels
 from lib.retraining.session import discard
 from lib.service.service import VhiService
@@ -84,19 +82,13 @@ class TrainingDesk:
                 self.service.source,
                 self.service.index.cases,
                 self.service.networks.shipped,
-                patient_of=self._patient_of(),
+                patient_of=patients_of(self.data),
                 code_version=self._code_version,
                 config=self.config,
                 options=options,
             )
         if not self._unwanted.is_set():
             self._process = TrainerProcess(self.data, self.folder.root / "log.txt")
-
-    def _patient_of(self) -> Callable[[str], str]:
-        """By the site's table; of a blinded study by the true name."""
-        table = patients_of_table(self.folder.root / PATIENTS)
-        names = read_json(self.data / ALIASES) or {}
-        return lambda case_id: table(str(names.get(case_id, case_id)))
 
     def is_running(self) -> bool:
         """Whether a session is being prepared or done, by this server or by another process."""
@@ -147,7 +139,7 @@ class TrainingDesk:
         ------
         VhiError
         """
-        labels = waiting_labels(self.service.readings, self.service.networks.manifest(), self.config, self._patient_of())
+        labels = waiting_labels(self.service.readings, self.service.networks.manifest(), self.config, patients_of(self.data))
         return sum(one.is_new and one.candidate.submission.created > since for one in labels)
 
     # versions -----------------------------------------------------------------------------------------------------------------
