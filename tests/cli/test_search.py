@@ -8,28 +8,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import batchwork
-from cli.test_train import AFFINE
-from lib.core.volume import Grid, Mask, Volume
-from lib.studies.nifti import write_mask, write_volume
+from cli.test_train import write_scan
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    """Two scans of two slices, large enough for six levels."""
-    grid = Grid((32, 32, 2), AFFINE)
+    """Two scans, large enough for six levels."""
     for case in ("1", "2"):
-        array = np.random.default_rng(int(case)).random(grid.shape)
-        array[8:24, 8:24] += 2.0
-        for folder in ("images_study/T1W", "segmentations/disease_region"):
-            (tmp_path / "data" / folder).mkdir(parents=True, exist_ok=True)
-        write_volume(tmp_path / "data/images_study/T1W" / f"{case}_T1W.nii.gz", Volume(array, grid))
-        write_mask(tmp_path / "data/segmentations/disease_region" / f"{case}_mask.nii.gz", Mask(array > 1.5, grid))
+        write_scan(tmp_path / "data", "images_study/T1W", "segmentations/disease_region", case, size=32)
     return tmp_path / "data"
 
 

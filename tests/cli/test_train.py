@@ -27,10 +27,12 @@ AFFINE = np.array([[-1.0, 0, 0, 0], [0, 0, -5, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]]
 APP = Path(__file__).parents[2] / "apps" / "vhi"
 
 
-def write_scan(folder: Path, images: str, masks: str | None, case_id: str) -> None:
+def write_scan(folder: Path, images: str, masks: str | None, case_id: str, size: int = 16) -> None:
+    """Noise with a bright square of half the size in two of three slices, which is the region."""
     rng = np.random.default_rng(int(case_id))
-    data = rng.random((16, 16, 3))
-    data[4:12, 4:12, :2] += 2.0
+    data = rng.random((size, size, 3))
+    square = slice(size // 4, 3 * size // 4)
+    data[square, square, :2] += 2.0
     grid = Grid(data.shape, AFFINE)
     (folder / images).mkdir(parents=True, exist_ok=True)
     write_volume(folder / images / f"{case_id}_T1W.nii.gz", Volume(data, grid))

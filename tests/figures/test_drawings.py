@@ -18,6 +18,7 @@ from lib.figures import (
     font_file,
     inflamed_slices,
     jpeg_bytes,
+    learning_loop_figure,
     mosaic_figure,
     most_involved_slices,
     new_chart,
@@ -166,3 +167,16 @@ def test_a_search_has_a_panel_per_kernel_with_a_dot_per_fold_and_their_mean():
     np.testing.assert_allclose(five.get_lines()[0].get_xdata(), [0.85] * 3)
     np.testing.assert_allclose(five.get_lines()[1].get_ydata(), [0.8, 0.8])
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["60 epochs", "100 epochs"]
+
+
+def test_the_learning_loop_shows_every_seed_and_the_means():
+    dice = {"random": np.array([[0.5, 0.7], [0.7, 0.9]])}
+    gains = {"replay": {"atypical": np.array([[0.0, 0.1], [0.0, 0.3]]), "typical": np.array([[0.0, -0.01], [0.0, 0.01]])}}
+    rounds, arrivals = learning_loop_figure(dice, gains).axes
+    one, other, mean = (line.get_ydata() for line in rounds.get_lines())
+    np.testing.assert_allclose([one, other, mean], [[0.5, 0.7], [0.7, 0.9], [0.6, 0.8]])
+    dots, line, *_ = arrivals.get_lines()
+    np.testing.assert_allclose(dots.get_xdata(), [0.1, 0.3])
+    np.testing.assert_allclose(line.get_xdata(), [0.2, 0.2])
+    assert [label.get_text() for label in arrivals.get_yticklabels()] == ["replay"]
+    assert -0.005 in [line.get_xdata()[0] for line in arrivals.get_lines()]
