@@ -18,7 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lib.core.normal_bone import propose_normal_bone
+from lib.core.normal_bone_proposal import propose_normal_bone
 from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Mask, Volume
 from lib.studies.labelled import find_labelled

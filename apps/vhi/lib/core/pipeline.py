@@ -11,12 +11,13 @@ from lib.core.contrast import check_contrasts
 from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
 from lib.core.lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
 from lib.core.measurement import Extent, VhiMeasurement, measure
-from lib.core.normal_bone import propose_normal_bone, sample_normal_bone
+from lib.core.normal_bone import sample_normal_bone
+from lib.core.normal_bone_proposal import propose_normal_bone
 from lib.core.plausibility import Reference, region_warnings
 from lib.core.proposal import Proposal, Stage
 from lib.core.settings import VhiSettings
 from lib.core.stability import FEWEST_SLICES, Stability, stability_of
-from lib.core.thresholds import LARGEST_PLAUSIBLE_MULTIPLE, Thresholds, thresholds_from
+from lib.core.thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
 from lib.core.volume import Grid, Mask, Volume, check_same_grid
 from lib.errors import InputError
 
@@ -26,8 +27,9 @@ class VhiResult:
     """Everything that one measurement found, with the images it was found on.
 
     `grade` ((I, J, K) uint8, 0/1/2) and `lesion_labels` ((I, J, K) int32, 0 or the lesion's id) lie on the grid of `stir`.
-    `normal_bone_source` is "given" or "proposed". `stage` says which number this is; `raw` is the automatic one where this is
-    another, and `proposal` what a model says about the lesions of the automatic result, where it was asked.
+    `normal_bone_source` is "given" or "proposed", and `normal_bone_confidence` that of a proposed one. `stage` says which
+    number this is; `raw` is the automatic one where this is another, and `proposal` what a model says about the lesions of the
+    automatic result, where it was asked.
     """
 
     t1w: Volume
@@ -47,6 +49,7 @@ class VhiResult:
     stage: Stage = "raw"
     raw: Extent | None = None
     proposal: Proposal | None = None
+    normal_bone_confidence: float | None = None
 
 
 def measure_vhi(
@@ -67,7 +70,7 @@ def measure_vhi(
     members : sequence of callables
         The networks of the disease-region ensemble; needed unless `disease_region` is given.
     normal_bone : Mask, optional
-        As a reader drew it on STIR; proposed automatically when absent.
+        As a reader drew it on STIR; proposed automatically when absent, and refused where the proposal is unsure.
     settings : VhiSettings, optional
         The paper's method when absent.
     disease_region : Mask or DiseaseRegion, optional
@@ -89,8 +92,10 @@ def measure_vhi(
     contrast_warnings = check_contrasts(t1w, stir)
     region = _disease_region(t1w, stir, members, disease_region)
     source = "proposed" if normal_bone is None else "given"
+    confidence = None
     if normal_bone is None:
-        normal_bone = propose_normal_bone(stir, region.mask)
+        proposed = propose_normal_bone(t1w, stir, region.mask)
+        normal_bone, confidence = proposed.mask, proposed.confidence
     else:
         check_same_grid(stir, normal_bone)
     sample = sample_normal_bone(stir, normal_bone)
@@ -135,6 +140,7 @@ def measure_vhi(
             *region_warnings(t1w, region, reference),
             *_warnings(source, thresholds, stability),
         ),
+        normal_bone_confidence=confidence,
     )
 
 
@@ -166,7 +172,7 @@ def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tupl
             f"Normal bone covers fewer than {FEWEST_SLICES} slices, so what one slice contributes cannot be told; "
             "draw it on three slices or more."
         )
-    if thresholds.multiple > LARGEST_PLAUSIBLE_MULTIPLE:
+    if thresholds.rule == PAPER and thresholds.multiple > LARGEST_PLAUSIBLE_MULTIPLE:
         found.append(
             f"The brightest normal-bone voxel lies far above the rest (multiple {thresholds.multiple:g}, usually 1.5 to 3); "
             "a vessel may be inside the region and both thresholds too high."

@@ -13,7 +13,7 @@ from typing import Any
 
 from lib.core.contrast import t1w_warnings
 from lib.core.disease_region import DiseaseRegion
-from lib.core.normal_bone import propose_normal_bone
+from lib.core.normal_bone_proposal import propose_normal_bone
 from lib.core.plausibility import Reference, region_warnings
 from lib.core.selection import features_of
 from lib.core.volume import Mask
@@ -38,12 +38,14 @@ log = logging.getLogger("vhi.service")
 class AutomaticRegions:
     """Both regions of one scan; `normal_bone` is None where none was found, and `no_normal_bone` says why.
 
-    `warnings` are sentences on what is unusual about T1W and the region; `reference` is that of the model.
+    `confidence` is that of the proposed normal bone. `warnings` are sentences on what is unusual about T1W and the region;
+    `reference` is that of the model.
     """
 
     region: DiseaseRegion
     normal_bone: Mask | None
     no_normal_bone: str | None
+    confidence: float | None
     model: Mapping[str, Any]
     warnings: tuple[str, ...]
     reference: Reference | None
@@ -119,15 +121,16 @@ class Automatic:
     def _computed(self, scans: Scans, manifest: Manifest, folder: Path) -> AutomaticRegions:
         region = self.networks.segment(scans.t1w, manifest)
         region = replace(region, mask=Mask(region.mask.data, scans.stir.grid, "disease region"))
-        bone, why = None, None
+        bone, why, confidence = None, None, None
         try:
-            bone = propose_normal_bone(scans.stir, region.mask)
+            proposed = propose_normal_bone(scans.t1w, scans.stir, region.mask)
+            bone, confidence = proposed.mask, proposed.confidence
         except NormalBoneError as error:
             why = str(error)
         model = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
         reference = Reference.from_dict(manifest.reference)
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
-        found = AutomaticRegions(region, bone, why, model, warnings, reference)
+        found = AutomaticRegions(region, bone, why, confidence, model, warnings, reference)
         try:
             _write(folder, found, features_of(scans.t1w, region.mask))
         except OutputError as error:
@@ -151,6 +154,7 @@ def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> 
             "warnings": list(found.warnings),
             "reference": None if found.reference is None else found.reference.as_dict(),
             "no_normal_bone": found.no_normal_bone,
+            "confidence": found.confidence,
             "model": dict(found.model),
         }
         write_json(staging / _INFO, info)
@@ -170,7 +174,7 @@ def _read(folder: Path, scans: Scans) -> AutomaticRegions | None:
         bone = _on(scans, read_mask(folder / _BONE, "proposed normal bone")) if why is None else None
         drawn = DiseaseRegion(region, info["source"], info["member_disagreement"], info["entropy"])
         reference = Reference.from_dict(info["reference"])
-        return AutomaticRegions(drawn, bone, why, info["model"], tuple(info["warnings"]), reference)
+        return AutomaticRegions(drawn, bone, why, info["confidence"], info["model"], tuple(info["warnings"]), reference)
     except (InputError, KeyError, ModelError) as error:
         log.warning("computed again, because what was kept is damaged: %s", error)
         return None

@@ -1,0 +1,243 @@
+"""Normal bone where no reader drew it: circles of even marrow between the foramina of the sacrum, as readers place them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import ndimage
+
+from lib.core.orientation import Hanging
+from lib.core.thresholds import ROBUST, ThresholdRule, thresholds_from
+from lib.core.volume import Mask, Volume, check_same_grid
+from lib.errors import NormalBoneError
+
+# Sizes, in the plane of the slice. Readers of the published scans drew 3 to 9 outlines, 8 to 45 mm wide, within 7 mm of the
+# midline, on 3 to 6 slices. How the proposal does with these: benchmarks/normal_bone.py.
+CIRCLES, PER_SLICE = 6, 2
+RADIUS_MM = 6.5
+SQUARE = 0.9  # of a circle's width, in which a place is judged
+OFF_MIDLINE_MM = 5.0  # of a centre: inside the foramina
+FLANK_MM = 35.0  # the disease region lies within this, left and right of a centre: there is sacrum on both sides
+SACRUM_WIDTH_MM = 90.0  # bone across the midline: vertebral bodies stay below 70 mm, the sacrum with its wings is above 100 mm
+SACRUM_HEIGHT_MM = 60.0  # below the first sacral body's upper end: two to three bodies
+
+# What a place must look like. In the readers' outlines: coefficient of variation of STIR 0.08 to 0.17 and of T1W 0.04 to 0.17;
+# median relative to that of the disease region 0.73 to 1.42 on STIR and 0.85 to 1.41 on T1W. Discs, nerves and vessels differ.
+LARGEST_VARIATION = 0.17, 0.16  # STIR, T1W
+STIR_RANGE = 0.65, 1.5
+T1W_RANGE = 0.8, 1.45
+
+TRIM_MADS = 4.0  # above the median, in robust standard deviations
+FEWEST_CIRCLES = 4
+AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves by a factor of about 1.5 with it
+LEAST_CONFIDENCE = 0.6
+
+DRAW_BY_HAND = "Draw the normal bone by hand on STIR and measure with that region."
+
+
+@dataclass(frozen=True, eq=False)
+class ProposedNormalBone:
+    """The region, and how sure it is.
+
+    `confidence` is the share of halves of its circles from which a sensitive threshold follows that agrees with the whole
+    region's within 5%: 1 where any of them would do, low where the places differ and none can be called normal.
+    """
+
+    mask: Mask
+    confidence: float
+
+
+def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> ProposedNormalBone:
+    """Circles in the middle of the sacrum where STIR and T1W are even and as bright as marrow, without bright outliers.
+
+    Only geometry and intensities decide; no network, nothing random. Per slice: rows where the disease region crosses the
+    midline as one piece at least `SACRUM_WIDTH_MM` wide are the upper sacrum. Of the places near the midline, in these rows and
+    below, that have the disease region on both sides, the six that vary least are taken, one beside the other.
+
+    Parameters
+    ----------
+    t1w, stir : Volume
+    disease_region : Mask
+        On the grid of both, by a reader or by the networks.
+
+    Returns
+    -------
+    ProposedNormalBone
+        On the grid of `stir`. It follows the anatomy: flipping the arrays along any axis, with their affine, flips it too.
+
+    Raises
+    ------
+    NormalBoneError
+        No sacrum found that way, fewer than `FEWEST_CIRCLES` places, or a confidence below `LEAST_CONFIDENCE`: a reader's
+        region is needed.
+    GridMismatchError
+        The inputs lie on different grids.
+
+    Notes
+    -----
+    The sizes were chosen on the eight published scans; on no other scan is there a manual region to compare with.
+    """
+    check_same_grid(stir, disease_region)
+    check_same_grid(stir, t1w)
+    grid = stir.grid
+    hanging = Hanging.of(grid)
+    front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)  # so that the anatomy settles a tie, not the file
+    region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
+    spacing_mm = hanging.pixel_spacing_mm(grid)
+    centres = _apart(_places(region, images, spacing_mm), spacing_mm)
+    if len(centres) < FEWEST_CIRCLES:
+        raise NormalBoneError(
+            f"Normal bone was not found: {len(centres)} circles of even marrow lie in the middle of the sacrum, at least "
+            f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
+        )
+    found = np.zeros(region.shape, dtype=np.uint8)
+    circle = np.argwhere(_circle(spacing_mm)) - [size // 2 for size in _circle(spacing_mm).shape]
+    for number, (k, row, column) in enumerate(centres, start=1):
+        found[k, row + circle[:, 0], column + circle[:, 1]] = number
+    found[images[0] > bright_limit(images[0][found > 0])] = 0
+    confidence = _confidence(images[0], found)
+    if confidence < LEAST_CONFIDENCE:
+        raise NormalBoneError(
+            f"The places that look like normal bone differ from each other: {confidence:.0%} of their halves give one threshold, "
+            f"{LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
+        )
+    mask = np.ascontiguousarray(hanging.unhang((found > 0)[front_first]))
+    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), confidence)
+
+
+def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
+    """The intensity above which a value is not marrow but a vessel, a foramen, disc or oedema.
+
+    Median plus `mads` robust standard deviations (1.4826 times the median absolute deviation). The deviation is that of the
+    darker half, which bright structures do not widen, and the rule repeats on what remains until nothing more is dropped.
+    It is needed because the paper's conservative threshold is a maximum: one bright voxel would set it.
+
+    Parameters
+    ----------
+    values : (n,) float array
+        n >= 1.
+    """
+    remaining = np.sort(np.asarray(values, dtype=np.float64))
+    while True:
+        median = np.median(remaining)
+        darker = remaining[remaining <= median]
+        limit = float(median + mads * 1.4826 * np.median(median - darker))
+        kept = remaining[: np.searchsorted(remaining, limit, side="right")]
+        if kept.size == remaining.size:
+            return limit
+        remaining = kept
+
+
+def _circle(row_mm: float, column_mm: float) -> np.ndarray:
+    """Pixels of a circle, `(rows, columns)` of odd lengths."""
+    rows, columns = (np.arange(-n, n + 1) for n in (int(RADIUS_MM / row_mm), int(RADIUS_MM / column_mm)))
+    inside: np.ndarray = (rows[:, np.newaxis] * row_mm) ** 2 + (columns * column_mm) ** 2 <= RADIUS_MM**2
+    return inside
+
+
+def _places(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> np.ndarray:
+    """Where a circle's centre may lie in hung slices `(K, rows, columns)`: `(n, 3)` indices, the most even place first."""
+    midline = _midline_column(region) if region.any() else 0.0
+    rows = _sacrum_rows(region, midline, spacing_mm)
+    if not rows.any():
+        return np.empty((0, 3), dtype=np.intp)
+    off, margin = (int(mm / spacing_mm[1]) for mm in (OFF_MIDLINE_MM, OFF_MIDLINE_MM + RADIUS_MM))
+    start = max(0, round(midline) - margin)
+    band = slice(start, round(midline) + margin + 1)
+    columns = np.arange(region.shape[2])[band]
+    allowed = rows[:, :, np.newaxis] & (np.abs(columns - round(midline)) <= off)
+    uneven = np.zeros(allowed.shape)
+    for image, largest, (low, high) in zip(images, LARGEST_VARIATION, (STIR_RANGE, T1W_RANGE), strict=True):
+        mean, deviation = _local(image[:, :, band], spacing_mm)
+        reference = float(np.median(image[region]))
+        allowed &= (mean >= low * reference) & (mean <= high * reference) & (deviation <= largest * mean)
+        uneven += deviation / np.maximum(mean, np.finfo(float).tiny) / largest
+    at = np.argwhere(allowed)
+    order = np.lexsort((*at.T[::-1], np.round(uneven[allowed], 6)))
+    return at[order] + [0, 0, start]
+
+
+def _sacrum_rows(region: np.ndarray, midline: float, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """`(K, rows)`: where a circle about the midline has sacrum on both sides, below the first sacral body's upper end."""
+    row_mm, column_mm = spacing_mm
+    wide = _width_across(region, midline) * column_mm >= SACRUM_WIDTH_MM
+    slices = np.flatnonzero(wide.any(axis=1))
+    if not slices.size:
+        return wide
+    nearest = slices[np.argmin(np.abs(np.arange(len(region))[:, np.newaxis] - slices), axis=1)]
+    upper_end = np.argmax(wide, axis=1)[nearest][:, np.newaxis]
+    radius, reach = RADIUS_MM / row_mm, int(FLANK_MM / column_mm)
+    row = np.arange(region.shape[1])
+    middle = round(midline)
+    flanked = region[:, :, max(0, middle - reach) : middle].any(axis=2) & region[:, :, middle : middle + reach].any(axis=2)
+    in_sacrum = (row >= upper_end + radius) & (row <= upper_end + SACRUM_HEIGHT_MM / row_mm) & (row < len(row) - radius)
+    found: np.ndarray = flanked & in_sacrum
+    return found
+
+
+def _local(image: np.ndarray, spacing_mm: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation about each pixel of hung slices, in a square almost as wide as a circle."""
+    size = (1, *(2 * round(SQUARE * RADIUS_MM / mm) + 1 for mm in spacing_mm))
+    image = np.asarray(image, dtype=np.float64)
+    mean = ndimage.uniform_filter(image, size, mode="nearest")
+    square = ndimage.uniform_filter(image**2, size, mode="nearest")
+    return mean, np.sqrt(np.maximum(square - mean**2, 0))
+
+
+def _circle(spacing_mm: tuple[float, float]) -> np.ndarray:
+    """Pixels of a circle, `(rows, columns)` of odd lengths."""
+    rows, columns = (np.arange(-n, n + 1) * mm for mm, n in ((mm, int(RADIUS_MM / mm)) for mm in spacing_mm))
+    inside: np.ndarray = rows[:, np.newaxis] ** 2 + columns**2 <= RADIUS_MM**2
+    return inside
+
+
+def _apart(places: np.ndarray, spacing_mm: tuple[float, float]) -> list[tuple[int, int, int]]:
+    """The first `CIRCLES` of the places whose circles do not overlap, at most `PER_SLICE` on a slice."""
+    chosen: list[tuple[int, int, int]] = []
+    for k, row, column in places.tolist():
+        same = [one for one in chosen if one[0] == k]
+        near = (((row - r) * spacing_mm[0]) ** 2 + ((column - c) * spacing_mm[1]) ** 2 < (2 * RADIUS_MM) ** 2 for _, r, c in same)
+        if len(same) < PER_SLICE and not any(near):
+            chosen.append((k, row, column))
+            if len(chosen) == CIRCLES:
+                break
+    return chosen
+
+
+def _confidence(stir: np.ndarray, found: np.ndarray) -> float:
+    """See `ProposedNormalBone`; `found` holds the number of each voxel's circle, 0 outside."""
+    rule = ThresholdRule(rule=ROBUST)
+    at = np.nonzero(found)
+    values, circle = stir[at], found[at]
+
+    def sensitive(chosen: Sequence[int] | np.ndarray) -> float:
+        some = np.isin(circle, chosen)
+        return thresholds_from(values[some], rule, at[0][some]).sensitive
+
+    numbers = np.unique(circle)
+    whole = sensitive(numbers)
+    agree = [abs(sensitive(half) / whole - 1) <= AGREEMENT for half in combinations(numbers.tolist(), numbers.size // 2)]
+    return float(np.mean(agree))
+
+
+def _midline_column(region: np.ndarray) -> float:
+    """Middle between the outermost columns that hold a fair share of the region; a stray speck does not count."""
+    per_column = np.count_nonzero(region, axis=(0, 1))
+    columns = np.flatnonzero(per_column >= 0.05 * per_column.max())
+    return float(columns[0] + columns[-1]) / 2
+
+
+def _width_across(region: np.ndarray, midline: float) -> np.ndarray:
+    """Length [pixels] of the run of region that crosses the midline, per slice and row; 0 where there is none."""
+    left = _run_length(region[:, :, int(np.floor(midline)) :: -1])
+    right = _run_length(region[:, :, int(np.ceil(midline)) :])
+    on_one_column = int(midline == int(midline))
+    return np.where((left > 0) & (right > 0), left + right - on_one_column, 0)
+
+
+def _run_length(rows: np.ndarray) -> np.ndarray:
+    """How many leading entries along the last axis are True."""
+    return np.where(rows.all(axis=-1), rows.shape[-1], np.argmin(rows, axis=-1))
