@@ -3,16 +3,16 @@
 /**
  * The lesion under a voxel, a group of 26-connected voxels, as one voxel of it in each of its slices.
  *
- * @param {Uint8Array} shown the automatic result, not 0 in lesions
+ * @param {Uint8Array} grades the automatic result, not 0 in lesions
  * @param {number[]} sizes
  * @param {number[]} voxel
  * @returns {Map<number, number[]>} slice to voxel, the same one wherever the lesion is clicked; empty where there is no lesion
  */
-export function slicesOfLesion(shown, sizes, voxel) {
+export function slicesOfLesion(grades, sizes, voxel) {
   const [width, height, depth] = sizes;
   const at = (i, j, k) => i + width * (j + height * k);
   const first = new Map();
-  if (voxel.some((n, axis) => n < 0 || n >= sizes[axis]) || !shown[at(...voxel)]) return first;
+  if (voxel.some((n, axis) => n < 0 || n >= sizes[axis]) || !grades[at(...voxel)]) return first;
   const seen = new Set([at(...voxel)]);
   const left = [voxel];
   while (left.length) {
@@ -23,7 +23,7 @@ export function slicesOfLesion(shown, sizes, voxel) {
       for (let y = Math.max(0, j - 1); y <= Math.min(height - 1, j + 1); y += 1) {
         for (let x = Math.max(0, i - 1); x <= Math.min(width - 1, i + 1); x += 1) {
           const n = at(x, y, z);
-          if (shown[n] && !seen.has(n)) {
+          if (grades[n] && !seen.has(n)) {
             seen.add(n);
             left.push([x, y, z]);
           }

@@ -100,7 +100,9 @@ export class Desk extends EventTarget {
   /** The viewport that shows STIR, once it does. */
   async #shown(found) {
     while (this.#case === found) {
-      const shown = this.#viewports().find(({ viewport, series }) => series === found.stir && viewport.getAllVolumeIds?.().length);
+      const shown = this.#viewports().find(
+        ({ viewport, series }) => series === found.stir && viewport.getAllVolumeIds?.().length,
+      );
       if (shown) return shown.id;
       await new Promise((resume) => setTimeout(resume, LOOK_MS));
     }
@@ -124,7 +126,9 @@ export class Desk extends EventTarget {
     const { SEGMENTATION_DATA_MODIFIED } = window.cornerstoneTools.Enums.Events;
     window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn = true));
     const again = () => this.reading?.labelmap === labelmap && labelmap.show();
-    cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, () => setTimeout(again, LOOK_MS));
+    cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, () =>
+      setTimeout(again, LOOK_MS),
+    );
   }
 
   /** The viewport under the pointer becomes the active one while a tool is in hand, so that the first stroke in it counts. */

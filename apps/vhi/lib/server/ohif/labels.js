@@ -1,6 +1,13 @@
 /** What happens to the label map, voxel by voxel; arrays in, arrays out. */
 
-import { BONE, CONSERVATIVE, INFLAMMATION, REGION, SEGMENTS, indexOf, isInflammation } from './segments.js';
+import { BONE, CONSERVATIVE, INFLAMMATION, PROPOSED, REGION, SEGMENTS, indexOf, isInflammation } from './segments.js';
+
+/** An answer in the numbers of this page. */
+export function numbered(answer, names) {
+  const index = new Uint8Array(256);
+  for (const [name, value] of Object.entries(names)) index[value] = indexOf(name) ?? 0;
+  return answer.map((value) => index[value]);
+}
 
 /**
  * A task's answer put into the map: its segments are replaced, the others stay.
@@ -11,18 +18,17 @@ import { BONE, CONSERVATIVE, INFLAMMATION, REGION, SEGMENTS, indexOf, isInflamma
  * @param {Uint8Array|null} region where the disease region lies, also beneath other segments
  */
 export function merged(current, answer, names, region = null) {
-  const index = new Uint8Array(256);
-  for (const [name, value] of Object.entries(names)) index[value] = indexOf(name) ?? 0;
-  const own = new Set(index);
-  own.delete(0);
+  const found = numbered(answer, names);
+  const own = new Set(Object.keys(names).map(indexOf).filter(Boolean));
   // the segments of inflammation are parts of one answer
   if ([...own].some(isInflammation)) SEGMENTS.filter((one) => isInflammation(one.index)).forEach((one) => own.add(one.index));
   // regions do not cover what was found in them
-  const beneath = own.has(REGION) ? [BONE, INFLAMMATION, CONSERVATIVE] : own.has(BONE) ? [INFLAMMATION, CONSERVATIVE] : [];
+  const inflammation = [INFLAMMATION, CONSERVATIVE, PROPOSED];
+  const above = own.has(REGION) ? [BONE, ...inflammation] : own.has(BONE) ? inflammation : [];
   const result = new Uint8Array(current.length);
   for (let n = 0; n < current.length; n += 1) {
-    const [before, found] = [current[n], index[answer[n]]];
-    if (found && !(found < before && beneath.includes(before))) result[n] = found;
+    const before = current[n];
+    if (found[n] && !(found[n] < before && above.includes(before))) result[n] = found[n];
     else if (!own.has(before)) result[n] = before;
     else if (region?.[n] && before !== REGION) result[n] = REGION;
   }
@@ -30,19 +36,20 @@ export function merged(current, answer, names, region = null) {
 }
 
 /**
- * A click's effect put into the map: only voxels that it changed, so that what was painted stays.
+ * Clicks' effect put into the map: only voxels that they changed, so that what was painted stays.
  *
  * @param {Uint8Array} current
- * @param {Uint8Array} before what was kept before the click, 1 for inflammation
- * @param {Uint8Array} after what is kept now
- * @param {Uint8Array} shown the automatic result as numbers of this page: restored voxels get their grade back
+ * @param {Uint8Array} before what was left before: 0, INFLAMMATION, or PROPOSED for what is proposed to be removed
+ * @param {Uint8Array} after what is left now
+ * @param {Uint8Array} grades of the automatic result: INFLAMMATION or CONSERVATIVE, for voxels that come back
  * @param {Uint8Array|null} region as for `merged`
  */
-export function clicked(current, before, after, shown, region = null) {
+export function clicked(current, before, after, grades, region = null) {
   const result = Uint8Array.from(current);
   for (let n = 0; n < result.length; n += 1) {
-    if (before[n] && !after[n] && isInflammation(result[n])) result[n] = region?.[n] ? REGION : 0;
-    else if (!before[n] && after[n]) result[n] = shown[n] || INFLAMMATION;
+    if (before[n] === after[n] || (before[n] && !isInflammation(result[n]))) continue;
+    if (!after[n]) result[n] = region?.[n] ? REGION : 0;
+    else result[n] = after[n] === PROPOSED ? PROPOSED : grades[n] || INFLAMMATION;
   }
   return result;
 }
@@ -65,10 +72,10 @@ export function regionOf(map, known = null) {
 }
 
 /** Both grades in one colour, or each in its own. */
-export function graded(map, shown, both) {
+export function graded(map, grades, both) {
   return map.map((value, n) => {
     if (value !== INFLAMMATION && value !== CONSERVATIVE) return value;
-    return both && shown?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION;
+    return both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION;
   });
 }
 

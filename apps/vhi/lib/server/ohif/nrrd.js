@@ -10,7 +10,9 @@ export function parseNrrd(buffer) {
   const lines = new TextDecoder().decode(bytes.subarray(0, end)).split('\n');
   if (!lines[0].startsWith('NRRD')) throw new Error('The server answered with something else than a label map.');
   const fields = Object.fromEntries(
-    lines.filter((line) => /^[a-z ]+: /.test(line)).map((line) => [line.split(': ')[0], line.slice(line.indexOf(': ') + 2).trim()]),
+    lines
+      .filter((line) => /^[a-z ]+: /.test(line))
+      .map((line) => [line.split(': ')[0], line.slice(line.indexOf(': ') + 2).trim()]),
   );
   if (!['uint8', 'uchar', 'unsigned char'].includes(fields.type) || fields.encoding !== 'raw') {
     throw new Error(`The label map is ${fields.type}, ${fields.encoding}; uint8, raw is needed.`);

@@ -6,6 +6,7 @@ import { fates } from './reading.js';
 
 const YELLOW = 'rgb(255,220,0)';
 const RED = 'rgb(230,30,30)';
+const PURPLE = 'rgb(200,90,255)';
 
 const swatch = (color) => el('span', { class: 'swatch', style: `background:${color}` });
 
@@ -36,12 +37,20 @@ const warning = (text) => el('div', { class: 'warn' }, text);
 
 export function vhiSection(desk) {
   const { reading } = desk;
-  const both = el('input', { type: 'checkbox', checked: reading?.both ?? true, onchange: (event) => reading.showBoth(event.target.checked) });
+  const both = el('input', {
+    type: 'checkbox',
+    checked: reading?.both ?? true,
+    onchange: (event) => reading.showBoth(event.target.checked),
+  });
   const numbers = reading?.submitted?.numbers ?? reading?.now;
   const found = numbers
     ? [
         grades(numbers),
-        el('div', { class: 'told', data: { vhi: 'lesions' } }, count(numbers.lesions.length, 'lesion')),
+        el(
+          'div',
+          { class: 'told', data: { vhi: 'lesions' } },
+          count(numbers.lesions.filter((one) => !one.removed).length, 'lesion'),
+        ),
         ...caveats(numbers),
         el('label', { class: 'line' }, both, 'Conservative in red'),
       ]
@@ -50,23 +59,50 @@ export function vhiSection(desk) {
   return el(
     'section',
     {},
-    button(busy ? 'Measuring ...' : 'Measure VHI', () => reading.measure(), { class: 'main', id: 'vhi-measure', disabled: !reading || Boolean(reading.busy) }),
+    button(busy ? 'Measuring ...' : 'Measure VHI', () => reading.measure(), {
+      class: 'main',
+      id: 'vhi-measure',
+      disabled: !reading || Boolean(reading.busy),
+    }),
+    suggestions(desk),
     reading?.submitted ? submitted(reading.submitted) : null,
     ...found,
+  );
+}
+
+/** Whether lesions that are hardly inflammation are marked or left out; from the next measurement on. */
+function suggestions({ models, reading }) {
+  if (!reading || !models.vhi.config.proposal) return null;
+  const modes = { off: 'no suggestions', show: 'mark lesions to remove', apply: 'leave them out' };
+  const pick = (mode) => {
+    reading.options.proposal = mode === 'off' ? undefined : mode;
+  };
+  return el(
+    'label',
+    { class: 'line' },
+    'Cleaning',
+    choice(modes, reading.options.proposal ?? 'off', pick, { id: 'vhi-proposal' }),
   );
 }
 
 function submitted(made) {
   const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
   const kept = el('div', { class: 'told good' }, `Submission ${made.submission} is kept. `, link);
-  return el('div', { id: 'vhi-submitted' }, kept, made.messages.map((text) => el('div', { class: 'told' }, text)));
+  return el(
+    'div',
+    { id: 'vhi-submitted' },
+    kept,
+    made.messages.map((text) => el('div', { class: 'told' }, text)),
+  );
 }
 
 export function lesionSection(desk) {
   const { reading } = desk;
   if (!reading?.facts) return null;
   const fate = fates(reading.facts, reading.now);
-  const head = ['', 'Slice', 'Side', 'mm³', 'of which red', ''].map((text, n) => el('th', { class: n === 1 || n > 2 ? 'number' : '' }, text));
+  const head = ['', 'Slice', 'Side', 'mm³', 'of which red', ''].map((text, n) =>
+    el('th', { class: n === 1 || n > 2 ? 'number' : '' }, text),
+  );
   return el(
     'section',
     {},
@@ -75,7 +111,16 @@ export function lesionSection(desk) {
     el(
       'div',
       { class: 'lesions' },
-      el('table', {}, el('thead', {}, el('tr', {}, head)), el('tbody', {}, reading.facts.lesions.map((one) => lesionRow(reading, one, fate.get(one.id))))),
+      el(
+        'table',
+        {},
+        el('thead', {}, el('tr', {}, head)),
+        el(
+          'tbody',
+          {},
+          reading.facts.lesions.map((one) => lesionRow(reading, one, fate.get(one.id))),
+        ),
+      ),
     ),
   );
 }
@@ -90,19 +135,50 @@ function lesionRow(reading, lesion, fate) {
   const { sensitive, conservative } = lesion.vhi_mm3;
   return el(
     'tr',
-    { class: fate, title: 'Show this lesion', data: { lesion: lesion.id }, onclick: () => reading.jumpTo(lesion) },
-    el('td', {}, `${lesion.id}${fate === 'part' ? ' (part)' : ''}`),
+    {
+      class: fate,
+      title: lesion.reason ?? 'Show this lesion',
+      data: { lesion: lesion.id },
+      onclick: () => reading.jumpTo(lesion),
+    },
+    el('td', {}, `${lesion.id}${fate === 'part' ? ' (part)' : ''}`, mark(lesion)),
     number(String(lesion.slice + 1)),
     el('td', {}, lesion.side),
     number(Math.round(sensitive).toLocaleString('en')),
     number(Math.round(conservative).toLocaleString('en')),
-    el('td', {}, button(isGone ? '↺' : '✕', act, { title: isGone ? 'Restore this lesion' : 'Remove this lesion', disabled: Boolean(reading.busy) })),
+    el(
+      'td',
+      {},
+      button(isGone ? '↺' : '✕', act, {
+        title: isGone ? 'Restore this lesion' : 'Remove this lesion',
+        disabled: Boolean(reading.busy),
+      }),
+    ),
   );
+}
+
+/** What is proposed for a lesion: a dot for "remove", a question mark where it is uncertain; the reason is the row's title. */
+function mark({ keep, uncertain }) {
+  if (keep === undefined) return null;
+  if (uncertain) return ' ?';
+  return keep ? null : el('span', { class: 'swatch', style: `background:${PURPLE};margin-left:4px` });
 }
 
 function cleaningRow(desk) {
   const tool = (name, text, title) =>
-    button(text, () => desk.take(desk.tool === name ? VIEW : name), { ariaPressed: String(desk.tool === name), title, data: { tool: name } });
-  const scope = choice({ lesion: 'in all slices', slice: 'in this slice' }, desk.scope, (value) => (desk.scope = value), { title: 'What one click takes' });
-  return el('div', { class: 'line' }, tool('remove', '✕ Remove', 'Then click lesions in the image'), tool('restore', '↺ Restore', 'Then click where a lesion was removed'), scope);
+    button(text, () => desk.take(desk.tool === name ? VIEW : name), {
+      ariaPressed: String(desk.tool === name),
+      title,
+      data: { tool: name },
+    });
+  const scope = choice({ lesion: 'in all slices', slice: 'in this slice' }, desk.scope, (value) => (desk.scope = value), {
+    title: 'What one click takes',
+  });
+  return el(
+    'div',
+    { class: 'line' },
+    tool('remove', '✕ Remove', 'Then click lesions in the image'),
+    tool('restore', '↺ Restore', 'Then click where a lesion was removed'),
+    scope,
+  );
 }

@@ -18,17 +18,38 @@ export function drawSection(desk) {
       else desk.changed();
     };
     const swatch = el('span', { class: 'swatch', style: `background:rgb(${color.slice(0, 3)});margin-right:4px` });
-    return el('button', { type: 'button', onclick: pick, ariaPressed: String(active === index), data: { segment: name } }, swatch, name);
+    return el(
+      'button',
+      { type: 'button', onclick: pick, ariaPressed: String(active === index), data: { segment: name } },
+      swatch,
+      name,
+    );
   };
   const tool = ([name, text]) =>
-    button(text, () => desk.take(desk.tool === name ? VIEW : name), { ariaPressed: String(desk.tool === name), data: { tool: name } });
-  const size = el('input', { type: 'range', min: 1, max: 20, step: 0.5, value: desk.brushMm, title: 'Radius of brush and eraser', oninput: (event) => desk.setBrush(Number(event.target.value)) });
+    button(text, () => desk.take(desk.tool === name ? VIEW : name), {
+      ariaPressed: String(desk.tool === name),
+      data: { tool: name },
+    });
+  const size = el('input', {
+    type: 'range',
+    min: 1,
+    max: 20,
+    step: 0.5,
+    value: desk.brushMm,
+    title: 'Radius of brush and eraser',
+    oninput: (event) => desk.setBrush(Number(event.target.value)),
+  });
   return el(
     'section',
     {},
     el('h3', {}, 'Draw'),
     el('div', { class: 'line' }, [INFLAMMATION, REGION, BONE].map(segment)),
-    el('div', { class: 'line' }, Object.entries(TOOLS).map(tool), button('Undo', () => reading.undo(), { id: 'vhi-undo', disabled: !reading.history.length })),
+    el(
+      'div',
+      { class: 'line' },
+      Object.entries(TOOLS).map(tool),
+      button('Undo', () => reading.undo(), { id: 'vhi-undo', disabled: !reading.history.length }),
+    ),
     el('label', { class: 'line' }, 'Size', size),
     el(
       'div',

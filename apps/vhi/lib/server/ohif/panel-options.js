@@ -2,7 +2,7 @@
 
 import { choice, el } from './dom.js';
 
-const OWN = ['show', 'scope']; // the panel has its own places for these
+const OWN = ['show', 'scope', 'proposal']; // the panel has its own places for these
 
 export function optionSection(desk) {
   const config = desk.models.vhi?.config ?? {};
@@ -11,8 +11,20 @@ export function optionSection(desk) {
     if (value === undefined) delete desk.reading.options[name];
     else desk.reading.options[name] = value;
   };
-  const rows = names.map((name) => el('label', { class: 'line' }, el('span', { class: 'grow' }, name.replaceAll('_', ' ')), input(name, config[name], set)));
-  return el('section', {}, el('details', {}, el('summary', {}, 'Options'), rows, el('div', { class: 'told' }, 'They count from the next Measure VHI on.')));
+  const rows = names.map((name) =>
+    el('label', { class: 'line' }, el('span', { class: 'grow' }, name.replaceAll('_', ' ')), input(name, config[name], set)),
+  );
+  return el(
+    'section',
+    {},
+    el(
+      'details',
+      {},
+      el('summary', {}, 'Options'),
+      rows,
+      el('div', { class: 'told' }, 'They count from the next Measure VHI on.'),
+    ),
+  );
 }
 
 /** Choice, tick box or number; `set(name, undefined)` for the default. */
@@ -23,7 +35,12 @@ export function input(name, given, set) {
     return choice(values, String(given[0]), pick, { name });
   }
   if (typeof given === 'boolean') {
-    return el('input', { type: 'checkbox', name, checked: given, onchange: ({ target }) => set(name, target.checked === given ? undefined : target.checked) });
+    return el('input', {
+      type: 'checkbox',
+      name,
+      checked: given,
+      onchange: ({ target }) => set(name, target.checked === given ? undefined : target.checked),
+    });
   }
   const number = el('input', { type: 'text', name, size: 6, value: String(given) });
   number.addEventListener('change', () => {

@@ -8,12 +8,20 @@ export function submitSection(desk) {
   const { reading } = desk;
   if (!reading) return null;
   const strokes = desk.effort.strokes;
-  const told = strokes && !reading.submitted ? el('div', { class: 'told' }, `${count(strokes, 'stroke')} by hand; measured when submitted.`) : null;
+  const told =
+    strokes && !reading.submitted
+      ? el('div', { class: 'told' }, `${count(strokes, 'stroke')} by hand; measured when submitted.`)
+      : null;
   return el(
     'section',
     {},
     el('h3', {}, 'Hand in'),
-    el('label', { class: 'line' }, 'Automatic region', choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' })),
+    el(
+      'label',
+      { class: 'line' },
+      'Automatic region',
+      choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' }),
+    ),
     told,
     button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', () => reading.submit(desk.rating), {
       class: 'main',
@@ -21,12 +29,27 @@ export function submitSection(desk) {
       disabled: Boolean(reading.busy) || !desk.reader,
       title: desk.reader ? '' : 'Enter your name first',
     }),
-    el('div', { class: 'line' }, button('Next case', () => reading.next(), { id: 'vhi-next', class: 'grow', disabled: Boolean(reading.busy) || !desk.reader })),
+    el(
+      'div',
+      { class: 'line' },
+      button('Next case', () => reading.next(), {
+        id: 'vhi-next',
+        class: 'grow',
+        disabled: Boolean(reading.busy) || !desk.reader,
+      }),
+    ),
   );
 }
 
 export function readerSection(desk) {
   if (desk.told.reader) return el('section', {}, el('div', { class: 'told' }, `Reader: ${desk.told.reader}`));
-  const name = el('input', { type: 'text', value: desk.reader ?? '', placeholder: 'Your name', maxLength: 64, id: 'vhi-reader-name', onchange: (event) => (desk.reader = event.target.value.trim()) });
+  const name = el('input', {
+    type: 'text',
+    value: desk.reader ?? '',
+    placeholder: 'Your name',
+    maxLength: 64,
+    id: 'vhi-reader-name',
+    onchange: (event) => (desk.reader = event.target.value.trim()),
+  });
   return el('section', {}, el('label', { class: 'line' }, 'Reader', name));
 }

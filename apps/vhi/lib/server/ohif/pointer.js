@@ -16,15 +16,21 @@ export function watchPointer(viewports, told) {
     const found = over(event);
     if (found) told.hover(found.id);
   });
-  window.addEventListener('pointerdown', (event) => (pressed = event.button === 0 && over(event) ? event : null), { capture: true });
-  window.addEventListener('mouseup', (event) => {
-    const [start, found] = [pressed, over(event)];
-    pressed = null;
-    told.stroke();
-    if (!start || !found || Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > CLICK_PX) return;
-    const { left, top } = found.viewport.element.getBoundingClientRect();
-    told.click(found.viewport.canvasToWorld([event.clientX - left, event.clientY - top]));
-  }, { capture: true });
+  window.addEventListener('pointerdown', (event) => (pressed = event.button === 0 && over(event) ? event : null), {
+    capture: true,
+  });
+  window.addEventListener(
+    'mouseup',
+    (event) => {
+      const [start, found] = [pressed, over(event)];
+      pressed = null;
+      told.stroke();
+      if (!start || !found || Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > CLICK_PX) return;
+      const { left, top } = found.viewport.element.getBoundingClientRect();
+      told.click(found.viewport.canvasToWorld([event.clientX - left, event.clientY - top]));
+    },
+    { capture: true },
+  );
 }
 
 /** Whether an event lies on an element, or, in a viewport that is not the active one, on the frame around it. */

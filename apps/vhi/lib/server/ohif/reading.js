@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { Decisions, slicesOfLesion } from './cleaning.js';
 import { History } from './history.js';
-import { clicked, graded, merged, regionOf, submission, uncover } from './labels.js';
+import { clicked, graded, merged, numbered, regionOf, submission, uncover } from './labels.js';
 import { niftiOf } from './nifti.js';
 import { INFLAMMATION, REGION } from './segments.js';
 
@@ -12,16 +12,16 @@ export class Reading extends EventTarget {
   decisions = new Decisions();
   options = {};
   both = true;
-  facts = null; // of the automatic result
+  facts = null; // of the automatic result, with what is proposed for its lesions
   now = null; // of what is left after clicks
-  shown = null; // the automatic result, as numbers of this page
+  grades = null; // the automatic result, in the numbers of this page
   region = null; // the disease region, also beneath other segments
   stockAnswer = null; // of MONAI Label's panel, on its way into the map, see stock.js
   wasShown = false; // whether VHI was seen
   submitted = null;
   busy = '';
   message = '';
-  #kept = null;
+  #left = null; // of the automatic result after clicks, in the numbers of this page
 
   constructor(found, labelmap, effort, reader) {
     super();
@@ -64,24 +64,29 @@ export class Reading extends EventTarget {
   /** Measure VHI from the regions in force; what was decided by clicks before starts anew. */
   measure() {
     return this.#work('Measuring VHI', async () => {
-      const { facts, labels } = await api.infer('vhi', this.case.stir, this.#params({ ...this.options, show: 'both' }));
+      const { proposal, ...settings } = this.options;
+      const { facts, labels } = await api.infer('vhi', this.case.stir, this.#params({ ...settings, show: 'both' }));
       this.labelmap.check(labels);
-      const shown = merged(new Uint8Array(labels.data.length), labels.data, facts.label_names);
+      const grades = numbered(labels.data, facts.label_names);
       const map = merged(this.labelmap.read(), labels.data, facts.label_names, this.region);
-      this.#put(graded(map, shown, this.both));
-      Object.assign(this, { facts, now: facts, shown, decisions: new Decisions(), submitted: null, wasShown: true });
-      this.#kept = shown.map((value) => (value ? 1 : 0));
-      this.jumpTo(facts.lesions[0]);
+      this.#put(graded(map, grades, this.both));
+      Object.assign(this, { facts, now: facts, grades, decisions: new Decisions(), submitted: null, wasShown: true });
+      this.#left = grades.map((value) => (value ? INFLAMMATION : 0));
+      if (proposal) {
+        await this.#decide(this.decisions);
+        this.facts = this.now;
+      }
+      this.jumpTo(this.facts.lesions[0]);
     });
   }
 
   /** Remove or restore the lesion at a voxel, in all its slices or in this one. */
   clean(what, voxel, scope = 'lesion') {
-    if (!this.shown) {
+    if (!this.grades) {
       this.message = 'Measure VHI first: lesions are removed from it.';
       return this.changed();
     }
-    const slices = slicesOfLesion(this.shown, this.labelmap.place().sizes, voxel);
+    const slices = slicesOfLesion(this.grades, this.labelmap.place().sizes, voxel);
     if (!slices.size) {
       this.message = 'There is no lesion of the automatic result here.';
       return this.changed();
@@ -90,14 +95,17 @@ export class Reading extends EventTarget {
   }
 
   async #decide(decisions) {
-    const asked = this.#params({ ...this.options, ...decisions.params() });
-    const { facts, labels } = await api.infer('vhi_clean', this.case.stir, asked);
+    const { facts, labels } = await api.infer(
+      'vhi_clean',
+      this.case.stir,
+      this.#params({ ...this.options, ...decisions.params() }),
+    );
     this.labelmap.check(labels);
-    const kept = labels.data.map((value) => (value ? 1 : 0));
-    const map = clicked(this.labelmap.read(), this.#kept, kept, this.both ? this.shown : this.#kept.map(() => INFLAMMATION), this.region);
-    this.#put(map);
+    const left = numbered(labels.data, facts.label_names);
+    const map = clicked(this.labelmap.read(), this.#left, left, this.grades, this.region);
+    this.#put(graded(map, this.grades, this.both));
     Object.assign(this, { decisions, now: facts, submitted: null });
-    this.#kept = kept;
+    this.#left = left;
   }
 
   #put(map) {
@@ -106,7 +114,7 @@ export class Reading extends EventTarget {
   }
 
   #state() {
-    return { decisions: this.decisions, now: this.now, kept: this.#kept, facts: this.facts, shown: this.shown };
+    return { decisions: this.decisions, now: this.now, left: this.#left, facts: this.facts, grades: this.grades };
   }
 
   /** The map was changed by a stroke of brush, eraser or shape, or by MONAI Label's panel. */
@@ -128,9 +136,9 @@ export class Reading extends EventTarget {
     const step = this.history.back(this.labelmap.read());
     if (!step) return;
     this.labelmap.write(step.map);
-    const { kept, ...state } = step.state;
+    const { left, ...state } = step.state;
     Object.assign(this, state);
-    this.#kept = kept;
+    this.#left = left;
     if (this.region) this.region = regionOf(step.map, this.region);
     this.changed();
   }
@@ -138,7 +146,7 @@ export class Reading extends EventTarget {
   /** Yellow and red, or everything yellow. */
   showBoth(both) {
     this.both = both;
-    this.labelmap.write(graded(this.labelmap.read(), this.shown, both));
+    this.labelmap.write(graded(this.labelmap.read(), this.grades, both));
     this.changed();
   }
 
@@ -181,4 +189,3 @@ export function fates(facts, now) {
   const part = new Set((changes?.boundary_edits ?? []).map(([id]) => id));
   return new Map((facts?.lesions ?? []).map(({ id }) => [id, removed.has(id) ? 'removed' : part.has(id) ? 'part' : 'kept']));
 }
-

@@ -58,7 +58,8 @@ function noteStatus(status, url) {
   const note = document.createElement('div');
   note.id = 'vhi-signed-out';
   note.setAttribute('role', 'alert');
-  note.style.cssText = 'position:fixed;top:0;left:0;right:0;z-index:10000;padding:8px;text-align:center;background:#7a1f1f;color:#fff';
+  note.style.cssText =
+    'position:fixed;top:0;left:0;right:0;z-index:10000;padding:8px;text-align:center;background:#7a1f1f;color:#fff';
   note.append('Your login has ended; nothing here is lost. ');
   const link = document.createElement('a');
   link.href = '/login?next=/';

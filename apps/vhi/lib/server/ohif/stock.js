@@ -38,7 +38,10 @@ export function watchRequests(reading) {
     this.addEventListener('load', () => {
       if (this.status === 200) reading().stockAnswer = { model: asked.model, buffer: this.response };
     });
-    return send.call(this, movedClicks(body, (voxel) => reading().onStir(asked.from, voxel), reading().reader));
+    return send.call(
+      this,
+      movedClicks(body, (voxel) => reading().onStir(asked.from, voxel), reading().reader),
+    );
   };
 }
 
