@@ -10,11 +10,12 @@ from lib.core.settings import VhiSettings
 from lib.errors import RequestError
 from lib.infers.request import InferRequest, choice_of, voxels_of
 from lib.infers.task import ServiceTask
-from lib.service.answers import CONSERVATIVE, INFLAMMATION, Answer
+from lib.service.answers import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE, Answer
 from lib.service.service import VhiService
 
 SHOW = (INFLAMMATION, "both")
 SCOPE = ("lesion", "slice")
+PROPOSAL = ("off", "show", "apply")
 
 
 def option_table() -> dict[str, Any]:
@@ -30,18 +31,19 @@ class VhiTask(ServiceTask):
     """Inflammation above the thresholds, from the regions in force for this reader."""
 
     def __init__(self, service: VhiService) -> None:
-        names = {INFLAMMATION: 1, CONSERVATIVE: 2}
+        names = {INFLAMMATION: 1, CONSERVATIVE: 2, PROPOSED_TO_REMOVE: 3}
         super().__init__(
             service,
             "vhi",
             "VHI: hyperintense inflammation in the disease region, from STIR",
             names,
-            {"show": list(SHOW), **option_table()},
+            {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table()},
             also=("reading",),
         )
 
     def answer(self, request: InferRequest) -> Answer:
         options = {**request.options, "show": choice_of(request.options, "show", SHOW)}
+        options["proposal"] = choice_of(options, "proposal", PROPOSAL)
         return self.service.vhi(request.image_id, request.reader, options)
 
 
@@ -57,7 +59,7 @@ class VhiCleanTask(ServiceTask):
             "vhi_clean",
             "Clean VHI: a background click removes the lesion under it, a foreground click restores it",
             {INFLAMMATION: 1},
-            {"scope": list(SCOPE), **option_table()},
+            {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table()},
             type=InferType.DEEPGROW,
             also=("foreground", "background", "label", "reading"),
         )
@@ -73,4 +75,5 @@ class VhiCleanTask(ServiceTask):
         remove = voxels_of(options.pop("background", []), "background")
         restore = voxels_of(options.pop("foreground", []), "foreground")
         options["scope"] = choice_of(options, "scope", SCOPE)
+        options["proposal"] = choice_of(options, "proposal", PROPOSAL)
         return self.service.clean(request.image_id, request.reader, options, remove, restore)

@@ -210,10 +210,18 @@ class ReadingStore:
             raise InputError(f"{path} is not the file that was submitted; restore it from a backup.")
         return read_mask(path, name)
 
-    def note_shown(self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any]) -> None:
-        """Remember with which settings a reader last saw VHI of a case."""
+    def note_shown(
+        self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any], proposal: str | None = None
+    ) -> None:
+        """Remember with which settings a reader last saw VHI of a case, and the version of the cleaning proposal beside it."""
         if self.shown(case_id, reader, reading) != settings:
             self._note_shown(case_id, reader, reading, settings=dict(settings))
+        if proposal is not None and self.proposal_shown(case_id, reader, reading) != proposal:
+            self._note_shown(case_id, reader, reading, proposal=proposal)
+
+    def proposal_shown(self, case_id: str, reader: str, reading: int) -> str | None:
+        """The version of the cleaning proposal that a reader saw of a case; None for one who saw none in that reading."""
+        return (read_json(self._shown(case_id, reader, reading)) or {}).get("proposal")
 
     def shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """Those settings; None for a reader who never saw it in that reading."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.cleaning import changes_of, kept_after_clicks, measure_cleaned
 from lib.core.disease_region import DiseaseRegionError
 from lib.core.pipeline import VhiResult
 from lib.core.settings import VhiSettings
@@ -28,7 +27,6 @@ from lib.readings.store import SHARED_PARTS, ReadingStore
 from lib.readings.submission import Submission, check_reader
 from lib.reports.numbers import plain
 from lib.service.answers import (
-    CONSERVATIVE,
     DISEASE_REGION,
     INFLAMMATION,
     NORMAL_BONE,
@@ -38,7 +36,6 @@ from lib.service.answers import (
     ServiceConfig,
     VhiAnswer,
     Voxel,
-    names_present,
 )
 from lib.service.automatic import Automatic, AutomaticRegions
 from lib.service.blinding import Blinding
@@ -46,6 +43,7 @@ from lib.service.keep import Kept, Locks
 from lib.service.networks import Networks
 from lib.service.options import options_of, reading_number
 from lib.service.pending import Pending
+from lib.service.proposals import CLEANING_DIR, OFF, Proposals, checked_mode, clicked, shown
 from lib.service.regions import InForce, measured, regions_in_force
 from lib.service.scans import ScanReader, Scans
 from lib.service.scores import Scores
@@ -70,8 +68,8 @@ class VhiService:
         Folder of the scans, where nothing is written but the data folder; or what else they come from.
     data : Path, optional
         Where submissions are kept; `.vhi` in the folder of studies when absent. Needed for another source.
-    model_dir : Path
-        The disease-region ensemble.
+    model_dir, cleaning_dir : Path
+        The disease-region ensemble, and the model of the cleaning proposal.
     config : ServiceConfig
 
     Raises
@@ -86,6 +84,7 @@ class VhiService:
         *,
         data: Path | None = None,
         model_dir: Path = MODEL_DIR,
+        cleaning_dir: Path = CLEANING_DIR,
         config: ServiceConfig | None = None,
     ) -> None:
         self.config = config or ServiceConfig()
@@ -99,6 +98,7 @@ class VhiService:
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
         self._scans = ScanReader(self.readings, self.config.loaded_cases, self.source)
         self.networks = Networks(Path(model_dir), root)
+        self._proposals = Proposals(Path(cleaning_dir), root)
         self._automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
         self._results: Kept[VhiResult] = Kept(self.config.kept_results)
         self._locks = Locks()
@@ -213,6 +213,7 @@ class VhiService:
             "model_version": found.model["version"],
             **size_of(found.normal_bone),
             "slices": [int(k) for k in np.flatnonzero(found.normal_bone.data.any(axis=(0, 1)))],
+            "confidence": found.confidence,
             "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
             "messages": [],
         }
@@ -257,21 +258,21 @@ class VhiService:
         reader : str or None
             None is offered the study's shared regions, else the automatic ones.
         values : mapping
-            Settings by name, `show` ("inflammation" or "both") and `reading` (1).
+            Settings by name, `show` ("inflammation" or "both"), `proposal` ("off", "show", "apply") and `reading` (1).
 
         Raises
         ------
         VhiError
         """
         case, role = self._index.of_image(image_id)
-        settings, options = options_of(values, {"show": INFLAMMATION, "reading": 1})
+        settings, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
-        scans, regions, result = self._measured(case, reader, options["reading"], settings)
-        both = options["show"] == "both"
-        labels = result.grade.copy() if both else (result.grade > 0).astype(np.uint8)
-        names = names_present(labels, {INFLAMMATION: 1, CONSERVATIVE: 2} if both else {INFLAMMATION: 1})
-        return VhiAnswer(scans.seen(labels, role), names, scans.grid(role), facts_of(scans, regions, result, "server, vhi", role))
+        mode = checked_mode(options["proposal"])
+        scans, regions, automatic = self._measured(case, reader, options["reading"], settings, mode)
+        seen = shown(automatic, mode, options["show"] == "both")
+        facts = facts_of(scans, regions, seen, "server, vhi", role, automatic)
+        return VhiAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def clean(
         self, image_id: str, reader: str | None, values: Mapping[str, Any], remove: Sequence[Voxel], restore: Sequence[Voxel]
@@ -290,38 +291,45 @@ class VhiService:
         VhiError
         """
         case, role = self._index.of_image(image_id)
-        settings, options = options_of(values, {"scope": "lesion", "reading": 1})
+        settings, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
         if len(remove) + len(restore) > MOST_CLICKS:
             raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
-        scans, regions, automatic = self._measured(case, reader, options["reading"], settings)
+        mode = checked_mode(options["proposal"])
+        scans, regions, automatic = self._measured(case, reader, options["reading"], settings, mode)
         clicks = scans.voxels(remove, role), scans.voxels(restore, role)
-        kept, messages = kept_after_clicks(automatic, *clicks, options["scope"])
-        result = measure_cleaned(automatic, kept)
-        changes = {INFLAMMATION: plain(changes_of(automatic, kept))}
-        facts = facts_of(scans, regions, result, "server, vhi_clean", role)
-        facts |= {"changes": changes, "messages": [*messages, *reading_sentences(changes)]}
-        return CleanAnswer(scans.seen(kept.data.astype(np.uint8), role), {INFLAMMATION: 1}, scans.grid(role), facts)
+        seen = clicked(automatic, mode, *clicks, options["scope"])
+        facts = facts_of(scans, regions, seen, "server, vhi_clean", role, automatic)
+        changes = {INFLAMMATION: plain(seen.changes)}
+        facts |= {"changes": changes, "messages": [*seen.messages, *reading_sentences(changes)]}
+        return CleanAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
 
-    def _measured(self, case: Case, reader: str | None, reading: int, settings: VhiSettings) -> tuple[Scans, InForce, VhiResult]:
+    def _measured(
+        self, case: Case, reader: str | None, reading: int, settings: VhiSettings, mode: str
+    ) -> tuple[Scans, InForce, VhiResult]:
         if reader is not None:
             check_reader(reader)
         self._note_opened(case, reader)
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
             regions = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
-            result = self._result(scans, regions, settings)
+            version = None if mode == OFF else self._proposals.live_version()
+            result = self._result(scans, version, regions, settings)
             if reader is not None:
-                self.readings.note_shown(case.case_id, reader, reading, settings.values())
+                self.readings.note_shown(case.case_id, reader, reading, settings.values(), version)
         return scans, regions, result
 
-    def _result(self, scans: Scans, regions: InForce, settings: VhiSettings) -> VhiResult:
-        key = (scans.case.case_id, regions.key, tuple(settings.values().items()))
+    def _result(self, scans: Scans, proposal: str | None, regions: InForce, settings: VhiSettings) -> VhiResult:
+        """The automatic result, with what that version of the cleaning model proposes."""
+        key = (scans.case.case_id, regions.key, tuple(settings.values().items()), proposal)
         result = self._results.find(key) if regions.key else None
         if result is None:
-            result = measured(scans, regions, settings)
-            result = replace(result, warnings=(*scans.warnings, *result.warnings))
+            if proposal is not None:
+                result = self._proposals.proposed(self._result(scans, None, regions, settings), proposal)
+            else:
+                result = measured(scans, regions, settings)
+                result = replace(result, warnings=(*scans.warnings, *result.warnings))
             if regions.key:
                 self._results.keep(key, result)
         return result
@@ -449,9 +457,10 @@ class VhiService:
             started = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
         except (ModelError, DiseaseRegionError) as error:
             why_none = str(error)
-        shown = self.readings.shown(case.case_id, reader, reading)
+        last_seen = self.readings.shown(case.case_id, reader, reading)
+        proposal = self.readings.proposal_shown(case.case_id, reader, reading)
         automatic = None if submitted.disease_region is None else self._automatic_region(scans, reader, reading)
-        judged = judge(partial(self._result, scans), submitted, started, why_none, shown, terms, automatic)
+        judged = judge(partial(self._result, scans, proposal), submitted, started, why_none, last_seen, terms, automatic)
         made = keep(self.readings, scans, judged, terms, self.delivery)
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
         if made.segment(INFLAMMATION) is not None:

@@ -8,8 +8,9 @@ import numpy as np
 
 from lib.core.pipeline import VhiResult
 from lib.core.volume import Mask
-from lib.reports.numbers import vhi_numbers
+from lib.reports.numbers import lesion_numbers, vhi_numbers
 from lib.service.answers import Voxel
+from lib.service.proposals import Shown, with_decisions
 from lib.service.provenance import provenance_of
 from lib.service.regions import InForce
 from lib.service.scans import Scans
@@ -20,14 +21,25 @@ def size_of(mask: Mask) -> dict[str, Any]:
     return {"voxels": mask.voxels, "mm3": mask.volume_mm3}
 
 
-def facts_of(scans: Scans, regions: InForce, result: VhiResult, command: str, role: Role) -> dict[str, Any]:
-    """The numbers of a measurement, and where its lesions lie in the series that was asked for."""
+def facts_of(
+    scans: Scans, regions: InForce, shown: Shown, command: str, role: Role, automatic: VhiResult | None = None
+) -> dict[str, Any]:
+    """The numbers of a measurement, and where its lesions lie in the series that was asked for.
+
+    Given the `automatic` result with a proposal, the lesions are those of that result, with what is proposed for each.
+    """
+    result = shown.result
     provenance = provenance_of(scans, result.settings, regions.model, command)
-    numbers = vhi_numbers(result, provenance)
+    facts = vhi_numbers(result, provenance)
+    if automatic is not None and automatic.proposal is not None:
+        placed = _placed([lesion_numbers(one) for one in automatic.lesions], scans, automatic, role)
+        facts["lesions"] = with_decisions(placed, automatic.proposal, shown.changes)
+        facts["proposal"] = {name: facts["proposal"][name] for name in ("version", "limit", "uncertain")}
+    else:
+        facts["lesions"] = _placed(facts["lesions"], scans, result, role)
     return {
         "case": scans.case.case_id,
-        **numbers,
-        "lesions": _placed(numbers["lesions"], scans, result, role),
+        **facts,
         "used": dict(regions.used),
         "model_version": regions.model["version"] if regions.model else None,
         "messages": [],

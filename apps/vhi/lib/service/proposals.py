@@ -1,0 +1,168 @@
+"""The cleaning proposal beside a measurement: what a reader is shown of it, and what is told of every lesion."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.cleaning.model import CleaningModel, model_of, propose
+from lib.core.cleaning import Changes, changes_of, kept_after_clicks, measure_cleaned
+from lib.core.pipeline import VhiResult
+from lib.core.proposal import Proposal
+from lib.core.volume import Mask
+from lib.errors import ModelError, RequestError
+from lib.service.answers import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE, Voxel, names_present
+from lib.service.keep import Kept
+from lib.versions import read_live, read_version
+from lib.versions.site import models_in_use
+
+OFF, SHOW, APPLY = "off", "show", "apply"
+MODES = (OFF, SHOW, APPLY)
+CLEANING_DIR = Path(__file__).resolve().parents[2] / "model" / "cleaning"
+_VALUES = {INFLAMMATION: 1, CONSERVATIVE: 2, PROPOSED_TO_REMOVE: 3}
+
+
+def checked_mode(value: Any) -> str:
+    """The option `proposal`.
+
+    Raises
+    ------
+    RequestError
+    """
+    if value not in MODES:
+        raise RequestError(f"proposal is {str(value)[:60]!r}; it must be {', '.join(MODES[:-1])} or {MODES[-1]}.")
+    return str(value)
+
+
+class Proposals:
+    """The live version of the cleaning model, or one that a reading began with.
+
+    Parameters
+    ----------
+    shipped : Path
+        The model folder that a site starts from.
+    data : Path
+        The data folder, where a site's own versions lie.
+    """
+
+    def __init__(self, shipped: Path, data: Path) -> None:
+        self.shipped, self.data = shipped, data
+        self._loading = threading.Lock()
+        self._loaded: Kept[CleaningModel] = Kept(2)
+
+    def live_version(self) -> str:
+        """Its id.
+
+        Raises
+        ------
+        ModelError
+            There is none.
+        """
+        return read_live(models_in_use(self.data, self.shipped)).manifest.version
+
+    def proposed(self, result: VhiResult, version: str) -> VhiResult:
+        """An automatic result with what that version proposes.
+
+        Raises
+        ------
+        ModelError
+            The version is missing, corrupt or swapped.
+        """
+        with self._loading:
+            model = self._loaded.find(version)
+            if model is None:
+                model = self._read(version)
+                self._loaded.keep(version, model)
+        return replace(result, proposal=propose(result, model))
+
+    def _read(self, version: str) -> CleaningModel:
+        for root in (models_in_use(self.data, self.shipped), self.shipped):
+            if (root / "versions" / version).is_dir():
+                return model_of(read_version(root, version))
+        raise ModelError(f"Version {version} of the cleaning proposal is gone; restore it, or run vhi again.")
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a viewer is shown of a result: a label map on the grid of STIR, and the measurement beside it."""
+
+    labels: np.ndarray
+    names: dict[str, int]
+    result: VhiResult
+    changes: Changes | None = None
+    messages: tuple[str, ...] = ()
+
+
+def shown(automatic: VhiResult, mode: str, grades: bool = False) -> Shown:
+    """The automatic result, or what the proposal keeps of it.
+
+    Parameters
+    ----------
+    automatic : VhiResult
+        With a proposal, unless the mode is off.
+    mode : str
+        With `show` what is proposed to be removed has a label of its own and still counts; with `apply` it is gone.
+    grades : bool
+        Both grades apart.
+    """
+    result = automatic
+    if mode == APPLY and automatic.proposal is not None:
+        result = measure_cleaned(automatic, _kept(automatic, automatic.proposal), "proposed")
+    labels = result.grade.copy() if grades else (result.grade > 0).astype(np.uint8)
+    present = [INFLAMMATION, *([CONSERVATIVE] if grades else [])]
+    if mode == SHOW and automatic.proposal is not None:
+        present.append(PROPOSED_TO_REMOVE)
+        labels[~automatic.proposal.keeps()[automatic.lesion_labels] & (labels > 0)] = _VALUES[PROPOSED_TO_REMOVE]
+    return Shown(labels, names_present(labels, {name: _VALUES[name] for name in present}), result)
+
+
+def clicked(automatic: VhiResult, mode: str, remove: Sequence[Voxel], restore: Sequence[Voxel], scope: Any) -> Shown:
+    """What is left after clicks, from the automatic result or, with `apply`, from what the proposal keeps.
+
+    With `show` what is proposed to be removed and no click has restored has its own label; it counts until a click removes it.
+
+    Raises
+    ------
+    InputError
+        No such scope.
+    """
+    keeps = None if automatic.proposal is None or mode == OFF else automatic.proposal.keeps()
+    start = keeps if mode == APPLY else None
+    kept, messages = kept_after_clicks(automatic, remove, restore, scope, start)
+    labels = kept.data.astype(np.uint8)
+    names = {INFLAMMATION: _VALUES[INFLAMMATION]}
+    if mode == SHOW and keeps is not None:
+        undecided, _ = kept_after_clicks(automatic, restore, (), scope, ~keeps)
+        labels[undecided.data & kept.data] = _VALUES[PROPOSED_TO_REMOVE]
+        names = names_present(labels, {**names, PROPOSED_TO_REMOVE: _VALUES[PROPOSED_TO_REMOVE]})
+    return Shown(labels, names, measure_cleaned(automatic, kept), changes_of(automatic, kept), messages)
+
+
+def _kept(automatic: VhiResult, proposal: Proposal) -> Mask:
+    return Mask(proposal.keeps()[automatic.lesion_labels], automatic.stir.grid, INFLAMMATION)
+
+
+def with_decisions(lesions: list[dict[str, Any]], proposal: Proposal, changes: Changes | None) -> list[dict[str, Any]]:
+    """The automatic lesions as they are told, with what is proposed for each; the uncertain few first.
+
+    Each has `keep`, `probability` and `reason` of the proposal, `uncertain`, and after clicks `removed`.
+    """
+    removed = set() if changes is None else set(changes.lesions_removed)
+    told = [
+        {
+            **lesion,
+            "keep": one.keep,
+            "probability": one.probability,
+            "reason": one.reason,
+            "uncertain": one.lesion.id in proposal.uncertain,
+            **({} if changes is None else {"removed": one.lesion.id in removed}),
+        }
+        for lesion, one in zip(lesions, proposal.lesions, strict=True)
+    ]
+    rank = {lesion: n for n, lesion in enumerate(proposal.uncertain)}
+    return sorted(told, key=lambda one: (rank.get(one["id"], len(rank)), one["id"]))
