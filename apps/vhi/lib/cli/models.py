@@ -92,15 +92,20 @@ models.command("card")(card)
 
 @models.command("use")
 def use(
-    version: Annotated[str, typer.Argument(help="Version id.", show_default=False)], model_dir: _ModelDir = MODEL_DIR
+    version: Annotated[str, typer.Argument(help="Version id.", show_default=False)],
+    model_dir: _ModelDir = MODEL_DIR,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Even one that the gate of retraining rejected.")] = False,
 ) -> None:
     """Make a version the live one.
 
     It is verified first. Also the way back to an older version.
     """
+    from lib.errors import ModelError
+    from lib.retraining.history import is_rejected
     from lib.versions import make_live
 
-    _known(model_dir, version)
+    if is_rejected(_known(model_dir, version).manifest) and not rejected:
+        raise ModelError(f"Version {version} was rejected by the gate of retraining; pass --rejected to use it all the same.")
     before = _live_id(model_dir)
     make_live(model_dir, version)
     typer.echo(f"live    {version}")

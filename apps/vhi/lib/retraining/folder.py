@@ -91,6 +91,13 @@ class RetrainingFolder:
         """Whether there is a session that was begun and has not ended: it can be gone on with."""
         return (self.session / "session.json").is_file()
 
+    def end_session(self) -> None:
+        """Remove the session; in one step for whoever looks, and for good at the next start where this process is killed."""
+        ended = self.root / f".{self.session.name}.partial-ended"
+        if self.session.exists():
+            self.session.rename(ended)
+        shutil.rmtree(ended, ignore_errors=True)
+
     def remove_leftovers(self) -> None:
         """What a killed process left half written; nobody else may be working here."""
         for path in list(self.root.rglob(".*.partial-*")):

@@ -76,7 +76,9 @@ def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str,
         remove_leftovers(Path(session.model_dir))
         work = _Work(folder, session, on_progress)
         try:
-            return work.finish(work.decided())
+            result = work.known_result() or work.published(work.decided())
+            folder.end_session()
+            return work.say(**result)
         except StopRequested:
             return work.say("stopped", message="It was stopped, and can be gone on with.")
         except VhiError as error:
@@ -98,7 +100,7 @@ def discard(data: Path) -> None:
     folder = RetrainingFolder(data)
     with folder.alone():
         if folder.session.exists():
-            shutil.rmtree(folder.session)
+            folder.end_session()
             folder.write_progress({"state": "stopped", "message": "The session was discarded."})
 
 
@@ -166,16 +168,19 @@ class _Work:
         run_stages(pool, {"session": iter([list(jobs)])}, lambda _, results: found.extend(results), self.glance)
         return found
 
-    def finish(self, decision: Decision) -> dict[str, Any]:
-        """Publish, switch, write down what became of it, and tidy up; each of these once."""
+    @property
+    def _history(self) -> Path:
+        return self.folder.history / self.session.session_id
+
+    def known_result(self) -> dict[str, Any] | None:
+        """What became of the session, where that is written down: then only its folder is left to remove."""
+        return read_json(self._history / RESULT)
+
+    def published(self, decision: Decision) -> dict[str, Any]:
+        """Publish, switch, and write down what became of it; each of these once."""
         self.state = "publishing"
         self.glance()
-        place = self.folder.history / self.session.session_id
-        result = read_json(place / RESULT) or self._published(decision, place)
-        shutil.rmtree(self.place)
-        return self.say(**result)
-
-    def _published(self, decision: Decision, place: Path) -> dict[str, Any]:
+        place = self._history
         plan, measured = self._plan(), read_json(self.place / MEASURED) or {}
         if plan.learn:
             publish_candidate(self.session, self.trainings(), plan.of(self.session, plan.learn), measured, decision)
