@@ -31,9 +31,9 @@ STIR_RANGE = 0.65, 1.5
 T1W_RANGE = 0.8, 1.45
 
 TRIM_MADS = 4.0  # above the median, in robust standard deviations
-FEWEST_CIRCLES = 4
+FEWEST_CIRCLES = 3
 AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves by a factor of about 1.5 with it
-LEAST_CONFIDENCE = 0.6
+LEAST_CONFIDENCE = 0.5
 
 DRAW_BY_HAND = "Draw the normal bone by hand on STIR and measure with that region."
 
@@ -94,9 +94,9 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Prop
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
     found = np.zeros(region.shape, dtype=np.uint8)
-    circle = np.argwhere(_circle(spacing_mm)) - [size // 2 for size in _circle(spacing_mm).shape]
+    rows, columns = _circle(spacing_mm)
     for number, (k, row, column) in enumerate(centres, start=1):
-        found[k, row + circle[:, 0], column + circle[:, 1]] = number
+        found[k, row + rows, column + columns] = number
     found[images[0] > bright_limit(images[0][found > 0])] = 0
     confidence = _confidence(images[0], found)
     if confidence < LEAST_CONFIDENCE:
@@ -129,13 +129,6 @@ def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
         if kept.size == remaining.size:
             return limit
         remaining = kept
-
-
-def _circle(row_mm: float, column_mm: float) -> np.ndarray:
-    """Pixels of a circle, `(rows, columns)` of odd lengths."""
-    rows, columns = (np.arange(-n, n + 1) for n in (int(RADIUS_MM / row_mm), int(RADIUS_MM / column_mm)))
-    inside: np.ndarray = (rows[:, np.newaxis] * row_mm) ** 2 + (columns * column_mm) ** 2 <= RADIUS_MM**2
-    return inside
 
 
 def _places(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> np.ndarray:
@@ -187,11 +180,12 @@ def _local(image: np.ndarray, spacing_mm: tuple[float, float]) -> tuple[np.ndarr
     return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
 
-def _circle(spacing_mm: tuple[float, float]) -> np.ndarray:
-    """Pixels of a circle, `(rows, columns)` of odd lengths."""
-    rows, columns = (np.arange(-n, n + 1) * mm for mm, n in ((mm, int(RADIUS_MM / mm)) for mm in spacing_mm))
-    inside: np.ndarray = rows[:, np.newaxis] ** 2 + columns**2 <= RADIUS_MM**2
-    return inside
+def _circle(spacing_mm: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of a circle's pixels, from its centre."""
+    rows, columns = (np.arange(-n, n + 1) for n in (int(RADIUS_MM / mm) for mm in spacing_mm))
+    inside = (rows[:, np.newaxis] * spacing_mm[0]) ** 2 + (columns * spacing_mm[1]) ** 2 <= RADIUS_MM**2
+    at = np.nonzero(inside)
+    return rows[at[0]], columns[at[1]]
 
 
 def _apart(places: np.ndarray, spacing_mm: tuple[float, float]) -> list[tuple[int, int, int]]:
@@ -219,7 +213,7 @@ def _confidence(stir: np.ndarray, found: np.ndarray) -> float:
 
     numbers = np.unique(circle)
     whole = sensitive(numbers)
-    agree = [abs(sensitive(half) / whole - 1) <= AGREEMENT for half in combinations(numbers.tolist(), numbers.size // 2)]
+    agree = [abs(sensitive(half) / whole - 1) <= AGREEMENT for half in combinations(numbers.tolist(), (numbers.size + 1) // 2)]
     return float(np.mean(agree))
 
 
