@@ -83,8 +83,9 @@ def main() -> None:
             hand_in(store, studies, name, make_phantom(seed))
         begun, cpu_begun = time.perf_counter(), cpu_s()
         source = CaseFinder(studies)
+        cases = public_cases(source, store.root)
         prepare(
-            store, source, public_cases(source, store.root), MODEL_DIR, patient_of=patients_of(store.root, source, public_cases(source, store.root)), code_version="0",
+            store, source, cases, MODEL_DIR, patient_of=patients_of(store.root, source, cases), code_version="0",
             config=config, options=options,
         )  # fmt: skip
         result = run(store.root, on_progress=lambda said: note(dict(said)))
