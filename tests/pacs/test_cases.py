@@ -400,3 +400,13 @@ def test_a_register_that_was_killed_in_the_middle_holds_what_was_put_before(tmp_
 def test_a_filter_that_is_none_is_refused(text):
     with pytest.raises(SettingsError, match="KEYWORD=VALUE"):
         PacsConfig(pacs_filter=text)
+
+
+def test_the_patient_of_a_case_is_the_archives(site):
+    site.add("one", PatientID="PAT-1")
+    site.add("two", PatientID="PAT-1")
+    site.add("three", PatientID="")
+    cases = site.cases()
+    service = site.service(cases)
+    found = {case.case_id: cases.patient(case) for case in service.index.cases}
+    assert found == {site.studies["one"]: "PAT-1", site.studies["two"]: "PAT-1", site.studies["three"]: None}

@@ -86,7 +86,7 @@ class Site:
         """The n-th case name that the hold-out puts on a side."""
         rule = HoldOut(self.folder.root, 0.2)
         names = (f"case-{i}" for i in range(1000))
-        return [one for one, _ in zip((c for c in names if rule.side(c, c) == side), range(n + 1), strict=False)][n]
+        return [one for one, _ in zip((c for c in names if rule.side(c, str) == side), range(n + 1), strict=False)][n]
 
     def add(self, case_id: str, phantom: int) -> None:
         """A case whose scans are those of a phantom."""
@@ -114,9 +114,10 @@ class Site:
 
     def prepare(self, config: TrainConfig | None = None, options: TrainOptions | None = None) -> Session:
         source = CaseFinder(self.studies)
+        cases = public_cases(source, self.data)
         return prepare(
-            ReadingStore(self.data, read_only=True), source, public_cases(source, self.data), self.shipped,
-            patient_of=patients_of(self.data), code_version="0", config=config, options=options,
+            ReadingStore(self.data, read_only=True), source, cases, self.shipped,
+            patient_of=patients_of(self.data, source, cases), code_version="0", config=config, options=options,
         )  # fmt: skip
 
 

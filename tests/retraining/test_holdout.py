@@ -9,7 +9,7 @@ from lib.retraining.holdout import HoldOut, patients_of_table
 
 
 def test_about_the_share_of_the_patients_is_held_out(tmp_path):
-    sides = [HoldOut(tmp_path, 0.2).side(f"c{n}", f"patient {n}") for n in range(1000)]
+    sides = [HoldOut(tmp_path, 0.2).side(f"c{n}", "patient {}".format) for n in range(1000)]
     assert 150 < sides.count("holdout") < 250
 
 
@@ -25,7 +25,7 @@ def test_a_side_that_was_written_down_stays_whatever_the_share_becomes(tmp_path)
     later = HoldOut(tmp_path, 0.0)
     assert later.write_down(patients) == before
     assert "holdout" in before.values()
-    assert later.side("new visit", "patient 0") == before["c0"]
+    assert later.side("new visit", lambda case_id: "patient 0") == before["c0"]
 
 
 def test_no_patients_id_is_written_down(tmp_path):
@@ -37,7 +37,17 @@ def test_a_case_that_changes_its_patient_is_refused(tmp_path):
     holdout = HoldOut(tmp_path, 0.2)
     holdout.write_down({"c1": "one"})
     with pytest.raises(InputError, match="c1 was written down"):
-        holdout.side("c1", "another")
+        holdout.write_down({"c1": "another"})
+
+
+def test_of_a_case_that_was_written_down_the_patient_is_not_asked_again(tmp_path):
+    holdout = HoldOut(tmp_path, 0.2)
+    sides = holdout.write_down({"c1": "one"})
+
+    def unreachable(case_id):
+        raise AssertionError(case_id)
+
+    assert holdout.side("c1", unreachable) == sides["c1"]
 
 
 def test_a_table_says_whose_a_case_is_and_others_are_patients_of_their_own(tmp_path):

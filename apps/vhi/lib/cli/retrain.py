@@ -37,9 +37,10 @@ def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence
     if not go_on:
         config, options = _settings(parse_changes(changes) | ({} if steps is None else {"steps": str(steps)}))
         source, store = CaseFinder(studies), ReadingStore(data, read_only=True)
+        cases = public_cases(source, data)
         session = prepare(
-            store, source, public_cases(source, data), model_dir,
-            patient_of=patients_of(data), code_version=code_version(), config=config, options=options,
+            store, source, cases, model_dir, patient_of=patients_of(data, source, cases),
+            code_version=code_version(), config=config, options=options,
         )  # fmt: skip
         typer.echo(f"{len(session.entries)} labelled cases, from version {session.parent}")
         for one in session.skipped:

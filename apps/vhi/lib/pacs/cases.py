@@ -177,6 +177,19 @@ class PacsCases:
         chosen = study.pair.warnings if study and study.pair else ()
         return (*chosen, *self.cache.warnings(case.t1w.parent))
 
+    def patient(self, case: Case) -> str | None:
+        """Patient ID of a case's study, as the archive has it now.
+
+        Raises
+        ------
+        ArchiveError
+            It cannot be asked now.
+        """
+        if case.archived is None:
+            return None
+        found = self.archive.studies(fields=("PatientID",), StudyInstanceUID=case.archived.study_uid)
+        return next((one.text("PatientID") for one in found), "") or None
+
     # looking ------------------------------------------------------------------------------------------------------------------
 
     def look(self, in_use: Callable[[str], bool]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from lib.readings.finished import ALIASES
@@ -25,8 +26,18 @@ def public_cases(source: CaseSource, data: Path) -> tuple[Case, ...]:
     return tuple(replace(case, case_id=names.get(case.case_id, case.case_id)) for case in source.find().cases)
 
 
-def patients_of(data: Path) -> Callable[[str], str]:
-    """From a case's public id to the patient's id, by `retraining/patients.csv` in the data folder.
+def patients_of(data: Path, source: CaseSource | None = None, cases: Sequence[Case] = ()) -> Callable[[str], str]:
+    """From a case's public id to the patient's: by `retraining/patients.csv` in the data folder, else as the source knows it.
+
+    Where neither tells, a case is a patient of its own. Each case is asked for once.
+
+    Parameters
+    ----------
+    data : Path
+    source : CaseSource, optional
+        Not asked when absent.
+    cases : sequence of Case
+        By the ids that the data folder knows them by.
 
     Raises
     ------
@@ -34,5 +45,11 @@ def patients_of(data: Path) -> Callable[[str], str]:
         The table cannot be used.
     """
     names = read_json(data / ALIASES) or {}
-    table = patients_of_table(RetrainingFolder(data).root / PATIENTS)
+    found = {str(names.get(case.case_id, case.case_id)): case for case in cases}
+
+    @cache
+    def known_to_source(case_id: str) -> str:
+        return (source.patient(found[case_id]) if source is not None and case_id in found else None) or case_id
+
+    table = patients_of_table(RetrainingFolder(data).root / PATIENTS, known_to_source)
     return lambda case_id: table(str(names.get(case_id, case_id)))

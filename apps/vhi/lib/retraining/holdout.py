@@ -31,15 +31,23 @@ class HoldOut:
     def __init__(self, root: Path, share: float) -> None:
         self.root, self.share = root, share
 
-    def side(self, case_id: str, patient: str) -> Side:
+    def side(self, case_id: str, patient_of: Callable[[str], str]) -> Side:
         """The side of a case, the same for all visits of a patient; nothing is written.
+
+        Parameters
+        ----------
+        case_id : str
+        patient_of : callable
+            Asked for the patient's id where the case is not written down yet.
 
         Raises
         ------
-        InputError
-            The file is damaged, or the case was written down for another patient.
+        VhiError
+            The file is damaged, or the patient's id cannot be had.
         """
-        return self._side(self._read(), case_id, _digest(patient))
+        kept = self._read()
+        digest = kept["cases"].get(case_id) or _digest(patient_of(case_id))
+        return self._side(kept, case_id, digest)
 
     def write_down(self, patients: Mapping[str, str]) -> dict[str, Side]:
         """Give sides to cases, for good.
@@ -52,7 +60,7 @@ class HoldOut:
         Raises
         ------
         InputError
-            As `side`.
+            The file is damaged, or a case was written down for another patient.
         OutputError
         """
         kept = self._read()
@@ -86,13 +94,15 @@ def _digest(patient: str) -> str:
     return hashlib.sha256(f"vhi hold-out {patient}".encode()).hexdigest()[:24]
 
 
-def patients_of_table(path: Path) -> Callable[[str], str]:
-    """Who the patient of a case is, by a table with the columns `case` and `patient`; a case that is not in it is a patient.
+def patients_of_table(path: Path, otherwise: Callable[[str], str] = str) -> Callable[[str], str]:
+    """Who the patient of a case is, by a table with the columns `case` and `patient`.
 
     Parameters
     ----------
     path : Path
         CSV; there need not be one.
+    otherwise : callable
+        Asked for a case that is not in it; by default such a case is a patient of its own.
 
     Raises
     ------
@@ -100,7 +110,7 @@ def patients_of_table(path: Path) -> Callable[[str], str]:
         It is no such table, or gives one case two patients.
     """
     if not path.exists():
-        return lambda case_id: case_id
+        return otherwise
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [(row["case"].strip(), row["patient"].strip()) for row in csv.DictReader(file)]
@@ -110,4 +120,4 @@ def patients_of_table(path: Path) -> Callable[[str], str]:
     for case_id, patient in rows:
         if not patient or table.setdefault(case_id, patient) != patient:
             raise InputError(f"{path} names no patient, or two, for case {case_id}; correct it.")
-    return lambda case_id: table.get(case_id, case_id)
+    return lambda case_id: table.get(case_id) or otherwise(case_id)

@@ -104,8 +104,8 @@ def waiting_labels(
 
     Raises
     ------
-    InputError
-        A file of the data folder is damaged.
+    VhiError
+        A file of the data folder is damaged, or a patient's id cannot be had.
     """
     folder = RetrainingFolder(store.root)
     holdout = HoldOut(folder.root, config.train_holdout)
@@ -115,7 +115,7 @@ def waiting_labels(
         made = candidate.submission
         check = folder.check_of(candidate.case_id, made.submission_id)
         held = check is not None and check["state"] == "held" and config.train_quarantine
-        side = holdout.side(candidate.case_id, patient_of(candidate.case_id))
+        side = holdout.side(candidate.case_id, patient_of)
         found.append(Waiting(candidate, side, (candidate.case_id, candidate.label_id) in learnt, held))
     return tuple(found)
 

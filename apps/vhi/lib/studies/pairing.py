@@ -165,6 +165,15 @@ class CaseSource(Protocol):
     def warnings(self, case: Case) -> tuple[str, ...]:
         """What the reader of a result must know about the scans of a case that was fetched."""
 
+    def patient(self, case: Case) -> str | None:
+        """The patient's id; None where it is not known.
+
+        Raises
+        ------
+        VhiError
+            It cannot be asked for now.
+        """
+
 
 @dataclass
 class CaseFinder:
@@ -200,6 +209,10 @@ class CaseFinder:
     def warnings(self, case: Case) -> tuple[str, ...]:
         """None: a file says nothing about itself but voxels and geometry."""
         return ()
+
+    def patient(self, case: Case) -> str | None:
+        """None: no file says whose it is."""
+        return None
 
     def _directory_times(self) -> dict[str, int]:
         return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,16 @@ class TrainingDesk:
                 self.service.source,
                 self.service.index.cases,
                 self.service.networks.shipped,
-                patient_of=patients_of(self.data),
+                patient_of=self._patient_of(),
                 code_version=self._code_version,
                 config=self.config,
                 options=options,
             )
         if not self._unwanted.is_set():
             self._process = TrainerProcess(self.data, self.folder.root / "log.txt")
+
+    def _patient_of(self) -> Callable[[str], str]:
+        return patients_of(self.data, self.service.source, self.service.index.cases)
 
     def is_running(self) -> bool:
         """Whether a session is being prepared or done, by this server or by another process."""
@@ -139,7 +142,7 @@ class TrainingDesk:
         ------
         VhiError
         """
-        labels = waiting_labels(self.service.readings, self.service.networks.manifest(), self.config, patients_of(self.data))
+        labels = waiting_labels(self.service.readings, self.service.networks.manifest(), self.config, self._patient_of())
         return sum(one.is_new and one.candidate.submission.created > since for one in labels)
 
     # versions -----------------------------------------------------------------------------------------------------------------
