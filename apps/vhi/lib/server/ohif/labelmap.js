@@ -101,6 +101,13 @@ export class Labelmap {
     return [...this.volume.imageData.indexToWorld(voxel)];
   }
 
+  /** What the viewer calls a slice: its InstanceNumber in STIR. */
+  numberOf(slice) {
+    const { representationData } = this.#services.segmentationService.getSegmentation(SEGMENTATION_ID);
+    const imageId = window.cornerstone.cache.getVolume(representationData.Labelmap.referencedVolumeId)?.imageIds[slice];
+    return (imageId && window.cornerstone.metaData.get('instance', imageId)?.InstanceNumber) ?? slice + 1;
+  }
+
   get active() {
     const segments = this.#services.segmentationService.getSegmentation(SEGMENTATION_ID)?.segments ?? {};
     return Object.values(segments).find((one) => one.active)?.segmentIndex ?? INFLAMMATION;

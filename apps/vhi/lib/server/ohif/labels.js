@@ -71,6 +71,12 @@ export function regionOf(map, known = null) {
   return map.map((value, n) => (value === REGION || (value && known?.[n]) ? 1 : 0));
 }
 
+/** Whether a stroke drew or erased one of the two regions. */
+export function isRegionDrawn(before, after) {
+  const isRegion = (value) => value === REGION || value === BONE;
+  return after.some((value, n) => value !== before[n] && (isRegion(value) || (isRegion(before[n]) && !isInflammation(value))));
+}
+
 /** Both grades in one colour, or each in its own. */
 export function graded(map, grades, both) {
   return map.map((value, n) => {

@@ -142,7 +142,7 @@ function lesionRow(reading, lesion, fate) {
       onclick: () => reading.jumpTo(lesion),
     },
     el('td', {}, `${lesion.id}${fate === 'part' ? ' (part)' : ''}`, mark(lesion)),
-    number(String(lesion.slice + 1)),
+    number(String(reading.labelmap.numberOf(lesion.slice))),
     el('td', {}, lesion.side),
     number(Math.round(sensitive).toLocaleString('en')),
     number(Math.round(conservative).toLocaleString('en')),
@@ -171,7 +171,7 @@ function cleaningRow(desk) {
       title,
       data: { tool: name },
     });
-  const scope = choice({ lesion: 'in all slices', slice: 'in this slice' }, desk.scope, (value) => (desk.scope = value), {
+  const scope = choice({ lesion: 'all slices', slice: 'one slice' }, desk.scope, (value) => (desk.scope = value), {
     title: 'What one click takes',
   });
   return el(

@@ -7,6 +7,7 @@ const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'cor
 export function submitSection(desk) {
   const { reading } = desk;
   if (!reading) return null;
+  const isWaiting = Boolean(reading.busy) || !desk.reader;
   const strokes = desk.effort.strokes;
   const told =
     strokes && !reading.submitted
@@ -23,20 +24,16 @@ export function submitSection(desk) {
       choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' }),
     ),
     told,
-    button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', () => reading.submit(desk.rating), {
-      class: 'main',
-      id: 'vhi-submit',
-      disabled: Boolean(reading.busy) || !desk.reader,
-      title: desk.reader ? '' : 'Enter your name first',
-    }),
     el(
       'div',
       { class: 'line' },
-      button('Next case', () => reading.next(), {
-        id: 'vhi-next',
-        class: 'grow',
-        disabled: Boolean(reading.busy) || !desk.reader,
+      button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', () => reading.submit(desk.rating), {
+        class: 'main grow',
+        id: 'vhi-submit',
+        disabled: isWaiting,
+        title: desk.reader ? '' : 'Enter your name first',
       }),
+      button('Next case', () => reading.next(), { id: 'vhi-next', disabled: isWaiting }),
     ),
   );
 }
@@ -49,7 +46,7 @@ export function readerSection(desk) {
     placeholder: 'Your name',
     maxLength: 64,
     id: 'vhi-reader-name',
-    onchange: (event) => (desk.reader = event.target.value.trim()),
+    oninput: (event) => (desk.reader = event.target.value.trim()),
   });
   return el('section', {}, el('label', { class: 'line' }, 'Reader', name));
 }

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { Decisions, slicesOfLesion } from './cleaning.js';
 import { History } from './history.js';
-import { clicked, graded, merged, numbered, regionOf, submission, uncover } from './labels.js';
+import { clicked, graded, isRegionDrawn, merged, numbered, regionOf, submission, uncover } from './labels.js';
 import { niftiOf } from './nifti.js';
 import { INFLAMMATION, REGION } from './segments.js';
 
@@ -128,7 +128,11 @@ export class Reading extends EventTarget {
       if (uncover(before, after, this.region)) this.labelmap.write(after);
       this.region = regionOf(after, this.region);
     }
-    if (this.history.note(before, after, this.#state()) && byHand) this.effort.strokes += 1;
+    if (this.history.note(before, after, this.#state()) && byHand) {
+      this.effort.strokes += 1;
+      if (isRegionDrawn(before, after))
+        this.message = 'Submit the region, then measure: VHI rests on regions that were handed in.';
+    }
     this.changed();
   }
 

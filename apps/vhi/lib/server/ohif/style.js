@@ -9,12 +9,13 @@ const TEXT = `
 .vhi button:hover:not(:disabled) { background: #2b4080; }
 .vhi button:disabled { opacity: .45; cursor: default; }
 .vhi button[aria-pressed=true] { background: #3c64d8; border-color: #8fabff; }
-.vhi button.main { width: 100%; padding: 8px; font-size: 14px; font-weight: 600; background: #2f55c8; }
+.vhi button.main { width: 100%; padding: 7px; font-size: 14px; font-weight: 600; background: #2f55c8; }
 .vhi button.main:hover:not(:disabled) { background: #3c64d8; }
 .vhi select, .vhi input[type=text] { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 6px; }
 .vhi input[type=range] { flex: 1; min-width: 60px; height: 16px; padding: 0; background: none; accent-color: #5f86ff; appearance: auto; }
 .vhi .line { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; margin: 4px 0; }
 .vhi .grow { flex: 1; }
+.vhi button.main.grow { width: auto; }
 .vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 8px 0 4px; font-size: 15px; }
 .vhi .grades b { text-align: right; font-variant-numeric: tabular-nums; }
 .vhi .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; align-self: center; }
