@@ -123,7 +123,8 @@ def _print(results: Sequence[SettingResult]) -> None:
     for name in rows[0]:
         table.add_column(name.replace("_", " "), justify="right")
     for row in rows:
-        table.add_row(*(str(row.get(name, "")) for name in rows[0]))
+        cells = (row.get(name, "") for name in rows[0])
+        table.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in cells))
     console = Console()
     # a redirected table must not be cut at 80 columns
     Console(width=None if console.is_terminal else 200).print(table)
