@@ -84,6 +84,14 @@ def test_what_other_sites_have_a_browser_ask_for_is_not_signed_in(browser, site)
     assert browser.get("/vhi/submissions?image=one_T1W", headers=opened).status_code != 401
 
 
+def test_the_browsers_own_dialog_opens_for_pages_alone(client, accounts):
+    server = client(accounts=accounts)
+    for mode, scheme in {"navigate": "Basic", "cors": "Bearer"}.items():
+        answer = server.get("/vhi/submissions?image=one_T1W", headers={"Sec-Fetch-Mode": mode})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"].startswith(scheme)
+
+
 def test_forms_of_other_sites_are_refused_and_sign_nobody_in(browser):
     for origin in ("https://evil.example", "null"):
         answer = browser.post("/login", data=FORM, headers={"Origin": origin})

@@ -14,6 +14,7 @@ from front import in_front_of
 from lib.errors import InputError
 from lib.server.gateway import ArchiveAddress
 from lib.server.viewer import EXPECTED, Viewer
+from lib.service.answers import ServiceConfig
 
 ARCHIVE = ArchiveAddress("http://127.0.0.1:9/dicom-web")  # nothing listens there
 BUNDLE = Path(find_spec("monailabel").origin).parent / "endpoints" / "static" / "ohif"
@@ -169,3 +170,11 @@ def test_a_server_over_a_folder_says_what_the_viewer_needs(tmp_path):
         answer = get(front, "/ohif/")
         assert "--archive" in answer.text
         assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_blinded_study_is_not_shown_with_names_and_dates(tmp_path):
+    with in_front_of(ARCHIVE, tmp_path, accounts=None) as front:
+        front.app.service.config = ServiceConfig(blinded=True, seed=1)
+        assert "blinded" in get(front, "/ohif/").text
+        assert get(front, "/proxy/dicom/qido/studies").status_code == 403
+        assert told(front)["blinded"] is True

@@ -241,7 +241,9 @@ class Exchange:
         by_cookie = None if given else identity_by_cookie(login, self.method, self.headers)
         found = login.identity_of(given) if given else by_cookie or self._granted()
         if found is None:
-            scheme = 'Basic realm="VHI", charset="UTF-8"' if self.allowed.basic else "Bearer"
+            # a script's request must not make the browser open its own dialog over the page
+            is_page = self.allowed.basic and self.headers.get("sec-fetch-mode", "navigate") == "navigate"
+            scheme = 'Basic realm="VHI", charset="UTF-8"' if is_page else "Bearer"
             raise Refusal(
                 401, "Sign in first: open /login, or POST name and password to /auth/token.", {"WWW-Authenticate": scheme}
             )
