@@ -54,7 +54,7 @@ def test_given_masks_are_the_readers_and_nobody_has_corrected_the_result():
         "Correction: none. No reader has removed vessels, joint fluid or artefacts from this VHI.",
     )
     assert content.automatic == (
-        "Thresholds: from 45 voxels of normal bone. Grading: every voxel of the disease region against them.",
+        "Thresholds: by the paper rule, from 45 voxels of normal bone. Grading: every voxel of the disease region against them.",
         "Clearing: 9 of 21 voxels removed by rule (groups of fewer than 4 pixels in a slice).",
     )
 
@@ -70,6 +70,25 @@ def test_found_and_proposed_regions_are_the_programs():
     )
     assert len(content.reader) == 1
     assert content.reader[0].startswith("Correction: none.")
+
+
+def test_the_rule_of_the_thresholds_and_the_confidence_of_a_proposal_are_told():
+    # quartiles 2 and 4, far fence 4 + 3 * 2 = 10, brightest voxel 7.5; the slices hold too few voxels to count one by one
+    robust = handmade(rule="robust")
+    content = report_content(replace(robust, normal_bone_source="proposed", normal_bone_confidence=0.85), PROVENANCE)
+    assert content.thresholds.rows[:3] == (
+        ("Rule", "robust", "not the paper's; docs/thresholds.md"),
+        ("Sensitive", "7.5500", "Q3 + 1.775 × IQR = 4.0000 + 3.5500"),
+        ("Conservative", "8.7500", "robust upper limit of normal bone"),
+    )
+    assert content.automatic[:2] == (
+        "Normal bone: proposed by the program on slices 1–3, confidence 0.85 (at most 1). No reader has checked it.",
+        "Thresholds: by the robust rule, from 45 voxels of normal bone. Grading: every voxel of the disease region against them.",
+    )
+    assert content.settings.rows[0][:3] == ("rule", "robust", "auto")
+    assert (content.numbers["thresholds"]["rule"], content.numbers["normal_bone"]["confidence"]) == ("robust", 0.85)
+    paper = report_content(handmade(), PROVENANCE)
+    assert paper.thresholds.rows[0] == ("Rule", "paper", "Hepburn et al. 2023, section 2.5.2")
 
 
 def test_no_inflammation_is_a_result():

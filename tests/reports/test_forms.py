@@ -47,6 +47,7 @@ def test_json_holds_the_numbers_of_the_scan(content):
     numbers = json.loads(json_text(content))
     assert numbers["schema_version"] == "1.2"
     assert numbers["thresholds"] == {
+        "rule": "paper",
         "sensitive": 7.0, "conservative": 7.5, "multiple": 1.5, "q1": 2.0, "q3": 4.0, "iqr": 2.0, "n_normal_bone": 45,
     }  # fmt: skip
     assert numbers["voxels"] == {"sensitive": 12, "conservative": 4, "raw_sensitive": 21}
@@ -76,7 +77,8 @@ def test_json_holds_the_numbers_of_the_scan(content):
         "entropy": None,
     }
     assert numbers["normal_bone"] == {
-        "voxels": 45, "mm3": 270.0, "slices": [0, 1, 2], "source": "given", "disease_region_overlap": 1.0,
+        "voxels": 45, "mm3": 270.0, "slices": [0, 1, 2], "source": "given", "confidence": None,
+        "disease_region_overlap": 1.0,
     }  # fmt: skip
     assert numbers["images"][0]["lesions"][0]["mean"] is None
     assert numbers["provenance"]["inputs"] == PROVENANCE["inputs"]

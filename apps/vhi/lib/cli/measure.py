@@ -217,6 +217,12 @@ def certainty(region: DiseaseRegion) -> str:
     return "".join(f", {one}" for one in words)
 
 
+def certainty_of_bone(result: VhiResult) -> str:
+    """How sure a proposed normal bone is, to follow its source; empty for a given one."""
+    confidence = result.normal_bone_confidence
+    return "" if confidence is None else f", confidence {confidence:.2f}"
+
+
 def print_summary(result: VhiResult, out: Path) -> None:
     """VHI by grade and side, what it rests on, warnings, and where the report is."""
     from rich.console import Console
@@ -233,7 +239,8 @@ def print_summary(result: VhiResult, out: Path) -> None:
     console.print(table)
     console.print(
         f"thresholds      sensitive {thresholds.sensitive:.7f}, conservative {thresholds.conservative:.7f}, "
-        f"multiple {thresholds.multiple:g}, from {thresholds.n_normal_bone} voxels of normal bone ({result.normal_bone_source})"
+        f"multiple {thresholds.multiple:g}, by the {thresholds.rule} rule from {thresholds.n_normal_bone} voxels of normal bone "
+        f"({result.normal_bone_source}{certainty_of_bone(result)})"
     )
     changes = ", ".join(f"{one.change:+.0%} {one.vhi_mm3:.0f}" for one in stability.threshold_changes)
     console.print(f"stability       mm3 with the sensitive threshold changed: {changes}")

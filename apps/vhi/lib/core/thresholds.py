@@ -53,6 +53,12 @@ class ThresholdRule:
             return self
         return replace(self, rule=ROBUST if proposed else PAPER)
 
+    def upper_limit(self, rule: str) -> str:
+        """What of normal bone the conservative threshold is by "paper" or "robust", in words."""
+        if rule == ROBUST:
+            return "robust upper limit"
+        return "brightest voxel" if self.upper_percentile == 100 else f"percentile {self.upper_percentile:g}"
+
 
 @dataclass(frozen=True)
 class Thresholds:

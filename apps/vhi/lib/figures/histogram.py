@@ -17,8 +17,7 @@ def draw_normal_bone_histogram(result: VhiResult, ax: Axes, bins: int = 40) -> A
     top = float(np.max(counts)) * 1.55
     ax.axvspan(t.q1, t.q3, ymax=0.67, color=FAINT_INK, alpha=0.16, linewidth=0)
     ax.text((t.q1 + t.q3) / 2, top * 0.68, "Q1–Q3", fontsize=6, color=FAINT_INK, ha="center", va="bottom")
-    percentile = result.settings.threshold_rule.upper_percentile
-    upper = "brightest voxel" if percentile == 100 else f"percentile {percentile:g}"
+    upper = result.settings.threshold_rule.upper_limit(t.rule)
     for at, colour, words, y in (
         (t.sensitive, SENSITIVE_INK, f"sensitive {t.sensitive:.1f} = Q3 + {t.multiple:.2f} IQR", 1.0),
         (t.conservative, CONSERVATIVE_INK, f"conservative {t.conservative:.1f} = {upper}", 0.92),

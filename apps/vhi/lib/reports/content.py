@@ -12,6 +12,7 @@ from lib.core.propagation import ImageStatistics, RegionStatistics
 from lib.core.setting import SettingInfo
 from lib.core.settings import VhiSettings
 from lib.core.stability import LARGEST_STABLE_FACTOR
+from lib.core.thresholds import PAPER
 from lib.reports.numbers import normal_bone_slices, plain, printable, vhi_numbers
 from lib.reports.stages import other_stages, proposal_cells, stage_sentence
 
@@ -252,10 +253,11 @@ def _automatic(result: VhiResult) -> Iterable[str]:
         unsure = "" if entropy is None else f"; entropy inside it {entropy:.3f} bit (0 sure, 1 a coin toss)"
         yield f"Disease region: found on T1W by the networks ({printable(region.source)}){differ}{unsure}."
     if result.normal_bone_source != "given":
-        yield f"Normal bone: proposed by the program on {_on_slices(result)}. No reader has checked it."
+        sure = "" if result.normal_bone_confidence is None else f", confidence {result.normal_bone_confidence:.2f} (at most 1)"
+        yield f"Normal bone: proposed by the program on {_on_slices(result)}{sure}. No reader has checked it."
     yield (
-        f"Thresholds: from {result.thresholds.n_normal_bone:,} voxels of normal bone. Grading: every voxel of the disease region "
-        "against them."
+        f"Thresholds: by the {result.thresholds.rule} rule, from {result.thresholds.n_normal_bone:,} voxels of normal bone. "
+        "Grading: every voxel of the disease region against them."
     )
     raw, kept = result.measurement.raw_sensitive, (result.raw or result.measurement.total).sensitive
     rule = f"groups of fewer than {result.settings.values()['min_pixels']} pixels in a slice"
@@ -286,14 +288,14 @@ def _on_slices(result: VhiResult) -> str:
 
 def _thresholds(result: VhiResult) -> Table:
     t = result.thresholds
-    percentile = result.settings.threshold_rule.upper_percentile
-    upper = "brightest voxel of normal bone" if percentile == 100 else f"percentile {percentile:g} of normal bone"
+    upper = f"{result.settings.threshold_rule.upper_limit(t.rule)} of normal bone"
     share = result.thresholds.sensitive - t.q3
     return Table(
         "Thresholds",
         ("", "STIR intensity", "how"),
         (
-            ("Sensitive", f"{t.sensitive:.4f}", f"Q3 + {t.multiple:g} × IQR = {t.q3:.4f} + {share:.4f}"),
+            ("Rule", t.rule, "Hepburn et al. 2023, section 2.5.2" if t.rule == PAPER else "not the paper's; docs/thresholds.md"),
+            ("Sensitive", f"{t.sensitive:.4f}", f"Q3 + {t.multiple:.5g} × IQR = {t.q3:.4f} + {share:.4f}"),
             ("Conservative", f"{t.conservative:.4f}", upper),
             ("Q1, Q3", f"{t.q1:.4f}, {t.q3:.4f}", "quartiles of normal bone"),
             ("IQR", f"{t.iqr:.4f}", "Q3 − Q1"),
@@ -364,9 +366,8 @@ def _settings(settings: VhiSettings) -> Table:
         "Settings",
         ("changed setting", "value", "default", "meaning"),
         tuple((info.name, _value(values[info.name]), _value(info.default), _typeset(info.meaning)) for info in changed),
-        "Every other setting has its default, which is the paper's method (Hepburn et al. 2023)."
-        if changed
-        else "Every setting has its default, which is the paper's method (Hepburn et al. 2023).",
+        f"Every {'other ' if changed else ''}setting has its default: the paper's method (Hepburn et al. 2023), and the robust "
+        "rule of the thresholds where normal bone was proposed.",
         text_columns=4,
     )
 

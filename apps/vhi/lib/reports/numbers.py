@@ -41,6 +41,7 @@ def vhi_numbers(
         "midline_mm": plain(m.midline_mm),
         "voxel_volume_mm3": result.stir.grid.voxel_volume_mm3,
         "thresholds": {
+            "rule": t.rule,
             "sensitive": t.sensitive,
             "conservative": t.conservative,
             "multiple": t.multiple,
@@ -64,6 +65,7 @@ def vhi_numbers(
             "mm3": result.normal_bone.volume_mm3,
             "slices": normal_bone_slices(result),
             "source": result.normal_bone_source,
+            "confidence": plain(result.normal_bone_confidence),
             "disease_region_overlap": _overlap(result),
         },
         "images": plain(list(image_statistics)),
