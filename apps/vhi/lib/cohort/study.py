@@ -380,9 +380,12 @@ def ratings_of(table: CohortTable) -> RegionFailures | None:
     return region_failures(ratings.values()) if any(ratings.values()) else None
 
 
+EFFORT = ("clicks", "seconds", "boundary_edits")
+
+
 @dataclass(frozen=True)
 class Effort:
-    """Clicks or seconds of the readings of one reader by one method."""
+    """Clicks, seconds or boundary edits of the readings of one reader by one method."""
 
     column: str
     reader: str
@@ -394,7 +397,7 @@ def effort(table: CohortTable) -> tuple[Effort, ...]:
     """Median and range of effort, by reader and method."""
     found: dict[tuple[str, str, str], list[float]] = {}
     for one in table.readings:
-        for column in ("clicks", "seconds"):
+        for column in EFFORT:
             if column in one.values:
                 found.setdefault((column, one.reader, one.method), []).append(one.values[column])
     ordered = sorted(found, key=lambda key: (key[0], natural(key[1]), key[2]))

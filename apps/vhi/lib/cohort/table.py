@@ -56,6 +56,7 @@ NUMBERS = {
         Column("sparcc", "points", 72, False, "SPARCC score of bone marrow oedema of the sacroiliac joints"),
         Column("clicks", "clicks", math.inf, False, "effort of the reading", whole=True),
         Column("seconds", "s", math.inf, False, "effort of the reading"),
+        Column("boundary_edits", "edits", math.inf, False, "effort of the reading: strokes that changed an outline", whole=True),
         Column("basdai", "points", 10, True, "Bath Ankylosing Spondylitis Disease Activity Index"),
         Column("spinal_vas_cm", "cm", 10, True, "spinal pain on a visual analogue scale"),
         Column("asdas", "points", 10, True, "Ankylosing Spondylitis Disease Activity Score"),

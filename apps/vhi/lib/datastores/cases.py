@@ -30,7 +30,7 @@ from lib.studies.pairing import ROLES
 
 TAG = "final"
 # what a client may say of a submission, beside its segments
-_CHOSEN = ("reading", "method", "rating", "amends")
+_CHOSEN = ("reading", "method", "rating", "amends", "effort")
 # the order in which one map holds a submission's segments: what comes later covers what came before
 FLATTENED = (DISEASE_REGION, NORMAL_BONE, INFLAMMATION)
 

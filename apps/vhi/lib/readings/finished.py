@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib.core.volume import Mask
 from lib.errors import InputError
+from lib.readings.effort import QUANTITIES
 from lib.readings.folder import read_json
 from lib.readings.store import FINISHING, ReadingStore
 from lib.readings.submission import Submission
@@ -21,7 +22,8 @@ class FinishedReading:
     """One reader's inflammation of one case in one reading.
 
     `case` is the true id, also of a blinded study. `numbers` are of `vhi.json`: `vhi_mm3`, `vhi_conservative_mm3`, `vhi_voxels`,
-    `vhi_conservative_voxels`; of a manual reading the whole mask counts, and there is no conservative part.
+    `vhi_conservative_voxels`; of a manual reading the whole mask counts, and there is no conservative part. With them, as far as
+    they are known, `clicks`, `seconds` and `boundary_edits` of that submission.
     """
 
     case: str
@@ -61,9 +63,12 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                     reading=reading,
                     method=method,
                     rating=ratings.get((reader, reading)),
-                    numbers=_of_mask(mask())
-                    if method == "manual" or not one.measured
-                    else _of_report(store.folder_of(one) / "vhi.json"),
+                    numbers=_of_effort(one)
+                    | (
+                        _of_mask(mask())
+                        if method == "manual" or not one.measured
+                        else _of_report(store.folder_of(one) / "vhi.json")
+                    ),
                     read_mask=mask,
                 )
             )
@@ -78,6 +83,10 @@ def _reader_of(store: ReadingStore, submission: Submission) -> Callable[[], Mask
         return mask
 
     return read
+
+
+def _of_effort(submission: Submission) -> dict[str, float]:
+    return {name: float(submission.effort[name]) for name in QUANTITIES if name in submission.effort}
 
 
 def _of_mask(mask: Mask) -> dict[str, float]:

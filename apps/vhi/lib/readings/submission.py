@@ -21,6 +21,7 @@
 `model`         of the automatic disease region, or null
 `measured`      whether the folder holds `vhi.json` and the report
 `messages`      sentences for the reader
+`effort`        what it took, see `lib.readings.effort`
 `source`        SOP instance UID of the DICOM Segmentation that it was read from, or null
 """
 
@@ -74,6 +75,7 @@ class Submission:
     measured: bool = False
     messages: tuple[str, ...] = ()
     source: str | None = None
+    effort: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, check_same_grid
 from lib.errors import ArchiveError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
 from lib.readings.audit import AuditLog
+from lib.readings.effort import effort_of
 from lib.readings.leases import Leases
 from lib.readings.store import SHARED_PARTS, ReadingStore
 from lib.readings.submission import Submission, check_reader
@@ -109,7 +110,7 @@ class VhiService:
         self._worklist = Worklist(
             lambda: self.index, self.readings, self.leases, self._scores, self._blinding, self.config, root / "reviews"
         )
-        self._opened: set[tuple[str, str]] = set()
+        self._opened: dict[tuple[str, str], float] = {}
         self._worked = time.monotonic()
         self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
@@ -348,6 +349,7 @@ class VhiService:
         method: str = "semi-automatic",
         rating: str | None = None,
         amends: str | None = None,
+        effort: Any = None,
     ) -> Submission:
         """Keep what a reader hands in, measure it and write its report.
 
@@ -366,6 +368,8 @@ class VhiService:
         reader, reading, method, rating, amends
             See `lib.readings.submission`. Without `amends` the reader's last submission of that reading and method is the one
             that is replaced, where there is one.
+        effort : mapping, optional
+            See `lib.readings.effort`.
 
         Returns
         -------
@@ -387,7 +391,7 @@ class VhiService:
             map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
             check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
             submitted = segments_of_map(labels, scans.stir.grid, segments)
-            return self._hand_in(scans, submitted, reader, reading, method, rating or None, amends)
+            return self._hand_in(scans, submitted, reader, reading, method, rating or None, amends, effort=effort)
 
     def stir_grid(self, image_id: str) -> Grid:
         """Where the masks of a case lie.
@@ -448,10 +452,13 @@ class VhiService:
         rating: str | None,
         amends: str | None,
         source: str | None = None,
+        effort: Any = None,
     ) -> Submission:
         case = scans.case
         self._check_reading(case, reader, reading)
-        terms = Terms(reader, reading, method, rating, self._amended(case, reader, reading, method, amends), source)
+        opened = self._opened.get((reader, case.case_id))
+        took = effort_of(effort, None if opened is None else time.monotonic() - opened)
+        terms = Terms(reader, reading, method, rating, self._amended(case, reader, reading, method, amends), source, took)
         started, why_none = None, None
         try:
             started = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
@@ -463,6 +470,7 @@ class VhiService:
         judged = judge(partial(self._result, scans, proposal), submitted, started, why_none, last_seen, terms, automatic)
         made = keep(self.readings, scans, judged, terms, self.delivery)
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
+        self._opened[reader, case.case_id] = time.monotonic()
         if made.segment(INFLAMMATION) is not None:
             self.leases.release(case.case_id, reader)
         if self.delivery is not None:
@@ -608,4 +616,4 @@ class VhiService:
         if reader is None or (reader, case.case_id) in self._opened:
             return
         self.audit.append("opened", reader=reader, case=case.case_id)
-        self._opened.add((reader, case.case_id))
+        self._opened[reader, case.case_id] = time.monotonic()

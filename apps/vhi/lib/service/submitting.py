@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,6 +43,7 @@ class Terms:
     rating: str | None
     amends: str | None
     source: str | None = None
+    effort: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +185,7 @@ def keep(store: ReadingStore, scans: Scans, judged: Judged, terms: Terms, delive
             measured=judged.result is not None,
             messages=judged.messages,
             source=terms.source,
+            effort=dict(terms.effort),
         )
         if judged.result is not None:
             content = content_of(scans, judged, made, judged.result)
@@ -207,6 +209,7 @@ def content_of(scans: Scans, judged: Judged, made: Submission, result: VhiResult
         "method": made.method,
         "amends": made.amends,
         "rating": made.rating,
+        "effort": dict(made.effort),
         "started_from": made.started_from,
         "changes": made.changes,
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lib.cohort.masks import TwoVisits
-from lib.cohort.study import LeftOut, Study
+from lib.cohort.study import EFFORT, LeftOut, Study
 from lib.figures.cohort_slices import before_after_figure
 from lib.reports.cohort_content import PAPER, Records, Section, median_range, number, rows_of
 from lib.reports.cohort_sections.shared import left_out_rows, section_figure, sentence
@@ -92,12 +92,12 @@ def effort_section(study: Study) -> Section:
     base = Section(
         key="effort",
         title="Effort of a reading",
-        method="Median and range of clicks and seconds per reading, by reader and method.",
-        source="columns clicks and seconds",
+        method="Median and range of clicks, seconds and boundary edits per reading, by reader and method; then each reading.",
+        source="columns clicks, seconds and boundary_edits",
     )
     if not study.effort:
-        return replace(base, why_not="no reading has clicks or seconds.")
-    words = {"clicks": "clicks", "seconds": "s"}
+        return replace(base, why_not="no reading has clicks, seconds or boundary edits.")
+    words = {"clicks": "clicks", "seconds": "s", "boundary_edits": "boundary edits"}
     rows = tuple(
         (one.reader, one.method or "n/a", words[one.column], str(one.summary.n), median_range(one.summary, 3))
         for one in study.effort
@@ -105,7 +105,7 @@ def effort_section(study: Study) -> Section:
     return replace(
         base,
         n=f"{sum(one.summary.n for one in study.effort)} values",
-        tables=(Table("Effort", ("reader", "method", "unit", "n", "median (range)"), rows, text_columns=3),),
+        tables=(Table("Effort", ("reader", "method", "unit", "n", "median (range)"), rows, text_columns=3), _each_effort(study)),
         records=(
             Records(
                 "effort",
@@ -117,3 +117,17 @@ def effort_section(study: Study) -> Section:
             ),
         ),
     )
+
+
+def _each_effort(study: Study) -> Table:
+    """Effort case by case."""
+    rows = tuple(
+        (
+            *(one.subject, one.visit, one.reader, str(one.reading), one.method or "n/a"),
+            *("–" if column not in one.values else f"{one.values[column]:g}" for column in EFFORT),
+        )
+        for one in study.table.readings
+        if any(column in one.values for column in EFFORT)
+    )
+    header = ("subject", "visit", "reader", "reading", "method", "clicks", "seconds", "boundary edits")
+    return Table("Effort of each reading", header, rows, text_columns=5)
