@@ -57,6 +57,50 @@ def test_pseudo_labelled_slices_take_part_and_resume_too(tmp_path):
     assert not torch.equal(weights(whole)[0], weights(alone)[0])
 
 
+def apart(a: torch.nn.Module, b: torch.nn.Module) -> float:
+    """How far two networks' parameters lie from each other."""
+    return float(sum((x - y).detach().square().sum() for x, y in zip(a.parameters(), b.parameters(), strict=True)) ** 0.5)
+
+
+def test_a_run_goes_on_from_another_network_which_stays_as_it_was(tmp_path):
+    parent = fit(TINY, 0, bright_discs(0), tmp_path / "parent")
+    before = [tensor.clone() for tensor in weights(parent)]
+    gentle = replace(TINY, learning_rate=1e-5)
+    child = fit(gentle, 1, bright_discs(1), tmp_path / "child", start=parent)
+    assert 0 < apart(child, parent) < 0.05 * apart(fit(gentle, 1, bright_discs(1), tmp_path / "scratch"), parent)
+    assert all(torch.equal(a, b) for a, b in zip(before, weights(parent), strict=True))
+
+
+def test_a_pull_keeps_a_run_near_the_network_that_it_goes_on_from(tmp_path):
+    parent = fit(TINY, 0, bright_discs(0), tmp_path / "parent")
+    free, held = (fit(replace(TINY, pull=pull), 1, bright_discs(1), tmp_path / str(pull), start=parent) for pull in (0.0, 100.0))
+    assert 0 < apart(held, parent) < 0.8 * apart(free, parent)
+
+
+def test_a_pull_of_the_whole_way_each_step_ends_where_it_began(tmp_path):
+    parent = fit(TINY, 0, bright_discs(0), tmp_path / "parent")
+    rigid = replace(TINY, schedule="constant", pull=1 / TINY.learning_rate)
+    assert apart(fit(rigid, 1, bright_discs(1), tmp_path / "rigid", start=parent), parent) == 0
+
+
+def test_a_killed_run_that_goes_on_from_a_network_resumes_to_the_same_weights_and_from_no_other(tmp_path):
+    parent, other = (fit(TINY, seed, bright_discs(0), tmp_path / f"parent{seed}") for seed in (0, 1))
+    held = replace(TINY, pull=20.0)
+    whole = fit(held, 3, bright_discs(1), tmp_path / "whole", start=parent, every=4)
+    fit(held, 3, bright_discs(1), tmp_path / "killed", start=parent, every=4, stop_after=8)
+    with pytest.raises(ModelError, match="another recipe, seed or data"):
+        fit(held, 3, bright_discs(1), tmp_path / "killed", start=other, every=4)
+    resumed = fit(held, 3, bright_discs(1), tmp_path / "killed", start=parent, every=4)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+
+
+def test_a_recipe_comes_back_from_a_manifest_and_an_imported_network_gets_the_usual_one():
+    recipe = replace(TINY, pull=20.0, kernel=5)
+    assert Recipe.from_dict(recipe.as_dict() | {"precision": "float32"}, recipe.layout()) == recipe
+    imported = Recipe.from_dict({"name": "imported", "source_file": "a.pt"}, {"widths": [16, 32], "shuffle": 1, "bias": True})
+    assert (imported.widths, imported.shuffle, imported.bias, imported.kernel) == ((16, 32), 1, True, 3)
+
+
 def test_seeds_differ(tmp_path):
     a, b = (fit(TINY, seed, bright_discs(0), tmp_path / str(seed)) for seed in (0, 1))
     assert not torch.equal(weights(a)[0], weights(b)[0])
