@@ -1,0 +1,174 @@
+"""The page of the versions, and who may do what there, behind the guard."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from handmade import handmade
+from lib.figures import new_chart, png_bytes
+from lib.readings.folder import make_folder, write_json
+from lib.retraining.config import TrainConfig
+from lib.server.accounts import Account, hash_password, write_accounts
+from lib.server.config import ServerConfig
+from lib.service.service import MODEL_DIR, VhiService
+from lib.studies.nifti import write_volume
+from lib.trainers.desk import TrainingDesk
+from lib.versions import make_live, publish, read_live, verify
+from lib.versions.site import own_models
+from standin import PASSWORDS, guarded, signed_in
+
+PICTURE = png_bytes(new_chart(5, 5), 50)
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+def gate(live: float, candidate: float, accepted: bool, *reasons: str) -> dict:
+    pair = {"what": "hold-out", "case_id": "h", "live": live, "candidate": candidate}
+    return {"accepted": accepted, "reasons": list(reasons), "compared": {}, "cases": [pair]}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> TrainingDesk:
+    """A site with three versions of its own, a rejected session and a label in quarantine."""
+    studies = tmp_path / "studies"
+    studies.mkdir()
+    truth = handmade()
+    write_volume(studies / "a_T1W.nii.gz", truth.t1w)
+    write_volume(studies / "a_STIR.nii.gz", truth.stir)
+    service = VhiService(studies)
+    own, shipped = own_models(studies / ".vhi", MODEL_DIR), read_live(MODEL_DIR)
+    first = shipped.manifest
+    publish(own, first, verify(shipped))
+    second = replace(
+        first, version="site-2", parent=first.version, created="2027-02-01T00:00:00+00:00", gate=gate(0.9, 0.93, True)
+    )
+    publish(own, second, verify(shipped))
+    bad = gate(0.93, 0.8, False, "Its mean Dice is 0.13 below.")
+    publish(
+        own,
+        replace(second, version="site-3", parent="site-2", created="2027-03-01T00:00:00+00:00", gate=bad),
+        verify(shipped),
+        live=False,
+    )
+    desk = TrainingDesk(service, TrainConfig(), "1")
+    place = desk.folder.history / "s3"
+    make_folder(place)
+    (place / "1.png").write_bytes(PICTURE)
+    write_json(place / "result.json", {
+        "state": "rejected", "session": "s3", "version": "site-3", "parent": "site-2", "live": False, "reasons": ["Its mean Dice <b>"],
+        "begun": "2027-03-01T00:00:00+00:00", "pictures": ["1.png"],
+    })  # fmt: skip
+    held = {"case": "a", "submission": "0001-anna", "label_id": "x", "state": "held", "reasons": ["It seems flipped."],
+            "dice": 0.4, "releasable": True}  # fmt: skip
+    desk.folder.note_check(held, PICTURE)
+    return desk
+
+
+@pytest.fixture
+def client(desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    accounts = tmp_path / "accounts.json"
+    roles = {"anna": "reader", "root": "admin"}
+    write_accounts(accounts, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+
+    def make(**config):
+        from starlette.testclient import TestClient
+
+        folder = tmp_path / "standin"
+        folder.mkdir(exist_ok=True)
+        stock, _, app = guarded(monkeypatch, folder, ServerConfig(accounts=accounts, **config))
+        app.training = desk
+        return TestClient(stock, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
+
+    return make
+
+
+def test_programs_get_the_history_as_json(client):
+    served = client()
+    told = served.get("/vhi/models", headers=signed_in(served, "root")).json()
+    shipped = read_live(MODEL_DIR).manifest.version
+    assert [(one["version"], one["state"]) for one in told["versions"]] == [
+        (shipped, "earlier"), ("site-2", "live"), ("site-3", "rejected"),
+    ]  # fmt: skip
+    assert told["live"] == "site-2"
+    assert told["versions"][1]["dice"] == {"hold-out": {"version": 0.93, "before": 0.9, "cases": 1}}
+    assert told["versions"][0]["dice"]["cross-validation"]["version"] > 0.9
+    assert told["versions"][2]["reasons"] == ["Its mean Dice is 0.13 below."]
+    assert [one["case"] for one in told["quarantine"]] == ["a"]
+    assert told["waiting"] == 0
+
+
+def test_browsers_get_a_page_whose_only_script_is_its_own(client):
+    served = client()
+    answer = served.get("/vhi/models", headers=signed_in(served, "root") | HTML)
+    assert answer.headers["content-type"].startswith("text/html")
+    page = answer.text
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
+    assert "data:image/svg+xml" in page  # Dice over time
+    assert page.count(base64.b64encode(PICTURE).decode()) == 2  # of the label and of the session
+    assert "It seems flipped." in page
+    assert "Its mean Dice &lt;b&gt;" in page
+    # only what was accepted can be gone back to
+    assert re.findall(r"live\?version=([^\"]+)", page) == [read_live(MODEL_DIR).manifest.version]
+    assert re.findall(r"release\?case=([^\"]+)", page) == ["a&amp;submission=0001-anna"]
+
+
+def test_readers_see_no_history_and_change_nothing(client, desk):
+    served = client()
+    headers = signed_in(served)
+    for method, path in (
+        ("GET", "/vhi/models"),
+        ("POST", "/vhi/models/live?version=site-2"),
+        ("POST", "/vhi/models/release?case=a&submission=0001-anna"),
+        ("POST", "/train/"),
+        ("POST", "/train/disease_region"),
+        ("DELETE", "/train/"),
+    ):
+        answer = served.request(method, path, headers=headers)
+        assert (answer.status_code, "administrator" in answer.json()["detail"]) == (403, True), path
+    assert served.get("/train/", headers=headers).status_code == 404
+    assert desk.folder.held()
+
+
+def test_readers_may_train_where_the_site_says_so(client):
+    served = client(train_by="reader")
+    answer = served.post("/train/", json={}, headers=signed_in(served))
+    assert (answer.status_code, "nothing new to learn" in answer.json()["detail"]) == (422, True)
+    assert served.delete("/train/", headers=signed_in(served)).json() is None
+
+
+def test_a_page_signed_in_by_cookie_needs_the_sessions_mark(client, desk):
+    served = client()
+    served.post("/login", data={"username": "root", "password": PASSWORDS["root"]}, headers={"Origin": "http://127.0.0.1:8000"})
+    path = "/vhi/models/release?case=a&submission=0001-anna"
+    assert served.post(path).status_code == 403
+    assert desk.folder.held()
+    answer = served.post(path, headers={"X-CSRF-Token": served.cookies["vhi_csrf"]})
+    assert answer.json() == {"case": "a", "submission": "0001-anna", "state": "released"}
+    assert desk.folder.held() == ()
+    assert [(one["event"], one["reader"]) for one in desk.service.audit.entries()] == [("label released", "root")]
+    assert served.post(path, headers={"X-CSRF-Token": served.cookies["vhi_csrf"]}).status_code == 404
+
+
+def test_an_administrator_goes_back_to_an_earlier_version_but_not_to_a_rejected_one(client, desk):
+    served = client()
+    headers, shipped = signed_in(served, "root"), read_live(MODEL_DIR).manifest.version
+
+    def back_to(version: str):
+        return served.post("/vhi/models/live", params={"version": version}, headers=headers)
+
+    with desk.folder.alone():
+        assert back_to(shipped).status_code == 409
+    assert "was rejected" in back_to("site-3").json()["detail"]
+    assert back_to("site-9").status_code == 422
+    assert back_to("../site-2").status_code == 400
+    assert desk.service.networks.manifest().version == "site-2"
+    assert back_to(shipped).json() == {"live": shipped}
+    assert desk.service.networks.manifest().version == shipped
+    make_live(desk.service.networks.folder, "site-2")
