@@ -22,7 +22,7 @@ class Submitted:
     `normal_bone` and `disease_region` are None where they were not handed in, or empty (a viewer lists segments that nobody drew
     in): nothing can be measured with an empty one, so it means no change. `inflammation` is None where it was not listed and
     empty for none; voxels of `inflammation (conservative)` belong to it, those of
-    `proposed` (to be removed) do not. `other` are segments of any other name. `order` is the one in which segments cover
+    `inflammation (proposed to remove)` do not. `other` are segments of any other name. `order` is the one in which segments cover
     each other in a map, and empty where they do not.
     """
 
@@ -32,12 +32,10 @@ class Submitted:
     other: tuple[Mask, ...]
     order: tuple[str, ...]
     messages: tuple[str, ...]
-    proposed: Mask | None = None
 
     def covering(self, *but: str) -> np.ndarray:
         """`(I, J, K)` bool: voxels of the map that hold a segment of another name than `but`."""
         masks = {NORMAL_BONE: self.normal_bone, DISEASE_REGION: self.disease_region, INFLAMMATION: self.inflammation}
-        masks[PROPOSED_TO_REMOVE] = self.proposed
         found = [mask.data for name, mask in masks.items() if mask is not None and name not in but]
         return np.logical_or.reduce([*found, *(mask.data for mask in self.other)]) if found or self.other else np.zeros((), bool)
 
@@ -94,13 +92,7 @@ def _submitted(masks: Mapping[str, Mask], grid: Grid, order: tuple[str, ...]) ->
     listed = None
     if INFLAMMATION in masks or any(mask.voxels for mask in inflammation):
         listed = Mask(np.logical_or.reduce([mask.data for mask in inflammation]), grid, INFLAMMATION)
-    own = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE, PROPOSED_TO_REMOVE)
-    proposed = masks.get(PROPOSED_TO_REMOVE)
-    left_out = (
-        ()
-        if proposed is None or not proposed.voxels
-        else (f"{proposed.voxels:,} voxels of {PROPOSED_TO_REMOVE!r} were left out of inflammation, as proposed.",)
-    )
+    own = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
     other = tuple(mask for name, mask in masks.items() if name not in own and (mask.voxels or name not in SEGMENT_NAMES))
     return Submitted(
         normal_bone=_drawn(masks.get(NORMAL_BONE)),
@@ -108,16 +100,16 @@ def _submitted(masks: Mapping[str, Mask], grid: Grid, order: tuple[str, ...]) ->
         inflammation=listed,
         other=other,
         order=order,
-        proposed=proposed,
-        messages=(
-            *left_out,
-            *(
-                f"The segment {mask.name!r} ({mask.voxels} voxels) was kept, but its name means nothing here and it was not "
-                "measured."
-                for mask in other
-            ),
+        messages=tuple(
+            f"The segment {mask.name!r} ({mask.voxels} voxels) was kept, but {_why_unmeasured(mask.name)}." for mask in other
         ),
     )
+
+
+def _why_unmeasured(name: str) -> str:
+    if name == PROPOSED_TO_REMOVE:
+        return "apart from inflammation, as proposed: it does not count"
+    return "its name means nothing here and it was not measured"
 
 
 def whole_region(drawn: Mask, started: np.ndarray | None, covering: np.ndarray) -> Mask:

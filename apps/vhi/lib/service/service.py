@@ -470,7 +470,8 @@ class VhiService:
         judged = judge(partial(self._result, scans, proposal), submitted, started, why_none, last_seen, terms, automatic)
         made = keep(self.readings, scans, judged, terms, self.delivery)
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
-        self._opened[reader, case.case_id] = time.monotonic()
+        if opened is not None:
+            self._opened[reader, case.case_id] = time.monotonic()
         if made.segment(INFLAMMATION) is not None:
             self.leases.release(case.case_id, reader)
         if self.delivery is not None:
