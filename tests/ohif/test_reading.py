@@ -47,6 +47,8 @@ PLACE = """([series, voxel]) => {
 }"""
 
 
+COLOURS = """(index) => [...window.services.viewportGridService.getState().viewports.keys()].map((id) =>
+  [...window.services.segmentationService.getSegmentColor(id, '1', index)])"""
 # the browser does not tell a test what a form with a file holds
 LISTEN = """() => {
   const plain = window.fetch;
@@ -168,13 +170,18 @@ def by_reader(objects: list[pydicom.Dataset], name: str) -> list[pydicom.Dataset
 
 
 @pytest.mark.parametrize("study", ["ascending", "descending"])
-def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what_was_on_screen(reading, study, shot):
+def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what_was_on_screen(
+    reading, study, shot, record_property
+):
     reader = reading("anna", study)
     facts, labels = reader.asked("vhi", show="both")
     reader.measure()
     on_screen = reader.map()
     np.testing.assert_array_equal(on_screen == NUMBERS[INFLAMMATION], labels == facts["label_names"][INFLAMMATION])
     np.testing.assert_array_equal(on_screen == NUMBERS[CONSERVATIVE], labels == facts["label_names"][CONSERVATIVE])
+    for name, colour in ((INFLAMMATION, [255, 220, 0]), (CONSERVATIVE, [230, 30, 30])):
+        shown = reader.page.evaluate(COLOURS, NUMBERS[name])
+        assert [one[:3] for one in shown] == [colour, colour]
     assert number(reader.page.locator("[data-vhi='sensitive']").inner_text()) == round(facts["vhi_mm3"]["sensitive"])
     assert number(reader.page.locator("[data-vhi='conservative']").inner_text()) == round(facts["vhi_mm3"]["conservative"])
     shot("measured")
@@ -195,6 +202,9 @@ def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what
 
     # the same lesion, by one click in the image of the other series
     reader.row(lesion["id"]).click()
+    slice_told = reader.row(lesion["id"]).locator("td").nth(1).inner_text()
+    for overlay in reader.page.locator("[data-cy='viewport-overlay-bottom-right']").all():
+        assert f"({slice_told}/{reader.grid.shape[2]})" in overlay.inner_text()
     reader.take("remove")
     reader.page.mouse.click(*reader.at(lesion["voxel"], "T1W"))
     reader.page.locator(f"tr.removed[data-lesion='{lesion['id']}']").wait_for()
@@ -225,6 +235,7 @@ def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what
     assert sent["effort"]["boundary_edits"] == 2
     assert sent["effort"]["clicks"] >= 8
     assert sent["effort"]["seconds"] > 0
+    record_property("effort of a whole reading", json.dumps(sent["effort"]))
     check_archive(reader, painted > 0)
 
 
@@ -273,7 +284,7 @@ def run_stock(reader: Reader, model: str) -> None:
     """Run a task from MONAI Label's own panel, and wait until it is drawn."""
     before = reader.map()
     reader.page.locator("label[for='tab-2']").click()
-    reader.page.locator("select.selectBox:visible").select_option(model)
+    reader.page.locator(".tab:has(#tab-2) select.selectBox").select_option(model)
     with reader.page.expect_response(lambda one: f"/infer/{model}" in one.url) as answer:
         reader.page.locator("button[title='Run Segmentation']").click()
     assert answer.value.status == 200
@@ -304,6 +315,38 @@ def test_monai_labels_own_panel_draws_at_the_right_place_whatever_was_shown_when
         "window.services.segmentationService.getSegmentationRepresentations(id, { segmentationId: '1' }).length)"
     )
     assert shown == [1, 1]
+
+
+def test_monai_labels_own_point_prompts_clean_a_lesion_and_its_next_sample_names_a_study(reading, shot):
+    reader = reading("emil", "descending")
+    facts, labels = reader.asked("vhi")
+    lesion = lesion_of_two_grades(facts)
+    reader.measure()
+    reader.row(lesion["id"]).click()
+    activate(reader, "T1W")
+    connect(reader.page)
+    run_stock(reader, "vhi")
+    np.testing.assert_array_equal(reader.map() == NUMBERS[INFLAMMATION], labels > 0)
+    reader.page.locator("label[for='tab-3']").click()
+    tab = reader.page.locator(".tab:has(#tab-3)")
+    tab.locator("tr.clickable-row", has_text="background").click()
+    x, y = reader.at(lesion["voxel"], "T1W")
+    reader.page.mouse.move(x - 5, y - 5)
+    reader.page.mouse.click(x, y)
+    tab.locator("tr.clickable-row", has_text=INFLAMMATION).first.click()
+    before = reader.map()
+    with reader.page.expect_response(lambda one: "/infer/vhi_clean" in one.url) as answer:
+        tab.locator("button[title='Run PointPrompts']").click()
+    assert answer.value.status == 200
+    wait_for(lambda: not np.array_equal(before, reader.map()))
+    shot("cleaned")
+    np.testing.assert_array_equal(reader.map() > 0, reader.asked("vhi_clean", background=[lesion["voxel"]])[1] > 0)
+
+    reader.page.locator("label[for='tab-1']").click()
+    reader.page.get_by_role("button", name="Next Sample").click()
+    dialog = reader.page.locator(".nextSampleForm").last
+    dialog.get_by_text("Study Instance UID").wait_for()
+    assert any(one.study_uid in dialog.inner_text() for one in reader.desk.studies.values())
 
 
 def test_the_viewers_own_export_is_stored_and_lies_where_it_was_drawn(reading, shot):

@@ -101,11 +101,14 @@ export class Labelmap {
     return [...this.volume.imageData.indexToWorld(voxel)];
   }
 
-  /** What the viewer calls a slice: its InstanceNumber in STIR. */
+  /** What the viewer counts a slice as, from 1: it counts along the direction of view. */
   numberOf(slice) {
-    const { representationData } = this.#services.segmentationService.getSegmentation(SEGMENTATION_ID);
-    const imageId = window.cornerstone.cache.getVolume(representationData.Labelmap.referencedVolumeId)?.imageIds[slice];
-    return (imageId && window.cornerstone.metaData.get('instance', imageId)?.InstanceNumber) ?? slice + 1;
+    const { cornerstoneViewportService } = this.#services;
+    const viewport = cornerstoneViewportService.getCornerstoneViewport(this.viewportIds()[0]);
+    const { sizes, directions } = this.place();
+    const normal = viewport?.getCamera().viewPlaneNormal ?? directions[2];
+    const isAlong = directions[2].reduce((sum, one, n) => sum + one * normal[n], 0) > 0;
+    return isAlong ? slice + 1 : sizes[2] - slice;
   }
 
   get active() {
