@@ -1,0 +1,63 @@
+"""The train button of MONAI Label's panel in the viewer."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+import requests
+
+from viewing import dismiss_notice, viewer_over, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
+
+
+@pytest.fixture
+def desk(started, phantoms, tmp_path):
+    """A server of its own: what is submitted and learnt here is not for other tests."""
+    with viewer_over(started("embedded"), phantoms, tmp_path, "--set", "train_holdout=0", OMP_NUM_THREADS="1") as found:
+        yield found
+
+
+def accept_region(url: str, image: str) -> None:
+    """Hand in the automatic disease region as it is."""
+    params = {"params": json.dumps({"result_extension": ".nii.gz"})}
+    answer = requests.post(f"{url}/infer/disease_region", params={"image": image, "output": "image"}, data=params, timeout=120)
+    told = {"params": json.dumps({"label_info": [{"name": "disease region", "idx": 1}], "client_id": "anna"})}
+    files = {"label": ("label.nii.gz", io.BytesIO(answer.content))}
+    saved = requests.put(f"{url}/datastore/label", params={"image": image}, data=told, files=files, timeout=120)
+    assert saved.status_code == 200, saved.text
+
+
+def test_the_button_starts_training_and_stops_it(desk, page, shot):
+    for study in desk.studies.values():
+        accept_region(desk.url, study.stir_uid)
+
+    def status() -> dict:
+        return requests.get(f"{desk.url}/train/", timeout=60).json()
+
+    page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
+    page.locator("#vhi-measure:enabled").wait_for()
+    dismiss_notice(page)
+    page.locator("[data-cy='monailabel-btn']").click()
+    page.locator(".settingsTable button.actionButton").click()
+    page.locator("label[for='tab-1']").click()
+    # 0% where nothing runs; the panel shows 100% where a trainer tells no statistics
+    assert page.locator("[title='Not Running']").inner_text() == "0%"
+    with page.expect_response(lambda one: one.request.method == "POST" and one.url.endswith("/train/")) as begun:
+        page.get_by_role("button", name="Update Model").click()
+    assert begun.value.status == 200
+    assert begun.value.json()["disease_region"]["result"]["status"] == "RUNNING"
+    page.get_by_role("button", name="Stop Training").wait_for()
+    wait_for(lambda: status()["progress"]["state"] == "training")
+    shot("training")
+    with page.expect_response(lambda one: one.request.method == "DELETE" and one.url.endswith("/train/")) as stopped:
+        page.get_by_role("button", name="Stop Training").click()
+    assert stopped.value.json()["status"] == "STOPPED"
+    page.get_by_role("button", name="Update Model").wait_for()
+    assert status()["status"] == "STOPPED"
+    # the history page, by its own buttons
+    page.goto(f"{desk.url}/vhi/models")
+    assert "can be gone on with" in page.inner_text("body")
+    shot("models")
