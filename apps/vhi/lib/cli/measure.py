@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lib.cli.ensemble import MODEL_DIR
+from lib.cli.proposal import check_mode, proposed
 
 if TYPE_CHECKING:
     from lib.core.disease_region import DiseaseRegion, Member
@@ -53,6 +54,9 @@ def measure(
     model_dir: Annotated[
         Path, typer.Option("--model-dir", help="Folder of the trained ensemble.", show_default="the shipped one")
     ] = MODEL_DIR,
+    proposal: Annotated[
+        str, typer.Option(help="off, show (which lesions the cleaning proposal would remove) or apply (without them).")
+    ] = "off",
     dicom_out: Annotated[
         Path | None,
         typer.Option("--dicom-out", metavar="DIR", help="Result as DICOM, for a STIR DICOM series; replaces an earlier one."),
@@ -74,8 +78,9 @@ def measure(
     from lib.errors import InputError
 
     one_scan = (t1w, stir, study, normal_bone, disease_region, image, dicom_out, stir_series, t1w_series, pairing_rules)
+    check_mode(proposal)
     if cases is not None:
-        _measure_list(cases, out, jobs, cluster, change, model_dir, any(one_scan))
+        _measure_list(cases, out, jobs, cluster, change, model_dir, any(one_scan) or proposal != "off")
         return
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
@@ -115,7 +120,7 @@ def measure(
 
         given_bone, given_region = masks.get("normal bone"), masks.get("disease region")
         result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference_of(model))
-        result = replace(result, warnings=(*pair.warnings, *result.warnings))
+        result = proposed(replace(result, warnings=(*pair.warnings, *result.warnings)), proposal)
         statistics = [image_statistics(other, result) for other in others.values()]
     with step("Writing the report"), ExitStack() as places:
         folder = places.enter_context(result_folder(out, RESULT_FILES))
@@ -228,6 +233,8 @@ def print_summary(result: VhiResult, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from lib.reports.stages import other_stages, stage_sentence
+
     measured, thresholds, stability = result.measurement, result.thresholds, result.stability
     console = Console(highlight=False, soft_wrap=True)
     table = Table("VHI", "mm3", "voxels", "left mm3", "right mm3", box=None, pad_edge=False)
@@ -250,6 +257,9 @@ def print_summary(result: VhiResult, out: Path) -> None:
     region = result.disease_region
     console.print(f"disease region  {region.mask.volume_mm3:.0f} mm3 ({region.source}{certainty(region)})")
     console.print(f"lesions         {len(result.lesions)}")
+    console.print(f"this number     {stage_sentence(result)}")
+    for sentence in other_stages(result):
+        console.print(f"                {sentence}", markup=False)
     for warning in result.warnings:
         console.print(f"WARNING         {warning}", markup=False)
     console.print(f"report          {out / 'report.html'}", markup=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from lib.service.answers import (
 )
 from lib.service.automatic import Automatic, AutomaticRegions
 from lib.service.blinding import Blinding
+from lib.service.cleanings import Cleanings, submitted_cleanings
 from lib.service.keep import Kept, Locks
 from lib.service.networks import Networks
 from lib.service.options import options_of, reading_number
@@ -488,6 +489,21 @@ class VhiService:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
         case, _ = self._index.of_image(image_id)
         return tuple(one for one in self.readings.of_case(case.case_id) if reader is None or one.reader == reader)
+
+    def cleanings(self, patient_of: Callable[[str], str]) -> Cleanings:
+        """What readers submitted, for the cleaning proposal to learn from."""
+        by_id = {case.case_id: case for case in self._index.cases}
+
+        def measure(one: Submission, settings: VhiSettings) -> VhiResult:
+            if one.case_id not in by_id:
+                raise NotFoundError("its scans are no longer there.")
+            with self._locks.of(one.case_id):
+                scans = self._scans_of(by_id[one.case_id])
+                automatic = partial(self._shown_to, one.reader, one.reading)
+                regions = regions_in_force(self.readings, automatic, scans, one.reader, one.reading)
+                return self._result(scans, None, regions, settings)
+
+        return submitted_cleanings(self.readings, measure, patient_of)
 
     def share(self, image_id: str, submission_id: str, parts: Sequence[str] = SHARED_PARTS, *, admin: str) -> None:
         """For administrators: every reader of the case starts from these regions of that submission.

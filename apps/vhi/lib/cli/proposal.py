@@ -1,0 +1,48 @@
+"""The cleaning proposal of `measure`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lib.core.pipeline import VhiResult
+
+CLEANING_DIR = Path(__file__).resolve().parents[2] / "model" / "cleaning"
+MODES = ("off", "show", "apply")
+
+
+def check_mode(mode: str) -> None:
+    """Refuse another word.
+
+    Raises
+    ------
+    InputError
+    """
+    from lib.errors import InputError
+
+    if mode not in MODES:
+        raise InputError(f"--proposal is {mode!r}; it must be {', '.join(MODES[:-1])} or {MODES[-1]}.")
+
+
+def proposed(result: VhiResult, mode: str, root: Path = CLEANING_DIR) -> VhiResult:
+    """An automatic result with what the live version proposes, and with `apply` what is left when that is followed.
+
+    Raises
+    ------
+    ModelError
+        There is no usable version.
+    """
+    if mode == "off":
+        return result
+    from lib.cleaning.model import load_cleaning, propose
+    from lib.core.cleaning import measure_cleaned
+    from lib.core.volume import Mask
+
+    proposal = propose(result, load_cleaning(root))
+    result = replace(result, proposal=proposal)
+    if mode == "show":
+        return result
+    kept = Mask(proposal.keeps()[result.lesion_labels], result.stir.grid, "inflammation")
+    return measure_cleaned(result, kept, "proposed")

@@ -1,0 +1,71 @@
+"""What readers submitted, as training data of the cleaning proposal: every reading for itself, those of two readers both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lib.cleaning.table import LesionTable, table_of
+from lib.core.pipeline import VhiResult
+from lib.core.settings import VhiSettings
+from lib.errors import VhiError
+from lib.readings.store import ReadingStore
+from lib.readings.submission import Submission
+from lib.service.answers import INFLAMMATION
+
+Measure = Callable[[Submission, VhiSettings], VhiResult]
+
+
+@dataclass(frozen=True)
+class Cleanings:
+    """Tables to learn from, and a sentence for each submission that nothing can be learnt from."""
+
+    tables: tuple[LesionTable, ...]
+    left_out: tuple[str, ...]
+
+
+def submitted_cleanings(
+    readings: ReadingStore, measure: Measure, patient_of: Callable[[str], str] = lambda case: case
+) -> Cleanings:
+    """The newest cleaning of every reader and reading.
+
+    Parameters
+    ----------
+    readings : ReadingStore
+    measure : callable
+        The automatic result that a submission cleaned: from the regions of its reader, with these settings.
+    patient_of : callable
+        Case id to patient.
+    """
+    tables: list[LesionTable] = []
+    left_out: list[str] = []
+    for case in readings.cases():
+        newest: dict[tuple[str, int], Submission] = {}
+        for one in readings.of_case(case):
+            if one.segment(INFLAMMATION) is not None and one.method == "semi-automatic":
+                newest[one.reader, one.reading] = one
+        for one in newest.values():
+            try:
+                tables.append(_table(readings, measure, one, patient_of(case)))
+            except VhiError as error:
+                left_out.append(f"{case}, submission {one.submission_id}, is not learnt: {error}")
+    return Cleanings(tuple(tables), tuple(left_out))
+
+
+def _table(readings: ReadingStore, measure: Measure, submission: Submission, patient: str) -> LesionTable:
+    result = measure(submission, VhiSettings.from_values(submission.settings))
+    mask = readings.read_segment(submission, INFLAMMATION)
+    if mask is None or not _is_of(result, submission.changes.get(INFLAMMATION) or {}):
+        raise _Moved("its regions were changed since, so that its lesions are no longer the ones that were cleaned.")
+    return table_of(result, [(f"{submission.reader}/{submission.reading}", mask)], submission.case_id, patient)
+
+
+class _Moved(VhiError):
+    """The automatic result is no longer the one that was cleaned."""
+
+
+def _is_of(result: VhiResult, changes: dict[str, Any]) -> bool:
+    edited = {lesion for lesion, _ in changes.get("boundary_edits", ())}
+    told = {*changes.get("lesions_kept", ()), *changes.get("lesions_removed", ()), *edited}
+    return told == {lesion.id for lesion in result.lesions}

@@ -1,0 +1,68 @@
+"""Readers' masks of labelled scans as training data of the cleaning proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.cleaning.table import LesionTable, table_of
+from lib.core.pipeline import VhiResult, measure_vhi
+from lib.errors import InputError
+from lib.studies.labelled import find_labelled
+from lib.studies.nifti import read_mask, read_volume
+from lib.studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+
+
+@dataclass(frozen=True)
+class CleanedScan:
+    """The files of one scan that readers read: both regions by hand, and every reading."""
+
+    case_id: str
+    t1w: Path
+    stir: Path
+    disease_region: Path
+    normal_bone: Path
+    readings: tuple[ReaderMask, ...]
+
+    def measure(self) -> VhiResult:
+        """The automatic result from the manual regions."""
+        t1w, stir = read_volume(self.t1w, f"T1W of {self.case_id}"), read_volume(self.stir, f"STIR of {self.case_id}")
+        bone = read_mask(self.normal_bone, "normal bone")
+        return measure_vhi(t1w, stir, normal_bone=bone, disease_region=read_mask(self.disease_region, "disease region"))
+
+    def table(self, result: VhiResult | None = None) -> LesionTable:
+        """Its lesions, and which of them each reading kept."""
+        masks = [(one.reader, read_mask(one.path, f"{one.reader}, reading {one.reading}")) for one in self.readings]
+        return table_of(result or self.measure(), masks, self.case_id)
+
+
+def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
+    """Scans of a folder of labelled data (`lib.studies.labelled`) that readers read and that have both regions.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    readings: dict[str, list[ReaderMask]] = {}
+    for one in find_reader_masks(data):
+        readings.setdefault(one.case, []).append(one)
+    stir = find_stir(data)
+    bone = {path.name.split("_")[0]: path for path in _bones(data)}
+    found = tuple(
+        CleanedScan(case.case_id, case.t1w, stir[case.case_id], case.disease_region, bone[case.case_id], tuple(read))
+        for case in find_labelled(data).study
+        if case.disease_region and case.case_id in stir and case.case_id in bone and (read := readings.get(case.case_id))
+    )
+    if not found:
+        raise InputError(
+            f"{data} holds no scan with T1W, STIR, both regions and a reader's mask of inflammation; see docs/cleaning.md for the "
+            "names of the files."
+        )
+    return found
+
+
+def _bones(data: Path) -> Iterator[Path]:
+    for part in ("segmentations/normal_marrow", "data/segmentations/Normal_marrow_manual_segmentation"):
+        yield from sorted((data / part).rglob("*_normal_marrow.nii*"))
