@@ -11,6 +11,7 @@ import typer
 
 from lib.cli.card import card
 from lib.cli.ensemble import MODEL_DIR
+from lib.cli.proposal import CLEANING_DIR
 
 if TYPE_CHECKING:
     from lib.versions import Manifest, Version
@@ -57,6 +58,36 @@ def list_models(
                 typer.echo(f"{row['version']}: {text}")
     if not any(row["live"] for row in rows):
         typer.echo(f"No version is live{f' ({live} is not there)' if live else ''}; choose one with models use.")
+    if model_dir == MODEL_DIR:
+        _print_cleaning(CLEANING_DIR)
+
+
+def _print_cleaning(root: Path) -> None:
+    """The versions of the cleaning proposal, which lie in a folder of their own."""
+    live = _live_id(root)
+    rows = [_described(root, name, live) for name in _names(root)]
+    typer.echo(f"Cleaning proposal (other commands: --model-dir {root}):")
+    table = [("", "version", "created", "verified", "parent", "training cases", "patients left out")]
+    table += [
+        (
+            "*" if row["live"] else "",
+            row["version"],
+            "?" if row["created"] is None else row["created"][:16].replace("T", " "),
+            "yes" if row["verified"] else "NO",
+            _or_none(row["parent"]),
+            _or_none(row["training_cases"] or None),
+            _cleaning_headline(row["metrics"]),
+        )
+        for row in rows
+    ]
+    _print_table(table)
+
+
+def _cleaning_headline(metrics: dict[str, Any] | None) -> str:
+    found = (metrics or {}).get("leave_one_patient_out", {}).get("proposal")
+    if not found:
+        return "not measured"
+    return f"sensitivity {found['sensitivity']:.2f} by volume, {found['false_keeps']:.1f} false keeps a scan"
 
 
 @models.command("diff")
