@@ -22,6 +22,7 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
+  rating = '';
   #managers = null;
   #case = null;
   #wasDrawn = false;
@@ -30,11 +31,19 @@ export class Desk extends EventTarget {
     super();
     this.told = told;
     this.effort = new Effort();
+    window.addEventListener('keydown', (event) => this.#undoByKey(event));
     watchPointer(() => (this.reading ? this.#viewports() : []), {
       hover: (id) => this.#hover(id),
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
     });
+  }
+
+  #undoByKey(event) {
+    if (!this.reading || !(event.ctrlKey || event.metaKey) || event.key !== 'z' || event.target.matches('input, textarea'))
+      return;
+    event.preventDefault();
+    this.reading.undo();
   }
 
   get reader() {
@@ -57,6 +66,7 @@ export class Desk extends EventTarget {
   opened(found) {
     this.#case = found.case;
     this.reading = null;
+    this.rating = '';
     this.why = found.case ? 'Opening the case ...' : found.why;
     this.effort.restart();
     this.changed();

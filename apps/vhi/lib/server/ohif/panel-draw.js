@@ -48,7 +48,7 @@ export function drawSection(desk) {
       'div',
       { class: 'line' },
       Object.entries(TOOLS).map(tool),
-      button('Undo', () => reading.undo(), { id: 'vhi-undo', disabled: !reading.history.length }),
+      button('Undo', () => reading.undo(), { id: 'vhi-undo', title: 'Ctrl+Z', disabled: !reading.history.length }),
     ),
     el('label', { class: 'line' }, 'Size', size),
     el(

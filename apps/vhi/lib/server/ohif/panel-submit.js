@@ -21,7 +21,7 @@ export function submitSection(desk) {
       'label',
       { class: 'line' },
       'Automatic region',
-      choice(RATINGS, desk.rating ?? '', (value) => (desk.rating = value), { id: 'vhi-rating' }),
+      choice(RATINGS, desk.rating, (value) => (desk.rating = value), { id: 'vhi-rating' }),
     ),
     told,
     el(
