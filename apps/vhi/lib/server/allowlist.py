@@ -9,7 +9,7 @@ from typing import Literal
 from lib.server.dicomweb import READ_PATH, STORE_PATH
 
 Who = Literal["anyone", "reader", "admin"]
-Where = Literal["own", "stock", "archive", "viewer"]
+Where = Literal["own", "stock", "archive", "page"]
 SMALL_BODY = 1 << 20
 # one path segment that can be a name: no separators, nothing that climbs
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -23,8 +23,8 @@ class Allowed:
     ----------
     methods, template : as in `POST /infer/{model}`
     who : who may send it
-    where : answered by our own routes, by MONAI Label's, by the archive through the gateway, or by our routes with the viewer's
-        files, whose headers count before the guard's
+    where : answered by our own routes, by MONAI Label's, or by the archive through the gateway; a "page" is one of our own routes
+        whose own security headers count before the guard's
     large : carries an image, so that the body may be large
     basic : a page that a browser opens: name and password do as well as a token
     matching : regular expression of the paths, where the template says too little
@@ -48,10 +48,10 @@ class Allowed:
 ALLOWED = (
     Allowed(("GET",), "/", "anyone"),
     Allowed(("GET",), "/openapi.json", "reader", basic=True),
-    Allowed(("GET", "POST"), "/login", "anyone", "viewer"),
+    Allowed(("GET", "POST"), "/login", "anyone", "page"),
     Allowed(("POST",), "/logout", "reader"),
     # the viewer's page looks itself who is signed in; its files are no secret
-    Allowed(("GET",), "/ohif/{path}", "anyone", "viewer", matching=rf"/ohif(?:/{SEGMENT})*"),
+    Allowed(("GET",), "/ohif/{path}", "anyone", "page", matching=rf"/ohif(?:/{SEGMENT})*"),
     Allowed(("GET",), "/auth/", "anyone"),
     Allowed(("POST",), "/auth/token", "anyone"),
     Allowed(("GET",), "/auth/token/valid", "reader"),
@@ -76,7 +76,7 @@ ALLOWED = (
     Allowed(("POST",), "/vhi/rating", "reader"),
     Allowed(("POST",), "/vhi/share", "admin"),
     Allowed(("GET",), "/vhi/archive", "reader", basic=True),
-    Allowed(("GET",), "/vhi/models", "admin", "viewer", basic=True),
+    Allowed(("GET",), "/vhi/models", "admin", "page", basic=True),
     Allowed(("POST",), "/vhi/models/live", "admin", basic=True),
     Allowed(("POST",), "/vhi/models/release", "admin", basic=True),
     Allowed(("GET",), "/proxy/dicom/{service}/{resource}", "reader", "archive", basic=True, matching=READ_PATH),

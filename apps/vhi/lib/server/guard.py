@@ -95,7 +95,7 @@ class Guard:
 
     async def dispatch(self, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request that passed to the routes that answer it."""
-        if allowed.where in ("own", "viewer"):
+        if allowed.where in ("own", "page"):
             await self._own(scope, receive, send)
             return
         if allowed.where == "archive":
@@ -174,7 +174,7 @@ class Exchange:
             check_plain(self.scope.get("raw_path") or self.path.encode())
         # the template's spelling of the trailing slash, and no Origin: CORS is settled here
         path = self.path
-        if self.allowed.where != "viewer":
+        if self.allowed.where != "page":
             path = path.rstrip("/") + ("/" if self.allowed.template.endswith("/") else "")
         kept = [(name, value) for name, value in self.scope["headers"] if name.lower() not in (b"origin", b"authorization")]
         self.scope |= {"path": path, "raw_path": path.encode(), "headers": kept}
@@ -272,7 +272,7 @@ class Exchange:
                 raise _too_large(self._limit)  # the routes took it for a body that cannot be parsed
             self._status = message["status"]
             ours = SECURITY_HEADERS | self.cors
-            if self.allowed is not None and self.allowed.where == "viewer":
+            if self.allowed is not None and self.allowed.where == "page":
                 set_there = {name.decode("latin-1").lower() for name, _ in message.get("headers", [])}
                 ours = {name: value for name, value in ours.items() if name not in set_there}
             drop = {name.encode() for name in ours} | {b"server"}
