@@ -51,11 +51,13 @@ def test_the_button_starts_training_and_stops_it(desk, page, shot):
     assert begun.value.json()["disease_region"]["result"]["status"] == "RUNNING"
     page.get_by_role("button", name="Stop Training").wait_for()
     wait_for(lambda: status()["progress"]["state"] == "training")
+    page.locator("#vhi-training:visible").filter(has_text="Training, ").wait_for()
     shot("training")
     with page.expect_response(lambda one: one.request.method == "DELETE" and one.url.endswith("/train/")) as stopped:
         page.get_by_role("button", name="Stop Training").click()
     assert stopped.value.json()["status"] == "STOPPED"
     page.get_by_role("button", name="Update Model").wait_for()
+    page.locator("#vhi-training").filter(has_text="can be gone on with").wait_for()
     assert status()["status"] == "STOPPED"
     # the history page, by its own buttons
     page.goto(f"{desk.url}/vhi/models")

@@ -44,7 +44,9 @@ def test_both_bars_show_the_share_of_all_steps():
     assert slicer_bar(stats) == pytest.approx(100 * 250 / 600)
     assert ohif_bar(stats) == "42%"
     assert stats["best_metric"] == pytest.approx(0.85)
-    assert "About 6 min" in stats["text"]
+    assert stats["text"] == (
+        "The members learn. About 6 min of learning left. member1: step 50 of 200, epoch 2.0, loss 0.4000, Dice 0.8000"
+    )
 
 
 def test_a_bar_that_has_begun_is_at_its_beginning():

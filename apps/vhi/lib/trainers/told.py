@@ -69,9 +69,9 @@ def stats_of(progress: Mapping[str, Any] | None, *, running: bool, dice: float |
         "best_metric": learning if running and learning else dice,
     }
     if progress is not None:
-        stats |= {"state": progress["state"], "text": text_of(progress)}
+        stats |= {"state": progress["state"], "text": " ".join([text_of(progress), *(_at_work(progress) if running else [])])}
     if not running:
-        stats["total_time"] = str((progress or {}).get("seconds") or "0:00:00")
+        stats["total_time"] = "0:00:00"  # how long it took is in `begun` and `ended` of the session
     return {name: value for name, value in stats.items() if value is not None}
 
 
@@ -104,6 +104,11 @@ def task_of(
         "details": [*lines, *said] if failed else lines,
         "progress": {name: value for name, value in progress.items() if name not in ("options", "updated")},
     }
+
+
+def _at_work(progress: Mapping[str, Any]) -> list[str]:
+    """The members that have begun and not ended."""
+    return [_member(one) for one in progress.get("members", []) if 0 < one["step"] < one["steps"]]
 
 
 def _member(one: Mapping[str, Any]) -> str:

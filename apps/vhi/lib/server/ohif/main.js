@@ -8,6 +8,7 @@ import { Desk } from './desk.js';
 import { readingMode } from './mode.js';
 import { mountPanel } from './panel.js';
 import { setServer, watchRequests } from './stock.js';
+import { showTraining } from './training.js';
 
 const told = window.vhi ?? {};
 
@@ -26,6 +27,7 @@ function install(config) {
   config.modes.push(readingMode(desk));
   setServer();
   watchRequests(() => desk.reading);
+  showTraining();
 }
 
 if (told.viewer_version_found !== told.viewer_version_expected) {
