@@ -91,9 +91,9 @@ def _try_server(out: Path) -> None:
 
 
 def _series_of(folder: Path) -> str:
-    from pydicom import dcmread
+    from lib.studies.dicom_series import read_series
 
-    return str(dcmread(next(folder.glob("*.dcm")), stop_before_pixels=True).SeriesInstanceUID)
+    return read_series(folder, "STIR")[1].series_uid
 
 
 def _asked(server: subprocess.Popen[bytes], url: str, fields: bytes | None) -> dict[str, dict[str, float]]:
