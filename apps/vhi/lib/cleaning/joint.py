@@ -65,6 +65,8 @@ def _gap_score(t1w: np.ndarray, region: np.ndarray, column_mm: float) -> np.ndar
 def _one_side(score: np.ndarray, midline: float, column_mm: float, side: int) -> tuple[np.ndarray, np.ndarray]:
     near, far = (midline + side * distance / column_mm for distance in (NEAREST_MM, FARTHEST_MM))
     low, high = max(0, int(min(near, far))), min(score.shape[2], int(max(near, far)) + 1)
+    if high - low < 2:  # the image ends before a joint could begin
+        return np.full(score.shape[:2], float(near)), np.zeros(score.shape[:2], dtype=bool)
     window = score[:, :, low:high]
     alone = _best_lines(-window)
     strength = np.take_along_axis(window, alone[:, :, None], axis=2)[:, :, 0]

@@ -1,0 +1,83 @@
+"""Numbers of lesions: what they mean on a phantom, and what they may not depend on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from handmade import handmade
+from lib.cleaning.features import FEATURES, lesion_features
+from lib.core.pipeline import measure_vhi
+from lib.core.volume import Grid, Mask, Volume
+from lib.phantom.study import make_phantom
+
+NAMES = list(FEATURES)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return make_phantom(5, (160, 160, 13))
+
+
+def measured(t1w, stir, bone, region):
+    return measure_vhi(t1w, stir, normal_bone=bone, disease_region=region)
+
+
+@pytest.fixture(scope="module")
+def result(study):
+    return measured(study.t1w, study.stir, study.normal_bone, study.disease_region)
+
+
+@pytest.fixture(scope="module")
+def features(result):
+    return lesion_features(result)
+
+
+def column(features, name):
+    return features[:, NAMES.index(name)]
+
+
+def test_every_lesion_has_a_finite_number_for_each_feature(result, features):
+    assert features.shape == (len(result.lesions), len(FEATURES))
+    assert np.isfinite(features).all()
+    np.testing.assert_allclose(10 ** column(features, "size"), [one.mm3 for one in result.lesions], rtol=1e-6)
+    np.testing.assert_array_equal(column(features, "slices"), [len(one.slices) for one in result.lesions])
+    np.testing.assert_allclose(column(features, "brightness"), [one.relative_to_sensitive for one in result.lesions], rtol=1e-4)
+
+
+def test_true_lesions_lie_nearer_to_the_joint_than_what_is_none(study, result, features):
+    true = np.bincount(result.lesion_labels[study.lesions > 0], minlength=len(result.lesions) + 1)[1:] > 0
+    assert 0 < true.sum() < true.size
+    assert np.median(column(features, "joint")[true]) < np.median(column(features, "joint")[~true])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_how_the_file_stores_its_axes_does_not_matter(study, features, axis):
+    affine = study.grid.affine.copy()
+    affine[:3, 3] = study.grid.world_mm(np.eye(3)[axis] * (study.grid.shape[axis] - 1))
+    affine[:3, axis] *= -1
+    grid = Grid(study.grid.shape, affine)
+    images = (Volume(np.flip(one.data, axis), grid, one.name) for one in (study.t1w, study.stir))
+    masks = (Mask(np.flip(one.data, axis), grid) for one in (study.normal_bone, study.disease_region))
+    turned = lesion_features(measured(*images, *masks))
+    order, other = (np.lexsort(np.round(one[:, :8], 4).T) for one in (features, turned))
+    np.testing.assert_allclose(turned[other], features[order], atol=2e-3)
+
+
+def test_the_gain_of_the_scanner_does_not_matter(study, result, features):
+    louder = (Volume(3.0 * one.data, study.grid, one.name) for one in (study.t1w, study.stir))
+    np.testing.assert_allclose(
+        lesion_features(measured(*louder, study.normal_bone, study.disease_region)), features, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_scan_without_lesions_has_an_empty_table():
+    assert lesion_features(handmade(lesions=False)).shape == (0, len(FEATURES))
+
+
+def test_a_scan_in_which_no_joint_is_found_still_has_numbers():
+    flat = handmade()
+    even = dataclasses.replace(flat, t1w=Volume(np.where(np.indices(flat.grade.shape)[0] == 0, 1.0, 2.0), flat.stir.grid, "T1W"))
+    found = lesion_features(even)
+    assert found.shape == (2, len(FEATURES))
+    assert np.isfinite(found).all()

@@ -1,0 +1,144 @@
+"""Fitting, the limit, the gate, and versions on disk."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from lib.cleaning.evaluation import agreement, between_readers, leave_one_patient_out, metrics_of
+from lib.cleaning.fitting import USUAL, fit_forest, keep_limit, read_voxels
+from lib.cleaning.learning import compare, fit, learn, publish_model
+from lib.cleaning.model import CleaningModel, load_cleaning
+from lib.cleaning.table import LesionTable
+from lib.errors import InputError, ModelError
+from lib.versions import list_versions, make_live, read_live
+
+WHEN = {"created": "2026-01-01T00:00:00+00:00", "code_version": "0"}
+
+
+def published(root, tables, version="one"):
+    publish_model(fit(tables, version), root, **WHEN)
+    return load_cleaning(root)
+
+
+@pytest.fixture
+def patients(table):
+    return [table(name) for name in ("a", "b", "c", "d")]
+
+
+def test_what_readers_did_with_other_patients_is_learnt(patients):
+    left_out = leave_one_patient_out(patients, trees=30)
+    for one in left_out:
+        assert one.proposed.sensitivity > 0.8
+        assert one.proposed.wrong <= 4
+    found = metrics_of(left_out)["leave_one_patient_out"]
+    assert set(found["cases"]) == {"a", "b", "c", "d"}
+    assert found["readers"]["sensitivity"] == 1.0
+
+
+def test_readers_who_differ_both_count(table):
+    one = table("a", readers=("R1", "R2"))
+    split = dataclasses.replace(one, kept=np.stack([one.voxels > 30, one.voxels > 10], axis=1))
+    forest = fit_forest([split], trees=60)
+    between = (one.voxels > 12) & (one.voxels <= 28)
+    both = one.voxels > 32
+    p = forest.probability(split.features)
+    assert 0.25 < p[between].mean() < 0.75
+    assert p[both].mean() > 0.75
+    np.testing.assert_array_equal(split.consensus, one.voxels > 10)
+
+
+def test_the_limit_makes_volumes_right_on_average_and_needs_three_patients(patients):
+    limit = keep_limit(patients, trees=30)
+    ratios = []
+    for one in patients:
+        others = fit_forest([other for other in patients if other is not one], trees=30)
+        ratios.append(np.log(one.voxels[others.probability(one.features) >= limit].sum() / read_voxels(one)))
+    assert abs(np.mean(ratios)) < 0.1
+    assert keep_limit(patients[:2]) == USUAL
+
+
+def test_readings_that_keep_everything_teach_nothing(table):
+    one = table("a", limit=0)
+    with pytest.raises(InputError, match="keep all lesions, or none"):
+        fit_forest([one])
+
+
+def test_agreement_by_hand():
+    voxels = np.array([100, 50, 10, 1])
+    found = agreement(voxels, np.array([True, False, True, False]), np.array([True, True, False, False]))
+    assert found.sensitivity == pytest.approx(100 / 150)
+    assert (found.false_keeps, found.wrong) == (1, 2)
+    assert found.log_ratio == pytest.approx(np.log(110 / 150))
+    # 60 voxels are wrong, 7.5 may stay wrong: both lesions must change, the large one first
+    assert found.clicks == 2
+
+
+def test_only_readings_of_two_readers_are_held_against_each_other(table):
+    assert len(between_readers(table("a", readers=("R1", "R1", "R2", "R2")))) == 8
+
+
+def test_a_version_survives_its_way_to_the_disk(tmp_path, patients):
+    model = fit(patients, "one")
+    publish_model(model, tmp_path, **WHEN)
+    again = load_cleaning(tmp_path)
+    assert (again.version, again.limit) == ("one", model.limit)
+    np.testing.assert_array_equal(again.forest.probability(patients[0].features), model.forest.probability(patients[0].features))
+    assert [one.readers for one in again.tables] == [one.readers for one in patients]
+    np.testing.assert_array_equal(again.tables[1].kept, patients[1].kept)
+    manifest = read_live(tmp_path).manifest
+    assert [case.label_sha256 for case in manifest.training_cases] == [one.sha256 for one in again.tables]
+
+
+def test_a_file_that_was_swapped_is_refused(tmp_path, patients):
+    published(tmp_path, patients)
+    weights = read_live(tmp_path).weights
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="corrupt or was swapped"):
+        load_cleaning(tmp_path)
+
+
+def test_a_model_of_other_features_is_refused(patients):
+    content = fit(patients, "one").as_bytes().replace(b"solidity", b"softness")
+    with pytest.raises(ModelError, match="trained on other features"):
+        CleaningModel.of(content, "one")
+    with pytest.raises(ModelError, match="cannot be read"):
+        CleaningModel.of(b"not a model", "one")
+
+
+def test_good_readings_make_a_version_and_the_way_back_is_open(tmp_path, table, patients):
+    published(tmp_path, patients)
+    verdict, made = learn(tmp_path, [table("e"), table("h")], {"h"}, version="two", **WHEN)
+    assert verdict.accepted
+    assert made is not None
+    live = load_cleaning(tmp_path)
+    assert live.version == "two"
+    assert {one.case_id for one in live.tables} == {"a", "b", "c", "d", "e"}
+    assert (made.manifest.parent, made.manifest.gate["accepted"]) == ("one", True)
+    make_live(tmp_path, "one")
+    assert load_cleaning(tmp_path).version == "one"
+
+
+def test_poisoned_readings_are_refused_with_the_reason(tmp_path, table, patients):
+    published(tmp_path, patients)
+    poison = [table(name, wrong=True) for name in ("p", "q", "r", "s", "t", "u")]
+    verdict, made = learn(tmp_path, [*poison, table("h")], {"h"}, version="two", **WHEN)
+    assert made is None
+    assert not verdict.accepted
+    assert "those of the live version" in verdict.reasons[0]
+    assert list_versions(tmp_path) == ("one",)
+    assert json.loads((tmp_path / "live.json").read_text()) == {"version": "one"}
+
+
+def test_without_a_held_out_patient_nothing_is_published(tmp_path, table, patients):
+    model = published(tmp_path, patients)
+    assert compare(model, model, []).reasons == ("No reading of a held-out patient is there yet to compare the versions on.",)
+    with pytest.raises(InputError, match="no submitted cleaning to learn from"):
+        learn(tmp_path, [table("h")], {"h"}, version="two", **WHEN)
+
+
+def test_a_table_of_the_wrong_shape_is_refused(table):
+    one = table("a")
+    with pytest.raises(InputError, match="table of case a has"):
+        LesionTable("a", "a", ("R1",), one.features, one.voxels, one.kept)
