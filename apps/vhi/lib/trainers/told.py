@@ -128,7 +128,7 @@ def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float |
     """Epochs done and to do of all members, and the mean Dice of those that have begun."""
     begun = [one for one in members if one["step"]]
     if not begun:
-        return 0.0, float(len(members)), None
+        return 0.0, 10.0, None  # what there is to do is not known yet
     each = sum(one["epoch"] for one in begun) / sum(one["step"] for one in begun)
     done, total = each * sum(one["step"] for one in members), each * sum(one["steps"] for one in members)
     dices = [one["dice"] for one in begun if one["dice"] is not None]
