@@ -85,6 +85,22 @@ def test_a_reader_may_by_token_and_by_password(front, stored):
         assert session.get(f"{front.dicomweb}/studies?PatientID=P3", timeout=30).status_code == 200
 
 
+def test_a_reader_may_by_the_cookie_of_the_login_page_and_stores_with_its_mark_alone(front, stored):
+    browser = requests.Session()
+    form = {"username": "anna", "password": PASSWORDS["anna"]}
+    assert browser.post(f"{front.url}/login", data=form, allow_redirects=False, timeout=30).status_code == 303
+    assert browser.get(f"{front.dicomweb}/studies", headers=JSON, timeout=30).status_code == 200
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    sentence(browser.get(f"{front.dicomweb}/studies", headers=embedded, timeout=30), 401)
+    body, kind = stow_body([stored.files()[0].read_bytes()])
+    url, given = f"{front.dicomweb}/studies", {"Content-Type": kind}
+    assert "X-CSRF-Token" in sentence(browser.post(url, data=body, headers=given, timeout=30), 403)
+    assert ("stored in archive", "anna") not in front.app.service.audit.events
+    marked = {**given, "X-CSRF-Token": browser.cookies["vhi_csrf"]}
+    assert browser.post(url, data=body, headers=marked, timeout=30).status_code == 200
+    assert front.app.service.audit.events[-1] == ("stored in archive", "anna")
+
+
 def test_the_archives_own_password_is_none_here(front, archive):
     if archive.auth:
         assert requests.get(f"{front.dicomweb}/studies", auth=archive.auth, timeout=30).status_code == 401
