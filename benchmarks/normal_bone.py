@@ -1,8 +1,8 @@
 """Normal bone found automatically against a reader's region, on the published scans, by both rules of the thresholds.
 
-VHI is measured inside the manual disease region, or with `networks` the shipped ensemble's (which learnt these scans), raw and
-of the lesions that readings overlap. Beside each error: what drawing the manual region again changes (`lib.cohort.redrawn`).
-The sizes in `lib.core.normal_bone_proposal` were chosen on these same scans, so the table flatters them.
+The proposal rests on the manual disease region, with `networks` on the shipped ensemble's (which learnt these scans). VHI is
+measured inside the manual one, raw and of the lesions that readings overlap. In brackets: what drawing the manual region again
+changes (`lib.cohort.redrawn`). The sizes in `lib.core.normal_bone_proposal` were chosen on these scans: the table flatters them.
 
     VHI_DATA=<folder> PYTHONPATH=apps/vhi python benchmarks/normal_bone.py [networks]
 """
