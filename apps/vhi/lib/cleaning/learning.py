@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.cleaning.evaluation import agreement, brier
 from lib.cleaning.features import FEATURES
-from lib.cleaning.fitting import ASKED, LEAF, SEED, TREES, fit_forest, keep_limit
+from lib.cleaning.fitting import ASKED, LEAF, SEED, fit_forest, keep_limit
 from lib.cleaning.model import CleaningModel, model_of
 from lib.cleaning.table import LesionTable
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
@@ -134,8 +134,8 @@ def compare(live: CleaningModel, candidate: CleaningModel, held_out: Sequence[Le
     reasons = []
     if new["brier"] > old["brier"] + BRIER_MARGIN:
         reasons.append(
-            f"Its probabilities lie {new['brier']:.4f} from the readers' decisions, those of the live version {old['brier']:.4f}; "
-            f"{BRIER_MARGIN:g} more is allowed."
+            f"Its probabilities lie {new['brier']:.4f} from the readers' decisions, those of the live version "
+            f"{old['brier']:.4f}; {BRIER_MARGIN:g} more is allowed."
         )
     if new["volume_error"] > old["volume_error"] + VOLUME_MARGIN:
         reasons.append(
