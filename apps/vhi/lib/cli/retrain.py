@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lib.cli.bars import Bars, bars
 from lib.cli.measure import parse_changes
 from lib.cli.provenance import code_version
 
@@ -46,8 +47,8 @@ def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence
         for one in session.skipped:
             typer.echo(f"left out {one['case']}: {one['reason']}", err=True)
     try:
-        with _display() as tell:
-            result = run(data, on_progress=tell)
+        with bars() as shown:
+            result = run(data, on_progress=_Teller(shown))
     except KeyboardInterrupt:
         typer.echo("Interrupted. What was trained is kept: the same command with --go-on goes on from there.", err=True)
         raise typer.Exit(130) from None
@@ -116,50 +117,20 @@ def release(
     typer.echo(f"released {submission} of case {case}")
 
 
-def _display() -> Any:
-    """A bar per member on a terminal, lines elsewhere; the context gives what `run` reports to."""
-    from contextlib import contextmanager
-
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console()
-    counter = TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[text]}")
-
-    @contextmanager
-    def shown() -> Any:
-        with Progress(
-            TextColumn("{task.description:12}"), BarColumn(), counter, console=console, disable=not console.is_terminal
-        ) as bars:
-            yield _Teller(console, bars)
-
-    return shown()
-
-
 class _Teller:
-    """Shows what a session reports."""
+    """Shows what a session reports, each thing once."""
 
-    def __init__(self, console: Any, bars: Any) -> None:
-        self._console, self._bars = console, bars
-        self._tasks: dict[str, Any] = {}
+    def __init__(self, shown: Bars) -> None:
+        self._bars = shown
         self._state = ""
         self._steps: dict[str, int] = {}
 
     def __call__(self, progress: Mapping[str, Any]) -> None:
         if progress["state"] != self._state:
             self._state = progress["state"]
-            self._console.print(self._state, highlight=False)
+            self._bars.say(self._state)
         for one in progress.get("members", ()):
-            self._member(one, progress.get("left_s"))
-
-    def _member(self, one: Mapping[str, Any], left_s: float | None) -> None:
-        if one["step"] == self._steps.get(one["name"], 0):
-            return
-        self._steps[one["name"]] = one["step"]
-        line = f"loss {one['loss']:.3f}, soft Dice {one['dice']:.3f}"
-        line += "" if left_s is None else f", {left_s / 60:.1f} min left in all"
-        if one["name"] not in self._tasks:
-            self._tasks[one["name"]] = self._bars.add_task(one["name"], total=one["steps"], text="")
-        self._bars.update(self._tasks[one["name"]], completed=one["step"], text=line)
-        if not self._console.is_terminal:
-            self._console.print(f"{one['name']} {one['step']}/{one['steps']} {line}", soft_wrap=True, highlight=False)
+            if one["step"] != self._steps.get(one["name"], 0):
+                self._steps[one["name"]] = one["step"]
+                line = f"loss {one['loss']:.3f}, soft Dice {one['dice']:.3f}, {progress['left_s'] / 60:.1f} min left in all"
+                self._bars.show(one["name"], one["step"], one["steps"], line)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lib.cli.bars import Bars, bars
 from lib.cli.ensemble import MODEL_DIR
 from lib.cli.provenance import code_version
 from lib.cli.retrain import retrain
@@ -100,7 +100,8 @@ def train(
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
     wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores())
     try:
-        with _display() as display:
+        with bars() as shown:
+            display = _Display(shown)
             trained = train_ensemble(
                 find_labelled(data), out, wanted, on_progress=display.progress, on_measured=display.measured
             )  # fmt: skip
@@ -118,20 +119,13 @@ def train(
 
 
 class _Display:
-    """Bars on a terminal, lines elsewhere."""
+    """What the training tells, on the terminal."""
 
-    def __init__(self, console: Any, bars: Any) -> None:
-        self._console, self._bars = console, bars
-        self._tasks: dict[str, Any] = {}
+    def __init__(self, shown: Bars) -> None:
+        self._bars = shown
 
     def progress(self, network: Network, progress: Progress) -> None:
-        name, line = network.name, _line(progress)
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=progress.steps, text="")
-        ended = progress.step == progress.steps
-        self._bars.update(self._tasks[name], completed=progress.step, text=line, visible=not ended)
-        if ended or not self._console.is_terminal:
-            self._console.print(f"{name} {progress.step}/{progress.steps} {line}", soft_wrap=True, highlight=False)
+        self._bars.show(network.name, progress.step, progress.steps, _line(progress))
 
     def measured(self, group: str, measured: Mapping[str, Measured]) -> None:
         from lib.studies.labelled import Case
@@ -142,25 +136,10 @@ class _Display:
             return
         cases = ", ".join(f"{case} {entry['mean_slice_dice']:.3f}" for case, entry in found["cases"].items())
         members = ", ".join(f"{dice:.3f}" for dice in found["member_mean_slice_dice"])
-        self._console.print(
+        self._bars.say(
             f"{group} measured: mean slice Dice {found['mean_slice_dice']:.4f}, lowest {found['lowest_slice_dice']:.3f}; "
-            f"members {members}; {cases}",
-            soft_wrap=True,
-            highlight=False,
+            f"members {members}; {cases}"
         )
-
-
-@contextmanager
-def _display() -> Iterator[_Display]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console = Console()
-    counter = TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[text]}")
-    with Progress(
-        TextColumn("{task.description:16}"), BarColumn(), counter, console=console, disable=not console.is_terminal
-    ) as bars:
-        yield _Display(console, bars)
 
 
 def _line(progress: Progress) -> str:
