@@ -343,10 +343,20 @@ def test_monai_labels_own_point_prompts_clean_a_lesion_and_its_next_sample_names
     np.testing.assert_array_equal(reader.map() > 0, reader.asked("vhi_clean", background=[lesion["voxel"]])[1] > 0)
 
     reader.page.locator("label[for='tab-1']").click()
-    reader.page.get_by_role("button", name="Next Sample").click()
+    with reader.page.expect_request(lambda one: "/activelearning/" in one.url) as asked:
+        reader.page.get_by_role("button", name="Next Sample").click()
+    assert asked.value.post_data_json["client_id"] == "emil"
     dialog = reader.page.locator(".nextSampleForm").last
     dialog.get_by_text("Study Instance UID").wait_for()
     assert any(one.study_uid in dialog.inner_text() for one in reader.desk.studies.values())
+
+
+def export_by_menu(page) -> None:
+    """Take "Export DICOM SEG" from the menu beside the segmentation's name."""
+    page.locator("[data-cy='panelSegmentationWithTools-btn']").click()
+    page.locator("xpath=//*[contains(text(), 'Appearance Settings')]/following::button[@aria-haspopup='menu'][1]").click()
+    page.get_by_role("menuitem", name="Export & Download").hover()
+    page.get_by_role("menuitem", name="Export DICOM SEG").click()
 
 
 def test_the_viewers_own_export_is_stored_and_lies_where_it_was_drawn(reading, shot):
@@ -356,7 +366,7 @@ def test_the_viewers_own_export_is_stored_and_lies_where_it_was_drawn(reading, s
         expected = reader.map() > 0
         before = {one.SOPInstanceUID for one in in_archive(reader.desk.archive, reader.study, "SEG")}
         with reader.page.expect_response(lambda one: one.request.method == "POST" and "/studies" in one.url) as stored:
-            reader.page.evaluate("void window.commandsManager.run('storeSegmentation', { segmentationId: '1' })")
+            export_by_menu(reader.page)
             reader.page.locator("[data-cy='input-undefined']").fill("exported")
             reader.page.locator("[data-cy='Save-btn']").click()
         assert stored.value.status == 200

@@ -15,42 +15,43 @@ export function setServer() {
 }
 
 /**
- * Send the panel's requests for either series of the open case to STIR's, where the label map lies; clicks move along.
+ * Send the panel's requests for either series of the open case to STIR's, where the label map lies; clicks move along. And say who
+ * reads, which the panel does not.
  *
- * @param {() => object|null} reading the open reading, see `reading.js`
+ * @param {() => object|null} open the open reading, see `reading.js`
  */
-export function watchRequests(reading) {
-  const { open, send } = XMLHttpRequest.prototype;
-  const models = new WeakMap();
+export function watchRequests(open) {
+  const plain = { open: XMLHttpRequest.prototype.open, send: XMLHttpRequest.prototype.send };
+  const changes = new WeakMap(); // how a request's body is changed
   XMLHttpRequest.prototype.open = function (method, url, ...rest) {
     const target = new URL(String(url), window.location.href);
-    const model = /^\/infer\/([^/]+)$/.exec(target.pathname)?.[1];
-    const now = reading();
-    const from = target.searchParams.get('image');
-    if (!model || !now?.case || ![now.case.t1w, now.case.stir].includes(from)) return open.call(this, method, url, ...rest);
-    models.set(this, { model, from });
-    target.searchParams.set('image', now.case.stir);
-    return open.call(this, method, target.href, ...rest);
+    const [, kind, name] = /^\/(infer|activelearning)\/([^/]+)$/.exec(target.pathname) ?? [];
+    const [reading, series] = [open(), target.searchParams.get('image')];
+    if (kind === 'activelearning') changes.set(this, (body) => namedJson(body, reading?.reader));
+    if (kind !== 'infer' || !reading || ![reading.case.t1w, reading.case.stir].includes(series)) {
+      return plain.open.call(this, method, url, ...rest);
+    }
+    this.addEventListener('load', () => {
+      if (this.status === 200) reading.stockAnswer = { model: name, buffer: this.response };
+    });
+    changes.set(this, (body) => movedClicks(body, (voxel) => reading.onStir(series, voxel), reading.reader));
+    target.searchParams.set('image', reading.case.stir);
+    return plain.open.call(this, method, target.href, ...rest);
   };
   XMLHttpRequest.prototype.send = function (body) {
-    const asked = models.get(this);
-    if (!asked) return send.call(this, body);
-    this.addEventListener('load', () => {
-      if (this.status === 200) reading().stockAnswer = { model: asked.model, buffer: this.response };
-    });
-    return send.call(
-      this,
-      movedClicks(body, (voxel) => reading().onStir(asked.from, voxel), reading().reader),
-    );
+    const change = changes.get(this);
+    return plain.send.call(this, change ? change(body) : body);
   };
 }
 
+const named = (params, reader) => (reader ? { ...params, client_id: reader } : params);
+
+const namedJson = (body, reader) => (typeof body === 'string' ? JSON.stringify(named(JSON.parse(body), reader)) : body);
+
 function movedClicks(body, move, reader) {
-  if (!(body instanceof FormData)) return body;
   const params = JSON.parse(body.get('params'));
   for (const key of ['foreground', 'background']) if (params[key]) params[key] = params[key].map(move);
-  if (reader) params.client_id = reader;
-  body.set('params', JSON.stringify(params));
+  body.set('params', JSON.stringify(named(params, reader)));
   return body;
 }
 
