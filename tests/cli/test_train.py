@@ -120,7 +120,7 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
     card(tmp_path / "card", None, tmp_path / "model", None, tiny_data, tmp_path / "out", 2, baseline=tmp_path / "out")
     text = (tmp_path / "card" / "model-card.md").read_text()
     assert "version one" in text
-    assert "- against the baseline, on the same scans: +0.0000 (cross_validation), +0.0000 (cross_validation_atypical)" in text
+    assert "same scans: +0.0000 (cross_validation, 5 of 5 scans), +0.0000 (cross_validation_atypical, 1 of 1 scans)" in text
     assert (tmp_path / "card" / "model-card-curves.svg").read_bytes() == (tmp_path / "out" / "learning_curves.svg").read_bytes()
     assert len(list((tmp_path / "card").glob("failure-*.png"))) == 2
 

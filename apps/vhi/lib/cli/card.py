@@ -48,7 +48,7 @@ def card(
     if baseline is not None:
         from lib.training.session import read_results
 
-        metrics = metrics | {"baseline": read_results(baseline)}
+        metrics = metrics | {"baseline": read_results(baseline, whole=False)}
     try:
         out.mkdir(parents=True, exist_ok=True)
         text = "" if notes is None else notes.read_text(encoding="utf-8")

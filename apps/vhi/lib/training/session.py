@@ -112,20 +112,20 @@ def train_ensemble(
     return Trained(ensembles.get(SHIPPED), plan, _metrics(found, ensembles, budget, measured), folds, tuple(found.study))
 
 
-def read_results(out: Path) -> dict[str, Any]:
+def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:
     """What the folds trained in `out` reached, as `cross_validation.json` there says.
 
     Raises
     ------
     InputError
-        No folds were measured there, or not all.
+        No folds were measured there, or, unless `whole` is False, not all.
     """
     try:
         content: dict[str, Any] = json.loads((out / RESULT).read_text(encoding="utf-8"))
         missing = set(content["folds"]) - set(content["folds_measured"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{out / RESULT} cannot be read ({error}); run train with --folds into {out} first.") from error
-    if missing:
+    if missing and whole:
         raise InputError(f"In {out} {', '.join(sorted(missing))} has not been measured; let that training end first.")
     return content
 

@@ -171,14 +171,20 @@ def _results(metrics: Mapping[str, Any]) -> str:
 
 
 def _above(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
-    """How far the version lies above the baseline, where both were measured."""
-    gains = [
-        f"{entry['mean_slice_dice'] - other['mean_slice_dice']:+.4f} ({name})"
-        for name, entry in found
-        for other_name, other in _evaluations(baseline)
-        if name == other_name and list(entry["cases"]) == list(other["cases"])
-    ]
+    """How far the version lies above the baseline, over the slices of the scans that both were measured on."""
+    others = dict(_evaluations(baseline))
+    gains = []
+    for name, entry in found:
+        both = [case_id for case_id in entry["cases"] if case_id in others.get(name, {"cases": {}})["cases"]]
+        if both:
+            gain = _mean_of(entry, both) - _mean_of(others[name], both)
+            gains.append(f"{gain:+.4f} ({name}, {len(both)} of {len(entry['cases'])} scans)")
     return f"- against the baseline, on the same scans: {', '.join(gains)}\n" if gains else ""
+
+
+def _mean_of(entry: Mapping[str, Any], case_ids: Sequence[str]) -> float:
+    dices = [dice for case_id in case_ids for dice in entry["cases"][case_id]["slice_dice"] if dice is not None]
+    return sum(dices) / len(dices)
 
 
 def _scans(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
