@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-from lib.core.setting import SettingInfo
+from lib.core.setting import fields_from
 from lib.errors import SettingsError
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.exchange import Exchange
@@ -53,13 +52,13 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     unknown = sorted(set(conf) - set(known) - set(_STOCK))
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
-    config = ServiceConfig(**_values(ServiceConfig, conf))
+    config = ServiceConfig(**fields_from(ServiceConfig, conf))
     data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))
     models = models or MODEL_DIR
     if not is_archive(studies):
         return VhiService(Path(studies), data=data, model_dir=models, config=config)
     data = data or Path(ARCHIVE_DATA)
-    cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**_values(PacsConfig, conf)))
+    cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**fields_from(PacsConfig, conf)))
     return VhiService(cases, data=data, model_dir=models, config=config)
 
 
@@ -71,7 +70,7 @@ def train_config_of(conf: Mapping[str, str]) -> TrainConfig:
     SettingsError
         A value that is not one.
     """
-    return TrainConfig(**_values(TrainConfig, conf))
+    return TrainConfig(**fields_from(TrainConfig, conf))
 
 
 def exchange_of(service: VhiService) -> Exchange | None:
@@ -89,14 +88,3 @@ def _logins() -> frozenset[str] | None:
     """The names of the accounts; None where the server asks for no login."""
     accounts = ServerConfig.from_environment().accounts
     return None if accounts is None else frozenset(one.name for one in read_accounts(accounts))
-
-
-def _values(kind: type, conf: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a configuration that are given."""
-    return {
-        field.name: conf[field.name]
-        if isinstance(field.default, str)
-        else SettingInfo(field.name, field.default, meaning="", source="").parse(conf[field.name])  # type: ignore[arg-type]
-        for field in fields(kind)
-        if field.name in conf
-    }
