@@ -75,3 +75,13 @@ def test_a_damaged_report_is_named(tmp_path):
     hand_in(store, "A", "anna", 1, report={"vhi_mm3": {}})
     with pytest.raises(InputError, match=r"vhi\.json is damaged"):
         finished_readings(tmp_path / "data")
+
+
+def test_effort_stands_beside_the_numbers_as_far_as_it_is_known(tmp_path):
+    store = ReadingStore(tmp_path / "data", {"seed": 7})
+    hand_in(store, "a", "anna", 1, report=REPORT, effort={"seconds": 61.5, "clicks": 7, "seconds_by": "viewer"})
+    hand_in(store, "b", "anna", 1, report=REPORT)
+    first, second = finished_readings(tmp_path / "data")
+    assert (first.numbers["seconds"], first.numbers["clicks"]) == (61.5, 7.0)
+    assert "boundary_edits" not in first.numbers
+    assert not {"seconds", "clicks"} & set(second.numbers)
