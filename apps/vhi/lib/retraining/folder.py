@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ from lib.readings.store import now
 FOLDER = "retraining"
 # states of `progress.json` in which nothing more happens
 ENDED = ("accepted", "rejected", "nothing", "stopped", "failed")
+
+# whoever looks whether a session runs holds the lock for a moment, which is no session
+TRIES, TRY_AGAIN_S = 10, 0.05
+LOOKS, LOOK_AGAIN_S = 3, 0.01
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,26 @@ class RetrainingFolder:
             Another process works in it.
         """
         make_folder(self.root)
-        with locked(self.root / "lock", wait=False) as free:
-            if not free:
-                raise ConflictError(f"A training session is under way (process {self._pid()}); wait for it, or stop it.")
-            write_atomically(self.root / "pid", f"{os.getpid()}\n".encode())
-            yield
+        for tries_left in reversed(range(TRIES)):
+            with locked(self.root / "lock", wait=False) as free:
+                if free:
+                    write_atomically(self.root / "pid", f"{os.getpid()}\n".encode())
+                    yield
+                    return
+            if tries_left:
+                time.sleep(TRY_AGAIN_S)
+        raise ConflictError(f"A training session is under way (process {self._pid()}); wait for it, or stop it.")
 
     def running(self) -> bool:
         """Whether a process works in it now."""
         if not (self.root / "lock").exists():
             return False
-        with locked(self.root / "lock", wait=False) as free:
-            return not free
+        for _ in range(LOOKS):
+            with locked(self.root / "lock", wait=False) as free:
+                if free:
+                    return False
+            time.sleep(LOOK_AGAIN_S)
+        return True
 
     def _pid(self) -> str:
         try:

@@ -1,0 +1,38 @@
+"""Looking whether a session runs does not keep one from beginning."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lib.errors import ConflictError
+from lib.retraining.folder import RetrainingFolder
+
+
+def test_a_session_begins_however_often_somebody_looks(tmp_path):
+    folder, done = RetrainingFolder(tmp_path), threading.Event()
+    with folder.alone():
+        assert folder.running()
+
+    def look() -> None:
+        while not done.is_set():
+            folder.running()
+
+    watchers = [threading.Thread(target=look) for _ in range(2)]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for _ in range(100):
+            with folder.alone():
+                pass
+    finally:
+        done.set()
+        for watcher in watchers:
+            watcher.join()
+
+
+def test_two_sessions_do_not_run_at_once(tmp_path):
+    folder = RetrainingFolder(tmp_path)
+    with folder.alone(), pytest.raises(ConflictError, match="under way"), RetrainingFolder(tmp_path).alone():
+        pass
