@@ -51,14 +51,15 @@ def trained_models(phantoms: tuple[PhantomStudy, ...], tmp_path_factory: pytest.
         augmentation=Augmentation(rotation_deg=8.0, elastic=0.01),
     )  # fmt: skip
     slices = Slices.of([(one.t1w, one.disease_region) for one in phantoms[:3]], recipe.multiple)
-    nets = [fit(recipe, seed, slices, tmp_path_factory.mktemp("member")) for seed in (0, 1)]
+    first = fit(recipe, 0, slices, tmp_path_factory.mktemp("member"))
+    second = fit(replace(recipe, steps=40), 1, slices, tmp_path_factory.mktemp("member"), start=first)
     root = tmp_path_factory.mktemp("models") / "disease_region"
     manifest = Manifest(
         version="tiny-1", created="2026-01-01T00:00:00+00:00", code_version="0", sha256="", network=recipe.layout(), members=2,
         pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM, recipes=[recipe.as_dict()] * 2, seeds=[0, 1],
         training_cases=[TrainingCase(f"start-{n}", f"{n}") for n in range(3)], flip=False,
     )  # fmt: skip
-    publish(root, manifest, pack(nets))
+    publish(root, manifest, pack([first, second]))
     return root
 
 

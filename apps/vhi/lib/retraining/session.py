@@ -84,6 +84,10 @@ def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str,
         except VhiError as error:
             work.say("failed", message=str(error))
             raise
+        except Exception as error:
+            # by its kind alone: its message may name a patient
+            work.say("failed", message=f"An unexpected error ended it ({type(error).__name__}); the log says where.")
+            raise
         except BaseException:
             work.say("stopped", message="It was interrupted, and can be gone on with.")
             raise
