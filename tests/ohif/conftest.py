@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from archives import ARCHIVES, Archive, why_no_orthanc
+from browsing import Reader
 from viewing import (
     PATIENCE_S,
     SIZE,
@@ -112,3 +113,15 @@ def shot(page, request, tmp_path) -> Callable[[str], None]:
         page.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}-{file_name(name)}.png")
 
     return take
+
+
+@pytest.fixture
+def reading(page, desk) -> Callable[[str, str], Reader]:
+    """Opens a study for a reader."""
+
+    def start(name: str, study: str) -> Reader:
+        reader = Reader(page, desk, desk.studies[study], name)
+        reader.open()
+        return reader
+
+    return start

@@ -2,171 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
-import nibabel
 import numpy as np
 import pydicom
 import pytest
 import requests
 
-from archives import Archive, Study
-from lib.core.volume import Grid
-from lib.pacs import client
+from browsing import (
+    BONE,
+    COLOURS,
+    CONSERVATIVE,
+    INFLAMMATION,
+    NUMBERS,
+    PROPOSED,
+    PROPOSED_TO_REMOVE,
+    REGION,
+    Reader,
+    by_reader,
+    in_archive,
+    lesion_of_two_grades,
+    number,
+)
 from lib.studies.dicom_seg_reader import read_segments
-from pacsdesk import client_of, dice, numbers_of
-from viewing import ViewerDesk, dismiss_notice, wait_for
+from pacsdesk import dice, numbers_of
+from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
-
-REGION, BONE, INFLAMMATION, CONSERVATIVE = "disease region", "normal bone", "inflammation", "inflammation (conservative)"
-NUMBERS = {REGION: 1, BONE: 2, INFLAMMATION: 3, CONSERVATIVE: 4}
-VOXELS = """() => {
-  const data = window.services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray();
-  let text = '';
-  for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
-  return btoa(text);
-}"""
-PLACE = """([series, voxel]) => {
-  const { viewportGridService, displaySetService, cornerstoneViewportService, segmentationService } = window.services;
-  for (const { viewportId, displaySetInstanceUIDs } of viewportGridService.getState().viewports.values()) {
-    if (displaySetService.getDisplaySetByUID(displaySetInstanceUIDs[0]).SeriesInstanceUID !== series) continue;
-    const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportId);
-    const world = segmentationService.getLabelmapVolume('1').imageData.indexToWorld(voxel);
-    const [x, y] = viewport.worldToCanvas(world);
-    const { left, top } = viewport.element.getBoundingClientRect();
-    return [left + x, top + y];
-  }
-}"""
-
-
-COLOURS = """(index) => [...window.services.viewportGridService.getState().viewports.keys()].map((id) =>
-  [...window.services.segmentationService.getSegmentColor(id, '1', index)])"""
-# the browser does not tell a test what a form with a file holds
-LISTEN = """() => {
-  const plain = window.fetch;
-  window.fetch = (url, options) => {
-    if (String(url).includes('/datastore/label')) window.sentParams = options.body.get('params');
-    return plain(url, options);
-  };
-}"""
-
-
-@dataclass
-class Reader:
-    """Someone who reads a case in a window; what is on screen, and what the server says of the same."""
-
-    page: Any
-    desk: ViewerDesk
-    study: Study
-    name: str
-
-    def open(self) -> None:
-        self.page.goto(self.desk.address(self.study), wait_until="domcontentloaded")
-        self.page.locator("#vhi-measure:enabled").wait_for()
-        dismiss_notice(self.page)
-        self.page.locator("#vhi-reader-name").fill(self.name)
-        self.page.keyboard.press("Tab")
-
-    def measure(self) -> None:
-        self.page.locator("#vhi-measure").click()
-        self.page.locator("[data-vhi='sensitive']").wait_for()
-        self.rest()
-
-    def rest(self) -> None:
-        """Until the server has answered."""
-        self.page.locator("#vhi-measure:enabled").wait_for()
-
-    def map(self) -> np.ndarray:
-        """The label map on screen, `(I, J, K)` as the series' NIfTI has it."""
-        flat = np.frombuffer(base64.b64decode(self.page.evaluate(VOXELS)), np.uint8)
-        return flat.reshape(self.grid.shape, order="F")
-
-    @cached_property
-    def grid(self) -> Grid:
-        """Where the server and the viewer have STIR's voxels; the NIfTI that the study was made from counts its rows upwards."""
-        found = nifti(requests.get(f"{self.desk.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
-        return Grid(found.shape, found.affine)
-
-    def asked(self, model: str, **params: Any) -> tuple[dict[str, Any], np.ndarray]:
-        """Facts and labels of a task, asked of the server beside the browser; labels `(I, J, K)` on the viewer's grid."""
-        url = f"{self.desk.url}/infer/{model}?image={self.study.stir_uid}"
-        form = {"params": json.dumps({"client_id": self.name, **params})}
-        facts = requests.post(f"{url}&output=json", data=form, timeout=120).json()
-        file = requests.post(f"{url}&output=image", data=form, timeout=120).content
-        return facts, np.asarray(nifti(file).dataobj)
-
-    def at(self, voxel: list[int], role: str = "STIR") -> tuple[float, float]:
-        """Where a voxel of STIR's grid is drawn, in the viewport of either series."""
-        x, y = self.page.evaluate(PLACE, [{"STIR": self.study.stir_uid, "T1W": self.study.t1w_uid}[role], voxel])
-        return x, y
-
-    def stroke(self, voxel: list[int], role: str) -> None:
-        """Draw with the tool in hand, from a voxel a little to the side."""
-        x, y = self.at(voxel, role)
-        mouse = self.page.mouse
-        mouse.move(x - 30, y - 30)
-        mouse.move(x, y, steps=6)
-        self.page.wait_for_timeout(300)  # the brush's own cursor follows the pointer
-        before = self.map()
-        mouse.down()
-        mouse.move(x + 8, y + 2, steps=4)
-        mouse.up()
-        wait_for(lambda: not np.array_equal(before, self.map()))
-        self.page.wait_for_timeout(300)
-
-    def take(self, tool: str) -> None:
-        self.page.locator(f"[data-tool='{tool}']").click()
-
-    def row(self, lesion: int) -> Any:
-        return self.page.locator(f"tr[data-lesion='{lesion}']")
-
-    def submit(self) -> dict[str, Any]:
-        """Submit; what was sent beside the map."""
-        self.page.evaluate(LISTEN)
-        self.page.locator("#vhi-submit").click()
-        self.page.locator("#vhi-submitted").wait_for()
-        return json.loads(self.page.evaluate("window.sentParams"))
-
-
-def nifti(content: bytes) -> nibabel.Nifti1Image:
-    is_compressed = content[:2] == b"\x1f\x8b"
-    return nibabel.Nifti1Image.from_bytes(gzip.decompress(content) if is_compressed else content)
-
-
-@pytest.fixture
-def reading(page, desk) -> Callable[[str, str], Reader]:
-    def start(name: str, study: str) -> Reader:
-        reader = Reader(page, desk, desk.studies[study], name)
-        reader.open()
-        return reader
-
-    return start
-
-
-def number(text: str) -> int:
-    return int(text.split()[0].replace(",", ""))
-
-
-def lesion_of_two_grades(facts: dict[str, Any]) -> dict[str, Any]:
-    return next(one for one in facts["lesions"] if 0 < one["conservative_share"] < 1 and one["voxels"] > 50)
-
-
-def in_archive(archive: Archive, study: Study, modality: str) -> list[pydicom.Dataset]:
-    found: client.Archive = client_of(archive)
-    series = found.series(study.study_uid, Modality=modality)
-    return [one for entry in series for one in found.retrieve(study.study_uid, entry.series_uid)]
-
-
-def by_reader(objects: list[pydicom.Dataset], name: str) -> list[pydicom.Dataset]:
-    return [one for one in objects if name in str(one)]
 
 
 @pytest.mark.parametrize("study", ["ascending", "descending"])
@@ -235,7 +95,6 @@ def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what
     assert sent["effort"]["boundary_edits"] == 2
     assert sent["effort"]["clicks"] >= 8
     assert sent["effort"]["seconds"] > 0
-    record_property("effort of a whole reading", json.dumps(sent["effort"]))
     check_archive(reader, painted > 0)
 
 
@@ -268,118 +127,49 @@ def names_of(seg: pydicom.Dataset) -> set[str]:
     return {one.SegmentLabel for one in seg.SegmentSequence}
 
 
-def connect(page) -> None:
-    """Connect MONAI Label's own panel."""
-    page.locator("[data-cy='monailabel-btn']").click()
-    page.locator(".settingsTable button.actionButton").click()
-    page.locator(".monaiLabelPanel .tabs").wait_for()
+def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading):
+    first = reading("fritz", "ascending")
+    first.measure()
+    first.page.locator("[data-cy='return-to-work-list']").click()
+    second = Reader(first.page, first.desk, first.desk.studies["descending"], "fritz")
+    uid = second.study.study_uid
+    second.page.locator(f"[data-cy='studyRow-{uid}']").click()
+    second.page.locator(f"[data-cy='mode-monai-label-{uid}']").click()
+    second.page.locator("#vhi-measure:enabled").wait_for()
+    assert second.page.locator("#vhi-reader-name").input_value() == "fritz"
+    assert second.page.locator("[data-vhi='sensitive']").count() == 0
+    assert not second.map().any()
+    second.measure()
+    facts, labels = second.asked("vhi", show="both")
+    expected = np.select([labels == 1, labels == 2], [NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]])
+    np.testing.assert_array_equal(second.map(), expected)
+    assert number(second.page.locator("[data-vhi='sensitive']").inner_text()) == round(facts["vhi_mm3"]["sensitive"])
 
 
-def activate(reader: Reader, role: str) -> None:
-    x, y = reader.at([5, 5, 5], role)
-    reader.page.mouse.click(x, y)
+def test_what_is_proposed_to_be_removed_is_marked_or_left_out_and_comes_back_by_a_click(reading, shot):
+    reader = reading("greta", "ascending")
+    for mode in ("show", "apply"):
+        reader.page.locator("#vhi-proposal").select_option(mode)
+        reader.page.locator("#vhi-measure").click()
+        reader.page.locator("[data-vhi='sensitive']").wait_for()
+        reader.rest()
+        shot(mode)
+        facts, labels = reader.asked("vhi_clean", proposal=mode)
+        on_screen = reader.map()
+        np.testing.assert_array_equal(on_screen > 0, labels > 0)
+        np.testing.assert_array_equal(on_screen == PROPOSED, labels == facts["label_names"].get(PROPOSED_TO_REMOVE, 255))
+        assert number(reader.page.locator("[data-vhi='sensitive']").inner_text()) == round(facts["vhi_mm3"]["sensitive"])
+    proposed = [one for one in facts["lesions"] if not one["keep"]]
+    assert proposed
+    reader.row(proposed[0]["id"]).get_by_role("button").click()
+    reader.page.locator(f"tr.kept[data-lesion='{proposed[0]['id']}']").wait_for()
+    reader.rest()
+    back = reader.asked("vhi_clean", proposal="apply", foreground=[proposed[0]["voxel"]])[1]
+    assert np.count_nonzero(back) == np.count_nonzero(labels) + proposed[0]["voxels"]
+    np.testing.assert_array_equal(reader.map() > 0, back > 0)
 
 
-def run_stock(reader: Reader, model: str) -> None:
-    """Run a task from MONAI Label's own panel, and wait until it is drawn."""
-    before = reader.map()
-    reader.page.locator("label[for='tab-2']").click()
-    reader.page.locator(".tab:has(#tab-2) select.selectBox").select_option(model)
-    with reader.page.expect_response(lambda one: f"/infer/{model}" in one.url) as answer:
-        reader.page.locator("button[title='Run Segmentation']").click()
-    assert answer.value.status == 200
-    wait_for(lambda: not np.array_equal(before, reader.map()))
-
-
-@pytest.mark.parametrize("study", ["ascending", "descending"])
-@pytest.mark.parametrize("first", ["connected, then T1W", "T1W, then connected"])
-def test_monai_labels_own_panel_draws_at_the_right_place_whatever_was_shown_when_it_connected(reading, study, first, shot):
-    reader = reading("ben", study)
-    if first == "T1W, then connected":
-        activate(reader, "T1W")
-    connect(reader.page)
-    if first == "connected, then T1W":
-        activate(reader, "T1W")
-    expected = np.zeros(reader.grid.shape, np.uint8)
-    for model, name in (("disease_region", REGION), ("vhi", INFLAMMATION)):
-        run_stock(reader, model)
-        expected[reader.asked(model)[1] > 0] = NUMBERS[name]
-        np.testing.assert_array_equal(reader.map(), expected)
-    shot("drawn")
-    labels = reader.page.evaluate(
-        "Object.values(window.services.segmentationService.getSegmentation('1').segments).map((one) => one.label)"
-    )
-    assert labels[:4] == [REGION, BONE, INFLAMMATION, CONSERVATIVE]
-    shown = reader.page.evaluate(
-        "[...window.services.viewportGridService.getState().viewports.keys()].map((id) => "
-        "window.services.segmentationService.getSegmentationRepresentations(id, { segmentationId: '1' }).length)"
-    )
-    assert shown == [1, 1]
-
-
-def test_monai_labels_own_point_prompts_clean_a_lesion_and_its_next_sample_names_a_study(reading, shot):
-    reader = reading("emil", "descending")
-    facts, labels = reader.asked("vhi")
-    lesion = lesion_of_two_grades(facts)
-    reader.measure()
-    reader.row(lesion["id"]).click()
-    activate(reader, "T1W")
-    connect(reader.page)
-    run_stock(reader, "vhi")
-    np.testing.assert_array_equal(reader.map() == NUMBERS[INFLAMMATION], labels > 0)
-    reader.page.locator("label[for='tab-3']").click()
-    tab = reader.page.locator(".tab:has(#tab-3)")
-    tab.locator("tr.clickable-row", has_text="background").click()
-    x, y = reader.at(lesion["voxel"], "T1W")
-    reader.page.mouse.move(x - 5, y - 5)
-    reader.page.mouse.click(x, y)
-    tab.locator("tr.clickable-row", has_text=INFLAMMATION).first.click()
-    before = reader.map()
-    with reader.page.expect_response(lambda one: "/infer/vhi_clean" in one.url) as answer:
-        tab.locator("button[title='Run PointPrompts']").click()
-    assert answer.value.status == 200
-    wait_for(lambda: not np.array_equal(before, reader.map()))
-    shot("cleaned")
-    np.testing.assert_array_equal(reader.map() > 0, reader.asked("vhi_clean", background=[lesion["voxel"]])[1] > 0)
-
-    reader.page.locator("label[for='tab-1']").click()
-    with reader.page.expect_request(lambda one: "/activelearning/" in one.url) as asked:
-        reader.page.get_by_role("button", name="Next Sample").click()
-    assert asked.value.post_data_json["client_id"] == "emil"
-    dialog = reader.page.locator(".nextSampleForm").last
-    dialog.get_by_text("Study Instance UID").wait_for()
-    assert any(one.study_uid in dialog.inner_text() for one in reader.desk.studies.values())
-
-
-def export_by_menu(page) -> None:
-    """Take "Export DICOM SEG" from the menu beside the segmentation's name."""
-    page.locator("[data-cy='panelSegmentationWithTools-btn']").click()
-    page.locator("xpath=//*[contains(text(), 'Appearance Settings')]/following::button[@aria-haspopup='menu'][1]").click()
-    page.get_by_role("menuitem", name="Export & Download").hover()
-    page.get_by_role("menuitem", name="Export DICOM SEG").click()
-
-
-def test_the_viewers_own_export_is_stored_and_lies_where_it_was_drawn(reading, shot):
-    for study in ("ascending", "descending"):
-        reader = reading("carl", study)
-        reader.measure()
-        expected = reader.map() > 0
-        before = {one.SOPInstanceUID for one in in_archive(reader.desk.archive, reader.study, "SEG")}
-        with reader.page.expect_response(lambda one: one.request.method == "POST" and "/studies" in one.url) as stored:
-            export_by_menu(reader.page)
-            reader.page.locator("[data-cy='input-undefined']").fill("exported")
-            reader.page.locator("[data-cy='Save-btn']").click()
-        assert stored.value.status == 200
-        shot(study)
-        segs = in_archive(reader.desk.archive, reader.study, "SEG")
-        (seg,) = [one for one in segs if one.SOPInstanceUID not in before and one.SeriesDescription == "exported"]
-        found = read_segments(seg, reader.grid)
-        drawn = found[INFLAMMATION].data | found[CONSERVATIVE].data
-        assert dice(drawn, expected) == 1.0
-        assert dice(np.flip(drawn, 2), expected) < 0.6
-
-
-def test_opening_a_case_and_seeing_vhi_takes_two_clicks(desk, page, record_property):
+def test_opening_a_case_and_seeing_vhi_takes_two_clicks(desk, page):
     study = desk.studies["ascending"]
     reader = Reader(page, desk, study, "dora")
     reader.open()
@@ -388,9 +178,7 @@ def test_opening_a_case_and_seeing_vhi_takes_two_clicks(desk, page, record_prope
     row = page.locator(f"[data-cy='studyRow-{study.study_uid}']")
     row.wait_for()
     row.click()
-    started = time.monotonic()
     page.locator(f"[data-cy='mode-monai-label-{study.study_uid}']").click()
     page.locator("#vhi-measure:enabled").click()
     page.locator("[data-vhi='sensitive']").wait_for()
-    record_property("seconds from opening a case to VHI", round(time.monotonic() - started, 2))
     assert np.count_nonzero(reader.map())

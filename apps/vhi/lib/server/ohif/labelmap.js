@@ -1,6 +1,6 @@
 /** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
 
-import { INFLAMMATION, SEGMENTATION_ID, SEGMENTS, viewerSegments } from './segments.js';
+import { INFLAMMATION, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
 
 const FARTHEST_MM = 0.5;
 const LOOK_MS = 20;
@@ -9,6 +9,7 @@ export class Labelmap {
   #services;
   #commands;
   #known = null;
+  #colours = null;
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
   constructor(services, commands) {
@@ -45,13 +46,19 @@ export class Labelmap {
       const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportId);
       if (!viewport || !(viewport.getAllVolumeIds?.().length > 0)) continue;
       const specifier = { segmentationId: SEGMENTATION_ID, type: 'Labelmap' };
-      const isNew = !segmentationService.getSegmentationRepresentations(viewportId, specifier).length;
-      if (isNew) await segmentationService.addSegmentationRepresentation(viewportId, specifier);
-      for (const { index, color } of SEGMENTS) {
-        segmentationService.setSegmentColor(viewportId, SEGMENTATION_ID, index, color);
-      }
+      const isShown = segmentationService.getSegmentationRepresentations(viewportId, specifier).length > 0;
+      if (!isShown) await segmentationService.addSegmentationRepresentation(viewportId, specifier);
+      this.#colour(viewportId, specifier);
       segmentationService.setActiveSegmentation(viewportId, SEGMENTATION_ID);
     }
+  }
+
+  /** One table of colours for all viewports; setting them one by one has everything drawn again for each. */
+  #colour(viewportId, specifier) {
+    const { config, state } = window.cornerstoneTools.segmentation;
+    this.#colours ??= config.color.addColorLUT(colourTable());
+    if (state.getSegmentationRepresentations(viewportId, specifier)[0]?.colorLUTIndex === this.#colours) return;
+    config.color.setColorLUT(viewportId, SEGMENTATION_ID, this.#colours);
   }
 
   viewportIds() {

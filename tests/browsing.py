@@ -1,0 +1,153 @@
+"""Someone who reads cases in the viewer: what is on screen, what the server says of it, what the archive holds then."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import nibabel
+import numpy as np
+import pydicom
+import requests
+
+from archives import Archive, Study
+from lib.core.volume import Grid
+from pacsdesk import client_of
+from viewing import ViewerDesk, dismiss_notice, wait_for
+
+REGION, BONE, INFLAMMATION, CONSERVATIVE = "disease region", "normal bone", "inflammation", "inflammation (conservative)"
+PROPOSED, PROPOSED_TO_REMOVE = 5, "inflammation (proposed to remove)"
+NUMBERS = {REGION: 1, BONE: 2, INFLAMMATION: 3, CONSERVATIVE: 4}
+VOXELS = """() => {
+  const data = window.services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray();
+  let text = '';
+  for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
+  return btoa(text);
+}"""
+PLACE = """([series, voxel]) => {
+  const { viewportGridService, displaySetService, cornerstoneViewportService, segmentationService } = window.services;
+  for (const { viewportId, displaySetInstanceUIDs } of viewportGridService.getState().viewports.values()) {
+    if (displaySetService.getDisplaySetByUID(displaySetInstanceUIDs[0]).SeriesInstanceUID !== series) continue;
+    const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportId);
+    const world = segmentationService.getLabelmapVolume('1').imageData.indexToWorld(voxel);
+    const [x, y] = viewport.worldToCanvas(world);
+    const { left, top } = viewport.element.getBoundingClientRect();
+    return [left + x, top + y];
+  }
+}"""
+
+
+COLOURS = """(index) => [...window.services.viewportGridService.getState().viewports.keys()].map((id) =>
+  [...window.services.segmentationService.getSegmentColor(id, '1', index)])"""
+# the browser does not tell a test what a form with a file holds
+LISTEN = """() => {
+  const plain = window.fetch;
+  window.fetch = (url, options) => {
+    if (String(url).includes('/datastore/label')) window.sentParams = options.body.get('params');
+    return plain(url, options);
+  };
+}"""
+
+
+@dataclass
+class Reader:
+    """Someone who reads a case in a window; what is on screen, and what the server says of the same."""
+
+    page: Any
+    desk: ViewerDesk
+    study: Study
+    name: str
+
+    def open(self) -> None:
+        self.page.goto(self.desk.address(self.study), wait_until="domcontentloaded")
+        self.page.locator("#vhi-measure:enabled").wait_for()
+        dismiss_notice(self.page)
+        self.page.locator("#vhi-reader-name").fill(self.name)
+        self.page.keyboard.press("Tab")
+
+    def measure(self) -> None:
+        self.page.locator("#vhi-measure").click()
+        self.page.locator("[data-vhi='sensitive']").wait_for()
+        self.rest()
+
+    def rest(self) -> None:
+        """Until the server has answered."""
+        self.page.locator("#vhi-measure:enabled").wait_for()
+
+    def map(self) -> np.ndarray:
+        """The label map on screen, `(I, J, K)` as the series' NIfTI has it."""
+        flat = np.frombuffer(base64.b64decode(self.page.evaluate(VOXELS)), np.uint8)
+        return flat.reshape(self.grid.shape, order="F")
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Where the server and the viewer have STIR's voxels; the NIfTI that the study was made from counts its rows upwards."""
+        found = nifti(requests.get(f"{self.desk.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
+        return Grid(found.shape, found.affine)
+
+    def asked(self, model: str, **params: Any) -> tuple[dict[str, Any], np.ndarray]:
+        """Facts and labels of a task, asked of the server beside the browser; labels `(I, J, K)` on the viewer's grid."""
+        url = f"{self.desk.url}/infer/{model}?image={self.study.stir_uid}"
+        form = {"params": json.dumps({"client_id": self.name, **params})}
+        facts = requests.post(f"{url}&output=json", data=form, timeout=120).json()
+        file = requests.post(f"{url}&output=image", data=form, timeout=120).content
+        return facts, np.asarray(nifti(file).dataobj)
+
+    def at(self, voxel: list[int], role: str = "STIR") -> tuple[float, float]:
+        """Where a voxel of STIR's grid is drawn, in the viewport of either series."""
+        x, y = self.page.evaluate(PLACE, [{"STIR": self.study.stir_uid, "T1W": self.study.t1w_uid}[role], voxel])
+        return x, y
+
+    def stroke(self, voxel: list[int], role: str) -> None:
+        """Draw with the tool in hand, from a voxel a little to the side."""
+        x, y = self.at(voxel, role)
+        mouse = self.page.mouse
+        mouse.move(x - 30, y - 30)
+        mouse.move(x, y, steps=6)
+        self.page.wait_for_timeout(300)  # the brush's own cursor follows the pointer
+        before = self.map()
+        mouse.down()
+        mouse.move(x + 8, y + 2, steps=4)
+        mouse.up()
+        wait_for(lambda: not np.array_equal(before, self.map()))
+        self.page.wait_for_timeout(300)
+
+    def take(self, tool: str) -> None:
+        self.page.locator(f"[data-tool='{tool}']").click()
+
+    def row(self, lesion: int) -> Any:
+        return self.page.locator(f"tr[data-lesion='{lesion}']")
+
+    def submit(self) -> dict[str, Any]:
+        """Submit; what was sent beside the map."""
+        self.page.evaluate(LISTEN)
+        self.page.locator("#vhi-submit").click()
+        self.page.locator("#vhi-submitted").wait_for()
+        return json.loads(self.page.evaluate("window.sentParams"))
+
+
+def nifti(content: bytes) -> nibabel.Nifti1Image:
+    is_compressed = content[:2] == b"\x1f\x8b"
+    return nibabel.Nifti1Image.from_bytes(gzip.decompress(content) if is_compressed else content)
+
+
+def number(text: str) -> int:
+    return int(text.split()[0].replace(",", ""))
+
+
+def lesion_of_two_grades(facts: dict[str, Any]) -> dict[str, Any]:
+    return next(one for one in facts["lesions"] if 0 < one["conservative_share"] < 1 and one["voxels"] > 50)
+
+
+def in_archive(archive: Archive, study: Study, modality: str) -> list[pydicom.Dataset]:
+    found = client_of(archive)
+    series = found.series(study.study_uid, Modality=modality)
+    return [one for entry in series for one in found.retrieve(study.study_uid, entry.series_uid)]
+
+
+def by_reader(objects: list[pydicom.Dataset], name: str) -> list[pydicom.Dataset]:
+    return [one for one in objects if name in str(one)]

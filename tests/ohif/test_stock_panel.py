@@ -1,0 +1,124 @@
+"""MONAI Label's own panel and the viewer's own export, in the page as we serve it: they draw and store at the right place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from browsing import BONE, CONSERVATIVE, INFLAMMATION, NUMBERS, REGION, Reader, in_archive, lesion_of_two_grades
+from lib.studies.dicom_seg_reader import read_segments
+from pacsdesk import dice
+from viewing import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+
+def connect(page) -> None:
+    """Connect MONAI Label's own panel."""
+    page.locator("[data-cy='monailabel-btn']").click()
+    page.locator(".settingsTable button.actionButton").click()
+    page.locator(".monaiLabelPanel .tabs").wait_for()
+
+
+def activate(reader: Reader, role: str) -> None:
+    x, y = reader.at([5, 5, 5], role)
+    reader.page.mouse.click(x, y)
+
+
+def run_stock(reader: Reader, model: str) -> None:
+    """Run a task from MONAI Label's own panel, and wait until it is drawn."""
+    before = reader.map()
+    reader.page.locator("label[for='tab-2']").click()
+    reader.page.locator(".tab:has(#tab-2) select.selectBox").select_option(model)
+    with reader.page.expect_response(lambda one: f"/infer/{model}" in one.url) as answer:
+        reader.page.locator("button[title='Run Segmentation']").click()
+    assert answer.value.status == 200
+    wait_for(lambda: not np.array_equal(before, reader.map()))
+
+
+@pytest.mark.parametrize("study", ["ascending", "descending"])
+@pytest.mark.parametrize("first", ["connected, then T1W", "T1W, then connected"])
+def test_monai_labels_own_panel_draws_at_the_right_place_whatever_was_shown_when_it_connected(reading, study, first, shot):
+    reader = reading("ben", study)
+    if first == "T1W, then connected":
+        activate(reader, "T1W")
+    connect(reader.page)
+    if first == "connected, then T1W":
+        activate(reader, "T1W")
+    expected = np.zeros(reader.grid.shape, np.uint8)
+    for model, name in (("disease_region", REGION), ("vhi", INFLAMMATION)):
+        run_stock(reader, model)
+        expected[reader.asked(model)[1] > 0] = NUMBERS[name]
+        np.testing.assert_array_equal(reader.map(), expected)
+    shot("drawn")
+    labels = reader.page.evaluate(
+        "Object.values(window.services.segmentationService.getSegmentation('1').segments).map((one) => one.label)"
+    )
+    assert labels[:4] == [REGION, BONE, INFLAMMATION, CONSERVATIVE]
+    shown = reader.page.evaluate(
+        "[...window.services.viewportGridService.getState().viewports.keys()].map((id) => "
+        "window.services.segmentationService.getSegmentationRepresentations(id, { segmentationId: '1' }).length)"
+    )
+    assert shown == [1, 1]
+
+
+def test_monai_labels_own_point_prompts_clean_a_lesion_and_its_next_sample_names_a_study(reading, shot):
+    reader = reading("emil", "descending")
+    facts, labels = reader.asked("vhi")
+    lesion = lesion_of_two_grades(facts)
+    reader.measure()
+    reader.row(lesion["id"]).click()
+    activate(reader, "T1W")
+    connect(reader.page)
+    run_stock(reader, "vhi")
+    np.testing.assert_array_equal(reader.map() == NUMBERS[INFLAMMATION], labels > 0)
+    reader.page.locator("label[for='tab-3']").click()
+    tab = reader.page.locator(".tab:has(#tab-3)")
+    tab.locator("tr.clickable-row", has_text="background").click()
+    x, y = reader.at(lesion["voxel"], "T1W")
+    reader.page.mouse.move(x - 5, y - 5)
+    reader.page.mouse.click(x, y)
+    tab.locator("tr.clickable-row", has_text=INFLAMMATION).first.click()
+    before = reader.map()
+    with reader.page.expect_response(lambda one: "/infer/vhi_clean" in one.url) as answer:
+        tab.locator("button[title='Run PointPrompts']").click()
+    assert answer.value.status == 200
+    wait_for(lambda: not np.array_equal(before, reader.map()))
+    shot("cleaned")
+    np.testing.assert_array_equal(reader.map() > 0, reader.asked("vhi_clean", background=[lesion["voxel"]])[1] > 0)
+
+    reader.page.locator("label[for='tab-1']").click()
+    with reader.page.expect_request(lambda one: "/activelearning/" in one.url) as asked:
+        reader.page.get_by_role("button", name="Next Sample").click()
+    assert asked.value.post_data_json["client_id"] == "emil"
+    dialog = reader.page.locator(".nextSampleForm").last
+    dialog.get_by_text("Study Instance UID").wait_for()
+    assert any(one.study_uid in dialog.inner_text() for one in reader.desk.studies.values())
+
+
+def export_by_menu(page) -> None:
+    """Take "Export DICOM SEG" from the menu beside the segmentation's name."""
+    page.locator("[data-cy='panelSegmentationWithTools-btn']").click()
+    page.locator("xpath=//*[contains(text(), 'Appearance Settings')]/following::button[@aria-haspopup='menu'][1]").click()
+    page.get_by_role("menuitem", name="Export & Download").hover()
+    page.get_by_role("menuitem", name="Export DICOM SEG").click()
+
+
+def test_the_viewers_own_export_is_stored_and_lies_where_it_was_drawn(reading, shot):
+    for study in ("ascending", "descending"):
+        reader = reading("carl", study)
+        reader.measure()
+        expected = reader.map() > 0
+        before = {one.SOPInstanceUID for one in in_archive(reader.desk.archive, reader.study, "SEG")}
+        with reader.page.expect_response(lambda one: one.request.method == "POST" and "/studies" in one.url) as stored:
+            export_by_menu(reader.page)
+            reader.page.locator("[data-cy='input-undefined']").fill("exported")
+            reader.page.locator("[data-cy='Save-btn']").click()
+        assert stored.value.status == 200
+        shot(study)
+        segs = in_archive(reader.desk.archive, reader.study, "SEG")
+        (seg,) = [one for one in segs if one.SOPInstanceUID not in before and one.SeriesDescription == "exported"]
+        found = read_segments(seg, reader.grid)
+        drawn = found[INFLAMMATION].data | found[CONSERVATIVE].data
+        assert dice(drawn, expected) == 1.0
+        assert dice(np.flip(drawn, 2), expected) < 0.6
