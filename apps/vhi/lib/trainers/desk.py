@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from lib.errors import ConflictError, ModelError, RequestError
+from lib.errors import ConflictError, InputError, ModelError, RequestError, VhiError
 from lib.reports.models import SCRIPT, models_html
 from lib.retraining.cases import patients_of
 from lib.retraining.config import TrainConfig, TrainOptions
@@ -66,11 +66,12 @@ class TrainingDesk:
             if self.is_running():
                 return None
             self._unwanted.clear()
-            self._preparing = self._threads.submit(self._begin, options, go_on)
-        self.service.audit.append("training started", reader=by or "local")
-        wait([self._preparing], ANSWER_WITHIN_S)
-        if self._preparing.done() and (error := self._preparing.exception()) is not None:
+            self._preparing = preparing = self._threads.submit(self._begin, options, go_on)
+        wait([preparing], ANSWER_WITHIN_S)
+        if preparing.done() and (error := preparing.exception()) is not None:
+            self._preparing = None  # told already
             raise error
+        self.service.audit.append("training started", reader=by or "local")
         return self.status()
 
     def _begin(self, options: TrainOptions, go_on: bool) -> None:
@@ -100,9 +101,24 @@ class TrainingDesk:
 
     def status(self) -> dict[str, Any] | None:
         """The session as MONAI Label tells of a task; None before the first."""
-        session = Session.read(self.folder.session).as_dict() if self.folder.waits() else None
-        ended = None if self._process is None or self._process.exit_code in (None, 0) else self._process
-        return task_of(self._progress(), session, running=self.is_running(), said=ended.last_lines() if ended else [])
+        session = self._session()
+        asked = session.as_dict() if session else None
+        return task_of(self._progress(), asked, running=self.is_running(), said=self._last_words())
+
+    def _session(self) -> Session | None:
+        """The one that waits or runs."""
+        try:
+            return Session.read(self.folder.session)
+        except InputError:
+            return None  # none, or it has just ended
+
+    def _last_words(self) -> list[str]:
+        """Of a session of this server that could not begin, or whose process failed."""
+        began = self._preparing
+        if began is not None and began.done() and (error := began.exception()) is not None:
+            return [str(error) if isinstance(error, VhiError) else type(error).__name__]
+        process = self._process
+        return [] if process is None or process.exit_code in (None, 0) else process.last_lines()
 
     def _progress(self) -> dict[str, Any] | None:
         """As written; where a session has begun that nothing was said of yet, that it is being prepared."""
@@ -117,10 +133,18 @@ class TrainingDesk:
             return None
         self._unwanted.set()
         self.folder.request_stop()
+        if self._preparing is not None:
+            wait([self._preparing], STOP_WITHIN_S)
         process = self._process
         if process is not None and not process.wait(STOP_WITHIN_S):
             process.kill()  # every step is on disk whole or not at all
+        session = None if self.is_running() else self._session()
+        if session is not None:
+            # that a person stopped it, also where its own process had no time to say so: it does not go on by itself
             self.folder.forget_stop()
+            told = self.folder.progress() or {}
+            told = told if told.get("session") == session.session_id else {"session": session.session_id}
+            self.folder.write_progress({**told, "state": "stopped", "message": "It was stopped, and can be gone on with."})
         self.service.audit.append("training stopped", reader=by or "local")
         return self.status()
 

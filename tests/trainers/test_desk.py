@@ -1,0 +1,49 @@
+"""Starting and stopping where the work is done at once or not at all; whole sessions are in tests/app/test_training.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handmade import handmade
+from lib.errors import InputError, ModelError
+from lib.retraining.config import TrainConfig
+from lib.service.service import VhiService
+from lib.studies.nifti import write_volume
+from lib.trainers.desk import TrainingDesk
+
+
+@pytest.fixture
+def studies(tmp_path: Path) -> Path:
+    truth = handmade()
+    write_volume(tmp_path / "a_T1W.nii.gz", truth.t1w)
+    write_volume(tmp_path / "a_STIR.nii.gz", truth.stir)
+    return tmp_path
+
+
+def test_a_refused_start_leaves_no_trace(studies):
+    desk = TrainingDesk(VhiService(studies), TrainConfig(), "1")
+    for _ in range(2):
+        with pytest.raises(InputError, match="nothing new to learn"):
+            desk.start({}, "root")
+        assert (desk.status(), desk.is_running(), desk.stop("root")) == (None, False, None)
+    assert list(desk.service.audit.entries()) == []
+    assert desk.stats()["total_time"]
+
+
+def test_without_a_model_nothing_is_trained_and_the_bars_are_empty(studies, tmp_path):
+    desk = TrainingDesk(VhiService(studies, model_dir=tmp_path / "none"), TrainConfig(), "1")
+    with pytest.raises(ModelError, match="No trained model"):
+        desk.start({}, None)
+    assert "best_metric" not in desk.stats()
+
+
+def test_a_session_that_another_process_works_on_is_told_and_not_begun_again(studies):
+    desk = TrainingDesk(VhiService(studies), TrainConfig(), "1")
+    with desk.folder.alone():
+        desk.folder.write_progress({"state": "training", "session": "7", "members": []})
+        assert desk.start({}, None) is None
+        assert desk.status()["status"] == "RUNNING"
+    assert desk.status()["status"] == "STOPPED"
+    assert "interrupted" in desk.status()["details"][0]
