@@ -87,7 +87,8 @@ class Reader:
     def grid(self) -> Grid:
         """Where the server and the viewer have STIR's voxels; the NIfTI that the study was made from counts its rows upwards."""
         found = nifti(requests.get(f"{self.desk.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
-        return Grid(found.shape, found.affine)
+        i, j, k = found.shape
+        return Grid((i, j, k), found.affine)
 
     def asked(self, model: str, **params: Any) -> tuple[dict[str, Any], np.ndarray]:
         """Facts and labels of a task, asked of the server beside the browser; labels `(I, J, K)` on the viewer's grid."""
@@ -121,6 +122,11 @@ class Reader:
 
     def row(self, lesion: int) -> Any:
         return self.page.locator(f"tr[data-lesion='{lesion}']")
+
+    def wait_until(self, lesion: dict[str, Any], fate: str) -> None:
+        """Until the list says that a lesion is `kept`, `part` or `removed`."""
+        self.page.locator(f"tr.{fate}[data-lesion='{lesion['id']}']").wait_for()
+        self.rest()
 
     def submit(self) -> dict[str, Any]:
         """Submit; what was sent beside the map."""

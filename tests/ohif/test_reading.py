@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pydicom
 import pytest
@@ -30,63 +32,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 
 @pytest.mark.parametrize("study", ["ascending", "descending"])
-def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what_was_on_screen(
-    reading, study, shot, record_property
-):
+def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what_was_on_screen(reading, study, shot):
     reader = reading("anna", study)
     facts, labels = reader.asked("vhi", show="both")
     reader.measure()
-    on_screen = reader.map()
-    np.testing.assert_array_equal(on_screen == NUMBERS[INFLAMMATION], labels == facts["label_names"][INFLAMMATION])
-    np.testing.assert_array_equal(on_screen == NUMBERS[CONSERVATIVE], labels == facts["label_names"][CONSERVATIVE])
-    for name, colour in ((INFLAMMATION, [255, 220, 0]), (CONSERVATIVE, [230, 30, 30])):
-        shown = reader.page.evaluate(COLOURS, NUMBERS[name])
-        assert [one[:3] for one in shown] == [colour, colour]
-    assert number(reader.page.locator("[data-vhi='sensitive']").inner_text()) == round(facts["vhi_mm3"]["sensitive"])
-    assert number(reader.page.locator("[data-vhi='conservative']").inner_text()) == round(facts["vhi_mm3"]["conservative"])
     shot("measured")
-
+    check_first_sight(reader, facts, labels)
     lesion = lesion_of_two_grades(facts)
-    everywhere = reader.asked("vhi_clean", background=[lesion["voxel"]])[1] > 0
-    gone = (labels > 0) & ~everywhere
-    assert np.count_nonzero(gone) == lesion["voxels"]
-    reader.row(lesion["id"]).get_by_role("button").click()
-    reader.page.locator(f"tr.removed[data-lesion='{lesion['id']}']").wait_for()
-    reader.rest()
-    np.testing.assert_array_equal(reader.map(), np.where(gone, 0, on_screen))
-    shot("removed")
-    reader.row(lesion["id"]).get_by_role("button").click()
-    reader.page.locator(f"tr.kept[data-lesion='{lesion['id']}']").wait_for()
-    reader.rest()
-    np.testing.assert_array_equal(reader.map(), on_screen)
-
-    # the same lesion, by one click in the image of the other series
-    reader.row(lesion["id"]).click()
-    slice_told = reader.row(lesion["id"]).locator("td").nth(1).inner_text()
-    for overlay in reader.page.locator("[data-cy='viewport-overlay-bottom-right']").all():
-        assert f"({slice_told}/{reader.grid.shape[2]})" in overlay.inner_text()
-    reader.take("remove")
-    reader.page.mouse.click(*reader.at(lesion["voxel"], "T1W"))
-    reader.page.locator(f"tr.removed[data-lesion='{lesion['id']}']").wait_for()
-    reader.rest()
-    np.testing.assert_array_equal(reader.map(), np.where(gone, 0, on_screen))
-
-    # a stroke over the largest lesion that is left, in the other series, and one that is undone
+    remove_and_restore(reader, lesion, labels)
+    shot("cleaned")
     painted_at = next(one for one in facts["lesions"] if one["id"] != lesion["id"])
-    reader.row(painted_at["id"]).click()
-    before = reader.map()
-    reader.take("CircularBrush")
-    reader.stroke(painted_at["voxel"], "T1W")
-    painted = reader.map()
-    assert np.count_nonzero(painted != before) > 0
-    assert set(np.unique(painted[painted != before])) == {NUMBERS[INFLAMMATION]}
-    reader.take("CircularEraser")
-    reader.stroke(painted_at["voxel"], "STIR")
-    assert np.count_nonzero(reader.map()) < np.count_nonzero(painted)
-    reader.page.locator("#vhi-undo").click()
-    np.testing.assert_array_equal(reader.map(), painted)
+    painted = paint_and_undo(reader, painted_at)
     shot("painted")
-
     reader.page.locator("#vhi-rating").select_option("satisfactory")
     sent = reader.submit()
     shot("submitted")
@@ -96,6 +53,53 @@ def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what
     assert sent["effort"]["clicks"] >= 8
     assert sent["effort"]["seconds"] > 0
     check_archive(reader, painted > 0)
+
+
+def check_first_sight(reader: Reader, facts: dict[str, Any], labels: np.ndarray) -> None:
+    """VHI on screen is the server's: voxels, colours in both viewports, numbers."""
+    on_screen = reader.map()
+    for name, colour in ((INFLAMMATION, [255, 220, 0]), (CONSERVATIVE, [230, 30, 30])):
+        np.testing.assert_array_equal(on_screen == NUMBERS[name], labels == facts["label_names"][name])
+        assert [one[:3] for one in reader.page.evaluate(COLOURS, NUMBERS[name])] == [colour, colour]
+    for grade in ("sensitive", "conservative"):
+        assert number(reader.page.locator(f"[data-vhi='{grade}']").inner_text()) == round(facts["vhi_mm3"][grade])
+
+
+def remove_and_restore(reader: Reader, lesion: dict[str, Any], labels: np.ndarray) -> None:
+    """A lesion of two grades by one click in the list, back by another, and by one in the image of the other series."""
+    on_screen, button = reader.map(), reader.row(lesion["id"]).get_by_role("button")
+    gone = (labels > 0) & (reader.asked("vhi_clean", background=[lesion["voxel"]])[1] == 0)
+    assert np.count_nonzero(gone) == lesion["voxels"]
+    button.click()
+    reader.wait_until(lesion, "removed")
+    np.testing.assert_array_equal(reader.map(), np.where(gone, 0, on_screen))
+    button.click()
+    reader.wait_until(lesion, "kept")
+    np.testing.assert_array_equal(reader.map(), on_screen)
+    reader.row(lesion["id"]).click()
+    told = reader.row(lesion["id"]).locator("td").nth(1).inner_text()
+    for overlay in reader.page.locator("[data-cy='viewport-overlay-bottom-right']").all():
+        assert f"({told}/{reader.grid.shape[2]})" in overlay.inner_text()
+    reader.take("remove")
+    reader.page.mouse.click(*reader.at(lesion["voxel"], "T1W"))
+    reader.wait_until(lesion, "removed")
+    np.testing.assert_array_equal(reader.map(), np.where(gone, 0, on_screen))
+
+
+def paint_and_undo(reader: Reader, lesion: dict[str, Any]) -> np.ndarray:
+    """A stroke over a lesion, in the other series, and one of the eraser that is undone; the map then."""
+    reader.row(lesion["id"]).click()
+    before = reader.map()
+    reader.take("CircularBrush")
+    reader.stroke(lesion["voxel"], "T1W")
+    painted = reader.map()
+    assert set(np.unique(painted[painted != before])) == {NUMBERS[INFLAMMATION]}
+    reader.take("CircularEraser")
+    reader.stroke(lesion["voxel"], "STIR")
+    assert np.count_nonzero(reader.map()) < np.count_nonzero(painted)
+    reader.page.locator("#vhi-undo").click()
+    np.testing.assert_array_equal(reader.map(), painted)
+    return painted
 
 
 def check_archive(reader: Reader, expected: np.ndarray) -> None:
@@ -162,8 +166,7 @@ def test_what_is_proposed_to_be_removed_is_marked_or_left_out_and_comes_back_by_
     proposed = [one for one in facts["lesions"] if not one["keep"]]
     assert proposed
     reader.row(proposed[0]["id"]).get_by_role("button").click()
-    reader.page.locator(f"tr.kept[data-lesion='{proposed[0]['id']}']").wait_for()
-    reader.rest()
+    reader.wait_until(proposed[0], "kept")
     back = reader.asked("vhi_clean", proposal="apply", foreground=[proposed[0]["voxel"]])[1]
     assert np.count_nonzero(back) == np.count_nonzero(labels) + proposed[0]["voxels"]
     np.testing.assert_array_equal(reader.map() > 0, back > 0)
