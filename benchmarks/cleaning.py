@@ -95,12 +95,13 @@ def _decisions(left_out: Sequence[LeftOut]) -> Table:
 def _volumes(console: Console, left_out: Sequence[LeftOut]) -> Table:
     table = Table("scan", "raw", "proposed", "readers, lesions", "published 1", "published 2", "ln proposed/published", "ln 1/2")
     table.title = "Voxels at the sensitive threshold; published readers by their geometric mean"
-    ours, theirs, manual = [], [], []
+    ours, same, theirs, manual = [], [], [], []
     for one in left_out:
         case, voxels = one.table.case_id, one.table.voxels
         first, second = PUBLISHED[case]
         proposed = int(voxels[one.keep].sum())
         ours.append(np.log(max(proposed, 1) / np.sqrt(first * second)))
+        same.append(np.log(max(proposed, 1) / read_voxels(one.table)))
         theirs.append(np.log(first / second))
         manual.append(np.log((one.table.kept[:, 0] @ voxels) / (one.table.kept[:, 2] @ voxels)))
         cells = (voxels.sum(), proposed, round(read_voxels(one.table)), first, second)
@@ -108,6 +109,7 @@ def _volumes(console: Console, left_out: Sequence[LeftOut]) -> Table:
     for name, found in (
         ("proposed against published readers", ours),
         ("published reader 1 against 2", theirs),
+        ("proposed against the readers' mean on the same lesions", same),
         ("reader 1 against 2, lesions of their first manual readings", manual),
     ):
         console.print(f"{name}: {_agreement(found)}")

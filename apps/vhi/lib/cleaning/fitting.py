@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import permutations
 
 import numpy as np
 
@@ -79,12 +80,14 @@ def _as_arrays(trees: Sequence[object]) -> Forest:
 
 
 def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED) -> float:
-    """The probability from which a lesion is kept: where proposed volumes of patients that were left out are right on average.
+    """The probability from which a lesion is kept: as low as it may be without more false keeps than readers have.
 
-    Each patient in turn is left out; over all of them the mean of the logarithm of proposed over read volume is nearest to 0.
+    Each patient in turn is left out, and the false keeps in the tables are counted against the consensus; readers are counted
+    each against those of another.
     """
+    pairs = [false for one in tables for false in false_keeps_of_readers(one)]
     patients = sorted({one.patient for one in tables})
-    if len(patients) < FEWEST_PATIENTS:
+    if len(patients) < FEWEST_PATIENTS or not pairs:
         return USUAL
     left_out = []
     for patient in patients:
@@ -93,11 +96,20 @@ def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
         except InputError:
             continue
         left_out += [(one, forest.probability(one.features)) for one in tables if one.patient == patient]
-    read = [(one, p, float(np.log(volume))) for one, p in left_out if (volume := read_voxels(one)) > 0]
-    if not read:
-        return USUAL
-    bias = [np.mean([np.log(max(one.voxels[p >= limit].sum(), 1)) - volume for one, p, volume in read]) for limit in LIMITS]
-    return float(LIMITS[np.argmin(np.abs(bias))])
+    for limit in LIMITS:
+        false = [np.count_nonzero((p >= limit) & ~one.consensus) for one, p in left_out]
+        if left_out and np.mean(false) <= np.mean(pairs):
+            return float(limit)
+    return USUAL
+
+
+def false_keeps_of_readers(table: LesionTable) -> list[int]:
+    """Lesions that one reading kept and another reader's did not, for each such pair."""
+    return [
+        int(np.count_nonzero(table.kept[:, a] & ~table.kept[:, b]))
+        for a, b in permutations(range(len(table.readers)), 2)
+        if table.readers[a] != table.readers[b]
+    ]
 
 
 def read_voxels(table: LesionTable) -> float:
