@@ -87,17 +87,13 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Prop
     front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)  # so that the anatomy settles a tie, not the file
     region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
     spacing_mm = hanging.pixel_spacing_mm(grid)
-    centres = _apart(_places(region, images, spacing_mm), spacing_mm)
-    if len(centres) < FEWEST_CIRCLES:
+    found = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
+    circles = np.count_nonzero(np.unique(found))
+    if circles < FEWEST_CIRCLES:
         raise NormalBoneError(
-            f"Normal bone was not found: {len(centres)} circles of even marrow lie in the middle of the sacrum, at least "
+            f"Normal bone was not found: {circles} circles of even marrow lie in the middle of the sacrum, at least "
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
-    found = np.zeros(region.shape, dtype=np.uint8)
-    rows, columns = _circle(spacing_mm)
-    for number, (k, row, column) in enumerate(centres, start=1):
-        found[k, row + rows, column + columns] = number
-    found[images[0] > bright_limit(images[0][found > 0])] = 0
     confidence = _confidence(images[0], found)
     if confidence < LEAST_CONFIDENCE:
         raise NormalBoneError(
@@ -141,7 +137,9 @@ def _places(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[
     start = max(0, round(midline) - margin)
     band = slice(start, round(midline) + margin + 1)
     columns = np.arange(region.shape[2])[band]
-    allowed = rows[:, :, np.newaxis] & (np.abs(columns - round(midline)) <= off)
+    radius = RADIUS_MM / spacing_mm[1]
+    within = (np.abs(columns - round(midline)) <= off) & (columns >= radius) & (columns < region.shape[2] - radius)
+    allowed = rows[:, :, np.newaxis] & within
     uneven = np.zeros(allowed.shape)
     for image, largest, (low, high) in zip(images, LARGEST_VARIATION, (STIR_RANGE, T1W_RANGE), strict=True):
         mean, deviation = _local(image[:, :, band], spacing_mm)
@@ -199,6 +197,17 @@ def _apart(places: np.ndarray, spacing_mm: tuple[float, float]) -> list[tuple[in
             if len(chosen) == CIRCLES:
                 break
     return chosen
+
+
+def _drawn(centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """The number of each voxel's circle, from 1, and 0 outside and where a voxel is too bright; `(K, rows, columns)` uint8."""
+    found = np.zeros(stir.shape, dtype=np.uint8)
+    rows, columns = _circle(spacing_mm)
+    for number, (k, row, column) in enumerate(centres, start=1):
+        found[k, row + rows, column + columns] = number
+    if centres:
+        found[stir > bright_limit(stir[found > 0])] = 0
+    return found
 
 
 def _confidence(stir: np.ndarray, found: np.ndarray) -> float:
