@@ -245,3 +245,10 @@ def test_effort_counts_clicks_and_seconds_from_the_opening_of_the_case(js):
     told = js("effort", run)
     assert (told["clicks"], told["boundary_edits"]) == (2, 1)
     assert told["seconds"] >= 0
+
+
+def test_the_list_tells_which_lesions_are_gone_and_of_which_a_part_is_left(js):
+    facts = {"lesions": [{"id": 1}, {"id": 2}, {"id": 3}]}
+    now = {"changes": {"inflammation": {"lesions_removed": [2], "boundary_edits": [[3, 5]]}}}
+    assert js("cleaning", "[...m.fates(a[0], a[1])]", facts, now) == [[1, "kept"], [2, "removed"], [3, "part"]]
+    assert js("cleaning", "[...m.fates(a[0], a[0])]", facts) == [[1, "kept"], [2, "kept"], [3, "kept"]]

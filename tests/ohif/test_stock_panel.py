@@ -51,6 +51,8 @@ def test_monai_labels_own_panel_draws_at_the_right_place_whatever_was_shown_when
         expected[reader.asked(model)[1] > 0] = NUMBERS[name]
         np.testing.assert_array_equal(reader.map(), expected)
     shot("drawn")
+    reader.page.locator("[data-cy='vhi-btn']").click()
+    assert "MONAI Label's panel drew this" in reader.page.locator("#vhi-message").inner_text()
     labels = reader.page.evaluate(
         "Object.values(window.services.segmentationService.getSegmentation('1').segments).map((one) => one.label)"
     )

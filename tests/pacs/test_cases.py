@@ -12,6 +12,7 @@ from pydicom.uid import generate_uid
 
 from handmade import handmade
 from lib.core.volume import Grid, Volume
+from lib.datastores.cases import CaseDatastore
 from lib.errors import ArchiveError, ConflictError, SettingsError, UnknownImageError, VhiError
 from lib.pacs import cache
 from lib.pacs.cases import PacsCases, PacsConfig
@@ -298,12 +299,23 @@ def test_a_case_whose_series_went_off_the_disk_is_downloaded_again_and_is_the_sa
         assert service.vhi(image, "anna", {}).facts["voxels"]["sensitive"] == TRUTH.measurement.total.sensitive
 
 
+def test_a_viewer_is_told_where_a_series_lies_by_any_of_its_names(site):
+    uid = site.add()
+    service = site.service()
+    archived = only(service).archived
+    for name in (archived.stir_uid, f"{uid}_STIR"):
+        info = CaseDatastore(service).get_image_info(name)
+        assert (info["StudyInstanceUID"], info["SeriesInstanceUID"]) == (uid, archived.stir_uid)
+
+
 def test_of_a_blinded_study_no_uid_is_told(site):
     uid = site.add()
     service = site.service(blinded=True, seed=7)
     case = only(service)
     answer = service.image_file(case.image_id("STIR"))
-    for text in (case.case_id, case.image_id("T1W"), answer.name, json.dumps([one.name for one in service.index.waiting])):
+    told = json.dumps(CaseDatastore(service).get_image_info(case.image_id("STIR")))
+    waiting = json.dumps([one.name for one in service.index.waiting])
+    for text in (case.case_id, case.image_id("T1W"), answer.name, waiting, told):
         assert uid not in text
         assert case.archived.t1w_uid not in text
     with pytest.raises(UnknownImageError):

@@ -65,3 +65,11 @@ export class Decisions {
     return this.byVoxel.size;
   }
 }
+
+/** What became of each lesion of the automatic result: `kept`, `part` or `removed`. */
+export function fates(facts, now) {
+  const changes = now?.changes?.inflammation;
+  const removed = new Set(changes?.lesions_removed ?? []);
+  const part = new Set((changes?.boundary_edits ?? []).map(([id]) => id));
+  return new Map((facts?.lesions ?? []).map(({ id }) => [id, removed.has(id) ? 'removed' : part.has(id) ? 'part' : 'kept']));
+}

@@ -1,8 +1,8 @@
 /** Parts of the panel: VHI, the lesions, cleaning by clicks. */
 
+import { fates } from './cleaning.js';
 import { VIEW } from './desk.js';
 import { button, choice, count, el, mm3 } from './dom.js';
-import { fates } from './reading.js';
 
 const YELLOW = 'rgb(255,220,0)';
 const RED = 'rgb(230,30,30)';

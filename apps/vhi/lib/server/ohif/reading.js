@@ -136,6 +136,14 @@ export class Reading extends EventTarget {
     this.changed();
   }
 
+  /** What is on screen was drawn by MONAI Label's panel, which tells no numbers. */
+  forgetNumbers() {
+    Object.assign(this, { facts: null, now: null, grades: null, decisions: new Decisions(), submitted: null, wasShown: true });
+    this.#left = null;
+    this.message = "MONAI Label's panel drew this. Its numbers and lesions are told by Measure VHI, or once it is submitted.";
+    this.changed();
+  }
+
   undo() {
     const step = this.history.back(this.labelmap.read());
     if (!step) return;
@@ -184,12 +192,4 @@ export class Reading extends EventTarget {
     const volume = window.cornerstone.cache.getVolumes().find((one) => one.metadata.SeriesInstanceUID === series);
     return volume ? this.labelmap.voxelAt(volume.imageData.indexToWorld(voxel)) : voxel;
   }
-}
-
-/** What became of each lesion of the automatic result: `kept`, `part` or `removed`. */
-export function fates(facts, now) {
-  const changes = now?.changes?.inflammation;
-  const removed = new Set(changes?.lesions_removed ?? []);
-  const part = new Set((changes?.boundary_edits ?? []).map(([id]) => id));
-  return new Map((facts?.lesions ?? []).map(({ id }) => [id, removed.has(id) ? 'removed' : part.has(id) ? 'part' : 'kept']));
 }

@@ -84,8 +84,9 @@ export function mendWriting(labelmap, reading, models) {
     if (!answer) return plain(data);
     const found = parseNrrd(answer.buffer);
     if (answer.model === 'disease_region') reading.region = found.data;
-    if (answer.model.startsWith('vhi')) reading.wasShown = true;
     plain(merged(labelmap.read(), found.data, models[answer.model].labels, reading.region));
-    return reading.noteDrawn(false);
+    reading.noteDrawn(false);
+    if (answer.model.startsWith('vhi')) reading.forgetNumbers();
+    return undefined;
   };
 }
