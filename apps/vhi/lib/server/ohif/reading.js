@@ -21,6 +21,7 @@ export class Reading extends EventTarget {
   submitted = null;
   busy = '';
   message = '';
+  #shownTo = null; // who the server knows to have seen VHI with these options
   #left = null; // of the automatic result after clicks, in the numbers of this page
 
   constructor(found, labelmap, effort, reader) {
@@ -50,11 +51,18 @@ export class Reading extends EventTarget {
     return { ...(this.reader ? { client_id: this.reader } : {}), ...more };
   }
 
+  /** Run a task on STIR; its label map lies where this page's does. */
+  async #ask(model, params = {}) {
+    const answer = await api.infer(model, this.case.stir, this.#params(params));
+    this.labelmap.check(answer.labels);
+    if (model === 'vhi') this.#shownTo = this.reader;
+    return answer;
+  }
+
   /** Show a region as the server finds it, to correct it. */
   showRegion(model) {
     return this.#work('Finding the region', async () => {
-      const { facts, labels } = await api.infer(model, this.case.stir, this.#params());
-      this.labelmap.check(labels);
+      const { facts, labels } = await this.#ask(model);
       if (model === 'disease_region') this.region = labels.data;
       this.#put(merged(this.labelmap.read(), labels.data, facts.label_names, this.region));
       this.message = (facts.warnings ?? []).join(' ');
@@ -65,8 +73,7 @@ export class Reading extends EventTarget {
   measure() {
     return this.#work('Measuring VHI', async () => {
       const { proposal, ...settings } = this.options;
-      const { facts, labels } = await api.infer('vhi', this.case.stir, this.#params({ ...settings, show: 'both' }));
-      this.labelmap.check(labels);
+      const { facts, labels } = await this.#ask('vhi', { ...settings, show: 'both' });
       const grades = numbered(labels.data, facts.label_names);
       const map = merged(this.labelmap.read(), labels.data, facts.label_names, this.region);
       this.#put(graded(map, grades, this.both));
@@ -95,12 +102,7 @@ export class Reading extends EventTarget {
   }
 
   async #decide(decisions) {
-    const { facts, labels } = await api.infer(
-      'vhi_clean',
-      this.case.stir,
-      this.#params({ ...this.options, ...decisions.params() }),
-    );
-    this.labelmap.check(labels);
+    const { facts, labels } = await this.#ask('vhi_clean', { ...this.options, ...decisions.params() });
     const left = numbered(labels.data, facts.label_names);
     const map = clicked(this.labelmap.read(), this.#left, left, this.grades, this.region);
     this.#put(graded(map, this.grades, this.both));
@@ -171,6 +173,8 @@ export class Reading extends EventTarget {
     return this.#work('Submitting', async () => {
       const { data, names } = submission(this.labelmap.read(), this.wasShown);
       if (!names.length) throw new Error('There is nothing to submit: measure VHI, or draw a region.');
+      // with which options a reader saw VHI is what the submission is measured with
+      if (this.facts && this.#shownTo !== this.reader) await this.#ask('vhi', { ...this.options, show: 'both' });
       const terms = { label_info: names, effort: this.effort.told(), ...(rating ? { rating } : {}) };
       const made = await api.submit(this.case.stir, niftiOf(data, this.labelmap.place()), this.#params(terms));
       const numbers = made.measured ? await api.report(this.case.stir, made.reader) : null;
