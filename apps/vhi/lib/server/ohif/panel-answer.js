@@ -100,7 +100,7 @@ export function lesionSection(desk) {
   const { reading } = desk;
   if (!reading?.facts) return null;
   const fate = fates(reading.facts, reading.now);
-  const head = ['', 'Slice', 'Side', 'mm³', 'of which red', ''].map((text, n) =>
+  const head = ['', 'Slice', 'Side', 'mm³', 'red', ''].map((text, n) =>
     el('th', { class: n === 1 || n > 2 ? 'number' : '' }, text),
   );
   return el(
@@ -176,7 +176,7 @@ function cleaningRow(desk) {
   });
   return el(
     'div',
-    { class: 'line' },
+    { class: 'line tight' },
     tool('remove', '✕ Remove', 'Then click lesions in the image'),
     tool('restore', '↺ Restore', 'Then click where a lesion was removed'),
     scope,

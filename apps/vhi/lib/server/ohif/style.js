@@ -14,6 +14,8 @@ const TEXT = `
 .vhi select, .vhi input[type=text] { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 6px; }
 .vhi input[type=range] { flex: 1; min-width: 60px; height: 16px; padding: 0; background: none; accent-color: #5f86ff; appearance: auto; }
 .vhi .line { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; margin: 4px 0; }
+.vhi .tight { flex-wrap: nowrap; }
+.vhi .tight select { flex: 1; min-width: 0; }
 .vhi .grow { flex: 1; }
 .vhi button.main.grow { width: auto; }
 .vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 8px 0 4px; font-size: 15px; }
