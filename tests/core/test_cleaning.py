@@ -181,3 +181,12 @@ def test_voxels_that_a_setting_filled_below_the_threshold_are_kept_with_their_gr
     cleaned = measure_cleaned(filled, kept_after_clicks(filled)[0])
     assert cleaned.measurement == filled.measurement
     assert changes_of(filled, kept_after_clicks(filled)[0]).painted_below_threshold == 0
+
+
+def test_a_cleaned_result_keeps_the_rule_of_its_thresholds():
+    result = handmade(rule="robust")
+    # quartiles 2 and 4, far fence 10, brightest voxel 7.5: limit 8.75, sensitive 0.6 * 2 lower; each slice holds the same values
+    assert result.thresholds.sensitive == pytest.approx(7.55)
+    cleaned = measure_cleaned(result, Mask(result.grade > 0, result.stir.grid, "kept"))
+    for one in (result, cleaned):
+        assert [left.sensitive for left in one.stability.slices_left_out] == pytest.approx([7.55] * 3)

@@ -9,7 +9,7 @@ import pytest
 
 from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Volume
-from lib.errors import ConflictError
+from lib.errors import ConflictError, SettingsError
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.nifti import read_mask, read_volume, write_volume
 
@@ -160,3 +160,13 @@ def test_vhi_with_the_manual_masks_submitted_is_that_of_the_command_line(vhi_dat
     assert facts["thresholds"]["sensitive"] == pytest.approx(sensitive, abs=5e-8)
     assert facts["thresholds"]["conservative"] == pytest.approx(conservative, abs=5e-8)
     assert (facts["voxels"]["sensitive"], facts["voxels"]["conservative"]) == (voxels, of_grade_2)
+
+
+def test_thresholds_follow_the_robust_rule_from_a_proposed_normal_bone_unless_another_is_asked_for(phantom, without_weights):
+    service = VhiService(phantom, model_dir=without_weights)
+    found = {rule: service.vhi("p_STIR", None, {"rule": rule} if rule else {}).facts for rule in ("", "robust", "paper")}
+    assert [facts["thresholds"]["rule"] for facts in found.values()] == ["robust", "robust", "paper"]
+    assert found[""]["thresholds"] == found["robust"]["thresholds"]
+    assert found[""]["normal_bone"]["confidence"] == service.normal_bone("p_STIR").facts["confidence"]
+    with pytest.raises(SettingsError, match="rule must be auto or paper or robust, found median"):
+        service.vhi("p_STIR", None, {"rule": "median"})
