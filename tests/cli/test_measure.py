@@ -194,5 +194,6 @@ def test_a_real_scan_alone_is_measured_in_bounded_memory(vhi_data, tmp_path):
     t1w = read_volume(vhi_data / "images_study/T1W/1013_T1W.nii.gz", "T1W")
     region = read_mask(tmp_path / "out" / "disease_region.nii.gz", "disease region")
     bone = read_mask(tmp_path / "out" / "normal_bone.nii.gz", "normal bone")
-    again = measure_vhi(t1w, stir, (), bone, None, region)
+    # a region that is passed is a reader's, whose rule is another
+    again = measure_vhi(t1w, stir, (), bone, VhiSettings.from_values({"rule": "robust"}), region)
     assert again.measurement.total.sensitive == found["voxels"]["sensitive"]
