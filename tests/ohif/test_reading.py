@@ -9,6 +9,7 @@ import pydicom
 import pytest
 import requests
 
+from archives import phantom_study
 from browsing import (
     BONE,
     COLOURS,
@@ -25,6 +26,7 @@ from browsing import (
     number,
 )
 from lib.studies.dicom_seg_reader import read_segments
+from lib.studies.dicomize import Labels
 from pacsdesk import dice, numbers_of
 from viewing import wait_for
 
@@ -170,6 +172,18 @@ def test_what_is_proposed_to_be_removed_is_marked_or_left_out_and_comes_back_by_
     back = reader.asked("vhi_clean", proposal="apply", foreground=[proposed[0]["voxel"]])[1]
     assert np.count_nonzero(back) == np.count_nonzero(labels) + proposed[0]["voxels"]
     np.testing.assert_array_equal(reader.map() > 0, back > 0)
+
+
+@pytest.mark.pacs
+def test_a_study_that_is_no_case_is_shown_and_the_panel_says_why_it_cannot_be_read(desks, page, watch, tmp_path):
+    desk = desks("embedded")
+    study = phantom_study(tmp_path, 9, (96, 96, 7), labels=Labels("PHANTOM-9", "20250601"))
+    desk.archive.store(study.files("STIR"))
+    page.goto(desk.address(study), wait_until="domcontentloaded")
+    page.locator("#vhi-message").filter(has_text="There is no image").wait_for()
+    page.locator("[data-cy='viewport-overlay-top-left']").filter(has_text="STIR").wait_for()
+    assert page.locator("#vhi-measure:disabled").count() == 1
+    watch.errors[:] = [one for one in watch.errors if "404" not in one]  # the browser's own line about the refusal
 
 
 def test_opening_a_case_and_seeing_vhi_takes_two_clicks(desk, page):
