@@ -53,6 +53,6 @@ async function foundCase(study) {
   try {
     return { case: await api.caseOf(study), why: '' };
   } catch (error) {
-    return { case: null, why: error.message };
+    return { case: null, why: `VHI cannot be measured here. ${error.message}` };
   }
 }
