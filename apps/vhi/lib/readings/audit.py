@@ -19,6 +19,7 @@ from typing import Any
 from lib.errors import InputError
 from lib.files import output_error
 from lib.readings.folder import locked
+from lib.readings.store import ReadingStore
 
 FIRST = "0" * 64
 _TAIL = 65536
@@ -110,6 +111,16 @@ class AuditLog:
                     yield line.rstrip(b"\n")
         except FileNotFoundError:
             return
+
+
+def log_unlogged(log: AuditLog, store: ReadingStore) -> None:
+    """Log submissions that were kept just before a process was killed, or before the end of the log was lost."""
+    logged = {(one.get("case"), one.get("submission")) for one in log.entries() if one.get("event") == "changed"}
+    for case_id in store.cases():
+        for one in store.of_case(case_id):
+            if (case_id, one.submission_id) not in logged:
+                told = {"found_at_start": True, "made": one.created}
+                log.append("changed", reader=one.reader, case=case_id, submission=one.submission_id, **told)
 
 
 def _last_line(handle: int, size: int) -> tuple[str, bool]:

@@ -21,7 +21,7 @@ from lib.core.pipeline import VhiResult
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, check_same_grid
 from lib.errors import ArchiveError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
-from lib.readings.audit import AuditLog
+from lib.readings.audit import AuditLog, log_unlogged
 from lib.readings.effort import effort_of
 from lib.readings.leases import Leases
 from lib.readings.store import SHARED_PARTS, ReadingStore
@@ -39,6 +39,7 @@ from lib.service.answers import (
     Voxel,
 )
 from lib.service.automatic import Automatic, AutomaticRegions
+from lib.service.begun import amended, check_follows, region_shown_to, shown_to
 from lib.service.blinding import Blinding
 from lib.service.cleanings import Cleanings, submitted_cleanings
 from lib.service.keep import Kept, Locks
@@ -116,7 +117,7 @@ class VhiService:
         self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
         self.delivery: Delivery | None = None
-        self._log_unlogged()
+        log_unlogged(self.audit, self.readings)
         self.refresh()
 
     # cases --------------------------------------------------------------------------------------------------------------
@@ -315,7 +316,7 @@ class VhiService:
         self._note_opened(case, reader)
         with self._locks.of(case.case_id):
             scans = self._scans_of(case)
-            regions = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
+            regions = regions_in_force(self.readings, self._shown(reader, reading), scans, reader, reading)
             version = None if mode == OFF else self._proposals.live_version()
             result = self._result(scans, version, regions, settings)
             if reader is not None:
@@ -456,18 +457,21 @@ class VhiService:
         effort: Any = None,
     ) -> Submission:
         case = scans.case
-        self._check_reading(case, reader, reading)
+        check_follows(self.readings, case.case_id, reader, reading)
         opened = self._opened.get((reader, case.case_id))
         took = effort_of(effort, None if opened is None else time.monotonic() - opened)
-        terms = Terms(reader, reading, method, rating, self._amended(case, reader, reading, method, amends), source, took)
+        replaced = amended(self.readings, case.case_id, reader, reading, method, amends)
+        terms = Terms(reader, reading, method, rating, replaced, source, took)
         started, why_none = None, None
         try:
-            started = regions_in_force(self.readings, partial(self._shown_to, reader, reading), scans, reader, reading)
+            started = regions_in_force(self.readings, self._shown(reader, reading), scans, reader, reading)
         except (ModelError, DiseaseRegionError) as error:
             why_none = str(error)
         last_seen = self.readings.shown(case.case_id, reader, reading)
         proposal = self.readings.proposal_shown(case.case_id, reader, reading)
-        automatic = None if submitted.disease_region is None else self._automatic_region(scans, reader, reading)
+        automatic = None
+        if submitted.disease_region is not None:
+            automatic = region_shown_to(self.readings, self._automatic, reader, reading, scans)
         judged = judge(partial(self._result, scans, proposal), submitted, started, why_none, last_seen, terms, automatic)
         made = keep(self.readings, scans, judged, terms, self.delivery)
         self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
@@ -478,12 +482,6 @@ class VhiService:
         if self.delivery is not None:
             self.delivery.post(made)
         return made
-
-    def _automatic_region(self, scans: Scans, reader: str, reading: int) -> Mask | None:
-        try:
-            return self._shown_to(reader, reading, scans).region.mask
-        except (ModelError, DiseaseRegionError):
-            return None
 
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
@@ -499,7 +497,7 @@ class VhiService:
                 raise NotFoundError("its scans are no longer there.")
             with self._locks.of(one.case_id):
                 scans = self._scans_of(by_id[one.case_id])
-                automatic = partial(self._shown_to, one.reader, one.reading)
+                automatic = self._shown(one.reader, one.reading)
                 regions = regions_in_force(self.readings, automatic, scans, one.reader, one.reading)
                 return self._result(scans, None, regions, settings)
 
@@ -558,22 +556,6 @@ class VhiService:
         self.audit.append("exported", reader=by or reader, case=case.case_id, submission=found[-1].submission_id, form=form)
         return self.readings.folder_of(found[-1]) / REPORT_FILES[form]
 
-    def _check_reading(self, case: Case, reader: str, reading: int) -> None:
-        if reading > 1 and case.case_id not in self.readings.finished(reader, reading - 1):
-            raise RequestError(
-                f"Reading {reading} of case {case.case_id} by {reader} comes after reading {reading - 1}, which is not finished; "
-                "submit inflammation there first."
-            )
-
-    def _amended(self, case: Case, reader: str, reading: int, method: str, amends: str | None) -> str | None:
-        if amends is None:
-            before = self.readings.newest(case.case_id, reader, reading, method=method)
-            return before.submission_id if before else None
-        found = next((one for one in self.readings.of_case(case.case_id) if one.submission_id == amends), None)
-        if found is None or found.reader != reader:
-            raise RequestError(f"{reader} has no submission {str(amends)[:80]!r} of case {case.case_id} to amend.")
-        return found.submission_id
-
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
@@ -584,21 +566,6 @@ class VhiService:
         return time.monotonic() - self._worked
 
     # within -------------------------------------------------------------------------------------------------------------
-
-    def _log_unlogged(self) -> None:
-        """Submissions that were kept just before a process was killed, or before the end of the log was lost."""
-        logged = {(one.get("case"), one.get("submission")) for one in self.audit.entries() if one.get("event") == "changed"}
-        for case_id in self.readings.cases():
-            for one in self.readings.of_case(case_id):
-                if (case_id, one.submission_id) not in logged:
-                    self.audit.append(
-                        "changed",
-                        reader=one.reader,
-                        case=case_id,
-                        submission=one.submission_id,
-                        found_at_start=True,
-                        made=one.created,
-                    )
 
     def _scans_of(self, case: Case) -> Scans:
         self._worked = time.monotonic()
@@ -614,19 +581,10 @@ class VhiService:
 
     def _automatic_of(self, case: Case, reader: str | None = None, reading: int = 1) -> tuple[Scans, AutomaticRegions]:
         scans = self._scans_of(case)
-        return scans, self._shown_to(reader, reading_number(reading), scans)
+        return scans, self._shown(reader, reading_number(reading))(scans)
 
-    def _shown_to(self, reader: str | None, reading: int, scans: Scans) -> AutomaticRegions:
-        """The automatic regions as that reader first saw them in that reading, whatever version became live since."""
-        if reader is None:
-            return self._automatic.of(scans)
-        check_reader(reader)
-        case_id = scans.case.case_id
-        shown = self.readings.model_shown(case_id, reader, reading)
-        found = self._automatic.of(scans, shown)
-        if shown is None:
-            self.readings.note_model(case_id, reader, reading, str(found.model["version"]))
-        return found
+    def _shown(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
+        return partial(shown_to, self.readings, self._automatic, reader, reading)
 
     def _note_opened(self, case: Case, reader: str | None) -> None:
         """One line in the audit log the first time a reader opens a case in this process."""
