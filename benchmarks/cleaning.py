@@ -4,10 +4,9 @@ Lesions are those of the automatic result from the manual regions; kept is what 
 limit from which a lesion is kept is chosen among the other patients too. Beside every number: each reading taken as the answer
 to each of the other reader's. The published voxels are of the same readers' semi-automatic cleaning, whose masks are not public.
 
-    VHI_DATA=<folder> PYTHONPATH=apps/vhi python benchmarks/cleaning.py [--automatic]
+    VHI_DATA=<folder> PYTHONPATH=apps/vhi python benchmarks/cleaning.py
 
-`--automatic` adds `measure` with two files and nothing else: regions found by the shipped networks, which learnt T1W and disease
-region of these scans (the lesions' model did not), and normal bone as proposed.
+From two files and nothing else: `benchmarks/fully_automatic.py`.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ from lib.cleaning.fitting import fit_forest, keep_limit, read_voxels
 from lib.cleaning.model import CleaningModel, propose
 from lib.cleaning.table import LesionTable
 from lib.core.pipeline import VhiResult, measure_vhi
-from lib.studies.nifti import read_volume
-from lib.training.cleaning import CleanedScan, cleaned_scans
+from lib.training.cleaning import cleaned_scans
 
 # cleaned voxels at the sensitive threshold, reader 1 and 2, semi-automatic (Hepburn et al. 2023, supporting data)
 PUBLISHED = {
@@ -61,8 +59,6 @@ def main() -> None:
         f"mean squared distance of probability and reader: {np.mean([brier(o.table, o.probability) for o in left_out]):.4f}"
     )
     _cost(console, results, tables)
-    if "--automatic" in sys.argv:
-        console.print(_automatic(console, scans, tables))
 
 
 def _mean(found: Sequence[Agreement], name: str) -> float:
@@ -175,29 +171,6 @@ def _cost(console: Console, results: dict[str, VhiResult], tables: Sequence[Lesi
     order = np.argsort(-used)
     shares = (f"{list(FEATURES)[n]} {used[n] / used.sum():.0%}" for n in order[:12])
     console.print(f"share of the nodes that ask for a feature: {', '.join(shares)}")
-
-
-def _automatic(console: Console, scans: Sequence[CleanedScan], tables: Sequence[LesionTable]) -> Table:
-    from lib.cli.ensemble import MODEL_DIR, load_ensemble
-
-    members, _ = load_ensemble(MODEL_DIR)
-    table = Table("scan", "raw", "proposed", "published 1", "published 2", "ln proposed/published", "threshold/manual")
-    table.title = "measure with T1W and STIR alone, proposal applied"
-    logs = []
-    for scan in scans:
-        others = [one for one in tables if one.case_id != scan.case_id]
-        model = CleaningModel("of the others", fit_forest(others), keep_limit(others))
-        t1w, stir = read_volume(scan.t1w, "T1W"), read_volume(scan.stir, "STIR")
-        result = measure_vhi(t1w, stir, members)
-        proposal = propose(result, model)
-        proposed = proposal.extent(stir.grid.voxel_volume_mm3).sensitive
-        first, second = PUBLISHED[scan.case_id]
-        logs.append(np.log(max(proposed, 1) / np.sqrt(first * second)))
-        ratio = result.thresholds.sensitive / scan.measure().thresholds.sensitive
-        cells = (result.measurement.total.sensitive, proposed, first, second)
-        table.add_row(scan.case_id, *map(str, cells), f"{logs[-1]:+.2f}", f"{ratio:.3f}")
-    console.print(f"fully automatic against published readers: {_agreement(logs)}")
-    return table
 
 
 if __name__ == "__main__":
