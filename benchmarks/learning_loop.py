@@ -52,7 +52,16 @@ SMALLER = 4
 # nothing: as many steps on the same scans, so that what more steps do is not taken for what more scans do
 STRATEGIES = ("nothing", "random", "uncertain", "diverse")
 # share of the way back to the parent's weights in a step is learning rate x pull
-VARIANTS = {"nothing": 0.0, "replay": 0.0, "alone": 0.0, "weights, pull 20": 20.0, "weights, pull 60": 60.0, "answers": 0.0}
+VARIANTS = {
+    "nothing": 0.0,
+    "replay": 0.0,
+    "alone": 0.0,
+    "weights, pull 20": 20.0,
+    "weights, pull 60": 60.0,
+    "weights, pull 200": 200.0,
+    "answers": 0.0,
+    "answers, pull 60": 60.0,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +161,10 @@ class Site:
     again: Recipe
     work: Path
 
-    def start(self, scans: Sequence[Scan], seed: int, what: str) -> list[UNet]:
-        """The ensemble that a site begins with; one for all chains of a seed."""
-        return learn(None, scans, self.first, self.work / f"{what}-seed{seed}-start", 1000 * seed)
+    def start(self, scans: Sequence[Scan], seed: int, what: str, longer: int = 1) -> list[UNet]:
+        """The ensemble that a site begins with, `longer` times the steps trained; one for all chains of a seed."""
+        recipe = replace(self.first, steps=longer * self.first.steps)
+        return learn(None, scans, recipe, self.work / f"{what}-seed{seed}-start", 1000 * seed)
 
 
 def loop(site: Site, seed: int, strategy: str) -> dict[str, Any]:
@@ -184,10 +194,13 @@ def arrival(site: Site, seed: int, variant: str) -> dict[str, Any]:
     study = [site.study[n] for n in np.random.default_rng(seed).permutation(len(site.study))]
     held_out, labelled = study[:2], study[2:]
     coming = [site.atypical[(seed + n) % len(site.atypical)] for n in range(len(site.atypical))]
-    parent = site.start(labelled, seed, "arrival")
+    # only an ensemble that has learnt its scans well can forget them
+    parent = site.start(labelled, seed, "arrival", longer=3)
     nets = parent
     unread = [scan for scan in site.unread if scan.frame.network_size == held_out[0].frame.network_size]
-    answered = slices_of([replace(scan, masks=answers(parent, scan)[0]) for scan in unread]) if variant == "answers" else None
+    answered = None
+    if variant.startswith("answers"):
+        answered = slices_of([replace(scan, masks=answers(parent, scan)[0]) for scan in unread])
     recipe = replace(site.again, pull=VARIANTS[variant])
     before = {scan.name: dice_of(parent, [scan]) for scan in coming}
     typical = dice_of(parent, held_out)

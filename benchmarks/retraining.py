@@ -39,7 +39,7 @@ def names_of(data: Path, share: float, learnt: int) -> list[str]:
     rule = HoldOut(RetrainingFolder(data).root, share)
     sides: dict[str, list[str]] = {"train": [], "holdout": []}
     for name in (f"case-{n}" for n in range(1000)):
-        sides[rule.side(name, name)].append(name)
+        sides[rule.side(name, str)].append(name)
     return sides["train"][:learnt] + sides["holdout"][:1]
 
 

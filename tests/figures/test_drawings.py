@@ -176,7 +176,7 @@ def test_the_learning_loop_shows_every_seed_and_the_means():
     one, other, mean = (line.get_ydata() for line in rounds.get_lines())
     np.testing.assert_allclose([one, other, mean], [[0.5, 0.7], [0.7, 0.9], [0.6, 0.8]])
     dots, line, *_ = arrivals.get_lines()
-    np.testing.assert_allclose(dots.get_xdata(), [0.1, 0.3])
-    np.testing.assert_allclose(line.get_xdata(), [0.2, 0.2])
+    np.testing.assert_allclose(dots.get_xdata(), [0.05, 0.15])
+    np.testing.assert_allclose(line.get_xdata(), [0.1, 0.1])
     assert [label.get_text() for label in arrivals.get_yticklabels()] == ["replay"]
     assert -0.005 in [line.get_xdata()[0] for line in arrivals.get_lines()]

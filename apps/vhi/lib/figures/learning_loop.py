@@ -30,7 +30,7 @@ def draw_rounds(dice: Mapping[str, np.ndarray], ax: Axes) -> Axes:
 
 
 def draw_gains(gains: Mapping[str, Mapping[str, np.ndarray]], ax: Axes, allowed_loss: float) -> Axes:
-    """Change of Dice of each variant, a dot per seed at the last round, the mean as a line; a dashed line at the loss allowed.
+    """Change of Dice of each variant, mean of its rounds: a dot per seed, the mean as a line; a dashed line at the loss allowed.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def draw_gains(gains: Mapping[str, Mapping[str, np.ndarray]], ax: Axes, allowed_
     """
     for place, found in enumerate(gains.values()):
         for shift, what, colour in ((0.17, "atypical", ATYPICAL), (-0.17, "typical", TYPICAL)):
-            values = found[what][:, -1]
+            values = found[what].mean(axis=1)
             label = f"{what} scans, not learnt" if place == 0 else None
             ax.plot(values, [place + shift] * len(values), ".", color=colour, markersize=4, alpha=0.8, label=label)
             ax.plot([values.mean()] * 2, [place + shift - 0.13, place + shift + 0.13], color=colour, linewidth=1.6)
@@ -47,8 +47,8 @@ def draw_gains(gains: Mapping[str, Mapping[str, np.ndarray]], ax: Axes, allowed_
     ax.axvline(-allowed_loss, color=FAINT_INK, linewidth=0.6, linestyle=(0, (3, 3)))
     ax.set_yticks(range(len(gains)), list(gains))
     ax.invert_yaxis()
-    ax.legend(fontsize=6.5, frameon=False, labelcolor=INK)
-    ax.set_xlabel("change of the mean slice Dice since the start")
+    ax.legend(fontsize=6.5, frameon=False, labelcolor=INK, loc="upper left")
+    ax.set_xlabel("change of the mean slice Dice, mean of the rounds")
     return tidy(ax)
 
 
