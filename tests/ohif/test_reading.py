@@ -175,6 +175,21 @@ def test_what_is_proposed_to_be_removed_is_marked_or_left_out_and_comes_back_by_
 
 
 @pytest.mark.pacs
+def test_the_automatic_region_is_rated_without_a_label_map(desks, page):
+    desk = desks("embedded")
+    reader = Reader(page, desk, desk.studies["ascending"], "hugo")
+    reader.open()
+    page.locator("#vhi-submit").click()
+    page.locator("#vhi-message").filter(has_text="There is nothing to submit").wait_for()
+    page.locator("#vhi-rating").select_option("failed")
+    page.locator("#vhi-submit").click()
+    page.locator("#vhi-submitted").filter(has_text="Rated failed.").wait_for()
+    url = f"{desk.url}/vhi/submissions?image={reader.study.stir_uid}&reader=hugo"
+    (kept,) = requests.get(url, timeout=60).json()
+    assert (kept["rating"], kept["segments"]) == ("failed", [])
+
+
+@pytest.mark.pacs
 def test_a_study_that_is_no_case_is_shown_and_the_panel_says_why_it_cannot_be_read(desks, page, watch, tmp_path):
     desk = desks("embedded")
     study = phantom_study(tmp_path, 9, (96, 96, 7), labels=Labels("PHANTOM-9", "20250601"))

@@ -50,6 +50,13 @@ export async function submit(image, label, params) {
   return (await asked(`/datastore/label?${query({ image, tag: 'final' })}`, { method: 'PUT', body: form(params, label) })).json();
 }
 
+const json = (values) => ({ headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(values) });
+
+/** Say how good the automatic disease region is, without a label map. */
+export async function rate(image, rating, params) {
+  return (await asked('/vhi/rating', { method: 'POST', ...json({ image, rating, ...params }) })).json();
+}
+
 /** The numbers of the report of a reader's newest submission. */
 export async function report(image, reader) {
   return (await asked(`/vhi/report?${query({ image, reader, form: 'json' })}`)).json();
@@ -57,6 +64,5 @@ export async function report(image, reader) {
 
 /** The next case for this reader; an empty object when there is none. */
 export async function nextSample(strategy, params) {
-  const headers = { 'Content-Type': 'application/json' };
-  return (await asked(`/activelearning/${strategy}`, { method: 'POST', headers, body: JSON.stringify(params) })).json();
+  return (await asked(`/activelearning/${strategy}`, { method: 'POST', ...json(params) })).json();
 }

@@ -172,14 +172,22 @@ export class Reading extends EventTarget {
   submit(rating) {
     return this.#work('Submitting', async () => {
       const { data, names } = submission(this.labelmap.read(), this.wasShown);
-      if (!names.length) throw new Error('There is nothing to submit: measure VHI, or draw a region.');
+      if (!names.length) return this.#rate(rating);
       // with which options a reader saw VHI is what the submission is measured with
       if (this.facts && this.#shownTo !== this.reader) await this.#ask('vhi', { ...this.options, show: 'both' });
       const terms = { label_info: names, effort: this.effort.told(), ...(rating ? { rating } : {}) };
       const made = await api.submit(this.case.stir, niftiOf(data, this.labelmap.place()), this.#params(terms));
       const numbers = made.measured ? await api.report(this.case.stir, made.reader) : null;
       this.submitted = { ...made, numbers };
+      return undefined;
     });
+  }
+
+  /** A rating alone, of a case of which nothing was seen or drawn. */
+  async #rate(rating) {
+    if (!rating) throw new Error('There is nothing to submit: measure VHI, draw a region, or rate the automatic one.');
+    const made = await api.rate(this.case.stir, rating, this.#params());
+    this.submitted = { ...made, report: null, messages: [`Rated ${made.rating}.`] };
   }
 
   next() {
