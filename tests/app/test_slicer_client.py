@@ -47,7 +47,8 @@ def test_the_first_model_is_one_that_may_run_unasked(server, tmp_path):
     # what Slicer makes an empty segment of, for every case: an empty inflammation would say that there is none
     assert info["labels"] == ["disease region", "normal bone"]
     assert [model["type"] for model in info["models"].values()] == ["segmentation"] * 3 + ["deepgrow"]
-    assert info["models"]["vhi"]["labels"] == {"inflammation": 1, "inflammation (conservative)": 2}
+    names = {"inflammation": 1, "inflammation (conservative)": 2, "inflammation (proposed to remove)": 3}
+    assert info["models"]["vhi"]["labels"] == names
     assert info["models"]["vhi"]["config"]["show"] == ["inflammation", "both"]
     assert info["models"]["vhi_clean"]["config"]["scope"] == ["lesion", "slice"]
     assert set(info["strategies"]) == {"first", "random", "uncertain", "diverse", "review"}
