@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -46,11 +45,7 @@ def agreement(voxels: np.ndarray, decided: np.ndarray, right: np.ndarray) -> Agr
 
 def between_readers(table: LesionTable) -> list[Agreement]:
     """Every reading against every reading of another reader, both ways round."""
-    return [
-        agreement(table.voxels, table.kept[:, a], table.kept[:, b])
-        for a, b in permutations(range(len(table.readers)), 2)
-        if table.readers[a] != table.readers[b]
-    ]
+    return [agreement(table.voxels, table.kept[:, a], table.kept[:, b]) for a, b in table.reader_pairs]
 
 
 @dataclass(frozen=True, eq=False)

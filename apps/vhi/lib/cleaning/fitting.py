@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
 
 import numpy as np
 
@@ -105,11 +104,7 @@ def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
 
 def false_keeps_of_readers(table: LesionTable) -> list[int]:
     """Lesions that one reading kept and another reader's did not, for each such pair."""
-    return [
-        int(np.count_nonzero(table.kept[:, a] & ~table.kept[:, b]))
-        for a, b in permutations(range(len(table.readers)), 2)
-        if table.readers[a] != table.readers[b]
-    ]
+    return [int(np.count_nonzero(table.kept[:, a] & ~table.kept[:, b])) for a, b in table.reader_pairs]
 
 
 def read_voxels(table: LesionTable) -> float:

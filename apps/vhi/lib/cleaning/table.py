@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -56,6 +57,12 @@ class LesionTable:
     def consensus(self) -> np.ndarray:
         """Kept by half of the readings or more."""
         return np.asarray(2 * self.kept.sum(axis=1) >= len(self.readers))
+
+    @property
+    def reader_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Indices of every two readings by different readers, both ways round."""
+        pairs = permutations(range(len(self.readers)), 2)
+        return tuple((a, b) for a, b in pairs if self.readers[a] != self.readers[b])
 
     @property
     def sha256(self) -> str:
