@@ -122,7 +122,9 @@ def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
     command = [sys.executable, str(APP), "demo", "--out", str(tmp_path / "demo"), "--cases", "1"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1].startswith("server          disease_region, normal_bone, vhi, vhi_clean and the viewer answered")
+    assert result.stdout.splitlines()[-1].startswith(
+        "server          disease_region, normal_bone, vhi, vhi_clean and the viewer answered"
+    )
     assert (tmp_path / "demo" / "report" / "report.html").exists()
     assert "Stopped." in (tmp_path / "demo" / "server.log").read_text()
 
