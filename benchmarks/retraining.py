@@ -11,6 +11,7 @@ changes little; `wall` is what it took here and now.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -70,6 +71,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="networks trained at a time")
     parser.add_argument("--steps", type=int, help="of each network, instead of the usual ones")
     asked = parser.parse_args()
+    # the pool's processes import this script, and torch with it, before the pool can tell them: two threads each would wait for
+    # each other most of the time
+    os.environ["OMP_NUM_THREADS"] = "1"
     config, options = TrainConfig(train_jobs=asked.jobs), TrainOptions(steps=asked.steps)
     entered: dict[str, float] = {}
 
