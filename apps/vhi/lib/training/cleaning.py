@@ -57,8 +57,8 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
     )
     if not found:
         raise InputError(
-            f"{data} holds no scan with T1W, STIR, both regions and a reader's mask of inflammation; see docs/cleaning.md for the "
-            "names of the files."
+            f"{data} holds no scan with T1W, STIR, both regions and a reader's mask of inflammation; see docs/cleaning.md "
+            "for the names of the files."
         )
     return found
 
