@@ -47,8 +47,9 @@ def test_one_of_two_workers_killed_in_the_middle_loses_nothing_and_repeats_nothi
     assert Counter((tmp_path / "done").read_text().split()) == dict.fromkeys(names, 1)
     begun = Counter((tmp_path / "begun").read_text().split())
     assert begun["case03"] == 2
-    assert begun["deadly1"] == 3
-    assert sweep(tmp_path, cases) == 4
+    # up to three times beside others, where it may have been suspected while it only waited, and three times alone
+    assert 3 < begun["deadly1"] <= 6
+    assert sweep(tmp_path, cases) == 1 + begun["deadly1"]
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 

@@ -165,27 +165,35 @@ def run_cases(client: Client, cases: Sequence[Case], work: Callable[[Case], None
     InputError
         The cluster is gone. Cases whose outcome was not told are not finished, or nobody knows.
     """
-    # a name of its own for each run: dask takes equal names for equal work, and would not do it again
+    # names of its own for each run and attempt: dask takes equal names for equal work, and would not do it again
     run = secrets.token_hex(4)
     waiting = iter(cases)
+    # dask suspects all cases of a dying worker, also one that only waited there: these are tried again, one by one, at the end
+    suspects: list[Case] = []
     given_out: dict[Future, Case] = {}
     ended = as_completed([], loop=client.loop)
 
+    def submit(case: Case, attempt: str) -> None:
+        future = client.submit(_guarded, work, case, key=f"vhi-{attempt}-{case.name}", pure=False)
+        given_out[future] = case
+        ended.add(future)
+
     def give_out() -> None:
-        # no case waits at a worker: when that one dies, dask suspects all that it had
         slots = max(1, sum(client.nthreads().values()))
         while len(given_out) < slots and (case := next(waiting, None)) is not None:
-            future = client.submit(_guarded, work, case, key=f"vhi-{run}-{case.name}", pure=False)
-            given_out[future] = case
-            ended.add(future)
+            submit(case, run)
+        if not given_out and suspects:
+            submit(suspects.pop(0), f"{run}alone")
 
     try:
         give_out()
         for future in ended:
             case = given_out.pop(future)
-            outcome = _outcome(future, case)
+            if future.key == f"vhi-{run}-{case.name}" and isinstance(_error(future), KilledWorker):
+                suspects.append(case)
+            else:
+                yield _outcome(future, case)
             future.release()
-            yield outcome
             give_out()
     finally:
         if given_out and client.status == "running":
@@ -208,10 +216,14 @@ def _guarded(work: Callable[[Case], None], case: Case) -> tuple[str, str]:
 def _outcome(future: Future, case: Case) -> Outcome[Case]:
     if future.status in ("cancelled", "lost"):
         raise InputError("The cluster is gone; start it again and repeat the call: finished cases are kept.")
-    error: Any = future.exception() if future.status == "error" else None
+    error = _error(future)
     if isinstance(error, KilledWorker):
-        failure = f"{DEATHS_ALLOWED + 1} workers died of it, probably for want of memory; try it alone, or with fewer jobs."
-        return Outcome(case, failure)
+        died = f"{DEATHS_ALLOWED + 1} workers died of it, with nothing else to do"
+        return Outcome(case, f"{died}, probably for want of memory; try it with fewer jobs.")
     if error is not None:
         return Outcome(case, f"The workers cannot run this program ({' '.join(str(error).split())[:200]}).")
     return Outcome(case, *future.result())
+
+
+def _error(future: Future) -> Any:
+    return future.exception() if future.status == "error" else None
