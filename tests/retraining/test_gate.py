@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lib.retraining.config import TrainConfig
 from lib.retraining.gate import HOLDOUT, SENTINEL, Pair, decide
 
@@ -36,3 +38,12 @@ def test_a_good_hold_out_does_not_excuse_the_phantoms():
 
 def test_nothing_measured_is_nothing_accepted():
     assert not decide([], CONFIG).accepted
+
+
+def test_labels_that_nobody_checked_need_a_hold_out():
+    unchecked = replace(CONFIG, train_quarantine=False)
+    found = decide(pairs(SENTINEL, 0.01, 0.01), unchecked)
+    assert not found.accepted
+    assert "no case is held out" in found.reasons[0]
+    assert decide(pairs(SENTINEL, 0.01, 0.01), CONFIG).accepted
+    assert decide([*pairs(HOLDOUT, 0.0), *pairs(SENTINEL, 0.01)], unchecked).accepted

@@ -49,6 +49,9 @@ class Decision:
 def decide(pairs: Sequence[Pair], config: TrainConfig) -> Decision:
     """Accept where no set's mean falls by more than its margin, and no case by more than `train_worst`.
 
+    Labels that nobody checked need a hold-out: phantoms alone do not tell networks that learnt labels shifted by some pixels
+    (docs/retraining.md).
+
     Parameters
     ----------
     pairs : sequence of Pair
@@ -69,6 +72,11 @@ def decide(pairs: Sequence[Pair], config: TrainConfig) -> Decision:
         }
         if mean < -margin:
             reasons.append(f"On the {what} its mean Dice is {-mean:.4f} below that of the live version; {margin:g} is allowed.")
+    if HOLDOUT not in compared and not config.train_quarantine:
+        reasons.append(
+            "The quarantine is off and no case is held out, and phantoms alone cannot tell misplaced labels; "
+            "switch the quarantine on, or let more cases be read."
+        )
     for pair in pairs:
         if pair.gain < -config.train_worst:
             reasons.append(
