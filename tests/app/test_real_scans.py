@@ -73,7 +73,9 @@ def test_the_manual_masks_submitted_give_the_numbers_of_the_command_line(server,
         client.save_label(image, str(tmp_path / "saved.nii.gz"), params=params)
     file, facts = client.infer("vhi", image, dict(SLICER))
     assert all(told.startswith("your submission") for told in facts["used"].values())
-    for part in ("thresholds", "vhi_mm3", "voxels", "left", "right", "stability", "lesions"):
+    for part in ("thresholds", "vhi_mm3", "voxels", "left", "right", "stability"):
         assert facts[part] == measured[part], part
+    # each told with a voxel to jump to besides
+    assert [{name: lesion[name] for name in measured["lesions"][0]} for lesion in facts["lesions"]] == measured["lesions"]
     labels, _ = read(file)
     assert np.count_nonzero(labels) == measured["voxels"]["sensitive"]

@@ -114,8 +114,10 @@ def test_a_whole_cycle_with_the_client_of_3d_slicer(server, studies, data, tmp_p
         # publishing included: an inference never fails
         assert model_of(server, tmp_path, "p6", f"reader{answered}") in (before, *retrained(data))
         answered += 1
-    assert {one["state"] for one in seen} >= {"training"}
-    assert all("total_time" not in one for one in seen[:-1])
+    # what /info/ tells may be half a second old: of before the beginning, or of the end
+    learning = [one for one in seen if one.get("state") == "training"]
+    assert learning
+    assert all("total_time" not in one for one in learning)
     assert all(0 < one["epoch"] <= one["total_epochs"] for one in seen)
 
     done = client.train_status()
