@@ -133,7 +133,7 @@ def test_a_whole_cycle_with_the_client_of_3d_slicer(server, studies, data, tmp_p
 
     assert model_of(server, tmp_path, "p6", "newcomer") == version
     assert model_of(server, tmp_path, "p6", "reader0") == before  # what a reader was shown stays for that reading
-    assert client.info()["train_stats"]["disease_region"]["total_time"]
+    until(lambda: "total_time" in client.info()["train_stats"]["disease_region"])  # not running
     sample = client.next_sample("uncertain", {"client_id": "newcomer"})
     assert version in sample["reason"]
 
