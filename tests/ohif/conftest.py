@@ -28,6 +28,9 @@ from viewing import (
     why_no_browser,
 )
 
+# readers of earlier tests have finished the cases; the next one is offered them all the same
+OPTIONS = ("--set", "several_readers=true")
+
 
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory):
@@ -62,7 +65,7 @@ def desks(started, phantoms, tmp_path_factory) -> Iterator[Callable[[str], Viewe
         def start(name: str) -> ViewerDesk:
             if name not in known:
                 work = tmp_path_factory.mktemp(f"server-{name}")
-                known[name] = stack.enter_context(viewer_over(started(name), phantoms, work, OMP_NUM_THREADS="1"))
+                known[name] = stack.enter_context(viewer_over(started(name), phantoms, work, *OPTIONS, OMP_NUM_THREADS="1"))
             return known[name]
 
         yield start
