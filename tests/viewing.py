@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 
+import waiting
 from archives import Archive, Study, phantom_study, serving_archive
 from lib.studies.dicomize import Labels
 from serving import Server
@@ -125,13 +126,7 @@ def _cases(server: Server, login: bool) -> set[str]:
     return {one["case"] for one in session.get(f"{server.url}/vhi/cases", timeout=60).json()["cases"]}
 
 
-def wait_for(condition: Any) -> None:
-    """Until it holds."""
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError("it did not happen")
-        time.sleep(0.2)
+wait_for = partial(waiting.wait_for, within_s=PATIENCE_S)
 
 
 def screenshot_folder(otherwise: Path) -> Path:

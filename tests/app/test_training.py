@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lib.phantom.study import make_phantom
 from lib.versions import list_versions, read_live, read_version, verify
 from serving import Server, serving
 from slicing import read, save_segments
+from waiting import wait_for
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -57,15 +58,7 @@ def server(studies: Path, tmp_path: Path) -> Iterator[Server]:
         yield found
 
 
-def until(what: Callable[[], Any], within_s: float = WITHIN_S) -> Any:
-    """The first answer that is not empty."""
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError("it took too long")
+until = partial(wait_for, within_s=WITHIN_S)
 
 
 def correct(server: Server, studies: Path, tmp: Path, case: str, reader: str = "anna") -> None:
@@ -210,7 +203,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, t
             server.process.kill()
             server.process.wait(20)
         # nobody goes on behind the next session's back
-        until(lambda: not any(_alive(pid) for pid in (trainer, *children)), 60)
+        until(lambda: not any(_alive(pid) for pid in (trainer, *children)), within_s=60)
     live = read_live(data / "models" / "disease_region")
     verify(live)
     assert (live.manifest.version, retrained(data)) == (before, [])

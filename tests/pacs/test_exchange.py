@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import requests
 
+import waiting
 from archives import serving_archive
 from lib.studies.nifti import read_volume, write_labels
 from lib.studies.registration import labels_at
@@ -20,13 +20,7 @@ pytestmark = [pytest.mark.server, pytest.mark.pacs, pytest.mark.filterwarnings("
 PATIENCE_S = 300.0
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """The first true answer of a condition."""
-    until = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < until, f"{what} did not happen"
-        time.sleep(0.5)
-    return found
+wait_for = partial(waiting.wait_for, every_s=0.5)
 
 
 def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_orthanc, tmp_path):
@@ -56,29 +50,29 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
             assert found.status_code == 200, found.text
             return found.json()
 
-        wait_for(lambda: ask("/vhi/cases")["cases"], "the study became a case")
+        wait_for(lambda: ask("/vhi/cases")["cases"], PATIENCE_S, "the study became a case")
         submit(REGION, desk.region)
         submit(BONE, desk.bone)
         own_orthanc.stop()
         told = submit(INFLAMMATION, desk.lesions == 2)
         assert told["measured"]
         assert not told["archive"]["stored"]
-        assert wait_for(lambda: ask("/vhi/archive")["last_error"], "the outbox failed")
+        assert wait_for(lambda: ask("/vhi/archive")["last_error"], PATIENCE_S, "the outbox failed")
         assert ask("/vhi/archive")["waiting"] >= 1
         own_orthanc.start()
-        wait_for(lambda: not ask("/vhi/archive")["waiting"], "the outbox emptied")
+        wait_for(lambda: not ask("/vhi/archive")["waiting"], PATIENCE_S, "the outbox emptied")
         reports = [numbers_of(one)["VHI at the sensitive threshold"]["Volume"] for one in desk.found("SR")]
         assert sorted(reports) == [24.0, 72.0]
 
         wrong = flipped(seg_of(desk, {INFLAMMATION: desk.lesions == 2}, creator="ben", omit_empty_frames=False))
         right = seg_of(desk, {INFLAMMATION: desk.lesions == 1}, creator="ben", written="20250603 120000")
         own_orthanc.store([wrong, right])
-        wait_for(lambda: len(submissions()) == 4, "the correction was taken")
+        wait_for(lambda: len(submissions()) == 4, PATIENCE_S, "the correction was taken")
         assert (submissions()[-1]["reader"], submissions()[-1]["measured"]) == ("ben", True)
         (refused,) = ask("/vhi/archive")["refused"]
         assert (refused["segmentation"], refused["reader"]) == (wrong.SOPInstanceUID, "ben")
         assert "flipped along the slices" in refused["reason"]
-        wait_for(lambda: len(desk.found("SR")) == 3, "the correction's report was stored")
+        wait_for(lambda: len(desk.found("SR")) == 3, PATIENCE_S, "the correction's report was stored")
     log = server.log.read_text()
     assert "Traceback" not in log
     assert desk.patient not in log

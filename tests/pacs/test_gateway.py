@@ -6,8 +6,8 @@ import base64
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ import pydicom
 import pytest
 import requests
 
+import waiting
 from archives import stow_body
 from front import PASSWORDS, in_front_of
 from lib.server.gateway import ArchiveAddress
@@ -52,11 +53,7 @@ def raw(url: str, request: bytes) -> bytes:
     return received
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)
+wait_for = partial(waiting.wait_for, within_s=30, every_s=0.01)
 
 
 def address(server, timeout_s: float = 30.0) -> ArchiveAddress:

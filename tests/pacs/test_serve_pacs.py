@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 
+import waiting
 from archives import dicomized, real_pair, serving_archive
 from lib.core.volume import Grid
 from lib.studies.dicom_series import read_series
@@ -33,11 +34,7 @@ def cases_of(server) -> set[str]:
     return {one["case"] for one in requests.get(f"{server.url}/vhi/cases", timeout=60).json()["cases"]}
 
 
-def wait_for(condition) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.5)
+wait_for = partial(waiting.wait_for, within_s=PATIENCE_S, every_s=0.5)
 
 
 @pytest.fixture(scope="module")

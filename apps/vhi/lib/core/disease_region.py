@@ -106,12 +106,13 @@ def disagreement(masks: Sequence[np.ndarray]) -> float | None:
     pairs = list(combinations(masks, 2))
     if not pairs:
         return None
-    sizes = {id(mask): int(np.count_nonzero(mask)) for mask in masks}
-    dices = []
-    for a, b in pairs:
-        total = sizes[id(a)] + sizes[id(b)]
-        dices.append(2 * int(np.count_nonzero(a & b)) / total if total else 1.0)
-    return 1.0 - float(np.mean(dices))
+    return 1.0 - float(np.mean([dice(a, b) for a, b in pairs]))
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Dice coefficient of two bool arrays of one shape; 1 for two empty ones."""
+    total = np.count_nonzero(a) + np.count_nonzero(b)
+    return 2 * int(np.count_nonzero(a & b)) / total if total else 1.0
 
 
 def binary_entropy(probability: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lib.core.disease_region import dice
 from lib.core.volume import Mask, Volume, check_same_grid
 from lib.errors import InputError
 
@@ -72,14 +73,10 @@ def check_region_not_flipped(region: Mask, automatic: Mask) -> None:
     check_same_grid(automatic, region)
     if not region.voxels or not automatic.voxels:
         return
-    fit, reversed_fit = _dice(region.data, automatic.data), _dice(region.data[:, :, ::-1], automatic.data)
+    fit, reversed_fit = dice(region.data, automatic.data), dice(region.data[:, :, ::-1], automatic.data)
     if reversed_fit >= FITTING_DICE and reversed_fit - fit >= DICE_BETTER:
         raise InputError(
             f"{region.name} seems to be flipped along the slices: its Dice with the automatic region is {fit:.2f}, and "
             f"{reversed_fit:.2f} with the order of the slices reversed. Some viewers write DICOM segmentations this way. It was "
             "not stored; submit it with the button of this program, or correct it over T1W."
         )
-
-
-def _dice(a: np.ndarray, b: np.ndarray) -> float:
-    return 2 * np.count_nonzero(a & b) / (np.count_nonzero(a) + np.count_nonzero(b))

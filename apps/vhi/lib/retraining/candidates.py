@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lib.core.volume import Mask
+from lib.core.disease_region import dice
 from lib.readings.store import ReadingStore
 from lib.readings.submission import Submission
 
@@ -77,14 +77,8 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
             continue
         mask = store.read_segment(other, REGION)
         if mask is not None and mask.data.shape == own.data.shape:
-            found[reader] = round(dice(own, mask), 4)
+            found[reader] = round(dice(own.data, mask.data), 4)
     return found
-
-
-def dice(a: Mask, b: Mask) -> float:
-    """3-D Dice of two masks of one shape; 1 for two empty ones."""
-    total = a.voxels + b.voxels
-    return 2 * int((a.data & b.data).sum()) / total if total else 1.0
 
 
 def _labels(store: ReadingStore, case_id: str) -> dict[str, Submission | None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.disease_region import Member
+from lib.core.disease_region import Member, dice
 from lib.core.orientation import Hanging
 from lib.core.volume import Mask, Volume
 from lib.figures import failure_figure, png_bytes
@@ -23,7 +23,6 @@ from lib.nets.fit import Slices, fit, read_trained
 from lib.nets.recipes import Recipe
 from lib.nets.unet import UNet
 from lib.nets.weights import load_members, load_networks, member_of
-from lib.retraining.candidates import dice
 from lib.retraining.entries import Entry
 from lib.retraining.gate import HOLDOUT, SENTINEL
 from lib.retraining.quarantine import Check, check_label
@@ -180,7 +179,7 @@ class Measuring:
 
 def _measured(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
     measured, _, region = measure_case(t1w, truth, members)
-    return measured | {"dice": round(dice(region, truth), 5)}, region
+    return measured | {"dice": round(dice(region.data, truth.data), 5)}, region
 
 
 def _region(t1w: Volume, members: Sequence[Member]) -> Mask:

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.core.disease_region import dice
 from lib.core.volume import Mask, Volume, check_same_grid
 from lib.errors import GridMismatchError
-from lib.retraining.candidates import dice
 
 SHIFT_GAIN = 0.01
 FLIP_GAIN = 0.02
@@ -81,7 +81,7 @@ def check_label(label: Mask, t1w: Volume, region: Mask, others: Mapping[str, Mas
         return Check(("It is empty; every scan of the pelvis shows bone.",), usable=False)
     if not region.voxels:
         return Check(("The live ensemble finds no bone on this scan, so nothing can be compared.",))
-    found = dice(label, region)
+    found = dice(label.data, region.data)
     reasons = [*_misplaced(label, region, found), *_of_another(label, found, others), *_implausible(label, region)]
     if found < usual - DROP:
         reasons.append(f"Its Dice with the live ensemble is {found:.2f}, far below the usual {usual:.2f}.")
@@ -125,7 +125,7 @@ def _overlap(label: np.ndarray, region: np.ndarray, shift: Shift) -> int:
 
 
 def _misplaced(label: Mask, region: Mask, found: float) -> list[str]:
-    flips = [dice(Mask(np.flip(label.data, axis), label.grid), region) for axis in range(3)]
+    flips = [dice(np.flip(label.data, axis), region.data) for axis in range(3)]
     axis = int(np.argmax(flips))
     if flips[axis] >= found + FLIP_GAIN:
         return [f"It seems flipped along {_AXES[axis]}: Dice {found:.2f}, flipped back {flips[axis]:.2f}."]
@@ -137,7 +137,7 @@ def _misplaced(label: Mask, region: Mask, found: float) -> list[str]:
 
 
 def _of_another(label: Mask, found: float, others: Mapping[str, Mask]) -> list[str]:
-    fits = {case_id: dice(label, other) for case_id, other in others.items() if other.data.shape == label.data.shape}
+    fits = {case_id: dice(label.data, other.data) for case_id, other in others.items() if other.data.shape == label.data.shape}
     closest = max(fits, key=lambda case_id: fits[case_id], default=None)
     if closest is None or fits[closest] <= found + FLIP_GAIN:
         return []

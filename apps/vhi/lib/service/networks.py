@@ -11,7 +11,7 @@ from lib.core.volume import Volume
 from lib.errors import ModelError
 from lib.service.keep import Kept
 from lib.versions import Manifest, read_live, read_version, verify
-from lib.versions.site import models_in_use
+from lib.versions.site import folder_with, models_in_use
 from lib.versions.store import POINTER
 
 # the live ensemble, and the one that readings rest on which began before it was live
@@ -107,8 +107,7 @@ class Networks:
             return before
 
     def _root_of(self, version: str) -> Path:
-        """The folder that holds a version: a site's own folder began with a copy of the one that was live."""
-        return next((root for root in (self.folder, self.shipped) if (root / "versions" / version).is_dir()), self.folder)
+        return folder_with(self.data, self.shipped, version) or self.folder
 
 
 def _mark(pointer: Path) -> tuple[object, ...]:

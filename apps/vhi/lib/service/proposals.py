@@ -19,7 +19,7 @@ from lib.errors import ModelError, RequestError
 from lib.service.answers import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE, Voxel, names_present
 from lib.service.keep import Kept
 from lib.versions import read_live, read_version
-from lib.versions.site import models_in_use
+from lib.versions.site import folder_with, models_in_use
 
 OFF, SHOW, APPLY = "off", "show", "apply"
 MODES = (OFF, SHOW, APPLY)
@@ -81,10 +81,10 @@ class Proposals:
         return replace(result, proposal=propose(result, model))
 
     def _read(self, version: str) -> CleaningModel:
-        for root in (models_in_use(self.data, self.shipped), self.shipped):
-            if (root / "versions" / version).is_dir():
-                return model_of(read_version(root, version))
-        raise ModelError(f"Version {version} of the cleaning proposal is gone; restore it, or run vhi again.")
+        root = folder_with(self.data, self.shipped, version)
+        if root is None:
+            raise ModelError(f"Version {version} of the cleaning proposal is gone; restore it, or run vhi again.")
+        return model_of(read_version(root, version))
 
 
 @dataclass(frozen=True, eq=False)

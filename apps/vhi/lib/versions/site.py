@@ -32,6 +32,12 @@ def own_models(data: Path, shipped: Path) -> Path:
     return data / FOLDER / shipped.name
 
 
+def folder_with(data: Path, shipped: Path, version: str) -> Path | None:
+    """The model folder that holds a version: the one in use, else the shipped one, whose live version a site starts from."""
+    folders = (models_in_use(data, shipped), shipped)
+    return next((folder for folder in folders if (folder / "versions" / version).is_dir()), None)
+
+
 def adopt_live(data: Path, shipped: Path) -> Version:
     """The live version, in the site's own folder: copied there first where that is not in use yet.
 
