@@ -6,7 +6,7 @@ import { mendExport } from './exporting.js';
 import { Labelmap } from './labelmap.js';
 import { Reading } from './reading.js';
 import { watchPointer } from './pointer.js';
-import { keepLabelmap, mendWriting } from './stock.js';
+import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 
 const READER = 'vhi_reader';
 const LOOK_MS = 50;
@@ -76,6 +76,7 @@ export class Desk extends EventTarget {
     this.#managers = managers;
     mendExport(managers.commandsManager, managers.extensionManager);
     keepLabelmap(managers.commandsManager);
+    mendPoints(window.cornerstoneTools.annotation.state.getAnnotationManager());
     if (this.#case) this.#start(this.#case).catch((error) => this.#fail(error));
   }
 

@@ -73,6 +73,22 @@ export function keepLabelmap(commandsManager) {
   command.commandFn.isMended = true;
 }
 
+/**
+ * The panel's point prompts take every frame of reference that holds annotations of any tool (lengths, reference lines) to hold points,
+ * and count the last one's: those without get an empty list, and come first.
+ */
+export function mendPoints(manager) {
+  const plain = manager.saveAnnotations;
+  if (plain.isMended) return;
+  manager.saveAnnotations = (group, tool) => {
+    const saved = plain(group, tool);
+    if (group || !tool) return saved;
+    const frames = Object.entries(saved).map(([frame, tools]) => [frame, { ...tools, [tool]: tools[tool] ?? [] }]);
+    return Object.fromEntries(frames.sort(([, one], [, other]) => one[tool].length - other[tool].length));
+  };
+  manager.saveAnnotations.isMended = true;
+}
+
 /** What the panel writes is its answer put into the map, instead of its answer alone. */
 export function mendWriting(labelmap, reading, models) {
   const { voxelManager } = labelmap.volume;
