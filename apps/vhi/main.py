@@ -16,13 +16,13 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from lib.activelearning import strategies
-from lib.cli.provenance import code_version
+from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
 from lib.datastores.cases import CaseDatastore
 from lib.datastores.conf import RETRAIN, exchange_of, service_of, train_config_of
 from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
-from lib.service.answers import DISEASE_REGION, NORMAL_BONE
+from lib.provenance import code_version
 from lib.trainers.continuous import ContinuousTraining, Schedule
 from lib.trainers.desk import TrainingDesk
 from lib.trainers.task import trainers

@@ -18,10 +18,10 @@ from lib.batch.folder import MARK, batch_folder
 from lib.batch.workers import Outcome
 from lib.cli.batch import RESULT_COLUMNS, measure_case
 from lib.cli.measure import RESULT_FILES
-from lib.cli.provenance import code_version
 from lib.cli.working import working
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
+from lib.provenance import code_version
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("A1", "A2", "A3", "A4")

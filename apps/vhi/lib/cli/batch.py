@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 import threading
 from contextlib import closing
 from functools import lru_cache, partial
@@ -63,8 +61,8 @@ def batch(
     from lib.batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
     from lib.batch.workers import run_anywhere
     from lib.cli.measure import parse_changes
-    from lib.cli.provenance import code_version
     from lib.core.settings import VhiSettings
+    from lib.provenance import code_version, command_line
     from lib.versions import read_live
 
     values = parse_changes(change or [])
@@ -81,7 +79,7 @@ def batch(
     with batch_folder(out, plan):
         to_do = [case for case in cases if not is_finished(out, case)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
-        command = shlex.join(["main.py", *sys.argv[1:]])
+        command = command_line()
         told: list[str] = []
         work = partial(measure_case, out=out.resolve(), values=values, model_dir=model_dir.resolve(), command=command)
         try:
@@ -155,10 +153,10 @@ def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir:
     from lib.batch.folder import is_finished, result_of
     from lib.cli.ensemble import reference_of
     from lib.cli.measure import RESULT_FILES, write_masks
-    from lib.cli.provenance import provenance_of
     from lib.core.pipeline import measure_vhi
     from lib.core.settings import VhiSettings
     from lib.files import result_folder
+    from lib.provenance import ensemble_of, input_files, provenance_of
     from lib.reports.content import report_content
     from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
     from lib.studies.dicom_pairing import read_pair, read_study
@@ -181,7 +179,7 @@ def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir:
     result = replace(result, warnings=(*pair.warnings, *result.warnings))
     files = {**case.scans, **{role: path for role, path in given.items() if path}}
     # the call that the user made, not the one that started this worker
-    provenance = {**provenance_of(files, settings, model, pair.files), "command": command}
+    provenance = provenance_of(command, settings, ensemble_of(model) if model else None, input_files(files, pair.files))
     content = report_content(result, provenance, [])
     with result_folder(result_of(out, case.name), RESULT_FILES) as folder:
         write_pdf(content, folder / "report.pdf")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
-import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -201,16 +197,14 @@ def _compare_visits(subject: str, reader: str, reading: int, method: str, given:
 
 def _origin(given: CohortInput, settings: dict[str, Any]) -> dict[str, Any]:
     """When, by what, from what."""
-    from importlib.metadata import version
-
-    from lib.cli.provenance import code_version
     from lib.files import sha256_of
+    from lib.provenance import command_line, now, versions
 
     libraries = ("numpy", "scipy", "matplotlib", *(("nibabel", "SimpleITK") if given.masks else ()))
     return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["main.py", *sys.argv[1:]]),
-        "versions": {"vhi": code_version(), "python": platform.python_version(), **{name: version(name) for name in libraries}},
+        "created": now(),
+        "command": command_line(),
+        "versions": versions(*libraries),
         "settings": settings,
         "inputs": [
             {

@@ -66,8 +66,11 @@ def _try_server(out: Path) -> None:
         It did not start, or did not answer as it should; the log says more.
     """
     from lib.errors import OutputError
+    from lib.listening import listen
 
-    port, log = _free_port(), out / "server.log"
+    with listen("127.0.0.1", 0, "The demo", "stop other programs that listen") as free:
+        port = free.getsockname()[1]
+    log = out / "server.log"
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(APP_DIR), "serve", "--archive", str(out / "archive"), "--data", str(out / "data")]
     command += ["--port", str(port), *(word for one in AT_ONCE for word in ("--set", one))]
@@ -110,11 +113,3 @@ def _asked(server: subprocess.Popen[bytes], url: str, fields: bytes | None) -> d
             if not waits or server.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

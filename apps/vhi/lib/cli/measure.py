@@ -125,13 +125,15 @@ def measure(
     with step("Writing the report"), ExitStack() as places:
         folder = places.enter_context(result_folder(out, RESULT_FILES))
         import lib.figures  # noqa: F401 - once, before the work divides
-        from lib.cli.provenance import provenance_of
+        from lib.provenance import command_line, ensemble_of, input_files, provenance_of
         from lib.reports.content import report_content
         from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
 
         scans = {role: path or study or Path() for role, path in {"T1W": t1w, "STIR": stir}.items()}
         files = {**scans, **{role: path for role, path in mask_files.items() if path}, **other_files}
-        content = report_content(result, provenance_of(files, settings, model, pair.files), statistics)
+        ensemble = ensemble_of(model) if model else None
+        provenance = provenance_of(command_line(), settings, ensemble, input_files(files, pair.files))
+        content = report_content(result, provenance, statistics)
 
         def draw_pages() -> None:
             write_pdf(content, folder / "report.pdf")

@@ -183,13 +183,10 @@ def import_models(
 
     Turns the state dicts that the authors of the method released into a version, which does not become the live one.
     """
-    from datetime import UTC, datetime
-
-    from lib.cli.provenance import code_version
     from lib.nets.published import import_published
+    from lib.provenance import code_version, now
 
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    found = import_published(files, model_dir, code_version=code_version(), created=created, version=name).manifest
+    found = import_published(files, model_dir, code_version=code_version(), created=now(), version=name).manifest
     typer.echo(f"imported  {found.version}, {found.members} members, sha256 {found.sha256[:12]}")
     for recipe in found.recipes:
         typer.echo(f"  from    {recipe['source_file']}, sha256 {recipe['source_sha256'][:12]}")

@@ -10,7 +10,7 @@ import typer
 
 from lib.cli.bars import Bars, bars
 from lib.cli.measure import parse_changes
-from lib.cli.provenance import code_version
+from lib.provenance import code_version
 
 if TYPE_CHECKING:
     from lib.retraining.config import TrainConfig, TrainOptions

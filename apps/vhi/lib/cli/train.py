@@ -10,9 +10,9 @@ import typer
 
 from lib.cli.bars import Bars, bars
 from lib.cli.ensemble import MODEL_DIR
-from lib.cli.provenance import code_version
 from lib.cli.retrain import retrain
 from lib.cli.search import run_search
+from lib.provenance import code_version
 
 if TYPE_CHECKING:
     from lib.nets.fit import Progress

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lib.cli.proposal import CLEANING_DIR
-from lib.cli.provenance import code_version
+from lib.provenance import code_version
 
 
 def train_cleaning(

@@ -17,13 +17,13 @@ from urllib.parse import urlencode
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
 
+from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.datastores.reader import named_reader_of, reader_of
 from lib.datastores.segments import segments_of
 from lib.errors import NotFoundError, RequestError
 from lib.files import sha256_of
 from lib.readings.submission import Submission
 from lib.server.identity import current_identity
-from lib.service.answers import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.service.service import VhiService
 from lib.studies.nifti import read_labels, write_labels
 from lib.studies.pairing import ROLES

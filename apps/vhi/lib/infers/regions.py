@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
 from lib.infers.request import InferRequest
 from lib.infers.task import ServiceTask
-from lib.service.answers import DISEASE_REGION, NORMAL_BONE, Answer
+from lib.service.answers import Answer
 from lib.service.service import VhiService
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferType
 
+from lib.core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
 from lib.core.settings import VhiSettings
 from lib.errors import RequestError
 from lib.infers.request import InferRequest, choice_of, voxels_of
 from lib.infers.task import ServiceTask
-from lib.service.answers import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE, Answer
+from lib.service.answers import Answer
 from lib.service.service import VhiService
 
 SHOW = (INFLAMMATION, "both")

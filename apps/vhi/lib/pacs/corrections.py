@@ -24,8 +24,8 @@ from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, N
 from lib.errors import ArchiveError, InputError, NormalBoneError, RequestError
 from lib.pacs.client import Archive
 from lib.pacs.results import SEG_STIR, SEG_T1W, is_ours, uid_of
+from lib.provenance import now
 from lib.readings.folder import LEFTOVER, make_folder, read_json, write_json
-from lib.readings.store import now
 from lib.readings.submission import LAST_READING
 from lib.service.service import VhiService
 from lib.studies.dicom_frames import read_header

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import InputError, VhiError
+from lib.provenance import now
 from lib.readings.folder import LEFTOVER, make_folder, read_json, write_json
-from lib.readings.store import now
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0

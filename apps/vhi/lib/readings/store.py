@@ -6,13 +6,13 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lib.core.volume import Mask
 from lib.errors import InputError, NotFoundError, OutputError, RequestError
 from lib.files import result_folder, sha256_of, write_atomically
+from lib.provenance import now
 from lib.readings.folder import check_folder, locked, make_folder, open_folder, read_json, write_json
 from lib.readings.submission import StoredSegment, Submission, check_reader, check_reading
 from lib.studies.nifti import read_mask
@@ -249,11 +249,6 @@ class ReadingStore:
         if not CASE_ID.fullmatch(case_id):
             raise RequestError("A case id holds letters, digits, dots, dashes and underscores only.")
         return self.root / "cases" / case_id
-
-
-def now() -> str:
-    """The time, ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def stored_segment(name: str, path: Path, voxels: int) -> StoredSegment:

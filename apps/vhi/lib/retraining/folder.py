@@ -27,8 +27,8 @@ from typing import Any
 
 from lib.errors import ConflictError, NotFoundError, RequestError
 from lib.files import write_atomically
+from lib.provenance import now
 from lib.readings.folder import locked, make_folder, read_json, write_json
-from lib.readings.store import now
 
 FOLDER = "retraining"
 # states of `progress.json` in which nothing more happens

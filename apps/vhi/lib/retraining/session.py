@@ -18,8 +18,8 @@ import numpy as np
 
 from lib.errors import ModelError, VhiError
 from lib.nets.fit import Progress, read_curve
+from lib.provenance import now
 from lib.readings.folder import make_folder, read_json, write_json
-from lib.readings.store import now
 from lib.retraining.folder import RetrainingFolder
 from lib.retraining.gate import Decision, decide
 from lib.retraining.jobs import MEASURED, Measuring, MemberTraining

@@ -11,12 +11,6 @@ import numpy as np
 from lib.core.volume import Grid
 from lib.errors import SettingsError
 
-NORMAL_BONE = "normal bone"
-DISEASE_REGION = "disease region"
-INFLAMMATION = "inflammation"
-CONSERVATIVE = "inflammation (conservative)"
-PROPOSED_TO_REMOVE = "inflammation (proposed to remove)"
-SEGMENT_NAMES = (DISEASE_REGION, NORMAL_BONE, INFLAMMATION, CONSERVATIVE, PROPOSED_TO_REMOVE)
 ORDERS = ("first", "random", "uncertain", "diverse", "review")
 
 Voxel = tuple[int, int, int]

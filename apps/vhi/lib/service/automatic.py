@@ -19,6 +19,7 @@ from lib.core.selection import features_of
 from lib.core.volume import Mask
 from lib.errors import InputError, ModelError, NormalBoneError, OutputError
 from lib.files import result_folder
+from lib.provenance import ensemble_of
 from lib.readings.folder import make_folder, read_json, remove_but, write_json
 from lib.service.keep import Kept
 from lib.service.networks import Networks
@@ -127,10 +128,9 @@ class Automatic:
             bone, confidence = proposed.mask, proposed.confidence
         except NormalBoneError as error:
             why = str(error)
-        model = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
         reference = Reference.from_dict(manifest.reference)
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
-        found = AutomaticRegions(region, bone, why, confidence, model, warnings, reference)
+        found = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest), warnings, reference)
         try:
             _write(folder, found, features_of(scans.t1w, region.mask))
         except OutputError as error:

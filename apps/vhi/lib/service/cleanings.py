@@ -8,11 +8,11 @@ from typing import Any
 
 from lib.cleaning.table import LesionTable, table_of
 from lib.core.pipeline import VhiResult
+from lib.core.segment_names import INFLAMMATION
 from lib.core.settings import VhiSettings
 from lib.errors import VhiError
 from lib.readings.store import ReadingStore
 from lib.readings.submission import Submission
-from lib.service.answers import INFLAMMATION
 
 Measure = Callable[[Submission, VhiSettings], VhiResult]
 

@@ -9,10 +9,10 @@ from typing import Any
 from lib.core.disease_region import DiseaseRegion
 from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.plausibility import Reference
+from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
 from lib.core.settings import VhiSettings
 from lib.core.volume import Mask
 from lib.readings.store import ReadingStore
-from lib.service.answers import DISEASE_REGION, NORMAL_BONE
 from lib.service.automatic import AutomaticRegions
 from lib.service.scans import Scans
 

@@ -38,6 +38,11 @@ class Scans:
     t1w_grid: Grid | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def inputs(self) -> list[dict[str, str]]:
+        """For `lib.provenance`: by the case's public id, with their hashes."""
+        return [{"role": role, "file": self.case.image_id(role), "sha256": self.sha256[role]} for role in ROLES]
+
     def grid(self, role: Role) -> Grid:
         """The grid exactly as that series has it."""
         return (self.t1w_grid or self.t1w.grid) if role == "T1W" else self.stir.grid

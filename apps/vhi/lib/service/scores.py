@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from lib.core.disease_region import slice_dice
+from lib.core.segment_names import DISEASE_REGION
 from lib.core.selection import FEATURES
 from lib.core.volume import Mask
 from lib.errors import InputError, VhiError
 from lib.readings.folder import make_folder, read_json, write_json
 from lib.readings.store import ReadingStore
 from lib.readings.submission import Submission
-from lib.service.answers import DISEASE_REGION
 from lib.service.automatic import METHOD, Automatic
 from lib.service.scans import ScanReader
 from lib.studies.pairing import Case
@@ -165,7 +165,7 @@ def newest_regions(readings: ReadingStore, case_id: str) -> tuple[Submission, ..
 
 def mean_slice_dice(a: Mask, b: Mask) -> float | None:
     """Mean 2-D Dice over the slices where either mask is; None where both are empty."""
-    dices = slice_dice(a, b)
+    dices = slice_dice(a.data, b.data)
     return None if np.isnan(dices).all() else round(float(np.nanmean(dices)), 4)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from lib.core.disease_region import DiseaseRegionError
 from lib.core.pipeline import VhiResult
+from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, check_same_grid
 from lib.errors import ArchiveError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
@@ -27,17 +28,7 @@ from lib.readings.leases import Leases
 from lib.readings.store import SHARED_PARTS, ReadingStore
 from lib.readings.submission import Submission, check_reader
 from lib.reports.numbers import plain
-from lib.service.answers import (
-    DISEASE_REGION,
-    INFLAMMATION,
-    NORMAL_BONE,
-    CleanAnswer,
-    NormalBoneAnswer,
-    RegionAnswer,
-    ServiceConfig,
-    VhiAnswer,
-    Voxel,
-)
+from lib.service.answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from lib.service.automatic import Automatic, AutomaticRegions
 from lib.service.begun import amended, check_follows, region_shown_to, shown_to
 from lib.service.blinding import Blinding

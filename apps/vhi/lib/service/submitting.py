@@ -14,15 +14,15 @@ from lib.core.cleaning import Changes, changes_of, measure_cleaned
 from lib.core.disease_region import DiseaseRegion, DiseaseRegionError
 from lib.core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped
 from lib.core.pipeline import VhiResult
+from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.core.settings import VhiSettings
 from lib.core.volume import Mask
 from lib.errors import ModelError, NormalBoneError, RequestError
-from lib.readings.store import ReadingStore, now, stored_segment
+from lib.provenance import method_versions, now, provenance_of
+from lib.readings.store import ReadingStore, stored_segment
 from lib.readings.submission import StoredSegment, Submission
 from lib.reports import Reading, ReportContent, report_content, write_html, write_json, write_pdf
 from lib.reports.numbers import plain
-from lib.service.answers import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.service.provenance import provenance_of, versions
 from lib.service.regions import InForce
 from lib.service.scans import Scans
 from lib.service.segments import Submitted, whole_region
@@ -180,7 +180,7 @@ def keep(store: ReadingStore, scans: Scans, judged: Judged, terms: Terms, delive
             started_from=judged.started_from,
             changes=judged.changes,
             settings=judged.settings.values(),
-            versions=versions(with_networks=judged.model is not None),
+            versions=method_versions(with_networks=judged.model is not None),
             model=judged.model,
             measured=judged.result is not None,
             messages=judged.messages,
@@ -216,7 +216,7 @@ def content_of(scans: Scans, judged: Judged, made: Submission, result: VhiResult
     who = f"Reader {made.reader}, reading {made.reading}, {made.method}, submission {made.submission_id}."
     rated = [f"The reader rates the automatic disease region: {made.rating}."] if made.rating else []
     done = reading_sentences(judged.changes, cleaned=INFLAMMATION in judged.segments)
-    provenance = provenance_of(scans, judged.settings, judged.model, f"server, submission {made.submission_id}")
+    provenance = provenance_of(f"server, submission {made.submission_id}", judged.settings, judged.model, scans.inputs)
     return report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)))
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from lib.core.pipeline import VhiResult
 from lib.core.volume import Mask
+from lib.provenance import provenance_of
 from lib.reports.numbers import lesion_numbers, vhi_numbers
 from lib.service.answers import Voxel
 from lib.service.proposals import Shown, with_decisions
-from lib.service.provenance import provenance_of
 from lib.service.regions import InForce
 from lib.service.scans import Scans
 from lib.studies.pairing import Role
@@ -29,7 +29,7 @@ def facts_of(
     Given the `automatic` result with a proposal, the lesions are those of that result, with what is proposed for each.
     """
     result = shown.result
-    provenance = provenance_of(scans, result.settings, regions.model, command)
+    provenance = provenance_of(command, result.settings, regions.model, scans.inputs)
     facts = vhi_numbers(result, provenance)
     if automatic is not None and automatic.proposal is not None:
         placed = _placed([lesion_numbers(one) for one in automatic.lesions], scans, automatic, role)

@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 
 from lib.errors import SettingsError, VhiError
-from lib.readings.store import now
+from lib.provenance import now
 from lib.trainers.desk import TrainingDesk
 
 INTERVAL_S = 10.0

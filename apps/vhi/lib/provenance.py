@@ -1,0 +1,104 @@
+"""Where a result came from: programs, model, settings, inputs, time, in the words of `vhi.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.files import sha256_of
+
+if TYPE_CHECKING:
+    from lib.core.settings import VhiSettings
+    from lib.versions import Manifest
+
+_LIBRARIES = ("numpy", "scipy", "scikit-image", "nibabel")
+_NETWORK_LIBRARIES = ("torch",)
+
+
+def provenance_of(
+    command: str, settings: VhiSettings, model: Mapping[str, Any] | None, inputs: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """Provenance of a measurement.
+
+    Parameters
+    ----------
+    command : str
+        The call that made it.
+    settings : VhiSettings
+    model : mapping, optional
+        The ensemble that found the disease region, see `ensemble_of`; none was used when absent.
+    inputs : sequence of mappings
+        `role`, `file` (a name without folders) and `sha256` of each.
+    """
+    return {
+        "created": now(),
+        "command": command,
+        "versions": method_versions(with_networks=model is not None),
+        "model": None if model is None else dict(model),
+        "settings": settings.values(),
+        "inputs": [dict(one) for one in inputs],
+    }
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def code_version() -> str:
+    """The version of this program, from pyproject.toml."""
+    project = Path(__file__).resolve().parents[3] / "pyproject.toml"
+    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+
+
+@cache
+def versions(*libraries: str) -> dict[str, str]:
+    """Of this program, of Python and of those libraries."""
+    return {"vhi": code_version(), "python": platform.python_version(), **{name: version(name) for name in libraries}}
+
+
+def method_versions(*, with_networks: bool) -> dict[str, str]:
+    """Of this program and of what its numbers rest on."""
+    return dict(versions(*_LIBRARIES, *(_NETWORK_LIBRARIES if with_networks else ())))
+
+
+def command_line() -> str:
+    """How this program was called."""
+    return shlex.join(["main.py", *sys.argv[1:]])
+
+
+def ensemble_of(manifest: Manifest) -> dict[str, Any]:
+    """Which ensemble found a disease region."""
+    return {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
+
+
+def input_files(files: Mapping[str, Path], series: Mapping[str, Sequence[Path]]) -> list[dict[str, str]]:
+    """Inputs that are files or folders, with their hashes.
+
+    Parameters
+    ----------
+    files : mapping
+        What each is for, and the file or folder.
+    series : mapping
+        The files of an input that is a folder, in the order of the slices.
+    """
+    return [
+        {"role": role, "file": path.name or path.resolve().name, "sha256": _sha256(path, series.get(role, ()))}
+        for role, path in files.items()
+    ]
+
+
+def _sha256(path: Path, files: Sequence[Path]) -> str:
+    """Of a file; of a series the sha256 of its files' sha256, one line each, in the order of the slices."""
+    if not path.is_dir():
+        return sha256_of(path)
+    return hashlib.sha256("".join(f"{sha256_of(one)}\n" for one in files).encode("ascii")).hexdigest()
