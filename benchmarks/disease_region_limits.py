@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 from scipy import ndimage
 
-from lib.core.disease_region import Member, drop_small_pieces
+from lib.core.disease_region import Member, drop_small_pieces, slice_dice
 from lib.nets.recipes import PLANS
 from lib.studies.labelled import find_labelled
 from lib.training.budget import FILE
@@ -68,7 +68,7 @@ class Held:
 
     def forgiven(self, where: np.ndarray) -> np.ndarray:
         """Dice of each slice as if the answer were right there."""
-        return dice(np.where(where, self.manual, self.found), self.manual)
+        return slice_dice(np.where(where, self.manual, self.found), self.manual)
 
     def alone(self) -> np.ndarray:
         """Structure pixels that are not wrong in the same way in the slice before or behind."""
@@ -79,13 +79,6 @@ class Held:
             beside[..., :-1] |= part[..., 1:]
             out |= part & ~beside
         return out
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of each slice; nan where both are empty."""
-    size = np.count_nonzero(a, axis=(0, 1)) + np.count_nonzero(b, axis=(0, 1))
-    both = 2.0 * np.count_nonzero(a & b, axis=(0, 1))
-    return np.divide(both, size, out=np.full(len(both), np.nan), where=size > 0)
 
 
 def median_of_three(mask: np.ndarray) -> np.ndarray:
@@ -105,7 +98,7 @@ def read_held(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) ->
         with np.load(fold.folder / PREDICTIONS / f"{case.case_id}.npz") as kept:
             found = kept["mask"]
         answers = [np.mean(probabilities(t1w, m), axis=0) for other, m in zip(folds, members, strict=True) if other is not fold]
-        each = np.mean([dice(region(answer), manual.data) for answer in answers], axis=0)
+        each = np.mean([slice_dice(region(answer), manual.data) for answer in answers], axis=0)
         held.append(Held(manual.data, found, region(np.mean(answers, axis=0)), each))
     return held
 
@@ -116,7 +109,7 @@ def agreement(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) ->
     for case in track(folds[0].unlabelled, "scans without masks", console=Console(stderr=True)):
         t1w = read_t1w(case)
         masks = [region(np.mean(probabilities(t1w, each), axis=0)) for each in members]
-        found += [np.nanmean(dice(a, b)) for a, b in itertools.combinations(masks, 2)]
+        found += [np.nanmean(slice_dice(a, b)) for a, b in itertools.combinations(masks, 2)]
     return float(np.mean(found))
 
 
@@ -124,7 +117,7 @@ def rows(held: Sequence[Held]) -> list[tuple[str, float]]:
     def mean(of: Callable[[Held], np.ndarray]) -> float:
         return float(np.nanmean(np.concatenate([of(one) for one in held])))
 
-    slices = np.sort(np.concatenate([dice(one.found, one.manual) for one in held]))
+    slices = np.sort(np.concatenate([slice_dice(one.found, one.manual) for one in held]))
     slices = slices[~np.isnan(slices)]
     return [
         ("ensembles that did not learn the subject", float(slices.mean())),
@@ -134,9 +127,9 @@ def rows(held: Sequence[Held]) -> list[tuple[str, float]]:
         ("whole structures forgiven", mean(lambda one: one.forgiven(one.structures))),
         ("only structures added", mean(lambda one: one.forgiven(one.structures & one.found))),
         ("only structures missed", mean(lambda one: one.forgiven(one.structures & one.manual))),
-        ("manual, one pixel outwards", mean(lambda one: dice(ndimage.binary_dilation(one.manual, IN_PLANE), one.manual))),
-        ("manual, one pixel inwards", mean(lambda one: dice(ndimage.binary_erosion(one.manual, IN_PLANE), one.manual))),
-        ("manual against its median over three slices", mean(lambda one: dice(median_of_three(one.manual), one.manual))),
+        ("manual, one pixel outwards", mean(lambda one: slice_dice(ndimage.binary_dilation(one.manual, IN_PLANE), one.manual))),
+        ("manual, one pixel inwards", mean(lambda one: slice_dice(ndimage.binary_erosion(one.manual, IN_PLANE), one.manual))),
+        ("manual against its median over three slices", mean(lambda one: slice_dice(median_of_three(one.manual), one.manual))),
         ("ensembles that learnt the subject", mean(lambda one: one.learnt_dice)),
         ("share of structure pixels wrong in one slice alone", share(held, lambda one: one.alone())),
         ("share still wrong where the mask was learnt", share(held, lambda one: one.structures & (one.learnt == one.found))),

@@ -37,7 +37,7 @@ from rich.table import Table
 from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
 from lib.core.normalise import NetworkFrame, normalise_t1w
 from lib.core.selection import features_of, uncertain_and_unlike, unlikeness
-from lib.core.volume import Grid, Mask, Volume
+from lib.core.volume import Mask, Volume
 from lib.figures import learning_loop_figure, svg_bytes
 from lib.files import write_atomically
 from lib.nets.fit import Slices, fit
@@ -131,9 +131,7 @@ def dice_of(nets: Sequence[UNet], scans: Sequence[Scan]) -> float:
     found = []
     for scan in scans:
         assert scan.masks is not None
-        k, height, width = scan.masks.shape
-        grid = Grid((height, width, k), np.eye(4))
-        mine, truth = (Mask(np.moveaxis(mask, 0, 2), grid, scan.name) for mask in (answers(nets, scan)[0], scan.masks))
+        mine, truth = (np.moveaxis(mask, 0, 2) for mask in (answers(nets, scan)[0], scan.masks))
         found.append(slice_dice(mine, truth))
     return float(np.nanmean(np.concatenate(found)))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drawing import OBLIQUE, mask_of, slice_of, stack_of
+from drawing import slice_of, stack_of
 from lib.core.disease_region import (
     DiseaseRegionError,
     binary_entropy,
@@ -127,6 +127,6 @@ def test_pieces_that_touch_by_a_corner_across_slices_are_one():
 
 
 def test_slice_dice_is_per_slice_and_nan_where_both_are_empty():
-    a = mask_of(stack_of(slice_of("11", ".."), slice_of("..", ".."), slice_of("1.", "..")), affine=OBLIQUE)
-    b = mask_of(stack_of(slice_of("1.", ".."), slice_of("..", ".."), slice_of("..", "..")), affine=OBLIQUE)
+    a = stack_of(slice_of("11", ".."), slice_of("..", ".."), slice_of("1.", "..")).astype(bool)
+    b = stack_of(slice_of("1.", ".."), slice_of("..", ".."), slice_of("..", "..")).astype(bool)
     np.testing.assert_allclose(slice_dice(a, b), [2 / 3, np.nan, 0.0])

@@ -145,10 +145,10 @@ def _eroded(mask: np.ndarray, pixels: int, axis: int) -> np.ndarray:
     return np.moveaxis(runs, 0, axis)
 
 
-def slice_dice(a: Mask, b: Mask) -> np.ndarray:
-    """`(K,)` 2-D Dice of two masks of one grid, slice by slice; nan where both are empty."""
-    both = 2.0 * np.count_nonzero(a.data & b.data, axis=(0, 1))
-    total = np.count_nonzero(a.data, axis=(0, 1)) + np.count_nonzero(b.data, axis=(0, 1))
+def slice_dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`(K,)` 2-D Dice of two `(I, J, K)` bool arrays, slice by slice; nan where both are empty."""
+    both = 2.0 * np.count_nonzero(a & b, axis=(0, 1))
+    total = np.count_nonzero(a, axis=(0, 1)) + np.count_nonzero(b, axis=(0, 1))
     return np.divide(both, total, out=np.full(len(both), np.nan), where=total > 0)
 
 

@@ -139,8 +139,8 @@ def measure_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[M
     mean: np.ndarray = np.mean(each, axis=0)
     region = region_of(mean, t1w)
     measured = {
-        "slice_dice": plain_dice(slice_dice(region, truth)),
-        "member_slice_dice": [plain_dice(slice_dice(region_of(one, t1w), truth)) for one in each],
+        "slice_dice": plain_dice(slice_dice(region.data, truth.data)),
+        "member_slice_dice": [plain_dice(slice_dice(region_of(one, t1w).data, truth.data)) for one in each],
     }
     return measured, mean, region
 

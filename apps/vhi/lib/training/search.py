@@ -142,7 +142,7 @@ def _write_result(network: SearchNetwork, net: UNet, epochs: int, out: Path) -> 
 def _slice_dice(net: UNet, case: Case) -> list[float | None]:
     t1w, truth = read_labelled(case)
     (probability,) = probabilities(t1w, [member_of(net, flip=False)])
-    return plain_dice(slice_dice(region_of(probability, t1w), truth))
+    return plain_dice(slice_dice(region_of(probability, t1w).data, truth.data))
 
 
 @dataclass(frozen=True)
