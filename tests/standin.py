@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from lib.errors import RequestError, UnknownImageError
 from lib.server.config import ServerConfig
+from lib.server.desk import Desk
 from lib.server.gateway import ArchiveAddress
 from lib.server.guard import Guard, install
 from lib.server.identity import current_login
@@ -119,10 +120,8 @@ def guarded(
     monkeypatch: pytest.MonkeyPatch, folder: Path, config: ServerConfig, archive: ArchiveAddress | None = None
 ) -> tuple[FastAPI, Guard, App]:
     """A stock application behind the guard."""
-    from lib.server import routes
-
     app = App(folder)
-    monkeypatch.setattr(routes, "_app", lambda: app)
+    monkeypatch.setattr(Desk, "app", app)
     stock = FastAPI()
 
     @stock.get("/scoring/")

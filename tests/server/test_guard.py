@@ -9,6 +9,7 @@ import logging
 import pytest
 from fastapi import FastAPI
 
+from folderdesk import Desk
 from lib.errors import SettingsError
 from lib.server.allowlist import find_allowed
 from lib.server.config import ServerConfig, is_loopback
@@ -285,6 +286,19 @@ def test_a_reader_may_not_do_what_an_administrator_may(client, accounts):
     assert "administrator" in sentence(served.get("/vhi/cases", headers=signed_in(served)), 403)
     assert "own work" in sentence(served.get("/vhi/report?image=one_T1W&reader=bert", headers=signed_in(served)), 403)
     assert served.get("/vhi/cases", headers=signed_in(served, "root")).status_code != 403
+
+
+def test_an_administrator_who_fetches_a_readers_report_is_logged_by_their_own_name(client, accounts, tmp_path):
+    desk = Desk(tmp_path / "studies")
+    desk.add_case("a")
+    served = client(accounts=accounts)
+    served.vhi.service = desk.service()
+    desk.draw_regions(served.vhi.service, reader="anna")
+    for name in ("anna", "root"):
+        assert served.get("/vhi/report?image=a_STIR&reader=anna", headers=signed_in(served, name)).status_code == 200
+    lines = (desk.folder / ".vhi" / "audit.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [one["reader"] for one in events if one["event"] == "exported"] == ["anna", "root"]
 
 
 def test_wrong_passwords_are_refused_the_same_way_and_slowed_down(client, accounts):

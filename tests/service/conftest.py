@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from handmade import OfTruth, handmade
-from lib.core.pipeline import VhiResult
-from lib.core.volume import Volume
+from folderdesk import Desk
 from lib.phantom.study import make_phantom
-from lib.readings.submission import Submission
-from lib.service.service import ServiceConfig, VhiService
+from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
-
-REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
-
-
-@dataclass
-class Desk(OfTruth):
-    """A folder of handmade cases, without a model: whatever is measured rests on what readers drew.
-
-    `truth` is the automatic result from `region` and `bone`: lesion 1 of 8 voxels, lesion 2 of 4, 6 mm3 each voxel.
-    """
-
-    folder: Path
-    truth: VhiResult = field(default_factory=handmade)
-
-    def add_case(self, case_id: str, brighter: float = 0.0) -> None:
-        stir = Volume(self.truth.stir.data + brighter, self.grid)
-        write_volume(self.folder / f"{case_id}_T1W.nii.gz", self.truth.t1w)
-        write_volume(self.folder / f"{case_id}_STIR.nii.gz", stir)
-
-    def service(self, **config: Any) -> VhiService:
-        return VhiService(self.folder, model_dir=self.folder / "no-model", config=ServiceConfig(**config))
-
-    def submit(
-        self, service: VhiService, *segments: tuple[str, np.ndarray], image: str = "a_STIR", reader: str = "anna", **more: Any
-    ) -> Submission:
-        """Flatten segments in their order, the later over the earlier, and submit them with values from 1."""
-        labels = np.zeros(self.grid.shape, dtype=np.uint8)
-        for value, (_, mask) in enumerate(segments, start=1):
-            labels[mask] = value
-        names = [(name, value) for value, (name, _) in enumerate(segments, start=1)]
-        return service.submit(image, labels, self.grid, names, reader=reader, **more)
-
-    def draw_regions(self, service: VhiService, image: str = "a_STIR", reader: str = "anna") -> None:
-        """Hand in both regions exactly, one after the other: in one map they would cover each other."""
-        self.submit(service, (REGION, self.region), image=image, reader=reader)
-        self.submit(service, (BONE, self.bone), image=image, reader=reader)
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     desk = Desk(tmp_path / "studies")
-    desk.folder.mkdir()
     desk.add_case("a")
     return desk
 

@@ -15,16 +15,14 @@ from urllib.parse import parse_qs, urlsplit
 from lib.server.allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
 from lib.server.answers import Refusal, body_of, refusal_of, validation_sentence
 from lib.server.config import MIB, ServerConfig, is_address, is_loopback
+from lib.server.desk import Desk
 from lib.server.dicomweb import check_plain
 from lib.server.gateway import ArchiveAddress, Gateway
 from lib.server.identity import LOCAL, Identity, set_identity
 from lib.server.login import Login
 from lib.server.pool import GoneError, WorkerPool
-from lib.server.rating import add_rating
-from lib.server.routes import Desk, is_blinded, make_routes, note_stored
-from lib.server.sessions import add_sessions, identity_by_cookie
-from lib.server.training import add_models, add_training
-from lib.server.viewer import add_viewer
+from lib.server.routes import make_routes
+from lib.server.sessions import identity_by_cookie
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -75,12 +73,7 @@ class Guard:
             config=config,
         )
         self._stock = stock
-        self._own = make_routes(self.desk)
-        add_sessions(self._own, self.desk)
-        add_rating(self._own, self.desk)
-        add_viewer(self._own, self.desk, has_archive=archive is not None)
-        add_training(self._own, self.desk)
-        add_models(self._own, self.desk)
+        self._own = make_routes(self.desk, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,13 +102,13 @@ class Guard:
     async def _to_archive(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._gateway is None:
             raise Refusal(403, CLOSED["/proxy"])
-        if is_blinded():
+        if self.desk.is_blinded:
             # the archive's images carry the patient's name and the date, in headers and sometimes in the pixels
             raise Refusal(403, "This study is blinded: images are handed out as cases without names, not by the archive.")
         await self._gateway(scope, receive, send)
 
     async def _note_stored(self, uids: tuple[str, ...]) -> None:
-        await asyncio.wrap_future(self.desk.quick.submit(lambda: note_stored(uids)))
+        await asyncio.wrap_future(self.desk.quick.submit(lambda: self.desk.note_stored(uids)))
 
 
 class Exchange:

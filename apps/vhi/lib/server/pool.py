@@ -61,7 +61,8 @@ class WorkerPool:
     @property
     def jobs(self) -> int:
         """Jobs waiting or at work."""
-        return len(self._jobs)
+        with self._lock:  # a job may be at work before `submit` has noted it
+            return len(self._jobs)
 
     async def run(self, work: Callable[[], T], gone: Callable[[], Awaitable[None]], timeout_s: float) -> T:
         """The result of the work, unless `gone` returns first.

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
 
+from lib.server.desk import Desk
 from lib.server.requests import check_id
-from lib.server.routes import SAVE_TIMEOUT_S, Desk, rate
 
 
 def add_rating(api: FastAPI, desk: Desk) -> None:
@@ -24,5 +24,5 @@ def add_rating(api: FastAPI, desk: Desk) -> None:
     ) -> JSONResponse:
         check_id("image", image)
         told = {"client_id": client_id, "reading": reading}
-        made = await desk.run(desk.save, request, SAVE_TIMEOUT_S, lambda: rate(image, rating, told))
-        return JSONResponse({"submission": made, "rating": rating})
+        made = await desk.save_for(request, lambda: desk.app.datastore().rate(image, rating, told))
+        return JSONResponse({"submission": str(made), "rating": rating})

@@ -19,10 +19,10 @@ from fastapi import FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from lib.server.answers import Refusal
+from lib.server.desk import Desk
 from lib.server.identity import LOCAL, Identity
 from lib.server.login import Login
 from lib.server.pages import login_page
-from lib.server.routes import QUICK_TIMEOUT_S, Desk, note_login
 
 SESSION, CSRF, CSRF_HEADER = "vhi_session", "vhi_csrf", "x-csrf-token"
 HOME = "/ohif/"
@@ -99,14 +99,8 @@ def add_sessions(api: FastAPI, desk: Desk) -> None:
     ) -> Response:
         if not desk.login.needed:
             raise Refusal(400, "This server asks for no login.")
-
-        def issue() -> str:
-            found = desk.login.token_for(username, password, request.client.host if request.client else "unknown")
-            note_login(username)
-            return found
-
         try:
-            token = await desk.run(desk.password, request, QUICK_TIMEOUT_S, issue)
+            token = await desk.token_for(request, username, password)
         except Refusal as refusal:
             return HTMLResponse(login_page(_local(next), refusal.sentence), refusal.status, _PAGE_HEADERS)
         answer = RedirectResponse(_local(next), 303)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from lib.server.answers import Refusal, finite
+from lib.server.desk import Desk
 from lib.server.identity import current_identity
 from lib.server.requests import check_id, check_params
-from lib.server.routes import QUICK_TIMEOUT_S, Desk, training_desk
 
 T = TypeVar("T")
 NAME = "disease_region"
@@ -24,19 +23,16 @@ WITHOUT_EFFECT = ("client_id", "user", "model")
 def add_training(api: FastAPI, desk: Desk) -> None:
     """`/train/`, as MONAI Label's clients know it; the work is done in a process of its own, which others do not see."""
 
-    async def quick(request: Request, work: Callable[[], T]) -> T:
-        return await desk.run(desk.quick, request, QUICK_TIMEOUT_S, work)
-
     def start(given: Any) -> dict[str, Any]:
         _check_may_train(desk)
-        task = training_desk().start(options_of(check_params(given, reserved=frozenset())), current_identity().name)
+        task = desk.app.training.start(options_of(check_params(given, reserved=frozenset())), current_identity().name)
         if task is None:
             raise Refusal(429, "A training session is under way; wait for it, or stop it.")
         return dict(finite(task))
 
     @api.get("/train/", tags=["Train"], summary="The training session: how far it is, or how it ended")
     async def status(request: Request, check_if_running: bool = False) -> Response:
-        task = await quick(request, lambda: training_desk().status())
+        task = await desk.quickly(request, lambda: desk.app.training.status())
         if task is None or (check_if_running and task["status"] != "RUNNING"):
             # 3D Slicer reads the status code of this as the answer
             raise Refusal(404, "No training session is running." if check_if_running else "There was no training session yet.")
@@ -44,41 +40,38 @@ def add_training(api: FastAPI, desk: Desk) -> None:
 
     @api.post("/train/", tags=["Train"], summary="Start every trainer: there is one")
     async def start_all(request: Request, params: Annotated[Any, Body()] = None) -> Response:
-        return JSONResponse({NAME: {"result": await quick(request, lambda: start(params)), "detail": None}})
+        return JSONResponse({NAME: {"result": await desk.quickly(request, lambda: start(params)), "detail": None}})
 
     @api.post("/train/{model}", tags=["Train"], summary="Start training")
     async def start_one(request: Request, model: str, params: Annotated[Any, Body()] = None) -> Response:
         if check_id("model", model) != NAME:
             raise Refusal(404, f"There is no trainer {model!r}; there is {NAME}.")
-        return JSONResponse(await quick(request, lambda: start(params)))
+        return JSONResponse(await desk.quickly(request, lambda: start(params)))
 
     @api.delete("/train/", tags=["Train"], summary="Stop training; what was learnt so far is kept, and gone on with")
     async def stop(request: Request) -> Response:
         _check_may_train(desk)
         by = current_identity().name
-        return JSONResponse(finite(await quick(request, lambda: training_desk().stop(by))))
+        return JSONResponse(finite(await desk.quickly(request, lambda: desk.app.training.stop(by))))
 
 
 def add_models(api: FastAPI, desk: Desk) -> None:
     """`/vhi/models`: what there was and is, and what administrators may do about it."""
-
-    async def quick(request: Request, work: Callable[[], T]) -> T:
-        return await desk.run(desk.quick, request, QUICK_TIMEOUT_S, work)
 
     @api.get("/vhi/models", tags=["VHI"], summary="Versions of the networks, training sessions, labels in quarantine")
     async def models(request: Request, form: Literal["html", "json"] | None = None) -> Response:
         if form is None:
             form = "html" if "text/html" in request.headers.get("accept", "") else "json"
         if form == "json":
-            return JSONResponse(finite(await quick(request, lambda: training_desk().models())))
-        page, script = await quick(request, lambda: training_desk().models_page())
+            return JSONResponse(finite(await desk.quickly(request, lambda: desk.app.training.models())))
+        page, script = await desk.quickly(request, lambda: desk.app.training.models_page())
         return HTMLResponse(page, headers={"content-security-policy": _policy(script), "referrer-policy": "same-origin"})
 
     @api.post("/vhi/models/live", tags=["VHI"], summary="Make an earlier version the live one")
     async def make_live(request: Request, version: Annotated[str, Query(max_length=128)]) -> Response:
         check_id("version", version)
         by = current_identity().name
-        return JSONResponse(await quick(request, lambda: training_desk().make_live(version, by)))
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.make_live(version, by)))
 
     @api.post("/vhi/models/release", tags=["VHI"], summary="Let a label in quarantine be learnt all the same")
     async def release(
@@ -86,7 +79,7 @@ def add_models(api: FastAPI, desk: Desk) -> None:
     ) -> Response:
         check_id("case", case)
         by = current_identity().name
-        return JSONResponse(await quick(request, lambda: training_desk().release(case, submission, by)))
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.release(case, submission, by)))
 
 
 def options_of(given: dict[str, Any]) -> dict[str, Any]:

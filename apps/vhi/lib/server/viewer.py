@@ -23,9 +23,9 @@ from starlette.staticfiles import StaticFiles
 
 from lib.errors import InputError
 from lib.server.answers import Refusal
+from lib.server.desk import Desk
 from lib.server.dicomweb import ROOT
 from lib.server.pages import notice_page
-from lib.server.routes import QUICK_TIMEOUT_S, Desk, is_blinded
 from lib.server.sessions import identity_of_page, login_address
 
 MODULES = Path(__file__).parent / "ohif"
@@ -157,12 +157,12 @@ def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
             "login_required": desk.login.needed,
             "reader": who.name if who else None,
             "is_admin": bool(who and who.is_admin),
-            "blinded": is_blinded(),
+            "blinded": desk.is_blinded,
         }
 
     @api.get("/ohif/app-config.js", include_in_schema=False)
     async def config(request: Request) -> Response:
-        script = await desk.run(desk.quick, request, QUICK_TIMEOUT_S, lambda: viewer.config(told(request)))
+        script = await desk.quickly(request, lambda: viewer.config(told(request)))
         return Response(script, media_type=TYPES[".js"])
 
     @api.get("/ohif/{path:path}", include_in_schema=False)
@@ -175,7 +175,7 @@ def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
             return HTMLResponse(notice_page(NO_ARCHIVE))
         if desk.login.needed and identity_of_page(desk.login, request) is None:
             return RedirectResponse(login_address(request), 303)
-        if is_blinded():
+        if desk.is_blinded:
             return HTMLResponse(notice_page(BLINDED))
         return HTMLResponse(viewer.page, headers={"content-security-policy": viewer.policy, "cache-control": ASK_FIRST})
 

@@ -1,0 +1,89 @@
+"""Information, inference, next sample: with MONAI Label's addresses and answers."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import Body, FastAPI, File, Form, Request, UploadFile
+from fastapi.responses import JSONResponse, Response
+from requests_toolbelt import MultipartEncoder
+
+from lib.server.answers import Refusal, finite
+from lib.server.config import is_loopback
+from lib.server.desk import Desk, address_of
+from lib.server.identity import current_identity
+from lib.server.requests import check_id, check_params, parse_params, take_file
+
+INFO_AGE_S = 0.5
+
+
+def add_inference(api: FastAPI, desk: Desk) -> None:
+    """Information, inference, next sample."""
+    known: dict[str, tuple[float, bytes]] = {}
+
+    def information() -> bytes:
+        # clients ask for it before every action; half a second old is new enough, and leaves the processor to inference
+        who = current_identity().name or ""
+        made, content = known.get(who, (0.0, b""))
+        if time.monotonic() - made > INFO_AGE_S:
+            content = json.dumps(finite(desk.app.info())).encode()
+            known.clear()
+            known[who] = time.monotonic(), content
+        return content
+
+    @api.get("/info/", tags=["App"], summary="Models, their options, strategies, counts of cases")
+    async def info(request: Request) -> Response:
+        content = await desk.quickly(request, information)
+        return Response(content, media_type="application/json")
+
+    @api.post("/infer/{model}", tags=["Infer"], summary="Run a model on a series; label map and facts as multipart/form-data")
+    async def infer(
+        request: Request,
+        model: str,
+        image: str = "",
+        session_id: str = "",
+        params: Annotated[str, Form()] = "{}",
+        file: Annotated[UploadFile | str | None, File()] = None,
+        label: Annotated[UploadFile | str | None, File()] = None,
+        output: Literal["image", "json", "all"] | None = None,
+    ) -> Response:
+        if session_id:
+            raise Refusal(
+                400, "Sessions are closed: VHI needs both series of a visit; put them into the server's studies folder."
+            )
+        if file or label:
+            raise Refusal(400, "Uploads are not inferred on: VHI needs both series of a visit, from the server's studies folder.")
+        asked = {**parse_params(params), "model": check_id("model", model), "image": check_id("image", image)}
+        return await desk.run(
+            desk.infer, request, desk.config.inference_timeout_s, lambda: _answer(desk.app.infer(asked), output)
+        )
+
+    @api.post("/activelearning/{strategy}", tags=["ActiveLearning"], summary="The next case for this reader")
+    async def next_sample(request: Request, strategy: str, params: Annotated[Any, Body()] = None) -> Response:
+        asked = {**check_params(params), "strategy": check_id("strategy", strategy)}
+        sample = finite(await desk.quickly(request, lambda: desk.app.next_sample(asked)) or {})
+        address = address_of(request)
+        if sample.get("id"):
+            desk.login.grants.give(address, sample["id"], current_identity())
+        if not is_loopback(address):
+            sample.pop("path", None)  # a file on the server says nothing elsewhere
+        return JSONResponse(sample)
+
+
+def _answer(result: dict[str, Any], output: str | None) -> Response:
+    """The result of an inference in MONAI Label's form; its file is gone afterwards."""
+    labels = take_file(result.get("file") or result.get("label"))
+    facts = finite(result.get("params") or {})
+    if output == "json" or (labels is None and output != "image"):
+        return JSONResponse(facts)
+    if labels is None:
+        raise Refusal(404, "That model answers without a label map; leave output away.")
+    name, content = labels
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if output == "image":
+        return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    parts = MultipartEncoder({"params": (None, json.dumps(facts), "application/json"), "image": (name, content, kind)})
+    return Response(parts.to_string(), media_type=parts.content_type)

@@ -1,0 +1,109 @@
+"""The routes that MONAI Label has no address for: reports, submissions, cases, the archive."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from lib.server.answers import Refusal, finite
+from lib.server.desk import Desk
+from lib.server.identity import current_identity
+from lib.server.requests import check_id
+
+FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
+
+
+def add_readings(api: FastAPI, desk: Desk) -> None:
+    """`/vhi/`."""
+
+    @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, and what is at work")
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "inferences": desk.infer.jobs, "saves": desk.save.jobs}
+
+    @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission")
+    async def report(
+        request: Request,
+        image: str,
+        reader: Annotated[str | None, Query(max_length=64)] = None,
+        form: Literal["json", "html", "pdf"] = "json",
+    ) -> Response:
+        check_id("image", image)
+        asked = _reader_asked(reader)
+
+        by = current_identity().name
+
+        def read() -> bytes:
+            return Path(desk.app.service.report(image, asked, form, by=by)).read_bytes()
+
+        return Response(await desk.quickly(request, read), media_type=FORMS[form])
+
+    @api.get("/vhi/submissions", tags=["VHI"], summary="Submissions of a case: this reader's; all of them for an administrator")
+    async def submissions(request: Request, image: str, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+        check_id("image", image)
+        asked = _reader_asked(reader)
+        found = await desk.quickly(request, lambda: desk.app.service.submissions(image, asked))
+        return JSONResponse([{"id": one.submission_id, **finite(asdict(one))} for one in found])
+
+    @api.post("/vhi/share", tags=["VHI"], summary="Let every reader of a case start from the regions of one submission")
+    async def share(
+        request: Request,
+        image: str,
+        submission: Annotated[str, Query(max_length=80)],
+        part: Annotated[list[str] | None, Query()] = None,
+    ) -> Response:
+        check_id("image", image)
+        parts = {"parts": part} if part else {}
+        admin = current_identity().name or "local"
+        await desk.quickly(request, lambda: desk.app.service.share(image, submission, admin=admin, **parts))
+        return JSONResponse({"shared": submission})
+
+    @api.get("/vhi/cases", tags=["VHI"], summary="Every case and its state; what waits, and why")
+    async def cases(request: Request) -> Response:
+        return JSONResponse(finite(await desk.quickly(request, lambda: _states(desk.app.service))))
+
+    @api.get(
+        "/vhi/archive", tags=["VHI"], summary="What waits to be stored in the archive; segmentations there that were refused"
+    )
+    async def archive(request: Request, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
+        asked = _reader_asked(reader)
+
+        def state() -> dict[str, Any]:
+            exchange = getattr(desk.app, "exchange", None)
+            if exchange is None:
+                raise Refusal(404, "The studies of this server are a folder; there is no archive.")
+            return dict(exchange.state(asked))
+
+        return JSONResponse(finite(await desk.quickly(request, state)))
+
+
+def _reader_asked(reader: str | None) -> str | None:
+    """Whose work is meant: one's own; an administrator may name another reader, or nobody for all."""
+    who = current_identity()
+    if who.is_admin:
+        return reader
+    if reader not in (None, who.name):
+        raise Refusal(403, "Readers see their own work alone; an administrator sees that of others.")
+    return who.name
+
+
+def _states(service: Any) -> dict[str, Any]:
+    """Every case with who submitted what, and what waits with its reason."""
+    index, ratings = service.index, service.readings.ratings()
+    cases = []
+    for case in index.cases:
+        handed_in = [
+            {
+                "id": one.submission_id,
+                "reader": one.reader,
+                "reading": one.reading,
+                "created": one.created,
+                "measured": one.measured,
+            }
+            for one in service.readings.of_case(case.case_id)
+        ]
+        cases.append({"case": case.case_id, "submissions": handed_in, "ratings": ratings.get(case.case_id, {})})
+    return {"cases": cases, "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting]}

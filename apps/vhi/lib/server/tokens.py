@@ -1,0 +1,38 @@
+"""Signing in by MONAI Label's addresses, as its clients do; by a page see `lib.server.sessions`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Form, Request
+
+from lib.server.answers import Refusal
+from lib.server.desk import Desk
+from lib.server.identity import current_identity
+
+
+def add_tokens(api: FastAPI, desk: Desk) -> None:
+    """`/auth/`."""
+
+    @api.get("/auth/", tags=["Auth"], summary="Whether a login is needed")
+    async def auth() -> dict[str, Any]:
+        return {"enabled": desk.login.needed, "client_id": "vhi", "realm": "vhi"}
+
+    @api.post("/auth/token", tags=["Auth"], summary="A token for a name and password")
+    async def sign_in(
+        request: Request,
+        username: Annotated[str, Form(max_length=256)],
+        password: Annotated[str, Form(max_length=1024)],
+        grant_type: Annotated[str, Form(max_length=32)] = "password",
+    ) -> dict[str, Any]:
+        if not desk.login.needed:
+            return {"access_token": None, "token_type": None}
+        if grant_type != "password":
+            raise Refusal(400, "grant_type must be password.")
+        token = await desk.token_for(request, username, password)
+        return {"access_token": token, "token_type": "bearer", "expires_in": int(desk.config.token_hours * 3600)}
+
+    @api.get("/auth/token/valid", tags=["Auth"], summary="Who the token names")
+    async def valid() -> dict[str, Any]:
+        who = current_identity()
+        return {"username": who.name or "local", "email": None, "name": who.name, "roles": [who.role]}
