@@ -1,16 +1,17 @@
-"""Normal bone where no reader drew it: circles of even marrow between the foramina of the sacrum, as readers place them."""
+"""Normal bone where no reader drew it: where networks that know readers' regions see it, else circles of even sacral marrow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from scipy import ndimage
 
+from lib.core.disease_region import Member
+from lib.core.marrow import marrow_probability
+from lib.core.normal_bone_confidence import Confidence, confidence_of
 from lib.core.orientation import Hanging
-from lib.core.thresholds import ROBUST, ThresholdRule, thresholds_from
 from lib.core.volume import Mask, Volume, check_same_grid
 from lib.errors import NormalBoneError
 
@@ -32,36 +33,39 @@ T1W_RANGE = 0.8, 1.45
 
 TRIM_MADS = 4.0  # above the median, in robust standard deviations
 FEWEST_CIRCLES = 3
-AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves by a factor of about 1.5 with it
 LEAST_CONFIDENCE = 0.5
+
+# Where the networks' mean probability is above this, a reader more likely draws normal bone than not. Slices with less of it than
+# a circle are not taken, and readers of the published scans drew on no fewer than three slices.
+LIKELY = 0.5
+FEWEST_SLICES = 3
 
 DRAW_BY_HAND = "Draw the normal bone by hand on STIR and measure with that region."
 
 
 @dataclass(frozen=True, eq=False)
 class ProposedNormalBone:
-    """The region, and how sure it is.
-
-    `confidence` is the share of halves of its circles from which a sensitive threshold follows that agrees with the whole
-    region's within 5%: 1 where any of them would do, low where the places differ and none can be called normal.
-    """
+    """The region, and how sure it is: `confidence` is the value of `lib.core.normal_bone_confidence.Confidence`."""
 
     mask: Mask
     confidence: float
 
 
-def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> ProposedNormalBone:
-    """Circles in the middle of the sacrum where STIR and T1W are even and as bright as marrow, without bright outliers.
+def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members: Sequence[Member] = ()) -> ProposedNormalBone:
+    """Where networks see normal bone, else circles of even marrow; without bright outliers.
 
-    Only geometry and intensities decide; no network, nothing random. Per slice: rows where the disease region crosses the
-    midline as one piece at least `SACRUM_WIDTH_MM` wide are the upper sacrum. Of the places near the midline, in these rows and
-    below, that have the disease region on both sides, the six that vary least are taken, one beside the other.
+    The networks' region is where their mean probability is above `LIKELY`. Without networks, and where they see it on fewer
+    than `FEWEST_SLICES` slices, geometry and intensities decide. Per slice: rows where the disease region crosses the midline as
+    one piece at least `SACRUM_WIDTH_MM` wide are the upper sacrum. Of the places near the midline, in these rows and below, that
+    have the disease region on both sides, the six that vary least are taken, one beside the other. Nothing is random.
 
     Parameters
     ----------
     t1w, stir : Volume
     disease_region : Mask
         On the grid of both, by a reader or by the networks.
+    members : sequence of callables
+        The networks of normal bone, see `lib.core.marrow`.
 
     Returns
     -------
@@ -86,7 +90,37 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Prop
     hanging = Hanging.of(grid)
     front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)  # so that the anatomy settles a tie, not the file
     region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
-    spacing_mm = hanging.pixel_spacing_mm(grid)
+    parts = np.zeros(region.shape, dtype=np.uint8)
+    if members and disease_region.voxels:
+        probability = np.mean(marrow_probability(t1w, stir, disease_region, members), axis=0)
+        parts = _likely(hanging.hang(probability)[front_first], images[0], hanging.pixel_spacing_mm(grid))
+    if not parts.any():
+        parts = _circles(region, images, hanging.pixel_spacing_mm(grid))
+    confidence = confidence_of(images[0], parts, region)
+    _check_confidence(confidence)
+    mask = np.ascontiguousarray(hanging.unhang((parts > 0)[front_first]))
+    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), confidence.value)
+
+
+def _likely(probability: np.ndarray, stir: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """The number of each voxel's slice, from 1, and 0 where it is no normal bone; all 0 on too few slices."""
+    found = probability > LIKELY
+    found[np.count_nonzero(found, axis=(1, 2)) < _circle(spacing_mm)[0].size] = False
+    if np.count_nonzero(found.any(axis=(1, 2))) < FEWEST_SLICES:
+        return np.zeros(found.shape, dtype=np.uint8)
+    found &= stir <= bright_limit(stir[found])
+    number = np.arange(1, len(found) + 1, dtype=np.uint16)
+    return found * number[:, np.newaxis, np.newaxis]
+
+
+def _circles(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> np.ndarray:
+    """The number of each voxel's circle, see `_drawn`.
+
+    Raises
+    ------
+    NormalBoneError
+        There are too few.
+    """
     found = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
     circles = np.count_nonzero(np.unique(found))
     if circles < FEWEST_CIRCLES:
@@ -94,14 +128,21 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Prop
             f"Normal bone was not found: {circles} circles of even marrow lie in the middle of the sacrum, at least "
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
-    confidence = _confidence(images[0], found)
-    if confidence < LEAST_CONFIDENCE:
+    return found
+
+
+def _check_confidence(confidence: Confidence) -> None:
+    if confidence.value >= LEAST_CONFIDENCE:
+        return
+    if confidence.value == confidence.agreement:
         raise NormalBoneError(
-            f"The places that look like normal bone differ from each other: {confidence:.0%} of their halves give one threshold, "
-            f"{LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
+            f"The places that look like normal bone differ from each other: {confidence.agreement:.0%} of their halves give one "
+            f"threshold, {LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
         )
-    mask = np.ascontiguousarray(hanging.unhang((found > 0)[front_first]))
-    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), confidence)
+    raise NormalBoneError(
+        f"The threshold from the proposed normal bone looks too low: {confidence.joined:.0%} of what lies above it hangs "
+        f"together only because of it and falls apart 10% higher, at most {(1 - LEAST_CONFIDENCE) / 2:.0%} may. {DRAW_BY_HAND}"
+    )
 
 
 def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
@@ -208,22 +249,6 @@ def _drawn(centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tu
     if centres:
         found[stir > bright_limit(stir[found > 0])] = 0
     return found
-
-
-def _confidence(stir: np.ndarray, found: np.ndarray) -> float:
-    """See `ProposedNormalBone`; `found` holds the number of each voxel's circle, 0 outside."""
-    rule = ThresholdRule(rule=ROBUST)
-    at = np.nonzero(found)
-    values, circle = stir[at], found[at]
-
-    def sensitive(chosen: Sequence[int] | np.ndarray) -> float:
-        some = np.isin(circle, chosen)
-        return thresholds_from(values[some], rule, at[0][some]).sensitive
-
-    numbers = np.unique(circle)
-    whole = sensitive(numbers)
-    agree = [abs(sensitive(half) / whole - 1) <= AGREEMENT for half in combinations(numbers.tolist(), (numbers.size + 1) // 2)]
-    return float(np.mean(agree))
 
 
 def _midline_column(region: np.ndarray) -> float:
