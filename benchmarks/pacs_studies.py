@@ -114,7 +114,7 @@ def measure(archive: Any, data: Path, studies: int, stored: int, examined: int) 
     )
     service = began[0]
     store = CaseDatastore(service)
-    assert len(service.index.cases) == studies
+    assert len(service.cases.index.cases) == studies
     rows += [
         ("list of all images", seconds(store.list_images)),
         ("state of the studies, as /info tells it", seconds(store.status)),
@@ -123,15 +123,15 @@ def measure(archive: Any, data: Path, studies: int, stored: int, examined: int) 
     ]
     # what it takes for a study that arrives: one search, and the requests of that study
     if stored == studies:
-        rows.append(("a look at the archive, nothing new", seconds(service.look)))
+        rows.append(("a look at the archive, nothing new", seconds(service.cases.look)))
         client.store(study(studies))
-        rows.append(("a look at the archive, one study new", seconds(service.look)))
+        rows.append(("a look at the archive, one study new", seconds(service.cases.look)))
     else:
-        cases_now = service.source
+        cases_now = service.cases.source
         assert isinstance(cases_now, PacsCases)
         cases_now.register.put([Study(uid_of(studies), examined=time.time(), pair=known(studies))])
-    rows.append(("the list of cases is made again, with one more", seconds(service.refresh)))
-    assert len(service.index.cases) == studies + 1
+    rows.append(("the list of cases is made again, with one more", seconds(service.cases.refresh)))
+    assert len(service.cases.index.cases) == studies + 1
     print(f"{studies} studies, {stored} of them in the {archive.name} archive\n")
     print("| | seconds |\n|---|---|")
     for what, took in rows:

@@ -87,9 +87,9 @@ class PacsDesk(OfTruth):
         cases = PacsCases(self.client, data, config=settings)
         service = VhiService(cases, data=data, model_dir=model_dir or self.folder / "no-model", config=ServiceConfig(**config))
         with suppress(ArchiveError):
-            while service.look():
+            while service.cases.look():
                 pass
-        assert service.refresh().cases, service.index.waiting
+        assert service.cases.refresh().cases, service.cases.index.waiting
         return Exchange(service, cases, lambda: logins, first_wait_s=0.05, longest_wait_s=0.2)
 
     def service(self, **config: Any) -> VhiService:
@@ -125,7 +125,7 @@ class PacsDesk(OfTruth):
 
 def image_of(service: VhiService, role: Role = "STIR") -> str:
     """The id of a series of the only case."""
-    return service.index.cases[0].image_id(role)
+    return service.cases.index.cases[0].image_id(role)
 
 
 def numbers_of(report: Dataset) -> dict[str, dict[str, float]]:

@@ -179,7 +179,7 @@ def test_settings_are_read_from_texts(tmp_path):
 
 def test_an_address_is_an_archive_which_need_not_run(tmp_path):
     service = service_of("http://127.0.0.1:9/dicom-web", {"data": str(tmp_path / "data")})
-    assert service.index.cases == ()
+    assert service.cases.index.cases == ()
     assert "http://127.0.0.1:9/dicom-web" in CaseDatastore(service).status()["waiting"][0]["reason"]
 
 

@@ -80,28 +80,28 @@ def site(archive, tmp_path, request):
 
 
 def look(service) -> None:
-    while service.look():
+    while service.cases.look():
         pass
-    service.refresh()
+    service.cases.refresh()
 
 
 def reading(service, image) -> None:
     """Hand in both regions over a series, as a viewer draws them."""
     for name, mask in ((REGION, TRUTH.disease_region.mask), (BONE, TRUTH.normal_bone)):
-        case, role = service.index.of_image(image)
-        service.source.fetch(case)
-        grid = read_series(service.source.series_folder(case, role), role)[0].grid
+        case, role = service.cases.index.of_image(image)
+        service.cases.source.fetch(case)
+        grid = read_series(service.cases.source.series_folder(case, role), role)[0].grid
         labels = labels_at(mask.data.astype(np.uint8), mask.grid, grid)
         service.submit(image, labels, grid, [(name, 1)], reader="anna")
 
 
 def only(service):
-    (case,) = service.index.cases
+    (case,) = service.cases.index.cases
     return case
 
 
 def reasons(service) -> dict[str, str]:
-    return {one.name: one.reason for one in service.index.waiting}
+    return {one.name: one.reason for one in service.cases.index.waiting}
 
 
 def test_a_pair_is_found_by_headers_alone_and_known_by_its_series(site):
@@ -112,7 +112,7 @@ def test_a_pair_is_found_by_headers_alone_and_known_by_its_series(site):
     assert case.case_id == uid
     assert case.image_id("STIR") == case.archived.stir_uid
     for name in (case.archived.t1w_uid, f"{uid}_T1W"):
-        assert service.index.of_image(name) == (case, "T1W")
+        assert service.cases.index.of_image(name) == (case, "T1W")
     assert cases.cache.pairs() == []
 
 
@@ -120,7 +120,7 @@ def test_a_series_is_handed_out_as_a_volume_with_the_voxels_and_places_of_its_fi
     site.add(ascending=False)
     service = site.service()
     case = only(service)
-    volume = read_series(service.source.series_folder(case, "STIR"), "STIR")[0]
+    volume = read_series(service.cases.source.series_folder(case, "STIR"), "STIR")[0]
     from lib.studies.nifti import read_volume
 
     handed = read_volume(service.image_file(case.archived.stir_uid), "STIR")
@@ -187,7 +187,7 @@ def test_a_multi_frame_series_is_paired_by_the_headers_of_its_frames(site):
 def test_a_study_without_its_stir_series_waits_with_the_reason_until_it_arrives(site):
     uid = site.add(stir=None)
     service = site.service()
-    assert service.index.cases == ()
+    assert service.cases.index.cases == ()
     assert "none is a STIR series" in reasons(service)[uid]
     assert "--" not in reasons(service)[uid]
     with pytest.raises(UnknownImageError, match="none is a STIR series"):
@@ -209,7 +209,7 @@ def test_a_study_is_looked_at_once_nothing_arrived_for_a_while(site):
     look(service)
     now[0] += 15  # 30 s after T1W, 15 s after STIR
     look(service)
-    assert service.index.cases == ()
+    assert service.cases.index.cases == ()
     assert "may still be arriving" in next(iter(reasons(service).values()))
     now[0] += 6
     look(service)
@@ -219,7 +219,7 @@ def test_a_study_is_looked_at_once_nothing_arrived_for_a_while(site):
 def test_after_a_restart_everything_is_known_and_the_archive_is_asked_for_the_list_alone(site, monkeypatch):
     uid = site.add()
     site.add("incomplete", stir=None)
-    before = site.service().index
+    before = site.service().cases.index
     again = site.cases()
     assert again.find().cases == before.cases
     asked = []
@@ -266,7 +266,7 @@ def test_what_was_read_keeps_its_pair_and_a_changed_series_of_it_is_refused(site
     more.SeriesInstanceUID = case.archived.stir_uid
     site.client.store([more])
     look(service)
-    assert service.index.cases == ()
+    assert service.cases.index.cases == ()
     assert "other instances in the archive" in reasons(service)[uid]
     with pytest.raises(UnknownImageError, match="other instances in the archive"):
         service.vhi(case.image_id("STIR"), "anna", {})
@@ -292,7 +292,7 @@ def test_a_case_whose_series_went_off_the_disk_is_downloaded_again_and_is_the_sa
         site.add(visit)
     cases = site.cases(pacs_cache_gb=0.0)
     service = site.service(cases)
-    ids = [case.image_id("STIR") for case in service.index.cases]
+    ids = [case.image_id("STIR") for case in service.cases.index.cases]
     for image in (*ids, *ids):
         reading(service, image)
         assert len(cases.cache.pairs()) == 1
@@ -314,7 +314,7 @@ def test_of_a_blinded_study_no_uid_is_told(site):
     case = only(service)
     answer = service.image_file(case.image_id("STIR"))
     told = json.dumps(CaseDatastore(service).get_image_info(case.image_id("STIR")))
-    waiting = json.dumps([one.name for one in service.index.waiting])
+    waiting = json.dumps([one.name for one in service.cases.index.waiting])
     for text in (case.case_id, case.image_id("T1W"), answer.name, waiting, told):
         assert uid not in text
         assert case.archived.t1w_uid not in text
@@ -338,7 +338,7 @@ def test_a_study_that_the_archive_cannot_read_waits_and_holds_up_no_other(site, 
     monkeypatch.undo()
     monkeypatch.setattr("lib.pacs.cases._AGAIN_S", 0.0)
     look(service)
-    assert len(service.index.cases) == 2
+    assert len(service.cases.index.cases) == 2
 
 
 def test_an_archive_that_is_down_is_told_and_what_is_here_goes_on(own_archive, tmp_path, request):
@@ -346,20 +346,20 @@ def test_an_archive_that_is_down_is_told_and_what_is_here_goes_on(own_archive, t
     site.add("read")
     site.add("unread")
     service = site.service()
-    read, unread = service.index.cases
+    read, unread = service.cases.index.cases
     reading(service, read.image_id("STIR"))
     own_archive.stop()
     with pytest.raises(ArchiveError, match="cannot be reached"):
-        service.look()
-    service.refresh()
+        service.cases.look()
+    service.cases.refresh()
     assert "cannot be reached" in reasons(service)["archive"]
-    assert {case.case_id for case in service.index.cases} == set(site.studies.values())
+    assert {case.case_id for case in service.cases.index.cases} == set(site.studies.values())
     assert service.vhi(read.image_id("STIR"), "anna", {}).facts["voxels"]["sensitive"] == TRUTH.measurement.total.sensitive
     with pytest.raises(ArchiveError, match="cannot be reached"):
         service.image_file(unread.image_id("STIR"))
     # a restart while it is down
     again = VhiService(site.cases(), data=tmp_path / "data", model_dir=tmp_path / "none")
-    assert len(again.index.cases) == 2
+    assert len(again.cases.index.cases) == 2
     own_archive.start()
     look(service)
     assert reasons(service) == {}
@@ -382,7 +382,7 @@ def test_a_study_that_was_deleted_is_forgotten_with_its_series(orthanc, tmp_path
     look(service)
     assert only(service), "missing once may be an archive that starts"
     look(service)
-    assert service.index.cases == ()
+    assert service.cases.index.cases == ()
     assert cases.cache.pairs() == []
 
 
@@ -420,5 +420,5 @@ def test_the_patient_of_a_case_is_the_archives(site):
     site.add("three", PatientID="")
     cases = site.cases()
     service = site.service(cases)
-    found = {case.case_id: cases.patient(case) for case in service.index.cases}
+    found = {case.case_id: cases.patient(case) for case in service.cases.index.cases}
     assert found == {site.studies["one"]: "PAT-1", site.studies["two"]: "PAT-1", site.studies["three"]: None}

@@ -54,13 +54,13 @@ def reordered(seg: Dataset) -> Dataset:
 
 def look(site) -> int:
     """One look at the archive, as the server looks every few seconds; how many submissions it gave."""
-    site._service.look()
+    site._service.cases.look()
     return site.poll()
 
 
 def newest(site, reader="anna"):
     service = site._service
-    return service.readings.newest(service.index.cases[0].case_id, reader)
+    return service.readings.newest(service.cases.index.cases[0].case_id, reader)
 
 
 def kept(desk, site, name, reader="anna") -> np.ndarray:

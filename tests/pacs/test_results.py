@@ -136,7 +136,7 @@ def test_a_series_whose_headers_cannot_carry_results_loses_no_submission(desk, s
 def test_a_blinded_study_sends_pseudonyms_and_no_aliases(desk):
     service = desk.service(blinded=True, seed=5)
     desk.draw_regions(service)
-    alias = service.index.cases[0].case_id
+    alias = service.cases.index.cases[0].case_id
     made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
     assert made.reader == "anna"
     known = json.loads((service.readings.root / "readers.json").read_text())

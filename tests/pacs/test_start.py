@@ -76,4 +76,4 @@ def test_settings_of_an_archive_are_known_with_one_alone(tmp_path):
     with pytest.raises(SettingsError, match="pacs_timeout_s above 0"):
         service_of(URL, {"pacs_timeout_s": "0", "data": str(tmp_path)})
     service = service_of(URL, {"pacs_filter": "StudyDescription=*SIJ*", "data": str(tmp_path / "data")})
-    assert [one.name for one in service.index.waiting] == ["archive"]
+    assert [one.name for one in service.cases.index.waiting] == ["archive"]

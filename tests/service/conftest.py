@@ -27,7 +27,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = make_phantom(3, (112, 112, 9))
     write_volume(folder / "p_T1W.nii.gz", study.t1w)
     write_volume(folder / "p_STIR.nii.gz", study.stir)
-    assert VhiService(folder).precompute_pending() == 0
+    assert VhiService(folder).precomputing.one_case() == 0
     return folder
 
 

@@ -36,7 +36,7 @@ def test_a_study_is_precomputed_and_the_next_start_takes_it_from_disk(phantom, w
     assert region.facts["voxels"] == int(region.labels.sum()) > 1000
     assert bone.facts["voxels"] == int(bone.labels.sum()) > 30
     assert 0.5 <= bone.facts["confidence"] <= 1
-    assert service.precompute_pending() == 0
+    assert service.precomputing.one_case() == 0
     json.dumps([region.facts, bone.facts], allow_nan=False)
 
 
@@ -114,11 +114,11 @@ def test_a_scan_that_cannot_be_used_waits_and_is_not_tried_again(phantom, withou
     write_volume(phantom / "q_STIR.nii.gz", Volume(stir.data, Grid(stir.grid.shape, moved)))
     service = VhiService(phantom, model_dir=without_weights)
     service.disease_region("p_T1W")
-    assert [case.case_id for case in service.index.cases] == ["p", "q"]
-    assert service.precompute_pending() == 0
-    assert [case.case_id for case in service.index.cases] == ["p"]
-    assert "mm apart" in service.index.waiting[0].reason
-    assert service.precompute_pending() == 0
+    assert [case.case_id for case in service.cases.index.cases] == ["p", "q"]
+    assert service.precomputing.one_case() == 0
+    assert [case.case_id for case in service.cases.index.cases] == ["p"]
+    assert "mm apart" in service.cases.index.waiting[0].reason
+    assert service.precomputing.one_case() == 0
 
 
 def test_a_scan_that_was_exchanged_is_not_taken_for_the_old_one(phantom, without_weights):
@@ -135,8 +135,8 @@ def test_what_was_computed_goes_with_the_scans(phantom, without_weights):
     service = VhiService(phantom, model_dir=without_weights)
     for path in phantom.glob("*.nii.gz"):
         path.unlink()
-    service.refresh()
-    assert service.precompute_pending() == 0
+    service.cases.refresh()
+    assert service.precomputing.one_case() == 0
     assert list((phantom / ".vhi" / "precomputed").iterdir()) == []
 
 

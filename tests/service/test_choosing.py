@@ -41,7 +41,7 @@ def studies(computed: Path, tmp_path: Path) -> Path:
 def settle(service: VhiService) -> None:
     """What the background thread does until nothing is left."""
     for _ in range(2 * len(CASES)):
-        service.precompute_pending()
+        service.precomputing.one_case()
 
 
 def ready(studies: Path, **config) -> VhiService:
@@ -143,7 +143,7 @@ def test_a_case_that_was_not_looked_at_yet_comes_last_and_goes_with_its_scans(st
     for role in ("T1W", "STIR"):
         shutil.copy(studies / f"p_{role}.nii.gz", studies / f"a_{role}.nii.gz")
         (studies / f"s_{role}.nii.gz").unlink()
-    service.refresh()
+    service.cases.refresh()
     for order in ("uncertain", "diverse"):
         offers = [offer(service, order, f"{order}-{n}") for n in range(4)]
         assert offers[-1].case.case_id == "a"
@@ -159,7 +159,7 @@ def test_a_blinded_study_keeps_its_order_and_reviews_nothing(studies):
     for order in ("first", "uncertain", "diverse"):
         service = VhiService(studies, data=studies.parent / order, config=ServiceConfig(blinded=True, seed=1))
         found = offer(service, order)
-        assert found.case == service._blinding.order(list(service.index.cases), "anna", 1)[0]
+        assert found.case == service._blinding.order(list(service.cases.index.cases), "anna", 1)[0]
         assert "blinded" in found.reason
         with pytest.raises(RequestError, match="none comes back for review"):
             offer(service, "review")

@@ -87,9 +87,9 @@ def test_what_a_reader_was_shown_stays_for_that_reading_and_outlasts_the_cache(p
 
 def test_a_new_version_is_precomputed_for_every_case(phantom, models):
     service = VhiService(phantom, model_dir=models)
-    assert service.precompute_pending() == 0
+    assert service.precomputing.one_case() == 0
     publish_two(models)
-    assert service.precompute_pending() == 0
+    assert service.precomputing.one_case() == 0
     folders = list((phantom / ".vhi" / "precomputed" / "p").iterdir())
     assert len(folders) == 2  # of both versions
     weights = models / "versions" / "two" / "ensemble.safetensors"

@@ -176,11 +176,11 @@ def test_a_scan_that_is_gone_is_told_and_its_case_waits(desk, service):
     path.rename(desk.folder / "elsewhere")
     with pytest.raises(InputError, match="STIR scan of case a is gone"):
         service.vhi("a_STIR", "anna", {})
-    assert service.index.cases == ()
-    assert "is gone" in service.index.waiting[0].reason
+    assert service.cases.index.cases == ()
+    assert "is gone" in service.cases.index.waiting[0].reason
     (desk.folder / "elsewhere").rename(path)
     assert service.vhi("a_STIR", "anna", {}).facts["voxels"]["sensitive"] == 12
-    assert len(service.index.cases) == 1
+    assert len(service.cases.index.cases) == 1
 
 
 def test_each_lesion_of_an_answer_has_a_voxel_inside_it_and_its_mm3_per_grade(desk, service):

@@ -106,7 +106,7 @@ def test_new_studies_are_offered_without_a_restart(desk):
     service = desk.service()
     assert offered(service, "anna") == ["a"]
     desk.add_case("b")
-    service.refresh()
+    service.cases.refresh()
     assert offered(service, "anna") == ["b"]
 
 
@@ -127,9 +127,9 @@ def test_requests_that_make_no_sense_are_refused(desk):
 
 def test_a_blinded_study_tells_neither_names_nor_order(five):
     service = five.service(blinded=True, seed=4, several_readers=True)
-    names = [case.case_id for case in service.index.cases]
+    names = [case.case_id for case in service.cases.index.cases]
     assert all(name.startswith("case-") and len(name) == 15 for name in names)
-    assert [case.case_id for case in five.service(blinded=True, seed=4, several_readers=True).index.cases] == names
+    assert [case.case_id for case in five.service(blinded=True, seed=4, several_readers=True).cases.index.cases] == names
     for order in ("first", "random"):
         assert sorted(offered(service, f"anna.{order}", order=order)) == sorted(names)
     assert offered(service, "ben") != offered(service, "eva")
@@ -144,7 +144,7 @@ def test_a_blinded_reading_works_and_its_report_names_nobody(tmp_path, desk):
     for role in ("T1W", "STIR"):
         (desk.folder / f"a_{role}.nii.gz").rename(desk.folder / f"DoeJane2_{role}.nii.gz")
     service = desk.service(blinded=True, seed=4)
-    image = f"{service.index.cases[0].case_id}_STIR"
+    image = f"{service.cases.index.cases[0].case_id}_STIR"
     desk.draw_regions(service, image)
     answer = service.vhi(image, "anna", {})
     assert answer.facts["voxels"]["sensitive"] == 12
@@ -162,7 +162,7 @@ def test_a_scan_of_a_blinded_study_is_handed_out_without_words(desk):
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Doe Jane 2019-03-04"))
     nib.save(image, path)
     service = desk.service(blinded=True)
-    name = service.index.cases[0].case_id
+    name = service.cases.index.cases[0].case_id
     copy = service.image_file(f"{name}_STIR", "anna")
     assert copy.name == f"{name}_STIR.nii.gz"
     assert b"Doe" in gzip.decompress(path.read_bytes())
@@ -182,5 +182,5 @@ def test_a_study_stays_as_blinded_as_it_was(desk):
 
 def test_what_waits_in_a_blinded_study_has_no_name_either(desk):
     (desk.folder / "DoeJane_T1W.nii.gz").write_bytes(b"")
-    (one,) = desk.service(blinded=True).index.waiting
+    (one,) = desk.service(blinded=True).cases.index.waiting
     assert "Doe" not in one.name + one.reason

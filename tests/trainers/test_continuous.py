@@ -66,7 +66,7 @@ class Studies(OfTruth):
         self.service.readings.append(case, "anna", write)
 
     def later(self, seconds: float) -> None:
-        self.service._worked -= seconds
+        self.service.cases._worked -= seconds
 
 
 @pytest.fixture

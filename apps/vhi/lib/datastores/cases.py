@@ -46,7 +46,7 @@ class CaseDatastore(Datastore):
 
     def list_images(self) -> list[str]:
         """Both series of every complete pair."""
-        return [case.image_id(role) for case in self._service.index.cases for role in ROLES]
+        return [case.image_id(role) for case in self._service.cases.index.cases for role in ROLES]
 
     def get_image_uri(self, image_id: str) -> str:
         """The original file of a series.
@@ -67,7 +67,7 @@ class CaseDatastore(Datastore):
         """
         path = Path(self.get_image_uri(image_id))
         status = path.stat()
-        case, role = self._service.index.of_image(image_id)
+        case, role = self._service.cases.index.of_image(image_id)
         archived = None if case.blinded else case.archived
         uids = {"StudyInstanceUID": archived.study_uid, "SeriesInstanceUID": archived.series_uid(role)} if archived else {}
         return {
@@ -92,7 +92,7 @@ class CaseDatastore(Datastore):
             raise RequestError(f"Labels are saved as {TAG!r}, found tag {str(label_tag)[:60]!r}; leave the tag out.")
         if not isinstance(label_info, Mapping):
             raise RequestError("params must be an object with label_info in it.")
-        self._service.index.of_image(image_id)
+        self._service.cases.index.of_image(image_id)
         reader = named_reader_of(label_info)
         if not label_filename.lower().endswith((".nii", ".nii.gz")):
             raise RequestError("A label map is taken as .nii.gz; in 3D Slicer set MONAI Label's File Extension to .nii.gz.")
@@ -109,7 +109,7 @@ class CaseDatastore(Datastore):
         RequestError
             No rating, or nobody named as the reader.
         """
-        self._service.index.of_image(image_id)
+        self._service.cases.index.of_image(image_id)
         reader = named_reader_of(told)
         return self._service.submit_masks(
             image_id, {}, reader=reader, reading=told.get("reading") or 1, rating=rating
@@ -154,7 +154,7 @@ class CaseDatastore(Datastore):
 
     def submission_info(self, image_id: str, submission_id: str) -> dict[str, Any]:
         """What a reader is told who just submitted."""
-        case, _ = self._service.index.of_image(image_id)
+        case, _ = self._service.cases.index.of_image(image_id)
         submission = self._service.readings.get(case.case_id, submission_id)
         asked = urlencode({"image": image_id, "reader": submission.reader, "form": "html"})
         delivery = self._service.delivery
@@ -162,7 +162,7 @@ class CaseDatastore(Datastore):
         return {**_told(submission), **archive, "report": f"/vhi/report?{asked}" if submission.measured else None}
 
     def _newest(self, image_id: str) -> Submission | None:
-        case, _ = self._service.index.of_image(image_id)
+        case, _ = self._service.cases.index.of_image(image_id)
         reader = reader_of({})
         return None if reader is None else self._service.readings.newest(case.case_id, reader)
 
@@ -179,7 +179,7 @@ class CaseDatastore(Datastore):
     def get_labeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         """The series of cases that this reader finished; that anyone did, where nobody logs in."""
         finished = self._service.readings.finished(reader_of({}))
-        return [case.image_id(role) for case in self._service.index.cases if case.case_id in finished for role in ROLES]
+        return [case.image_id(role) for case in self._service.cases.index.cases if case.case_id in finished for role in ROLES]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
         labeled = set(self.get_labeled_images())
@@ -196,17 +196,17 @@ class CaseDatastore(Datastore):
         if not current_identity().is_admin:
             _refuse("The list for training is for administrators.")
         readings, found = self._service.readings, []
-        for case in self._service.index.cases:
+        for case in self._service.cases.index.cases:
             submission = readings.shared(case.case_id, DISEASE_REGION)
             segment = submission.segment(DISEASE_REGION) if submission else None
             if submission and segment:
-                self._service.source.fetch(case)
+                self._service.cases.source.fetch(case)
                 found.append({"image": str(case.t1w), "label": str(readings.folder_of(submission) / segment.file)})
         return found
 
     def status(self) -> dict[str, Any]:
         """Counts of cases, not of series; what waits, and why."""
-        index = self._service.index
+        index = self._service.cases.index
         completed = len(self.get_labeled_images()) // len(ROLES)
         return {
             "total": len(index.cases),
@@ -227,7 +227,7 @@ class CaseDatastore(Datastore):
         return {"name": self.name(), "description": self.description(), "objects": objects}
 
     def refresh(self) -> None:
-        self._service.refresh()
+        self._service.cases.refresh()
 
     def name(self) -> str:
         return "VHI studies"

@@ -81,7 +81,7 @@ def exchange_of(service: VhiService) -> Exchange | None:
     VhiError
         The data folder cannot be used.
     """
-    return Exchange(service, service.source, _logins) if isinstance(service.source, PacsCases) else None
+    return Exchange(service, service.cases.source, _logins) if isinstance(service.cases.source, PacsCases) else None
 
 
 def _logins() -> frozenset[str] | None:

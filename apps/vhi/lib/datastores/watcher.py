@@ -55,7 +55,7 @@ class StudyWatcher:
         while not self._stop.is_set():
             left = 0
             try:
-                left = self._service.look()
+                left = self._service.cases.look()
                 if self._after_look is not None:
                     self._after_look()
                 if self._archive_failed:
@@ -72,8 +72,8 @@ class StudyWatcher:
     def _step(self) -> int:
         """Look, and precompute one case; how many are left."""
         try:
-            self._service.refresh()
-            return self._service.precompute_pending()
+            self._service.cases.refresh()
+            return self._service.precomputing.one_case()
         except ArchiveError:
             pass  # the other thread tells, once
         except VhiError as error:

@@ -122,7 +122,7 @@ class Corrections:
             The archive cannot be asked; the rest is looked at next time.
         """
         until, taken = time.monotonic() + BUDGET_S, 0
-        for case in self._service.index.cases:
+        for case in self._service.cases.index.cases:
             version = self._version(case)
             settled = bool(version) and self._settled.get(case.case_id) == version
             if case.archived is None or settled or time.monotonic() < self._not_before.get(case.case_id, 0.0):

@@ -92,7 +92,7 @@ def _reader_asked(reader: str | None) -> str | None:
 
 def _states(service: Any) -> dict[str, Any]:
     """Every case with who submitted what, and what waits with its reason."""
-    index, ratings = service.index, service.readings.ratings()
+    index, ratings = service.cases.index, service.readings.ratings()
     cases = []
     for case in index.cases:
         handed_in = [

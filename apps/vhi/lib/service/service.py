@@ -6,47 +6,43 @@ networks' work; nothing else waits for anything.
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib.core.disease_region import DiseaseRegionError
 from lib.core.pipeline import VhiResult
 from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, check_same_grid
-from lib.errors import ArchiveError, ModelError, NormalBoneError, NotFoundError, RequestError, VhiError
+from lib.errors import NormalBoneError, NotFoundError, RequestError
 from lib.readings.audit import AuditLog, log_unlogged
-from lib.readings.effort import effort_of
 from lib.readings.leases import Leases
 from lib.readings.store import SHARED_PARTS, ReadingStore
 from lib.readings.submission import Submission, check_reader
 from lib.reports.numbers import plain
 from lib.service.answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from lib.service.automatic import Automatic, AutomaticRegions
-from lib.service.begun import amended, check_follows, region_shown_to, shown_to
 from lib.service.blinding import Blinding
+from lib.service.cases import Cases
 from lib.service.cleanings import Cleanings, submitted_cleanings
-from lib.service.keep import Kept, Locks
+from lib.service.intake import Intake
+from lib.service.measuring import Measuring
 from lib.service.networks import Networks
+from lib.service.openings import Openings
 from lib.service.options import options_of, reading_number
-from lib.service.pending import Pending
+from lib.service.precomputing import Precomputing
 from lib.service.proposals import CLEANING_DIR, OFF, Proposals, checked_mode, clicked, shown
-from lib.service.regions import InForce, measured, regions_in_force
-from lib.service.scans import ScanReader, Scans
+from lib.service.regions import InForce
+from lib.service.scans import Scans
 from lib.service.scores import Scores
-from lib.service.segments import Submitted, checked_labels, segments_of_map, segments_of_masks
-from lib.service.submitting import REPORT_FILES, Delivery, Terms, judge, keep
-from lib.service.told import facts_of, size_of
+from lib.service.segments import checked_labels, segments_of_map, segments_of_masks
+from lib.service.submitting import REPORT_FILES, Delivery, Terms
+from lib.service.told import facts_of, normal_bone_facts, region_facts
 from lib.service.words import reading_sentences
 from lib.service.worklist import Offer, Worklist
-from lib.studies.pairing import Case, CaseFinder, CaseIndex, CaseSource, Waiting
+from lib.studies.pairing import Case, CaseFinder, CaseSource
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
 DATA_FOLDER = ".vhi"
@@ -82,72 +78,31 @@ class VhiService:
         config: ServiceConfig | None = None,
     ) -> None:
         self.config = config or ServiceConfig()
-        self.source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
-        self.source.find()  # before anything is written
+        source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
+        source.find()  # before anything is written
         root = Path(data) if data is not None else Path(studies) / DATA_FOLDER  # type: ignore[arg-type]
         study = {"blinded": True, "seed": self.config.seed} if self.config.blinded else {}
         self.readings = ReadingStore(root, study)
         self.audit = AuditLog(root / "audit.jsonl")
         self.leases = Leases(root / "leases", self.config.lease_minutes)
-        self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
-        self._scans = ScanReader(self.readings, self.config.loaded_cases, self.source)
         self.networks = Networks(Path(model_dir), root)
-        self._proposals = Proposals(Path(cleaning_dir), root)
-        self._automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
-        self._results: Kept[VhiResult] = Kept(self.config.kept_results)
-        self._locks = Locks()
-        self._refreshing = threading.Lock()
-        self._unusable: dict[str, str] = {}
-        self._scores = Scores(root / "scores", self._automatic)
-        self._pending = Pending(self._scans, self._automatic, self._scores)
-        self._worklist = Worklist(
-            lambda: self.index, self.readings, self.leases, self._scores, self._blinding, self.config, root / "reviews"
-        )
-        self._opened: dict[tuple[str, str], float] = {}
-        self._worked = time.monotonic()
-        self._index = CaseIndex()
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
         self.delivery: Delivery | None = None
+        self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
+        automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
+        proposals = Proposals(Path(cleaning_dir), root)
+        self._measuring = Measuring(self.readings, automatic, proposals, self.config.kept_results)
+        self._openings = Openings(self.audit)
+        self._intake = Intake(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
-        self.refresh()
+        self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
+        scores = Scores(root / "scores", automatic)
+        self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
+        self._worklist = Worklist(
+            lambda: self.cases.index, self.readings, self.leases, scores, self._blinding, self.config, root / "reviews"
+        )
 
-    # cases --------------------------------------------------------------------------------------------------------------
-
-    @property
-    def index(self) -> CaseIndex:
-        """The cases by their public ids, as of the last `refresh`; those whose scans turned out unusable wait."""
-        unusable = dict(self._unusable)
-        if not unusable:
-            return self._index
-        cases = tuple(case for case in self._index.cases if case.case_id not in unusable)
-        gone = {case.case_id for case in self._index.cases} - {case.case_id for case in cases}
-        return CaseIndex(cases, (*self._index.waiting, *(Waiting(name, unusable[name]) for name in sorted(gone))))
-
-    def refresh(self) -> CaseIndex:
-        """Ask the source of the cases again; cheap where nothing changed.
-
-        Raises
-        ------
-        InputError
-            The folder of studies is gone.
-        """
-        with self._refreshing:
-            found = self.source.find()
-            self._index = self._blinding.index(found) if self._blinding else found
-        return self.index
-
-    def look(self) -> int:
-        """Have an archive asked for what is new, which may take a while; how many of its studies are left to look at.
-
-        Raises
-        ------
-        ArchiveError
-            It cannot be asked now.
-        """
-        return self.source.look(self._is_read)
-
-    def _is_read(self, case_id: str) -> bool:
-        return bool(self.readings.of_case(self._blinding.alias(case_id) if self._blinding else case_id))
+    # what needs no reader -----------------------------------------------------------------------------------------------
 
     def image_file(self, image_id: str, reader: str | None = None) -> Path:
         """The file to hand to a viewer; of a blinded study a copy without a name.
@@ -158,12 +113,10 @@ class VhiService:
         InputError, ConflictError
             The scan is gone, or is no longer the file that was opened first.
         """
-        case, role = self._index.of_image(image_id)
-        self._scans.checked_hash(case, role)
-        self._note_opened(case, reader)
-        return self._blinding.image_file(case, role) if self._blinding else case.path(role)
-
-    # what needs no reader -----------------------------------------------------------------------------------------------
+        case, role = self.cases.of_image(image_id)
+        path = self.cases.file(case, role)
+        self._openings.note(case.case_id, reader)
+        return path
 
     def disease_region(self, image_id: str, reader: str | None = None, reading: int = 1) -> RegionAnswer:
         """The automatic disease region; by the version of the networks that the reader was shown first in that reading.
@@ -173,21 +126,10 @@ class VhiService:
         VhiError
             Unknown id (UnknownImageError), unusable scans, no bone, no model.
         """
-        case, role = self._index.of_image(image_id)
-        with self._locks.of(case.case_id):
-            scans, found = self._automatic_of(case, reader, reading)
-        facts = {
-            "case": case.case_id,
-            "source": found.region.source,
-            "model_version": found.model["version"],
-            "member_disagreement": plain(found.region.member_disagreement),
-            "entropy": plain(found.region.entropy),
-            **size_of(found.region.mask),
-            "warnings": list(found.warnings),
-            "messages": [],
-        }
+        case, role = self.cases.of_image(image_id)
+        scans, found = self._automatic_of(case, reader, reading)
         labels = scans.seen(found.region.mask.data.astype(np.uint8), role)
-        return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), facts)
+        return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, found))
 
     def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> NormalBoneAnswer:
         """The automatic proposal of normal bone, in the automatic disease region that `disease_region` gives.
@@ -197,48 +139,17 @@ class VhiService:
         VhiError
             As `disease_region`; NormalBoneError where no place for it was found.
         """
-        case, role = self._index.of_image(image_id)
-        with self._locks.of(case.case_id):
-            scans, found = self._automatic_of(case, reader, reading)
+        case, role = self.cases.of_image(image_id)
+        scans, found = self._automatic_of(case, reader, reading)
         if found.normal_bone is None:
             raise NormalBoneError(found.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
-        facts = {
-            "case": case.case_id,
-            "model_version": found.model["version"],
-            **size_of(found.normal_bone),
-            "slices": [int(k) for k in np.flatnonzero(found.normal_bone.data.any(axis=(0, 1)))],
-            "confidence": found.confidence,
-            "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
-            "messages": [],
-        }
+        facts = normal_bone_facts(case.case_id, found, found.normal_bone)
         labels = scans.seen(found.normal_bone.data.astype(np.uint8), role)
         return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
-    def precompute_pending(self) -> int:
-        """Compute the automatic regions of one case that has none yet; how many cases are left.
-
-        Cases whose scans cannot be used are moved from the cases to what waits.
-
-        Raises
-        ------
-        ArchiveError
-            The scans of a case cannot be had now; the others come first next time.
-        """
-        index = self._index
-        case, left = self._pending.first(index.cases)
-        if case is None:
-            known = {*(one.case_id for one in index.cases), *(one.name for one in index.waiting)}
-            self._automatic.forget_but(known)
-            self._scores.forget_but(known)
-            if self._blinding:
-                self._blinding.forget_but(known)
-            left = self._scores.compare_labels(index.cases, self.readings, self._scans)
-            self._scores.write(all_done=not left)
-            return left
-        self._scores.write(all_done=False)
-        with self._locks.of(case.case_id), self._pending.trying(case):
-            self._automatic_of(case)
-        return left
+    def _automatic_of(self, case: Case, reader: str | None, reading: int) -> tuple[Scans, AutomaticRegions]:
+        with self.cases.loaded(case) as scans:
+            return scans, self._measuring.shown(reader, reading_number(reading))(scans)
 
     # VHI ----------------------------------------------------------------------------------------------------------------
 
@@ -258,7 +169,7 @@ class VhiService:
         ------
         VhiError
         """
-        case, role = self._index.of_image(image_id)
+        case, role = self.cases.of_image(image_id)
         settings, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
@@ -284,7 +195,7 @@ class VhiService:
         ------
         VhiError
         """
-        case, role = self._index.of_image(image_id)
+        case, role = self.cases.of_image(image_id)
         settings, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
@@ -304,29 +215,9 @@ class VhiService:
     ) -> tuple[Scans, InForce, VhiResult]:
         if reader is not None:
             check_reader(reader)
-        self._note_opened(case, reader)
-        with self._locks.of(case.case_id):
-            scans = self._scans_of(case)
-            regions = regions_in_force(self.readings, self._shown(reader, reading), scans, reader, reading)
-            version = None if mode == OFF else self._proposals.live_version()
-            result = self._result(scans, version, regions, settings)
-            if reader is not None:
-                self.readings.note_shown(case.case_id, reader, reading, settings.values(), version)
-        return scans, regions, result
-
-    def _result(self, scans: Scans, proposal: str | None, regions: InForce, settings: VhiSettings) -> VhiResult:
-        """The automatic result, with what that version of the cleaning model proposes."""
-        key = (scans.case.case_id, regions.key, tuple(settings.values().items()), proposal)
-        result = self._results.find(key) if regions.key else None
-        if result is None:
-            if proposal is not None:
-                result = self._proposals.proposed(self._result(scans, None, regions, settings), proposal)
-            else:
-                result = measured(scans, regions, settings)
-                result = replace(result, warnings=(*scans.warnings, *result.warnings))
-            if regions.key:
-                self._results.keep(key, result)
-        return result
+        self._openings.note(case.case_id, reader)
+        with self.cases.loaded(case) as scans:
+            return scans, *self._measuring.show(scans, reader, reading, settings, mode)
 
     # readers ------------------------------------------------------------------------------------------------------------
 
@@ -374,17 +265,17 @@ class VhiService:
         VhiError
             Nothing was kept then.
         """
-        case, role = self._index.of_image(image_id)
+        case, role = self.cases.of_image(image_id)
         check_reader(reader)
         reading = reading_number(reading)
         labels = checked_labels(labels)
-        with self._locks.of(case.case_id):
-            scans = self._scans_of(case)
+        with self.cases.loaded(case) as scans:
             labels, grid = scans.measured(labels, grid, role)
             map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
             check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
             submitted = segments_of_map(labels, scans.stir.grid, segments)
-            return self._hand_in(scans, submitted, reader, reading, method, rating or None, amends, effort=effort)
+            terms = Terms(reader, reading, method, rating or None, amends)
+            return self._intake.take(scans, submitted, terms, effort, self.delivery)
 
     def stir_grid(self, image_id: str) -> Grid:
         """Where the masks of a case lie.
@@ -394,9 +285,9 @@ class VhiService:
         VhiError
             Its scans cannot be had now, or cannot be used.
         """
-        case, _ = self._index.of_image(image_id)
-        with self._locks.of(case.case_id):
-            return self._scans_of(case).stir.grid
+        case, _ = self.cases.of_image(image_id)
+        with self.cases.loaded(case) as scans:
+            return scans.stir.grid
 
     def submit_masks(
         self,
@@ -425,72 +316,31 @@ class VhiService:
         VhiError
             Nothing was kept then.
         """
-        case, _ = self._index.of_image(image_id)
+        case, _ = self.cases.of_image(image_id)
         check_reader(reader)
         reading = reading_number(reading)
-        with self._locks.of(case.case_id):
-            scans = self._scans_of(case)
+        with self.cases.loaded(case) as scans:
             for mask in masks.values():
                 check_same_grid(scans.stir, mask)
             submitted = segments_of_masks(masks, scans.stir.grid)
-            return self._hand_in(scans, submitted, reader, reading, method, rating, None, source)
-
-    def _hand_in(
-        self,
-        scans: Scans,
-        submitted: Submitted,
-        reader: str,
-        reading: int,
-        method: str,
-        rating: str | None,
-        amends: str | None,
-        source: str | None = None,
-        effort: Any = None,
-    ) -> Submission:
-        case = scans.case
-        check_follows(self.readings, case.case_id, reader, reading)
-        opened = self._opened.get((reader, case.case_id))
-        took = effort_of(effort, None if opened is None else time.monotonic() - opened)
-        replaced = amended(self.readings, case.case_id, reader, reading, method, amends)
-        terms = Terms(reader, reading, method, rating, replaced, source, took)
-        started, why_none = None, None
-        try:
-            started = regions_in_force(self.readings, self._shown(reader, reading), scans, reader, reading)
-        except (ModelError, DiseaseRegionError) as error:
-            why_none = str(error)
-        last_seen = self.readings.shown(case.case_id, reader, reading)
-        proposal = self.readings.proposal_shown(case.case_id, reader, reading)
-        automatic = None
-        if submitted.disease_region is not None:
-            automatic = region_shown_to(self.readings, self._automatic, reader, reading, scans)
-        judged = judge(partial(self._result, scans, proposal), submitted, started, why_none, last_seen, terms, automatic)
-        made = keep(self.readings, scans, judged, terms, self.delivery)
-        self.audit.append("changed", reader=reader, case=case.case_id, submission=made.submission_id)
-        if opened is not None:
-            self._opened[reader, case.case_id] = time.monotonic()
-        if made.segment(INFLAMMATION) is not None:
-            self.leases.release(case.case_id, reader)
-        if self.delivery is not None:
-            self.delivery.post(made)
-        return made
+            terms = Terms(reader, reading, method, rating, None, source)
+            return self._intake.take(scans, submitted, terms, delivery=self.delivery)
 
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
-        case, _ = self._index.of_image(image_id)
+        case, _ = self.cases.of_image(image_id)
         return tuple(one for one in self.readings.of_case(case.case_id) if reader is None or one.reader == reader)
 
     def cleanings(self, patient_of: Callable[[str], str]) -> Cleanings:
         """What readers submitted, for the cleaning proposal to learn from."""
-        by_id = {case.case_id: case for case in self._index.cases}
+        by_id = {case.case_id: case for case in self.cases.listed.cases}
 
         def measure(one: Submission, settings: VhiSettings) -> VhiResult:
             if one.case_id not in by_id:
                 raise NotFoundError("its scans are no longer there.")
-            with self._locks.of(one.case_id):
-                scans = self._scans_of(by_id[one.case_id])
-                automatic = self._shown(one.reader, one.reading)
-                regions = regions_in_force(self.readings, automatic, scans, one.reader, one.reading)
-                return self._result(scans, None, regions, settings)
+            with self.cases.loaded(by_id[one.case_id]) as scans:
+                regions = self._measuring.regions(scans, one.reader, one.reading)
+                return self._measuring.result(scans, None, regions, settings)
 
         return submitted_cleanings(self.readings, measure, patient_of)
 
@@ -501,7 +351,7 @@ class VhiService:
         ------
         NotFoundError, RequestError
         """
-        case, _ = self._index.of_image(image_id)
+        case, _ = self.cases.of_image(image_id)
         self.readings.share(case.case_id, submission_id, parts)
         self.audit.append("changed", reader=admin, case=case.case_id, submission=submission_id, shared=list(parts))
 
@@ -514,8 +364,8 @@ class VhiService:
         """
         offer = self._worklist.offer(reader, order, reading, **more)
         if offer is not None:
-            self._worked = time.monotonic()
-            self._note_opened(offer.case, reader)
+            self.cases.note_work()
+            self._openings.note(offer.case.case_id, reader)
         return offer
 
     def report(self, image_id: str, reader: str | None, form: str, *, by: str | None = None) -> Path:
@@ -537,7 +387,7 @@ class VhiService:
         RequestError
             No reader, or another form.
         """
-        case, _ = self._index.of_image(image_id)
+        case, _ = self.cases.of_image(image_id)
         if form not in REPORT_FILES:
             raise RequestError(f"The report's form is {str(form)[:60]!r}; it must be {', '.join(REPORT_FILES)}.")
         check_reader(reader or "")
@@ -550,36 +400,3 @@ class VhiService:
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
-
-    @property
-    def idle_s(self) -> float:
-        """Seconds since it last worked on a case or offered one."""
-        return time.monotonic() - self._worked
-
-    # within -------------------------------------------------------------------------------------------------------------
-
-    def _scans_of(self, case: Case) -> Scans:
-        self._worked = time.monotonic()
-        try:
-            scans = self._scans.of(case)
-        except ArchiveError:
-            raise  # nothing is wrong with the scans
-        except VhiError as error:
-            self._unusable[case.case_id] = str(error)
-            raise
-        self._unusable.pop(case.case_id, None)
-        return scans
-
-    def _automatic_of(self, case: Case, reader: str | None = None, reading: int = 1) -> tuple[Scans, AutomaticRegions]:
-        scans = self._scans_of(case)
-        return scans, self._shown(reader, reading_number(reading))(scans)
-
-    def _shown(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
-        return partial(shown_to, self.readings, self._automatic, reader, reading)
-
-    def _note_opened(self, case: Case, reader: str | None) -> None:
-        """One line in the audit log the first time a reader opens a case in this process."""
-        if reader is None or (reader, case.case_id) in self._opened:
-            return
-        self.audit.append("opened", reader=reader, case=case.case_id)
-        self._opened[reader, case.case_id] = time.monotonic()

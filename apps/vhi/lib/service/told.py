@@ -9,16 +9,44 @@ import numpy as np
 from lib.core.pipeline import VhiResult
 from lib.core.volume import Mask
 from lib.provenance import provenance_of
-from lib.reports.numbers import lesion_numbers, vhi_numbers
+from lib.reports.numbers import lesion_numbers, plain, vhi_numbers
 from lib.service.answers import Voxel
+from lib.service.automatic import AutomaticRegions
 from lib.service.proposals import Shown, with_decisions
 from lib.service.regions import InForce
 from lib.service.scans import Scans
 from lib.studies.pairing import Role
 
 
-def size_of(mask: Mask) -> dict[str, Any]:
+def _size_of(mask: Mask) -> dict[str, Any]:
     return {"voxels": mask.voxels, "mm3": mask.volume_mm3}
+
+
+def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
+    """Of the automatic disease region."""
+    return {
+        "case": case_id,
+        "source": found.region.source,
+        "model_version": found.model["version"],
+        "member_disagreement": plain(found.region.member_disagreement),
+        "entropy": plain(found.region.entropy),
+        **_size_of(found.region.mask),
+        "warnings": list(found.warnings),
+        "messages": [],
+    }
+
+
+def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict[str, Any]:
+    """Of the automatic proposal of normal bone, which is `mask`."""
+    return {
+        "case": case_id,
+        "model_version": found.model["version"],
+        **_size_of(mask),
+        "slices": [int(k) for k in np.flatnonzero(mask.data.any(axis=(0, 1)))],
+        "confidence": found.confidence,
+        "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
+        "messages": [],
+    }
 
 
 def facts_of(

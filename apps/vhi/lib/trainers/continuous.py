@@ -74,7 +74,7 @@ class ContinuousTraining:
             It cannot begin.
         """
         desk = self._desk
-        if desk.is_running() or desk.service.idle_s < self._schedule.quiet_s:
+        if desk.is_running() or desk.service.cases.idle_s < self._schedule.quiet_s:
             return False
         if desk.folder.waits():
             progress = desk.folder.progress()

@@ -80,8 +80,8 @@ class TrainingDesk:
         if not self.folder.waits():
             prepare(
                 self.service.readings,
-                self.service.source,
-                self.service.index.cases,
+                self.service.cases.source,
+                self.service.cases.index.cases,
                 self.service.networks.shipped,
                 patient_of=self._patient_of(),
                 code_version=self._code_version,
@@ -92,7 +92,7 @@ class TrainingDesk:
             self._process = TrainerProcess(self.data, self.folder.root / "log.txt")
 
     def _patient_of(self) -> Callable[[str], str]:
-        return patients_of(self.data, self.service.source, self.service.index.cases)
+        return patients_of(self.data, self.service.cases.source, self.service.cases.index.cases)
 
     def is_running(self) -> bool:
         """Whether a session is being prepared or done, by this server or by another process."""

@@ -1,4 +1,4 @@
-"""Which case is precomputed next, and which are not tried again."""
+"""What needs no reader is computed before anyone asks: which case is next, and which are not tried again."""
 
 from __future__ import annotations
 
@@ -8,39 +8,70 @@ from contextlib import contextmanager
 
 from lib.core.disease_region import DiseaseRegionError
 from lib.errors import ArchiveError, ConflictError, InputError
+from lib.readings.store import ReadingStore
 from lib.service.automatic import Automatic
-from lib.service.scans import ScanReader
+from lib.service.blinding import Blinding
+from lib.service.cases import Cases
 from lib.service.scores import Scores
-from lib.studies.pairing import ROLES, Case, Role
+from lib.studies.pairing import ROLES, Case, CaseIndex, Role
 from lib.versions import Manifest
 
 _Attempt = tuple[str | int | None, ...]
 
 
-class Pending:
-    """The cases without automatic regions."""
+class Precomputing:
+    """The cases without automatic regions, computed one by one."""
 
-    def __init__(self, scans: ScanReader, automatic: Automatic, scores: Scores) -> None:
-        self._scans, self._automatic, self._scores = scans, automatic, scores
+    def __init__(
+        self, cases: Cases, readings: ReadingStore, automatic: Automatic, scores: Scores, blinding: Blinding | None
+    ) -> None:
+        self._cases, self._readings, self._automatic, self._scores = cases, readings, automatic, scores
+        self._blinding = blinding
         # what is ready, and what cannot be: either way there is nothing to do
         self._done: set[_Attempt] = set()
         self._not_sent: Counter[str] = Counter()
 
-    def first(self, cases: Sequence[Case]) -> tuple[Case | None, int]:
-        """The next one, None when there is none, and how many are left after it.
+    def one_case(self) -> int:
+        """Compute the automatic regions of one case that has none yet; how many cases are left.
+
+        Cases whose scans cannot be used are moved from the cases to what waits.
 
         Raises
         ------
+        ArchiveError
+            The scans of a case cannot be had now; the others come first next time.
         ModelError
             There is no model to compute with.
         """
+        listed = self._cases.listed
+        case, left = self._first(listed.cases)
+        if case is None:
+            return self._tidied(listed)
+        self._scores.write(all_done=False)
+        with self._trying(case), self._cases.loaded(case) as scans:
+            self._automatic.of(scans)
+        return left
+
+    def _tidied(self, listed: CaseIndex) -> int:
+        """When there is nothing to compute: forget cases that are gone, compare labels; how many of these are left."""
+        known = {*(one.case_id for one in listed.cases), *(one.name for one in listed.waiting)}
+        self._automatic.forget_but(known)
+        self._scores.forget_but(known)
+        if self._blinding:
+            self._blinding.forget_but(known)
+        left = self._scores.compare_labels(listed.cases, self._readings, self._cases.scans)
+        self._scores.write(all_done=not left)
+        return left
+
+    def _first(self, cases: Sequence[Case]) -> tuple[Case | None, int]:
+        """The next one, None when there is none, and how many are left after it."""
         manifest = self._automatic.networks.manifest()
         pending = [case for case in cases if not self._is_done(case, manifest)]
         # what an archive did not send comes after the others
         return min(pending, key=lambda case: self._not_sent[case.case_id], default=None), max(0, len(pending) - 1)
 
     @contextmanager
-    def trying(self, case: Case) -> Iterator[None]:
+    def _trying(self, case: Case) -> Iterator[None]:
         """Where a case cannot be computed inside, it is not tried again before its scans or the model change."""
         try:
             yield
@@ -53,7 +84,7 @@ class Pending:
     def _is_done(self, case: Case, manifest: Manifest) -> bool:
         attempt = _attempt(case, manifest)
         if attempt not in self._done:
-            hashes = self._scans.known(case)
+            hashes = self._cases.scans.known(case)
             if hashes is None or not self._automatic.is_ready(case.case_id, hashes, manifest):
                 return False
             self._scores.note(case, hashes, manifest)
