@@ -23,7 +23,7 @@ import pydicom
 from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels, write_dicom_study
-from serving import Server, free_port, serving
+from serving import Server, end, free_port, serving
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
 MAIN = Path(__file__).parents[1] / "main.py"
@@ -196,12 +196,7 @@ class Orthanc(Archive):
         process, self.process = self.process, None
         if process is None:
             return
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
+        end(process)
 
 
 class Embedded(Archive):
@@ -220,10 +215,10 @@ class Embedded(Archive):
 
     def start(self) -> None:
         if self._running is None:
-            from lib.archive import run_in_thread
+            from lib.archive import open_archive
 
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._running = run_in_thread(self.folder, port=self.port, user=self.user, password=self.password)
+            self._running = open_archive(self.folder, port=self.port, user=self.user, password=self.password).start()
 
     def stop(self) -> None:
         running, self._running = self._running, None

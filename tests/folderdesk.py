@@ -43,10 +43,7 @@ class Desk(OfTruth):
         self, service: VhiService, *segments: tuple[str, np.ndarray], image: str = "a_STIR", reader: str = "anna", **more: Any
     ) -> Submission:
         """Flatten segments in their order, the later over the earlier, and submit them with values from 1."""
-        labels = np.zeros(self.grid.shape, dtype=np.uint8)
-        for value, (_, mask) in enumerate(segments, start=1):
-            labels[mask] = value
-        names = [(name, value) for value, (name, _) in enumerate(segments, start=1)]
+        labels, names = self.flattened(segments)
         return service.submit(image, labels, self.grid, names, reader=reader, **more)
 
     def draw_regions(self, service: VhiService, image: str = "a_STIR", reader: str = "anna") -> None:

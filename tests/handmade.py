@@ -13,6 +13,7 @@ the disease region too, but none touches another within a slice, so they are cle
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -82,3 +83,10 @@ class OfTruth:
     @property
     def lesions(self) -> np.ndarray:
         return self.truth.lesion_labels
+
+    def flattened(self, segments: Sequence[tuple[str, np.ndarray]]) -> tuple[np.ndarray, list[tuple[str, int]]]:
+        """One label map of segments, the later over the earlier, and their names with values from 1, as viewers send them."""
+        labels = np.zeros(self.grid.shape, dtype=np.uint8)
+        for value, (_, mask) in enumerate(segments, start=1):
+            labels[mask] = value
+        return labels, [(name, value) for value, (name, _) in enumerate(segments, start=1)]

@@ -100,10 +100,7 @@ class PacsDesk(OfTruth):
         self, service: VhiService, *segments: tuple[str, np.ndarray], reader: str = "anna", role: Role = "STIR", **more: Any
     ) -> Submission:
         """Flatten segments in their order, the later over the earlier, and submit them."""
-        labels = np.zeros(self.grid.shape, dtype=np.uint8)
-        for value, (_, mask) in enumerate(segments, start=1):
-            labels[mask] = value
-        names = [(name, value) for value, (name, _) in enumerate(segments, start=1)]
+        labels, names = self.flattened(segments)
         grid = service.stir_grid(image_of(service))
         return service.submit(image_of(service, role), labels_at(labels, self.grid, grid), grid, names, reader=reader, **more)
 

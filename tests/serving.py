@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -51,6 +50,18 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def server_environment(studies: Path, conf: Mapping[str, str], **more: str) -> dict[str, str]:
+    """What the server is told by environment."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(APP),
+        "MONAI_LABEL_APP_DIR": str(APP),
+        "MONAI_LABEL_STUDIES": str(studies),
+        "MONAI_LABEL_APP_CONF": json.dumps(dict(conf)),
+        **more,
+    }
+
+
 @contextmanager
 def serving(
     studies: Path, work: Path, *, conf: Mapping[str, str] | None = None, command: list[str] | None = None, **environment: str
@@ -71,16 +82,7 @@ def serving(
     tmp.mkdir(parents=True, exist_ok=True)
     log = work / "server.log"
     command = command or ["-m", "uvicorn", "lib.server.asgi:app", "--host", "127.0.0.1", "--port", "{port}"]
-    variables = {
-        **os.environ,
-        "PYTHONPATH": str(APP),
-        "MONAI_LABEL_APP_DIR": str(APP),
-        "MONAI_LABEL_STUDIES": str(studies),
-        "MONAI_LABEL_APP_CONF": json.dumps(dict(conf or {})),
-        "TMPDIR": str(tmp),
-        "OMP_NUM_THREADS": "2",
-        **environment,
-    }
+    variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), "OMP_NUM_THREADS": "2", **environment})
     with log.open("wb") as out:
         arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
         process = subprocess.Popen(arguments, cwd=work, env=variables, stdout=out, stderr=subprocess.STDOUT)
@@ -89,12 +91,17 @@ def serving(
         _wait(server)
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(20)
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process of ours to end, and see that it does."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
 
 
 def _wait(server: Server) -> None:

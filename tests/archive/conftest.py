@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from embedded import Served, make_objects
-from lib.archive import EmbeddedArchive, run_in_thread
+from lib.archive import EmbeddedArchive, open_archive
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     def start(folder: Path | None = None, **options: Any) -> Served:
         folder = folder or tmp_path / "archive"
         folder.mkdir(exist_ok=True)
-        running.append(run_in_thread(folder, **{"look_every_s": 1e6, **options}))
+        running.append(open_archive(folder, **{"look_every_s": 1e6, **options}).start())
         return Served(running[-1], folder)
 
     yield start

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from embedded import place_of
-from lib.archive import open_archive, run_in_thread
+from lib.archive import open_archive
 from lib.errors import InputError, SettingsError
 
 MAIN = Path(__file__).parents[2] / "main.py"
@@ -106,11 +106,11 @@ def test_a_bug_is_told_without_its_message(served, monkeypatch, caplog):
 
 def test_a_stopped_archive_frees_port_folder_and_threads(tmp_path):
     before = threading.active_count()
-    first = run_in_thread(tmp_path)
+    first = open_archive(tmp_path).start()
     port = int(first.url.split(":")[2].split("/")[0])
     first.stop()
     first.stop()
-    again = run_in_thread(tmp_path, port=port)
+    again = open_archive(tmp_path, port=port).start()
     assert requests.get(f"{again.url}/studies", timeout=30).status_code == 200
     again.stop()
     assert threading.active_count() <= before
@@ -130,8 +130,8 @@ def test_a_taken_port_is_told_and_the_folder_stays_free(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(SettingsError, match="cannot listen on 127.0.0.1 port"):
-            run_in_thread(tmp_path, port=taken.getsockname()[1])
-    run_in_thread(tmp_path).stop()
+            open_archive(tmp_path, port=taken.getsockname()[1]).start()
+    open_archive(tmp_path).start().stop()
 
 
 def started(*arguments: str) -> tuple[subprocess.Popen[str], str]:

@@ -23,7 +23,7 @@ from drawing import pair
 from lib.readings.audit import AuditLog
 from lib.readings.store import ReadingStore
 from lib.studies.nifti import write_volume
-from serving import APP, free_port
+from serving import free_port, server_environment
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 KILLS = 24
@@ -92,14 +92,7 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
         write_volume(studies / f"{case}_T1W.nii.gz", scan.t1w)
         write_volume(studies / f"{case}_STIR.nii.gz", scan.stir)
         scans[case], affine = (scan.disease_region.data, scan.normal_bone.data), scan.stir.grid.affine
-    variables = {
-        **os.environ,
-        "PYTHONPATH": str(APP),
-        "MONAI_LABEL_APP_DIR": str(APP),
-        "MONAI_LABEL_STUDIES": str(studies),
-        "MONAI_LABEL_APP_CONF": json.dumps({"models": str(tmp_path / "none")}),
-        "OMP_NUM_THREADS": "1",
-    }
+    variables = server_environment(studies, {"models": str(tmp_path / "none")}, OMP_NUM_THREADS="1")
     rng, savers = random.Random(4), Savers(scans, affine)
     program = [sys.executable, str(Path(__file__).with_name("forking.py"))]
     log = (tmp_path / "server.log").open("w")

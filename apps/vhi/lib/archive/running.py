@@ -73,6 +73,25 @@ class EmbeddedArchive:
             self._listening.close()
             self.archive.close()
 
+    def start(self) -> EmbeddedArchive:
+        """Serve from a thread with a loop of its own; `stop` ends it.
+
+        Raises
+        ------
+        SettingsError
+            It did not start.
+        """
+        started = threading.Event()
+        self._server.ready = started.set
+        self._thread = threading.Thread(target=self.run, name="archive", daemon=True)
+        self._thread.start()
+        if not started.wait(START_WITHIN_S):
+            self.stop()
+            raise SettingsError(
+                f"The embedded archive of {self.archive.folder} did not start within {START_WITHIN_S:.0f} s; see its log."
+            )
+        return self
+
     def stop(self) -> None:
         """End it and wait until it has ended; its folder and port are free then."""
         self._server.should_exit = True
@@ -102,7 +121,7 @@ def open_archive(
     public_url: str | None = None,
     look_every_s: float = LOOK_EVERY_S,
 ) -> EmbeddedArchive:
-    """Bring the folder's index up to date, and listen; `run` serves.
+    """Bring the folder's index up to date, and listen; `run` serves, `start` does so beside the caller.
 
     Parameters
     ----------
@@ -149,28 +168,6 @@ def open_archive(
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     return EmbeddedArchive(url, archive, _Server(config), listening, look_every_s)
-
-
-def run_in_thread(
-    folder: Path,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    user: str | None = None,
-    password: str | None = None,
-    *,
-    public_url: str | None = None,
-    look_every_s: float = LOOK_EVERY_S,
-) -> EmbeddedArchive:
-    """Serve a folder from a thread with a loop and port of its own; `stop` ends it. Parameters and errors as `open_archive`."""
-    served = open_archive(folder, host, port, user, password, public_url=public_url, look_every_s=look_every_s)
-    started = threading.Event()
-    served._server.ready = started.set
-    served._thread = threading.Thread(target=served.run, name="archive", daemon=True)
-    served._thread.start()
-    if not started.wait(START_WITHIN_S):
-        served.stop()
-        raise SettingsError(f"The embedded archive of {folder} did not start within {START_WITHIN_S:.0f} s; see its log.")
-    return served
 
 
 def serve_here(served: EmbeddedArchive, ready: Callable[[], None]) -> None:

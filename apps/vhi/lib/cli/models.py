@@ -36,13 +36,12 @@ def list_models(
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
-    table = [("", "version", "created", "verified", "members", "parent", "training cases", "size", "mean slice Dice")]
+    table: list[tuple[str, ...]] = [
+        ("", "version", "created", "verified", "members", "parent", "training cases", "size", "mean slice Dice")
+    ]
     table += [
         (
-            "*" if row["live"] else "",
-            row["version"],
-            "?" if row["created"] is None else row["created"][:16].replace("T", " "),
-            "yes" if row["verified"] else "NO",
+            *_heading(row),
             _or_none(row["members"]),
             _or_none(row["parent"]),
             _or_none(row["training_cases"] or None),
@@ -62,18 +61,21 @@ def list_models(
         _print_cleaning(CLEANING_DIR)
 
 
+def _heading(row: dict[str, Any]) -> tuple[str, ...]:
+    """The cells that every list of versions begins with."""
+    created = "?" if row["created"] is None else row["created"][:16].replace("T", " ")
+    return "*" if row["live"] else "", row["version"], created, "yes" if row["verified"] else "NO"
+
+
 def _print_cleaning(root: Path) -> None:
     """The versions of the cleaning proposal, which lie in a folder of their own."""
     live = _live_id(root)
     rows = [_described(root, name, live) for name in _names(root)]
     typer.echo(f"Cleaning proposal (other commands: --model-dir {root}):")
-    table = [("", "version", "created", "verified", "parent", "training cases", "patients left out")]
+    table: list[tuple[str, ...]] = [("", "version", "created", "verified", "parent", "training cases", "patients left out")]
     table += [
         (
-            "*" if row["live"] else "",
-            row["version"],
-            "?" if row["created"] is None else row["created"][:16].replace("T", " "),
-            "yes" if row["verified"] else "NO",
+            *_heading(row),
             _or_none(row["parent"]),
             _or_none(row["training_cases"] or None),
             _cleaning_headline(row["metrics"]),

@@ -155,11 +155,11 @@ def start_archive(folder: Path) -> tuple[str, dict[str, str]]:
     """
     import secrets
 
-    from lib.archive import run_in_thread
+    from lib.archive import open_archive
     from lib.pacs.start import PASSWORD, USER
 
     user, password = "vhi", secrets.token_urlsafe(24)
-    return run_in_thread(folder, user=user, password=password).url.rstrip("/"), {USER: user, PASSWORD: password}
+    return open_archive(folder, user=user, password=password).start().url.rstrip("/"), {USER: user, PASSWORD: password}
 
 
 def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str]) -> None:

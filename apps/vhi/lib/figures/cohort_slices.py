@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from lib.core.orientation import Hanging
 from lib.core.volume import Mask, Volume
 from lib.figures.canvas import INK, MM_PER_INCH, new_chart
 from lib.figures.cohort_style import VISIT_WORDS, words
+from lib.figures.view import View
 
 MARGIN_MM = 22.0
 OPACITY = 0.55
@@ -25,51 +24,16 @@ RESOLVED, PERSISTING, NEW = 1, 2, 3
 CHANGE_COLOURS = {RESOLVED: "#2bd48f", PERSISTING: "#ffd600", NEW: "#ff4d3d"}
 
 
-@dataclass(frozen=True, eq=False)
-class Window:
-    """The part of hung slices that shows some masks with a margin, and the grey values that make one scan's slices alike."""
-
-    hanging: Hanging
-    rows: slice
-    columns: slice
-    row_mm: float
-    column_mm: float
-
-    @classmethod
-    def around(cls, masks: Sequence[np.ndarray], volume: Volume, margin_mm: float = MARGIN_MM) -> Window:
-        hanging = Hanging.of(volume.grid)
-        row_mm, column_mm = hanging.pixel_spacing_mm(volume.grid)
-        hit = np.zeros(volume.grid.shape, dtype=bool)
-        for mask in masks:
-            hit |= mask
-        hung = hanging.hang(hit)
-        rows = _span(hung.any(axis=(0, 2)), round(margin_mm / row_mm))
-        columns = _span(hung.any(axis=(0, 1)), round(margin_mm / column_mm))
-        return cls(hanging, rows, columns, row_mm, column_mm)
-
-    def crop(self, array: np.ndarray) -> np.ndarray:
-        """All slices, hung and cropped; a view."""
-        return self.hanging.hang(array)[:, self.rows, self.columns]
-
-    def slice_of(self, array: np.ndarray, k: int) -> np.ndarray:
-        """One slice, hung and cropped; a view."""
-        return self.crop(array)[k]
-
-    @property
-    def height_of_width(self) -> float:
-        return (self.rows.stop - self.rows.start) * self.row_mm / ((self.columns.stop - self.columns.start) * self.column_mm)
-
-
 def draw_slice(
-    stir: Volume, k: int, window: Window, ax: Axes, *, codes: np.ndarray | None = None, colours: Mapping[int, str] | None = None
+    stir: Volume, k: int, view: View, ax: Axes, *, codes: np.ndarray | None = None, colours: Mapping[int, str] | None = None
 ) -> Axes:
     """One STIR slice with voxels coloured by their code; `codes` is `(I, J, K)` int on the scan's grid, 0 for none."""
     # grey values of what is shown: bowel and vessels outside would darken the bone
-    low, high = np.percentile(window.crop(stir.data), [1.0, 99.7])
-    aspect = window.row_mm / window.column_mm
-    ax.imshow(window.slice_of(stir.data, k), cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
+    low, high = np.percentile(view.crop(stir.data), [1.0, 99.7])
+    aspect = view.row_mm / view.column_mm
+    ax.imshow(view.crop(stir.data)[k], cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
     if codes is not None and colours:
-        shown = window.slice_of(codes, k)
+        shown = view.crop(codes)[k]
         picture = np.zeros((*shown.shape, 4))
         for code, colour in colours.items():
             picture[shown == code] = [*(int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)), OPACITY]
@@ -102,14 +66,14 @@ def disagreement_figure(stir: Volume, first: Mask, second: Mask, readers: tuple[
     slices : sequence of int
         Indices along K, from 0; printed from 1, as a reader counts.
     """
-    window = Window.around((first.data, second.data), stir)
+    view = View.around(first.data | second.data, stir.grid, MARGIN_MM)
     codes = disagreement_codes(first, second)
     names = ("STIR", f"reader {words(readers[0])}", f"reader {words(readers[1])}")
-    figure, axes = _paper(len(slices), 3, window)
+    figure, axes = _paper(len(slices), 3, view)
     for row, k in zip(axes, slices, strict=True):
-        draw_slice(stir, k, window, row[0])
-        draw_slice(stir, k, window, row[1], codes=codes * first.data, colours=READER_COLOURS)
-        draw_slice(stir, k, window, row[2], codes=codes * second.data, colours=READER_COLOURS)
+        draw_slice(stir, k, view, row[0])
+        draw_slice(stir, k, view, row[1], codes=codes * first.data, colours=READER_COLOURS)
+        draw_slice(stir, k, view, row[2], codes=codes * second.data, colours=READER_COLOURS)
     for ax, name in zip(axes[0], names, strict=True):
         ax.set_title(name, fontsize=7.5, color=INK)
     _colour_legend(figure, READER_COLOURS, ("both readers", f"{names[1]} only", f"{names[2]} only"))
@@ -127,21 +91,22 @@ def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.nda
         Of each visit `(I, J, K)`: `RESOLVED`, `PERSISTING` or `NEW` where inflammation was marked.
     slices : sequence of int
     """
-    marked = [one > 0 for one in codes.values()]
-    window = Window.around(marked, visits["baseline"])
-    figure, axes = _paper(2 * len(visits), len(slices), window, width_mm=min(180.0, 62.0 * len(slices)))
+    marked = np.logical_or.reduce([one > 0 for one in codes.values()])
+    view = View.around(marked, visits["baseline"].grid, MARGIN_MM)
+    figure, axes = _paper(2 * len(visits), len(slices), view, width_mm=min(180.0, 62.0 * len(slices)))
     for n, (visit, stir) in enumerate(visits.items()):
         for m, k in enumerate(slices):
-            draw_slice(stir, k, window, axes[2 * n, m])
-            draw_slice(stir, k, window, axes[2 * n + 1, m], codes=codes[visit], colours=CHANGE_COLOURS)
+            draw_slice(stir, k, view, axes[2 * n, m])
+            draw_slice(stir, k, view, axes[2 * n + 1, m], codes=codes[visit], colours=CHANGE_COLOURS)
         axes[2 * n, 0].set_ylabel(VISIT_WORDS[visit], fontsize=7.5, color=INK)
         axes[2 * n + 1, 0].set_ylabel(f"{VISIT_WORDS[visit]}, inflammation", fontsize=7.5, color=INK)
     _colour_legend(figure, CHANGE_COLOURS, ("resolved lesion", "lesion at both visits", "new lesion"))
     return figure
 
 
-def _paper(rows: int, columns: int, window: Window, width_mm: float = 180.0) -> tuple[Figure, np.ndarray]:
-    height_mm = width_mm / columns * window.height_of_width * rows + 12
+def _paper(rows: int, columns: int, view: View, width_mm: float = 180.0) -> tuple[Figure, np.ndarray]:
+    height, width = view.size_mm
+    height_mm = width_mm / columns * height / width * rows + 12
     figure = new_chart(width_mm, min(height_mm, 250.0))
     layout = figure.get_layout_engine()
     if layout is not None:
@@ -152,10 +117,3 @@ def _paper(rows: int, columns: int, window: Window, width_mm: float = 180.0) -> 
 def _colour_legend(figure: Figure, colours: Mapping[int, str], names: Sequence[str]) -> None:
     patches = [Patch(color=colour) for colour in colours.values()]
     figure.legend(patches, names, loc="outside lower center", ncols=3, fontsize=7, frameon=False, labelcolor=INK)
-
-
-def _span(hit: np.ndarray, margin: int) -> slice:
-    at = np.flatnonzero(hit)
-    if not at.size:
-        return slice(0, hit.size)
-    return slice(max(0, int(at[0]) - margin), min(hit.size, int(at[-1]) + 1 + margin))

@@ -30,10 +30,14 @@ class View:
     @classmethod
     def of(cls, result: VhiResult, margin_mm: float = MARGIN_MM) -> View:
         """The smallest view that holds disease region and normal bone in every slice, with a margin."""
-        grid = result.stir.grid
+        return cls.around(result.disease_region.mask.data | result.normal_bone.data, result.stir.grid, margin_mm)
+
+    @classmethod
+    def around(cls, mask: np.ndarray, grid: Grid, margin_mm: float) -> View:
+        """The smallest view that holds an `(I, J, K)` bool array in every slice, with a margin."""
         hanging = Hanging.of(grid)
         row_mm, column_mm = hanging.pixel_spacing_mm(grid)
-        shown = hanging.hang(result.disease_region.mask.data | result.normal_bone.data)
+        shown = hanging.hang(mask)
         rows = _span(shown.any(axis=(0, 2)), round(margin_mm / row_mm))
         columns = _span(shown.any(axis=(0, 1)), round(margin_mm / column_mm))
         return cls(grid, hanging, rows, columns, row_mm, column_mm)

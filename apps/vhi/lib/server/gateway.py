@@ -14,25 +14,20 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from starlette.types import Receive, Scope, Send
 
 from lib.errors import SettingsError
 from lib.server.answers import Refusal
 from lib.server.dicomweb import ROOT, is_answered_in_json, is_resource, resource_of
 from lib.server.links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
 from lib.server.pool import GoneError
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 logger = logging.getLogger("vhi.server")
 

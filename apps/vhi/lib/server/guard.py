@@ -7,10 +7,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lib.server.allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
 from lib.server.answers import Refusal, body_of, refusal_of, validation_sentence
@@ -23,12 +24,6 @@ from lib.server.login import Login
 from lib.server.pool import GoneError, WorkerPool
 from lib.server.routes import make_routes
 from lib.server.sessions import identity_by_cookie
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger("vhi.server")
 
@@ -61,7 +56,7 @@ class Guard:
         The accounts file or the signing key cannot be used.
     """
 
-    def __init__(self, stock: Application, config: ServerConfig, archive: ArchiveAddress | None = None) -> None:
+    def __init__(self, stock: ASGIApp, config: ServerConfig, archive: ArchiveAddress | None = None) -> None:
         self.config = config
         self.login = Login(config)
         self.desk = Desk(
@@ -314,7 +309,7 @@ async def _read_all(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _run_apart(application: Application, scope: Scope, body: bytes) -> list[Message]:
+def _run_apart(application: ASGIApp, scope: Scope, body: bytes) -> list[Message]:
     """Run one request in an event loop of this thread's own: MONAI Label's routes block the loop they run in."""
     sent: list[Message] = []
 

@@ -53,11 +53,7 @@ def ranking_options(order: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def by_uncertainty(
-    cases: Sequence[Case],
-    entries: Mapping[str, Entry],
-    labelled: Collection[str],
-    version: str,
-    options: Mapping[str, Any],
+    cases: Sequence[Case], entries: Mapping[str, Entry], labelled: Collection[str], version: str, options: Mapping[str, Any]
 ) -> list[Ranked]:
     """The cases that the networks are least sure of come first; those they have not seen come last."""
     values, measure = _uncertainty(cases, entries, str(options["measure"]))
@@ -75,11 +71,7 @@ def by_uncertainty(
 
 
 def by_diversity(
-    cases: Sequence[Case],
-    entries: Mapping[str, Entry],
-    labelled: Collection[str],
-    version: str,
-    options: Mapping[str, Any],
+    cases: Sequence[Case], entries: Mapping[str, Entry], labelled: Collection[str], version: str, options: Mapping[str, Any]
 ) -> list[Ranked]:
     """First the cases that the networks are unsure of and that are unlike all labelled ones, by the mean of both standings."""
     features = features_in(entries)
