@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
+import os
 import shutil
 import signal
 import socket
@@ -39,10 +41,12 @@ def test_beyond_this_machine_accounts_are_needed(tmp_path, host):
     assert "pass --accounts" in refused("--studies", str(tmp_path), "--host", host)
 
 
-def test_an_accounts_file_that_is_not_there_is_refused(tmp_path):
+def test_an_accounts_file_that_is_not_there_is_refused_before_anything_is_set_up(tmp_path):
+    log, environment = list(logging.getLogger().handlers), dict(os.environ)
     assert "users add" in refused(
         "--studies", str(tmp_path), "--host", "0.0.0.0", "--port", "1", "--accounts", str(tmp_path / "none")
     )
+    assert (list(logging.getLogger().handlers), dict(os.environ)) == (log, environment)
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path):

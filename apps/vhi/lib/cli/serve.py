@@ -171,11 +171,7 @@ def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str])
         The accounts file or the service's folders cannot be used.
     """
     import json
-    import logging.config
 
-    from lib.server.log import CONFIG
-
-    logging.config.dictConfig(CONFIG)
     if config.accounts is not None:
         from lib.server.accounts import Accounts
 
@@ -202,8 +198,12 @@ def load() -> object:
         Whatever keeps the app from starting.
     """
     import io
+    import logging.config
     from contextlib import redirect_stdout
 
+    from lib.server.log import CONFIG
+
+    logging.config.dictConfig(CONFIG)
     with redirect_stdout(io.StringIO()):  # it prints that every origin is allowed, which the guard settles otherwise
         from monailabel.interfaces.utils.app import app_instance
 
