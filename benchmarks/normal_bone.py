@@ -2,7 +2,8 @@
 
 The proposal rests on the manual disease region, with `networks` on the shipped ensemble's (which learnt these scans). VHI is
 measured inside the manual one, raw and of the lesions that readings overlap. In brackets: what drawing the manual region again
-changes (`lib.cohort.redrawn`). The sizes in `lib.core.normal_bone_proposal` were chosen on these scans: the table flatters them.
+changes (`lib.cohort.redrawn`). Beside the confidence: agreement of the halves, and what joins only at too low a threshold.
+The sizes in `lib.core.normal_bone_proposal` were chosen on these scans: the table flatters them.
 
     VHI_DATA=<folder> PYTHONPATH=apps/vhi python benchmarks/normal_bone.py [networks]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +22,7 @@ from threshold_scans import Scan, read_scans, sensitive, typical_factor
 
 from lib.core.disease_region import segment_disease_region
 from lib.core.normal_bone import sample_normal_bone
-from lib.core.normal_bone_proposal import propose_normal_bone
+from lib.core.normal_bone_proposal import ProposedNormalBone, find_normal_bone
 from lib.core.volume import Mask
 
 EACH, SEED = 12, 1
@@ -35,7 +37,7 @@ def main() -> None:
     found, seconds = [], []
     for scan, region in zip(scans, regions, strict=True):
         start = time.process_time()
-        found.append(propose_normal_bone(scan.t1w, scan.stir, region))
+        found.append(find_normal_bone(scan.t1w, scan.stir, region))
         seconds.append(time.process_time() - start)
     automatic = {
         rule: np.array([sensitive(sample_normal_bone(s.stir, one.mask), rule) for s, one in zip(scans, found, strict=True)])
@@ -47,16 +49,20 @@ def main() -> None:
         name = ours if ours == readers else f"{ours} against {readers}"
         for column in ("threshold [%]", "raw VHI", "cleaned VHI"):
             table.add_column(f"{name}\n{column}", justify="right")
-    rows = [[scan.name, f"{one.confidence:.2f}", f"{s:.2f}"] for scan, one, s in zip(scans, found, seconds, strict=True)]
-    last = ["mean absolute, typical factor", "", f"{np.mean(seconds):.2f}"]
+    rows = [[scan.name, _trusted(one), f"{s:.2f}"] for scan, one, s in zip(scans, found, seconds, strict=True)]
+    answered = [n for n, one in enumerate(found) if one.refused_because is None]
+    over = {"all": list(range(len(scans))), "answered": answered}
+    last = [[f"mean absolute, typical factor: {name}", "", f"{np.mean(seconds):.2f}"] for name in over]
     drawn = [[sample for _, sample in scan.samples(EACH, SEED)] for scan in scans]
     again = {rule: [np.array([sensitive(one, rule) for one in samples]) for samples in drawn] for rule in automatic}
     for ours, readers in COMPARED:
-        columns = [_column(kind, scans, automatic[ours], manual[readers], again[readers]) for kind in range(3)]
-        for cells, at in ((columns, n) for n in range(len(scans))):
-            rows[at] += [column[at] for column in cells]
-        last += [column[-1] for column in columns]
-    for row in (*rows, last):
+        for kind in range(3):
+            cells = _column(kind, scans, automatic[ours], manual[readers], again[readers])
+            for row, cell in zip(rows, cells, strict=True):
+                row.append(cell.text)
+            for row, some in zip(last, over.values(), strict=True):
+                row.append(_over(kind, [cells[n] for n in some]))
+    for row in (*rows, *last):
         table.add_row(*row)
     Console().print(table)
 
@@ -70,24 +76,42 @@ def _regions(scans: list[Scan]) -> list[Mask]:
     return [segment_disease_region(scan.t1w, members).mask for scan in scans]
 
 
-def _column(kind: int, scans: list[Scan], ours: np.ndarray, readers: np.ndarray, again: list[np.ndarray]) -> list[str]:
-    """Cells of one column: threshold (0), raw VHI (1), cleaned VHI (2); the last one over all scans."""
-    if kind == 0:
-        error = 100 * (ours / readers - 1)
-        moved = np.array([100 * np.abs(one / at - 1).mean() for one, at in zip(again, readers, strict=True)])
-        cells = [f"{e:+.1f} ({m:.1f})" for e, m in zip(error, moved, strict=True)]
-        return [*cells, f"{np.abs(error).mean():.1f} ({moved.mean():.1f})"]
-    cells, factors, factors_again = [], [], []
+class Cell(NamedTuple):
+    """What is shown, and the error and what drawing again changes; nan where there are no readings."""
+
+    text: str
+    error: float
+    again: float
+
+
+def _trusted(one: ProposedNormalBone) -> str:
+    sure = one.certainty
+    refused = "" if one.refused_because is None else " refused"
+    return f"{one.confidence:.2f} ({sure.agreement:.2f}, {sure.joined:.2f}){refused}"
+
+
+def _column(kind: int, scans: list[Scan], ours: np.ndarray, readers: np.ndarray, again: list[np.ndarray]) -> list[Cell]:
+    """Cells of one column: threshold [%] (0), ratio of raw VHI (1), of cleaned VHI (2)."""
+    cells = []
     for scan, a, r, drawn in zip(scans, ours, readers, again, strict=True):
-        if kind == 2 and not scan.has_readings:
-            cells.append("-")
-            continue
-        reference = scan.vhi(r, kind == 2)
-        ratio, moved_vhi = scan.vhi(a, kind == 2) / reference, typical_factor(scan.vhi(drawn, kind == 2) / reference)
-        cells.append(f"{ratio:.2f} ({moved_vhi:.2f})")
-        factors.append(ratio)
-        factors_again.append(moved_vhi)
-    return [*cells, f"{typical_factor(np.array(factors)):.2f} ({typical_factor(np.array(factors_again)):.2f})"]
+        if kind == 0:
+            error, moved = 100 * (a / r - 1), 100 * float(np.abs(drawn / r - 1).mean())
+            cells.append(Cell(f"{error:+.1f} ({moved:.1f})", error, moved))
+        elif kind == 2 and not scan.has_readings:
+            cells.append(Cell("-", np.nan, np.nan))
+        else:
+            reference = scan.vhi(r, kind == 2)
+            ratio, moved = float(scan.vhi(a, kind == 2) / reference), typical_factor(scan.vhi(drawn, kind == 2) / reference)
+            cells.append(Cell(f"{ratio:.2f} ({moved:.2f})", ratio, moved))
+    return cells
+
+
+def _over(kind: int, cells: list[Cell]) -> str:
+    """The mean absolute error, or the typical factor."""
+    errors, again = (np.array(one)[~np.isnan(one)] for one in zip(*((cell.error, cell.again) for cell in cells), strict=True))
+    if kind == 0:
+        return f"{np.abs(errors).mean():.1f} ({again.mean():.1f})"
+    return f"{typical_factor(errors):.2f} ({typical_factor(again):.2f})"
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ WINDOW = 224
 def marrow_slices(t1w: Volume, stir: Volume, disease_region: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     """The networks' `(K, CHANNELS, WINDOW, WINDOW)` float32 input, and where its corner lies in the hung slices.
 
-    Both images are divided by three times their standard deviation. The window lies about the middle of the disease region
-    (`(I, J, K)` bool, not empty); beyond the image it is zero.
+    T1W is divided by three times its standard deviation, STIR by three times its median in the disease region (`(I, J, K)` bool,
+    not empty), which inflammation moves less. The window lies about the middle of the region; beyond the image it is zero.
     """
     frame = NetworkFrame.of(stir.grid)
     corner = _corner(frame.slices(disease_region) >= 0.5)
-    one, two = (_window(frame.slices(normalise_t1w(image)), corner) for image in (t1w, stir))
+    scaled = stir.data / max(3.0 * float(np.median(stir.data[disease_region])), np.finfo(np.float32).tiny)
+    one, two = (_window(frame.slices(image), corner) for image in (normalise_t1w(t1w), scaled))
     neighbours = [np.concatenate([two[:1], two[:-1]]), np.concatenate([two[1:], two[-1:]])]
     if stir.grid.affine[1, 2] > 0:  # the first slice is the hindmost
         neighbours.reverse()

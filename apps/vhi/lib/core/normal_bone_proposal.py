@@ -45,13 +45,50 @@ DRAW_BY_HAND = "Draw the normal bone by hand on STIR and measure with that regio
 
 @dataclass(frozen=True, eq=False)
 class ProposedNormalBone:
-    """The region, and how sure it is: `confidence` is the value of `lib.core.normal_bone_confidence.Confidence`."""
+    """The region, and how sure it is."""
 
     mask: Mask
-    confidence: float
+    certainty: Confidence
+
+    @property
+    def confidence(self) -> float:
+        """Between 0 and 1."""
+        return self.certainty.value
+
+    @property
+    def refused_because(self) -> str | None:
+        """Why a reader's region is needed instead, as a sentence; None where this one may be used."""
+        if self.confidence >= LEAST_CONFIDENCE:
+            return None
+        sure = self.certainty
+        if self.confidence == sure.agreement:
+            return (
+                f"The places that look like normal bone differ from each other: {sure.agreement:.0%} of their halves give one "
+                f"threshold, {LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
+            )
+        return (
+            f"The threshold from the proposed normal bone looks too low: {sure.joined:.0%} of what lies above it hangs together "
+            f"only because of it and falls apart 10% higher, at most {(1 - LEAST_CONFIDENCE) / 2:.0%} may. {DRAW_BY_HAND}"
+        )
 
 
 def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members: Sequence[Member] = ()) -> ProposedNormalBone:
+    """What `find_normal_bone` finds, where it can be trusted.
+
+    Raises
+    ------
+    NormalBoneError
+        As `find_normal_bone`, or a confidence below `LEAST_CONFIDENCE`: a reader's region is needed.
+    GridMismatchError
+        The inputs lie on different grids.
+    """
+    found = find_normal_bone(t1w, stir, disease_region, members)
+    if found.refused_because is not None:
+        raise NormalBoneError(found.refused_because)
+    return found
+
+
+def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members: Sequence[Member] = ()) -> ProposedNormalBone:
     """Where networks see normal bone, else circles of even marrow; without bright outliers.
 
     The networks' region is where their mean probability is above `LIKELY`. Without networks, and where they see it on fewer
@@ -75,8 +112,7 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members
     Raises
     ------
     NormalBoneError
-        No sacrum found that way, fewer than `FEWEST_CIRCLES` places, or a confidence below `LEAST_CONFIDENCE`: a reader's
-        region is needed.
+        No sacrum found that way, or fewer than `FEWEST_CIRCLES` places.
     GridMismatchError
         The inputs lie on different grids.
 
@@ -96,10 +132,9 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members
         parts = _likely(hanging.hang(probability)[front_first], images[0], hanging.pixel_spacing_mm(grid))
     if not parts.any():
         parts = _circles(region, images, hanging.pixel_spacing_mm(grid))
-    confidence = confidence_of(images[0], parts, region)
-    _check_confidence(confidence)
+    certainty = confidence_of(images[0], parts, region)
     mask = np.ascontiguousarray(hanging.unhang((parts > 0)[front_first]))
-    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), confidence.value)
+    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), certainty)
 
 
 def _likely(probability: np.ndarray, stir: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
@@ -129,20 +164,6 @@ def _circles(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
     return found
-
-
-def _check_confidence(confidence: Confidence) -> None:
-    if confidence.value >= LEAST_CONFIDENCE:
-        return
-    if confidence.value == confidence.agreement:
-        raise NormalBoneError(
-            f"The places that look like normal bone differ from each other: {confidence.agreement:.0%} of their halves give one "
-            f"threshold, {LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
-        )
-    raise NormalBoneError(
-        f"The threshold from the proposed normal bone looks too low: {confidence.joined:.0%} of what lies above it hangs "
-        f"together only because of it and falls apart 10% higher, at most {(1 - LEAST_CONFIDENCE) / 2:.0%} may. {DRAW_BY_HAND}"
-    )
 
 
 def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
