@@ -27,7 +27,7 @@ test: setup
 	$(RUN) -m pytest
 
 lint: setup
-	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy
+	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(VENV)/bin/oxlint --deny-warnings apps/vhi/lib/server/ohif
 
 check: lint test
 
