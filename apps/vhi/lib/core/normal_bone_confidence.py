@@ -12,7 +12,6 @@ from scipy import ndimage
 from lib.core.thresholds import ROBUST, ThresholdRule, thresholds_from
 
 AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves by a factor of about 1.5 with it
-MOST_PARTS = 6  # so that there are at most 20 halves
 
 # A threshold that is too low cuts through marrow: then a large part of all bone hangs together in one lesion, which falls apart
 # where the threshold is a little higher. True inflammation, large as it may be, stays in one piece.
@@ -52,7 +51,7 @@ def confidence_of(stir: np.ndarray, parts: np.ndarray, region: np.ndarray) -> Co
     ----------
     stir : (K, rows, columns) float array
     parts : same shape, int
-        The number of each voxel's part (circle or slice), 0 outside; at least two voxels that differ.
+        The number of each voxel's part (circle), 0 outside; at least two parts.
     region : same shape, bool
         The disease region, not empty.
     """
@@ -80,11 +79,9 @@ def _largest(mask: np.ndarray) -> tuple[int, int]:
 
 def _agreement(values: np.ndarray, slice_index: np.ndarray, part: np.ndarray, whole: float) -> float:
     def sensitive(chosen: Sequence[int]) -> float:
-        some = np.isin(group, chosen)
+        some = np.isin(part, chosen)
         return thresholds_from(values[some], _ROBUST, slice_index[some]).sensitive
 
     numbers = np.unique(part)
-    groups = min(MOST_PARTS, numbers.size)
-    group = np.searchsorted(numbers, part) * groups // numbers.size
-    agree = [abs(sensitive(half) / whole - 1) <= AGREEMENT for half in combinations(range(groups), (groups + 1) // 2)]
+    agree = [abs(sensitive(half) / whole - 1) <= AGREEMENT for half in combinations(numbers.tolist(), (numbers.size + 1) // 2)]
     return float(np.mean(agree))

@@ -1,4 +1,4 @@
-"""Normal bone where no reader drew it: where networks that know readers' regions see it, else circles of even sacral marrow."""
+"""Normal bone where no reader drew it: circles of even marrow between the foramina of the sacrum, as readers place them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lib.core.disease_region import Member
-from lib.core.marrow import marrow_probability
 from lib.core.normal_bone_confidence import Confidence, confidence_of
 from lib.core.orientation import Hanging
 from lib.core.volume import Mask, Volume, check_same_grid
@@ -34,11 +32,6 @@ T1W_RANGE = 0.8, 1.45
 TRIM_MADS = 4.0  # above the median, in robust standard deviations
 FEWEST_CIRCLES = 3
 LEAST_CONFIDENCE = 0.5
-
-# Where the networks' mean probability is above this, a reader more likely draws normal bone than not. Slices with less of it than
-# a circle are not taken, and readers of the published scans drew on no fewer than three slices.
-LIKELY = 0.5
-FEWEST_SLICES = 3
 
 DRAW_BY_HAND = "Draw the normal bone by hand on STIR and measure with that region."
 
@@ -67,12 +60,13 @@ class ProposedNormalBone:
                 f"threshold, {LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
             )
         return (
-            f"The threshold from the proposed normal bone looks too low: {sure.joined:.0%} of what lies above it hangs together "
-            f"only because of it and falls apart 10% higher, at most {(1 - LEAST_CONFIDENCE) / 2:.0%} may. {DRAW_BY_HAND}"
+            f"The threshold from the proposed normal bone looks too low, so that marrow would count as inflammation: {sure.joined:.0%} "
+            f"of what lies above it leaves the largest lesion when it is 10% higher, at most {(1 - LEAST_CONFIDENCE) / 2:.0%} may. "
+            f"{DRAW_BY_HAND}"
         )
 
 
-def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members: Sequence[Member] = ()) -> ProposedNormalBone:
+def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> ProposedNormalBone:
     """What `find_normal_bone` finds, where it can be trusted.
 
     Raises
@@ -82,27 +76,24 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members
     GridMismatchError
         The inputs lie on different grids.
     """
-    found = find_normal_bone(t1w, stir, disease_region, members)
+    found = find_normal_bone(t1w, stir, disease_region)
     if found.refused_because is not None:
         raise NormalBoneError(found.refused_because)
     return found
 
 
-def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members: Sequence[Member] = ()) -> ProposedNormalBone:
-    """Where networks see normal bone, else circles of even marrow; without bright outliers.
+def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> ProposedNormalBone:
+    """Circles in the middle of the sacrum where STIR and T1W are even and as bright as marrow, without bright outliers.
 
-    The networks' region is where their mean probability is above `LIKELY`. Without networks, and where they see it on fewer
-    than `FEWEST_SLICES` slices, geometry and intensities decide. Per slice: rows where the disease region crosses the midline as
-    one piece at least `SACRUM_WIDTH_MM` wide are the upper sacrum. Of the places near the midline, in these rows and below, that
-    have the disease region on both sides, the six that vary least are taken, one beside the other. Nothing is random.
+    Only geometry and intensities decide; no network, nothing random. Per slice: rows where the disease region crosses the
+    midline as one piece at least `SACRUM_WIDTH_MM` wide are the upper sacrum. Of the places near the midline, in these rows and
+    below, that have the disease region on both sides, the six that vary least are taken, one beside the other.
 
     Parameters
     ----------
     t1w, stir : Volume
     disease_region : Mask
         On the grid of both, by a reader or by the networks.
-    members : sequence of callables
-        The networks of normal bone, see `lib.core.marrow`.
 
     Returns
     -------
@@ -126,36 +117,7 @@ def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask, members: S
     hanging = Hanging.of(grid)
     front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)  # so that the anatomy settles a tie, not the file
     region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
-    parts = np.zeros(region.shape, dtype=np.uint8)
-    if members and disease_region.voxels:
-        probability = np.mean(marrow_probability(t1w, stir, disease_region, members), axis=0)
-        parts = _likely(hanging.hang(probability)[front_first], images[0], hanging.pixel_spacing_mm(grid))
-    if not parts.any():
-        parts = _circles(region, images, hanging.pixel_spacing_mm(grid))
-    certainty = confidence_of(images[0], parts, region)
-    mask = np.ascontiguousarray(hanging.unhang((parts > 0)[front_first]))
-    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), certainty)
-
-
-def _likely(probability: np.ndarray, stir: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The number of each voxel's slice, from 1, and 0 where it is no normal bone; all 0 on too few slices."""
-    found = probability > LIKELY
-    found[np.count_nonzero(found, axis=(1, 2)) < _circle(spacing_mm)[0].size] = False
-    if np.count_nonzero(found.any(axis=(1, 2))) < FEWEST_SLICES:
-        return np.zeros(found.shape, dtype=np.uint8)
-    found &= stir <= bright_limit(stir[found])
-    number = np.arange(1, len(found) + 1, dtype=np.uint16)
-    return found * number[:, np.newaxis, np.newaxis]
-
-
-def _circles(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The number of each voxel's circle, see `_drawn`.
-
-    Raises
-    ------
-    NormalBoneError
-        There are too few.
-    """
+    spacing_mm = hanging.pixel_spacing_mm(grid)
     found = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
     circles = np.count_nonzero(np.unique(found))
     if circles < FEWEST_CIRCLES:
@@ -163,7 +125,9 @@ def _circles(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple
             f"Normal bone was not found: {circles} circles of even marrow lie in the middle of the sacrum, at least "
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
-    return found
+    certainty = confidence_of(images[0], found, region)
+    mask = np.ascontiguousarray(hanging.unhang((found > 0)[front_first]))
+    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), certainty)
 
 
 def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:

@@ -45,12 +45,12 @@ PUBLISHED = Augmentation(
 def augment(
     images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, ranges: Augmentation = Augmentation()
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Transform `(B, C, H, W)` float images and their `(B, 1, H, W)` masks alike; masks come back as 0 and 1."""
+    """Transform `(B, 1, H, W)` float images and their masks alike; masks come back as 0 and 1."""
     grid = _sampling_grid(images.shape, generator, ranges)
     both = functional.grid_sample(
         torch.cat([images, masks], dim=1), grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return _intensities(both[:, :-1], generator, ranges), (both[:, -1:] > 0.5).float()
+    return _intensities(both[:, :1], generator, ranges), (both[:, 1:] > 0.5).float()
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> torch.Tensor:

@@ -28,7 +28,7 @@ from lib.files import write_atomically
 from lib.nets.augment import augment
 from lib.nets.cpu import autocast
 from lib.nets.recipes import Recipe
-from lib.nets.unet import UNet, channels_last, with_channels
+from lib.nets.unet import UNet, channels_last
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 # validations in a run, beside the first report's: each costs as much as some steps
@@ -38,7 +38,7 @@ _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM = 0, 1, 2
 
 @dataclass(frozen=True)
 class Slices:
-    """Training slices: `(N, H, W)` or `(N, C, H, W)` float32 images, normalised T1W for instance, and `(N, H, W)` bool masks."""
+    """Training slices: `(N, H, W)` float32 normalised T1W and `(N, H, W)` bool masks."""
 
     images: np.ndarray
     masks: np.ndarray
@@ -53,15 +53,10 @@ class Slices:
         That size is rounded up to a multiple of `multiple`, the network's.
         """
         frames = [NetworkFrame.of(t1w.grid) for t1w, _ in scans]
+        (height, width), _ = Counter(frame.network_size for frame in frames).most_common(1)[0]
+        size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
         masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
-        return cls.of_slices(images, masks, multiple)
-
-    @classmethod
-    def of_slices(cls, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], multiple: int = 1) -> Slices:
-        """The same of each scan's slices as the network sees them, before they have one size."""
-        (height, width), _ = Counter(one.shape[-2:] for one in masks).most_common(1)[0]
-        size = height + -height % multiple, width + -width % multiple
         return cls(np.concatenate([_sized(s, size) for s in images]), np.concatenate([_sized(s, size) for s in masks]))
 
 
@@ -215,17 +210,17 @@ def validate(net: UNet, recipe: Recipe, slices: Slices) -> tuple[float, float, f
 
 
 def _sized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`(..., H, W)` cut or reflected about its centre to `size`."""
-    missing = np.array(size) - slices.shape[-2:]
+    """`(K, H, W)` cut or reflected about its centre to `size`."""
+    missing = np.array(size) - slices.shape[1:]
     before = np.maximum(missing, 0) // 2
     after = np.maximum(missing, 0) - before
-    padded = np.pad(slices, (*[(0, 0)] * (slices.ndim - 2), *zip(before, after, strict=True)), mode="reflect")
+    padded = np.pad(slices, ((0, 0), *zip(before, after, strict=True)), mode="reflect")
     top, left = np.maximum(-missing, 0) // 2
-    return padded[..., top : top + size[0], left : left + size[1]]
+    return padded[:, top : top + size[0], left : left + size[1]]
 
 
 def _images(array: np.ndarray) -> torch.Tensor:
-    return with_channels(array).contiguous(memory_format=torch.channels_last)
+    return torch.from_numpy(array)[:, None].contiguous(memory_format=torch.channels_last)
 
 
 def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarray:
@@ -240,7 +235,7 @@ def _batch(recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slice
     parts = [(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
     if recipe.pseudo and pseudo is not None:
         parts.append((pseudo, _draw(seed, _PSEUDO_STREAM, step * recipe.pseudo, recipe.pseudo, len(pseudo))))
-    images = with_channels(np.concatenate([s.images[n] for s, n in parts]))
+    images = torch.from_numpy(np.concatenate([s.images[n] for s, n in parts]))[:, None]
     masks = torch.from_numpy(np.concatenate([s.masks[n] for s, n in parts]))[:, None].float()
     state = np.random.SeedSequence([seed, _AUGMENT_STREAM, step]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
@@ -269,9 +264,8 @@ def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Te
     loss = functional.binary_cross_entropy_with_logits(logits, masks)
     if recipe.soft_dice_weight:
         probability = logits.sigmoid()
-        over = (0, 1, 2, 3) if recipe.batch_dice else (1, 2, 3)
-        overlap = (probability * masks).sum(dim=over)
-        size = probability.square().sum(dim=over) + masks.sum(dim=over)
+        overlap = (probability * masks).sum(dim=(1, 2, 3))
+        size = probability.square().sum(dim=(1, 2, 3)) + masks.sum(dim=(1, 2, 3))
         # the 1 lets a slice without bone be perfect, and keeps its gradient finite
         loss = loss + recipe.soft_dice_weight * (1 - (2 * overlap + 1) / (size + 1)).mean()
     return loss

@@ -18,8 +18,7 @@ class Recipe:
 
     `steps` of `batch` slices; of each batch `pseudo` slices come from the unlabelled scans. The learning rate rises linearly
     over `warm_up` of the steps and falls to zero as a cosine, or stays constant (`schedule="constant"`). Of a network that
-    goes on from another one, each step moves the parameters back towards that one's by `learning_rate * pull` of the way. With
-    `batch_dice` the soft Dice of the loss is the whole batch's, not the mean of its slices': for what most slices do not hold.
+    goes on from another one, each step moves the parameters back towards that one's by `learning_rate * pull` of the way.
     """
 
     name: str
@@ -32,12 +31,10 @@ class Recipe:
     weight_decay: float = 0.02
     clip_norm: float | None = 5.0
     soft_dice_weight: float = 1.0
-    batch_dice: bool = False
     widths: tuple[int, ...] = (16, 32, 64, 128)
     shuffle: int = 2
     bias: bool = False
     kernel: int = 3
-    channels: int = 1
     pull: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -54,7 +51,7 @@ class Recipe:
         Of imported networks a manifest tells no recipe: theirs is the default one, with augmentation as for the shipped ones.
         """
         known = {name: content[name] for name in (one.name for one in fields(cls)) if name in content}
-        shape = {"kernel": 3, "channels": 1} | dict(layout) | {"widths": tuple(layout["widths"])}
+        shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
         told = known.get("augmentation", {})
         drawn: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
         ranges = Augmentation(**drawn) if drawn else _WIDE
@@ -64,9 +61,8 @@ class Recipe:
     def layout(self) -> dict[str, Any]:
         """The network's parameters, as `UNet` takes them and a manifest keeps them."""
         plain = {"widths": list(self.widths), "shuffle": self.shuffle, "bias": self.bias}
-        # left out where they are usual, so that equal networks have equal manifests, those of versions before them included
-        unusual = {"kernel": (self.kernel, 3), "channels": (self.channels, 1)}
-        return plain | {name: value for name, (value, usual) in unusual.items() if value != usual}
+        # left out where it is 3, so that equal networks have equal manifests, those of versions before it included
+        return plain if self.kernel == 3 else plain | {"kernel": self.kernel}
 
     @property
     def multiple(self) -> int:
@@ -75,7 +71,7 @@ class Recipe:
             return self.network().multiple
 
     def network(self) -> UNet:
-        return UNet(self.widths, self.shuffle, self.bias, self.kernel, self.channels)
+        return UNet(self.widths, self.shuffle, self.bias, self.kernel)
 
 
 @dataclass(frozen=True)

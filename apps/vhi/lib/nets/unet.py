@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -61,7 +60,7 @@ class UpBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Plain 2-D U-Net, one channel out: `(B, channels, H, W)` intensities to `(B, 1, H, W)` logits.
+    """Plain 2-D U-Net, one channel in and one out: `(B, 1, H, W)` intensities to `(B, 1, H, W)` logits.
 
     Parameters
     ----------
@@ -73,8 +72,6 @@ class UNet(nn.Module):
         Whether the convolutions of the blocks have a bias (the published ones do, though the batch normalisation undoes it).
     kernel : int
         Side of the convolutions of the blocks, odd. The published network: 3; 5 was tried for it too.
-    channels : int
-        Images in. The published network: 1.
 
     Notes
     -----
@@ -84,15 +81,13 @@ class UNet(nn.Module):
     al. 2023, section 2.5.1.
     """
 
-    def __init__(
-        self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True, kernel: int = 3, channels: int = 1
-    ) -> None:
+    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True, kernel: int = 3) -> None:
         super().__init__()
         self.shuffle = shuffle
         self.smallest = shuffle * 2 ** (len(widths) - 1)
         self.multiple = math.gcd(_STUDY_SIZE, self.smallest)
-        into = [channels * shuffle**2, *widths]
-        self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(into, widths, strict=False))
+        channels = [shuffle**2, *widths]
+        self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(channels, widths, strict=False))
         self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
 
@@ -112,9 +107,3 @@ class UNet(nn.Module):
 def channels_last(net: UNet) -> UNet:
     """The same network with its tensors laid out as the CPU kernels like them."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def with_channels(slices: np.ndarray) -> torch.Tensor:
-    """`(N, H, W)` slices of one image, or `(N, C, H, W)` of several, as `(N, C, H, W)`."""
-    images = torch.from_numpy(slices)
-    return images[:, None] if images.ndim == 3 else images

@@ -22,7 +22,7 @@ from lib.core.disease_region import Member
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.errors import ModelError
 from lib.nets.cpu import available_cores, bf16_matrix_units
-from lib.nets.unet import ConvBlock, UNet, channels_last, with_channels
+from lib.nets.unet import ConvBlock, UNet, channels_last
 from lib.versions import Version, read_live, read_version, verify
 
 # slices at a time and core, for each pixel of a folded block's side: few enough that activations stay in memory that the
@@ -106,10 +106,10 @@ def member_of(net: UNet, *, flip: bool = True, dtype: torch.dtype | None = None)
 
     def member(slices: np.ndarray) -> np.ndarray:
         slices = np.ascontiguousarray(slices, dtype=np.float32)
-        probability = np.empty((len(slices), *slices.shape[-2:]), dtype=np.float32)
+        probability = np.empty_like(slices)
 
         def work(part: slice) -> None:
-            images = with_channels(slices[part]).to(dtype)
+            images = torch.from_numpy(slices[part])[:, None].to(dtype)
             probability[part] = _probability(fast, images, flip)
 
         with ThreadPoolExecutor(available_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:

@@ -28,7 +28,7 @@ from lib.studies.nifti import read_mask, write_mask
 from lib.versions import Manifest
 
 # raised when the method of the automatic regions changes, so that no older one is taken from the disk
-METHOD = 3
+METHOD = 4
 # per case: those of the live version, and of the ones that readings rest on; what is gone is computed again
 KEPT_VERSIONS = 4
 _REGION, _BONE, _INFO = "disease_region.nii.gz", "normal_bone.nii.gz", "info.json"
