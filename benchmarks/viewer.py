@@ -32,7 +32,7 @@ from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import read_labels
 from serving import Server, serving
-from viewing import PATIENCE_S, SIZE, chromium, dismiss_notice, wait_for, why_no_browser
+from viewing import COLOURED, PATIENCE_S, SIZE, chromium, dismiss_notice, wait_for, why_no_browser
 
 REPEATS = 3
 SHAPE = (336, 336, 25)
@@ -61,6 +61,7 @@ class Reader:
         self.click(f"[data-cy='mode-monai-label-{study.study_uid}']")
         self.click("#vhi-measure:enabled")
         self.page.locator("[data-vhi='sensitive']").wait_for()
+        self.page.wait_for_function(COLOURED, polling=50)
         self.page.evaluate(DRAWN)
 
     def clean_and_submit(self, wrong: list[int]) -> None:

@@ -17,7 +17,7 @@ import requests
 from archives import Archive, Study
 from lib.core.volume import Grid
 from pacsdesk import client_of
-from viewing import ViewerDesk, dismiss_notice, wait_for
+from viewing import OPEN, ViewerDesk, dismiss_notice, wait_for
 
 REGION, BONE, INFLAMMATION, CONSERVATIVE = "disease region", "normal bone", "inflammation", "inflammation (conservative)"
 PROPOSED, PROPOSED_TO_REMOVE = 5, "inflammation (proposed to remove)"
@@ -64,7 +64,7 @@ class Reader:
 
     def open(self) -> None:
         self.page.goto(self.desk.address(self.study), wait_until="domcontentloaded")
-        self.page.locator("#vhi-measure:enabled").wait_for()
+        self.page.locator(OPEN).wait_for()
         dismiss_notice(self.page)
         self.page.locator("#vhi-reader-name").fill(self.name)
         self.page.keyboard.press("Tab")

@@ -28,6 +28,13 @@ FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
+OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
+# images are grey: what has a colour is a lesion
+COLOURED = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].every((canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  for (let n = 0; n < data.length; n += 4) if (data[n] - data[n + 2] > 50) return true;
+  return false;
+})"""
 
 # console errors that are no fault of the page
 HARMLESS = (

@@ -252,3 +252,49 @@ def test_the_list_tells_which_lesions_are_gone_and_of_which_a_part_is_left(js):
     now = {"changes": {"inflammation": {"lesions_removed": [2], "boundary_edits": [[3, 5]]}}}
     assert js("cleaning", "[...m.fates(a[0], a[1])]", facts, now) == [[1, "kept"], [2, "removed"], [3, "part"]]
     assert js("cleaning", "[...m.fates(a[0], a[0])]", facts) == [[1, "kept"], [2, "kept"], [3, "kept"]]
+
+
+OPENING = """(async () => {
+  const engine = { drawn: 0, _render() { this.drawn += 1; }, _resizeOffScreenCanvas: (canvases) => canvases.length };
+  const draws = [];
+  engine.offscreenMultiRenderWindow = { getRenderers: () => [{ renderer: { setDraw: (draw) => draws.push(draw) } }] };
+  const told = [];
+  const drawOften = m.drawSeldom(engine);
+  engine._render();
+  engine._render();
+  told.push(engine.drawn, engine._resizeOffScreenCanvas([1, 2]), draws);
+  drawOften();
+  told.push(engine.drawn);
+  engine._render();
+  told.push(engine.drawn);
+  return told;
+})()"""
+
+
+def test_while_a_case_opens_drawings_wait_and_then_one_is_made_for_all(js):
+    assert js("opening", f"await {OPENING}") == [0, 2, [False], 1, 2]
+
+
+def test_drawings_that_wait_are_made_after_a_while_when_a_case_is_long_in_opening(js):
+    code = "await (async (engine) => { m.drawSeldom(engine); engine._render(); return engine.done; })"
+    engine = (
+        "((engine) => { engine.done = new Promise((done) => { engine._render = () => done('drawn'); }); return engine; })({})"
+    )
+    assert js("opening", f"{code}({engine})") == "drawn"
+
+
+def test_something_is_waited_for_until_the_viewer_tells_that_it_is_so(js):
+    code = """await (async () => {
+      const target = new EventTarget();
+      let [value, listening] = [null, 0];
+      const waited = m.until(() => value, (again) => {
+        listening += 1;
+        target.addEventListener('change', again);
+        return () => { listening -= 1; target.removeEventListener('change', again); };
+      });
+      target.dispatchEvent(new Event('change'));
+      value = 'there';
+      target.dispatchEvent(new Event('change'));
+      return [await waited, listening, await m.until(() => 'at once', () => () => {})];
+    })()"""
+    assert js("opening", code) == ["there", 0, "at once"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,17 @@ from browsing import (
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.dicomize import Labels
 from pacsdesk import dice, numbers_of
-from viewing import wait_for
+from viewing import COLOURED, OPEN, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+# whether a quarter of each image is neither black nor the colour of a lesion
+SEEN = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].every((canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let grey = 0;
+  for (let n = 0; n < data.length; n += 4) grey += data[n] > 10 && data[n] === data[n + 2];
+  return grey > data.length / 16;
+})"""
 
 
 @pytest.mark.parametrize("study", ["ascending", "descending"])
@@ -133,6 +142,23 @@ def names_of(seg: pydicom.Dataset) -> set[str]:
     return {one.SegmentLabel for one in seg.SegmentSequence}
 
 
+def test_vhi_can_be_measured_while_the_images_still_load(page, desk, shot):
+    reader = Reader(page, desk, desk.studies["descending"], "anna")
+    gate, held = Event(), []
+    page.route("**/frames/**", lambda route: route.continue_() if gate.is_set() else held.append(route))
+    page.goto(desk.address(reader.study), wait_until="domcontentloaded")
+    reader.measure()
+    labels = reader.asked("vhi", show="both")[1]
+    expected = np.select([labels == 1, labels == 2], [NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]])
+    np.testing.assert_array_equal(reader.map(), expected)
+    gate.set()
+    for one in held:
+        one.continue_()
+    page.wait_for_function(COLOURED, polling=500)
+    page.wait_for_function(SEEN, polling=500)
+    shot("loaded")
+
+
 def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading):
     first = reading("fritz", "ascending")
     first.measure()
@@ -141,7 +167,7 @@ def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading)
     uid = second.study.study_uid
     second.page.locator(f"[data-cy='studyRow-{uid}']").click()
     second.page.locator(f"[data-cy='mode-monai-label-{uid}']").click()
-    second.page.locator("#vhi-measure:enabled").wait_for()
+    second.page.locator(OPEN).wait_for()
     assert second.page.locator("#vhi-reader-name").input_value() == "fritz"
     assert second.page.locator("[data-vhi='sensitive']").count() == 0
     assert not second.map().any()

@@ -8,7 +8,7 @@ import json
 import pytest
 import requests
 
-from viewing import dismiss_notice, viewer_over, wait_for
+from viewing import OPEN, dismiss_notice, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 
@@ -38,7 +38,7 @@ def test_the_button_starts_training_and_stops_it(desk, page, shot):
         return requests.get(f"{desk.url}/train/", timeout=60).json()
 
     page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
-    page.locator("#vhi-measure:enabled").wait_for()
+    page.locator(OPEN).wait_for()
     dismiss_notice(page)
     page.locator("[data-cy='monailabel-btn']").click()
     page.locator(".settingsTable button.actionButton").click()

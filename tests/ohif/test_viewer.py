@@ -16,7 +16,7 @@ from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.gateway import ArchiveAddress
 from server.test_viewer import another_build
 from standin import PASSWORDS
-from viewing import ViewerDesk, dismiss_notice, viewer_over
+from viewing import OPEN, ViewerDesk, dismiss_notice, viewer_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -30,7 +30,7 @@ def study_list(page, url: str) -> None:
 
 def open_case(page, desk: ViewerDesk, name: str) -> None:
     page.goto(desk.address(desk.studies[name]), wait_until="domcontentloaded")
-    page.locator("#vhi-measure:enabled").wait_for()
+    page.locator(OPEN).wait_for()
     dismiss_notice(page)
 
 
@@ -116,7 +116,7 @@ def test_behind_a_login_a_case_is_read_from_the_login_page_to_the_submission(beh
     page.get_by_text("Name or password is wrong.").wait_for()
     watch.errors.clear()  # the status of the wrong password
     sign_in(page)
-    page.locator("#vhi-measure:enabled").wait_for()
+    page.locator(OPEN).wait_for()
     dismiss_notice(page)
     assert page.url == desk.address(study)
     assert "Reader: anna" in page.locator(VHI).inner_text()
@@ -165,7 +165,7 @@ def test_a_login_that_ends_is_told_in_the_page_which_stays(behind_login, page, w
     desk = behind_login
     page.goto(desk.address(desk.studies["descending"]), wait_until="domcontentloaded")
     sign_in(page)
-    page.locator("#vhi-measure:enabled").wait_for()
+    page.locator(OPEN).wait_for()
     dismiss_notice(page)
     page.context.clear_cookies()
     page.locator("#vhi-measure").click()

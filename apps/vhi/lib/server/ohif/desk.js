@@ -4,12 +4,13 @@ import * as api from './api.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
 import { Labelmap } from './labelmap.js';
-import { Reading } from './reading.js';
+import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
+import { Reading } from './reading.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 
 const READER = 'vhi_reader';
-const LOOK_MS = 50;
+const AFTER_CHANGE_MS = 50;
 const AFTER_STROKE_MS = 30; // the viewer's tools finish with the same event
 export const VIEW = 'WindowLevel';
 const DRAWING = ['CircularBrush', 'CircularEraser', 'CircleScissor', 'RectangleScissor'];
@@ -17,6 +18,7 @@ const CLEANING = ['remove', 'restore'];
 
 export class Desk extends EventTarget {
   reading = null;
+  coming = null; // the reading of a case whose images still load: it can be measured
   why = 'Opening the case ...';
   models = {};
   tool = VIEW;
@@ -25,6 +27,7 @@ export class Desk extends EventTarget {
   rating = '';
   #managers = null;
   #case = null;
+  #opened = Promise.resolve(); // once the pictures of the case are there
   #wasDrawn = false;
 
   constructor(told) {
@@ -66,8 +69,10 @@ export class Desk extends EventTarget {
   opened(found) {
     this.#case = found.case;
     this.reading = null;
+    this.coming = null;
     this.rating = '';
     this.why = found.case ? 'Opening the case ...' : found.why;
+    drawThumbnailsLater(window.extensionManager, () => this.#opened);
     this.effort.restart();
     this.changed();
   }
@@ -77,12 +82,13 @@ export class Desk extends EventTarget {
     mendExport(managers.commandsManager, managers.extensionManager);
     keepLabelmap(managers.commandsManager);
     mendPoints(window.cornerstoneTools.annotation.state.getAnnotationManager());
-    if (this.#case) this.#start(this.#case).catch((error) => this.#fail(error));
+    if (this.#case) this.#opened = this.#start(this.#case).catch((error) => this.#fail(error));
   }
 
   closed() {
     this.#case = null;
     this.reading = null;
+    this.coming = null;
   }
 
   #fail(error) {
@@ -90,34 +96,55 @@ export class Desk extends EventTarget {
     this.changed();
   }
 
+  /** Open a case: it can be measured at once, and read once its images are there. */
   async #start(found) {
-    const asked = api.information();
-    const { servicesManager, commandsManager } = this.#managers;
-    const labelmap = new Labelmap(servicesManager.services, commandsManager);
-    const viewportId = await this.#shown(found);
-    if (this.#case !== found) return; // another one was opened meanwhile
-    await labelmap.create(viewportId);
-    this.models = (await asked).models;
-    const reading = new Reading(found, labelmap, this.effort, this.reader);
-    mendWriting(labelmap, reading, this.models);
-    reading.addEventListener('change', () => this.changed());
-    reading.addEventListener('jump', (event) => this.#jump(event.detail));
-    this.#watch(labelmap);
-    this.reading = reading;
-    this.why = '';
-    this.changed();
+    const { services } = this.#managers.servicesManager;
+    const labelmap = new Labelmap(services);
+    const drawOften = drawSeldom(services.cornerstoneViewportService.getRenderingEngine());
+    try {
+      const drawable = this.#drawable(found, labelmap);
+      const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
+      reading.addEventListener('change', () => this.changed());
+      reading.addEventListener('jump', (event) => this.#jump(event.detail));
+      this.coming = reading;
+      this.changed();
+      this.models = await drawable;
+      if (this.#case !== found) return; // another one was opened meanwhile
+      mendWriting(labelmap, reading, this.models);
+      this.#watch(labelmap);
+      Object.assign(this, { reading, coming: null, why: '' });
+      this.changed();
+      await reading.resting; // what is measured already is drawn with the pictures
+      if (this.#case === found) await labelmap.show();
+      await this.#pictured(found);
+    } finally {
+      drawOften();
+    }
   }
 
-  /** The viewport that shows STIR, once it does. */
-  async #shown(found) {
-    while (this.#case === found) {
-      const shown = this.#viewports().find(
-        ({ viewport, series }) => series === found.stir && viewport.getAllVolumeIds?.().length,
-      );
-      if (shown) return shown.id;
-      await new Promise((resume) => setTimeout(resume, LOOK_MS));
-    }
-    return null;
+  /** A label map on STIR, once that is shown, and what the server offers. */
+  async #drawable(found, labelmap) {
+    const asked = api.information();
+    const { cornerstoneViewportService: service } = this.#managers.servicesManager.services;
+    const isShown = ({ viewport, displaySet }) =>
+      displaySet?.SeriesInstanceUID === found.stir && viewport.getAllVolumeIds?.().length;
+    const look = () => this.#case !== found || this.#viewports().find(isShown);
+    const shown = await until(look, (again) => service.subscribe(service.EVENTS.VIEWPORT_VOLUMES_CHANGED, again).unsubscribe);
+    if (this.#case === found) await labelmap.create(shown.displaySet);
+    return (await asked).models;
+  }
+
+  /** Once all images of the case are there. */
+  #pictured(found) {
+    const { cache, eventTarget, Enums } = window.cornerstone;
+    const isThere = (id) => cache.getVolume(id)?.loadStatus?.loaded ?? true;
+    const look = () =>
+      this.#case !== found || this.#viewports().every(({ viewport }) => viewport.getAllVolumeIds?.().every(isThere) ?? true);
+    return until(look, (again) => {
+      const { IMAGE_VOLUME_LOADING_COMPLETED: done } = Enums.Events;
+      eventTarget.addEventListener(done, again);
+      return () => eventTarget.removeEventListener(done, again);
+    });
   }
 
   #viewports() {
@@ -125,8 +152,8 @@ export class Desk extends EventTarget {
     return [...viewportGridService.getState().viewports.values()].flatMap((one) => {
       const viewport = cornerstoneViewportService.getCornerstoneViewport(one.viewportId);
       const [shown] = one.displaySetInstanceUIDs ?? [];
-      const series = shown && displaySetService.getDisplaySetByUID(shown)?.SeriesInstanceUID;
-      return viewport ? [{ id: one.viewportId, viewport, series }] : [];
+      const displaySet = shown && displaySetService.getDisplaySetByUID(shown);
+      return viewport ? [{ id: one.viewportId, viewport, displaySet }] : [];
     });
   }
 
@@ -138,7 +165,7 @@ export class Desk extends EventTarget {
     window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn = true));
     const again = () => this.reading?.labelmap === labelmap && labelmap.show();
     cornerstoneViewportService.subscribe(cornerstoneViewportService.EVENTS.VIEWPORT_DATA_CHANGED, () =>
-      setTimeout(again, LOOK_MS),
+      setTimeout(again, AFTER_CHANGE_MS),
     );
   }
 

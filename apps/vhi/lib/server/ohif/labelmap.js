@@ -3,36 +3,32 @@
 import { INFLAMMATION, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
 
 const FARTHEST_MM = 0.5;
-const LOOK_MS = 20;
 
 export class Labelmap {
   #services;
-  #commands;
   #known = null;
   #colours = null;
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
-  constructor(services, commands) {
+  constructor(services) {
     this.#services = services;
-    this.#commands = commands;
   }
 
-  /** Make it for the series that a viewport shows, and show it. */
-  async create(viewportId) {
-    const segmentations = [
-      {
-        segmentationId: SEGMENTATION_ID,
-        representation: { type: 'Labelmap' },
-        config: { label: 'Segmentations', segments: viewerSegments() },
-      },
-    ];
-    await this.#commands.runCommand('loadSegmentationsForViewport', { segmentations, viewportId });
-    while (!this.volume) await new Promise((resume) => setTimeout(resume, LOOK_MS)); // it is made when it is first drawn
+  /** Make it for a series of the viewer; it is seen from `show` on. */
+  async create(displaySet) {
+    const { config, state } = window.cornerstoneTools.segmentation;
+    const { utilities, volumeLoader } = window.cornerstone;
+    const { segmentationService } = this.#services;
+    const [segmentationId, told] = [SEGMENTATION_ID, { segments: viewerSegments(), label: 'Segmentations' }];
+    await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId, ...told });
+    // MONAI Label's panel looks for the segments here
+    segmentationService.addOrUpdateSegmentation({ segmentationId, representation: { type: 'Labelmap' }, config: told });
+    const { Labelmap: data } = state.getSegmentation(SEGMENTATION_ID).representationData;
+    data.volumeId = utilities.uuidv4();
+    await volumeLoader.createAndCacheVolumeFromImages(data.volumeId, data.imageIds);
     const style = { type: 'Labelmap' };
-    const now = window.cornerstoneTools.segmentation.config.style.getStyle(style);
-    window.cornerstoneTools.segmentation.config.style.setStyle(style, { ...now, fillAlpha: 0.35, outlineWidth: 2 });
+    config.style.setStyle(style, { ...config.style.getStyle(style), fillAlpha: 0.35, outlineWidth: 2 });
     this.#known = this.read();
-    await this.show();
   }
 
   get volume() {
@@ -47,9 +43,11 @@ export class Labelmap {
       if (!viewport || !(viewport.getAllVolumeIds?.().length > 0)) continue;
       const specifier = { segmentationId: SEGMENTATION_ID, type: 'Labelmap' };
       const isShown = segmentationService.getSegmentationRepresentations(viewportId, specifier).length > 0;
-      if (!isShown) await segmentationService.addSegmentationRepresentation(viewportId, specifier);
+      if (!isShown) {
+        await segmentationService.addSegmentationRepresentation(viewportId, specifier);
+        segmentationService.setActiveSegmentation(viewportId, SEGMENTATION_ID);
+      }
       this.#colour(viewportId, specifier);
-      segmentationService.setActiveSegmentation(viewportId, SEGMENTATION_ID);
     }
   }
 

@@ -2,12 +2,22 @@
 
 import { BONE, CONSERVATIVE, INFLAMMATION, PROPOSED, REGION, SEGMENTS, indexOf, isInflammation } from './segments.js';
 
+/** Each value of a map replaced by another; a plain loop, because a case has millions of voxels. */
+export function replaced(map, table) {
+  const result = new Uint8Array(map.length);
+  for (let n = 0; n < map.length; n += 1) result[n] = table[map[n]];
+  return result;
+}
+
 /** An answer in the numbers of this page. */
 export function numbered(answer, names) {
   const index = new Uint8Array(256);
   for (const [name, value] of Object.entries(names)) index[value] = indexOf(name) ?? 0;
-  return answer.map((value) => index[value]);
+  return replaced(answer, index);
 }
+
+/** Where an answer found anything, as inflammation of one grade. */
+export const ungraded = (grades) => replaced(grades, new Uint8Array(256).fill(INFLAMMATION, 1));
 
 /**
  * A task's answer put into the map: its segments are replaced, the others stay.
@@ -79,10 +89,12 @@ export function isRegionDrawn(before, after) {
 
 /** Both grades in one colour, or each in its own. */
 export function graded(map, grades, both) {
-  return map.map((value, n) => {
-    if (value !== INFLAMMATION && value !== CONSERVATIVE) return value;
-    return both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION;
-  });
+  const result = Uint8Array.from(map);
+  for (let n = 0; n < map.length; n += 1) {
+    if (map[n] !== INFLAMMATION && map[n] !== CONSERVATIVE) continue;
+    result[n] = both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION;
+  }
+  return result;
 }
 
 /**

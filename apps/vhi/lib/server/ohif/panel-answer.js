@@ -35,14 +35,26 @@ function caveats(numbers) {
 
 const warning = (text) => el('div', { class: 'warn' }, text);
 
+/** The button that measures stays while the rest of the panel changes: no click on it goes astray. */
+export const measureButton = (desk) =>
+  button('', () => (desk.reading ?? desk.coming).measure(), { class: 'main', id: 'vhi-measure' });
+
+export function showBusy(measure, desk) {
+  const reading = desk.reading ?? desk.coming;
+  measure.disabled = !reading || Boolean(reading.busy);
+  const text = reading?.busy === 'Measuring VHI' ? 'Measuring ...' : 'Measure VHI';
+  if (measure.textContent !== text) measure.textContent = text;
+}
+
 export function vhiSection(desk) {
   const { reading } = desk;
+  if (!reading) return null;
   const both = el('input', {
     type: 'checkbox',
-    checked: reading?.both ?? true,
+    checked: reading.both,
     onchange: (event) => reading.showBoth(event.target.checked),
   });
-  const numbers = reading?.submitted?.numbers ?? reading?.now;
+  const numbers = reading.submitted?.numbers ?? reading.now;
   const found = numbers
     ? [
         grades(numbers),
@@ -55,24 +67,12 @@ export function vhiSection(desk) {
         el('label', { class: 'line' }, both, 'Conservative in red'),
       ]
     : [];
-  const busy = reading?.busy === 'Measuring VHI';
-  return el(
-    'section',
-    {},
-    button(busy ? 'Measuring ...' : 'Measure VHI', () => reading.measure(), {
-      class: 'main',
-      id: 'vhi-measure',
-      disabled: !reading || Boolean(reading.busy),
-    }),
-    suggestions(desk),
-    reading?.submitted ? submitted(reading.submitted) : null,
-    ...found,
-  );
+  return el('section', {}, suggestions(desk), reading.submitted ? submitted(reading.submitted) : null, ...found);
 }
 
 /** Whether lesions that are hardly inflammation are marked or left out; from the next measurement on. */
 function suggestions({ models, reading }) {
-  if (!reading || !models.vhi.config.proposal) return null;
+  if (!models.vhi.config.proposal) return null;
   const modes = { off: 'no suggestions', show: 'mark lesions to remove', apply: 'leave them out' };
   const pick = (mode) => {
     reading.options.proposal = mode === 'off' ? undefined : mode;

@@ -1,7 +1,7 @@
 /** The panel beside the images: VHI, lesions, drawing, handing in. */
 
 import { el } from './dom.js';
-import { lesionSection, vhiSection } from './panel-answer.js';
+import { lesionSection, measureButton, showBusy, vhiSection } from './panel-answer.js';
 import { drawSection } from './panel-draw.js';
 import { optionSection } from './panel-options.js';
 import { readerSection, submitSection } from './panel-submit.js';
@@ -15,10 +15,12 @@ export function mountPanel(node, desk) {
   const panel = el('div', { class: 'vhi', id: 'vhi-panel' });
   node.style.height = '100%';
   node.append(panel);
-  // what is typed into stays while the rest changes
+  // what is typed into or may be pressed just now stays while the rest changes
   let kept = null;
   let options = null;
-  const reader = readerSection(desk);
+  const measure = measureButton(desk);
+  const rest = el('div');
+  panel.append(readerSection(desk), el('section', {}, measure), rest);
   const draw = () => {
     if (!node.isConnected) {
       desk.removeEventListener('change', draw);
@@ -27,8 +29,9 @@ export function mountPanel(node, desk) {
     if (kept !== desk.reading) options = desk.reading ? optionSection(desk) : null;
     kept = desk.reading;
     const place = panel.querySelector('.lesions')?.scrollTop ?? 0;
+    showBusy(measure, desk);
     const sections = [vhiSection(desk), lesionSection(desk), submitSection(desk), drawSection(desk), options];
-    panel.replaceChildren(...[reader, state(desk), ...sections].filter(Boolean));
+    rest.replaceChildren(...[state(desk), ...sections].filter(Boolean));
     const list = panel.querySelector('.lesions');
     if (list) list.scrollTop = place;
   };
@@ -36,7 +39,7 @@ export function mountPanel(node, desk) {
   draw();
 }
 
-function state({ reading, why }) {
-  const text = reading ? reading.message : why;
+function state({ reading, coming, why }) {
+  const text = reading ? reading.message : coming?.message || why;
   return text ? el('div', { class: reading ? 'warn' : 'told', id: 'vhi-message', role: 'status' }, text) : null;
 }

@@ -3,9 +3,9 @@
 import * as api from './api.js';
 import { Decisions, slicesOfLesion } from './cleaning.js';
 import { History } from './history.js';
-import { clicked, graded, isRegionDrawn, merged, numbered, regionOf, submission, uncover } from './labels.js';
+import { clicked, graded, isRegionDrawn, merged, numbered, regionOf, submission, uncover, ungraded } from './labels.js';
 import { niftiOf } from './nifti.js';
-import { INFLAMMATION, REGION } from './segments.js';
+import { REGION } from './segments.js';
 
 export class Reading extends EventTarget {
   history = new History();
@@ -20,18 +20,26 @@ export class Reading extends EventTarget {
   wasShown = false; // whether VHI was seen
   submitted = null;
   busy = '';
+  resting = Promise.resolve(); // once what it is busy with is done
   message = '';
   #shownTo = null; // who the server knows to have seen VHI with these options
   #left = null; // of the automatic result after clicks, in the numbers of this page
 
-  constructor(found, labelmap, effort, reader) {
+  #drawable; // when there is a label map to draw in
+
+  constructor(found, labelmap, drawable, effort, reader) {
     super();
     Object.assign(this, { case: found, labelmap, effort, reader });
+    this.#drawable = drawable;
   }
 
   /** Run some work, one at a time, and tell how it went. */
-  async #work(what, work) {
-    if (this.busy) return;
+  #work(what, work) {
+    if (!this.busy) this.resting = this.#run(what, work);
+    return this.resting;
+  }
+
+  async #run(what, work) {
     Object.assign(this, { busy: what, message: '' });
     this.changed();
     try {
@@ -51,9 +59,10 @@ export class Reading extends EventTarget {
     return { ...(this.reader ? { client_id: this.reader } : {}), ...more };
   }
 
-  /** Run a task on STIR; its label map lies where this page's does. */
+  /** Run a task on STIR, maybe while its images still load; its label map lies where this page's does. */
   async #ask(model, params = {}) {
     const answer = await api.infer(model, this.case.stir, this.#params(params));
+    await this.#drawable;
     this.labelmap.check(answer.labels);
     if (model === 'vhi') this.#shownTo = this.reader;
     return answer;
@@ -64,7 +73,7 @@ export class Reading extends EventTarget {
     return this.#work('Finding the region', async () => {
       const { facts, labels } = await this.#ask(model);
       if (model === 'disease_region') this.region = labels.data;
-      this.#put(merged(this.labelmap.read(), labels.data, facts.label_names, this.region));
+      await this.#put(merged(this.labelmap.read(), labels.data, facts.label_names, this.region));
       this.message = (facts.warnings ?? []).join(' ');
     });
   }
@@ -76,9 +85,9 @@ export class Reading extends EventTarget {
       const { facts, labels } = await this.#ask('vhi', { ...settings, show: 'both' });
       const grades = numbered(labels.data, facts.label_names);
       const map = merged(this.labelmap.read(), labels.data, facts.label_names, this.region);
-      this.#put(graded(map, grades, this.both));
+      await this.#put(graded(map, grades, this.both));
       Object.assign(this, { facts, now: facts, grades, decisions: new Decisions(), submitted: null, wasShown: true });
-      this.#left = grades.map((value) => (value ? INFLAMMATION : 0));
+      this.#left = ungraded(grades);
       if (proposal) {
         await this.#decide(this.decisions);
         this.facts = this.now;
@@ -105,14 +114,15 @@ export class Reading extends EventTarget {
     const { facts, labels } = await this.#ask('vhi_clean', { ...this.options, ...decisions.params() });
     const left = numbered(labels.data, facts.label_names);
     const map = clicked(this.labelmap.read(), this.#left, left, this.grades, this.region);
-    this.#put(graded(map, this.grades, this.both));
+    await this.#put(graded(map, this.grades, this.both));
     Object.assign(this, { decisions, now: facts, submitted: null });
     this.#left = left;
   }
 
-  #put(map) {
+  async #put(map) {
     this.history.note(this.labelmap.read(), map, this.#state());
     this.labelmap.write(map);
+    await this.labelmap.show();
   }
 
   #state() {

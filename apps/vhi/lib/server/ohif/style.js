@@ -4,6 +4,7 @@ const TEXT = `
 .vhi { color: #e8eefc; font: 13px/1.4 Inter, system-ui, sans-serif; padding: 8px 10px 24px; overflow-y: auto; height: 100%; box-sizing: border-box; }
 .vhi section { border-top: 1px solid #2b3a67; padding: 8px 0; }
 .vhi section:first-child { border-top: 0; }
+.vhi section + div > section:first-child { padding-top: 0; }
 .vhi .told, .vhi .warn { overflow-wrap: anywhere; }
 .vhi h3 { font-size: 12px; font-weight: 600; color: #9fb4e8; margin: 0 0 6px; }
 .vhi button { background: #1f2f5f; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 7px; cursor: pointer; }

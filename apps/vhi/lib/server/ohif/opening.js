@@ -1,0 +1,71 @@
+/**
+ * What the viewer leaves for later while a case opens. Without a graphics card a drawing keeps a processor busy for some tenths of a
+ * second, and the viewer draws for every few images that arrive, for every series' small picture, and twice for a label map.
+ */
+
+const DRAW_EACH_MS = 1000;
+const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
+
+/** Draw once in a while alone, until what is returned is called: it draws what still waits. */
+export function drawSeldom(engine) {
+  const { _render: render, _resizeOffScreenCanvas: resize } = engine;
+  let waiting = null;
+  const draw = () => {
+    waiting = null;
+    render.call(engine);
+  };
+  engine._render = () => {
+    waiting ??= setTimeout(draw, DRAW_EACH_MS);
+  };
+  // a new size draws by itself, and what it draws is thrown away
+  engine._resizeOffScreenCanvas = (canvases) => {
+    engine.offscreenMultiRenderWindow.getRenderers().forEach(({ renderer }) => renderer.setDraw(false));
+    return resize.call(engine, canvases);
+  };
+  return () => {
+    clearTimeout(waiting);
+    Object.assign(engine, { _render: render, _resizeOffScreenCanvas: resize });
+    if (!engine.hasBeenDestroyed) draw();
+  };
+}
+
+/**
+ * The list of series draws its small pictures after the case's own; of images that are there by then it draws them without WebGL, where
+ * they would have a context of their own.
+ *
+ * @param {() => Promise} opened
+ */
+export function drawThumbnailsLater(extensionManager, opened) {
+  const { exports } = extensionManager.getModuleEntry(LIBRARIES);
+  const plain = exports.getCornerstoneLibraries;
+  if (plain.isMended) return;
+  exports.getCornerstoneLibraries = () => {
+    const found = plain();
+    const { utilities, cache } = found.cornerstone;
+    const loadImageToCanvas = async (options) => {
+      await opened();
+      return utilities.loadImageToCanvas({ ...options, useCPURendering: Boolean(cache.getImage(options.imageId)) });
+    };
+    return { ...found, cornerstone: { ...found.cornerstone, utilities: { ...utilities, loadImageToCanvas } } };
+  };
+  exports.getCornerstoneLibraries.isMended = true;
+}
+
+/**
+ * Wait until something is so: it is looked at again whenever the viewer tells of a change.
+ *
+ * @param {() => any} look
+ * @param {(again: () => void) => (() => void)} listen returns what ends it
+ */
+export function until(look, listen) {
+  return new Promise((resolve) => {
+    const again = () => {
+      const found = look();
+      if (!found) return;
+      stop();
+      resolve(found);
+    };
+    const stop = listen(again);
+    again();
+  });
+}
