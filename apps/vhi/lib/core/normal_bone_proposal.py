@@ -60,9 +60,9 @@ class ProposedNormalBone:
                 f"threshold, {LEAST_CONFIDENCE:.0%} are needed. {DRAW_BY_HAND}"
             )
         return (
-            f"The threshold from the proposed normal bone looks too low, so that marrow would count as inflammation: {sure.joined:.0%} "
-            f"of what lies above it leaves the largest lesion when it is 10% higher, at most {(1 - LEAST_CONFIDENCE) / 2:.0%} may. "
-            f"{DRAW_BY_HAND}"
+            "The threshold from the proposed normal bone looks too low, so that marrow would count as inflammation: "
+            f"{sure.joined:.0%} of what lies above it leaves the largest lesion when it is 10% higher, at most "
+            f"{(1 - LEAST_CONFIDENCE) / 2:.0%} may. {DRAW_BY_HAND}"
         )
 
 
