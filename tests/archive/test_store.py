@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from archives import stow_body
 from embedded import ANY_SYNTAX, bytes_of, place_of, slice_of
 from lib.archive.instance import read_instance
+from waiting import wait_for
 
 MAIN = Path(__file__).parents[2] / "main.py"
 
@@ -167,10 +168,9 @@ def test_a_connection_that_breaks_stores_nothing(served):
     with socket.create_connection((host, int(port))) as connection:
         head = f"POST /dicom-web/studies HTTP/1.1\r\nHost: {host}\r\nContent-Type: {headers['Content-Type']}\r\n"
         connection.sendall(f"{head}Content-Length: {len(made)}\r\n\r\n".encode() + made[: len(made) // 2])
-    until = time.monotonic() + 20
-    while list((served.folder / ".dicomweb" / "incoming").iterdir()) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert list((served.folder / ".dicomweb" / "incoming").iterdir()) == []
+        incoming = served.folder / ".dicomweb" / "incoming"
+        wait_for(lambda: list(incoming.iterdir()), 20, "the request's arrival", every_s=0.01)
+    wait_for(lambda: not list(incoming.iterdir()), 20, "clearing up", every_s=0.05)
     assert served.files() == []
     served.store(slice_of())
 

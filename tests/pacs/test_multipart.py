@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lib.pacs.multipart import MultipartError, boundary_of, write_parts
+from lib.multipart import MultipartError, boundary_of
+from lib.pacs.multipart import write_parts
 
 BODY = (
     b"--edge\r\nContent-Type: application/dicom\r\nContent-Length: 9\r\n\r\none\r\n--two"
@@ -16,7 +17,7 @@ PARTS = [b"one\r\n--two", b"", b"\r\n\r\nthree\r\n"]
 
 def parts(blocks, folder):
     folder.mkdir(exist_ok=True)
-    return [path.read_bytes() for path in write_parts(blocks, b"edge", folder)]
+    return [path.read_bytes() for path in write_parts(blocks, "multipart/related; boundary=edge", folder)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 11, 1000])
@@ -44,10 +45,15 @@ def test_a_header_without_end_is_not_collected_for_ever(tmp_path):
     "kind", ['multipart/related; type="application/dicom"; boundary="a b"', "Multipart/Related;Boundary=a-b"]
 )
 def test_the_boundary_is_read_from_the_content_type(kind):
-    assert boundary_of(kind) in (b"a b", b"a-b")
+    assert boundary_of(kind) in ("a b", "a-b")
 
 
 @pytest.mark.parametrize("kind", ["text/html", "", "multipart/related", "application/dicom; boundary=x"])
-def test_what_is_not_multipart_is_refused(kind):
+def test_what_is_not_multipart_is_refused(tmp_path, kind):
     with pytest.raises(MultipartError, match="Content-Type"):
-        boundary_of(kind)
+        list(write_parts([BODY], kind, tmp_path))
+
+
+def test_a_boundary_that_goes_on_as_something_else_is_refused(tmp_path):
+    with pytest.raises(MultipartError, match="line end"):
+        parts([b"--edge\r\n\r\none\r\n--edgeless\r\n\r\n--edge--"], tmp_path)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from lib.errors import OutputError, RequestError
 from lib.files import output_error
+from lib.multipart import MultipartError, PartFiles
 
-_LONGEST_HEADER = 8192
 _CHUNK = 512 * 1024
 
 
@@ -23,17 +22,14 @@ def parameters_of(media_type: str) -> tuple[str, dict[str, str]]:
 
 
 class PartWriter:
-    """Takes a body apart, chunk by chunk, into one file for each part."""
+    """Takes the body of a request apart, chunk by chunk, into one file for each part."""
 
     def __init__(self, boundary: str, folder: Path) -> None:
         if not boundary or len(boundary) > 200:
             raise RequestError("A multipart request names its boundary in Content-Type; this one does not.")
-        self._mark = b"\r\n--" + boundary.encode()
         self._folder = folder
-        self._rest = b"\r\n"  # the first boundary may stand at the very beginning
-        self._file: BinaryIO | None = None
-        self._state = "preamble"
-        self.parts: list[Path] = []
+        self._files = PartFiles(boundary, folder, _check_dicom)
+        self._parts: list[Path] = []
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes.
@@ -41,54 +37,16 @@ class PartWriter:
         Raises
         ------
         RequestError
-            The body is no multipart body.
+            The body is no multipart body, or holds what is no DICOM.
         OutputError
             A part cannot be written.
         """
-        self._rest += chunk
         try:
-            while self._step():
-                pass
+            self._parts += self._files.feed(chunk)
+        except MultipartError as error:
+            raise RequestError(f"The request cannot be read: {error}.") from error
         except OSError as error:
             raise output_error(self._folder, error) from error
-
-    def _step(self) -> bool:
-        """Whether something was done with the bytes that are left."""
-        if self._state == "end":
-            self._rest = b""
-            return False
-        if self._state == "headers":
-            return self._headers()
-        place = self._rest.find(self._mark)
-        after = self._rest[place + len(self._mark) :]
-        if place >= 0 and len(after) < 2:
-            return False
-        keep = place if place >= 0 else max(0, len(self._rest) - len(self._mark) + 1)
-        if self._file is not None:
-            self._file.write(self._rest[:keep])
-        if place < 0:
-            self._rest = self._rest[keep:]
-            return False
-        self.close()
-        self._state = "end" if after.startswith(b"--") else "headers"
-        self._rest = after
-        return True
-
-    def _headers(self) -> bool:
-        end = self._rest.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._rest) > _LONGEST_HEADER:
-                raise RequestError("A part of the request has no end of its headers.")
-            return False
-        text = self._rest[:end].decode("latin-1")
-        kind = re.search(r"(?im)^content-type:\s*([^;\r\n]+)", text)
-        if kind and kind[1].strip().lower() != "application/dicom":
-            raise RequestError(f"A part of the request is {kind[1].strip()[:60]}; only application/dicom can be stored.")
-        self.parts.append(self._folder / f"{len(self.parts):06d}")
-        self._file = self.parts[-1].open("wb")
-        self._rest = self._rest[end + 4 :]
-        self._state = "body"
-        return True
 
     def finish(self) -> list[Path]:
         """The parts, once the body has ended.
@@ -98,20 +56,24 @@ class PartWriter:
         RequestError
             It ended without its closing boundary, so that something is missing, or held no part.
         """
-        if self._state != "end":
+        if not self._files.ended:
             raise RequestError("The request is truncated: its closing boundary is missing. Nothing was stored; send it again.")
-        if not self.parts:
+        if not self._parts:
             raise RequestError("The request holds no instances.")
-        return self.parts
+        return self._parts
 
     def close(self) -> None:
         """End the part that is being written."""
-        file, self._file = self._file, None
-        if file is not None:
-            try:
-                file.close()
-            except OSError as error:
-                raise output_error(self._folder, error) from error
+        try:
+            self._files.close()
+        except OSError as error:
+            raise output_error(self._folder, error) from error
+
+
+def _check_dicom(headers: str) -> None:
+    kind = re.search(r"(?im)^content-type:\s*([^;\r\n]+)", headers)
+    if kind and kind[1].strip().lower() != "application/dicom":
+        raise RequestError(f"A part of the request is {kind[1].strip()[:60]}; only application/dicom can be stored.")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from requests.adapters import HTTPAdapter
 
 from lib.errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
 from lib.files import output_error
-from lib.pacs.multipart import MultipartError, boundary_of, write_parts
+from lib.multipart import MultipartError
+from lib.pacs.multipart import write_parts
 from lib.studies.dicom_frames import read_whole
 
 TIMEOUT_S = 30.0
@@ -297,8 +298,7 @@ class Archive:
             self._session.get(url, headers={"Accept": _ANY_SYNTAX}, stream=True) as answer,
         ):
             answer.raise_for_status()
-            boundary = boundary_of(answer.headers.get("Content-Type", ""))
-            yield from write_parts(answer.iter_content(_BLOCK_BYTES), boundary, folder)
+            yield from write_parts(answer.iter_content(_BLOCK_BYTES), answer.headers.get("Content-Type", ""), folder)
 
     def _named(self, part: Path, series_uid: str) -> str:
         """Give a part the name of its instance."""

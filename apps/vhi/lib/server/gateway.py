@@ -24,6 +24,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from lib.errors import SettingsError
+from lib.multipart import boundary_of
 from lib.server.answers import Refusal
 from lib.server.dicomweb import ROOT, is_answered_in_json, is_resource, resource_of
 from lib.server.links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
@@ -40,7 +41,6 @@ LONGEST_ACCEPT = 1024
 JSON = "application/dicom+json"
 
 _BINARY_ANSWERS = re.compile(r"multipart/related|application/dicom|application/octet-stream|(?:image|video)/[\w.-]+")
-_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;",]{1,200}))', re.IGNORECASE)
 _SENTENCES = {
     400: "The archive cannot read that request; check its query and frame numbers.",
     404: "The archive does not have that.",
@@ -274,7 +274,7 @@ def _accept(given: Mapping[str, str], only: str | None) -> str:
 def _body_headers(given: Mapping[str, str]) -> dict[str, str]:
     kind = given.get("content-type", "")
     written = kind.isascii() and kind.isprintable() and len(kind) <= LONGEST_ACCEPT
-    if not written or not kind.lower().startswith("multipart/related") or not _boundary_of(kind):
+    if not written or not kind.lower().startswith("multipart/related") or not boundary_of(kind):
         raise Refusal(415, 'What is stored must be multipart/related; type="application/dicom", with its boundary.')
     if "content-length" in given and "transfer-encoding" in given:
         raise Refusal(400, "A body has a Content-Length or a Transfer-Encoding, not both.")
@@ -287,7 +287,7 @@ async def _body(kind: str, receive: Receive, read: asyncio.Event) -> AsyncIterat
 
     Orthanc answers 200 to a body that was cut off, having stored less than it holds.
     """
-    closing = f"--{_boundary_of(kind)}--".encode("latin-1")
+    closing = f"--{boundary_of(kind)}--".encode("latin-1")
     more, end = True, b""
     while more:
         message = await receive()
@@ -306,12 +306,6 @@ async def _gone(receive: Receive, read: asyncio.Event) -> None:
     await read.wait()
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _boundary_of(content_type: str) -> str:
-    """What divides the parts of such a body; empty where it is not said."""
-    found = _BOUNDARY.search(content_type)
-    return (found[1] or found[2]) if found else ""
 
 
 def _kind(answer: httpx.Response) -> str:
@@ -338,7 +332,7 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
     if not _BINARY_ANSWERS.fullmatch(kind) or re.search("xml|json", told, re.IGNORECASE):
         raise Refusal(502, "The archive did not answer with images.")
     if kind == "multipart/related":
-        boundary = _boundary_of(told)
+        boundary = boundary_of(told)
         if not boundary:
             raise Refusal(502, "The archive's answer cannot be read: it is in parts and names no boundary.")
         return MultipartLinks(boundary, translate), headers
