@@ -49,7 +49,7 @@ def main() -> None:
     console = Console(width=150, highlight=False)
     scans = cleaned_scans(Path(os.environ["VHI_DATA"]))
     results = {scan.case_id: scan.measure() for scan in scans}
-    tables = [scan.table(results[scan.case_id]) for scan in scans]
+    tables = [one for scan in scans for one in scan.tables(results[scan.case_id])]
     left_out = leave_one_patient_out(tables, told=lambda patient: console.print(f"left out {patient}"))
     console.print(_decisions(left_out))
     console.print(_volumes(console, left_out))

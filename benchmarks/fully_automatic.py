@@ -2,7 +2,8 @@
 
 Nothing that answers for a patient learnt from that patient: the disease region is that of the ensemble of its fold, as
 `train --folds WORK` left it; lesions are kept or removed by a model of the other patients, its limit included; normal bone is
-found by rule. Readers: the published volumes that two of them cleaned by hand.
+found by rule. Readers: the published volumes that two of them cleaned by hand. Where the program would not trust the normal bone
+and ask for a reader's instead, the number that it would have given stands in brackets.
 
     VHI_DATA=<folder> PYTHONPATH=apps/vhi python benchmarks/fully_automatic.py WORK
 """
@@ -22,10 +23,12 @@ from cleaning import PUBLISHED
 from lib.cleaning.features import lesion_features
 from lib.cleaning.fitting import fit_forest, keep_limit
 from lib.cleaning.forest import Forest
+from lib.cleaning.rule import keeps
 from lib.cleaning.table import LesionTable
+from lib.core.normal_bone_proposal import find_normal_bone
 from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.settings import VhiSettings
-from lib.core.volume import Grid, Mask
+from lib.core.volume import Grid, Mask, Volume
 from lib.studies.nifti import read_mask, read_volume
 from lib.training.cleaning import CleanedScan, cleaned_scans
 from lib.training.run import PREDICTIONS
@@ -54,16 +57,20 @@ def main() -> None:
         sys.exit("Set VHI_DATA to the folder of published scans and pass the working folder of train --folds.")
     work = Path(sys.argv[1])
     scans = cleaned_scans(Path(os.environ["VHI_DATA"]))
-    tables = [scan.table() for scan in scans]
+    tables = [one for scan in scans for one in scan.tables()]
     ratios = {step.name: [_log_ratio(scan, tables, work, step) for scan in scans] for step in STEPS}
     shown = Table("scan", title="Proposed VHI over the readers' (geometric mean of both); last column: reader 1 over reader 2")
     for name in (*ratios, "readers"):
         shown.add_column(name, justify="right")
     between = [float(np.log(first / second)) for first, second in PUBLISHED.values()]
+    answered = {step.name: [_is_trusted(scan, work, step) for scan in scans] for step in STEPS} | {"readers": [True] * len(scans)}
+    columns = {name: np.array(found) for name, found in (*ratios.items(), ("readers", between))}
     for n, scan in enumerate(scans):
-        shown.add_row(scan.case_id, *(f"{np.exp(found[n]):.2f}" for found in (*ratios.values(), between)))
+        cells = ((f"{np.exp(found[n]):.2f}", answered[name][n]) for name, found in columns.items())
+        shown.add_row(scan.case_id, *(text if trusted else f"({text})" for text, trusted in cells))
     for label, value in (("mean ratio", _mean), ("limits of agreement", _limits), ("typical factor", _typical)):
-        shown.add_row(label, *(value(np.array(found)) for found in (*ratios.values(), between)))
+        shown.add_row(f"{label}, all", *(value(found) for found in columns.values()))
+        shown.add_row(f"{label}, answered", *(value(found[answered[name]]) for name, found in columns.items()))
     Console(width=170).print(shown)
 
 
@@ -72,8 +79,8 @@ def _log_ratio(scan: CleanedScan, tables: list[LesionTable], work: Path, step: S
     others = [one for one in tables if one.case_id != scan.case_id]
     forest, limit = _model(scan.case_id, others)
     result = _measured(scan, work, step)
-    keep = forest.probability(lesion_features(result)) >= limit
-    proposed = sum(lesion.voxels for lesion, kept in zip(result.lesions, keep, strict=True) if kept)
+    voxels = np.array([lesion.voxels for lesion in result.lesions])
+    proposed = int(voxels[keeps(forest.probability(lesion_features(result)), voxels, limit)].sum())
     return float(np.log(max(proposed, 1) / np.sqrt(np.prod(PUBLISHED[scan.case_id]))))
 
 
@@ -87,13 +94,23 @@ def _model(case_id: str, others: list[LesionTable]) -> tuple[Forest, float]:
 
 
 def _measured(scan: CleanedScan, work: Path, step: Step) -> VhiResult:
+    t1w, stir, region = _inputs(scan, work, step)
+    bone = find_normal_bone(t1w, stir, region).mask if step.rule else read_mask(scan.normal_bone, "normal bone")
+    settings = VhiSettings.from_values({"rule": step.rule} if step.rule else {})
+    return measure_vhi(t1w, stir, normal_bone=bone, disease_region=region, settings=settings)
+
+
+def _is_trusted(scan: CleanedScan, work: Path, step: Step) -> bool:
+    return not step.rule or find_normal_bone(*_inputs(scan, work, step)).refused_because is None
+
+
+def _inputs(scan: CleanedScan, work: Path, step: Step) -> tuple[Volume, Volume, Mask]:
+    """T1W, STIR and the disease region."""
     stir = read_volume(scan.stir, "STIR")
-    bone = None if step.rule else read_mask(scan.normal_bone, "normal bone")
     region = (
         _held_out(work, scan.case_id, stir.grid) if step.automatic_region else read_mask(scan.disease_region, "disease region")
     )
-    settings = VhiSettings.from_values({"rule": step.rule} if step.rule else {})
-    return measure_vhi(read_volume(scan.t1w, "T1W"), stir, normal_bone=bone, disease_region=region, settings=settings)
+    return read_volume(scan.t1w, "T1W"), stir, region
 
 
 def _held_out(work: Path, case_id: str, grid: Grid) -> Mask:

@@ -41,6 +41,16 @@ def test_the_joint_is_found_on_both_sides_and_only_where_there_is_one():
         np.testing.assert_allclose(columns[side, 2, 35:75], at, atol=1.5)
 
 
+def test_slices_in_which_the_line_runs_elsewhere_have_no_joint():
+    region, t1w = (np.repeat(one[:1], 12, axis=0) for one in hung_pelvis())
+    t1w[:4, 30:80, 39:41] = 1.0
+    t1w[:4, 30:80, 19:21] = 0.2
+    columns, present = joint_columns(t1w, region, 79.5, (1.0, 1.0))
+    np.testing.assert_allclose(columns[0, 1, 35:75], 19.5, atol=1.5)
+    np.testing.assert_array_equal(present[0].any(axis=1), [False] * 4 + [True] * 8)
+    assert present[1].any(axis=1).all()
+
+
 def test_levels_count_the_discs_above_the_sacrum():
     context = context_of(*volumes())
     assert [int(context.level[2, row]) for row in (50, 22, 8)] == [0, 1, 2]

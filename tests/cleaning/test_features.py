@@ -7,6 +7,7 @@ import pytest
 
 from handmade import handmade
 from lib.cleaning.features import FEATURES, lesion_features
+from lib.cleaning.table import tables_of
 from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Mask, Volume
 from lib.phantom.study import make_phantom
@@ -69,6 +70,23 @@ def test_the_gain_of_the_scanner_does_not_matter(study, result, features):
     np.testing.assert_allclose(
         lesion_features(measured(*louder, study.normal_bone, study.disease_region)), features, rtol=1e-4, atol=1e-4
     )
+
+
+def test_what_goes_on_in_the_next_slice_is_told_from_what_does_not():
+    np.testing.assert_array_equal(column(lesion_features(handmade()), "continued"), [1.0, 0.0])
+
+
+def test_lesions_at_slightly_other_thresholds_teach_too():
+    result = handmade()
+    marked = Mask(result.lesion_labels == 1, result.stir.grid)
+    tables = tables_of(result, [("R1", marked)], "a")
+    assert [one.factor for one in tables] == [1.0, 0.95, 1.05]
+    assert [one.as_measured for one in tables] == [True, False, False]
+    np.testing.assert_array_equal(tables[0].features, lesion_features(result))
+    for one in tables:
+        assert one.kept[0, 0]
+        brightness = one.factor * column(one.features, "brightness")[0] / column(tables[0].features, "brightness")[0]
+        assert one.voxels[0] < tables[0].voxels[0] or brightness == pytest.approx(1.0)
 
 
 def test_a_scan_without_lesions_has_an_empty_table():

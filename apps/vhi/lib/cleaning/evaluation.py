@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lib.cleaning.fitting import SEED, TREES, fit_forest, keep_limit
+from lib.cleaning.rule import keeps
 from lib.cleaning.table import LesionTable
 
 CLOSE = 0.05  # of the readers' volume: what may be left wrong when a reader stops
@@ -58,7 +59,7 @@ class LeftOut:
 
     @property
     def keep(self) -> np.ndarray:
-        return np.asarray(self.probability >= self.limit)
+        return keeps(self.probability, self.table.voxels, self.limit)
 
     @property
     def proposed(self) -> Agreement:
@@ -74,7 +75,9 @@ def leave_one_patient_out(
     for patient in dict.fromkeys(one.patient for one in tables):
         others = [one for one in tables if one.patient != patient]
         forest, limit = fit_forest(others, trees, seed), keep_limit(others, trees, seed)
-        found += [LeftOut(one, forest.probability(one.features), limit) for one in tables if one.patient == patient]
+        found += [
+            LeftOut(one, forest.probability(one.features), limit) for one in tables if one.patient == patient and one.as_measured
+        ]
         told(patient)
     return tuple(found)
 

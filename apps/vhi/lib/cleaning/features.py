@@ -15,6 +15,7 @@ from lib.cleaning.context import Context, context_of
 from lib.core.pipeline import VhiResult
 
 AROUND_MM = 10.0  # what counts as a lesion's surroundings
+CONTINUED_MM = 2.0  # how far a lesion may move from a slice to the next
 MIRROR_MM = 4.0  # how far from its mirror image another lesion may lie
 EDGE_MM = 1.5  # what lies this close to a lesion but outside bone
 SPINE_MM = 35.0  # from the midline: a vertebra with its processes
@@ -48,6 +49,7 @@ FEATURES: dict[str, str] = {
     "t1w_contrast": "mean T1W over that of the bone around without its lesions",
     "outside": "brightest STIR just outside bone over the sensitive threshold, 0 where bone is all around",
     "mirrored": "share of voxels that have a lesion at their mirror image",
+    "continued": "share of voxels that have a lesion's voxel at their place in a neighbouring slice",
 }
 
 
@@ -217,9 +219,12 @@ def _neighbours(voxels: _Voxels) -> dict[str, np.ndarray]:
     mirror = np.rint(2 * voxels.context.midline - voxels.column).astype(int) - first_column
     within = (mirror >= 0) & (mirror < lesion.shape[2])
     mirrored = near[voxels.at[0], voxels.at[1], np.where(within, mirror, 0)].astype(bool) & within
+    moved = ndimage.maximum_filter(lesion.view(np.uint8), voxels.window(CONTINUED_MM))
+    beside = np.pad(moved, ((1, 1), (0, 0), (0, 0)))
     bone = np.maximum(_filtered(voxels.region, voxels), 1e-3)
     return {
         "crowding": voxels.mean(_filtered(lesion, voxels) / bone),
         "outside": voxels.most(beyond[voxels.at]),
         "mirrored": voxels.mean(mirrored),
+        "continued": voxels.mean((beside[:-2] | beside[2:])[voxels.at]),
     }

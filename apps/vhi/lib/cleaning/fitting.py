@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from lib.cleaning.forest import Forest
+from lib.cleaning.rule import keeps
 from lib.cleaning.table import LesionTable
 from lib.errors import InputError
 
-TREES = 120
+TREES = 160
 SEED = 1
-# one lesion more or less of a patient must not make a leaf
-LEAF = 4
+# one lesion more or less of a patient must not make a leaf; a lesion comes at three thresholds
+LEAF = 8
 ASKED = 0.4  # share of the features that a node may choose from
 USUAL = 1 / 3  # where too few patients are there to choose: a lesion wrongly removed costs twice as much as one wrongly kept
 FEWEST_PATIENTS = 3
-LIMITS = np.round(np.arange(0.15, 0.605, 0.01), 2)
+LIMITS = np.round(np.arange(0.1, 0.6025, 0.005), 3)
 
 
 def fit_forest(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED) -> Forest:
@@ -79,12 +80,13 @@ def _as_arrays(trees: Sequence[object]) -> Forest:
 
 
 def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED) -> float:
-    """The probability from which a lesion is kept: as low as it may be without more false keeps than readers have.
+    """The limit of `lib.cleaning.rule`: as low as it may be without more false keeps than readers have.
 
     Each patient in turn is left out, and the false keeps in the tables are counted against the consensus; readers are counted
     each against those of another.
     """
-    pairs = [false for one in tables for false in false_keeps_of_readers(one)]
+    measured = [one for one in tables if one.as_measured]
+    pairs = [false for one in measured for false in false_keeps_of_readers(one)]
     patients = sorted({one.patient for one in tables})
     if len(patients) < FEWEST_PATIENTS or not pairs:
         return USUAL
@@ -94,9 +96,9 @@ def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
             forest = fit_forest([one for one in tables if one.patient != patient], trees, seed)
         except InputError:
             continue
-        left_out += [(one, forest.probability(one.features)) for one in tables if one.patient == patient]
+        left_out += [(one, forest.probability(one.features)) for one in measured if one.patient == patient]
     for limit in LIMITS:
-        false = [np.count_nonzero((p >= limit) & ~one.consensus) for one, p in left_out]
+        false = [np.count_nonzero(keeps(p, one.voxels, limit) & ~one.consensus) for one, p in left_out]
         if left_out and np.mean(false) <= np.mean(pairs):
             return float(limit)
     return USUAL

@@ -15,6 +15,7 @@ GAP_MM = 8.0  # a dark gap wider than this is no joint
 NEAREST_MM, FARTHEST_MM = 22.0, 85.0  # from the midline
 BONE_WITHIN_MM = 14.0  # bone must be found this near on both sides of the gap
 STEP_COST = 0.05  # for a line that moves one column from a row to the next
+ASTRAY_MM = 15.0  # in the foremost slices the line may follow the ilium, this far lateral of the joint
 CLEAR = 0.1  # of the marrow's median: a gap this much darker than what lies beside it
 SURFACE_COST = 0.004  # per square column away from the surface of all slices
 
@@ -74,7 +75,18 @@ def _one_side(score: np.ndarray, midline: float, column_mm: float, side: int) ->
     away = np.arange(high - low, dtype=np.float32) - surface[:, :, None]
     lines = _best_lines(SURFACE_COST * away**2 - window)
     strength = np.take_along_axis(window, lines[:, :, None], axis=2)[:, :, 0]
-    return lines.astype(np.float64) + low, _one_piece(strength > CLEAR)
+    return lines.astype(np.float64) + low, _without_astray(lines, _one_piece(strength > CLEAR), ASTRAY_MM / column_mm)
+
+
+def _without_astray(lines: np.ndarray, present: np.ndarray, most: float) -> np.ndarray:
+    """Without slices whose line runs farther than `most` columns from where the joint runs in the others."""
+    if not present.any():
+        return present
+    typical = np.median(lines[present])
+    astray = [
+        bool(there.any()) and abs(np.median(line[there]) - typical) > most for line, there in zip(lines, present, strict=True)
+    ]
+    return present & ~np.array(astray)[:, np.newaxis]
 
 
 def _one_piece(clear: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from lib.cleaning.evaluation import agreement, brier
 from lib.cleaning.features import FEATURES
 from lib.cleaning.fitting import ASKED, LEAF, SEED, fit_forest, keep_limit
 from lib.cleaning.model import CleaningModel, model_of
+from lib.cleaning.rule import keeps
 from lib.cleaning.table import LesionTable
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.errors import InputError
@@ -72,7 +73,7 @@ def publish_model(
         pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM,
         recipes=[{"least_per_leaf": LEAF, "features_asked": ASKED, "limit": model.limit}],
         seeds=[SEED],
-        training_cases=[TrainingCase(one.case_id, one.sha256) for one in model.tables],
+        training_cases=[TrainingCase(one.case_id, one.sha256) for one in model.tables if one.as_measured],
         metrics=None if metrics is None else dict(metrics),
         parent=parent,
         flip=False,
@@ -115,7 +116,7 @@ def learn(
     own = {(one.case_id, one.readers) for one in fresh}
     before = [one for one in live.tables if (one.case_id, one.readers) not in own and one.case_id not in held_out]
     candidate = fit([*before, *fresh], version)
-    verdict = compare(live, candidate, [one for one in tables if one.case_id in held_out])
+    verdict = compare(live, candidate, [one for one in tables if one.case_id in held_out and one.as_measured])
     if not verdict.accepted:
         return verdict, None
     metrics = {"hold-out": dict(verdict.compared)}
@@ -147,7 +148,7 @@ def compare(live: CleaningModel, candidate: CleaningModel, held_out: Sequence[Le
 
 def _on(model: CleaningModel, tables: Sequence[LesionTable]) -> dict[str, float]:
     found = [(one, model.forest.probability(one.features)) for one in tables]
-    ratios = [agreement(one.voxels, p >= model.limit, one.consensus).log_ratio for one, p in found]
+    ratios = [agreement(one.voxels, keeps(p, one.voxels, model.limit), one.consensus).log_ratio for one, p in found]
     known = np.abs([ratio for ratio in ratios if np.isfinite(ratio)])
     return {
         "brier": round(float(np.mean([brier(one, p) for one, p in found])), 5),

@@ -11,6 +11,7 @@ from safetensors.numpy import load, save
 from lib.cleaning.features import FEATURES, lesion_features
 from lib.cleaning.forest import Forest
 from lib.cleaning.reasons import reasons_of
+from lib.cleaning.rule import limits_of
 from lib.cleaning.table import LesionTable, tables_in, tensors_of
 from lib.core.pipeline import VhiResult
 from lib.core.proposal import LesionProposal, Proposal
@@ -30,7 +31,7 @@ class CleaningModel:
     version : str
     forest : Forest
     limit : float
-        Probability from which a lesion is kept.
+        Probability from which a lesion of a hundredth of the expected inflammation is kept (`lib.cleaning.rule`).
     tables : tuple of LesionTable
         What it learnt from: lesions as numbers, no image.
     """
@@ -91,17 +92,18 @@ def propose(result: VhiResult, model: CleaningModel) -> Proposal:
     """What a model proposes for an automatic result."""
     features = lesion_features(result)
     probability = model.forest.probability(features)
-    keep = probability >= model.limit
+    voxels = np.array([lesion.voxels for lesion in result.lesions], dtype=np.int64)
+    limits = limits_of(probability, voxels, model.limit)
+    keep = probability >= limits
     reasons = reasons_of(features, model.forest.contributions(features), keep)
     lesions = tuple(
         LesionProposal(lesion, bool(kept), float(p), reason)
         for lesion, kept, p, reason in zip(result.lesions, keep, probability, reasons, strict=True)
     )
-    size = np.array([lesion.voxels for lesion in result.lesions])
-    return Proposal(model.version, model.limit, lesions, _uncertain(probability, keep, size, model.limit))
+    return Proposal(model.version, model.limit, lesions, _uncertain(probability, keep, voxels, limits))
 
 
-def _uncertain(probability: np.ndarray, keep: np.ndarray, voxels: np.ndarray, limit: float) -> tuple[int, ...]:
+def _uncertain(probability: np.ndarray, keep: np.ndarray, voxels: np.ndarray, limit: np.ndarray) -> tuple[int, ...]:
     # as far from the limit as it goes on its own side: 0 at the limit, 1 at certainty
     sure = np.where(keep, (probability - limit) / (1 - limit), (limit - probability) / limit)
     wrong = (1 - sure) / 2

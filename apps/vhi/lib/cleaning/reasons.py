@@ -40,7 +40,7 @@ REMOVE: tuple[Reason, ...] = (
     ),
     Reason(
         "artefact-like",
-        ("front", "mirrored", "slices", "solidity", "peak"),
+        ("front", "mirrored", "slices", "continued", "solidity", "peak"),
         lambda f: f["slices"] <= 1.0 and (not -0.1 <= f["front"] <= 1.2 or f["solidity"] <= 0.0),
     ),
     Reason(
@@ -60,7 +60,11 @@ KEEP: tuple[Reason, ...] = (
     ),
     Reason("bright against the marrow", ("brightness", "peak", "conservative", "contrast"), lambda f: f["contrast"] >= 1.5),
     Reason("dark on T1W", ("t1w", "t1w_darkest", "t1w_contrast"), lambda f: f["t1w"] < 1.0),
-    Reason("large and solid", ("size", "slices", "thickness", "solidity", "elongation", "crowding"), lambda f: f["size"] >= 2.0),
+    Reason(
+        "large and solid",
+        ("size", "slices", "continued", "thickness", "solidity", "elongation", "crowding"),
+        lambda f: f["size"] >= 2.0,
+    ),
     Reason(
         "spine at the level of the sacrum",
         ("level", "height", "midline", "mirrored", "depth", "outside"),

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
 
+from lib.cleaning.context import context_of
 from lib.cleaning.features import FEATURES, lesion_features
+from lib.core.lesions import clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
+from lib.core.measurement import measure
 from lib.core.pipeline import VhiResult
 from lib.core.volume import Mask, check_same_grid
 from lib.errors import InputError, ModelError
 
+# both thresholds times these: as measured, and as another reader's circle of normal bone might have it
+FACTORS = (1.0, 0.95, 1.05)
 _LIST = "tables.json"
 
 
@@ -31,6 +36,8 @@ class LesionTable:
     features : (lesions, len(FEATURES)) float array
     voxels : (lesions,) int array
     kept : (lesions, readings) bool array
+    factor : float
+        What the thresholds were multiplied by.
     """
 
     case_id: str
@@ -39,6 +46,7 @@ class LesionTable:
     features: np.ndarray
     voxels: np.ndarray
     kept: np.ndarray
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
         lesions, readings = len(self.voxels), len(self.readers)
@@ -47,6 +55,11 @@ class LesionTable:
                 f"The table of case {self.case_id} has {self.features.shape} features and {self.kept.shape} decisions for "
                 f"{lesions} lesions and {readings} readings."
             )
+
+    @property
+    def as_measured(self) -> bool:
+        """Whether these are the lesions that the readers saw; others only teach."""
+        return self.factor == 1.0
 
     @property
     def votes(self) -> np.ndarray:
@@ -71,8 +84,12 @@ class LesionTable:
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
-def table_of(result: VhiResult, readings: Sequence[tuple[str, Mask]], case_id: str, patient: str | None = None) -> LesionTable:
+def tables_of(
+    result: VhiResult, readings: Sequence[tuple[str, Mask]], case_id: str, patient: str | None = None
+) -> tuple[LesionTable, ...]:
     """Lesions of an automatic result with what readers marked; a lesion of which any voxel is marked was kept.
+
+    The first table is of the result itself, the others are of the lesions at slightly other thresholds (`FACTORS`).
 
     Parameters
     ----------
@@ -89,19 +106,45 @@ def table_of(result: VhiResult, readings: Sequence[tuple[str, Mask]], case_id: s
     InputError
         There is no reading.
     """
-    count = len(result.lesions)
-    kept = np.zeros((count, len(readings)), dtype=bool)
-    for n, (_, mask) in enumerate(readings):
+    for _, mask in readings:
         check_same_grid(result.stir, mask)
-        kept[:, n] = np.bincount(result.lesion_labels[mask.data], minlength=count + 1)[1:] > 0
-    voxels = np.array([lesion.voxels for lesion in result.lesions], dtype=np.int64)
+    context = context_of(result.t1w, result.disease_region.mask)
     readers = tuple(reader for reader, _ in readings)
-    return LesionTable(case_id, patient or case_id, readers, lesion_features(result), voxels, kept)
+    tables = []
+    for factor in FACTORS:
+        at = result if factor == 1.0 else _at_thresholds(result, factor)
+        count = len(at.lesions)
+        marked = [np.bincount(at.lesion_labels[mask.data], minlength=count + 1)[1:] > 0 for _, mask in readings]
+        kept = np.stack(marked, axis=1) if marked else np.zeros((count, 0), dtype=bool)
+        voxels = np.array([lesion.voxels for lesion in at.lesions], dtype=np.int64)
+        features = lesion_features(at, context)
+        tables.append(LesionTable(case_id, patient or case_id, readers, features, voxels, kept, factor))
+    return tuple(tables)
+
+
+def _at_thresholds(result: VhiResult, factor: float) -> VhiResult:
+    """The same measurement, had both thresholds been `factor` times as high."""
+    now, region = result.thresholds, result.disease_region.mask
+    thresholds = replace(now, sensitive=now.sensitive * factor, conservative=now.conservative * factor)
+    raw = grade_hyperintensity(result.stir, region, thresholds.sensitive, thresholds.conservative)
+    grade = clear(raw, region, result.settings)
+    labels, count = label_lesions(grade)
+    midline = midline_mm(region)
+    return replace(
+        result,
+        thresholds=thresholds,
+        grade=grade,
+        lesion_labels=labels,
+        lesions=lesion_table(labels, count, grade, result.stir, thresholds, midline),
+        measurement=measure(grade, int(np.count_nonzero(raw)), result.stir.grid, midline),
+    )
 
 
 def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
     """Tables as plain arrays, their names as JSON in one of them."""
-    about = [{"case_id": one.case_id, "patient": one.patient, "readers": list(one.readers)} for one in tables]
+    about = [
+        {"case_id": one.case_id, "patient": one.patient, "readers": list(one.readers), "factor": one.factor} for one in tables
+    ]
     found = {_LIST: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
     for n, one in enumerate(tables):
         found[f"table{n}.features"] = one.features.astype(np.float32)
@@ -128,6 +171,7 @@ def tables_in(tensors: Mapping[str, np.ndarray]) -> tuple[LesionTable, ...]:
                 tensors[f"table{n}.features"].astype(np.float64),
                 tensors[f"table{n}.voxels"],
                 tensors[f"table{n}.kept"].astype(bool),
+                float(one["factor"]),
             )
             for n, one in enumerate(about)
         )

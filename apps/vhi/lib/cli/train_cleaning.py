@@ -54,8 +54,9 @@ def _from_masks(data: Path, model_dir: Path, version: str, created: str) -> None
 
     tables = []
     for scan in cleaned_scans(data):
-        tables.append(scan.table())
-        typer.echo(f"{scan.case_id}: {len(tables[-1].voxels)} lesions, {len(scan.readings)} readings")
+        found = scan.tables()
+        typer.echo(f"{scan.case_id}: {len(found[0].voxels)} lesions, {len(scan.readings)} readings")
+        tables += found
     metrics = metrics_of(leave_one_patient_out(tables, told=lambda patient: typer.echo(f"left out {patient}")))
     made = publish_model(fit(tables, version), model_dir, created=created, code_version=code_version(), metrics=metrics)
     typer.echo(f"Version {version} is live: {made.folder}")
@@ -74,7 +75,7 @@ def _from_submissions(studies: Path, data_folder: Path | None, shipped: Path, ve
         typer.echo(sentence)
     sides = HoldOut(root / "retraining", share).write_down({one.case_id: patient_of(one.case_id) for one in found.tables})
     held_out = {case for case, side in sides.items() if side == "holdout"}
-    typer.echo(f"{len(found.tables)} readings of {len(sides)} cases, {len(held_out)} cases held out")
+    typer.echo(f"{sum(one.as_measured for one in found.tables)} readings of {len(sides)} cases, {len(held_out)} cases held out")
     adopt_live(root, shipped)
     own = root / "models" / shipped.name
     verdict, made = learn(own, found.tables, held_out, version=version, created=created, code_version=code_version())

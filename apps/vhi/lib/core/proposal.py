@@ -33,7 +33,7 @@ class Proposal:
     version : str
         Of the model.
     limit : float
-        Probability from which a lesion is kept.
+        Probability from which a lesion of a hundredth of the expected inflammation is kept; a larger one is from a lower.
     lesions : tuple of LesionProposal
     uncertain : tuple of int
         Ids of the few lesions that a reader should look at first: a wrong decision is likely there, and large.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lib.cleaning.table import LesionTable, table_of
+from lib.cleaning.table import LesionTable, tables_of
 from lib.core.pipeline import VhiResult
 from lib.core.segment_names import INFLAMMATION
 from lib.core.settings import VhiSettings
@@ -47,18 +47,18 @@ def submitted_cleanings(
                 newest[one.reader, one.reading] = one
         for one in newest.values():
             try:
-                tables.append(_table(readings, measure, one, patient_of(case)))
+                tables.extend(_tables(readings, measure, one, patient_of(case)))
             except VhiError as error:
                 left_out.append(f"{case}, submission {one.submission_id}, is not learnt: {error}")
     return Cleanings(tuple(tables), tuple(left_out))
 
 
-def _table(readings: ReadingStore, measure: Measure, submission: Submission, patient: str) -> LesionTable:
+def _tables(readings: ReadingStore, measure: Measure, submission: Submission, patient: str) -> tuple[LesionTable, ...]:
     result = measure(submission, VhiSettings.from_values(submission.settings))
     mask = readings.read_segment(submission, INFLAMMATION)
     if mask is None or not _is_of(result, submission.changes.get(INFLAMMATION) or {}):
         raise _Moved("its regions were changed since, so that its lesions are no longer the ones that were cleaned.")
-    return table_of(result, [(f"{submission.reader}/{submission.reading}", mask)], submission.case_id, patient)
+    return tables_of(result, [(f"{submission.reader}/{submission.reading}", mask)], submission.case_id, patient)
 
 
 class _Moved(VhiError):

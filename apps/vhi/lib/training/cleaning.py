@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.cleaning.table import LesionTable, table_of
+from lib.cleaning.table import LesionTable, tables_of
 from lib.core.pipeline import VhiResult, measure_vhi
 from lib.errors import InputError
 from lib.studies.labelled import find_labelled
@@ -31,10 +30,10 @@ class CleanedScan:
         bone = read_mask(self.normal_bone, "normal bone")
         return measure_vhi(t1w, stir, normal_bone=bone, disease_region=read_mask(self.disease_region, "disease region"))
 
-    def table(self, result: VhiResult | None = None) -> LesionTable:
-        """Its lesions, and which of them each reading kept."""
+    def tables(self, result: VhiResult | None = None) -> tuple[LesionTable, ...]:
+        """Its lesions, and which of them each reading kept; then the same at slightly other thresholds."""
         masks = [(one.reader, read_mask(one.path, f"{one.reader}, reading {one.reading}")) for one in self.readings]
-        return table_of(result or self.measure(), masks, self.case_id)
+        return tables_of(result or self.measure(), masks, self.case_id)
 
 
 def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
@@ -49,7 +48,7 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
     for one in find_reader_masks(data):
         readings.setdefault(one.case, []).append(one)
     stir = find_stir(data)
-    bone = {path.name.split("_")[0]: path for path in _bones(data)}
+    bone = normal_bones(data)
     found = tuple(
         CleanedScan(case.case_id, case.t1w, stir[case.case_id], case.disease_region, bone[case.case_id], tuple(read))
         for case in find_labelled(data).study
@@ -63,6 +62,8 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
     return found
 
 
-def _bones(data: Path) -> Iterator[Path]:
-    for part in ("segmentations/normal_marrow", "data/segmentations/Normal_marrow_manual_segmentation"):
-        yield from sorted((data / part).rglob("*_normal_marrow.nii*"))
+def normal_bones(data: Path) -> dict[str, Path]:
+    """Readers' normal bone in a folder of labelled data, by case."""
+    parts = ("segmentations/normal_marrow", "data/segmentations/Normal_marrow_manual_segmentation")
+    found = [path for part in parts for path in sorted((data / part).rglob("*_normal_marrow.nii*"))]
+    return {path.name.split("_")[0]: path for path in found}
