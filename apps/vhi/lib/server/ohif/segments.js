@@ -34,9 +34,11 @@ export function viewerSegments() {
   );
 }
 
+const COLOURS = 64; // the viewer sorts all of them anew for each, whenever it draws a label map
+
 /** Colours by number, as the viewer takes them; segments that a reader adds get some colour. */
 export function colourTable() {
-  const table = Array.from({ length: 256 }, (_, n) => [(n * 97) % 256, (n * 57 + 128) % 256, (n * 151) % 256, 255]);
+  const table = Array.from({ length: COLOURS }, (_, n) => [(n * 97) % 256, (n * 57 + 128) % 256, (n * 151) % 256, 255]);
   table[0] = [0, 0, 0, 0];
   SEGMENTS.forEach(({ index, color }) => (table[index] = color));
   return table;
