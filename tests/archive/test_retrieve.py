@@ -31,12 +31,12 @@ OCTETS = 'multipart/related; type="application/octet-stream"'
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 
-@pytest.fixture
-def full(served, objects):
+@pytest.fixture(scope="module")
+def full(lasting, objects):
     for content in objects.values():
-        answer = served.post(content)
+        answer = lasting.post(content)
         assert answer.status_code == 200, answer.text
-    return served
+    return lasting
 
 
 def values_of(content: bytes) -> np.ndarray:

@@ -34,11 +34,11 @@ def person(number: int, **changes):
     return slice_of(**{**labels, **changes})
 
 
-@pytest.fixture
-def people(served):
-    served.store(*(person(number) for number in (1, 2, 3, 4)))
-    served.store(person(1, SeriesInstanceUID="1.2.1.2", Modality="SEG", SeriesNumber=7), person(1), person(1))
-    return served
+@pytest.fixture(scope="module")
+def people(lasting):
+    lasting.store(*(person(number) for number in (1, 2, 3, 4)))
+    lasting.store(person(1, SeriesInstanceUID="1.2.1.2", Modality="SEG", SeriesNumber=7), person(1), person(1))
+    return lasting
 
 
 def studies(served, query: str) -> str:
