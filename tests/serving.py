@@ -62,6 +62,18 @@ def server_environment(studies: Path, conf: Mapping[str, str], **more: str) -> d
     }
 
 
+def refused(*words: str) -> str:
+    """The one sentence with which `serve` ends before it starts anything."""
+    from typer.testing import CliRunner
+
+    from lib.cli.app import app
+
+    result = CliRunner().invoke(app, ["serve", *words])
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("\n") == 1
+    return str(result.stderr)
+
+
 @contextmanager
 def serving(
     studies: Path, work: Path, *, conf: Mapping[str, str] | None = None, command: list[str] | None = None, **environment: str

@@ -17,19 +17,10 @@ import nibabel
 import numpy as np
 import pytest
 import requests
-from typer.testing import CliRunner
 
 from drawing import Pair, pair
-from lib.cli.app import app
 from lib.studies.nifti import write_volume
-from serving import APP, Server, serving
-
-
-def refused(*words: str) -> str:
-    result = CliRunner().invoke(app, ["serve", *words])
-    assert result.exit_code == 2, result.output
-    assert result.stderr.count("\n") == 1
-    return result.stderr
+from serving import APP, Server, refused, serving
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from typer.testing import CliRunner
 
-from lib.cli.app import app
 from lib.datastores.conf import service_of
 from lib.errors import SettingsError
 from lib.pacs.start import PASSWORD, USER, login_environment
+from serving import refused
 
 URL = "http://archive.example/dicom-web"
-
-
-def refused(*words: str) -> str:
-    result = CliRunner().invoke(app, ["serve", *words])
-    assert result.exit_code == 2, result.output
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture(autouse=True)
