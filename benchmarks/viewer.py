@@ -1,9 +1,10 @@
 """How many clicks and seconds a reading in the browser takes: headless Chromium, the embedded archive, 336 x 336 x 25 phantoms.
 
 "warm": the browser has seen the viewer before and the server has precomputed the case, as with every case but a reader's first. A
-case opens by a click on "Read VHI" in the list of studies; the script clicks "Measure VHI" as soon as that can be done, and the
-clock stops when both numbers and the coloured lesions are on screen. The whole reading removes every lesion that is none in truth
-(vessels, fluid), one click each, rates the region and submits; the clock stops when the report's answer is in the panel.
+case opens by a click on "Read VHI" in the list of studies; the script clicks "Measure VHI" as soon as that can be done, which is
+while the images still load, and the clock stops when both numbers are on screen and, in both images, the coloured lesions. The
+whole reading removes every lesion that is none in truth (vessels, fluid), one click each, rates the region and submits; the clock
+stops when the report's answer is in the panel.
 
 Seconds are those of the clock, and of the processors, which a busy machine changes less: what a graphics card would do (drawing,
 here in software), the rest of the browser, the server with its archive.
@@ -32,11 +33,11 @@ from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import read_labels
 from serving import Server, serving
-from viewing import COLOURED, PATIENCE_S, SIZE, chromium, dismiss_notice, wait_for, why_no_browser
+from viewing import DRAWN, PATIENCE_S, SIZE, chromium, dismiss_notice, wait_for, why_no_browser
 
 REPEATS = 3
 SHAPE = (336, 336, 25)
-DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+SHOWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 class Reader:
@@ -61,8 +62,8 @@ class Reader:
         self.click(f"[data-cy='mode-monai-label-{study.study_uid}']")
         self.click("#vhi-measure:enabled")
         self.page.locator("[data-vhi='sensitive']").wait_for()
-        self.page.wait_for_function(COLOURED, polling=50)
-        self.page.evaluate(DRAWN)
+        self.page.wait_for_function(DRAWN, polling=50)
+        self.page.evaluate(SHOWN)
 
     def clean_and_submit(self, wrong: list[int]) -> None:
         for lesion in wrong:

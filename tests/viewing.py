@@ -29,11 +29,15 @@ FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-compon
 PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
 OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
-# images are grey: what has a colour is a lesion
-COLOURED = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].every((canvas) => {
+# each image is there, and lesions in it: a sixteenth of it is grey at least, and something has a colour
+DRAWN = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].every((canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  for (let n = 0; n < data.length; n += 4) if (data[n] - data[n + 2] > 50) return true;
-  return false;
+  let [grey, coloured] = [0, 0];
+  for (let n = 0; n < data.length; n += 4) {
+    grey += data[n] > 10 && data[n] === data[n + 2];
+    coloured += data[n] - data[n + 2] > 50;
+  }
+  return coloured && grey > data.length / 64;
 })"""
 
 # console errors that are no fault of the page
