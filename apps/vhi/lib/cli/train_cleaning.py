@@ -50,9 +50,10 @@ def train_cleaning(
 def _from_masks(data: Path, model_dir: Path, version: str, created: str) -> None:
     from lib.cleaning.evaluation import leave_one_patient_out, metrics_of
     from lib.cleaning.learning import fit, publish_model
+    from lib.cleaning.table import LesionTable
     from lib.training.cleaning import cleaned_scans
 
-    tables = []
+    tables: list[LesionTable] = []
     for scan in cleaned_scans(data):
         found = scan.tables()
         typer.echo(f"{scan.case_id}: {len(found[0].voxels)} lesions, {len(scan.readings)} readings")
