@@ -283,6 +283,23 @@ def test_drawings_that_wait_are_made_after_a_while_when_a_case_is_long_in_openin
     assert js("opening", f"{code}({engine})") == "drawn"
 
 
+def test_who_scrolls_in_an_image_while_its_case_opens_waits_for_no_drawing(js):
+    code = """((engine) => {
+      const element = document.body.appendChild(document.createElement('div'));
+      Object.assign(engine, { drawn: 0, getViewports: () => [{ element }], _render() { this.drawn += 1; } });
+      const drawOften = m.drawSeldom(engine);
+      const told = [];
+      for (const one of [document.body, element, element]) {
+        engine._render();
+        one.dispatchEvent(new Event('wheel', { bubbles: true }));
+        told.push(engine.drawn);
+      }
+      drawOften();
+      return [...told, engine.drawn];
+    })({})"""
+    assert js("opening", code) == [0, 1, 2, 2]
+
+
 def test_something_is_waited_for_until_the_viewer_tells_that_it_is_so(js):
     code = """await (async () => {
       const target = new EventTarget();

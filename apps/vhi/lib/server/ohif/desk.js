@@ -28,6 +28,7 @@ export class Desk extends EventTarget {
   #managers = null;
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
+  #drawOften = () => {};
   #wasDrawn = false;
 
   constructor(told) {
@@ -86,6 +87,7 @@ export class Desk extends EventTarget {
   }
 
   closed() {
+    this.#drawOften();
     this.#case = null;
     this.reading = null;
     this.coming = null;
@@ -100,7 +102,7 @@ export class Desk extends EventTarget {
   async #start(found) {
     const { services } = this.#managers.servicesManager;
     const labelmap = new Labelmap(services);
-    const drawOften = drawSeldom(services.cornerstoneViewportService.getRenderingEngine());
+    this.#drawOften = drawSeldom(services.cornerstoneViewportService.getRenderingEngine());
     try {
       const drawable = this.#drawable(found, labelmap);
       const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
@@ -118,7 +120,7 @@ export class Desk extends EventTarget {
       if (this.#case === found) await labelmap.show();
       await this.#pictured(found);
     } finally {
-      drawOften();
+      this.#drawOften();
     }
   }
 

@@ -4,9 +4,13 @@
  */
 
 const DRAW_EACH_MS = 1000;
+const TOUCHES = ['wheel', 'pointerdown'];
 const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
 
-/** Draw once in a while alone, until what is returned is called: it draws what still waits. */
+/**
+ * Draw once in a while alone, until someone scrolls or clicks in an image, or until what is returned is called: it draws what still
+ * waits.
+ */
 export function drawSeldom(engine) {
   const { _render: render, _resizeOffScreenCanvas: resize } = engine;
   let waiting = null;
@@ -14,19 +18,27 @@ export function drawSeldom(engine) {
     waiting = null;
     render.call(engine);
   };
-  engine._render = () => {
+  const seldom = () => {
     waiting ??= setTimeout(draw, DRAW_EACH_MS);
   };
+  const touched = ({ target }) => {
+    if (engine.getViewports().some(({ element }) => element.contains(target))) drawOften();
+  };
+  const drawOften = () => {
+    if (engine._render !== seldom) return;
+    clearTimeout(waiting);
+    TOUCHES.forEach((kind) => window.removeEventListener(kind, touched, { capture: true }));
+    Object.assign(engine, { _render: render, _resizeOffScreenCanvas: resize });
+    if (!engine.hasBeenDestroyed) draw();
+  };
+  engine._render = seldom;
   // a new size draws by itself, and what it draws is thrown away
   engine._resizeOffScreenCanvas = (canvases) => {
     engine.offscreenMultiRenderWindow.getRenderers().forEach(({ renderer }) => renderer.setDraw(false));
     return resize.call(engine, canvases);
   };
-  return () => {
-    clearTimeout(waiting);
-    Object.assign(engine, { _render: render, _resizeOffScreenCanvas: resize });
-    if (!engine.hasBeenDestroyed) draw();
-  };
+  TOUCHES.forEach((kind) => window.addEventListener(kind, touched, { capture: true }));
+  return drawOften;
 }
 
 /**
