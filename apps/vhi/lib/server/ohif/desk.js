@@ -102,7 +102,8 @@ export class Desk extends EventTarget {
   async #start(found) {
     const { services } = this.#managers.servicesManager;
     const labelmap = new Labelmap(services);
-    this.#drawOften = drawSeldom(services.cornerstoneViewportService.getRenderingEngine());
+    const drawOften = drawSeldom(services.cornerstoneViewportService.getRenderingEngine());
+    this.#drawOften = drawOften;
     try {
       const drawable = this.#drawable(found, labelmap);
       const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
@@ -116,11 +117,12 @@ export class Desk extends EventTarget {
       this.#watch(labelmap);
       Object.assign(this, { reading, coming: null, why: '' });
       this.changed();
-      await reading.resting; // what is measured already is drawn with the pictures
+      const pictured = this.#pictured(found);
+      await Promise.race([reading.resting, pictured]); // what is measured by then is drawn with the pictures
       if (this.#case === found) await labelmap.show();
-      await this.#pictured(found);
+      await pictured;
     } finally {
-      this.#drawOften();
+      drawOften();
     }
   }
 
