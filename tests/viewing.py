@@ -29,6 +29,7 @@ FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-compon
 PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
 OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
+THUMBNAILS = "[data-cy='study-browser-thumbnail'] img"  # the viewer draws them last, once all images are there
 # each image is there, and lesions in it: a sixteenth of it is grey at least, and something has a colour
 DRAWN = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].every((canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);

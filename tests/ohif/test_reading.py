@@ -29,7 +29,7 @@ from browsing import (
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.dicomize import Labels
 from pacsdesk import dice, numbers_of
-from viewing import DRAWN, OPEN, wait_for
+from viewing import DRAWN, OPEN, THUMBNAILS, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -149,6 +149,19 @@ def test_vhi_can_be_measured_while_the_images_still_load(page, desk, shot):
         one.continue_()
     page.wait_for_function(DRAWN, polling=500)
     shot("loaded")
+
+
+def test_images_are_shown_while_vhi_is_measured(page, desk):
+    held = []
+    page.route("**/infer/vhi?**", lambda route: held.append(route))
+    page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
+    page.locator("#vhi-measure:enabled").click()
+    page.locator(THUMBNAILS).nth(1).wait_for()
+    assert page.locator("[data-vhi='sensitive']").count() == 0
+    (asked,) = held
+    asked.continue_()
+    page.locator("[data-vhi='sensitive']").wait_for()
+    page.wait_for_function(DRAWN, polling=500)
 
 
 def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading):

@@ -16,7 +16,7 @@ from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.gateway import ArchiveAddress
 from server.test_viewer import another_build
 from standin import PASSWORDS
-from viewing import OPEN, ViewerDesk, dismiss_notice, viewer_over
+from viewing import OPEN, THUMBNAILS, ViewerDesk, dismiss_notice, viewer_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -167,6 +167,7 @@ def test_a_login_that_ends_is_told_in_the_page_which_stays(behind_login, page, w
     sign_in(page)
     page.locator(OPEN).wait_for()
     dismiss_notice(page)
+    page.locator(THUMBNAILS).nth(1).wait_for()  # no image is asked for after it
     page.context.clear_cookies()
     page.locator("#vhi-measure").click()
     page.locator("#vhi-signed-out").wait_for()
