@@ -96,6 +96,16 @@ def test_the_stability_is_that_of_the_cleaned_number(automatic):
     assert [one.vhi_mm3 for one in cleaned.stability.threshold_changes] == [48.0, 48.0, 24.0, 24.0]
 
 
+@pytest.mark.parametrize(("removed", "told"), [([IN_2], "24 to 48"), ([IN_1], "0 to 24"), ([IN_1, IN_2], None)])
+def test_the_warning_of_instability_is_that_of_the_cleaned_number(automatic, removed, told):
+    sentence = "The measured volume is unstable: a sensitive threshold 5% higher or lower gives {} mm3."
+    assert automatic.stability.warnings == (sentence.format("24 to 72"),)
+    cleaned = measure_cleaned(automatic, kept_after_clicks(automatic, remove=removed)[0])
+    expected = {sentence.format(told)} if told else set()
+    assert set(cleaned.warnings) == set(automatic.warnings) - set(automatic.stability.warnings) | expected
+    assert len(cleaned.warnings) == len(set(cleaned.warnings))
+
+
 def test_a_removed_lesion_does_not_come_back_when_a_lower_threshold_joins_it_to_one_that_was_kept(automatic):
     data = automatic.stir.data.copy()
     data[3:9, 1, 3] = 6.8  # joins the lesions below 7, and is nothing at 7

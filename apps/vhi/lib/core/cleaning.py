@@ -171,9 +171,9 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
     Returns
     -------
     VhiResult
-        With lesions numbered anew, and `measurement.raw_sensitive` still of the automatic result. Its stability is that of
-        the cleaned number: with other thresholds, those groups count that touch what the reader kept, without the voxels
-        that the reader removed.
+        With lesions numbered anew, and `measurement.raw_sensitive` still of the automatic result. Its stability, with the
+        warning of it, is that of the cleaned number: with other thresholds, those groups count that touch what the reader
+        kept, without the voxels that the reader removed.
 
     Raises
     ------
@@ -187,19 +187,21 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
     grade = np.where(kept.data & (result.grade > 0), result.grade, graded)
     labels, count = label_lesions(grade)
     midline = result.measurement.midline_mm
+    stability = stability_of(
+        _CleanedAt(result, kept),
+        NormalBoneSample(result.normal_bone_values, np.nonzero(result.normal_bone.data)[2]),
+        dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
+        thresholds.sensitive,
+        thresholds.conservative,
+    )
     return dataclasses.replace(
         result,
         grade=grade,
         lesion_labels=labels,
         lesions=lesion_table(labels, count, grade, result.stir, thresholds, midline),
         measurement=measure(grade, result.measurement.raw_sensitive, result.stir.grid, midline),
-        stability=stability_of(
-            _CleanedAt(result, kept),
-            NormalBoneSample(result.normal_bone_values, np.nonzero(result.normal_bone.data)[2]),
-            dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
-            thresholds.sensitive,
-            thresholds.conservative,
-        ),
+        stability=stability,
+        warnings=(*stability.warnings, *(one for one in result.warnings if one not in result.stability.warnings)),
         stage=stage,
         raw=result.raw or result.measurement.total,
     )

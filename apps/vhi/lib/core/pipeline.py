@@ -165,8 +165,7 @@ def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tupl
             "Normal bone was proposed automatically and no reader has checked it; both thresholds rest on it. "
             "Look at its outline; where it is not normal sacral marrow, draw it by hand on STIR and measure with that."
         )
-    if stability.unstable_because:
-        found.append("The measured volume is unstable: " + "; ".join(stability.unstable_because) + ".")
+    found += stability.warnings
     if stability.slices_left_out is None:
         found.append(
             f"Normal bone covers fewer than {FEWEST_SLICES} slices, so what one slice contributes cannot be told; "

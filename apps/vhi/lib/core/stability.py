@@ -74,6 +74,12 @@ class Stability:
             reasons.append("without one of its slices, normal bone gives no threshold at all")
         return tuple(reasons)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentence for the first page; empty for a stable number."""
+        reasons = self.unstable_because
+        return (f"The measured volume is unstable: {'; '.join(reasons)}.",) if reasons else ()
+
 
 def _factor(value: float, low: float, high: float) -> float:
     """By how much `low` or `high` differs from `value` as a ratio; infinite when only one of two is zero."""
