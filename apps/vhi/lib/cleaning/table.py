@@ -12,9 +12,8 @@ import numpy as np
 
 from lib.cleaning.context import context_of
 from lib.cleaning.features import FEATURES, lesion_features
-from lib.core.lesions import clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
-from lib.core.measurement import measure
-from lib.core.pipeline import VhiResult
+from lib.core.lesions import clear, grade_hyperintensity
+from lib.core.pipeline import VhiResult, with_grade
 from lib.core.volume import Mask, check_same_grid
 from lib.errors import InputError, ModelError
 
@@ -127,17 +126,8 @@ def _at_thresholds(result: VhiResult, factor: float) -> VhiResult:
     now, region = result.thresholds, result.disease_region.mask
     thresholds = replace(now, sensitive=now.sensitive * factor, conservative=now.conservative * factor)
     raw = grade_hyperintensity(result.stir, region, thresholds.sensitive, thresholds.conservative)
-    grade = clear(raw, region, result.settings)
-    labels, count = label_lesions(grade)
-    midline = midline_mm(region)
-    return replace(
-        result,
-        thresholds=thresholds,
-        grade=grade,
-        lesion_labels=labels,
-        lesions=lesion_table(labels, count, grade, result.stir, thresholds, midline),
-        measurement=measure(grade, int(np.count_nonzero(raw)), result.stir.grid, midline),
-    )
+    at = replace(result, thresholds=thresholds)
+    return with_grade(at, clear(raw, region, result.settings), int(np.count_nonzero(raw)))
 
 
 def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:

@@ -14,10 +14,9 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from lib.core.lesions import clear, grade_hyperintensity, label_lesions, lesion_table
-from lib.core.measurement import measure
+from lib.core.lesions import clear, grade_hyperintensity
 from lib.core.normal_bone import NormalBoneSample
-from lib.core.pipeline import VhiResult
+from lib.core.pipeline import VhiResult, with_grade
 from lib.core.proposal import Stage
 from lib.core.stability import stability_of
 from lib.core.transforms.groups import label_groups
@@ -185,8 +184,6 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
     inside = Mask(kept.data, result.stir.grid, kept.name)
     graded = grade_hyperintensity(result.stir, inside, thresholds.sensitive, thresholds.conservative)
     grade = np.where(kept.data & (result.grade > 0), result.grade, graded)
-    labels, count = label_lesions(grade)
-    midline = result.measurement.midline_mm
     stability = stability_of(
         _CleanedAt(result, kept),
         NormalBoneSample(result.normal_bone_values, np.nonzero(result.normal_bone.data)[2]),
@@ -195,11 +192,7 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
         thresholds.conservative,
     )
     return dataclasses.replace(
-        result,
-        grade=grade,
-        lesion_labels=labels,
-        lesions=lesion_table(labels, count, grade, result.stir, thresholds, midline),
-        measurement=measure(grade, result.measurement.raw_sensitive, result.stir.grid, midline),
+        with_grade(result, grade, result.measurement.raw_sensitive),
         stability=stability,
         warnings=(*stability.warnings, *(one for one in result.warnings if one not in result.stability.warnings)),
         stage=stage,

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from lib.core.thresholds import ROBUST, ThresholdRule, thresholds_from
+from lib.core.transforms.groups import label_groups
 
 AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves by a factor of about 1.5 with it
 
@@ -18,7 +19,6 @@ AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves
 HIGHER = 0.10
 LARGE_LESION = 0.01  # of the disease region; what smaller lesions do says nothing about marrow
 
-_BLOCK = np.ones((3, 3, 3), dtype=bool)
 _ROBUST = ThresholdRule(rule=ROBUST)
 
 
@@ -72,7 +72,7 @@ def joined(stir: np.ndarray, region: np.ndarray, sensitive: float) -> float:
 
 def _largest(mask: np.ndarray) -> tuple[int, int]:
     """Voxels of the largest lesion and of all."""
-    labels, _ = ndimage.label(mask, _BLOCK)
+    labels, _ = label_groups(mask)
     sizes = np.bincount(labels.ravel())[1:]
     return int(sizes.max(initial=0)), int(sizes.sum())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -141,6 +141,28 @@ def measure_vhi(
             *_warnings(source, thresholds, stability),
         ),
         normal_bone_confidence=confidence,
+    )
+
+
+def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiResult:
+    """A result with another grade map: its lesions and volumes follow, by the thresholds that it holds; its stability does not.
+
+    Parameters
+    ----------
+    result : VhiResult
+    grade : (I, J, K) uint8 array
+        On the grid of STIR.
+    raw_sensitive : int
+        Voxels at or above the sensitive threshold before anything was cleared.
+    """
+    labels, count = label_lesions(grade)
+    midline = result.measurement.midline_mm
+    return replace(
+        result,
+        grade=grade,
+        lesion_labels=labels,
+        lesions=lesion_table(labels, count, grade, result.stir, result.thresholds, midline),
+        measurement=measure(grade, raw_sensitive, result.stir.grid, midline),
     )
 
 

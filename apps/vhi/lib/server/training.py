@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -14,7 +14,6 @@ from lib.server.desk import Desk
 from lib.server.identity import current_identity
 from lib.server.requests import check_id, check_params
 
-T = TypeVar("T")
 NAME = "disease_region"
 # what clients send with every request
 WITHOUT_EFFECT = ("client_id", "user", "model")

@@ -48,7 +48,7 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
     for one in find_reader_masks(data):
         readings.setdefault(one.case, []).append(one)
     stir = find_stir(data)
-    bone = normal_bones(data)
+    bone = _normal_bones(data)
     found = tuple(
         CleanedScan(case.case_id, case.t1w, stir[case.case_id], case.disease_region, bone[case.case_id], tuple(read))
         for case in find_labelled(data).study
@@ -62,7 +62,7 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
     return found
 
 
-def normal_bones(data: Path) -> dict[str, Path]:
+def _normal_bones(data: Path) -> dict[str, Path]:
     """Readers' normal bone in a folder of labelled data, by case."""
     parts = ("segmentations/normal_marrow", "data/segmentations/Normal_marrow_manual_segmentation")
     found = [path for part in parts for path in sorted((data / part).rglob("*_normal_marrow.nii*"))]
