@@ -42,8 +42,7 @@ export function drawSeldom(engine) {
 }
 
 /**
- * The list of series draws its small pictures after the case's own; of images that are there by then it draws them without WebGL, where
- * they would have a context of their own.
+ * The list of series draws its small pictures after the case's own.
  *
  * @param {() => Promise} opened
  */
@@ -53,10 +52,10 @@ export function drawThumbnailsLater(extensionManager, opened) {
   if (plain.isMended) return;
   exports.getCornerstoneLibraries = () => {
     const found = plain();
-    const { utilities, cache } = found.cornerstone;
+    const { utilities } = found.cornerstone;
     const loadImageToCanvas = async (options) => {
       await opened();
-      return utilities.loadImageToCanvas({ ...options, useCPURendering: Boolean(cache.getImage(options.imageId)) });
+      return utilities.loadImageToCanvas(options);
     };
     return { ...found, cornerstone: { ...found.cornerstone, utilities: { ...utilities, loadImageToCanvas } } };
   };
