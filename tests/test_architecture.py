@@ -174,9 +174,17 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: import by the absolute name"
-            names.add(node.module or "")
+            # the same modules are `lib` under MONAI Label and `vhi.lib` in the installed package
+            assert node.level or not (node.module or "").startswith("lib"), f"{path}: import by the relative name"
+            names |= {absolute_name(path, node)} if node.module else {f"{absolute_name(path, node)}.{a.name}" for a in node.names}
     return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+
+
+def absolute_name(path: Path, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    package = ("lib", *path.relative_to(LIB).parent.parts)
+    return ".".join([*package[: len(package) - node.level + 1], *([node.module] if node.module else [])])
 
 
 def room_of(path: Path) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.errors import InputError, OutputError
+from .errors import InputError, OutputError
 
 RESULT_MARK = "vhi.json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from lib.errors import SettingsError
+from .errors import SettingsError
 
 
 def listen(host: str, port: int, who: str, advice: str) -> socket.socket:

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lib.files import sha256_of
+from .files import sha256_of
 
 if TYPE_CHECKING:
-    from lib.core.settings import VhiSettings
-    from lib.versions import Manifest
+    from .core.settings import VhiSettings
+    from .versions import Manifest
 
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "nibabel")
 _NETWORK_LIBRARIES = ("torch",)

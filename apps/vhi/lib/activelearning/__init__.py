@@ -8,9 +8,9 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
-from lib.datastores.reader import reader_of, sees_all
-from lib.service.ranking import DEFAULTS
-from lib.service.service import VhiService
+from ..datastores.reader import reader_of, sees_all
+from ..service.ranking import DEFAULTS
+from ..service.service import VhiService
 
 # who looks around without a name is kept from nothing and keeps nothing
 ANONYMOUS = "anonymous"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lib.archive.multipart import parameters_of
+from .multipart import parameters_of
 
 
 @dataclass(frozen=True)

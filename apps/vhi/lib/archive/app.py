@@ -26,16 +26,16 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.archive.accept import ranges_of, takes_json
-from lib.archive.attributes import Level, tag_of
-from lib.archive.folder import Archive, Outcome
-from lib.archive.frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
-from lib.archive.index import Located
-from lib.archive.instance import HERE, is_uid
-from lib.archive.multipart import Part, PartWriter, body_length, body_of, joined, parameters_of, part_of
-from lib.archive.query import parse_query
-from lib.archive.structure import EXPLICIT_LITTLE
-from lib.errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
+from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
+from .accept import ranges_of, takes_json
+from .attributes import Level, tag_of
+from .folder import Archive, Outcome
+from .frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
+from .index import Located
+from .instance import HERE, is_uid
+from .multipart import Part, PartWriter, body_length, body_of, joined, parameters_of, part_of
+from .query import parse_query
+from .structure import EXPLICIT_LITTLE
 
 logger = logging.getLogger("vhi.archive")
 

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.archive.index import Changes, Index, Stamp
-from lib.archive.instance import Instance, read_instance
-from lib.archive.structure import structure_of
-from lib.errors import ConflictError, InputError, OutputError
-from lib.files import move_into_place, output_error
+from ..errors import ConflictError, InputError, OutputError
+from ..files import move_into_place, output_error
+from .index import Changes, Index, Stamp
+from .instance import Instance, read_instance
+from .structure import structure_of
 
 logger = logging.getLogger("vhi.archive")
 

@@ -11,9 +11,9 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from lib.archive.structure import PLAIN, Element, Structure, structure_of
-from lib.errors import InputError, NotFoundError
-from lib.studies.dicom_frames import UNREADABLE
+from ..errors import InputError, NotFoundError
+from ..studies.dicom_frames import UNREADABLE
+from .structure import PLAIN, Element, Structure, structure_of
 
 OCTETS = "application/octet-stream"
 # what a frame of each compressed transfer syntax is (PS3.18, table 8.7.3-5)
@@ -128,7 +128,7 @@ def decoded_frames(path: Path, numbers: Sequence[int]) -> list[bytes]:
     InputError
         They cannot be decoded here.
     """
-    from lib.studies.dicom_voxels import read_stored
+    from ..studies.dicom_voxels import read_stored
 
     values = read_stored(path)
     for number in numbers:
@@ -145,7 +145,7 @@ def explicit_little_endian(path: Path) -> Dataset:
     InputError
         Its voxels cannot be decoded here.
     """
-    from lib.studies.dicom_voxels import read_stored
+    from ..studies.dicom_voxels import read_stored
 
     try:
         dataset = pydicom.dcmread(path)

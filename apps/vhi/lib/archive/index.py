@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.archive.attributes import SEARCHABLE, Level, tag_of
-from lib.archive.instance import Instance
-from lib.archive.query import Query, matches
-from lib.errors import OutputError
+from ..errors import OutputError
+from .attributes import SEARCHABLE, Level, tag_of
+from .instance import Instance
+from .query import Query, matches
 
 # another layout of the tables, or other contents: an index of another version is made anew
 VERSION = 1

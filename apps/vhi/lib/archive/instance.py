@@ -14,10 +14,10 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
-from lib.archive.attributes import MORE, SHOWN, Level, tag_of
-from lib.archive.structure import DEFLATED, PLAIN, Structure, structure_of
-from lib.errors import InputError
-from lib.studies.dicom_frames import UNREADABLE
+from ..errors import InputError
+from ..studies.dicom_frames import UNREADABLE
+from .attributes import MORE, SHOWN, Level, tag_of
+from .structure import DEFLATED, PLAIN, Structure, structure_of
 
 # stands in the kept metadata for the address of the instance, as JSON writes it; quotes within values are escaped there, so
 # that no value can look like this

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import OutputError, RequestError
-from lib.files import output_error
-from lib.multipart import MultipartError, PartFiles
+from ..errors import OutputError, RequestError
+from ..files import output_error
+from ..multipart import MultipartError, PartFiles
 
 _CHUNK = 512 * 1024
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lib.archive.attributes import SEARCHABLE, Level, Searchable, keyword_of
-from lib.errors import RequestError
+from ..errors import RequestError
+from .attributes import SEARCHABLE, Level, Searchable, keyword_of
 
 MOST_RESULTS = 20_000
 _LARGEST = 2**31
@@ -71,7 +71,7 @@ def _whole(name: str, value: str) -> int:
 
 def _fields(value: str) -> frozenset[str]:
     """Tags of the names in an includefield; those that the dictionary does not know stay as they are, when they are tags."""
-    from lib.archive.attributes import tag_of
+    from .attributes import tag_of
 
     found = set()
     for name in value.split(","):

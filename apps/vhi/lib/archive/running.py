@@ -13,10 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
-from lib.archive.app import PREFIX, make_app
-from lib.archive.folder import Archive
-from lib.errors import OutputError, SettingsError
-from lib.listening import listen
+from ..errors import OutputError, SettingsError
+from ..listening import listen
+from .app import PREFIX, make_app
+from .folder import Archive
 
 logger = logging.getLogger("vhi.archive")
 

@@ -7,8 +7,8 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError
-from lib.studies.pairing import CASE_ID, find_cases
+from ..errors import InputError
+from ..studies.pairing import CASE_ID, find_cases
 
 FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
 COLUMNS = ("case", *FILES)

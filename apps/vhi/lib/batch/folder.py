@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.batch.cases import BatchCase
-from lib.errors import OutputError
-from lib.files import RESULT_MARK, output_error, write_atomically
+from ..errors import OutputError
+from ..files import RESULT_MARK, output_error, write_atomically
+from .cases import BatchCase
 
 MARK = "batch.json"
 RESULTS, FAILURES = "results.csv", "failures.csv"

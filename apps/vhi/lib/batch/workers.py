@@ -19,7 +19,7 @@ from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
-from lib.errors import InputError, SettingsError, VhiError
+from ..errors import InputError, SettingsError, VhiError
 
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lib.cleaning.joint import joint_columns
-from lib.core.orientation import Hanging
-from lib.core.volume import Mask, Volume
-from lib.errors import InputError
+from ..core.orientation import Hanging
+from ..core.volume import Mask, Volume
+from ..errors import InputError
+from .joint import joint_columns
 
 SPINE_HALF_MM = 12.0  # of the column of vertebral bodies that is looked along
 DISC_MM = 18.0  # a gap between two bones that is wider is no disc

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.cleaning.fitting import SEED, TREES, fit_forest, keep_limit
-from lib.cleaning.rule import keeps
-from lib.cleaning.table import LesionTable
+from .fitting import SEED, TREES, fit_forest, keep_limit
+from .rule import keeps
+from .table import LesionTable
 
 CLOSE = 0.05  # of the readers' volume: what may be left wrong when a reader stops
 

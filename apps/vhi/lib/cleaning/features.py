@@ -11,8 +11,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from lib.cleaning.context import Context, context_of
-from lib.core.pipeline import VhiResult
+from ..core.pipeline import VhiResult
+from .context import Context, context_of
 
 AROUND_MM = 10.0  # what counts as a lesion's surroundings
 CONTINUED_MM = 2.0  # how far a lesion may move from a slice to the next

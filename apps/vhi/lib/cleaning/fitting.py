@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lib.cleaning.forest import Forest
-from lib.cleaning.rule import keeps
-from lib.cleaning.table import LesionTable
-from lib.errors import InputError
+from ..errors import InputError
+from .forest import Forest
+from .rule import keeps
+from .table import LesionTable
 
 TREES = 160
 SEED = 1

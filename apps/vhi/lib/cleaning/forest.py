@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from lib.errors import ModelError
+from ..errors import ModelError
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lib.cleaning.evaluation import agreement, brier
-from lib.cleaning.features import FEATURES
-from lib.cleaning.fitting import ASKED, LEAF, SEED, fit_forest, keep_limit
-from lib.cleaning.model import CleaningModel, model_of
-from lib.cleaning.rule import keeps
-from lib.cleaning.table import LesionTable
-from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
-from lib.errors import InputError
-from lib.versions import Manifest, TrainingCase, Version, publish, read_live
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM
+from ..errors import InputError
+from ..versions import Manifest, TrainingCase, Version, publish, read_live
+from .evaluation import agreement, brier
+from .features import FEATURES
+from .fitting import ASKED, LEAF, SEED, fit_forest, keep_limit
+from .model import CleaningModel, model_of
+from .rule import keeps
+from .table import LesionTable
 
 # by how much the candidate may be worse than the live version: mean squared distance from the readers' decisions, and mean
 # absolute logarithm of proposed over read volume

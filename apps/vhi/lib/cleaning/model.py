@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load, save
 
-from lib.cleaning.features import FEATURES, lesion_features
-from lib.cleaning.forest import Forest
-from lib.cleaning.reasons import reasons_of
-from lib.cleaning.rule import limits_of
-from lib.cleaning.table import LesionTable, tables_in, tensors_of
-from lib.core.pipeline import VhiResult
-from lib.core.proposal import LesionProposal, Proposal
-from lib.errors import ModelError
-from lib.versions import Version, read_live, verify
+from ..core.pipeline import VhiResult
+from ..core.proposal import LesionProposal, Proposal
+from ..errors import ModelError
+from ..versions import Version, read_live, verify
+from .features import FEATURES, lesion_features
+from .forest import Forest
+from .reasons import reasons_of
+from .rule import limits_of
+from .table import LesionTable, tables_in, tensors_of
 
 MOST_UNCERTAIN = 10
 UNSURE = 0.15  # a decision whose opposite is less likely than this is not put before a reader

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.cleaning.features import FEATURES
+from .features import FEATURES
 
 Numbers = Mapping[str, float]
 

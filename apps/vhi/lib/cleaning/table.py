@@ -10,12 +10,12 @@ from itertools import permutations
 
 import numpy as np
 
-from lib.cleaning.context import context_of
-from lib.cleaning.features import FEATURES, lesion_features
-from lib.core.lesions import clear, grade_hyperintensity
-from lib.core.pipeline import VhiResult, with_grade
-from lib.core.volume import Mask, check_same_grid
-from lib.errors import InputError, ModelError
+from ..core.lesions import clear, grade_hyperintensity
+from ..core.pipeline import VhiResult, with_grade
+from ..core.volume import Mask, check_same_grid
+from ..errors import InputError, ModelError
+from .context import context_of
+from .features import FEATURES, lesion_features
 
 # both thresholds times these: as measured, and as another reader's circle of normal bone might have it
 FACTORS = (1.0, 0.95, 1.05)

@@ -10,24 +10,24 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lib.cli.archive import archive
-from lib.cli.batch import batch
-from lib.cli.cohort import cohort
-from lib.cli.demo import demo
-from lib.cli.dicomize import dicomize
-from lib.cli.disease_region import disease_region
-from lib.cli.measure import measure
-from lib.cli.models import models
-from lib.cli.phantom import phantom
-from lib.cli.retrain import quarantine
-from lib.cli.serve import serve
-from lib.cli.settings import settings
-from lib.cli.sparcc import sparcc
-from lib.cli.train import train
-from lib.cli.train_cleaning import train_cleaning
-from lib.cli.trial import trial
-from lib.cli.users import users
-from lib.errors import VhiError
+from ..errors import VhiError
+from .archive import archive
+from .batch import batch
+from .cohort import cohort
+from .demo import demo
+from .dicomize import dicomize
+from .disease_region import disease_region
+from .measure import measure
+from .models import models
+from .phantom import phantom
+from .retrain import quarantine
+from .serve import serve
+from .settings import settings
+from .sparcc import sparcc
+from .train import train
+from .train_cleaning import train_cleaning
+from .trial import trial
+from .users import users
 
 # where the table goes: a full disk under a redirected output is no bug
 _FULL = (errno.ENOSPC, errno.EDQUOT)

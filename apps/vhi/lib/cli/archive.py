@@ -22,8 +22,8 @@ def archive(
     ] = None,
 ) -> None:
     """Serve a folder of DICOM files by DICOMweb, until Ctrl-C."""
-    from lib.archive import open_archive, serve_here
-    from lib.errors import SettingsError
+    from ..archive import open_archive, serve_here
+    from ..errors import SettingsError
 
     password = os.environ.get(PASSWORD)
     if password_file is not None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lib.cli.ensemble import MODEL_DIR
-from lib.cli.working import working
+from .ensemble import MODEL_DIR
+from .working import working
 
 if TYPE_CHECKING:
-    from lib.batch.cases import BatchCase
-    from lib.core.disease_region import Member
-    from lib.versions import Manifest
+    from ..batch.cases import BatchCase
+    from ..core.disease_region import Member
+    from ..versions import Manifest
 
 RESULT_COLUMNS = (
     "case",
@@ -57,13 +57,13 @@ def batch(
     Writes a result folder for each case, results.csv and failures.csv. A case that cannot be measured is listed and does not
     stop the others. The same call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
     """
-    from lib.batch.cases import read_cases
-    from lib.batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
-    from lib.batch.workers import run_anywhere
-    from lib.cli.measure import parse_changes
-    from lib.core.settings import VhiSettings
-    from lib.provenance import code_version, command_line
-    from lib.versions import read_live
+    from ..batch.cases import read_cases
+    from ..batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
+    from ..batch.workers import run_anywhere
+    from ..core.settings import VhiSettings
+    from ..provenance import code_version, command_line
+    from ..versions import read_live
+    from .measure import parse_changes
 
     values = parse_changes(change or [])
     settings = VhiSettings.from_values(values)
@@ -112,8 +112,8 @@ def _short(out: Path, case: BatchCase) -> str:
 
 def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
     """The numbers of a finished case, from its own `vhi.json`."""
-    from lib.batch.folder import result_of
-    from lib.files import RESULT_MARK
+    from ..batch.folder import result_of
+    from ..files import RESULT_MARK
 
     found = json.loads((result_of(out, case.name) / RESULT_MARK).read_text(encoding="utf-8"))
     return {
@@ -150,18 +150,18 @@ def measure_case(case: BatchCase, *, out: Path, values: dict[str, str], model_di
 def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
     from dataclasses import replace
 
-    from lib.batch.folder import is_finished, result_of
-    from lib.cli.ensemble import reference_of
-    from lib.cli.measure import RESULT_FILES, write_masks
-    from lib.core.pipeline import measure_vhi
-    from lib.core.settings import VhiSettings
-    from lib.files import result_folder
-    from lib.provenance import ensemble_of, input_files, provenance_of
-    from lib.reports.content import report_content
-    from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
-    from lib.studies.dicom_pairing import read_pair, read_study
-    from lib.studies.nifti import read_mask
-    from lib.studies.registration import turned
+    from ..batch.folder import is_finished, result_of
+    from ..core.pipeline import measure_vhi
+    from ..core.settings import VhiSettings
+    from ..files import result_folder
+    from ..provenance import ensemble_of, input_files, provenance_of
+    from ..reports.content import report_content
+    from ..reports.forms import write_html, write_json, write_overlay_png, write_pdf
+    from ..studies.dicom_pairing import read_pair, read_study
+    from ..studies.nifti import read_mask
+    from ..studies.registration import turned
+    from .ensemble import reference_of
+    from .measure import RESULT_FILES, write_masks
 
     if is_finished(out, case):
         return
@@ -192,6 +192,6 @@ def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir:
 @lru_cache(maxsize=1)
 def _ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     """Loaded once by each worker."""
-    from lib.cli.ensemble import load_ensemble
+    from .ensemble import load_ensemble
 
     return load_ensemble(model_dir)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lib.cli.ensemble import MODEL_DIR
+from .ensemble import MODEL_DIR
 
 CARD, PLOT, CURVES = "model-card.md", "model-card-dice.svg", "model-card-curves.svg"
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-image", "safetensors")
@@ -36,17 +36,17 @@ def card(
     from dataclasses import replace
     from importlib.metadata import version as installed
 
-    from lib.errors import InputError
-    from lib.files import output_error, write_atomically
-    from lib.versions import read_live, read_version
-    from lib.versions.card import card_text
+    from ..errors import InputError
+    from ..files import output_error, write_atomically
+    from ..versions import read_live, read_version
+    from ..versions.card import card_text
 
     if data is not None and results is None:
         raise InputError("Pictures of slices need --results beside --data: the working folder of train --folds.")
     manifest = (read_live(model_dir) if version is None else read_version(model_dir, version)).manifest
     metrics = manifest.metrics or {}
     if baseline is not None:
-        from lib.training.session import read_results
+        from ..training.session import read_results
 
         metrics = metrics | {"baseline": read_results(baseline, whole=False)}
     try:
@@ -77,8 +77,8 @@ def _cases(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _write_plot(out: Path, metrics: dict[str, Any]) -> str | None:
     import numpy as np
 
-    from lib.figures import slice_dice_figure, svg_bytes
-    from lib.files import write_atomically
+    from ..figures import slice_dice_figure, svg_bytes
+    from ..files import write_atomically
 
     cases = _cases(metrics)
     if not cases:
@@ -96,9 +96,9 @@ def _write_plot(out: Path, metrics: dict[str, Any]) -> str | None:
 
 def _copy_curves(out: Path, results: Path) -> str:
     """The learning curves of the folds, as `train` drew them."""
-    from lib.errors import InputError
-    from lib.files import write_atomically
-    from lib.training.session import CURVES as DRAWN
+    from ..errors import InputError
+    from ..files import write_atomically
+    from ..training.session import CURVES as DRAWN
 
     try:
         drawn = (results / f"{DRAWN}.svg").read_bytes()
@@ -112,13 +112,13 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
     """The lowest slices of the folds, with both outlines: caption and file name."""
     import numpy as np
 
-    from lib.core.orientation import Hanging
-    from lib.errors import InputError
-    from lib.figures import failure_figure, png_bytes
-    from lib.files import write_atomically
-    from lib.studies.labelled import find_labelled
-    from lib.training.run import PREDICTIONS
-    from lib.training.scans import read_labelled
+    from ..core.orientation import Hanging
+    from ..errors import InputError
+    from ..figures import failure_figure, png_bytes
+    from ..files import write_atomically
+    from ..studies.labelled import find_labelled
+    from ..training.run import PREDICTIONS
+    from ..training.scans import read_labelled
 
     found = find_labelled(data)
     labelled = {case.case_id: case for case in (*found.study, *found.atypical, *found.test)}

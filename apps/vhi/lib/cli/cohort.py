@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lib.cli.cohort_input import CohortInput
-    from lib.cohort.masks import CaseImages, TwoVisits
-    from lib.cohort.study import LeftOut, Study
+    from ..cohort.masks import CaseImages, TwoVisits
+    from ..cohort.study import LeftOut, Study
+    from .cohort_input import CohortInput
 
 MOST_SLICES = 3
 
@@ -46,12 +46,12 @@ def cohort(
     Writes report.html, report.pdf, cohort.json, and folders of tables (CSV) and figures (PNG, SVG). docs/cohort.md describes
     the table's columns and the names of masks.
     """
-    from lib.cli.cohort_input import read_cohort
-    from lib.cli.steps import step
-    from lib.cohort.masks import mask_study
-    from lib.cohort.study import StudySettings, analyse
-    from lib.files import result_folder
-    from lib.reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
+    from ..cohort.masks import mask_study
+    from ..cohort.study import StudySettings, analyse
+    from ..files import result_folder
+    from ..reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
+    from .cohort_input import read_cohort
+    from .steps import step
 
     settings = StudySettings(truncate, votes, vhi_response, sparcc_response, failure_sd, reading, per_reader)
     check_cohort_folder(out)
@@ -79,11 +79,11 @@ def cohort(
 
 def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[CaseImages], str]:
     """The scans on which readers disagree most, with both masks; and why some are missing."""
-    from lib.cli.steps import step
-    from lib.cohort.failure import slices_of_disagreement
-    from lib.cohort.masks import CaseImages
-    from lib.core.volume import check_same_grid
-    from lib.errors import GridMismatchError
+    from ..cohort.failure import slices_of_disagreement
+    from ..cohort.masks import CaseImages
+    from ..core.volume import check_same_grid
+    from ..errors import GridMismatchError
+    from .steps import step
 
     images: list[CaseImages] = []
     why = "there are no masks, only numbers." if not given.masks else "there are no STIR scans of them (--scans)."
@@ -97,7 +97,7 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
             if first is None or second is None:
                 continue
             with step(f"Drawing {visit.subject}"):
-                from lib.studies.registration import turned
+                from ..studies.registration import turned
 
                 second = turned(second, first.grid)
                 stir = given.stir_of(*key, first)
@@ -119,10 +119,10 @@ def _two_visits(
     """Lesions of every subject that has masks and STIR scans of both visits; images of those that changed most."""
     from dataclasses import replace
 
-    from lib.cli.steps import step
-    from lib.cohort.study import VHI, LeftOut, main_method
-    from lib.cohort.table import VISITS
-    from lib.errors import VhiError
+    from ..cohort.study import VHI, LeftOut, main_method
+    from ..cohort.table import VISITS
+    from ..errors import VhiError
+    from .steps import step
 
     method = main_method(study.table)
     if not given.masks or method is None:
@@ -163,13 +163,13 @@ def _compare_visits(subject: str, reader: str, reading: int, method: str, given:
     """
     import numpy as np
 
-    from lib.cohort.masks import TwoVisits, visit_images
-    from lib.cohort.table import VISITS
-    from lib.cohort.visits import match_lesions
-    from lib.core.lesions import label_lesions
-    from lib.core.volume import check_same_grid
-    from lib.errors import InputError
-    from lib.studies.alignment import align, moved_labels, moved_volume
+    from ..cohort.masks import TwoVisits, visit_images
+    from ..cohort.table import VISITS
+    from ..cohort.visits import match_lesions
+    from ..core.lesions import label_lesions
+    from ..core.volume import check_same_grid
+    from ..errors import InputError
+    from ..studies.alignment import align, moved_labels, moved_volume
 
     masks, stir, labels = {}, {}, {}
     for visit in VISITS:
@@ -197,8 +197,8 @@ def _compare_visits(subject: str, reader: str, reading: int, method: str, given:
 
 def _origin(given: CohortInput, settings: dict[str, Any]) -> dict[str, Any]:
     """When, by what, from what."""
-    from lib.files import sha256_of
-    from lib.provenance import command_line, now, versions
+    from ..files import sha256_of
+    from ..provenance import command_line, now, versions
 
     libraries = ("numpy", "scipy", "matplotlib", *(("nibabel", "SimpleITK") if given.masks else ()))
     return {

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.cohort.overlap import MaskReading
-from lib.cohort.table import EMPTY, CohortTable, Reading, merged, natural, parse_table, parse_tables
-from lib.core.volume import Mask, Volume
-from lib.errors import InputError
-from lib.readings.finished import FinishedReading, finished_readings
-from lib.readings.folder import FORMAT_FILE
-from lib.studies.nifti import read_mask, read_volume
-from lib.studies.reader_masks import ReaderMask, find_reader_masks, find_stir
-from lib.studies.registration import turned
+from ..cohort.overlap import MaskReading
+from ..cohort.table import EMPTY, CohortTable, Reading, merged, natural, parse_table, parse_tables
+from ..core.volume import Mask, Volume
+from ..errors import InputError
+from ..readings.finished import FinishedReading, finished_readings
+from ..readings.folder import FORMAT_FILE
+from ..studies.nifti import read_mask, read_volume
+from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+from ..studies.registration import turned
 
 LARGEST_TABLE = 64 * 2**20
 DATA_FOLDER = ".vhi"

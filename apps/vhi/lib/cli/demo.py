@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from lib.cli.measure import measure
-from lib.cli.phantom import phantom
-from lib.cli.serve import APP_DIR, serve
+from .measure import measure
+from .phantom import phantom
+from .serve import APP_DIR, serve
 
 START_WITHIN_S = 180.0
 SHAPE = (336, 336, 25)
@@ -49,8 +49,8 @@ def demo(
 
 def _store(pair: Path, study: Path) -> None:
     """Write a pair as a DICOM study; one that is there, with what readers stored beside it, stays."""
-    from lib.cli.steps import step
-    from lib.studies.dicomize import Labels, write_dicom_study
+    from ..studies.dicomize import Labels, write_dicom_study
+    from .steps import step
 
     if not study.exists():
         with step(f"Writing {pair.name} as DICOM"):
@@ -65,8 +65,8 @@ def _try_server(out: Path) -> None:
     OutputError
         It did not start, or did not answer as it should; the log says more.
     """
-    from lib.errors import OutputError
-    from lib.listening import listen
+    from ..errors import OutputError
+    from ..listening import listen
 
     with listen("127.0.0.1", 0, "The demo", "stop other programs that listen") as free:
         port = free.getsockname()[1]
@@ -94,7 +94,7 @@ def _try_server(out: Path) -> None:
 
 
 def _series_of(folder: Path) -> str:
-    from lib.studies.dicom_series import read_series
+    from ..studies.dicom_series import read_series
 
     return read_series(folder, "STIR")[1].series_uid
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib.errors import OutputError, RequestError
+from ..errors import OutputError, RequestError
 
 if TYPE_CHECKING:
-    from lib.reports.content import ReportContent
-    from lib.studies.dicom_series import SeriesInfo
+    from ..reports.content import ReportContent
+    from ..studies.dicom_series import SeriesInfo
 
 MARK = "sr.dcm"
 DICOM_FILES = (MARK, "seg.dcm")
@@ -23,7 +23,7 @@ def check_dicom_out(folder: Path, out: Path) -> None:
     ------
     OutputError
     """
-    from lib.files import check_result_folder
+    from ..files import check_result_folder
 
     one, other = folder.resolve(), out.resolve()
     if one == other or one in other.parents or other in one.parents:
@@ -58,10 +58,10 @@ def write_dicom_files(content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo 
         The headers of a series cannot carry results.
     OutputError
     """
-    from lib.reports.dicom_seg import segmentation
-    from lib.reports.dicom_source import write_dicom
-    from lib.reports.dicom_sr import structured_report
-    from lib.studies.dicom_frames import read_header
+    from ..reports.dicom_seg import segmentation
+    from ..reports.dicom_source import write_dicom
+    from ..reports.dicom_sr import structured_report
+    from ..studies.dicom_frames import read_header
 
     def headers(files: Sequence[Path]) -> list:
         return [read_header(path) for path in files]

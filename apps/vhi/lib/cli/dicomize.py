@@ -20,8 +20,8 @@ def dicomize(
 
     For tests, demonstrations, and sites that keep NIfTI. Intensities and geometry stay as they are.
     """
-    from lib.cli.steps import step
-    from lib.studies.dicomize import Labels, write_dicom_study
+    from ..studies.dicomize import Labels, write_dicom_study
+    from .steps import step
 
     with step("Writing the DICOM study"):
         done = write_dicom_study(out, t1w, stir, Labels(patient_id, study_date, descending))

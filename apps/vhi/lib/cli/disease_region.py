@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lib.cli.ensemble import MODEL_DIR
+from .ensemble import MODEL_DIR
 
 
 def disease_region(
@@ -16,9 +16,9 @@ def disease_region(
     model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,
 ) -> None:
     """Outline the disease region on a T1W scan."""
-    from lib.cli.steps import step
-    from lib.errors import OutputError
-    from lib.files import check_output_file
+    from ..errors import OutputError
+    from ..files import check_output_file
+    from .steps import step
 
     if not out.name.endswith((".nii", ".nii.gz")):
         raise OutputError(f"{out} must end in .nii or .nii.gz; a mask is written as NIfTI.")
@@ -26,15 +26,15 @@ def disease_region(
     if out.exists() and t1w.exists() and out.samefile(t1w):
         raise OutputError(f"{out} is the T1W scan itself; pass another name for the mask.")
     with step("Reading T1W"):
-        from lib.studies.dicom_pairing import read_scan
-        from lib.studies.nifti import write_mask
+        from ..studies.dicom_pairing import read_scan
+        from ..studies.nifti import write_mask
 
         volume, _ = read_scan(t1w, "T1W")
     with step("Loading the networks"):
-        from lib.cli.ensemble import load_ensemble, reference_of
-        from lib.core.contrast import t1w_warnings
-        from lib.core.disease_region import segment_disease_region
-        from lib.core.plausibility import region_warnings
+        from ..core.contrast import t1w_warnings
+        from ..core.disease_region import segment_disease_region
+        from ..core.plausibility import region_warnings
+        from .ensemble import load_ensemble, reference_of
 
         members, manifest = load_ensemble(model_dir)
     with step("Finding the disease region"):

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lib.core.disease_region import Member
-    from lib.core.plausibility import Reference
-    from lib.versions import Manifest
+    from ..core.disease_region import Member
+    from ..core.plausibility import Reference
+    from ..versions import Manifest
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
 
@@ -21,10 +21,10 @@ def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     ModelError
         Missing, corrupt or swapped.
     """
-    from lib.versions import read_live
+    from ..versions import read_live
 
     manifest = read_live(model_dir).manifest
-    from lib.nets.weights import load_members  # after the pointer was found good: torch takes seconds to import
+    from ..nets.weights import load_members  # after the pointer was found good: torch takes seconds to import
 
     return load_members(model_dir, manifest.version), manifest
 
@@ -37,6 +37,6 @@ def reference_of(manifest: Manifest | None) -> Reference | None:
     ModelError
         Damaged ones.
     """
-    from lib.core.plausibility import Reference
+    from ..core.plausibility import Reference
 
     return None if manifest is None else Reference.from_dict(manifest.reference)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lib.cli.ensemble import MODEL_DIR
-from lib.cli.proposal import check_mode, proposed
+from .ensemble import MODEL_DIR
+from .proposal import check_mode, proposed
 
 if TYPE_CHECKING:
-    from lib.core.disease_region import DiseaseRegion, Member
-    from lib.core.pipeline import VhiResult
-    from lib.studies.dicom_pairing import ScanPair
-    from lib.versions import Manifest
+    from ..core.disease_region import DiseaseRegion, Member
+    from ..core.pipeline import VhiResult
+    from ..studies.dicom_pairing import ScanPair
+    from ..versions import Manifest
 
 RESULT_FILES = (
     "vhi.json",
@@ -75,7 +75,7 @@ def measure(
     Writes a result folder: vhi.json, grade.nii.gz, disease_region.nii.gz, normal_bone.nii.gz, lesions.nii.gz, report.html,
     report.pdf and overlay.png; with --dicom-out another one: seg.dcm (DICOM Segmentation) and sr.dcm (structured report).
     """
-    from lib.errors import InputError
+    from ..errors import InputError
 
     one_scan = (t1w, stir, study, normal_bone, disease_region, image, dicom_out, stir_series, t1w_series, pairing_rules)
     check_mode(proposal)
@@ -85,11 +85,11 @@ def measure(
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
 
-    from lib.cli.beside import beside
-    from lib.cli.dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
-    from lib.cli.steps import step
-    from lib.core.settings import VhiSettings
-    from lib.files import check_result_folder, result_folder
+    from ..core.settings import VhiSettings
+    from ..files import check_result_folder, result_folder
+    from .beside import beside
+    from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
+    from .steps import step
 
     settings = VhiSettings.from_values(parse_changes(change or []))
     check_result_folder(out, RESULT_FILES)
@@ -98,8 +98,8 @@ def measure(
     other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
     mask_files = {"normal bone": normal_bone, "disease region": disease_region}
     with step("Reading the scans"):
-        from lib.studies.nifti import read_mask, read_volume
-        from lib.studies.registration import turned
+        from ..studies.nifti import read_mask, read_volume
+        from ..studies.registration import turned
 
         pair = _read(t1w, stir, study, stir_series, t1w_series, pairing_rules)
         dicom_series = None if dicom_out is None else check_dicom_series(pair.stir_info)
@@ -110,13 +110,13 @@ def measure(
     model: Manifest | None = None
     if disease_region is None:
         with step("Loading the networks"):
-            from lib.cli.ensemble import load_ensemble
+            from .ensemble import load_ensemble
 
             members, model = load_ensemble(model_dir)
     with step("Measuring"):
-        from lib.cli.ensemble import reference_of
-        from lib.core.pipeline import measure_vhi
-        from lib.core.propagation import image_statistics
+        from ..core.pipeline import measure_vhi
+        from ..core.propagation import image_statistics
+        from .ensemble import reference_of
 
         given_bone, given_region = masks.get("normal bone"), masks.get("disease region")
         result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference_of(model))
@@ -124,10 +124,10 @@ def measure(
         statistics = [image_statistics(other, result) for other in others.values()]
     with step("Writing the report"), ExitStack() as places:
         folder = places.enter_context(result_folder(out, RESULT_FILES))
-        import lib.figures  # noqa: F401 - once, before the work divides
-        from lib.provenance import command_line, ensemble_of, input_files, provenance_of
-        from lib.reports.content import report_content
-        from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
+        from .. import figures  # noqa: F401 - once, before the work divides
+        from ..provenance import command_line, ensemble_of, input_files, provenance_of
+        from ..reports.content import report_content
+        from ..reports.forms import write_html, write_json, write_overlay_png, write_pdf
 
         scans = {role: path or study or Path() for role, path in {"T1W": t1w, "STIR": stir}.items()}
         files = {**scans, **{role: path for role, path in mask_files.items() if path}, **other_files}
@@ -154,8 +154,8 @@ def measure(
 def _measure_list(
     cases: Path, out: Path, jobs: int, cluster: str | None, change: list[str] | None, model_dir: Path, one_scan: bool
 ) -> None:
-    from lib.cli.batch import batch
-    from lib.errors import InputError
+    from ..errors import InputError
+    from .batch import batch
 
     if one_scan:
         raise InputError("--list names the files of every scan; leave out the options of one scan, or leave out --list.")
@@ -166,9 +166,9 @@ def _read(
     t1w: Path | None, stir: Path | None, study: Path | None, stir_uid: str | None, t1w_uid: str | None, rules: Path | None
 ) -> ScanPair:
     """The pair that the options name."""
-    from lib.errors import InputError
-    from lib.studies.dicom_pairing import read_pair, read_study
-    from lib.studies.pairing_rules import read_rules
+    from ..errors import InputError
+    from ..studies.dicom_pairing import read_pair, read_study
+    from ..studies.pairing_rules import read_rules
 
     if study is not None and t1w is None and stir is None:
         return read_study(study, read_rules(rules) if rules else None, stir_uid, t1w_uid)
@@ -190,7 +190,7 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
     SettingsError
         One without a name or a value, or one name twice.
     """
-    from lib.errors import SettingsError
+    from ..errors import SettingsError
 
     values: dict[str, str] = {}
     for text in changes:
@@ -205,8 +205,8 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
 
 def write_masks(result: VhiResult, folder: Path) -> None:
     """The grade map, both regions and the numbered lesions, on the STIR grid."""
-    from lib.core.volume import Mask
-    from lib.studies.nifti import write_labels, write_mask
+    from ..core.volume import Mask
+    from ..studies.nifti import write_labels, write_mask
 
     grid = result.stir.grid
     write_labels(folder / "grade.nii.gz", result.grade, grid)
@@ -235,7 +235,7 @@ def print_summary(result: VhiResult, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from lib.reports.stages import other_stages, stage_sentence
+    from ..reports.stages import other_stages, stage_sentence
 
     measured, thresholds, stability = result.measurement, result.thresholds, result.stability
     console = Console(highlight=False, soft_wrap=True)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lib.cli.card import card
-from lib.cli.ensemble import MODEL_DIR
-from lib.cli.proposal import CLEANING_DIR
+from .card import card
+from .ensemble import MODEL_DIR
+from .proposal import CLEANING_DIR
 
 if TYPE_CHECKING:
-    from lib.versions import Manifest, Version
+    from ..versions import Manifest, Version
 
 models = typer.Typer(
     help="Trained versions: list, compare, switch, verify, import, model card.",
@@ -102,7 +102,7 @@ def diff(
 
     Training cases by the sha256 of their masks, settings, seeds, metrics.
     """
-    from lib.versions.difference import case_changes, metric_rows, setting_changes
+    from ..versions.difference import case_changes, metric_rows, setting_changes
 
     first, second = (_known(model_dir, version).manifest for version in (a, b))
     typer.echo(f"training cases: {_case_count(first)} in {a}, {_case_count(second)} in {b}")
@@ -133,9 +133,9 @@ def use(
 
     It is verified first. Also the way back to an older version.
     """
-    from lib.errors import ModelError
-    from lib.retraining.history import is_rejected
-    from lib.versions import make_live
+    from ..errors import ModelError
+    from ..retraining.history import is_rejected
+    from ..versions import make_live
 
     if is_rejected(_known(model_dir, version).manifest) and not rejected:
         raise ModelError(f"Version {version} was rejected by the gate of retraining; pass --rejected to use it all the same.")
@@ -154,8 +154,8 @@ def verify_models(
 
     Exit code 2 when one is missing, corrupt or swapped with another version's.
     """
-    from lib.errors import ModelError
-    from lib.versions import read_live
+    from ..errors import ModelError
+    from ..versions import read_live
 
     names = _names(model_dir)
     if version is not None:
@@ -185,8 +185,8 @@ def import_models(
 
     Turns the state dicts that the authors of the method released into a version, which does not become the live one.
     """
-    from lib.nets.published import import_published
-    from lib.provenance import code_version, now
+    from ..nets.published import import_published
+    from ..provenance import code_version, now
 
     found = import_published(files, model_dir, code_version=code_version(), created=now(), version=name).manifest
     typer.echo(f"imported  {found.version}, {found.members} members, sha256 {found.sha256[:12]}")
@@ -204,7 +204,7 @@ def _names(root: Path) -> tuple[str, ...]:
     ModelError
         There are none.
     """
-    from lib.errors import ModelError
+    from ..errors import ModelError
 
     # hidden folders are publications that have not finished
     names = sorted(p.name for p in (root / "versions").glob("*") if p.is_dir() and not p.name.startswith("."))
@@ -214,7 +214,7 @@ def _names(root: Path) -> tuple[str, ...]:
 
 
 def _check_known(root: Path, version: str) -> None:
-    from lib.errors import ModelError
+    from ..errors import ModelError
 
     names = _names(root)
     if version not in names:
@@ -225,7 +225,7 @@ def _check_known(root: Path, version: str) -> None:
 
 def _known(root: Path, version: str) -> Version:
     """A version by id; an unknown one is refused with the known ones."""
-    from lib.versions import read_version
+    from ..versions import read_version
 
     _check_known(root, version)
     return read_version(root, version)
@@ -233,7 +233,7 @@ def _known(root: Path, version: str) -> Version:
 
 def _live_id(root: Path) -> str | None:
     """What the pointer says, whether that version exists or not; None without a readable pointer."""
-    from lib.versions.store import POINTER
+    from ..versions.store import POINTER
 
     try:
         return str(json.loads((root / POINTER).read_text(encoding="utf-8"))["version"])
@@ -243,9 +243,9 @@ def _live_id(root: Path) -> str | None:
 
 def _problem(root: Path, name: str) -> str | None:
     """What is wrong with a version, as a sentence that names the file; None if its bytes are those of its manifest."""
-    from lib.errors import ModelError
-    from lib.files import sha256_of
-    from lib.versions import read_version, verify
+    from ..errors import ModelError
+    from ..files import sha256_of
+    from ..versions import read_version, verify
 
     try:
         version = read_version(root, name)
@@ -263,8 +263,8 @@ def _problem(root: Path, name: str) -> str | None:
 
 def _owner(root: Path, sha256: str) -> str | None:
     """The version whose weights these are."""
-    from lib.errors import ModelError
-    from lib.versions import read_version
+    from ..errors import ModelError
+    from ..versions import read_version
 
     for name in _names(root):
         try:
@@ -277,8 +277,8 @@ def _owner(root: Path, sha256: str) -> str | None:
 
 def _described(root: Path, name: str, live: str | None) -> dict[str, Any]:
     """One version for the table and for JSON; null for what a damaged manifest cannot tell."""
-    from lib.errors import ModelError
-    from lib.versions import read_version
+    from ..errors import ModelError
+    from ..versions import read_version
 
     try:
         manifest: Manifest | None = read_version(root, name).manifest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lib.phantom.study import PhantomStudy
+    from ..phantom.study import PhantomStudy
 
 LESION_TABLE = Path("truth") / "lesions.json"
 
@@ -29,8 +29,8 @@ def phantom(
     Writes t1w.nii.gz and stir.nii.gz, and under truth/ the disease region, normal bone, lesions and vessels as masks and the
     lesions' volumes as lesions.json.
     """
-    from lib.cli.steps import step
-    from lib.phantom.study import make_phantom
+    from ..phantom.study import make_phantom
+    from .steps import step
 
     check_phantom_folder(out)
     with step("Building the phantom"):
@@ -49,8 +49,8 @@ def check_phantom_folder(folder: Path) -> None:
     ------
     OutputError
     """
-    from lib.errors import OutputError
-    from lib.files import output_error
+    from ..errors import OutputError
+    from ..files import output_error
 
     try:
         taken = folder.exists() and any(folder.iterdir()) and not (folder / LESION_TABLE).exists()
@@ -71,8 +71,8 @@ def write_phantom(study: PhantomStudy, folder: Path) -> None:
     import json
     from dataclasses import asdict
 
-    from lib.files import output_error, write_atomically
-    from lib.studies.nifti import write_labels, write_mask, write_volume
+    from ..files import output_error, write_atomically
+    from ..studies.nifti import write_labels, write_mask, write_volume
 
     check_phantom_folder(folder)
     truth = folder / "truth"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lib.core.pipeline import VhiResult
+    from ..core.pipeline import VhiResult
 
 CLEANING_DIR = Path(__file__).resolve().parents[2] / "model" / "cleaning"
 MODES = ("off", "show", "apply")
@@ -20,7 +20,7 @@ def check_mode(mode: str) -> None:
     ------
     InputError
     """
-    from lib.errors import InputError
+    from ..errors import InputError
 
     if mode not in MODES:
         raise InputError(f"--proposal is {mode!r}; it must be {', '.join(MODES[:-1])} or {MODES[-1]}.")
@@ -36,9 +36,9 @@ def proposed(result: VhiResult, mode: str, root: Path = CLEANING_DIR) -> VhiResu
     """
     if mode == "off":
         return result
-    from lib.cleaning.model import load_cleaning, propose
-    from lib.core.cleaning import measure_cleaned
-    from lib.core.volume import Mask
+    from ..cleaning.model import load_cleaning, propose
+    from ..core.cleaning import measure_cleaned
+    from ..core.volume import Mask
 
     proposal = propose(result, load_cleaning(root))
     result = replace(result, proposal=proposal)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lib.cli.bars import Bars, bars
-from lib.cli.measure import parse_changes
-from lib.provenance import code_version
+from ..provenance import code_version
+from .bars import Bars, bars
+from .measure import parse_changes
 
 if TYPE_CHECKING:
-    from lib.retraining.config import TrainConfig, TrainOptions
+    from ..retraining.config import TrainConfig, TrainOptions
 
 # as VhiService has it, which takes longer to import
 DATA_FOLDER = ".vhi"
@@ -28,11 +28,11 @@ def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence
     ------
     VhiError
     """
-    from lib.readings.store import ReadingStore
-    from lib.retraining.cases import patients_of, public_cases
-    from lib.retraining.prepare import prepare
-    from lib.retraining.session import run
-    from lib.studies.pairing import CaseFinder
+    from ..readings.store import ReadingStore
+    from ..retraining.cases import patients_of, public_cases
+    from ..retraining.prepare import prepare
+    from ..retraining.session import run
+    from ..studies.pairing import CaseFinder
 
     data = data or studies / DATA_FOLDER
     if not go_on:
@@ -57,9 +57,9 @@ def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence
 
 def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
     """What a site decides and what is asked of this session, by name."""
-    from lib.core.setting import fields_from
-    from lib.retraining.config import TrainConfig
-    from lib.trainers.options import options_from
+    from ..core.setting import fields_from
+    from ..retraining.config import TrainConfig
+    from ..trainers.options import options_from
 
     config = fields_from(TrainConfig, given)
     options, _ = options_from({name: value for name, value in given.items() if name not in config})
@@ -67,8 +67,8 @@ def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
 
 
 def _tell(result: Mapping[str, Any], data: Path) -> None:
-    from lib.errors import ModelError
-    from lib.retraining.folder import RetrainingFolder
+    from ..errors import ModelError
+    from ..retraining.folder import RetrainingFolder
 
     state = result["state"]
     if state == "stopped":
@@ -91,7 +91,7 @@ def _tell(result: Mapping[str, Any], data: Path) -> None:
 @quarantine.command("list")
 def list_held(data: _Data) -> None:
     """List the labels that were set aside, with the reasons."""
-    from lib.retraining.folder import RetrainingFolder
+    from ..retraining.folder import RetrainingFolder
 
     held = RetrainingFolder(data).held()
     for one in held:
@@ -109,8 +109,8 @@ def release(
     """Have a label learnt in the next session, whatever the check said."""
     import getpass
 
-    from lib.readings.audit import AuditLog
-    from lib.retraining.folder import RetrainingFolder
+    from ..readings.audit import AuditLog
+    from ..retraining.folder import RetrainingFolder
 
     RetrainingFolder(data).release(case, submission, getpass.getuser())
     AuditLog(data / "audit.jsonl").append("label released", reader=getpass.getuser(), case=case, submission=submission)

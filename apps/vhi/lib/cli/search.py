@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lib.cli.batch import SOME_FAILED
-from lib.cli.working import working
+from .batch import SOME_FAILED
+from .working import working
 
 if TYPE_CHECKING:
-    from lib.studies.labelled import LabelledData
-    from lib.training.search import SearchNetwork, SettingResult
+    from ..studies.labelled import LabelledData
+    from ..training.search import SearchNetwork, SettingResult
 
 MARK, TABLE, FIGURE = "search.json", "search.csv", "search"
 
@@ -33,12 +33,12 @@ def run_search(
     typer.Exit
         3 when networks failed, 130 when interrupted.
     """
-    from lib.batch.folder import batch_folder
-    from lib.batch.workers import run_anywhere
-    from lib.files import sha256_of
-    from lib.nets.recipes import paper_recipe
-    from lib.studies.labelled import find_labelled
-    from lib.training.search import networks_of, read_results, train_network
+    from ..batch.folder import batch_folder
+    from ..batch.workers import run_anywhere
+    from ..files import sha256_of
+    from ..nets.recipes import paper_recipe
+    from ..studies.labelled import find_labelled
+    from ..training.search import networks_of, read_results, train_network
 
     # workers of a cluster have working folders of their own
     found, out = find_labelled(data.resolve()), out.resolve()
@@ -75,8 +75,8 @@ def run_search(
 
 def _steps(found: LabelledData, out: Path, asked: dict[str, Any]) -> int:
     """Of the longest training: those that the search in `out` began with, or what is asked for."""
-    from lib.nets.recipes import PLANS
-    from lib.training.search import steps_in
+    from ..nets.recipes import PLANS
+    from ..training.search import steps_in
 
     try:
         kept = json.loads((out / MARK).read_text(encoding="utf-8"))
@@ -90,7 +90,7 @@ def _steps(found: LabelledData, out: Path, asked: dict[str, Any]) -> int:
 
 
 def _reached(out: Path, network: SearchNetwork) -> str:
-    from lib.training.search import read_results
+    from ..training.search import read_results
 
     return ", ".join(
         f"{one.setting.epochs} epochs {one.mean_slice_dice:.3f}"
@@ -99,9 +99,9 @@ def _reached(out: Path, network: SearchNetwork) -> str:
 
 
 def _write(out: Path, results: Sequence[SettingResult]) -> None:
-    from lib.batch.folder import write_table
-    from lib.figures import png_bytes, search_figure, svg_bytes
-    from lib.files import write_atomically
+    from ..batch.folder import write_table
+    from ..figures import png_bytes, search_figure, svg_bytes
+    from ..files import write_atomically
 
     rows = [one.as_row() for one in results]
     write_table(out / TABLE, list(dict.fromkeys(name for row in rows for name in row)), rows)

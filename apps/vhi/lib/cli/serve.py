@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lib.cli.ensemble import MODEL_DIR
+from .ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
-    from lib.server.config import ServerConfig
+    from ..server.config import ServerConfig
 
 APP_DIR = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 5
@@ -66,11 +66,11 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a folder of studies, or those of a PACS, to 3D Slicer, until Ctrl-C."""
-    from lib.cli.measure import parse_changes
-    from lib.cli.steps import step
-    from lib.errors import SettingsError
-    from lib.listening import listen
-    from lib.server.config import ServerConfig, is_loopback
+    from ..errors import SettingsError
+    from ..listening import listen
+    from ..server.config import ServerConfig, is_loopback
+    from .measure import parse_changes
+    from .steps import step
 
     place = where(studies, pacs, archive)
     login = pacs_login(pacs, pacs_user, pacs_password_file)
@@ -110,7 +110,7 @@ def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
     InputError
         There is no such folder.
     """
-    from lib.errors import InputError, SettingsError
+    from ..errors import InputError, SettingsError
 
     given = {name: one for name, one in {"--studies": studies, "--pacs": pacs, "--archive": archive}.items() if one is not None}
     if len(given) != 1:
@@ -119,7 +119,7 @@ def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
             f"{' and '.join(given) or 'none of them'}."
         )
     if pacs is not None:
-        from lib.pacs.client import checked_url
+        from ..pacs.client import checked_url
 
         return checked_url(pacs)
     folder = studies or archive or Path()
@@ -135,13 +135,13 @@ def pacs_login(pacs: str | None, user: str | None, password_file: Path | None) -
     ------
     SettingsError, InputError
     """
-    from lib.errors import SettingsError
+    from ..errors import SettingsError
 
     if pacs is None:
         if user or password_file:
             raise SettingsError("--pacs-user and --pacs-password-file belong to --pacs; leave them out.")
         return {}
-    from lib.pacs.start import login_environment
+    from ..pacs.start import login_environment
 
     return login_environment(user, password_file)
 
@@ -155,8 +155,8 @@ def start_archive(folder: Path) -> tuple[str, dict[str, str]]:
     """
     import secrets
 
-    from lib.archive import open_archive
-    from lib.pacs.start import PASSWORD, USER
+    from ..archive import open_archive
+    from ..pacs.start import PASSWORD, USER
 
     user, password = "vhi", secrets.token_urlsafe(24)
     return open_archive(folder, user=user, password=password).start().url.rstrip("/"), {USER: user, PASSWORD: password}
@@ -173,7 +173,7 @@ def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str])
     import json
 
     if config.accounts is not None:
-        from lib.server.accounts import Accounts
+        from ..server.accounts import Accounts
 
         Accounts(config.accounts)
     os.environ |= config.to_environment() | {
@@ -201,19 +201,17 @@ def load() -> object:
     import logging.config
     from contextlib import redirect_stdout
 
-    from lib.server.log import CONFIG
+    from ..server.log import CONFIG
 
     logging.config.dictConfig(CONFIG)
     with redirect_stdout(io.StringIO()):  # it prints that every origin is allowed, which the guard settles otherwise
         from monailabel.interfaces.utils.app import app_instance
 
-        from lib.server.asgi import app
+        from ..server.asgi import app
     # here, not while uvicorn starts: a sentence then, a traceback there
     app_instance()
     # what a submission's report needs, so that the first reader does not wait for it
-    import lib.figures
-    import lib.reports.html
-    import lib.reports.pdf  # noqa: F401
+    from ..reports import html, pdf  # noqa: F401
 
     return app
 
@@ -252,7 +250,7 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
 
 
 def _announce(url: str, *, login: bool, viewer: bool) -> None:
-    from lib.server.pages import slicer_steps
+    from ..server.pages import slicer_steps
 
     typer.echo(f"Serving at {url}")
     if viewer:

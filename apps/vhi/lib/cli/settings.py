@@ -12,7 +12,7 @@ def settings() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from lib.core.settings import VhiSettings
+    from ..core.settings import VhiSettings
 
     table = Table("setting", "default", "allowed", "meaning", "source", box=None, pad_edge=False)
     for info in VhiSettings.describe():

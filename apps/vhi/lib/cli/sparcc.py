@@ -26,13 +26,13 @@ def create(
 
     Six consecutive slices of each case; 1 or 0 for oedema in each quadrant, depth of 10 mm or more, intensity of fluid.
     """
-    from lib.cli.cohort_input import read_table
-    from lib.cohort.score_sheets import blank_sheets
-    from lib.cohort.table import natural
-    from lib.errors import InputError, OutputError
-    from lib.files import check_output_file, write_atomically
-    from lib.readings.submission import check_reader
-    from lib.studies.reader_masks import find_stir
+    from ..cohort.score_sheets import blank_sheets
+    from ..cohort.table import natural
+    from ..errors import InputError, OutputError
+    from ..files import check_output_file, write_atomically
+    from ..readings.submission import check_reader
+    from ..studies.reader_masks import find_stir
+    from .cohort_input import read_table
 
     check_reader(reader)
     check_output_file(out)
@@ -61,10 +61,10 @@ def check(
 
     A wrong cell is refused by row and column; a case without a single filled-in cell is not scored yet, never 0.
     """
-    from lib.cli.cohort_input import read_text
-    from lib.cohort.score_sheets import Scored, read_sheets, scores_table
-    from lib.errors import InputError
-    from lib.files import check_output_file, write_atomically
+    from ..cohort.score_sheets import Scored, read_sheets, scores_table
+    from ..errors import InputError
+    from ..files import check_output_file, write_atomically
+    from .cohort_input import read_text
 
     if out is not None:
         check_output_file(out)

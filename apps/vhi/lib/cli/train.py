@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lib.cli.bars import Bars, bars
-from lib.cli.ensemble import MODEL_DIR
-from lib.cli.retrain import retrain
-from lib.cli.search import run_search
-from lib.provenance import code_version
+from ..provenance import code_version
+from .bars import Bars, bars
+from .ensemble import MODEL_DIR
+from .retrain import retrain
+from .search import run_search
 
 if TYPE_CHECKING:
-    from lib.nets.fit import Progress
-    from lib.training.run import Measured, Network
+    from ..nets.fit import Progress
+    from ..training.run import Measured, Network
 
 
 def train(
@@ -72,13 +72,13 @@ def train(
         raise typer.BadParameter("pass --data DATA --out WORK, or --studies FOLDER.")
     from datetime import UTC, datetime
 
-    from lib.errors import InputError
-    from lib.nets.cpu import available_cores
-    from lib.nets.recipes import PLANS
-    from lib.studies.labelled import find_labelled
-    from lib.training.session import RESULT, Wanted, read_results, train_ensemble
-    from lib.training.version import publish_trained
-    from lib.versions import read_version
+    from ..errors import InputError
+    from ..nets.cpu import available_cores
+    from ..nets.recipes import PLANS
+    from ..studies.labelled import find_labelled
+    from ..training.session import RESULT, Wanted, read_results, train_ensemble
+    from ..training.version import publish_trained
+    from ..versions import read_version
 
     if recipe not in PLANS:
         raise InputError(f"There is no recipe {recipe!r}; choose one of {', '.join(PLANS)}.")
@@ -128,8 +128,8 @@ class _Display:
         self._bars.show(network.name, progress.step, progress.steps, _line(progress))
 
     def measured(self, group: str, measured: Mapping[str, Measured]) -> None:
-        from lib.studies.labelled import Case
-        from lib.training.results import summary
+        from ..studies.labelled import Case
+        from ..training.results import summary
 
         found = summary("", measured, [Case(case_id, Path()) for case_id in measured])
         if found is None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lib.cli.proposal import CLEANING_DIR
-from lib.provenance import code_version
+from ..provenance import code_version
+from .proposal import CLEANING_DIR
 
 
 def train_cleaning(
@@ -34,7 +34,7 @@ def train_cleaning(
     """
     from datetime import UTC, datetime
 
-    from lib.errors import InputError
+    from ..errors import InputError
 
     if (data is None) == (studies is None):
         raise InputError("Pass --data for labelled scans, or --studies for what readers submitted.")
@@ -48,10 +48,10 @@ def train_cleaning(
 
 
 def _from_masks(data: Path, model_dir: Path, version: str, created: str) -> None:
-    from lib.cleaning.evaluation import leave_one_patient_out, metrics_of
-    from lib.cleaning.learning import fit, publish_model
-    from lib.cleaning.table import LesionTable
-    from lib.training.cleaning import cleaned_scans
+    from ..cleaning.evaluation import leave_one_patient_out, metrics_of
+    from ..cleaning.learning import fit, publish_model
+    from ..cleaning.table import LesionTable
+    from ..training.cleaning import cleaned_scans
 
     tables: list[LesionTable] = []
     for scan in cleaned_scans(data):
@@ -64,10 +64,10 @@ def _from_masks(data: Path, model_dir: Path, version: str, created: str) -> None
 
 
 def _from_submissions(studies: Path, data_folder: Path | None, shipped: Path, version: str, created: str, share: float) -> None:
-    from lib.cleaning.learning import learn
-    from lib.retraining.holdout import PATIENTS, HoldOut, patients_of_table
-    from lib.service.service import DATA_FOLDER, VhiService
-    from lib.versions.site import adopt_live
+    from ..cleaning.learning import learn
+    from ..retraining.holdout import PATIENTS, HoldOut, patients_of_table
+    from ..service.service import DATA_FOLDER, VhiService
+    from ..versions.site import adopt_live
 
     root = data_folder or studies / DATA_FOLDER
     patient_of = patients_of_table(root / "retraining" / PATIENTS)

@@ -25,12 +25,12 @@ def trial(
     """
     import json
 
-    from lib.cli.steps import step
-    from lib.cohort.score_sheets import Scored, sheets_text
-    from lib.cohort.sparcc import SparccSheet
-    from lib.files import result_folder, write_atomically
-    from lib.phantom.trial import as_csv, plan_trial, simulate_scans
-    from lib.studies.nifti import write_mask, write_volume
+    from ..cohort.score_sheets import Scored, sheets_text
+    from ..cohort.sparcc import SparccSheet
+    from ..files import result_folder, write_atomically
+    from ..phantom.trial import as_csv, plan_trial, simulate_scans
+    from ..studies.nifti import write_mask, write_volume
+    from .steps import step
 
     plans = plan_trial(seed, patients)
     rows: list[dict[str, str]] = []

@@ -25,7 +25,7 @@ def add(
     """
     from typing import cast
 
-    from lib.server.accounts import Account, Role, check_name, check_role, hash_password, read_accounts, write_accounts
+    from ..server.accounts import Account, Role, check_name, check_role, hash_password, read_accounts, write_accounts
 
     check_name(name)
     check_role(role)
@@ -39,7 +39,7 @@ def add(
 @users.command("list")
 def list_users(accounts: _Accounts) -> None:
     """List the accounts."""
-    from lib.server.accounts import read_accounts
+    from ..server.accounts import read_accounts
 
     for one in read_accounts(accounts):
         typer.echo(f"{one.name}  {one.role}")
@@ -48,8 +48,8 @@ def list_users(accounts: _Accounts) -> None:
 @users.command("remove")
 def remove(name: _Name, accounts: _Accounts) -> None:
     """Remove an account. What that reader submitted stays."""
-    from lib.errors import InputError
-    from lib.server.accounts import read_accounts, write_accounts
+    from ..errors import InputError
+    from ..server.accounts import read_accounts, write_accounts
 
     known = read_accounts(accounts)
     kept = [one for one in known if one.name != name]

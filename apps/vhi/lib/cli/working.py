@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from lib.batch.workers import Case, Outcome
+    from ..batch.workers import Case, Outcome
 
 
 @contextmanager

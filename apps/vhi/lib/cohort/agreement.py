@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from lib.cohort.estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
-from lib.errors import InputError, SettingsError
+from ..errors import InputError, SettingsError
+from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from lib.errors import InputError, SettingsError
+from ..errors import InputError, SettingsError
 
 
 @dataclass(frozen=True)

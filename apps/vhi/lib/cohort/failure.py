@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.cohort.agreement import cases_beyond
-from lib.cohort.estimate import Estimate, complete_pairs, exact_share
-from lib.cohort.table import DISAGREEMENTS, RATINGS
-from lib.core.volume import Mask, check_same_grid
-from lib.errors import InputError
+from ..core.volume import Mask, check_same_grid
+from ..errors import InputError
+from .agreement import cases_beyond
+from .estimate import Estimate, complete_pairs, exact_share
+from .table import DISAGREEMENTS, RATINGS
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.cohort.overlap import MaskReading, PairOverlap, overlaps, overlaps_by_slice
-from lib.cohort.reference import AgainstReference, against_reference
-from lib.cohort.study import LeftOut
-from lib.cohort.table import METHODS, VISITS
-from lib.cohort.visits import VisitComparison
-from lib.core.volume import Grid, Mask, Volume
+from ..core.volume import Grid, Mask, Volume
+from .overlap import MaskReading, PairOverlap, overlaps, overlaps_by_slice
+from .reference import AgainstReference, against_reference
+from .study import LeftOut
+from .table import METHODS, VISITS
+from .visits import VisitComparison
 
 _NO_MASK = Mask(np.zeros((1, 1, 1), dtype=bool), Grid((1, 1, 1), np.eye(4)))
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from lib.cohort.estimate import Summary, summary
-from lib.core.volume import Mask, check_same_grid
-from lib.errors import InputError
+from ..core.volume import Mask, check_same_grid
+from ..errors import InputError
+from .estimate import Summary, summary
 
 Kind = Literal["within reader", "between readers", "between methods"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import ndimage
 
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import InputError
+from ..core.volume import Mask, Volume, check_same_grid
+from ..errors import InputError
 
 MOVED_PIXELS = (1, 3)  # by how much an outline is moved, smallest and largest
 GROWN_PIXELS = (1, 2)  # likewise, by how much its edge

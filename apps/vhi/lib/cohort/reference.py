@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.cohort.overlap import MaskReading, Overlap, compare
-from lib.core.volume import Mask, check_same_grid
-from lib.errors import InputError, SettingsError
+from ..core.volume import Mask, check_same_grid
+from ..errors import InputError, SettingsError
+from .overlap import MaskReading, Overlap, compare
 
 FEWEST_VOTES = 3
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from lib.cohort.estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
+from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
 
 FEWEST = 3
 

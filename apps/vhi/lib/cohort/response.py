@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-from lib.cohort.estimate import NO_ESTIMATE, Estimate, as_numbers, check_confidence, complete_pairs, exact_share
-from lib.errors import InputError, SettingsError
+from ..errors import InputError, SettingsError
+from .estimate import NO_ESTIMATE, Estimate, as_numbers, check_confidence, complete_pairs, exact_share
 
 BASDAI_IMPROVEMENT = 1.2
 SPINAL_VAS_IMPROVEMENT_CM = 1.0

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lib.cohort.estimate import as_numbers
-from lib.errors import InputError, SettingsError
+from ..errors import InputError, SettingsError
+from .estimate import as_numbers
 
 Scale = Literal["raw", "truncated", "log"]
 SCALES: tuple[Scale, ...] = ("raw", "truncated", "log")

@@ -8,8 +8,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lib.cohort.sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
-from lib.errors import InputError
+from ..errors import InputError
+from .sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
 
 IDENTITY = ("reader", "reading", "case", "slice")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.errors import InputError
+from ..errors import InputError
 
 N_SLICES = 6
 SIDES = ("right", "left")

@@ -12,7 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
-from lib.cohort.agreement import (
+from ..errors import SettingsError
+from .agreement import (
     BlandAltman,
     IntraclassCorrelation,
     MeasurementError,
@@ -20,10 +21,10 @@ from lib.cohort.agreement import (
     icc_a1,
     measurement_error,
 )
-from lib.cohort.estimate import Summary, summary
-from lib.cohort.failure import Disagreement, RegionFailures, disagreements, region_failures
-from lib.cohort.regression import Regression, linear_regression
-from lib.cohort.response import (
+from .estimate import Summary, summary
+from .failure import Disagreement, RegionFailures, disagreements, region_failures
+from .regression import Regression, linear_regression
+from .response import (
     CrossTable,
     StandardisedResponseMean,
     clinical_responses,
@@ -31,9 +32,8 @@ from lib.cohort.response import (
     imaging_response,
     standardised_response_mean,
 )
-from lib.cohort.scales import SCALES, Scale, on_scale
-from lib.cohort.table import METHODS, NUMBERS, VISITS, CohortTable, Visit, natural
-from lib.errors import SettingsError
+from .scales import SCALES, Scale, on_scale
+from .table import METHODS, NUMBERS, VISITS, CohortTable, Visit, natural
 
 VHI, SPARCC = "vhi_mm3", "sparcc"
 Key = tuple[str, str]

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lib.errors import InputError
+from ..errors import InputError
 
 VISITS = ("baseline", "follow_up")
 METHODS = ("semi-automatic", "manual")

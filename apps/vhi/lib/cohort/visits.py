@@ -11,8 +11,8 @@ from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lib.core.volume import Grid
-from lib.errors import InputError, SettingsError
+from ..core.volume import Grid
+from ..errors import InputError, SettingsError
 
 Status = Literal["new", "resolved", "persisting"]
 

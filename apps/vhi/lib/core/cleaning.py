@@ -14,14 +14,14 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from lib.core.lesions import clear, grade_hyperintensity
-from lib.core.normal_bone import NormalBoneSample
-from lib.core.pipeline import VhiResult, with_grade
-from lib.core.proposal import Stage
-from lib.core.stability import stability_of
-from lib.core.transforms.groups import label_groups
-from lib.core.volume import Grid, Mask, Volume, check_same_grid
-from lib.errors import InputError
+from ..errors import InputError
+from .lesions import clear, grade_hyperintensity
+from .normal_bone import NormalBoneSample
+from .pipeline import VhiResult, with_grade
+from .proposal import Stage
+from .stability import stability_of
+from .transforms.groups import label_groups
+from .volume import Grid, Mask, Volume, check_same_grid
 
 Scope = Literal["lesion", "slice"]
 Voxel = tuple[int, int, int]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.volume import Volume
-from lib.errors import InputError
+from ..errors import InputError
+from .volume import Volume
 
 # On T1W, fat and fatty marrow fill much of the frame with high signal; on STIR they are suppressed and only fluid and vessels
 # are bright. Measured on the published scans: 0.61 to 0.91 on 23 T1W series, 0.41 to 0.57 on 8 STIR series, and within each of

@@ -12,9 +12,9 @@ from itertools import combinations
 import numpy as np
 from scipy import ndimage
 
-from lib.core.normalise import NetworkFrame, normalise_t1w
-from lib.core.volume import Mask, Volume
-from lib.errors import ModelError, VhiError
+from ..errors import ModelError, VhiError
+from .normalise import NetworkFrame, normalise_t1w
+from .volume import Mask, Volume
 
 # (K, H, W) float32 normalised slices, hung as in lib.core.normalise, to (K, H, W) float32 probabilities
 Member = Callable[[np.ndarray], np.ndarray]

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lib.core.disease_region import dice
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import InputError
+from ..errors import InputError
+from .disease_region import dice
+from .volume import Mask, Volume, check_same_grid
 
 # a mask of which this share is hyperintense lies where it should, whatever its flip does
 ENOUGH_HYPERINTENSE = 0.75

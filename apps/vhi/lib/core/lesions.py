@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lib.core.settings import VhiSettings
-from lib.core.thresholds import Thresholds
-from lib.core.transforms.groups import label_groups
-from lib.core.volume import Grid, Mask, Volume
+from .settings import VhiSettings
+from .thresholds import Thresholds
+from .transforms.groups import label_groups
+from .volume import Grid, Mask, Volume
 
 Side = Literal["left", "right"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.lesions import side_of
-from lib.core.volume import Grid
+from .lesions import side_of
+from .volume import Grid
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import NormalBoneError
+from ..errors import NormalBoneError
+from .volume import Mask, Volume, check_same_grid
 
 # A quartile of 30 values has seven or eight values beyond it; fewer say little about a spread. The published regions are far
 # larger: 1256 to 7893 voxels, and no circle on a single slice below 169.

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from scipy import ndimage
 
-from lib.core.thresholds import ROBUST, ThresholdRule, thresholds_from
-from lib.core.transforms.groups import label_groups
+from .thresholds import ROBUST, ThresholdRule, thresholds_from
+from .transforms.groups import label_groups
 
 AGREEMENT = 0.05  # thresholds that differ by no more than this agree; VHI moves by a factor of about 1.5 with it
 

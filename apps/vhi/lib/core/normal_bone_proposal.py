@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lib.core.normal_bone_confidence import Confidence, confidence_of
-from lib.core.orientation import Hanging
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import NormalBoneError
+from ..errors import NormalBoneError
+from .normal_bone_confidence import Confidence, confidence_of
+from .orientation import Hanging
+from .volume import Mask, Volume, check_same_grid
 
 # Sizes, in the plane of the slice. Readers of the published scans drew 3 to 9 outlines, 8 to 45 mm wide, within 7 mm of the
 # midline, on 3 to 6 slices. How the proposal does with these: benchmarks/normal_bone.py.

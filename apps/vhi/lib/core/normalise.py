@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.transform import resize
 
-from lib.core.orientation import Hanging
-from lib.core.volume import Grid, Volume
+from .orientation import Hanging
+from .volume import Grid, Volume
 
 # 200 mm field of view in 336 pixels, the study's protocol
 TRAINING_PIXEL_SPACING_MM = 200.0 / 336.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.volume import Grid
+from .volume import Grid
 
 _LEFT = np.array([-1.0, 0.0, 0.0])
 # An oblique coronal stack parallel to the sacrum leans so far that "up" may be nearer to anterior than to superior: the

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.core.contrast import check_contrasts
-from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
-from lib.core.lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
-from lib.core.measurement import Extent, VhiMeasurement, measure
-from lib.core.normal_bone import sample_normal_bone
-from lib.core.normal_bone_proposal import propose_normal_bone
-from lib.core.plausibility import Reference, region_warnings
-from lib.core.proposal import Proposal, Stage
-from lib.core.settings import VhiSettings
-from lib.core.stability import FEWEST_SLICES, Stability, stability_of
-from lib.core.thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
-from lib.core.volume import Grid, Mask, Volume, check_same_grid
-from lib.errors import InputError
+from ..errors import InputError
+from .contrast import check_contrasts
+from .disease_region import DiseaseRegion, Member, segment_disease_region
+from .lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
+from .measurement import Extent, VhiMeasurement, measure
+from .normal_bone import sample_normal_bone
+from .normal_bone_proposal import propose_normal_bone
+from .plausibility import Reference, region_warnings
+from .proposal import Proposal, Stage
+from .settings import VhiSettings
+from .stability import FEWEST_SLICES, Stability, stability_of
+from .thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
+from .volume import Grid, Mask, Volume, check_same_grid
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.volume import Grid
-from lib.errors import GridMismatchError, InputError
+from ..errors import GridMismatchError, InputError
+from .volume import Grid
 
 _RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
 # files agree to about 0.01 mm; a fifth of a voxel is beyond any rounding and still clearly the same voxel

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from lib.core.contrast import Tissues, tissues
-from lib.core.disease_region import DiseaseRegion, interior
-from lib.core.orientation import Hanging
-from lib.core.volume import Grid, Mask, Volume
-from lib.errors import ModelError
+from ..errors import ModelError
+from .contrast import Tissues, tissues
+from .disease_region import DiseaseRegion, interior
+from .orientation import Hanging
+from .volume import Grid, Mask, Volume
 
 # Lean of the slices from coronal along the sacrum; measured 25 to 52 degrees on 23 scans, and turned sideways up to 5.
 LEAN_DEG = (10.0, 67.0)

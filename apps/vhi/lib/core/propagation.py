@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lib.core.pipeline import VhiResult
-from lib.core.volume import Volume
-from lib.errors import InputError
+from ..errors import InputError
+from .pipeline import VhiResult
+from .volume import Volume
 
 
 @dataclass(frozen=True)

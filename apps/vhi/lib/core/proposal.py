@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from lib.core.lesions import Lesion
-from lib.core.measurement import Extent
+from .lesions import Lesion
+from .measurement import Extent
 
 # which number a result holds: all lesions, those that a model keeps, or those that a reader kept
 Stage = Literal["raw", "proposed", "cleaned"]

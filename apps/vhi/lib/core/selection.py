@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from lib.core.volume import Mask, Volume
+from .volume import Mask, Volume
 
 MARROW_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 FEATURES = (

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from lib.errors import SettingsError
+from ..errors import SettingsError
 
 _META = "vhi_setting"
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.core.setting import SettingInfo, settings_of
-from lib.core.thresholds import ThresholdRule
-from lib.core.transforms import POST_TRANSFORMS, PostTransform
-from lib.errors import SettingsError
+from ..errors import SettingsError
+from .setting import SettingInfo, settings_of
+from .thresholds import ThresholdRule
+from .transforms import POST_TRANSFORMS, PostTransform
 
 
 @dataclass(frozen=True)

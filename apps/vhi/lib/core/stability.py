@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.normal_bone import NormalBoneSample
-from lib.core.thresholds import ThresholdRule, thresholds_from
-from lib.errors import NormalBoneError
+from ..errors import NormalBoneError
+from .normal_bone import NormalBoneSample
+from .thresholds import ThresholdRule, thresholds_from
 
 THRESHOLD_CHANGES = (-0.10, -0.05, 0.05, 0.10)
 FEWEST_SLICES = 3

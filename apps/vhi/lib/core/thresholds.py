@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.core.robust_limit import GAP_IQR, robust_limit
-from lib.core.setting import check_settings, setting
-from lib.errors import NormalBoneError
+from ..errors import NormalBoneError
+from .robust_limit import GAP_IQR, robust_limit
+from .setting import check_settings, setting
 
 # On the eight published normal-bone regions the multiple lies between 1.5 and 3.0. Beyond this one the brightest voxel is
 # no longer the tail of normal marrow but something else in the region (vessel, foramen, artefact).

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lib.errors import GridMismatchError, InputError
+from ..errors import GridMismatchError, InputError
 
 # Two series of one visit agree to about 0.01 mm after the round trips that files go through; a patient who moved or
 # another visit is off by millimetres. Half a millimetre is below one pixel of any protocol in use.

@@ -17,16 +17,16 @@ from urllib.parse import urlencode
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
 
-from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.datastores.reader import named_reader_of, reader_of
-from lib.datastores.segments import segments_of
-from lib.errors import NotFoundError, RequestError
-from lib.files import sha256_of
-from lib.readings.submission import Submission
-from lib.server.identity import current_identity
-from lib.service.service import VhiService
-from lib.studies.nifti import read_labels, write_labels
-from lib.studies.pairing import ROLES
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..errors import NotFoundError, RequestError
+from ..files import sha256_of
+from ..readings.submission import Submission
+from ..server.identity import current_identity
+from ..service.service import VhiService
+from ..studies.nifti import read_labels, write_labels
+from ..studies.pairing import ROLES
+from .reader import named_reader_of, reader_of
+from .segments import segments_of
 
 TAG = "final"
 # what a client may say of a submission, beside its segments

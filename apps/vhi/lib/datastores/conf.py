@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from lib.core.setting import fields_from
-from lib.errors import SettingsError
-from lib.pacs.cases import PacsCases, PacsConfig
-from lib.pacs.exchange import Exchange
-from lib.pacs.start import cases_of, is_archive
-from lib.retraining.config import TrainConfig
-from lib.server.accounts import read_accounts
-from lib.server.config import ServerConfig
-from lib.service.answers import ServiceConfig
-from lib.service.service import MODEL_DIR, VhiService
-from lib.studies.pairing_rules import read_rules
+from ..core.setting import fields_from
+from ..errors import SettingsError
+from ..pacs.cases import PacsCases, PacsConfig
+from ..pacs.exchange import Exchange
+from ..pacs.start import cases_of, is_archive
+from ..retraining.config import TrainConfig
+from ..server.accounts import read_accounts
+from ..server.config import ServerConfig
+from ..service.answers import ServiceConfig
+from ..service.service import MODEL_DIR, VhiService
+from ..studies.pairing_rules import read_rules
 
 _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said

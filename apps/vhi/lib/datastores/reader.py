@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib.errors import RequestError
-from lib.server.identity import current_identity, current_login
+from ..errors import RequestError
+from ..server.identity import current_identity, current_login
 
 # what 3D Slicer sends until somebody sets it
 UNSET_CLIENT_ID = "user-xyz"

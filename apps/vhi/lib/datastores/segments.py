@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import RequestError
+from ..errors import RequestError
 
 _MOST_SEGMENTS = 255
 

@@ -6,8 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from lib.errors import ArchiveError, VhiError
-from lib.service.service import VhiService
+from ..errors import ArchiveError, VhiError
+from ..service.service import VhiService
 
 logger = logging.getLogger(__name__)
 

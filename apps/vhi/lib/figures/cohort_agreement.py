@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.cohort.agreement import BlandAltman
-from lib.figures.canvas import FAINT_INK, INK, new_chart
-from lib.figures.cohort_style import (
+from ..cohort.agreement import BlandAltman
+from .canvas import FAINT_INK, INK, new_chart
+from .cohort_style import (
     BAND_INK,
     COLUMN_MM,
     LIMIT_INK,

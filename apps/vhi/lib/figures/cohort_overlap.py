@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.canvas import FAINT_INK, new_chart
-from lib.figures.cohort_style import LINE_INK, MEDIAN_INK, METHOD_INK, spread, titled, words
+from .canvas import FAINT_INK, new_chart
+from .cohort_style import LINE_INK, MEDIAN_INK, METHOD_INK, spread, titled, words
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.canvas import INK, new_chart
-from lib.figures.cohort_style import COLUMN_MM, DIRECTION_INK, say_nothing, titled
+from .canvas import INK, new_chart
+from .cohort_style import COLUMN_MM, DIRECTION_INK, say_nothing, titled
 
 
 @dataclass(frozen=True, eq=False)

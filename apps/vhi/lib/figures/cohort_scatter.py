@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.cohort.regression import Regression
-from lib.figures.canvas import FAINT_INK, INK, new_chart
-from lib.figures.cohort_agreement import visit_legend
-from lib.figures.cohort_style import BAND_INK, COLUMN_MM, LINE_INK, VISIT_INK, say_nothing, titled
+from ..cohort.regression import Regression
+from .canvas import FAINT_INK, INK, new_chart
+from .cohort_agreement import visit_legend
+from .cohort_style import BAND_INK, COLUMN_MM, LINE_INK, VISIT_INK, say_nothing, titled
 
 
 @dataclass(frozen=True, eq=False)

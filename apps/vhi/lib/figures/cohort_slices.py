@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from lib.core.volume import Mask, Volume
-from lib.figures.canvas import INK, MM_PER_INCH, new_chart
-from lib.figures.cohort_style import VISIT_WORDS, words
-from lib.figures.view import View
+from ..core.volume import Mask, Volume
+from .canvas import INK, MM_PER_INCH, new_chart
+from .cohort_style import VISIT_WORDS, words
+from .view import View
 
 MARGIN_MM = 22.0
 OPACITY = 0.55

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from lib.core.pipeline import VhiResult
-from lib.figures.canvas import CONSERVATIVE_INK, FAINT_INK, NORMAL_BONE_INK, SENSITIVE_INK, tidy
+from ..core.pipeline import VhiResult
+from .canvas import CONSERVATIVE_INK, FAINT_INK, NORMAL_BONE_INK, SENSITIVE_INK, tidy
 
 
 def draw_normal_bone_histogram(result: VhiResult, ax: Axes, bins: int = 40) -> Axes:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lib.figures.canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import FAINT_INK, INK, new_chart, tidy
 
 LEARNT, HELD_OUT = "#3b6ea5", "#c8531c"
 

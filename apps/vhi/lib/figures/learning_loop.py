@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lib.figures.canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import FAINT_INK, INK, new_chart, tidy
 
 COLOURS = ("#8a949f", "#3b6ea5", "#c8531c", "#5b8c3e")
 ATYPICAL, TYPICAL = "#c8531c", "#3b6ea5"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import FAINT_INK, INK, new_chart, tidy
 
 COLOURS = ("#3b6ea5", "#c8531c", "#4c8c4a", "#7a5195")
 

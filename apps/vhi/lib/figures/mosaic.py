@@ -11,9 +11,9 @@ from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lib.core.pipeline import VhiResult
-from lib.figures.canvas import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, REGION_COLOUR, SENSITIVE_COLOUR
-from lib.figures.view import View
+from ..core.pipeline import VhiResult
+from .canvas import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, REGION_COLOUR, SENSITIVE_COLOUR
+from .view import View
 
 COLUMNS = 4
 MOST_SLICES = 12

@@ -7,9 +7,9 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
-from lib.core.pipeline import VhiResult
-from lib.figures.canvas import INK
-from lib.figures.view import View
+from ..core.pipeline import VhiResult
+from .canvas import INK
+from .view import View
 
 # the dark end of the map would vanish on the silhouette
 _HEAT = ListedColormap(colormaps["inferno"](np.linspace(0.3, 0.97, 64)))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lib.figures.canvas import INK, new_chart, tidy
+from .canvas import INK, new_chart, tidy
 
 COLOURS = ("#3b6ea5", "#c8531c", "#5b8c3e", "#7b5ea7")
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import FAINT_INK, INK, new_chart, tidy
 
 MANUAL_COLOUR, FOUND_COLOUR = "#ffd600", "#00cdd7"
 _ENSEMBLE = "#3b6ea5"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from lib.core.pipeline import VhiResult
-from lib.figures.canvas import FAINT_INK, INK, tidy
+from ..core.pipeline import VhiResult
+from .canvas import FAINT_INK, INK, tidy
 
 _LEFT_OUT_AT = 6.4  # beside the five places of the threshold changes
 

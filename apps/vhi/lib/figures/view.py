@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.orientation import Hanging
-from lib.core.pipeline import VhiResult
-from lib.core.volume import Grid
+from ..core.orientation import Hanging
+from ..core.pipeline import VhiResult
+from ..core.volume import Grid
 
 MARGIN_MM = 5.0
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lib.infers.regions import DiseaseRegionTask, NormalBoneTask
-from lib.infers.task import ServiceTask
-from lib.infers.vhi import VhiCleanTask, VhiTask
-from lib.service.service import VhiService
+from ..service.service import VhiService
+from .regions import DiseaseRegionTask, NormalBoneTask
+from .task import ServiceTask
+from .vhi import VhiCleanTask, VhiTask
 
 
 def infer_tasks(service: VhiService) -> dict[str, ServiceTask]:

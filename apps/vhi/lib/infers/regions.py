@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
-from lib.infers.request import InferRequest
-from lib.infers.task import ServiceTask
-from lib.service.answers import Answer
-from lib.service.service import VhiService
+from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
+from ..service.answers import Answer
+from ..service.service import VhiService
+from .request import InferRequest
+from .task import ServiceTask
 
 
 class DiseaseRegionTask(ServiceTask):

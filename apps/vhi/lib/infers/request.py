@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.datastores.reader import reader_of
-from lib.errors import RequestError
+from ..datastores.reader import reader_of
+from ..errors import RequestError
 
 Voxel = tuple[int, int, int]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
-from lib.infers.request import InferRequest, parse_request
-from lib.service.answers import Answer
-from lib.service.service import VhiService
-from lib.studies.nifti import write_labels
-from lib.studies.nrrd import nrrd_labels
+from ..service.answers import Answer
+from ..service.service import VhiService
+from ..studies.nifti import write_labels
+from ..studies.nrrd import nrrd_labels
+from .request import InferRequest, parse_request
 
 
 class ServiceTask(InferTask):

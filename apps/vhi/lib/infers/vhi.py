@@ -6,13 +6,13 @@ from typing import Any
 
 from monailabel.interfaces.tasks.infer_v2 import InferType
 
-from lib.core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
-from lib.core.settings import VhiSettings
-from lib.errors import RequestError
-from lib.infers.request import InferRequest, choice_of, voxels_of
-from lib.infers.task import ServiceTask
-from lib.service.answers import Answer
-from lib.service.service import VhiService
+from ..core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
+from ..core.settings import VhiSettings
+from ..errors import RequestError
+from ..service.answers import Answer
+from ..service.service import VhiService
+from .request import InferRequest, choice_of, voxels_of
+from .task import ServiceTask
 
 SHOW = (INFLAMMATION, "both")
 SCOPE = ("lesion", "slice")

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from lib.core.normalise import NetworkFrame, normalise_t1w
-from lib.core.volume import Mask, Volume
-from lib.errors import ModelError
-from lib.files import write_atomically
-from lib.nets.augment import augment
-from lib.nets.cpu import autocast
-from lib.nets.recipes import Recipe
-from lib.nets.unet import UNet, channels_last
+from ..core.normalise import NetworkFrame, normalise_t1w
+from ..core.volume import Mask, Volume
+from ..errors import ModelError
+from ..files import write_atomically
+from .augment import augment
+from .cpu import autocast
+from .recipes import Recipe
+from .unet import UNet, channels_last
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 # validations in a run, beside the first report's: each costs as much as some steps

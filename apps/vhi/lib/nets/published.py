@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
-from lib.errors import InputError, ModelError
-from lib.nets.unet import UNet
-from lib.versions import Manifest, Version, publish
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM
+from ..errors import InputError, ModelError
+from ..versions import Manifest, Version, publish
+from .unet import UNet
 
 NETWORK: dict[str, Any] = {"widths": [16, 32, 64, 128], "shuffle": 1, "bias": True}
 NOTE = (

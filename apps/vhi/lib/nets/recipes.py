@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from lib.nets.augment import PUBLISHED, Augmentation
-from lib.nets.unet import UNet
+from .augment import PUBLISHED, Augmentation
+from .unet import UNet
 
 
 @dataclass(frozen=True)

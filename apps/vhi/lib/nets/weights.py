@@ -18,12 +18,12 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from lib.core.disease_region import Member
-from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
-from lib.errors import ModelError
-from lib.nets.cpu import available_cores, bf16_matrix_units
-from lib.nets.unet import ConvBlock, UNet, channels_last
-from lib.versions import Version, read_live, read_version, verify
+from ..core.disease_region import Member
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM
+from ..errors import ModelError
+from ..versions import Version, read_live, read_version, verify
+from .cpu import available_cores, bf16_matrix_units
+from .unet import ConvBlock, UNet, channels_last
 
 # slices at a time and core, for each pixel of a folded block's side: few enough that activations stay in memory that the
 # allocator reuses, enough that the matrices are large

@@ -9,16 +9,16 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from lib.errors import ArchiveError, InputError
-from lib.files import result_folder
-from lib.pacs.client import Archive
-from lib.pacs.register import Pair, key_of
-from lib.readings.folder import make_folder, read_json, write_json
-from lib.service.keep import Locks
-from lib.studies.dicom_frames import find_series
-from lib.studies.dicom_series import read_series
-from lib.studies.nifti import write_scan
-from lib.studies.pairing import ROLES, Archived, Role
+from ..errors import ArchiveError, InputError
+from ..files import result_folder
+from ..readings.folder import make_folder, read_json, write_json
+from ..service.keep import Locks
+from ..studies.dicom_frames import find_series
+from ..studies.dicom_series import read_series
+from ..studies.nifti import write_scan
+from ..studies.pairing import ROLES, Archived, Role
+from .client import Archive
+from .register import Pair, key_of
 
 # whatever they weigh: an answer may be in the middle of reading them
 NEVER_REMOVED = 8

@@ -17,15 +17,15 @@ from pathlib import Path
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from lib.errors import ArchiveError, InputError, NotFoundError, SettingsError, UnknownImageError
-from lib.pacs.cache import ChangedError, SeriesCache
-from lib.pacs.client import Archive, Entry
-from lib.pacs.register import Pair, Register, Study, key_of
-from lib.readings.folder import make_folder
-from lib.studies.dicom_frames import Series, series_of_headers
-from lib.studies.dicom_pairing import find_pair
-from lib.studies.pairing import ROLES, Archived, Case, CaseIndex, Role, Waiting
-from lib.studies.pairing_rules import PairingRules
+from ..errors import ArchiveError, InputError, NotFoundError, SettingsError, UnknownImageError
+from ..readings.folder import make_folder
+from ..studies.dicom_frames import Series, series_of_headers
+from ..studies.dicom_pairing import find_pair
+from ..studies.pairing import ROLES, Archived, Case, CaseIndex, Role, Waiting
+from ..studies.pairing_rules import PairingRules
+from .cache import ChangedError, SeriesCache
+from .client import Archive, Entry
+from .register import Pair, Register, Study, key_of
 
 # of a series this short the headers are asked for at once; of a longer one first those of one instance
 _SHORT_SERIES = 3

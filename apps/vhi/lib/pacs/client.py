@@ -23,11 +23,11 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from requests.adapters import HTTPAdapter
 
-from lib.errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
-from lib.files import output_error
-from lib.multipart import MultipartError
-from lib.pacs.multipart import write_parts
-from lib.studies.dicom_frames import read_whole
+from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
+from ..files import output_error
+from ..multipart import MultipartError
+from ..studies.dicom_frames import read_whole
+from .multipart import write_parts
 
 TIMEOUT_S = 30.0
 PAGE = 1000

@@ -19,18 +19,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lib.core.disease_region import DiseaseRegionError
-from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.errors import ArchiveError, InputError, NormalBoneError, RequestError
-from lib.pacs.client import Archive
-from lib.pacs.results import SEG_STIR, SEG_T1W, is_ours, uid_of
-from lib.provenance import now
-from lib.readings.folder import LEFTOVER, make_folder, read_json, write_json
-from lib.readings.submission import LAST_READING
-from lib.service.service import VhiService
-from lib.studies.dicom_frames import read_header
-from lib.studies.dicom_seg_reader import read_segments
-from lib.studies.pairing import ROLES, Case, Role
+from ..core.disease_region import DiseaseRegionError
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..errors import ArchiveError, InputError, NormalBoneError, RequestError
+from ..provenance import now
+from ..readings.folder import LEFTOVER, make_folder, read_json, write_json
+from ..readings.submission import LAST_READING
+from ..service.service import VhiService
+from ..studies.dicom_frames import read_header
+from ..studies.dicom_seg_reader import read_segments
+from ..studies.pairing import ROLES, Case, Role
+from .client import Archive
+from .results import SEG_STIR, SEG_T1W, is_ours, uid_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from lib.pacs.cases import PacsCases
-from lib.pacs.corrections import Correction, Corrections
-from lib.pacs.outbox import FIRST_WAIT_S, LONGEST_WAIT_S, Outbox
-from lib.pacs.results import ArchiveResults
-from lib.service.service import VhiService
-from lib.studies.pairing import Case
+from ..service.service import VhiService
+from ..studies.pairing import Case
+from .cases import PacsCases
+from .corrections import Correction, Corrections
+from .outbox import FIRST_WAIT_S, LONGEST_WAIT_S, Outbox
+from .results import ArchiveResults
 
 
 class Exchange:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lib.multipart import MultipartError, PartFiles, boundary_of
+from ..multipart import MultipartError, PartFiles, boundary_of
 
 
 def write_parts(blocks: Iterable[bytes], content_type: str, folder: Path) -> Iterator[Path]:

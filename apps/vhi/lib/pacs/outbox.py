@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, VhiError
-from lib.provenance import now
-from lib.readings.folder import LEFTOVER, make_folder, read_json, write_json
+from ..errors import InputError, VhiError
+from ..provenance import now
+from ..readings.folder import LEFTOVER, make_folder, read_json, write_json
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0

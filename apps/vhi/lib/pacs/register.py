@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lib.errors import OutputError
-from lib.studies.pairing import ROLES, Archived, Role
+from ..errors import OutputError
+from ..studies.pairing import ROLES, Archived, Role
 
 # raised when what is kept, or how it is found out, changes: everything is found out again then
 FORMAT = 1

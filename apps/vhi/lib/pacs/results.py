@@ -21,27 +21,27 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import UID
 
-from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
-from lib.errors import InputError, OutputError, VhiError
-from lib.pacs.outbox import Outbox
-from lib.readings.store import ReadingStore
-from lib.readings.submission import Submission
-from lib.reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
-from lib.reports.dicom_seg import segmentation, segmentation_of
-from lib.reports.dicom_source import write_dicom
-from lib.reports.dicom_sr import structured_report
-from lib.reports.made_by import Maker, makers, person_name
-from lib.service.submitting import content_of
-from lib.studies.dicom_frames import read_header
-from lib.studies.pairing import Case, Role
+from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
+from ..errors import InputError, OutputError, VhiError
+from ..readings.store import ReadingStore
+from ..readings.submission import Submission
+from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
+from ..reports.dicom_seg import segmentation, segmentation_of
+from ..reports.dicom_source import write_dicom
+from ..reports.dicom_sr import structured_report
+from ..reports.made_by import Maker, makers, person_name
+from ..service.submitting import content_of
+from ..studies.dicom_frames import read_header
+from ..studies.pairing import Case, Role
+from .outbox import Outbox
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from lib.core.volume import Mask
-    from lib.reports import ReportContent
-    from lib.service.scans import Scans
-    from lib.service.submitting import Judged
+    from ..core.volume import Mask
+    from ..reports import ReportContent
+    from ..service.scans import Scans
+    from ..service.submitting import Judged
 
 SEG_STIR, SEG_T1W, SR = "seg-stir.dcm", "seg-t1w.dcm", "sr.dcm"
 T1W_SERIES_NUMBER = 5003

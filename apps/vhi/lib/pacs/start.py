@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lib.errors import InputError, SettingsError
-from lib.pacs.cases import PacsCases, PacsConfig
-from lib.pacs.client import Archive, checked_url
-from lib.studies.pairing_rules import PairingRules
+from ..errors import InputError, SettingsError
+from ..studies.pairing_rules import PairingRules
+from .cases import PacsCases, PacsConfig
+from .client import Archive, checked_url
 
 USER, PASSWORD = "MONAI_LABEL_DICOMWEB_USERNAME", "MONAI_LABEL_DICOMWEB_PASSWORD"
 

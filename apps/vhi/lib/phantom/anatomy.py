@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lib.phantom.shapes import Curve, Point, capsule, ellipsoid, ramp, ribbon, smooth_max
+from .shapes import Curve, Point, capsule, ellipsoid, ramp, ribbon, smooth_max
 
 CORTEX_MM = 1.1
 JOINT_GAP_MM = 2.2

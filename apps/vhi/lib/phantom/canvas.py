@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from lib.phantom.contrast import STIR, T1W, TISSUES
+from .contrast import STIR, T1W, TISSUES
 
 N_CHANNELS = 5
 WARP_MARGIN_MM = 4.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.phantom.anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Lesion, Pelvis
-from lib.phantom.canvas import SIGNALS, Canvas, Range, Texture, Value, Window, mixed
-from lib.phantom.shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
+from .anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Lesion, Pelvis
+from .canvas import SIGNALS, Canvas, Range, Texture, Value, Window, mixed
+from .shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.volume import Grid, Mask, Volume
-from lib.errors import SettingsError
-from lib.phantom.anatomy import LESION_SITES, Lesion, Pelvis
-from lib.phantom.canvas import SIGNALS, Canvas, Noise, Texture
-from lib.phantom.paint import Contents, Painter
+from ..core.volume import Grid, Mask, Volume
+from ..errors import SettingsError
+from .anatomy import LESION_SITES, Lesion, Pelvis
+from .canvas import SIGNALS, Canvas, Noise, Texture
+from .paint import Contents, Painter
 
 FIELD_OF_VIEW_MM = 336 * 0.595
 STACK_MM = 25 * 3.3

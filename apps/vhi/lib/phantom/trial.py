@@ -15,10 +15,10 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from lib.core.pipeline import VhiResult, measure_vhi
-from lib.core.volume import Mask
-from lib.errors import SettingsError
-from lib.phantom.study import PhantomStudy, make_phantom
+from ..core.pipeline import VhiResult, measure_vhi
+from ..core.volume import Mask
+from ..errors import SettingsError
+from .study import PhantomStudy, make_phantom
 
 VISITS = ("baseline", "follow_up")
 READERS = ("1", "2")

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lib.errors import InputError
-from lib.files import output_error
-from lib.readings.folder import locked
-from lib.readings.store import ReadingStore
+from ..errors import InputError
+from ..files import output_error
+from .folder import locked
+from .store import ReadingStore
 
 FIRST = "0" * 64
 _TAIL = 65536

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lib.errors import RequestError
+from ..errors import RequestError
 
 _MOST = {"seconds": 7 * 24 * 3600.0, "clicks": 1_000_000.0, "boundary_edits": 1_000_000.0}
 COUNTS = ("clicks", "boundary_edits")

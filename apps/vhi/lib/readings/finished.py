@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.core.volume import Mask
-from lib.errors import InputError
-from lib.readings.effort import QUANTITIES
-from lib.readings.folder import read_json
-from lib.readings.store import FINISHING, ReadingStore
-from lib.readings.submission import Submission
+from ..core.volume import Mask
+from ..errors import InputError
+from .effort import QUANTITIES
+from .folder import read_json
+from .store import FINISHING, ReadingStore
+from .submission import Submission
 
 ALIASES = "aliases.json"
 

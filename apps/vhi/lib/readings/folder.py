@@ -26,8 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.errors import ConflictError, InputError
-from lib.files import output_error, write_atomically
+from ..errors import ConflictError, InputError
+from ..files import output_error, write_atomically
 
 FORMAT = 1
 FORMAT_FILE = "format.json"

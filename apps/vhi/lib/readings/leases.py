@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.readings.folder import locked, make_folder, read_json, write_json
+from .folder import locked, make_folder, read_json, write_json
 
 
 class Leases:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lib.core.volume import Mask
-from lib.errors import InputError, NotFoundError, OutputError, RequestError
-from lib.files import result_folder, sha256_of, write_atomically
-from lib.provenance import now
-from lib.readings.folder import check_folder, locked, make_folder, open_folder, read_json, write_json
-from lib.readings.submission import StoredSegment, Submission, check_reader, check_reading
-from lib.studies.nifti import read_mask
-from lib.studies.pairing import CASE_ID
+from ..core.volume import Mask
+from ..errors import InputError, NotFoundError, OutputError, RequestError
+from ..files import result_folder, sha256_of, write_atomically
+from ..provenance import now
+from ..studies.nifti import read_mask
+from ..studies.pairing import CASE_ID
+from .folder import check_folder, locked, make_folder, open_folder, read_json, write_json
+from .submission import StoredSegment, Submission, check_reader, check_reading
 
 SHARED_PARTS = ("normal bone", "disease region")
 FINISHING = "inflammation"

@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lib.errors import InputError, RequestError
+from ..errors import InputError, RequestError
 
 SCHEMA = 1
 METHODS = ("semi-automatic", "manual")

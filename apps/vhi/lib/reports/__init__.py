@@ -1,6 +1,6 @@
 """One result, several forms, all from one `ReportContent`, so that all say the same words."""
 
-from lib.reports.content import Reading, ReportContent, report_content
-from lib.reports.forms import write_html, write_json, write_overlay_png, write_pdf
+from .content import Reading, ReportContent, report_content
+from .forms import write_html, write_json, write_overlay_png, write_pdf
 
 __all__ = ["Reading", "ReportContent", "report_content", "write_html", "write_json", "write_overlay_png", "write_pdf"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from highdicom.sr.coding import CodedConcept
 
-from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 
 MANUFACTURER = "VHI"
 MODEL_NAME = "VHI, research only, not a medical device"

@@ -13,14 +13,14 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, CondPageBreak, Flowable, Frame, KeepTogether, PageTemplate, Spacer
 
-from lib.cohort.masks import CaseImages, MaskStudy, TwoVisits
-from lib.cohort.overlap import summarise_overlaps
-from lib.cohort.study import SPARCC, VHI, LeftOut, Study
-from lib.cohort.table import NUMBERS
-from lib.errors import OutputError
-from lib.files import check_result_folder, write_atomically
-from lib.reports import pdf
-from lib.reports.cohort_content import (
+from ..cohort.masks import CaseImages, MaskStudy, TwoVisits
+from ..cohort.overlap import summarise_overlaps
+from ..cohort.study import SPARCC, VHI, LeftOut, Study
+from ..cohort.table import NUMBERS
+from ..errors import OutputError
+from ..files import check_result_folder, write_atomically
+from . import pdf
+from .cohort_content import (
     TITLE,
     CohortContent,
     CohortFigure,
@@ -31,14 +31,14 @@ from lib.reports.cohort_content import (
     number,
     rows_of,
 )
-from lib.reports.cohort_sections.agreement import agreement_section
-from lib.reports.cohort_sections.failure import failure_section, ratings_section
-from lib.reports.cohort_sections.overlap import overlap_section, reference_section
-from lib.reports.cohort_sections.relation import relation_section
-from lib.reports.cohort_sections.response import change_section, response_section
-from lib.reports.cohort_sections.visits import effort_section, visits_section
-from lib.reports.content import NOT_A_DEVICE, Table
-from lib.reports.html import data_uri, template_environment
+from .cohort_sections.agreement import agreement_section
+from .cohort_sections.failure import failure_section, ratings_section
+from .cohort_sections.overlap import overlap_section, reference_section
+from .cohort_sections.relation import relation_section
+from .cohort_sections.response import change_section, response_section
+from .cohort_sections.visits import effort_section, visits_section
+from .content import NOT_A_DEVICE, Table
+from .html import data_uri, template_environment
 
 MARK = "cohort.json"
 OWN_FILES = (MARK, "report.html", "report.pdf", "tables", "figures")

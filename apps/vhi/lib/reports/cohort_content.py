@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.cohort.estimate import Estimate, Summary
-from lib.reports.content import Figure, Table
+from ..cohort.estimate import Estimate, Summary
+from .content import Figure, Table
 
 TITLE = "VHI cohort report"
 PAPER = "Hepburn et al. 2023, PLOS ONE, doi 10.1371/journal.pone.0284508"

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from lib.core.pipeline import VhiResult
-from lib.core.propagation import ImageStatistics, RegionStatistics
-from lib.core.setting import SettingInfo
-from lib.core.settings import VhiSettings
-from lib.core.stability import LARGEST_STABLE_FACTOR
-from lib.core.thresholds import PAPER
-from lib.reports.numbers import normal_bone_slices, plain, printable, vhi_numbers
-from lib.reports.stages import other_stages, proposal_cells, stage_sentence
+from ..core.pipeline import VhiResult
+from ..core.propagation import ImageStatistics, RegionStatistics
+from ..core.setting import SettingInfo
+from ..core.settings import VhiSettings
+from ..core.stability import LARGEST_STABLE_FACTOR
+from ..core.thresholds import PAPER
+from .numbers import normal_bone_slices, plain, printable, vhi_numbers
+from .stages import other_stages, proposal_cells, stage_sentence
 
 TITLE = "Volume of STIR-hyperintense inflammation (VHI)"
 NOT_A_DEVICE = "For research. Not a medical device: no diagnosis or treatment may rest on it."
@@ -402,7 +402,7 @@ def _provenance(source: Mapping[str, Any]) -> Iterable[Table]:
 
 
 def _figures(result: VhiResult, content: ReportContent) -> Iterable[Figure]:
-    import lib.figures as draw
+    from .. import figures as draw
 
     mosaic, dpi = draw.mosaic_figure(result)
     shown = _slices(draw.most_involved_slices(result))

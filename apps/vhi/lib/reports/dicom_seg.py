@@ -15,14 +15,14 @@ from highdicom.color import CIELabColor
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.uid import UID
 
-from lib.core.planes import taken
-from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.core.volume import Mask
-from lib.errors import InputError
-from lib.reports.codes import MANUFACTURER, MODEL_NAME, SEGMENTS
-from lib.reports.content import ReportContent
-from lib.reports.dicom_source import complete_result, is_multi_frame, planes_of, source_headers
-from lib.reports.made_by import Maker, makers, program_version, reader_name
+from ..core.planes import taken
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.volume import Mask
+from ..errors import InputError
+from .codes import MANUFACTURER, MODEL_NAME, SEGMENTS
+from .content import ReportContent
+from .dicom_source import complete_result, is_multi_frame, planes_of, source_headers
+from .made_by import Maker, makers, program_version, reader_name
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

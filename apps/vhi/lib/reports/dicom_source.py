@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
-from lib.core.planes import Plane
-from lib.errors import InputError
-from lib.files import write_atomically
+from ..core.planes import Plane
+from ..errors import InputError
+from ..files import write_atomically
 
 UTF_8 = "ISO_IR 192"
 _ALWAYS_THERE = (

@@ -14,14 +14,14 @@ from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.uid import UID
 
-from lib.core.measurement import Extent
-from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.errors import InputError
-from lib.reports import codes as ours
-from lib.reports.codes import SEGMENTS
-from lib.reports.content import ReportContent
-from lib.reports.dicom_source import complete_result, source_headers
-from lib.reports.made_by import Maker, makers, program_version, reader_name
+from ..core.measurement import Extent
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..errors import InputError
+from . import codes as ours
+from .codes import SEGMENTS
+from .content import ReportContent
+from .dicom_source import complete_result, source_headers
+from .made_by import Maker, makers, program_version, reader_name
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation

@@ -6,33 +6,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.files import write_atomically
-from lib.reports.content import ReportContent
+from ..files import write_atomically
+from .content import ReportContent
 
 
 def write_json(content: ReportContent, path: Path) -> None:
     """Write `vhi.json`; OutputError where that fails."""
-    from lib.reports.json_report import json_text
+    from .json_report import json_text
 
     write_atomically(Path(path), json_text(content).encode("utf-8"))
 
 
 def write_html(content: ReportContent, path: Path) -> None:
     """Write the report as one HTML file that needs no other file; OutputError where that fails."""
-    from lib.reports.html import html_text
+    from .html import html_text
 
     write_atomically(Path(path), html_text(content).encode("utf-8"))
 
 
 def write_pdf(content: ReportContent, path: Path) -> None:
     """Write the report as PDF on A4; OutputError where that fails."""
-    from lib.reports.pdf import pdf_bytes
+    from .pdf import pdf_bytes
 
     write_atomically(Path(path), pdf_bytes(content))
 
 
 def write_overlay_png(content: ReportContent, path: Path) -> None:
     """Write the mosaic of all slices with inflammation; OutputError where that fails."""
-    from lib.reports.overlay import overlay_png
+    from .overlay import overlay_png
 
     write_atomically(Path(path), overlay_png(content))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lib.reports.content import Figure, ReportContent
+from .content import Figure, ReportContent
 
 LARGEST_LESIONS = 20
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lib.reports.content import ReportContent
+from .content import ReportContent
 
 SCHEMA_FILE = Path(__file__).with_name("vhi.schema.json")
 

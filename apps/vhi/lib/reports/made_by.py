@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from highdicom.sr.coding import CodedConcept
 
-from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.reports.codes import ARTIFICIAL_INTELLIGENCE, HISTOGRAM_ANALYSIS
-from lib.reports.content import ReportContent
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from .codes import ARTIFICIAL_INTELLIGENCE, HISTOGRAM_ANALYSIS
+from .content import ReportContent
 
 Kind = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
 _LONGEST_NAME = 63  # of a DICOM person name, with the sign that ends the family name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.figures import svg_bytes
-from lib.figures.model_history import VersionPoint, model_history_figure
-from lib.reports.html import data_uri, template_environment
+from ..figures import svg_bytes
+from ..figures.model_history import VersionPoint, model_history_figure
+from .html import data_uri, template_environment
 
 # the session's mark goes with every request that changes something; without login there is none, and none is needed
 SCRIPT = """

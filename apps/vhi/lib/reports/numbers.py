@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.lesions import Lesion
-from lib.core.measurement import Extent
-from lib.core.pipeline import VhiResult
-from lib.core.propagation import ImageStatistics
-from lib.core.proposal import Proposal
-from lib.core.stability import Stability
+from ..core.lesions import Lesion
+from ..core.measurement import Extent
+from ..core.pipeline import VhiResult
+from ..core.propagation import ImageStatistics
+from ..core.proposal import Proposal
+from ..core.stability import Stability
 
 SCHEMA_VERSION = "1.2"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lib.reports.content import ReportContent
+from .content import ReportContent
 
 _COLUMNS = 5
 
 
 def overlay_png(content: ReportContent) -> bytes:
     """The mosaic of all slices that carry inflammation and their neighbours."""
-    from lib.figures import inflamed_slices, mosaic_figure, png_bytes
+    from ..figures import inflamed_slices, mosaic_figure, png_bytes
 
     figure, dpi = mosaic_figure(content.result, inflamed_slices(content.result), _COLUMNS)
     return png_bytes(figure, dpi, compress_level=2)

@@ -20,7 +20,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, Image, PageBreak, PageTemplate, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 
-from lib.reports.content import Figure, ReportContent, Table
+from .content import Figure, ReportContent, Table
 
 LARGEST_LESIONS = 40
 _SIDE, _TOP, _BOTTOM = 14 * mm, 11 * mm, 15 * mm
@@ -72,7 +72,7 @@ class _NumberedCanvas(Canvas):
 
 @cache
 def _register_fonts() -> None:
-    from lib.figures import font_file
+    from ..figures import font_file
 
     pdfmetrics.registerFont(TTFont("DejaVu", str(font_file())))
     pdfmetrics.registerFont(TTFont("DejaVu-Bold", str(font_file(bold=True))))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lib.core.pipeline import VhiResult
-from lib.reports.numbers import printable
+from ..core.pipeline import VhiResult
+from .numbers import printable
 
 _STAGES = {
     "raw": "Raw: nobody and nothing has removed a lesion.",

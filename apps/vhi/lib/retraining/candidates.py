@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lib.core.disease_region import dice
-from lib.readings.store import ReadingStore
-from lib.readings.submission import Submission
+from ..core.disease_region import dice
+from ..readings.store import ReadingStore
+from ..readings.submission import Submission
 
 REGION = "disease region"
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from lib.readings.finished import ALIASES
-from lib.readings.folder import read_json
-from lib.retraining.folder import RetrainingFolder
-from lib.retraining.holdout import PATIENTS, patients_of_table
-from lib.studies.pairing import Case, CaseSource
+from ..readings.finished import ALIASES
+from ..readings.folder import read_json
+from ..studies.pairing import Case, CaseSource
+from .folder import RetrainingFolder
+from .holdout import PATIENTS, patients_of_table
 
 
 def public_cases(source: CaseSource, data: Path) -> tuple[Case, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lib.errors import SettingsError
+from ..errors import SettingsError
 
 KEEP = ("auto", "replay", "pull", "none")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import InputError
-from lib.files import sha256_of
-from lib.readings.store import ReadingStore
-from lib.retraining.candidates import REGION, Candidate, disagreement
-from lib.retraining.holdout import Side
-from lib.studies.labelled import Case as LabelledCase
-from lib.studies.nifti import read_mask, read_volume, write_mask, write_scan
-from lib.studies.pairing import Case, CaseSource
-from lib.studies.registration import fitted
+from ..core.volume import Mask, Volume, check_same_grid
+from ..errors import InputError
+from ..files import sha256_of
+from ..readings.store import ReadingStore
+from ..studies.labelled import Case as LabelledCase
+from ..studies.nifti import read_mask, read_volume, write_mask, write_scan
+from ..studies.pairing import Case, CaseSource
+from ..studies.registration import fitted
+from .candidates import REGION, Candidate, disagreement
+from .holdout import Side
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.errors import ConflictError, NotFoundError, RequestError
-from lib.files import write_atomically
-from lib.provenance import now
-from lib.readings.folder import locked, make_folder, read_json, write_json
+from ..errors import ConflictError, NotFoundError, RequestError
+from ..files import write_atomically
+from ..provenance import now
+from ..readings.folder import locked, make_folder, read_json, write_json
 
 FOLDER = "retraining"
 # states of `progress.json` in which nothing more happens

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.retraining.config import TrainConfig
+from .config import TrainConfig
 
 HOLDOUT, SENTINEL = "hold-out", "phantoms"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import ModelError
-from lib.versions import Manifest, list_versions, read_live, read_version
-from lib.versions.difference import case_changes
+from ..errors import ModelError
+from ..versions import Manifest, list_versions, read_live, read_version
+from ..versions.difference import case_changes
 
 CROSS_VALIDATION = "cross-validation"
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from lib.errors import InputError
-from lib.readings.folder import make_folder, read_json, write_json
+from ..errors import InputError
+from ..readings.folder import make_folder, read_json, write_json
 
 Side = Literal["train", "holdout"]
 FILE, PATIENTS = "holdout.json", "patients.csv"

@@ -14,24 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.disease_region import Member, dice
-from lib.core.orientation import Hanging
-from lib.core.volume import Mask, Volume
-from lib.figures import failure_figure, png_bytes
-from lib.files import write_atomically
-from lib.nets.fit import Slices, fit, read_trained
-from lib.nets.recipes import Recipe
-from lib.nets.unet import UNet
-from lib.nets.weights import load_members, load_networks, member_of
-from lib.retraining.entries import Entry
-from lib.retraining.gate import HOLDOUT, SENTINEL
-from lib.retraining.quarantine import Check, check_label
-from lib.retraining.sentinel import sentinel_cases
-from lib.studies.labelled import Case
-from lib.studies.nifti import write_mask
-from lib.training.run import Measured, measure_case
-from lib.training.scans import probabilities, read_labelled, region_of
-from lib.versions import read_version
+from ..core.disease_region import Member, dice
+from ..core.orientation import Hanging
+from ..core.volume import Mask, Volume
+from ..figures import failure_figure, png_bytes
+from ..files import write_atomically
+from ..nets.fit import Slices, fit, read_trained
+from ..nets.recipes import Recipe
+from ..nets.unet import UNet
+from ..nets.weights import load_members, load_networks, member_of
+from ..studies.labelled import Case
+from ..studies.nifti import write_mask
+from ..training.run import Measured, measure_case
+from ..training.scans import probabilities, read_labelled, region_of
+from ..versions import read_version
+from .entries import Entry
+from .gate import HOLDOUT, SENTINEL
+from .quarantine import Check, check_label
+from .sentinel import sentinel_cases
 
 MEASURED, PICTURES = "measured.json", 4
 # steps between two checkpoints, reports of progress and looks for a wish to stop

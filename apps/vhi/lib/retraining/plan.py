@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lib.readings.folder import read_json, write_json
-from lib.retraining.entries import Entry
-from lib.retraining.folder import RetrainingFolder
-from lib.retraining.jobs import Checking, MemberTraining
-from lib.retraining.prepare import Session
-from lib.retraining.quarantine import USUAL, Check
-from lib.retraining.recipes import member_recipes
-from lib.versions import Manifest
+from ..readings.folder import read_json, write_json
+from ..versions import Manifest
+from .entries import Entry
+from .folder import RetrainingFolder
+from .jobs import Checking, MemberTraining
+from .prepare import Session
+from .quarantine import USUAL, Check
+from .recipes import member_recipes
 
 FILE = "plan.json"
 _SEEDS_PER_SESSION = 100

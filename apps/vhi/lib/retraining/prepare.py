@@ -12,18 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lib.errors import ConflictError, InputError, VhiError
-from lib.files import result_folder
-from lib.readings.folder import read_json, write_json
-from lib.readings.store import ReadingStore
-from lib.retraining.candidates import Candidate, find_candidates
-from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.entries import Entry, write_case
-from lib.retraining.folder import RetrainingFolder
-from lib.retraining.holdout import HoldOut, Side
-from lib.studies.pairing import Case, CaseSource
-from lib.versions import Manifest
-from lib.versions.site import adopt_live
+from ..errors import ConflictError, InputError, VhiError
+from ..files import result_folder
+from ..readings.folder import read_json, write_json
+from ..readings.store import ReadingStore
+from ..studies.pairing import Case, CaseSource
+from ..versions import Manifest
+from ..versions.site import adopt_live
+from .candidates import Candidate, find_candidates
+from .config import TrainConfig, TrainOptions
+from .entries import Entry, write_case
+from .folder import RetrainingFolder
+from .holdout import HoldOut, Side
 
 FILE = "session.json"
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.disease_region import dice
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import GridMismatchError
+from ..core.disease_region import dice
+from ..core.volume import Mask, Volume, check_same_grid
+from ..errors import GridMismatchError
 
 SHIFT_GAIN = 0.01
 FLIP_GAIN = 0.02

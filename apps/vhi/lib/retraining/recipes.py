@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from lib.nets.recipes import Recipe
-from lib.retraining.config import TrainOptions
-from lib.versions import Manifest
+from ..nets.recipes import Recipe
+from ..versions import Manifest
+from .config import TrainOptions
 
 STEPS = 200
 LEARNING_RATE = 5e-4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib.core.volume import Mask, Volume
-from lib.phantom.study import make_phantom
+from ..core.volume import Mask, Volume
+from ..phantom.study import make_phantom
 
 # never another's: the tests and the demo draw theirs from small numbers
 SEEDS = (90_001, 90_002, 90_003)

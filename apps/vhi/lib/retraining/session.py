@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import ModelError, VhiError
-from lib.nets.fit import Progress, read_curve
-from lib.provenance import now
-from lib.readings.folder import make_folder, read_json, write_json
-from lib.retraining.folder import RetrainingFolder
-from lib.retraining.gate import Decision, decide
-from lib.retraining.jobs import MEASURED, Measuring, MemberTraining
-from lib.retraining.plan import Plan, checking, make_plan, note_checks, trainings
-from lib.retraining.prepare import Session
-from lib.retraining.recipes import steps_in
-from lib.retraining.version import go_live, pairs_of, publish_candidate, remove_leftovers
-from lib.training.pool import processes, run_all, run_stages
-from lib.training.run import Pace
-from lib.versions import read_version
+from ..errors import ModelError, VhiError
+from ..nets.fit import Progress, read_curve
+from ..provenance import now
+from ..readings.folder import make_folder, read_json, write_json
+from ..training.pool import processes, run_all, run_stages
+from ..training.run import Pace
+from ..versions import read_version
+from .folder import RetrainingFolder
+from .gate import Decision, decide
+from .jobs import MEASURED, Measuring, MemberTraining
+from .plan import Plan, checking, make_plan, note_checks, trainings
+from .prepare import Session
+from .recipes import steps_in
+from .version import go_live, pairs_of, publish_candidate, remove_leftovers
 
 RESULT = "result.json"
 Report = Callable[[Mapping[str, Any]], None]

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.nets.weights import pack
-from lib.retraining.entries import Entry
-from lib.retraining.gate import HOLDOUT, SENTINEL, Decision, Pair
-from lib.retraining.jobs import MemberTraining
-from lib.retraining.prepare import Session
-from lib.studies.labelled import Case
-from lib.training.results import summary
-from lib.versions import Manifest, TrainingCase, Version, list_versions, make_live, publish, read_live, read_version
+from ..nets.weights import pack
+from ..studies.labelled import Case
+from ..training.results import summary
+from ..versions import Manifest, TrainingCase, Version, list_versions, make_live, publish, read_live, read_version
+from .entries import Entry
+from .gate import HOLDOUT, SENTINEL, Decision, Pair
+from .jobs import MemberTraining
+from .prepare import Session
 
 
 def pairs_of(measured: Mapping[str, Any]) -> list[Pair]:

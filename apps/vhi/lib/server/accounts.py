@@ -13,8 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, get_args
 
-from lib.errors import InputError
-from lib.files import write_atomically
+from ..errors import InputError
+from ..files import write_atomically
 
 Role = Literal["reader", "admin"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")

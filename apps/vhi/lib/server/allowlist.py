@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from lib.server.dicomweb import READ_PATH, STORE_PATH
+from .dicomweb import READ_PATH, STORE_PATH
 
 Who = Literal["anyone", "reader", "admin"]
 Where = Literal["own", "stock", "archive", "page"]

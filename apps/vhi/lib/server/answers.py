@@ -10,8 +10,8 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from lib.errors import VhiError
-from lib.server.pool import BusyError, GoneError
+from ..errors import VhiError
+from .pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
 

@@ -9,7 +9,7 @@ os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
 from monailabel.app import app
 
-from lib.server.guard import install
+from .guard import install
 
 install(app)
 

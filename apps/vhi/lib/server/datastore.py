@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
-from lib.server.answers import Refusal, finite
-from lib.server.desk import Desk
-from lib.server.requests import check_id, parse_params, uploaded_file
+from .answers import Refusal, finite
+from .desk import Desk
+from .requests import check_id, parse_params, uploaded_file
 
 CHECKSUM = re.compile(r"(?:(SHA256|SHA512|MD5):)?([0-9a-fA-F]{32,128})")
 

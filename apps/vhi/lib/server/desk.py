@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from lib.server.config import ServerConfig
-from lib.server.identity import current_identity
-from lib.server.login import Login
-from lib.server.pool import WorkerPool
+from .config import ServerConfig
+from .identity import current_identity
+from .login import Login
+from .pool import WorkerPool
 
 T = TypeVar("T")
 SAVE_TIMEOUT_S = 120.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lib.server.answers import Refusal
+from .answers import Refusal
 
 ROOT = "/proxy/dicom"
 

@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from lib.errors import SettingsError
-from lib.multipart import boundary_of
-from lib.server.answers import Refusal
-from lib.server.dicomweb import ROOT, is_answered_in_json, is_resource, resource_of
-from lib.server.links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
-from lib.server.pool import GoneError
+from ..errors import SettingsError
+from ..multipart import boundary_of
+from .answers import Refusal
+from .dicomweb import ROOT, is_answered_in_json, is_resource, resource_of
+from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
+from .pool import GoneError
 
 logger = logging.getLogger("vhi.server")
 

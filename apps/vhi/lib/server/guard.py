@@ -13,17 +13,17 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lib.server.allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
-from lib.server.answers import Refusal, body_of, refusal_of, validation_sentence
-from lib.server.config import MIB, ServerConfig, is_address, is_loopback
-from lib.server.desk import Desk
-from lib.server.dicomweb import check_plain
-from lib.server.gateway import ArchiveAddress, Gateway
-from lib.server.identity import LOCAL, Identity, set_identity
-from lib.server.login import Login
-from lib.server.pool import GoneError, WorkerPool
-from lib.server.routes import make_routes
-from lib.server.sessions import identity_by_cookie
+from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
+from .answers import Refusal, body_of, refusal_of, validation_sentence
+from .config import MIB, ServerConfig, is_address, is_loopback
+from .desk import Desk
+from .dicomweb import check_plain
+from .gateway import ArchiveAddress, Gateway
+from .identity import LOCAL, Identity, set_identity
+from .login import Login
+from .pool import GoneError, WorkerPool
+from .routes import make_routes
+from .sessions import identity_by_cookie
 
 logger = logging.getLogger("vhi.server")
 

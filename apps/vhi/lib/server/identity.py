@@ -15,9 +15,9 @@ from threading import Lock
 
 import jwt
 
-from lib.errors import InputError
-from lib.files import output_error
-from lib.server.accounts import Account, Accounts, Role
+from ..errors import InputError
+from ..files import output_error
+from .accounts import Account, Accounts, Role
 
 ALGORITHM = "HS256"
 SECRET_BYTES = 32

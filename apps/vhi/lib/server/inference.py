@@ -11,11 +11,11 @@ from fastapi import Body, FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 from requests_toolbelt import MultipartEncoder
 
-from lib.server.answers import Refusal, finite
-from lib.server.config import is_loopback
-from lib.server.desk import Desk, address_of
-from lib.server.identity import current_identity
-from lib.server.requests import check_id, check_params, parse_params, take_file
+from .answers import Refusal, finite
+from .config import is_loopback
+from .desk import Desk, address_of
+from .identity import current_identity
+from .requests import check_id, check_params, parse_params, take_file
 
 INFO_AGE_S = 0.5
 

@@ -10,10 +10,10 @@ import time
 from collections import OrderedDict
 from threading import Lock
 
-from lib.server.accounts import Account, Accounts
-from lib.server.answers import Refusal
-from lib.server.config import ServerConfig
-from lib.server.identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
+from .accounts import Account, Accounts
+from .answers import Refusal
+from .config import ServerConfig
+from .identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
 
 LONGEST_PASSWORD = 1024
 REMEMBER_S = 300.0

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from lib.server.desk import Desk
-from lib.server.requests import check_id
+from .desk import Desk
+from .requests import check_id
 
 
 def add_rating(api: FastAPI, desk: Desk) -> None:

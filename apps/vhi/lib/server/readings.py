@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from lib.server.answers import Refusal, finite
-from lib.server.desk import Desk
-from lib.server.identity import current_identity
-from lib.server.requests import check_id
+from .answers import Refusal, finite
+from .desk import Desk
+from .identity import current_identity
+from .requests import check_id
 
 FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 

@@ -7,18 +7,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from lib.server.answers import Refusal, body_of, refusal_of, validation_sentence
-from lib.server.datastore import add_datastore
-from lib.server.describe import description_of
-from lib.server.desk import Desk
-from lib.server.inference import add_inference
-from lib.server.pages import front_page
-from lib.server.rating import add_rating
-from lib.server.readings import add_readings
-from lib.server.sessions import add_sessions
-from lib.server.tokens import add_tokens
-from lib.server.training import add_models, add_training
-from lib.server.viewer import add_viewer
+from .answers import Refusal, body_of, refusal_of, validation_sentence
+from .datastore import add_datastore
+from .describe import description_of
+from .desk import Desk
+from .inference import add_inference
+from .pages import front_page
+from .rating import add_rating
+from .readings import add_readings
+from .sessions import add_sessions
+from .tokens import add_tokens
+from .training import add_models, add_training
+from .viewer import add_viewer
 
 
 def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:

@@ -18,11 +18,11 @@ from urllib.parse import quote
 from fastapi import FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from lib.server.answers import Refusal
-from lib.server.desk import Desk
-from lib.server.identity import LOCAL, Identity
-from lib.server.login import Login
-from lib.server.pages import login_page
+from .answers import Refusal
+from .desk import Desk
+from .identity import LOCAL, Identity
+from .login import Login
+from .pages import login_page
 
 SESSION, CSRF, CSRF_HEADER = "vhi_session", "vhi_csrf", "x-csrf-token"
 HOME = "/ohif/"

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request
 
-from lib.server.answers import Refusal
-from lib.server.desk import Desk
-from lib.server.identity import current_identity
+from .answers import Refusal
+from .desk import Desk
+from .identity import current_identity
 
 
 def add_tokens(api: FastAPI, desk: Desk) -> None:

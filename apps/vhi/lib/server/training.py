@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from lib.server.answers import Refusal, finite
-from lib.server.desk import Desk
-from lib.server.identity import current_identity
-from lib.server.requests import check_id, check_params
+from .answers import Refusal, finite
+from .desk import Desk
+from .identity import current_identity
+from .requests import check_id, check_params
 
 NAME = "disease_region"
 # what clients send with every request

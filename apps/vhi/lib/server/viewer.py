@@ -21,12 +21,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from lib.errors import InputError
-from lib.server.answers import Refusal
-from lib.server.desk import Desk
-from lib.server.dicomweb import ROOT
-from lib.server.pages import notice_page
-from lib.server.sessions import identity_of_page, login_address
+from ..errors import InputError
+from .answers import Refusal
+from .desk import Desk
+from .dicomweb import ROOT
+from .pages import notice_page
+from .sessions import identity_of_page, login_address
 
 MODULES = Path(__file__).parent / "ohif"
 # the version that the modules were written for and are tested with: its number, and the start of its main script's sha256; the

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.volume import Grid
-from lib.errors import SettingsError
+from ..core.volume import Grid
+from ..errors import SettingsError
 
 ORDERS = ("first", "random", "uncertain", "diverse", "review")
 

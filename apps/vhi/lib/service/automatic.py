@@ -11,21 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lib.core.contrast import t1w_warnings
-from lib.core.disease_region import DiseaseRegion
-from lib.core.normal_bone_proposal import propose_normal_bone
-from lib.core.plausibility import Reference, region_warnings
-from lib.core.selection import features_of
-from lib.core.volume import Mask
-from lib.errors import InputError, ModelError, NormalBoneError, OutputError
-from lib.files import result_folder
-from lib.provenance import ensemble_of
-from lib.readings.folder import make_folder, read_json, remove_but, write_json
-from lib.service.keep import Kept
-from lib.service.networks import Networks
-from lib.service.scans import Scans
-from lib.studies.nifti import read_mask, write_mask
-from lib.versions import Manifest
+from ..core.contrast import t1w_warnings
+from ..core.disease_region import DiseaseRegion
+from ..core.normal_bone_proposal import propose_normal_bone
+from ..core.plausibility import Reference, region_warnings
+from ..core.selection import features_of
+from ..core.volume import Mask
+from ..errors import InputError, ModelError, NormalBoneError, OutputError
+from ..files import result_folder
+from ..provenance import ensemble_of
+from ..readings.folder import make_folder, read_json, remove_but, write_json
+from ..studies.nifti import read_mask, write_mask
+from ..versions import Manifest
+from .keep import Kept
+from .networks import Networks
+from .scans import Scans
 
 # raised when the method of the automatic regions changes, so that no older one is taken from the disk
 METHOD = 4

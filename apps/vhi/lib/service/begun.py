@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lib.core.disease_region import DiseaseRegionError
-from lib.core.volume import Mask
-from lib.errors import ModelError, RequestError
-from lib.readings.store import ReadingStore
-from lib.readings.submission import check_reader
-from lib.service.automatic import Automatic, AutomaticRegions
-from lib.service.scans import Scans
+from ..core.disease_region import DiseaseRegionError
+from ..core.volume import Mask
+from ..errors import ModelError, RequestError
+from ..readings.store import ReadingStore
+from ..readings.submission import check_reader
+from .automatic import Automatic, AutomaticRegions
+from .scans import Scans
 
 
 def shown_to(store: ReadingStore, automatic: Automatic, reader: str | None, reading: int, scans: Scans) -> AutomaticRegions:

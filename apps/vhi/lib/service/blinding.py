@@ -10,9 +10,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lib.readings.folder import make_folder, read_json, remove_but, write_json
-from lib.studies.anonymous import write_anonymous
-from lib.studies.pairing import Case, CaseIndex, Role, Waiting
+from ..readings.folder import make_folder, read_json, remove_but, write_json
+from ..studies.anonymous import write_anonymous
+from ..studies.pairing import Case, CaseIndex, Role, Waiting
 
 
 class Blinding:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.errors import ArchiveError, VhiError
-from lib.readings.store import ReadingStore
-from lib.service.blinding import Blinding
-from lib.service.keep import Locks
-from lib.service.scans import ScanReader, Scans
-from lib.studies.pairing import Case, CaseIndex, CaseSource, Role, Waiting
+from ..errors import ArchiveError, VhiError
+from ..readings.store import ReadingStore
+from ..studies.pairing import Case, CaseIndex, CaseSource, Role, Waiting
+from .blinding import Blinding
+from .keep import Locks
+from .scans import ScanReader, Scans
 
 
 class Cases:

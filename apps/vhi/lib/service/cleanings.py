@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lib.cleaning.table import LesionTable, tables_of
-from lib.core.pipeline import VhiResult
-from lib.core.segment_names import INFLAMMATION
-from lib.core.settings import VhiSettings
-from lib.errors import VhiError
-from lib.readings.store import ReadingStore
-from lib.readings.submission import Submission
+from ..cleaning.table import LesionTable, tables_of
+from ..core.pipeline import VhiResult
+from ..core.segment_names import INFLAMMATION
+from ..core.settings import VhiSettings
+from ..errors import VhiError
+from ..readings.store import ReadingStore
+from ..readings.submission import Submission
 
 Measure = Callable[[Submission, VhiSettings], VhiResult]
 

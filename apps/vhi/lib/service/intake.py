@@ -6,19 +6,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lib.core.disease_region import DiseaseRegionError
-from lib.core.segment_names import INFLAMMATION
-from lib.errors import ModelError
-from lib.readings.audit import AuditLog
-from lib.readings.effort import effort_of
-from lib.readings.leases import Leases
-from lib.readings.submission import Submission
-from lib.service.begun import amended, check_follows, region_shown_to
-from lib.service.measuring import Measuring
-from lib.service.openings import Openings
-from lib.service.scans import Scans
-from lib.service.segments import Submitted
-from lib.service.submitting import Delivery, Terms, judge, keep
+from ..core.disease_region import DiseaseRegionError
+from ..core.segment_names import INFLAMMATION
+from ..errors import ModelError
+from ..readings.audit import AuditLog
+from ..readings.effort import effort_of
+from ..readings.leases import Leases
+from ..readings.submission import Submission
+from .begun import amended, check_follows, region_shown_to
+from .measuring import Measuring
+from .openings import Openings
+from .scans import Scans
+from .segments import Submitted
+from .submitting import Delivery, Terms, judge, keep
 
 
 class Intake:

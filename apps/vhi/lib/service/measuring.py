@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from lib.core.pipeline import VhiResult
-from lib.core.settings import VhiSettings
-from lib.readings.store import ReadingStore
-from lib.service.automatic import Automatic, AutomaticRegions
-from lib.service.begun import shown_to
-from lib.service.keep import Kept
-from lib.service.proposals import OFF, Proposals
-from lib.service.regions import InForce, measured, regions_in_force
-from lib.service.scans import Scans
+from ..core.pipeline import VhiResult
+from ..core.settings import VhiSettings
+from ..readings.store import ReadingStore
+from .automatic import Automatic, AutomaticRegions
+from .begun import shown_to
+from .keep import Kept
+from .proposals import OFF, Proposals
+from .regions import InForce, measured, regions_in_force
+from .scans import Scans
 
 
 class Measuring:

@@ -6,13 +6,13 @@ import logging
 import threading
 from pathlib import Path
 
-from lib.core.disease_region import DiseaseRegion, Member, segment_disease_region
-from lib.core.volume import Volume
-from lib.errors import ModelError
-from lib.service.keep import Kept
-from lib.versions import Manifest, read_live, read_version, verify
-from lib.versions.site import folder_with, models_in_use
-from lib.versions.store import POINTER
+from ..core.disease_region import DiseaseRegion, Member, segment_disease_region
+from ..core.volume import Volume
+from ..errors import ModelError
+from ..versions import Manifest, read_live, read_version, verify
+from ..versions.site import folder_with, models_in_use
+from ..versions.store import POINTER
+from .keep import Kept
 
 # the live ensemble, and the one that readings rest on which began before it was live
 LOADED = 2
@@ -88,7 +88,7 @@ class Networks:
         with self._one_scan:
             members = self._loaded.find(manifest.sha256)
             if members is None:
-                from lib.nets.weights import load_members  # torch takes seconds to import
+                from ..nets.weights import load_members  # torch takes seconds to import
 
                 members = load_members(self._root_of(manifest.version), manifest.version)
                 self._loaded.keep(manifest.sha256, members)

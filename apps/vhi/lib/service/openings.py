@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from lib.readings.audit import AuditLog
+from ..readings.audit import AuditLog
 
 
 class Openings:

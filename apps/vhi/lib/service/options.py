@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib.core.settings import VhiSettings
-from lib.readings.submission import check_reading
+from ..core.settings import VhiSettings
+from ..readings.submission import check_reading
 
 
 def options_of(values: Mapping[str, Any], own: dict[str, Any]) -> tuple[VhiSettings, dict[str, Any]]:

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lib.core.disease_region import DiseaseRegionError
-from lib.errors import ArchiveError, ConflictError, InputError
-from lib.readings.store import ReadingStore
-from lib.service.automatic import Automatic
-from lib.service.blinding import Blinding
-from lib.service.cases import Cases
-from lib.service.scores import Scores
-from lib.studies.pairing import ROLES, Case, CaseIndex, Role
-from lib.versions import Manifest
+from ..core.disease_region import DiseaseRegionError
+from ..errors import ArchiveError, ConflictError, InputError
+from ..readings.store import ReadingStore
+from ..studies.pairing import ROLES, Case, CaseIndex, Role
+from ..versions import Manifest
+from .automatic import Automatic
+from .blinding import Blinding
+from .cases import Cases
+from .scores import Scores
 
 _Attempt = tuple[str | int | None, ...]
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from lib.cleaning.model import CleaningModel, model_of, propose
-from lib.core.cleaning import Changes, changes_of, kept_after_clicks, measure_cleaned
-from lib.core.pipeline import VhiResult
-from lib.core.proposal import Proposal
-from lib.core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
-from lib.core.volume import Mask
-from lib.errors import ModelError, RequestError
-from lib.service.answers import Voxel, names_present
-from lib.service.keep import Kept
-from lib.versions import read_live, read_version
-from lib.versions.site import folder_with, models_in_use
+from ..cleaning.model import CleaningModel, model_of, propose
+from ..core.cleaning import Changes, changes_of, kept_after_clicks, measure_cleaned
+from ..core.pipeline import VhiResult
+from ..core.proposal import Proposal
+from ..core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
+from ..core.volume import Mask
+from ..errors import ModelError, RequestError
+from ..versions import read_live, read_version
+from ..versions.site import folder_with, models_in_use
+from .answers import Voxel, names_present
+from .keep import Kept
 
 OFF, SHOW, APPLY = "off", "show", "apply"
 MODES = (OFF, SHOW, APPLY)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lib.core.selection import standing, uncertain_and_unlike, unlikeness
-from lib.errors import RequestError
-from lib.service.scores import Entry, features_in
-from lib.studies.pairing import Case
+from ..core.selection import standing, uncertain_and_unlike, unlikeness
+from ..errors import RequestError
+from ..studies.pairing import Case
+from .scores import Entry, features_in
 
 MEASURES = ("disagreement", "entropy")
 # options of each order with their defaults; a tuple is a choice

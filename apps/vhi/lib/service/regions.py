@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lib.core.disease_region import DiseaseRegion
-from lib.core.pipeline import VhiResult, measure_vhi
-from lib.core.plausibility import Reference
-from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
-from lib.core.settings import VhiSettings
-from lib.core.volume import Mask
-from lib.readings.store import ReadingStore
-from lib.service.automatic import AutomaticRegions
-from lib.service.scans import Scans
+from ..core.disease_region import DiseaseRegion
+from ..core.pipeline import VhiResult, measure_vhi
+from ..core.plausibility import Reference
+from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
+from ..core.settings import VhiSettings
+from ..core.volume import Mask
+from ..readings.store import ReadingStore
+from .automatic import AutomaticRegions
+from .scans import Scans
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.volume import Grid, Volume, check_same_grid
-from lib.errors import ConflictError, InputError
-from lib.files import sha256_of
-from lib.readings.folder import make_folder, read_json, write_json
-from lib.readings.store import ReadingStore
-from lib.service.answers import Voxel
-from lib.service.keep import Kept
-from lib.studies.nifti import read_volume
-from lib.studies.pairing import ROLES, Case, CaseSource, Role
-from lib.studies.registration import fitted, labels_at, turn_between
+from ..core.volume import Grid, Volume, check_same_grid
+from ..errors import ConflictError, InputError
+from ..files import sha256_of
+from ..readings.folder import make_folder, read_json, write_json
+from ..readings.store import ReadingStore
+from ..studies.nifti import read_volume
+from ..studies.pairing import ROLES, Case, CaseSource, Role
+from ..studies.registration import fitted, labels_at, turn_between
+from .answers import Voxel
+from .keep import Kept
 
 Version = tuple[tuple[int, int], ...]  # size and time of each of the two files
 

@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.disease_region import slice_dice
-from lib.core.segment_names import DISEASE_REGION
-from lib.core.selection import FEATURES
-from lib.core.volume import Mask
-from lib.errors import InputError, VhiError
-from lib.readings.folder import make_folder, read_json, write_json
-from lib.readings.store import ReadingStore
-from lib.readings.submission import Submission
-from lib.service.automatic import METHOD, Automatic
-from lib.service.scans import ScanReader
-from lib.studies.pairing import Case
-from lib.versions import Manifest
+from ..core.disease_region import slice_dice
+from ..core.segment_names import DISEASE_REGION
+from ..core.selection import FEATURES
+from ..core.volume import Mask
+from ..errors import InputError, VhiError
+from ..readings.folder import make_folder, read_json, write_json
+from ..readings.store import ReadingStore
+from ..readings.submission import Submission
+from ..studies.pairing import Case
+from ..versions import Manifest
+from .automatic import METHOD, Automatic
+from .scans import ScanReader
 
 # written after so many new entries, and when there is nothing left to do
 WRITE_AFTER = 20

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE, SEGMENT_NAMES
-from lib.core.volume import Grid, Mask
-from lib.errors import RequestError
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE, SEGMENT_NAMES
+from ..core.volume import Grid, Mask
+from ..errors import RequestError
 
 MOST_SEGMENTS = 250
 _LONGEST_NAME = 200

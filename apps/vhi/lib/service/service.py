@@ -12,37 +12,37 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.pipeline import VhiResult
-from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.core.settings import VhiSettings
-from lib.core.volume import Grid, Mask, check_same_grid
-from lib.errors import NormalBoneError, NotFoundError, RequestError
-from lib.readings.audit import AuditLog, log_unlogged
-from lib.readings.leases import Leases
-from lib.readings.store import SHARED_PARTS, ReadingStore
-from lib.readings.submission import Submission, check_reader
-from lib.reports.numbers import plain
-from lib.service.answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
-from lib.service.automatic import Automatic, AutomaticRegions
-from lib.service.blinding import Blinding
-from lib.service.cases import Cases
-from lib.service.cleanings import Cleanings, submitted_cleanings
-from lib.service.intake import Intake
-from lib.service.measuring import Measuring
-from lib.service.networks import Networks
-from lib.service.openings import Openings
-from lib.service.options import options_of, reading_number
-from lib.service.precomputing import Precomputing
-from lib.service.proposals import CLEANING_DIR, OFF, Proposals, checked_mode, clicked, shown
-from lib.service.regions import InForce
-from lib.service.scans import Scans
-from lib.service.scores import Scores
-from lib.service.segments import checked_labels, segments_of_map, segments_of_masks
-from lib.service.submitting import REPORT_FILES, Delivery, Terms
-from lib.service.told import facts_of, normal_bone_facts, region_facts
-from lib.service.words import reading_sentences
-from lib.service.worklist import Offer, Worklist
-from lib.studies.pairing import Case, CaseFinder, CaseSource
+from ..core.pipeline import VhiResult
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.settings import VhiSettings
+from ..core.volume import Grid, Mask, check_same_grid
+from ..errors import NormalBoneError, NotFoundError, RequestError
+from ..readings.audit import AuditLog, log_unlogged
+from ..readings.leases import Leases
+from ..readings.store import SHARED_PARTS, ReadingStore
+from ..readings.submission import Submission, check_reader
+from ..reports.numbers import plain
+from ..studies.pairing import Case, CaseFinder, CaseSource
+from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
+from .automatic import Automatic, AutomaticRegions
+from .blinding import Blinding
+from .cases import Cases
+from .cleanings import Cleanings, submitted_cleanings
+from .intake import Intake
+from .measuring import Measuring
+from .networks import Networks
+from .openings import Openings
+from .options import options_of, reading_number
+from .precomputing import Precomputing
+from .proposals import CLEANING_DIR, OFF, Proposals, checked_mode, clicked, shown
+from .regions import InForce
+from .scans import Scans
+from .scores import Scores
+from .segments import checked_labels, segments_of_map, segments_of_masks
+from .submitting import REPORT_FILES, Delivery, Terms
+from .told import facts_of, normal_bone_facts, region_facts
+from .words import reading_sentences
+from .worklist import Offer, Worklist
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
 DATA_FOLDER = ".vhi"

@@ -10,24 +10,24 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lib.core.cleaning import Changes, changes_of, measure_cleaned
-from lib.core.disease_region import DiseaseRegion, DiseaseRegionError
-from lib.core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped
-from lib.core.pipeline import VhiResult
-from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from lib.core.settings import VhiSettings
-from lib.core.volume import Mask
-from lib.errors import ModelError, NormalBoneError, RequestError
-from lib.provenance import method_versions, now, provenance_of
-from lib.readings.store import ReadingStore, stored_segment
-from lib.readings.submission import StoredSegment, Submission
-from lib.reports import Reading, ReportContent, report_content, write_html, write_json, write_pdf
-from lib.reports.numbers import plain
-from lib.service.regions import InForce
-from lib.service.scans import Scans
-from lib.service.segments import Submitted, whole_region
-from lib.service.words import reading_sentences
-from lib.studies.nifti import write_mask
+from ..core.cleaning import Changes, changes_of, measure_cleaned
+from ..core.disease_region import DiseaseRegion, DiseaseRegionError
+from ..core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped
+from ..core.pipeline import VhiResult
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.settings import VhiSettings
+from ..core.volume import Mask
+from ..errors import ModelError, NormalBoneError, RequestError
+from ..provenance import method_versions, now, provenance_of
+from ..readings.store import ReadingStore, stored_segment
+from ..readings.submission import StoredSegment, Submission
+from ..reports import Reading, ReportContent, report_content, write_html, write_json, write_pdf
+from ..reports.numbers import plain
+from ..studies.nifti import write_mask
+from .regions import InForce
+from .scans import Scans
+from .segments import Submitted, whole_region
+from .words import reading_sentences
 
 REPORT_FILES = {"json": "vhi.json", "html": "report.html", "pdf": "report.pdf"}
 _FILES = {NORMAL_BONE: "normal_bone.nii.gz", DISEASE_REGION: "disease_region.nii.gz", INFLAMMATION: "inflammation.nii.gz"}

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.pipeline import VhiResult
-from lib.core.volume import Mask
-from lib.provenance import provenance_of
-from lib.reports.numbers import lesion_numbers, plain, vhi_numbers
-from lib.service.answers import Voxel
-from lib.service.automatic import AutomaticRegions
-from lib.service.proposals import Shown, with_decisions
-from lib.service.regions import InForce
-from lib.service.scans import Scans
-from lib.studies.pairing import Role
+from ..core.pipeline import VhiResult
+from ..core.volume import Mask
+from ..provenance import provenance_of
+from ..reports.numbers import lesion_numbers, plain, vhi_numbers
+from ..studies.pairing import Role
+from .answers import Voxel
+from .automatic import AutomaticRegions
+from .proposals import Shown, with_decisions
+from .regions import InForce
+from .scans import Scans
 
 
 def _size_of(mask: Mask) -> dict[str, Any]:

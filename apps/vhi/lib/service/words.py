@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lib.core.segment_names import DISEASE_REGION, INFLAMMATION
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION
 
 
 def reading_sentences(changes: Mapping[str, Any], cleaned: bool | None = None) -> tuple[str, ...]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.errors import RequestError
-from lib.readings.folder import make_folder, read_json, write_json
-from lib.readings.leases import Leases
-from lib.readings.store import ReadingStore
-from lib.readings.submission import check_reader
-from lib.service.answers import ORDERS, ServiceConfig
-from lib.service.blinding import Blinding, shuffled
-from lib.service.options import reading_number
-from lib.service.ranking import Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
-from lib.service.scores import Scores, newest_regions
-from lib.studies.pairing import Case, CaseIndex
+from ..errors import RequestError
+from ..readings.folder import make_folder, read_json, write_json
+from ..readings.leases import Leases
+from ..readings.store import ReadingStore
+from ..readings.submission import check_reader
+from ..studies.pairing import Case, CaseIndex
+from .answers import ORDERS, ServiceConfig
+from .blinding import Blinding, shuffled
+from .options import reading_number
+from .ranking import Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
+from .scores import Scores, newest_regions
 
 _SCORED = {"uncertain": by_uncertainty, "diverse": by_diversity}
 _PLAIN = {

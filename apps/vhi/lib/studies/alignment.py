@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.core.volume import Grid, Mask, Volume
-from lib.errors import GridMismatchError
-from lib.studies.registration import _place
+from ..core.volume import Grid, Mask, Volume
+from ..errors import GridMismatchError
+from .registration import _place
 
 if TYPE_CHECKING:
     import SimpleITK

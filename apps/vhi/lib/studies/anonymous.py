@@ -7,8 +7,8 @@ import struct
 import zlib
 from pathlib import Path
 
-from lib.errors import InputError
-from lib.files import write_atomically
+from ..errors import InputError
+from ..files import write_atomically
 
 _GZIP_MAGIC = b"\x1f\x8b"
 # byte ranges of texts: data_type, db_name, descrip, aux_file, intent_name

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.volume import Grid, Volume
-from lib.errors import InputError
-from lib.studies.dicom_frames import Series, find_series, is_dicom
-from lib.studies.dicom_series import SeriesInfo, grid_of, info_of, read_series
-from lib.studies.nifti import read_volume
-from lib.studies.pairing_rules import PairingRules, RoleRule
-from lib.studies.registration import LEAST_COVERAGE, coverage, fitted, turn_between
+from ..core.volume import Grid, Volume
+from ..errors import InputError
+from .dicom_frames import Series, find_series, is_dicom
+from .dicom_series import SeriesInfo, grid_of, info_of, read_series
+from .nifti import read_volume
+from .pairing_rules import PairingRules, RoleRule
+from .registration import LEAST_COVERAGE, coverage, fitted, turn_between
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))

@@ -15,10 +15,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 
-from lib.core.planes import Plane, put
-from lib.core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES
-from lib.core.volume import Grid, Mask
-from lib.errors import GridMismatchError, InputError
+from ..core.planes import Plane, put
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES
+from ..core.volume import Grid, Mask
+from ..errors import GridMismatchError, InputError
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # the second: label map
 # A SEG of a whole study (25 frames of 352 x 352, 5 segments) has 15 million pixels.

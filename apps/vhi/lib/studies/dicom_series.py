@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.volume import Grid, Volume
-from lib.errors import InputError
-from lib.studies.dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, find_series, series_of
-from lib.studies.dicom_voxels import read_stored
+from ..core.volume import Grid, Volume
+from ..errors import InputError
+from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, find_series, series_of
+from .dicom_voxels import read_stored
 
 # Scanners write positions to 0.001 mm or better; half a pixel of any protocol is 0.2 mm.
 POSITION_TOLERANCE_MM = 0.05

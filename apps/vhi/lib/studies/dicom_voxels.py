@@ -9,8 +9,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from lib.errors import InputError
-from lib.studies.dicom_frames import read_whole
+from ..errors import InputError
+from .dicom_frames import read_whole
 
 _PLAIN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
 # decoded by GDCM, which SimpleITK brings: lossless JPEG is common in archives and pydicom alone cannot decode it

@@ -21,12 +21,12 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
-from lib.core.orientation import Hanging
-from lib.core.volume import Grid, Volume
-from lib.errors import InputError
-from lib.files import result_folder
-from lib.studies.dicom_frames import MR_IMAGE
-from lib.studies.nifti import read_volume
+from ..core.orientation import Hanging
+from ..core.volume import Grid, Volume
+from ..errors import InputError
+from ..files import result_folder
+from .dicom_frames import MR_IMAGE
+from .nifti import read_volume
 
 # [ms]; a published protocol's order of magnitude
 _TIMES = {

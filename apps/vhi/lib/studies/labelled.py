@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.errors import InputError
+from ..errors import InputError
 
 # where masks lie, by what their scans are for: our layout first, then the authors'
 _MASKS = {

@@ -19,9 +19,9 @@ from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from lib.core.volume import Grid, Mask, Volume
-from lib.errors import InputError
-from lib.files import write_atomically
+from ..core.volume import Grid, Mask, Volume
+from ..errors import InputError
+from ..files import write_atomically
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _SMALLEST_HEADER = 348

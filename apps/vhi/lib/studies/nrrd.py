@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from lib.core.volume import Grid
+from ..core.volume import Grid
 
 _LPS_OF_RAS = np.array([-1.0, -1.0, 1.0])
 _GZIP = 16 + zlib.MAX_WBITS

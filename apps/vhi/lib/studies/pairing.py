@@ -25,8 +25,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lib.errors import InputError, UnknownImageError
-from lib.studies.nifti import read_volume
+from ..errors import InputError, UnknownImageError
+from .nifti import read_volume
 
 Role = Literal["T1W", "STIR"]
 ROLES: tuple[Role, Role] = ("T1W", "STIR")

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 
-from lib.errors import InputError, SettingsError
-from lib.studies.dicom_frames import Series
+from ..errors import InputError, SettingsError
+from .dicom_frames import Series
 
 _EXAMPLE = 'InversionTime = [100, 300], SeriesDescription = "regular expression", or InversionTime = false'
 

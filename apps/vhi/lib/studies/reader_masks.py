@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError
+from ..errors import InputError
 
 MOST_FILES = 100_000
 _PUBLISHED = re.compile(r"(?P<case>.+)_inflammation_R(?P<reader>\d)(?P<reading>[1-9])\.nii(\.gz)?")

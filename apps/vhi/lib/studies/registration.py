@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from lib.core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, grid_distance_mm
-from lib.errors import GridMismatchError
+from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, grid_distance_mm
+from ..errors import GridMismatchError
 
 if TYPE_CHECKING:
     import SimpleITK

@@ -22,8 +22,8 @@ def main(data: Path) -> int:
     """0 when the session was decided or stopped, 2 where it cannot go on (the sentence is the last line), 1 for a bug."""
     threading.Thread(target=_end_with_server, daemon=True).start()
     os.nice(NICE)
-    from lib.errors import VhiError
-    from lib.retraining.session import run
+    from ..errors import VhiError
+    from ..retraining.session import run
 
     try:
         run(data)

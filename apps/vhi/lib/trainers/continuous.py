@@ -7,9 +7,9 @@ import re
 import threading
 from dataclasses import dataclass
 
-from lib.errors import SettingsError, VhiError
-from lib.provenance import now
-from lib.trainers.desk import TrainingDesk
+from ..errors import SettingsError, VhiError
+from ..provenance import now
+from .desk import TrainingDesk
 
 INTERVAL_S = 10.0
 _QUIET = re.compile(r"(\d{1,6}(?:\.\d+)?)([smh])")

@@ -8,20 +8,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from lib.errors import ConflictError, InputError, ModelError, RequestError, VhiError
-from lib.reports.models import SCRIPT, models_html
-from lib.retraining.cases import patients_of
-from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.folder import ENDED, RetrainingFolder
-from lib.retraining.gate import HOLDOUT, SENTINEL
-from lib.retraining.history import CROSS_VALIDATION, dice_of, is_rejected, version_history
-from lib.retraining.prepare import Session, prepare, waiting_labels
-from lib.retraining.session import discard
-from lib.service.service import VhiService
-from lib.trainers.options import options_from
-from lib.trainers.process import TrainerProcess
-from lib.trainers.told import stats_of, task_of, text_of
-from lib.versions import make_live, read_version
+from ..errors import ConflictError, InputError, ModelError, RequestError, VhiError
+from ..reports.models import SCRIPT, models_html
+from ..retraining.cases import patients_of
+from ..retraining.config import TrainConfig, TrainOptions
+from ..retraining.folder import ENDED, RetrainingFolder
+from ..retraining.gate import HOLDOUT, SENTINEL
+from ..retraining.history import CROSS_VALIDATION, dice_of, is_rejected, version_history
+from ..retraining.prepare import Session, prepare, waiting_labels
+from ..retraining.session import discard
+from ..service.service import VhiService
+from ..versions import make_live, read_version
+from .options import options_from
+from .process import TrainerProcess
+from .told import stats_of, task_of, text_of
 
 # a client waits so long for the copies of the scans, to be told what hinders them; they go on behind it
 ANSWER_WITHIN_S = 20.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib.errors import RequestError, SettingsError
-from lib.retraining.config import KEEP, TrainOptions
+from ..errors import RequestError, SettingsError
+from ..retraining.config import KEEP, TrainOptions
 
 GO_ON = "go_on"
 # 3D Slicer sends this whole table, OHIF what was changed in it; an empty cell is the default

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from lib.files import output_error
+from ..files import output_error
 
 APP_DIR = Path(__file__).resolve().parents[2]
 LOG_TAIL = 2000

@@ -8,9 +8,9 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from lib.trainers.desk import TrainingDesk
-from lib.trainers.options import TABLE
-from lib.trainers.told import NAME
+from .desk import TrainingDesk
+from .options import TABLE
+from .told import NAME
 
 
 class DiseaseRegionTrainer(TrainTask):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from lib.retraining.folder import ENDED
+from ..retraining.folder import ENDED
 
 NAME = "disease_region"
 _STATUS = {

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import InputError
-from lib.files import write_atomically
-from lib.nets.recipes import Plan
-from lib.studies.labelled import Case
-from lib.training.pool import run_all
-from lib.training.run import Pace
+from ..errors import InputError
+from ..files import write_atomically
+from ..nets.recipes import Plan
+from ..studies.labelled import Case
+from .pool import run_all
+from .run import Pace
 
 FILE = "budget.json"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.cleaning.table import LesionTable, tables_of
-from lib.core.pipeline import VhiResult, measure_vhi
-from lib.errors import InputError
-from lib.studies.labelled import find_labelled
-from lib.studies.nifti import read_mask, read_volume
-from lib.studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+from ..cleaning.table import LesionTable, tables_of
+from ..core.pipeline import VhiResult, measure_vhi
+from ..errors import InputError
+from ..studies.labelled import find_labelled
+from ..studies.nifti import read_mask, read_volume
+from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir
 
 
 @dataclass(frozen=True)

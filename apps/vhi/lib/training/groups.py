@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lib.errors import InputError
-from lib.studies.labelled import Case, LabelledData
+from ..errors import InputError
+from ..studies.labelled import Case, LabelledData
 
 FOLDS = 4
 SHIPPED = "ensemble"

@@ -11,7 +11,7 @@ from multiprocessing import active_children, get_context, parent_process
 from threading import Thread
 from typing import Any, TypeVar
 
-from lib.errors import ModelError
+from ..errors import ModelError
 
 T = TypeVar("T")
 _GLANCE_S = 0.5

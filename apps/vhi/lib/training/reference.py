@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lib.core.disease_region import DiseaseRegion, DiseaseRegionError, Member, segment_disease_region
-from lib.core.plausibility import Reference
-from lib.studies.labelled import Case
-from lib.training.run import Ensemble
-from lib.training.scans import read_t1w
+from ..core.disease_region import DiseaseRegion, DiseaseRegionError, Member, segment_disease_region
+from ..core.plausibility import Reference
+from ..studies.labelled import Case
+from .run import Ensemble
+from .scans import read_t1w
 
 
 def reference_of(ensemble: Ensemble, folds: Sequence[Ensemble], study: Sequence[Case]) -> Reference | None:

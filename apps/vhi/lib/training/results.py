@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lib.nets.fit import Progress
-from lib.studies.labelled import Case
-from lib.training.run import Measured
+from ..nets.fit import Progress
+from ..studies.labelled import Case
+from .run import Measured
 
 GOAL = 0.94
 

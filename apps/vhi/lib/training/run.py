@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.disease_region import Member, slice_dice
-from lib.core.volume import Mask, Volume
-from lib.files import write_atomically
-from lib.nets.fit import Slices, fit, read_trained, seconds_per_step
-from lib.nets.recipes import Plan, Recipe
-from lib.nets.unet import UNet
-from lib.nets.weights import member_of
-from lib.studies.labelled import Case
-from lib.training.groups import Group
-from lib.training.scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
+from ..core.disease_region import Member, slice_dice
+from ..core.volume import Mask, Volume
+from ..files import write_atomically
+from ..nets.fit import Slices, fit, read_trained, seconds_per_step
+from ..nets.recipes import Plan, Recipe
+from ..nets.unet import UNet
+from ..nets.weights import member_of
+from ..studies.labelled import Case
+from .groups import Group
+from .scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
 
 PREDICTIONS = "predictions"
 # of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.core.disease_region import Member, drop_small_pieces
-from lib.core.normalise import NetworkFrame, normalise_t1w
-from lib.core.volume import Mask, Volume, check_same_grid
-from lib.errors import InputError
-from lib.files import write_atomically
-from lib.studies.labelled import Case
-from lib.studies.nifti import read_mask, read_volume
+from ..core.disease_region import Member, drop_small_pieces
+from ..core.normalise import NetworkFrame, normalise_t1w
+from ..core.volume import Mask, Volume, check_same_grid
+from ..errors import InputError
+from ..files import write_atomically
+from ..studies.labelled import Case
+from ..studies.nifti import read_mask, read_volume
 
 PSEUDO_LABELS = "pseudo_labels"
 

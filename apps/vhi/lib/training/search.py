@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from lib.core.disease_region import slice_dice
-from lib.errors import InputError
-from lib.files import write_atomically
-from lib.nets.fit import CHECKPOINT, Slices, fit, read_curve, seconds_per_step
-from lib.nets.recipes import PAPER_EPOCHS, PAPER_KERNELS, PAPER_LEVELS, Recipe, paper_recipe
-from lib.nets.unet import UNet
-from lib.nets.weights import member_of
-from lib.studies.labelled import Case, LabelledData
-from lib.training.groups import Group, folds_of
-from lib.training.run import plain_dice
-from lib.training.scans import probabilities, read_labelled, region_of
+from ..core.disease_region import slice_dice
+from ..errors import InputError
+from ..files import write_atomically
+from ..nets.fit import CHECKPOINT, Slices, fit, read_curve, seconds_per_step
+from ..nets.recipes import PAPER_EPOCHS, PAPER_KERNELS, PAPER_LEVELS, Recipe, paper_recipe
+from ..nets.unet import UNet
+from ..nets.weights import member_of
+from ..studies.labelled import Case, LabelledData
+from .groups import Group, folds_of
+from .run import plain_dice
+from .scans import probabilities, read_labelled, region_of
 
 RESULTS, NETWORKS = "results", "networks"
 

@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import InputError
-from lib.figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
-from lib.files import output_error, write_atomically
-from lib.nets.fit import Progress, read_curve
-from lib.nets.recipes import Plan
-from lib.studies.labelled import Case, LabelledData
-from lib.training.budget import Budget, fix_budget
-from lib.training.groups import SHIPPED, Group, folds_of, shipped_group
-from lib.training.pool import processes, run_stages
-from lib.training.results import GOAL, dice_against_cpu, summary
-from lib.training.run import Ensemble, Measured, Network
+from ..errors import InputError
+from ..figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
+from ..files import output_error, write_atomically
+from ..nets.fit import Progress, read_curve
+from ..nets.recipes import Plan
+from ..studies.labelled import Case, LabelledData
+from .budget import Budget, fix_budget
+from .groups import SHIPPED, Group, folds_of, shipped_group
+from .pool import processes, run_stages
+from .results import GOAL, dice_against_cpu, summary
+from .run import Ensemble, Measured, Network
 
 RESULT, CURVES, LOCK = "cross_validation.json", "learning_curves", ".lock"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
-from lib.files import sha256_of
-from lib.nets.cpu import bf16_matrix_units
-from lib.nets.weights import pack
-from lib.training.reference import reference_of
-from lib.training.run import Ensemble
-from lib.training.session import Trained
-from lib.versions import Manifest, TrainingCase, Version, publish
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM
+from ..files import sha256_of
+from ..nets.cpu import bf16_matrix_units
+from ..nets.weights import pack
+from ..versions import Manifest, TrainingCase, Version, publish
+from .reference import reference_of
+from .run import Ensemble
+from .session import Trained
 
 
 def publish_trained(

@@ -12,8 +12,8 @@ One model `<root>` (for example `model/disease_region`) is a folder:
 A version is never overwritten.
 """
 
-from lib.versions.manifest import Manifest, TrainingCase
-from lib.versions.store import Version, list_versions, make_live, publish, read_live, read_version, verify
+from .manifest import Manifest, TrainingCase
+from .store import Version, list_versions, make_live, publish, read_live, read_version, verify
 
 __all__ = [
     "Manifest", "TrainingCase", "Version", "list_versions", "make_live", "publish", "read_live", "read_version", "verify",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.versions.manifest import Manifest
+from .manifest import Manifest
 
 # slices below this are listed as failures
 FAILED = 0.75

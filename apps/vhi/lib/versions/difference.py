@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from lib.versions.manifest import Manifest
+from .manifest import Manifest
 
 _FIELDS = ("parent", "code_version", "members", "pixel_spacing_mm", "flip", "seeds")
 

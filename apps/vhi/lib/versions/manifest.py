@@ -28,7 +28,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lib.errors import ModelError
+from ..errors import ModelError
 
 SCHEMA = 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lib.versions.store import POINTER, Version, list_versions, make_live, publish, read_live, verify
+from .store import POINTER, Version, list_versions, make_live, publish, read_live, verify
 
 FOLDER = "models"
 

@@ -10,9 +10,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.errors import ModelError
-from lib.files import output_error, write_atomically
-from lib.versions.manifest import Manifest
+from ..errors import ModelError
+from ..files import output_error, write_atomically
+from .manifest import Manifest
 
 WEIGHTS, MANIFEST, POINTER = "ensemble.safetensors", "manifest.json", "live.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

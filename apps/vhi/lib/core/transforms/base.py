@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lib.core.setting import check_settings
-from lib.core.volume import Grid
+from ..setting import check_settings
+from ..volume import Grid
 
 KEYS = ("grade",)
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from scipy import ndimage
 
-from lib.core.setting import setting
-from lib.core.transforms.base import PostTransform
-from lib.core.transforms.groups import keep_groups
-from lib.core.volume import Grid
+from ..setting import setting
+from ..volume import Grid
+from .base import PostTransform
+from .groups import keep_groups
 
 _IN_PLANE = {
     8: np.ones((3, 3, 1), dtype=bool),

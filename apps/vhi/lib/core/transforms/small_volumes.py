@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from lib.core.setting import setting
-from lib.core.transforms.base import PostTransform
-from lib.core.transforms.groups import IN_SPACE, keep_groups
-from lib.core.volume import Grid
+from ..setting import setting
+from ..volume import Grid
+from .base import PostTransform
+from .groups import IN_SPACE, keep_groups
 
 
 def drop_small_volumes(grade: np.ndarray, min_voxels: float) -> np.ndarray:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lib.cohort.study import VHI, ReaderAgreement, Study
-from lib.figures.cohort_agreement import AgreementPanel, agreement_figure
-from lib.reports.cohort_content import PAPER, Records, Section, estimate, number, rows_of
-from lib.reports.cohort_sections.shared import SCALE_WORDS, cut_words, left_out_rows, section_figure
-from lib.reports.content import Table
+from ...cohort.study import VHI, ReaderAgreement, Study
+from ...figures.cohort_agreement import AgreementPanel, agreement_figure
+from ..cohort_content import PAPER, Records, Section, estimate, number, rows_of
+from ..content import Table
+from .shared import SCALE_WORDS, cut_words, left_out_rows, section_figure
 
 if TYPE_CHECKING:
     pass

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lib.cohort.failure import count_reasons
-from lib.cohort.masks import CaseImages
-from lib.cohort.study import Study
-from lib.cohort.table import DISAGREEMENTS
-from lib.figures.cohort_slices import disagreement_figure
-from lib.reports.cohort_content import PAPER, Records, Section, estimate, number, of_visit, rows_of
-from lib.reports.cohort_sections.shared import as_percent, left_out_rows, section_figure
-from lib.reports.content import Table
+from ...cohort.failure import count_reasons
+from ...cohort.masks import CaseImages
+from ...cohort.study import Study
+from ...cohort.table import DISAGREEMENTS
+from ...figures.cohort_slices import disagreement_figure
+from ..cohort_content import PAPER, Records, Section, estimate, number, of_visit, rows_of
+from ..content import Table
+from .shared import as_percent, left_out_rows, section_figure
 
 if TYPE_CHECKING:
     pass

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lib.cohort.estimate import summary
-from lib.cohort.masks import MaskStudy
-from lib.cohort.overlap import PairOverlap, summarise_overlaps
-from lib.cohort.study import StudySettings
-from lib.figures.cohort_overlap import Box, BoxPanel, boxes_figure
-from lib.reports.cohort_content import PAPER, CohortFigure, Records, Section, median_range, rows_of
-from lib.reports.cohort_sections.shared import left_out_rows, section_figure
-from lib.reports.content import Table
+from ...cohort.estimate import summary
+from ...cohort.masks import MaskStudy
+from ...cohort.overlap import PairOverlap, summarise_overlaps
+from ...cohort.study import StudySettings
+from ...figures.cohort_overlap import Box, BoxPanel, boxes_figure
+from ..cohort_content import PAPER, CohortFigure, Records, Section, median_range, rows_of
+from ..content import Table
+from .shared import left_out_rows, section_figure
 
 if TYPE_CHECKING:
     pass

@@ -6,11 +6,11 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lib.cohort.study import Relation, Study
-from lib.figures.cohort_scatter import ScatterPanel, scatter_figure
-from lib.reports.cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
-from lib.reports.cohort_sections.shared import SCALE_WORDS, cut_words, left_out_rows, p_words, section_figure, sentence
-from lib.reports.content import Table
+from ...cohort.study import Relation, Study
+from ...figures.cohort_scatter import ScatterPanel, scatter_figure
+from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
+from ..content import Table
+from .shared import SCALE_WORDS, cut_words, left_out_rows, p_words, section_figure, sentence
 
 if TYPE_CHECKING:
     pass

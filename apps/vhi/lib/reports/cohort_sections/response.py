@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.cohort.study import LeftOut, MeasureChange, Response, Study
-from lib.figures.cohort_response import SpaghettiPanel, spaghetti_figure
-from lib.figures.cohort_scatter import ScatterPanel, scatter_figure
-from lib.reports.cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
-from lib.reports.cohort_sections.shared import left_out_rows, p_words, section_figure, sentence
-from lib.reports.content import Table
+from ...cohort.study import LeftOut, MeasureChange, Response, Study
+from ...figures.cohort_response import SpaghettiPanel, spaghetti_figure
+from ...figures.cohort_scatter import ScatterPanel, scatter_figure
+from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
+from ..content import Table
+from .shared import left_out_rows, p_words, section_figure, sentence
 
 if TYPE_CHECKING:
     pass

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from lib.cohort.estimate import Estimate
-from lib.cohort.scales import Scale
-from lib.cohort.study import LeftOut
-from lib.figures.canvas import png_bytes, svg_bytes
-from lib.figures.cohort_style import DPI
-from lib.reports.cohort_content import CohortFigure, number, p_value
-from lib.reports.content import Figure
+from ...cohort.estimate import Estimate
+from ...cohort.scales import Scale
+from ...cohort.study import LeftOut
+from ...figures.canvas import png_bytes, svg_bytes
+from ...figures.cohort_style import DPI
+from ..cohort_content import CohortFigure, number, p_value
+from ..content import Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lib.cohort.masks import TwoVisits
-from lib.cohort.study import EFFORT, LeftOut, Study
-from lib.figures.cohort_slices import before_after_figure
-from lib.reports.cohort_content import PAPER, Records, Section, median_range, number, rows_of
-from lib.reports.cohort_sections.shared import left_out_rows, section_figure, sentence
-from lib.reports.content import Table
+from ...cohort.masks import TwoVisits
+from ...cohort.study import EFFORT, LeftOut, Study
+from ...figures.cohort_slices import before_after_figure
+from ..cohort_content import PAPER, Records, Section, median_range, number, rows_of
+from ..content import Table
+from .shared import left_out_rows, section_figure, sentence
 
 if TYPE_CHECKING:
     pass
