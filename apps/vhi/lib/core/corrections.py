@@ -1,4 +1,4 @@
-"""Who took what out of a result, and who added what: the cleaning proposal, a reader's clicks, a reader's hand, or new regions."""
+"""Who took what out of a result, and who added what: the cleaning proposal, a reader's clicks or hand, or new regions."""
 
 from __future__ import annotations
 

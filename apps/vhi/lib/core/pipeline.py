@@ -70,8 +70,8 @@ def measure_vhi(
     members : sequence of callables
         The networks of the disease-region ensemble; needed unless `disease_region` is given.
     normal_bone : Mask or NormalBone, optional
-        As a reader drew it on STIR (a mask counts as drawn), or as it was proposed before; proposed automatically when absent, and
-        refused where the proposal is unsure.
+        As a reader drew it on STIR (a mask counts as drawn), or as it was proposed before; proposed automatically when absent,
+        and refused where the proposal is unsure.
     settings : VhiSettings, optional
         The paper's method when absent.
     disease_region : Mask or DiseaseRegion, optional

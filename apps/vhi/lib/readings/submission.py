@@ -11,14 +11,14 @@
 `created`       ISO 8601, UTC
 `amends`        id of the reader's submission that this one replaces, or null
 `rating`        the automatic disease region in the reader's eyes: "satisfactory", "corrected", "failed", or null
-`segments`      per segment: `name`, `file` in the submission's folder, `voxels`, `sha256` of the file; of a region that is the automatic
-                proposal voxel for voxel also `proposal`, how that came about; else null
+`segments`      per segment: `name`, `file` in the submission's folder, `voxels`, `sha256` of the file; `proposal` says of a
+                region that is the automatic proposal, voxel for voxel, how that came about, else null
 `other`         the same for segments whose names this program does not know
 `scans`         sha256 of the T1W and STIR file
 `started_from`  per region, what was in force when the reader began: a submission, the study's shared one, or the automatic one
-`changes`       how the mask differs from the automatic result, see `lib.core.cleaning.Changes`, and the disease region from the one before
+`changes`       how the mask differs from the automatic result, `lib.core.cleaning.Changes`, and the region from the one before
 `corrections`   who made it differ, see `lib.core.corrections.Corrections`: the proposal, clicks, the hand, new regions
-`decisions`     mode of the cleaning proposal and clicks (voxels of STIR) that led to the mask, see `lib.service.decisions`; or null
+`decisions`     mode of the cleaning proposal and clicks (voxels of STIR) that led to the mask; or null
 `result`        `result_id` and `vhi_mm3` of the number that was kept; or null
 `settings`      every setting of the measurement
 `versions`      of this program and its libraries

@@ -59,7 +59,8 @@ def _click(value: Any) -> Click:
     numbers = voxel if isinstance(voxel, list | tuple) and len(voxel) == 3 else [None]
     if what not in ("remove", "restore") or scope not in SCOPES or not all(map(_is_whole, numbers)):
         raise RequestError(
-            f"decisions: a click is what (remove or restore), voxel [i, j, k] and scope (lesion or slice); found {str(value)[:80]!r}."
+            "decisions: a click is what (remove or restore), voxel [i, j, k] and scope (lesion or slice); found "
+            f"{str(value)[:80]!r}."
         )
     i, j, k = (int(n) for n in numbers if n is not None)
     return Click(what, (i, j, k), scope)

@@ -37,8 +37,8 @@ class SubmissionMetadata:
     """Who submits, as what, and what their viewer says of it.
 
     `decisions` are those that led to the label map, None from a viewer that sends none. `settings` are those of the measurement,
-    None for those with which the reader last saw VHI. `displayed` is the id of the result on the reader's screen, `confirmed` that
-    of the one which the reader takes instead.
+    None for those with which the reader last saw VHI. `displayed` is the id of the result on the reader's screen, `confirmed`
+    that of the one which the reader takes instead.
     """
 
     reader: str
@@ -116,6 +116,12 @@ def evaluate_submission(
     def measure(regions: ActiveRegions) -> VhiResult:
         return measurements.result(scans, readings.proposal_shown(*who), regions, settings)
 
+    before = None
+    if inflammation is not None:
+        before = _threshold_before(display, known, drawn, measure)
+        if before is not None and metadata.displayed is None:
+            # by another normal bone than the one handed in: that may be what is wrong
+            check_inflammation_not_flipped(inflammation, scans.stir, before)
     automatic = _measured(measure, drawn, known, inflammation, messages)
     changes: dict[str, Any] = {}
     if DISEASE_REGION in drawn.differences:
@@ -123,12 +129,12 @@ def evaluate_submission(
     decisions = metadata.decisions or parse_decisions((display or {}).get("decisions", {}))
     result, found, corrections = automatic, None, Corrections()
     if automatic is not None and inflammation is not None:
-        _check_place(inflammation, automatic, _threshold_before(display, known, drawn, measure), drawn, metadata, messages)
+        _check_place(inflammation, automatic, before, drawn, metadata, messages)
         found = changes_of(automatic, inflammation)
         changes[INFLAMMATION] = {**plain(found), "reference": "the automatic result from these regions"}
         apart = submitted.masks.get(PROPOSED_TO_REMOVE)
-        before = _displayed_lesions(measurements, who, display, decisions, metadata, automatic, inflammation)
-        corrections = corrections_of(automatic, inflammation, before, None if apart is None else apart.data)
+        displayed = _displayed_lesions(measurements, who, display, decisions, metadata, automatic, inflammation)
+        corrections = corrections_of(automatic, inflammation, displayed, None if apart is None else apart.data)
         result = measure_cleaned(automatic, inflammation)
     credited = _credited(corrections, drawn)
     return EvaluatedSubmission(
@@ -246,14 +252,13 @@ def _check_place(
     metadata: SubmissionMetadata,
     messages: list[str],
 ) -> None:
-    """Refuse inflammation that does not lie on hyperintense voxels, and say what is at fault: the mask, or what moved the threshold.
+    """Refuse inflammation that is not hyperintense, and say what is at fault: the mask, or what moved the threshold.
 
     A viewer that shows the number of its label map shows that this one lies where the reader drew it.
     """
     now = result.thresholds.sensitive
-    if metadata.displayed is None:
-        # by the threshold of another normal bone than the one handed in: that may be what is wrong
-        check_inflammation_not_flipped(inflammation, result.stir, now if before is None else before)
+    if metadata.displayed is None and before is None:
+        check_inflammation_not_flipped(inflammation, result.stir, now)
     dark = changes_of(result, inflammation).painted_below_threshold
     if 2 * dark <= inflammation.voxels:
         return
@@ -278,8 +283,9 @@ def _moved_threshold(drawn: DrawnRegions, dark: int, voxels: int, before: float,
     way_out = "Choose them as they were" if name is None else "Redraw it, or put it back to the proposal"
     look = " Look at its outline over STIR: something bright lies in it, such as a vessel or inflamed bone." if name else ""
     return (
-        f"A change of {part} has moved the sensitive threshold from {before:.1f} to {now:.1f}, and {dark} of the {voxels} voxels of "
-        f"inflammation lie below it now; the inflammation itself lies where it should.{look} {way_out}, measure again, and submit."
+        f"A change of {part} has moved the sensitive threshold from {before:.1f} to {now:.1f}, and {dark} of the {voxels} voxels "
+        f"of inflammation lie below it now; the inflammation itself lies where it should.{look} {way_out}, measure again, and "
+        "submit."
     )
 
 

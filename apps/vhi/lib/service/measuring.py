@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -64,10 +65,8 @@ class MeasurementService:
             in_force = self.regions(scans, reader, reading)
         except (ModelError, DiseaseRegionError) as error:
             missing = error
-        try:
+        with suppress(ModelError, DiseaseRegionError):
             automatic = self.shown(reader, reading)(scans)
-        except (ModelError, DiseaseRegionError):
-            pass
         return KnownRegions(in_force, automatic, missing)
 
     def drawn(self, scans: Scans, reader: str | None, reading: int, submitted: Submitted, words: str) -> DrawnRegions:

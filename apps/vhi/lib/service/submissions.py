@@ -54,7 +54,11 @@ class Submissions:
         """
         self._checked(scans, metadata)
         found = evaluate_submission(self._measurements, scans, submitted, metadata)
-        told: dict[str, Any] = {"changes": found.changes, "corrections": found.corrections, "decisions": found.decisions.as_dict()}
+        told: dict[str, Any] = {
+            "changes": found.changes,
+            "corrections": found.corrections,
+            "decisions": found.decisions.as_dict(),
+        }
         told |= {"measured": found.result is not None, "messages": list(found.messages)}
         if found.result is None or found.regions is None:
             return {"case": scans.case.case_id, **told}
