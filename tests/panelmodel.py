@@ -31,6 +31,7 @@ class Screen:
 
     masks: dict[str, np.ndarray] = field(default_factory=dict)
     clicks: list[dict[str, Any]] = field(default_factory=list)
+    automatic_id: str | None = None
     automatic: np.ndarray | None = None  # lesions as they were measured, by number
     proposed: np.ndarray | None = None  # those that the proposal had taken out then
     left: np.ndarray | None = None  # what the proposal and clicks leave of them
@@ -63,6 +64,7 @@ class Panel:
         kept = (proposed.labels > 0) if self.mode == "apply" else raw.labels > 0
         screen.automatic = ndimage.label(raw.labels > 0, TOUCHING)[0]
         screen.masks[INFLAMMATION], screen.left, screen.clicks = kept, kept.copy(), []
+        screen.automatic_id = raw.facts["automatic_id"]
         screen.proposed = (raw.labels > 0) & ~kept
         screen.who = np.where(screen.proposed, "proposal", "")
         screen.measured = dict(self.options)
@@ -125,6 +127,7 @@ class Panel:
     def _stated(self) -> dict[str, Any]:
         measured = self.screen.measured
         decisions = {"proposal": measured.get("proposal", "off"), "clicks": self.screen.clicks}
+        decisions["automatic_id"] = self.screen.automatic_id
         settings = {name: value for name, value in measured.items() if name != "proposal"}
         return {"reader": self.reader, "decisions": decisions, "settings": settings}
 

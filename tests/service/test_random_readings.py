@@ -114,7 +114,7 @@ class Reader:
             self.put_back()
 
     def options(self) -> None:
-        self.panel.options = self.random.choice([{}, {"proposal": "show"}, {"proposal": "apply"}, {"min_pixels": 6}])
+        self.panel.options = self.random.choice([{}, {"proposal": "show"}, *[{"proposal": "apply"}] * 3, {"min_pixels": 6}])
 
     def show(self) -> None:
         self.panel.show(self.random.choice([REGION, BONE]))
@@ -135,11 +135,12 @@ class Reader:
         self.panel.stroke(name, self.brush(self.panel.screen.masks[name], 2), self.random.random() < 0.5)
 
     def click(self) -> None:
-        voxels = np.argwhere(self.panel.screen.automatic > 0)
+        screen = self.panel.screen
+        what = self.random.choice(["remove", "restore"])
+        voxels = np.argwhere((screen.automatic > 0) & (screen.left if what == "remove" else ~screen.left))
         if len(voxels):
             i, j, k = (int(n) for n in voxels[self.random.randrange(len(voxels))])
-            what, scope = self.random.choice(["remove", "remove", "restore"]), self.random.choice(["lesion", "slice"])
-            self.panel.click(what, (i, j, k), scope)
+            self.panel.click(what, (i, j, k), self.random.choice(["lesion", "slice"]))
 
     def stroke(self) -> None:
         near = self.panel.screen.masks[INFLAMMATION] | (self.panel.screen.automatic > 0)
