@@ -28,8 +28,9 @@ def response_section(study: Study) -> Section:
         method=(
             "Change is follow-up minus baseline of the readers' mean. Response by imaging: VHI fell by more than "
             f"{settings.vhi_response_mm3:g} {study.vhi_unit}, SPARCC by more than {settings.sparcc_response:g} (0: any "
-            "decrease). Clinical response: BASDAI improved by ≥ 1.2 and spinal VAS by ≥ 1 cm; BASDAI50; ASDAS improved by > 1.1; "
-            "ASDAS < 1.3 at follow-up. Agreement with exact (Clopper-Pearson) interval, Cohen's kappa, exact McNemar and Fisher tests; "
+            "decrease). Clinical response: BASDAI improved by ≥ 1.2 and spinal VAS by ≥ 1 cm; BASDAI50; ASDAS improved by "
+            "> 1.1; ASDAS < 1.3 at follow-up. Agreement with exact (Clopper-Pearson) interval, Cohen's kappa, exact McNemar "
+            "and Fisher tests; "
             "standardised response mean with exact interval."
         ),
         source=f"{PAPER}, sections 2.3, 2.7.3 and 3.5, figure 9; kappa: Fleiss, Cohen and Everitt 1969; SRM: Liang 1990",
