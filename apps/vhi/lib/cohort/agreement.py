@@ -236,7 +236,11 @@ def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrela
         return IntraclassCorrelation(
             NO_ESTIMATE, n, k, rows, columns, error, "All ratings are equal, so that an intraclass correlation has no meaning."
         )
-    value = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    variance = rows + (k - 1) * error + k * (columns - error) / n  # of one rating, times k
+    if variance <= 0:
+        note = f"The {n} scans and {k} readers leave an estimated variance of a rating of 0 or less: no ICC can be computed."
+        return IntraclassCorrelation(NO_ESTIMATE, n, k, rows, columns, error, note)
+    value = (rows - error) / variance
     note = ""
     if error == 0 and columns == 0:
         note = f"The readers agree exactly on all {n} scans: no interval can be computed from such data."
@@ -281,6 +285,8 @@ def _icc_interval(value: float, n: int, k: int, squares: tuple[float, float, flo
     rows, columns, error = squares
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
+    if a * columns + b * error <= 0:  # a negative estimate so large that no variance is left
+        return without_interval(float(value))
     # Satterthwaite's degrees of freedom
     df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
     top = 1 - (1 - confidence) / 2
