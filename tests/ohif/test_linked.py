@@ -9,7 +9,7 @@ import pytest
 
 from browsing import Reader
 from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import THUMBNAILS, ViewerDesk, _cases, wait_for
+from viewing import THUMBNAILS, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -19,13 +19,19 @@ def thin(tmp_path_factory):
     return with_more_slices(tmp_path_factory.mktemp("thin"))
 
 
-@pytest.fixture(params=["ascending", "descending", "unequal"])
-def opened(request, page, desk: ViewerDesk, thin) -> tuple[Reader, Images]:
-    """A case with all its images on screen; T1W of the third has more slices than STIR."""
-    if request.param == "unequal":
+# every order of slices once, and unequal counts, over both archives
+OPENED = (("ascending", "embedded"), ("descending", "orthanc"), ("unequal", "embedded"), ("unequal", "orthanc"))
+
+
+@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.pacs, id="-".join(one)) for one in OPENED])
+def opened(request, page, desks, thin) -> tuple[Reader, Images]:
+    """A case with all its images on screen; T1W of the third kind has more slices than STIR."""
+    name, archive = request.param
+    desk: ViewerDesk = desks(archive)
+    if name == "unequal":
         desk.archive.store(thin.files())
-        wait_for(lambda: thin.study_uid in _cases(desk.server, False))
-    study = thin if request.param == "unequal" else desk.studies[request.param]
+        wait_for(lambda: thin.study_uid in known_cases(desk.server))
+    study = thin if name == "unequal" else desk.studies[name]
     reader = Reader(page, desk, study, "lena")
     reader.open()
     page.locator(THUMBNAILS).nth(1).wait_for()  # drawn after the images
@@ -47,18 +53,8 @@ def test_slice_zoom_pan_and_window_are_moved_in_both_images_by_wheel_keys_bar_mo
     zoom_and_pan(images)
     window(images, begun)
     keys_of_other_modes_do_nothing(images)
+    space_bar(reader, images)
     lesions(reader, images)
-
-
-def direction_of_wheel(images: Images) -> int:
-    """Along the normal, or against it, when the wheel is turned towards the reader; the viewer goes from its first to its last."""
-    first = images.slice_of("STIR")
-    images.page.mouse.wheel(0, 100)
-    wait_for(lambda: images.slice_of("STIR") != first)
-    step = images.slice_of("STIR") - first
-    images.page.mouse.wheel(0, -100)
-    wait_for(lambda: images.slice_of("STIR") == first)
-    return step
 
 
 def turn_the_wheel(images: Images, role: str) -> None:
@@ -175,7 +171,6 @@ def keys_of_other_modes_do_nothing(images: Images) -> None:
 
 def lesions(reader: Reader, images: Images) -> None:
     """A line of the list goes to the lesion's slice of STIR, where the server says that it lies, and the other image with it."""
-    reader.measure()
     facts, _ = reader.asked("vhi")
     affine = reader.grid.affine
     normal = np.cross(*np.array(images._orientation).reshape(2, 3))
@@ -187,12 +182,12 @@ def lesions(reader: Reader, images: Images) -> None:
         images.check_at("STIR", int(np.argmin(np.abs(np.array(places) - normal @ world))))
 
 
-def test_the_space_bar_presses_the_button_that_has_the_focus(opened: Any, request: Any) -> None:
-    reader, images = opened
+def space_bar(reader: Reader, images: Images) -> None:
+    """It presses the button of the panel that has the focus, and resets nothing then."""
     images.drag("STIR", "right", 0, 60)
     before = images.shown()["STIR"]["mm_per_pixel"]
-    button = reader.page.locator("#vhi-measure")
-    button.focus()
+    reader.page.locator("#vhi-measure").focus()
     reader.page.keyboard.press(" ")
     reader.page.locator("[data-vhi='sensitive']").wait_for()
+    reader.rest()
     assert images.shown()["STIR"]["mm_per_pixel"] == before

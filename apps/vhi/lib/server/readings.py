@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from ..studies.pairing import CaseIndex
 from .answers import Refusal, finite
 from .desk import Desk
 from .identity import current_identity
@@ -88,7 +87,7 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         return JSONResponse(finite(await desk.quickly(request, state)))
 
 
-def _series_of(index: CaseIndex, study_uid: str) -> dict[str, str | None]:
+def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
     archived = next((one.archived for one in index.cases if one.case_id == study_uid), None)
     if archived is not None:
