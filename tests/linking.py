@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -129,10 +128,3 @@ class Images:
         self.page.mouse.down(button=button)
         self.page.mouse.move(x + dx, y + dy, steps=4)
         self.page.mouse.up(button=button)
-
-    def counted(self, work: Callable[[], None]) -> dict[str, int]:
-        """How often cameras moved and images were drawn, until both images were."""
-        self.page.evaluate("window.counted = { moved: 0, drawn: 0 }")
-        work()
-        wait_for(lambda: self.page.evaluate("window.counted.drawn") >= 2)
-        return self.page.evaluate("window.counted")
