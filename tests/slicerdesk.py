@@ -117,9 +117,9 @@ class Slicer:
 
     def refusal(self) -> str:
         """The server's sentence in the one box that was shown since the last look."""
-        ((kind, text, _),) = self.shown()
+        ((kind, text, details),) = self.shown()
         assert kind == "error", text
-        assert DETAIL in text, text
+        assert DETAIL in text, (text, details)
         return str(json.loads(text[text.index('{"detail"') :])["detail"])
 
     def saved(self) -> dict[str, Any]:

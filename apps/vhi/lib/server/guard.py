@@ -40,6 +40,7 @@ SIGN_IN = (
     "Sign in first: nobody is signed in, name or password were wrong, or the login has ended. Open /login, or POST name and password "
     "to /auth/token; 3D Slicer asks for them again at the next click."
 )
+PASS_OVER_S = 30.0
 CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
 CORS_HEADERS = "Authorization, Content-Type"
 # requests that are nothing but their address; what a client says of a body there, or sends as one, counts for nothing
@@ -133,7 +134,7 @@ class Exchange:
         self.cors: dict[str, str] = {}
         self._status = 0
         self._limit = self._body_left = 0
-        self._told_nothing = False
+        self._told_nothing = self._body_over = False
 
     async def serve(self) -> None:
         started = time.perf_counter()
@@ -260,6 +261,7 @@ class Exchange:
         message = await self._receive()
         if message["type"] == "http.request":
             self._body_left -= len(message.get("body", b""))
+            self._body_over = not message.get("more_body")
             if self._body_left < 0:
                 raise _too_large(self._limit)
         return message
@@ -290,7 +292,24 @@ class Exchange:
             message = {**message, "headers": [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]}
         await self._send(message)
 
+    async def _pass_over_body(self) -> None:
+        """Take what is left of a body that is not larger than any that is taken here.
+
+        Who still sends when the connection ends, as MONAI Label's client does, never reads why it was refused.
+        """
+        left = self.guard.config.max_body_mib * MIB
+        length = self.headers.get("content-length", "0")
+        if self.method in BODILESS or self._body_over or not (length.isascii() and length.isdigit()) or int(length[:20]) > left:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PASS_OVER_S):
+                while left >= 0 and not self._body_over:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._body_over = not message.get("more_body")
+
     async def _refuse(self, refusal: Refusal) -> None:
+        await self._pass_over_body()
         # a body that was not read ends the connection, so that it is not taken for the next request
         await self._answer(
             refusal.status,
