@@ -53,6 +53,7 @@ class Slicer:
         self.qt, self.slicer = qt, slicer
         qt.QSettings.values.clear()
         qt.QApplication.waiting = 0
+        qt.QDialog.answer = staticmethod(lambda dialog: None)
         slicer.util.shown.clear()
         slicer.mrmlScene.__init__()
         slicer.app.cache = str(folder)

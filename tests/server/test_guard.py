@@ -249,7 +249,8 @@ def test_the_log_names_the_route_the_status_and_the_reader_and_no_image(client, 
 
 @pytest.mark.parametrize("length", ["5000000", "99999999999999999999999", "12"])
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/info/"), ("GET", "/datastore/"), ("GET", "/scoring/"), ("HEAD", "/datastore/image?image=one_T1W")]
+    ("method", "path"),
+    [("GET", "/info/"), ("GET", "/datastore/"), ("GET", "/scoring/"), ("HEAD", "/datastore/image?image=one_T1W")],
 )
 def test_a_request_without_a_body_is_not_judged_by_the_length_of_one(client, method, path, length):
     answer = client().request(method, path, headers={"content-length": length})

@@ -73,11 +73,13 @@ def slicer(module, tmp_path) -> Iterator[Callable[..., Slicer]]:
     """Opens the module, connected as a reader who has set their name: `slicer("anna")`."""
     made: list[Slicer] = []
 
-    def start(server: Server, reader: str | None = None) -> Slicer:
+    def start(server: Server, reader: str | None = None, login: tuple[str, str] | None = None) -> Slicer:
         (tmp_path / "cache").mkdir(exist_ok=True)
         opened = Slicer(module, tmp_path / "cache")
         made.append(opened)
         opened.setting("autoRunSegmentationOnNextSample", False)
+        if login:
+            opened.log_in_as(*login)
         opened.connect(server.url, reader)
         return opened
 

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from serving import Server
 from slicerdesk import Slicer, choose
 from waiting import wait_for
 
@@ -22,12 +21,8 @@ CASES = ("miller", "smith", "jones", "brown")
 def login(slicer, guarded):
     """Opens the module and answers its login dialog: `login("anna")`."""
 
-    def start(name: str, password: str | None = None) -> Slicer:
-        opened = slicer(guarded)
-        opened.log_in_as(name, PASSWORDS.get(name, "") if password is None else password)
-        opened.shown()
-        opened.press("fetchServerInfo")
-        return opened
+    def start(name: str, password: str = "") -> Slicer:
+        return slicer(guarded, login=(name, password or PASSWORDS[name]))
 
     return start
 
@@ -95,7 +90,9 @@ def test_a_client_that_repeats_the_length_of_its_last_save_is_served(login, guar
     assert client.train_stop() is None
 
 
-@pytest.mark.parametrize("path", ["/info/", "/datastore/", "/batch/infer", "/scoring/", "/train/", "/vhi/health", "/", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/info/", "/datastore/", "/batch/infer", "/scoring/", "/train/", "/vhi/health", "/", "/nothing"]
+)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_a_request_that_promises_a_body_and_sends_none_is_answered_at_once_and_ends_its_connection(server, method, path):
     address = urlsplit(server.url)

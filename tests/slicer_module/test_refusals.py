@@ -32,7 +32,9 @@ def test_nobody_saves_under_the_name_that_slicer_begins_with(slicer, server):
 def test_a_name_that_cannot_be_used(slicer, server):
     desk = slicer(server, "Jörg Müller")
     desk.next_sample()
-    assert desk.refusal().startswith("The reader is not known, or the name cannot be used: it needs 1 to 64 letters, digits, dots")
+    assert desk.refusal().startswith(
+        "The reader is not known, or the name cannot be used: it needs 1 to 64 letters, digits, dots"
+    )
 
 
 def test_cleaning_into_another_segment(desk):

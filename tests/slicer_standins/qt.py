@@ -29,9 +29,25 @@ class QWidget:
     """Any widget. What only changes its looks is taken and forgotten; anything else that is not known here is an error."""
 
     LOOKS = frozenset(
-        "setIcon setStyleSheet setMRMLScene setLayout addWidget addStretch addRow setSegmentationNodeSelectorVisible "
-        "setSourceVolumeNodeSelectorVisible setWindowTitle setPlaceholderText setButtonsVisible activateWindow setColumnWidth "
-        "setColumnCount setHorizontalHeaderLabels setMRMLSegmentEditorNode".split()
+        [
+            "setIcon",
+            "setStyleSheet",
+            "setMRMLScene",
+            "setLayout",
+            "addWidget",
+            "addStretch",
+            "addRow",
+            "setSegmentationNodeSelectorVisible",
+            "setSourceVolumeNodeSelectorVisible",
+            "setWindowTitle",
+            "setPlaceholderText",
+            "setButtonsVisible",
+            "activateWindow",
+            "setColumnWidth",
+            "setColumnCount",
+            "setHorizontalHeaderLabels",
+            "setMRMLSegmentEditorNode",
+        ]
     )
     SIGNALS = frozenset({"clicked", "stateChanged", "currentIndexChanged", "toggled", "valueChanged", "timeout"})
 

@@ -77,7 +77,7 @@ def getNodesByClass(name: str) -> list[Any]:
 
 def loadVolume(path: str, name: str = "") -> Any:
     """A series from a file; by default it is called as the file is, as Slicer does."""
-    from .nodes import vtkMRMLScalarVolumeNode, volume_of
+    from .nodes import volume_of, vtkMRMLScalarVolumeNode
 
     node = volume_of(sitk.ReadImage(path), vtkMRMLScalarVolumeNode())
     node.SetName(name or path.rpartition("/")[2].partition(".nii")[0])
