@@ -72,7 +72,7 @@ def test_a_table_that_nobody_touched_measures_as_no_table_does(desk):
     facts = answered(desk)
     desk.table_of("models", "vhi")
     desk.run("vhi")
-    file, plain = desk.module.logic._client().infer("vhi", desk.module.current_sample["id"], {})
+    _, plain = desk.module.logic._client().infer("vhi", desk.module.current_sample["id"], {})
     assert desk.shown() == []
     assert facts[0]["provenance"]["settings"] == plain["provenance"]["settings"]
     assert facts[0]["vhi_mm3"] == plain["vhi_mm3"]

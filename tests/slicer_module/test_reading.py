@@ -184,7 +184,7 @@ def test_what_a_reader_is_told_of_a_submission_comes_first_under_show_details(de
     segmentation.segments["sketch"].mask[:9, 0, 0] = True
     desk.press("saveLabel")
     saved = desk.saved()
-    assert list(saved)[0] == "messages"
+    assert next(iter(saved)) == "messages"
     assert saved["messages"][0].startswith("The segment 'sketch' (9 voxels) was kept, but its name means nothing here")
     assert saved["measured"] is True
     # Slicer shows the answer as ASCII: other letters would be codes

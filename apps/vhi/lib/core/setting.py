@@ -51,8 +51,8 @@ class SettingInfo:
 def option_cell(default: Any, choices: Iterable[Any] = ()) -> list[str] | bool | str:
     """What the option tables of viewers show of one option.
 
-    3D Slicer makes texts of all choices and looks the chosen text up in the list; it shows the number 0 as an empty cell, sends an
-    emptied cell of a number as 0, and ends in a traceback where a number is misspelt. A text comes back as it was typed.
+    3D Slicer makes texts of all choices and looks the chosen text up in the list; it shows the number 0 as an empty cell, sends
+    an emptied cell of a number as 0, and ends in a traceback where a number is misspelt. A text comes back as it was typed.
 
     Returns
     -------

@@ -62,8 +62,8 @@ class ServiceTask(InferTask):
         """Answer a request with a fresh temporary file, which MONAI Label deletes once it is sent, and the facts."""
         asked = parse_request({k: v for k, v in request.items() if k not in self._passed_over}, self.name, self._takes)
         answer = self.answer(asked)
-        # Slicer gives the first name the voxels of value 1, the second those of value 2, and so on, and empties the segments whose
-        # values do not occur: with every name of the task no value is taken for another, and nothing of an earlier answer stays
+        # Slicer gives the first name the voxels of value 1, the second those of value 2, and so on, and empties the segments
+        # whose values do not occur: with every name no value is taken for another, and nothing of an earlier answer stays
         return str(_write(answer, asked)), {"label_names": {**self.labels, **answer.names}, **answer.facts}
 
 

@@ -37,8 +37,8 @@ SECURITY_HEADERS = {
 }
 # 3D Slicer goes on without a token where name or password were wrong, and shows this
 SIGN_IN = (
-    "Sign in first: nobody is signed in, name or password were wrong, or the login has ended. Open /login, or POST name and password "
-    "to /auth/token; 3D Slicer asks for them again at the next click."
+    "Sign in first: nobody is signed in, name or password were wrong, or the login has ended. Open /login, or POST name and "
+    "password to /auth/token; 3D Slicer asks for them again at the next click."
 )
 PASS_OVER_S = 30.0
 CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
