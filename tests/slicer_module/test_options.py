@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slicerdesk import Slicer, change
+from slicerdesk import Slicer, change, choose
 
 pytestmark = pytest.mark.server
 
@@ -76,6 +76,13 @@ def test_a_table_that_nobody_touched_measures_as_no_table_does(desk):
     assert desk.shown() == []
     assert facts[0]["provenance"]["settings"] == plain["provenance"]["settings"]
     assert facts[0]["vhi_mm3"] == plain["vhi_mm3"]
+
+
+def test_a_section_without_options_is_an_empty_table(desk):
+    choose(desk.ui.optionsSection, "scoring")
+    assert desk.ui.configTable.rowCount == 0
+    desk.run("vhi")
+    assert desk.shown() == []
 
 
 @pytest.mark.parametrize("model", ["vhi", "vhi_clean"])

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from lib.datastores.reader import UNSET_CLIENT_ID
 from slicerdesk import Slicer, choose
 
 pytestmark = pytest.mark.server
@@ -18,6 +19,13 @@ def desk(slicer, server) -> Slicer:
     opened.next_sample()
     assert opened.shown() == []
     return opened
+
+
+def test_the_settings_that_the_guide_names_are_those_of_the_module(module):
+    panel = module.MONAILabelSettingsPanel()
+    assert panel.properties["MONAILabel/clientId"].text == UNSET_CLIENT_ID
+    assert panel.properties["MONAILabel/fileExtension"].text == ".nii.gz"
+    assert "MONAILabel/autoRunSegmentationOnNextSample" in panel.properties
 
 
 def test_nobody_saves_under_the_name_that_slicer_begins_with(slicer, server):
