@@ -16,7 +16,8 @@ MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
     "listening": {"lib.errors"},
-    "provenance": {"lib.files"},
+    "locking": set(),
+    "provenance": {"lib.__version__", "lib.files"},
     "multipart": set(),
     "core": {*CORE, "lib.errors", "lib.core"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
@@ -35,6 +36,7 @@ MAY: dict[str, set[str]] = {
         "lib.nets",
         "lib.studies",
         "lib.versions",
+        "lib.locking",
         "lib.training",
     },
     "retraining": {
@@ -77,9 +79,10 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.multipart",
         "lib.listening",
+        "lib.locking",
         "lib.studies",
     },
-    "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
+    "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.locking", "lib.studies"},
     "pacs": {
         "numpy",
         "pydicom",
@@ -96,7 +99,7 @@ MAY: dict[str, set[str]] = {
         "lib.service",
         "lib.pacs",
     },
-    "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.provenance", "lib.studies", "lib.readings"},
+    "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.locking", "lib.provenance", "lib.studies", "lib.readings"},
     "service": {
         "numpy",
         "lib.cleaning",
@@ -152,6 +155,9 @@ MAY: dict[str, set[str]] = {
         "lib.multipart",
         "lib.server",
     },
+    # what batches and `import vhi` do with one scan; what `import vhi` offers beside
+    "examination": {"lib"},
+    "interface": {"lib"},
     # serve starts the server; monailabel and uvicorn are imported when it runs, which tests/cli/test_app.py checks
     "cli": {"typer", "click", "rich", "numpy", "uvicorn", "monailabel", "lib"},
 }
@@ -208,6 +214,55 @@ def test_no_room_carries_the_name_of_a_standard_library_module():
 def test_the_rule_bites():
     assert imported(LIB / "core" / "lesions.py") >= {"numpy", "lib.core.volume"}
     assert "lib.core" not in MAY["files"]
+
+
+# what needs neither server nor training
+COMMANDS = ("measure", "batch", "cohort", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}
+# modules that Windows lacks
+POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty")
+
+
+def reached(paths: list[Path]) -> dict[Path, set[str]]:
+    """Modules of lib that these import, inside functions too, and what each imports."""
+    found: dict[Path, set[str]] = {}
+    while paths:
+        path = paths.pop()
+        if path in found:
+            continue
+        found[path] = imported(path)
+        for name in found[path]:
+            place = LIB.joinpath(*name.split(".")[1:])
+            paths += [one for one in (place.with_suffix(".py"), place / "__init__.py") if name[:4] == "lib." and one.is_file()]
+    return found
+
+
+def test_what_needs_no_server_imports_no_library_of_the_server():
+    found = reached([*(LIB / "cli" / f"{command}.py" for command in COMMANDS), LIB / "examination.py", LIB / "interface.py"])
+    assert LIB / "nets" / "weights.py" in found
+    wrong = {
+        str(path.relative_to(LIB)): names
+        for path, all_names in found.items()
+        if (names := {n.split(".")[0] for n in all_names} & SERVER)
+    }
+    assert not wrong
+
+
+@pytest.mark.slow
+def test_what_needs_no_server_can_be_imported_where_modules_of_posix_are_missing():
+    paths = reached([*(LIB / "cli" / f"{command}.py" for command in COMMANDS), LIB / "examination.py", LIB / "interface.py"])
+    modules = sorted(".".join(("lib", *path.relative_to(LIB).with_suffix("").parts)).removesuffix(".__init__") for path in paths)
+    # first as here, so that every other library is loaded; then only ours again, as on Windows
+    code = f"""
+import importlib, os, sys, types
+for name in {modules}: importlib.import_module(name)
+for name in [name for name in sys.modules if name.split(".")[0] == "lib"]: del sys.modules[name]
+for name in {POSIX}: sys.modules[name] = None
+for name in ("fork", "killpg", "sched_getaffinity", "setsid", "O_CLOEXEC"): delattr(os, name)
+sys.platform, sys.modules["msvcrt"] = "win32", types.ModuleType("msvcrt")
+for name in {modules}: importlib.import_module(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
 
 
 @pytest.mark.parametrize("module", ["lib.core.pipeline", "lib.core.settings"])

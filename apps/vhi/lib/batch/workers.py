@@ -7,20 +7,23 @@ another worker, and fails after several workers died of it.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
 from ..errors import InputError, SettingsError, VhiError
 
+# what workers of a cluster need on their path
+APP_DIR = Path(__file__).resolve().parents[2]
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2
 
@@ -67,7 +70,7 @@ def run_anywhere(
         return
     if cluster is not None and jobs:
         raise SettingsError("--jobs is for this machine; a cluster has the workers that it has. Leave one of the two out.")
-    here = min(jobs or len(os.sched_getaffinity(0)), len(cases))
+    here = min(jobs or CPU_COUNT, len(cases))
     with local_workers(here) if cluster is None else cluster_workers(cluster) as client:
         yield from run_cases(client, cases, work)
 
@@ -138,7 +141,7 @@ def cluster_workers(address: str, patience_s: float = 20) -> Iterator[Client]:
         except Exception as error:  # whatever a worker says that does not know this module
             raise InputError(
                 f"The workers at {address} cannot import this program ({' '.join(str(error).split())[:200]}); start them in its "
-                "environment with PYTHONPATH=apps/vhi."
+                f"environment with PYTHONPATH={APP_DIR}."
             ) from error
         yield client
 

@@ -80,8 +80,15 @@ app.add_typer(sparcc, name="sparcc")
 app.add_typer(users, name="users")
 
 
-def main() -> None:
-    """Run the command line."""
+def main(name: str = "main.py") -> None:
+    """Run the command line.
+
+    Parameters
+    ----------
+    name : str
+        How it was called: help and provenance say it.
+    """
+    sys.argv[0] = name
     # a terminated command unwinds like an interrupted one, so that no half-written folder stays behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    app(prog_name="main.py")
+    app(prog_name=name)

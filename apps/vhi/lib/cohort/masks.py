@@ -50,6 +50,12 @@ def mask_study(scans: Iterable[Sequence[MaskReading]], fewest_votes: int = 3, re
         Of the composite reference standard. Each reader's manual and semi-automatic reading of number `reading` vote; a scan
         that was not read by both methods has none.
     reading : int
+        Which of a reader's readings vote.
+
+    Returns
+    -------
+    MaskStudy
+        Overlaps of every two readings of a scan, and of each with the composite reference.
 
     Raises
     ------
