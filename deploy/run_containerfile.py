@@ -7,8 +7,8 @@ As root, with a root made by debootstrap in which Python stands as it does in th
     chroot ROOT python3 -m venv /usr/local
     python3 deploy/run_containerfile.py deploy/Containerfile ROOT
 
-It knows the instructions that the file uses, and refuses others. What only an engine does (layers, a read-only root, a network of its
-own) it does not show.
+It knows the instructions that the file uses, and refuses others. What only an engine does (layers, a read-only root, a network
+of its own) it does not show.
 """
 
 from __future__ import annotations
