@@ -16,7 +16,6 @@ MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
     "listening": {"lib.errors"},
-    "locking": set(),
     "provenance": {"lib.__version__", "lib.files"},
     "multipart": set(),
     "core": {*CORE, "lib.errors", "lib.core"},
@@ -36,7 +35,6 @@ MAY: dict[str, set[str]] = {
         "lib.nets",
         "lib.studies",
         "lib.versions",
-        "lib.locking",
         "lib.training",
     },
     "retraining": {
@@ -79,10 +77,9 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.multipart",
         "lib.listening",
-        "lib.locking",
         "lib.studies",
     },
-    "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.locking", "lib.studies"},
+    "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
         "numpy",
         "pydicom",
@@ -99,7 +96,7 @@ MAY: dict[str, set[str]] = {
         "lib.service",
         "lib.pacs",
     },
-    "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.locking", "lib.provenance", "lib.studies", "lib.readings"},
+    "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.provenance", "lib.studies", "lib.readings"},
     "service": {
         "numpy",
         "lib.cleaning",
@@ -254,12 +251,11 @@ def test_what_needs_no_server_can_be_imported_where_modules_of_posix_are_missing
     modules = sorted(".".join(("lib", *path.relative_to(LIB).with_suffix("").parts)).removesuffix(".__init__") for path in paths)
     # first as here, so that every other library is loaded; then only ours again, as on Windows
     code = f"""
-import importlib, os, sys, types
+import importlib, os, sys
 for name in {modules}: importlib.import_module(name)
 for name in [name for name in sys.modules if name.split(".")[0] == "lib"]: del sys.modules[name]
 for name in {POSIX}: sys.modules[name] = None
 for name in ("fork", "killpg", "sched_getaffinity", "setsid", "O_CLOEXEC"): delattr(os, name)
-sys.platform, sys.modules["msvcrt"] = "win32", types.ModuleType("msvcrt")
 for name in {modules}: importlib.import_module(name)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
@@ -17,7 +18,6 @@ from pathlib import Path
 
 from ..errors import ConflictError, InputError, OutputError
 from ..files import move_into_place, output_error
-from ..locking import lock
 from .index import Changes, Index, Stamp
 from .instance import Instance, read_instance
 from .structure import structure_of
@@ -87,9 +87,11 @@ class Archive:
             logger.warning("The index of %s was damaged and is made anew from the files.", folder)
 
     def _take(self, folder: Path) -> None:
-        if not lock(self._lock_file.fileno()):
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
             self._lock_file.close()
-            raise ConflictError(f"{folder} is served by another archive; stop that one, or pass another folder.")
+            raise ConflictError(f"{folder} is served by another archive; stop that one, or pass another folder.") from error
 
     def close(self) -> None:
         """Let another process open the archive."""

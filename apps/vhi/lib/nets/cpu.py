@@ -19,7 +19,6 @@ def autocast() -> torch.autocast:
 
 def available_cores() -> int:
     """Cores that this process may run on: fewer than the machine's in a container; `OMP_NUM_THREADS` asks for fewer still."""
-    # only Linux tells what a process may use
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores

@@ -53,7 +53,7 @@ class AuditLog:
         entry |= {"submission": submission, **facts}
         with self._here, locked(self._lock):
             try:
-                handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+                handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
             except OSError as error:
                 raise output_error(self.path, error) from error
             try:

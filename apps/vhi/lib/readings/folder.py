@@ -17,6 +17,7 @@ precomputed/<case>/<key>/                    a cache, may be deleted
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -27,7 +28,6 @@ from typing import Any
 
 from ..errors import ConflictError, InputError
 from ..files import output_error, write_atomically
-from ..locking import lock
 
 FORMAT = 1
 FORMAT_FILE = "format.json"
@@ -211,10 +211,15 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     OutputError
     """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise output_error(path, error) from error
     try:
-        yield lock(handle, wait=wait)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
     finally:
         os.close(handle)

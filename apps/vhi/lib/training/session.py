@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ import numpy as np
 from ..errors import InputError
 from ..figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
 from ..files import output_error, write_atomically
-from ..locking import lock
 from ..nets.fit import Progress, read_curve
 from ..nets.recipes import Plan
 from ..studies.labelled import Case, LabelledData
@@ -254,6 +254,8 @@ def _alone(out: Path) -> Iterator[None]:
     except OSError as error:
         raise output_error(out, error) from error
     with file:
-        if not lock(file.fileno()):
-            raise InputError(f"Another command is training in {out}; wait for it, or choose another --out.")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"Another command is training in {out}; wait for it, or choose another --out.") from error
         yield
