@@ -42,6 +42,16 @@ class OneSentence(TyperGroup):
         except VhiError as error:
             typer.echo(" ".join(str(error).split()), err=True)
             raise typer.Exit(2) from error
+        except ModuleNotFoundError as error:
+            package = (error.name or "lib").split(".")[0]
+            if package == __name__.split(".")[0]:
+                raise
+            typer.echo(
+                f"This command needs the Python package {package}, which is not installed: vhi comes without what its server needs. "
+                "Run make setup in a clone, or install what docs/deploy.md names.",
+                err=True,
+            )
+            raise typer.Exit(2) from error
         except OSError as error:
             if error.errno not in _FULL:
                 raise
