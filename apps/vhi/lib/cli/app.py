@@ -47,7 +47,7 @@ class OneSentence(TyperGroup):
             if package == __name__.split(".")[0]:
                 raise
             typer.echo(
-                f"This command needs the Python package {package}, which is not installed; vhi comes without those of its server. "
+                f"This command needs the Python package {package}, which is not installed; those of the server are extra. "
                 "Run make setup in a clone, or install what docs/deploy.md names.",
                 err=True,
             )
