@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -284,3 +286,19 @@ def test_the_method_needs_no_network_library(module):
         f"import sys; import {module}; assert not {{'torch', 'monai', 'matplotlib', 'nibabel', 'monailabel'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
+
+
+def test_what_needs_no_server_imports_only_what_the_package_brings():
+    # the packages of pip that hold a module, against the list that `pip install .` reads
+    lines = (LIB.parents[2] / "requirements-package.txt").read_text().splitlines()
+    listed = {re.split(r"[=<>~;\s]", line)[0].lower() for line in lines if line[:1] not in ("#", " ", "")}
+    holders = packages_distributions()
+    paths = [
+        *(LIB / "cli" / f"{command}.py" for command in (*COMMANDS, "train", "train_cleaning", "models")),
+        LIB / "interface.py",
+    ]
+    modules = {name.split(".")[0] for names in reached(paths).values() for name in names} - {"lib"}
+    assert {"torch", "distributed", "sklearn"} <= modules
+    missing = {module for module in modules if not {one.lower() for one in holders.get(module, [])} & listed}
+    # brought by typer and by Jinja2, which hand out their objects
+    assert missing <= {"click", "markupsafe"}
