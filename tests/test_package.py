@@ -80,6 +80,7 @@ def test_the_examples_of_the_interface_run_and_print_what_stands_there(tmp_path)
 def test_the_command_vhi_runs_as_lib_alone_and_calls_itself_vhi(tmp_path):
     ended = python("-m", "vhi", "--help", cwd=tmp_path)
     assert ended.stdout.startswith("Usage: vhi "), ended.stderr
+    assert python("-m", "vhi", "--version", cwd=tmp_path).stdout == f"vhi {__version__}\n"
     code = "import sys; from vhi.__main__ import main; print([n for n in sys.modules if n.startswith('vhi.lib.')])"
     assert said(code, tmp_path) == "[]"
 

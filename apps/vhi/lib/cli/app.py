@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import VhiError
+from ..provenance import code_version
 from .archive import archive
 from .batch import batch
 from .cohort import cohort
@@ -71,6 +72,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{sys.argv[0]} {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is, and end.")
+    ] = False,
+) -> None:
+    """What every command takes."""
+
+
 app.command("measure")(measure)
 app.command("batch")(batch)
 app.command("disease-region")(disease_region)
