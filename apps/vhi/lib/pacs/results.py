@@ -31,7 +31,7 @@ from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
 from ..reports.made_by import Maker, makers, person_name
 from ..service.submitting import content_of
-from ..studies.dicom_frames import read_header
+from ..studies.dicom_files import read_header
 from ..studies.pairing import Case, Role
 from .outbox import Outbox
 
