@@ -308,10 +308,10 @@ class _Stack:
                 f"{self.name}: {file} is a mosaic (ImageType {frame.image_type}): every file tiles all slices of one time point, "
                 "as Siemens stores functional and diffusion series, so it is no slice; pass the original series."
             )
-        kind = no_scan(frame)
-        if kind:
+        no_kind = no_scan(frame)
+        if no_kind:
             raise NotAScanError(
-                f"{self.name}: {file} is of the kind {kind!r} (ImageType {frame.image_type}), no scan in the weighting of its "
+                f"{self.name}: {file} is of the kind {no_kind!r} (ImageType {frame.image_type}), no scan in the weighting of its "
                 "sequence; pass the plain magnitude series."
             )
 
