@@ -144,7 +144,8 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     try:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "copy.dcm"
-            dataset.save_as(copy)
+            dataset.preamble = bytes(128)
+            dataset.save_as(copy, enforce_file_format=False)
             found = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
             return found.astype(f"u{bits // 8}", copy=False)
     except (RuntimeError, ValueError) as error:
