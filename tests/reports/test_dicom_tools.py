@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from pydicom.valuerep import DSfloat
 
 from handmade import PROVENANCE, handmade
@@ -35,7 +34,9 @@ CLEANED = Reading(
 )
 
 
-@pytest.fixture(scope="module", params=[*"found cleaned multi-frame".split(), "nothing found", "bare headers", "anonymised", "long decimals"])
+@pytest.fixture(
+    scope="module", params=[*["found", "cleaned", "multi-frame"], "nothing found", "bare headers", "anonymised", "long decimals"]
+)
 def written(request, tmp_path_factory) -> dict[str, Path]:
     """Segmentation and report of one result, as files."""
     folder = tmp_path_factory.mktemp("dicom")

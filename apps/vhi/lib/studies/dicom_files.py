@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pydicom
+import pydicom.config
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -36,6 +37,9 @@ UNREADABLE = (
 )
 # a gzipped file is small on the way in and may be huge inside; Enhanced MR of thousands of frames is smaller than this [bytes]
 MOST_UNPACKED = 2**30
+# values that break the rules of their kind are read as they are, or refused in our own words where they matter: without a warning
+# of pydicom on the user's terminal
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 4096
 _VRS = {str(vr).encode() for vr in VR}

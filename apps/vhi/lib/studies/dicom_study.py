@@ -44,7 +44,7 @@ def opened_study(source: Path) -> OpenedStudy:
     OutputError
         There is no room to unpack.
     """
-    if source.is_dir():
+    if source.is_dir() or not source.exists():  # what is missing is refused where folders are listed
         return OpenedStudy(())
     try:
         with source.open("rb") as file:
