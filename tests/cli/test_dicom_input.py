@@ -155,7 +155,6 @@ def test_headers_full_of_oddities_leave_the_terminal_clean(files, tmp_path):
         image = pydicom.dcmread(path)
         image.add_new("PatientName", "PN", "A^B^C^D^E^F^G")
         image.add_new("PatientAge", "AS", "forty")
-        image.add_new("StudyTime", "TM", "quarter past")
         image.add_new("AccessionNumber", "SH", "x" * 40)
         image.add_new("StationName", "SH", "ä" * 20)
         image.add_new("ImageComments", "LT", "é")
