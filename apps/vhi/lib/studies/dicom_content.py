@@ -135,8 +135,8 @@ def _is_image(header: Dataset, path: Path) -> bool:
     # a slice cut within its class looks like an object of another class
     if not sop_class or (not is_image and (told not in ("", sop_class) or not header.get("SOPInstanceUID"))):
         raise InputError(
-            f"{path.name} is truncated or damaged: its SOPClassUID is {sop_class or 'missing'}. Export the series again, or remove "
-            "that file."
+            f"{path.name} is truncated or damaged: its SOPClassUID is {sop_class or 'missing'}. Export the series again, or "
+            "remove that file."
         )
     return is_image
 
