@@ -14,7 +14,7 @@ from ..readings.finished import FinishedReading, finished_readings
 from ..readings.folder import FORMAT_FILE
 from ..studies.nifti import read_mask, read_volume
 from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir
-from ..studies.registration import turned
+from ..studies.registration import placed, turned
 
 LARGEST_TABLE = 64 * 2**20
 DATA_FOLDER = ".vhi"
@@ -67,7 +67,7 @@ class CohortInput:
             for one in by_scan[key]:
                 mask = one.read_named()
                 self.readings.append(one.as_reading(mask))
-                mask = turned(mask, found[0].mask.grid) if found else mask
+                mask = placed(mask, found[0].mask.grid) if found else mask
                 found.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
             yield found
 

@@ -12,10 +12,11 @@ from ..core.volume import Grid, Volume, check_same_grid
 from ..errors import ConflictError, InputError
 from ..files import sha256_of
 from ..readings.folder import make_folder, read_json, write_json
+from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
-from ..studies.registration import fitted, labels_at, turn_between
+from ..studies.registration import fitted, labels_at, turn_between, turned
 from .answers import Voxel
 from .keep import Kept
 
@@ -106,23 +107,25 @@ class ScanReader:
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
         t1w_grid, warnings = None, self.source.warnings(case)
-        if case.archived is None:
-            check_same_grid(t1w, stir)
-        else:
-            fitting, told = fitted(t1w, stir)
-            as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
-            t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
-            t1w = fitting
+        as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
+        fitting, told = (turned(t1w, stir.grid), ()) if case.archived is None else fitted(t1w, stir)
+        check_same_grid(fitting, stir)
+        as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
+        t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
+        t1w = fitting
         if _version(case) != version:
             raise ConflictError(f"A scan of case {case.case_id} changed while it was read; ask again once it is copied.")
         if self.known(case) is None:
             self._write_down(case, hashes)
+        note_scans(self.store.root, case.case_id, hashes, as_read)
         scans = Scans(case, t1w, stir, hashes, version, t1w_grid, warnings)
         self._kept.keep(case.case_id, scans)
         return scans
 
     def checked_hash(self, case: Case, role: Role) -> str:
         """The sha256 of a scan's file; without reading it again where its size and time did not change.
+
+        A file of other bytes with the same voxels at the same place is the same scan, and has the hash that it had at first.
 
         Raises
         ------
@@ -141,6 +144,9 @@ class ScanReader:
         if known != found and case.archived is not None and not self.store.of_case(case.case_id):
             self._path(case).unlink(missing_ok=True)  # a better pair was found, or the rest of a series arrived
         elif known != found:
+            if is_the_scan(self.store.root, case.case_id, role, case.path(role), known):
+                self._hashes.keep(version, known)
+                return known
             raise ConflictError(
                 f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "
                 f"{known[:12]}..., now {found[:12]}...). Put the original back, or add the new scan as a case of its own."

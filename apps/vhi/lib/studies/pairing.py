@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ..errors import InputError, UnknownImageError
-from .nifti import read_volume
+from .nifti import header_is_plain, read_volume
 
 Role = Literal["T1W", "STIR"]
 ROLES: tuple[Role, Role] = ("T1W", "STIR")
@@ -341,7 +341,7 @@ def _looks_whole(path: Path, size: int) -> bool:
     if not 1 <= dims[0] <= 7 or min(dims[1 : dims[0] + 1]) < 1 or bits < 8:
         return False
     needed = int(offset) + bits // 8 * math.prod(dims[1 : dims[0] + 1])
-    return bool(held == needed % 2**32)
+    return bool(held == needed % 2**32) and header_is_plain(head)
 
 
 def _shown(text: str) -> str:

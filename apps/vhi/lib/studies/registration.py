@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ..core.planes import TOLERANCE_VOXELS
 from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, grid_distance_mm
 from ..errors import GridMismatchError
 
@@ -59,6 +60,37 @@ def turned(image: Image, onto: Grid) -> Image:
     if turn is None:
         return image
     return type(image)(np.ascontiguousarray(turn.apply(image.data)), turn.apply_to_grid(image.grid), image.name)
+
+
+def placed(mask: Mask, onto: Grid) -> Mask:
+    """A mask on the grid of a scan where its voxels are voxels of it: turned, cropped or padded; otherwise the mask as it is.
+
+    Programs save the box around what was drawn, or the slices that hold something; beyond the box there is nothing.
+
+    Raises
+    ------
+    GridMismatchError
+        It holds voxels beyond the scan.
+    """
+    same = turned(mask, onto)
+    if same is not mask or (mask.grid.shape == onto.shape and grid_distance_mm(mask.grid, onto) <= GRID_TOLERANCE_MM):
+        return same
+    to_index = np.linalg.inv(onto.affine) @ mask.grid.affine
+    whole = np.rint(to_index)
+    ends = np.array(np.meshgrid(*[(0, n - 1) for n in mask.grid.shape], indexing="ij")).reshape(3, -1)
+    off = (to_index - whole)[:3] @ np.vstack([ends, np.ones(ends.shape[1])])
+    if not (np.abs(whole[:3, :3]).sum(axis=0) == 1).all() or np.abs(off).max() > TOLERANCE_VOXELS:
+        return mask
+    at = (whole[:3, :3] @ np.argwhere(mask.data).T + whole[:3, 3:]).astype(np.int64)
+    outside = int(((at < 0) | (at >= np.array(onto.shape)[:, np.newaxis])).any(axis=0).sum())
+    if outside:
+        raise GridMismatchError(
+            f"{mask.name} has {outside} of its {mask.voxels} voxels beyond the scan ({' x '.join(map(str, onto.shape))} voxels); "
+            "it was drawn on another series. Pass the mask of this one."
+        )
+    data = np.zeros(onto.shape, dtype=bool)
+    data[tuple(at)] = True
+    return Mask(data, onto, mask.name)
 
 
 def coverage(grid: Grid, onto: Grid) -> float:
