@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .ensemble import MODEL_DIR
+from .nifti_header import FORM_HELP, form_of
 from .working import working
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase
     from ..core.disease_region import Member
+    from ..studies.pairing_rules import PairingRules
     from ..versions import Manifest
 
 RESULT_COLUMNS = (
@@ -51,6 +54,15 @@ def batch(
     model_dir: Annotated[
         Path, typer.Option("--model-dir", help="Folder of the trained ensemble.", show_default="the shipped one")
     ] = MODEL_DIR,
+    proposal: Annotated[
+        str, typer.Option(help="off, show (which lesions the cleaning proposal would remove) or apply (without them).")
+    ] = "off",
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option("--dicom-out", metavar="DIR", help="Results as DICOM too, a folder for each case; needs DICOM series."),
+    ] = None,
+    pairing_rules: Annotated[Path | None, typer.Option(help="For studies: a site's own rules, see docs/dicom.md.")] = None,
+    use_qform: Annotated[bool | None, typer.Option("--use-qform/--use-sform", help=FORM_HELP)] = None,
 ) -> None:
     """Measure many scans.
 
@@ -62,26 +74,36 @@ def batch(
     from ..batch.workers import run_anywhere
     from ..core.settings import VhiSettings
     from ..provenance import code_version, command_line
+    from ..studies.pairing_rules import read_rules
     from ..versions import read_live
+    from .dicom_out import check_apart
     from .measure import parse_changes
+    from .proposal import check_mode
 
+    check_mode(proposal)
     values = parse_changes(change or [])
     settings = VhiSettings.from_values(values)
-    cases, left_out = read_cases(source)
+    cases, left_out = read_cases(source, form_of(use_qform))
+    rules = read_rules(pairing_rules) if pairing_rules else None
+    if dicom_out is not None:
+        check_apart(dicom_out, out)
     networks = any(case.disease_region is None for case in cases)
     manifest = read_live(model_dir).manifest if networks else None
     plan = {
         "program": code_version(),
         "settings": settings.values(),
         "model": None if manifest is None else {"version": manifest.version, "sha256": manifest.sha256},
+        **({} if proposal == "off" else {"proposal": proposal}),
+        **({} if rules is None else {"pairing_rules": str(rules)}),
     }
+    options = WorkOptions(out.resolve(), values, model_dir.resolve(), proposal, dicom_out and dicom_out.resolve(), rules)
     failed: list[dict[str, str]] = [{"case": one.split(":", 1)[0], "reason": one.split(": ", 1)[1]} for one in left_out]
     with batch_folder(out, plan):
-        to_do = [case for case in cases if not is_finished(out, case)]
+        to_do = [case for case in cases if not _is_done(case, out, dicom_out)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
         command = command_line()
         told: list[str] = []
-        work = partial(measure_case, out=out.resolve(), values=values, model_dir=model_dir.resolve(), command=command)
+        work = partial(measure_case, options=options, command=command)
         try:
             showing = working("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
@@ -136,7 +158,26 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
 _TURN = threading.Lock()
 
 
-def measure_case(case: BatchCase, *, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
+@dataclass(frozen=True)
+class WorkOptions:
+    """What a worker must know besides its case; `dicom_out` is the folder of results as DICOM, `rules` are a site's own."""
+
+    out: Path
+    values: dict[str, str]
+    model_dir: Path
+    proposal: str = "off"
+    dicom_out: Path | None = None
+    rules: PairingRules | None = None
+
+
+def _is_done(case: BatchCase, out: Path, dicom_out: Path | None) -> bool:
+    from ..batch.folder import is_finished
+    from .dicom_out import MARK
+
+    return is_finished(out, case) and (dicom_out is None or (dicom_out / case.name / MARK).is_file())
+
+
+def measure_case(case: BatchCase, *, options: WorkOptions, command: str) -> None:
     """On a worker: measure one case into its result folder, as `measure` would; nothing where that was done meanwhile.
 
     Raises
@@ -144,49 +185,52 @@ def measure_case(case: BatchCase, *, out: Path, values: dict[str, str], model_di
     VhiError
     """
     with _TURN:
-        _measure_case(case, out, values, model_dir, command)
+        _measure_case(case, options, command)
 
 
-def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
-    from dataclasses import replace
-
-    from ..batch.folder import is_finished, result_of
+def _measure_case(case: BatchCase, options: WorkOptions, command: str) -> None:
+    from ..batch.folder import result_of
     from ..core.pipeline import measure_vhi
     from ..core.settings import VhiSettings
     from ..files import result_folder
     from ..provenance import ensemble_of, input_files, provenance_of
     from ..reports.content import report_content
     from ..reports.forms import write_html, write_json, write_overlay_png, write_pdf
-    from ..studies.dicom_pairing import read_pair, read_study
-    from ..studies.nifti import read_mask
-    from ..studies.registration import turned
+    from .dicom_out import DICOM_FILES, MARK, check_dicom_series, write_dicom_files
     from .ensemble import reference_of
     from .measure import RESULT_FILES, write_masks
+    from .one_scan import read_regions, read_scans
+    from .proposal import proposed
 
-    if is_finished(out, case):
+    if _is_done(case, options.out, options.dicom_out):
         return
-    settings = VhiSettings.from_values(values)
-    pair = read_study(case.study) if case.study is not None else read_pair(case.scans["T1W"], case.scans["STIR"])
-    given = {"normal bone": case.normal_bone, "disease region": case.disease_region}
-    masks = {role: turned(read_mask(path, role), pair.stir.grid) for role, path in given.items() if path is not None}
+    settings = VhiSettings.from_values(options.values)
+    pair = read_scans(case, options.rules)
+    dicom_series = None if options.dicom_out is None else check_dicom_series(pair.stir_info)
+    masks, notes = read_regions(case, pair)
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
     if case.disease_region is None:
-        members, model = _ensemble(model_dir)
+        members, model = _ensemble(options.model_dir)
     result = measure_vhi(
         pair.t1w, pair.stir, members, masks.get("normal bone"), settings, masks.get("disease region"), reference_of(model)
     )
-    result = replace(result, warnings=(*pair.warnings, *result.warnings))
-    files = {**case.scans, **{role: path for role, path in given.items() if path}}
+    result = proposed(replace(result, warnings=(*pair.warnings, *notes, *result.warnings)), options.proposal)
+    files = {**case.scans, **{role: path for role, (path, _) in case.regions.items()}}
     # the call that the user made, not the one that started this worker
-    provenance = provenance_of(command, settings, ensemble_of(model) if model else None, input_files(files, pair.files))
+    ensemble = ensemble_of(model) if model else None
+    provenance = provenance_of(command, settings, ensemble, input_files(files, pair.files), case.choices)
     content = report_content(result, provenance, [])
-    with result_folder(result_of(out, case.name), RESULT_FILES) as folder:
+    with ExitStack() as places:
+        folder = places.enter_context(result_folder(result_of(options.out, case.name), RESULT_FILES))
         write_pdf(content, folder / "report.pdf")
         write_overlay_png(content, folder / "overlay.png")
         write_html(content, folder / "report.html")
         write_masks(result, folder)
         write_json(content, folder / "vhi.json")
+        if options.dicom_out is not None and dicom_series is not None:
+            dicom_folder = places.enter_context(result_folder(options.dicom_out / case.name, DICOM_FILES, MARK))
+            write_dicom_files(content, dicom_series, pair.t1w_info, dicom_folder)
 
 
 @lru_cache(maxsize=1)

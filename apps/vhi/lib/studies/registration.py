@@ -63,31 +63,24 @@ def turned(image: Image, onto: Grid) -> Image:
 
 
 def placed(mask: Mask, onto: Grid) -> Mask:
-    """A mask on the grid of a scan where its voxels are voxels of it: turned, cropped or padded; otherwise the mask as it is.
+    """A mask on the grid of a scan where its voxels are voxels of it, turned or a box cut out of it; otherwise as it is.
 
     Programs save the box around what was drawn, or the slices that hold something; beyond the box there is nothing.
-
-    Raises
-    ------
-    GridMismatchError
-        It holds voxels beyond the scan.
     """
     same = turned(mask, onto)
-    if same is not mask or (mask.grid.shape == onto.shape and grid_distance_mm(mask.grid, onto) <= GRID_TOLERANCE_MM):
+    if same is not mask or mask.grid.shape == onto.shape:
         return same
     to_index = np.linalg.inv(onto.affine) @ mask.grid.affine
-    whole = np.rint(to_index)
+    whole = np.rint(to_index)[:3]
     ends = np.array(np.meshgrid(*[(0, n - 1) for n in mask.grid.shape], indexing="ij")).reshape(3, -1)
-    off = (to_index - whole)[:3] @ np.vstack([ends, np.ones(ends.shape[1])])
-    if not (np.abs(whole[:3, :3]).sum(axis=0) == 1).all() or np.abs(off).max() > TOLERANCE_VOXELS:
+    ends = np.vstack([ends, np.ones(ends.shape[1])])
+    off = np.abs((to_index[:3] - whole) @ ends).max()
+    steps = np.abs(whole[:, :3])
+    corners = whole @ ends
+    inside = (corners >= 0).all() and (corners.max(axis=1) < onto.shape).all()
+    if off > TOLERANCE_VOXELS or not inside or not ((steps.sum(axis=0) == 1) & (steps.sum(axis=1) == 1)).all():
         return mask
-    at = (whole[:3, :3] @ np.argwhere(mask.data).T + whole[:3, 3:]).astype(np.int64)
-    outside = int(((at < 0) | (at >= np.array(onto.shape)[:, np.newaxis])).any(axis=0).sum())
-    if outside:
-        raise GridMismatchError(
-            f"{mask.name} has {outside} of its {mask.voxels} voxels beyond the scan ({' x '.join(map(str, onto.shape))} voxels); "
-            "it was drawn on another series. Pass the mask of this one."
-        )
+    at = (whole[:, :3] @ np.argwhere(mask.data).T + whole[:, 3:]).astype(np.int64)
     data = np.zeros(onto.shape, dtype=bool)
     data[tuple(at)] = True
     return Mask(data, onto, mask.name)
