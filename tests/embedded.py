@@ -13,13 +13,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, generate_uid
 
 from archives import stow_body
+from compressed import CODERS, compress
 from handmade import PROVENANCE, handmade
 from lib.archive import EmbeddedArchive
 from lib.reports import report_content
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
 from mrseries import mr_series
-from studies.test_dicom_formats import CODERS, compress, enhanced, scan
+from studies.test_dicom_formats import enhanced, scan
 
 JSON = "application/dicom+json"
 ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -28,7 +29,7 @@ ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 def bytes_of(dataset: Dataset) -> bytes:
     """The file of a data set."""
     content = io.BytesIO()
-    pydicom.dcmwrite(content, dataset, write_like_original=False)
+    pydicom.dcmwrite(content, dataset, enforce_file_format=True)
     return content.getvalue()
 
 
@@ -49,14 +50,12 @@ def big_endian() -> Dataset:
     found = slice_of(SeriesInstanceUID="1.2.3.1")
     found.PixelData = np.frombuffer(found.PixelData, "<u2").astype(">u2").tobytes()
     found.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
-    found.is_little_endian, found.is_implicit_VR = False, False
     return found
 
 
 def implicit() -> Dataset:
     found = slice_of(SeriesInstanceUID="1.2.3.2")
     found.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    found.is_implicit_VR = True
     return found
 
 

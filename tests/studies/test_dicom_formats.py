@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
-import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_pixel_data_frame
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
+from compressed import CODERS, compress
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
@@ -73,51 +70,8 @@ def unscaled(role: str) -> np.ndarray:
 
 
 def written(dataset: Dataset, path: Path) -> Path:
-    dataset.save_as(path, write_like_original=False)
+    dataset.save_as(path, enforce_file_format=True)
     return path
-
-
-def j2k(frame: np.ndarray, folder: Path) -> bytes:
-    content = BytesIO()
-    Image.fromarray(frame).save(content, format="JPEG2000", irreversible=False, no_jp2=True)
-    return content.getvalue()
-
-
-def jpeg_ls(frame: np.ndarray, folder: Path) -> bytes:
-    import pillow_jpls  # noqa: F401 - Pillow learns the format from it
-
-    content = BytesIO()
-    Image.fromarray(frame).save(content, format="JPEG-LS")
-    return content.getvalue()
-
-
-def jpeg_lossless(frame: np.ndarray, folder: Path) -> bytes:
-    writer = SimpleITK.ImageFileWriter()
-    writer.SetFileName(str(folder / "jpeg.dcm"))
-    writer.SetUseCompression(True)
-    writer.SetCompressor("JPEG")
-    writer.Execute(SimpleITK.GetImageFromArray(frame[np.newaxis]))
-    made = pydicom.dcmread(folder / "jpeg.dcm")
-    assert made.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-    (folder / "jpeg.dcm").unlink()
-    return next(generate_pixel_data_frame(made.PixelData))
-
-
-def rle(frame: np.ndarray, folder: Path) -> bytes:
-    from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
-
-    return rle_encode_frame(frame)
-
-
-CODERS = {JPEGLosslessSV1: jpeg_lossless, JPEGLSLossless: jpeg_ls, JPEG2000Lossless: j2k, RLELossless: rle}
-
-
-def compress(dataset: Dataset, syntax: UID, folder: Path) -> None:
-    stored = np.frombuffer(dataset.PixelData, "<u2").reshape(-1, dataset.Rows, dataset.Columns)
-    dataset.PixelData = encapsulate([CODERS[syntax](frame, folder) for frame in stored])
-    dataset["PixelData"].is_undefined_length = True
-    dataset["PixelData"].VR = "OB"
-    dataset.file_meta.TransferSyntaxUID = syntax
 
 
 def test_enhanced_mr_is_read_by_the_groups_of_each_frame(tmp_path):

@@ -13,7 +13,8 @@ from ..studies.nifti_geometry import Form
 from ..studies.pairing import CASE_ID, find_cases
 
 FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
-CHOICES = ("stir_series", "t1w_series", "normal_bone_segment", "disease_region_segment", "use_form")
+WITHIN_STUDY = ("stir_series", "t1w_series", "study_uid", "patient")
+CHOICES = (*WITHIN_STUDY, "normal_bone_segment", "disease_region_segment", "use_form")
 COLUMNS = ("case", *FILES, *CHOICES)
 MOST_BYTES = 50_000_000
 
@@ -23,8 +24,8 @@ class BatchCase:
     """One scan to be measured: `t1w` and `stir` (files, or folders of DICOM series) or `study` (a DICOM study), and regions where
     there are any. `name` is that of its result folder.
 
-    The rest are choices where files leave one: the UID of a series within `study`, the segment of a region, and which transform
-    (`use_form`: "sform" or "qform") rules in NIfTI files that carry two.
+    The rest are choices where files leave one: which study and which series within `study`, the segment of a region, which
+    transform (`use_form`: "sform" or "qform") rules in NIfTI files that carry two.
     """
 
     name: str
@@ -35,6 +36,8 @@ class BatchCase:
     disease_region: Path | None = None
     stir_series: str | None = None
     t1w_series: str | None = None
+    study_uid: str | None = None
+    patient: str | None = None
     normal_bone_segment: str | None = None
     disease_region_segment: str | None = None
     use_form: Form | None = None
@@ -46,8 +49,11 @@ class BatchCase:
             raise InputError(f"{self.name}: {given} is given; a scan needs t1w and stir, or study alone.")
         if self.use_form not in (None, "sform", "qform"):
             raise InputError(f"{self.name}: use_form is {self.use_form!r}; it must be sform, qform or empty.")
-        if self.study is None and (self.stir_series or self.t1w_series):
-            raise InputError(f"{self.name}: stir_series and t1w_series choose within study; leave them out with t1w and stir.")
+        within_study = [name for name in WITHIN_STUDY if getattr(self, name)]
+        if self.study is None and within_study:
+            raise InputError(
+                f"{self.name}: {' and '.join(within_study)} can only be given with study; leave them out with t1w and stir."
+            )
 
     @property
     def scans(self) -> dict[str, Path]:

@@ -71,7 +71,7 @@ def write_dicom_files(content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo 
     from ..reports.dicom_seg import segmentation
     from ..reports.dicom_source import write_dicom
     from ..reports.dicom_sr import structured_report
-    from ..studies.dicom_frames import read_header
+    from ..studies.dicom_files import read_header
 
     def headers(files: Sequence[Path]) -> list:
         return [read_header(path) for path in files]

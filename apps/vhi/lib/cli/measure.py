@@ -37,7 +37,7 @@ def measure(
     stir: Annotated[Path | None, typer.Option("--stir", help="STIR of the same visit, likewise.")] = None,
     study: Annotated[
         Path | None,
-        typer.Option("--study", help="Folder of a DICOM study, in place of --t1w and --stir: the pair is found."),
+        typer.Option("--study", help="DICOM study (folder, ZIP or DICOMDIR), in place of --t1w and --stir: the pair is found."),
     ] = None,
     normal_bone: Annotated[
         Path | None,
@@ -64,6 +64,8 @@ def measure(
     ] = None,
     stir_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the STIR series to take.")] = None,
     t1w_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the T1W series to take.")] = None,
+    study_uid: Annotated[str | None, typer.Option(metavar="UID", help="With --study: which of several studies.")] = None,
+    patient: Annotated[str | None, typer.Option(metavar="ID", help="With --study: whose, by patient ID or name.")] = None,
     pairing_rules: Annotated[Path | None, typer.Option(help="With --study: a site's own rules, see docs/dicom.md.")] = None,
     normal_bone_segment: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which segment of --normal-bone: its name, number or code.")
@@ -87,7 +89,8 @@ def measure(
     from .batch import batch
 
     segments = (normal_bone_segment, disease_region_segment)
-    one_scan = (t1w, stir, study, normal_bone, disease_region, *segments, image, stir_series, t1w_series)
+    within_study = (stir_series, t1w_series, study_uid, patient)
+    one_scan = (t1w, stir, study, normal_bone, disease_region, *segments, image, *within_study)
     check_mode(proposal)
     if cases is not None:
         if any(one_scan):
@@ -110,8 +113,8 @@ def measure(
     if dicom_out is not None:
         check_dicom_out(dicom_out, out)
     other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
-    _check_sources(t1w, stir, study, stir_series, t1w_series, pairing_rules)
-    choices = (stir_series, t1w_series, normal_bone_segment, disease_region_segment, form_of(use_qform))
+    _check_sources(t1w, stir, study, (*within_study, pairing_rules))
+    choices = (*within_study, *segments, form_of(use_qform))
     case = BatchCase("scan", t1w, stir, study, normal_bone, disease_region, *choices)
     with step("Reading the scans"):
         from ..studies.nifti import read_volume
@@ -165,9 +168,7 @@ def measure(
         typer.echo(f"DICOM           {dicom_out}")
 
 
-def _check_sources(
-    t1w: Path | None, stir: Path | None, study: Path | None, stir_uid: str | None, t1w_uid: str | None, rules: Path | None
-) -> None:
+def _check_sources(t1w: Path | None, stir: Path | None, study: Path | None, within_study: Sequence[str | Path | None]) -> None:
     """Refuse options that name no pair, or contradict each other."""
     from ..errors import InputError
 
@@ -176,9 +177,10 @@ def _check_sources(
     if study is not None or t1w is None or stir is None:
         given = [name for name, path in {"--t1w": t1w, "--stir": stir, "--study": study}.items() if path is not None]
         raise InputError(f"Pass --t1w and --stir, or --study alone; found {' and '.join(given) or 'none of them'}.")
-    if stir_uid or t1w_uid or rules:
+    if any(within_study):
         raise InputError(
-            "--stir-series, --t1w-series and --pairing-rules choose within --study; leave them out with --t1w and --stir."
+            "--stir-series, --t1w-series, --study-uid, --patient and --pairing-rules choose within --study; leave them out with "
+            "--t1w and --stir."
         )
 
 

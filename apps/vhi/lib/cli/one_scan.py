@@ -22,7 +22,7 @@ def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
     from ..studies.dicom_pairing import read_pair, read_study
 
     if case.study is not None:
-        return read_study(case.study, rules, case.stir_series, case.t1w_series)
+        return read_study(case.study, rules, case.stir_series, case.t1w_series, study_uid=case.study_uid, patient=case.patient)
     return read_pair(case.t1w or Path(), case.stir or Path(), case.use_form)
 
 

@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
 from ..files import output_error
 from ..multipart import MultipartError
-from ..studies.dicom_frames import read_whole
+from ..studies.dicom_files import read_whole
 from .multipart import write_parts
 
 TIMEOUT_S = 30.0
@@ -455,7 +455,8 @@ def _batches(instances: Iterable[Dataset | Path]) -> Iterator[list[Dataset]]:
         dataset = copy(read_whole(one) if isinstance(one, Path) else one)
         dataset.preamble = bytes(128)
         dataset.ensure_file_meta()
-        dataset.fix_meta_info(enforce_standard=False)
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         size = len(dataset.get("PixelData", b""))
         if batch and held + size > _STORE_BYTES:
             yield batch

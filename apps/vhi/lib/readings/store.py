@@ -12,10 +12,11 @@ from typing import Any
 from ..core.volume import Mask
 from ..errors import InputError, NotFoundError, OutputError, RequestError
 from ..files import result_folder, sha256_of, write_atomically
+from ..locks import locked
 from ..provenance import now
 from ..studies.nifti import read_mask
 from ..studies.pairing import CASE_ID
-from .folder import check_folder, locked, make_folder, open_folder, read_json, write_json
+from .folder import check_folder, make_folder, open_folder, read_json, write_json
 from .submission import StoredSegment, Submission, check_reader, check_reading
 
 SHARED_PARTS = ("normal bone", "disease region")

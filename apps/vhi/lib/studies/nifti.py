@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import math
 import warnings
 import zlib
@@ -309,7 +308,7 @@ def _parse(content: bytes, label: str, whole: bool = True) -> tuple[nib.Nifti1He
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about fields that say nothing of voxels or place
-            header = kind.from_fileobj(io.BytesIO(content[: kind.sizeof_hdr + 4]))
+            header = kind(content[: kind.sizeof_hdr])
             offset, item = int(header.get_data_offset()), header.get_data_dtype().itemsize
         if any(int(n) < 1 for n in header.get_data_shape()):
             raise HeaderDataError(f"shape {header.get_data_shape()}")

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, grid_distance_mm
 from ..errors import GridMismatchError, InputError
-from .dicom_frames import is_dicom, read_whole
+from .dicom_files import is_dicom, read_whole
 from .dicom_pairing import ScanPair
 from .dicom_seg_reader import SEGMENTATIONS, read_segments
 from .dicom_series import SeriesInfo

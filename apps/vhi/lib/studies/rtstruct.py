@@ -155,9 +155,9 @@ def _distance(centres: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _combined(drawn: list[_Drawn], kind: str, where: str) -> np.ndarray:
     """The contours of one slice together."""
-    line = np.logical_or.reduce([on_line for _, on_line in drawn])
+    line = np.any([on_line for _, on_line in drawn], axis=0)
     if kind == "CLOSEDPLANAR_XOR":
-        return np.asarray(np.logical_xor.reduce([inside for inside, _ in drawn]) | line)
+        return np.asarray((np.sum([inside for inside, _ in drawn], axis=0) % 2 == 1) | line)
     for n, (one, _) in enumerate(drawn):
         for other, _ in drawn[n + 1 :]:
             shared = one & other
@@ -166,4 +166,4 @@ def _combined(drawn: list[_Drawn], kind: str, where: str) -> np.ndarray:
                     f"{where}: one CLOSED_PLANAR contour lies inside another, and whether it is a hole is not said; export holes "
                     "as CLOSEDPLANAR_XOR or cut in by a channel, or delete the inner contour."
                 )
-    return np.asarray(np.logical_or.reduce([inside for inside, _ in drawn]) | line)
+    return np.asarray(np.any([inside for inside, _ in drawn], axis=0) | line)

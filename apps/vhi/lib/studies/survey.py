@@ -12,7 +12,9 @@ from pathlib import Path
 
 from ..core.volume import check_same_grid
 from ..errors import InputError
-from .dicom_frames import Series, find_series, is_dicom
+from .dicom_content import find_series
+from .dicom_files import is_dicom
+from .dicom_frames import Series
 from .dicom_pairing import find_pair, read_pair
 from .dicom_series import info_of
 from .pairing import Case, find_cases
@@ -105,7 +107,7 @@ def _dicom_series(folder: Path) -> tuple[list[Series], list[StudyCheck]]:
         if not _holds_dicom(part):
             continue
         try:
-            series += find_series(part, part.name)
+            series += find_series(part, part.name).series
         except InputError as error:
             broken.append(StudyCheck(str(part.relative_to(folder.parent)), missing=str(error)))
     return _joined(series), broken

@@ -10,7 +10,7 @@ from ..core.pipeline import VhiResult, measure_vhi
 from ..errors import InputError
 from ..studies.labelled import find_labelled
 from ..studies.nifti import read_mask, read_volume
-from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir, read_inflammation
 from ..studies.registration import placed, turned
 
 
@@ -36,8 +36,8 @@ class CleanedScan:
     def tables(self, result: VhiResult | None = None) -> tuple[LesionTable, ...]:
         """Its lesions, and which of them each reading kept; then the same at slightly other thresholds."""
         result = result or self.measure()
-        read = [(one.reader, read_mask(one.path, f"{one.reader}, reading {one.reading}")) for one in self.readings]
-        return tables_of(result, [(reader, placed(mask, result.stir.grid)) for reader, mask in read], self.case_id)
+        masks = [(one.reader, placed(read_inflammation(one)[0], result.stir.grid)) for one in self.readings]
+        return tables_of(result, masks, self.case_id)
 
 
 def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
