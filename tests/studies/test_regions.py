@@ -74,7 +74,7 @@ WRITERS = {
     "nibabel big-endian": lambda mask, path: nib.save(
         nib.Nifti1Image(mask.astype(np.int32), OBLIQUE, nib.Nifti1Header(endianness=">")), path
     ),
-    "nibabel NIfTI-2 int64": lambda mask, path: nib.save(nib.Nifti2Image(mask.astype(np.int64), OBLIQUE), path),
+    "nibabel NIfTI-2 int64": lambda mask, path: nib.save(nib.Nifti2Image(mask.astype(np.int64), OBLIQUE, dtype=np.int64), path),
     "ITK uint8": lambda mask, path: SimpleITK.WriteImage(as_itk(mask, OBLIQUE), str(path)),
     "ITK 255": lambda mask, path: SimpleITK.WriteImage(as_itk(mask, OBLIQUE) * 255, str(path)),
     "ITK float": lambda mask, path: SimpleITK.WriteImage(as_itk(mask, OBLIQUE, np.float32), str(path)),
@@ -137,7 +137,7 @@ def test_one_label_of_a_map_is_taken_by_its_number(tmp_path):
     mask, notes = read_region(tmp_path / "map.nii", "normal bone", scans(), segment="2")
     np.testing.assert_array_equal(mask.data, corner())
     assert notes == ("The normal bone is the segment '2', one of 2 segments of map.nii.",)
-    with pytest.raises(InputError, match=r"2 segments \('1', '2'\), and none of them is 3; .*--normal-bone-segment"):
+    with pytest.raises(InputError, match=r"2 segments \('1', '2'\), and none of them is '3'; .*--normal-bone-segment"):
         region(tmp_path / "map.nii", segment="3")
 
 

@@ -96,14 +96,21 @@ def batch(
         **({} if proposal == "off" else {"proposal": proposal}),
         **({} if rules is None else {"pairing_rules": str(rules)}),
     }
-    options = WorkOptions(out.resolve(), values, model_dir.resolve(), proposal, dicom_out and dicom_out.resolve(), rules)
     failed: list[dict[str, str]] = [{"case": one.split(":", 1)[0], "reason": one.split(": ", 1)[1]} for one in left_out]
     with batch_folder(out, plan):
         to_do = [case for case in cases if not _is_done(case, out, dicom_out)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
-        command = command_line()
         told: list[str] = []
-        work = partial(measure_case, options=options, command=command)
+        work = partial(
+            measure_case,
+            out=out.resolve(),
+            values=values,
+            model_dir=model_dir.resolve(),
+            command=command_line(),
+            proposal=proposal,
+            dicom_out=dicom_out and dicom_out.resolve(),
+            rules=rules,
+        )
         try:
             showing = working("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
@@ -159,15 +166,16 @@ _TURN = threading.Lock()
 
 
 @dataclass(frozen=True)
-class WorkOptions:
+class _Work:
     """What a worker must know besides its case; `dicom_out` is the folder of results as DICOM, `rules` are a site's own."""
 
     out: Path
     values: dict[str, str]
     model_dir: Path
-    proposal: str = "off"
-    dicom_out: Path | None = None
-    rules: PairingRules | None = None
+    command: str
+    proposal: str
+    dicom_out: Path | None
+    rules: PairingRules | None
 
 
 def _is_done(case: BatchCase, out: Path, dicom_out: Path | None) -> bool:
@@ -177,7 +185,17 @@ def _is_done(case: BatchCase, out: Path, dicom_out: Path | None) -> bool:
     return is_finished(out, case) and (dicom_out is None or (dicom_out / case.name / MARK).is_file())
 
 
-def measure_case(case: BatchCase, *, options: WorkOptions, command: str) -> None:
+def measure_case(
+    case: BatchCase,
+    *,
+    out: Path,
+    values: dict[str, str],
+    model_dir: Path,
+    command: str,
+    proposal: str = "off",
+    dicom_out: Path | None = None,
+    rules: PairingRules | None = None,
+) -> None:
     """On a worker: measure one case into its result folder, as `measure` would; nothing where that was done meanwhile.
 
     Raises
@@ -185,10 +203,10 @@ def measure_case(case: BatchCase, *, options: WorkOptions, command: str) -> None
     VhiError
     """
     with _TURN:
-        _measure_case(case, options, command)
+        _measure_case(case, _Work(out, values, model_dir, command, proposal, dicom_out, rules))
 
 
-def _measure_case(case: BatchCase, options: WorkOptions, command: str) -> None:
+def _measure_case(case: BatchCase, work: _Work) -> None:
     from ..batch.folder import result_of
     from ..core.pipeline import measure_vhi
     from ..core.settings import VhiSettings
@@ -202,34 +220,34 @@ def _measure_case(case: BatchCase, options: WorkOptions, command: str) -> None:
     from .one_scan import read_regions, read_scans
     from .proposal import proposed
 
-    if _is_done(case, options.out, options.dicom_out):
+    if _is_done(case, work.out, work.dicom_out):
         return
-    settings = VhiSettings.from_values(options.values)
-    pair = read_scans(case, options.rules)
-    dicom_series = None if options.dicom_out is None else check_dicom_series(pair.stir_info)
+    settings = VhiSettings.from_values(work.values)
+    pair = read_scans(case, work.rules)
+    dicom_series = None if work.dicom_out is None else check_dicom_series(pair.stir_info)
     masks, notes = read_regions(case, pair)
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
     if case.disease_region is None:
-        members, model = _ensemble(options.model_dir)
+        members, model = _ensemble(work.model_dir)
     result = measure_vhi(
         pair.t1w, pair.stir, members, masks.get("normal bone"), settings, masks.get("disease region"), reference_of(model)
     )
-    result = proposed(replace(result, warnings=(*pair.warnings, *notes, *result.warnings)), options.proposal)
+    result = proposed(replace(result, warnings=(*pair.warnings, *notes, *result.warnings)), work.proposal)
     files = {**case.scans, **{role: path for role, (path, _) in case.regions.items()}}
     # the call that the user made, not the one that started this worker
     ensemble = ensemble_of(model) if model else None
-    provenance = provenance_of(command, settings, ensemble, input_files(files, pair.files), case.choices)
+    provenance = provenance_of(work.command, settings, ensemble, input_files(files, pair.files), case.choices)
     content = report_content(result, provenance, [])
     with ExitStack() as places:
-        folder = places.enter_context(result_folder(result_of(options.out, case.name), RESULT_FILES))
+        folder = places.enter_context(result_folder(result_of(work.out, case.name), RESULT_FILES))
         write_pdf(content, folder / "report.pdf")
         write_overlay_png(content, folder / "overlay.png")
         write_html(content, folder / "report.html")
         write_masks(result, folder)
         write_json(content, folder / "vhi.json")
-        if options.dicom_out is not None and dicom_series is not None:
-            dicom_folder = places.enter_context(result_folder(options.dicom_out / case.name, DICOM_FILES, MARK))
+        if work.dicom_out is not None and dicom_series is not None:
+            dicom_folder = places.enter_context(result_folder(work.dicom_out / case.name, DICOM_FILES, MARK))
             write_dicom_files(content, dicom_series, pair.t1w_info, dicom_folder)
 
 

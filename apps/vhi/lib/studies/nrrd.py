@@ -5,6 +5,7 @@ NRRD holds the voxel-to-patient matrix as it is, column by column, so that an ob
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 import zlib
@@ -75,6 +76,10 @@ def read_nrrd(path: Path, name: str) -> SegmentedNrrd:
                 raise InputError(f"{label} keeps its voxels in another file; save it as one .nrrd file.")
             if math.prod(int(n) for n in header["sizes"]) > MOST_VOXELS:
                 raise InputError(f"{label} has more voxels than any MR series; save it again.")
+            begin = file.tell()
+            if header["encoding"] in ("gzip", "gz") and not any(key.endswith("skip") for key in header):
+                gzip.decompress(file.read())  # refuses what pynrrd passes over: a wrong checksum, an early end
+                file.seek(begin)
             data = nrrd.read_data(header, file, str(path))
     except InputError:
         raise
