@@ -31,7 +31,7 @@ def studies(tmp_path) -> Path:
         moved = image.affine.copy()
         moved[0, 3] += 10
         image.set_sform(moved, code)
-        image.set_qform(moved if code == 1 else image.affine, 1)
+        image.set_qform(moved if code == 1 else scan.stir.grid.affine, 1)
         nib.save(image, folder / f"{case}_STIR.nii.gz")
     return folder
 
