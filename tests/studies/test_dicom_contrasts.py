@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from pydicom.uid import generate_uid
@@ -278,3 +279,11 @@ def test_rounded_positions_and_spacings_are_read(study, tmp_path):
     volume, _ = read_series(study.folder / "stir", "STIR")
     np.testing.assert_array_equal(volume.data, plain.data)
     assert np.linalg.norm(volume.grid.corners_mm() - plain.grid.corners_mm(), axis=1).max() < 0.2
+
+
+@pytest.mark.parametrize("name", ["0.dcm", "csa_slice_norm.dcm", "siemens_dwi_0.dcm.gz"])
+def test_mosaics_of_a_scanner_are_known(name):
+    """Files that nibabel brings for its own tests."""
+    path = Path(nibabel.__file__).parent / "nicom" / "tests" / "data" / name
+    with pytest.raises(InputError, match="is a mosaic"):
+        read_series(path, "T1W")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
@@ -149,3 +150,13 @@ def test_a_uid_or_a_patient_chooses(several):
 def test_a_choice_that_is_none_is_refused(several, choice, says):
     with pytest.raises(InputError, match=says):
         read_study(several, **choice)
+
+
+def test_the_dicomdir_of_others_is_read_by_the_files_it_names():
+    """Pydicom's own: six studies, of two patients of MR in different letters."""
+    source = Path(str(get_testdata_file("DICOMDIR", download=False)))
+    with pytest.raises(InputError, match="holds 6 studies") as refused:
+        read_study(source)
+    assert "'Brain-MRA', 3 series" in str(refused.value)
+    with pytest.raises(InputError, match="none is a STIR series"):
+        read_study(source, study_uid="1.3.6.1.4.1.5962.1.1.0.0.0.1196533885.18148.0.1")

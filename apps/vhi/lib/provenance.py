@@ -105,7 +105,10 @@ def input_files(files: Mapping[str, Path], series: Mapping[str, Sequence[Path]])
 
 
 def _sha256(path: Path, files: Sequence[Path]) -> str:
-    """Of a file; of a series the sha256 of its files' sha256, one line each, in the order of the slices."""
-    if not path.is_dir():
+    """Of a file; of a series the sha256 of its files' sha256, one line each, in the order of the slices.
+
+    A DICOMDIR names files and holds none: what counts is the series that was found by it.
+    """
+    if not path.is_dir() and not path.name.upper().startswith("DICOMDIR"):
         return sha256_of(path)
     return hashlib.sha256("".join(f"{sha256_of(one)}\n" for one in files).encode("ascii")).hexdigest()

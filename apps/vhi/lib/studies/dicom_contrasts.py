@@ -15,7 +15,7 @@ _TYPES: dict[str, str] = {
     "phase image": r"P|P_\w+|PHASE|PHASE[ _]MAP|FILTERED_PHASE|VELOCITY\w*",
     "imaginary part": r"I|I_\w+|IMAGINARY",
     "real part": r"R|R_\w+|REAL",
-    "map": r"E?ADC\w*|FA|(?!PHASE)(.*[ _])?MAP|B0|QUANTITY|STD_DEVIATION|TTP|MTT|R?CB[VF]|T_TEST|Z_SCORE|FAT_?FRACTION|.*PERCENT\w*",
+    "map": r"E?ADC\w*|FA|(?!PHASE)(.*[ _])?MAP|B0|QUANTITY|STD_DEVIATION|TTP|MTT|R?CB[VF]|[TZ]_\w+|FAT_?FRACTION|.*PERCENT\w*",
     "projection": r"PROJECTION( IMAGE)?|(THIN[ _])?MN?IP|MIN_?IP|MAX_?IP|MIN IP|MAXIMUM|MINIMUM",
     "subtraction": r"SUB|SUBTRACT(ION)?",
     "reformatted": r"(CSA )?MPR|CPR|REFORMATTED|RESAMPLED|CURVED",
