@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from ..core.volume import Grid, Volume, check_same_grid
+from ..core.volume import GRID_TOLERANCE_MM, Grid, Volume, check_same_grid, grid_distance_mm
 from ..errors import ConflictError, InputError
 from ..files import sha256_of
 from ..readings.folder import make_folder, read_json, write_json
@@ -53,9 +54,20 @@ class Scans:
         return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
 
     def measured(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
-        """Labels that a viewer drew over a series, on STIR's grid where the voxels of both are the same; else as they are."""
-        turn = turn_between(grid, self.stir.grid) if self._apart(role) else None
-        return (labels, grid) if turn is None else (np.ascontiguousarray(turn.apply(labels)), turn.apply_to_grid(grid))
+        """Labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
+
+        That is where the voxels of both are the same, and where T1W has a voxel of its own for each of STIR: what is shown on
+        T1W and comes back untouched is then the same to the voxel.
+        """
+        if not self._apart(role):
+            return labels, grid
+        turn = turn_between(grid, self.stir.grid)
+        if turn is not None:
+            return np.ascontiguousarray(turn.apply(labels)), turn.apply_to_grid(grid)
+        drawn_on_t1w = labels.shape == self.grid(role).shape and grid_distance_mm(grid, self.grid(role)) <= GRID_TOLERANCE_MM
+        if drawn_on_t1w and self._t1w_tells_all_voxels:
+            return labels_at(labels, self.grid(role), self.stir.grid), self.stir.grid
+        return labels, grid
 
     def voxels(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices in a series as indices of STIR's grid."""
@@ -64,6 +76,13 @@ class Scans:
     def voxels_seen(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices of STIR's grid as indices of the nearest voxels in a series."""
         return _moved(voxels, self.stir.grid, self.grid(role)) if self._apart(role) else list(voxels)
+
+    @cached_property
+    def _t1w_tells_all_voxels(self) -> bool:
+        """Whether every voxel of STIR comes back from T1W's grid."""
+        numbers = np.arange(1, self.stir.data.size + 1, dtype=np.int32).reshape(self.stir.grid.shape)
+        back = labels_at(self.seen(numbers, "T1W"), self.grid("T1W"), self.stir.grid)
+        return bool(np.array_equal(back, numbers))
 
     def _apart(self, role: Role) -> bool:
         return role == "T1W" and self.t1w_grid is not None
