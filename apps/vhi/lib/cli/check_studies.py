@@ -30,6 +30,9 @@ def check_studies(
     pacs_password_file: Annotated[
         Path | None, typer.Option(help="File with its password alone; or set MONAI_LABEL_DICOMWEB_PASSWORD.")
     ] = None,
+    pacs_filter: Annotated[
+        str, typer.Option(metavar="KEYWORD=VALUE", help="Which studies of an archive, as StudyDescription=*SIJ*.")
+    ] = "",
     pairing_rules: Annotated[Path | None, typer.Option(help="A site's own rules, see docs/dicom.md.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every series.")] = False,
 ) -> None:
@@ -45,7 +48,7 @@ def check_studies(
     rules = read_rules(pairing_rules) if pairing_rules else None
     login = pacs_login(source if is_archive(source) else None, pacs_user, pacs_password_file)
     with step("Looking at the studies"):
-        found = _of_archive(source, login, rules) if is_archive(source) else _of_folder(Path(source), rules)
+        found = _of_archive(source, login, rules, pacs_filter) if is_archive(source) else _of_folder(Path(source), rules)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
     else:
@@ -63,7 +66,7 @@ def _of_folder(folder: Path, rules: PairingRules | None) -> Sequence[StudyCheck]
     return check_folder(folder, rules)
 
 
-def _of_archive(url: str, login: dict[str, str], rules: PairingRules | None) -> Sequence[StudyCheck]:
+def _of_archive(url: str, login: dict[str, str], rules: PairingRules | None, pacs_filter: str) -> Sequence[StudyCheck]:
     from ..pacs.cases import PacsConfig
     from ..pacs.start import cases_of
     from ..pacs.survey import check_archive
@@ -71,7 +74,9 @@ def _of_archive(url: str, login: dict[str, str], rules: PairingRules | None) -> 
     os.environ |= login
     with tempfile.TemporaryDirectory(prefix="vhi-check-") as data:
         # studies that are still arriving are looked at too: the list is of this moment
-        return check_archive(cases_of(url, Path(data), rules, PacsConfig(pacs_settle_s=0, pacs_look_s=0)))
+        return check_archive(
+            cases_of(url, Path(data), rules, PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=pacs_filter))
+        )
 
 
 def _print(found: Sequence[StudyCheck]) -> None:
