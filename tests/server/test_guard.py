@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -150,7 +152,18 @@ def test_sessions_and_uploads_are_refused(client):
     served = client()
     sentence(served.post("/infer/vhi?image=one_T1W&session_id=../../x"), 400)
     sentence(served.post("/infer/vhi?image=one_T1W", files={"file": ("x.nii.gz", b"1")}), 400)
-    sentence(served.post("/infer/vhi?image=one_T1W", files={"label": ("x.nii.gz", b"1")}), 400)
+    sentence(served.post("/infer/disease_region?image=one_T1W", files={"label": ("x.nii.gz", b"1")}), 400)
+    sentence(served.post("/infer/vhi?image=one_T1W", data={"params": '{"drawn_file": "/etc/passwd"}'}), 400)
+
+
+def test_a_label_map_to_measure_with_is_a_file_of_the_servers_own_that_goes_with_the_answer(client):
+    served = client()
+    assert served.post("/infer/vhi?image=one_T1W", files={"label": ("../x.NII.GZ", b"map")}).status_code == 200
+    path = Path(served.vhi.asked[-1]["drawn_file"])
+    assert path.name == "label.nii.gz"
+    assert not path.exists()
+    sentence(served.post("/infer/vhi?image=one_T1W", files={"label": ("x.nii.gz", b"")}), 400)
+    sentence(served.post("/infer/vhi?image=one_T1W", files={"label": ("x.exe", b"1")}), 400)
 
 
 def test_a_label_is_saved_under_a_name_of_the_servers_own(client):
@@ -244,6 +257,49 @@ def test_the_log_names_the_route_the_status_and_the_reader_and_no_image(client, 
     assert lines[1].startswith("GET (closed) 404")
     assert "one_T1W" not in "".join(lines)
     assert headers["Authorization"].split()[1] not in "".join(lines)
+
+
+@pytest.mark.parametrize("length", ["5000000", "99999999999999999999999", "12"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/info/"), ("GET", "/datastore/"), ("GET", "/scoring/"), ("HEAD", "/datastore/image?image=one_T1W")],
+)
+def test_a_request_without_a_body_is_not_judged_by_the_length_of_one(client, method, path, length):
+    answer = client().request(method, path, headers={"content-length": length})
+    assert answer.status_code == 200
+    # what comes next on that connection would be taken for the body that was promised
+    assert answer.headers["connection"] == "close"
+    assert "connection" not in client().request(method, path).headers
+
+
+def test_the_length_of_a_body_is_still_judged_where_there_may_be_one(client):
+    headers = {"content-length": str(2 << 20), "content-type": "application/json"}
+    assert "1 MiB" in sentence(client().post("/activelearning/first", content=b"{}", headers=headers), 413)
+    assert "1 MiB" in sentence(client().post("/activelearning/first", content=b" " * (2 << 20)), 413)
+
+
+def test_a_refusal_is_sent_when_the_body_has_come(client):
+    from starlette.types import Message
+
+    served, order = client(), []
+
+    async def receive() -> Message:
+        order.append("body")
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": len(order) < 3}
+
+    async def send(message: Message) -> None:
+        order.append(message["type"])
+
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/datastore/",
+        "headers": [(b"host", b"127.0.0.1"), (b"content-length", b"3000")],
+        "client": ("127.0.0.1", 5),
+        "server": ("127.0.0.1", 8000),
+    }
+    asyncio.run(served.guard(scope, receive, send))
+    assert order == ["body", "body", "body", "http.response.start", "http.response.body"]
 
 
 # who may come in ------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    RLELossless,
 )
 
 from compressed import CODERS, compress
@@ -102,8 +103,16 @@ def test_an_overlay_in_unused_bits_is_no_signal(tmp_path):
     np.testing.assert_array_equal(drawn.data, clean.data)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_run_lengths_may_be_longer_than_what_they_stand_for(tmp_path, bits):
+    """Noise has no runs. GDCM 3.0 refuses such a frame."""
+    cells = np.random.default_rng(0).integers(0, 1 << bits, (1, SHAPE[1], SHAPE[0]), dtype=f"u{bits // 8}")
+    path = save(image_of(cells, bits, bits - 1, signed=False, multi_frame=False), RLELossless, tmp_path)
+    np.testing.assert_array_equal(read_stored(path), cells)
+
+
 def test_bits_that_cannot_be_are_refused(tmp_path):
-    cells = np.zeros((2, 10, 6), "<u2")
+    cells = np.zeros((2, SHAPE[1], SHAPE[0]), "<u2")
     path = save(image_of(cells, 12, 15, signed=False, multi_frame=False), ExplicitVRLittleEndian, tmp_path)
     image = pydicom.dcmread(path)
     image.HighBit = 10

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +17,7 @@ from .working import working
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase
-    from ..core.disease_region import Member
     from ..studies.pairing_rules import PairingRules
-    from ..versions import Manifest
 
 RESULT_COLUMNS = (
     "case",
@@ -165,19 +162,6 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
 _TURN = threading.Lock()
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What a worker must know besides its case; `dicom_out` is the folder of results as DICOM, `rules` are a site's own."""
-
-    out: Path
-    values: dict[str, str]
-    model_dir: Path
-    command: str
-    proposal: str
-    dicom_out: Path | None
-    rules: PairingRules | None
-
-
 def _is_done(case: BatchCase, out: Path, dicom_out: Path | None) -> bool:
     from ..batch.folder import is_finished
     from .dicom_out import MARK
@@ -202,58 +186,14 @@ def measure_case(
     ------
     VhiError
     """
-    with _TURN:
-        _measure_case(case, _Work(out, values, model_dir, command, proposal, dicom_out, rules))
-
-
-def _measure_case(case: BatchCase, work: _Work) -> None:
     from ..batch.folder import result_of
-    from ..core.pipeline import measure_vhi
-    from ..core.settings import VhiSettings
-    from ..files import result_folder
-    from ..provenance import ensemble_of, input_files, provenance_of
-    from ..reports.content import report_content
-    from ..reports.forms import write_html, write_json, write_overlay_png, write_pdf
-    from .dicom_out import DICOM_FILES, MARK, check_dicom_series, write_dicom_files
-    from .ensemble import reference_of
-    from .measure import RESULT_FILES, write_masks
-    from .one_scan import read_regions, read_scans
-    from .proposal import proposed
+    from ..examination import examined, write_dicom, write_report
 
-    if _is_done(case, work.out, work.dicom_out):
-        return
-    settings = VhiSettings.from_values(work.values)
-    pair = read_scans(case, work.rules)
-    dicom_series = None if work.dicom_out is None else check_dicom_series(pair.stir_info)
-    masks, notes = read_regions(case, pair)
-    members: tuple[Member, ...] = ()
-    model: Manifest | None = None
-    if case.disease_region is None:
-        members, model = _ensemble(work.model_dir)
-    result = measure_vhi(
-        pair.t1w, pair.stir, members, masks.get("normal bone"), settings, masks.get("disease region"), reference_of(model)
-    )
-    result = proposed(replace(result, warnings=(*pair.warnings, *notes, *result.warnings)), work.proposal)
-    files = {**case.scans, **{role: path for role, (path, _) in case.regions.items()}}
-    # the call that the user made, not the one that started this worker
-    ensemble = ensemble_of(model) if model else None
-    provenance = provenance_of(work.command, settings, ensemble, input_files(files, pair.files), case.choices)
-    content = report_content(result, provenance, [])
-    with ExitStack() as places:
-        folder = places.enter_context(result_folder(result_of(work.out, case.name), RESULT_FILES))
-        write_pdf(content, folder / "report.pdf")
-        write_overlay_png(content, folder / "overlay.png")
-        write_html(content, folder / "report.html")
-        write_masks(result, folder)
-        write_json(content, folder / "vhi.json")
-        if work.dicom_out is not None and dicom_series is not None:
-            dicom_folder = places.enter_context(result_folder(work.dicom_out / case.name, DICOM_FILES, MARK))
-            write_dicom_files(content, dicom_series, pair.t1w_info, dicom_folder)
-
-
-@lru_cache(maxsize=1)
-def _ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
-    """Loaded once by each worker."""
-    from .ensemble import load_ensemble
-
-    return load_ensemble(model_dir)
+    with _TURN:
+        if _is_done(case, out, dicom_out):
+            return
+        # `command` is the call that the user made, not the one that started this worker
+        found = examined(case, values, model_dir, command, proposal, rules)
+        write_report(found, result_of(out, case.name))
+        if dicom_out is not None:
+            write_dicom(found, dicom_out / case.name)

@@ -53,7 +53,7 @@ def check_dicom_series(stir: SeriesInfo | None) -> SeriesInfo:
     """
     if stir is None:
         raise RequestError(
-            "--dicom-out needs a STIR scan that is a DICOM series, because results as DICOM belong to a patient; pass "
+            "A result as DICOM needs a STIR scan that is a DICOM series, because it belongs to a patient; pass "
             "the folder of the series, or make one with the command dicomize."
         )
     return stir

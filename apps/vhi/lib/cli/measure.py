@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..examination import RESULT_FILES, write_masks
 from .ensemble import MODEL_DIR
 from .nifti_header import FORM_HELP, form_of
 from .proposal import check_mode, proposed
@@ -18,17 +19,6 @@ if TYPE_CHECKING:
     from ..core.disease_region import DiseaseRegion, Member
     from ..core.pipeline import VhiResult
     from ..versions import Manifest
-
-RESULT_FILES = (
-    "vhi.json",
-    "grade.nii.gz",
-    "disease_region.nii.gz",
-    "normal_bone.nii.gz",
-    "lesions.nii.gz",
-    "report.html",
-    "report.pdf",
-    "overlay.png",
-)
 
 
 def measure(
@@ -203,19 +193,6 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
             raise SettingsError(f"--set gives {name} twice ({values[name]} and {value}); give it once.")
         values[name] = value
     return values
-
-
-def write_masks(result: VhiResult, folder: Path) -> None:
-    """The grade map, both regions and the numbered lesions, on the STIR grid."""
-    from ..core.volume import Mask
-    from ..studies.nifti import write_labels, write_mask
-
-    grid = result.stir.grid
-    write_labels(folder / "grade.nii.gz", result.grade, grid)
-    write_labels(folder / "lesions.nii.gz", result.lesion_labels, grid)
-    # masks agree with the STIR grid to a tolerance; what is written shares it exactly
-    write_mask(folder / "disease_region.nii.gz", Mask(result.disease_region.mask.data, grid))
-    write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
 
 
 def certainty(region: DiseaseRegion) -> str:

@@ -127,14 +127,18 @@ def _is_directory(header: Dataset) -> bool:
 
 
 def _is_image(header: Dataset, path: Path) -> bool:
-    sop_class = header.get("SOPClassUID")
-    if not sop_class:
-        raise InputError(
-            f"{path.name} is truncated or damaged: it has no SOPClassUID. Export the series again, or remove that file."
-        )
-    known = UID(str(sop_class))
+    sop_class = str(header.get("SOPClassUID") or "")
+    told = str(getattr(header, "file_meta", Dataset()).get("MediaStorageSOPClassUID") or "")
+    known = UID(sop_class)
     # vendors' own classes have no name; those of images have rows
-    return known.name.endswith("Image Storage") if known.name != known else header.get("Rows") is not None
+    is_image = known.name.endswith("Image Storage") if known.name != known else header.get("Rows") is not None
+    # a slice cut within its class looks like an object of another class
+    if not sop_class or (not is_image and (told not in ("", sop_class) or not header.get("SOPInstanceUID"))):
+        raise InputError(
+            f"{path.name} is truncated or damaged: its SOPClassUID is {sop_class or 'missing'}. Export the series again, or "
+            "remove that file."
+        )
+    return is_image
 
 
 def _each_once(headers: Sequence[tuple[Path, Dataset]]) -> tuple[list[tuple[Path, Dataset]], list[str]]:

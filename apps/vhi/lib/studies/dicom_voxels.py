@@ -11,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID, RLELossless
 
 from ..errors import InputError
 from .dicom_files import read_whole
 
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _PLAIN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", _BIG_ENDIAN}
-# decoded by GDCM, which SimpleITK brings: lossless JPEG is common in archives and pydicom alone cannot decode it
-_BY_GDCM = {
-    "1.2.840.10008.1.2.5": "RLE Lossless",
+# decoded by pydicom: GDCM refuses a frame that run lengths made longer
+_RLE = "1.2.840.10008.1.2.5"
+# the others by GDCM, which SimpleITK brings: lossless JPEG is common in archives and pydicom alone cannot decode it
+_COMPRESSED = {
+    _RLE: "RLE Lossless",
     "1.2.840.10008.1.2.4.50": "JPEG Baseline",
     "1.2.840.10008.1.2.4.51": "JPEG Extended",
     "1.2.840.10008.1.2.4.57": "JPEG Lossless",
@@ -98,14 +101,14 @@ def _cells(dataset: Dataset, path: Path) -> np.ndarray:
     if bits not in (8, 16, 32):
         raise InputError(f"{path.name} stores {bits} bits per voxel; 8, 16 or 32 can be read. Export the series again.")
     syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
-    if syntax in _BY_GDCM:
+    if syntax in _COMPRESSED:
         cells = _decoded(dataset, path)
     elif syntax in _PLAIN:
         cells = _plain(dataset, path, shape, big_endian=syntax == _BIG_ENDIAN)
     else:
         raise InputError(
             f"{path.name} is compressed as {syntax.name or 'an unnamed syntax'}, which cannot be decoded here; export the series "
-            f"uncompressed, or as one of: {', '.join(_BY_GDCM.values())}."
+            f"uncompressed, or as one of: {', '.join(_COMPRESSED.values())}."
         )
     if cells.size != np.prod(shape):
         raise InputError(f"{path.name} is truncated: it holds {cells.size} of {np.prod(shape)} voxels. Export the series again.")
@@ -127,8 +130,6 @@ def _plain(dataset: Dataset, path: Path, shape: tuple[int, int, int], big_endian
 
 
 def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
-    import SimpleITK
-
     # without scaling, which is applied once and for every syntax alike by who asked
     for sequence in (dataset.get("SharedFunctionalGroupsSequence"), dataset.get("PerFrameFunctionalGroupsSequence")):
         for group in sequence or []:
@@ -140,17 +141,25 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     bits = dataset.BitsAllocated
     described = dataset.get("BitsStored"), dataset.get("HighBit"), dataset.get("PixelRepresentation")
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentence below says it all
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "copy.dcm"
-            dataset.preamble = bytes(128)
-            dataset.save_as(copy, enforce_file_format=False)
-            found = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
-            return found.astype(f"u{bits // 8}", copy=False)
+        run_lengths = dataset.file_meta.TransferSyntaxUID == _RLE
+        found = get_decoder(RLELossless).as_array(dataset, raw=True)[0] if run_lengths else _by_gdcm(dataset)
+        return found.astype(f"u{bits // 8}", copy=False)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{path.name} holds compressed voxels that are truncated or damaged; export the series again."
         ) from error
     finally:
         dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = described
+
+
+def _by_gdcm(dataset: Dataset) -> np.ndarray:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentence of the caller says it all
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.dcm"
+        dataset.preamble = bytes(128)
+        dataset.save_as(copy, enforce_file_format=False)
+        found: np.ndarray = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+        return found
