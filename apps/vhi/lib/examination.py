@@ -117,9 +117,13 @@ def measure(
     from .batch.cases import BatchCase
 
     _check_sources(t1w, stir, study)
-    given = (None if path is None else Path(path) for path in (t1w, stir, study, normal_bone, disease_region))
-    choices = (normal_bone_segment, disease_region_segment, use_form)
-    case = BatchCase("scan", *given, None, None, None, None, *choices)
+    case = BatchCase(
+        "scan",
+        *(None if path is None else Path(path) for path in (t1w, stir, study, normal_bone, disease_region)),  # type: ignore[arg-type]
+        normal_bone_segment=normal_bone_segment,
+        disease_region_segment=disease_region_segment,
+        use_form=use_form,
+    )
     return examined(case, settings or {}, Path(model_dir or MODEL_DIR), command)
 
 
