@@ -6,6 +6,7 @@ audit.jsonl                                  who opened, changed and exported wh
 cases/<case>/submissions/<NNNN>-<reader>/    one submission, whole
 cases/<case>/shared.json                     regions an administrator shares, where it is not the first reader's
 cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
+cases/<case>/voxels.json                     sha256 of their voxels and where they lie: the same scan compressed again is the same
 cases/<case>/shown/<reader>-<reading>.json   what a reader last saw: settings, number, version of the networks
 cases/<case>/shown/<reader>-<reading>-*.nii.gz  the lesions behind that number, and behind a few before it
 leases/<case>.json                           who is reading a case, and until when

@@ -210,7 +210,7 @@ class ReadingStore:
         path = self.folder_of(submission) / stored.file
         if sha256_of(path) != stored.sha256:
             raise InputError(f"{path} is not the file that was submitted; restore it from a backup.")
-        return read_mask(path, name)
+        return read_mask(path, name, "sform")  # as it was written here: a sheared grid has no qform
 
     def note_shown(
         self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any], proposal: str | None = None
