@@ -14,10 +14,11 @@ import pytest
 from lib.cli.measure import RESULT_FILES
 
 ROOT = Path(__file__).parents[2]
-# read by every Python that is started, the workers of a batch too. Modules of Python itself choose by the system's name, not by
-# what is there, so these are loaded first
+# read by every Python that is started, the workers of a batch too. Other people's modules choose by the system's name, not by what
+# is there, so these are loaded first
 SITE = """
 import asyncio, multiprocessing.util, os, subprocess, sys
+import filelock, locket, psutil
 for name in ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"):
     sys.modules[name] = None
 for name in ("fork", "forkpty", "killpg", "nice", "pread", "setpriority", "setsid"):
