@@ -265,13 +265,14 @@ class CaseDatastore(Datastore):
 
 
 def _told(submission: Submission) -> dict[str, Any]:
+    # first what concerns the reader: 3D Slicer shows the answer as it is, under "Show details"
     return {
+        "messages": list(submission.messages),
         "submission": submission.submission_id,
         "reader": submission.reader,
         "reading": submission.reading,
         "created": submission.created,
         "measured": submission.measured,
-        "messages": list(submission.messages),
     }
 
 

@@ -57,8 +57,8 @@ def one_line(text: str) -> str:
 
 
 def body_of(refusal: Refusal) -> bytes:
-    """The JSON body of a refusal."""
-    return json.dumps({"detail": refusal.sentence}).encode()
+    """The JSON body of a refusal; 3D Slicer shows it as it is, so that letters stay letters."""
+    return json.dumps({"detail": refusal.sentence}, ensure_ascii=False).encode()
 
 
 def validation_sentence(problems: Any) -> str:

@@ -3,11 +3,15 @@
 import * as api from './api.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
+import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
+import { LinkedViews } from './linked_views.js';
 import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
+import { markPointer } from './pointer_mark.js';
 import { Reading } from './reading.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
+import { waitForCase } from './waiting.js';
 
 const READER = 'vhi_reader';
 const AFTER_CHANGE_MS = 50;
@@ -29,6 +33,8 @@ export class Desk extends EventTarget {
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
   #drawOften = () => {};
+  #linked;
+  #stopWaiting = () => {};
   #wasDrawn = false;
 
   constructor(told) {
@@ -36,8 +42,15 @@ export class Desk extends EventTarget {
     this.told = told;
     this.effort = new Effort();
     window.addEventListener('keydown', (event) => this.#undoByKey(event));
+    const views = () => (this.#case ? this.#viewports() : []);
+    const grid = () => this.#managers.servicesManager.services.viewportGridService;
+    this.#linked = new LinkedViews(views, {
+      get: () => grid().getActiveViewportId(),
+      set: (id) => grid().setActiveViewportId(id),
+    });
+    markPointer(views);
+    keepSpaceBar();
     watchPointer(() => (this.reading ? this.#viewports() : []), {
-      hover: (id) => this.#hover(id),
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
     });
@@ -73,6 +86,8 @@ export class Desk extends EventTarget {
     this.coming = null;
     this.rating = '';
     this.why = found.case ? 'Opening the case ...' : found.why;
+    this.#stopWaiting();
+    if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
     this.effort.restart();
     this.changed();
@@ -81,20 +96,23 @@ export class Desk extends EventTarget {
   ready(managers) {
     this.#managers = managers;
     mendExport(managers.commandsManager, managers.extensionManager);
+    mendCommands(managers.commandsManager, () => this.#case !== null, this.#linked);
     keepLabelmap(managers.commandsManager);
     mendPoints(window.cornerstoneTools.annotation.state.getAnnotationManager());
     if (this.#case) this.#opened = this.#start(this.#case).catch((error) => this.#fail(error));
   }
 
   closed() {
+    this.#stopWaiting();
     this.#drawOften();
     this.#case = null;
     this.reading = null;
     this.coming = null;
   }
 
-  #fail(error) {
-    this.why = error.message;
+  #fail({ message }) {
+    if (message === this.why) return;
+    this.why = message;
     this.changed();
   }
 
@@ -108,7 +126,7 @@ export class Desk extends EventTarget {
       const drawable = this.#drawable(found, labelmap);
       const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
       reading.addEventListener('change', () => this.changed());
-      reading.addEventListener('jump', (event) => this.#jump(event.detail));
+      reading.addEventListener('jump', (event) => this.#linked.show(event.detail));
       this.coming = reading;
       this.changed();
       this.models = await drawable;
@@ -173,12 +191,6 @@ export class Desk extends EventTarget {
     );
   }
 
-  /** The viewport under the pointer becomes the active one while a tool is in hand, so that the first stroke in it counts. */
-  #hover(id) {
-    const { viewportGridService } = this.#managers.servicesManager.services;
-    if (this.tool !== VIEW && viewportGridService.getActiveViewportId() !== id) viewportGridService.setActiveViewportId(id);
-  }
-
   #clicked(world) {
     if (!this.reading || !CLEANING.includes(this.tool)) return;
     this.reading.clean(this.tool, this.reading.labelmap.voxelAt(world), this.scope);
@@ -188,17 +200,6 @@ export class Desk extends EventTarget {
     if (!this.#wasDrawn || !this.reading) return;
     this.#wasDrawn = false;
     this.reading.noteDrawn();
-  }
-
-  /** Scroll every viewport to the slice of a point; nothing moves within the slice. */
-  #jump(world) {
-    for (const { viewport } of this.#viewports()) {
-      const { focalPoint, position, viewPlaneNormal } = viewport.getCamera();
-      const far = viewPlaneNormal.reduce((sum, one, n) => sum + one * (world[n] - focalPoint[n]), 0);
-      const moved = (point) => point.map((one, n) => one + far * viewPlaneNormal[n]);
-      viewport.setCamera({ focalPoint: moved(focalPoint), position: moved(position) });
-      viewport.render();
-    }
   }
 
   // tools ----------------------------------------------------------------------------------------------------------------
