@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 import sqlite3
@@ -12,7 +13,8 @@ import pytest
 from embedded import bytes_of, place_of, slice_of
 from lib.archive.folder import Archive
 from lib.archive.index import Index
-from lib.errors import ConflictError, InputError
+from lib.errors import ConflictError, InputError, OutputError
+from lib.pacs.register import Register
 
 
 def instances(served) -> set[str]:
@@ -205,6 +207,19 @@ def test_an_index_damaged_while_it_is_served_is_made_anew(served, objects, monke
     assert "is being made anew" in answer.json()["detail"]
     served.running.archive.rescan()
     assert instances(served) == expected
+
+
+# from Python 3.13 on, a connection that nobody closed is told
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [Index, Register])
+def test_what_is_given_up_without_a_word_closes_its_file(tmp_path, kind):
+    (tmp_path / "folder").mkdir()
+    kind(tmp_path / "whole.sqlite")
+    (tmp_path / "damaged.sqlite").write_bytes(b"no database" * 100)
+    kind(tmp_path / "damaged.sqlite")
+    with pytest.raises(OutputError, match="cannot be opened"):
+        kind(tmp_path / "folder")
+    gc.collect()
 
 
 def test_a_folder_has_one_archive(served):

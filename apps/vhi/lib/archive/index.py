@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ class Index:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+        self._closing = weakref.finalize(self, connection.close)  # also where the index turns out not to be usable
         connection.create_function("matches", 3, matches, deterministic=True)
         self._connection = connection
         connection.execute("PRAGMA journal_mode = WAL")
@@ -112,7 +114,7 @@ class Index:
     def start_anew(self) -> None:
         """Throw the index away and begin an empty one."""
         with self._lock:
-            self._connection.close()
+            self._closing()
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             self._connection = self._open()
@@ -120,7 +122,7 @@ class Index:
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            self._closing()
 
     @contextmanager
     def changing(self) -> Iterator[Changes]:

@@ -117,7 +117,8 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 
 def binary_entropy(probability: np.ndarray) -> np.ndarray:
     """Entropy [bit] of each probability, of any shape; 0 for 0 and 1."""
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    # float64: logarithms of float32 differ in their last digits from numpy to numpy
+    p = np.clip(probability, 1e-6, 1 - 1e-6, dtype=np.float64)
     entropy: np.ndarray = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))
     return entropy
 

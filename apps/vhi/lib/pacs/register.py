@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 import threading
+import weakref
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -75,6 +76,7 @@ class Register:
         try:
             self._database = self._opened()
         except sqlite3.DatabaseError:
+            self.close()
             # all of it can be learnt again
             for part in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + part).unlink(missing_ok=True)
@@ -85,6 +87,7 @@ class Register:
     def _opened(self) -> sqlite3.Connection:
         try:
             database = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
+            self._closing = weakref.finalize(self, database.close)  # nobody closes the one that a server keeps until it ends
             database.execute("PRAGMA journal_mode=WAL")
             if database.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                 database.execute("DROP TABLE IF EXISTS studies")
@@ -95,7 +98,7 @@ class Register:
         return database
 
     def close(self) -> None:
-        self._database.close()
+        self._closing()
 
     def all(self) -> list[Study]:
         with self._lock:

@@ -1,0 +1,197 @@
+"""Whether another build gives the numbers of this one: both measure the published scans, and every difference is a line.
+
+The eight scans with their manual masks; two of them by their files alone, with the cleaning proposal and a further image; two as
+DICOM in and out, from studies that the other build wrote. `vhi.json` must be equal but for times, versions and the command, the
+volumes voxel by voxel, SEG and SR in frames, codes and values. Told, and no difference: numbers apart by the rounding of a sum,
+fields of `vhi.json` that only this build has, and further attributes of the DICOM objects. Ends with 1 where something differs.
+
+    VHI_DATA=<folder> python benchmarks/same_numbers.py FOLDER
+
+FOLDER is the other checkout with its environment in `.venv`: benchmarks/before.sh makes the one before numpy 2 and pydicom 3.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from math import isclose
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+
+HERE = Path(__file__).parents[1]
+ALONE, DICOM = ("1013", "1016"), ("1013", "4386")
+VOLUMES = ("grade", "disease_region", "normal_bone", "lesions")
+# relative; of a sum, where numpy adds in another order. The entropy is of float64 logarithms now, of float32 before
+ROUNDING, ROUNDING_OF = 1e-12, {"disease_region/entropy": 1e-5}
+NOT_COMPARED = ("schema_version", "provenance/created", "provenance/command", "provenance/versions")
+
+
+def main() -> None:
+    if "VHI_DATA" not in os.environ or len(sys.argv) != 2:
+        sys.exit("Set VHI_DATA to the folder of published scans and pass the folder of the other build.")
+    before = Path(sys.argv[1])
+    faults = 0
+    with tempfile.TemporaryDirectory() as name:
+        for what, arguments in cases(Path(os.environ["VHI_DATA"]), before, Path(name)):
+            old, new = Path(name, what, "before"), Path(name, what, "now")
+            for build, folder in ((before, old), (HERE, new)):
+                dicom = ("--dicom-out", str(folder / "dicom")) if "--study" in arguments else ()
+                run(build, "measure", *arguments, "--out", str(folder / "result"), *dicom)
+            wrong, told = compared(old, new)
+            faults += len(wrong)
+            print(f"{what}: {'equal' if not wrong else f'{len(wrong)} differences'}")
+            for line in (*wrong, *(f"({line})" for line in told)):
+                print(f"    {line}")
+    sys.exit(1 if faults else 0)
+
+
+def cases(data: Path, before: Path, work: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is measured, and the arguments of `measure`."""
+    for path in sorted((data / "images_study/STIR").glob("*.nii.gz")):
+        subject = path.name.split("_")[0]
+        pair = ("--t1w", str(data / f"images_study/T1W/{subject}_T1W.nii.gz"), "--stir", str(path))
+        masks = {role: data / f"segmentations/{role}/{subject}_{role}.nii.gz" for role in ("disease_region", "normal_marrow")}
+        given = ("--disease-region", str(masks["disease_region"]), "--normal-bone", str(masks["normal_marrow"]))
+        yield f"{subject} with manual masks", (*pair, *given)
+        if subject in ALONE:
+            yield f"{subject} alone", (*pair, "--proposal", "show", "--image", str(path))
+        if subject in DICOM:
+            study = work / f"{subject} study"
+            run(before, "dicomize", *pair, "--out", str(study), "--patient-id", subject, "--study-date", "20200102")
+            yield f"{subject} as DICOM", ("--study", str(study))
+
+
+def run(build: Path, *arguments: str) -> None:
+    command = [str(build / ".venv/bin/python"), str(build / "main.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def compared(old: Path, new: Path) -> tuple[list[str], list[str]]:
+    """Differences that count, and those that are only told."""
+    wrong, told = json_differences(*(json.loads((one / "result/vhi.json").read_text()) for one in (old, new)))
+    for name in VOLUMES:
+        a, b = (nib.load(one / f"result/{name}.nii.gz") for one in (old, new))
+        unlike = int(np.count_nonzero(np.asarray(a.dataobj) != np.asarray(b.dataobj)))
+        if unlike or not np.array_equal(a.affine, b.affine):
+            wrong.append(f"{name}.nii.gz: {unlike} voxels differ, or its place")
+    for name in ("seg.dcm", "sr.dcm") if (old / "dicom").exists() else ():
+        a, b = (pydicom.dcmread(one / "dicom" / name) for one in (old, new))
+        facts = (frames_of(a), frames_of(b)) if name == "seg.dcm" else (list(content_of(a)), list(content_of(b)))
+        if facts[0] != facts[1]:
+            wrong.append(f"{name}: {first_difference(*facts)}")
+        told += [f"{name} {line}" for line in attribute_differences(a, b)]
+    return wrong, told
+
+
+def json_differences(old: Any, new: Any, at: str = "") -> tuple[list[str], list[str]]:
+    wrong: list[str] = []
+    told: list[str] = []
+    if at in NOT_COMPARED:
+        pass
+    elif isinstance(old, dict) and isinstance(new, dict):
+        told += [f"vhi.json has {at}/{key}, new" for key in new.keys() - old.keys()]
+        for key, value in old.items():
+            more = json_differences(value, new.get(key, "(absent)"), f"{at}/{key}".lstrip("/"))
+            wrong, told = wrong + more[0], told + more[1]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for n, (a, b) in enumerate(zip(old, new, strict=True)):
+            more = json_differences(a, b, f"{at}/{n}")
+            wrong, told = wrong + more[0], told + more[1]
+    elif isinstance(old, float) and isinstance(new, float) and isclose(old, new, rel_tol=ROUNDING_OF.get(at, ROUNDING)):
+        told += [f"vhi.json {at}: {old!r} before, {new!r} now"] if old != new else []
+    elif old != new or type(old) is not type(new):
+        wrong.append(f"vhi.json {at}: {old!r} before, {new!r} now")
+    return wrong, told
+
+
+def code_of(item: Dataset, name: str) -> tuple[str, ...]:
+    return tuple(f"{code.CodeValue} {code.CodingSchemeDesignator} {code.CodeMeaning}" for code in item.get(name, ()))
+
+
+def frames_of(seg: Dataset) -> dict[Any, Any]:
+    """What each segment is, and for every frame its pixels by segment and place."""
+    facts: dict[Any, Any] = {}
+    for one in seg.SegmentSequence:
+        codes = (code_of(one, "SegmentedPropertyCategoryCodeSequence"), code_of(one, "SegmentedPropertyTypeCodeSequence"))
+        facts[one.SegmentNumber] = (one.SegmentLabel, one.SegmentAlgorithmType, *codes, code_of(one, "AnatomicRegionSequence"))
+    pixels = seg.pixel_array.reshape(int(seg.NumberOfFrames), seg.Rows, seg.Columns)
+    for frame, own in zip(pixels, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        both = (own, seg.SharedFunctionalGroupsSequence[0])
+        number, place, turned, measures = (
+            group(both, name)
+            for name in (
+                "SegmentIdentificationSequence",
+                "PlanePositionSequence",
+                "PlaneOrientationSequence",
+                "PixelMeasuresSequence",
+            )
+        )
+        at = (number.ReferencedSegmentNumber, *map(float, place.ImagePositionPatient))
+        facts[at] = (
+            *map(float, turned.ImageOrientationPatient),
+            *map(float, measures.PixelSpacing),
+            frame.tobytes(),
+        )
+    return facts
+
+
+def group(both: tuple[Dataset, Dataset], name: str) -> Dataset:
+    """A functional group of a frame: its own, or the one that all share."""
+    return next(one[name][0] for one in both if name in one)
+
+
+def content_of(item: Dataset, depth: int = 0) -> Iterator[tuple[Any, ...]]:
+    """Every content item in its order: depth, relationship, kind, name and value; identifiers made anew each time left out."""
+    for one in item.get("ContentSequence", ()):
+        value: tuple[Any, ...] = (one.get("TextValue"), *code_of(one, "ConceptCodeSequence"))
+        for measured in one.get("MeasuredValueSequence", ()):
+            value += (float(measured.get("FloatingPointValue", measured.NumericValue)),)
+            value += (*code_of(measured, "MeasurementUnitsCodeSequence"), str(measured.NumericValue))
+        for to in one.get("ReferencedSOPSequence", ()):
+            value += (to.ReferencedSOPClassUID, to.get("ReferencedSegmentNumber"), to.get("ReferencedFrameNumber"))
+        yield (depth, one.get("RelationshipType"), one.ValueType, *code_of(one, "ConceptNameCodeSequence"), *value)
+        yield from content_of(one, depth + 1)
+
+
+def first_difference(old: Any, new: Any) -> str:
+    if isinstance(old, dict):
+        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        return f"{len(keys)} of {len(old)} segments and frames differ, {keys[0]} first"
+    unlike = [pair for pair in zip(old, new, strict=False) if pair[0] != pair[1]]
+    return f"{len(old)} and {len(new)} items; {unlike[0] if unlike else 'the longer one goes on'}"
+
+
+def attribute_differences(old: Dataset, new: Dataset) -> list[str]:
+    """Attributes of which the two objects have other numbers or other values; no identifiers, dates and times."""
+    found = []
+    old_values, new_values = values_of(old), values_of(new)
+    for name in sorted(old_values.keys() | new_values.keys()):
+        a, b = old_values.get(name, []), new_values.get(name, [])
+        if a != b:
+            shown = [f"{len(one)} x {sorted(set(one))[:3]}"[:90] for one in (a, b)]
+            found.append(f"{name}: {shown[0]} before, {shown[1]} now")
+    return found
+
+
+def values_of(dataset: Dataset) -> dict[str, list[str]]:
+    values = defaultdict(list)
+    for one in dataset.iterall():
+        if one.VR not in ("SQ", "DA", "TM", "DT", "OB", "OW"):
+            values[one.keyword].append("" if one.VR == "UI" else str(one.value))
+    return values
+
+
+if __name__ == "__main__":
+    main()
