@@ -7,6 +7,7 @@ cases/<case>/submissions/<NNNN>-<reader>/    one submission, whole
 cases/<case>/shared.json                     regions an administrator shares, where it is not the first reader's
 cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
 cases/<case>/shown/<reader>-<reading>.json   the settings a reader last saw VHI with, and the version of the networks shown
+cases/<case>/drafts/<reader>-<reading>.json  what a reader has begun and not handed in
 leases/<case>.json                           who is reading a case, and until when
 corrections/cases/<case>/<SOP UID>.json      what became of a Segmentation found in the archive
 corrections/senders/<SOP UID>.json           who stored it through the gateway
@@ -124,7 +125,7 @@ def remove_leftovers(root: Path) -> int:
     for case in _folders(root / "cases"):
         with locked(case / "lock", wait=False) as free:
             if free:
-                removed += sum(_remove(place) for place in (case, case / "submissions", case / "shown"))
+                removed += sum(_remove(place) for place in (case, case / "submissions", case / "shown", case / "drafts"))
     for case in _folders(root / "precomputed"):
         removed += _remove(case)
     return removed

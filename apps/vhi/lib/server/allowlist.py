@@ -74,6 +74,7 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
     Allowed(("GET",), "/vhi/report", "reader", basic=True),
     Allowed(("POST",), "/vhi/rating", "reader"),
+    Allowed(("GET", "PUT", "DELETE"), "/vhi/draft", "reader"),
     Allowed(("POST",), "/vhi/share", "admin"),
     Allowed(("GET",), "/vhi/archive", "reader", basic=True),
     Allowed(("GET",), "/vhi/models", "admin", "page", basic=True),

@@ -11,6 +11,7 @@ from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
 from .desk import Desk
+from .drafts import add_drafts
 from .inference import add_inference
 from .pages import front_page
 from .rating import add_rating
@@ -26,7 +27,9 @@ def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None)
     for kind in (RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _tell)
-    for add in (add_tokens, add_sessions, add_inference, add_datastore, add_readings, add_rating, add_training, add_models):
+    for add in (add_tokens, add_sessions, add_inference, add_datastore, add_readings, add_rating, add_drafts):
+        add(api, desk)
+    for add in (add_training, add_models):
         add(api, desk)
     add_viewer(api, desk, has_archive=has_archive)
 

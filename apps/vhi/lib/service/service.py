@@ -18,6 +18,7 @@ from ..core.settings import VhiSettings
 from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
 from ..readings.audit import AuditLog, log_unlogged
+from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
@@ -28,6 +29,7 @@ from .automatic import Automatic, AutomaticRegions
 from .blinding import Blinding
 from .cases import Cases
 from .cleanings import Cleanings, submitted_cleanings
+from .drafting import Drafting
 from .intake import Intake
 from .measuring import Measuring
 from .networks import Networks
@@ -96,6 +98,7 @@ class VhiService:
         self._intake = Intake(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
         self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
+        self.drafting = Drafting(self.cases, Drafts(self.readings))
         scores = Scores(root / "scores", automatic)
         self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
         self._worklist = Worklist(
