@@ -16,7 +16,7 @@ def runs(*pairs: tuple[int, int]) -> str:
     """A map in runs of (length, value), written with Python's whole numbers of any size."""
     content = bytearray()
     for length, value in pairs:
-        number = 64 * length + value
+        number = 128 * length + value
         while number >= 128:
             content.append(128 + number % 128)
             number //= 128
@@ -120,7 +120,7 @@ def test_voxels_of_a_map_are_counted_as_a_slow_reader_counts_them():
     rng = np.random.default_rng(3)
     for _ in range(50):
         pairs = [
-            (int(length), int(value)) for length, value in zip(rng.integers(1, 300_000, 9), rng.integers(0, 64, 9), strict=True)
+            (int(length), int(value)) for length, value in zip(rng.integers(1, 300_000, 9), rng.integers(0, 128, 9), strict=True)
         ]
         assert voxels_of_runs(runs(*pairs)) == sum(length for length, _ in pairs)
 

@@ -29,7 +29,7 @@ from .submission import check_reader, check_reading
 
 SCHEMA = 1
 ANY = "*"
-_VALUE_BITS = 6
+_VALUE_BITS = 7
 _LONGEST_RUN_BYTES = 5
 
 
@@ -132,7 +132,7 @@ def voxels_of_runs(text: str) -> int:
     ----------
     text : str
         Base64 of whole numbers, each in bytes of 7 bits, lowest first, all but the last with the highest bit set (LEB128):
-        64 x the length of the run + its value. First axis fastest.
+        128 x the length of the run + its value. First axis fastest.
 
     Raises
     ------

@@ -1,11 +1,14 @@
 /** The open case in the viewer: its reading, the tools in hand, and what the viewer tells of clicks and strokes. */
 
 import * as api from './api.js';
+import { Bone } from './bone.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
 import { Labelmap } from './labelmap.js';
 import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
+import { Keeping } from './keeping.js';
+import { clean } from './measuring.js';
 import { Reading } from './reading.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 
@@ -24,7 +27,6 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
-  rating = '';
   #managers = null;
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
@@ -35,6 +37,7 @@ export class Desk extends EventTarget {
     super();
     this.told = told;
     this.effort = new Effort();
+    this.keeping = new Keeping(() => this.changed());
     window.addEventListener('keydown', (event) => this.#undoByKey(event));
     watchPointer(() => (this.reading ? this.#viewports() : []), {
       hover: (id) => this.#hover(id),
@@ -44,10 +47,11 @@ export class Desk extends EventTarget {
   }
 
   #undoByKey(event) {
-    if (!this.reading || !(event.ctrlKey || event.metaKey) || event.key !== 'z' || event.target.matches('input, textarea'))
-      return;
+    const key = event.key.toLowerCase();
+    const isText = event.target.matches?.('input[type=text], input[type=password], textarea');
+    if (!this.reading || !(event.ctrlKey || event.metaKey) || !['z', 'y'].includes(key) || isText) return;
     event.preventDefault();
-    this.reading.undo();
+    this.reading.undo(key === 'y' || event.shiftKey);
   }
 
   get reader() {
@@ -57,7 +61,7 @@ export class Desk extends EventTarget {
   /** Remember who reads, where no login says it. */
   set reader(name) {
     window.localStorage.setItem(READER, name);
-    if (this.reading) this.reading.reader = name;
+    for (const reading of [this.reading, this.coming]) if (reading) reading.reader = name;
     this.changed();
   }
 
@@ -71,7 +75,6 @@ export class Desk extends EventTarget {
     this.#case = found.case;
     this.reading = null;
     this.coming = null;
-    this.rating = '';
     this.why = found.case ? 'Opening the case ...' : found.why;
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
     this.effort.restart();
@@ -88,6 +91,7 @@ export class Desk extends EventTarget {
 
   closed() {
     this.#drawOften();
+    this.keeping.end();
     this.#case = null;
     this.reading = null;
     this.coming = null;
@@ -108,9 +112,11 @@ export class Desk extends EventTarget {
       const drawable = this.#drawable(found, labelmap);
       const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
       reading.addEventListener('change', () => this.changed());
+      new Bone(reading);
       reading.addEventListener('jump', (event) => this.#jump(event.detail));
       this.coming = reading;
       this.changed();
+      this.keeping.start(reading);
       this.models = await drawable;
       if (this.#case !== found) return; // another one was opened meanwhile
       mendWriting(labelmap, reading, this.models);
@@ -181,7 +187,7 @@ export class Desk extends EventTarget {
 
   #clicked(world) {
     if (!this.reading || !CLEANING.includes(this.tool)) return;
-    this.reading.clean(this.tool, this.reading.labelmap.voxelAt(world), this.scope);
+    clean(this.reading, this.tool, this.reading.labelmap.voxelAt(world), this.scope);
   }
 
   #noteStroke() {
@@ -199,6 +205,13 @@ export class Desk extends EventTarget {
       viewport.setCamera({ focalPoint: moved(focalPoint), position: moved(position) });
       viewport.render();
     }
+  }
+
+  /** A setting of the method; undefined for the default. It counts from the next measurement on. */
+  setOption(name, value) {
+    if (value === undefined) delete this.reading.options[name];
+    else this.reading.options[name] = value;
+    this.reading.touched();
   }
 
   // tools ----------------------------------------------------------------------------------------------------------------
