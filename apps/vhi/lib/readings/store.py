@@ -13,7 +13,7 @@ from ..core.volume import Mask
 from ..errors import InputError, NotFoundError, OutputError, RequestError
 from ..files import result_folder, sha256_of, write_atomically
 from ..provenance import now
-from ..studies.nifti import read_mask
+from ..studies.nifti import read_mask, write_mask
 from ..studies.pairing import CASE_ID
 from .folder import check_folder, locked, make_folder, open_folder, read_json, write_json
 from .submission import StoredSegment, Submission, check_reader, check_reading
@@ -229,6 +229,43 @@ class ReadingStore:
         if proposal is not None and self.proposal_shown(case_id, reader, reading) != proposal:
             self._note_shown(case_id, reader, reading, proposal=proposal)
 
+    def note_display(self, case_id: str, reader: str, reading: int, display: Mapping[str, Any], lesions: Mask) -> None:
+        """Remember the last number that a reader was shown of a case, and the lesions of the automatic result behind it.
+
+        Parameters
+        ----------
+        case_id, reader, reading
+        display : mapping
+            Ready for JSON; its `automatic` tells one automatic result from another.
+        lesions : Mask
+            The graded voxels of the automatic result.
+        """
+        before = self.display(case_id, reader, reading)
+        path = self._shown_lesions(case_id, reader, reading)
+        if before is None or before.get("automatic") != display["automatic"] or not path.exists():
+            make_folder(path.parent)
+            write_mask(path, lesions)
+        if before != display:
+            self._note_shown(case_id, reader, reading, display=dict(display))
+
+    def display(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
+        """What was noted of that number; None for a reader who saw none in that reading."""
+        return (read_json(self._shown(case_id, reader, reading)) or {}).get("display")
+
+    def displayed_lesions(self, case_id: str, reader: str, reading: int) -> Mask | None:
+        """The lesions behind it; None where none were noted.
+
+        Raises
+        ------
+        InputError
+            The file is damaged.
+        """
+        path = self._shown_lesions(case_id, reader, reading)
+        return read_mask(path, "lesions that were shown") if path.exists() else None
+
+    def _shown_lesions(self, case_id: str, reader: str, reading: int) -> Path:
+        return self._shown(case_id, reader, reading).with_suffix(".nii.gz")
+
     def proposal_shown(self, case_id: str, reader: str, reading: int) -> str | None:
         """The version of the cleaning proposal that a reader saw of a case; None for one who saw none in that reading."""
         return (read_json(self._shown(case_id, reader, reading)) or {}).get("proposal")
@@ -261,9 +298,9 @@ class ReadingStore:
         return self.root / "cases" / case_id
 
 
-def stored_segment(name: str, path: Path, voxels: int) -> StoredSegment:
-    """The record of a segment's file that was just written."""
-    return StoredSegment(name, path.name, voxels, sha256_of(path))
+def stored_segment(name: str, path: Path, voxels: int, proposal: Mapping[str, Any] | None = None) -> StoredSegment:
+    """The record of a segment's file that was just written; with how it came about, where it is the automatic proposal."""
+    return StoredSegment(name, path.name, voxels, sha256_of(path), proposal)
 
 
 def _matches(folder: Path) -> list[re.Match[str]]:

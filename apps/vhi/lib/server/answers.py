@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ConflictError, VhiError
+from ..errors import VhiError
 from .pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
@@ -19,14 +19,10 @@ STATUS_OF = {"UnknownImageError": 404, "NotFoundError": 404, "RequestError": 400
 
 
 class Refusal(Exception):
-    """A request that is not served: status, one sentence, further headers, facts beside the sentence."""
+    """A request that is not served: status, one sentence, further headers, and facts beside the sentence."""
 
     def __init__(
-        self,
-        status: int,
-        sentence: str,
-        headers: Mapping[str, str] | None = None,
-        facts: Mapping[str, Any] | None = None,
+        self, status: int, sentence: str, headers: Mapping[str, str] | None = None, facts: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(sentence)
         self.status = status
@@ -51,7 +47,7 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(499, "The client went away.")
     if isinstance(error, VhiError):
         status = next((STATUS_OF[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in STATUS_OF), 422)
-        return Refusal(status, one_line(str(error)), facts=error.facts if isinstance(error, ConflictError) else None)
+        return Refusal(status, one_line(str(error)), facts=getattr(error, "facts", None))
     incident = secrets.token_hex(4)
     trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
     logger.error("incident %s: %s\n%s", incident, type(error).__name__, trace.rstrip())
