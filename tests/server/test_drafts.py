@@ -98,7 +98,7 @@ def test_drafts_of_a_blinded_study_lie_under_the_alias(over):
     ("query", "body", "status", "said"),
     [
         ("&reader=anna", {**BODY, "map": runs((VOXELS + 1, 3))}, 400, "has 481 voxels, STIR of case a has 480"),
-        ("&reader=anna", {**BODY, "map": runs((1 << 28, 3))}, 400, "has 268435456 voxels"),
+        ("&reader=anna", {**BODY, "map": runs((1 << 27, 3))}, 400, "has 134217728 voxels"),
         ("&reader=anna", {**BODY, "map": "?"}, 400, "not base64"),
         ("&reader=anna", {**BODY, "state": [1]}, 422, "cannot be read"),
         ("&reader=anna", {"map": ""}, 422, "cannot be read"),

@@ -24,8 +24,8 @@ export function submitSection(desk) {
       { class: 'line' },
       'Automatic region',
       choice(RATINGS, reading.rating, rate, { id: 'vhi-rating' }),
-      keptLine(desk),
     ),
+    keptLine(desk),
     el(
       'div',
       { class: 'line tight' },
@@ -44,10 +44,10 @@ export function submitSection(desk) {
 function keptLine({ reading, keeping, reader }) {
   if (!reading.isUnsent) return null;
   const { keeper } = keeping;
-  if (!reader || !keeper) return el('span', { class: 'warn', id: 'vhi-kept' }, 'Enter your name: nothing is kept yet');
-  if (keeper.failure) return el('span', { class: 'error', id: 'vhi-kept', title: keeper.failure }, 'Not kept: ', keeper.failure);
+  if (!reader || !keeper) return el('div', { class: 'warn', id: 'vhi-kept' }, 'Enter your name: nothing is kept yet');
+  if (keeper.failure) return el('div', { class: 'error', id: 'vhi-kept', title: keeper.failure }, 'Not kept: ', keeper.failure);
   const text = keeper.isKept ? 'Draft kept' : 'Keeping ...';
-  return el('span', { class: 'told', id: 'vhi-kept', data: { kept: String(keeper.isKept) } }, text);
+  return el('div', { class: 'told', id: 'vhi-kept', data: { kept: String(keeper.isKept) } }, text);
 }
 
 /** The newest submission, and whether it is what is on screen. */

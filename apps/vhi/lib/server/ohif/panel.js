@@ -41,7 +41,7 @@ export function mountPanel(node, desk) {
     rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
     foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
     const list = panel.querySelector('.lesions');
-    [rest.scrollTop] = places;
+    rest.scrollTop = asked ? 0 : places[0];
     if (list) [, list.scrollTop] = places;
   };
   desk.addEventListener('change', draw);

@@ -3,8 +3,8 @@
 const TEXT = `
 .vhi { color: #e8eefc; font: 13px/1.4 Inter, system-ui, sans-serif; padding: 6px 10px; height: 100%; box-sizing: border-box; display: flex; flex-direction: column; }
 .vhi .rest { flex: 1; min-height: 0; overflow-y: auto; }
-.vhi .foot { padding-bottom: 2px; }
-.vhi .foot #vhi-kept { flex: 1; text-align: right; margin: 0; font-size: 12px; }
+.vhi .foot { padding: 4px 0 2px; }
+.vhi .foot #vhi-kept { margin: 0; font-size: 12px; }
 .vhi section { border-top: 1px solid #2b3a67; padding: 8px 0; }
 .vhi section:first-child { border-top: 0; }
 .vhi section + div > section:first-child { padding-top: 0; }
@@ -44,7 +44,7 @@ const TEXT = `
 .vhi tr.removed td:not(:last-child) { text-decoration: line-through; opacity: .55; }
 .vhi tr.proposed td:not(:last-child) { opacity: .5; font-style: italic; }
 .vhi tr.painted { cursor: default; }
-.vhi .lesions { max-height: 190px; overflow-y: auto; }
+.vhi .lesions { max-height: 230px; overflow-y: auto; }
 .vhi td button { padding: 0 6px; }
 `;
 
