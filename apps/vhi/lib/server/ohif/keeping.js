@@ -9,6 +9,7 @@ export class Keeping {
   keeper = null; // null while nobody is named as the reader
   newest = null; // this reader's newest submission in this reading
   finished = 0; // how many readings of the case this reader has finished
+  isLooking = false; // for what was begun and handed in
   #reading = null;
   #told;
 
@@ -42,32 +43,34 @@ export class Keeping {
     if (!reading?.reader) return;
     const store = api.draftOf(reading.case.stir, reading.reader, reading.number);
     const keeper = new Keeper(store, () => kept(reading));
-    this.keeper = keeper;
+    Object.assign(this, { keeper, isLooking: true });
+    this.#told();
     keeper.addEventListener('change', this.#told);
-    const isFresh = () => this.keeper === keeper && !reading.busy && reading.state.version === 0;
-    const found = this.#newest(reading).catch((error) => {
-      reading.message = error.message;
-      return { newest: null, finished: 0 };
-    });
-    const [newest] = await Promise.all([found, keeper.open()]);
+    const [found] = await Promise.all([this.#found(reading), keeper.open()]);
     if (this.keeper !== keeper) return;
-    Object.assign(this, newest);
+    Object.assign(this, found, { isLooking: false });
     reading.submitted = this.newest && { ...this.newest, version: -1 };
     if (keeper.found && reading.isUnsent) keeper.meet();
     else if (reading.isUnsent) keeper.changed();
-    else if (!keeper.found && this.newest && isFresh()) await this.#reopen();
+    else if (!keeper.found && this.newest && !reading.busy && reading.state.version === 0) reopen(reading, this.newest);
     this.#told();
   }
 
-  async #newest({ case: { stir }, reader, number }) {
+  /** The newest submission in this reading, and how many readings are finished. */
+  async #found(reading) {
+    try {
+      return await this.#handedIn(reading);
+    } catch (error) {
+      reading.message = error.message;
+      return { newest: null, finished: 0 };
+    }
+  }
+
+  async #handedIn({ case: { stir }, reader, number }) {
     const all = (await api.submissions(stir, reader)).filter((one) => one.segments.length);
     const finished = all.filter((one) => one.segments.some(({ name }) => name === 'inflammation'));
     const newest = all.some((one) => one.reading === number) ? await api.submitted(stir, reader, number) : null;
     return { newest, finished: Math.max(0, ...finished.map((one) => one.reading)) };
-  }
-
-  #reopen() {
-    return reopen(this.#reading, this.newest);
   }
 
   /** Go on with what was begun before. */
@@ -79,7 +82,7 @@ export class Keeping {
   startAnew() {
     return this.#reading.work('Starting anew', async () => {
       await this.keeper.startAnew();
-      if (this.newest) this.#reopen();
+      if (this.newest) reopen(this.#reading, this.newest);
     });
   }
 

@@ -48,6 +48,30 @@ export function showBusy(button_, desk) {
   if (button_.textContent !== text) button_.textContent = text;
 }
 
+const numbersOf = (reading) => reading.now ?? (reading.isSubmitted ? reading.submitted.numbers : null);
+
+/** What stays in sight: the volumes, and why they are not those of what is on screen. */
+export function numberSection({ reading }) {
+  const numbers = reading && numbersOf(reading);
+  const why = reading?.isBehind ? reading.numbersWhy : '';
+  if (!numbers && !why) return null;
+  return el(
+    'section',
+    {},
+    numbers ? grades(numbers, reading.isBehind) : null,
+    why ? el('div', { class: 'error', id: 'vhi-no-numbers' }, why) : null,
+    isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, OTHER),
+  );
+}
+
+const OTHER = 'A region was changed: colours and list are those of the thresholds before. Measure VHI draws them anew.';
+
+/** Whether colours and list of lesions are those of the thresholds of the number. */
+function isRedrawn({ facts, now, isBehind }) {
+  const of = ({ thresholds: { sensitive, conservative } }) => [sensitive, conservative].join();
+  return !facts || isBehind || !now?.thresholds || of(facts) === of(now);
+}
+
 export function vhiSection(desk) {
   const { reading } = desk;
   if (!reading) return null;
@@ -56,12 +80,9 @@ export function vhiSection(desk) {
     checked: reading.both,
     onchange: (event) => reading.showBoth(event.target.checked),
   });
-  const numbers = reading.now ?? (reading.isSubmitted ? reading.submitted.numbers : null);
-  const why = reading.isBehind && reading.numbersWhy ? el('div', { class: 'error', id: 'vhi-no-numbers' }, reading.numbersWhy) : null;
+  const numbers = numbersOf(reading);
   const found = numbers
     ? [
-        grades(numbers, reading.isBehind),
-        why,
         el(
           'div',
           { class: 'told', data: { vhi: 'lesions' } },
@@ -70,7 +91,7 @@ export function vhiSection(desk) {
         ...caveats(numbers),
         el('label', { class: 'line' }, both, 'Conservative in red'),
       ]
-    : [why];
+    : [];
   return el('section', {}, suggestions(desk), ...found);
 }
 

@@ -1,7 +1,7 @@
 /** The panel beside the images: VHI, lesions, drawing, and at its foot handing in. */
 
 import { el } from './dom.js';
-import { lesionSection, measureButton, showBusy, vhiSection } from './panel-answer.js';
+import { lesionSection, measureButton, numberSection, showBusy, vhiSection } from './panel-answer.js';
 import { boneSection } from './panel-bone.js';
 import { drawSection } from './panel-draw.js';
 import { keepSection } from './panel-keep.js';
@@ -21,8 +21,8 @@ export function mountPanel(node, desk) {
   let kept = [];
   let options = null;
   const measure = measureButton(desk);
-  const [rest, foot] = [el('div', { class: 'rest' }), el('div')];
-  panel.append(readerSection(desk), el('section', {}, measure), rest, foot);
+  const [head, rest, foot] = [el('div'), el('div', { class: 'rest' }), el('div')];
+  panel.append(readerSection(desk), el('section', { class: 'bare' }, measure), head, rest, foot);
   const draw = () => {
     if (!node.isConnected) {
       desk.removeEventListener('change', draw);
@@ -35,10 +35,12 @@ export function mountPanel(node, desk) {
     const places = [rest.scrollTop, panel.querySelector('.lesions')?.scrollTop ?? 0];
     showBusy(measure, desk);
     showReadings(panel, desk);
+    panel.ariaBusy = String(desk.keeping.isLooking || Boolean(desk.reading?.busy));
     const asked = keepSection(desk);
     const isFound = Boolean(desk.keeping.keeper?.found);
     const sections = isFound ? [] : [vhiSection(desk), lesionSection(desk), drawSection(desk), boneSection(desk), options];
     rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
+    head.replaceChildren(...[isFound ? null : numberSection(desk)].filter(Boolean));
     foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
     const list = panel.querySelector('.lesions');
     rest.scrollTop = asked ? 0 : places[0];

@@ -7,6 +7,7 @@ const TEXT = `
 .vhi .foot #vhi-kept { margin: 0; font-size: 12px; }
 .vhi section { border-top: 1px solid #2b3a67; padding: 8px 0; }
 .vhi section:first-child { border-top: 0; }
+.vhi section.bare, .vhi section.bare + div section { border-top: 0; padding: 2px 0; }
 .vhi section + div > section:first-child { padding-top: 0; }
 .vhi .told, .vhi .warn { overflow-wrap: anywhere; }
 .vhi h3 { font-size: 12px; font-weight: 600; color: #9fb4e8; margin: 0 0 6px; }
@@ -23,7 +24,7 @@ const TEXT = `
 .vhi .tight select { flex: 1; min-width: 0; }
 .vhi .grow { flex: 1; }
 .vhi button.main.grow { width: auto; }
-.vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 8px 0 4px; font-size: 15px; }
+.vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 2px 0; font-size: 15px; }
 .vhi .grades b { text-align: right; font-variant-numeric: tabular-nums; }
 #vhi-panel .behind b { opacity: .45; }
 .vhi .asked { background: #3a2f0e; border: 1px solid #b98a1e; border-radius: 4px; padding: 8px; margin: 4px 0; }
