@@ -1,5 +1,7 @@
 # Every job of the project, one line each. `make demo` and `make test` install what they need first.
-PYTHON ?= python3.11
+# the newest Python that fits; PYTHON=/path/to/python asks for another
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(shell $(name) -c $(FITS) 2>/dev/null && echo $(name))) python3)
+FITS := 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -11,10 +13,11 @@ PACS_LOGIN = $(if $(PACS_USER),--pacs-user "$(PACS_USER)") $(if $(PACS_PASSWORD_
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.txt requirements-dev.txt constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: pass PYTHON=/path/to/python3.11"; exit 1; }
+$(VENV)/.installed: requirements.txt requirements-dev.txt requirements-monailabel.txt constraints.txt
+	@$(PYTHON) -c $(FITS) 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none was found: on Debian 13 install python3.13-venv, on Ubuntu 24.04 python3.12-venv, on Debian 12 python3.11-venv (apt-get install), or pass PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-monailabel.txt
 	touch $@
 
 demo: setup

@@ -142,7 +142,7 @@ def _bytes_of(one: Path | bytes | pydicom.Dataset) -> bytes:
     if isinstance(one, bytes):
         return one
     content = io.BytesIO()
-    pydicom.dcmwrite(content, one, write_like_original=False)
+    pydicom.dcmwrite(content, one, enforce_file_format=True)
     return content.getvalue()
 
 

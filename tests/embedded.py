@@ -28,7 +28,7 @@ ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 def bytes_of(dataset: Dataset) -> bytes:
     """The file of a data set."""
     content = io.BytesIO()
-    pydicom.dcmwrite(content, dataset, write_like_original=False)
+    pydicom.dcmwrite(content, dataset, enforce_file_format=True)
     return content.getvalue()
 
 
@@ -49,14 +49,12 @@ def big_endian() -> Dataset:
     found = slice_of(SeriesInstanceUID="1.2.3.1")
     found.PixelData = np.frombuffer(found.PixelData, "<u2").astype(">u2").tobytes()
     found.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
-    found.is_little_endian, found.is_implicit_VR = False, False
     return found
 
 
 def implicit() -> Dataset:
     found = slice_of(SeriesInstanceUID="1.2.3.2")
     found.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    found.is_implicit_VR = True
     return found
 
 

@@ -37,7 +37,6 @@ def _common(series: str, patient: str) -> Dataset:
     found.Manufacturer, found.PositionReferenceIndicator = "Scanner", ""
     found.file_meta = FileMetaDataset()
     found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    found.is_little_endian, found.is_implicit_VR = True, False
     return found
 
 

@@ -15,6 +15,8 @@ CORE = {"numpy", "scipy", "skimage"}
 MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
+    "locks": {"filelock", "lib.errors", "lib.files"},
+    "cores": set(),
     "listening": {"lib.errors"},
     "provenance": {"lib.files"},
     "multipart": set(),
@@ -22,10 +24,22 @@ MAY: dict[str, set[str]] = {
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
     "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
-    "nets": {"numpy", "torch", "monai", "safetensors", "lib.core", "lib.errors", "lib.files", "lib.versions", "lib.nets"},
+    "nets": {
+        "lib.cores",
+        "numpy",
+        "torch",
+        "monai",
+        "safetensors",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.versions",
+        "lib.nets",
+    },
     "studies": {"numpy", "nibabel", "pydicom", "SimpleITK", "lib.core", "lib.errors", "lib.files", "lib.studies"},
     "versions": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
+        "lib.locks",
         "numpy",
         "lib.cleaning",
         "lib.core",
@@ -38,6 +52,7 @@ MAY: dict[str, set[str]] = {
         "lib.training",
     },
     "retraining": {
+        "lib.locks",
         "numpy",
         "lib.core",
         "lib.errors",
@@ -68,6 +83,8 @@ MAY: dict[str, set[str]] = {
         "lib.reports",
     },
     "archive": {
+        "filelock",
+        "lib.locks",
         "numpy",
         "pydicom",
         "starlette",
@@ -79,7 +96,7 @@ MAY: dict[str, set[str]] = {
         "lib.listening",
         "lib.studies",
     },
-    "batch": {"dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
+    "batch": {"lib.locks", "lib.cores", "dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
         "numpy",
         "pydicom",
@@ -96,7 +113,7 @@ MAY: dict[str, set[str]] = {
         "lib.service",
         "lib.pacs",
     },
-    "readings": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.provenance", "lib.studies", "lib.readings"},
+    "readings": {"lib.locks", "numpy", "lib.core", "lib.errors", "lib.files", "lib.provenance", "lib.studies", "lib.readings"},
     "service": {
         "numpy",
         "lib.cleaning",

@@ -74,7 +74,7 @@ def test_compressed_frames_are_sent_as_they_are_kept(full, objects, form):
     for accept in (f"{OCTETS}; transfer-syntax=*", "*/*", f'multipart/related; type="{MEDIA[form]}"'):
         ((kind, content),) = full.parts(f"{place_of(objects[form])}/frames/1", accept)
         assert kind == f"{MEDIA[form]}; transfer-syntax={stored.file_meta.TransferSyntaxUID}"
-        assert content == next(pydicom.encaps.generate_pixel_data_frame(stored.PixelData))
+        assert content == next(pydicom.encaps.generate_frames(stored.PixelData, number_of_frames=1))
 
 
 @pytest.mark.parametrize("form", COMPRESSED)

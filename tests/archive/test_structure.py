@@ -106,7 +106,7 @@ def test_a_file_without_its_identifiers_is_refused(tmp_path, name):
     delattr(one, name)
     content = io.BytesIO()
     one.file_meta.MediaStorageSOPClassUID, one.file_meta.MediaStorageSOPInstanceUID = "1.2", "1.3"
-    pydicom.dcmwrite(content, one, write_like_original=False)
+    pydicom.dcmwrite(content, one, enforce_file_format=True)
     (tmp_path / "one.dcm").write_bytes(content.getvalue())
     with pytest.raises(InputError, match=f"one.dcm has no {name}"):
         read_instance(tmp_path / "one.dcm")

@@ -24,7 +24,7 @@ STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4
 
 def write_series(folder: Path, volume: Volume, *, ascending: bool) -> None:
     for number, image in enumerate(mr_series(volume, folder.name, ascending=ascending)):
-        image.save_as(folder / f"{number}.dcm", write_like_original=False)
+        image.save_as(folder / f"{number}.dcm", enforce_file_format=True)
 
 
 @pytest.fixture

@@ -111,10 +111,14 @@ def test_fewer_than_two_pairs_have_no_limits_and_a_reason(a, b, bias):
     assert "at least 2" in found.note
 
 
-def test_equal_differences_have_limits_without_width_and_a_remark():
-    found = bland_altman([3, 4, 5], [1, 2, 3])
-    assert (found.lower.low, found.upper.high, found.sd) == (2, 2, 0)
-    assert "All differences are equal" in found.note
+# 0.1 + 0.2 is not 0.3 in binary fractions: what rounding leaves of equal differences is no spread
+@pytest.mark.parametrize(("a", "b", "bias"), [([3, 4, 5], [1, 2, 3], 2), ([0.3, 1.3, 2.3], [0.1, 1.1, 2.1], 0.2)])
+def test_equal_differences_have_limits_without_an_interval_and_the_reason(a, b, bias):
+    found = bland_altman(a, b)
+    assert (found.bias.value, found.lower.value, found.upper.value) == pytest.approx((bias, bias, bias))
+    assert found.sd == 0
+    assert all(math.isnan(end) for one in (found.bias, found.lower, found.upper) for end in (one.low, one.high))
+    assert "All 3 differences are equal" in found.note
 
 
 def test_the_example_of_shrout_and_fleiss():
@@ -166,7 +170,18 @@ def test_a_missing_rating_leaves_its_scan_out():
 def test_readers_who_agree_to_the_last_digit_have_an_icc_of_one():
     ratings = np.repeat(np.array([[0.1], [0.7], [3.3]]), 2, axis=1)
     assert icc_a1(ratings).icc.value == 1
-    assert (icc_a1(ratings).icc.low, icc_a1(ratings).icc.high) == (1, 1)
+    assert math.isnan(icc_a1(ratings).icc.low)
+    assert "agree exactly on all 3 scans" in icc_a1(ratings).note
+
+
+@pytest.mark.parametrize("readers", [2, 3])
+def test_readers_who_each_give_all_scans_one_value_have_an_icc_of_0_without_an_interval(readers):
+    # by hand: no variance of scans and none of error, so that all variance is the readers': 0 / (0 + readers' variance)
+    found = icc_a1(np.tile(np.arange(readers) * 100.0, (4, 1)))
+    assert found.icc.value == 0
+    assert math.isnan(found.icc.low)
+    assert math.isnan(found.icc.high)
+    assert "Each reader gives all 4 scans one value" in found.note
 
 
 def test_a_constant_offset_between_readers_lowers_the_icc_and_is_an_error_of_agreement():

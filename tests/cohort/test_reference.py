@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from drawing import mask_of, slice_of
-from lib.cohort.overlap import MaskReading
-from lib.cohort.reference import against_reference, composite_reference
+from lib.cohort.overlap import MaskReading, overlap
+from lib.cohort.reference import against_estimate, against_others, against_reference, composite_reference
 from lib.errors import GridMismatchError, InputError, SettingsError
 
 MASKS = [mask_of(slice_of(*rows)) for rows in (("111.", "...1"), ("11..", "...1"), ("1...", "..11"), (".111", "...."))]
@@ -68,3 +68,23 @@ def test_readings_on_other_grids_are_refused():
     moved = mask_of(MASKS[0].data, affine=MASKS[0].grid.affine @ np.diag([1, 1, 1.5, 1]) + np.eye(4, k=3) * 9)
     with pytest.raises(GridMismatchError):
         composite_reference([*MASKS[:3], moved])
+
+
+def test_against_the_others_a_reading_has_no_vote_of_its_own():
+    found = against_others(readings(MASKS))
+    # two of the three others mark: "11.." and "...1" (but for the second reading: "11.." has 2 of 3, "...1" 2 of 3, "..1." none)
+    references = [slice_of(*rows) for rows in (("11..", "...1"), ("111.", "...1"), ("111.", "...1"), ("11..", "...1"))]
+    expected = [overlap(mask.data, reference.astype(bool)).dice for mask, reference in zip(MASKS, references, strict=True)]
+    assert [one.overlap.dice for one in found] == pytest.approx(expected)
+    assert {one.standard for one in found} == {"others"}
+
+
+def test_a_majority_of_others_needs_three_readings():
+    with pytest.raises(InputError, match="needs at least 3 readings"):
+        against_others(readings(MASKS[:2]))
+
+
+def test_an_estimated_truth_is_compared_with_every_reading():
+    found = against_estimate(readings(MASKS), lambda masks: masks[1])
+    assert [one.overlap.dice for one in found] == pytest.approx([6 / 7, 1, 4 / 6, 2 / 6])
+    assert {one.standard for one in found} == {"STAPLE"}

@@ -35,10 +35,12 @@ def test_everything_equals_statsmodels(seed):
     np.testing.assert_allclose(found.band(at), band[["mean_ci_lower", "mean_ci_upper"]].T, rtol=1e-8)
 
 
-def test_points_on_a_line_have_no_doubt():
+def test_points_on_a_line_give_the_line_and_no_interval():
     found = linear_regression([0, 1, 2, 4], [1, 3, 5, 9])
     assert (found.slope.value, found.intercept.value, found.r_squared) == (2, 1, 1)
-    assert (found.slope.low, found.slope.high, found.p_slope) == (2, 2, 0)
+    assert all(math.isnan(value) for value in (found.slope.low, found.slope.high, found.intercept.low, found.p_slope))
+    assert "All 4 points lie on one line" in found.note
+    assert all(np.isnan(found.band([0, 3])[0]))
 
 
 def test_missing_values_leave_their_pair_out():
@@ -61,7 +63,8 @@ def test_too_few_pairs_and_a_constant_x_have_no_line(x, y, note):
 
 def test_a_constant_y_has_slope_zero_and_no_r2():
     found = linear_regression([1, 2, 3, 4], [0.1, 0.1, 0.1, 0.1])
-    assert (found.slope.value, found.intercept.value, found.p_slope) == (0, 0.1, 1)
+    assert (found.slope.value, found.intercept.value) == (0, 0.1)
+    assert math.isnan(found.p_slope)
     assert math.isnan(found.r_squared)
     assert "nothing to explain" in found.note
 

@@ -85,7 +85,7 @@ def test_the_papers_table_of_clinical_response_and_vhi():
     assert found.agreement.value == 15 / 29
 
 
-@pytest.mark.parametrize("counts", [(11, 5, 9, 4), (20, 1, 2, 6), (3, 0, 0, 4), (0, 5, 5, 0), (1, 2, 0, 9)])
+@pytest.mark.parametrize("counts", [(11, 5, 9, 4), (20, 1, 2, 6), (1, 2, 0, 9)])
 def test_kappa_and_exact_tests_equal_statsmodels(counts):
     found = cross_table(*expand(*counts))
     table = np.array(counts).reshape(2, 2)
@@ -95,6 +95,14 @@ def test_kappa_and_exact_tests_equal_statsmodels(counts):
     assert found.kappa.high == pytest.approx(min(kappa.kappa_upp, 1), abs=1e-9)
     assert found.p_mcnemar == pytest.approx(mcnemar(table, exact=True).pvalue, abs=1e-9)
     assert found.p_fisher == pytest.approx(stats.fisher_exact(table)[1], abs=1e-9)
+
+
+@pytest.mark.parametrize(("counts", "kappa"), [((3, 0, 0, 4), 1), ((0, 5, 5, 0), -1)])
+def test_a_kappa_of_one_or_minus_one_has_no_interval(counts, kappa):
+    found = cross_table(*expand(*counts))
+    assert found.kappa.value == pytest.approx(kappa)
+    assert math.isnan(found.kappa.low)
+    assert "leave no error" in found.note
 
 
 def test_patients_with_an_unknown_response_are_counted_apart():

@@ -148,3 +148,28 @@ def test_what_is_missing_is_a_sentence():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(SettingsError):
         StudySettings(**wrong)
+
+
+VOXELS = """subject,visit,reader,vhi_voxels,sparcc
+1,baseline,A,100,3
+1,baseline,B,120,4
+2,baseline,A,0,0
+2,baseline,B,0,1
+3,baseline,A,50,2
+3,baseline,B,60,2
+"""
+
+
+def test_vhi_in_voxels_is_analysed_where_it_is_all_there_is():
+    study = analyse(parse_table(VOXELS, "t.csv"))
+    assert study.vhi_unit == "voxels"
+    (one,) = study.vhi_agreement
+    assert one.limits["raw"].differences.tolist() == [-20.0, 0.0, -10.0]
+    # mean VHI 110, 0, 55 on mean SPARCC 3.5, 0.5, 2: slope 110 / 3
+    assert study.relations[0].regressions["raw"].slope.value == pytest.approx(110 / 3)
+
+
+def test_vhi_in_mm3_counts_where_both_are_given():
+    study = analyse(parse_table("subject,reader,vhi_mm3,vhi_voxels\n1,A,10,7\n1,B,20,\n", "t.csv"))
+    assert study.vhi_unit == "mm³"
+    assert study.vhi_agreement[0].limits["raw"].differences.tolist() == [-10.0]

@@ -45,7 +45,7 @@ def stow(door, *datasets: pydicom.Dataset | bytes, path: str = "/studies") -> re
         if isinstance(one, bytes):
             contents.append(one)
             continue
-        pydicom.dcmwrite(content, one, write_like_original=False)
+        pydicom.dcmwrite(content, one, enforce_file_format=True)
         contents.append(content.getvalue())
     body, kind = stow_body(contents)
     return door.session.post(door.url + path, data=body, headers={**JSON, "Content-Type": kind}, timeout=60)

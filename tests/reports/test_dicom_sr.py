@@ -26,7 +26,7 @@ TOTAL, LEFT, RIGHT = "", "7771000", "24028007"
 def stored(dataset: Dataset) -> Dataset:
     """What another program reads."""
     file = BytesIO()
-    dataset.save_as(file, write_like_original=False)
+    dataset.save_as(file, enforce_file_format=True)
     return pydicom.dcmread(BytesIO(file.getvalue()))
 
 

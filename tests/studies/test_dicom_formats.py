@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_pixel_data_frame
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import get_encoder
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
@@ -73,7 +74,7 @@ def unscaled(role: str) -> np.ndarray:
 
 
 def written(dataset: Dataset, path: Path) -> Path:
-    dataset.save_as(path, write_like_original=False)
+    dataset.save_as(path, enforce_file_format=True)
     return path
 
 
@@ -84,11 +85,7 @@ def j2k(frame: np.ndarray, folder: Path) -> bytes:
 
 
 def jpeg_ls(frame: np.ndarray, folder: Path) -> bytes:
-    import pillow_jpls  # noqa: F401 - Pillow learns the format from it
-
-    content = BytesIO()
-    Image.fromarray(frame).save(content, format="JPEG-LS")
-    return content.getvalue()
+    return encoded(frame, JPEGLSLossless)
 
 
 def jpeg_lossless(frame: np.ndarray, folder: Path) -> bytes:
@@ -100,13 +97,27 @@ def jpeg_lossless(frame: np.ndarray, folder: Path) -> bytes:
     made = pydicom.dcmread(folder / "jpeg.dcm")
     assert made.file_meta.TransferSyntaxUID == JPEGLosslessSV1
     (folder / "jpeg.dcm").unlink()
-    return next(generate_pixel_data_frame(made.PixelData))
+    return next(generate_frames(made.PixelData, number_of_frames=1))
 
 
 def rle(frame: np.ndarray, folder: Path) -> bytes:
-    from pydicom.pixel_data_handlers.rle_handler import rle_encode_frame
+    return encoded(frame, RLELossless)
 
-    return rle_encode_frame(frame)
+
+def encoded(frame: np.ndarray, syntax: UID) -> bytes:
+    """By pydicom: its own for run lengths, pyjpegls for JPEG-LS."""
+    bits = frame.dtype.itemsize * 8
+    return get_encoder(syntax).encode(
+        frame,
+        rows=frame.shape[0],
+        columns=frame.shape[1],
+        number_of_frames=1,
+        samples_per_pixel=1,
+        photometric_interpretation="MONOCHROME2",
+        pixel_representation=0,
+        bits_allocated=bits,
+        bits_stored=bits,
+    )
 
 
 CODERS = {JPEGLosslessSV1: jpeg_lossless, JPEGLSLossless: jpeg_ls, JPEG2000Lossless: j2k, RLELossless: rle}

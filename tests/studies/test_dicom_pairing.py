@@ -47,7 +47,7 @@ class Study:
         place.mkdir(parents=True)
         for one in images:
             if one.InstanceNumber != without:
-                one.save_as(place / f"{one.InstanceNumber}.dcm", write_like_original=False)
+                one.save_as(place / f"{one.InstanceNumber}.dcm", enforce_file_format=True)
         return str(images[0].SeriesInstanceUID)
 
     def pair(self, **choice: str) -> ScanPair:

@@ -68,7 +68,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         beside.chmod(0o666 & ~_umask())
         beside.replace(path)
         beside = None
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileNotFoundError as error:
         raise OutputError(f"{path} cannot be written: the folder {path.parent} does not exist; create it first.") from error
     except OSError as error:
@@ -96,9 +96,9 @@ def move_into_place(beside: Path, path: Path) -> None:
     try:
         for parent in _missing_parents(path):
             parent.mkdir(exist_ok=True)
-            _sync_folder(parent.parent)
+            sync_folder(parent.parent)
         beside.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise output_error(path, error) from error
 
@@ -217,7 +217,7 @@ def _put_in_place(staging: Path, target: Path) -> None:
         if old is not None:
             old.rename(target)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -257,10 +257,13 @@ def _sync_files(folder: Path) -> None:
             continue
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to disk, where the system can open folders; Windows cannot."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -224,7 +224,7 @@ class _Services:
         if place.syntax == EXPLICIT_LITTLE:
             return self._file(place)
         content = io.BytesIO()
-        pydicom.dcmwrite(content, explicit_little_endian(self._archive.path(place.path)), write_like_original=False)
+        pydicom.dcmwrite(content, explicit_little_endian(self._archive.path(place.path)), enforce_file_format=True)
         return part_of(f"{DICOM}; transfer-syntax={EXPLICIT_LITTLE}", content.getvalue())
 
     def frames(self, request: Request) -> Response:

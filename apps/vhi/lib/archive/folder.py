@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -16,8 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from ..errors import ConflictError, InputError, OutputError
 from ..files import move_into_place, output_error
+from ..locks import taken
 from .index import Changes, Index, Stamp
 from .instance import Instance, read_instance
 from .structure import structure_of
@@ -72,8 +74,7 @@ class Archive:
         self._incoming = own / "incoming"
         try:
             own.mkdir(exist_ok=True)
-            self._lock_file = (own / "lock").open("a")
-            self._take(folder)
+            self._lock = self._take(folder, own / "lock")
             shutil.rmtree(self._incoming, ignore_errors=True)  # what a killed process was receiving
             self._incoming.mkdir()
         except OSError as error:
@@ -86,17 +87,17 @@ class Archive:
         if self.index.was_damaged:
             logger.warning("The index of %s was damaged and is made anew from the files.", folder)
 
-    def _take(self, folder: Path) -> None:
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock_file.close()
-            raise ConflictError(f"{folder} is served by another archive; stop that one, or pass another folder.") from error
+    @staticmethod
+    def _take(folder: Path, lock_file: Path) -> FileLock:
+        lock = taken(lock_file, wait=False)
+        if lock is None:
+            raise ConflictError(f"{folder} is served by another archive; stop that one, or pass another folder.")
+        return lock
 
     def close(self) -> None:
         """Let another process open the archive."""
         self.index.close()
-        self._lock_file.close()
+        self._lock.release()
 
     @property
     def skipped(self) -> Mapping[str, str]:

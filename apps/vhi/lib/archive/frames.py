@@ -160,7 +160,6 @@ def explicit_little_endian(path: Path) -> Dataset:
             kind = f"u{dataset.BitsAllocated // 8}"
             dataset.PixelData = np.frombuffer(dataset.PixelData, f">{kind}").astype(f"<{kind}").tobytes()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.is_little_endian, dataset.is_implicit_VR = True, False
         return dataset
     except UNREADABLE as error:
         raise InputError(

@@ -7,10 +7,8 @@ after an interruption or beside a worker that was believed dead, looks there fir
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +18,7 @@ from typing import Any
 
 from ..errors import OutputError
 from ..files import RESULT_MARK, output_error, write_atomically
+from ..locks import locked
 from .cases import BatchCase
 
 MARK = "batch.json"
@@ -72,18 +71,13 @@ def batch_folder(folder: Path, plan: Mapping[str, Any], mark: str = MARK) -> Ite
         found = {entry.name for entry in folder.iterdir()} - {_LOCK}
         if found and mark not in found:
             raise OutputError(f"{folder} is not empty and holds no earlier batch ({mark}); pass a new folder.")
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise output_error(folder, error) from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputError(f"Another batch is at work in {folder}; wait for it, or pass a new folder.") from error
+    with locked(folder / _LOCK, wait=False) as free:
+        if not free:
+            raise OutputError(f"Another batch is at work in {folder}; wait for it, or pass a new folder.")
         _check_plan(folder / mark, plan)
         yield
-    finally:
-        os.close(lock)
 
 
 def _check_plan(mark: Path, plan: Mapping[str, Any]) -> None:

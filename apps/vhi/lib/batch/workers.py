@@ -7,7 +7,6 @@ another worker, and fails after several workers died of it.
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from distributed import Client, Future, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
+from ..cores import usable_cores
 from ..errors import InputError, SettingsError, VhiError
 
 # a case that brings down this many workers is at fault itself
@@ -67,7 +67,7 @@ def run_anywhere(
         return
     if cluster is not None and jobs:
         raise SettingsError("--jobs is for this machine; a cluster has the workers that it has. Leave one of the two out.")
-    here = min(jobs or len(os.sched_getaffinity(0)), len(cases))
+    here = min(jobs or usable_cores(), len(cases))
     with local_workers(here) if cluster is None else cluster_workers(cluster) as client:
         yield from run_cases(client, cases, work)
 

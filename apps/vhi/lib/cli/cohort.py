@@ -50,6 +50,7 @@ def cohort(
     from ..cohort.study import StudySettings, analyse
     from ..files import result_folder
     from ..reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
+    from ..studies.staple import staple
     from .cohort_input import read_cohort
     from .steps import step
 
@@ -58,7 +59,7 @@ def cohort(
     with step("Reading"):
         given = read_cohort(source, table or [], scans)
     with step("Comparing masks"):
-        masks = mask_study(given.scans(), votes, reading) if given.masks else None
+        masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with step("Analysing"):
         study = analyse(given.whole_table(), settings)
     images, why_no_images = _failure_images(study, given, pictures)
@@ -68,7 +69,17 @@ def cohort(
     with step("Writing the report"), result_folder(out, OWN_FILES, MARK) as folder:
         origin = _origin(given, {**asdict(settings), "lesion_tolerance_mm": tolerance_mm})
         content = cohort_content(
-            study, masks, images, why_no_images, visits, left_out, tolerance_mm, why_no_visits, origin, given.notes
+            study,
+            masks,
+            images,
+            why_no_images,
+            visits,
+            left_out,
+            tolerance_mm,
+            why_no_visits,
+            origin,
+            given.notes,
+            [(str(file.path), file.why) for file in given.passed_over],
         )
         write_cohort(content, folder)
     for section in content.sections:
@@ -119,7 +130,7 @@ def _two_visits(
     """Lesions of every subject that has masks and STIR scans of both visits; images of those that changed most."""
     from dataclasses import replace
 
-    from ..cohort.study import VHI, LeftOut, main_method
+    from ..cohort.study import LeftOut, main_method, vhi_column
     from ..cohort.table import VISITS
     from ..errors import VhiError
     from .steps import step
@@ -127,7 +138,7 @@ def _two_visits(
     method = main_method(study.table)
     if not given.masks or method is None:
         return [], [], "it needs readers' masks and STIR scans of both visits, and only a table of numbers was given."
-    reader = study.table.readers(VHI, method)[0]
+    reader = study.table.readers(vhi_column(study.table), method)[0]
     found: list[TwoVisits] = []
     left_out: list[LeftOut] = []
     for subject in study.table.subjects:

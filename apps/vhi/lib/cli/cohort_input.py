@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,8 @@ from ..core.volume import Mask, Volume
 from ..errors import InputError
 from ..readings.finished import FinishedReading, finished_readings
 from ..readings.folder import FORMAT_FILE
-from ..studies.nifti import read_mask, read_volume
-from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+from ..studies.nifti import read_volume
+from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation
 from ..studies.registration import turned
 
 LARGEST_TABLE = 64 * 2**20
@@ -22,26 +23,34 @@ DATA_FOLDER = ".vhi"
 
 @dataclass(frozen=True)
 class StoredMask:
-    """One reader's mask where it lies, with the numbers that are known before it is read."""
+    """One reader's mask where it lies, with the numbers that are known before it is read.
+
+    `read` gives the mask, what of it reaches the conservative threshold (None where that is not known), and a note.
+    """
 
     subject: str
     visit: str
     reader: str
     reading: int
     method: str
-    read: Callable[[], Mask]
+    read: Callable[[], tuple[Mask, Mask | None, str]]
     numbers: dict[str, float] | None = None
     rating: str | None = None
 
-    def read_named(self) -> Mask:
-        """The mask, under a name that tells messages whose it is."""
-        mask = self.read()
+    def read_named(self) -> tuple[Mask, Mask | None, str]:
+        """The same with the mask under a name that tells messages whose it is."""
+        mask, conservative, note = self.read()
         whose = f"{self.subject}, {self.visit.replace('_', '-')}, reader {self.reader}, reading {self.reading}, {self.method}"
-        return Mask(mask.data, mask.grid, f"the mask of {whose}")
+        return Mask(mask.data, mask.grid, f"the mask of {whose}"), conservative, note
 
-    def as_reading(self, mask: Mask) -> Reading:
+    def as_reading(self, mask: Mask, conservative: Mask | None) -> Reading:
         """Of a mask without other numbers all voxels count."""
-        numbers = self.numbers if self.numbers is not None else {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
+        numbers = self.numbers
+        if numbers is None:
+            numbers = {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
+            if conservative is not None:
+                numbers["vhi_conservative_mm3"] = conservative.volume_mm3
+                numbers["vhi_conservative_voxels"] = float(conservative.voxels)
         return Reading(self.subject, self.visit, self.reader, self.reading, self.method, numbers, self.rating)
 
 
@@ -55,6 +64,7 @@ class CohortInput:
     cases: dict[tuple[str, str], str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     inputs: list[tuple[str, Path]] = field(default_factory=list)
+    passed_over: tuple[PassedOver, ...] = ()
     readings: list[Reading] = field(default_factory=list)
 
     def scans(self) -> Iterator[list[MaskReading]]:
@@ -65,8 +75,9 @@ class CohortInput:
         for key in sorted(by_scan, key=lambda key: (natural(key[0]), key[1])):
             found: list[MaskReading] = []
             for one in by_scan[key]:
-                mask = one.read_named()
-                self.readings.append(one.as_reading(mask))
+                mask, conservative, note = one.read_named()
+                self.notes += [note] if note else []
+                self.readings.append(one.as_reading(mask, conservative))
                 mask = turned(mask, found[0].mask.grid) if found else mask
                 found.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
             yield found
@@ -79,7 +90,7 @@ class CohortInput:
         """One reading's mask, read again; None where there is no file of it."""
         wanted = (subject, visit, reader, reading, method)
         found = next((m for m in self.masks if (m.subject, m.visit, m.reader, m.reading, m.method) == wanted), None)
-        return None if found is None else found.read_named()
+        return None if found is None else found.read_named()[0]
 
     def stir_of(self, subject: str, visit: str, like: Mask) -> Volume | None:
         """The STIR scan of a visit in the array order of a mask; None where there is no file of it."""
@@ -120,7 +131,19 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
             raise InputError(f"There is no folder {place} with STIR scans; check the path.")
         for case, path in find_stir(place).items():
             found.stir.setdefault(found.table.visit_of_case(case), path)
+    if own is not None and not (own / DATA_FOLDER / FORMAT_FILE).is_file():
+        found.passed_over = passed_over(own, find_reader_masks(own), list(found.stir.values()))
+        found.notes += passed_over_note(found.passed_over)
     return found
+
+
+def passed_over_note(files: Sequence[PassedOver]) -> list[str]:
+    """One sentence on the files that no reading was taken from; none where every file was used."""
+    if not files:
+        return []
+    reasons = Counter(file.why for file in files)
+    each = "; ".join(f"{count} ({why})" for why, count in reasons.most_common())
+    return [f"Passed over: {len(files)} image file{'s' * (len(files) > 1)}: {each}. Each is named in tables/passed_over.csv."]
 
 
 def read_table(path: Path) -> CohortTable:
@@ -165,8 +188,8 @@ def _read_folder(source: Path, found: CohortInput) -> None:
         stored = [_of_file(one, found) for one in find_reader_masks(source)]
         if not stored:
             raise InputError(
-                f"{source} holds neither masks called <case>_inflammation_R<reader><reading>.nii.gz, nor BIDS masks, nor the "
-                "data folder (.vhi) of a server; docs/cohort.md shows the names."
+                f"{source} holds neither masks called <case>_inflammation_R<reader>[<reading>][_LT].nii.gz, nor BIDS masks, nor "
+                "the data folder (.vhi) of a server; docs/cohort.md shows the names."
             )
     found.masks = tuple(stored)
 
@@ -174,11 +197,12 @@ def _read_folder(source: Path, found: CohortInput) -> None:
 def _of_file(one: ReaderMask, found: CohortInput) -> StoredMask:
     subject, visit = found.table.visit_of_case(one.case)
     found.cases[subject, visit] = one.case
-    name = f"{one.case} reader {one.reader} reading {one.reading}"
-    return StoredMask(subject, visit, one.reader, one.reading, one.method, lambda: read_mask(one.path, name))
+    return StoredMask(subject, visit, one.reader, one.reading, one.method, lambda: read_inflammation(one))
 
 
 def _of_server(one: FinishedReading, found: CohortInput) -> StoredMask:
     subject, visit = found.table.visit_of_case(one.case)
     found.cases[subject, visit] = one.case
-    return StoredMask(subject, visit, one.reader, one.reading, one.method, one.read_mask, one.numbers, one.rating)
+    return StoredMask(
+        subject, visit, one.reader, one.reading, one.method, lambda: (one.read_mask(), None, ""), one.numbers, one.rating
+    )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from ..errors import InputError, SettingsError
-from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
+from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs, without_interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,8 @@ def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, covera
     Returns
     -------
     BlandAltman
-        With `nan` and a note for fewer than two complete pairs. With differences that are all equal the limits are the bias.
+        With `nan` and a note for fewer than two complete pairs. With differences that are all equal the limits are the bias,
+        and nothing has an interval.
 
     Raises
     ------
@@ -96,11 +97,14 @@ def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, covera
             means, differences, kept, bias, nan, NO_ESTIMATE, NO_ESTIMATE, nothing, nothing, confidence, coverage, note
         )
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
+    if _is_rounding(sd, first, second):
+        nothing, flat = (float("nan"), float("nan")), without_interval(mean)
+        note = f"All {n} differences are equal: the limits are the bias, and no interval can be computed from such data."
+        return BlandAltman(means, differences, kept, flat, 0.0, flat, flat, nothing, nothing, confidence, coverage, note)
     z, tail = _two_sided_z(coverage), (1 - confidence) / 2
     half = float(stats.t.ppf(1 - tail, n - 1)) * sd / np.sqrt(n)
     near, far = (limit_factor(n, share, coverage) * sd for share in (tail, 1 - tail))
     pair_near, pair_far = (pair_factor(n, share, coverage) * sd for share in (tail, 1 - tail))
-    note = "" if sd else "All differences are equal, so that the limits have no width; intervals say nothing here."
     return BlandAltman(
         means=means,
         differences=differences,
@@ -113,8 +117,13 @@ def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, covera
         outer=(mean - pair_far, mean + pair_far),
         confidence=confidence,
         coverage=coverage,
-        note=note,
+        note="",
     )
+
+
+def _is_rounding(sd: float, *values: np.ndarray) -> bool:
+    """Whether a standard deviation is only what the subtraction of equal differences leaves."""
+    return sd <= 8 * np.finfo(float).eps * max(float(np.abs(one).max()) for one in values)
 
 
 def _two_sided_z(coverage: float) -> float:
@@ -200,8 +209,9 @@ def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrela
     Returns
     -------
     IntraclassCorrelation
-        With `nan` and a note for fewer than two complete rows or when no two ratings differ. Ratings that agree to the last
-        digit give 1 with the interval 1 to 1.
+        With `nan` and a note for fewer than two complete rows or when no two ratings differ. A value without an interval, and
+        why, where the ratings leave no error to estimate one from: readers who agree exactly (1), or scans that each reader
+        rates alike (0).
 
     Raises
     ------
@@ -226,9 +236,22 @@ def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrela
         return IntraclassCorrelation(
             NO_ESTIMATE, n, k, rows, columns, error, "All ratings are equal, so that an intraclass correlation has no meaning."
         )
-    value = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
-    icc = Estimate(1.0, 1.0, 1.0) if value == 1 else _icc_interval(value, n, k, (rows, columns, error), confidence)
-    return IntraclassCorrelation(icc, n, k, rows, columns, error, "")
+    variance = rows + (k - 1) * error + k * (columns - error) / n  # of one rating, times k
+    if variance <= 0:
+        note = f"The {n} scans and {k} readers leave an estimated variance of a rating of 0 or less: no ICC can be computed."
+        return IntraclassCorrelation(NO_ESTIMATE, n, k, rows, columns, error, note)
+    value = (rows - error) / variance
+    note = ""
+    if error == 0 and columns == 0:
+        note = f"The readers agree exactly on all {n} scans: no interval can be computed from such data."
+    elif error == 0 and rows == 0:
+        note = f"Each reader gives all {n} scans one value: the scans do not differ, and no interval can be computed."
+    icc = without_interval(float(value)) if note else _icc_interval(value, n, k, (rows, columns, error), confidence)
+    if not note and not icc.low < icc.value < icc.high:
+        # the interval of McGraw and Wong rests on scans that differ by more than error
+        icc = without_interval(float(value))
+        note = f"The {n} scans differ by no more than the readers' error: the interval of an ICC has no meaning there."
+    return IntraclassCorrelation(icc, n, k, rows, columns, error, note)
 
 
 def complete_rows(ratings: ArrayLike) -> np.ndarray:
@@ -262,6 +285,8 @@ def _icc_interval(value: float, n: int, k: int, squares: tuple[float, float, flo
     rows, columns, error = squares
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
+    if a * columns + b * error <= 0:  # a negative estimate so large that no variance is left
+        return without_interval(float(value))
     # Satterthwaite's degrees of freedom
     df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
     top = 1 - (1 - confidence) / 2
@@ -330,7 +355,7 @@ def cases_beyond(a: ArrayLike, b: ArrayLike, multiple: float = 2.0) -> np.ndarra
     Returns
     -------
     (m,) int array
-        The largest difference first; empty for fewer than two complete pairs.
+        The largest difference first; empty for fewer than two complete pairs, or differences that are all equal.
 
     Notes
     -----
@@ -339,7 +364,7 @@ def cases_beyond(a: ArrayLike, b: ArrayLike, multiple: float = 2.0) -> np.ndarra
     if not multiple > 0:
         raise SettingsError(f"The number of standard deviations must be above 0, found {multiple:g}.")
     first, second, kept = complete_pairs(a, b, ("the first reader", "the second reader"))
-    if kept.size < 2:
+    if kept.size < 2 or _is_rounding(float((first - second).std(ddof=1)), first, second):
         return kept[:0]
     size = np.abs(first - second)
     beyond = np.flatnonzero(size > multiple * (first - second).std(ddof=1))

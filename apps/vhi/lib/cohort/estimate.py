@@ -27,6 +27,11 @@ class Estimate:
 NO_ESTIMATE = Estimate(float("nan"), float("nan"), float("nan"))
 
 
+def without_interval(value: float) -> Estimate:
+    """A value whose interval the data cannot give: an interval without width would be printed as certainty."""
+    return Estimate(value, float("nan"), float("nan"))
+
+
 @dataclass(frozen=True)
 class Summary:
     """Median and range of the values that are there."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..core.volume import Grid, Mask, Volume
 from .overlap import MaskReading, PairOverlap, overlaps, overlaps_by_slice
-from .reference import AgainstReference, against_reference
+from .reference import AgainstReference, against_estimate, against_others, against_reference
 from .study import LeftOut
 from .table import METHODS, VISITS
 from .visits import VisitComparison
@@ -27,7 +27,7 @@ class MaskStudy:
     n_masks, n_scans : int
     pairs : every two readings of a scan
     slices : the same by slice, of the slices that either reader marked
-    reference : each reading against the composite reference of its scan
+    reference : each reading against the reference standards of its scan
     reference_left_out : scans with too few readings for a reference
     """
 
@@ -39,7 +39,12 @@ class MaskStudy:
     reference_left_out: tuple[LeftOut, ...]
 
 
-def mask_study(scans: Iterable[Sequence[MaskReading]], fewest_votes: int = 3, reading: int = 1) -> MaskStudy:
+def mask_study(
+    scans: Iterable[Sequence[MaskReading]],
+    fewest_votes: int = 3,
+    reading: int = 1,
+    staple: Callable[[Sequence[Mask]], Mask] | None = None,
+) -> MaskStudy:
     """Compare all readings of each scan.
 
     Parameters
@@ -50,6 +55,8 @@ def mask_study(scans: Iterable[Sequence[MaskReading]], fewest_votes: int = 3, re
         Of the composite reference standard. Each reader's manual and semi-automatic reading of number `reading` vote; a scan
         that was not read by both methods has none.
     reading : int
+    staple : callable, optional
+        Estimates the truth from the masks of one scan; without it there is no such standard.
 
     Raises
     ------
@@ -75,7 +82,9 @@ def mask_study(scans: Iterable[Sequence[MaskReading]], fewest_votes: int = 3, re
             left_out.append(LeftOut(voters[0].subject, voters[0].visit, why))
             continue
         found, _ = against_reference(voters, fewest_votes)
-        reference += [AgainstReference(_without_voxels(one.reading), one.overlap) for one in found]
+        estimated = () if staple is None else against_estimate(voters, staple)
+        compared = (*found, *against_others(voters), *estimated) if len(voters) > 2 else (*found, *estimated)
+        reference += [dataclasses.replace(one, reading=_without_voxels(one.reading)) for one in compared]
     return MaskStudy(n_masks, n_scans, tuple(pairs), tuple(slices), tuple(reference), tuple(left_out))
 
 

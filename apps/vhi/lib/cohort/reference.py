@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ..errors import InputError, SettingsError
 from .overlap import MaskReading, Overlap, compare
 
 FEWEST_VOTES = 3
+Standard = Literal["composite", "others", "STAPLE"]
+COMPOSITE: Standard = "composite"
+STANDARDS: tuple[Standard, ...] = ("composite", "others", "STAPLE")
 
 
 def composite_reference(masks: Sequence[Mask], fewest_votes: int = FEWEST_VOTES) -> Mask:
@@ -56,10 +60,11 @@ def composite_reference(masks: Sequence[Mask], fewest_votes: int = FEWEST_VOTES)
 
 @dataclass(frozen=True, eq=False)
 class AgainstReference:
-    """One reading against the composite reference of its scan; `overlap.voxels_b` is the reference."""
+    """One reading against a reference standard of its scan; `overlap.voxels_b` is the reference."""
 
     reading: MaskReading
     overlap: Overlap
+    standard: Standard = COMPOSITE
 
 
 def against_reference(
@@ -81,7 +86,8 @@ def against_reference(
 
     Notes
     -----
-    Hepburn et al. 2023, section 2.7.1 and figure 5. Each reading also voted, which favours all of them alike.
+    Hepburn et al. 2023, section 2.7.1 and figure 5. Each reading also voted, and readings that start from one automatic mask
+    vote alike: where two of four do, a majority of three favours them. See `against_others` and `against_estimate`.
     """
     scans: dict[tuple[str, str], list[MaskReading]] = {}
     for one in readings:
@@ -94,3 +100,42 @@ def against_reference(
         reference = composite_reference([one.mask for one in group], fewest_votes)
         found += [AgainstReference(one, compare(one.mask, reference)) for one in group]
     return tuple(found), tuple(left_out)
+
+
+def against_others(readings: Sequence[MaskReading]) -> tuple[AgainstReference, ...]:
+    """Every reading of one scan against what more than half of the other readings mark.
+
+    Parameters
+    ----------
+    readings : sequence of MaskReading
+        Three or more of one scan, on one grid. The reading that is compared has no vote; readings that share an automatic mask
+        with it still have theirs.
+
+    Raises
+    ------
+    InputError
+        Fewer than three readings: two others are the fewest that can make a majority.
+    """
+    if len(readings) < 3:
+        raise InputError(f"A majority of the others needs at least 3 readings of the scan, found {len(readings)}.")
+    found = []
+    for reading in readings:
+        others = [other.mask for other in readings if other is not reading]
+        reference = composite_reference(others, len(others) // 2 + 1)
+        found.append(AgainstReference(reading, compare(reading.mask, reference), "others"))
+    return tuple(found)
+
+
+def against_estimate(readings: Sequence[MaskReading], estimate: Callable[[Sequence[Mask]], Mask]) -> tuple[AgainstReference, ...]:
+    """Every reading of one scan against the truth that an algorithm estimates from all of them.
+
+    Parameters
+    ----------
+    readings : sequence of MaskReading
+        Of one scan, on one grid.
+    estimate : callable
+        Masks to the estimated mask: STAPLE (Warfield, Zou and Wells 2004, doi 10.1109/TMI.2004.828354), which weighs each
+        reading by the sensitivity and specificity it finds for it.
+    """
+    reference = estimate([reading.mask for reading in readings])
+    return tuple(AgainstReference(reading, compare(reading.mask, reference), "STAPLE") for reading in readings)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs
+from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs, without_interval
 
 FEWEST = 3
 
@@ -62,6 +62,8 @@ class Regression:
         centre = self.x.mean()
         spread = np.sum((self.x - centre) ** 2)
         t = stats.t.ppf((1 + self.confidence) / 2, self.n - 2)
+        if self.residual_sd == 0:
+            return np.full(at.shape, np.nan), np.full(at.shape, np.nan)
         half = t * self.residual_sd * np.sqrt(1 / self.n + (at - centre) ** 2 / spread)
         return self.line(at) - half, self.line(at) + half
 
@@ -80,7 +82,7 @@ def linear_regression(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -
     -------
     Regression
         With `nan` and a note for fewer than three complete pairs or an `x` that is constant. A constant `y` has slope 0 and no
-        R2. Points exactly on a line have intervals without width, and P = 0.
+        R2. Points exactly on a line give the line, no interval and no P, since nothing scatters.
 
     Raises
     ------
@@ -113,6 +115,9 @@ def linear_regression(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -
         note = f"All {n} values of y are {second[0]:g}: there is nothing to explain, and no R2."
     residuals = second - intercept - slope * first
     residual_sd = float(np.sqrt(np.sum(residuals**2) / (n - 2)))
+    if residual_sd <= 16 * np.finfo(float).eps * float(np.abs(second).max() + abs(slope) * np.abs(first).max()):
+        residual_sd = 0.0
+        note = note or f"All {n} points lie on one line: nothing scatters, and no interval can be computed from such data."
     se_slope = residual_sd / np.sqrt(spread)
     se_intercept = residual_sd * np.sqrt(1 / n + centre**2 / spread)
     return Regression(
@@ -131,11 +136,13 @@ def linear_regression(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -
 
 
 def _estimate(value: float, se: float, n: int, confidence: float) -> Estimate:
+    if se == 0:
+        return without_interval(value)
     half = float(stats.t.ppf((1 + confidence) / 2, n - 2)) * se
     return Estimate(value, value - half, value + half)
 
 
 def _p_value(value: float, se: float, n: int) -> float:
     if se == 0:
-        return 0.0 if value else 1.0
+        return float("nan")
     return float(2 * stats.t.sf(abs(value) / se, n - 2))

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from ..errors import InputError, SettingsError
-from .estimate import NO_ESTIMATE, Estimate, as_numbers, check_confidence, complete_pairs, exact_share
+from .estimate import NO_ESTIMATE, Estimate, as_numbers, check_confidence, complete_pairs, exact_share, without_interval
 
 BASDAI_IMPROVEMENT = 1.2
 SPINAL_VAS_IMPROVEMENT_CM = 1.0
@@ -150,7 +150,8 @@ class CrossTable:
     agreement : Estimate
         Share of patients on whom the two agree, with its exact interval.
     kappa : Estimate
-        Cohen's kappa with its large-sample interval, cut at -1 and 1; `nan` where both give one same answer to all.
+        Cohen's kappa with its large-sample interval, cut at -1 and 1; `nan` where both give one same answer to all, without an
+        interval where the counts leave no error to estimate one from.
     p_mcnemar : float
         Exact, two-sided: does one of the two find more responders; `nan` without patients.
     p_fisher : float
@@ -210,6 +211,9 @@ def cross_table(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Cros
         note = "Both give the same one answer for all patients, so that kappa has no meaning."
     nan = float("nan")
     apart = only_a + only_b
+    kappa = NO_ESTIMATE if note else _kappa(np.array([[both, only_a], [only_b, neither]]) / n, n, confidence)
+    if not note and np.isnan(kappa.low):
+        note = f"The counts of these {n} patients leave no error to compute an interval of kappa from."
     return CrossTable(
         both=both,
         only_a=only_a,
@@ -217,7 +221,7 @@ def cross_table(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Cros
         neither=neither,
         missing=len(as_numbers(a, "a")) - kept.size,
         agreement=exact_share(both + neither, n, confidence),
-        kappa=NO_ESTIMATE if note else _kappa(np.array([[both, only_a], [only_b, neither]]) / n, n, confidence),
+        kappa=kappa,
         p_mcnemar=nan if not n else float(stats.binomtest(only_a, apart).pvalue) if apart else 1.0,
         p_fisher=float(stats.fisher_exact([[both, only_a], [only_b, neither]]).pvalue) if n else nan,
         note=note,
@@ -232,7 +236,9 @@ def _kappa(share: np.ndarray, n: int, confidence: float) -> Estimate:
     sums = column[:, np.newaxis] + row[np.newaxis, :]
     off = (1 - kappa) ** 2 * np.sum((share * (1 - np.eye(2))) * sums**2)
     variance = (diagonal + off - (kappa - expected * (1 - kappa)) ** 2) / (n * (1 - expected) ** 2)
-    half = float(stats.norm.ppf((1 + confidence) / 2)) * float(np.sqrt(max(variance, 0.0)))
+    if variance <= 1e-12:  # what rounding leaves
+        return without_interval(kappa)
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * float(np.sqrt(variance))
     return Estimate(kappa, max(kappa - half, -1.0), min(kappa + half, 1.0))
 
 

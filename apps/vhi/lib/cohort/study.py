@@ -35,7 +35,8 @@ from .response import (
 from .scales import SCALES, Scale, on_scale
 from .table import METHODS, NUMBERS, VISITS, CohortTable, Visit, natural
 
-VHI, SPARCC = "vhi_mm3", "sparcc"
+VHI, VHI_VOXELS, SPARCC = "vhi_mm3", "vhi_voxels", "sparcc"
+UNITS = {VHI: "mm³", VHI_VOXELS: "voxels", SPARCC: "points"}
 Key = tuple[str, str]
 
 
@@ -117,7 +118,13 @@ def readers_mean(
 
 def main_method(table: CohortTable) -> str | None:
     """The method whose VHI stands for the study: semi-automatic where anybody read so."""
-    return next((method for method in METHODS if table.readers(VHI, method)), None)
+    column = vhi_column(table)
+    return next((method for method in METHODS if table.readers(column, method)), None)
+
+
+def vhi_column(table: CohortTable) -> str:
+    """The column that VHI is analysed in: mm3, or voxels (the paper's unit) where nobody's mm3 are known."""
+    return VHI if table.readers(VHI) or not table.readers(VHI_VOXELS) else VHI_VOXELS
 
 
 def truncation_point(values: Sequence[float]) -> float:
@@ -149,7 +156,7 @@ def relation(table: CohortTable, settings: StudySettings, reader: str | None = N
     if method is None or not table.readers(SPARCC):
         return "It needs VHI and SPARCC scores; " + ("no VHI was given." if method is None else "no SPARCC score was given.")
     one = None if reader is None else [reader]
-    vhi = readers_mean(table, VHI, method, settings.reading, one)
+    vhi = readers_mean(table, vhi_column(table), method, settings.reading, one)
     sparcc = readers_mean(table, SPARCC, None, settings.reading, one)
     keys = tuple(key for key in _ordered(table) if key in vhi.values and key in sparcc.values)
     left_out = _once((*vhi.left_out, *sparcc.left_out))
@@ -190,14 +197,17 @@ def agreements(table: CohortTable, column: str, settings: StudySettings) -> tupl
     for method in methods:
         for pair in combinations(table.readers(column, method), 2):
             found.append(_agreement(table, column, method, pair, settings))
-    return tuple(one for one in found if one.keys)
+    return tuple(one for one in found if one is not None)
 
 
 def _agreement(
     table: CohortTable, column: str, method: str | None, pair: tuple[str, str], settings: StudySettings
-) -> ReaderAgreement:
+) -> ReaderAgreement | None:
+    """None where the two have no visit in common."""
     first, second = (table.of_reader(column, reader, settings.reading, method) for reader in pair)
     keys = tuple(key for key in _ordered(table) if key in first and key in second)
+    if not keys:
+        return None
     left_out = tuple(
         LeftOut(*key, _not_read(column, [who for who, has in zip(pair, (first, second), strict=True) if key not in has], method))
         for key in _ordered(table)
@@ -278,7 +288,7 @@ class Response:
 def response(table: CohortTable, settings: StudySettings) -> Response | str:
     """Change between the visits; a sentence where nobody has two."""
     method = main_method(table)
-    vhi = None if method is None else _change(table, VHI, method, settings.reading, settings.vhi_response_mm3)
+    vhi = None if method is None else _change(table, vhi_column(table), method, settings.reading, settings.vhi_response_mm3)
     sparcc = _change(table, SPARCC, None, settings.reading, settings.sparcc_response) if table.readers(SPARCC) else None
     measures = {name: one for name, one in (("VHI", vhi), ("SPARCC", sparcc)) if one is not None and one.subjects}
     if not measures:
@@ -343,7 +353,7 @@ def _clinical(table: CohortTable) -> dict[str, dict[str, float]]:
 class FailureAnalysis:
     """The visits on which two readers of VHI differ most, the largest difference first, each with what was found of it.
 
-    `sd` is the standard deviation of the differences [mm3]; a difference beyond `limit` is a failure.
+    `sd` is the standard deviation of the differences, in the unit of VHI; a difference beyond `limit` is a failure.
     """
 
     readers: tuple[str, str]
@@ -418,6 +428,11 @@ class Study:
     ratings: RegionFailures | None
     effort: tuple[Effort, ...] = field(default=())
 
+    @property
+    def vhi_unit(self) -> str:
+        """Of every VHI, its limits and differences: "mm³" or "voxels"."""
+        return UNITS[vhi_column(self.table)]
+
 
 def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
     """All analyses of the numbers of a cohort."""
@@ -426,10 +441,10 @@ def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
     relations: tuple[Relation, ...] | str = mean if isinstance(mean, str) else (mean,)
     method = main_method(table)
     if chosen.per_reader and not isinstance(relations, str):
-        both = [who for who in table.readers(VHI, method) if who in table.readers(SPARCC)]
+        both = [who for who in table.readers(vhi_column(table), method) if who in table.readers(SPARCC)]
         each = [relation(table, chosen, who) for who in both]
         relations = (*relations, *(one for one in each if not isinstance(one, str)))
-    vhi = agreements(table, VHI, chosen)
+    vhi = agreements(table, vhi_column(table), chosen)
     return Study(
         table=table,
         settings=chosen,
@@ -445,7 +460,9 @@ def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
 
 def words_of(column: str) -> str:
     """How sentences call a column."""
-    return {VHI: "VHI", SPARCC: "SPARCC score"}.get(column, column if column not in NUMBERS else column.replace("_", " "))
+    return {VHI: "VHI", VHI_VOXELS: "VHI in voxels", SPARCC: "SPARCC score"}.get(
+        column, column if column not in NUMBERS else column.replace("_", " ")
+    )
 
 
 def _ordered(table: CohortTable) -> list[Key]:

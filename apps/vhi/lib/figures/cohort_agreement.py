@@ -63,7 +63,8 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
     if np.isnan(limits.sd):
         return say_nothing(ax, limits.note)
     for estimate, ink in ((limits.bias, LINE_INK), (limits.lower, LIMIT_INK), (limits.upper, LIMIT_INK)):
-        ax.axhspan(estimate.low, estimate.high, color=ink if ink == LIMIT_INK else BAND_INK, alpha=0.16, linewidth=0)
+        if not np.isnan(estimate.low):
+            ax.axhspan(estimate.low, estimate.high, color=ink if ink == LIMIT_INK else BAND_INK, alpha=0.16, linewidth=0)
         ax.axhline(estimate.value, color=ink, linewidth=1.0, linestyle="-" if ink == LINE_INK else (0, (5, 2)))
         ax.annotate(
             _number(estimate.value),
@@ -78,7 +79,8 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
         )
     ax.axhline(0, color=FAINT_INK, linewidth=0.5, zorder=0)
     _dots(ax, limits.means, limits.differences, panel.visits)
-    ends = [limits.lower.low, limits.upper.high, float(limits.differences.min()), float(limits.differences.max())]
+    known = [end for end in (limits.lower.low, limits.upper.high) if not np.isnan(end)]
+    ends = [*known, float(limits.differences.min()), float(limits.differences.max())]
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
     difference = f"{words(readers[0])} − {words(readers[1])}"

@@ -6,6 +6,8 @@ import os
 
 import torch
 
+from ..cores import usable_cores
+
 
 def bf16_matrix_units() -> bool:
     """Whether this CPU multiplies bfloat16 matrices in hardware; elsewhere bfloat16 is slower than float32."""
@@ -19,6 +21,6 @@ def autocast() -> torch.autocast:
 
 def available_cores() -> int:
     """Cores that this process may run on: fewer than the machine's in a container; `OMP_NUM_THREADS` asks for fewer still."""
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores

@@ -199,11 +199,12 @@ def _known_as(dataset: Dataset, made: Submission, what: str) -> Dataset:
 
 def _drawn_by(evaluated: EvaluatedSubmission, made: Submission) -> dict[str, Maker]:
     """Of regions that nothing was measured from yet."""
-    corrected = Maker("SEMIAUTOMATIC", "VHI disease region ensemble", _program(made), ARTIFICIAL_INTELLIGENCE)
-    return {
-        NORMAL_BONE: Maker("MANUAL"),
-        DISEASE_REGION: corrected if DISEASE_REGION in evaluated.changes else Maker("MANUAL"),
-    }
+    unchanged, corrected = (
+        Maker(kind, "VHI disease region ensemble", _program(made), ARTIFICIAL_INTELLIGENCE)
+        for kind in ("AUTOMATIC", "SEMIAUTOMATIC")
+    )
+    drawn = corrected if DISEASE_REGION in evaluated.changes else Maker("MANUAL")
+    return {NORMAL_BONE: Maker("MANUAL"), DISEASE_REGION: unchanged if DISEASE_REGION in evaluated.proposals else drawn}
 
 
 def _program(made: Submission) -> str:

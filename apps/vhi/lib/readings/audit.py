@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..files import output_error
-from .folder import locked
+from ..locks import locked
 from .store import ReadingStore
 
 FIRST = "0" * 64

@@ -7,7 +7,7 @@ cases/<case>/submissions/<NNNN>-<reader>/    one submission, whole
 cases/<case>/shared.json                     regions an administrator shares, where it is not the first reader's
 cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
 cases/<case>/shown/<reader>-<reading>.json   what a reader last saw: settings, number, version of the networks
-cases/<case>/shown/<reader>-<reading>.nii.gz the lesions behind that number
+cases/<case>/shown/<reader>-<reading>-*.nii.gz  the lesions behind that number, and behind a few before it
 cases/<case>/drafts/<reader>-<reading>.json  what a reader has begun and not handed in
 leases/<case>.json                           who is reading a case, and until when
 corrections/cases/<case>/<SOP UID>.json      what became of a Segmentation found in the archive
@@ -19,17 +19,15 @@ precomputed/<case>/<key>/                    a cache, may be deleted
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConflictError, InputError
-from ..files import output_error, write_atomically
+from ..files import output_error, sync_folder, write_atomically
+from ..locks import locked
 
 FORMAT = 1
 FORMAT_FILE = "format.json"
@@ -164,11 +162,7 @@ def make_folder(folder: Path) -> None:
     try:
         for one in reversed(missing):
             one.mkdir(exist_ok=True)
-            handle = os.open(one.parent, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            sync_folder(one.parent)
         if not folder.is_dir():
             raise NotADirectoryError(20, "a file is where a folder is needed")
     except OSError as error:
@@ -197,31 +191,3 @@ def read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise InputError(f"{path} is damaged: it holds no object; restore it from a backup.")
     return content
-
-
-@contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file `path` against other threads and processes; a killed process holds nothing.
-
-    Yields
-    ------
-    bool
-        False where another one holds it and `wait` is False.
-
-    Raises
-    ------
-    OutputError
-    """
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise output_error(path, error) from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            held = True
-        except BlockingIOError:
-            held = False
-        yield held
-    finally:
-        os.close(handle)

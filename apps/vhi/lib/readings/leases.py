@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .folder import locked, make_folder, read_json, write_json
+from ..locks import locked
+from .folder import make_folder, read_json, write_json
 
 
 class Leases:

@@ -57,6 +57,7 @@ def cohort_content(
     why_no_visits: str,
     origin: Mapping[str, Any],
     notes: Sequence[str] = (),
+    passed_over: Sequence[tuple[str, str]] = (),
 ) -> CohortContent:
     """Everything that the report says.
 
@@ -73,6 +74,8 @@ def cohort_content(
         `created`, `command`, `versions`, `settings`, `inputs`.
     notes : sequence of str
         Sentences about the input that a reader of the report must know.
+    passed_over : sequence of (str, str)
+        Files of the folder that no reading was taken from, and why.
     """
     table = study.table
     sections = (
@@ -106,6 +109,7 @@ def cohort_content(
         provenance=_provenance(origin),
         disclaimer=NOT_A_DEVICE,
         readings=_readings(study),
+        passed_over=Records("passed_over", ("file", "why"), rows_of(passed_over)),
         origin=origin,
     )
 
@@ -116,7 +120,7 @@ def _key_results(study: Study, masks: MaskStudy | None) -> Table:
     for one in summarise_overlaps(masks.pairs, each_pair=False) if masks else ():
         if one.kind != "between methods":
             rows.append((f"Dice {one.kind}, {one.method}: median (range)", median_range(one.dice), str(one.dice.n)))
-    for name, agreements, unit in (("VHI", study.vhi_agreement, "mm³"), ("SPARCC", study.sparcc_agreement, "points")):
+    for name, agreements, unit in (("VHI", study.vhi_agreement, study.vhi_unit), ("SPARCC", study.sparcc_agreement, "points")):
         for found in agreements[:3]:
             raw = found.limits["raw"]
             who = f"{name}, readers {' and '.join(found.readers)}" + (f", {found.method}" if found.method else "")
@@ -133,7 +137,9 @@ def _key_results(study: Study, masks: MaskStudy | None) -> Table:
                 rows.append((f"Response by {pair.a} and by {pair.b}: agree", agreeing, str(pair.table.n)))
         if study.response.change is not None:
             fit = study.response.change
-            rows.append(("Change of VHI per point of change of SPARCC [mm³] (95% CI)", estimate(fit.slope), str(fit.n)))
+            rows.append(
+                (f"Change of VHI per point of change of SPARCC [{study.vhi_unit}] (95% CI)", estimate(fit.slope), str(fit.n))
+            )
     return Table("Key results", ("", "", "n"), tuple(rows))
 
 

@@ -116,6 +116,7 @@ class CohortContent:
     provenance: tuple[Table, ...]
     disclaimer: str
     readings: Records
+    passed_over: Records
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -130,6 +131,7 @@ class CohortContent:
             self.readings,
             *(records for section in self.sections for records in section.records),
             Records("excluded", ("analysis", "subject", "visit", "why"), excluded),
+            *([self.passed_over] if self.passed_over.rows else []),
         )
 
     @property
@@ -162,6 +164,7 @@ class CohortContent:
             "analyses": sections,
             "readings": self.readings.as_json(),
             "notes": list(self.notes),
+            "passed_over": self.passed_over.as_json(),
             "files": list(self.file_names),
             "provenance": self.origin,
         }

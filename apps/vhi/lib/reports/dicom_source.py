@@ -85,7 +85,7 @@ def planes_of(headers: Sequence[Dataset], name: str) -> list[Plane]:
 def write_dicom(dataset: Dataset, path: Path) -> None:
     """Write a DICOM file; OutputError where that fails."""
     file = BytesIO()
-    dataset.save_as(file, write_like_original=False)
+    dataset.save_as(file, enforce_file_format=True)
     write_atomically(path, file.getvalue())
 
 

@@ -27,8 +27,9 @@ from typing import Any
 
 from ..errors import ConflictError, NotFoundError, RequestError
 from ..files import write_atomically
+from ..locks import locked
 from ..provenance import now
-from ..readings.folder import locked, make_folder, read_json, write_json
+from ..readings.folder import make_folder, read_json, write_json
 
 FOLDER = "retraining"
 # states of `progress.json` in which nothing more happens

@@ -133,7 +133,7 @@ def evaluate_submission(
         found = changes_of(automatic, inflammation)
         changes[INFLAMMATION] = {**plain(found), "reference": "the automatic result from these regions"}
         apart = submitted.masks.get(PROPOSED_TO_REMOVE)
-        displayed = _displayed_lesions(measurements, who, display, decisions, metadata, automatic, inflammation)
+        displayed = _displayed_lesions(measurements, who, decisions, metadata, automatic, inflammation)
         corrections = corrections_of(automatic, inflammation, displayed, None if apart is None else apart.data)
         result = measure_cleaned(automatic, inflammation)
     credited = _credited(corrections, drawn)
@@ -194,7 +194,6 @@ def _inflammation(
 def _displayed_lesions(
     measurements: MeasurementService,
     who: tuple[str, str, int],
-    display: Mapping[str, Any] | None,
     decisions: Decisions,
     metadata: SubmissionMetadata,
     automatic: VhiResult,
@@ -203,12 +202,11 @@ def _displayed_lesions(
     """The lesions that the reader had on the screen; None for one who saw none, or who drew everything."""
     if metadata.method == "manual":
         return None
-    lesions = measurements.readings.displayed_lesions(*who)
-    removed = (display or {}).get("removed", ()) if decisions.mode == APPLY else ()
-    if lesions is None:
-        if metadata.decisions is None:
-            return None
-        return DisplayedLesions.after(automatic.lesion_labels, decisions.clicks, removed)
+    known = measurements.readings.displayed_lesions(*who, decisions.automatic_id)
+    if known is None:
+        return None if metadata.decisions is None else DisplayedLesions.after(automatic.lesion_labels, decisions.clicks)
+    lesions, proposed = known
+    removed = proposed if decisions.mode == APPLY else ()
     shown = DisplayedLesions.after(label_lesions(lesions.data.astype(np.uint8))[0], decisions.clicks, removed)
     return shown if metadata.decisions is not None else shown.without_undone(inflammation.data)
 

@@ -109,11 +109,12 @@ class MeasurementService:
             **numbers,
             "sensitive_threshold": shown.thresholds.sensitive,
             "regions": regions.key,
-            "automatic": result_id_of(automatic, regions.model),
-            "removed": [] if proposal is None else [lesion.id for lesion in proposal.removed],
+            "automatic_id": result_id_of(automatic, regions.model),
             "decisions": decisions.as_dict(),
         }
-        self.readings.note_display(case_id, reader, reading, display, Mask(automatic.grade > 0, scans.stir.grid, INFLAMMATION))
+        lesions = Mask(automatic.grade > 0, scans.stir.grid, INFLAMMATION)
+        removed = None if proposal is None else [lesion.id for lesion in proposal.removed]
+        self.readings.note_display(case_id, reader, reading, display, lesions, removed)
 
     def note_number(self, scans: Scans, reader: str, shown: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
         """Remember a number that a reader was shown, in memory; it is given back in short."""

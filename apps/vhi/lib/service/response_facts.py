@@ -73,6 +73,7 @@ def response_facts(
         "used": dict(regions.used),
         "histogram": histogram_of(result.normal_bone_values),
         **short_result(result, regions.model),
+        "automatic_id": result_id_of(result if automatic is None else automatic, regions.model),
         "messages": [],
     }
 

@@ -84,7 +84,7 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     try:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "copy.dcm"
-            dataset.save_as(copy, write_like_original=True)
+            dataset.save_as(copy, enforce_file_format=False)
             return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
     except (RuntimeError, ValueError) as error:
         raise InputError(

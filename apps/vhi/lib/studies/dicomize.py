@@ -129,7 +129,7 @@ def _write_series(folder: Path, role: str, volume: Volume, stored: _Stored, labe
         image.ImagePositionPatient = [_ds(value) for value in positions[k]]
         image.Rows, image.Columns = slices[k].shape
         image.PixelData = slices[k].astype("<u2").tobytes()
-        image.save_as(folder / f"{number:04d}.dcm", write_like_original=False)
+        image.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
     return Written(role, series_uid, count, stored.slope, stored.intercept, stored.largest_error)
 
 
@@ -138,7 +138,7 @@ def _image(role: str, volume: Volume, stored: _Stored, labels: Labels, content: 
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = UID(MR_IMAGE)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    image = FileDataset("", {}, file_meta=meta, preamble=bytes(128), is_implicit_VR=False, is_little_endian=True)
+    image = FileDataset("", {}, file_meta=meta, preamble=bytes(128))
     image.SpecificCharacterSet = "ISO_IR 192"
     image.ImageType = ["ORIGINAL", "PRIMARY", "M", "SE" if role == "T1W" else "IR"]
     image.SOPClassUID = MR_IMAGE

@@ -10,7 +10,7 @@ from ..core.pipeline import VhiResult, measure_vhi
 from ..errors import InputError
 from ..studies.labelled import find_labelled
 from ..studies.nifti import read_mask, read_volume
-from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir
+from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir, read_inflammation
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class CleanedScan:
 
     def tables(self, result: VhiResult | None = None) -> tuple[LesionTable, ...]:
         """Its lesions, and which of them each reading kept; then the same at slightly other thresholds."""
-        masks = [(one.reader, read_mask(one.path, f"{one.reader}, reading {one.reading}")) for one in self.readings]
+        masks = [(one.reader, read_inflammation(one)[0]) for one in self.readings]
         return tables_of(result or self.measure(), masks, self.case_id)
 
 

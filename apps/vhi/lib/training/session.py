@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import numpy as np
 from ..errors import InputError
 from ..figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
 from ..files import output_error, write_atomically
+from ..locks import locked
 from ..nets.fit import Progress, read_curve
 from ..nets.recipes import Plan
 from ..studies.labelled import Case, LabelledData
@@ -250,12 +250,9 @@ def _alone(out: Path) -> Iterator[None]:
     """Make the folder, and refuse it where another command trains; this one's end, however it comes, frees it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file = (out / LOCK).open("w")
     except OSError as error:
         raise output_error(out, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"Another command is training in {out}; wait for it, or choose another --out.") from error
+    with locked(out / LOCK, wait=False) as free:
+        if not free:
+            raise InputError(f"Another command is training in {out}; wait for it, or choose another --out.")
         yield

@@ -11,7 +11,7 @@ from ...cohort.study import VHI, ReaderAgreement, Study
 from ...figures.cohort_agreement import AgreementPanel, agreement_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, rows_of
 from ..content import Table
-from .shared import SCALE_WORDS, cut_words, left_out_rows, section_figure
+from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, section_figure
 
 if TYPE_CHECKING:
     pass
@@ -27,7 +27,10 @@ def agreement_section(study: Study, column: str) -> Section:
         method=(
             "Bland-Altman analysis of first minus second reader: bias with its 95% confidence interval, 95% limits of agreement "
             "(bias ± 1.96 SD), each limit with its exact 95% confidence interval; ICC(A,1): two-way random, absolute agreement, "
-            f"single reading; SEM and smallest detectable change (1.96 √2 SEM, systematic differences included).{cut}"
+            "single reading; SEM and between-reader smallest detectable change (SDC: 1.96 √2 SEM, systematic differences "
+            "included): two readers of one scan differ by less in 95% of scans. How far a second scan of the same patient "
+            "differs is not in it. "
+            f"Limits on the log scale are also given as factors of VHI + 1.{cut}"
         ),
         source=(
             f"{PAPER}, section 2.7.2 and figure 7; limits: Bland and Altman 1986, exact intervals: Carkeet 2015; ICC: McGraw and "
@@ -42,15 +45,17 @@ def agreement_section(study: Study, column: str) -> Section:
     for n, one in enumerate(found):
         who = f"readers {one.readers[0]} and {one.readers[1]}" + (f", {one.method}" if one.method else "")
         raw = one.limits["raw"]
-        unit = "mm³" if column == VHI else "points"
+        unit = study.vhi_unit if column == VHI else "points"
         low, high = one.range
         findings.append(
             f"{who[0].upper()}{who[1:]}: bias {estimate(raw.bias)} {unit}, limits of agreement {number(raw.lower.value)} to "
             f"{number(raw.upper.value)} {unit} over a range of means of {number(low)} to {number(high)} {unit}, n = {raw.n}; "
-            f"ICC(A,1) {estimate(one.icc['raw'].icc, 2)}; smallest detectable change "
+            f"ICC(A,1) {estimate(one.icc['raw'].icc, 2)}; between-reader smallest detectable change "
             f"{number(one.error['raw'].sdc_agreement)} {unit}."
         )
         findings += [f"{SCALE_WORDS[scale]}: {limits.note}" for scale, limits in one.limits.items() if limits.note]
+        findings += [f"{SCALE_WORDS[scale]}: {icc.note}" for scale, icc in one.icc.items() if icc.note]
+        findings += _as_factors(one, name)
         tables.append(_agreement_table(one, who, unit))
         figures.append(
             section_figure(
@@ -75,7 +80,7 @@ def agreement_section(study: Study, column: str) -> Section:
         tables=tuple(tables),
         figures=tuple(figures),
         records=(
-            Records(f"agreement_{name.lower()}", _AGREEMENT_COLUMNS, rows_of(rows)),
+            Records(f"agreement_{name.lower()}", _agreement_columns(study.vhi_unit), rows_of(rows)),
             Records(
                 f"differences_{name.lower()}",
                 ("first_reader", "second_reader", "method", "subject", "visit", "first", "second", "difference", "mean"),
@@ -86,11 +91,23 @@ def agreement_section(study: Study, column: str) -> Section:
     )
 
 
-_AGREEMENT_COLUMNS = (
-    *("first_reader", "second_reader", "method", "scale", "n", "truncated_at_mm3", "bias", "bias_low", "bias_high", "sd"),
-    *("lower_limit", "lower_limit_low", "lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
-    *("icc_a1", "icc_low", "icc_high", "sem_agreement", "sem_consistency", "sdc_agreement", "sdc_consistency"),
-)
+def _as_factors(agreement: ReaderAgreement, name: str) -> list[str]:
+    """The limits on the log scale as factors between the two readings."""
+    log = agreement.limits["log"]
+    if math.isnan(log.sd):
+        return []
+    low, bias, high = (number(math.exp(limit.value), 2) for limit in (log.lower, log.bias, log.upper))
+    first, second = agreement.readers
+    return [f"As factors, reader {first} over reader {second}, of {name} + 1: {bias}, limits of agreement {low} to {high}."]
+
+
+def _agreement_columns(vhi_unit: str) -> tuple[str, ...]:
+    return (
+        *("first_reader", "second_reader", "method", "scale", "n", f"truncated_at_{ascii_unit(vhi_unit)}"),
+        *("bias", "bias_low", "bias_high", "sd"),
+        *("lower_limit", "lower_limit_low", "lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
+        *("icc_a1", "icc_low", "icc_high", "sem_agreement", "sem_consistency", "sdc_agreement", "sdc_consistency"),
+    )
 
 
 def _agreement_rows(one: ReaderAgreement) -> Iterable[tuple[str | float | int | None, ...]]:
@@ -120,7 +137,7 @@ def _agreement_table(one: ReaderAgreement, who: str, unit: str) -> Table:
         )
         for scale, limits in one.limits.items()
     )
-    note = "" if one.truncate_at is None else cut_words(one.truncate_at, one.limits["truncated"].n == one.limits["raw"].n)
+    note = "" if one.truncate_at is None else cut_words(one.truncate_at, one.limits["truncated"].n == one.limits["raw"].n, unit)
     header = ("scale", "n", "bias (95% CI)", "lower limit (95% CI)", "upper limit (95% CI)", "ICC(A,1) (95% CI)", "SEM", "SDC")
     return Table(f"{who[0].upper()}{who[1:]} [{unit}, or log]", header, rows, note=note)
 

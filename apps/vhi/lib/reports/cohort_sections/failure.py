@@ -14,7 +14,7 @@ from ...cohort.table import DISAGREEMENTS
 from ...figures.cohort_slices import disagreement_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, of_visit, rows_of
 from ..content import Table
-from .shared import as_percent, left_out_rows, section_figure
+from .shared import as_percent, ascii_unit, left_out_rows, section_figure
 
 if TYPE_CHECKING:
     pass
@@ -37,7 +37,7 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
     findings, rows, cells = [], [], []
     for one in study.failures:
         who = f"Readers {one.readers[0]} and {one.readers[1]}, {one.method}"
-        limit = "n/a" if math.isnan(one.limit) else f"{number(one.limit)} mm³"
+        limit = "n/a" if math.isnan(one.limit) else f"{number(one.limit)} {study.vhi_unit}"
         reasons = count_reasons(found for _, found in one.failures)
         classes = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         findings.append(
@@ -63,7 +63,8 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
             )
     if cells and not images:
         findings.append(f"Pictures of these scans are not available: {why_no_images}")
-    header = ("scan", "readers", "first mm³", "second mm³", "difference mm³", "SD", "class")
+    unit = study.vhi_unit
+    header = ("scan", "readers", f"first {unit}", f"second {unit}", f"difference {unit}", "SD", "class")
     figures = tuple(
         section_figure(
             f"failure_{n}",
@@ -84,8 +85,9 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
             Records(
                 "failures",
                 (
-                    *("first_reader", "second_reader", "method", "subject", "visit", "case", "first_mm3", "second_mm3"),
-                    *("difference_mm3", "standard_deviations", "disagreement"),
+                    *("first_reader", "second_reader", "method", "subject", "visit", "case"),
+                    *(f"{value}_{ascii_unit(unit)}" for value in ("first", "second", "difference")),
+                    *("standard_deviations", "disagreement"),
                 ),
                 rows_of(cells),
             ),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...cohort.estimate import summary
 from ...cohort.masks import MaskStudy
-from ...cohort.overlap import PairOverlap, summarise_overlaps
+from ...cohort.overlap import OverlapSummary, PairOverlap, summarise_overlaps
+from ...cohort.reference import COMPOSITE, STANDARDS, Standard
 from ...cohort.study import StudySettings
 from ...figures.cohort_overlap import Box, BoxPanel, boxes_figure
 from ..cohort_content import PAPER, CohortFigure, Records, Section, median_range, rows_of
@@ -40,7 +41,8 @@ def overlap_section(masks: MaskStudy | None) -> Section:
     whole = summarise_overlaps(masks.pairs, each_pair=False)
     by_slice = {(one.kind, one.method): one for one in summarise_overlaps(masks.slices, each_pair=False)}
     findings = [
-        f"{one.method[0].upper()}{one.method[1:]}, {one.kind}: median Dice {median_range(one.dice)} over {one.dice.n} pairs."
+        f"{one.method[0].upper()}{one.method[1:]}, {one.kind}: median Dice {median_range(one.dice)} over {one.dice.n} pairs of "
+        f"readings of {_scans(masks.pairs, one)} scans."
         for one in whole
         if one.kind != "between methods"
     ]
@@ -67,7 +69,7 @@ def overlap_section(masks: MaskStudy | None) -> Section:
         tables=(
             Table(
                 "Whole volumes, by pair of readings: median (range)",
-                ("", "method", "reader/reading", "n", "n/a", "Dice", "volume similarity"),
+                ("", "method", "reader/reading", "scans", "n/a", "Dice", "volume similarity"),
                 rows,
                 text_columns=3,
             ),
@@ -110,6 +112,11 @@ def overlap_section(masks: MaskStudy | None) -> Section:
     )
 
 
+def _scans(pairs: Sequence[PairOverlap], group: OverlapSummary) -> int:
+    """How many scans the pairs of a group come from: several pairs of one scan are not independent."""
+    return len({(pair.subject, pair.visit) for pair in pairs if (pair.kind, pair.method) == (group.kind, group.method)})
+
+
 def _pair_cells(one: PairOverlap) -> tuple[str | float | int | None, ...]:
     a, b, found = one.a, one.b, one.overlap
     who = (a.reader, a.reading, a.method, b.reader, b.reading, b.method)
@@ -141,55 +148,86 @@ def _overlap_figure(pairs: Sequence[PairOverlap]) -> tuple[CohortFigure, ...]:
 def reference_section(masks: MaskStudy | None, settings: StudySettings) -> Section:
     base = Section(
         key="reference",
-        title="Each method against a composite reference standard",
+        title="Each method against a reference standard",
         method=(
-            f"A voxel is inflamed in the reference where at least {settings.fewest_votes} of the scan's readings (each reader's "
-            f"manual and semi-automatic one, reading {settings.reading}) marked it. Each "
-            "reading also voted, which favours all alike."
+            f"Composite, as in the paper: a voxel is inflamed where at least {settings.fewest_votes} of the scan's readings "
+            f"(each reader's manual and semi-automatic one, reading {settings.reading}) marked it. Each reading also votes, and "
+            "the semi-automatic readings of a scan start from one automatic mask and so vote alike: the composite favours them. "
+            "Others: what more than half of the other readings marked; the reading itself has no vote. STAPLE: the truth "
+            "estimated from all readings, each weighed by its estimated sensitivity and specificity."
         ),
-        source=f"{PAPER}, section 2.7.1 and figure 5",
+        source=f"{PAPER}, section 2.7.1 and figure 5; STAPLE: Warfield, Zou and Wells 2004",
     )
     if masks is None:
         return replace(base, why_not="it needs readers' masks, and only a table of numbers was given.")
     left_out = left_out_rows(masks.reference_left_out)
     if not masks.reference:
         return replace(base, excluded=left_out, why_not="no scan has enough readings by both methods for the vote.")
-    groups: dict[tuple[str, str], list[float]] = {}
-    for one in masks.reference:
-        groups.setdefault((one.reading.method, one.reading.reader), []).append(one.overlap.dice)
-
-    found = {key: summary(values) for key, values in sorted(groups.items())}
-    panels = [
-        BoxPanel(method, tuple(Box(f"reader {reader}", tuple(groups[m, reader]), m) for m, reader in found if m == method))
-        for method in dict.fromkeys(method for method, _ in found)
-    ]
+    groups = _by_reading(masks)
     scans = {(one.reading.subject, one.reading.visit) for one in masks.reference}
     return replace(
         base,
         n=f"{len(scans)} scans",
         findings=tuple(
-            f"Reader {reader}, {method}: median Dice {median_range(one)}, n = {one.n}." for (method, reader), one in found.items()
+            f"Reader {reader}, {method}: median Dice {median_range(summary(values))}, n = {len(values)}."
+            for (standard, method, reader), values in groups.items()
+            if standard == COMPOSITE
         ),
-        figures=(
-            section_figure(
-                "reference",
-                boxes_figure(panels, ylabel="Dice against the reference"),
-                f"Dice of each reading against the composite reference ({settings.fewest_votes} votes). Red: median.",
-                "Boxplots of Dice of both methods against the composite reference.",
-            ),
-        ),
-        records=(
-            Records(
-                "reference",
-                ("subject", "visit", "reader", "reading", "method", "dice", "volume_similarity", "voxels", "reference_voxels"),
-                rows_of(
-                    (
-                        *(one.reading.subject, one.reading.visit, one.reading.reader, one.reading.reading, one.reading.method),
-                        *(one.overlap.dice, one.overlap.volume_similarity, one.overlap.voxels_a, one.overlap.voxels_b),
-                    )
-                    for one in masks.reference
-                ),
-            ),
-        ),
+        tables=(_reference_table(groups),),
+        figures=(_reference_figure(groups, settings.fewest_votes),),
+        records=(_reference_records(masks),),
         excluded=left_out,
+    )
+
+
+_Groups = dict[tuple[Standard, str, str], list[float]]
+
+
+def _by_reading(masks: MaskStudy) -> _Groups:
+    """Dice by standard, method and reader, in that order."""
+    groups: _Groups = {}
+    for one in masks.reference:
+        groups.setdefault((one.standard, one.reading.method, one.reading.reader), []).append(one.overlap.dice)
+    return dict(sorted(groups.items(), key=lambda item: (STANDARDS.index(item[0][0]), *item[0][1:])))
+
+
+def _reference_table(groups: _Groups) -> Table:
+    readings = dict.fromkeys((method, reader) for _, method, reader in groups)
+    standards = [one for one in STANDARDS if any(standard == one for standard, _, _ in groups)]
+    rows = tuple(
+        (method, reader, *(median_range(summary(groups.get((standard, method, reader), []))) for standard in standards))
+        for method, reader in readings
+    )
+    return Table("Dice against each standard: median (range)", ("method", "reader", *standards), rows, text_columns=2)
+
+
+def _reference_figure(groups: _Groups, fewest_votes: int) -> CohortFigure:
+    composite = {(method, reader): values for (standard, method, reader), values in groups.items() if standard == COMPOSITE}
+    panels = [
+        BoxPanel(method, tuple(Box(f"reader {reader}", tuple(composite[m, reader]), m) for m, reader in composite if m == method))
+        for method in dict.fromkeys(method for method, _ in composite)
+    ]
+    return section_figure(
+        "reference",
+        boxes_figure(panels, ylabel="Dice against the reference"),
+        f"Dice of each reading against the composite reference ({fewest_votes} votes). Red: median.",
+        "Boxplots of Dice of both methods against the composite reference.",
+    )
+
+
+def _reference_records(masks: MaskStudy) -> Records:
+    return Records(
+        "reference",
+        (
+            *("standard", "subject", "visit", "reader", "reading", "method"),
+            *("dice", "volume_similarity", "voxels", "reference_voxels"),
+        ),
+        rows_of(
+            (
+                *(one.standard, one.reading.subject, one.reading.visit),
+                *(one.reading.reader, one.reading.reading, one.reading.method),
+                *(one.overlap.dice, one.overlap.volume_similarity, one.overlap.voxels_a, one.overlap.voxels_b),
+            )
+            for one in masks.reference
+        ),
     )

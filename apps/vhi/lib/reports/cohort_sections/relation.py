@@ -10,7 +10,7 @@ from ...cohort.study import Relation, Study
 from ...figures.cohort_scatter import ScatterPanel, scatter_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
 from ..content import Table
-from .shared import SCALE_WORDS, cut_words, left_out_rows, p_words, section_figure, sentence
+from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, p_words, section_figure, sentence
 
 if TYPE_CHECKING:
     pass
@@ -45,16 +45,16 @@ def relation_section(study: Study) -> Section:
         )
         tables.append(
             Table(
-                f"{one.who}, {one.method}: VHI [mm³ or log] per SPARCC point",
+                f"{one.who}, {one.method}: VHI [{study.vhi_unit} or log] per SPARCC point",
                 ("scale", "n", "slope (95% CI)", "P", "intercept (95% CI)", "P", "R²"),
                 lines,
-                note=cut_words(one.truncate_at, fits["truncated"].n == fits["raw"].n),
+                note=cut_words(one.truncate_at, fits["truncated"].n == fits["raw"].n, study.vhi_unit),
             )
         )
         figures.append(
             section_figure(
                 "vhi_against_sparcc" + (f"_{n}" if n else ""),
-                scatter_figure(_relation_panels(one)),
+                scatter_figure(_relation_panels(one, study.vhi_unit)),
                 f"VHI against SPARCC, {one.who}: raw (dotted: where the next panel ends), truncated, and log(x + 1). Line and "
                 "band: least squares with its 95% confidence interval.",
                 "Scatterplots of VHI against SPARCC with regression lines.",
@@ -75,7 +75,7 @@ def relation_section(study: Study) -> Section:
         base,
         n=f"{len(mean.keys)} scans of {len({subject for subject, _ in mean.keys})} subjects; VHI {mean.method}, {mean.who}",
         findings=(
-            f"VHI rises by {estimate(raw.slope)} mm³ per SPARCC point, P {p_words(raw.p_slope)}, "
+            f"VHI rises by {estimate(raw.slope)} {study.vhi_unit} per SPARCC point, P {p_words(raw.p_slope)}, "
             f"R² = {number(raw.r_squared, 2)}.",
             f"After log(x + 1) the slope is {estimate(log.slope)}, P {p_words(log.p_slope)}, R² = {number(log.r_squared, 2)}.",
             "Two visits of a subject count as independent points, as in the paper; the intervals are somewhat too narrow.",
@@ -95,7 +95,7 @@ def relation_section(study: Study) -> Section:
                         "p_intercept",
                         "r_squared",
                         "residual_sd",
-                        "truncated_at_mm3",
+                        f"truncated_at_{ascii_unit(study.vhi_unit)}",
                     ),
                 ),
                 rows_of(rows),
@@ -105,7 +105,7 @@ def relation_section(study: Study) -> Section:
     )
 
 
-def _relation_panels(one: Relation) -> list[ScatterPanel]:
+def _relation_panels(one: Relation, unit: str) -> list[ScatterPanel]:
     panels = []
     for scale, fit in one.regressions.items():
         visits = tuple(one.keys[n][1] for n in fit.kept)
@@ -113,7 +113,7 @@ def _relation_panels(one: Relation) -> list[ScatterPanel]:
             ScatterPanel(
                 SCALE_WORDS[scale],
                 "SPARCC",
-                "log(VHI + 1)" if scale == "log" else "VHI [mm³]",
+                "log(VHI + 1)" if scale == "log" else f"VHI [{unit}]",
                 fit,
                 visits,
                 one.truncate_at if scale == "raw" and not math.isnan(one.truncate_at) else None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...cohort.study import LeftOut, MeasureChange, Response, Study
+from ...cohort.study import LeftOut, MeasureChange, Response, Study, main_method
 from ...figures.cohort_response import SpaghettiPanel, spaghetti_figure
 from ...figures.cohort_scatter import ScatterPanel, scatter_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
@@ -26,10 +26,11 @@ def response_section(study: Study) -> Section:
         key="response",
         title="Response to treatment",
         method=(
-            f"Change is follow-up minus baseline of the readers' mean. Response by imaging: VHI fell by more than "
-            f"{settings.vhi_response_mm3:g} mm³, SPARCC by more than {settings.sparcc_response:g} (0: any decrease). Clinical "
-            "response: BASDAI improved by ≥ 1.2 and spinal VAS by ≥ 1 cm; BASDAI50; ASDAS improved by > 1.1; ASDAS < 1.3 at "
-            "follow-up. Agreement with exact (Clopper-Pearson) interval, Cohen's kappa, exact McNemar and Fisher tests; "
+            "Change is follow-up minus baseline of the readers' mean. Response by imaging: VHI fell by more than "
+            f"{settings.vhi_response_mm3:g} {study.vhi_unit}, SPARCC by more than {settings.sparcc_response:g} (0: any "
+            "decrease). Clinical response: BASDAI improved by ≥ 1.2 and spinal VAS by ≥ 1 cm; BASDAI50; ASDAS improved by "
+            "> 1.1; ASDAS < 1.3 at follow-up. Agreement with exact (Clopper-Pearson) interval, Cohen's kappa, exact McNemar "
+            "and Fisher tests; "
             "standardised response mean with exact interval."
         ),
         source=f"{PAPER}, sections 2.3, 2.7.3 and 3.5, figure 9; kappa: Fleiss, Cohen and Everitt 1969; SRM: Liang 1990",
@@ -45,6 +46,7 @@ def response_section(study: Study) -> Section:
         f"{estimate(one.srm.srm, 2)}{f' ({one.srm.note})' if one.srm.note else ''}."
         for name, one in measures
     ]
+    findings += _caveats(study, found)
     for name, by_subject in found.clinical.items():
         known = [one for one in by_subject.values() if not math.isnan(one)]
         findings.append(f"{name}: {int(sum(known))} of {len(known)} subjects responded.")
@@ -74,7 +76,7 @@ def response_section(study: Study) -> Section:
         figures=(
             section_figure(
                 "response",
-                spaghetti_figure(_spaghetti(found, measures)),
+                spaghetti_figure(_spaghetti(found, measures, study.vhi_unit)),
                 "Each subject at both visits"
                 + (f", clinical responders ({found.primary}) and non-responders apart" if found.primary else "")
                 + ". Green: the measure fell, red: it rose.",
@@ -100,8 +102,31 @@ def response_section(study: Study) -> Section:
                 ),
             ),
         ),
-        excluded=left_out_rows([left for _, one in measures for left in one.left_out]),
+        excluded=left_out_rows([*(left for _, one in measures for left in one.left_out), *_clinically_unknown(found)]),
     )
+
+
+def _caveats(study: Study, found: Response) -> Iterator[str]:
+    """What a count of improved subjects does not say."""
+    if found.vhi is not None and not study.settings.vhi_response_mm3:
+        yield "Any decrease counts as improved, as in the paper, which adds that small changes may mean nothing clinically."
+    agreement = next((one for one in study.vhi_agreement if one.method == main_method(study.table)), None)
+    if found.vhi is None or agreement is None:
+        return
+    smallest = agreement.error["raw"].sdc_agreement
+    if not math.isnan(smallest):
+        beyond = int(np.count_nonzero(-found.vhi.change > smallest))
+        yield (
+            f"VHI fell by more than the between-reader smallest detectable change ({number(smallest)} {study.vhi_unit}, readers "
+            f"{agreement.readers[0]} and {agreement.readers[1]}) in {beyond} of {len(found.vhi.subjects)} subjects."
+        )
+
+
+def _clinically_unknown(found: Response) -> Iterator[LeftOut]:
+    for name, by_subject in found.clinical.items():
+        for subject, responded in by_subject.items():
+            if math.isnan(responded):
+                yield LeftOut(subject, "", f"{name} is not known: a value is missing")
 
 
 def _response_records(
@@ -126,7 +151,7 @@ def _response_records(
     return tuple(columns), tuple(rows)
 
 
-def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]]) -> list[list[SpaghettiPanel]]:
+def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]], unit: str) -> list[list[SpaghettiPanel]]:
     groups: list[tuple[str, float | None]] = [("all subjects", None)]
     if found.primary is not None:
         groups = [("responders", 1.0), ("non-responders", 0.0)]
@@ -135,7 +160,7 @@ def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]]) -
         responses = found.clinical[found.primary] if found.primary is not None else {}
         for log in (False, True) if name == "VHI" else (False,):
             before, after = (np.log1p(values) if log else values for values in (one.baseline, one.follow_up))
-            label = ("log(VHI + 1)" if log else "VHI [mm³]") if name == "VHI" else "SPARCC"
+            label = ("log(VHI + 1)" if log else f"VHI [{unit}]") if name == "VHI" else "SPARCC"
             high = float(max(before.max(initial=0), after.max(initial=0))) or 1.0
             low = float(min(before.min(initial=high), after.min(initial=high))) if log else 0.0
             row = []
@@ -169,7 +194,7 @@ def change_section(study: Study) -> Section:
     pad_x, pad_y = 0.06 * (np.ptp(fit.x) or 1), 0.15 * ((y_high - y_low) or 1)
     cut = (float(fit.x.min() - pad_x), float(fit.x.max() + pad_x), float(y_low - pad_y), float(y_high + pad_y))
     whole = (cut[0], cut[1], float(fit.y.min() - 0.06 * np.ptp(fit.y) - 1), float(fit.y.max() + 0.06 * np.ptp(fit.y) + 1))
-    labels = ("change of SPARCC", "change of VHI [mm³]")
+    labels = ("change of SPARCC", f"change of VHI [{study.vhi_unit}]")
     panels = [
         ScatterPanel("all data", *labels, fit, limits=whole, through_zero=True),
         ScatterPanel("axes cut", *labels, fit, limits=cut, through_zero=True),
@@ -178,8 +203,9 @@ def change_section(study: Study) -> Section:
         base,
         n=f"{fit.n} subjects",
         findings=(
-            f"The change of VHI rises by {estimate(fit.slope)} mm³ per point of change of SPARCC, P {p_words(fit.p_slope)}; "
-            f"intercept {estimate(fit.intercept)} mm³, P {p_words(fit.p_intercept)}; R² = {number(fit.r_squared, 2)}.",
+            f"The change of VHI rises by {estimate(fit.slope)} {study.vhi_unit} per point of change of SPARCC, "
+            f"P {p_words(fit.p_slope)}; intercept {estimate(fit.intercept)} {study.vhi_unit}, P {p_words(fit.p_intercept)}; "
+            f"R² = {number(fit.r_squared, 2)}.",
             *([fit.note] if fit.note else []),
         ),
         figures=(

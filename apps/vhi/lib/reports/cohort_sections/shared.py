@@ -36,8 +36,8 @@ def sentence(text: str) -> str:
     return text if text[:3].isupper() else text[0].lower() + text[1:]
 
 
-def cut_words(at: float, nothing_above: bool) -> str:
-    return f"Truncated at {number(at)} mm³{', above which nothing lies' if nothing_above else ''}."
+def cut_words(at: float, nothing_above: bool, unit: str) -> str:
+    return f"Truncated at {number(at)} {unit}{', above which nothing lies' if nothing_above else ''}."
 
 
 def p_words(p: float) -> str:
@@ -47,6 +47,11 @@ def p_words(p: float) -> str:
 
 def as_percent(one: Estimate) -> Estimate:
     return Estimate(100 * one.value, 100 * one.low, 100 * one.high)
+
+
+def ascii_unit(unit: str) -> str:
+    """As the columns of tables name it: "mm3" or "voxels"."""
+    return unit.replace("³", "3")
 
 
 SCALE_WORDS: dict[Scale, str] = {"raw": "raw", "truncated": "truncated", "log": "log(x + 1)"}

@@ -227,7 +227,8 @@ export class Reading extends EventTarget {
     const terms = { label_info: names };
     if (measured) {
       const { proposal = 'off', ...settings } = measured.options;
-      Object.assign(terms, { settings, decisions: { proposal, clicks: decisions.clicks } });
+      const { automatic_id: automatic } = measured.facts;
+      Object.assign(terms, { settings, decisions: { proposal, clicks: decisions.clicks, automatic_id: automatic } });
     }
     return { label: niftiOf(data, this.labelmap.place()), names, terms };
   }

@@ -1,0 +1,12 @@
+"""Cores of this machine that this process may use."""
+
+from __future__ import annotations
+
+import os
+
+
+def usable_cores() -> int:
+    """Fewer than the machine's in a container, where the system tells it; macOS and Windows do not."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
