@@ -24,6 +24,8 @@ test('what was undone cannot be done again once something else was done', () => 
   history.note(u([0, 0]), u([1, 0]), 'a');
   history.undo(u([1, 0]), 'b');
   assert.equal(history.canRedo, true);
+  history.note(u([0, 0]), u([0, 0]), 'a'); // a click that changes nothing
+  assert.equal(history.canRedo, true);
   history.note(u([0, 0]), u([0, 3]), 'a');
   assert.equal(history.canRedo, false);
   assert.deepEqual(l(history.undo(u([0, 3]), 'c')), [[0, 0], 'a']);

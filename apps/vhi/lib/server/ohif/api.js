@@ -15,6 +15,8 @@ async function asked(path, options = {}) {
   throw Object.assign(new Error(detail ?? `The server answered with status ${answer.status}.`), { status: answer.status, facts });
 }
 
+const OUTLASTS_PAGE = 60000; // browsers send 64 KiB at most for a page that is gone
+
 const query = (values) => new URLSearchParams(values).toString();
 
 function form(params, file = null) {
@@ -71,7 +73,8 @@ export function draftOf(image, reader, reading) {
     find: async () => (await asked(path)).json(),
     save: async (content, revision, keepalive) => {
       const { headers, body } = json(content);
-      return (await asked(path, { method: 'PUT', headers: { ...headers, ...seen(revision) }, body, keepalive })).json();
+      const options = { method: 'PUT', headers: { ...headers, ...seen(revision) }, body };
+      return (await asked(path, { ...options, keepalive: keepalive && body.length < OUTLASTS_PAGE })).json();
     },
     remove: async (revision) => asked(path, { method: 'DELETE', headers: { 'If-Match': revision } }),
   };

@@ -8,10 +8,10 @@ export class History {
 
   /** Note the step from one map to the next, and what else was so before; whether any voxel changed. */
   note(before, after, state = null) {
-    this.#undone = [];
     const at = [];
     for (let n = 0; n < after.length; n += 1) if (before[n] !== after[n]) at.push(n);
     if (!at.length) return false;
+    this.#undone = [];
     this.#done.push({ at: Uint32Array.from(at), values: Uint8Array.from(at, (n) => before[n]), state });
     if (this.#done.length > STEPS) this.#done.shift();
     return true;

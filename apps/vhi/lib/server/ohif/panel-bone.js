@@ -19,19 +19,22 @@ export function boneSection({ reading }) {
 }
 
 /** Thresholds, and VHI with them beside the one on screen. */
-function effect(reading, { thresholds, vhi_mm3: vhi }) {
-  const { rule, sensitive, conservative, n_normal_bone: n } = thresholds;
-  const now = reading.facts;
-  const same = now && now.vhi_mm3.sensitive === vhi.sensitive && now.vhi_mm3.conservative === vhi.conservative;
-  const before = now && !same ? `; measured before: ${mm3(now.vhi_mm3.sensitive)} and ${mm3(now.vhi_mm3.conservative)}` : '';
+function effect(reading, facts) {
+  const { rule, sensitive, conservative, n_normal_bone: n } = facts.thresholds;
+  const [vhi, now] = [raw(facts), reading.facts && raw(reading.facts)];
+  const same = now?.sensitive === vhi.sensitive && now.conservative === vhi.conservative;
+  const before = now && !same ? `; measured before: ${mm3(now.sensitive)} and ${mm3(now.conservative)}` : '';
   return el(
     'div',
     { class: 'told' },
     el('div', { data: { bone: 'thresholds' } }, `Thresholds ${fixed(sensitive)} and ${fixed(conservative)} (${rule}, n = ${n})`),
-    el('div', { data: { bone: 'vhi' } }, `VHI with it: ${mm3(vhi.sensitive)} and ${mm3(vhi.conservative)}${before}.`),
+    el('div', { data: { bone: 'vhi' } }, `VHI with it: ${mm3(vhi.sensitive)} and ${mm3(vhi.conservative)}, before cleaning${before}.`),
     now && !same ? el('div', { class: 'warn' }, 'Measure VHI to draw it with these thresholds.') : null,
   );
 }
+
+/** VHI before anything was cleaned. */
+const raw = ({ stages, vhi_mm3: vhi }) => stages?.raw?.vhi_mm3 ?? vhi;
 
 const fixed = (value) => value.toLocaleString('en', { maximumFractionDigits: 1 });
 
