@@ -106,6 +106,7 @@ export function mendWriting(labelmap, reading, models) {
     // lesions are listed by our own measurement alone
     const more = isVhi ? { measured: null, decisions: new Decisions(), left: null, now: null, wasShown: true } : {};
     reading.put(answered(reading.cells, found, Object.keys(names)), { ...more, isByHand: true });
+    if (isVhi) reading.message = "MONAI Label's panel drew this. Measure VHI lists its lesions.";
     reading.touched();
     reading.look(!isVhi);
     return undefined;
