@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import requests
 
+from archives import phantom_study
 from browsing import BONE, INFLAMMATION, Reader, lesion_of_two_grades, number
+from lib.studies.dicomize import Labels
 from random_readings import RandomReading
-from viewing import ViewerDesk, viewer_over, wait_for
+from viewing import THUMBNAILS, ViewerDesk, dismiss_notice, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 
@@ -331,6 +333,77 @@ def test_what_the_cleaning_proposal_left_out_is_not_told_as_the_readers(reader, 
     assert len(corrections["proposal"]["removed"]) == count - 1
     assert [one for one, _ in corrections["clicks"]["removed"]] == [lesion["id"]]
     assert corrections["hand"]["erased"] == []
+
+
+SMALL = {"width": 1280, "height": 720}
+NEEDED = ("#vhi-measure", "#vhi-rating", "#vhi-submit", "#vhi-next", "[data-vhi='sensitive']", "[data-vhi='conservative']")
+
+
+def check_in_sight(page: Any) -> None:
+    for one in NEEDED:
+        box = page.locator(one).bounding_box()
+        assert box["x"] >= 0, one
+        assert box["y"] >= 0, one
+        assert box["x"] + box["width"] <= SMALL["width"], one
+        assert box["y"] + box["height"] <= SMALL["height"], one
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        assert page.evaluate(
+            "([one, x, y]) => document.querySelector(one).contains(document.elementFromPoint(x, y))", [one, x, y]
+        )
+
+
+def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_look_to_the_last(desks, page, shot, tmp_path):
+    """With the geometry of a real scan; its screenshots are the pictures of docs/ohif.md."""
+    page.set_viewport_size(SMALL)
+    desk = desks("embedded")
+    study = phantom_study(tmp_path, 8, (336, 336, 25), labels=Labels("PHANTOM-8", "20250601"))
+    desk.archive.store(study.files())
+    wait_for(lambda: study.study_uid in requests.get(f"{desk.url}/vhi/cases", timeout=60).text)
+    page.goto(f"{desk.url}/ohif/", wait_until="domcontentloaded")
+    page.locator(f"[data-cy='studyRow-{study.study_uid}']").click()
+    page.locator(f"[data-cy='mode-monai-label-{study.study_uid}']").wait_for()
+    dismiss_notice(page)
+    shot("list")
+    case = Reader(page, desk, study, "anna")
+    case.open()
+    case.measure()
+    page.locator(THUMBNAILS).nth(1).wait_for()
+    check_in_sight(page)
+    shot("measured")
+    facts = case.asked("vhi")[0]
+    large = sorted(facts["lesions"], key=lambda one: -one["voxels"])
+    page.locator("[data-proposal='normal_bone']").click()
+    case.rest()
+    at = int(np.argmax((case.bits() & 2 > 0).sum(axis=(0, 1))))
+    nearest = min(facts["lesions"], key=lambda one: abs(one["slice"] - at))
+    case.row(nearest["id"]).click()
+    inside = np.argwhere(case.bits()[..., nearest["slice"]] & 2) if nearest["slice"] == at else [[168, 190]]
+    i, j = (int(n) for n in np.mean(inside, axis=0))
+    draw(case, BONE, [i, j, nearest["slice"]])
+    page.locator("#vhi-bone").scroll_into_view_if_needed()
+    check_in_sight(page)
+    shot("bone")
+    page.locator("#vhi-measure").click()
+    case.rest()
+    case.row(large[0]["id"]).get_by_role("button").click()
+    case.wait_until(large[0], "removed")
+    case.row(large[1]["id"]).click()
+    draw(case, INFLAMMATION, case.asked("vhi")[0]["lesions"][1]["voxel"])
+    check_in_sight(page)
+    shot("drawn")
+    case.kept()
+    page.reload()
+    page.locator("#vhi-draft").wait_for()
+    page.locator(THUMBNAILS).nth(1).wait_for()
+    shot("draft")
+    case.settled("go-on")
+    page.locator("#vhi-rating").select_option("satisfactory")
+    case.rest()
+    check_in_sight(page)
+    case.submit()
+    page.locator("#vhi-submitted").filter(has_text="is kept").wait_for()
+    check_in_sight(page)
+    shot("submitted")
 
 
 ACTIONS = ("remove", "restore", "paint", "erase", "undo", "redo", "bone", "region", "option", "measure", "reload")
