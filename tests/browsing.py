@@ -104,10 +104,14 @@ class Reader:
         flat = np.frombuffer(base64.b64decode(self.page.evaluate(VOXELS)), np.uint8)
         return flat.reshape(self.grid.shape, order="F")
 
+    def cells(self) -> np.ndarray:
+        """What the page holds of each voxel, `(I, J, K)`; see `cells.js`."""
+        flat = np.frombuffer(base64.b64decode(self.page.evaluate(CELLS)), np.uint8)
+        return flat.reshape(self.grid.shape, order="F")
+
     def bits(self) -> np.ndarray:
         """What is on screen and beneath it, `(I, J, K)`: 1 disease region, 2 normal bone, 4 inflammation, and their sums."""
-        flat = np.frombuffer(base64.b64decode(self.page.evaluate(CELLS)), np.uint8)
-        cells = flat.reshape(self.grid.shape, order="F")
+        cells = self.cells()
         return (cells >> 3 & 3) | np.where(np.isin(cells & 7, (3, 4, 5)), 4, 0).astype(np.uint8)
 
     @cached_property
