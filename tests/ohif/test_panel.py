@@ -169,14 +169,16 @@ def test_a_reload_a_killed_tab_and_a_restarted_server_lose_no_stroke(started, ph
         check_same(case, expected)
         with pytest.raises(Exception, match="crash"):
             page.goto("chrome://crash")
-        again = page.context.new_page()
+        context = page.context
+        page.close()
+        again = context.new_page()
         watch.over(again)
         other = Reader(again, desk, case.study, "kai")
         other.open("go-on")
         check_same(other, expected)
         desk.server.process.kill()
     with viewer_over(archive, phantoms, work, OMP_NUM_THREADS="1") as desk:
-        last = Reader(page.context.new_page(), desk, case.study, "kai")
+        last = Reader(context.new_page(), desk, case.study, "kai")
         watch.over(last.page)
         last.open("go-on")
         check_same(last, expected)
@@ -239,16 +241,19 @@ def test_leaving_with_work_that_is_not_handed_in_asks(reader):
         asked.append(dialog.type)
         dialog.dismiss()
 
+    def until(expected: list[str]) -> None:
+        wait_for(lambda: page.wait_for_timeout(50) or asked == expected)  # dialogs are told while the browser is waited for
+
     page.on("dialog", stay)
     case.measure()
     case.row(1).get_by_role("button").click()
     case.wait_until({"id": 1}, "removed")
     page.evaluate("window.isStill = true; setTimeout(() => location.reload(), 0)")
-    wait_for(lambda: asked == ["beforeunload"])
+    until(["beforeunload"])
     page.locator("[data-cy='return-to-work-list']").click()
-    wait_for(lambda: asked == ["beforeunload", "confirm"])
+    until(["beforeunload", "confirm"])
     page.locator("#vhi-next").click()
-    wait_for(lambda: asked == ["beforeunload", "confirm", "confirm"])
+    until(["beforeunload", "confirm", "confirm"])
     case.rest()
     page.locator("tr.removed[data-lesion='1']").wait_for()
     assert page.evaluate("window.isStill")
