@@ -134,8 +134,8 @@ def test_every_image_that_is_no_reading_is_named_with_the_reason(tmp_path):
         str(one.path): one.why for one in passed_over(tmp_path, find_reader_masks(tmp_path), list(find_stir(tmp_path).values()))
     }
     assert names == {
-        "7_T1W.nii.gz": "a T1W scan",
-        "7_disease_region.nii.gz": "a disease region",
+        "7_T1W.nii.gz": "T1W scan",
+        "7_disease_region.nii.gz": "disease region",
         "7_normal_marrow.nii": "normal bone",
         "7_inflammation_final.nii.gz": "its name gives no reader; <case>_inflammation_R<reader>[<reading>][_LT].nii.gz is read",
         "7_inflammation_R1.nrrd": "its name gives no reader; <case>_inflammation_R<reader>[<reading>][_LT].nii.gz is read",

@@ -144,9 +144,9 @@ class PassedOver:
 
 
 _OTHER_CONTENT = (
-    (re.compile(r"disease_region", re.IGNORECASE), "a disease region"),
+    (re.compile(r"disease_region", re.IGNORECASE), "disease region"),
     (re.compile(r"normal_(marrow|bone)", re.IGNORECASE), "normal bone"),
-    (re.compile(r"_T1W\b|_T1W[._]", re.IGNORECASE), "a T1W scan"),
+    (re.compile(r"_T1W\b|_T1W[._]", re.IGNORECASE), "T1W scan"),
     (
         re.compile(r"inflammation", re.IGNORECASE),
         "its name gives no reader; <case>_inflammation_R<reader>[<reading>][_LT].nii.gz is read",
