@@ -38,7 +38,7 @@ class Submitted:
     def covering(self, name: str) -> np.ndarray:
         """`(I, J, K)` or `()` bool: voxels of the map that hold a segment which covers the one of that name."""
         above = self.order[self.order.index(name) + 1 :] if name in self.order else ()
-        return np.logical_or.reduce([self.masks[one].data for one in above]) if above else np.zeros((), bool)
+        return np.any([self.masks[one].data for one in above], axis=0) if above else np.zeros((), bool)
 
 
 def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str, int | Sequence[int]]]) -> Submitted:
@@ -100,7 +100,7 @@ def _submitted(masks: Mapping[str, Mask], grid: Grid, order: tuple[str, ...]) ->
     inflammation = [masks[name] for name in (INFLAMMATION, CONSERVATIVE) if name in masks]
     listed = None
     if INFLAMMATION in masks or any(mask.voxels for mask in inflammation):
-        listed = Mask(np.logical_or.reduce([mask.data for mask in inflammation]), grid, INFLAMMATION)
+        listed = Mask(np.any([mask.data for mask in inflammation], axis=0), grid, INFLAMMATION)
     own = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
     other = tuple(mask for name, mask in masks.items() if name not in own and (mask.voxels or name not in SEGMENT_NAMES))
     return Submitted(
