@@ -123,11 +123,12 @@ def viewer_over(
         archive.store(study.files())
     with serving_archive(archive, work, *options, **environment) as server:
         wanted = {one.study_uid for one in studies.values()}
-        wait_for(lambda: wanted <= _cases(server, "--accounts" in options))
+        wait_for(lambda: wanted <= known_cases(server, "--accounts" in options))
         yield ViewerDesk(archive, server, studies)
 
 
-def _cases(server: Server, login: bool) -> set[str]:
+def known_cases(server: Server, login: bool = False) -> set[str]:
+    """The cases that the server offers."""
     from standin import PASSWORDS
 
     session = requests.Session()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lib.core.volume import Grid
+from lib.server.viewer import Viewer
 from lib.studies.nrrd import nrrd_labels
 
 pytestmark = pytest.mark.browser
@@ -200,3 +201,61 @@ def test_something_is_waited_for_until_the_viewer_tells_that_it_is_so(js):
       return [await waited, listening, await m.until(() => 'at once', () => () => {})];
     })()"""
     assert js("opening", code) == ["there", 0, "at once"]
+
+
+@pytest.mark.parametrize(
+    ("point", "slice_", "moved"),
+    [
+        ([5.0, 6.0, 14.0], 1, [5.0, 6.0, 13.0]),  # slices at 10, 13, 16
+        ([5.0, 6.0, 14.6], 2, [5.0, 6.0, 16.0]),
+        ([5.0, 6.0, -40.0], 0, [5.0, 6.0, 10.0]),  # beyond the first
+        ([5.0, 6.0, 99.0], 2, [5.0, 6.0, 16.0]),
+    ],
+)
+def test_the_nearest_slice_is_found_by_its_place_and_the_point_moves_along_the_normal_alone(js, point, slice_, moved):
+    volume = {"dimensions": [4, 4, 3], "spacing": [1, 1, 3], "direction": [1, 0, 0, 0, 1, 0, 0, 0, 1], "origin": [0, 0, 10]}
+    for normal in ([0, 0, 1], [0, 0, -1]):
+        found = js("slices", "m.nearestSlice(a[0], a[1], a[2])", volume, point, normal)
+        assert (found["slice"], found["point"]) == (slice_, moved)
+        assert found["away"] == pytest.approx(abs(point[2] - moved[2]))
+
+
+def test_a_plane_across_the_slices_is_moved_to_none_of_them(js):
+    volume = {"dimensions": [4, 4, 3], "spacing": [1, 1, 3], "direction": [1, 0, 0, 0, 1, 0, 0, 0, 1], "origin": [0, 0, 10]}
+    found = js("slices", "m.nearestSlice(a[0], a[1], a[2])", volume, [1.0, 2.0, 11.4], [1, 0, 0])
+    assert (found["slice"], found["point"]) == (None, [1.0, 2.0, 11.4])
+
+
+# the viewer's own library, from its script, with the modules that it needs
+LIBRARY = """() => {
+  const modules = Object.assign({}, ...self.webpackChunk.map(([, found]) => found));
+  const [id] = Object.entries(modules).find(([, one]) => String(one).includes('compileConstructor'));
+  const load = (wanted) => { const module = { exports: {} }; modules[wanted](module, module.exports, load); return module.exports; };
+  self.views = () => load(id);
+}"""
+# a view written through and read back, by its places and by its array
+USED = """(ndarray) => {
+  const seen = [];
+  for (const [shape, stride, offset] of [[[3, 4]], [[2, 3, 2]], [[5]], [[2, 3], [1, 2], 3]]) {
+    const view = ndarray(new Uint8Array(24).map((_, n) => n), shape, stride, offset);
+    const at = shape.map((size) => size - 1);
+    view.set(...at, 77);
+    view.set(...shape.map(() => 0), 78);
+    const { dimension, size, offset: begins } = view;
+    seen.push([[...view.data], view.get(...at), view.index(...at), [...view.shape], [...view.stride], dimension, size, begins]);
+  }
+  return seen;
+}"""
+
+
+def test_views_of_arrays_are_those_that_the_viewers_library_compiles(page, js):
+    chunks = (path for path in Viewer().folder.glob("[0-9]*.bundle.*.js"))
+    script = next(text for path in chunks if "function compileConstructor(" in (text := path.read_text("utf-8")))
+    page.evaluate("self.webpackChunk = []")
+    page.add_script_tag(content=script)
+    page.evaluate(LIBRARY)
+    compiled = page.evaluate(f"({USED})(views())")
+    page.evaluate(f"import('{HOST}/array_views.js').then((m) => m.provideViews())")
+    assert page.evaluate("new Function('return 5')()") == 5  # all else is left to the page's policy
+    assert page.evaluate("views()(new Uint8Array(4), [2, 2]).constructor.name") == "View"
+    assert page.evaluate(f"({USED})(views())") == compiled

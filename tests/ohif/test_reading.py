@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import requests
+from pydicom.uid import generate_uid
 
 from archives import phantom_study
 from browsing import (
@@ -221,15 +222,33 @@ def test_the_automatic_region_is_rated_without_a_label_map(desks, page):
 
 
 @pytest.mark.pacs
-def test_a_study_that_is_no_case_is_shown_and_the_panel_says_why_it_cannot_be_read(desks, page, watch, tmp_path):
-    desk = desks("embedded")
+def test_a_study_that_is_no_case_is_shown_with_the_reason_and_can_be_read_once_its_images_are_there(desks, page, tmp_path):
+    desk = desks("orthanc")
     study = phantom_study(tmp_path, 9, (96, 96, 7), labels=Labels("PHANTOM-9", "20250601"))
     desk.archive.store(study.files("STIR"))
     page.goto(desk.address(study), wait_until="domcontentloaded")
-    page.locator("#vhi-message").filter(has_text="There is no image").wait_for()
+    message = page.locator("#vhi-message")
+    message.filter(has_text="VHI cannot be measured here. The study holds 1 series and none is a T1W series").wait_for()
     page.locator("[data-cy='viewport-overlay-top-left']").filter(has_text="STIR").wait_for()
     assert page.locator("#vhi-measure:disabled").count() == 1
-    watch.errors[:] = [one for one in watch.errors if "404" not in one]  # the browser's own line about the refusal
+    desk.archive.store(study.files("T1W"))
+    page.locator("#vhi-measure:enabled").wait_for()  # nobody reloads the page
+    page.locator("[data-cy='viewport-overlay-top-left']").filter(has_text="T1W").wait_for()
+
+
+@pytest.mark.pacs
+def test_two_series_that_fit_equally_well_are_named_in_the_panel(desks, page, tmp_path):
+    desk = desks("embedded")
+    study = phantom_study(tmp_path, 10, (96, 96, 7), labels=Labels("PHANTOM-10", "20250601"))
+    again = generate_uid()
+    copies = [pydicom.dcmread(path) for path in study.files("STIR")]
+    for copy in copies:
+        copy.SeriesInstanceUID, copy.SOPInstanceUID, copy.SeriesNumber = again, generate_uid(), 7
+        copy.file_meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
+    desk.archive.store([*study.files(), *copies])
+    page.goto(desk.address(study), wait_until="domcontentloaded")
+    page.locator("#vhi-message").filter(has_text="2 series fit STIR equally well").wait_for()
+    assert page.locator("#vhi-measure:disabled").count() == 1
 
 
 def test_opening_a_case_and_seeing_vhi_takes_two_clicks(desk, page):

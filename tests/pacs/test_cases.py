@@ -199,11 +199,12 @@ def test_a_study_without_its_stir_series_waits_with_the_reason_until_it_arrives(
 
 
 def test_a_study_is_looked_at_once_nothing_arrived_for_a_while(site):
-    site.add(stir=None)
     now = [1000.0]
     cases = site.cases(pacs_settle_s=20.0)
     cases._clock = lambda: now[0]
     service = site.service(cases)
+    site.add(stir=None)
+    look(service)
     now[0] += 15
     site.add(t1w=None)
     look(service)
@@ -214,6 +215,35 @@ def test_a_study_is_looked_at_once_nothing_arrived_for_a_while(site):
     now[0] += 6
     look(service)
     assert only(service)
+
+
+def test_what_lies_in_the_archive_when_the_server_starts_is_looked_at_once_a_second_list_is_the_same(site):
+    uid = site.add()
+    now = [1000.0]
+    cases = site.cases(pacs_settle_s=20.0, pacs_look_s=15.0)
+    cases._clock = lambda: now[0]
+    service = site.service(cases)
+    assert service.cases.index.cases == ()
+    assert "(so far 8 instances)" in reasons(service)[uid]
+    now[0] += 1
+    look(service)
+    assert only(service).case_id == uid
+
+
+def test_what_arrives_while_the_server_starts_waits_until_nothing_arrives(site):
+    uid = site.add(stir=None)
+    now = [1000.0]
+    cases = site.cases(pacs_settle_s=20.0)
+    cases._clock = lambda: now[0]
+    service = site.service(cases)
+    site.add(t1w=None)
+    for passed in (1, 18):
+        now[0] += passed
+        look(service)
+        assert "nothing arrived for 20 s" in reasons(service)[uid]
+    now[0] += 3
+    look(service)
+    assert only(service).case_id == uid
 
 
 def test_after_a_restart_everything_is_known_and_the_archive_is_asked_for_the_list_alone(site, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError, UnknownImageError
 from lib.studies.nifti import write_volume
-from lib.studies.pairing import CaseFinder, find_cases
+from lib.studies.pairing import ARCHIVE, CaseFinder, CaseIndex, Waiting, find_cases
 
 GRID = Grid((8, 7, 5), np.diag([1.0, 2.0, 3.0, 1.0]))
 
@@ -176,3 +176,11 @@ def test_the_published_folder_holds_eight_pairs_and_fifteen_halves(vhi_data):
     found = find_cases(vhi_data)
     assert ids(found) == ["1007", "1012", "1013", "1016", "1234", "2015", "3002", "4386"]
     assert len(found.waiting) == 15
+
+
+def test_why_a_study_waits_is_its_own_reason_or_the_archives_or_that_it_is_not_listed():
+    waiting = (Waiting(ARCHIVE, "The archive is away."), Waiting("1.2", "T1W is missing."))
+    index = CaseIndex((), waiting)
+    assert index.why_waiting("1.2") == "T1W is missing."
+    assert index.why_waiting("1.3") == "The archive is away."
+    assert "does not list this study" in CaseIndex((), waiting[1:]).why_waiting("1.3")

@@ -56,6 +56,7 @@ class StudyWatcher:
             left = 0
             try:
                 left = self._service.cases.look()
+                self._service.cases.refresh()  # who waits for a study gets it now
                 if self._after_look is not None:
                     self._after_look()
                 if self._archive_failed:

@@ -2,7 +2,8 @@
 
 A study is a case once its T1W and its STIR series are known, by the rules of `studies.dicom_pairing`. What was learnt is kept,
 so that a look at the archive costs one search, and a few more for each study that is new or changed. A study is looked at once
-nothing arrived for a while: a pair that is chosen too early may not be the best one, nor whole.
+nothing arrived for a while: a pair that is chosen too early may not be the best one, nor whole. What the archive holds when the
+server starts has most likely lain there for long, so that a second list without a change is enough.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..errors import ArchiveError, InputError, NotFoundError, SettingsError, Unk
 from ..readings.folder import make_folder
 from ..studies.dicom_frames import Series, series_of_headers
 from ..studies.dicom_pairing import find_pair
-from ..studies.pairing import ROLES, Archived, Case, CaseIndex, Role, Waiting
+from ..studies.pairing import ARCHIVE, ROLES, Archived, Case, CaseIndex, Role, Waiting
 from ..studies.pairing_rules import PairingRules
 from .cache import ChangedError, SeriesCache
 from .client import Archive, Entry
@@ -33,7 +34,8 @@ _SHORT_SERIES = 3
 _CHECKED_AT_ONCE = 5
 # of what failed for one study, and of studies whose size the archive does not tell
 _AGAIN_S = 600.0
-ARCHIVE = "archive"
+# between the first two lists: a study that arrives meanwhile grows within it
+_AT_START_S = 0.8
 log = logging.getLogger("vhi.pacs")
 
 
@@ -112,6 +114,8 @@ class PacsCases:
         self.cache = SeriesCache(archive, data / "pacs" / "series", self.config.pacs_cache_gb * 1e9)
         self._looking = threading.Lock()
         self._again = 0.0
+        # studies of the first list that were not looked at before; None before that list
+        self._at_start: set[str] | None = None
         self._not_listed: set[str] = set()
         self._checked: dict[Path, float] = {}
         self._failed: dict[str, tuple[float, str]] = {}
@@ -215,9 +219,10 @@ class PacsCases:
     def _look(self, in_use: Callable[[str], bool]) -> int:
         if time.monotonic() >= self._again:
             began = time.monotonic()
+            is_first = self._at_start is None
             self._list()
             self._check_cached()
-            if self.config.pacs_look_s:
+            if self.config.pacs_look_s and not is_first:
                 # at most a tenth of the time is spent on asking for the list
                 self._again = time.monotonic() + max(self.config.pacs_look_s, 9 * (time.monotonic() - began))
         self.problem = None
@@ -254,6 +259,11 @@ class PacsCases:
             elif counts == "/" and known.examined is not None and now - known.examined > _AGAIN_S:
                 news.append(replace(known, examined=None))  # an archive that tells no sizes
         self.register.put(news)
+        if self._at_start is None:
+            # one whose size is not told may be growing
+            self._at_start = {one.uid for one in self.register.all() if one.examined is None and one.counts != "/"}
+        else:
+            self._at_start -= {one.uid for one in news}
         # an archive that starts may list less than it holds: what is missing twice is gone
         missing = {one.uid for one in self.register.all()} - listed.keys()
         gone = missing & self._not_listed
@@ -293,7 +303,8 @@ class PacsCases:
         return tuple(sorted(one.sop_uid for one in self.archive.instances(study_uid, series_uid)))
 
     def _has_settled(self, study: Study) -> bool:
-        return self._clock() - study.since >= self.config.pacs_settle_s
+        quiet_s = self._clock() - study.since
+        return quiet_s >= self.config.pacs_settle_s or (study.uid in (self._at_start or ()) and quiet_s >= _AT_START_S)
 
     def _may_be_tried(self, study: Study) -> bool:
         failed = self._failed.get(study.uid)
@@ -369,14 +380,19 @@ class PacsCases:
                 cases.append(case)
             else:
                 series = tuple(one.partition(":")[0] for one in study.mr.split())
-                failed = self._failed.get(study.uid, (0.0, _UNDER_WAY))[1]
+                _, failed = self._failed.get(study.uid, (0.0, self._under_way(study)))
                 waiting.append(Waiting(study.uid, study.obstacle or failed, series))
         if self.problem:
             waiting.insert(0, Waiting(ARCHIVE, self.problem))
         return CaseIndex(tuple(cases), tuple(waiting))
 
-
-_UNDER_WAY = "Its headers are not looked at yet: it is new, or may still be arriving; it is offered once its pair was found."
+    def _under_way(self, study: Study) -> str:
+        images = study.counts.rpartition("/")[2]
+        so_far = f" (so far {images} instances)" if images else ""
+        return (
+            f"It is new or has changed, and may still be arriving{so_far}; it is offered once nothing arrived for "
+            f"{self.config.pacs_settle_s:g} s and its T1W and STIR were found."
+        )
 
 
 def _as_series(headers: list[Dataset]) -> tuple[Series, ...]:

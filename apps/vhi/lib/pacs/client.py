@@ -20,7 +20,8 @@ import pydicom
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 from requests.adapters import HTTPAdapter
 
 from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
@@ -454,8 +455,7 @@ def _batches(instances: Iterable[Dataset | Path]) -> Iterator[list[Dataset]]:
     for one in instances:
         dataset = copy(read_whole(one) if isinstance(one, Path) else one)
         dataset.preamble = bytes(128)
-        dataset.ensure_file_meta()
-        dataset.fix_meta_info(enforce_standard=False)
+        dataset.file_meta = _meta_of(dataset)
         size = len(dataset.get("PixelData", b""))
         if batch and held + size > _STORE_BYTES:
             yield batch
@@ -464,6 +464,15 @@ def _batches(instances: Iterable[Dataset | Path]) -> Iterator[list[Dataset]]:
         held += size
     if batch:
         yield batch
+
+
+def _meta_of(dataset: Dataset) -> FileMetaDataset:
+    """The header of an instance's file, with the names that the instance itself has."""
+    meta = copy(getattr(dataset, "file_meta", None)) or FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
+    if "TransferSyntaxUID" not in meta:
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return meta
 
 
 def _short(error: Exception) -> str:

@@ -71,6 +71,7 @@ ALLOWED = (
     Allowed(("GET",), "/scoring/", "reader", "stock"),
     Allowed(("GET",), "/vhi/health", "anyone"),
     Allowed(("GET",), "/vhi/cases", "admin", basic=True),
+    Allowed(("GET",), "/vhi/study", "reader"),
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
     Allowed(("GET",), "/vhi/report", "reader", basic=True),
     Allowed(("GET",), "/vhi/reading", "reader"),

@@ -42,6 +42,13 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
 
         return Response(await desk.quickly(request, read), media_type=FORMS[form])
 
+    @api.get(
+        "/vhi/study", tags=["VHI"], summary="The T1W and STIR series of a study in the archive, or why it cannot be read yet"
+    )
+    async def study(request: Request, study: str) -> Response:
+        check_id("study", study)
+        return JSONResponse(await desk.quickly(request, lambda: _series_of(desk.app.service.cases.index, study)))
+
     @api.get("/vhi/submissions", tags=["VHI"], summary="Submissions of a case: this reader's; all of them for an administrator")
     async def submissions(request: Request, image: str, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
         check_id("image", image)
@@ -79,6 +86,14 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
             return dict(exchange.state(asked))
 
         return JSONResponse(finite(await desk.quickly(request, state)))
+
+
+def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
+    """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
+    archived = next((one.archived for one in index.cases if one.case_id == study_uid), None)
+    if archived is not None:
+        return {"t1w": archived.t1w_uid, "stir": archived.stir_uid, "why": None}
+    return {"t1w": None, "stir": None, "why": index.why_waiting(study_uid)}
 
 
 def _reader_asked(reader: str | None) -> str | None:

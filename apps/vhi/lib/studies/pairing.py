@@ -31,6 +31,7 @@ from .nifti import read_volume
 Role = Literal["T1W", "STIR"]
 ROLES: tuple[Role, Role] = ("T1W", "STIR")
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+ARCHIVE = "archive"  # the name under which it waits that an archive cannot be asked
 _IGNORED = {"truth", "segmentations", "labels"}
 _SUFFIX = re.compile(r"\.nii(\.gz)?", re.IGNORECASE)
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -125,6 +126,15 @@ class CaseIndex:
         if found is None:
             raise UnknownImageError(f"There is no case {_shown(case_id)} here{self._hint(case_id)}; ask for the list of cases.")
         return found
+
+    def why_waiting(self, study_uid: str) -> str:
+        """Why a study of an archive is no case."""
+        reasons = {one.name: one.reason for one in self.waiting}
+        return (
+            reasons.get(study_uid)
+            or reasons.get(ARCHIVE)
+            or ("The archive does not list this study as one with MR images: it is new, or was deleted, or holds none.")
+        )
 
     def _hint(self, wanted: str) -> str:
         names = (wanted, wanted.rsplit("_", 1)[0])

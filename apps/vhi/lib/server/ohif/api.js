@@ -26,11 +26,9 @@ function form(params, file = null) {
   return body;
 }
 
-/** The series of a study's case: `{study, t1w, stir}`, as UIDs. */
-export async function caseOf(study) {
-  const series = async (role) => (await asked(`/datastore/image/info?${query({ image: `${study}_${role}` })}`)).json();
-  const [t1w, stir] = await Promise.all([series('T1W'), series('STIR')]);
-  return { study, t1w: t1w.SeriesInstanceUID, stir: stir.SeriesInstanceUID };
+/** The series of a study's case as UIDs, `{t1w, stir}`, or `{why}` it has none. */
+export async function seriesOf(study) {
+  return (await asked(`/vhi/study?${query({ study })}`)).json();
 }
 
 /** Models with their options and labels, strategies, counts. */

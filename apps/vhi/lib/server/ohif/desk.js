@@ -4,13 +4,17 @@ import * as api from './api.js';
 import { Bone } from './bone.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
+import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
+import { LinkedViews } from './linked_views.js';
 import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
 import { Keeping } from './keeping.js';
 import { clean } from './measuring.js';
+import { markPointer } from './pointer_mark.js';
 import { Reading } from './reading.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
+import { waitForCase } from './waiting.js';
 
 const READER = 'vhi_reader';
 const AFTER_CHANGE_MS = 50;
@@ -31,6 +35,8 @@ export class Desk extends EventTarget {
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
   #drawOften = () => {};
+  #linked;
+  #stopWaiting = () => {};
   #wasDrawn = false;
 
   constructor(told) {
@@ -39,8 +45,15 @@ export class Desk extends EventTarget {
     this.effort = new Effort();
     this.keeping = new Keeping(() => this.changed());
     window.addEventListener('keydown', (event) => this.#undoByKey(event));
+    const views = () => (this.#case ? this.#viewports() : []);
+    const grid = () => this.#managers.servicesManager.services.viewportGridService;
+    this.#linked = new LinkedViews(views, {
+      get: () => grid().getActiveViewportId(),
+      set: (id) => grid().setActiveViewportId(id),
+    });
+    markPointer(views);
+    keepSpaceBar();
     watchPointer(() => (this.reading ? this.#viewports() : []), {
-      hover: (id) => this.#hover(id),
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
     });
@@ -76,6 +89,8 @@ export class Desk extends EventTarget {
     this.reading = null;
     this.coming = null;
     this.why = found.case ? 'Opening the case ...' : found.why;
+    this.#stopWaiting();
+    if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
     this.effort.restart();
     this.changed();
@@ -84,12 +99,14 @@ export class Desk extends EventTarget {
   ready(managers) {
     this.#managers = managers;
     mendExport(managers.commandsManager, managers.extensionManager);
+    mendCommands(managers.commandsManager, () => this.#case !== null, this.#linked);
     keepLabelmap(managers.commandsManager);
     mendPoints(window.cornerstoneTools.annotation.state.getAnnotationManager());
     if (this.#case) this.#opened = this.#start(this.#case).catch((error) => this.#fail(error));
   }
 
   closed() {
+    this.#stopWaiting();
     this.#drawOften();
     this.keeping.end();
     this.#case = null;
@@ -97,8 +114,9 @@ export class Desk extends EventTarget {
     this.coming = null;
   }
 
-  #fail(error) {
-    this.why = error.message;
+  #fail({ message }) {
+    if (message === this.why) return;
+    this.why = message;
     this.changed();
   }
 
@@ -113,7 +131,7 @@ export class Desk extends EventTarget {
       const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
       reading.addEventListener('change', () => this.changed());
       new Bone(reading);
-      reading.addEventListener('jump', (event) => this.#jump(event.detail));
+      reading.addEventListener('jump', (event) => this.#linked.show(event.detail));
       this.coming = reading;
       this.changed();
       this.keeping.start(reading);
@@ -179,12 +197,6 @@ export class Desk extends EventTarget {
     );
   }
 
-  /** The viewport under the pointer becomes the active one while a tool is in hand, so that the first stroke in it counts. */
-  #hover(id) {
-    const { viewportGridService } = this.#managers.servicesManager.services;
-    if (this.tool !== VIEW && viewportGridService.getActiveViewportId() !== id) viewportGridService.setActiveViewportId(id);
-  }
-
   #clicked(world) {
     if (!this.reading || !CLEANING.includes(this.tool)) return;
     clean(this.reading, this.tool, this.reading.labelmap.voxelAt(world), this.scope);
@@ -194,17 +206,6 @@ export class Desk extends EventTarget {
     if (!this.#wasDrawn || !this.reading) return;
     this.#wasDrawn = false;
     this.reading.noteDrawn();
-  }
-
-  /** Scroll every viewport to the slice of a point; nothing moves within the slice. */
-  #jump(world) {
-    for (const { viewport } of this.#viewports()) {
-      const { focalPoint, position, viewPlaneNormal } = viewport.getCamera();
-      const far = viewPlaneNormal.reduce((sum, one, n) => sum + one * (world[n] - focalPoint[n]), 0);
-      const moved = (point) => point.map((one, n) => one + far * viewPlaneNormal[n]);
-      viewport.setCamera({ focalPoint: moved(focalPoint), position: moved(position) });
-      viewport.render();
-    }
   }
 
   /** A setting of the method; undefined for the default. It counts from the next measurement on. */

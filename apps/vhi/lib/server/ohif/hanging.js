@@ -1,4 +1,4 @@
-/** How a case hangs: STIR beside T1W, in the plane they were acquired in, scrolling together. */
+/** How a case hangs: STIR beside T1W, in the plane they were acquired in. What moves them together is in linked_views.js. */
 
 export const PROTOCOL_ID = 'vhi';
 
@@ -18,10 +18,6 @@ function viewport(id) {
       viewportType: 'volume',
       orientation: 'acquisition',
       initialImageOptions: { preset: 'middle' },
-      syncGroups: [
-        { type: 'imageslice', id: 'vhi-slice', source: true, target: true },
-        { type: 'zoompan', id: 'vhi-zoom', source: true, target: true },
-      ],
     },
     displaySets: [{ id }],
   };

@@ -3,11 +3,13 @@
  * is changed; what is added rests on names inside one version of it, so on another version it is left out and the page says so.
  */
 
+import { provideViews } from './array_views.js';
 import { showBanner } from './banner.js';
 import { Desk } from './desk.js';
 import { readingMode } from './mode.js';
 import { mountPanel } from './panel.js';
 import { setServer, watchRequests } from './stock.js';
+import { watchStored } from './stored.js';
 import { showTraining } from './training.js';
 
 const told = window.vhi ?? {};
@@ -21,11 +23,13 @@ function install(config) {
   const show = (node) => node && mountPanel(node, desk);
   config.extensions.push({
     id: '@vhi/reading',
+    preRegistration: ({ servicesManager }) => watchStored(servicesManager),
     getPanelModule: () => [
       { name: 'vhi', iconName: 'tab-linear', iconLabel: 'VHI', label: 'VHI', component: () => element('div', show) },
     ],
   });
   config.modes.push(readingMode(desk));
+  provideViews();
   setServer();
   watchRequests(() => desk.reading);
   showTraining();

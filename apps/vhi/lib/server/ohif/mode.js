@@ -1,8 +1,9 @@
 /** MONAI Label's mode with our hanging, our panel, and the viewer's drawing tools. */
 
-import * as api from './api.js';
 import { PROTOCOL_ID, protocolOf } from './hanging.js';
+import { HOTKEYS } from './keys.js';
 import { BUTTONS } from './toolbar.js';
+import { caseOf } from './waiting.js';
 
 export const MODE_ID = '@ohif/mode-monai-label';
 const PANELS = ['@vhi/reading.panelModule.vhi', '@ohif/extension-cornerstone.panelModule.panelSegmentationWithTools'];
@@ -27,7 +28,7 @@ function changed(mode, reader) {
   const [route] = mode.routes;
   const { layoutTemplate } = route;
   route.layoutTemplate = async (given) => {
-    const found = await foundCase(given.studyInstanceUIDs[0]);
+    const found = await caseOf(given.studyInstanceUIDs[0]);
     given.servicesManager.services.hangingProtocolService.addProtocol(PROTOCOL_ID, protocolOf(found.case));
     reader.opened(found);
     const layout = layoutTemplate(given);
@@ -37,6 +38,7 @@ function changed(mode, reader) {
   return Object.assign(mode, {
     displayName: 'Read VHI',
     hangingProtocol: PROTOCOL_ID,
+    hotkeys: HOTKEYS,
     onModeEnter: (managers) => {
       onModeEnter(managers);
       managers.servicesManager.services.toolbarService.addButtons(BUTTONS);
@@ -47,12 +49,4 @@ function changed(mode, reader) {
       onModeExit(managers);
     },
   });
-}
-
-async function foundCase(study) {
-  try {
-    return { case: await api.caseOf(study), why: '' };
-  } catch (error) {
-    return { case: null, why: `VHI cannot be measured here. ${error.message}` };
-  }
 }

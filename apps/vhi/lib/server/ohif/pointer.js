@@ -1,21 +1,16 @@
-/** The pointer over the images: clicks for cleaning, and the viewport that the pointer is over takes the tool in hand. */
+/** The pointer over the images: clicks for cleaning, and the ends of strokes. */
 
 const CLICK_PX = 4;
 
 /**
- * Watch the page. The viewer itself gives the first press in another viewport to nothing but choosing that viewport.
+ * Watch the page.
  *
  * @param {() => {id: string, viewport: object}[]} viewports
- * @param {{hover: (id: string) => void, click: (world: number[]) => void, stroke: () => void}} told
+ * @param {{click: (world: number[]) => void, stroke: () => void}} told
  */
 export function watchPointer(viewports, told) {
   let pressed = null;
   const over = (event) => viewports().find(({ viewport }) => isOver(viewport.element, event));
-  window.addEventListener('pointermove', (event) => {
-    if (event.buttons) return;
-    const found = over(event);
-    if (found) told.hover(found.id);
-  });
   window.addEventListener('pointerdown', (event) => (pressed = event.button === 0 && over(event) ? event : null), {
     capture: true,
   });

@@ -47,6 +47,10 @@ const TEXT = `
 .vhi tr.painted { cursor: default; }
 .vhi .lesions { max-height: 230px; overflow-y: auto; }
 .vhi td button { padding: 0 6px; }
+.vhi-cross { position: absolute; top: 0; left: 0; z-index: 5; pointer-events: none; }
+.vhi-cross::before, .vhi-cross::after { content: ''; position: absolute; background: #7fd4ff; box-shadow: 0 0 0 .5px #000; }
+.vhi-cross::before { width: 17px; height: 1px; left: -8px; top: 0; }
+.vhi-cross::after { width: 1px; height: 17px; left: 0; top: -8px; }
 `;
 
 export function addStyle() {

@@ -1,0 +1,204 @@
+"""Both images of a case move together, by their places in space: with real turns of the wheel, keys, and the mouse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from browsing import Reader
+from linking import COUNT, ROLES, Images, other, with_more_slices
+from viewing import THUMBNAILS, ViewerDesk, known_cases, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+
+@pytest.fixture(scope="module")
+def thin(tmp_path_factory):
+    return with_more_slices(tmp_path_factory.mktemp("thin"))
+
+
+# every order of slices once, and unequal counts, over both archives
+OPENED = (("ascending", "embedded"), ("descending", "orthanc"), ("unequal", "embedded"), ("unequal", "orthanc"))
+
+
+@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.pacs, id="-".join(one)) for one in OPENED])
+def opened(request, page, desks, thin) -> tuple[Reader, Images]:
+    """A case with all its images on screen; T1W of the third kind has more slices than STIR."""
+    name, archive = request.param
+    desk: ViewerDesk = desks(archive)
+    if name == "unequal":
+        desk.archive.store(thin.files())
+        wait_for(lambda: thin.study_uid in known_cases(desk.server))
+    study = thin if name == "unequal" else desk.studies[name]
+    reader = Reader(page, desk, study, "lena")
+    reader.open()
+    page.locator(THUMBNAILS).nth(1).wait_for()  # drawn after the images
+    page.evaluate(COUNT)
+    return reader, Images(page, study)
+
+
+def test_slice_zoom_pan_and_window_are_moved_in_both_images_by_wheel_keys_bar_mouse_and_list(opened, shot):
+    reader, images = opened
+    begun = images.shown()
+    for role in ROLES:
+        turn_the_wheel(images, role)
+        press_keys(images, role)
+        drag_the_bar(images, role)
+        images.page.keyboard.press(" ")
+        wait_for(lambda: images.shown()["STIR"]["middle"] == pytest.approx(begun["STIR"]["middle"], abs=0.01))
+        check_cross(images, role)
+    shot("cross")
+    zoom_and_pan(images)
+    window(images, begun)
+    keys_of_other_modes_do_nothing(images)
+    space_bar(reader, images)
+    lesions(reader, images)
+
+
+def turn_the_wheel(images: Images, role: str) -> None:
+    images.point_at(role)
+    before = images.slice_of(role)
+    for delta in (100, 100, -100):
+        one_step(images, role, delta)
+    assert abs(images.slice_of(role) - before) == 1
+
+
+def one_step(images: Images, role: str, delta: int) -> None:
+    """Each image whose slice changes moves once and is drawn once: nothing runs in a circle."""
+    before = images.shown()
+    images.page.evaluate("window.counted = { moved: 0, drawn: 0 }")
+    images.page.mouse.wheel(0, delta)
+    wait_for(lambda: images.shown()[role]["instance"] != before[role]["instance"])
+    images.check_together(role)
+    after = images.shown()
+    # several thin slices lie nearest to one thick slice
+    changed = sum(after[one]["instance"] != before[one]["instance"] for one in ROLES)
+    wait_for(lambda: images.page.evaluate("window.counted.drawn") >= changed)
+    assert images.page.evaluate("window.counted") == {"moved": changed, "drawn": changed}
+
+
+def press_keys(images: Images, role: str) -> None:
+    count = len(images.slices[role])
+    images.point_at(role)
+    images.page.keyboard.press("Home")
+    wait_for(lambda: images.slice_of(role) in (0, count - 1))
+    images.check_together(role)
+    first = images.slice_of(role)
+    step = 1 if first == 0 else -1
+    for key, expected in (
+        ("ArrowDown", first + step),
+        ("PageDown", first + 6 * step),
+        ("ArrowUp", first + 5 * step),
+        ("PageUp", first),
+        ("End", count - 1 - first),
+    ):
+        images.page.keyboard.press(key)
+        images.check_at(role, expected)
+
+
+def drag_the_bar(images: Images, role: str) -> None:
+    pane = images.page.locator("[data-cy='viewport-pane']").nth(ROLES.index(role))
+    box = pane.locator("input[type=range]").bounding_box()
+    x, last = box["x"] + box["width"] / 2, images.slice_of(role)
+    images.page.mouse.move(x, box["y"] + box["height"] - 20)
+    images.page.mouse.down()
+    images.page.mouse.move(x, box["y"] + box["height"] / 2, steps=4)
+    images.page.mouse.up()
+    wait_for(lambda: abs(images.slice_of(role) - last) >= 3)
+    images.check_together(role)
+
+
+def check_cross(images: Images, role: str) -> None:
+    """The other image marks the place of the pointer, and only the other one."""
+    x, y = images.point_at(role, 45, 30)
+    wait_for(lambda: images.shown()[other(role)]["cross"])
+    found = images.shown()
+    assert found[role]["cross"] is None
+    offsets = [
+        np.subtract(at, found[one]["place"][:2]) for at, one in (((x, y), role), (found[other(role)]["cross"], other(role)))
+    ]
+    np.testing.assert_allclose(*offsets, atol=1.0)  # [pixels] the images are equally large, and show the same place
+
+
+def zoom_and_pan(images: Images) -> None:
+    for role in ROLES:
+        before = images.shown()[role]
+        images.drag(role, "right", 0, 60)
+        wait_for(lambda role=role, before=before: images.shown()[role]["mm_per_pixel"] != before["mm_per_pixel"])
+        images.check_together(role)
+        before = images.shown()[role]
+        images.drag(role, "middle", 40, 25)
+        wait_for(lambda role=role, before=before: images.shown()[role]["middle"] != before["middle"])
+        images.check_together(role)
+        before = images.shown()[role]
+        images.page.keyboard.press("+")
+        wait_for(
+            lambda role=role, before=before: images.shown()[role]["mm_per_pixel"] < 0.95 * before["mm_per_pixel"],
+        )
+        images.check_together(role)
+
+
+def window(images: Images, begun: dict[str, Any]) -> None:
+    """Each image has a window of its own, and both go back to theirs."""
+    for role in ROLES:
+        kept = images.shown()[other(role)]["window"]
+        images.drag(role, "left", 60, 60)
+        wait_for(lambda role=role: images.shown()[role]["window"] != begun[role]["window"])
+        assert images.shown()[other(role)]["window"] == kept
+    images.page.keyboard.press(" ")
+    for role in ROLES:
+        wait_for(lambda role=role: images.shown()[role]["window"] == begun[role]["window"])
+        assert images.shown()[role]["mm_per_pixel"] == pytest.approx(begun[role]["mm_per_pixel"])
+        assert images.shown()[role]["middle"] == pytest.approx(begun[role]["middle"], abs=0.01)
+    images.check_together("STIR")
+
+
+def keys_of_other_modes_do_nothing(images: Images) -> None:
+    """No window of CT, no turning, mirroring, inverting, no other tool, no cine; and the panel's fields take what is typed."""
+    before = images.shown()
+    name = images.page.locator("#vhi-reader-name")
+    name.fill("")
+    name.type("r 1 h")
+    assert name.input_value() == "r 1 h"
+    name.fill("lena")
+    images.page.locator("#vhi-panel h3").first.click()
+    for key in [*"123456789rlhvizc,."]:
+        images.page.keyboard.press(key)
+    told = images.page.evaluate(
+        "() => [...window.services.viewportGridService.getState().viewports.values()].map((one) => one.displaySetInstanceUIDs.length)"
+    )
+    assert told == [1, 1]
+    after = images.shown()
+    kept = ("instance", "middle", "up", "mm_per_pixel", "window")
+    assert {role: [after[role][key] for key in kept] for role in ROLES} == {
+        role: [before[role][key] for key in kept] for role in ROLES
+    }
+    assert images.page.evaluate(
+        "cornerstoneTools.ToolGroupManager.getToolGroup('default').getActivePrimaryMouseButtonTool()"
+    ) == ("WindowLevel")
+
+
+def lesions(reader: Reader, images: Images) -> None:
+    """A line of the list goes to the lesion's slice of STIR, where the server says that it lies, and the other image with it."""
+    facts, _ = reader.asked("vhi")
+    affine = reader.grid.affine
+    normal = np.cross(*np.array(images._orientation).reshape(2, 3))
+    far = sorted(facts["lesions"], key=lambda one: one["slice"])
+    for lesion in (far[0], far[-1]):
+        reader.row(lesion["id"]).click()
+        world = (affine @ [*lesion["voxel"], 1.0])[:3] * [-1, -1, 1]
+        places = [mm for mm, _ in images.slices["STIR"]]
+        images.check_at("STIR", int(np.argmin(np.abs(np.array(places) - normal @ world))))
+
+
+def space_bar(reader: Reader, images: Images) -> None:
+    """It presses the button of the panel that has the focus, and resets nothing then."""
+    images.drag("STIR", "right", 0, 60)
+    before = images.shown()["STIR"]["mm_per_pixel"]
+    reader.page.locator("#vhi-measure").focus()
+    reader.page.keyboard.press(" ")
+    reader.page.locator("[data-vhi='sensitive']").wait_for()
+    reader.rest()
+    assert images.shown()["STIR"]["mm_per_pixel"] == before

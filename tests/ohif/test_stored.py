@@ -1,0 +1,93 @@
+"""Stored Segmentations in the viewer's own mode, and what the page says where a mode cannot show a stored result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+
+from browsing import INFLAMMATION, REGION, Reader, by_reader, in_archive
+from viewing import ViewerDesk, dismiss_notice, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+TILE = "[data-cy='study-browser-thumbnail-no-image']"
+# the slices of the drawn label map: which image each lies on, and its voxels
+DRAWN_SLICES = """() => {
+  const [found] = window.cornerstoneTools.segmentation.state.getSegmentations();
+  const { cache } = window.cornerstone;
+  return (found?.representationData.Labelmap.imageIds ?? []).map((id) => {
+    const image = cache.getImage(id);
+    return [image.referencedImageId.match(/instances\\/([0-9.]+)\\/frames/)[1], [...image.voxelManager.getScalarData()]];
+  });
+}"""
+
+
+@pytest.mark.parametrize(("name", "archive"), [("ascending", "embedded"), ("descending", "orthanc")])
+@pytest.mark.pacs
+def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_elsewhere(desks, page, shot, name, archive):
+    desk: ViewerDesk = desks(archive)
+    reader = Reader(page, desk, desk.studies[name], f"olga-{name}")
+    reader.open()
+    reader.measure()
+    reader.submit()
+    wait_for(lambda: by_reader(in_archive(desk.archive, reader.study, "SR"), reader.name))
+    stored = by_reader(in_archive(desk.archive, reader.study, "SEG"), reader.name)
+    seg = next(one for one in stored if {INFLAMMATION, REGION} <= {segment.SegmentLabel for segment in one.SegmentSequence})
+    page.goto(f"{desk.url}/ohif/segmentation?StudyInstanceUIDs={reader.study.study_uid}", wait_until="domcontentloaded")
+    tile = page.locator(f"{TILE}[data-series='{seg.SeriesNumber}']").first
+    tile.wait_for()
+    dismiss_notice(page)
+    tile.dblclick()
+    page.get_by_text("Do you want to open this Segmentation?").first.wait_for()
+    page.get_by_text("Yes", exact=True).first.click()
+    wait_for(lambda: any(max(voxels) for _, voxels in page.evaluate(DRAWN_SLICES)))
+    shot("drawn")
+    expected = on_images(seg, reader)
+    found = {
+        instance: np.array(voxels, np.uint8).reshape(seg.Rows, seg.Columns) for instance, voxels in page.evaluate(DRAWN_SLICES)
+    }
+    assert set(found) == set(expected)
+    for instance, voxels in found.items():
+        np.testing.assert_array_equal(voxels, expected[instance])
+    check_report(reader, shot)
+
+
+def on_images(seg: pydicom.Dataset, reader: Reader) -> dict[str, np.ndarray]:
+    """Segments by number on the images that lie where the frames do; a later segment covers an earlier one, as the viewer draws them."""
+    images = {}
+    for path in reader.study.files("STIR"):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        images[place_of(header.ImagePositionPatient)] = str(header.SOPInstanceUID)
+    found = {instance: np.zeros((seg.Rows, seg.Columns), np.uint8) for instance in images.values()}
+    frames = zip(seg.PerFrameFunctionalGroupsSequence, seg.pixel_array, strict=True)
+    by_number = sorted(frames, key=lambda one: one[0].SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+    for group, voxels in by_number:
+        image = images[place_of(group.PlanePositionSequence[0].ImagePositionPatient)]
+        found[image][voxels > 0] = group.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+    return found
+
+
+def place_of(position) -> tuple[float, ...]:
+    return tuple(round(float(one), 1) for one in position)
+
+
+def check_report(reader: Reader, shot) -> None:
+    """The page names the report in place of a black image, and its link opens it."""
+    page = reader.page
+    page.locator(TILE).filter(has_text="VHI measurements").first.dblclick()
+    note = page.locator("#vhi-stored")
+    note.get_by_text("the numbers of this one are in the report of VHI").wait_for()
+    shot("report")
+    with page.expect_popup() as opened:
+        note.get_by_role("link").click()
+    opened.value.wait_for_load_state("domcontentloaded")
+    assert "STIR" in opened.value.locator("body").inner_text()
+    assert opened.value.url.startswith(f"{reader.desk.url}/vhi/report?")
+    opened.value.close()
+    note.get_by_role("button", name="Close").click()
+    page.goto(reader.desk.address(reader.study), wait_until="domcontentloaded")
+    page.locator(TILE).filter(has_text="SEG").first.dblclick()
+    link = page.locator("#vhi-stored a")
+    link.wait_for()
+    assert link.get_attribute("href") == f"/ohif/segmentation?StudyInstanceUIDs={reader.study.study_uid}"
