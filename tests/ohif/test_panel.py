@@ -305,7 +305,7 @@ def test_a_finished_case_opens_with_its_newest_submission_and_a_second_reading_w
     opened.value.close()
     case.row(2).get_by_role("button").click()
     case.wait_until({"id": 2}, "kept")
-    case.page.locator("#vhi-amending").filter(has_text=f"You are amending submission {first['id']}").wait_for()
+    case.page.locator("#vhi-amending").filter(has_text="You are amending submission " + first["id"]).wait_for()
     sent = case.submit()
     assert sent["amends"] == first["id"]
     assert submissions(case)[-1]["amends"] == first["id"]

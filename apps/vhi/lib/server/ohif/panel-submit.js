@@ -1,6 +1,6 @@
 /** Parts of the panel: who reads for the how-manieth time, rating and submission, what was handed in, the next case. */
 
-import { button, choice, count, el } from './dom.js';
+import { button, choice, count, el, mm3 } from './dom.js';
 import { next, submit } from './submitting.js';
 
 const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'corrected', failed: 'failed' };
@@ -55,7 +55,9 @@ function submitted(made, isThis) {
   const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
   const when = made.created ? ` of ${timeOf(made.created)}` : '';
   const id = made.submission_id ?? made.submission;
-  const text = isThis ? `Submission ${id}${when} is kept. ` : `You are amending submission ${id}${when}. `;
+  const { sensitive, conservative } = made.numbers?.vhi_mm3 ?? made.result?.vhi_mm3 ?? {};
+  const kept = sensitive === undefined ? '' : `, ${mm3(sensitive)} and ${mm3(conservative)},`;
+  const text = isThis ? `Submission ${id}${when}${kept} is kept. ` : `You are amending submission ${id}${when}${kept.slice(0, -1)}. `;
   return el(
     'div',
     { id: isThis ? 'vhi-submitted' : 'vhi-amending' },

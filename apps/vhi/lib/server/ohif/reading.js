@@ -182,10 +182,9 @@ export class Reading extends EventTarget {
   }
 
   /** Voxels and state of a draft or a submission; nothing before it can be undone. */
-  async restore(cells, state, more) {
+  async restore(cells, state) {
     this.history.clear();
     this.#cells = graded(cells, state.measured?.grades, this.both);
-    Object.assign(this, more);
     this.state = { ...NOTHING, version: this.#nextVersion(), nowOf: -1, ...state };
     this.labelmap.write(seenOf(this.#cells));
     await this.labelmap.show();

@@ -40,7 +40,7 @@ export function reopen(reading, made) {
     const options = { ...made.settings, ...(proposal && proposal !== 'off' ? { proposal } : {}) };
     const wasShown = made.label_info.some(({ name }) => name === 'inflammation');
     const state = { measured: wasShown ? options : null, clicks, wasShown, isByHand: true };
-    await draw(reading, cellsOf(made.label.data, made.label_info), state, null);
+    await draw(reading, cellsOf(made.label.data, made.label_info), state, null, wasShown ? { now: made.result } : {});
     const { vhi } = await reading.drawable;
     Object.assign(reading, { options: chosen(options, vhi.config), rating: made.rating ?? '', isUnsent: false });
     reading.submitted = { ...made, version: reading.state.version, numbers: made.result, report: made.reports.html };
@@ -53,7 +53,7 @@ function chosen(options, config) {
   return Object.fromEntries(Object.entries(options).filter((one) => one[0] in config && !isDefault(one)));
 }
 
-async function draw(reading, cells, { measured, clicks, wasShown, isByHand }, regions) {
+async function draw(reading, cells, { measured, clicks, wasShown, isByHand }, regions, more = {}) {
   const found = measured ? await measurement(reading, measured, regions, clicks) : { state: {} };
-  await reading.restore(cells, { ...found.state, wasShown, isByHand });
+  await reading.restore(cells, { ...found.state, wasShown, isByHand, ...more });
 }
