@@ -146,6 +146,7 @@ MAY: dict[str, set[str]] = {
     },
     "trainers": {
         "monailabel",
+        "lib.core",
         "lib.errors",
         "lib.files",
         "lib.provenance",
@@ -156,7 +157,7 @@ MAY: dict[str, set[str]] = {
         "lib.versions",
         "lib.trainers",
     },
-    "activelearning": {"monailabel", "lib.datastores", "lib.service", "lib.activelearning"},
+    "activelearning": {"monailabel", "lib.core", "lib.datastores", "lib.service", "lib.activelearning"},
     "server": {
         "fastapi",
         "starlette",

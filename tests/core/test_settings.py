@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.core.setting import option_cell
 from lib.core.settings import VhiSettings
 from lib.errors import SettingsError
 
@@ -49,3 +50,9 @@ def test_values_as_typed_on_a_command_line_get_their_type():
 def test_what_is_no_setting_is_refused(values, message):
     with pytest.raises(SettingsError, match=message):
         VhiSettings.from_values(values)
+
+
+def test_option_tables_of_viewers_hold_texts_lists_of_texts_and_tick_boxes():
+    assert option_cell(8, (4, 8)) == ["8", "4"]
+    assert option_cell("auto", ("auto", "paper")) == ["auto", "paper"]
+    assert [option_cell(one) for one in (0, 0.0, 1.5, None, "", True, False)] == ["0", "0.0", "1.5", "", "", True, False]

@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+
+from lib.activelearning import strategies
 from lib.core.settings import VhiSettings
+from lib.errors import RequestError
 from lib.infers import infer_tasks
 from lib.infers.vhi import option_table
+from lib.trainers.options import TABLE
 
 
 def test_every_setting_of_the_method_is_an_option_with_its_default():
@@ -13,9 +18,24 @@ def test_every_setting_of_the_method_is_an_option_with_its_default():
     for info in VhiSettings.describe():
         shown = table[info.name]
         # of a choice, viewers take the first as the default
-        assert (shown[0] if isinstance(shown, list) else shown) == info.default
+        assert info.parse(shown[0] if isinstance(shown, list) else shown) == info.default
         if info.choices:
-            assert set(shown) == set(info.choices)
+            assert set(shown) == {str(choice) for choice in info.choices}
+
+
+def test_tables_hold_texts_lists_of_texts_and_tick_boxes():
+    tables = [task.info()["config"] for task in infer_tasks(service=None).values()]
+    tables += [one.config() for one in strategies(service=None).values()] + [dict(TABLE)]
+    cells = [cell for table in tables for cell in table.values()]
+    assert {type(cell) for cell in cells} == {str, bool, list}
+    assert {type(entry) for cell in cells if isinstance(cell, list) for entry in cell} == {str}
+
+
+def test_options_of_another_task_are_passed_over_and_others_refused():
+    table = {name: set(task.info()["config"]) for name, task in infer_tasks(service=None).items()}
+    assert table["vhi"] ^ table["vhi_clean"] == {"show", "scope"}
+    with pytest.raises(RequestError, match="'minutes'"):
+        infer_tasks(service=None)["vhi"]({"model": "vhi", "image": "7_STIR", "scope": "slice", "minutes": "1"})
 
 
 def test_the_table_sent_back_as_it_is_are_the_default_settings():

@@ -112,18 +112,20 @@ def test_an_option_is_sent_only_where_it_differs_from_the_default(js):
     run = """((sent) => {
       const set = (name, value) => sent.push([name, value === undefined ? 'default' : value]);
       const change = (node, change) => { change(node); node.dispatchEvent(new Event('change')); };
-      change(m.input('connectivity', [8, 4], set), (node) => { node.value = '4'; });
-      change(m.input('connectivity', [8, 4], set), (node) => { node.value = '8'; });
+      change(m.input('connectivity', ['8', '4'], set), (node) => { node.value = '4'; });
+      change(m.input('connectivity', ['8', '4'], set), (node) => { node.value = '8'; });
       change(m.input('fill_holes', false, set), (node) => { node.checked = true; });
-      change(m.input('min_pixels', 4, set), (node) => { node.value = '6'; });
-      change(m.input('min_pixels', 4, set), (node) => { node.value = 'six'; });
+      change(m.input('min_pixels', '4', set), (node) => { node.value = '6'; });
+      change(m.input('min_pixels', '4', set), (node) => { node.value = '4.0'; });
+      change(m.input('min_pixels', '4', set), (node) => { node.value = 'six'; });
       return sent;
     })([])"""
     expected = [
-        ["connectivity", 4],
+        ["connectivity", "4"],
         ["connectivity", "default"],
         ["fill_holes", True],
         ["min_pixels", 6],
+        ["min_pixels", "default"],
         ["min_pixels", "default"],
     ]
     assert js("panel-options", run) == expected

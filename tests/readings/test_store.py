@@ -296,3 +296,14 @@ def test_a_submission_cannot_pretend_to_be_another(store):
 def test_a_submission_is_frozen(store):
     with pytest.raises(dataclasses.FrozenInstanceError):
         hand_in(store).reader = "ben"
+
+
+def test_a_submission_of_the_schema_before_is_read_still(store):
+    path = store.folder_of(hand_in(store)) / "submission.json"
+    content = json.loads(path.read_text())
+    for name in ("corrections", "decisions", "result"):
+        del content[name]
+    content["segments"] = [{k: v for k, v in one.items() if k != "proposal"} for one in content["segments"]]
+    path.write_text(json.dumps({**content, "schema": 1}))
+    (found,) = ReadingStore(store.root).of_case("1013")
+    assert (found.schema, found.corrections, found.segments[0].proposal) == (1, {}, None)

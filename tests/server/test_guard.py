@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -256,6 +257,49 @@ def test_the_log_names_the_route_the_status_and_the_reader_and_no_image(client, 
     assert lines[1].startswith("GET (closed) 404")
     assert "one_T1W" not in "".join(lines)
     assert headers["Authorization"].split()[1] not in "".join(lines)
+
+
+@pytest.mark.parametrize("length", ["5000000", "99999999999999999999999", "12"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/info/"), ("GET", "/datastore/"), ("GET", "/scoring/"), ("HEAD", "/datastore/image?image=one_T1W")],
+)
+def test_a_request_without_a_body_is_not_judged_by_the_length_of_one(client, method, path, length):
+    answer = client().request(method, path, headers={"content-length": length})
+    assert answer.status_code == 200
+    # what comes next on that connection would be taken for the body that was promised
+    assert answer.headers["connection"] == "close"
+    assert "connection" not in client().request(method, path).headers
+
+
+def test_the_length_of_a_body_is_still_judged_where_there_may_be_one(client):
+    headers = {"content-length": str(2 << 20), "content-type": "application/json"}
+    assert "1 MiB" in sentence(client().post("/activelearning/first", content=b"{}", headers=headers), 413)
+    assert "1 MiB" in sentence(client().post("/activelearning/first", content=b" " * (2 << 20)), 413)
+
+
+def test_a_refusal_is_sent_when_the_body_has_come(client):
+    from starlette.types import Message
+
+    served, order = client(), []
+
+    async def receive() -> Message:
+        order.append("body")
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": len(order) < 3}
+
+    async def send(message: Message) -> None:
+        order.append(message["type"])
+
+    scope = {
+        "type": "http",
+        "method": "PUT",
+        "path": "/datastore/",
+        "headers": [(b"host", b"127.0.0.1"), (b"content-length", b"3000")],
+        "client": ("127.0.0.1", 5),
+        "server": ("127.0.0.1", 8000),
+    }
+    asyncio.run(served.guard(scope, receive, send))
+    assert order == ["body", "body", "body", "http.response.start", "http.response.body"]
 
 
 # who may come in ------------------------------------------------------------------------------------------------------------

@@ -228,8 +228,7 @@ def test_what_stands_on_the_screen_is_kept_in_many_more_readings(first, small_ca
 
 @pytest.mark.data
 def test_what_stands_on_the_screen_is_kept_on_a_real_scan(vhi_data, tmp_path, without_drawings):
-    t1w = next(iter(sorted(vhi_data.rglob("*T1W*.nii.gz"))))
-    stir = t1w.with_name(t1w.name.replace("T1W", "STIR"))
+    t1w, stir = (next(iter(sorted((vhi_data / "images_study" / role).glob("*.nii.gz")))) for role in ("T1W", "STIR"))
     case = prepared(tmp_path / "case", t1w, stir)
     for seed in range(3):
         check_reading(seed, case, tmp_path / str(seed), 10)

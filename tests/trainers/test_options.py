@@ -29,12 +29,15 @@ def test_numbers_may_be_texts():
         ({"epochs": "many"}, "epochs must be a number"),
         ({"epochs": True}, "epochs must be a number"),
         ({"epochs": [3]}, "epochs must be a number"),
-        ({"epochs": float("nan")}, "epochs is nan"),
-        ({"seed": 1e400}, "seed must be a number"),
+        ({"epochs": float("nan")}, "epochs must be a number"),
+        ({"seed": 1e400}, "seed must be a whole number"),
+        ({"seed": 3.7}, "seed must be a whole number, found '3.7'"),
+        ({"seed": "3,7"}, "seed must be a whole number, found '3,7'"),
         ({"scratch": "perhaps"}, "scratch must be true or false"),
         ({"go_on": 3}, "go_on must be true or false"),
         ({"minutes": -1}, "must be above 0"),
-        ({"keep": ["auto"]}, "keep is"),
+        ({"keep": ["auto"]}, "keep must be a word"),
+        ({"keep": "most"}, "keep is 'most'"),
     ],
 )
 def test_what_is_no_option_is_refused_in_a_sentence(given, said):

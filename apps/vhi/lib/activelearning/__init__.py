@@ -8,6 +8,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
+from ..core.setting import option_cell
 from ..datastores.reader import reader_of, sees_all
 from ..service.ranking import DEFAULTS
 from ..service.service import VhiService
@@ -32,8 +33,9 @@ class NextCase(Strategy):
         self._order = order
 
     def config(self) -> dict[str, Any]:
-        """The option table that viewers show: a list is a choice whose first entry is the default."""
-        return {name: list(one) if isinstance(one, tuple) else one for name, one in DEFAULTS[self._order].items()}
+        """The option table that viewers show."""
+        options = DEFAULTS[self._order].items()
+        return {name: option_cell(one[0], one) if isinstance(one, tuple) else option_cell(one) for name, one in options}
 
     def info(self) -> dict[str, Any]:
         return {**super().info(), "config": self.config()}

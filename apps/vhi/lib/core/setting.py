@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ class SettingInfo:
     def parse(self, value: Any) -> bool | int | float | str:
         """The value in the setting's own type; strings as typed on a command line or sent by a viewer are accepted."""
         kind = type(self.default)
-        parsed = _parsed(value, kind)
+        parsed = value_as(value, kind)
         if parsed is None:
             need = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[kind]
             raise SettingsError(f"Setting {self.name} needs {need}, found {value!r}.")
@@ -48,8 +48,25 @@ class SettingInfo:
         return parsed
 
 
-def _parsed(value: Any, kind: type) -> Any:
-    """`value` as `kind`, or None where that would change its meaning."""
+def option_cell(default: Any, choices: Iterable[Any] = ()) -> list[str] | bool | str:
+    """What the option tables of viewers show of one option.
+
+    3D Slicer makes texts of all choices and looks the chosen text up in the list; it shows the number 0 as an empty cell, sends
+    an emptied cell of a number as 0, and ends in a traceback where a number is misspelt. A text comes back as it was typed.
+
+    Returns
+    -------
+    list of str, bool or str
+        A choice with the default first, a tick box, or a text.
+    """
+    others = [choice for choice in choices if choice != default]
+    if others:
+        return [str(choice) for choice in (default, *others)]
+    return default if isinstance(default, bool) else "" if default is None else str(default)
+
+
+def value_as(value: Any, kind: type) -> Any:
+    """`value` as `kind`, or None where that would change its meaning; a text may be the value as it is written."""
     if kind is str:
         return value.strip().lower() if isinstance(value, str) else None
     if isinstance(value, str):

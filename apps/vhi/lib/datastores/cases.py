@@ -305,7 +305,9 @@ def _stated(label_info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(submission: Submission) -> dict[str, Any]:
+    # first what concerns the reader: 3D Slicer shows the answer as it is, under "Show details"
     return {
+        "messages": list(submission.messages),
         "submission": submission.submission_id,
         "reader": submission.reader,
         "reading": submission.reading,
@@ -313,7 +315,6 @@ def _told(submission: Submission) -> dict[str, Any]:
         "measured": submission.measured,
         "corrections": dict(submission.corrections),
         **(submission.result or {}),
-        "messages": list(submission.messages),
     }
 
 

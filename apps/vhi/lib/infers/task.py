@@ -24,11 +24,13 @@ class ServiceTask(InferTask):
     Parameters
     ----------
     options : mapping
-        The option table that viewers show: a list is a choice whose first entry is the default, a bool a tick box.
+        The option table that viewers show, see `lib.core.setting.option_cell`.
     names : mapping
-        Every label that an answer may hold, with its value.
+        Every label that an answer may hold, with its value; values count from 1 without a gap.
     also : names
         Further keys that a request may hold, which no option table shows.
+    passed_over : names
+        Options of other tasks, which 3D Slicer sends along when a list of options was fetched anew while another was open.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class ServiceTask(InferTask):
         *,
         type: InferType = InferType.SEGMENTATION,
         also: tuple[str, ...] = (),
+        passed_over: tuple[str, ...] = (),
     ) -> None:
         super().__init__(type=type, labels=dict(names), dimension=3, description=description, config=dict(options or {}))
         self.name = name
         self.service = service
         self._takes = (*self._config, *also)
+        self._passed_over = frozenset(passed_over)
 
     @abstractmethod
     def answer(self, request: InferRequest) -> Answer:
@@ -56,10 +60,11 @@ class ServiceTask(InferTask):
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Answer a request with a fresh temporary file, which MONAI Label deletes once it is sent, and the facts."""
-        asked = parse_request(request, self.name, self._takes)
+        asked = parse_request({k: v for k, v in request.items() if k not in self._passed_over}, self.name, self._takes)
         answer = self.answer(asked)
-        # Slicer names the segments of a map by the order of the values present: the service names only those
-        return str(_write(answer, asked)), {"label_names": dict(answer.names), **answer.facts}
+        # Slicer gives the first name the voxels of value 1, the second those of value 2, and so on, and empties the segments
+        # whose values do not occur: with every name no value is taken for another, and nothing of an earlier answer stays
+        return str(_write(answer, asked)), {"label_names": {**self.labels, **answer.names}, **answer.facts}
 
 
 def _write(answer: Answer, asked: InferRequest) -> Path:

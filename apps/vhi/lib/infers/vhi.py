@@ -7,6 +7,7 @@ from typing import Any
 from monailabel.interfaces.tasks.infer_v2 import InferType
 
 from ..core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
+from ..core.setting import option_cell
 from ..core.settings import VhiSettings
 from ..errors import RequestError
 from ..service.answers import Answer
@@ -20,12 +21,8 @@ PROPOSAL = ("off", "show", "apply")
 
 
 def option_table() -> dict[str, Any]:
-    """Every setting of the method as viewers show it: choices and tick boxes, else a number in a text field."""
-    table: dict[str, Any] = {}
-    for info in VhiSettings.describe():
-        others = [choice for choice in info.choices if choice != info.default]
-        table[info.name] = [info.default, *others] if info.choices else info.default
-    return table
+    """Every setting of the method as viewers show it."""
+    return {info.name: option_cell(info.default, info.choices) for info in VhiSettings.describe()}
 
 
 class VhiTask(ServiceTask):
@@ -40,6 +37,7 @@ class VhiTask(ServiceTask):
             names,
             {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table()},
             also=("reading", *DRAWN),
+            passed_over=("scope",),
         )
 
     def answer(self, request: InferRequest) -> Answer:
@@ -64,6 +62,7 @@ class VhiCleanTask(ServiceTask):
             {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table()},
             type=InferType.DEEPGROW,
             also=("foreground", "background", "label", "reading", *DRAWN),
+            passed_over=("show",),
         )
 
     def answer(self, request: InferRequest) -> Answer:

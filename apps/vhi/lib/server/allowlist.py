@@ -92,7 +92,8 @@ _PATTERNS = tuple((one, one.pattern) for one in ALLOWED)
 # what MONAI Label would answer there, and why this server does not
 CLOSED = {
     "/session": "Sessions are closed: VHI needs both series of a visit; put T1W and STIR into the studies folder of the server.",
-    "/datastore": "This server never overwrites, deletes or exports in bulk through the datastore routes; labels are saved anew.",
+    "/datastore": "Images are not uploaded, and nothing is overwritten, deleted or exported in bulk by the datastore routes: "
+    "put T1W and STIR of the visit into the studies folder of the server; labels are saved anew.",
     "/model": "Models are changed by training, at /vhi/models, or on the server by the models command.",
     "/reload": "The server is restarted by its service, not by a request.",
     "/proxy": "This server forwards nothing but reading and storing by DICOMweb, to its archive alone, where it has one.",

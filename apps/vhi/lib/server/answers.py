@@ -60,8 +60,8 @@ def one_line(text: str) -> str:
 
 
 def body_of(refusal: Refusal) -> bytes:
-    """The JSON body of a refusal."""
-    return json.dumps({"detail": refusal.sentence, **finite(refusal.facts)}).encode()
+    """The JSON body of a refusal; 3D Slicer shows it as it is, so that letters stay letters."""
+    return json.dumps({"detail": refusal.sentence, **finite(refusal.facts)}, ensure_ascii=False).encode()
 
 
 def validation_sentence(problems: Any) -> str:

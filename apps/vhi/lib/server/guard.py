@@ -35,8 +35,16 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'none'",
 }
+# 3D Slicer goes on without a token where name or password were wrong, and shows this
+SIGN_IN = (
+    "Sign in first: nobody is signed in, name or password were wrong, or the login has ended. Open /login, or POST name and "
+    "password to /auth/token; 3D Slicer asks for them again at the next click."
+)
+PASS_OVER_S = 30.0
 CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
 CORS_HEADERS = "Authorization, Content-Type"
+# requests that are nothing but their address; what a client says of a body there, or sends as one, counts for nothing
+BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 
 class Guard:
@@ -126,6 +134,7 @@ class Exchange:
         self.cors: dict[str, str] = {}
         self._status = 0
         self._limit = self._body_left = 0
+        self._told_nothing = self._body_over = False
 
     async def serve(self) -> None:
         started = time.perf_counter()
@@ -211,6 +220,9 @@ class Exchange:
 
     def _check_length(self) -> None:
         assert self.allowed is not None
+        if self.method in BODILESS:
+            # MONAI Label's client repeats the length of its last upload in every later request
+            return
         self._limit = self._body_left = self.guard.config.max_body_mib * MIB if self.allowed.large else SMALL_BODY
         length = self.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
@@ -232,9 +244,7 @@ class Exchange:
             # a script's request must not make the browser open its own dialog over the page
             is_page = self.allowed.basic and self.headers.get("sec-fetch-mode", "navigate") == "navigate"
             scheme = 'Basic realm="VHI", charset="UTF-8"' if is_page else "Bearer"
-            raise Refusal(
-                401, "Sign in first: open /login, or POST name and password to /auth/token.", {"WWW-Authenticate": scheme}
-            )
+            raise Refusal(401, SIGN_IN, {"WWW-Authenticate": scheme})
         return found
 
     def _granted(self) -> Identity | None:
@@ -245,12 +255,24 @@ class Exchange:
         return self.guard.login.grants.find(self.address, images[0]) if len(images) == 1 else None
 
     async def _counted(self) -> Message:
-        """The next piece of the body, unless there is more than the route takes."""
+        """The next piece of the body, unless there is more than the route takes; of a request without one, nothing."""
+        if self.method in BODILESS:
+            return await self._nothing()
         message = await self._receive()
         if message["type"] == "http.request":
             self._body_left -= len(message.get("body", b""))
+            self._body_over = not message.get("more_body")
             if self._body_left < 0:
                 raise _too_large(self._limit)
+        return message
+
+    async def _nothing(self) -> Message:
+        """An empty body at once, and after that only that the client went away."""
+        if not self._told_nothing:
+            self._told_nothing = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while (message := await self._receive())["type"] != "http.disconnect":
+            pass
         return message
 
     async def _hardened(self, message: Message) -> None:
@@ -263,12 +285,31 @@ class Exchange:
             if self.allowed is not None and self.allowed.where == "page":
                 set_there = {name.decode("latin-1").lower() for name, _ in message.get("headers", [])}
                 ours = {name: value for name, value in ours.items() if name not in set_there}
+            if self.method in BODILESS and self.headers.get("content-length", "0") != "0":
+                ours = ours | {"connection": "close"}  # else the next request would be taken for the body that was promised
             drop = {name.encode() for name in ours} | {b"server"}
             kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in drop]
             message = {**message, "headers": [*kept, *((name.encode(), value.encode()) for name, value in ours.items())]}
         await self._send(message)
 
+    async def _pass_over_body(self) -> None:
+        """Take what is left of a body that is not larger than any that is taken here.
+
+        Who still sends when the connection ends, as MONAI Label's client does, never reads why it was refused.
+        """
+        left = self.guard.config.max_body_mib * MIB
+        length = self.headers.get("content-length", "0")
+        if self.method in BODILESS or self._body_over or not (length.isascii() and length.isdigit()) or int(length[:20]) > left:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PASS_OVER_S):
+                while left >= 0 and not self._body_over:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self._body_over = not message.get("more_body")
+
     async def _refuse(self, refusal: Refusal) -> None:
+        await self._pass_over_body()
         # a body that was not read ends the connection, so that it is not taken for the next request
         await self._answer(
             refusal.status,

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..core.setting import option_cell, value_as
 from ..errors import RequestError, SettingsError
 from ..retraining.config import KEEP, TrainOptions
 
 GO_ON = "go_on"
+_SHOWN = ("minutes", "epochs", "learning_rate", "scratch", "seed", "keep")
 # 3D Slicer sends this whole table, OHIF what was changed in it; an empty cell is the default
 TABLE: Mapping[str, Any] = {
-    "minutes": "",
-    "epochs": "",
-    "learning_rate": "",
-    "scratch": False,
-    "seed": 0,
-    "keep": list(KEEP),
+    **{name: option_cell(getattr(TrainOptions, name), KEEP if name == "keep" else ()) for name in _SHOWN},
     # whether a session that was stopped goes on; else it is given up, and another begins
     GO_ON: True,
 }
-_NUMBERS = {"minutes": float, "epochs": float, "learning_rate": float, "seed": int, "steps": int}
+_KINDS: Mapping[str, type] = {
+    "minutes": float,
+    "epochs": float,
+    "learning_rate": float,
+    "scratch": bool,
+    "seed": int,
+    "steps": int,
+    GO_ON: bool,
+}
 
 
 def options_from(given: Mapping[str, Any]) -> tuple[TrainOptions, bool]:
@@ -38,28 +43,19 @@ def options_from(given: Mapping[str, Any]) -> tuple[TrainOptions, bool]:
     foreign = sorted(set(given) - set(TABLE) - {"steps"})
     if foreign:
         raise RequestError(f"Training takes no {foreign[0][:60]!r}; it takes {', '.join(TABLE)}.")
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        if value in ("", None) or name == GO_ON:
-            continue
-        values[name] = _number(name, value) if name in _NUMBERS else _flag(name, value) if name == "scratch" else str(value)
+    values = {name: _value(name, value) for name, value in given.items() if value not in ("", None)}
+    go_on = values.pop(GO_ON, True)
     try:
-        return TrainOptions(**values), _flag(GO_ON, given.get(GO_ON, True))
+        return TrainOptions(**values), go_on
     except SettingsError as error:
         raise RequestError(str(error)) from error
 
 
-def _number(name: str, value: Any) -> float | int:
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        return _NUMBERS[name](value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RequestError(f"{name} must be a number, found {str(value)[:60]!r}.") from error
-
-
-def _flag(name: str, value: Any) -> bool:
-    found = {"true": True, "false": False}.get(str(value).lower())
+def _value(name: str, value: Any) -> Any:
+    """An option in its own type."""
+    kind = _KINDS.get(name, str)
+    found = value_as(value, kind)
     if found is None:
-        raise RequestError(f"{name} must be true or false, found {str(value)[:60]!r}.")
+        need = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[kind]
+        raise RequestError(f"{name} must be {need}, found {str(value)[:60]!r}.")
     return found

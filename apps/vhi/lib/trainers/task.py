@@ -21,7 +21,7 @@ class DiseaseRegionTrainer(TrainTask):
         self._desk = desk
 
     def config(self) -> dict[str, Any]:
-        """The option table that viewers show: a list is a choice whose first entry is the default, a bool a tick box."""
+        """The option table that viewers show."""
         return dict(TABLE)
 
     def stats(self) -> dict[str, Any]:

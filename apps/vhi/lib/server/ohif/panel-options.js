@@ -44,7 +44,7 @@ export function input(name, given, set, now = undefined) {
   number.addEventListener('change', () => {
     const value = number.value.trim() === '' ? Number.NaN : Number(number.value);
     if (Number.isNaN(value)) number.value = String(given);
-    set(name, Number.isNaN(value) || value === given ? undefined : value);
+    set(name, Number.isNaN(value) || value === Number(given) ? undefined : value);
   });
   return number;
 }
