@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +15,13 @@ from multiprocessing.connection import Connection
 def beside(work: Callable[[], None]) -> Iterator[None]:
     """Run `work`, which only writes files, in a forked process while the block runs.
 
-    The block ends when both are done. What `work` raised is raised here; when the block fails, `work` is ended.
+    The block ends when both are done. What `work` raised is raised here; when the block fails, `work` is ended. Where a process
+    cannot be forked safely, which is everywhere but on Linux, `work` follows the block.
     """
+    if sys.platform != "linux":
+        yield
+        work()
+        return
     fork = get_context("fork")
     receiver, sender = fork.Pipe(duplex=False)
     process = fork.Process(target=_run, args=(work, sender), daemon=True)

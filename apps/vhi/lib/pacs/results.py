@@ -31,7 +31,7 @@ from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
 from ..reports.made_by import Maker, makers, person_name
 from ..service.submitting import content_of
-from ..studies.dicom_frames import read_header
+from ..studies.dicom_series import one_series
 from ..studies.pairing import Case, Role
 from .outbox import Outbox
 
@@ -167,7 +167,8 @@ class ArchiveResults:
         return found
 
     def _headers(self, case: Case, role: Role) -> list[Dataset]:
-        return [read_header(path) for path in sorted(self._series_folder(case, role).glob("*.dcm"))]
+        series, _ = one_series(self._series_folder(case, role), role)
+        return list({frame.path: frame.header for frame in series.frames}.values())
 
 
 def is_ours(dataset: Dataset) -> bool:
