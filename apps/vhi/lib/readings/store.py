@@ -196,6 +196,16 @@ class ReadingStore:
         """Where its files lie."""
         return self._case(submission.case_id) / "submissions" / submission.submission_id
 
+    def folder_of_case(self, case_id: str) -> Path:
+        """Where everything about a case lies.
+
+        Raises
+        ------
+        RequestError
+            That is no id of a case.
+        """
+        return self._case(case_id)
+
     def read_segment(self, submission: Submission, name: str) -> Mask | None:
         """A stored segment; None where the submission does not hold it.
 
