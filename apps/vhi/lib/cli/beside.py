@@ -19,7 +19,7 @@ def beside(work: Callable[[], None]) -> Iterator[None]:
     The block ends when both are done. What `work` raised is raised here; when the block fails, `work` is ended. Where a process
     cannot be forked safely, which is everywhere but on Linux, `work` follows the block.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "fork"):
         yield
         work()
         return
