@@ -119,12 +119,20 @@ def measure(
     _check_sources(t1w, stir, study)
     case = BatchCase(
         "scan",
-        *(None if path is None else Path(path) for path in (t1w, stir, study, normal_bone, disease_region)),  # type: ignore[arg-type]
+        t1w=_path(t1w),
+        stir=_path(stir),
+        study=_path(study),
+        normal_bone=_path(normal_bone),
+        disease_region=_path(disease_region),
         normal_bone_segment=normal_bone_segment,
         disease_region_segment=disease_region_segment,
         use_form=use_form,
     )
     return examined(case, settings or {}, Path(model_dir or MODEL_DIR), command)
+
+
+def _path(source: StrPath | None) -> Path | None:
+    return None if source is None else Path(source)
 
 
 def examined(
