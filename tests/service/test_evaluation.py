@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.core.segment_names import PROPOSED_TO_REMOVE
+from lib.core.segment_names import CONSERVATIVE, PROPOSED_TO_REMOVE
 from lib.core.volume import Mask
 from lib.errors import InputError, ModelError, NotFoundError, RequestError
 from lib.service.drawing import DrawnMap
@@ -325,3 +325,35 @@ def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(des
     assert service.reading("a_STIR", "anna", 2)["submission_id"] == "0004-anna"
     found = json.loads(service.report("a_STIR", "anna", "json", submission="0003-anna").read_text())
     assert found["reading"]["submission"] == "0003-anna"
+
+
+# segments that 3D Slicer's click tool leaves as they were -----------------------------------------------------------------
+
+
+def submitted_with(desk, service, other, mask):
+    """What 3D Slicer sends after `vhi` and clicks: `inflammation` as the click tool answered, another segment as it was."""
+    kept = (desk.lesions == 2) & ~mask
+    return desk.submit(service, (INFLAMMATION, kept), (other, mask))
+
+
+def test_a_removed_lesion_does_not_come_back_by_the_conservative_segment(desk, service):
+    service.clean("a_STIR", "anna", {}, [tuple(IN_1)], [])
+    behind = desk.lesions == 1
+    with pytest.raises(
+        RequestError, match=rf"'inflammation \(conservative\)' still holds {behind.sum()} voxels of lesions that clicks removed"
+    ):
+        submitted_with(desk, service, CONSERVATIVE, behind)
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2), (CONSERVATIVE, np.zeros_like(behind)))
+    assert [lesion for lesion, _ in made.corrections["clicks"]["removed"]] == [1]
+
+
+def test_a_restored_lesion_is_not_lost_under_the_segment_of_the_proposal(desk, service):
+    service.clean("a_STIR", "anna", {}, [], [tuple(IN_1)])
+    with pytest.raises(RequestError, match=r"'inflammation \(proposed to remove\)' still holds .* that clicks restored"):
+        submitted_with(desk, service, PROPOSED_TO_REMOVE, desk.lesions == 1)
+
+
+def test_the_conservative_segment_of_lesions_that_stay_is_taken(desk, service):
+    service.clean("a_STIR", "anna", {}, [tuple(IN_1)], [])
+    made = submitted_with(desk, service, CONSERVATIVE, desk.lesions == 2)
+    np.testing.assert_array_equal(service.readings.read_segment(made, INFLAMMATION).data, desk.lesions == 2)

@@ -14,7 +14,7 @@ from ..core.disease_region import DiseaseRegionError
 from ..core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped, hyperintense_share
 from ..core.lesions import label_lesions
 from ..core.pipeline import VhiResult
-from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE
+from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE
 from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..errors import ModelError, NormalBoneError, RequestError, VhiError
@@ -106,6 +106,9 @@ def evaluate_submission(
         check_region_not_flipped(drawn.region, known.automatic.region.mask)
     unseen = drawn.active is None or display is None or display["regions"] != drawn.active.key
     inflammation = _inflammation(submitted, drawn, unseen, metadata, messages)
+    decisions = metadata.decisions or parse_decisions((display or {}).get("decisions", {}))
+    if metadata.decisions is None:
+        _refuse_left_behind(submitted, measurements, who, decisions)
     segments = {NORMAL_BONE: drawn.normal_bone, DISEASE_REGION: drawn.region, INFLAMMATION: inflammation}
     if all(mask is None for mask in segments.values()) and not submitted.other and metadata.rating is None:
         raise RequestError(
@@ -126,7 +129,6 @@ def evaluate_submission(
     changes: dict[str, Any] = {}
     if DISEASE_REGION in drawn.differences:
         changes[DISEASE_REGION] = drawn.differences[DISEASE_REGION]
-    decisions = metadata.decisions or parse_decisions((display or {}).get("decisions", {}))
     result, found, corrections = automatic, None, Corrections()
     if automatic is not None and inflammation is not None:
         _check_place(inflammation, automatic, before, drawn, metadata, messages)
@@ -202,13 +204,51 @@ def _displayed_lesions(
     """The lesions that the reader had on the screen; None for one who saw none, or who drew everything."""
     if metadata.method == "manual":
         return None
+    shown = _lesions_after_clicks(measurements, who, decisions)
+    if shown is None:
+        return None if metadata.decisions is None else DisplayedLesions.after(automatic.lesion_labels, decisions.clicks)
+    return shown if metadata.decisions is not None else shown.without_undone(inflammation.data)
+
+
+def _lesions_after_clicks(
+    measurements: MeasurementService, who: tuple[str, str, int], decisions: Decisions
+) -> DisplayedLesions | None:
+    """The lesions of the result that the decisions are about, with the clicks; None where no result is noted."""
     known = measurements.readings.displayed_lesions(*who, decisions.automatic_id)
     if known is None:
-        return None if metadata.decisions is None else DisplayedLesions.after(automatic.lesion_labels, decisions.clicks)
+        return None
     lesions, proposed = known
     removed = proposed if decisions.mode == APPLY else ()
-    shown = DisplayedLesions.after(label_lesions(lesions.data.astype(np.uint8))[0], decisions.clicks, removed)
-    return shown if metadata.decisions is not None else shown.without_undone(inflammation.data)
+    return DisplayedLesions.after(label_lesions(lesions.data.astype(np.uint8))[0], decisions.clicks, removed)
+
+
+def _refuse_left_behind(
+    submitted: Submitted, measurements: MeasurementService, who: tuple[str, str, int], decisions: Decisions
+) -> None:
+    """Refuse segments that a click tool left as they were: 3D Slicer puts its answer into the selected segment alone.
+
+    Raises
+    ------
+    RequestError
+        Removed lesions would come back by `inflammation (conservative)`, or restored ones would be lost under
+        `inflammation (proposed to remove)`.
+    """
+    shown = _lesions_after_clicks(measurements, who, decisions) if decisions.clicks else None
+    if shown is None:
+        return
+    left = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
+    restored = {int(shown.labels[click.voxel]) for click in decisions.clicks if click.what == "restore"} - {0}
+    behind = {
+        CONSERVATIVE: ((shown.labels > 0) & ~left, "removed"),
+        PROPOSED_TO_REMOVE: (np.isin(shown.labels, list(restored)) & left, "restored"),
+    }
+    for name, (lesions, what) in behind.items():
+        voxels = int(np.count_nonzero(submitted.masks[name].data & lesions)) if name in submitted.masks else 0
+        if voxels:
+            raise RequestError(
+                f"The segment {name!r} still holds {voxels} voxels of lesions that clicks {what} in {INFLAMMATION!r}: the click "
+                f"tool changes the selected segment alone. Delete the segment {name!r}, and submit again."
+            )
 
 
 def _credited(corrections: Corrections, drawn: DrawnRegions) -> dict[str, Any]:
