@@ -139,7 +139,7 @@ def dice_of(nets: Sequence[UNet], scans: Sequence[Scan]) -> float:
 def choose(strategy: str, nets: Sequence[UNet], pool: Sequence[Scan], labelled: Sequence[Scan], rng: np.random.Generator) -> Scan:
     """The next scan of the pool to be read."""
     if strategy == "random":
-        return pool[rng.integers(len(pool))]
+        return pool[int(rng.integers(len(pool)))]
     found = {scan.name: answers(nets, scan) for scan in (*pool, *labelled)}
     score = {scan.name: found[scan.name][1] for scan in pool}
     if strategy == "diverse":

@@ -82,16 +82,16 @@ def compared(old: Path, new: Path) -> tuple[list[str], list[str]]:
     """Differences that count, and those that are only told."""
     wrong, told = json_differences(*(json.loads((one / "result/vhi.json").read_text()) for one in (old, new)))
     for name in VOLUMES:
-        a, b = (nib.load(one / f"result/{name}.nii.gz") for one in (old, new))
+        a, b = (nib.Nifti1Image.from_filename(one / f"result/{name}.nii.gz") for one in (old, new))
         unlike = int(np.count_nonzero(np.asarray(a.dataobj) != np.asarray(b.dataobj)))
         if unlike or not np.array_equal(a.affine, b.affine):
             wrong.append(f"{name}.nii.gz: {unlike} voxels differ, or its place")
     for name in ("seg.dcm", "sr.dcm") if (old / "dicom").exists() else ():
-        a, b = (pydicom.dcmread(one / "dicom" / name) for one in (old, new))
-        facts = (frames_of(a), frames_of(b)) if name == "seg.dcm" else (list(content_of(a)), list(content_of(b)))
+        objects = [pydicom.dcmread(one / "dicom" / name) for one in (old, new)]
+        facts = [frames_of(one) if name == "seg.dcm" else list(content_of(one)) for one in objects]
         if facts[0] != facts[1]:
             wrong.append(f"{name}: {first_difference(*facts)}")
-        told += [f"{name} {line}" for line in attribute_differences(a, b)]
+        told += [f"{name} {line}" for line in attribute_differences(*objects)]
     return wrong, told
 
 

@@ -123,7 +123,7 @@ def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, covera
 
 def _is_rounding(sd: float, *values: np.ndarray) -> bool:
     """Whether a standard deviation is only what the subtraction of equal differences leaves."""
-    return sd <= 8 * np.finfo(float).eps * max(float(np.abs(one).max()) for one in values)
+    return sd <= 8 * float(np.finfo(float).eps) * max(float(np.abs(one).max()) for one in values)
 
 
 def _two_sided_z(coverage: float) -> float:

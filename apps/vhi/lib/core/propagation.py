@@ -97,7 +97,7 @@ def _sampled(image: Volume, points_mm: np.ndarray) -> tuple[np.ndarray, np.ndarr
     to_index = np.linalg.inv(image.grid.affine)
     index = points_mm @ to_index[:3, :3].T + to_index[:3, 3]
     # the field of view ends half a voxel beyond the outermost centres, where the nearest voxel's value holds
-    inside = ((index >= -0.5) & (index <= np.array(image.grid.shape) - 0.5)).all(axis=1)
+    inside = np.all((index >= -0.5) & (index <= np.array(image.grid.shape) - 0.5), axis=1)
     return ndimage.map_coordinates(image.data, index.T, order=1, mode="nearest"), inside
 
 

@@ -38,8 +38,8 @@ class View:
         hanging = Hanging.of(grid)
         row_mm, column_mm = hanging.pixel_spacing_mm(grid)
         shown = hanging.hang(mask)
-        rows = _span(shown.any(axis=(0, 2)), round(margin_mm / row_mm))
-        columns = _span(shown.any(axis=(0, 1)), round(margin_mm / column_mm))
+        rows = _span(np.asarray(shown.any(axis=(0, 2))), round(margin_mm / row_mm))
+        columns = _span(np.asarray(shown.any(axis=(0, 1))), round(margin_mm / column_mm))
         return cls(grid, hanging, rows, columns, row_mm, column_mm)
 
     def crop(self, array: np.ndarray) -> np.ndarray:
