@@ -13,13 +13,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, generate_uid
 
 from archives import stow_body
+from compressed import CODERS, compress
 from handmade import PROVENANCE, handmade
 from lib.archive import EmbeddedArchive
 from lib.reports import report_content
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
 from mrseries import mr_series
-from studies.test_dicom_formats import CODERS, compress, enhanced, scan
+from studies.test_dicom_formats import enhanced, scan
 
 JSON = "application/dicom+json"
 ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'

@@ -16,6 +16,7 @@ from lib.server.gateway import ArchiveAddress
 from lib.server.guard import Guard, install
 from lib.server.identity import current_login
 from lib.service.answers import ServiceConfig
+from lib.service.submissions import ChangedNumberError
 
 PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
 PATIENT = "Miller-1960"
@@ -52,8 +53,23 @@ class Store:
 
     def save_label(self, image: str, file: str, tag: str, params: dict[str, Any]) -> str:
         self.get_image_uri(image)
+        if params.get("displayed"):
+            numbers = {"vhi_mm3": {"sensitive": 48.0, "conservative": 24.0}, "rule": "paper"}
+            raise ChangedNumberError({"result_id": params["displayed"]}, {"result_id": "f00d", **numbers})
         self.saved.append((image, Path(file).name, Path(file).read_bytes(), params, current_login()))
         return "0001-anna"
+
+    def preview(self, image: str, file: str, params: dict[str, Any]) -> dict[str, Any]:
+        self.get_image_uri(image)
+        return {"result_id": "f00d", "file": Path(file).name, "who": current_login(), **params}
+
+    def reading_info(self, image: str, reading: int, told: dict[str, Any]) -> dict[str, Any]:
+        self.get_image_uri(image)
+        return {"reader": current_login() or told["client_id"], "reading": reading, "dice": float("nan")}
+
+    def reading_label(self, image: str, reading: int, told: dict[str, Any]) -> bytes:
+        self.get_image_uri(image)
+        return f"{current_login() or told['client_id']} {reading}".encode()
 
     def rate(self, image: str, rating: str, told: dict[str, Any]) -> str:
         self.get_image_uri(image)

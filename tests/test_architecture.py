@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ MAY: dict[str, set[str]] = {
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
     "listening": {"lib.errors"},
-    "provenance": {"lib.files"},
+    "provenance": {"lib.__version__", "lib.files"},
     "multipart": set(),
     "core": {*CORE, "lib.errors", "lib.core"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
@@ -170,6 +172,9 @@ MAY: dict[str, set[str]] = {
         "lib.multipart",
         "lib.server",
     },
+    # what batches and `import vhi` do with one scan; what `import vhi` offers beside
+    "examination": {"lib"},
+    "interface": {"lib"},
     # serve starts the server; monailabel and uvicorn are imported when it runs, which tests/cli/test_app.py checks
     "cli": {"typer", "click", "rich", "numpy", "uvicorn", "monailabel", "lib"},
 }
@@ -228,9 +233,73 @@ def test_the_rule_bites():
     assert "lib.core" not in MAY["files"]
 
 
+# what needs neither server nor training
+COMMANDS = ("measure", "batch", "cohort", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}
+# modules that Windows lacks
+POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty")
+
+
+def reached(paths: list[Path]) -> dict[Path, set[str]]:
+    """Modules of lib that these import, inside functions too, and what each imports."""
+    found: dict[Path, set[str]] = {}
+    while paths:
+        path = paths.pop()
+        if path in found:
+            continue
+        found[path] = imported(path)
+        for name in found[path]:
+            place = LIB.joinpath(*name.split(".")[1:])
+            paths += [one for one in (place.with_suffix(".py"), place / "__init__.py") if name[:4] == "lib." and one.is_file()]
+    return found
+
+
+def test_what_needs_no_server_imports_no_library_of_the_server():
+    found = reached([*(LIB / "cli" / f"{command}.py" for command in COMMANDS), LIB / "examination.py", LIB / "interface.py"])
+    assert LIB / "nets" / "weights.py" in found
+    wrong = {
+        str(path.relative_to(LIB)): names
+        for path, all_names in found.items()
+        if (names := {n.split(".")[0] for n in all_names} & SERVER)
+    }
+    assert not wrong
+
+
+@pytest.mark.slow
+def test_what_needs_no_server_can_be_imported_where_modules_of_posix_are_missing():
+    paths = reached([*(LIB / "cli" / f"{command}.py" for command in COMMANDS), LIB / "examination.py", LIB / "interface.py"])
+    modules = sorted(".".join(("lib", *path.relative_to(LIB).with_suffix("").parts)).removesuffix(".__init__") for path in paths)
+    # first as here, so that every other library is loaded; then only ours again, as on Windows
+    code = f"""
+import importlib, os, sys
+for name in {modules}: importlib.import_module(name)
+for name in [name for name in sys.modules if name.split(".")[0] == "lib"]: del sys.modules[name]
+for name in {POSIX}: sys.modules[name] = None
+for name in ("fork", "killpg", "sched_getaffinity", "setsid", "O_CLOEXEC"): delattr(os, name)
+for name in {modules}: importlib.import_module(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
+
+
 @pytest.mark.parametrize("module", ["lib.core.pipeline", "lib.core.settings"])
 def test_the_method_needs_no_network_library(module):
     code = (
         f"import sys; import {module}; assert not {{'torch', 'monai', 'matplotlib', 'nibabel', 'monailabel'}} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
+
+
+def test_what_needs_no_server_imports_only_what_the_package_brings():
+    # the packages of pip that hold a module, against the list that `pip install .` reads
+    lines = (LIB.parents[2] / "requirements-package.txt").read_text().splitlines()
+    listed = {re.split(r"[=<>~;\s]", line)[0].lower() for line in lines if line[:1] not in ("#", " ", "")}
+    holders = packages_distributions()
+    paths = [
+        *(LIB / "cli" / f"{command}.py" for command in (*COMMANDS, "train", "train_cleaning", "models")),
+        LIB / "interface.py",
+    ]
+    modules = {name.split(".")[0] for names in reached(paths).values() for name in names} - {"lib"}
+    assert {"torch", "distributed", "sklearn"} <= modules
+    missing = {module for module in modules if not {one.lower() for one in holders.get(module, [])} & listed}
+    # brought by typer and by Jinja2, which hand out their objects
+    assert missing <= {"click", "markupsafe"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import os
 import sqlite3
 import time
@@ -112,6 +113,31 @@ def test_a_file_changed_in_place_is_read_again_when_everything_is(served, object
     (served.folder / "one.dcm").write_bytes(bytes_of(one))
     served.running.archive.rescan(everything=True)
     assert [study["00100020"]["Value"] for study in served.found("/studies")] == [["changed"]]
+
+
+def test_two_files_of_one_instance_that_differ_are_both_withheld_until_one_is_gone(served):
+    one = slice_of()
+    (served.folder / "a.dcm").write_bytes(bytes_of(one))
+    served.running.archive.rescan()
+    assert len(instances(served)) == 1
+    one.PixelData = bytes(len(one.PixelData))
+    (served.folder / "b.dcm").write_bytes(bytes_of(one))
+    served.running.archive.rescan()
+    assert instances(served) == set()
+    assert set(served.running.skipped) == {"a.dcm", "b.dcm"}
+    assert "one instance by their UID and differ, so neither is served" in served.running.skipped["a.dcm"]
+    (served.folder / "b.dcm").unlink()
+    served.running.archive.rescan()
+    assert len(instances(served)) == 1
+    assert served.running.skipped == {}
+
+
+@pytest.mark.parametrize("form", ["gzipped", "without preamble"])
+def test_dicom_that_is_not_served_as_it_lies_there_is_named(served, objects, form):
+    content = gzip.compress(objects["plain"]) if form == "gzipped" else objects["plain"][132:]
+    (served.folder / "IM0001").write_bytes(content)
+    served.running.archive.rescan()
+    assert "IM0001 is no DICOM file: it has no DICM mark" in served.running.skipped["IM0001"]
 
 
 def test_the_same_instance_twice_is_served_once_and_told(served, objects):

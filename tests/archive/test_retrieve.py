@@ -16,9 +16,9 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import RLELossless
 
+from compressed import rle
 from embedded import ANY_SYNTAX, COMPRESSED, bytes_of, place_of, slice_of
 from lib.studies.dicom_voxels import read_stored
-from studies.test_dicom_formats import rle
 
 UNCOMPRESSED = ["plain", "implicit", "big endian", "deflated", "enhanced"]
 MEDIA = {

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from lib.cli.app import OneSentence, app
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
+from serving import free_port
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numpy", "scipy", "torch", "monai", "monailabel", "matplotlib", "nibabel", "reportlab", "jinja2", "rich")
@@ -91,3 +92,16 @@ def test_a_bug_keeps_its_traceback():
     assert found.exit_code == 1
     with pytest.raises(ZeroDivisionError, match="a bug"):
         ending_with(ZeroDivisionError("a bug"))(["run"])
+
+
+def test_a_command_without_its_packages_says_which_one_is_missing(tmp_path):
+    # as after `pip install .`, which brings no server
+    code = (
+        "import runpy, sys; sys.modules['monailabel'] = None; "
+        f"sys.argv = ['main.py', 'serve', '--studies', {str(tmp_path)!r}, '--port', '{free_port()}']; "
+        f"runpy.run_path({str(ROOT / 'apps' / 'vhi')!r}, run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "needs the Python package monailabel, which is not installed" in ended.stderr

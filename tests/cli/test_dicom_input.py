@@ -6,12 +6,16 @@ import hashlib
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pydicom.valuerep import DSfloat
 
 from drawing import pair
 from lib.core.volume import Volume
@@ -116,6 +120,51 @@ def test_a_chosen_series_is_taken_and_a_wrong_one_listed(run, files, tmp_path):
     assert ended.code == 2
     assert uid in ended.error
     assert ended.error.count("\n") == 1
+
+
+def test_a_study_in_a_zip_file_is_measured_and_recorded_as_one_file(run, files, tmp_path):
+    study = dicomized(run, files, tmp_path / "study")
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", study)
+    options = flat({"--study": archive, **masks(files), "--out": tmp_path / "out", "--dicom-out": tmp_path / "dicom"})
+    ended = run(["measure", *options])
+    assert (ended.code, ended.error) == (0, "")
+    assert (tmp_path / "dicom" / "sr.dcm").is_file()
+    inputs = [one for one in numbers(tmp_path / "out")["provenance"]["inputs"] if one["role"] in ("T1W", "STIR")]
+    assert {(one["file"], one["sha256"]) for one in inputs} == {
+        ("study.zip", hashlib.sha256(Path(archive).read_bytes()).hexdigest())
+    }
+
+
+def test_of_two_patients_one_is_chosen(run, files, tmp_path):
+    for patient in ("P1", "P2"):
+        dicomized(run, files, tmp_path / "all" / patient, "--patient-id", patient)
+    options = flat({"--study": tmp_path / "all", **masks(files), "--out": tmp_path / "out"})
+    ended = run(["measure", *options])
+    assert ended.code == 2
+    assert "Choose one with --study-uid, or with --patient" in " ".join(ended.error.split())
+    assert run(["measure", *options, "--patient", "P2"]).code == 0
+
+
+def test_headers_full_of_oddities_leave_the_terminal_clean(files, tmp_path):
+    """In a process of its own, whose standard error is a user's: libraries warn there."""
+    root = Path(__file__).parents[2]
+    call = [sys.executable, "main.py"]
+    two = flat({name: files[name] for name in ("--t1w", "--stir")})
+    subprocess.run([*call, "dicomize", *two, "--out", tmp_path / "study"], cwd=root, check=True, capture_output=True)
+    for path in (tmp_path / "study").rglob("*.dcm"):
+        image = pydicom.dcmread(path)
+        image.add_new("PatientName", "PN", "A^B^C^D^E^F^G")
+        image.add_new("PatientAge", "AS", "forty")
+        image.add_new("AccessionNumber", "SH", "x" * 40)
+        image.add_new("StationName", "SH", "ä" * 20)
+        image.add_new("ImageComments", "LT", "é")
+        image.add_new("EchoNumbers", "IS", "1")
+        image.PixelSpacing = [DSfloat(f"{value:.17f}") for value in image.PixelSpacing]
+        image.save_as(path)
+    options = flat({"--study": tmp_path / "study", **masks(files), "--out": tmp_path / "out", "--dicom-out": tmp_path / "dicom"})
+    done = subprocess.run([*call, "measure", *options], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(

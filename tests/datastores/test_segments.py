@@ -50,7 +50,7 @@ def test_an_empty_map_is_no_inflammation_and_not_an_error():
         (info("a", "b", "a"), (1,), "Two segments are called 'a'"),
         (info("a"), (1, 2), r"values 1, 2, but 1 segments are named \(a\)"),
         ([{"name": "a", "idx": "7"}], (2,), "values 2, but 1 segments"),
-        ([{"name": "a", "idx": [2]}], (2,), "values 2, but 1 segments"),
+        ([{"name": "a", "idx": {"2": 2}}], (2,), "values 2, but 1 segments"),
         ([{"name": "a", "idx": 2}, {"name": "b", "idx": 2}], (2, 3), "values 2, 3, but 2 segments"),
     ],
 )

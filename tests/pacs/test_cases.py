@@ -276,11 +276,22 @@ def test_a_better_pair_is_taken_while_nobody_has_read_the_case(site):
     service = site.service()
     first = only(service)
     service.image_file(first.image_id("STIR"))
-    later = mr_series(STIR_SCAN, site.name[-30:] + " repeat", StudyInstanceUID=uid, AcquisitionDate="20250601", AcquisitionTime="235900", StudyDescription=site.label, **STIR)  # fmt: skip
+    later = mr_series(STIR_SCAN, site.name[-30:] + " of the SIJ", StudyInstanceUID=uid, AcquisitionDate="20250601", AcquisitionTime="235900", StudyDescription=site.label, **STIR)  # fmt: skip
     site.client.store(later)
     look(service)
     assert only(service).archived.stir_uid == later[0].SeriesInstanceUID
     assert service.image_file(only(service).image_id("STIR")).is_file()
+
+
+def test_two_repeats_wait_with_the_question_until_the_rules_answer_it(site):
+    uid = site.add()
+    again = mr_series(STIR_SCAN, site.name[-30:] + " repeat", StudyInstanceUID=uid, StudyDescription=site.label, **STIR)
+    site.client.store(again)
+    service = site.service()
+    assert service.cases.index.cases == ()
+    assert "2 series fit STIR equally well" in reasons(service)[uid]
+    assert "stands under take in the table [stir] of its pairing rules" in reasons(service)[uid]
+    assert "--" not in reasons(service)[uid]
 
 
 def test_what_was_read_keeps_its_pair_and_a_changed_series_of_it_is_refused(site, tmp_path):

@@ -121,12 +121,12 @@ def test_a_handed_in_region_lies_on_t1w_and_among_what_was_measured(desk, servic
 def test_a_series_whose_headers_cannot_carry_results_loses_no_submission(desk, service):
     for path in (service.readings.root / "pacs" / "series").glob("*/*/STIR/*.dcm"):
         header = pydicom.dcmread(path)
-        del header.FrameOfReferenceUID
+        del header.StudyInstanceUID
         header.save_as(path)
     made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
     assert made.measured
     assert any(
-        one.startswith("The submission was kept, but nothing of it goes to the archive: STIR carries no usable Frame")
+        one.startswith("The submission was kept, but nothing of it goes to the archive: STIR carries no usable Study")
         for one in made.messages
     )
     assert service.submissions(image_of(service), "anna")[-1].messages == made.messages

@@ -85,3 +85,23 @@ def test_effort_stands_beside_the_numbers_as_far_as_it_is_known(tmp_path):
     assert (first.numbers["seconds"], first.numbers["clicks"]) == (61.5, 7.0)
     assert "boundary_edits" not in first.numbers
     assert not {"seconds", "clicks"} & set(second.numbers)
+
+
+def test_who_changed_how_many_voxels_stands_beside_the_numbers(tmp_path):
+    store = ReadingStore(tmp_path / "data", {"seed": 7})
+    corrections = {
+        "proposal": {"removed": [[3, 5], [4, 2]]},
+        "clicks": {"removed": [[1, 8]], "restored": []},
+        "hand": {"erased": [[2, 1]], "restored": [[1, 2]], "painted": 3, "painted_below_threshold": 4},
+        "regions": {"appeared": 6, "outside": 0, "below_threshold": 1},
+    }
+    hand_in(store, "a", "anna", 1, report=REPORT, corrections=corrections)
+    (found,) = finished_readings(tmp_path / "data")
+    assert {name: value for name, value in found.numbers.items() if not name.startswith("vhi")} == {
+        "proposal_removed_voxels": 7.0,
+        "clicks_removed_voxels": 8.0,
+        "clicks_restored_voxels": 0.0,
+        "hand_erased_voxels": 1.0,
+        "hand_painted_voxels": 9.0,
+        "regions_changed_voxels": 7.0,
+    }

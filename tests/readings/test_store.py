@@ -168,8 +168,8 @@ def test_a_damaged_record_is_refused_and_named(store):
 def test_a_newer_program_s_folder_and_submission_are_refused(store):
     made = hand_in(store)
     path = store.folder_of(made) / "submission.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(InputError, match="schema 2, this program reads 1"):
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
+    with pytest.raises(InputError, match="schema 3, this program reads 2"):
         ReadingStore(store.root).of_case("1013")
     (store.root / "format.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="format 99, this program reads up to 1"):
@@ -296,3 +296,14 @@ def test_a_submission_cannot_pretend_to_be_another(store):
 def test_a_submission_is_frozen(store):
     with pytest.raises(dataclasses.FrozenInstanceError):
         hand_in(store).reader = "ben"
+
+
+def test_a_submission_of_the_schema_before_is_read_still(store):
+    path = store.folder_of(hand_in(store)) / "submission.json"
+    content = json.loads(path.read_text())
+    for name in ("corrections", "decisions", "result"):
+        del content[name]
+    content["segments"] = [{k: v for k, v in one.items() if k != "proposal"} for one in content["segments"]]
+    path.write_text(json.dumps({**content, "schema": 1}))
+    (found,) = ReadingStore(store.root).of_case("1013")
+    assert (found.schema, found.corrections, found.segments[0].proposal) == (1, {}, None)

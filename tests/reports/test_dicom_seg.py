@@ -233,12 +233,6 @@ def another_size(headers):
     return headers
 
 
-def no_frame_of_reference(headers):
-    for one in headers:
-        del one.FrameOfReferenceUID
-    return headers
-
-
 def no_position(headers):
     del headers[0].ImagePositionPatient
     return headers
@@ -260,7 +254,6 @@ def none(headers):
         (doubled_slice, "a frame is missing or doubled"),
         (another_place, "does not lie on the voxels"),
         (another_size, "reaches beyond"),
-        (no_frame_of_reference, "carries no usable FrameOfReferenceUID"),
         (no_position, "a frame without position"),
         (two_series, "several series"),
         (none, "no DICOM headers"),
@@ -270,6 +263,14 @@ def test_headers_of_another_or_a_broken_series_are_refused(wrong, says):
     content = said(handmade())
     with pytest.raises(InputError, match=says):
         segmentation(content, wrong(mr_series(content.result.stir)))
+
+
+def test_results_of_a_series_without_frame_of_reference_share_one_of_their_own():
+    content = said(handmade())
+    series = mr_series(content.result.stir, FrameOfReferenceUID=None)
+    one, other = (segmentation(content, series).FrameOfReferenceUID for _ in range(2))
+    assert one == other
+    assert one.startswith("2.25.")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pydicom.valuerep import DSfloat
 
 from handmade import PROVENANCE, handmade
 from lib.reports import Reading, report_content
@@ -33,7 +34,9 @@ CLEANED = Reading(
 )
 
 
-@pytest.fixture(scope="module", params=["found", "cleaned", "nothing found", "multi-frame", "bare headers"])
+@pytest.fixture(
+    scope="module", params=[*["found", "cleaned", "multi-frame"], "nothing found", "bare headers", "anonymised", "long decimals"]
+)
 def written(request, tmp_path_factory) -> dict[str, Path]:
     """Segmentation and report of one result, as files."""
     folder = tmp_path_factory.mktemp("dicom")
@@ -46,6 +49,12 @@ def written(request, tmp_path_factory) -> dict[str, Path]:
             ("PatientSex", "StudyID", "StudyTime", "AccessionNumber", "SliceThickness", "ReferringPhysicianName")
         )
         stir = mr_series(result.stir, ascending=False, patient="DOE", **absent)
+    elif request.param == "anonymised":
+        stir = mr_series(result.stir, FrameOfReferenceUID=None)
+    elif request.param == "long decimals":  # as converters write them, longer than the 16 characters that are allowed
+        stir = mr_series(result.stir, SliceThickness=DSfloat("3.00000000000000044"))
+        for one in stir:
+            one.PixelSpacing = [DSfloat(f"{value:.17f}") for value in one.PixelSpacing]
     else:
         stir = mr_series(result.stir)
     seg = segmentation(content, stir)

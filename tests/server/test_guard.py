@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -151,7 +152,18 @@ def test_sessions_and_uploads_are_refused(client):
     served = client()
     sentence(served.post("/infer/vhi?image=one_T1W&session_id=../../x"), 400)
     sentence(served.post("/infer/vhi?image=one_T1W", files={"file": ("x.nii.gz", b"1")}), 400)
-    sentence(served.post("/infer/vhi?image=one_T1W", files={"label": ("x.nii.gz", b"1")}), 400)
+    sentence(served.post("/infer/disease_region?image=one_T1W", files={"label": ("x.nii.gz", b"1")}), 400)
+    sentence(served.post("/infer/vhi?image=one_T1W", data={"params": '{"drawn_file": "/etc/passwd"}'}), 400)
+
+
+def test_a_label_map_to_measure_with_is_a_file_of_the_servers_own_that_goes_with_the_answer(client):
+    served = client()
+    assert served.post("/infer/vhi?image=one_T1W", files={"label": ("../x.NII.GZ", b"map")}).status_code == 200
+    path = Path(served.vhi.asked[-1]["drawn_file"])
+    assert path.name == "label.nii.gz"
+    assert not path.exists()
+    sentence(served.post("/infer/vhi?image=one_T1W", files={"label": ("x.nii.gz", b"")}), 400)
+    sentence(served.post("/infer/vhi?image=one_T1W", files={"label": ("x.exe", b"1")}), 400)
 
 
 def test_a_label_is_saved_under_a_name_of_the_servers_own(client):

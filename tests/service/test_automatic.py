@@ -82,7 +82,7 @@ def test_the_automatic_region_handed_in_unchanged_is_still_the_networks(phantom,
     assert made.changes["disease region"] == {"added": 0, "removed": 0}
     assert found["disease_region"]["source"] == "ensemble of 3"
     assert found["provenance"]["model"]["version"] == region.facts["model_version"]
-    assert service.vhi("p_STIR", "ben", {}).facts["used"]["disease region"] == "shared by study (0001)"
+    assert service.vhi("p_STIR", "ben", {}).facts["used"]["disease region"] == "shared by study (0001), the proposal unchanged"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "other grid"])

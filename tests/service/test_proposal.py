@@ -137,7 +137,7 @@ def test_the_report_of_a_submission_says_which_number_is_which(service, desk):
     assert mm3 == {"raw": 72.0, "proposed": 48.0, "cleaned": 24.0}
     assert [one["keep"] for one in found["proposal"]["lesions"]] == [True, False]
     page = service.report("a_STIR", "anna", "html").read_text()
-    for words in ("Cleaned by a reader.", "Raw VHI, before a lesion was removed: 72 mm³", "Proposed VHI: 48 mm³"):
+    for words in ("What a reader kept.", "Raw VHI, before a lesion was removed: 72 mm³", "Proposed VHI: 48 mm³"):
         assert words in page
 
 

@@ -125,7 +125,7 @@ def test_an_erased_part_is_a_boundary_edit(desk, service):
     kept[10, 1:3, 2] = False
     made = desk.submit(service, (INFLAMMATION, kept))
     assert made.changes[INFLAMMATION]["boundary_edits"] == [[1, 2]]
-    assert "Boundary edits: 2 voxels erased from lesions that stayed (2 of lesion 1)." in made.messages
+    assert "Erased by hand: 2 voxels (2 of lesion 1)." in made.messages
     assert numbers(service)["voxels"]["sensitive"] == 10
 
 
@@ -225,7 +225,7 @@ def test_a_few_dark_voxels_are_reported_and_do_not_count(desk, service):
     painted = desk.lesions > 0
     painted[5, 5, 1] = True
     made = desk.submit(service, (INFLAMMATION, painted))
-    assert "Painted: 1 voxel below the sensitive threshold, not counted." in made.messages
+    assert "Painted by hand: 1 voxel below the sensitive threshold, not counted." in made.messages
     assert numbers(service)["voxels"]["sensitive"] == 12
 
 

@@ -135,7 +135,10 @@ def test_a_click_removes_and_another_restores(desk, service):
     np.testing.assert_array_equal(one.labels, desk.lesions == 2)
     assert one.facts["vhi_mm3"]["sensitive"] == 24.0
     assert one.facts["changes"]["inflammation"]["lesions_removed"] == [1]
-    assert one.facts["messages"] == ["Correction: 1 lesion removed, 1 lesion kept."]
+    assert one.facts["messages"] == [
+        "Correction: 1 lesion removed, 1 lesion kept.",
+        "Removed by the reader's clicks: 8 voxels (8 of lesion 1).",
+    ]
     both = service.clean("a_T1W", "anna", {}, [IN_1, IN_2], [IN_1])
     assert both.facts["vhi_mm3"]["sensitive"] == 48.0
     assert service.clean("a_STIR", "anna", {}, [], []).facts["messages"] == []

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import pytest
-import SimpleITK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate, generate_frames
-from pydicom.pixels import get_encoder
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless
 
+from compressed import CODERS, compress
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
@@ -76,59 +72,6 @@ def unscaled(role: str) -> np.ndarray:
 def written(dataset: Dataset, path: Path) -> Path:
     dataset.save_as(path, enforce_file_format=True)
     return path
-
-
-def j2k(frame: np.ndarray, folder: Path) -> bytes:
-    content = BytesIO()
-    Image.fromarray(frame).save(content, format="JPEG2000", irreversible=False, no_jp2=True)
-    return content.getvalue()
-
-
-def jpeg_ls(frame: np.ndarray, folder: Path) -> bytes:
-    return encoded(frame, JPEGLSLossless)
-
-
-def jpeg_lossless(frame: np.ndarray, folder: Path) -> bytes:
-    writer = SimpleITK.ImageFileWriter()
-    writer.SetFileName(str(folder / "jpeg.dcm"))
-    writer.SetUseCompression(True)
-    writer.SetCompressor("JPEG")
-    writer.Execute(SimpleITK.GetImageFromArray(frame[np.newaxis]))
-    made = pydicom.dcmread(folder / "jpeg.dcm")
-    assert made.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-    (folder / "jpeg.dcm").unlink()
-    return next(generate_frames(made.PixelData, number_of_frames=1))
-
-
-def rle(frame: np.ndarray, folder: Path) -> bytes:
-    return encoded(frame, RLELossless)
-
-
-def encoded(frame: np.ndarray, syntax: UID) -> bytes:
-    """By pydicom: its own for run lengths, pyjpegls for JPEG-LS."""
-    bits = frame.dtype.itemsize * 8
-    return get_encoder(syntax).encode(
-        frame,
-        rows=frame.shape[0],
-        columns=frame.shape[1],
-        number_of_frames=1,
-        samples_per_pixel=1,
-        photometric_interpretation="MONOCHROME2",
-        pixel_representation=0,
-        bits_allocated=bits,
-        bits_stored=bits,
-    )
-
-
-CODERS = {JPEGLosslessSV1: jpeg_lossless, JPEGLSLossless: jpeg_ls, JPEG2000Lossless: j2k, RLELossless: rle}
-
-
-def compress(dataset: Dataset, syntax: UID, folder: Path) -> None:
-    stored = np.frombuffer(dataset.PixelData, "<u2").reshape(-1, dataset.Rows, dataset.Columns)
-    dataset.PixelData = encapsulate([CODERS[syntax](frame, folder) for frame in stored])
-    dataset["PixelData"].is_undefined_length = True
-    dataset["PixelData"].VR = "OB"
-    dataset.file_meta.TransferSyntaxUID = syntax
 
 
 def test_enhanced_mr_is_read_by_the_groups_of_each_frame(tmp_path):

@@ -66,11 +66,13 @@ def study(tmp_path) -> Study:
     return Study(tmp_path / "study")
 
 
-def test_a_repeated_stir_is_taken_at_its_latest(study):
+def test_of_a_repeated_stir_no_time_decides(study):
     study.add("t1", T1W)
     study.add("moved", STIR, AcquisitionTime="093000")
-    study.add("again", STIR, AcquisitionTime="094500")
-    assert study.found() == ("t1", "again")
+    again = study.add("again", STIR, AcquisitionTime="094500")
+    with pytest.raises(InputError, match=r"2 series fit STIR equally well: .*acquired 2025-06-01 09:45:00"):
+        study.pair()
+    assert study.found(stir_uid=again) == ("t1", "again")
 
 
 def test_a_broken_stir_gives_way_to_a_whole_one_and_that_is_said(study):
@@ -186,7 +188,7 @@ class TestSiteRules:
         return tmp_path / "rules.toml"
 
     def test_a_pattern_and_an_absent_field(self, study, tmp_path):
-        study.add("t1 tse", {**T1W, "RepetitionTime": 1500})
+        study.add("t1 tse", {**T1W, "RepetitionTime": 1700})
         study.add("stir", STIR)
         with pytest.raises(InputError, match="none is a T1W series"):
             study.pair()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -11,8 +12,9 @@ from highdicom import AlgorithmIdentificationSequence, PixelMeasuresSequence
 from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 
 from drawing import OBLIQUE, grid_of
 from lib.core.volume import Grid, Mask, Volume
@@ -70,7 +72,7 @@ def slices_of(source: list[Dataset], grid: Grid) -> list[int]:
 
 def through_a_file(dataset: Dataset) -> Dataset:
     file = BytesIO()
-    dataset.save_as(file, write_like_original=False)
+    dataset.save_as(file, enforce_file_format=True)
     return pydicom.dcmread(BytesIO(file.getvalue()))
 
 
@@ -154,8 +156,13 @@ def test_parts_of_one_result_are_read_together_and_a_name_occurs_once(stir):
     source = mr_series(stir)
     parts = [seg_of(source, stir.grid, {name: corner()}) for name in ("inflammation", "disease region")]
     assert list(read_segments(parts, stir.grid)) == ["inflammation", "disease region"]
+    assert list(read_segments([parts[0], parts[0]], stir.grid)) == ["inflammation"]  # one instance, twice
+    again = seg_of(source, stir.grid, {"inflammation": corner()})
     with pytest.raises(InputError, match="Two segments are called 'inflammation'"):
-        read_segments([parts[0], parts[0]], stir.grid)
+        read_segments([parts[0], again], stir.grid)
+    again.SOPInstanceUID, again.PixelData = parts[0].SOPInstanceUID, bytes(len(again.PixelData))
+    with pytest.raises(InputError, match="one instance by their UID .* and differ"):
+        read_segments([parts[0], again], stir.grid)
 
 
 def test_a_label_map_holds_several_segments_in_a_frame(stir):
@@ -172,10 +179,96 @@ def test_a_label_map_holds_several_segments_in_a_frame(stir):
     assert found["normal bone"].voxels == SHAPE[2]
 
 
-def test_probabilities_are_refused(stir):
-    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, segmentation_type="FRACTIONAL")
-    with pytest.raises(InputError, match="FRACTIONAL.*Save it as BINARY"):
-        read_segments(seg, stir.grid)
+@pytest.mark.parametrize("number", [0, 7])
+def test_the_background_of_a_label_map_is_no_segment(stir, number):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, omit_empty_frames=False)
+    values = np.where(seg.pixel_array, 1, number).astype(np.uint8)
+    background = Dataset()
+    background.SegmentNumber, background.SegmentLabel = number, "Background"
+    background.SegmentedPropertyTypeCodeSequence = [CodedConcept("125040", "DCM", "Background")]
+    seg.SegmentSequence.insert(0, background)
+    seg.SOPClassUID, seg.SegmentationType = "1.2.840.10008.5.1.4.1.1.66.7", "LABELMAP"
+    seg.BitsAllocated, seg.BitsStored, seg.HighBit, seg.PixelData = 8, 8, 7, values.tobytes() + b"\0"
+    found = read_segments(seg, stir.grid)
+    assert list(found) == ["inflammation"]
+    np.testing.assert_array_equal(found["inflammation"].data, corner())
+
+
+class TestShares:
+    def fractional(self, stir: Volume, **changes) -> Dataset:
+        return seg_of(mr_series(stir), stir.grid, {"inflammation": corner()}, segmentation_type="FRACTIONAL", **changes)
+
+    def test_all_or_nothing_is_a_mask(self, stir):
+        found = read_segments(self.fractional(stir, max_fractional_value=200), stir.grid)
+        np.testing.assert_array_equal(found["inflammation"].data, corner())
+
+    def test_shares_between_are_refused_without_a_cut_and_taken_from_it_on(self, stir):
+        seg = self.fractional(stir, max_fractional_value=200)
+        shares = seg.pixel_array.copy()
+        inside = np.argwhere(shares)
+        shares[tuple(inside[0])], shares[tuple(inside[1])] = 99, 100
+        seg.PixelData = shares.tobytes() + b"\0" * (shares.size % 2)
+        with pytest.raises(InputError, match=r"FRACTIONAL .*\(2 voxels lie between 0 and 200"):
+            read_segments(seg, stir.grid)
+        assert read_segments(seg, stir.grid, cut=0.5)["inflammation"].voxels == np.count_nonzero(corner()) - 1
+        with pytest.raises(InputError, match="above 0 and is at most 1"):
+            read_segments(seg, stir.grid, cut=0.0)
+
+    def test_run_lengths_are_read(self, stir):
+        seg = self.fractional(stir)
+        seg.compress(RLELossless)
+        np.testing.assert_array_equal(read_segments(through_a_file(seg), stir.grid)["inflammation"].data, corner())
+
+
+def test_a_deflated_file_is_read(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    seg.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    np.testing.assert_array_equal(read_segments(through_a_file(seg), stir.grid)["inflammation"].data, corner())
+
+
+def test_frames_deflated_one_by_one_are_read(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    frames = [np.packbits(one.ravel(), bitorder="little").tobytes() for one in seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)]
+    deflated = []
+    for frame in frames:
+        deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        deflated.append(deflater.compress(frame) + deflater.flush())
+    seg.PixelData = encapsulate(deflated)
+    seg["PixelData"].VR, seg["PixelData"].is_undefined_length = "OB", True
+    seg.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    file = BytesIO()
+    seg.save_as(file, enforce_file_format=True)
+    # pydicom 3.0 writes no syntax that it does not know; this one is named afterwards
+    content = file.getvalue().replace(JPEG2000Lossless.encode(), b"1.2.840.10008.1.2.8.1\0", 1)
+    found = read_segments(pydicom.dcmread(BytesIO(content)), stir.grid)
+    np.testing.assert_array_equal(found["inflammation"].data, corner())
+
+
+@pytest.mark.parametrize(
+    ("kind", "site", "name"),
+    [
+        (("C94970", "NCIt"), None, "normal bone"),
+        (("39723000", "SCT"), None, "disease region"),
+        (("T-15680", "SRT"), None, "disease region"),
+        (("79654002", "SCT"), None, "inflammation"),
+        (("M-36300", "SRT"), ("T-15680", "SRT"), "inflammation"),
+        (("79654002", "SCT"), ("12738006", "SCT"), "one"),
+    ],
+    ids=["reference region", "joint", "joint in an older code", "edema", "edema in an older code", "edema of the brain"],
+)
+def test_segments_of_other_writers_are_known_by_their_codes(stir, kind, site, name):
+    seg = seg_of(mr_series(stir), stir.grid, {"one": corner()})
+    segment = seg.SegmentSequence[0]
+    segment.SegmentedPropertyTypeCodeSequence = [CodedConcept(*kind, "as it is called there")]
+    del segment.AnatomicRegionSequence
+    if site:
+        segment.AnatomicRegionSequence = [CodedConcept(*site, "as it is called there")]
+    assert list(read_segments(seg, stir.grid)) == [name]
+
+
+@pytest.mark.parametrize("label", ["Normal_Bone", "normal-bone", " NORMAL  BONE "])
+def test_labels_may_be_joined_by_other_signs(stir, label):
+    assert list(read_segments(seg_of(mr_series(stir), stir.grid, {label: corner()}), stir.grid)) == ["normal bone"]
 
 
 def test_another_spacing_is_refused_with_both_spacings(stir):

@@ -251,6 +251,8 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _sync_files(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows writes no file out that is open for reading, and opens no folder
     for path in folder.iterdir():
         if path.is_dir():
             _sync_files(path)

@@ -6,7 +6,6 @@ import hashlib
 import platform
 import shlex
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import __version__
 from .files import sha256_of
 
 if TYPE_CHECKING:
@@ -55,9 +55,8 @@ def now() -> str:
 
 
 def code_version() -> str:
-    """The version of this program, from pyproject.toml."""
-    project = Path(__file__).resolve().parents[3] / "pyproject.toml"
-    return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+    """The version of this program."""
+    return __version__
 
 
 @cache
@@ -73,7 +72,7 @@ def method_versions(*, with_networks: bool) -> dict[str, str]:
 
 def command_line() -> str:
     """How this program was called."""
-    return shlex.join(["main.py", *sys.argv[1:]])
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def ensemble_of(manifest: Manifest) -> dict[str, Any]:
@@ -98,7 +97,10 @@ def input_files(files: Mapping[str, Path], series: Mapping[str, Sequence[Path]])
 
 
 def _sha256(path: Path, files: Sequence[Path]) -> str:
-    """Of a file; of a series the sha256 of its files' sha256, one line each, in the order of the slices."""
-    if not path.is_dir():
+    """Of a file; of a series the sha256 of its files' sha256, one line each, in the order of the slices.
+
+    A DICOMDIR names files and holds none: what counts is the series that was found by it.
+    """
+    if not path.is_dir() and not path.name.upper().startswith("DICOMDIR"):
         return sha256_of(path)
     return hashlib.sha256("".join(f"{sha256_of(one)}\n" for one in files).encode("ascii")).hexdigest()

@@ -20,6 +20,7 @@ from filelock import FileLock
 from ..errors import ConflictError, InputError, OutputError
 from ..files import move_into_place, output_error
 from ..locks import taken
+from ..studies.dicom_files import is_dicom
 from .index import Changes, Index, Stamp
 from .instance import Instance, read_instance
 from .structure import structure_of
@@ -182,10 +183,11 @@ class Archive:
             present, looked_at = self._walk(everything)
             gone = [path for path in indexed if path not in present and os.path.dirname(path) in looked_at]
             gone += [path for path in indexed if os.path.dirname(path) not in self._folders]
-            for path in [one for one in self._skipped if not self.path(one).exists()]:
+            removed = [one for one in self._skipped if not self.path(one).exists()]
+            for path in removed:
                 del self._skipped[path]
             # of two files of one instance the other is wanted when the first goes
-            again = self._skipped if gone else {}
+            again = self._skipped if gone or removed else {}
             changed = [
                 path
                 for path, stamp in present.items()
@@ -267,7 +269,7 @@ class Archive:
                 known = changes.located(instance.sop_uid)
                 study = changes.series_study(instance.series_uid)
                 if known is not None and self.path(known.path).exists():
-                    self._skip(path, stamp, f"{path} holds the same instance as {known.path}; remove one of them.")
+                    self._meet(path, stamp, known.path, changes)
                 elif study not in (None, instance.study_uid):
                     self._skip(path, stamp, f"{path} is of a series that lies in another study too; one of them is wrong.")
                 else:
@@ -275,6 +277,16 @@ class Archive:
                         changes.drop(known.path)
                     changes.put(instance, path, stamp)
                     self._skipped.pop(path, None)
+
+    def _meet(self, path: str, stamp: Stamp, known: str, changes: Changes) -> None:
+        """A second file of an instance: the first goes on being served where both are equal; else neither is."""
+        if _same_content(self.path(path), self.path(known)):
+            self._skip(path, stamp, f"{path} holds the same instance as {known}; remove one of them.")
+            return
+        changes.drop(known)
+        for one, other in ((path, known), (known, path)):
+            sentence = f"{one} and {other} are one instance by their UID and differ, so neither is served; remove the wrong one."
+            self._skip(one, _stamp(self.path(one).stat()), sentence)
 
     def _skip(self, path: str, stamp: Stamp, sentence: str) -> None:
         name = os.path.basename(path)
@@ -306,9 +318,8 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 def _looks_like_dicom(path: Path) -> bool:
-    """Whether a file should be DICOM: it carries the mark, or the name of one that lost it."""
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM" or path.suffix.lower() in (".dcm", ".ima")
+    """Whether a file should be DICOM: it begins so, gzipped or without preamble too, or has the name of one."""
+    return is_dicom(path) or path.suffix.lower() in (".dcm", ".ima")
 
 
 def _is_whole(path: Path) -> bool:
@@ -317,6 +328,13 @@ def _is_whole(path: Path) -> bool:
     except InputError:
         return False
     return True
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    try:
+        return _content_digest(one) == _content_digest(other)
+    except InputError:
+        return False
 
 
 def _content_digest(path: Path) -> bytes:

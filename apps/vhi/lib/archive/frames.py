@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ..errors import InputError, NotFoundError
-from ..studies.dicom_frames import UNREADABLE
+from ..studies.dicom_files import UNREADABLE
 from .structure import PLAIN, Element, Structure, structure_of
 
 OCTETS = "application/octet-stream"
@@ -128,9 +128,9 @@ def decoded_frames(path: Path, numbers: Sequence[int]) -> list[bytes]:
     InputError
         They cannot be decoded here.
     """
-    from ..studies.dicom_voxels import read_stored
+    from ..studies.dicom_voxels import read_cells
 
-    values = read_stored(path)
+    values = read_cells(path)
     for number in numbers:
         if not 1 <= number <= len(values):
             raise NotFoundError(f"There is no frame {number}; this instance has {len(values)}.")
@@ -145,13 +145,13 @@ def explicit_little_endian(path: Path) -> Dataset:
     InputError
         Its voxels cannot be decoded here.
     """
-    from ..studies.dicom_voxels import read_stored
+    from ..studies.dicom_voxels import read_cells
 
     try:
         dataset = pydicom.dcmread(path)
         syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
         if syntax.is_compressed and "PixelData" in dataset and str(syntax) not in PLAIN:
-            values = read_stored(path)
+            values = read_cells(path)
             content = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
             dataset.PixelData = content + b"\0" * (len(content) % 2)
             dataset["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"

@@ -15,7 +15,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 from ..errors import InputError
-from ..studies.dicom_frames import UNREADABLE
+from ..studies.dicom_files import UNREADABLE
 from .attributes import MORE, SHOWN, Level, tag_of
 from .structure import DEFLATED, PLAIN, Structure, structure_of
 

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import dask
@@ -21,6 +22,8 @@ from distributed.security import Security
 from ..cores import usable_cores
 from ..errors import InputError, SettingsError, VhiError
 
+# what workers of a cluster need on their path
+APP_DIR = Path(__file__).resolve().parents[2]
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2
 
@@ -138,7 +141,7 @@ def cluster_workers(address: str, patience_s: float = 20) -> Iterator[Client]:
         except Exception as error:  # whatever a worker says that does not know this module
             raise InputError(
                 f"The workers at {address} cannot import this program ({' '.join(str(error).split())[:200]}); start them in its "
-                "environment with PYTHONPATH=apps/vhi."
+                f"environment with PYTHONPATH={APP_DIR}."
             ) from error
         yield client
 

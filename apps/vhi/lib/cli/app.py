@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import signal
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import VhiError
+from ..provenance import code_version
 from .archive import archive
 from .batch import batch
 from .cohort import cohort
@@ -42,6 +43,16 @@ class OneSentence(TyperGroup):
         except VhiError as error:
             typer.echo(" ".join(str(error).split()), err=True)
             raise typer.Exit(2) from error
+        except ModuleNotFoundError as error:
+            package = (error.name or "lib").split(".")[0]
+            if package == __name__.split(".")[0]:
+                raise
+            typer.echo(
+                f"This command needs the Python package {package}, which is not installed; those of the server are extra. "
+                "Run make setup in a clone, or install what docs/deploy.md names.",
+                err=True,
+            )
+            raise typer.Exit(2) from error
         except OSError as error:
             if error.errno not in _FULL:
                 raise
@@ -61,6 +72,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{sys.argv[0]} {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is, and end.")
+    ] = False,
+) -> None:
+    """What every command takes."""
+
+
 app.command("measure")(measure)
 app.command("batch")(batch)
 app.command("disease-region")(disease_region)
@@ -80,8 +108,15 @@ app.add_typer(sparcc, name="sparcc")
 app.add_typer(users, name="users")
 
 
-def main() -> None:
-    """Run the command line."""
+def main(name: str = "main.py") -> None:
+    """Run the command line.
+
+    Parameters
+    ----------
+    name : str
+        How it was called: help and provenance say it.
+    """
+    sys.argv[0] = name
     # a terminated command unwinds like an interrupted one, so that no half-written folder stays behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    app(prog_name="main.py")
+    app(prog_name=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import closing
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +16,6 @@ from .working import working
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase
-    from ..core.disease_region import Member
-    from ..versions import Manifest
 
 RESULT_COLUMNS = (
     "case",
@@ -148,50 +146,20 @@ def measure_case(case: BatchCase, *, out: Path, values: dict[str, str], model_di
 
 
 def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
-    from dataclasses import replace
-
     from ..batch.folder import is_finished, result_of
-    from ..core.pipeline import measure_vhi
-    from ..core.settings import VhiSettings
-    from ..files import result_folder
-    from ..provenance import ensemble_of, input_files, provenance_of
-    from ..reports.content import report_content
-    from ..reports.forms import write_html, write_json, write_overlay_png, write_pdf
-    from ..studies.dicom_pairing import read_pair, read_study
-    from ..studies.nifti import read_mask
-    from ..studies.registration import turned
-    from .ensemble import reference_of
-    from .measure import RESULT_FILES, write_masks
+    from ..examination import measure, write_report
 
     if is_finished(out, case):
         return
-    settings = VhiSettings.from_values(values)
-    pair = read_study(case.study) if case.study is not None else read_pair(case.scans["T1W"], case.scans["STIR"])
-    given = {"normal bone": case.normal_bone, "disease region": case.disease_region}
-    masks = {role: turned(read_mask(path, role), pair.stir.grid) for role, path in given.items() if path is not None}
-    members: tuple[Member, ...] = ()
-    model: Manifest | None = None
-    if case.disease_region is None:
-        members, model = _ensemble(model_dir)
-    result = measure_vhi(
-        pair.t1w, pair.stir, members, masks.get("normal bone"), settings, masks.get("disease region"), reference_of(model)
+    # `command` is the call that the user made, not the one that started this worker
+    measured = measure(
+        case.t1w,
+        case.stir,
+        study=case.study,
+        normal_bone=case.normal_bone,
+        disease_region=case.disease_region,
+        settings=values,
+        model_dir=model_dir,
+        command=command,
     )
-    result = replace(result, warnings=(*pair.warnings, *result.warnings))
-    files = {**case.scans, **{role: path for role, path in given.items() if path}}
-    # the call that the user made, not the one that started this worker
-    provenance = provenance_of(command, settings, ensemble_of(model) if model else None, input_files(files, pair.files))
-    content = report_content(result, provenance, [])
-    with result_folder(result_of(out, case.name), RESULT_FILES) as folder:
-        write_pdf(content, folder / "report.pdf")
-        write_overlay_png(content, folder / "overlay.png")
-        write_html(content, folder / "report.html")
-        write_masks(result, folder)
-        write_json(content, folder / "vhi.json")
-
-
-@lru_cache(maxsize=1)
-def _ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
-    """Loaded once by each worker."""
-    from .ensemble import load_ensemble
-
-    return load_ensemble(model_dir)
+    write_report(measured, result_of(out, case.name))

@@ -43,7 +43,7 @@ def check_dicom_series(stir: SeriesInfo | None) -> SeriesInfo:
     """
     if stir is None:
         raise RequestError(
-            "--dicom-out needs a STIR scan that is a DICOM series, because results as DICOM belong to a patient; pass "
+            "A result as DICOM needs a STIR scan that is a DICOM series, because it belongs to a patient; pass "
             "the folder of the series, or make one with the command dicomize."
         )
     return stir
@@ -61,7 +61,7 @@ def write_dicom_files(content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo 
     from ..reports.dicom_seg import segmentation
     from ..reports.dicom_source import write_dicom
     from ..reports.dicom_sr import structured_report
-    from ..studies.dicom_frames import read_header
+    from ..studies.dicom_files import read_header
 
     def headers(files: Sequence[Path]) -> list:
         return [read_header(path) for path in files]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..examination import RESULT_FILES, write_masks
 from .ensemble import MODEL_DIR
 from .proposal import check_mode, proposed
 
@@ -19,17 +20,6 @@ if TYPE_CHECKING:
     from ..studies.dicom_pairing import ScanPair
     from ..versions import Manifest
 
-RESULT_FILES = (
-    "vhi.json",
-    "grade.nii.gz",
-    "disease_region.nii.gz",
-    "normal_bone.nii.gz",
-    "lesions.nii.gz",
-    "report.html",
-    "report.pdf",
-    "overlay.png",
-)
-
 
 def measure(
     out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier result there is replaced.", show_default=False)],
@@ -37,7 +27,7 @@ def measure(
     stir: Annotated[Path | None, typer.Option("--stir", help="STIR of the same visit, likewise.")] = None,
     study: Annotated[
         Path | None,
-        typer.Option("--study", help="Folder of a DICOM study, in place of --t1w and --stir: the pair is found."),
+        typer.Option("--study", help="DICOM study (folder, ZIP or DICOMDIR), in place of --t1w and --stir: the pair is found."),
     ] = None,
     normal_bone: Annotated[
         Path | None, typer.Option("--normal-bone", help="Mask drawn on STIR; proposed automatically when not given.")
@@ -63,6 +53,8 @@ def measure(
     ] = None,
     stir_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the STIR series to take.")] = None,
     t1w_series: Annotated[str | None, typer.Option(metavar="UID", help="With --study: the T1W series to take.")] = None,
+    study_uid: Annotated[str | None, typer.Option(metavar="UID", help="With --study: which of several studies.")] = None,
+    patient: Annotated[str | None, typer.Option(metavar="ID", help="With --study: whose, by patient ID or name.")] = None,
     pairing_rules: Annotated[Path | None, typer.Option(help="With --study: a site's own rules, see docs/dicom.md.")] = None,
     cases: Annotated[
         Path | None, typer.Option("--list", metavar="CASES.csv", help="Many scans instead of one: the same as the command batch.")
@@ -77,7 +69,8 @@ def measure(
     """
     from ..errors import InputError
 
-    one_scan = (t1w, stir, study, normal_bone, disease_region, image, dicom_out, stir_series, t1w_series, pairing_rules)
+    within_study = (stir_series, t1w_series, study_uid, patient, pairing_rules)
+    one_scan = (t1w, stir, study, normal_bone, disease_region, image, dicom_out, *within_study)
     check_mode(proposal)
     if cases is not None:
         _measure_list(cases, out, jobs, cluster, change, model_dir, any(one_scan) or proposal != "off")
@@ -101,7 +94,7 @@ def measure(
         from ..studies.nifti import read_mask, read_volume
         from ..studies.registration import turned
 
-        pair = _read(t1w, stir, study, stir_series, t1w_series, pairing_rules)
+        pair = _read(t1w, stir, study, stir_series, t1w_series, study_uid, patient, pairing_rules)
         dicom_series = None if dicom_out is None else check_dicom_series(pair.stir_info)
         grid = pair.stir.grid
         masks = {role: turned(read_mask(path, role), grid) for role, path in mask_files.items() if path is not None}
@@ -163,7 +156,14 @@ def _measure_list(
 
 
 def _read(
-    t1w: Path | None, stir: Path | None, study: Path | None, stir_uid: str | None, t1w_uid: str | None, rules: Path | None
+    t1w: Path | None,
+    stir: Path | None,
+    study: Path | None,
+    stir_uid: str | None,
+    t1w_uid: str | None,
+    study_uid: str | None,
+    patient: str | None,
+    rules: Path | None,
 ) -> ScanPair:
     """The pair that the options name."""
     from ..errors import InputError
@@ -171,13 +171,15 @@ def _read(
     from ..studies.pairing_rules import read_rules
 
     if study is not None and t1w is None and stir is None:
-        return read_study(study, read_rules(rules) if rules else None, stir_uid, t1w_uid)
+        site_rules = read_rules(rules) if rules else None
+        return read_study(study, site_rules, stir_uid, t1w_uid, study_uid=study_uid, patient=patient)
     if study is not None or t1w is None or stir is None:
         given = [name for name, path in {"--t1w": t1w, "--stir": stir, "--study": study}.items() if path is not None]
         raise InputError(f"Pass --t1w and --stir, or --study alone; found {' and '.join(given) or 'none of them'}.")
-    if stir_uid or t1w_uid or rules:
+    if stir_uid or t1w_uid or study_uid or patient or rules:
         raise InputError(
-            "--stir-series, --t1w-series and --pairing-rules choose within --study; leave them out with --t1w and --stir."
+            "--stir-series, --t1w-series, --study-uid, --patient and --pairing-rules choose within --study; leave them out with "
+            "--t1w and --stir."
         )
     return read_pair(t1w, stir)
 
@@ -201,19 +203,6 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
             raise SettingsError(f"--set gives {name} twice ({values[name]} and {value}); give it once.")
         values[name] = value
     return values
-
-
-def write_masks(result: VhiResult, folder: Path) -> None:
-    """The grade map, both regions and the numbered lesions, on the STIR grid."""
-    from ..core.volume import Mask
-    from ..studies.nifti import write_labels, write_mask
-
-    grid = result.stir.grid
-    write_labels(folder / "grade.nii.gz", result.grade, grid)
-    write_labels(folder / "lesions.nii.gz", result.lesion_labels, grid)
-    # masks agree with the STIR grid to a tolerance; what is written shares it exactly
-    write_mask(folder / "disease_region.nii.gz", Mask(result.disease_region.mask.data, grid))
-    write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
 
 
 def certainty(region: DiseaseRegion) -> str:

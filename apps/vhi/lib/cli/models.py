@@ -193,7 +193,7 @@ def import_models(
     for recipe in found.recipes:
         typer.echo(f"  from    {recipe['source_file']}, sha256 {recipe['source_sha256'][:12]}")
     typer.echo(f"note      {found.note}")
-    typer.echo(f"It is not live; to use it: main.py models use {found.version}")
+    typer.echo(f"It is not live; to use it: models use {found.version}")
 
 
 def _names(root: Path) -> tuple[str, ...]:

@@ -319,6 +319,8 @@ def measurement_error(ratings: ArrayLike, *, coverage: float = 0.95) -> Measurem
     ----------
     ratings : (n, k) array
         One row per scan, one column per reader; a row with a missing value is left out.
+    coverage : float
+        Share of changes by error alone that lie within the smallest detectable change.
 
     Returns
     -------

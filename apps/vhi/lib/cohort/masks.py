@@ -55,8 +55,14 @@ def mask_study(
         Of the composite reference standard. Each reader's manual and semi-automatic reading of number `reading` vote; a scan
         that was not read by both methods has none.
     reading : int
+        Which of a reader's readings vote.
     staple : callable, optional
         Estimates the truth from the masks of one scan; without it there is no such standard.
+
+    Returns
+    -------
+    MaskStudy
+        Overlaps of every two readings of a scan, and of each with the standards.
 
     Raises
     ------

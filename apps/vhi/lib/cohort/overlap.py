@@ -69,6 +69,11 @@ def overlap(a: np.ndarray, b: np.ndarray) -> Overlap:
     a, b : bool arrays of one shape
         Voxels of one grid; masks on grids of their own go through `compare`.
 
+    Returns
+    -------
+    Overlap
+        Counts of voxels, with `dice` and `volume_similarity`.
+
     Raises
     ------
     InputError
@@ -83,7 +88,23 @@ def overlap(a: np.ndarray, b: np.ndarray) -> Overlap:
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Dice coefficient of two bool arrays of one shape, 0 to 1; `nan` when both are empty. See `overlap`."""
+    """Dice coefficient of two masks.
+
+    Parameters
+    ----------
+    a, b : bool arrays of one shape
+        Voxels of one grid.
+
+    Returns
+    -------
+    float
+        Shared voxels over the mean of both, 0 to 1; `nan` when both are empty.
+
+    Raises
+    ------
+    InputError
+        As `overlap`.
+    """
     return overlap(a, b).dice
 
 

@@ -435,7 +435,25 @@ class Study:
 
 
 def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
-    """All analyses of the numbers of a cohort."""
+    """All analyses of the numbers of a cohort.
+
+    Parameters
+    ----------
+    table : CohortTable
+        Readings and visits.
+    settings : StudySettings, optional
+        The paper's choices when absent.
+
+    Returns
+    -------
+    Study
+        VHI against SPARCC, agreement between readers, response to treatment, failures, effort. What could not be done is a
+        sentence in its place.
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.7.
+    """
     chosen = settings or StudySettings()
     mean = relation(table, chosen)
     relations: tuple[Relation, ...] | str = mean if isinstance(mean, str) else (mean,)

@@ -29,6 +29,29 @@ SCOPES: tuple[Scope, ...] = ("lesion", "slice")
 
 
 @dataclass(frozen=True)
+class Click:
+    """One click on a lesion: what it does, the voxel clicked (index on the grid of STIR), and what of the lesion it takes."""
+
+    what: Literal["remove", "restore"]
+    voxel: Voxel
+    scope: Scope = "lesion"
+
+    def __post_init__(self) -> None:
+        check_scope(self.scope)
+
+
+def check_scope(scope: str) -> None:
+    """Refuse what no click takes.
+
+    Raises
+    ------
+    InputError
+    """
+    if scope not in SCOPES:
+        raise InputError(f"The scope of a click is {scope!r}; it must be {' or '.join(SCOPES)}.")
+
+
+@dataclass(frozen=True)
 class Changes:
     """What a reader's mask says about the automatic result.
 
@@ -106,28 +129,44 @@ def kept_after_clicks(
     messages : tuple of str
         One for each click that changed nothing because no lesion is there.
     """
-    if scope not in SCOPES:
-        raise InputError(f"The scope of a click is {scope!r}; it must be {' or '.join(SCOPES)}.")
+    check_scope(scope)
     labels = result.lesion_labels
-    slices = labels.shape[2]
-    keep = np.ones((len(result.lesions) + 1, slices), dtype=bool)  # by lesion and slice
-    if start is not None:
-        keep &= start[:, np.newaxis]
-    keep[0] = False
+    clicks = [*(Click("remove", voxel, scope) for voxel in remove), *(Click("restore", voxel, scope) for voxel in restore)]
+    keep, messages = replayed(labels, clicks, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
+    return Mask(keep[labels, np.arange(labels.shape[2])], result.stir.grid, "inflammation"), messages
+
+
+def replayed(labels: np.ndarray, clicks: Sequence[Click], start: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What clicks leave of each lesion in each slice.
+
+    Parameters
+    ----------
+    labels : (I, J, K) int array
+        Lesions by id.
+    clicks : sequence of Click
+    start : (lesions + 1,) bool array
+        Which lesions are there before the first click, by id.
+
+    Returns
+    -------
+    keep : (lesions + 1, K) bool array
+        False throughout for id 0, which is no lesion.
+    messages : tuple of str
+    """
+    keep = np.repeat(start[:, np.newaxis], labels.shape[2], axis=1)
     messages = []
-    for clicks, kept in ((remove, False), (restore, True)):
-        for voxel in clicks:
-            try:
-                lesion = lesion_at(labels, voxel)
-            except InputError as error:
-                messages.append(str(error))
-                continue
-            if lesion:
-                keep[lesion, slice(None) if scope == "lesion" else voxel[2]] = kept
-            else:
-                messages.append(f"There is no lesion at voxel {tuple(voxel)}; that click changed nothing.")
-    data = keep[labels, np.arange(slices)]
-    return Mask(data, result.stir.grid, "inflammation"), tuple(messages)
+    for click in clicks:
+        try:
+            lesion = lesion_at(labels, click.voxel)
+        except InputError as error:
+            messages.append(str(error))
+            continue
+        if lesion:
+            keep[lesion, slice(None) if click.scope == "lesion" else click.voxel[2]] = click.what == "restore"
+        else:
+            messages.append(f"There is no lesion at voxel {tuple(click.voxel)}; that click changed nothing.")
+    keep[0] = False
+    return keep, tuple(messages)
 
 
 def changes_of(result: VhiResult, kept: Mask) -> Changes:

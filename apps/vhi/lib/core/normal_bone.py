@@ -19,6 +19,25 @@ MIN_VOXELS = 30
 
 
 @dataclass(frozen=True, eq=False)
+class NormalBone:
+    """The normal-bone region, and how it came about.
+
+    Parameters
+    ----------
+    mask : Mask
+        On the grid of STIR.
+    source : str
+        "given" where a reader drew it, "proposed" where nobody changed a voxel of the automatic proposal.
+    confidence : float or None
+        Of a proposed one.
+    """
+
+    mask: Mask
+    source: str = "given"
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class NormalBoneSample:
     """STIR intensities inside the normal-bone region.
 

@@ -12,7 +12,7 @@ from .contrast import check_contrasts
 from .disease_region import DiseaseRegion, Member, segment_disease_region
 from .lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
 from .measurement import Extent, VhiMeasurement, measure
-from .normal_bone import sample_normal_bone
+from .normal_bone import NormalBone, sample_normal_bone
 from .normal_bone_proposal import propose_normal_bone
 from .plausibility import Reference, region_warnings
 from .proposal import Proposal, Stage
@@ -56,7 +56,7 @@ def measure_vhi(
     t1w: Volume,
     stir: Volume,
     members: Sequence[Member] = (),
-    normal_bone: Mask | None = None,
+    normal_bone: Mask | NormalBone | None = None,
     settings: VhiSettings | None = None,
     disease_region: Mask | DiseaseRegion | None = None,
     reference: Reference | None = None,
@@ -69,8 +69,9 @@ def measure_vhi(
         Of one visit, on one grid.
     members : sequence of callables
         The networks of the disease-region ensemble; needed unless `disease_region` is given.
-    normal_bone : Mask, optional
-        As a reader drew it on STIR; proposed automatically when absent, and refused where the proposal is unsure.
+    normal_bone : Mask or NormalBone, optional
+        As a reader drew it on STIR (a mask counts as drawn), or as it was proposed before; proposed automatically when absent,
+        and refused where the proposal is unsure.
     settings : VhiSettings, optional
         The paper's method when absent.
     disease_region : Mask or DiseaseRegion, optional
@@ -91,15 +92,9 @@ def measure_vhi(
     check_same_grid(t1w, stir)
     contrast_warnings = check_contrasts(t1w, stir)
     region = _disease_region(t1w, stir, members, disease_region)
-    source = "proposed" if normal_bone is None else "given"
-    confidence = None
-    if normal_bone is None:
-        proposed = propose_normal_bone(t1w, stir, region.mask)
-        normal_bone, confidence = proposed.mask, proposed.confidence
-    else:
-        check_same_grid(stir, normal_bone)
-    sample = sample_normal_bone(stir, normal_bone)
-    rule = settings.threshold_rule.resolved(proposed=source == "proposed")
+    bone = _normal_bone(t1w, stir, region, normal_bone)
+    sample = sample_normal_bone(stir, bone.mask)
+    rule = settings.threshold_rule.resolved(proposed=bone.source == "proposed")
     thresholds = thresholds_from(sample.values, rule, sample.slice_index)
 
     box = _bounding_box(region.mask)
@@ -125,8 +120,8 @@ def measure_vhi(
         t1w=t1w,
         stir=stir,
         disease_region=region,
-        normal_bone=normal_bone,
-        normal_bone_source=source,
+        normal_bone=bone.mask,
+        normal_bone_source=bone.source,
         normal_bone_values=sample.values,
         thresholds=thresholds,
         grade=grade,
@@ -138,9 +133,9 @@ def measure_vhi(
         warnings=(
             *contrast_warnings,
             *region_warnings(t1w, region, reference),
-            *_warnings(source, thresholds, stability),
+            *_warnings(bone.source, thresholds, stability),
         ),
-        normal_bone_confidence=confidence,
+        normal_bone_confidence=bone.confidence,
     )
 
 
@@ -177,6 +172,15 @@ def _disease_region(t1w: Volume, stir: Volume, members: Sequence[Member], given:
             "none to have it computed from T1W."
         )
     return region
+
+
+def _normal_bone(t1w: Volume, stir: Volume, region: DiseaseRegion, given: Mask | NormalBone | None) -> NormalBone:
+    if given is None:
+        proposed = propose_normal_bone(t1w, stir, region.mask)
+        return NormalBone(proposed.mask, "proposed", proposed.confidence)
+    bone = NormalBone(given) if isinstance(given, Mask) else given
+    check_same_grid(stir, bone.mask)
+    return bone
 
 
 def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:

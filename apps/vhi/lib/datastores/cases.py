@@ -23,14 +23,14 @@ from ..files import sha256_of
 from ..readings.submission import Submission
 from ..server.identity import current_identity
 from ..service.service import VhiService
-from ..studies.nifti import read_labels, write_labels
+from ..studies.nifti import write_labels
 from ..studies.pairing import ROLES
 from .reader import named_reader_of, reader_of
-from .segments import segments_of
+from .segments import drawn_map
 
 TAG = "final"
 # what a client may say of a submission, beside its segments
-_CHOSEN = ("reading", "method", "rating", "amends", "effort")
+_CHOSEN = ("reading", "method", "rating", "amends", "decisions", "settings", "displayed", "confirmed")
 # the order in which one map holds a submission's segments: what comes later covers what came before
 FLATTENED = (DISEASE_REGION, NORMAL_BONE, INFLAMMATION)
 
@@ -93,13 +93,47 @@ class CaseDatastore(Datastore):
         if not isinstance(label_info, Mapping):
             raise RequestError("params must be an object with label_info in it.")
         self._service.cases.index.of_image(image_id)
-        reader = named_reader_of(label_info)
-        if not label_filename.lower().endswith((".nii", ".nii.gz")):
-            raise RequestError("A label map is taken as .nii.gz; in 3D Slicer set MONAI Label's File Extension to .nii.gz.")
-        labels, grid = read_labels(Path(label_filename), "the saved label map")
-        segments = segments_of(label_info.get("label_info"), labels)
-        chosen = {name: label_info[name] for name in _CHOSEN if label_info.get(name) is not None}
-        return self._service.submit(image_id, labels, grid, segments, reader=reader, **chosen).submission_id
+        stated = _stated(label_info)
+        drawn = drawn_map(Path(label_filename), label_info)
+        effort = label_info.get("effort")
+        made = self._service.submit(image_id, drawn.labels, drawn.grid, drawn.segments, effort=effort, **stated)
+        return made.submission_id
+
+    def preview(self, image_id: str, label_filename: str, label_info: Mapping[str, Any]) -> dict[str, Any]:
+        """Facts of the number that saving the same label map would keep; nothing is kept.
+
+        Raises
+        ------
+        VhiError
+            What `save_label` would refuse.
+        """
+        self._service.cases.index.of_image(image_id)
+        stated = _stated(label_info)
+        drawn = drawn_map(Path(label_filename), label_info)
+        return self._service.preview(image_id, drawn.labels, drawn.grid, drawn.segments, **stated)
+
+    def reading_info(self, image_id: str, reading: int, told: Mapping[str, Any]) -> dict[str, Any]:
+        """This reader's newest submission of a reading, see `VhiService.reading`.
+
+        Raises
+        ------
+        NotFoundError, RequestError
+            Nothing was submitted, or nobody named as the reader.
+        """
+        return self._service.reading(image_id, named_reader_of(told), reading)
+
+    def reading_label(self, image_id: str, reading: int, told: Mapping[str, Any]) -> bytes:
+        """Its label map as `.nii.gz`, on the grid of the series.
+
+        Raises
+        ------
+        NotFoundError, RequestError
+        """
+        labels, grid = self._service.reading_labels(image_id, named_reader_of(told), reading)
+        with tempfile.TemporaryDirectory(prefix="vhi-reading-") as folder:
+            path = Path(folder) / "label.nii.gz"
+            write_labels(path, labels, grid)
+            return path.read_bytes()
 
     def rate(self, image_id: str, rating: str, told: Mapping[str, Any]) -> str:
         """Keep how a reader rates the automatic disease region, as a submission without segments; gives its id.
@@ -264,6 +298,12 @@ class CaseDatastore(Datastore):
         _refuse("The studies are not handed out as one archive; copy the folder on the server.")
 
 
+def _stated(label_info: Mapping[str, Any]) -> dict[str, Any]:
+    """Who reads, and what their viewer states of a submission beside its segments."""
+    chosen = {name: label_info[name] for name in _CHOSEN if label_info.get(name) is not None}
+    return {"reader": named_reader_of(label_info), **chosen}
+
+
 def _told(submission: Submission) -> dict[str, Any]:
     # first what concerns the reader: 3D Slicer shows the answer as it is, under "Show details"
     return {
@@ -273,6 +313,8 @@ def _told(submission: Submission) -> dict[str, Any]:
         "reading": submission.reading,
         "created": submission.created,
         "measured": submission.measured,
+        "corrections": dict(submission.corrections),
+        **(submission.result or {}),
     }
 
 

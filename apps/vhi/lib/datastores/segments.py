@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import RequestError
+from ..service.drawing import DrawnMap
+from ..studies.nifti import read_labels
 
 _MOST_SEGMENTS = 255
 
 
-def segments_of(label_info: Any, labels: np.ndarray) -> tuple[tuple[str, int], ...]:
+def drawn_map(path: Path, params: Mapping[str, Any]) -> DrawnMap:
+    """An uploaded label map with the names of its segments, which `params["label_info"]` states.
+
+    Raises
+    ------
+    RequestError
+        Another kind of file, or names that do not fit the map.
+    InputError
+        The file cannot be read.
+    """
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise RequestError("A label map is taken as .nii.gz; in 3D Slicer set MONAI Label's File Extension to .nii.gz.")
+    labels, grid = read_labels(path, "the saved label map")
+    return DrawnMap(labels, grid, segments_of(params.get("label_info"), labels))
+
+
+def segments_of(label_info: Any, labels: np.ndarray) -> tuple[tuple[str, int | Sequence[int]], ...]:
     """Name and value of every segment that was saved, also of those without voxels.
 
     Slicer numbers what it exports 1, 2, ... in the order of `label_info`. The `idx` that it sends counts segments that were left
-    out as well (scribbles), so it is only believed where the order cannot be right: a map with more values than names.
+    out as well (scribbles), so it is only believed where the order cannot be right: a map with more values than names. A viewer
+    whose segments overlap sends lists of values as `idx`: those are believed.
 
     Parameters
     ----------
@@ -30,6 +50,8 @@ def segments_of(label_info: Any, labels: np.ndarray) -> tuple[tuple[str, int], .
         No names, a name twice, or values that no name belongs to.
     """
     names = _names(label_info)
+    if any(isinstance(entry.get("idx"), list) for entry in label_info):
+        return tuple(zip(names, (entry.get("idx") for entry in label_info), strict=True))
     values = set(np.flatnonzero(np.bincount(labels.ravel(order="K"), minlength=2)).tolist()) - {0}
     by_order = range(1, len(names) + 1)
     by_idx = [idx for entry in label_info if isinstance(idx := entry.get("idx"), int)]

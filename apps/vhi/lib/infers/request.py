@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..datastores.reader import reader_of
+from ..datastores.segments import drawn_map
 from ..errors import RequestError
+from ..service.drawing import DrawnMap
 
 Voxel = tuple[int, int, int]
 
@@ -19,6 +22,8 @@ WITHOUT_EFFECT = frozenset({"client_id", "user", "restore_label_idx", "roi", "re
 _FORM = frozenset({"result_extension", "result_dtype", "result_compress"})
 _OURS = frozenset({"model", "image"})
 _MOST_CLICKS = 10_000
+# a label map with the regions to measure with: its file, which the server sets, and the names of its segments
+DRAWN = ("drawn_file", "label_info")
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,19 @@ def _voxel(value: Any, name: str) -> Voxel:
     if len(numbers) != 3 or not all(whole):
         raise RequestError(f"{name} holds {str(value)[:60]}; a voxel is three whole numbers [i, j, k].")
     return int(numbers[0]), int(numbers[1]), int(numbers[2])
+
+
+def take_drawn(options: Mapping[str, Any]) -> tuple[DrawnMap | None, dict[str, Any]]:
+    """The label map that came with a request, if one did, and the other options.
+
+    Raises
+    ------
+    VhiError
+        It cannot be read, or its segments have no names.
+    """
+    others = {name: value for name, value in options.items() if name not in DRAWN}
+    path = options.get("drawn_file")
+    return (None if path is None else drawn_map(Path(path), options)), others
 
 
 def choice_of(options: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:

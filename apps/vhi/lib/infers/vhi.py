@@ -12,7 +12,7 @@ from ..core.settings import VhiSettings
 from ..errors import RequestError
 from ..service.answers import Answer
 from ..service.service import VhiService
-from .request import InferRequest, choice_of, voxels_of
+from .request import DRAWN, InferRequest, choice_of, take_drawn, voxels_of
 from .task import ServiceTask
 
 SHOW = (INFLAMMATION, "both")
@@ -36,14 +36,15 @@ class VhiTask(ServiceTask):
             "VHI: hyperintense inflammation in the disease region, from STIR",
             names,
             {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table()},
-            also=("reading",),
+            also=("reading", *DRAWN),
             passed_over=("scope",),
         )
 
     def answer(self, request: InferRequest) -> Answer:
-        options = {**request.options, "show": choice_of(request.options, "show", SHOW)}
+        drawn, given = take_drawn(request.options)
+        options = {**given, "show": choice_of(given, "show", SHOW)}
         options["proposal"] = choice_of(options, "proposal", PROPOSAL)
-        return self.service.vhi(request.image_id, request.reader, options)
+        return self.service.vhi(request.image_id, request.reader, options, drawn)
 
 
 class VhiCleanTask(ServiceTask):
@@ -60,12 +61,12 @@ class VhiCleanTask(ServiceTask):
             {INFLAMMATION: 1},
             {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table()},
             type=InferType.DEEPGROW,
-            also=("foreground", "background", "label", "reading"),
+            also=("foreground", "background", "label", "reading", *DRAWN),
             passed_over=("show",),
         )
 
     def answer(self, request: InferRequest) -> Answer:
-        options = dict(request.options)
+        drawn, options = take_drawn(request.options)
         label = options.pop("label", INFLAMMATION)
         if label != INFLAMMATION:
             # the viewer would put the answer into the segment that is selected
@@ -76,4 +77,4 @@ class VhiCleanTask(ServiceTask):
         restore = voxels_of(options.pop("foreground", []), "foreground")
         options["scope"] = choice_of(options, "scope", SCOPE)
         options["proposal"] = choice_of(options, "proposal", PROPOSAL)
-        return self.service.clean(request.image_id, request.reader, options, remove, restore)
+        return self.service.clean(request.image_id, request.reader, options, remove, restore, drawn)

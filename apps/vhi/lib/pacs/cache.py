@@ -9,14 +9,14 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from ..errors import ArchiveError, InputError
+from ..errors import ArchiveError
 from ..files import result_folder
 from ..readings.folder import make_folder, read_json, write_json
 from ..service.keep import Locks
-from ..studies.dicom_frames import find_series
 from ..studies.dicom_series import read_series
 from ..studies.nifti import write_scan
 from ..studies.pairing import ROLES, Archived, Role
+from ..studies.pairing_rules import PairingRules
 from .client import Archive
 from .register import Pair, key_of
 
@@ -41,10 +41,12 @@ class SeriesCache:
     root : Path
     most_bytes : float
         Above this the longest unused pairs go.
+    rules : PairingRules, optional
+        Which of several contrasts in one series is meant.
     """
 
-    def __init__(self, archive: Archive, root: Path, most_bytes: float) -> None:
-        self.archive, self.root, self.most_bytes = archive, root, most_bytes
+    def __init__(self, archive: Archive, root: Path, most_bytes: float, rules: PairingRules | None = None) -> None:
+        self.archive, self.root, self.most_bytes, self.rules = archive, root, most_bytes, rules
         self._locks = Locks()
         make_folder(root)
         for leftover in (*root.glob(".*"), *root.glob("*/.*")):
@@ -100,7 +102,7 @@ class SeriesCache:
             for role in ROLES:
                 files = self.archive.download_series(series.study_uid, series.series_uid(role), staging / role)
                 names[role] = {path.stem for path in files}
-                told += _write_volume(staging, role)
+                told += _write_volume(staging, role, self.rules)
             if key_of(series, names) != folder.name:
                 raise ChangedError(
                     f"A series of study {series.study_uid} has other instances in the archive than a moment ago; it may still be "
@@ -131,11 +133,8 @@ class SeriesCache:
         shutil.rmtree(gone, ignore_errors=True)
 
 
-def _write_volume(folder: Path, role: Role) -> tuple[str, ...]:
-    found = find_series(folder / role, role)
-    if len(found) != 1:
-        raise InputError(f"{role}: {len(found)} series were sent where one was asked for; look into the archive's log.")
-    volume, info = read_series(found[0], role)
+def _write_volume(folder: Path, role: Role, rules: PairingRules | None) -> tuple[str, ...]:
+    volume, info = read_series(folder / role, role, rules)
     write_scan(folder / f"{role}.nii", volume)
     return info.warnings
 

@@ -20,7 +20,8 @@ from pydicom.dataset import Dataset
 
 from ..errors import ArchiveError, InputError, NotFoundError, SettingsError, UnknownImageError
 from ..readings.folder import make_folder
-from ..studies.dicom_frames import Series, series_of_headers
+from ..studies.dicom_content import series_of_headers
+from ..studies.dicom_frames import Series
 from ..studies.dicom_pairing import find_pair
 from ..studies.pairing import ARCHIVE, ROLES, Archived, Case, CaseIndex, Role, Waiting
 from ..studies.pairing_rules import PairingRules
@@ -111,7 +112,7 @@ class PacsCases:
         self._clock = clock
         make_folder(data / "pacs")
         self.register = Register(data / "pacs" / "studies.sqlite")
-        self.cache = SeriesCache(archive, data / "pacs" / "series", self.config.pacs_cache_gb * 1e9)
+        self.cache = SeriesCache(archive, data / "pacs" / "series", self.config.pacs_cache_gb * 1e9, self.rules)
         self._looking = threading.Lock()
         self._again = 0.0
         # studies of the first list that were not looked at before; None before that list
@@ -366,7 +367,8 @@ class PacsCases:
             return ()
         if len(sop_uids) > _SHORT_SERIES:
             first = _as_series(self.archive.metadata(study_uid, series_uid, sop_uids[0]))
-            if not any(rule.fits(one) for one in first for rule in (self.rules.stir, self.rules.t1w)):
+            # an object that is no image says nothing, and another echo may fit
+            if first and not any(rule.may_fit(one) for one in first for rule in (self.rules.stir, self.rules.t1w)):
                 return first
         return _as_series(self.archive.metadata(study_uid, series_uid))
 

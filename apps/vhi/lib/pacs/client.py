@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
 from ..files import output_error
 from ..multipart import MultipartError
-from ..studies.dicom_frames import read_whole
+from ..studies.dicom_files import read_whole
 from .multipart import write_parts
 
 TIMEOUT_S = 30.0

@@ -26,7 +26,7 @@ from ..provenance import now
 from ..readings.folder import LEFTOVER, make_folder, read_json, write_json
 from ..readings.submission import LAST_READING
 from ..service.service import VhiService
-from ..studies.dicom_frames import read_header
+from ..studies.dicom_files import read_header
 from ..studies.dicom_seg_reader import read_segments
 from ..studies.pairing import ROLES, Case, Role
 from .client import Archive

@@ -31,7 +31,7 @@ from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
 from ..reports.made_by import Maker, makers, person_name
 from ..service.submitting import content_of
-from ..studies.dicom_frames import read_header
+from ..studies.dicom_series import one_series
 from ..studies.pairing import Case, Role
 from .outbox import Outbox
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from ..core.volume import Mask
     from ..reports import ReportContent
+    from ..service.evaluation import EvaluatedSubmission
     from ..service.scans import Scans
-    from ..service.submitting import Judged
 
 SEG_STIR, SEG_T1W, SR = "seg-stir.dcm", "seg-t1w.dcm", "sr.dcm"
 T1W_SERIES_NUMBER = 5003
@@ -74,7 +74,7 @@ class ArchiveResults:
         self._readings, self.outbox = readings, outbox
         self._series_folder, self._public_name = series_folder, public_name
 
-    def write(self, folder: Path, scans: Scans, judged: Judged, made: Submission) -> tuple[str, ...]:
+    def write(self, folder: Path, scans: Scans, evaluated: EvaluatedSubmission, made: Submission) -> tuple[str, ...]:
         """Put the DICOM files into the submission's folder; a sentence where that is not possible.
 
         Raises
@@ -83,7 +83,7 @@ class ArchiveResults:
             The disk: nothing of the submission can be kept then.
         """
         try:
-            objects = dict(self._objects(scans, judged, replace(made, reader=self._public_name(made.reader)), made))
+            objects = dict(self._objects(scans, evaluated, replace(made, reader=self._public_name(made.reader)), made))
         except OutputError:
             raise
         except VhiError as error:
@@ -117,11 +117,13 @@ class ArchiveResults:
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")
         return {"stored": stored, "waiting": state.waiting, "last_error": state.last_error}
 
-    def _objects(self, scans: Scans, judged: Judged, named: Submission, made: Submission) -> Iterator[tuple[str, Dataset]]:
+    def _objects(
+        self, scans: Scans, evaluated: EvaluatedSubmission, named: Submission, made: Submission
+    ) -> Iterator[tuple[str, Dataset]]:
         stir, t1w = (self._headers(scans.case, role) for role in ("STIR", "T1W"))
-        content = None if judged.result is None else content_of(scans, judged, named, judged.result)
-        made_by = _drawn_by(judged, made) if content is None else makers(content)
-        drawn = {name: mask for name, mask in judged.segments.items() if name in (NORMAL_BONE, DISEASE_REGION)}
+        content = None if evaluated.result is None else content_of(scans, evaluated, named, evaluated.result)
+        made_by = _drawn_by(evaluated, made) if content is None else makers(content)
+        drawn = {name: mask for name, mask in evaluated.segments.items() if name in (NORMAL_BONE, DISEASE_REGION)}
         region = self._region_on_t1w(drawn.get(DISEASE_REGION), t1w, made_by, named, content)
         if region is not None:
             yield SEG_T1W, _known_as(region, made, SEG_T1W)
@@ -165,7 +167,8 @@ class ArchiveResults:
         return found
 
     def _headers(self, case: Case, role: Role) -> list[Dataset]:
-        return [read_header(path) for path in sorted(self._series_folder(case, role).glob("*.dcm"))]
+        series, _ = one_series(self._series_folder(case, role), role)
+        return list({frame.path: frame.header for frame in series.frames}.values())
 
 
 def is_ours(dataset: Dataset) -> bool:
@@ -195,13 +198,14 @@ def _known_as(dataset: Dataset, made: Submission, what: str) -> Dataset:
     return dataset
 
 
-def _drawn_by(judged: Judged, made: Submission) -> dict[str, Maker]:
+def _drawn_by(evaluated: EvaluatedSubmission, made: Submission) -> dict[str, Maker]:
     """Of regions that nothing was measured from yet."""
-    corrected = Maker("SEMIAUTOMATIC", "VHI disease region ensemble", _program(made), ARTIFICIAL_INTELLIGENCE)
-    return {
-        NORMAL_BONE: Maker("MANUAL"),
-        DISEASE_REGION: corrected if DISEASE_REGION in judged.changes else Maker("MANUAL"),
-    }
+    unchanged, corrected = (
+        Maker(kind, "VHI disease region ensemble", _program(made), ARTIFICIAL_INTELLIGENCE)
+        for kind in ("AUTOMATIC", "SEMIAUTOMATIC")
+    )
+    drawn = corrected if DISEASE_REGION in evaluated.changes else Maker("MANUAL")
+    return {NORMAL_BONE: Maker("MANUAL"), DISEASE_REGION: unchanged if DISEASE_REGION in evaluated.proposals else drawn}
 
 
 def _program(made: Submission) -> str:

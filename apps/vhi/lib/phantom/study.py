@@ -139,6 +139,11 @@ def make_phantom(
         0 for the first scan. With another number the same pelvis is scanned again: the patient lies a little otherwise, and
         noise and coil differ. Lesions stay where they are as long as `n_lesions` does; `lesion_scale` may change.
 
+    Returns
+    -------
+    PhantomStudy
+        Both scans, the masks that are true of them, and each lesion's volume.
+
     Raises
     ------
     SettingsError

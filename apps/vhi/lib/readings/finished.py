@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class FinishedReading:
 
     `case` is the true id, also of a blinded study. `numbers` are of `vhi.json`: `vhi_mm3`, `vhi_conservative_mm3`, `vhi_voxels`,
     `vhi_conservative_voxels`; of a manual reading the whole mask counts, and there is no conservative part. With them, as far as
-    they are known, `clicks`, `seconds` and `boundary_edits` of that submission.
+    they are known, `clicks`, `seconds` and `boundary_edits` of that submission, and who changed how many voxels.
     """
 
     case: str
@@ -64,6 +64,7 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                     method=method,
                     rating=ratings.get((reader, reading)),
                     numbers=_of_effort(one)
+                    | _of_corrections(one)
                     | (
                         _of_mask(mask())
                         if method == "manual" or not one.measured
@@ -87,6 +88,26 @@ def _reader_of(store: ReadingStore, submission: Submission) -> Callable[[], Mask
 
 def _of_effort(submission: Submission) -> dict[str, float]:
     return {name: float(submission.effort[name]) for name in QUANTITIES if name in submission.effort}
+
+
+def _of_corrections(submission: Submission) -> dict[str, float]:
+    """Voxels by who changed them; empty for a manual reading, and for submissions that do not say."""
+    found = submission.corrections
+    if not found or submission.method == "manual":
+        return {}
+    hand, regions = found["hand"], found["regions"]
+
+    def voxels(lesions: Iterable[Sequence[int]]) -> float:
+        return float(sum(count for _, count in lesions))
+
+    return {
+        "proposal_removed_voxels": voxels(found["proposal"]["removed"]),
+        "clicks_removed_voxels": voxels(found["clicks"]["removed"]),
+        "clicks_restored_voxels": voxels(found["clicks"]["restored"]),
+        "hand_erased_voxels": voxels(hand["erased"]),
+        "hand_painted_voxels": voxels(hand["restored"]) + hand["painted"] + hand["painted_below_threshold"],
+        "regions_changed_voxels": float(regions["appeared"] + regions["outside"] + regions["below_threshold"]),
+    }
 
 
 def _of_mask(mask: Mask) -> dict[str, float]:

@@ -6,7 +6,8 @@ audit.jsonl                                  who opened, changed and exported wh
 cases/<case>/submissions/<NNNN>-<reader>/    one submission, whole
 cases/<case>/shared.json                     regions an administrator shares, where it is not the first reader's
 cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
-cases/<case>/shown/<reader>-<reading>.json   the settings a reader last saw VHI with, and the version of the networks shown
+cases/<case>/shown/<reader>-<reading>.json   what a reader last saw: settings, number, version of the networks
+cases/<case>/shown/<reader>-<reading>-*.nii.gz  the lesions behind that number, and behind a few before it
 leases/<case>.json                           who is reading a case, and until when
 corrections/cases/<case>/<SOP UID>.json      what became of a Segmentation found in the archive
 corrections/senders/<SOP UID>.json           who stored it through the gateway

@@ -14,13 +14,14 @@ from ..errors import InputError, NotFoundError, OutputError, RequestError
 from ..files import result_folder, sha256_of, write_atomically
 from ..locks import locked
 from ..provenance import now
-from ..studies.nifti import read_mask
+from ..studies.nifti import read_mask, write_mask
 from ..studies.pairing import CASE_ID
 from .folder import check_folder, make_folder, open_folder, read_json, write_json
 from .submission import StoredSegment, Submission, check_reader, check_reading
 
 SHARED_PARTS = ("normal bone", "disease region")
 FINISHING = "inflammation"
+RESULTS_SHOWN = 20  # an undo in a viewer goes back to an older one
 _FOLDER = re.compile(r"(\d{4,})-(.+)")
 
 
@@ -220,6 +221,68 @@ class ReadingStore:
         if proposal is not None and self.proposal_shown(case_id, reader, reading) != proposal:
             self._note_shown(case_id, reader, reading, proposal=proposal)
 
+    def note_display(
+        self,
+        case_id: str,
+        reader: str,
+        reading: int,
+        display: Mapping[str, Any],
+        lesions: Mask,
+        removed: Sequence[int] | None = None,
+    ) -> None:
+        """Remember the last number that a reader was shown of a case, and the lesions of the automatic result behind it.
+
+        Parameters
+        ----------
+        case_id, reader, reading
+        display : mapping
+            Ready for JSON; its `automatic_id` tells one automatic result from another. The lesions of the last few are kept.
+        lesions : Mask
+            The graded voxels of the automatic result.
+        removed : sequence of int, optional
+            Which of its lesions the cleaning proposal takes out; what was noted before stays when absent.
+        """
+        before, automatic = self.display(case_id, reader, reading) or {}, str(display["automatic_id"])
+        results: dict[str, Any] = dict(before.get("results", {}))
+        known = results.pop(automatic, None)
+        results[automatic] = known or [] if removed is None else list(removed)
+        path = self._shown_lesions(case_id, reader, reading, automatic)
+        if known is None or not path.exists():
+            make_folder(path.parent)
+            write_mask(path, lesions)
+        for older in [*results][:-RESULTS_SHOWN]:
+            del results[older]
+            self._shown_lesions(case_id, reader, reading, older).unlink(missing_ok=True)
+        if before != {**display, "results": results}:
+            self._note_shown(case_id, reader, reading, display={**display, "results": results})
+
+    def display(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
+        """What was noted of that number; None for a reader who saw none in that reading."""
+        return (read_json(self._shown(case_id, reader, reading)) or {}).get("display")
+
+    def displayed_lesions(
+        self, case_id: str, reader: str, reading: int, automatic: str | None = None
+    ) -> tuple[Mask, tuple[int, ...]] | None:
+        """The lesions of an automatic result that was shown, the last one where none is named, and those the proposal takes out.
+
+        None where it is not known.
+
+        Raises
+        ------
+        InputError
+            The file is damaged.
+        """
+        display = self.display(case_id, reader, reading) or {}
+        automatic = automatic or display.get("automatic_id", "")
+        if automatic not in display.get("results", {}):
+            return None
+        mask = read_mask(self._shown_lesions(case_id, reader, reading, automatic), "lesions that were shown")
+        return mask, tuple(display["results"][automatic])
+
+    def _shown_lesions(self, case_id: str, reader: str, reading: int, automatic: str) -> Path:
+        path = self._shown(case_id, reader, reading)
+        return path.with_name(f"{path.stem}-{automatic}.nii.gz")
+
     def proposal_shown(self, case_id: str, reader: str, reading: int) -> str | None:
         """The version of the cleaning proposal that a reader saw of a case; None for one who saw none in that reading."""
         return (read_json(self._shown(case_id, reader, reading)) or {}).get("proposal")
@@ -252,9 +315,9 @@ class ReadingStore:
         return self.root / "cases" / case_id
 
 
-def stored_segment(name: str, path: Path, voxels: int) -> StoredSegment:
-    """The record of a segment's file that was just written."""
-    return StoredSegment(name, path.name, voxels, sha256_of(path))
+def stored_segment(name: str, path: Path, voxels: int, proposal: Mapping[str, Any] | None = None) -> StoredSegment:
+    """The record of a segment's file that was just written; with how it came about, where it is the automatic proposal."""
+    return StoredSegment(name, path.name, voxels, sha256_of(path), proposal)
 
 
 def _matches(folder: Path) -> list[re.Match[str]]:

@@ -1,8 +1,8 @@
 """One submission: what a reader handed in, and everything that says how it came about.
 
-`submission.json`, schema 1:
+`submission.json`, schema 2 (schema 1 is read too: it has no `corrections`, `decisions`, `result` and `proposal`):
 
-`schema`        1
+`schema`        2
 `case_id`       the case it is about
 `number`        1, 2, ... within the case, whoever submitted
 `reader`        login name
@@ -11,11 +11,15 @@
 `created`       ISO 8601, UTC
 `amends`        id of the reader's submission that this one replaces, or null
 `rating`        the automatic disease region in the reader's eyes: "satisfactory", "corrected", "failed", or null
-`segments`      per segment: `name`, `file` in the submission's folder, `voxels`, `sha256` of the file
+`segments`      per segment: `name`, `file` in the submission's folder, `voxels`, `sha256` of the file; `proposal` says of a
+                region that is the automatic proposal, voxel for voxel, how that came about, else null
 `other`         the same for segments whose names this program does not know
 `scans`         sha256 of the T1W and STIR file
 `started_from`  per region, what was in force when the reader began: a submission, the study's shared one, or the automatic one
-`changes`       what the reader did to the automatic result, see `lib.core.cleaning.Changes`, and to the disease region
+`changes`       how the mask differs from the automatic result, `lib.core.cleaning.Changes`, and the region from the one before
+`corrections`   who made it differ, see `lib.core.corrections.Corrections`: the proposal, clicks, the hand, new regions
+`decisions`     mode of the cleaning proposal and clicks (voxels of STIR) that led to the mask; or null
+`result`        `result_id` and `vhi_mm3` of the number that was kept; or null
 `settings`      every setting of the measurement
 `versions`      of this program and its libraries
 `model`         of the automatic disease region, or null
@@ -35,7 +39,8 @@ from typing import Any
 
 from ..errors import InputError, RequestError
 
-SCHEMA = 1
+SCHEMA = 2
+OLDEST_SCHEMA = 1
 METHODS = ("semi-automatic", "manual")
 RATINGS = ("satisfactory", "corrected", "failed")
 READER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -50,6 +55,7 @@ class StoredSegment:
     file: str
     voxels: int
     sha256: str
+    proposal: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,9 @@ class Submission:
     messages: tuple[str, ...] = ()
     source: str | None = None
     effort: Mapping[str, Any] = field(default_factory=dict)
+    corrections: Mapping[str, Any] = field(default_factory=dict)
+    decisions: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -109,7 +118,7 @@ class Submission:
         """
         try:
             content = json.loads(text)
-            if content["schema"] != SCHEMA:
+            if not OLDEST_SCHEMA <= content["schema"] <= SCHEMA:
                 raise InputError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
             for name in ("segments", "other"):
                 content[name] = tuple(StoredSegment(**one) for one in content[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.valuerep import DSfloat
 
 from ..core.planes import Plane
 from ..errors import InputError
@@ -32,7 +34,6 @@ _NEEDED = (
     "SOPInstanceUID",
     "StudyInstanceUID",
     "SeriesInstanceUID",
-    "FrameOfReferenceUID",
     "Modality",
     "Rows",
     "Columns",
@@ -105,6 +106,9 @@ def _copy(header: Dataset, name: str) -> Dataset:
         raise InputError(
             f"{name} carries no usable {missing[0]} in its DICOM headers, so no result can refer to it; export it again."
         )
+    if not copy.get("FrameOfReferenceUID"):
+        # an object with positions needs one: the same for all results of a study whose series name none
+        copy.FrameOfReferenceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, str(copy.StudyInstanceUID)).int}"
     for keyword in _ALWAYS_THERE:
         if copy.get(keyword) is None:
             setattr(copy, keyword, "")
@@ -126,9 +130,18 @@ def _duplicate(dataset: Dataset) -> Dataset:
     for element in dataset:
         if element.VR == "SQ":
             copy.add_new(element.tag, "SQ", [_duplicate(item) for item in element.value])
+        elif element.VR == "DS":
+            copy.add_new(element.tag, "DS", _short(element.value))
         elif element.keyword not in _PIXELS:
             copy.add_new(element.tag, element.VR, element.value)
     return copy
+
+
+def _short(value: Any) -> Any:
+    """Decimal strings in the 16 characters that are allowed; scanners and converters write longer ones, which results repeat."""
+    if isinstance(value, MultiValue):
+        return [_short(one) for one in value]
+    return DSfloat(float(value), auto_format=True) if len(str(value)) > 16 else value
 
 
 def _share_geometry(header: Dataset) -> None:

@@ -10,7 +10,7 @@ from .numbers import printable
 _STAGES = {
     "raw": "Raw: nobody and nothing has removed a lesion.",
     "proposed": "Proposed: the lesions that the cleaning proposal keeps; no reader has checked it.",
-    "cleaned": "Cleaned by a reader.",
+    "cleaned": "What a reader kept.",
 }
 
 

@@ -19,13 +19,16 @@ STATUS_OF = {"UnknownImageError": 404, "NotFoundError": 404, "RequestError": 400
 
 
 class Refusal(Exception):
-    """A request that is not served: status, one sentence, further headers."""
+    """A request that is not served: status, one sentence, further headers, and facts beside the sentence."""
 
-    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, sentence: str, headers: Mapping[str, str] | None = None, facts: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
         self.headers = dict(headers or {})
+        self.facts = dict(facts or {})
 
 
 def refusal_of(error: BaseException) -> Refusal:
@@ -44,7 +47,7 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(499, "The client went away.")
     if isinstance(error, VhiError):
         status = next((STATUS_OF[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in STATUS_OF), 422)
-        return Refusal(status, one_line(str(error)))
+        return Refusal(status, one_line(str(error)), facts=getattr(error, "facts", None))
     incident = secrets.token_hex(4)
     trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
     logger.error("incident %s: %s\n%s", incident, type(error).__name__, trace.rstrip())
@@ -58,7 +61,7 @@ def one_line(text: str) -> str:
 
 def body_of(refusal: Refusal) -> bytes:
     """The JSON body of a refusal; 3D Slicer shows it as it is, so that letters stay letters."""
-    return json.dumps({"detail": refusal.sentence}, ensure_ascii=False).encode()
+    return json.dumps({"detail": refusal.sentence, **finite(refusal.facts)}, ensure_ascii=False).encode()
 
 
 def validation_sentence(problems: Any) -> str:

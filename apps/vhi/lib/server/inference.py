@@ -10,14 +10,17 @@ from typing import Annotated, Any, Literal
 from fastapi import Body, FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 from requests_toolbelt import MultipartEncoder
+from starlette.datastructures import UploadFile as StarletteUpload
 
 from .answers import Refusal, finite
 from .config import is_loopback
 from .desk import Desk, address_of
 from .identity import current_identity
-from .requests import check_id, check_params, parse_params, take_file
+from .requests import check_id, check_params, parse_params, take_file, uploaded_file
 
 INFO_AGE_S = 0.5
+# models that measure with regions which a reader drew and has not submitted
+DRAWN_ON = ("vhi", "vhi_clean")
 
 
 def add_inference(api: FastAPI, desk: Desk) -> None:
@@ -54,12 +57,21 @@ def add_inference(api: FastAPI, desk: Desk) -> None:
             raise Refusal(
                 400, "Sessions are closed: VHI needs both series of a visit; put them into the server's studies folder."
             )
-        if file or label:
-            raise Refusal(400, "Uploads are not inferred on: VHI needs both series of a visit, from the server's studies folder.")
+        if file or (label and (isinstance(label, str) or model not in DRAWN_ON)):
+            raise Refusal(
+                400,
+                "Images are not uploaded: VHI needs both series of a visit, from the server's studies folder. A label map with "
+                f"regions to measure with is taken as the file label by {' and '.join(DRAWN_ON)} alone.",
+            )
         asked = {**parse_params(params), "model": check_id("model", model), "image": check_id("image", image)}
-        return await desk.run(
-            desk.infer, request, desk.config.inference_timeout_s, lambda: _answer(desk.app.infer(asked), output)
-        )
+
+        def answer() -> Response:
+            if not isinstance(label, StarletteUpload):
+                return _answer(desk.app.infer(asked), output)
+            with uploaded_file(label.filename, label.file) as path:
+                return _answer(desk.app.infer({**asked, "drawn_file": str(path)}), output)
+
+        return await desk.run(desk.infer, request, desk.config.inference_timeout_s, answer)
 
     @api.post("/activelearning/{strategy}", tags=["ActiveLearning"], summary="The next case for this reader")
     async def next_sample(request: Request, strategy: str, params: Annotated[Any, Body()] = None) -> Response:

@@ -24,12 +24,13 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
     async def health() -> dict[str, Any]:
         return {"status": "ok", "inferences": desk.infer.jobs, "saves": desk.save.jobs}
 
-    @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission")
+    @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
     async def report(
         request: Request,
         image: str,
         reader: Annotated[str | None, Query(max_length=64)] = None,
         form: Literal["json", "html", "pdf"] = "json",
+        submission: Annotated[str | None, Query(max_length=80)] = None,
     ) -> Response:
         check_id("image", image)
         asked = _reader_asked(reader)
@@ -37,7 +38,7 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         by = current_identity().name
 
         def read() -> bytes:
-            return Path(desk.app.service.report(image, asked, form, by=by)).read_bytes()
+            return Path(desk.app.service.report(image, asked, form, by=by, submission=submission)).read_bytes()
 
         return Response(await desk.quickly(request, read), media_type=FORMS[form])
 

@@ -20,7 +20,7 @@ LABEL_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd")
 DEEPEST = 32
 LARGEST = 1 << 53  # whole numbers that every JSON reader keeps exact
 # keys of the server's own request that a client's params may not replace
-RESERVED = frozenset({"model", "image", "image_id", "session", "session_id", "file", "strategy"})
+RESERVED = frozenset({"model", "image", "image_id", "session", "session_id", "file", "strategy", "drawn_file"})
 
 
 def check_id(kind: str, text: str) -> str:

@@ -15,6 +15,7 @@ from .inference import add_inference
 from .pages import front_page
 from .rating import add_rating
 from .readings import add_readings
+from .reopening import add_reopening
 from .sessions import add_sessions
 from .tokens import add_tokens
 from .training import add_models, add_training
@@ -26,7 +27,17 @@ def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None)
     for kind in (RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _tell)
-    for add in (add_tokens, add_sessions, add_inference, add_datastore, add_readings, add_rating, add_training, add_models):
+    for add in (
+        add_tokens,
+        add_sessions,
+        add_inference,
+        add_datastore,
+        add_readings,
+        add_reopening,
+        add_rating,
+        add_training,
+        add_models,
+    ):
         add(api, desk)
     add_viewer(api, desk, has_archive=has_archive)
 

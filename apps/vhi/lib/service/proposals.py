@@ -89,7 +89,7 @@ class Proposals:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DisplayedResult:
     """What a viewer is shown of a result: a label map on the grid of STIR, and the measurement beside it."""
 
     labels: np.ndarray
@@ -99,7 +99,7 @@ class Shown:
     messages: tuple[str, ...] = ()
 
 
-def shown(automatic: VhiResult, mode: str, grades: bool = False) -> Shown:
+def render_result(automatic: VhiResult, mode: str, grades: bool = False) -> DisplayedResult:
     """The automatic result, or what the proposal keeps of it.
 
     Parameters
@@ -119,10 +119,12 @@ def shown(automatic: VhiResult, mode: str, grades: bool = False) -> Shown:
     if mode == SHOW and automatic.proposal is not None:
         present.append(PROPOSED_TO_REMOVE)
         labels[~automatic.proposal.keeps()[automatic.lesion_labels] & (labels > 0)] = _VALUES[PROPOSED_TO_REMOVE]
-    return Shown(labels, names_present(labels, {name: _VALUES[name] for name in present}), result)
+    return DisplayedResult(labels, names_present(labels, {name: _VALUES[name] for name in present}), result)
 
 
-def clicked(automatic: VhiResult, mode: str, remove: Sequence[Voxel], restore: Sequence[Voxel], scope: Any) -> Shown:
+def apply_clicks(
+    automatic: VhiResult, mode: str, remove: Sequence[Voxel], restore: Sequence[Voxel], scope: Any
+) -> DisplayedResult:
     """What is left after clicks, from the automatic result or, with `apply`, from what the proposal keeps.
 
     With `show` what is proposed to be removed and no click has restored has its own label; it counts until a click removes it.
@@ -141,7 +143,7 @@ def clicked(automatic: VhiResult, mode: str, remove: Sequence[Voxel], restore: S
         undecided, _ = kept_after_clicks(automatic, restore, (), scope, ~keeps)
         labels[undecided.data & kept.data] = _VALUES[PROPOSED_TO_REMOVE]
         names = names_present(labels, {**names, PROPOSED_TO_REMOVE: _VALUES[PROPOSED_TO_REMOVE]})
-    return Shown(labels, names, measure_cleaned(automatic, kept), changes_of(automatic, kept), messages)
+    return DisplayedResult(labels, names, measure_cleaned(automatic, kept), changes_of(automatic, kept), messages)
 
 
 def _kept(automatic: VhiResult, proposal: Proposal) -> Mask:

@@ -1,41 +1,85 @@
-"""Which regions a reader's measurement rests on: their own, the study's shared ones, or the automatic ones."""
+"""Which regions a reader's measurement rests on: drawn just now, their own, the study's shared ones, or the automatic ones."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from ..core.covered import equals_but_for_covered, without_holes
 from ..core.disease_region import DiseaseRegion
+from ..core.normal_bone import NormalBone
 from ..core.pipeline import VhiResult, measure_vhi
 from ..core.plausibility import Reference
 from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
 from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..readings.store import ReadingStore
+from ..readings.submission import Submission
 from .automatic import AutomaticRegions
 from .scans import Scans
+from .segments import Submitted
+
+PROPOSED_BONE = "automatic, proposed inside the disease region"
+DRAWN = "drawn, not submitted"
 
 
 @dataclass(frozen=True, eq=False)
-class InForce:
+class ActiveRegions:
     """The regions, where each came from in words (`used`), and the model where it took part.
 
-    `normal_bone` is None where it is proposed automatically, inside `region`. `key` tells one set of regions from another; it is
-    empty for regions that are not stored. `reference` is the model's, where it has one.
+    `normal_bone` is None where it is still to be proposed, inside `region`. `reference` is the model's, where it has one.
     """
 
     region: DiseaseRegion
-    normal_bone: Mask | None
+    normal_bone: NormalBone | None
     used: Mapping[str, str]
     model: Mapping[str, Any] | None
-    key: tuple[str, ...]
     reference: Reference | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Tells one set of regions from another, voxel for voxel."""
+        digest = hashlib.sha256(repr((self.region.source, self.model and self.model.get("sha256"))).encode())
+        digest.update(np.packbits(self.region.mask.data).tobytes())
+        if self.normal_bone is not None:
+            digest.update(self.normal_bone.source.encode())
+            digest.update(np.packbits(self.normal_bone.mask.data).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnRegions:
+    """The regions of a label map, beside those that were in force before.
+
+    Parameters
+    ----------
+    active : ActiveRegions or None
+        What is measured with; None where there is no disease region at all.
+    region, normal_bone : Mask or None
+        As they were drawn, without the holes that flattening punched into them; None where nothing was drawn.
+    differences : mapping
+        By region, voxels `added` and `removed` against the one that was in force; of regions that were drawn alone.
+    """
+
+    active: ActiveRegions | None
+    region: Mask | None
+    normal_bone: Mask | None
+    differences: Mapping[str, Mapping[str, int]]
+
+    @property
+    def changed(self) -> bool:
+        """Whether any voxel of a region is another than before."""
+        return any(one["added"] or one["removed"] for one in self.differences.values())
 
 
 def regions_in_force(
     store: ReadingStore, automatic: Callable[[Scans], AutomaticRegions], scans: Scans, reader: str | None, reading: int
-) -> InForce:
+) -> ActiveRegions:
     """The regions for a reader in one reading.
 
     Parameters
@@ -48,20 +92,68 @@ def regions_in_force(
         None has no own submissions.
     reading : int
     """
-    region, region_from = _handed_in(store, scans, reader, reading, DISEASE_REGION)
-    bone, bone_from = _handed_in(store, scans, reader, reading, NORMAL_BONE)
-    model, reference = None, None
-    if region is None:
-        found = automatic(scans)
-        drawn, region_from, model, reference = found.region, found.origin, found.model, found.reference
+    bone, bone_from = _submitted_bone(store, scans, reader, reading)
+    submission, region, region_from = _submitted(store, scans, reader, reading, DISEASE_REGION)
+    if submission is None or region is None:
+        active = automatic_regions(automatic(scans))
     else:
-        drawn = DiseaseRegion(region, "given")
-    used = {NORMAL_BONE: bone_from or "automatic, proposed inside the disease region", DISEASE_REGION: region_from}
-    key = (*used.values(), *(str(model["sha256"]) if model else "",), *sorted(scans.sha256.values()))
-    return InForce(drawn, bone, used, model, key, reference)
+        active = _of_submission(submission, region, region_from)
+    if bone is None:
+        return active
+    return replace(active, normal_bone=bone, used={NORMAL_BONE: bone_from, DISEASE_REGION: active.used[DISEASE_REGION]})
 
 
-def measured(scans: Scans, regions: InForce, settings: VhiSettings) -> VhiResult:
+def automatic_regions(found: AutomaticRegions) -> ActiveRegions:
+    """Both regions as nobody has changed them."""
+    used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: found.origin}
+    return ActiveRegions(found.region, _proposed_bone(found), used, found.model, found.reference)
+
+
+def drawn_regions(
+    submitted: Submitted, started: ActiveRegions | None, automatic: AutomaticRegions | None, words: str = "as handed in"
+) -> DrawnRegions:
+    """The regions of a label map. One that equals a region that is known, voxel for voxel, is that region.
+
+    Parameters
+    ----------
+    submitted : Submitted
+    started : ActiveRegions or None
+        Those in force before.
+    automatic : AutomaticRegions or None
+        The automatic proposals, as the reader was first shown them.
+    words : str
+        Where a drawn region comes from, for `used`.
+    """
+    known = [one for one in (started, None if automatic is None else automatic_regions(automatic)) if one is not None]
+    active, region = _with_region(submitted, started, known, words)
+    active, bone = _with_bone(submitted, active, known, words)
+    differences = {}
+    if started is not None and region is not None:
+        differences[DISEASE_REGION] = _difference(region, started.region.mask)
+    if bone is not None:
+        before = started.normal_bone if started is not None else None
+        differences[NORMAL_BONE] = _difference(bone, None if before is None else before.mask)
+    return DrawnRegions(active, _named(region, DISEASE_REGION), _named(bone, NORMAL_BONE), differences)
+
+
+def proposal_of(regions: ActiveRegions, name: str) -> dict[str, Any] | None:
+    """What `submission.json` says of a region that nobody changed; None for one that a reader drew."""
+    if name == NORMAL_BONE:
+        bone = regions.normal_bone
+        return None if bone is None or bone.source == "given" else {"confidence": bone.confidence}
+    found = regions.region
+    if found.source == "given":
+        return None
+    return {
+        "source": found.source,
+        "member_disagreement": found.member_disagreement,
+        "entropy": found.entropy,
+        "model": None if regions.model is None else dict(regions.model),
+        "reference": None if regions.reference is None else regions.reference.as_dict(),
+    }
+
+
+def measured(scans: Scans, regions: ActiveRegions, settings: VhiSettings) -> VhiResult:
     """The automatic result from these regions, by the one path of the command line.
 
     Raises
@@ -78,17 +170,99 @@ def measured(scans: Scans, regions: InForce, settings: VhiSettings) -> VhiResult
     )
 
 
-def _handed_in(
+def _proposed_bone(found: AutomaticRegions) -> NormalBone | None:
+    return None if found.normal_bone is None else NormalBone(found.normal_bone, "proposed", found.confidence)
+
+
+def _with_region(
+    submitted: Submitted, started: ActiveRegions | None, known: list[ActiveRegions], words: str
+) -> tuple[ActiveRegions | None, Mask | None]:
+    drawn = submitted.disease_region
+    if drawn is None:
+        return started, None
+    covering = submitted.covering(DISEASE_REGION)
+    for one in known:
+        if equals_but_for_covered(drawn, one.region.mask, covering):
+            bone = started.normal_bone if started is not None and one is not started else one.normal_bone
+            used = one.used if started is None else {**started.used, DISEASE_REGION: one.used[DISEASE_REGION]}
+            return replace(one, normal_bone=bone, used=used), one.region.mask
+    whole = without_holes(drawn, None if started is None else started.region.mask, covering)
+    bone = None if started is None else started.normal_bone
+    if started is None or bone is None or bone.source != "given":
+        # proposed anew, inside the region as it is now
+        return ActiveRegions(
+            DiseaseRegion(whole, "given"), None, {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: words}, None
+        ), whole
+    return ActiveRegions(DiseaseRegion(whole, "given"), bone, {**started.used, DISEASE_REGION: words}, None), whole
+
+
+def _with_bone(
+    submitted: Submitted, active: ActiveRegions | None, known: list[ActiveRegions], words: str
+) -> tuple[ActiveRegions | None, Mask | None]:
+    drawn = submitted.normal_bone
+    if drawn is None:
+        return active, None
+    covering = submitted.covering(NORMAL_BONE)
+    before = [(one.normal_bone, one.used[NORMAL_BONE]) for one in known if one.normal_bone is not None]
+    for bone, where in before:
+        if equals_but_for_covered(drawn, bone.mask, covering):
+            return _bone_in(active, bone, where), bone.mask
+    whole = without_holes(drawn, before[0][0].mask if before else None, covering, touching=True)
+    return _bone_in(active, NormalBone(whole), words), whole
+
+
+def _bone_in(active: ActiveRegions | None, bone: NormalBone, words: str) -> ActiveRegions | None:
+    return None if active is None else replace(active, normal_bone=bone, used={**active.used, NORMAL_BONE: words})
+
+
+def _named(mask: Mask | None, name: str) -> Mask | None:
+    return None if mask is None else Mask(mask.data, mask.grid, name)
+
+
+def _difference(region: Mask, before: Mask | None) -> dict[str, int]:
+    if before is None:
+        return {"added": region.voxels, "removed": 0}
+    return {
+        "added": int(np.count_nonzero(region.data & ~before.data)),
+        "removed": int(np.count_nonzero(before.data & ~region.data)),
+    }
+
+
+def _submitted_bone(
+    store: ReadingStore, scans: Scans, reader: str | None, reading: int
+) -> tuple[NormalBone, str] | tuple[None, str]:
+    submission, mask, words = _submitted(store, scans, reader, reading, NORMAL_BONE)
+    if submission is None or mask is None:
+        return None, ""
+    proposal = _proposal_in(submission, NORMAL_BONE)
+    return (NormalBone(mask) if proposal is None else NormalBone(mask, "proposed", proposal["confidence"])), words
+
+
+def _of_submission(submission: Submission, mask: Mask, words: str) -> ActiveRegions:
+    proposal = _proposal_in(submission, DISEASE_REGION)
+    used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: words}
+    if proposal is None:
+        return ActiveRegions(DiseaseRegion(mask, "given"), None, used, None)
+    region = DiseaseRegion(mask, proposal["source"], proposal["member_disagreement"], proposal["entropy"])
+    return ActiveRegions(region, None, used, proposal["model"], Reference.from_dict(proposal["reference"]))
+
+
+def _proposal_in(submission: Submission, part: str) -> Mapping[str, Any] | None:
+    segment = submission.segment(part)
+    return None if segment is None else segment.proposal
+
+
+def _submitted(
     store: ReadingStore, scans: Scans, reader: str | None, reading: int, part: str
-) -> tuple[Mask, str] | tuple[None, str]:
+) -> tuple[Submission, Mask, str] | tuple[None, None, str]:
     case_id = scans.case.case_id
     found = store.newest(case_id, reader, reading, part) if reader is not None else None
     words = "your submission {:04d}"
     if found is None:
         found, words = store.shared(case_id, part), "shared by study ({:04d})"
-    if found is None:
-        return None, ""
-    mask = store.read_segment(found, part)
-    if mask is None:
-        return None, ""
-    return Mask(mask.data, scans.stir.grid, part), words.format(found.number)
+    mask = None if found is None else store.read_segment(found, part)
+    if found is None or mask is None:
+        return None, None, ""
+    proposal = _proposal_in(found, part)
+    unchanged = "" if proposal is None else ", the proposal unchanged"
+    return found, Mask(mask.data, scans.stir.grid, part), words.format(found.number) + unchanged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Submitted:
     in): nothing can be measured with an empty one, so it means no change. `inflammation` is None where it was not listed and
     empty for none; voxels of `inflammation (conservative)` belong to it, those of
     `inflammation (proposed to remove)` do not. `other` are segments of any other name. `order` is the one in which segments cover
-    each other in a map, and empty where they do not.
+    each other in a map, and empty where they do not; `masks` are all of them as they came.
     """
 
     normal_bone: Mask | None
@@ -32,16 +33,16 @@ class Submitted:
     other: tuple[Mask, ...]
     order: tuple[str, ...]
     messages: tuple[str, ...]
+    masks: Mapping[str, Mask]
 
-    def covering(self, *but: str) -> np.ndarray:
-        """`(I, J, K)` bool: voxels of the map that hold a segment of another name than `but`."""
-        masks = {NORMAL_BONE: self.normal_bone, DISEASE_REGION: self.disease_region, INFLAMMATION: self.inflammation}
-        found = [mask.data for name, mask in masks.items() if mask is not None and name not in but]
-        return np.logical_or.reduce([*found, *(mask.data for mask in self.other)]) if found or self.other else np.zeros((), bool)
+    def covering(self, name: str) -> np.ndarray:
+        """`(I, J, K)` or `()` bool: voxels of the map that hold a segment which covers the one of that name."""
+        above = self.order[self.order.index(name) + 1 :] if name in self.order else ()
+        return np.any([self.masks[one].data for one in above], axis=0) if above else np.zeros((), bool)
 
 
-def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str, int]]) -> Submitted:
-    """Take a flattened map apart.
+def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str, int | Sequence[int]]]) -> Submitted:
+    """Take a label map apart.
 
     Parameters
     ----------
@@ -50,27 +51,31 @@ def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str
     grid : Grid
         Of the scans; the map lies on it.
     segments : sequence of (name, value)
-        Values may leave gaps, and segments may be empty.
+        Values may leave gaps, and segments may be empty. What comes later covers what came before. Where any segment has a list
+        of values, each holds it, and a value in several lists is where they overlap: then nothing is covered.
 
     Raises
     ------
     RequestError
         No, too many, doubled or unusable names or values, or voxels with a value that no segment has.
     """
-    values = _checked(segments)
+    overlapping = any(isinstance(value, list | tuple) for _, value in segments)
+    values = _checked_lists(segments) if overlapping else {name: (value,) for name, value in _checked(segments).items()}
     known = set(np.unique(labels).tolist()) - {0}
-    unnamed = sorted(known - set(values.values()))
+    unnamed = sorted(known - {one for several in values.values() for one in several})
     if unnamed:
         raise RequestError(
             f"The label map holds the value {unnamed[0]}, which none of its {len(values)} segments has; send the name of every "
             "segment."
         )
-    masks = {name: Mask(labels == value, grid, name) for name, value in values.items()}
-    return _submitted(masks, grid, tuple(sorted(values, key=lambda name: values[name])))
+    masks = {name: Mask(np.isin(labels, several), grid, name) for name, several in values.items()}
+    return _submitted(masks, grid, () if overlapping else tuple(sorted(values, key=lambda name: values[name])))
 
 
 def segments_of_masks(masks: Mapping[str, Mask], grid: Grid) -> Submitted:
-    """Masks that are kept apart, as a DICOM Segmentation has them: none covers another.
+    """Masks that are kept apart, as a DICOM Segmentation has them.
+
+    Where none overlaps another a viewer kept them in one label map: regions are then covered by what lies in them.
 
     Parameters
     ----------
@@ -84,14 +89,18 @@ def segments_of_masks(masks: Mapping[str, Mask], grid: Grid) -> Submitted:
         Too many, doubled or unusable names.
     """
     values = _checked([(name, value) for value, name in enumerate(masks, start=1)]) if masks else {}
-    return _submitted(dict(zip(values, masks.values(), strict=True)), grid, ())
+    named = dict(zip(values, masks.values(), strict=True))
+    overlap = sum(mask.data.astype(np.uint8) for mask in named.values())
+    flattened = not named or int(np.max(overlap)) <= 1
+    order = [name for name in (DISEASE_REGION, NORMAL_BONE) if name in named]
+    return _submitted(named, grid, (*order, *(name for name in named if name not in order)) if flattened else ())
 
 
 def _submitted(masks: Mapping[str, Mask], grid: Grid, order: tuple[str, ...]) -> Submitted:
     inflammation = [masks[name] for name in (INFLAMMATION, CONSERVATIVE) if name in masks]
     listed = None
     if INFLAMMATION in masks or any(mask.voxels for mask in inflammation):
-        listed = Mask(np.logical_or.reduce([mask.data for mask in inflammation]), grid, INFLAMMATION)
+        listed = Mask(np.any([mask.data for mask in inflammation], axis=0), grid, INFLAMMATION)
     own = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
     other = tuple(mask for name, mask in masks.items() if name not in own and (mask.voxels or name not in SEGMENT_NAMES))
     return Submitted(
@@ -103,6 +112,7 @@ def _submitted(masks: Mapping[str, Mask], grid: Grid, order: tuple[str, ...]) ->
         messages=tuple(
             f"The segment {mask.name!r} ({mask.voxels} voxels) was kept, but {_why_unmeasured(mask.name)}." for mask in other
         ),
+        masks=masks,
     )
 
 
@@ -112,31 +122,26 @@ def _why_unmeasured(name: str) -> str:
     return "its name means nothing here and it was not measured"
 
 
-def whole_region(drawn: Mask, started: np.ndarray | None, covering: np.ndarray) -> Mask:
-    """A region without the holes that flattening punched into it.
-
-    Parameters
-    ----------
-    drawn : Mask
-        As it came out of the map.
-    started : (I, J, K) bool array, optional
-        The region the reader started from.
-    covering : bool array
-        Where other segments lie in the map.
-
-    Returns
-    -------
-    Mask
-        `drawn`, and what of `started` lies under other segments.
-    """
-    return drawn if started is None else Mask(drawn.data | (started & covering), drawn.grid, drawn.name)
-
-
 def _drawn(mask: Mask | None) -> Mask | None:
     return mask if mask is not None and mask.voxels else None
 
 
-def _checked(segments: Sequence[tuple[str, int]]) -> dict[str, int]:
+def _checked_lists(segments: Sequence[tuple[str, Any]]) -> dict[str, tuple[int, ...]]:
+    """The same where segments overlap."""
+    lists = [list(value) if isinstance(value, list | tuple) else [value] for _, value in segments]
+    names = _checked([(name, n) for n, (name, _) in enumerate(segments, start=1)])
+    for name, several in zip(names, lists, strict=True):
+        for value in several:
+            _check_value(name, value)
+    return {name: tuple(int(value) for value in several) for name, several in zip(names, lists, strict=True)}
+
+
+def _check_value(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise RequestError(f"Segment {name!r} has the value {value!r}; values are whole numbers from 1.")
+
+
+def _checked(segments: Sequence[tuple[str, Any]]) -> dict[str, int]:
     if not segments:
         raise RequestError("The submission names no segments; send label_info with the name and value of each.")
     if len(segments) > MOST_SEGMENTS:
@@ -145,8 +150,7 @@ def _checked(segments: Sequence[tuple[str, int]]) -> dict[str, int]:
     for name, value in segments:
         if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
             raise RequestError(f"A segment's name must be 1 to {_LONGEST_NAME} printable characters; rename it.")
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise RequestError(f"Segment {name!r} has the value {value!r}; values are whole numbers from 1.")
+        _check_value(name, value)
         name = name.strip()
         name = name.lower() if name.lower() in SEGMENT_NAMES else name
         if name in values:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.cleaning import Click
+from ..core.corrections import DisplayedLesions, corrections_of
 from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
@@ -22,26 +24,30 @@ from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
 from ..reports.numbers import plain
-from ..studies.pairing import Case, CaseFinder, CaseSource
+from ..studies.pairing import Case, CaseFinder, CaseSource, Role
 from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from .automatic import Automatic, AutomaticRegions
 from .blinding import Blinding
 from .cases import Cases
+from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
-from .intake import Intake
-from .measuring import Measuring
+from .decisions import Decisions, parse_decisions
+from .drawing import DrawnMap, segments_on_stir
+from .evaluation import SubmissionMetadata
+from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
 from .options import options_of, reading_number
 from .precomputing import Precomputing
-from .proposals import CLEANING_DIR, OFF, Proposals, checked_mode, clicked, shown
-from .regions import InForce
+from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_clicks, checked_mode, render_result
+from .regions import ActiveRegions
+from .reopening import reading_facts, reading_labels, reopened
+from .response_facts import normal_bone_facts, region_facts, response_facts
 from .scans import Scans
 from .scores import Scores
-from .segments import checked_labels, segments_of_map, segments_of_masks
-from .submitting import REPORT_FILES, Delivery, Terms
-from .told import facts_of, normal_bone_facts, region_facts
-from .words import reading_sentences
+from .segments import segments_of_masks
+from .submissions import Submissions
+from .submitting import REPORT_FILES, Delivery
 from .worklist import Offer, Worklist
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
@@ -91,9 +97,9 @@ class VhiService:
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
         automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
         proposals = Proposals(Path(cleaning_dir), root)
-        self._measuring = Measuring(self.readings, automatic, proposals, self.config.kept_results)
+        self._measuring = MeasurementService(self.readings, automatic, proposals, self.config.kept_results)
         self._openings = Openings(self.audit)
-        self._intake = Intake(self._measuring, self._openings, self.audit, self.leases)
+        self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
         self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
         scores = Scores(root / "scores", automatic)
@@ -153,8 +159,8 @@ class VhiService:
 
     # VHI ----------------------------------------------------------------------------------------------------------------
 
-    def vhi(self, image_id: str, reader: str | None, values: Mapping[str, Any]) -> VhiAnswer:
-        """VHI from the regions in force for a reader.
+    def vhi(self, image_id: str, reader: str | None, values: Mapping[str, Any], drawn: DrawnMap | None = None) -> VhiAnswer:
+        """VHI from the regions in force for a reader, or from regions that they drew and have not submitted.
 
         Parameters
         ----------
@@ -164,6 +170,8 @@ class VhiService:
             None is offered the study's shared regions, else the automatic ones.
         values : mapping
             Settings by name, `show` ("inflammation" or "both"), `proposal` ("off", "show", "apply") and `reading` (1).
+        drawn : DrawnMap, optional
+            The regions to measure with; kept nowhere.
 
         Raises
         ------
@@ -174,19 +182,26 @@ class VhiService:
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, reader, options["reading"], settings, mode)
-        seen = shown(automatic, mode, options["show"] == "both")
-        facts = facts_of(scans, regions, seen, "server, vhi", role, automatic)
+        scans, regions, automatic = self._measured(case, role, reader, options["reading"], settings, mode, drawn)
+        seen = render_result(automatic, mode, options["show"] == "both")
+        self._note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
+        facts = response_facts(scans, regions, seen, "server, vhi", role, automatic)
         return VhiAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def clean(
-        self, image_id: str, reader: str | None, values: Mapping[str, Any], remove: Sequence[Voxel], restore: Sequence[Voxel]
+        self,
+        image_id: str,
+        reader: str | None,
+        values: Mapping[str, Any],
+        remove: Sequence[Voxel],
+        restore: Sequence[Voxel],
+        drawn: DrawnMap | None = None,
     ) -> CleanAnswer:
         """VHI without the lesions that clicks removed: all clicks are replayed over the automatic result.
 
         Parameters
         ----------
-        image_id, reader, values
+        image_id, reader, values, drawn
             As for `vhi`, with `scope` ("lesion" or "slice") in place of `show`.
         remove, restore : sequences of (i, j, k)
             Voxel indices on the series' own grid; first all removals count, then all restorations.
@@ -202,22 +217,42 @@ class VhiService:
         if len(remove) + len(restore) > MOST_CLICKS:
             raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, reader, options["reading"], settings, mode)
-        clicks = scans.voxels(remove, role), scans.voxels(restore, role)
-        seen = clicked(automatic, mode, *clicks, options["scope"])
-        facts = facts_of(scans, regions, seen, "server, vhi_clean", role, automatic)
+        scans, regions, automatic = self._measured(case, role, reader, options["reading"], settings, mode, drawn)
+        removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
+        seen = apply_clicks(automatic, mode, removed, restored, scope)
+        clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
+        self._note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode, tuple(clicks)))
+        facts = response_facts(scans, regions, seen, "server, vhi_clean", role, automatic)
+        proposal = automatic.proposal if mode == APPLY else None
+        before = DisplayedLesions.after(
+            automatic.lesion_labels, clicks, [] if proposal is None else [lesion.id for lesion in proposal.removed]
+        )
+        corrections = corrections_of(automatic, Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION), before).as_dict()
         changes = {INFLAMMATION: plain(seen.changes)}
-        facts |= {"changes": changes, "messages": [*seen.messages, *reading_sentences(changes)]}
+        messages = [*seen.messages, *reading_sentences(changes, corrections)]
+        facts |= {"changes": changes, "corrections": corrections, "messages": messages}
         return CleanAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def _measured(
-        self, case: Case, reader: str | None, reading: int, settings: VhiSettings, mode: str
-    ) -> tuple[Scans, InForce, VhiResult]:
+        self,
+        case: Case,
+        role: Role,
+        reader: str | None,
+        reading: int,
+        settings: VhiSettings,
+        mode: str,
+        drawn: DrawnMap | None,
+    ) -> tuple[Scans, ActiveRegions, VhiResult]:
         if reader is not None:
             check_reader(reader)
         self._openings.note(case.case_id, reader)
         with self.cases.loaded(case) as scans:
-            return scans, *self._measuring.show(scans, reader, reading, settings, mode)
+            submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
+            return scans, *self._measuring.show(scans, reader, reading, settings, mode, submitted)
+
+    def _note_shown(self, scans: Scans, reader: str | None, reading: int, *shown: Any) -> None:
+        with self.cases.loaded(scans.case):
+            self._measuring.note_shown(scans, reader, reading, *shown)
 
     # readers ------------------------------------------------------------------------------------------------------------
 
@@ -226,14 +261,10 @@ class VhiService:
         image_id: str,
         labels: np.ndarray,
         grid: Grid,
-        segments: Sequence[tuple[str, int]],
+        segments: Sequence[tuple[str, int | Sequence[int]]],
         *,
-        reader: str,
-        reading: int = 1,
-        method: str = "semi-automatic",
-        rating: str | None = None,
-        amends: str | None = None,
         effort: Any = None,
+        **stated: Any,
     ) -> Submission:
         """Keep what a reader hands in, measure it and write its report.
 
@@ -242,18 +273,21 @@ class VhiService:
         image_id : str
             Of either series.
         labels : (I, J, K) array
-            One flattened map; what comes later in the list of segments covers what came before.
+            One flattened map; what comes later in the list of segments covers what came before. See `segments_of_map` for
+            segments that overlap.
         grid : Grid
             Of the map; it must be the scans'.
         segments : sequence of (name, value)
             Routed by name. A region that is missing or empty was not changed. `inflammation` that is listed and empty is no
             inflammation, except beside a newly drawn region before the reader ever asked for VHI: then it is a viewer's
-            placeholder. What other segments cover of the region that the reader started from is filled in again.
-        reader, reading, method, rating, amends
-            See `lib.readings.submission`. Without `amends` the reader's last submission of that reading and method is the one
-            that is replaced, where there is one.
+            placeholder. What other segments cover of the region that the reader started from is filled in again; a region that
+            then is the automatic proposal, voxel for voxel, stays the proposal.
         effort : mapping, optional
             See `lib.readings.effort`.
+        stated
+            `reader`, `reading`, `method`, `rating` and `amends`, see `lib.readings.submission`; `decisions`, `settings`,
+            `displayed` and `confirmed`, see `SubmissionMetadata`. Without `amends` the reader's last submission of that reading
+            and method is the one that is replaced, where there is one.
 
         Returns
         -------
@@ -266,16 +300,60 @@ class VhiService:
             Nothing was kept then.
         """
         case, role = self.cases.of_image(image_id)
-        check_reader(reader)
-        reading = reading_number(reading)
-        labels = checked_labels(labels)
         with self.cases.loaded(case) as scans:
-            labels, grid = scans.measured(labels, grid, role)
-            map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
-            check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
-            submitted = segments_of_map(labels, scans.stir.grid, segments)
-            terms = Terms(reader, reading, method, rating or None, amends)
-            return self._intake.take(scans, submitted, terms, effort, self.delivery)
+            metadata = _metadata(scans, role, **stated)
+            submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments))
+            return self._submissions.accept(scans, submitted, metadata, effort, self.delivery)
+
+    def preview(
+        self,
+        image_id: str,
+        labels: np.ndarray,
+        grid: Grid,
+        segments: Sequence[tuple[str, int | Sequence[int]]],
+        **stated: Any,
+    ) -> dict[str, Any]:
+        """Facts of the number that `submit` with the same arguments would keep; nothing is kept.
+
+        Raises
+        ------
+        VhiError
+            What `submit` would refuse.
+        """
+        case, role = self.cases.of_image(image_id)
+        with self.cases.loaded(case) as scans:
+            metadata = _metadata(scans, role, **stated)
+            self._openings.note(case.case_id, metadata.reader)
+            submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments))
+            return self._submissions.preview(scans, submitted, metadata, role)
+
+    def reading(self, image_id: str, reader: str, reading: int = 1) -> dict[str, Any]:
+        """What a reader handed in last in a reading, for going on with it, see `lib.service.reopening`.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing was.
+        """
+        case, role = self.cases.of_image(image_id)
+        check_reader(reader)
+        made = reopened(self.readings, case.case_id, reader, reading_number(reading))
+        self._openings.note(case.case_id, reader)
+        with self.cases.loaded(case) as scans:
+            return reading_facts(self.readings, scans, role, made)
+
+    def reading_labels(self, image_id: str, reader: str, reading: int = 1) -> tuple[np.ndarray, Grid]:
+        """Its label map on the grid of the series, in the values that `reading` states.
+
+        Raises
+        ------
+        NotFoundError
+        """
+        case, role = self.cases.of_image(image_id)
+        check_reader(reader)
+        made = reopened(self.readings, case.case_id, reader, reading_number(reading))
+        with self.cases.loaded(case) as scans:
+            return scans.seen(reading_labels(self.readings, scans, made), role), scans.grid(role)
 
     def stir_grid(self, image_id: str) -> Grid:
         """Where the masks of a case lie.
@@ -323,8 +401,8 @@ class VhiService:
             for mask in masks.values():
                 check_same_grid(scans.stir, mask)
             submitted = segments_of_masks(masks, scans.stir.grid)
-            terms = Terms(reader, reading, method, rating, None, source)
-            return self._intake.take(scans, submitted, terms, delivery=self.delivery)
+            metadata = SubmissionMetadata(reader, reading, method, rating, None, source)
+            return self._submissions.accept(scans, submitted, metadata, delivery=self.delivery)
 
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
@@ -368,8 +446,10 @@ class VhiService:
             self._openings.note(offer.case.case_id, reader)
         return offer
 
-    def report(self, image_id: str, reader: str | None, form: str, *, by: str | None = None) -> Path:
-        """The report of the reader's newest measured submission.
+    def report(
+        self, image_id: str, reader: str | None, form: str, *, by: str | None = None, submission: str | None = None
+    ) -> Path:
+        """The report of the reader's newest measured submission, or of the one that is named.
 
         Parameters
         ----------
@@ -379,6 +459,8 @@ class VhiService:
         form : "json", "html" or "pdf"
         by : str, optional
             Who asks, for the audit log, where that is not the reader.
+        submission : str, optional
+            The id of one of the reader's submissions.
 
         Raises
         ------
@@ -391,7 +473,7 @@ class VhiService:
         if form not in REPORT_FILES:
             raise RequestError(f"The report's form is {str(form)[:60]!r}; it must be {', '.join(REPORT_FILES)}.")
         check_reader(reader or "")
-        found = [one for one in self.submissions(image_id, reader) if one.measured]
+        found = [one for one in self.submissions(image_id, reader) if one.measured and submission in (None, one.submission_id)]
         if not found:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
         self.audit.append("exported", reader=by or reader, case=case.case_id, submission=found[-1].submission_id, form=form)
@@ -400,3 +482,37 @@ class VhiService:
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
+
+
+def _metadata(
+    scans: Scans,
+    role: Role,
+    *,
+    reader: str,
+    reading: Any = 1,
+    method: str = "semi-automatic",
+    rating: str | None = None,
+    amends: str | None = None,
+    decisions: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    displayed: str | None = None,
+    confirmed: str | None = None,
+) -> SubmissionMetadata:
+    """What a viewer states of a submission, checked."""
+    check_reader(reader)
+    for name, value in (("displayed", displayed), ("confirmed", confirmed)):
+        if value is not None and not isinstance(value, str):
+            raise RequestError(f"{name} is the result_id of an answer; found {str(value)[:60]!r}.")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise RequestError(f"settings is an object of settings by name; found {str(settings)[:60]!r}.")
+    return SubmissionMetadata(
+        reader,
+        reading_number(reading),
+        method,
+        rating or None,
+        amends,
+        decisions=None if decisions is None else parse_decisions(decisions, lambda voxels: scans.voxels(voxels, role)),
+        settings=settings,
+        displayed=displayed,
+        confirmed=confirmed,
+    )

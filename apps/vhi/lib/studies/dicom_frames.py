@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
-import struct
-import warnings
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,37 +10,13 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from ..errors import InputError
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR = ("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4")  # the second: converted from MR Image
-# modalities that images are accompanied by; they are no series to measure on
-_NO_IMAGE = {"SEG", "SR", "PR", "KO", "REG", "RTSTRUCT", "DOC", "RWV"}
-# Enhanced MR calls by another name what MR Image calls by the first
-_ENHANCED_NAME = {"EchoTime": "EffectiveEchoTime", "InversionTime": "InversionTimes"}
-# what lies beside DICOM files on disks and CDs; anything else without the DICOM mark may be a damaged slice
-_NO_DICOM = re.compile(
-    r"\..*|DICOMDIR|.*\.(txt|md|json|toml|xml|html?|css|js|csv|pdf|jpe?g|png|gif|bmp|ico|zip|gz|nii|nrrd|exe|inf|dll|log|ini)",
-    re.IGNORECASE,
-)
-_PART_10 = b"DICM"
-# what pydicom raises on files cut or changed anywhere
-UNREADABLE = (
-    InvalidDicomError,
-    BytesLengthException,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-)
+# Enhanced MR calls by another name what MR Image calls by the first, and some scanners mix them
+_OTHER_NAME = {"EchoTime": "EffectiveEchoTime", "InversionTime": "InversionTimes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +33,8 @@ class Frame:
         In Enhanced MR the frame's own functional groups come first, then those shared, then the top level.
         """
         value = self._found(keyword)
-        if value is None and self.index is not None and keyword in _ENHANCED_NAME:
-            value = self._found(_ENHANCED_NAME[keyword])
+        if value is None and keyword in _OTHER_NAME:
+            value = self._found(_OTHER_NAME[keyword])
             return value[0] if isinstance(value, list | pydicom.multival.MultiValue) and len(value) else value
         return value
 
@@ -96,6 +67,11 @@ class Frame:
     def sop_class_uid(self) -> str:
         return str(self.header.get("SOPClassUID", ""))
 
+    @property
+    def image_type(self) -> str:
+        """ImageType, its values joined by a backslash; in Enhanced MR the frame's own FrameType."""
+        return self.text("FrameType") or self.text("ImageType") if self.index is not None else self.text("ImageType")
+
     @cached_property
     def _groups(self) -> tuple[Dataset, ...]:
         if self.index is None:
@@ -117,10 +93,11 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """All frames of one series, in no particular order."""
+    """All frames of one series, in no particular order; `contrast` says which ones where they are a part of the series."""
 
     uid: str
     frames: tuple[Frame, ...]
+    contrast: str = ""
 
     @property
     def first(self) -> Frame:
@@ -134,120 +111,14 @@ class Series:
             return None
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file carries the mark of DICOM."""
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == _PART_10
-    except OSError:
-        return False
-
-
-def find_series(folder: Path, name: str = "study") -> tuple[Series, ...]:
-    """The image series in a folder and its subfolders, by series number; reports, segmentations and the like are passed over.
+def frames_of(path: Path, header: Dataset) -> Iterator[Frame]:
+    """The slices of an image.
 
     Raises
     ------
     InputError
-        The folder holds no DICOM images, or a file that looks like DICOM and cannot be read.
+        A multi-frame header that does not describe all its frames.
     """
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{name}: {error.filename} cannot be listed ({error.strerror}); check its permissions.") from error
-
-    files = [Path(place, file) for place, _, names in os.walk(folder, onerror=refuse) for file in sorted(names)]
-    series = series_of(files)
-    if not series:
-        raise InputError(
-            f"{name}: {folder} is a folder that holds no DICOM images; pass the folder of the series, or a NIfTI file."
-        )
-    return series
-
-
-def series_of(files: Iterable[Path]) -> tuple[Series, ...]:
-    """The image series that files belong to.
-
-    Raises
-    ------
-    InputError
-        A file that should be DICOM cannot be read.
-    """
-
-    def headers() -> Iterator[tuple[Path, Dataset]]:
-        for path in files:
-            if _NO_DICOM.fullmatch(path.name) and not is_dicom(path):
-                continue
-            header = read_header(path)
-            if header.file_meta.get("MediaStorageSOPClassUID") != "1.2.840.10008.1.3.10":  # a DICOMDIR by another name
-                yield path, header
-
-    return series_of_headers(headers())
-
-
-def series_of_headers(headers: Iterable[tuple[Path, Dataset]]) -> tuple[Series, ...]:
-    """The image series that headers belong to, by series number; each with the path that messages call it by.
-
-    Raises
-    ------
-    InputError
-        A header lacks what every image has.
-    """
-    found: dict[str, list[Frame]] = {}
-    for path, header in headers:
-        _check_whole(header, path)
-        if header.Modality not in _NO_IMAGE:
-            found.setdefault(str(header.SeriesInstanceUID), []).extend(_frames(path, header))
-    series = (Series(uid, tuple(frames)) for uid, frames in found.items())
-    return tuple(sorted(series, key=lambda one: (one.number("SeriesNumber") or 0, one.uid)))
-
-
-def read_header(path: Path) -> Dataset:
-    """Everything in front of the voxels.
-
-    Raises
-    ------
-    InputError
-    """
-    return _read(path, stop_before_pixels=True)
-
-
-def read_whole(path: Path) -> Dataset:
-    """A file with its voxels, still encoded.
-
-    Raises
-    ------
-    InputError
-    """
-    return _read(path, stop_before_pixels=False)
-
-
-def _read(path: Path, stop_before_pixels: bool) -> Dataset:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's, about values longer than allowed and the like, which do no harm here
-            header = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
-            header.decode()  # texts too: what is damaged shows here
-        return header
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file {path}; check the path.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
-    except UNREADABLE as error:
-        size = path.stat().st_size
-        raise InputError(
-            f"{path.name} is empty, truncated or no DICOM file ({size} bytes); export the series again, or remove that file."
-        ) from error
-
-
-def _check_whole(header: Dataset, path: Path) -> None:
-    missing = [key for key in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality") if not header.get(key)]
-    if missing:
-        raise InputError(
-            f"{path.name} is truncated or damaged: it has no {missing[0]}. Export the series again, or remove that file."
-        )
-
-
-def _frames(path: Path, header: Dataset) -> Iterator[Frame]:
     if header.SOPClassUID not in ENHANCED_MR:
         yield Frame(path, header)
         return

@@ -1,14 +1,15 @@
 """Which series of a DICOM study are its STIR and its T1W series: by physics and geometry, not by name.
 
 What fits a role by its header (`pairing_rules`) is ranked. STIR: without contrast agent, original rather than derived, with a
-T1W series beside it; then coverage, then the latest acquisition, among series of the same place. T1W: without contrast agent
-and fat suppression, original, on STIR's voxels, parallel to it, covering it; then the latest acquisition. Descriptions decide
-between equals; what is left is refused with the list, never guessed.
+T1W series beside it; then coverage, among series of the same place. T1W: without contrast agent and fat suppression, original, on
+STIR's voxels, parallel to it, covering it. Phase images, maps, projections and subtractions are no scans in either role.
+Descriptions decide between equals; what is left is refused with the list, never guessed.
 """
 
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +19,12 @@ import numpy as np
 
 from ..core.volume import Grid, Volume
 from ..errors import InputError
-from .dicom_frames import Series, find_series, is_dicom
-from .dicom_series import SeriesInfo, grid_of, info_of, read_series
+from .dicom_content import find_series, series_of
+from .dicom_contrasts import Doubts, doubts_of
+from .dicom_files import is_dicom
+from .dicom_frames import Series
+from .dicom_series import NotAScanError, SeriesInfo, grid_of, info_of, read_series
+from .dicom_study import chosen_study, opened_study
 from .nifti import read_volume
 from .pairing_rules import PairingRules, RoleRule
 from .registration import LEAST_COVERAGE, coverage, fitted, turn_between
@@ -47,11 +52,18 @@ class ScanPair:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A series that fits a role, and where it lies."""
+    """A series that fits a role, and where it lies; `plain` where it fits by the role's usual conditions."""
 
     series: Series
     info: SeriesInfo
     grid: Grid
+    plain: bool = True
+
+    @cached_property
+    def doubts(self) -> Doubts:
+        """What speaks against it."""
+        info = self.info
+        return doubts_of(self.series, contrast_agent=info.contrast_agent, fat_suppressed=info.fat_suppressed)
 
     @cached_property
     def volume_mm3(self) -> float:
@@ -82,10 +94,11 @@ def read_pair(t1w: Path, stir: Path) -> ScanPair:
     t1w_volume, t1w_info = read_scan(t1w, "T1W")
     stir_volume, stir_info = read_scan(stir, "STIR")
     warnings: tuple[str, ...] = ()
+    if t1w_info is not None and stir_info is not None:
+        warnings = _check_frame_of_reference(t1w_info, stir_info)
     if t1w_info is not None or stir_info is not None:
-        if t1w_info is not None and stir_info is not None:
-            _check_frame_of_reference(t1w_info, stir_info)
-        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+        t1w_volume, more = fitted(t1w_volume, stir_volume)
+        warnings = (*warnings, *more)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
     told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
     return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings))
@@ -104,31 +117,51 @@ def read_scan(path: Path, name: str) -> tuple[Volume, SeriesInfo | None]:
 
 
 def read_study(
-    folder: Path, rules: PairingRules | None = None, stir_uid: str | None = None, t1w_uid: str | None = None
+    source: Path,
+    rules: PairingRules | None = None,
+    stir_uid: str | None = None,
+    t1w_uid: str | None = None,
+    *,
+    study_uid: str | None = None,
+    patient: str | None = None,
 ) -> ScanPair:
-    """The pair of a folder that holds one DICOM study, found by physics.
+    """The pair of a DICOM study, found by physics.
+
+    Parameters
+    ----------
+    source : Path
+        A folder (of a CD, too), a ZIP file, or a DICOMDIR; see `dicom_study.opened_study`.
+    rules : PairingRules, optional
+    stir_uid, t1w_uid : str, optional
+        Series that a user chose.
+    study_uid, patient : str, optional
+        Which study, where there are several: its UID, and the ID or name of its patient.
 
     Raises
     ------
     InputError
-        No pair, or no single best one; the message lists the series and how to choose.
+        No pair, or no single best one; the message lists the series, or the studies, and how to choose.
     GridMismatchError
     """
-    found = find_series(folder, "The study")
-    studies = sorted({one.first.text("StudyInstanceUID") for one in found})
-    if len(studies) > 1:
-        raise InputError(
-            f"{folder} holds {len(studies)} studies ({', '.join(studies[:4])}); series of different visits are never paired. "
-            "Pass the folder of one study."
-        )
-    t1w, stir, told = find_pair(found, rules or PairingRules(), stir_uid, t1w_uid)
-    stir_volume, stir_info = read_series(stir.series, "STIR")
-    t1w_volume, t1w_info = read_series(t1w.series, "T1W")
-    t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+    opened = opened_study(source)
+    try:
+        content = series_of(opened.files) if opened.files else find_series(source, "The study")
+        if not content.series:
+            raise InputError(f"{source} holds no DICOM images; pass a study.")
+        found = chosen_study(content.series, str(source), study_uid, patient)
+        t1w, stir, told = find_pair(found, rules or PairingRules(), stir_uid, t1w_uid)
+        stir_volume, stir_info = read_series(stir.series, "STIR")
+        t1w_volume, t1w_info = read_series(t1w.series, "T1W")
+        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+    except BaseException:
+        opened.close()
+        raise
     files = {"T1W": t1w_info.files, "STIR": stir_info.files}
-    return ScanPair(
-        t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *stir_info.warnings, *t1w_info.warnings, *warnings)
-    )
+    notes = (*content.notes, *told, *stir_info.warnings, *t1w_info.warnings, *warnings)
+    pair = ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, notes)
+    # the unpacked files go with the last that knows of them, at the latest with the process
+    weakref.finalize(pair, opened.close)
+    return pair
 
 
 def find_pair(
@@ -156,47 +189,51 @@ def find_pair(
     stirs, stir_told = _candidates("STIR", series, rules.stir, stir_uid)
     t1ws, t1w_told = _candidates("T1W", series, rules.t1w, t1w_uid)
     stir = _best_stir(stirs, t1ws, rules.stir)
-    return _best_t1w(t1ws, stir, rules.t1w), stir, (*stir_told, *t1w_told)
+    t1w = _best_t1w(t1ws, stir, rules.t1w)
+    return t1w, stir, (*stir_told, *t1w_told, *_check_frame_of_reference(t1w.info, stir.info))
 
 
 def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | None) -> tuple[list[Candidate], tuple[str, ...]]:
     option = f"--{role.lower()}-series"
-    fitting = [one for one in series if (one.uid == uid if uid else rule.fits(one))]
+    chosen = {uid} if uid else {one.uid for one in series} & set(rule.take)
+    fitting = [one for one in series if (one.uid in chosen if chosen else rule.fits(one))]
     if not fitting:
         sought = f"{option} {uid} is none of them" if uid else f"none is a {role} series ({rule})"
         raise InputError(
             f"The study holds {len(series)} series and {sought}: {_listed([info_of(one) for one in series])}. "
             + (f"Pass the UID of one of these with {option}." if uid else _CHOOSE.format(option=option))
         )
-    usable, reasons = [], []
+    usable, broken, no_scans = [], [], []
     for one in fitting:
         info = info_of(one)
         try:
-            usable.append(Candidate(one, info, grid_of(one, f"{role} (series {info.number})")))
+            usable.append(Candidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
+        except NotAScanError as error:
+            no_scans.append(str(error))
         except InputError as error:
-            reasons.append(str(error))
+            broken.append(str(error))
     if not usable:
-        raise InputError(reasons[0])
-    # localisers fit the times of T1W and are no loss; a broken series that was meant may be one
-    worth = [reason for reason in reasons if "localiser" not in reason]
-    return usable, tuple(f"Another {role} series was passed over: {reason}" for reason in worth)
+        raise InputError((broken or no_scans)[0])
+    # localisers and phase images fit the times of T1W and are no loss; a broken series that was meant may be one
+    return usable, tuple(f"Another {role} series was passed over: {reason}" for reason in broken)
 
 
 def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) -> Candidate:
     def physics(one: Candidate) -> tuple[int, ...]:
         partners = [other for other in t1ws if other is not one and _share_reference(other.info, one.info)]
         beside = max((_nearness(other, one) for other in partners), default=0)
-        return (not one.info.contrast_agent, not one.info.derived, beside)
+        agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
+        return (-agent, -others, beside, one.plain)
 
     best = max(physics(one) for one in stirs)
     first = [one for one in stirs if physics(one) == best]
     if any(not one.same_place_as(first[0]) for one in first):
-        # another region or direction: neither size nor time may choose between them
+        # another region or direction: size may not choose between them
         first = _by_description(first, rule)
         if any(not one.same_place_as(first[0]) for one in first):
             raise _undecided("STIR", first)
     largest = max(one.volume_mm3 for one in first)
-    return _latest("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
+    return _the_only("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
 
 
 def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candidate:
@@ -215,13 +252,13 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
         )
 
     def physics(one: Candidate) -> tuple[float, ...]:
-        info = one.info
+        agent, fat_suppressed, others = one.doubts.rank
         near = _nearness(one, stir)
         covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
-        return (not info.contrast_agent, not info.fat_suppressed, not info.derived, near, covered)
+        return (-agent, -fat_suppressed, -others, near, covered, one.plain)
 
     best = max(physics(one) for one in covering)
-    return _latest("T1W", [one for one in covering if physics(one) == best], rule)
+    return _the_only("T1W", [one for one in covering if physics(one) == best], rule)
 
 
 def _nearness(t1w: Candidate, stir: Candidate) -> int:
@@ -233,9 +270,9 @@ def _nearness(t1w: Candidate, stir: Candidate) -> int:
     return 2 if t1w.parallel_to(stir) else 1
 
 
-def _latest(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
-    latest = max(one.info.acquired for one in equals)
-    left = _by_description([one for one in equals if one.info.acquired == latest], rule)
+def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
+    """The one that a description decides for. Time never does: which of two repeats is the good one, no header says."""
+    left = _by_description(equals, rule)
     if len(left) > 1:
         raise _undecided(role, left)
     return left[0]
@@ -249,23 +286,40 @@ def _by_description(equals: list[Candidate], rule: RoleRule) -> list[Candidate]:
 
 
 def _undecided(role: str, equals: Sequence[Candidate]) -> InputError:
+    times = (f"{one.info}, acquired {one.info.acquired_at or 'at an unknown time'}" for one in equals)
     return InputError(
-        f"{len(equals)} series fit {role} equally well: {_listed([one.info for one in equals])}. "
-        + _CHOOSE.format(option=f"--{role.lower()}-series")
+        f"{len(equals)} series fit {role} equally well: {'; '.join(times)}. {_CHOOSE.format(option=f'--{role.lower()}-series')} "
+        f"A server takes the one whose UID stands under take in the table [{role.lower()}] of its pairing rules."
     )
 
 
 def _share_reference(one: SeriesInfo, other: SeriesInfo) -> bool:
-    return bool(one.frame_of_reference_uid) and one.frame_of_reference_uid == other.frame_of_reference_uid
+    """Whether positions can be compared: one frame of reference, or where neither series names one, one study."""
+    if one.frame_of_reference_uid or other.frame_of_reference_uid:
+        return one.frame_of_reference_uid == other.frame_of_reference_uid
+    return bool(one.study_uid) and one.study_uid == other.study_uid
 
 
-def _check_frame_of_reference(t1w: SeriesInfo, stir: SeriesInfo) -> None:
+def _check_frame_of_reference(t1w: SeriesInfo, stir: SeriesInfo) -> tuple[str, ...]:
+    """A warning where the frames of reference are not known.
+
+    Raises
+    ------
+    InputError
+        They differ.
+    """
     if not _share_reference(t1w, stir):
         raise InputError(
             f"T1W (series {t1w.number}) and STIR (series {stir.number}) have different frames of reference "
             f"({t1w.frame_of_reference_uid or 'none'} and {stir.frame_of_reference_uid or 'none'}), so their coordinates cannot "
             "be compared: the patient may have been moved in between. Pass series of one session, or register them first."
         )
+    if t1w.frame_of_reference_uid:
+        return ()
+    return (
+        "Neither T1W nor STIR names a frame of reference, which anonymising may have removed; as both are of one study, they "
+        "were laid onto each other by their positions. Check that the anatomy agrees.",
+    )
 
 
 def _listed(infos: Sequence[SeriesInfo]) -> str:

@@ -1,19 +1,24 @@
 """Segments of a DICOM Segmentation, from any viewer, as masks on the grid of the series they were drawn on.
 
 Segments are known by their label, else by their codes; never by their number, which writers give as they please. Frames are
-placed by their positions; never by their order.
+placed by their positions; never by their order. Read are BINARY and LABELMAP (whose background is no segment), and FRACTIONAL
+that holds nothing between none and all, or with a cut that somebody states.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import struct
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.errors import BytesLengthException
+from pydicom.sr.coding import Code
 
 from ..core.planes import Plane, put
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES
@@ -34,30 +39,43 @@ _DAMAGED = (
     NotImplementedError,
     RuntimeError,
     struct.error,
+    zlib.error,
     BytesLengthException,
 )
-# (type, site) as (scheme, value): what our own Segmentations carry, should a viewer have changed their labels
-_CODED: Mapping[tuple[tuple[str, str], tuple[str, str]], str] = {
-    (("NCIt", "C94970"), ("SCT", "54735007")): NORMAL_BONE,
-    (("SCT", "272673000"), ("SCT", "39723000")): DISEASE_REGION,
-    (("SCT", "79654002"), ("SCT", "39723000")): INFLAMMATION,
-    (("SCT", "23583003"), ("SCT", "39723000")): INFLAMMATION,
-}
+# each frame deflated by itself (PS3.5, A.4.14); pydicom 3.0 does not know it
+_DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+_JOINT, _SACRUM, _ILIUM = ("39723000", "SCT"), ("54735007", "SCT"), ("22356005", "SCT")
+# type, and the sites it may have (none given is one of them), as (value, scheme); older writers' SRT codes are equal to SCT's
+_CODED: tuple[tuple[tuple[str, str], tuple[tuple[str, str], ...] | None, str], ...] = (
+    (("C94970", "NCIt"), None, NORMAL_BONE),
+    (("272673000", "SCT"), (_JOINT,), DISEASE_REGION),
+    (_JOINT, None, DISEASE_REGION),
+    (("79654002", "SCT"), (("", ""), _JOINT, _SACRUM, _ILIUM), INFLAMMATION),
+    (("23583003", "SCT"), (("", ""), _JOINT, _SACRUM, _ILIUM), INFLAMMATION),
+)
+_BACKGROUND = ("125040", "DCM")
 
 
 def read_segments(
-    segmentations: Dataset | Sequence[Dataset], grid: Grid, frame_of_reference_uid: str | None = None
+    segmentations: Dataset | Sequence[Dataset],
+    grid: Grid,
+    frame_of_reference_uid: str | None = None,
+    *,
+    cut: float | None = None,
 ) -> dict[str, Mask]:
     """Every segment of one or several Segmentations by its name.
 
     Parameters
     ----------
     segmentations : Dataset, or sequence of Dataset
-        With pixels. Several are the parts of one result: a name may occur once.
+        With pixels. Several are the parts of one result: a name may occur once. One that is there twice counts once.
     grid : Grid
         Of the series that was drawn on.
     frame_of_reference_uid : str, optional
         Of that series; a Segmentation that names another one is refused.
+    cut : float, optional
+        From which share on, above 0 and at most 1, a voxel of a FRACTIONAL Segmentation belongs to its segment. Without it, one
+        that holds shares between 0 and 1 is refused.
 
     Returns
     -------
@@ -67,23 +85,36 @@ def read_segments(
     Raises
     ------
     InputError
-        No Segmentation, probabilities, damaged, two segments of one name, two frames at one place.
+        No Segmentation, shares without a cut, damaged, two segments of one name, two frames at one place.
     GridMismatchError
         Frames do not lie on the voxels of the series, or have pixels beyond it.
     """
+    if cut is not None and not 0 < cut <= 1:
+        raise InputError(f"A cut of shares lies above 0 and is at most 1, found {cut:g}; pass another.")
     found: dict[str, Mask] = {}
-    for one in [segmentations] if isinstance(segmentations, Dataset) else segmentations:
+    for one in _each_once([segmentations] if isinstance(segmentations, Dataset) else segmentations):
         _check(one, frame_of_reference_uid)
-        names = _names(one.get("SegmentSequence") or [])
+        names = _names(_segments(one))
         double = sorted(set(names.values()) & set(found))
         if double:
             raise InputError(f"Two segments are called {double[0]!r}; merge them, or rename one.")
         masks = {number: np.zeros(grid.shape, dtype=bool) for number in names}
-        _place(one, masks, names, grid)
+        _place(one, masks, names, grid, cut)
         found |= {name: Mask(masks[number], grid, name) for number, name in names.items()}
     if not found:
         raise InputError("The segmentation holds no segments; save it again with the segments that are meant.")
     return found
+
+
+def _each_once(segmentations: Sequence[Dataset]) -> list[Dataset]:
+    """Each instance once: what its UID says, it is."""
+    once: dict[str, Dataset] = {}
+    for number, one in enumerate(segmentations):
+        uid = str(one.get("SOPInstanceUID") or number)
+        if uid in once and once[uid].get("PixelData") != one.get("PixelData"):
+            raise InputError(f"Two segmentations are one instance by their UID ({uid}) and differ, so one is wrong; remove it.")
+        once.setdefault(uid, one)
+    return list(once.values())
 
 
 def _check(segmentation: Dataset, frame_of_reference_uid: str | None) -> None:
@@ -96,17 +127,32 @@ def _check(segmentation: Dataset, frame_of_reference_uid: str | None) -> None:
     if kind not in SEGMENTATIONS:
         raise InputError(f"A DICOM Segmentation is needed, found an object of class {kind or 'unknown'}; pass the SEG series.")
     how = str(segmentation.get("SegmentationType", ""))
-    if how not in ("BINARY", "LABELMAP"):
-        raise InputError(
-            f"The segmentation is of type {how or 'unknown'}: it holds shares or probabilities, and where its border lies would "
-            "be a guess. Save it as BINARY."
-        )
+    if how not in ("BINARY", "LABELMAP", "FRACTIONAL"):
+        raise InputError(f"The segmentation is of type {how or 'unknown'}, which cannot be read; save it as BINARY.")
     own = segmentation.get("FrameOfReferenceUID")
     if frame_of_reference_uid and own and str(own) != frame_of_reference_uid:
         raise GridMismatchError(
             "The segmentation and the series have different frames of reference, so positions in one say nothing about the "
             "other; draw on the series itself."
         )
+
+
+def _segments(segmentation: Dataset) -> list[Dataset]:
+    """The described segments but the background, which a label map may describe."""
+    segments = list(segmentation.get("SegmentSequence") or [])
+    if segmentation.SegmentationType != "LABELMAP":
+        return segments
+    background = _background(segmentation)
+    kept = (one for one in segments if _code(one, "SegmentedPropertyTypeCodeSequence") != _BACKGROUND)
+    return [one for one in kept if str(one.get("SegmentNumber")) != str(background)]
+
+
+def _background(segmentation: Dataset) -> int:
+    """The value of a label map that belongs to no segment (PS3.3, C.8.20.2)."""
+    segments = segmentation.get("SegmentSequence") or []
+    described = (one for one in segments if _code(one, "SegmentedPropertyTypeCodeSequence") == _BACKGROUND)
+    number = next((one.get("SegmentNumber") for one in described), segmentation.get("PixelPaddingValue"))
+    return int(number or 0)
 
 
 def _names(segments: Iterable[Dataset]) -> dict[int, str]:
@@ -122,7 +168,7 @@ def _names(segments: Iterable[Dataset]) -> dict[int, str]:
     labels = [_label(item, number) for item, number in zip(items, numbers, strict=True)]
     names = dict(zip(numbers, labels, strict=True))
     for number, item in zip(numbers, items, strict=True):
-        coded = _CODED.get((_code(item, "SegmentedPropertyTypeCodeSequence"), _code(item, "AnatomicRegionSequence")))
+        coded = _coded_name(item)
         if names[number] not in SEGMENT_NAMES and coded is not None and coded not in names.values():
             names[number] = coded
     double = [name for name in names.values() if list(names.values()).count(name) > 1]
@@ -131,25 +177,45 @@ def _names(segments: Iterable[Dataset]) -> dict[int, str]:
     return names
 
 
+def _coded_name(segment: Dataset) -> str | None:
+    """Our name of what the codes of a segment say."""
+    kind, site = (_code(segment, keyword) for keyword in ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence"))
+    for known, sites, name in _CODED:
+        if _same(kind, known) and (sites is None or any(_same(site, one) for one in sites)):
+            return name
+    return None
+
+
+def _same(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one == other or (bool(one[0]) and Code(*one, "") == Code(*other, ""))
+
+
 def _label(segment: Dataset, number: int) -> str:
     text = str(segment.get("SegmentLabel") or "")
     label = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:_LONGEST_NAME]
-    return label.lower() if label.lower() in SEGMENT_NAMES else label or f"segment {number}"
+    ours = " ".join(re.sub(r"[_-]", " ", label.lower()).split())
+    return ours if ours in SEGMENT_NAMES else label or f"segment {number}"
 
 
 def _code(segment: Dataset, keyword: str) -> tuple[str, str]:
+    """Value and scheme of a code."""
     codes = segment.get(keyword)
     if not codes:
         return "", ""
-    return str(codes[0].get("CodingSchemeDesignator", "")), str(codes[0].get("CodeValue", ""))
+    return str(codes[0].get("CodeValue", "")), str(codes[0].get("CodingSchemeDesignator", ""))
 
 
-def _place(segmentation: Dataset, masks: Mapping[int, np.ndarray], names: Mapping[int, str], grid: Grid) -> None:
+def _place(
+    segmentation: Dataset, masks: Mapping[int, np.ndarray], names: Mapping[int, str], grid: Grid, cut: float | None
+) -> None:
     frames = _pixels(segmentation)
     seen: set[tuple[int, tuple[float, ...]]] = set()
-    label_map = segmentation.SegmentationType == "LABELMAP"
+    kind = segmentation.SegmentationType
+    background = _background(segmentation) if kind == "LABELMAP" else 0
+    if kind == "FRACTIONAL":
+        frames = _cut_off(frames, segmentation, cut)
     for index, pixels in enumerate(frames):
-        if not pixels.any():
+        if not (pixels != background).any():
             continue
         position, orientation, spacing = (
             _of_frame(segmentation, index, *where)
@@ -160,8 +226,8 @@ def _place(segmentation: Dataset, masks: Mapping[int, np.ndarray], names: Mappin
             )
         )
         plane = Plane.of_dicom(pixels.shape[0], pixels.shape[1], position, orientation, spacing)
-        if label_map:
-            present = [int(value) for value in np.unique(pixels) if value]
+        if kind == "LABELMAP":
+            present = [int(value) for value in np.unique(pixels) if value != background]
         else:
             belongs_to = _of_frame(segmentation, index, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
             present = [_whole(belongs_to, "ReferencedSegmentNumber")]
@@ -176,9 +242,23 @@ def _place(segmentation: Dataset, masks: Mapping[int, np.ndarray], names: Mappin
                 )
             seen.add(at)
             try:
-                put(pixels == number if label_map else pixels != 0, plane, masks[number], grid)
+                put(pixels == number if kind == "LABELMAP" else pixels != 0, plane, masks[number], grid)
             except GridMismatchError as error:
                 raise GridMismatchError(f"{names[number]!r}, frame {index + 1}: {error}") from error
+
+
+def _cut_off(shares: np.ndarray, segmentation: Dataset, cut: float | None) -> np.ndarray:
+    """`(frames, rows, columns)` bool array of shares that are whole, or at least `cut`."""
+    whole = _whole(segmentation.get("MaximumFractionalValue"), "MaximumFractionalValue")
+    if cut is not None:
+        return np.asarray(shares >= cut * whole)
+    between = int(np.count_nonzero((shares != 0) & (shares != whole)))
+    if between:
+        raise InputError(
+            f"The segmentation is of type FRACTIONAL and holds shares or probabilities ({between} voxels lie between 0 and "
+            f"{whole}), so where its border lies would be a guess. State a cut, or save it as BINARY."
+        )
+    return np.asarray(shares == whole)
 
 
 def _of_frame(segmentation: Dataset, index: int, group: str, keyword: str) -> Any:
@@ -202,12 +282,28 @@ def _pixels(segmentation: Dataset) -> np.ndarray:
             f"The segmentation has {count} frames of {columns} x {rows} pixels, more than any MR series; save it again."
         )
     try:
-        pixels: np.ndarray = segmentation.pixel_array
+        pixels = _decoded(segmentation, count, rows, columns)
     except _DAMAGED as error:
         raise InputError(f"The pixels of the segmentation cannot be read ({error}); save it uncompressed.") from error
     if pixels.size != count * rows * columns:
         raise InputError("The segmentation holds fewer or more pixels than its frames need; save it again.")
     return pixels.reshape(count, rows, columns)
+
+
+def _decoded(segmentation: Dataset, count: int, rows: int, columns: int) -> np.ndarray:
+    if segmentation.file_meta.get("TransferSyntaxUID") != _DEFLATED_FRAMES:
+        found: np.ndarray = segmentation.pixel_array
+        return found
+    bits, frame = segmentation.BitsAllocated, rows * columns
+    parts = [_inflated(one, (frame * bits + 7) // 8) for one in generate_frames(segmentation.PixelData, number_of_frames=count)]
+    if bits == 1:
+        return np.stack([np.unpackbits(np.frombuffer(one, np.uint8), bitorder="little")[:frame] for one in parts])
+    return np.stack([np.frombuffer(one, f"<u{bits // 8}")[:frame] for one in parts])
+
+
+def _inflated(content: bytes, needed: int) -> bytes:
+    """As many bytes as a frame needs, whatever more is in there."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, needed)
 
 
 def _whole(value: Any, keyword: str) -> int:

@@ -18,15 +18,39 @@ import numpy as np
 
 from ..core.volume import Grid, Volume
 from ..errors import InputError
-from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series, find_series, series_of
+from .dicom_content import Content, find_series, series_of
+from .dicom_contrasts import contrast_for, no_scan
+from .dicom_frames import ENHANCED_MR, MR_IMAGE, Frame, Series
 from .dicom_voxels import read_stored
+from .pairing_rules import PairingRules, RoleRule
 
-# Scanners write positions to 0.001 mm or better; half a pixel of any protocol is 0.2 mm.
-POSITION_TOLERANCE_MM = 0.05
+# two slices nearer to each other than this lie at one place [mm]
+_ONE_PLACE_MM = 0.05
+# Scanners write positions to 0.001 mm or better; anonymisers and converters round them to 0.1 mm, which moves a slice by up to
+# 0.087 mm. A share of the distance between slices, but never more than that rounding.
+_SHARE_OF_SPACING = 0.1
+_MOST_OFF_MM = 0.1
+# PixelSpacing is rounded to six digits by some programs: how far that may move the last pixel, as a share of a pixel
+_SHARE_OF_PIXEL = 0.1
 # direction cosines of one stack differ by rounding only
 _DIRECTION_TOLERANCE = 1e-3
 _RAS_OF_LPS = np.array([-1.0, -1.0, 1.0])
 _NO_AGENT = {"", "none", "no", "n/a", "0"}
+_TILED = {"MOSAIC", "VFRAME", "MONTAGE", "TILED"}
+# what tells images at one place apart that are no contrasts, and what they are then
+_REPEATED_BY = {
+    "TemporalPositionIdentifier": "a time series",
+    "TemporalPositionIndex": "a time series",
+    "TriggerTime": "a time series",
+    "DiffusionBValue": "several diffusion weightings",
+    "FlipAngle": "several flip angles",
+    "AcquisitionNumber": "several acquisitions",
+    "AcquisitionTime": "several acquisitions",
+}
+
+
+class NotAScanError(InputError):
+    """A series that is whole and no scan to measure on: a localiser, a mosaic, a phase image, a map."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +87,7 @@ class SeriesInfo:
     contrast_agent: bool
     fat_suppressed: bool
     acquired: str
+    contrast: str = ""
     slices: tuple[Slice, ...] = field(repr=False, default=())
     warnings: tuple[str, ...] = ()
 
@@ -80,10 +105,21 @@ class SeriesInfo:
         times = (("TI", self.inversion_time_ms), ("TR", self.repetition_time_ms), ("TE", self.echo_time_ms))
         told = ", ".join(f"{name} {'–' if ms is None else f'{ms:g}'}" for name, ms in times)
         number = "" if self.number is None else f"{self.number} "
-        return f"{number}{self.description or 'without description'!r} ({told}; {self.series_uid})"
+        part = f", its images {self.contrast}" if self.contrast else ""
+        return f"{number}{self.description or 'without description'!r}{part} ({told}; {self.series_uid})"
+
+    @property
+    def acquired_at(self) -> str:
+        """Date and time of the acquisition as people write them; empty where the header does not give them."""
+        digits = "".join(sign for sign in self.acquired.split(".")[0] if sign.isdigit())
+        date, time = digits[:8], digits[8:14]
+        shown = f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else ""
+        return f"{shown} {time[:2]}:{time[2:4]}:{time[4:]}".strip() if len(time) == 6 else shown
 
 
-def read_series(source: Path | Sequence[Path] | Series, name: str) -> tuple[Volume, SeriesInfo]:
+def read_series(
+    source: Path | Sequence[Path] | Series, name: str, rules: PairingRules | None = None
+) -> tuple[Volume, SeriesInfo]:
     """An intensity image from a folder, one file, several files, or a series that was found.
 
     Parameters
@@ -92,6 +128,8 @@ def read_series(source: Path | Sequence[Path] | Series, name: str) -> tuple[Volu
         All of one series. A folder is searched with its subfolders.
     name : str
         What it is for, e.g. ``"STIR"``; messages and `Volume.name` add the folder's or file's name.
+    rules : PairingRules, optional
+        Which of several contrasts in the series is meant, where `name` is a role; magnitude comes before phase in any case.
 
     Returns
     -------
@@ -105,7 +143,7 @@ def read_series(source: Path | Sequence[Path] | Series, name: str) -> tuple[Volu
         Not one series of equally spaced, parallel, grey MR slices, each there once; or a file is truncated or damaged. One
         sentence says which file and what to do.
     """
-    series = source if isinstance(source, Series) else one_series(source, name)
+    series, notes = (source, ()) if isinstance(source, Series) else one_series(source, name, rules)
     label = _label(source, series, name)
     stack = _Stack(series, label)
     stored: dict[Path, np.ndarray] = {}
@@ -114,31 +152,39 @@ def read_series(source: Path | Sequence[Path] | Series, name: str) -> tuple[Volu
         if frame.path not in stored:
             stored = {frame.path: read_stored(frame.path)}  # one file at a time; a multi-frame file is decoded once
         data[:, :, k] = _rescaled(stored[frame.path][frame.index or 0], frame).T
-    return Volume(data, stack.grid, label), info_of(series, stack)
+    return Volume(data, stack.grid, label), info_of(series, stack, notes)
 
 
-def one_series(source: Path | Sequence[Path], name: str) -> Series:
-    """The only MR series among files or in a folder.
+def one_series(source: Path | Sequence[Path], name: str, rules: PairingRules | None = None) -> tuple[Series, tuple[str, ...]]:
+    """The only MR series among files or in a folder, and what is to be said of other files there.
 
     Raises
     ------
     InputError
         None, or several; all are named.
     """
-    if isinstance(source, Path) and source.is_dir():
-        found, place = find_series(source, name), str(source)
-    else:
-        files = [source] if isinstance(source, Path) else list(source)
-        found, place = series_of(files), ", ".join(path.name for path in files[:3])
-    mr = tuple(one for one in found if one.first.text("Modality") == "MR") or found
+    content, place = _content(source, name)
+    mr = tuple(one for one in content.series if one.first.text("Modality") == "MR") or content.series
     if not mr:
         raise InputError(f"{name}: {place} holds no DICOM images; pass the files of the series.")
-    if len(mr) > 1:
+    if len({one.uid for one in mr}) > 1:
         raise InputError(
             f"{name}: {place} holds {len(mr)} series: {'; '.join(str(info_of(one)) for one in mr)}. Pass the folder of one of "
             "them, or the whole study with --study."
         )
-    return mr[0]
+    rule = _rule_of(name, rules or PairingRules())
+    return contrast_for(name, mr, rule.fits if rule else lambda _: True), content.notes
+
+
+def _content(source: Path | Sequence[Path], name: str) -> tuple[Content, str]:
+    if isinstance(source, Path) and source.is_dir():
+        return find_series(source, name), str(source)
+    files = [source] if isinstance(source, Path) else list(source)
+    return series_of(files), ", ".join(path.name for path in files[:3])
+
+
+def _rule_of(role: str, rules: PairingRules) -> RoleRule | None:
+    return {"T1W": rules.t1w, "STIR": rules.stir}.get(role)
 
 
 def grid_of(series: Series, name: str) -> Grid:
@@ -152,8 +198,8 @@ def grid_of(series: Series, name: str) -> Grid:
     return _Stack(series, name).grid
 
 
-def info_of(series: Series, stack: _Stack | None = None) -> SeriesInfo:
-    """What a series says about itself; its slices only with the stack that orders them."""
+def info_of(series: Series, stack: _Stack | None = None, notes: tuple[str, ...] = ()) -> SeriesInfo:
+    """What a series says about itself; its slices only with the stack that orders them. `notes` join its warnings."""
     first = series.first
     number = series.number("SeriesNumber")
     return SeriesInfo(
@@ -162,7 +208,7 @@ def info_of(series: Series, stack: _Stack | None = None) -> SeriesInfo:
         frame_of_reference_uid=first.text("FrameOfReferenceUID"),
         number=None if number is None else int(number),
         description=first.text("SeriesDescription"),
-        image_type=first.text("ImageType"),
+        image_type=first.image_type,
         scanning_sequence=first.text("ScanningSequence"),
         inversion_time_ms=series.number("InversionTime"),
         repetition_time_ms=series.number("RepetitionTime"),
@@ -171,8 +217,9 @@ def info_of(series: Series, stack: _Stack | None = None) -> SeriesInfo:
         fat_suppressed="FS" in first.text("ScanOptions").upper().split("\\")
         or first.text("SpectrallySelectedSuppression").upper() in ("FAT", "FAT_AND_WATER"),
         acquired=max(_acquired(frame) for frame in series.frames),
+        contrast=series.contrast,
         slices=() if stack is None else stack.slices,
-        warnings=() if stack is None else stack.warnings,
+        warnings=notes if stack is None else (*notes, *stack.warnings),
     )
 
 
@@ -253,8 +300,20 @@ class _Stack:
                 f"{self.name}: {file} holds several frames but is no Enhanced MR Image, so their positions are not known; "
                 "export one file per slice."
             )
-        if "LOCALIZER" in frame.text("ImageType").upper().split("\\"):
-            raise InputError(f"{self.name}: {file} belongs to a localiser; pass the diagnostic series.")
+        kinds = set(frame.image_type.upper().split("\\"))
+        if "LOCALIZER" in kinds:
+            raise NotAScanError(f"{self.name}: {file} belongs to a localiser; pass the diagnostic series.")
+        if kinds & _TILED or _images_in_mosaic(frame) > 1:
+            raise NotAScanError(
+                f"{self.name}: {file} is a mosaic (ImageType {frame.image_type}): every file tiles all slices of one time point, "
+                "as Siemens stores functional and diffusion series, so it is no slice; pass the original series."
+            )
+        no_kind = no_scan(frame)
+        if no_kind:
+            raise NotAScanError(
+                f"{self.name}: {file} is of the kind {no_kind!r} (ImageType {frame.image_type}), no scan in the weighting of its "
+                "sequence; pass the plain magnitude series."
+            )
 
     def _directions(self, frame: Frame) -> np.ndarray:
         """`(2, 3)` unit vectors (LPS+) along which columns and rows are counted."""
@@ -274,7 +333,7 @@ class _Stack:
                 "series of parallel slices."
             )
         for keyword in ("Rows", "Columns", "PixelSpacing", "FrameOfReferenceUID"):
-            if frame.get(keyword) != first.get(keyword):
+            if frame.get(keyword) != first.get(keyword) and not (keyword == "PixelSpacing" and _same_spacing(frame, first)):
                 raise InputError(
                     f"{self.name}: {one} and {other} of one series differ in {keyword} ({first.text(keyword)} and "
                     f"{frame.text(keyword)}); pass a series of equal slices."
@@ -286,25 +345,17 @@ class _Stack:
         files = [_shown(frame) for frame in self.ordered]
         if len(files) < 2:
             raise InputError(f"{self.name} has one slice only; a volume needs two or more. Pass the whole series.")
-        along = self.positions_mm @ self.normal
-        gaps = np.diff(along)
-        doubled = np.flatnonzero(gaps < POSITION_TOLERANCE_MM)
-        if doubled.size:
-            k = int(doubled[0])
-            groups = Counter(np.concatenate([[0], np.cumsum(gaps >= POSITION_TOLERANCE_MM)]).tolist())
-            often = min(groups.values())
-            what = f"; every position occurs {often} times or more (echoes, phases or repetitions)" if often > 1 else ""
-            raise InputError(
-                f"{self.name} has two slices at one position: {files[k]} and {files[k + 1]}{what}. Pass a series with each slice "
-                "once."
-            )
+        gaps = np.diff(self.positions_mm @ self.normal)
+        self._check_doubled(gaps, files)
         k = int(np.argmax(gaps))
         smallest, largest = float(gaps.min()), float(gaps[k])
-        if largest - smallest > POSITION_TOLERANCE_MM:
-            multiples = gaps / smallest
-            if np.abs(gaps - np.round(multiples) * smallest).max() <= POSITION_TOLERANCE_MM * multiples.max():
+        off = min(_SHARE_OF_SPACING * float(np.median(gaps)), _MOST_OFF_MM)
+        # a gap lies between two slices, each of which may be off
+        if largest - smallest > 4 * off:
+            multiples = np.maximum(np.round(gaps / np.median(gaps[gaps < 1.5 * smallest])), 1)
+            if np.abs(gaps - multiples * smallest).max() <= 4 * off * multiples.max():
                 raise InputError(
-                    f"{self.name}: {np.round(multiples).sum() - len(gaps):.0f} slices are missing, the first gap being between "
+                    f"{self.name}: {multiples.sum() - len(gaps):.0f} slices are missing, the first gap being between "
                     f"{files[k]} and {files[k + 1]} ({largest:.2f} mm, elsewhere {smallest:.2f} mm); export the whole series."
                 )
             raise InputError(
@@ -314,18 +365,57 @@ class _Stack:
         steps = np.linspace(0, 1, len(files))[:, np.newaxis]
         straight = self.positions_mm[0] + steps * (self.positions_mm[-1] - self.positions_mm[0])
         drift = float(np.linalg.norm(self.positions_mm - straight, axis=1).max())
-        # rounded positions may sum up along a long stack, so twice the tolerance of one gap
-        if drift > 2 * POSITION_TOLERANCE_MM:
+        # both ends of the line are rounded too
+        if drift > 2 * off:
             raise InputError(
-                f"{self.name}: its slices do not lie on one straight line (off by {drift:.2f} mm); pass such a series."
+                f"{self.name}: its slices do not lie on one straight line with equal steps (off by {drift:.2f} mm, allowed "
+                f"{2 * off:.2f} mm); pass such a series."
             )
         step = (self.positions_mm[-1] - self.positions_mm[0]) / (len(files) - 1)
         aside = float(np.linalg.norm(step - (step @ self.normal) * self.normal))
-        if aside > POSITION_TOLERANCE_MM:
+        if aside > max(2 * off / (len(files) - 1), _ONE_PLACE_MM):
             raise InputError(
                 f"{self.name}: each slice is shifted sideways by {aside:.2f} mm against the one before, as with a tilted gantry; "
                 "pass a series whose slices lie straight behind each other."
             )
+
+    def _check_doubled(self, gaps: np.ndarray, files: Sequence[str]) -> None:
+        doubled = np.flatnonzero(gaps < _ONE_PLACE_MM)
+        if not doubled.size:
+            return
+        k = int(doubled[0])
+        groups = Counter(np.concatenate([[0], np.cumsum(gaps >= _ONE_PLACE_MM)]).tolist())
+        often = min(groups.values())
+        what = f"; every position occurs {often} times or more ({self._repeated_by(k)})" if often > 1 else ""
+        raise InputError(
+            f"{self.name} has two slices at one position: {files[k]} and {files[k + 1]}{what}. Pass a series with each slice "
+            "once."
+        )
+
+    def _repeated_by(self, k: int) -> str:
+        one, other = self.ordered[k], self.ordered[k + 1]
+        differing = (
+            f"{what}, {keyword} {one.text(keyword)} and {other.text(keyword)}"
+            for keyword, what in _REPEATED_BY.items()
+            if one.text(keyword) != other.text(keyword)
+        )
+        return next(differing, "echoes, phases or repetitions")
+
+
+def _same_spacing(one: Frame, other: Frame) -> bool:
+    """Whether two pixel spacings are one but for rounding: the last pixel lies at the same place to a share of a pixel."""
+    spacing, rounded = (np.array(frame.floats("PixelSpacing", 2)) for frame in (one, other))
+    size = max(int(one.get("Rows") or 0), int(one.get("Columns") or 0))
+    return bool((np.abs(spacing - rounded) * size <= _SHARE_OF_PIXEL * spacing).all())
+
+
+def _images_in_mosaic(frame: Frame) -> int:
+    """How many slices a Siemens mosaic tiles, says its private header; 0 where it says nothing."""
+    try:
+        value = frame.header.private_block(0x0019, "SIEMENS MR HEADER")[0x0A].value
+        return int(value) if isinstance(value, int) else int.from_bytes(bytes(value)[:2], "little")
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def _rescaled(stored: np.ndarray, frame: Frame) -> np.ndarray:

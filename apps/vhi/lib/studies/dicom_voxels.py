@@ -1,4 +1,8 @@
-"""Stored values of DICOM files, uncompressed or compressed."""
+"""Stored values of DICOM files, uncompressed or compressed.
+
+A pixel cell has BitsAllocated bits, of which BitsStored below and including HighBit are the value (PS3.5, 8.1.1). What stands
+in the others (overlays of old files, padding markers, signs that were not extended) is never signal.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,19 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID, RLELossless
 
 from ..errors import InputError
-from .dicom_frames import read_whole
+from .dicom_files import read_whole
 
-_PLAIN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
-# decoded by GDCM, which SimpleITK brings: lossless JPEG is common in archives and pydicom alone cannot decode it
-_BY_GDCM = {
-    "1.2.840.10008.1.2.5": "RLE Lossless",
+_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_PLAIN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", _BIG_ENDIAN}
+# decoded by pydicom: GDCM refuses a frame that run lengths made longer
+_RLE = "1.2.840.10008.1.2.5"
+# the others by GDCM, which SimpleITK brings: lossless JPEG is common in archives and pydicom alone cannot decode it
+_COMPRESSED = {
+    _RLE: "RLE Lossless",
     "1.2.840.10008.1.2.4.50": "JPEG Baseline",
     "1.2.840.10008.1.2.4.51": "JPEG Extended",
     "1.2.840.10008.1.2.4.57": "JPEG Lossless",
@@ -36,43 +44,92 @@ def read_stored(path: Path) -> np.ndarray:
         The file is damaged or truncated, holds no voxels, or is compressed in a way that cannot be decoded.
     """
     dataset = read_whole(path)
+    return values_of(_cells(dataset, path), dataset, path.name)
+
+
+def read_cells(path: Path) -> np.ndarray:
+    """Pixel cells with all their bits, `(frames, rows, columns)` unsigned integers: what an uncompressed copy of the file holds.
+
+    Raises
+    ------
+    InputError
+        As `read_stored`.
+    """
+    return _cells(read_whole(path), path)
+
+
+def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:
+    """The values in pixel cells: BitsStored bits up to HighBit, as whole numbers with or without sign.
+
+    Parameters
+    ----------
+    cells : unsigned integer array
+        Of BitsAllocated bits.
+    header : Dataset
+        With BitsStored, HighBit and PixelRepresentation.
+    name : str
+        What messages call the file.
+
+    Raises
+    ------
+    InputError
+        The header contradicts itself.
+
+    Notes
+    -----
+    PS3.5, 8.1.1. HighBit is BitsStored - 1 in new files, and where it is absent.
+    """
+    allocated = cells.dtype.itemsize * 8
+    stored = int(header.get("BitsStored") or allocated)
+    high = int(header.get("HighBit") if header.get("HighBit") is not None else stored - 1)
+    if not 1 <= stored <= high + 1 <= allocated:
+        raise InputError(
+            f"{name} says that {stored} of {allocated} bits are stored up to bit {high}, which cannot be; export the series "
+            "again."
+        )
+    # the value's highest bit to the cell's highest, then back: what lies above is lost, and the sign comes down with it
+    left = (cells << np.array(allocated - 1 - high, cells.dtype)).astype(cells.dtype, copy=False)
+    whole = left.view(f"i{cells.dtype.itemsize}") if header.get("PixelRepresentation") else left
+    return whole >> np.array(allocated - stored, whole.dtype)
+
+
+def _cells(dataset: Dataset, path: Path) -> np.ndarray:
     if not dataset.get("PixelData"):
         raise InputError(f"{path.name} holds no voxels: it is truncated or damaged. Export the series again.")
     shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
-    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
-    if syntax in _BY_GDCM:
-        stored = _decoded(dataset, path)
-    elif syntax in _PLAIN:
-        stored = _plain(dataset, path, shape)
-    else:
-        raise InputError(
-            f"{path.name} is compressed as {syntax.name or 'an unnamed syntax'}, which cannot be decoded here; export the series "
-            f"uncompressed, or as one of: {', '.join(_BY_GDCM.values())}."
-        )
-    if stored.size != np.prod(shape):
-        raise InputError(f"{path.name} is truncated: it holds {stored.size} of {np.prod(shape)} voxels. Export the series again.")
-    return stored.reshape(shape)
-
-
-def _plain(dataset: Dataset, path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     bits = dataset.get("BitsAllocated")
     if bits not in (8, 16, 32):
         raise InputError(f"{path.name} stores {bits} bits per voxel; 8, 16 or 32 can be read. Export the series again.")
-    needed = int(np.prod(shape)) * bits // 8
-    if len(dataset.PixelData) < needed:
+    syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    if syntax in _COMPRESSED:
+        cells = _decoded(dataset, path)
+    elif syntax in _PLAIN:
+        cells = _plain(dataset, path, shape, big_endian=syntax == _BIG_ENDIAN)
+    else:
         raise InputError(
-            f"{path.name} is truncated: its voxels need {needed} bytes, the file holds {len(dataset.PixelData)}. "
-            "Export the series again."
+            f"{path.name} is compressed as {syntax.name or 'an unnamed syntax'}, which cannot be decoded here; export the series "
+            f"uncompressed, or as one of: {', '.join(_COMPRESSED.values())}."
         )
-    try:
-        return np.asarray(dataset.pixel_array)
-    except (ValueError, AttributeError, NotImplementedError, TypeError) as error:
-        raise InputError(f"{path.name} holds voxels that cannot be read ({error}); export the series again.") from error
+    if cells.size != np.prod(shape):
+        raise InputError(f"{path.name} is truncated: it holds {cells.size} of {np.prod(shape)} voxels. Export the series again.")
+    return cells.reshape(shape)
+
+
+def _plain(dataset: Dataset, path: Path, shape: tuple[int, int, int], big_endian: bool) -> np.ndarray:
+    bits = dataset.BitsAllocated
+    needed = int(np.prod(shape)) * bits // 8
+    content = bytes(dataset.PixelData)
+    if len(content) < needed:
+        raise InputError(
+            f"{path.name} is truncated: its voxels need {needed} bytes, the file holds {len(content)}. Export the series again."
+        )
+    if big_endian and bits == 8 and dataset["PixelData"].VR == "OW":  # two values to a word, whose bytes are exchanged
+        content = np.frombuffer(content[: needed + needed % 2], ">u2").astype("<u2").tobytes()
+    order = ">" if big_endian else "<"
+    return np.frombuffer(content[:needed], f"{order}u{bits // 8}").astype(f"u{bits // 8}")
 
 
 def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
-    import SimpleITK
-
     # without scaling, which is applied once and for every syntax alike by who asked
     for sequence in (dataset.get("SharedFunctionalGroupsSequence"), dataset.get("PerFrameFunctionalGroupsSequence")):
         for group in sequence or []:
@@ -80,13 +137,29 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
         if keyword in dataset:
             delattr(dataset, keyword)
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentence below says it all
+    # all bits of a cell, as an uncompressed file has them: which of them are the value is told once, for every syntax alike
+    bits = dataset.BitsAllocated
+    described = dataset.get("BitsStored"), dataset.get("HighBit"), dataset.get("PixelRepresentation")
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "copy.dcm"
-            dataset.save_as(copy, enforce_file_format=False)
-            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+        run_lengths = dataset.file_meta.TransferSyntaxUID == _RLE
+        found = get_decoder(RLELossless).as_array(dataset, raw=True)[0] if run_lengths else _by_gdcm(dataset)
+        return found.astype(f"u{bits // 8}", copy=False)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{path.name} holds compressed voxels that are truncated or damaged; export the series again."
         ) from error
+    finally:
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = described
+
+
+def _by_gdcm(dataset: Dataset) -> np.ndarray:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # the sentence of the caller says it all
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.dcm"
+        dataset.preamble = bytes(128)
+        dataset.save_as(copy, enforce_file_format=False)
+        found: np.ndarray = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+        return found

@@ -148,7 +148,7 @@ def _image(role: str, volume: Volume, stored: _Stored, labels: Labels, content: 
     image.StudyDescription = "Sacroiliac joints"
     patient_id = labels.patient_id or f"VHI-{content[:8]}"
     image.PatientID, image.PatientName, image.PatientBirthDate, image.PatientSex = patient_id, patient_id, "", ""
-    image.BodyPartExamined, image.PatientPosition, image.PatientOrientation, image.Laterality = "PELVIS", "HFS", "", ""
+    image.BodyPartExamined, image.PatientPosition, image.PatientOrientation = "PELVIS", "HFS", ""
     image.ScanningSequence = ["SE"] if role == "T1W" else ["SE", "IR"]
     image.SequenceVariant, image.ScanOptions, image.MRAcquisitionType, image.EchoTrainLength = "SK", "", "2D", ""
     for keyword, milliseconds in _TIMES[role].items():

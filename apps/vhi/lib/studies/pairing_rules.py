@@ -45,16 +45,48 @@ class Condition:
 
 @dataclass(frozen=True)
 class RoleRule:
-    """Conditions that all must hold, and a pattern of descriptions that decides between series that fit equally well."""
+    """What makes a series fit a role.
+
+    Parameters
+    ----------
+    conditions : tuple of Condition
+        All must hold.
+    prefer : str
+        Pattern of descriptions that decides between series that fit equally well.
+    alternatives : tuple of tuple of Condition
+        Less usual sequences of the role; a series of which one of these holds fits too, behind those of `conditions`.
+    take : tuple of str
+        UIDs of series that were chosen by hand; in a study with one of them nothing else is asked.
+    """
 
     conditions: tuple[Condition, ...]
     prefer: str
+    alternatives: tuple[tuple[Condition, ...], ...] = ()
+    take: tuple[str, ...] = ()
 
     def fits(self, series: Series) -> bool:
-        return all(condition.holds(series) for condition in self.conditions)
+        return series.uid in self.take or any(_all_hold(one, series) for one in (self.conditions, *self.alternatives))
+
+    def fits_plainly(self, series: Series) -> bool:
+        """Whether it fits by the usual conditions."""
+        return _all_hold(self.conditions, series)
+
+    def may_fit(self, series: Series) -> bool:
+        """Whether another echo of the series may fit, whatever this one's echo time."""
+        every = (
+            tuple(one for one in conditions if one.keyword != "EchoTime") for conditions in (self.conditions, *self.alternatives)
+        )
+        return series.uid in self.take or any(_all_hold(one, series) for one in every)
 
     def __str__(self) -> str:
         return ", ".join(str(condition) for condition in self.conditions)
+
+
+def _all_hold(conditions: tuple[Condition, ...], series: Series) -> bool:
+    return all(condition.holds(series) for condition in conditions)
+
+
+_T1_SAID = Condition("SeriesDescription", pattern=r"(?<![a-z0-9])t1(?![0-9])(?!.*\b(map|rho))")
 
 
 @dataclass(frozen=True)
@@ -62,7 +94,9 @@ class PairingRules:
     """How a study's STIR and T1W series are known.
 
     STIR: the inversion time at which fat has no signal lies between 130 ms at 0.5 T and 260 ms at 3 T; fluid is suppressed
-    near 2000 ms, T1 contrast prepared near 900 ms. T1W: short repetition and echo time, no inversion.
+    near 2000 ms, T1 contrast prepared near 900 ms. T1W: short repetition and echo time, no inversion. Where the description
+    says T1, also a repetition time up to 1500 ms, and a T1 FLAIR: inversion at 400 to 1300 ms. Whether the images then look
+    T1-weighted is checked when they are measured (`core.contrast`).
     """
 
     stir: RoleRule = RoleRule((Condition("InversionTime", 100, 300),), r"\bsi\b|sij|sacro|isg|ilia")
@@ -74,6 +108,21 @@ class PairingRules:
             Condition("ScanningSequence", pattern=r"^(?!.*\bIR\b)"),
         ),
         r"t1",
+        (
+            (
+                Condition("RepetitionTime", 0, 1500),
+                Condition("EchoTime", 0, 30),
+                Condition("InversionTime", present=False),
+                Condition("ScanningSequence", pattern=r"^(?!.*\bIR\b)"),
+                _T1_SAID,
+            ),
+            (
+                Condition("RepetitionTime", 1000, 3500),
+                Condition("EchoTime", 0, 30),
+                Condition("InversionTime", 400, 1300),
+                _T1_SAID,
+            ),
+        ),
     )
 
 
@@ -81,7 +130,8 @@ def read_rules(path: Path) -> PairingRules:
     """A site's rules from a TOML file with the tables `stir` and `t1w`; a table that is there replaces that role's rule.
 
     Each entry is a DICOM keyword: `[low, high]`, a regular expression (upper or lower case alike; an absent attribute is the
-    empty text), `true` (present) or `false` (absent or zero). `prefer` is the regular expression of descriptions for ties.
+    empty text), `true` (present) or `false` (absent or zero). `prefer` is the regular expression of descriptions for ties;
+    `take` a list of UIDs of series that were chosen by hand.
 
     Raises
     ------
@@ -113,8 +163,13 @@ def _role(table: Any, name: str, standard: RoleRule) -> RoleRule:
         raise SettingsError(f"The pairing rule {name} must be a table [{name}].")
     entries = dict(table)
     prefer = _pattern("prefer", entries.pop("prefer", standard.prefer))
+    take = entries.pop("take", [])
+    if not isinstance(take, list) or not all(isinstance(uid, str) for uid in take):
+        raise SettingsError(f'The pairing rule {name} has take = {take!r}; write for example take = ["1.2.840.1"].')
     conditions = tuple(_condition(keyword, value) for keyword, value in entries.items())
-    return RoleRule(conditions or standard.conditions, prefer)
+    if not conditions:
+        return RoleRule(standard.conditions, prefer, standard.alternatives, tuple(take))
+    return RoleRule(conditions, prefer, take=tuple(take))
 
 
 def _condition(keyword: str, value: Any) -> Condition:

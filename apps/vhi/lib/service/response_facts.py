@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from ..reports.numbers import lesion_numbers, plain, vhi_numbers
 from ..studies.pairing import Role
 from .answers import Voxel
 from .automatic import AutomaticRegions
-from .proposals import Shown, with_decisions
-from .regions import InForce
+from .proposals import DisplayedResult, with_decisions
+from .regions import ActiveRegions
 from .scans import Scans
 
 
@@ -49,8 +51,8 @@ def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict
     }
 
 
-def facts_of(
-    scans: Scans, regions: InForce, shown: Shown, command: str, role: Role, automatic: VhiResult | None = None
+def response_facts(
+    scans: Scans, regions: ActiveRegions, shown: DisplayedResult, command: str, role: Role, automatic: VhiResult | None = None
 ) -> dict[str, Any]:
     """The numbers of a measurement, and where its lesions lie in the series that was asked for.
 
@@ -69,9 +71,44 @@ def facts_of(
         "case": scans.case.case_id,
         **facts,
         "used": dict(regions.used),
-        "model_version": regions.model["version"] if regions.model else None,
+        "histogram": histogram_of(result.normal_bone_values),
+        **short_result(result, regions.model),
+        "automatic_id": result_id_of(result if automatic is None else automatic, regions.model),
         "messages": [],
     }
+
+
+def histogram_of(values: np.ndarray, bins: int = 40) -> dict[str, list[float] | list[int]]:
+    """Histogram of normal bone: `bins + 1` `edges` [scanner units] and `bins` `counts`.
+
+    Parameters
+    ----------
+    values : (n,) float array
+        STIR intensities [scanner units].
+    """
+    counts, edges = np.histogram(values, bins=bins)
+    return {"edges": [float(edge) for edge in edges], "counts": [int(count) for count in counts]}
+
+
+def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What tells one number from another: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
+    total = result.measurement.total
+    return {
+        "result_id": result_id_of(result, model),
+        "vhi_mm3": {"sensitive": total.sensitive_mm3, "conservative": total.conservative_mm3},
+        "rule": result.thresholds.rule,
+        "model_version": model["version"] if model else None,
+    }
+
+
+def result_id_of(result: VhiResult, model: Mapping[str, Any] | None) -> str:
+    """A hash of the grade map, both thresholds, the rule and the version of the networks: equal for equal results alone."""
+    t = result.thresholds
+    stated = (result.grade.shape, t.sensitive.hex(), t.conservative.hex(), t.rule, model["version"] if model else None)
+    digest = hashlib.sha256(repr(stated).encode())
+    for grade in (1, 2):
+        digest.update(np.packbits(result.grade == grade).tobytes())
+    return digest.hexdigest()[:32]
 
 
 def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role: Role) -> list[dict[str, Any]]:

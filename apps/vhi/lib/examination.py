@@ -1,0 +1,220 @@
+"""One scan from its files to its report, without a terminal: what `batch` does with each case, and what `import vhi` offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cli.ensemble import MODEL_DIR
+
+if TYPE_CHECKING:
+    from .core.disease_region import Member
+    from .core.pipeline import VhiResult
+    from .reports.content import ReportContent
+    from .studies.dicom_pairing import ScanPair
+    from .versions import Manifest
+
+RESULT_FILES = (
+    "vhi.json",
+    "grade.nii.gz",
+    "disease_region.nii.gz",
+    "normal_bone.nii.gz",
+    "lesions.nii.gz",
+    "report.html",
+    "report.pdf",
+    "overlay.png",
+)
+StrPath = str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """One measured scan.
+
+    Attributes
+    ----------
+    scans : ScanPair
+        T1W and STIR on STIR's grid, with what their files say.
+    result : VhiResult
+        Thresholds, grade map, lesions, volumes, stability and warnings, as objects and arrays.
+    content : ReportContent
+        What every form of the report is written from.
+    """
+
+    scans: ScanPair
+    result: VhiResult
+    content: ReportContent
+
+    @property
+    def vhi_mm3(self) -> float:
+        """Volume of hyperintense inflammation at the sensitive threshold [mm3]."""
+        return self.result.measurement.total.sensitive_mm3
+
+    @property
+    def numbers(self) -> Mapping[str, Any]:
+        """Every number and its provenance: the content of `vhi.json`, as docs/vhi-json.md describes it."""
+        return self.content.numbers
+
+
+def measure(
+    t1w: StrPath | None = None,
+    stir: StrPath | None = None,
+    *,
+    study: StrPath | None = None,
+    normal_bone: StrPath | None = None,
+    disease_region: StrPath | None = None,
+    settings: Mapping[str, Any] | None = None,
+    model_dir: StrPath | None = None,
+    command: str | None = None,
+) -> Examination:
+    """Measure the volume of hyperintense inflammation of one visit. Nothing is written.
+
+    Parameters
+    ----------
+    t1w, stir : path-like, optional
+        Both series, each a NIfTI file or the folder of a DICOM series. NIfTI scans must share one grid.
+    study : path-like, optional
+        Folder of a DICOM study, in place of both; the pair is found by physics and geometry.
+    normal_bone : path-like, optional
+        Mask of normal bone as a reader drew it on STIR (0 and 1); proposed by rule when absent.
+    disease_region : path-like, optional
+        Mask of the imaged bone; found on T1W by the networks when absent.
+    settings : mapping, optional
+        Settings that differ from the paper's method, by the names that ``vhi settings`` lists.
+    model_dir : path-like, optional
+        Another ensemble than the shipped one.
+    command : str, optional
+        What provenance says made the result; the running program when absent.
+
+    Returns
+    -------
+    Examination
+
+    Raises
+    ------
+    VhiError
+        Whatever makes the number untrustworthy, in one sentence: scans that cannot be read or do not belong together
+        (`InputError`, `GridMismatchError`), unusable normal bone (`NormalBoneError`), an unknown setting or a value outside
+        its range (`SettingsError`), a damaged ensemble (`ModelError`).
+
+    Notes
+    -----
+    Hepburn et al. 2023, doi 10.1371/journal.pone.0284508, section 2.5.1, up to the reader's cleaning.
+    """
+    from .cli.ensemble import reference_of
+    from .core.pipeline import measure_vhi
+    from .core.settings import VhiSettings
+    from .provenance import command_line, ensemble_of, input_files, provenance_of
+    from .reports.content import report_content
+    from .studies.nifti import read_mask
+    from .studies.registration import turned
+
+    chosen = VhiSettings.from_values(settings or {})
+    scans, scan_files = _read_pair(t1w, stir, study)
+    given = {"normal bone": normal_bone, "disease region": disease_region}
+    mask_files = {role: Path(path) for role, path in given.items() if path is not None}
+    masks = {role: turned(read_mask(path, role), scans.stir.grid) for role, path in mask_files.items()}
+    members: tuple[Member, ...] = ()
+    model: Manifest | None = None
+    if disease_region is None:
+        members, model = _ensemble(Path(model_dir or MODEL_DIR).resolve())
+    bone, region = masks.get("normal bone"), masks.get("disease region")
+    result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model))
+    result = replace(result, warnings=(*scans.warnings, *result.warnings))
+    inputs = input_files({**scan_files, **mask_files}, scans.files)
+    provenance = provenance_of(command or command_line(), chosen, ensemble_of(model) if model else None, inputs)
+    return Examination(scans, result, report_content(result, provenance, []))
+
+
+def write_report(examination: Examination, folder: StrPath) -> None:
+    """Write the report, the numbers and the masks of a measured scan: the files that `measure` writes on the command line.
+
+    Parameters
+    ----------
+    examination : Examination
+    folder : path-like
+        New, empty, or an earlier result, which is replaced. It appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        The folder holds something else, or cannot be written.
+    """
+    from .files import result_folder
+    from .reports.forms import write_html, write_json, write_overlay_png, write_pdf
+
+    content = examination.content
+    with result_folder(Path(folder), RESULT_FILES) as place:
+        write_pdf(content, place / "report.pdf")
+        write_overlay_png(content, place / "overlay.png")
+        write_html(content, place / "report.html")
+        write_masks(examination.result, place)
+        write_json(content, place / "vhi.json")
+
+
+def write_dicom(examination: Examination, folder: StrPath) -> None:
+    """Write a measured scan as DICOM Segmentation (`seg.dcm`) and structured report (`sr.dcm`).
+
+    Parameters
+    ----------
+    examination : Examination
+        Of a STIR scan that was read from a DICOM series.
+    folder : path-like
+        New, empty, or an earlier such result, which is replaced. It appears whole or not at all.
+
+    Raises
+    ------
+    RequestError
+        STIR was no DICOM series.
+    InputError
+        The headers of a series cannot carry results.
+    OutputError
+    """
+    from .cli.dicom_out import DICOM_FILES, MARK, check_dicom_series, write_dicom_files
+    from .files import result_folder
+
+    stir = check_dicom_series(examination.scans.stir_info)
+    with result_folder(Path(folder), DICOM_FILES, MARK) as place:
+        write_dicom_files(examination.content, stir, examination.scans.t1w_info, place)
+
+
+def write_masks(result: VhiResult, folder: Path) -> None:
+    """Write the grade map, both regions and the numbered lesions, on the STIR grid.
+
+    Raises
+    ------
+    OutputError
+    """
+    from .core.volume import Mask
+    from .studies.nifti import write_labels, write_mask
+
+    grid = result.stir.grid
+    write_labels(folder / "grade.nii.gz", result.grade, grid)
+    write_labels(folder / "lesions.nii.gz", result.lesion_labels, grid)
+    # masks agree with the STIR grid to a tolerance; what is written shares it exactly
+    write_mask(folder / "disease_region.nii.gz", Mask(result.disease_region.mask.data, grid))
+    write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
+
+
+def _read_pair(t1w: StrPath | None, stir: StrPath | None, study: StrPath | None) -> tuple[ScanPair, dict[str, Path]]:
+    """Both scans, and the files or folders that they were asked for by."""
+    from .errors import InputError
+    from .studies.dicom_pairing import read_pair, read_study
+
+    if study is not None and t1w is None and stir is None:
+        return read_study(Path(study)), {"T1W": Path(study), "STIR": Path(study)}
+    if study is not None or t1w is None or stir is None:
+        given = [name for name, path in {"t1w": t1w, "stir": stir, "study": study}.items() if path is not None]
+        raise InputError(f"Pass t1w and stir, or study alone; found {' and '.join(given) or 'none of them'}.")
+    return read_pair(Path(t1w), Path(stir)), {"T1W": Path(t1w), "STIR": Path(stir)}
+
+
+@lru_cache(maxsize=1)
+def _ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
+    """Loaded once by a process that measures many scans."""
+    from .cli.ensemble import load_ensemble
+
+    return load_ensemble(model_dir)

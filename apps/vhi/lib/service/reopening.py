@@ -1,0 +1,105 @@
+"""A reading that was handed in, as a viewer needs it to go on: what was said, what was found, and where each segment lies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import numpy as np
+
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..errors import InputError, NotFoundError
+from ..readings.store import ReadingStore
+from ..readings.submission import Submission
+from ..studies.pairing import Role
+from .answers import Voxel
+from .scans import Scans
+from .submitting import REPORT_FILES
+
+# a voxel's value is the sum of those of its segments, so that they may overlap
+BITS = {DISEASE_REGION: 1, NORMAL_BONE: 2, INFLAMMATION: 4}
+
+
+def reopened(readings: ReadingStore, case_id: str, reader: str, reading: int) -> Submission:
+    """A reader's newest submission of a reading that holds a segment.
+
+    Raises
+    ------
+    NotFoundError
+    """
+    handed_in = (one for one in reversed(readings.of_case(case_id)) if (one.reader, one.reading) == (reader, reading))
+    found = next((one for one in handed_in if one.segments), None)
+    if found is None:
+        raise NotFoundError(f"{reader} has submitted nothing of case {case_id} in reading {reading}.")
+    return found
+
+
+def reading_labels(readings: ReadingStore, scans: Scans, made: Submission) -> np.ndarray:
+    """`(I, J, K)` uint8 on the grid of STIR: the sum of `BITS` of the segments in each voxel.
+
+    Raises
+    ------
+    InputError
+        A stored file is damaged.
+    """
+    labels = np.zeros(scans.stir.grid.shape, np.uint8)
+    for name, bit in BITS.items():
+        mask = readings.read_segment(made, name)
+        if mask is not None:
+            labels[mask.data] += np.uint8(bit)
+    return labels
+
+
+def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submission) -> dict[str, Any]:
+    """What was handed in and what was found, ready for JSON; voxels are those of the series.
+
+    Raises
+    ------
+    InputError
+        The numbers of the submission are damaged.
+    """
+    image_id = scans.case.image_id(role)
+    ratings = [one.rating for one in readings.of_case(made.case_id) if one.reader == made.reader and one.rating]
+    present = [name for name in BITS if made.segment(name) is not None]
+    asked = {"image": image_id, "reader": made.reader, "submission": made.submission_id}
+    return {
+        "case": made.case_id,
+        "submission_id": made.submission_id,
+        "number": made.number,
+        "created": made.created,
+        "reading": made.reading,
+        "method": made.method,
+        "amends": made.amends,
+        "settings": dict(made.settings),
+        "segments": [{"name": one.name, "voxels": one.voxels, "is_proposal": one.proposal is not None} for one in made.segments],
+        "label_info": [{"name": name, "idx": [value for value in range(1, 8) if value & BITS[name]]} for name in present],
+        "rating": ratings[-1] if ratings else None,
+        "decisions": _decisions(scans, role, made),
+        "corrections": dict(made.corrections),
+        "messages": list(made.messages),
+        "measured": made.measured,
+        "result": _numbers(readings, made),
+        "reports": {form: f"/vhi/report?{urlencode({**asked, 'form': form})}" for form in REPORT_FILES} if made.measured else {},
+    }
+
+
+def _decisions(scans: Scans, role: Role, made: Submission) -> dict[str, Any] | None:
+    if made.decisions is None:
+        return None
+    clicks = made.decisions["clicks"]
+    voxels: list[Voxel] = [(one["voxel"][0], one["voxel"][1], one["voxel"][2]) for one in clicks]
+    seen = scans.voxels_seen(voxels, role)
+    moved = [{**one, "voxel": list(voxel)} for one, voxel in zip(clicks, seen, strict=True)]
+    return {**made.decisions, "clicks": moved}
+
+
+def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:
+    """Of the report, with the id of the result; None where nothing was measured."""
+    if not made.measured:
+        return None
+    path = readings.folder_of(made) / REPORT_FILES["json"]
+    try:
+        return {**json.loads(path.read_text(encoding="utf-8")), **(made.result or {})}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); restore it from a backup.") from error

@@ -1,0 +1,143 @@
+"""What a reader hands in: evaluated, shown before it is kept, kept, logged and sent on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..core.segment_names import INFLAMMATION
+from ..errors import ConflictError
+from ..readings.audit import AuditLog
+from ..readings.effort import effort_of
+from ..readings.leases import Leases
+from ..readings.submission import Submission
+from ..studies.pairing import Role
+from .begun import amended, check_follows
+from .evaluation import EvaluatedSubmission, SubmissionMetadata, evaluate_submission
+from .measuring import MeasurementService
+from .openings import Openings
+from .proposals import DisplayedResult
+from .response_facts import response_facts, short_result
+from .scans import Scans
+from .segments import Submitted
+from .submitting import Delivery, keep
+
+
+class ChangedNumberError(ConflictError):
+    """What would be kept is not what the reader has on the screen. `facts` holds both, ready for JSON."""
+
+    def __init__(self, displayed: Mapping[str, Any], would_be: Mapping[str, Any]) -> None:
+        self.facts = {"displayed": dict(displayed), "would_be": dict(would_be)}
+        shown = f"shown are {mm3_of(displayed)}, " if "vhi_mm3" in displayed else ""
+        super().__init__(
+            f"The number on the screen is not the one that would be kept: {shown}{mm3_of(would_be)} would be kept"
+            f"{_other_rule(displayed, would_be)}. Nothing was kept; look at the new number, and submit again to confirm it."
+        )
+
+
+class Submissions:
+    """Takes submissions."""
+
+    def __init__(self, measurements: MeasurementService, openings: Openings, audit: AuditLog, leases: Leases) -> None:
+        self._measurements, self._openings, self._audit, self._leases = measurements, openings, audit, leases
+
+    def preview(self, scans: Scans, submitted: Submitted, metadata: SubmissionMetadata, role: Role) -> dict[str, Any]:
+        """Facts of the number that a submission would have; nothing is kept. Callers hold the case's lock.
+
+        Raises
+        ------
+        VhiError
+            As `accept`.
+        """
+        self._checked(scans, metadata)
+        found = evaluate_submission(self._measurements, scans, submitted, metadata)
+        told: dict[str, Any] = {
+            "changes": found.changes,
+            "corrections": found.corrections,
+            "decisions": found.decisions.as_dict(),
+        }
+        told |= {"measured": found.result is not None, "messages": list(found.messages)}
+        if found.result is None or found.regions is None:
+            return {"case": scans.case.case_id, **told}
+        self._measurements.note_number(scans, metadata.reader, found.result, found.model)
+        shown = DisplayedResult(np.zeros(0, np.uint8), {}, found.result, found.found)
+        return {**response_facts(scans, found.regions, shown, "server, preview", role, found.automatic), **told}
+
+    def accept(
+        self,
+        scans: Scans,
+        submitted: Submitted,
+        metadata: SubmissionMetadata,
+        effort: Any = None,
+        delivery: Delivery | None = None,
+    ) -> Submission:
+        """Keep a submission, measure it and write its report. Callers hold the case's lock.
+
+        Parameters
+        ----------
+        scans : Scans
+        submitted : Submitted
+        metadata : SubmissionMetadata
+            As the reader says; which submission is replaced is looked up.
+        effort : mapping, optional
+            See `lib.readings.effort`.
+        delivery : Delivery, optional
+            Where it is sent on to.
+
+        Raises
+        ------
+        ChangedNumberError
+            Another number than the one displayed would be kept, and the reader has not confirmed it.
+        VhiError
+            Nothing was kept then.
+        """
+        amends = self._checked(scans, metadata)
+        took = effort_of(effort, self._openings.seconds(scans.case.case_id, metadata.reader))
+        metadata = replace(metadata, amends=amends, effort=took)
+        evaluated = evaluate_submission(self._measurements, scans, submitted, metadata)
+        evaluated = self._compared(scans, evaluated, metadata)
+        made = keep(self._measurements.readings, scans, evaluated, metadata, delivery)
+        self._audit.append("changed", reader=made.reader, case=made.case_id, submission=made.submission_id)
+        self._openings.begin_again(made.case_id, made.reader)
+        if made.segment(INFLAMMATION) is not None:
+            self._leases.release(made.case_id, made.reader)
+        if delivery is not None:
+            delivery.post(made)
+        return made
+
+    def _checked(self, scans: Scans, metadata: SubmissionMetadata) -> str | None:
+        """Refuse a reading before its turn; the id of the submission that is amended."""
+        case_id, readings = scans.case.case_id, self._measurements.readings
+        check_follows(readings, case_id, metadata.reader, metadata.reading)
+        return amended(readings, case_id, metadata.reader, metadata.reading, metadata.method, metadata.amends)
+
+    def _compared(self, scans: Scans, evaluated: EvaluatedSubmission, metadata: SubmissionMetadata) -> EvaluatedSubmission:
+        """Refuse another number than the displayed one; a viewer that displays none is told of both."""
+        if evaluated.result is None:
+            return evaluated
+        case_id, reader = scans.case.case_id, metadata.reader
+        would_be = short_result(evaluated.result, evaluated.model)
+        if metadata.displayed is not None:
+            if would_be["result_id"] not in (metadata.displayed, metadata.confirmed):
+                known = self._measurements.number_shown(case_id, reader, metadata.displayed)
+                raise ChangedNumberError(known or {"result_id": metadata.displayed}, would_be)
+            return evaluated
+        last = self._measurements.readings.display(case_id, reader, metadata.reading)
+        if last is None or last["result_id"] == would_be["result_id"]:
+            return evaluated
+        both = f"VHI shown last: {mm3_of(last)}; kept: {mm3_of(would_be)}{_other_rule(last, would_be)}."
+        return replace(evaluated, messages=(both, *evaluated.messages))
+
+
+def mm3_of(numbers: Mapping[str, Any]) -> str:
+    """Both grades of a result in words."""
+    mm3 = numbers["vhi_mm3"]
+    return f"{mm3['sensitive']:,.0f} mm3 at the sensitive and {mm3['conservative']:,.0f} mm3 at the conservative threshold"
+
+
+def _other_rule(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    same = before.get("rule", now["rule"]) == now["rule"]
+    return "" if same else f" (thresholds by the {now['rule']} rule instead of the {before['rule']} rule)"

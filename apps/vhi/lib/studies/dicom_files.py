@@ -1,0 +1,224 @@
+"""DICOM files by their content: with or without preamble, gzipped; and what lies beside them on disks and CDs and is no DICOM."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pydicom.config
+from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import VR
+
+from ..errors import InputError
+
+# what pydicom raises on files cut or changed anywhere
+UNREADABLE = (
+    InvalidDicomError,
+    BytesLengthException,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+# a gzipped file is small on the way in and may be huge inside; Enhanced MR of thousands of frames is smaller than this [bytes]
+MOST_UNPACKED = 2**30
+# values that break the rules of their kind are read as they are, or refused in our own words where they matter: without a warning
+# of pydicom on the user's terminal
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+_GZIP = b"\x1f\x8b"
+_HEAD_BYTES = 4096
+_VRS = {str(vr).encode() for vr in VR}
+# slices bear these names, or a number, or no suffix at all
+_SLICE_NAME = re.compile(r".*\.(dcm|dicom|dic|dc3|ima|mr)(\.gz)?", re.IGNORECASE)
+_LEFT_BY_SYSTEMS = re.compile(r"\..*|~\$.*|thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*@syno\w+|dicomdir(;1)?", re.IGNORECASE)
+_FOLDERS_OF_SYSTEMS = {"@eadir", "__macosx"}
+_MAGIC = {
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "Office or Windows",
+    b"PK": "ZIP or Office",
+    b"%PDF": "PDF",
+    b"\0\0\0\1Bud1": "macOS",
+    b"\0\5\x16\7": "macOS",
+    b"\0\5\x16\0": "macOS",
+    b"\x89PNG": "picture",
+    b"\xff\xd8\xff": "picture",
+    b"GIF8": "picture",
+    b"BM": "picture",
+    b"II*\0": "picture",
+    b"MM\0*": "picture",
+    b"SQLite format 3\0": "database",
+    b"\0\1\0\0Standard ": "database",
+    b"MZ": "program",
+    b"\x7fELF": "program",
+    b"L\0\0\0\1\x14\2\0": "shortcut",
+    b"7z\xbc\xaf": "archive",
+    b"Rar!": "archive",
+    b"BZh": "archive",
+    b"\xfd7zXZ": "archive",
+    _GZIP: "archive",
+    b"NRRD": "NRRD",
+}
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file holds DICOM, says its beginning: the mark at byte 128, or a data set without preamble; gzipped or not."""
+    try:
+        head = _head(path)
+    except OSError:
+        return False
+    return _is_marked(head) or _begins_as_data_set(head)
+
+
+def dicom_among(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """The DICOM files among files, and the names of the others with what they are, as ``notes.docx (ZIP or Office)``.
+
+    A file that is neither DICOM nor known to be another thing is kept among the DICOM files, where reading it fails by its name:
+    it may be a damaged slice.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read.
+    """
+    files, others = [], []
+    for path in paths:
+        try:
+            head = _head(path)
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
+        kind = None if _is_marked(head) or _begins_as_data_set(head) else _other_kind(path, head)
+        if kind is None:
+            files.append(path)
+        else:
+            others.append(f"{path.name} ({kind})")
+    return files, others
+
+
+def read_header(path: Path) -> Dataset:
+    """Everything in front of the voxels.
+
+    Raises
+    ------
+    InputError
+    """
+    return _read(path, stop_before_pixels=True)
+
+
+def read_whole(path: Path) -> Dataset:
+    """A file with its voxels, still encoded.
+
+    Raises
+    ------
+    InputError
+    """
+    return _read(path, stop_before_pixels=False)
+
+
+def _read(path: Path, stop_before_pixels: bool) -> Dataset:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's, about values longer than allowed and the like, which do no harm here
+            head = _head(path)
+            source = BytesIO(_unpacked(path)) if _is_gzip(path) else path
+            bare = not _is_marked(head) and _begins_as_data_set(head)
+            header = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels, force=bare)
+            _name_syntax(header)
+            header.decode()  # texts too: what is damaged shows here
+        return header
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}; check the path.") from error
+    except UNREADABLE as error:
+        size = path.stat().st_size
+        raise InputError(
+            f"{path.name} is empty, truncated or no DICOM file ({size} bytes); export the series again, or remove that file."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
+
+
+def _name_syntax(header: Dataset) -> None:
+    """Without a file meta group pydicom finds the transfer syntax out by reading; what decodes voxels asks for its name."""
+    if header.file_meta.get("TransferSyntaxUID"):
+        return
+    implicit, little = header.original_encoding
+    syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    header.file_meta.TransferSyntaxUID = syntax
+
+
+def _is_marked(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _begins_as_data_set(head: bytes) -> bool:
+    """Whether the first element is one of group 2 or 8, as DICOM without preamble begins."""
+    if len(head) < 8:
+        return False
+    explicit = head[4:6] in _VRS
+    if head[:2] in (b"\x02\0", b"\x08\0"):
+        return explicit or struct.unpack("<I", head[4:8])[0] < 1024
+    return explicit and head[:2] == b"\0\x08"
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of what a file holds; of a gzip file that holds no DICOM its own."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head.startswith(_GZIP):
+        return head
+    try:
+        with gzip.open(path) as file:
+            inside = file.read(_HEAD_BYTES)
+    except (EOFError, zlib.error, OSError):
+        return head
+    return inside if _is_marked(inside) or _begins_as_data_set(inside) else head
+
+
+def _unpacked(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        content = file.read(MOST_UNPACKED + 1)
+    if len(content) > MOST_UNPACKED:
+        raise InputError(f"{path.name} holds more than {MOST_UNPACKED >> 20} MiB, more than any MR file; unpack it yourself.")
+    return content
+
+
+def _other_kind(path: Path, head: bytes) -> str | None:
+    """What a file without the mark of DICOM is; None where it may be a damaged slice."""
+    if _LEFT_BY_SYSTEMS.fullmatch(path.name) or _FOLDERS_OF_SYSTEMS & {part.lower() for part in path.parts[:-1]}:
+        return "left by a system or an office program"
+    if _SLICE_NAME.fullmatch(path.name):
+        return None
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            return kind
+    if head[344:348] in (b"n+1\0", b"ni1\0"):
+        return "NIfTI"
+    if _is_text(head):
+        return "text"
+    # 0001, IM.0001, 1.3.12.2.1107: names of slices too
+    suffix = path.suffix[1:]
+    return f"a file {path.suffix}" if suffix and not suffix.isdigit() else None
+
+
+def _is_text(head: bytes) -> bool:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    return bool(head) and not any((byte < 32 and byte not in b"\t\n\r\f") or byte == 127 for byte in head)

@@ -1,0 +1,35 @@
+"""deploy/vhi.service, judged by systemd itself."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parents[2] / "deploy" / "vhi.service"
+ANALYZE = shutil.which("systemd-analyze")
+
+pytestmark = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed (Debian package systemd)")
+
+
+def complaints(text: str, folder: Path) -> str:
+    """What systemd says of a unit whose program is this Python; it says nothing of one that is right."""
+    program = "/opt/vhi/.venv/bin/python"
+    assert program in text
+    (folder / "vhi.service").write_text(text.replace(program, sys.executable))
+    ended = subprocess.run(
+        [str(ANALYZE), "verify", "--man=no", str(folder / "vhi.service")], capture_output=True, text=True, check=False
+    )
+    # of units of this machine it may say something too
+    return "\n".join(line for line in (ended.stdout + ended.stderr).splitlines() if "vhi.service" in line)
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+    assert complaints(UNIT.read_text(), tmp_path) == ""
+
+
+def test_a_misspelt_protection_is_found(tmp_path):
+    assert "Unknown key" in complaints(UNIT.read_text().replace("NoNewPrivileges", "NoNewPrivs"), tmp_path)

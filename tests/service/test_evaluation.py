@@ -1,0 +1,327 @@
+"""One number from screen to store: untouched proposals, drawn regions, who did what, and what is at fault."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lib.core.segment_names import PROPOSED_TO_REMOVE
+from lib.core.volume import Mask
+from lib.errors import InputError, ModelError, NotFoundError, RequestError
+from lib.service.drawing import DrawnMap
+from lib.service.service import VhiService
+from lib.service.submissions import ChangedNumberError
+
+REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
+IN_1, IN_2 = [9, 1, 1], [1, 1, 3]
+NOTHING_DONE = {
+    "proposal": {"removed": []},
+    "clicks": {"removed": [], "restored": []},
+    "hand": {"erased": [], "restored": [], "painted": 0, "painted_below_threshold": 0},
+    "regions": {"appeared": 0, "outside": 0, "below_threshold": 0},
+}
+
+
+@pytest.fixture
+def service(desk):
+    service = desk.service()
+    desk.draw_regions(service)
+    service.vhi("a_STIR", "anna", {})
+    return service
+
+
+def report(service, image="a_STIR", reader="anna"):
+    return json.loads(service.report(image, reader, "json").read_text())
+
+
+def overlapping(desk, **masks):
+    """Segments as a viewer sends them that knows what lies beneath: a voxel's value is the sum of theirs."""
+    bits = {"region": (REGION, 1), "bone": (BONE, 2), "inflammation": (INFLAMMATION, 4)}
+    labels = sum(bits[name][1] * mask.astype(np.uint8) for name, mask in masks.items())
+    names = [(bits[name][0], [value for value in range(1, 8) if value & bits[name][1]]) for name in masks]
+    return DrawnMap(labels, desk.grid, names)
+
+
+def hand_in(desk, service, **masks):
+    sent = overlapping(desk, **masks)
+    return service.submit("a_STIR", sent.labels, sent.grid, sent.segments, reader="anna")
+
+
+def both_regions(desk):
+    return overlapping(desk, region=desk.region, bone=desk.bone)
+
+
+# the proposal stays the proposal ------------------------------------------------------------------------------------------
+
+
+def answers(service):
+    """What the server proposes, and VHI from it."""
+    region, bone = service.disease_region("p_STIR", "anna"), service.normal_bone("p_STIR", "anna")
+    return region, bone, service.vhi("p_STIR", "anna", {})
+
+
+def check_untouched(service, vhi, made):
+    found = report(service, "p_STIR")
+    for name in ("vhi_mm3", "voxels", "thresholds", "left", "right", "normal_bone", "disease_region"):
+        assert found[name] == vhi.facts[name]
+    assert [one["mm3"] for one in found["lesions"]] == [one["mm3"] for one in vhi.facts["lesions"]]
+    assert found["thresholds"]["rule"] == "robust"
+    assert (found["normal_bone"]["source"], found["disease_region"]["source"]) == ("proposed", "ensemble of 3")
+    assert found["normal_bone"]["confidence"] > 0.5
+    assert any("no reader has checked it" in warning for warning in found["warnings"])
+    assert made.result["result_id"] == vhi.facts["result_id"]
+    hand = {**NOTHING_DONE["regions"], **{name: {"added": 0, "removed": 0} for name in (REGION, BONE)}}
+    assert made.corrections == {**NOTHING_DONE, "regions": hand}
+    # measured again it is the same still, for this reader and for the next one
+    for reader in ("anna", "ben"):
+        again = service.vhi("p_STIR", reader, {}).facts
+        assert again["result_id"] == vhi.facts["result_id"]
+        assert again["used"][BONE] in (
+            "your submission 0001, the proposal unchanged",
+            "shared by study (0001), the proposal unchanged",
+        )
+
+
+def test_a_proposal_that_nobody_changed_is_the_proposal_still_in_one_flattened_map(phantom):
+    service = VhiService(phantom)
+    region, bone, vhi = answers(service)
+    labels = np.where(region.labels > 0, 1, 0)
+    labels[bone.labels > 0], labels[vhi.labels > 0] = 2, 3
+    made = service.submit("p_STIR", labels, region.grid, [(REGION, 1), (BONE, 2), (INFLAMMATION, 3)], reader="anna")
+    check_untouched(service, vhi, made)
+    assert not any("Removed" in message or "rased" in message for message in made.messages)
+
+
+def test_a_proposal_that_nobody_changed_is_the_proposal_still_in_a_segmentation_of_separate_masks(phantom):
+    service = VhiService(phantom)
+    region, bone, vhi = answers(service)
+    masks = {REGION: region.labels > 0, BONE: bone.labels > 0, INFLAMMATION: vhi.labels > 0}
+    named = {name: Mask(mask, vhi.grid, name) for name, mask in masks.items()}
+    check_untouched(service, vhi, service.submit_masks("p_STIR", named, reader="anna"))
+
+
+def test_a_proposal_with_one_voxel_more_is_the_readers_own(phantom):
+    service = VhiService(phantom)
+    _, bone, vhi = answers(service)
+    drawn = (bone.labels > 0).copy()
+    drawn[tuple(np.argwhere(~drawn & (vhi.labels == 0))[0])] = True
+    made = service.submit("p_STIR", drawn.astype(np.uint8), bone.grid, [(BONE, 1)], reader="anna")
+    assert report(service, "p_STIR")["normal_bone"]["source"] == "given"
+    assert made.corrections["regions"][BONE] == {"added": 1, "removed": 0}
+
+
+def test_normal_bone_that_was_erased_stays_erased_where_the_disease_region_lies_beneath_it(desk, service):
+    fewer = desk.bone.copy()
+    fewer[:, :, 2] = False
+    made = desk.submit(service, (REGION, desk.region), (BONE, fewer), (INFLAMMATION, desk.lesions > 0))
+    np.testing.assert_array_equal(service.readings.read_segment(made, BONE).data, fewer)
+    assert made.corrections["regions"][BONE] == {"added": 0, "removed": 15}
+
+
+def test_segments_may_overlap_and_are_kept_as_they_lie(desk, service):
+    under = desk.bone.copy()
+    under[9, 1, 1] = True  # beneath lesion 1
+    made = hand_in(desk, service, region=desk.region, bone=under, inflammation=desk.lesions > 0)
+    for name, mask in {REGION: desk.region, BONE: under, INFLAMMATION: desk.lesions > 0}.items():
+        np.testing.assert_array_equal(service.readings.read_segment(made, name).data, mask)
+    with pytest.raises(RequestError, match="has the value 'x'"):
+        service.submit("a_STIR", desk.region.astype(np.uint8), desk.grid, [(REGION, ["x"]), (BONE, [2])], reader="anna")
+
+
+# measuring with what is drawn ---------------------------------------------------------------------------------------------
+
+
+def test_from_draw_it_by_hand_to_a_number_nothing_is_submitted(desk):
+    service = desk.service()
+    with pytest.raises(ModelError, match="No trained model"):
+        service.vhi("a_STIR", "anna", {})
+    for answer in (
+        service.vhi("a_STIR", "anna", {}, both_regions(desk)),
+        service.clean("a_STIR", "anna", {}, [], [], both_regions(desk)),
+    ):
+        assert answer.facts["vhi_mm3"] == {"sensitive": 72.0, "conservative": 24.0}
+        assert answer.facts["used"] == {BONE: "drawn, not submitted", REGION: "drawn, not submitted"}
+        assert (answer.facts["thresholds"]["sensitive"], answer.facts["thresholds"]["n_normal_bone"]) == (7.0, 45)
+    histogram = answer.facts["histogram"]
+    assert sum(histogram["counts"]) == 45
+    assert (histogram["edges"][0], histogram["edges"][-1], len(histogram["edges"])) == (1.0, 7.5, len(histogram["counts"]) + 1)
+    # nine of each value: 1 in the first bin, 7.5 in the last
+    assert (histogram["counts"][0], histogram["counts"][-1]) == (9, 9)
+    assert service.submissions("a_STIR", None) == ()
+    with pytest.raises(ModelError, match="No trained model"):
+        service.vhi("a_STIR", "anna", {})
+
+
+def test_no_inflammation_after_measuring_with_drawn_regions_is_none(desk):
+    service = desk.service()
+    service.vhi("a_STIR", "anna", {}, both_regions(desk))
+    made = hand_in(desk, service, region=desk.region, bone=desk.bone, inflammation=np.zeros(desk.grid.shape, bool))
+    assert made.segment(INFLAMMATION).voxels == 0
+    assert report(service)["vhi_mm3"]["sensitive"] == 0.0
+
+
+# the number on the screen ---------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_is_the_number_that_is_kept_and_keeps_nothing(desk, service):
+    labels = (desk.lesions == 1).astype(np.uint8)
+    shown = service.preview("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna")
+    assert shown["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
+    assert len(service.submissions("a_STIR", None)) == 2
+    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", displayed=shown["result_id"])
+    assert made.result["result_id"] == shown["result_id"]
+    assert not any("shown last" in message for message in made.messages)
+
+
+def test_another_number_than_the_displayed_one_is_kept_only_once_the_reader_confirms_it(desk, service):
+    displayed = service.vhi("a_STIR", "anna", {}).facts["result_id"]
+    ask = {"reader": "anna", "displayed": displayed}
+    labels = (desk.lesions == 1).astype(np.uint8)
+    with pytest.raises(ChangedNumberError, match="shown are 72 mm3 .* 48 mm3 at the sensitive and 24 mm3") as refused:
+        service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], **ask)
+    facts = refused.value.facts
+    assert (facts["displayed"]["vhi_mm3"]["sensitive"], facts["would_be"]["vhi_mm3"]["sensitive"]) == (72.0, 48.0)
+    assert len(service.submissions("a_STIR", None)) == 2
+    with pytest.raises(ChangedNumberError):
+        service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], **ask, confirmed=displayed[::-1])
+    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], **ask, confirmed=facts["would_be"]["result_id"])
+    assert made.result["vhi_mm3"]["sensitive"] == 48.0
+
+
+def test_a_viewer_that_displays_no_number_is_told_both(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    assert made.messages[0] == (
+        "VHI shown last: 72 mm3 at the sensitive and 24 mm3 at the conservative threshold; kept: 48 mm3 at the sensitive and 24 mm3 "
+        "at the conservative threshold."
+    )
+    service.vhi("a_STIR", "anna", {})
+    assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).messages == ()
+
+
+def test_settings_that_are_stated_count_before_those_shown_last(desk, service):
+    stated = {"min_volume_mm3": 30}
+    labels = (desk.lesions > 0).astype(np.uint8)
+    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", settings=stated)
+    assert made.settings["min_volume_mm3"] == 30
+
+
+# who did what ---------------------------------------------------------------------------------------------------------------
+
+
+def test_clicks_and_strokes_are_told_apart(desk, service):
+    kept = desk.lesions == 1
+    kept[10, 1:3, 2] = False  # two voxels by hand
+    kept[5, 9, 0] = True  # and a dark one painted
+    click = {"what": "remove", "voxel": IN_2, "scope": "lesion"}
+    made = desk.submit(service, (INFLAMMATION, kept), decisions={"clicks": [click]})
+    assert made.corrections["clicks"] == {"removed": [[2, 4]], "restored": []}
+    assert made.corrections["hand"] == {"erased": [[1, 2]], "restored": [], "painted": 0, "painted_below_threshold": 1}
+    page = service.report("a_STIR", "anna", "html").read_text()
+    for words in ("Removed by the reader&#39;s clicks: 4 voxels (4 of lesion 2).", "Erased by hand: 2 voxels (2 of lesion 1)."):
+        assert words in page
+    assert report(service)["reading"]["corrections"] == made.corrections
+    assert made.decisions["clicks"] == [click]
+
+
+def test_of_a_viewer_that_states_no_decisions_the_servers_last_answer_counts(desk, service):
+    service.clean("a_STIR", "anna", {}, [tuple(IN_2)], [])
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    assert made.corrections["clicks"]["removed"] == [[2, 4]]
+    # a click that the viewer undid by itself is no click
+    made = desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    assert made.corrections == NOTHING_DONE
+    # without that answer it was erased by hand
+    service.vhi("a_STIR", "anna", {})
+    assert desk.submit(service, (INFLAMMATION, desk.lesions == 1)).corrections["hand"]["erased"] == [[2, 4]]
+
+
+def test_what_is_left_in_the_segment_of_the_proposal_was_taken_out_by_the_proposal(desk, service):
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), (PROPOSED_TO_REMOVE, desk.lesions == 2))
+    assert made.corrections["proposal"]["removed"] == [[2, 4]]
+    assert made.corrections["hand"]["erased"] == []
+
+
+def test_what_a_new_region_changes_is_nobodys_correction(desk, service):
+    smaller = desk.region.copy()
+    smaller[1:3] = False  # without lesion 2, which the reader left as it was
+    made = hand_in(desk, service, region=smaller, inflammation=desk.lesions > 0)
+    assert made.corrections["regions"] == {
+        "appeared": 0, "outside": 4, "below_threshold": 0, REGION: {"added": 0, "removed": 80},
+    }  # fmt: skip
+    assert made.corrections["hand"] == NOTHING_DONE["hand"]
+    # back to the whole region: what was not on the screen then appears
+    service.vhi("a_STIR", "anna", {})
+    made = hand_in(desk, service, region=desk.region, inflammation=desk.lesions == 1)
+    assert made.corrections["regions"]["appeared"] == 4
+    assert made.corrections["hand"] == NOTHING_DONE["hand"]
+
+
+def test_decisions_that_make_no_sense_are_refused(desk, service):
+    for decisions, words in (
+        ([], "decisions is an object"),
+        ({"clicks": 7}, "clicks must be a list"),
+        ({"clicks": [{"what": "eat", "voxel": [1, 1, 1]}]}, "a click is what"),
+        ({"clicks": [{"what": "remove", "voxel": [1, 1.5, 1]}]}, "a click is what"),
+        ({"proposal": "maybe"}, "proposal is 'maybe'"),
+        ({"automatic_id": 7}, "automatic_id"),
+    ):
+        with pytest.raises(RequestError, match=words):
+            desk.submit(service, (INFLAMMATION, desk.lesions > 0), decisions=decisions)
+    for stated in ({"displayed": 7}, {"settings": [1]}):
+        with pytest.raises(RequestError, match=f"{next(iter(stated))} is"):
+            desk.submit(service, (INFLAMMATION, desk.lesions > 0), **stated)
+
+
+# what is at fault -----------------------------------------------------------------------------------------------------------
+
+
+def clumsy(desk):
+    """Normal bone with the four brightest voxels of lesion 1: quartiles 2 and 7.5, brightest 8, so the threshold is 7.775."""
+    bone = desk.bone.copy()
+    bone[9:11, 1:3, 1] = True
+    return bone
+
+
+def test_a_clumsy_outline_of_normal_bone_is_named_as_what_moved_the_threshold(desk, service):
+    with pytest.raises(
+        RequestError, match=r"A change of normal bone has moved the sensitive threshold from 7\.0 to 7\.8, and 8 of the 12 voxels"
+    ):
+        hand_in(desk, service, bone=clumsy(desk), inflammation=desk.lesions > 0)
+
+
+def test_a_viewer_that_displays_the_number_is_accused_of_nothing(desk, service):
+    labels = (desk.lesions > 0)[:, :, ::-1].astype(np.uint8)
+    with pytest.raises(InputError, match="flipped along the slices"):
+        service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna")
+    shown = service.preview("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", displayed="")
+    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", displayed=shown["result_id"])
+    assert made.result["vhi_mm3"]["sensitive"] == 48.0
+
+
+# reopening ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reading_is_reopened_with_its_numbers_its_decisions_and_its_voxels(desk, service):
+    click = {"what": "remove", "voxel": IN_2, "scope": "lesion"}
+    desk.submit(service, (INFLAMMATION, desk.lesions == 1), decisions={"clicks": [click]}, rating="corrected")
+    found = service.reading("a_T1W", "anna")
+    assert (found["submission_id"], found["number"], found["reading"], found["rating"]) == ("0003-anna", 3, 1, "corrected")
+    assert found["result"]["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
+    assert found["decisions"]["clicks"] == [click]
+    assert found["reports"]["html"] == "/vhi/report?image=a_T1W&reader=anna&submission=0003-anna&form=html"
+    labels, _ = service.reading_labels("a_T1W", "anna")
+    assert found["label_info"] == [{"name": INFLAMMATION, "idx": [4, 5, 6, 7]}]
+    np.testing.assert_array_equal(labels, 4 * (desk.lesions == 1))
+
+
+def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(desk, service):
+    desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    with pytest.raises(NotFoundError, match="anna has submitted nothing of case a in reading 2"):
+        service.reading("a_STIR", "anna", 2)
+    with pytest.raises(NotFoundError, match="ben has submitted nothing of case a in reading 1"):
+        service.reading("a_STIR", "ben")
+    desk.submit(service, (INFLAMMATION, desk.lesions > 0), reading=2)
+    assert service.reading("a_STIR", "anna")["submission_id"] == "0003-anna"
+    assert service.reading("a_STIR", "anna", 2)["submission_id"] == "0004-anna"
+    found = json.loads(service.report("a_STIR", "anna", "json", submission="0003-anna").read_text())
+    assert found["reading"]["submission"] == "0003-anna"
