@@ -84,9 +84,9 @@ def compared(old: Path, new: Path) -> tuple[list[str], list[str]]:
     """Differences that count, and those that are only told."""
     wrong, told = json_differences(*(json.loads((one / "result/vhi.json").read_text()) for one in (old, new)))
     for name in VOLUMES:
-        a, b = (nib.Nifti1Image.from_filename(one / f"result/{name}.nii.gz") for one in (old, new))
-        unlike = int(np.count_nonzero(np.asarray(a.dataobj) != np.asarray(b.dataobj)))
-        if unlike or not np.array_equal(a.affine, b.affine):
+        first, second = (nib.Nifti1Image.from_filename(build / f"result/{name}.nii.gz") for build in (old, new))
+        unlike = int(np.count_nonzero(np.asarray(first.dataobj) != np.asarray(second.dataobj)))
+        if unlike or not np.array_equal(first.affine, second.affine):
             wrong.append(f"{name}.nii.gz: {unlike} voxels differ, or its place")
     for name in ("seg.dcm", "sr.dcm") if (old / "dicom").exists() else ():
         objects = [pydicom.dcmread(one / "dicom" / name) for one in (old, new)]

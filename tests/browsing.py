@@ -28,6 +28,12 @@ VOXELS = """() => {
   for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
   return btoa(text);
 }"""
+CELLS = """() => {
+  const data = window.vhiDesk.reading.cells;
+  let text = '';
+  for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
+  return btoa(text);
+}"""
 PLACE = """([series, voxel]) => {
   const { viewportGridService, displaySetService, cornerstoneViewportService, segmentationService } = window.services;
   for (const { viewportId, displaySetInstanceUIDs } of viewportGridService.getState().viewports.values()) {
@@ -47,7 +53,7 @@ COLOURS = """(index) => [...window.services.viewportGridService.getState().viewp
 LISTEN = """() => {
   const plain = window.fetch;
   window.fetch = (url, options) => {
-    if (String(url).includes('/datastore/label')) window.sentParams = options.body.get('params');
+    if (String(url).includes('/datastore/label?')) window.sentParams = options.body.get('params');
     return plain(url, options);
   };
 }"""
@@ -62,12 +68,26 @@ class Reader:
     study: Study
     name: str
 
-    def open(self) -> None:
+    def open(self, begun: str = "start-anew") -> None:
+        """Open the case under this name; what was begun before is thrown away, or gone on with (`go-on`)."""
         self.page.goto(self.desk.address(self.study), wait_until="domcontentloaded")
-        self.page.locator(OPEN).wait_for()
+        self.page.locator(f"{OPEN}, #vhi-draft").first.wait_for()
         dismiss_notice(self.page)
         self.page.locator("#vhi-reader-name").fill(self.name)
         self.page.keyboard.press("Tab")
+        self.settled(begun)
+
+    def settled(self, begun: str = "start-anew") -> None:
+        """Until the page knows what this reader has begun and handed in, and what was begun is answered for."""
+        settled = self.page.locator(f"#vhi-panel[aria-busy='false']:has({OPEN}), #vhi-panel[aria-busy='false']:has(#vhi-draft)")
+        settled.first.wait_for()
+        if self.page.locator("#vhi-draft").count():
+            self.page.locator(f"#vhi-{begun}").click()
+        self.page.locator(f"#vhi-panel[aria-busy='false']:has({OPEN})").wait_for()
+
+    def kept(self) -> None:
+        """Until the server has what is not handed in."""
+        self.page.locator("#vhi-kept[data-kept='true']").wait_for()
 
     def measure(self) -> None:
         self.page.locator("#vhi-measure").click()
@@ -75,13 +95,24 @@ class Reader:
         self.rest()
 
     def rest(self) -> None:
-        """Until the server has answered."""
+        """Until the server has answered: nothing is under way, and the numbers are those of what is on screen."""
         self.page.locator("#vhi-measure:enabled").wait_for()
+        self.page.locator("#vhi-panel[aria-busy='false']:not(:has(.behind))").wait_for()
 
     def map(self) -> np.ndarray:
         """The label map on screen, `(I, J, K)` as the series' NIfTI has it."""
         flat = np.frombuffer(base64.b64decode(self.page.evaluate(VOXELS)), np.uint8)
         return flat.reshape(self.grid.shape, order="F")
+
+    def cells(self) -> np.ndarray:
+        """What the page holds of each voxel, `(I, J, K)`; see `cells.js`."""
+        flat = np.frombuffer(base64.b64decode(self.page.evaluate(CELLS)), np.uint8)
+        return flat.reshape(self.grid.shape, order="F")
+
+    def bits(self) -> np.ndarray:
+        """What is on screen and beneath it, `(I, J, K)`: 1 disease region, 2 normal bone, 4 inflammation, and their sums."""
+        cells = self.cells()
+        return (cells >> 3 & 3) | np.where(np.isin(cells & 7, (3, 4, 5)), 4, 0).astype(np.uint8)
 
     @cached_property
     def grid(self) -> Grid:
@@ -97,6 +128,34 @@ class Reader:
         facts = requests.post(f"{url}&output=json", data=form, timeout=120).json()
         file = requests.post(f"{url}&output=image", data=form, timeout=120).content
         return facts, np.asarray(nifti(file).dataobj)
+
+    def measured_with(self, name: str, mask: np.ndarray) -> dict[str, Any]:
+        """Facts of VHI measured with a region that is sent along, asked of the server beside the browser."""
+        image = nibabel.Nifti1Image(mask.astype(np.uint8), self.grid.affine)
+        params = json.dumps({"client_id": f"{self.name}-2", "label_info": [{"name": name, "idx": 1}]})
+        files = {"label": ("label.nii.gz", gzip.compress(image.to_bytes()))}
+        url = f"{self.desk.url}/infer/vhi?image={self.study.stir_uid}&output=json"
+        return requests.post(url, data={"params": params}, files=files, timeout=120).json()
+
+    def hand_in_beside(self, name: str, mask: np.ndarray) -> None:
+        """Submit one region by another client, under the same name."""
+        image = nibabel.Nifti1Image(mask.astype(np.uint8), self.grid.affine)
+        params = json.dumps({"client_id": self.name, "label_info": [{"name": name, "idx": 1}]})
+        files = {"label": ("label.nii.gz", gzip.compress(image.to_bytes()))}
+        url = f"{self.desk.url}/datastore/label?image={self.study.stir_uid}"
+        requests.put(url, data={"params": params}, files=files, timeout=120).raise_for_status()
+
+    def dab(self, voxel: list[int], right: int, down: int) -> None:
+        """One short stroke with the tool in hand, some pixels beside a voxel; it may change nothing."""
+        x, y = self.at(voxel)
+        mouse = self.page.mouse
+        mouse.move(x + right - 20, y + down - 20)
+        mouse.move(x + right, y + down, steps=3)
+        self.page.wait_for_timeout(300)  # the brush's own cursor follows the pointer
+        mouse.down()
+        mouse.move(x + right + 5, y + down + 2, steps=3)
+        mouse.up()
+        self.page.wait_for_timeout(300)
 
     def at(self, voxel: list[int], role: str = "STIR") -> tuple[float, float]:
         """Where a voxel of STIR's grid is drawn, in the viewport of either series."""

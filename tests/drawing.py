@@ -9,7 +9,7 @@ import numpy as np
 from lib.core.volume import Grid, Mask, Volume
 
 # oblique coronal, as the study's protocol lies: I to the patient's left, J up and forward, K back
-OBLIQUE = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.4, -20.0], [0.0, 0.4, 2.2, -40.0], [0.0, 0.0, 0.0, 1.0]])
+OBLIQUE = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.52, -1.8, -20.0], [0.0, 0.39, 2.4, -40.0], [0.0, 0.0, 0.0, 1.0]])
 
 
 def slice_of(*rows: str) -> np.ndarray:

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import psutil
 import pytest
 
@@ -78,6 +80,39 @@ def test_a_case_that_cannot_be_measured_leaves_nothing(study, tmp_path):
     with pytest.raises(InputError, match="missing"):
         measure_case(BatchCase("A1", **files), out=tmp_path / "out", values={}, model_dir=tmp_path, command="")
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_choose_a_segment_and_a_transform_and_a_changed_choice_is_measured_again(run, study, tmp_path):
+    stored = nib.load(study.options["normal_bone"])
+    labels = np.asarray(stored.dataobj).astype(np.uint8) * 3
+    labels[0, 0, 0] = 1
+    nib.save(nib.Nifti1Image(labels, stored.affine), tmp_path / "map.nii.gz")
+    apart = nib.load(study.options["stir"])
+    other = apart.affine.copy()
+    other[0, 3] += 10
+    apart.set_sform(apart.affine, 2)
+    apart.set_qform(other, 1)
+    nib.save(apart, tmp_path / "stir.nii.gz")
+    path, out = tmp_path / "cases.csv", tmp_path / "out"
+
+    def measured(segment: str, form: str) -> dict:
+        row = ["A1", study.options["t1w"], "stir.nii.gz", "map.nii.gz", segment, study.options["disease_region"], form]
+        head = "case,t1w,stir,normal_bone,normal_bone_segment,disease_region,use_form"
+        path.write_text(f"{head}\n{','.join(row)}\n")
+        assert run(["batch", str(path), "--out", str(out), "--jobs", "1"]).code == 0
+        return json.loads((out / "A1" / "vhi.json").read_text())
+
+    found = measured("3", "sform")
+    assert found["provenance"]["choices"] == {"normal_bone_segment": "3", "use_form": "sform"}
+    assert run([*study.arguments(tmp_path / "one")]).code == 0
+    assert found["vhi_mm3"] == json.loads((tmp_path / "one" / "vhi.json").read_text())["vhi_mm3"]
+    ended = run(["batch", str(path), "--out", str(out), "--jobs", "1"])
+    assert "1 of them finished before" in ended.out
+    path.write_text(path.read_text().replace(",sform", ","))
+    ended = run(["batch", str(path), "--out", str(out), "--jobs", "1"])
+    assert ended.code == 3
+    assert "sform (code 2" in (out / "failures.csv").read_text()
+    assert run(["batch", str(path), "--use-sform", "--out", str(out), "--jobs", "1"]).code == 0
 
 
 @pytest.mark.slow

@@ -149,7 +149,8 @@ def test_a_mask_of_another_grid(run, study, option):
     path = study.folder / "other.nii.gz"
     write_mask(path, Mask(study.scan.normal_bone.data, moved(study.scan.stir.grid, -3)))
     refused(run, study, r"STIR \(stir.nii.gz\) and .*\(other.nii.gz\) .*3\.0 mm apart", **{option: path})
-    write_mask(path, Mask(study.scan.normal_bone.data[1:], Grid((23, 20, 6), study.scan.stir.grid.affine)))
+    beside = moved(study.scan.stir.grid, 0.3).affine  # half a voxel: no box cut out of STIR
+    write_mask(path, Mask(study.scan.normal_bone.data[1:], Grid((23, 20, 6), beside)))
     refused(run, study, r"\(other.nii.gz\) has shape \(23, 20, 6\)", **{option: path})
 
 

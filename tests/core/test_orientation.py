@@ -33,7 +33,7 @@ def test_every_in_plane_storage_hangs_alike_and_comes_back(flip_i, flip_j, trans
     # I runs to the patient's left: columns; J runs up: rows from its end
     np.testing.assert_array_equal(hanging.hang(array), ARRAY[:, ::-1].transpose(2, 1, 0))
     np.testing.assert_array_equal(hanging.unhang(hanging.hang(array)), array)
-    assert hanging.pixel_spacing_mm(grid) == pytest.approx((np.hypot(0.45, 0.4), 0.6))
+    assert hanging.pixel_spacing_mm(grid) == pytest.approx((np.hypot(0.52, 0.39), 0.6))
 
 
 def test_the_first_column_is_the_patients_right_and_the_first_row_the_top():

@@ -179,6 +179,13 @@ def test_a_login_that_ends_is_told_in_the_page_which_stays(behind_login, page, w
     opened.value.get_by_text("VHI server").wait_for()
     page.locator("#vhi-measure").click()
     page.locator("[data-vhi='sensitive']").wait_for()
+    page.context.clear_cookies()
+    page.locator("#vhi-rating").select_option("failed")
+    page.locator("#vhi-kept").filter(has_text="Not kept: Sign in first").wait_for()
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Sign in in a new tab").click()
+    sign_in(opened.value)
+    page.locator("#vhi-kept[data-kept='true']").wait_for()
     watch.errors[:] = [one for one in watch.errors if "401" not in one]
 
 

@@ -18,6 +18,7 @@ from lib.pacs import cache
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
 from lib.pacs.register import Register, Study
+from lib.pacs.survey import check_archive
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.dicom_series import read_series
 from lib.studies.registration import labels_at
@@ -463,3 +464,15 @@ def test_the_patient_of_a_case_is_the_archives(site):
     service = site.service(cases)
     found = {case.case_id: cases.patient(case) for case in service.cases.index.cases}
     assert found == {site.studies["one"]: "PAT-1", site.studies["two"]: "PAT-1", site.studies["three"]: None}
+
+
+@pytest.mark.pacs
+def test_a_check_lists_every_study_with_its_pair_or_what_is_missing(site):
+    whole, half = site.add("whole"), site.add("half", stir=None)
+    found = {one.study: one for one in check_archive(site.cases())}
+    assert found[whole].missing is None
+    assert "T1W" in found[whole].t1w
+    assert "STIR" in found[whole].stir
+    assert "none is a STIR series" in found[half].missing
+    assert len(found[half].series) == 1
+    assert not list((site.folder / "data" / "pacs").rglob("*.nii"))  # nothing was downloaded

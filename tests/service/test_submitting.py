@@ -1,11 +1,14 @@
 """What readers hand in: routed by name, repaired where flattening punched holes, measured, kept."""
 
+import gzip
 import json
 import shutil
 import threading
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 
 from lib.core.volume import Grid, Mask
 from lib.errors import ConflictError, GridMismatchError, InputError, NormalBoneError, NotFoundError, OutputError, RequestError
@@ -364,6 +367,31 @@ def test_a_scan_that_was_changed_after_it_was_opened_is_refused(desk, service):
         desk.submit(service, (INFLAMMATION, desk.lesions > 0))
     desk.add_case("a")
     assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).measured
+
+
+def test_a_scan_that_was_compressed_again_or_stored_as_other_numbers_is_the_same_scan(desk, service):
+    before = service.vhi("a_STIR", "anna", {}).facts
+    path = desk.folder / "a_STIR.nii.gz"
+    original = nib.load(path)
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), 1, mtime=7))
+    assert service.vhi("a_STIR", "anna", {}).facts == before
+    # by ITK, which rounds the place and writes another header
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(path), SimpleITK.sitkFloat64), str(path))
+    assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).scans == service.cases.scans.known(service.cases.index.cases[0])
+    assert desk.service().vhi("a_STIR", "anna", {}).facts["voxels"] == before["voxels"]
+    moved = original.affine.copy()
+    moved[0, 3] += 0.6  # a voxel
+    nib.save(nib.Nifti1Image(original.get_fdata(), moved), path)
+    with pytest.raises(ConflictError, match="no longer the file"):
+        service.vhi("a_STIR", "anna", {})
+
+
+def test_a_record_of_before_voxels_were_noted_is_completed(desk, service):
+    service.vhi("a_STIR", "anna", {})
+    note = desk.folder / ".vhi" / "cases" / "a" / "voxels.json"
+    note.unlink()
+    desk.service().vhi("a_STIR", "anna", {})
+    assert note.is_file()
 
 
 def test_everything_is_there_after_a_restart(desk, service):

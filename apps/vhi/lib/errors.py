@@ -4,6 +4,9 @@ Every message says what was found, what was needed, which input, and what to do.
 exits with code 2; the server answers with a 4xx status and the same sentence. Nothing else is caught on the way.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class VhiError(Exception):
     """Something about the request makes a trustworthy number impossible."""
@@ -46,7 +49,11 @@ class RequestError(VhiError):
 
 
 class ConflictError(VhiError):
-    """What is asked for contradicts what is stored; the server answers 409."""
+    """What is asked for contradicts what is stored; the server answers 409, with `facts` beside the sentence."""
+
+    def __init__(self, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
+        super().__init__(sentence)
+        self.facts = dict(facts or {})
 
 
 class ArchiveError(VhiError):

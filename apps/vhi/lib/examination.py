@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from .cli.ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
+    from .batch.cases import BatchCase
     from .core.disease_region import Member
     from .core.pipeline import VhiResult
     from .reports.content import ReportContent
     from .studies.dicom_pairing import ScanPair
+    from .studies.nifti_geometry import Form
+    from .studies.pairing_rules import PairingRules
     from .versions import Manifest
 
 RESULT_FILES = (
@@ -66,6 +69,9 @@ def measure(
     study: StrPath | None = None,
     normal_bone: StrPath | None = None,
     disease_region: StrPath | None = None,
+    normal_bone_segment: str | None = None,
+    disease_region_segment: str | None = None,
+    use_form: Form | None = None,
     settings: Mapping[str, Any] | None = None,
     model_dir: StrPath | None = None,
     command: str | None = None,
@@ -79,9 +85,13 @@ def measure(
     study : path-like, optional
         Folder of a DICOM study, in place of both; the pair is found by physics and geometry.
     normal_bone : path-like, optional
-        Mask of normal bone as a reader drew it on STIR (0 and 1); proposed by rule when absent.
+        Mask of normal bone as a reader drew it (NIfTI, NRRD, DICOM SEG or RTSTRUCT); proposed by rule when absent.
     disease_region : path-like, optional
-        Mask of the imaged bone; found on T1W by the networks when absent.
+        Mask of the imaged bone, likewise; found on T1W by the networks when absent.
+    normal_bone_segment, disease_region_segment : str, optional
+        Which segment of these files, where several could be meant.
+    use_form : {"sform", "qform"}, optional
+        Which transform rules in NIfTI files that carry two different ones.
     settings : mapping, optional
         Settings that differ from the paper's method, by the names that ``vhi settings`` lists.
     model_dir : path-like, optional
@@ -104,28 +114,69 @@ def measure(
     -----
     Hepburn et al. 2023, doi 10.1371/journal.pone.0284508, section 2.5.1, up to the reader's cleaning.
     """
+    from .batch.cases import BatchCase
+
+    _check_sources(t1w, stir, study)
+    case = BatchCase(
+        "scan",
+        t1w=_path(t1w),
+        stir=_path(stir),
+        study=_path(study),
+        normal_bone=_path(normal_bone),
+        disease_region=_path(disease_region),
+        normal_bone_segment=normal_bone_segment,
+        disease_region_segment=disease_region_segment,
+        use_form=use_form,
+    )
+    return examined(case, settings or {}, Path(model_dir or MODEL_DIR), command)
+
+
+def _path(source: StrPath | None) -> Path | None:
+    return None if source is None else Path(source)
+
+
+def examined(
+    case: BatchCase,
+    settings: Mapping[str, Any],
+    model_dir: Path,
+    command: str | None = None,
+    proposal: str = "off",
+    rules: PairingRules | None = None,
+) -> Examination:
+    """Measure a case of a batch; see `measure`.
+
+    Parameters
+    ----------
+    proposal : str
+        "off", "show" or "apply" the cleaning proposal.
+    rules : PairingRules, optional
+        A site's own.
+
+    Raises
+    ------
+    VhiError
+    """
     from .cli.ensemble import reference_of
+    from .cli.one_scan import read_regions, read_scans
+    from .cli.proposal import proposed
     from .core.pipeline import measure_vhi
     from .core.settings import VhiSettings
     from .provenance import command_line, ensemble_of, input_files, provenance_of
     from .reports.content import report_content
-    from .studies.nifti import read_mask
-    from .studies.registration import turned
 
-    chosen = VhiSettings.from_values(settings or {})
-    scans, scan_files = _read_pair(t1w, stir, study)
-    given = {"normal bone": normal_bone, "disease region": disease_region}
-    mask_files = {role: Path(path) for role, path in given.items() if path is not None}
-    masks = {role: turned(read_mask(path, role), scans.stir.grid) for role, path in mask_files.items()}
+    chosen = VhiSettings.from_values(settings)
+    scans = read_scans(case, rules)
+    masks, notes = read_regions(case, scans)
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
-    if disease_region is None:
-        members, model = _ensemble(Path(model_dir or MODEL_DIR).resolve())
+    if case.disease_region is None:
+        members, model = _ensemble(model_dir.resolve())
     bone, region = masks.get("normal bone"), masks.get("disease region")
     result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model))
-    result = replace(result, warnings=(*scans.warnings, *result.warnings))
-    inputs = input_files({**scan_files, **mask_files}, scans.files)
-    provenance = provenance_of(command or command_line(), chosen, ensemble_of(model) if model else None, inputs)
+    result = proposed(replace(result, warnings=(*scans.warnings, *notes, *result.warnings)), proposal)
+    inputs = input_files({**case.scans, **{role: path for role, (path, _) in case.regions.items()}}, scans.files)
+    ensemble = ensemble_of(model) if model else None
+    provenance = provenance_of(command or command_line(), chosen, ensemble, inputs, case.choices)
     return Examination(scans, result, report_content(result, provenance, []))
 
 
@@ -199,17 +250,14 @@ def write_masks(result: VhiResult, folder: Path) -> None:
     write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
 
 
-def _read_pair(t1w: StrPath | None, stir: StrPath | None, study: StrPath | None) -> tuple[ScanPair, dict[str, Path]]:
-    """Both scans, and the files or folders that they were asked for by."""
+def _check_sources(t1w: StrPath | None, stir: StrPath | None, study: StrPath | None) -> None:
     from .errors import InputError
-    from .studies.dicom_pairing import read_pair, read_study
 
     if study is not None and t1w is None and stir is None:
-        return read_study(Path(study)), {"T1W": Path(study), "STIR": Path(study)}
+        return
     if study is not None or t1w is None or stir is None:
         given = [name for name, path in {"t1w": t1w, "stir": stir, "study": study}.items() if path is not None]
         raise InputError(f"Pass t1w and stir, or study alone; found {' and '.join(given) or 'none of them'}.")
-    return read_pair(Path(t1w), Path(stir)), {"T1W": Path(t1w), "STIR": Path(stir)}
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,11 @@ _NETWORK_LIBRARIES = ("torch",)
 
 
 def provenance_of(
-    command: str, settings: VhiSettings, model: Mapping[str, Any] | None, inputs: Sequence[Mapping[str, str]]
+    command: str,
+    settings: VhiSettings,
+    model: Mapping[str, Any] | None,
+    inputs: Sequence[Mapping[str, str]],
+    choices: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Provenance of a measurement.
 
@@ -38,6 +42,8 @@ def provenance_of(
         The ensemble that found the disease region, see `ensemble_of`; none was used when absent.
     inputs : sequence of mappings
         `role`, `file` (a name without folders) and `sha256` of each.
+    choices : mapping, optional
+        What a user chose where the files leave a choice: a series, a segment, a transform.
     """
     return {
         "created": now(),
@@ -46,6 +52,7 @@ def provenance_of(
         "model": None if model is None else dict(model),
         "settings": settings.values(),
         "inputs": [dict(one) for one in inputs],
+        **({"choices": dict(choices)} if choices else {}),
     }
 
 

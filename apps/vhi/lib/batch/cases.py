@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
+from ..studies.nifti_geometry import Form
 from ..studies.pairing import CASE_ID, find_cases
 
 FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
-COLUMNS = ("case", *FILES)
+WITHIN_STUDY = ("stir_series", "t1w_series", "study_uid", "patient")
+CHOICES = (*WITHIN_STUDY, "normal_bone_segment", "disease_region_segment", "use_form")
+COLUMNS = ("case", *FILES, *CHOICES)
 MOST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
 class BatchCase:
-    """One scan to be measured: `t1w` and `stir` (files, or folders of DICOM series) or `study` (a folder of a DICOM study), and
-    masks where there are any. `name` is that of its result folder."""
+    """One scan to be measured: `t1w` and `stir` (files, or folders of DICOM series) or `study` (a DICOM study), and regions where
+    there are any. `name` is that of its result folder.
+
+    The rest are choices where files leave one: which study and which series within `study`, the segment of a region, which
+    transform (`use_form`: "sform" or "qform") rules in NIfTI files that carry two.
+    """
 
     name: str
     t1w: Path | None = None
@@ -26,12 +34,26 @@ class BatchCase:
     study: Path | None = None
     normal_bone: Path | None = None
     disease_region: Path | None = None
+    stir_series: str | None = None
+    t1w_series: str | None = None
+    study_uid: str | None = None
+    patient: str | None = None
+    normal_bone_segment: str | None = None
+    disease_region_segment: str | None = None
+    use_form: Form | None = None
 
     def __post_init__(self) -> None:
         pair = [name for name in ("t1w", "stir") if getattr(self, name) is not None]
         if len(pair) != (0 if self.study is not None else 2):
             given = " and ".join([*pair, *(["study"] if self.study is not None else [])]) or "nothing"
             raise InputError(f"{self.name}: {given} is given; a scan needs t1w and stir, or study alone.")
+        if self.use_form not in (None, "sform", "qform"):
+            raise InputError(f"{self.name}: use_form is {self.use_form!r}; it must be sform, qform or empty.")
+        within_study = [name for name in WITHIN_STUDY if getattr(self, name)]
+        if self.study is None and within_study:
+            raise InputError(
+                f"{self.name}: {' and '.join(within_study)} can only be given with study; leave them out with t1w and stir."
+            )
 
     @property
     def scans(self) -> dict[str, Path]:
@@ -43,9 +65,25 @@ class BatchCase:
         """What is given, by the names of `FILES`."""
         return {name: path for name in FILES if (path := getattr(self, name)) is not None}
 
+    @property
+    def choices(self) -> dict[str, str]:
+        """What is chosen, by the names of `CHOICES`."""
+        return {name: choice for name in CHOICES if (choice := getattr(self, name)) is not None}
 
-def read_cases(source: Path) -> tuple[tuple[BatchCase, ...], tuple[str, ...]]:
+    @property
+    def regions(self) -> dict[str, tuple[Path, str | None]]:
+        """File and segment of each region that is given."""
+        given = {
+            "normal bone": (self.normal_bone, self.normal_bone_segment),
+            "disease region": (self.disease_region, self.disease_region_segment),
+        }
+        return {role: (path, segment) for role, (path, segment) in given.items() if path is not None}
+
+
+def read_cases(source: Path, form: Form | None = None) -> tuple[tuple[BatchCase, ...], tuple[str, ...]]:
     """The scans of a table (CSV) or of a folder of NIfTI files, named as `lib.studies.pairing` tells.
+
+    `form` is the transform that rules in NIfTI files that carry two, where a row says nothing else.
 
     Returns
     -------
@@ -59,11 +97,13 @@ def read_cases(source: Path) -> tuple[tuple[BatchCase, ...], tuple[str, ...]]:
         Nothing to measure, or a table that is wrong: by row and column.
     """
     if source.is_dir():
-        index = find_cases(source)
+        index = find_cases(source, form)
         cases = tuple(BatchCase(one.case_id, one.t1w, one.stir) for one in index.cases)
         left_out = tuple(f"{one.name}: {one.reason}" for one in index.waiting)
     else:
         cases, left_out = parse_cases(_text(source), source.name, source.resolve().parent), ()
+    if form is not None:
+        cases = tuple(case if case.use_form else replace(case, use_form=form) for case in cases)
     if not cases:
         raise InputError(f"{source} holds no scans to measure; pass a table with the columns {', '.join(COLUMNS)}, or a folder.")
     return cases, left_out
@@ -115,9 +155,10 @@ def _case(cells: dict[str, str], where: str, folder: Path) -> BatchCase:
             f"{where}, column case: found {name[:80]!r}; needed is a name of at most 64 letters, digits, dots, dashes and "
             "underscores that begins with a letter or digit."
         )
-    files = {column: folder / cells[column] for column in FILES if cells.get(column)}
+    given: dict[str, Any] = {column: folder / cells[column] for column in FILES if cells.get(column)}
+    given |= {column: cells[column] for column in CHOICES if cells.get(column)}
     try:
-        return BatchCase(name, **files)
+        return BatchCase(name, **given)
     except InputError as error:
         raise InputError(f"{where}: {str(error).removeprefix(f'{name}: ')}") from error
 

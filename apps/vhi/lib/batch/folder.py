@@ -34,18 +34,21 @@ def result_of(folder: Path, case: str) -> Path:
 def is_finished(folder: Path, case: BatchCase) -> bool:
     """Whether the result of a case stands there and is of the files that the case names now, as they are now.
 
-    A result that is older than one of its files, or was made of files with other names, is not finished: it is made again.
+    A result that is older than one of its files, or was made of files with other names or by other choices, is not finished: it
+    is made again.
     """
     mark = result_of(folder, case.name) / RESULT_MARK
     try:
         made = mark.stat().st_mtime
-        inputs = json.loads(mark.read_text(encoding="utf-8"))["provenance"]["inputs"]
+        provenance = json.loads(mark.read_text(encoding="utf-8"))["provenance"]
+        inputs, choices = provenance["inputs"], provenance.get("choices", {})
         # a file that is gone since then cannot have changed the result
         if any(path.exists() and path.stat().st_mtime > made for path in case.files.values()):
             return False
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return {one["file"] for one in inputs} == {path.name or path.resolve().name for path in case.files.values()}
+    names = {path.name or path.resolve().name for path in case.files.values()}
+    return {one["file"] for one in inputs} == names and choices == case.choices
 
 
 @contextmanager

@@ -14,12 +14,14 @@ from ..errors import VhiError
 from ..provenance import code_version
 from .archive import archive
 from .batch import batch
+from .check_studies import check_studies
 from .cohort import cohort
 from .demo import demo
 from .dicomize import dicomize
 from .disease_region import disease_region
 from .measure import measure
 from .models import models
+from .nifti_header import nifti_header
 from .phantom import phantom
 from .retrain import quarantine
 from .serve import serve
@@ -96,7 +98,9 @@ app.command("cohort")(cohort)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
 app.command("trial")(trial)
+app.command("check-studies")(check_studies)
 app.command("dicomize")(dicomize)
+app.command("nifti-header")(nifti_header)
 app.command("train")(train)
 app.command("train-cleaning")(train_cleaning)
 app.command("serve")(serve)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .ensemble import MODEL_DIR
+from .nifti_header import FORM_HELP, form_of
 from .working import working
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase
+    from ..studies.pairing_rules import PairingRules
 
 RESULT_COLUMNS = (
     "case",
@@ -49,6 +51,15 @@ def batch(
     model_dir: Annotated[
         Path, typer.Option("--model-dir", help="Folder of the trained ensemble.", show_default="the shipped one")
     ] = MODEL_DIR,
+    proposal: Annotated[
+        str, typer.Option(help="off, show (which lesions the cleaning proposal would remove) or apply (without them).")
+    ] = "off",
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option("--dicom-out", metavar="DIR", help="Results as DICOM too, a folder for each case; needs DICOM series."),
+    ] = None,
+    pairing_rules: Annotated[Path | None, typer.Option(help="For studies: a site's own rules, see docs/dicom.md.")] = None,
+    use_qform: Annotated[bool | None, typer.Option("--use-qform/--use-sform", help=FORM_HELP)] = None,
 ) -> None:
     """Measure many scans.
 
@@ -60,26 +71,43 @@ def batch(
     from ..batch.workers import run_anywhere
     from ..core.settings import VhiSettings
     from ..provenance import code_version, command_line
+    from ..studies.pairing_rules import read_rules
     from ..versions import read_live
+    from .dicom_out import check_apart
     from .measure import parse_changes
+    from .proposal import check_mode
 
+    check_mode(proposal)
     values = parse_changes(change or [])
     settings = VhiSettings.from_values(values)
-    cases, left_out = read_cases(source)
+    cases, left_out = read_cases(source, form_of(use_qform))
+    rules = read_rules(pairing_rules) if pairing_rules else None
+    if dicom_out is not None:
+        check_apart(dicom_out, out)
     networks = any(case.disease_region is None for case in cases)
     manifest = read_live(model_dir).manifest if networks else None
     plan = {
         "program": code_version(),
         "settings": settings.values(),
         "model": None if manifest is None else {"version": manifest.version, "sha256": manifest.sha256},
+        **({} if proposal == "off" else {"proposal": proposal}),
+        **({} if rules is None else {"pairing_rules": str(rules)}),
     }
     failed: list[dict[str, str]] = [{"case": one.split(":", 1)[0], "reason": one.split(": ", 1)[1]} for one in left_out]
     with batch_folder(out, plan):
-        to_do = [case for case in cases if not is_finished(out, case)]
+        to_do = [case for case in cases if not _is_done(case, out, dicom_out)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
-        command = command_line()
         told: list[str] = []
-        work = partial(measure_case, out=out.resolve(), values=values, model_dir=model_dir.resolve(), command=command)
+        work = partial(
+            measure_case,
+            out=out.resolve(),
+            values=values,
+            model_dir=model_dir.resolve(),
+            command=command_line(),
+            proposal=proposal,
+            dicom_out=dicom_out and dicom_out.resolve(),
+            rules=rules,
+        )
         try:
             showing = working("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
@@ -134,32 +162,38 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
 _TURN = threading.Lock()
 
 
-def measure_case(case: BatchCase, *, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
+def _is_done(case: BatchCase, out: Path, dicom_out: Path | None) -> bool:
+    from ..batch.folder import is_finished
+    from .dicom_out import MARK
+
+    return is_finished(out, case) and (dicom_out is None or (dicom_out / case.name / MARK).is_file())
+
+
+def measure_case(
+    case: BatchCase,
+    *,
+    out: Path,
+    values: dict[str, str],
+    model_dir: Path,
+    command: str,
+    proposal: str = "off",
+    dicom_out: Path | None = None,
+    rules: PairingRules | None = None,
+) -> None:
     """On a worker: measure one case into its result folder, as `measure` would; nothing where that was done meanwhile.
 
     Raises
     ------
     VhiError
     """
+    from ..batch.folder import result_of
+    from ..examination import examined, write_dicom, write_report
+
     with _TURN:
-        _measure_case(case, out, values, model_dir, command)
-
-
-def _measure_case(case: BatchCase, out: Path, values: dict[str, str], model_dir: Path, command: str) -> None:
-    from ..batch.folder import is_finished, result_of
-    from ..examination import measure, write_report
-
-    if is_finished(out, case):
-        return
-    # `command` is the call that the user made, not the one that started this worker
-    measured = measure(
-        case.t1w,
-        case.stir,
-        study=case.study,
-        normal_bone=case.normal_bone,
-        disease_region=case.disease_region,
-        settings=values,
-        model_dir=model_dir,
-        command=command,
-    )
-    write_report(measured, result_of(out, case.name))
+        if _is_done(case, out, dicom_out):
+            return
+        # `command` is the call that the user made, not the one that started this worker
+        found = examined(case, values, model_dir, command, proposal, rules)
+        write_report(found, result_of(out, case.name))
+        if dicom_out is not None:
+            write_dicom(found, dicom_out / case.name)

@@ -17,9 +17,9 @@ def beside(work: Callable[[], None]) -> Iterator[None]:
     """Run `work`, which only writes files, in a forked process while the block runs.
 
     The block ends when both are done. What `work` raised is raised here; when the block fails, `work` is ended. Where a process
-    cannot be forked safely, as on Windows and macOS, `work` follows the block.
+    cannot be forked safely, which is everywhere but on Linux, `work` follows the block.
     """
-    if not hasattr(os, "fork") or sys.platform == "darwin":
+    if sys.platform != "linux" or not hasattr(os, "fork"):
         yield
         work()
         return

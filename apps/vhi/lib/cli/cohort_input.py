@@ -15,7 +15,7 @@ from ..readings.finished import FinishedReading, finished_readings
 from ..readings.folder import FORMAT_FILE
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation
-from ..studies.registration import turned
+from ..studies.registration import placed, turned
 
 LARGEST_TABLE = 64 * 2**20
 DATA_FOLDER = ".vhi"
@@ -78,7 +78,7 @@ class CohortInput:
                 mask, conservative, note = one.read_named()
                 self.notes += [note] if note else []
                 self.readings.append(one.as_reading(mask, conservative))
-                mask = turned(mask, found[0].mask.grid) if found else mask
+                mask = placed(mask, found[0].mask.grid) if found else mask
                 found.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
             yield found
 

@@ -25,12 +25,22 @@ def check_dicom_out(folder: Path, out: Path) -> None:
     """
     from ..files import check_result_folder
 
+    check_apart(folder, out)
+    check_result_folder(folder, DICOM_FILES, MARK)
+
+
+def check_apart(folder: Path, out: Path) -> None:
+    """Refuse two folders of results that lie in each other.
+
+    Raises
+    ------
+    OutputError
+    """
     one, other = folder.resolve(), out.resolve()
     if one == other or one in other.parents or other in one.parents:
         raise OutputError(
             f"--dicom-out {folder} and --out {out} lie in each other, and each is replaced whole; pass two folders."
         )
-    check_result_folder(folder, DICOM_FILES, MARK)
 
 
 def check_dicom_series(stir: SeriesInfo | None) -> SeriesInfo:

@@ -12,12 +12,12 @@ import typer
 
 from ..examination import RESULT_FILES, write_masks
 from .ensemble import MODEL_DIR
+from .nifti_header import FORM_HELP, form_of
 from .proposal import check_mode, proposed
 
 if TYPE_CHECKING:
     from ..core.disease_region import DiseaseRegion, Member
     from ..core.pipeline import VhiResult
-    from ..studies.dicom_pairing import ScanPair
     from ..versions import Manifest
 
 
@@ -30,10 +30,11 @@ def measure(
         typer.Option("--study", help="DICOM study (folder, ZIP or DICOMDIR), in place of --t1w and --stir: the pair is found."),
     ] = None,
     normal_bone: Annotated[
-        Path | None, typer.Option("--normal-bone", help="Mask drawn on STIR; proposed automatically when not given.")
+        Path | None,
+        typer.Option("--normal-bone", help="Mask (NIfTI, NRRD), DICOM SEG or RTSTRUCT; proposed when not given."),
     ] = None,
     disease_region: Annotated[
-        Path | None, typer.Option("--disease-region", help="Mask of the bone; found on T1W by the networks when not given.")
+        Path | None, typer.Option("--disease-region", help="The bone, likewise; found on T1W by the networks when not given.")
     ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting, see the command settings; repeatable.")
@@ -56,6 +57,13 @@ def measure(
     study_uid: Annotated[str | None, typer.Option(metavar="UID", help="With --study: which of several studies.")] = None,
     patient: Annotated[str | None, typer.Option(metavar="ID", help="With --study: whose, by patient ID or name.")] = None,
     pairing_rules: Annotated[Path | None, typer.Option(help="With --study: a site's own rules, see docs/dicom.md.")] = None,
+    normal_bone_segment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which segment of --normal-bone: its name, number or code.")
+    ] = None,
+    disease_region_segment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which segment of --disease-region, likewise.")
+    ] = None,
+    use_qform: Annotated[bool | None, typer.Option("--use-qform/--use-sform", help=FORM_HELP)] = None,
     cases: Annotated[
         Path | None, typer.Option("--list", metavar="CASES.csv", help="Many scans instead of one: the same as the command batch.")
     ] = None,
@@ -68,20 +76,26 @@ def measure(
     report.pdf and overlay.png; with --dicom-out another one: seg.dcm (DICOM Segmentation) and sr.dcm (structured report).
     """
     from ..errors import InputError
+    from .batch import batch
 
-    within_study = (stir_series, t1w_series, study_uid, patient, pairing_rules)
-    one_scan = (t1w, stir, study, normal_bone, disease_region, image, dicom_out, *within_study)
+    segments = (normal_bone_segment, disease_region_segment)
+    within_study = (stir_series, t1w_series, study_uid, patient)
+    one_scan = (t1w, stir, study, normal_bone, disease_region, *segments, image, *within_study)
     check_mode(proposal)
     if cases is not None:
-        _measure_list(cases, out, jobs, cluster, change, model_dir, any(one_scan) or proposal != "off")
+        if any(one_scan):
+            raise InputError("--list names the files of every scan; leave out the options of one scan, or leave out --list.")
+        batch(cases, out, jobs, cluster, change, model_dir, proposal, dicom_out, pairing_rules, use_qform)
         return
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
 
+    from ..batch.cases import BatchCase
     from ..core.settings import VhiSettings
     from ..files import check_result_folder, result_folder
     from .beside import beside
     from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
+    from .one_scan import read_regions, read_scans
     from .steps import step
 
     settings = VhiSettings.from_values(parse_changes(change or []))
@@ -89,16 +103,17 @@ def measure(
     if dicom_out is not None:
         check_dicom_out(dicom_out, out)
     other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
-    mask_files = {"normal bone": normal_bone, "disease region": disease_region}
+    _check_sources(t1w, stir, study, (*within_study, pairing_rules))
+    choices = (*within_study, *segments, form_of(use_qform))
+    case = BatchCase("scan", t1w, stir, study, normal_bone, disease_region, *choices)
     with step("Reading the scans"):
-        from ..studies.nifti import read_mask, read_volume
-        from ..studies.registration import turned
+        from ..studies.nifti import read_volume
+        from ..studies.pairing_rules import read_rules
 
-        pair = _read(t1w, stir, study, stir_series, t1w_series, study_uid, patient, pairing_rules)
+        pair = read_scans(case, read_rules(pairing_rules) if pairing_rules else None)
         dicom_series = None if dicom_out is None else check_dicom_series(pair.stir_info)
-        grid = pair.stir.grid
-        masks = {role: turned(read_mask(path, role), grid) for role, path in mask_files.items() if path is not None}
-        others = {role: read_volume(path, role) for role, path in other_files.items()}
+        masks, notes = read_regions(case, pair)
+        others = {role: read_volume(path, role, case.use_form) for role, path in other_files.items()}
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
     if disease_region is None:
@@ -113,7 +128,7 @@ def measure(
 
         given_bone, given_region = masks.get("normal bone"), masks.get("disease region")
         result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference_of(model))
-        result = proposed(replace(result, warnings=(*pair.warnings, *result.warnings)), proposal)
+        result = proposed(replace(result, warnings=(*pair.warnings, *notes, *result.warnings)), proposal)
         statistics = [image_statistics(other, result) for other in others.values()]
     with step("Writing the report"), ExitStack() as places:
         folder = places.enter_context(result_folder(out, RESULT_FILES))
@@ -122,10 +137,9 @@ def measure(
         from ..reports.content import report_content
         from ..reports.forms import write_html, write_json, write_overlay_png, write_pdf
 
-        scans = {role: path or study or Path() for role, path in {"T1W": t1w, "STIR": stir}.items()}
-        files = {**scans, **{role: path for role, path in mask_files.items() if path}, **other_files}
+        files = {**case.scans, **{role: path for role, (path, _) in case.regions.items()}, **other_files}
         ensemble = ensemble_of(model) if model else None
-        provenance = provenance_of(command_line(), settings, ensemble, input_files(files, pair.files))
+        provenance = provenance_of(command_line(), settings, ensemble, input_files(files, pair.files), case.choices)
         content = report_content(result, provenance, statistics)
 
         def draw_pages() -> None:
@@ -144,44 +158,20 @@ def measure(
         typer.echo(f"DICOM           {dicom_out}")
 
 
-def _measure_list(
-    cases: Path, out: Path, jobs: int, cluster: str | None, change: list[str] | None, model_dir: Path, one_scan: bool
-) -> None:
+def _check_sources(t1w: Path | None, stir: Path | None, study: Path | None, within_study: Sequence[str | Path | None]) -> None:
+    """Refuse options that name no pair, or contradict each other."""
     from ..errors import InputError
-    from .batch import batch
-
-    if one_scan:
-        raise InputError("--list names the files of every scan; leave out the options of one scan, or leave out --list.")
-    batch(cases, out, jobs, cluster, change, model_dir)
-
-
-def _read(
-    t1w: Path | None,
-    stir: Path | None,
-    study: Path | None,
-    stir_uid: str | None,
-    t1w_uid: str | None,
-    study_uid: str | None,
-    patient: str | None,
-    rules: Path | None,
-) -> ScanPair:
-    """The pair that the options name."""
-    from ..errors import InputError
-    from ..studies.dicom_pairing import read_pair, read_study
-    from ..studies.pairing_rules import read_rules
 
     if study is not None and t1w is None and stir is None:
-        site_rules = read_rules(rules) if rules else None
-        return read_study(study, site_rules, stir_uid, t1w_uid, study_uid=study_uid, patient=patient)
+        return
     if study is not None or t1w is None or stir is None:
         given = [name for name, path in {"--t1w": t1w, "--stir": stir, "--study": study}.items() if path is not None]
         raise InputError(f"Pass --t1w and --stir, or --study alone; found {' and '.join(given) or 'none of them'}.")
-    if stir_uid or t1w_uid or study_uid or patient or rules:
+    if any(within_study):
         raise InputError(
             "--stir-series, --t1w-series, --study-uid, --patient and --pairing-rules choose within --study; leave them out with "
             "--t1w and --stir."
         )
-    return read_pair(t1w, stir)
 
 
 def parse_changes(changes: Sequence[str]) -> dict[str, str]:

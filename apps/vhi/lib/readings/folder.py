@@ -6,8 +6,10 @@ audit.jsonl                                  who opened, changed and exported wh
 cases/<case>/submissions/<NNNN>-<reader>/    one submission, whole
 cases/<case>/shared.json                     regions an administrator shares, where it is not the first reader's
 cases/<case>/scans.json                      sha256 of the two scans, since they were first opened
+cases/<case>/voxels.json                     sha256 of their voxels and where they lie: the same scan compressed again is the same
 cases/<case>/shown/<reader>-<reading>.json   what a reader last saw: settings, number, version of the networks
 cases/<case>/shown/<reader>-<reading>-*.nii.gz  the lesions behind that number, and behind a few before it
+cases/<case>/drafts/<reader>-<reading>.json  what a reader has begun and not handed in
 leases/<case>.json                           who is reading a case, and until when
 corrections/cases/<case>/<SOP UID>.json      what became of a Segmentation found in the archive
 corrections/senders/<SOP UID>.json           who stored it through the gateway
@@ -123,7 +125,7 @@ def remove_leftovers(root: Path) -> int:
     for case in _folders(root / "cases"):
         with locked(case / "lock", wait=False) as free:
             if free:
-                removed += sum(_remove(place) for place in (case, case / "submissions", case / "shown"))
+                removed += sum(_remove(place) for place in (case, case / "submissions", case / "shown", case / "drafts"))
     for case in _folders(root / "precomputed"):
         removed += _remove(case)
     return removed

@@ -196,6 +196,16 @@ class ReadingStore:
         """Where its files lie."""
         return self._case(submission.case_id) / "submissions" / submission.submission_id
 
+    def folder_of_case(self, case_id: str) -> Path:
+        """Where everything about a case lies.
+
+        Raises
+        ------
+        RequestError
+            That is no id of a case.
+        """
+        return self._case(case_id)
+
     def read_segment(self, submission: Submission, name: str) -> Mask | None:
         """A stored segment; None where the submission does not hold it.
 
@@ -210,7 +220,7 @@ class ReadingStore:
         path = self.folder_of(submission) / stored.file
         if sha256_of(path) != stored.sha256:
             raise InputError(f"{path} is not the file that was submitted; restore it from a backup.")
-        return read_mask(path, name)
+        return read_mask(path, name, "sform")  # as it was written here: a sheared grid has no qform
 
     def note_shown(
         self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any], proposal: str | None = None

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
-from ..files import sha256_of
+from ..readings.scan_identity import is_the_scan
 from ..readings.store import ReadingStore
 from ..studies.labelled import Case as LabelledCase
 from ..studies.nifti import read_mask, read_volume, write_mask, write_scan
 from ..studies.pairing import Case, CaseSource
-from ..studies.registration import fitted
+from ..studies.registration import fitted, turned
 from .candidates import REGION, Candidate, disagreement
 from .holdout import Side
 
@@ -76,7 +76,7 @@ def write_case(
     source.fetch(case)
     made = candidate.submission
     seen = made.scans.get("T1W")
-    if seen is not None and sha256_of(case.t1w) != seen:
+    if seen is not None and not is_the_scan(store.root, made.case_id, "T1W", case.t1w, seen):
         raise InputError(f"The T1W scan of case {case.case_id} is not the file that submission {made.submission_id} is about.")
     t1w = _on_grid_of_labels(case)
     entry = Entry(
@@ -104,5 +104,6 @@ def _on_grid_of_labels(case: Case) -> Volume:
     t1w, stir = read_volume(case.t1w, f"T1W of case {case.case_id}"), read_volume(case.stir, f"STIR of case {case.case_id}")
     if case.archived is not None:
         return fitted(t1w, stir)[0]
+    t1w = turned(t1w, stir.grid)
     check_same_grid(t1w, stir)
     return t1w

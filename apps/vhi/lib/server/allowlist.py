@@ -78,6 +78,7 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/reading/label", "reader"),
     Allowed(("POST",), "/vhi/reading/preview", "reader", large=True),
     Allowed(("POST",), "/vhi/rating", "reader"),
+    Allowed(("GET", "PUT", "DELETE"), "/vhi/draft", "reader"),
     Allowed(("POST",), "/vhi/share", "admin"),
     Allowed(("GET",), "/vhi/archive", "reader", basic=True),
     Allowed(("GET",), "/vhi/models", "admin", "page", basic=True),

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 
 from .answers import Refusal, finite
 from .desk import Desk
+from .drafts import handed_in
 from .requests import check_id, parse_params, uploaded_file
 
 CHECKSUM = re.compile(r"(?:(SHA256|SHA512|MD5):)?([0-9a-fA-F]{32,128})")
@@ -83,6 +84,7 @@ def add_datastore(api: FastAPI, desk: Desk) -> None:
         def save() -> dict[str, Any]:
             with uploaded_file(label.filename, label.file) as path:
                 label_id = desk.app.datastore().save_label(image, str(path), tag or "final", given)
+            handed_in(desk, image, given)
             return {**(desk.app.on_save_label(image, label_id) or {}), "image": image, "label": label_id}
 
         return JSONResponse(finite(await desk.save_for(request, save)))

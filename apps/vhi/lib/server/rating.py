@@ -8,6 +8,7 @@ from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from .desk import Desk
+from .drafts import handed_in
 from .requests import check_id
 
 
@@ -21,8 +22,15 @@ def add_rating(api: FastAPI, desk: Desk) -> None:
         rating: Annotated[Literal["satisfactory", "corrected", "failed"], Body()],
         client_id: Annotated[str | None, Body(max_length=64)] = None,
         reading: Annotated[int, Body(ge=1, le=99)] = 1,
+        draft: Annotated[str | None, Body(max_length=64)] = None,
     ) -> JSONResponse:
         check_id("image", image)
-        told = {"client_id": client_id, "reading": reading}
-        made = await desk.save_for(request, lambda: desk.app.datastore().rate(image, rating, told))
-        return JSONResponse({"submission": str(made), "rating": rating})
+        told = {"client_id": client_id, "reading": reading, "draft": draft}
+
+        def rate() -> str:
+            made = desk.app.datastore().rate(image, rating, told)
+            handed_in(desk, image, told)
+            return str(made)
+
+        made = await desk.save_for(request, rate)
+        return JSONResponse({"submission": made, "rating": rating})

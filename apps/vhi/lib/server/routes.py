@@ -11,6 +11,7 @@ from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
 from .desk import Desk
+from .drafts import add_drafts
 from .inference import add_inference
 from .pages import front_page
 from .rating import add_rating
@@ -35,6 +36,7 @@ def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
         add_readings,
         add_reopening,
         add_rating,
+        add_drafts,
         add_training,
         add_models,
     ):

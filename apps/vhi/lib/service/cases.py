@@ -35,7 +35,7 @@ class Cases:
     """
 
     def __init__(self, source: CaseSource, readings: ReadingStore, blinding: Blinding | None, loaded: int) -> None:
-        self.source, self._readings, self._blinding = source, readings, blinding
+        self.source, self.readings, self._blinding = source, readings, blinding
         self.scans = ScanReader(readings, loaded, source)
         self._locks = Locks()
         self._refreshing = threading.Lock()
@@ -132,4 +132,4 @@ class Cases:
         self._worked = time.monotonic()
 
     def _is_read(self, case_id: str) -> bool:
-        return bool(self._readings.of_case(self._blinding.alias(case_id) if self._blinding else case_id))
+        return bool(self.readings.of_case(self._blinding.alias(case_id) if self._blinding else case_id))

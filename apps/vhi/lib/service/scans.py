@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from ..core.volume import Grid, Volume, check_same_grid
+from ..core.volume import GRID_TOLERANCE_MM, Grid, Volume, check_same_grid, grid_distance_mm
 from ..errors import ConflictError, InputError
 from ..files import sha256_of
 from ..readings.folder import make_folder, read_json, write_json
+from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
-from ..studies.registration import fitted, labels_at, turn_between
+from ..studies.registration import fitted, labels_at, turn_between, turned
 from .answers import Voxel
 from .keep import Kept
 
@@ -52,9 +54,20 @@ class Scans:
         return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
 
     def measured(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
-        """Labels that a viewer drew over a series, on STIR's grid where the voxels of both are the same; else as they are."""
-        turn = turn_between(grid, self.stir.grid) if self._apart(role) else None
-        return (labels, grid) if turn is None else (np.ascontiguousarray(turn.apply(labels)), turn.apply_to_grid(grid))
+        """Labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
+
+        That is where the voxels of both are the same, and where T1W has a voxel of its own for each of STIR: what is shown on
+        T1W and comes back untouched is then the same to the voxel.
+        """
+        if not self._apart(role):
+            return labels, grid
+        turn = turn_between(grid, self.stir.grid)
+        if turn is not None:
+            return np.ascontiguousarray(turn.apply(labels)), turn.apply_to_grid(grid)
+        drawn_on_t1w = labels.shape == self.grid(role).shape and grid_distance_mm(grid, self.grid(role)) <= GRID_TOLERANCE_MM
+        if drawn_on_t1w and self._t1w_tells_all_voxels:
+            return labels_at(labels, self.grid(role), self.stir.grid), self.stir.grid
+        return labels, grid
 
     def voxels(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices in a series as indices of STIR's grid."""
@@ -63,6 +76,13 @@ class Scans:
     def voxels_seen(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices of STIR's grid as indices of the nearest voxels in a series."""
         return _moved(voxels, self.stir.grid, self.grid(role)) if self._apart(role) else list(voxels)
+
+    @cached_property
+    def _t1w_tells_all_voxels(self) -> bool:
+        """Whether every voxel of STIR comes back from T1W's grid."""
+        numbers = np.arange(1, self.stir.data.size + 1, dtype=np.int32).reshape(self.stir.grid.shape)
+        back = labels_at(self.seen(numbers, "T1W"), self.grid("T1W"), self.stir.grid)
+        return bool(np.array_equal(back, numbers))
 
     def _apart(self, role: Role) -> bool:
         return role == "T1W" and self.t1w_grid is not None
@@ -106,23 +126,25 @@ class ScanReader:
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
         t1w_grid, warnings = None, self.source.warnings(case)
-        if case.archived is None:
-            check_same_grid(t1w, stir)
-        else:
-            fitting, told = fitted(t1w, stir)
-            as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
-            t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
-            t1w = fitting
+        as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
+        fitting, told = (turned(t1w, stir.grid), ()) if case.archived is None else fitted(t1w, stir)
+        check_same_grid(fitting, stir)
+        as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
+        t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
+        t1w = fitting
         if _version(case) != version:
             raise ConflictError(f"A scan of case {case.case_id} changed while it was read; ask again once it is copied.")
         if self.known(case) is None:
             self._write_down(case, hashes)
+        note_scans(self.store.root, case.case_id, hashes, as_read)
         scans = Scans(case, t1w, stir, hashes, version, t1w_grid, warnings)
         self._kept.keep(case.case_id, scans)
         return scans
 
     def checked_hash(self, case: Case, role: Role) -> str:
         """The sha256 of a scan's file; without reading it again where its size and time did not change.
+
+        A file of other bytes with the same voxels at the same place is the same scan, and has the hash that it had at first.
 
         Raises
         ------
@@ -141,6 +163,9 @@ class ScanReader:
         if known != found and case.archived is not None and not self.store.of_case(case.case_id):
             self._path(case).unlink(missing_ok=True)  # a better pair was found, or the rest of a series arrived
         elif known != found:
+            if is_the_scan(self.store.root, case.case_id, role, case.path(role), known):
+                self._hashes.keep(version, known)
+                return known
             raise ConflictError(
                 f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "
                 f"{known[:12]}..., now {found[:12]}...). Put the original back, or add the new scan as a case of its own."

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE, SEGMENT_NAMES
 from ..core.volume import Grid, Mask
+from ..core.whole_numbers import whole_numbers
 from ..errors import RequestError
 
 MOST_SEGMENTS = 250
@@ -177,8 +178,10 @@ def checked_labels(labels: np.ndarray) -> np.ndarray:
     if labels.dtype.kind == "f":
         if not np.isfinite(labels).all():
             raise RequestError("The label map holds voxels that are NaN or infinite; export the segmentation again.")
-        if (labels != np.rint(labels)).any():
+        whole = whole_numbers(labels)
+        if whole is None:
             raise RequestError("The label map holds fractions; send a label map, not an image or probabilities.")
+        labels = whole
     if labels.size and (labels.min() < 0 or labels.max() > 65535):
         raise RequestError("The label map holds values outside 0 to 65535; export the segmentation again.")
     return labels.astype(np.int32)

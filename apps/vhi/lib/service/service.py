@@ -20,6 +20,7 @@ from ..core.settings import VhiSettings
 from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
 from ..readings.audit import AuditLog, log_unlogged
+from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
@@ -32,6 +33,7 @@ from .cases import Cases
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .decisions import Decisions, parse_decisions
+from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .evaluation import SubmissionMetadata
 from .measuring import MeasurementService
@@ -102,6 +104,7 @@ class VhiService:
         self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
         self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
+        self.drafting = Drafting(self.cases, Drafts(self.readings))
         scores = Scores(root / "scores", automatic)
         self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
         self._worklist = Worklist(

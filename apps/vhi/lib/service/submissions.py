@@ -30,11 +30,11 @@ class ChangedNumberError(ConflictError):
     """What would be kept is not what the reader has on the screen. `facts` holds both, ready for JSON."""
 
     def __init__(self, displayed: Mapping[str, Any], would_be: Mapping[str, Any]) -> None:
-        self.facts = {"displayed": dict(displayed), "would_be": dict(would_be)}
         shown = f"shown are {mm3_of(displayed)}, " if "vhi_mm3" in displayed else ""
         super().__init__(
             f"The number on the screen is not the one that would be kept: {shown}{mm3_of(would_be)} would be kept"
-            f"{_other_rule(displayed, would_be)}. Nothing was kept; look at the new number, and submit again to confirm it."
+            f"{_other_rule(displayed, would_be)}. Nothing was kept; look at the new number, and submit again to confirm it.",
+            {"displayed": dict(displayed), "would_be": dict(would_be)},
         )
 
 

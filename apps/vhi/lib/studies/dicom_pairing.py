@@ -26,8 +26,9 @@ from .dicom_frames import Series
 from .dicom_series import NotAScanError, SeriesInfo, grid_of, info_of, read_series
 from .dicom_study import chosen_study, opened_study
 from .nifti import read_volume
+from .nifti_geometry import Form
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, fitted, turn_between
+from .registration import LEAST_COVERAGE, coverage, fitted, turn_between, turned
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
@@ -39,7 +40,7 @@ class ScanPair:
     """Both scans of a visit on STIR's grid.
 
     `t1w_info` and `stir_info` are None for a scan that was NIfTI. `files` are those of each role, `warnings` what the reader
-    of a result must know about how the pair came about.
+    of a result must know about how the pair came about. `t1w_grid` is that of the T1W series itself.
     """
 
     t1w: Volume
@@ -48,6 +49,7 @@ class ScanPair:
     stir_info: SeriesInfo | None
     files: dict[str, tuple[Path, ...]]
     warnings: tuple[str, ...] = ()
+    t1w_grid: Grid | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,30 +83,36 @@ class Candidate:
         return self.parallel_to(other) and max(coverage(self.grid, other.grid), coverage(other.grid, self.grid)) >= LEAST_COVERAGE
 
 
-def read_pair(t1w: Path, stir: Path) -> ScanPair:
+def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     """Two scans that a user named: NIfTI files, DICOM files, or folders of one DICOM series each.
+
+    `form` is the transform that rules in NIfTI files that carry two different ones.
 
     Raises
     ------
     InputError
         A scan cannot be read, or both are DICOM of different frames of reference.
     GridMismatchError
-        DICOM series that show too little of the same place. Two NIfTI files are taken as they are.
+        DICOM series that show too little of the same place. Of two NIfTI files T1W is brought into the array order of STIR
+        where both have the same voxels, and else left as it is.
     """
-    t1w_volume, t1w_info = read_scan(t1w, "T1W")
-    stir_volume, stir_info = read_scan(stir, "STIR")
+    t1w_volume, t1w_info = read_scan(t1w, "T1W", form)
+    stir_volume, stir_info = read_scan(stir, "STIR", form)
+    t1w_grid = t1w_volume.grid
     warnings: tuple[str, ...] = ()
     if t1w_info is not None and stir_info is not None:
         warnings = _check_frame_of_reference(t1w_info, stir_info)
     if t1w_info is not None or stir_info is not None:
         t1w_volume, more = fitted(t1w_volume, stir_volume)
         warnings = (*warnings, *more)
+    else:
+        t1w_volume = turned(t1w_volume, stir_volume.grid)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
     told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
-    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings))
+    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
 
 
-def read_scan(path: Path, name: str) -> tuple[Volume, SeriesInfo | None]:
+def read_scan(path: Path, name: str, form: Form | None = None) -> tuple[Volume, SeriesInfo | None]:
     """One scan from a NIfTI file, or a DICOM file or folder.
 
     Raises
@@ -113,7 +121,7 @@ def read_scan(path: Path, name: str) -> tuple[Volume, SeriesInfo | None]:
     """
     if path.is_dir() or is_dicom(path):
         return read_series(path, name)
-    return read_volume(path, name), None
+    return read_volume(path, name, form), None
 
 
 def read_study(
@@ -152,13 +160,14 @@ def read_study(
         t1w, stir, told = find_pair(found, rules or PairingRules(), stir_uid, t1w_uid)
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
+        t1w_grid = t1w_volume.grid
         t1w_volume, warnings = fitted(t1w_volume, stir_volume)
     except BaseException:
         opened.close()
         raise
     files = {"T1W": t1w_info.files, "STIR": stir_info.files}
     notes = (*content.notes, *told, *stir_info.warnings, *t1w_info.warnings, *warnings)
-    pair = ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, notes)
+    pair = ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, notes, t1w_grid)
     # the unpacked files go with the last that knows of them, at the latest with the process
     weakref.finalize(pair, opened.close)
     return pair

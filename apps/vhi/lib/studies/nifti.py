@@ -1,41 +1,46 @@
 """NIfTI files to volumes and masks, and back.
 
 Arrays and affines are taken as stored, never reoriented. Geometry comes from the sform, else from the qform: images often
-carry both, masks drawn in viewers only a qform. Files that are read are decompressed whole, so that a damaged archive shows
-by its checksum instead of as plausible intensities.
+carry both, masks drawn in viewers only a qform; where they differ, the file is refused (`nifti_geometry`). Files that are read
+are decompressed whole, so that a damaged archive shows by its checksum instead of as plausible intensities.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
+import warnings
 import zlib
 from pathlib import Path
-from typing import cast
 
 import nibabel as nib
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from ..core.volume import Grid, Mask, Volume
-from ..errors import InputError
+from ..core.whole_numbers import whole_numbers
+from ..errors import InputError, RequestError
 from ..files import write_atomically
+from .nifti_geometry import Form, Forms, forms_of, grid_of_header, shear
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _SMALLEST_HEADER = 348
+_SHEAR_OF_A_QFORM = 1e-4
 
 
-def read_volume(path: Path, name: str) -> Volume:
+def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
     """An intensity image.
 
     Parameters
     ----------
     path : Path
-        `.nii` or `.nii.gz`; one volume, so a fourth axis of length one is dropped.
+        `.nii` or `.nii.gz`; one volume, so further axes of length one are dropped.
     name : str
         What it is for, e.g. ``"STIR"``; messages and `Volume.name` add the file's name.
+    form : "sform" or "qform", optional
+        Which transform rules where the file carries two that differ.
 
     Returns
     -------
@@ -45,33 +50,49 @@ def read_volume(path: Path, name: str) -> Volume:
     Raises
     ------
     InputError
-        Missing, a folder, unreadable, truncated, damaged, not NIfTI, not one 3-D volume of numbers, without geometry, not
-        finite, or constant.
+        Missing, a folder, unreadable, truncated, damaged, not NIfTI, not one 3-D volume of numbers, without geometry or with
+        two that differ, not finite, or constant.
     """
-    data, grid, label = _read(path, name)
+    data, grid, label = _read(path, name, form)
     return Volume(data, grid, label)
 
 
-def read_mask(path: Path, name: str) -> Mask:
-    """A mask of zeros and ones, stored as any number type; it may be empty.
+def read_mask(path: Path, name: str, form: Form | None = None) -> Mask:
+    """A mask: zeros, and one other whole number from 1 on, stored as any number type; it may be empty.
+
+    The one number is 1 as a rule, 255 from programs that think of pictures, a segment's number from those that save one segment.
 
     Raises
     ------
     InputError
-        As `read_volume` (but constant is fine), or any other value.
+        As `read_volume` (but constant is fine), or further values.
     """
-    data, grid, label = _read(path, name)
-    mask = data == 1
-    if not (mask | (data == 0)).all():
-        values = np.unique(data[np.isfinite(data)])
-        shown = ", ".join(f"{value:g}" for value in values[:6]) + (", ..." if len(values) > 6 else "")
-        broken = int(data.size - np.isfinite(data).sum())
-        found = f"{len(values)} values ({shown})" + (f" and {broken} voxels that are NaN or infinite" if broken else "")
-        raise InputError(f"{label} holds {found}; a mask holds only 0 and 1. Export the one segment that is meant.")
-    return Mask(mask, grid, label)
+    data, grid, label = _read(path, name, form)
+    return Mask(mask_of(data, label), grid, label)
 
 
-def read_labels(path: Path, name: str) -> tuple[np.ndarray, Grid]:
+def mask_of(data: np.ndarray, label: str) -> np.ndarray:
+    """Values that stand for one thing and nothing, as a bool array of the same shape.
+
+    Raises
+    ------
+    InputError
+        Other values.
+    """
+    whole = whole_numbers(data)
+    if whole is not None:
+        least, most = whole.min(initial=0), whole.max(initial=0)
+        mask: np.ndarray = whole == most if most > 0 else np.zeros(whole.shape, dtype=bool)
+        if least >= 0 and np.array_equal(mask, whole != 0):
+            return mask
+    values = np.unique(data[np.isfinite(data)])
+    shown = ", ".join(f"{value:g}" for value in values[:6]) + (", ..." if len(values) > 6 else "")
+    broken = int(data.size - np.isfinite(data).sum())
+    found = f"{len(values)} values ({shown})" + (f" and {broken} voxels that are NaN or infinite" if broken else "")
+    raise InputError(f"{label} holds {found}; a mask holds only 0 and 1. Export the one segment that is meant.")
+
+
+def read_labels(path: Path, name: str, form: Form | None = None) -> tuple[np.ndarray, Grid]:
     """A label map, stored as any number type, and the grid it lies on; it may be empty.
 
     Returns
@@ -84,15 +105,83 @@ def read_labels(path: Path, name: str) -> tuple[np.ndarray, Grid]:
     InputError
         As `read_volume` (but constant is fine), or any value that is not a whole number from 0 to 255.
     """
-    data, grid, label = _read(path, name)
-    with np.errstate(invalid="ignore"):
-        labels = data.astype(np.uint8)
-    if not np.array_equal(labels, data):
+    data, grid, label = _read(path, name, form)
+    return labels_of(data, label), grid
+
+
+def labels_of(data: np.ndarray, label: str) -> np.ndarray:
+    """Values that stand for whole numbers from 0 to 255, as uint8.
+
+    Raises
+    ------
+    InputError
+        Other values.
+    """
+    whole = whole_numbers(data)
+    if whole is None or whole.min(initial=0) < 0 or whole.max(initial=0) > 255:
         finite = data[np.isfinite(data)]
         broken = data.size - finite.size
         found = f"{broken} voxels that are NaN or infinite" if broken else f"values from {finite.min():g} to {finite.max():g}"
         raise InputError(f"{label} holds {found}; a label map holds whole numbers from 0 to 255. Save the segmentation again.")
-    return labels, grid
+    return whole.astype(np.uint8)
+
+
+def voxels_sha256(volume: Volume) -> str:
+    """Of the shape and the decoded intensities: files that other programs compressed or stored otherwise have one."""
+    found = hashlib.sha256(repr(volume.grid.shape).encode("ascii"))
+    found.update(np.ascontiguousarray(volume.data + 0.0, dtype="<f8").data)  # + 0.0: -0.0 is 0.0
+    return found.hexdigest()
+
+
+def header_is_plain(head: bytes) -> bool:
+    """Whether the first bytes of a file are a header whose place in the patient every program reads alike."""
+    try:
+        header, _ = _parse(head, "", whole=False)
+        grid_of_header(header, _shape(header, ""), "")
+    except InputError:
+        return False
+    return True
+
+
+def read_forms(path: Path, name: str) -> tuple[Forms, tuple[int, int, int]]:
+    """The transforms that a file's header carries, and its shape.
+
+    Raises
+    ------
+    InputError
+    """
+    label = f"{name} ({path.name})"
+    header, _ = _parse(_content(path, name), label)
+    return forms_of(header, label), _shape(header, label)
+
+
+def write_with_form(path: Path, form: Form, out: Path) -> None:
+    """A copy of a file in which one of its transforms is the only one, so that all programs read it alike; voxels stay as stored.
+
+    Raises
+    ------
+    InputError
+        It has no such transform.
+    RequestError
+        The copy would replace the file, or the transform is sheared, which no program but nibabel reads.
+    OutputError
+    """
+    label = f"the file ({path.name})"
+    content = _content(path, "the file")
+    header, _ = _parse(content, label)
+    affine = getattr(forms_of(header, label), form)
+    if affine is None:
+        raise InputError(f"{path} has no {form} (its code is 0); choose the other.")
+    Grid(_shape(header, label), affine)  # refuses an impossible one
+    if shear(affine) > _SHEAR_OF_A_QFORM:
+        raise RequestError(f"The sform of {path} is sheared, which other programs do not read; resample the image instead.")
+    if out.exists() and out.resolve().samefile(path):
+        raise RequestError(f"--out {out} is the file itself; the original is kept, so pass another name.")
+    before = len(header.binaryblock)
+    header.set_sform(affine, code=1)
+    header.set_qform(affine, code=1)
+    content = header.binaryblock + content[before:]
+    write_atomically(out, gzip.compress(content, compresslevel=5, mtime=0) if out.suffix == ".gz" else content)
 
 
 def write_volume(path: Path, volume: Volume) -> None:
@@ -139,16 +228,28 @@ def write_labels(path: Path, labels: np.ndarray, grid: Grid) -> None:
     _write(path, labels.astype(kind), grid)
 
 
-def _read(path: Path, name: str) -> tuple[np.ndarray, Grid, str]:
+def _read(path: Path, name: str, form: Form | None) -> tuple[np.ndarray, Grid, str]:
     """`(I, J, K)` float64 array, its grid, and how messages call it."""
     label = f"{name} ({path.name})"
-    image = _parse(_content(path, name), label)
-    if np.dtype(image.get_data_dtype()).kind not in "iuf":
+    content = _content(path, name)
+    header, offset = _parse(content, label)
+    kind = header.get_data_dtype()
+    if np.dtype(kind).kind not in "iuf":
         raise InputError(
-            f"{label} holds colour or complex voxels ({image.get_data_dtype()}); one number per voxel is needed. "
+            f"{label} holds colour or complex voxels ({kind}); one number per voxel is needed. "
             "Export the original grey-value series."
         )
-    shape = tuple(int(n) for n in image.shape)
+    shape = _shape(header, label)
+    unit = header.get_xyzt_units()[0]
+    if unit not in ("mm", "unknown"):
+        raise InputError(f"{label} gives its geometry in {unit}; millimetres are needed. Export it in millimetres.")
+    grid = grid_of_header(header, shape, label, form)
+    stored = np.frombuffer(content, kind, count=math.prod(shape), offset=offset).reshape(shape, order="F")
+    return _scaled(stored, header, label), grid, label
+
+
+def _shape(header: nib.Nifti1Header, label: str) -> tuple[int, int, int]:
+    shape = tuple(int(n) for n in header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) != 3:
@@ -156,9 +257,17 @@ def _read(path: Path, name: str) -> tuple[np.ndarray, Grid, str]:
             f"{label} is {len(shape)}-D with shape {shape}; one 3-D volume is needed. "
             + ("Extract the volume that is meant." if len(shape) > 3 else "Export the whole series, not one slice.")
         )
-    grid = _grid(image, (shape[0], shape[1], shape[2]), label)
-    data = np.asarray(image.dataobj, dtype=np.float64)  # scaled in float64, whatever the scan is stored in
-    return data.reshape(shape, order="F"), grid, label
+    return shape[0], shape[1], shape[2]
+
+
+def _scaled(stored: np.ndarray, header: nib.Nifti1Header, label: str) -> np.ndarray:
+    """Intensities in float64. A slope of 0 or NaN means, as the standard says, that values are meant as stored."""
+    try:
+        slope, intercept = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
+    data = stored.astype(np.float64)
+    return data if slope is None else data * slope + (intercept or 0.0)
 
 
 def _content(path: Path, name: str) -> bytes:
@@ -184,50 +293,35 @@ def _content(path: Path, name: str) -> bytes:
         raise InputError(f"{label} is damaged: it does not decompress ({error}). Copy or export the file again.") from error
 
 
-def _parse(content: bytes, label: str) -> nib.Nifti1Image:
-    not_nifti = f"{label} is not a NIfTI file; a single .nii or .nii.gz is needed. Convert the series first."
+def _parse(content: bytes, label: str, whole: bool = True) -> tuple[nib.Nifti1Header, int]:
+    """The header, and where the voxels begin; `whole` where these must be there too."""
     if len(content) < _SMALLEST_HEADER:
         raise InputError(f"{label} is empty or truncated: it holds {len(content)} bytes, less than a header. Export it again.")
     if nib.Nifti2Header.may_contain_header(content):
-        kind: type[nib.Nifti1Image] = nib.Nifti2Image
+        kind: type[nib.Nifti1Header] = nib.Nifti2Header
     elif nib.Nifti1Header.may_contain_header(content) and content[344:347] == b"n+1":
-        kind = nib.Nifti1Image
+        kind = nib.Nifti1Header
+    elif content[344:347] == b"ni1":
+        raise InputError(f"{label} is one half of a pair (.hdr and .img); save it as a single .nii or .nii.gz.")
     else:
-        raise InputError(not_nifti)
+        raise InputError(f"{label} is not a NIfTI file; a single .nii or .nii.gz is needed. Convert the series first.")
     try:
-        image = kind.from_bytes(content)
-        offset, item = cast(ArrayProxy, image.dataobj).offset, image.get_data_dtype().itemsize
-    except (HeaderDataError, WrapStructError, ValueError, TypeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about fields that say nothing of voxels or place
+            header = kind(content[: kind.sizeof_hdr])
+            offset, item = int(header.get_data_offset()), header.get_data_dtype().itemsize
+        if any(int(n) < 1 for n in header.get_data_shape()):
+            raise HeaderDataError(f"shape {header.get_data_shape()}")
+    except (HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
-    needed = offset + item * math.prod(int(n) for n in image.shape)
-    if len(content) < needed:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    needed = offset + item * math.prod(shape)
+    if whole and len(content) < needed:
         raise InputError(
-            f"{label} is truncated: shape {image.shape} needs {needed} bytes, the file holds {len(content)}. "
+            f"{label} is truncated: shape {shape} needs {needed} bytes, the file holds {len(content)}. "
             "Copy or export the file again."
         )
-    return image
-
-
-def _grid(image: nib.Nifti1Image, shape: tuple[int, int, int], label: str) -> Grid:
-    header = image.header
-    unit = header.get_xyzt_units()[0]
-    if unit not in ("mm", "unknown"):
-        raise InputError(f"{label} gives its geometry in {unit}; millimetres are needed. Export it in millimetres.")
-    try:
-        affine = header.get_sform(coded=True)[0]
-        if affine is None:
-            affine = header.get_qform(coded=True)[0]
-    except (HeaderDataError, ValueError) as error:
-        raise InputError(f"{label} has a damaged geometry ({str(error).rstrip('.')}); export it again.") from error
-    if affine is None:
-        raise InputError(
-            f"{label} carries no geometry (its qform and sform codes are both 0), so no mm3 follow from its voxels; "
-            "export it again with its geometry."
-        )
-    try:
-        return Grid(shape, affine)
-    except InputError as error:
-        raise InputError(f"{label}: {error}") from error
+    return header, offset
 
 
 def _write(path: Path, array: np.ndarray, grid: Grid) -> None:
@@ -235,7 +329,7 @@ def _write(path: Path, array: np.ndarray, grid: Grid) -> None:
     image.header.set_xyzt_units("mm", "sec")
     image.set_sform(grid.affine, code=1)
     image.set_qform(grid.affine, code=1)
-    if not np.allclose(image.get_qform(), grid.affine, atol=1e-3):
+    if shear(grid.affine) > _SHEAR_OF_A_QFORM:
         image.header["qform_code"] = 0  # a qform holds no shear: better none than another geometry
     content = image.to_bytes()
     # mtime 0: equal results are equal files

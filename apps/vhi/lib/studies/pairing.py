@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ..errors import InputError, UnknownImageError
-from .nifti import read_volume
+from .nifti import header_is_plain, read_volume
+from .nifti_geometry import Form
 
 Role = Literal["T1W", "STIR"]
 ROLES: tuple[Role, Role] = ("T1W", "STIR")
@@ -190,6 +191,7 @@ class CaseFinder:
     """Looks through one folder again and again; a look at a folder that did not change costs its directory times only."""
 
     folder: Path
+    form: Form | None = None
     _times: dict[str, int] = field(default_factory=dict)
     _checked: _Checked = field(default_factory=dict)
     _index: CaseIndex | None = None
@@ -205,7 +207,7 @@ class CaseFinder:
         times = self._directory_times()
         unfinished = self._index is None or any(reason for reason in self._checked.values())
         if self._index is None or unfinished or times != self._times:
-            self._index = _index_of(self.folder, self._checked)
+            self._index = _index_of(self.folder, self._checked, self.form)
             self._times = times
         return self._index
 
@@ -228,18 +230,18 @@ class CaseFinder:
         return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}
 
 
-def find_cases(folder: Path) -> CaseIndex:
-    """The cases of a folder, sorted by id.
+def find_cases(folder: Path, form: Form | None = None) -> CaseIndex:
+    """The cases of a folder, sorted by id; with the transform that rules in files that carry two different ones.
 
     Raises
     ------
     InputError
         The folder is missing or cannot be listed.
     """
-    return CaseFinder(Path(folder)).find()
+    return CaseFinder(Path(folder), form).find()
 
 
-def _index_of(folder: Path, checked: _Checked) -> CaseIndex:
+def _index_of(folder: Path, checked: _Checked, form: Form | None) -> CaseIndex:
     waiting: list[Waiting] = []
     series: dict[str, dict[Role, list[Path]]] = {}
     for path in _images(folder):
@@ -256,7 +258,7 @@ def _index_of(folder: Path, checked: _Checked) -> CaseIndex:
         series.setdefault(case_id, {}).setdefault(role, []).append(path)
     cases: list[Case] = []
     for case_id, found in sorted(series.items()):
-        obstacle = _why_it_waits(found, folder, checked)
+        obstacle = _why_it_waits(found, folder, checked, form)
         if obstacle is None:
             cases.append(Case(case_id, found["T1W"][0], found["STIR"][0]))
         else:
@@ -264,7 +266,7 @@ def _index_of(folder: Path, checked: _Checked) -> CaseIndex:
     return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)))
 
 
-def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Checked) -> str | None:
+def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Checked, form: Form | None) -> str | None:
     for role in ROLES:
         if len(found.get(role, [])) > 1:
             places = " and ".join(str(path.relative_to(folder)) for path in found[role][:2])
@@ -273,7 +275,7 @@ def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Chec
         if role not in found:
             return f"Its {role} series is missing; it is offered once both series are there."
     for role in ROLES:
-        reason = _unusable(found[role][0], role, checked)
+        reason = _unusable(found[role][0], role, checked, form)
         if reason is not None:
             return reason
     return None
@@ -307,7 +309,7 @@ def _named(path: Path, folder: Path) -> tuple[str, Role] | None:
     return None
 
 
-def _unusable(path: Path, role: Role, checked: _Checked) -> str | None:
+def _unusable(path: Path, role: Role, checked: _Checked, form: Form | None) -> str | None:
     """Why a file cannot be used, or None; the answer for one version of a file is kept."""
     try:
         status = path.stat()
@@ -317,13 +319,13 @@ def _unusable(path: Path, role: Role, checked: _Checked) -> str | None:
     if version not in checked:
         for old in [one for one in checked if one[0] == str(path)]:
             del checked[old]
-        checked[version] = None if _looks_whole(path, status.st_size) else _read_error(path, role)
+        checked[version] = None if _looks_whole(path, status.st_size) else _read_error(path, role, form)
     return checked[version]
 
 
-def _read_error(path: Path, role: Role) -> str | None:
+def _read_error(path: Path, role: Role, form: Form | None) -> str | None:
     try:
-        read_volume(path, role)
+        read_volume(path, role, form)
     except InputError as error:
         return str(error)
     return None
@@ -351,7 +353,7 @@ def _looks_whole(path: Path, size: int) -> bool:
     if not 1 <= dims[0] <= 7 or min(dims[1 : dims[0] + 1]) < 1 or bits < 8:
         return False
     needed = int(offset) + bits // 8 * math.prod(dims[1 : dims[0] + 1])
-    return bool(held == needed % 2**32)
+    return bool(held == needed % 2**32) and header_is_plain(head)
 
 
 def _shown(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ..core.planes import TOLERANCE_VOXELS
 from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, Volume, grid_distance_mm
 from ..errors import GridMismatchError
 
@@ -59,6 +60,30 @@ def turned(image: Image, onto: Grid) -> Image:
     if turn is None:
         return image
     return type(image)(np.ascontiguousarray(turn.apply(image.data)), turn.apply_to_grid(image.grid), image.name)
+
+
+def placed(mask: Mask, onto: Grid) -> Mask:
+    """A mask on the grid of a scan where its voxels are voxels of it, turned or a box cut out of it; otherwise as it is.
+
+    Programs save the box around what was drawn, or the slices that hold something; beyond the box there is nothing.
+    """
+    same = turned(mask, onto)
+    if same is not mask or mask.grid.shape == onto.shape:
+        return same
+    to_index = np.linalg.inv(onto.affine) @ mask.grid.affine
+    whole = np.rint(to_index)[:3]
+    ends = np.array(np.meshgrid(*[(0, n - 1) for n in mask.grid.shape], indexing="ij")).reshape(3, -1)
+    ends = np.vstack([ends, np.ones(ends.shape[1])])
+    off = np.abs((to_index[:3] - whole) @ ends).max()
+    steps = np.abs(whole[:, :3])
+    corners = whole @ ends
+    inside = (corners >= 0).all() and (corners.max(axis=1) < onto.shape).all()
+    if off > TOLERANCE_VOXELS or not inside or not ((steps.sum(axis=0) == 1) & (steps.sum(axis=1) == 1)).all():
+        return mask
+    at = (whole[:, :3] @ np.argwhere(mask.data).T + whole[:, 3:]).astype(np.int64)
+    data = np.zeros(onto.shape, dtype=bool)
+    data[tuple(at)] = True
+    return Mask(data, onto, mask.name)
 
 
 def coverage(grid: Grid, onto: Grid) -> float:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..studies.labelled import find_labelled
 from ..studies.nifti import read_mask, read_volume
 from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir, read_inflammation
+from ..studies.registration import placed, turned
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,17 @@ class CleanedScan:
 
     def measure(self) -> VhiResult:
         """The automatic result from the manual regions."""
-        t1w, stir = read_volume(self.t1w, f"T1W of {self.case_id}"), read_volume(self.stir, f"STIR of {self.case_id}")
-        bone = read_mask(self.normal_bone, "normal bone")
-        return measure_vhi(t1w, stir, normal_bone=bone, disease_region=read_mask(self.disease_region, "disease region"))
+        stir = read_volume(self.stir, f"STIR of {self.case_id}")
+        t1w = turned(read_volume(self.t1w, f"T1W of {self.case_id}"), stir.grid)
+        bone = placed(read_mask(self.normal_bone, "normal bone"), stir.grid)
+        region = placed(read_mask(self.disease_region, "disease region"), stir.grid)
+        return measure_vhi(t1w, stir, normal_bone=bone, disease_region=region)
 
     def tables(self, result: VhiResult | None = None) -> tuple[LesionTable, ...]:
         """Its lesions, and which of them each reading kept; then the same at slightly other thresholds."""
-        masks = [(one.reader, read_inflammation(one)[0]) for one in self.readings]
-        return tables_of(result or self.measure(), masks, self.case_id)
+        result = result or self.measure()
+        masks = [(one.reader, placed(read_inflammation(one)[0], result.stir.grid)) for one in self.readings]
+        return tables_of(result, masks, self.case_id)
 
 
 def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..files import write_atomically
 from ..studies.labelled import Case
 from ..studies.nifti import read_mask, read_volume
+from ..studies.registration import placed
 
 PSEUDO_LABELS = "pseudo_labels"
 
@@ -27,7 +28,8 @@ def read_labelled(case: Case) -> tuple[Volume, Mask]:
     """T1W and manual disease region, on one grid."""
     if case.disease_region is None:
         raise InputError(f"{case.t1w} has no manual disease region.")
-    t1w, mask = read_t1w(case), read_mask(case.disease_region, f"disease region {case.case_id}")
+    t1w = read_t1w(case)
+    mask = placed(read_mask(case.disease_region, f"disease region {case.case_id}"), t1w.grid)
     check_same_grid(t1w, mask)
     return t1w, mask
 

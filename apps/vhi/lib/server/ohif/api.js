@@ -1,5 +1,6 @@
 /** What this page asks the server; every refusal is an Error with the server's own sentence. */
 
+import { parseNifti } from './nifti.js';
 import { parseNrrd } from './nrrd.js';
 
 async function asked(path, options = {}) {
@@ -10,9 +11,11 @@ async function asked(path, options = {}) {
     throw new Error('The server cannot be reached; try again.');
   }
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({}));
-  throw new Error(told.detail ?? `The server answered with status ${answer.status}.`);
+  const { detail, ...facts } = await answer.json().catch(() => ({}));
+  throw Object.assign(new Error(detail ?? `The server answered with status ${answer.status}.`), { status: answer.status, facts });
 }
+
+const OUTLASTS_PAGE = 60000; // browsers send 64 KiB at most for a page that is gone
 
 const query = (values) => new URLSearchParams(values).toString();
 
@@ -33,15 +36,20 @@ export async function information() {
   return (await asked('/info/')).json();
 }
 
-/** Run a task on a series: `{facts, labels}`; `facts.label_names` says which value is which segment. */
-export async function infer(model, image, params) {
+/** Run a task on a series, with regions that were not handed in; `facts.label_names` says which value of `labels` is which segment. */
+export async function infer(model, image, params, regions = null) {
   const form_ = { result_extension: '.nrrd', result_dtype: 'uint8', result_compress: false };
-  const answer = await asked(`/infer/${model}?${query({ image })}`, { method: 'POST', body: form({ ...params, ...form_ }) });
+  const answer = await asked(`/infer/${model}?${query({ image })}`, { method: 'POST', body: form({ ...params, ...form_ }, regions) });
   const parts = await answer.formData();
   return { facts: JSON.parse(await textOf(parts.get('params'))), labels: parseNrrd(await parts.get('image').arrayBuffer()) };
 }
 
 const textOf = async (part) => (typeof part === 'string' ? part : part.text());
+
+/** The numbers that a submission of this label map would have. */
+export async function preview(image, label, params) {
+  return (await asked(`/vhi/reading/preview?${query({ image })}`, { method: 'POST', body: form(params, label) })).json();
+}
 
 /** Hand in a label map with its segments' names and what else is told. */
 export async function submit(image, label, params) {
@@ -53,6 +61,34 @@ const json = (values) => ({ headers: { 'Content-Type': 'application/json' }, bod
 /** Say how good the automatic disease region is, without a label map. */
 export async function rate(image, rating, params) {
   return (await asked('/vhi/rating', { method: 'POST', ...json({ image, rating, ...params }) })).json();
+}
+
+/** What a reader has begun of a case and not handed in, on the server. */
+export function draftOf(image, reader, reading) {
+  const path = `/vhi/draft?${query({ image, reader, reading })}`;
+  const seen = (revision) => (revision ? { 'If-Match': `"${revision}"` } : {});
+  return {
+    find: async () => (await asked(path)).json(),
+    save: async (content, revision, keepalive) => {
+      const { headers, body } = json(content);
+      const options = { method: 'PUT', headers: { ...headers, ...seen(revision) }, body };
+      return (await asked(path, { ...options, keepalive: keepalive && body.length < OUTLASTS_PAGE })).json();
+    },
+    remove: async (revision) => asked(path, { method: 'DELETE', headers: { 'If-Match': revision } }),
+  };
+}
+
+/** What a reader handed in of a case, oldest first. */
+export async function submissions(image, reader) {
+  return (await asked(`/vhi/submissions?${query({ image, reader })}`)).json();
+}
+
+/** This reader's newest submission in a reading, with its label map. */
+export async function submitted(image, reader, reading) {
+  const who = query({ image, client_id: reader, reading });
+  const [made, file] = await Promise.all([asked(`/vhi/reading?${who}`), asked(`/vhi/reading/label?${who}`)]);
+  const plain = (await file.blob()).stream().pipeThrough(new DecompressionStream('gzip'));
+  return { ...(await made.json()), label: parseNifti(await new Response(plain).arrayBuffer()) };
 }
 
 /** The numbers of the report of a reader's newest submission. */

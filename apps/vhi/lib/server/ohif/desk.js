@@ -1,6 +1,7 @@
 /** The open case in the viewer: its reading, the tools in hand, and what the viewer tells of clicks and strokes. */
 
 import * as api from './api.js';
+import { Bone } from './bone.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
 import { keepSpaceBar, mendCommands } from './keys.js';
@@ -8,6 +9,8 @@ import { Labelmap } from './labelmap.js';
 import { LinkedViews } from './linked_views.js';
 import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
+import { Keeping } from './keeping.js';
+import { clean } from './measuring.js';
 import { markPointer } from './pointer_mark.js';
 import { Reading } from './reading.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
@@ -28,7 +31,6 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
-  rating = '';
   #managers = null;
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
@@ -41,6 +43,7 @@ export class Desk extends EventTarget {
     super();
     this.told = told;
     this.effort = new Effort();
+    this.keeping = new Keeping(() => this.changed());
     window.addEventListener('keydown', (event) => this.#undoByKey(event));
     const views = () => (this.#case ? this.#viewports() : []);
     const grid = () => this.#managers.servicesManager.services.viewportGridService;
@@ -57,10 +60,11 @@ export class Desk extends EventTarget {
   }
 
   #undoByKey(event) {
-    if (!this.reading || !(event.ctrlKey || event.metaKey) || event.key !== 'z' || event.target.matches('input, textarea'))
-      return;
+    const key = event.key.toLowerCase();
+    const isText = event.target.matches?.('input[type=text], input[type=password], textarea');
+    if (!this.reading || !(event.ctrlKey || event.metaKey) || !['z', 'y'].includes(key) || isText) return;
     event.preventDefault();
-    this.reading.undo();
+    this.reading.undo(key === 'y' || event.shiftKey);
   }
 
   get reader() {
@@ -70,7 +74,7 @@ export class Desk extends EventTarget {
   /** Remember who reads, where no login says it. */
   set reader(name) {
     window.localStorage.setItem(READER, name);
-    if (this.reading) this.reading.reader = name;
+    for (const reading of [this.reading, this.coming]) if (reading) reading.reader = name;
     this.changed();
   }
 
@@ -84,7 +88,6 @@ export class Desk extends EventTarget {
     this.#case = found.case;
     this.reading = null;
     this.coming = null;
-    this.rating = '';
     this.why = found.case ? 'Opening the case ...' : found.why;
     this.#stopWaiting();
     if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
@@ -105,6 +108,7 @@ export class Desk extends EventTarget {
   closed() {
     this.#stopWaiting();
     this.#drawOften();
+    this.keeping.end();
     this.#case = null;
     this.reading = null;
     this.coming = null;
@@ -126,9 +130,11 @@ export class Desk extends EventTarget {
       const drawable = this.#drawable(found, labelmap);
       const reading = new Reading(found, labelmap, drawable, this.effort, this.reader);
       reading.addEventListener('change', () => this.changed());
+      new Bone(reading);
       reading.addEventListener('jump', (event) => this.#linked.show(event.detail));
       this.coming = reading;
       this.changed();
+      this.keeping.start(reading);
       this.models = await drawable;
       if (this.#case !== found) return; // another one was opened meanwhile
       mendWriting(labelmap, reading, this.models);
@@ -193,13 +199,20 @@ export class Desk extends EventTarget {
 
   #clicked(world) {
     if (!this.reading || !CLEANING.includes(this.tool)) return;
-    this.reading.clean(this.tool, this.reading.labelmap.voxelAt(world), this.scope);
+    clean(this.reading, this.tool, this.reading.labelmap.voxelAt(world), this.scope);
   }
 
   #noteStroke() {
     if (!this.#wasDrawn || !this.reading) return;
     this.#wasDrawn = false;
     this.reading.noteDrawn();
+  }
+
+  /** A setting of the method; undefined for the default. It counts from the next measurement on. */
+  setOption(name, value) {
+    if (value === undefined) delete this.reading.options[name];
+    else this.reading.options[name] = value;
+    this.reading.touched();
   }
 
   // tools ----------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,13 @@ export class Effort {
     this.strokes = 0;
   }
 
+  /** Go on counting where a draft left off. */
+  goOn({ seconds, clicks, boundary_edits: strokes }) {
+    this.#opened = performance.now() - 1000 * seconds;
+    this.clicks += clicks;
+    this.strokes = strokes;
+  }
+
   told() {
     const seconds = Math.round((performance.now() - this.#opened) / 100) / 10;
     return { seconds, clicks: this.clicks, boundary_edits: this.strokes };

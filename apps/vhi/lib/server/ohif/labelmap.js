@@ -6,7 +6,6 @@ const FARTHEST_MM = 0.5;
 
 export class Labelmap {
   #services;
-  #known = null;
   #colours = null;
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
@@ -28,7 +27,6 @@ export class Labelmap {
     await volumeLoader.createAndCacheVolumeFromImages(data.volumeId, data.imageIds);
     const style = { type: 'Labelmap' };
     config.style.setStyle(style, { ...config.style.getStyle(style), fillAlpha: 0.35, outlineWidth: 2 });
-    this.#known = this.read();
   }
 
   get volume() {
@@ -69,17 +67,9 @@ export class Labelmap {
   }
 
   write(data) {
-    this.#known = Uint8Array.from(data);
     const { voxelManager } = this.volume;
     (this.plainWrite ?? voxelManager.setCompleteScalarDataArray.bind(voxelManager))(data);
     window.cornerstoneTools.segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(SEGMENTATION_ID);
-  }
-
-  /** The voxels as they were before the last change by a tool, and as they are; null where nothing changed. */
-  drawn() {
-    const [before, after] = [this.#known, this.read()];
-    this.#known = after;
-    return before && before.some((value, n) => value !== after[n]) ? { before, after } : null;
   }
 
   /** Where it lies, as `niftiOf` takes it. */

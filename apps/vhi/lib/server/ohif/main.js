@@ -19,6 +19,7 @@ const element = (type, ref) => ({ $$typeof: Symbol.for('react.element'), type, k
 
 function install(config) {
   const desk = new Desk(told);
+  window.vhiDesk = desk; // for tests, and for who looks into the page
   const show = (node) => node && mountPanel(node, desk);
   config.extensions.push({
     id: '@vhi/reading',

@@ -1,4 +1,4 @@
-/** Label maps as the server takes them: one .nii file, uint8, where the volume lies. */
+/** Label maps as the server takes and keeps them: one .nii file, uint8, where the volume lies. */
 
 const HEADER = 352;
 const UINT8 = 2;
@@ -28,4 +28,23 @@ export function niftiOf(data, { sizes, directions, origin }) {
   }
   [0x6e, 0x2b, 0x31, 0].forEach((byte, n) => header.setUint8(344 + n, byte)); // "n+1"
   return new Blob([header.buffer, data]);
+}
+
+/**
+ * The same read again.
+ *
+ * @param {ArrayBuffer} buffer
+ * @returns {{sizes: number[], directions: number[][], origin: number[], data: Uint8Array}} in LPS mm; first axis fastest
+ */
+export function parseNifti(buffer) {
+  const header = new DataView(buffer);
+  if (buffer.byteLength < HEADER || header.getInt32(0, true) !== 348 || header.getInt16(70, true) !== UINT8) {
+    throw new Error('The server answered with something else than a label map.');
+  }
+  const sizes = [0, 1, 2].map((axis) => header.getInt16(42 + 2 * axis, true));
+  const toRas = [-1, -1, 1];
+  const column = (n) => [0, 1, 2].map((row) => toRas[row] * header.getFloat32(280 + 16 * row + 4 * n, true));
+  const data = new Uint8Array(buffer, header.getFloat32(108, true));
+  if (data.length !== sizes[0] * sizes[1] * sizes[2]) throw new Error('The label map broke off; open the case anew.');
+  return { sizes, directions: [0, 1, 2].map(column), origin: column(3), data };
 }

@@ -2,6 +2,7 @@
 
 import { VIEW } from './desk.js';
 import { button, el } from './dom.js';
+import { showRegion } from './measuring.js';
 import { BONE, INFLAMMATION, REGION, SEGMENTS } from './segments.js';
 
 const TOOLS = { CircularBrush: 'Brush', CircularEraser: 'Eraser', CircleScissor: 'Circle', RectangleScissor: 'Rectangle' };
@@ -48,14 +49,26 @@ export function drawSection(desk) {
       'div',
       { class: 'line' },
       Object.entries(TOOLS).map(tool),
-      button('Undo', () => reading.undo(), { id: 'vhi-undo', title: 'Ctrl+Z', disabled: !reading.history.length }),
+      button('Undo', () => reading.undo(), { id: 'vhi-undo', title: 'Ctrl+Z', disabled: !reading.history.canUndo }),
+      button('Redo', () => reading.undo(true), { id: 'vhi-redo', title: 'Ctrl+Shift+Z', disabled: !reading.history.canRedo }),
     ),
     el('label', { class: 'line' }, 'Size', size),
     el(
       'div',
       { class: 'line' },
-      button('Show disease region', () => reading.showRegion('disease_region'), { disabled: Boolean(reading.busy) }),
-      button('Show normal bone', () => reading.showRegion('normal_bone'), { disabled: Boolean(reading.busy) }),
+      proposal(reading, 'disease_region', REGION),
+      proposal(reading, 'normal_bone', BONE),
     ),
   );
+}
+
+/** Draws what the server proposes for a region, in place of what is drawn of it. */
+function proposal(reading, model, index) {
+  const name = SEGMENTS[index - 1].name;
+  const text = reading.hasRegion(index) ? `Put ${name} back` : `Show ${name}`;
+  return button(text, () => showRegion(reading, model), {
+    title: 'As the server proposes it',
+    disabled: Boolean(reading.busy),
+    data: { proposal: model },
+  });
 }

@@ -7,12 +7,10 @@ const OWN = ['show', 'scope', 'proposal']; // the panel has its own places for t
 export function optionSection(desk) {
   const config = desk.models.vhi?.config ?? {};
   const names = Object.keys(config).filter((name) => !OWN.includes(name));
-  const set = (name, value) => {
-    if (value === undefined) delete desk.reading.options[name];
-    else desk.reading.options[name] = value;
-  };
+  const set = (name, value) => desk.setOption(name, value);
+  const { options } = desk.reading;
   const rows = names.map((name) =>
-    el('label', { class: 'line' }, el('span', { class: 'grow' }, name.replaceAll('_', ' ')), input(name, config[name], set)),
+    el('label', { class: 'line' }, el('span', { class: 'grow' }, name.replaceAll('_', ' ')), input(name, config[name], set, options[name])),
   );
   return el(
     'section',
@@ -27,22 +25,22 @@ export function optionSection(desk) {
   );
 }
 
-/** Choice, tick box or number; `set(name, undefined)` for the default. */
-export function input(name, given, set) {
+/** Choice, tick box or number, as it is set now; `set(name, undefined)` for the default. */
+export function input(name, given, set, now = undefined) {
   if (Array.isArray(given)) {
     const values = Object.fromEntries(given.map((one) => [String(one), String(one)]));
     const pick = (text) => set(name, text === String(given[0]) ? undefined : given.find((one) => String(one) === text));
-    return choice(values, String(given[0]), pick, { name });
+    return choice(values, String(now ?? given[0]), pick, { name });
   }
   if (typeof given === 'boolean') {
     return el('input', {
       type: 'checkbox',
       name,
-      checked: given,
+      checked: now ?? given,
       onchange: ({ target }) => set(name, target.checked === given ? undefined : target.checked),
     });
   }
-  const number = el('input', { type: 'text', name, size: 6, value: String(given) });
+  const number = el('input', { type: 'text', name, size: 6, value: String(now ?? given) });
   number.addEventListener('change', () => {
     const value = number.value.trim() === '' ? Number.NaN : Number(number.value);
     if (Number.isNaN(value)) number.value = String(given);

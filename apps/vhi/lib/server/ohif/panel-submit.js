@@ -1,45 +1,103 @@
-/** Parts of the panel: who reads, rating and submission, the next case. */
+/** Parts of the panel: who reads for the how-manieth time, rating and submission, what was handed in, the next case. */
 
-import { button, choice, count, el } from './dom.js';
+import { button, choice, count, el, mm3 } from './dom.js';
+import { next, submit } from './submitting.js';
 
 const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'corrected', failed: 'failed' };
 
 export function submitSection(desk) {
-  const { reading } = desk;
+  const { reading, keeping } = desk;
   if (!reading) return null;
-  const isWaiting = Boolean(reading.busy) || !desk.reader;
-  const strokes = desk.effort.strokes;
-  const told =
-    strokes && !reading.submitted
-      ? el('div', { class: 'told' }, `${count(strokes, 'stroke')} by hand; measured when submitted.`)
-      : null;
+  const isWaiting = Boolean(reading.busy) || !desk.reader || Boolean(keeping.keeper?.isWaiting);
+  const send = () => submit(reading, keeping.keeper);
+  const rate = (value) => {
+    reading.rating = value;
+    reading.touched();
+  };
   return el(
     'section',
-    {},
-    el('h3', {}, 'Hand in'),
+    { class: 'foot' },
+    reading.submitted ? submitted(reading.submitted, reading.isSubmitted && !reading.isUnsent) : null,
+    reading.question ? question(reading, keeping.keeper) : null,
     el(
       'label',
       { class: 'line' },
       'Automatic region',
-      choice(RATINGS, desk.rating, (value) => (desk.rating = value), { id: 'vhi-rating' }),
+      choice(RATINGS, reading.rating, rate, { id: 'vhi-rating' }),
     ),
-    told,
+    keptLine(desk),
     el(
       'div',
-      { class: 'line' },
-      button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', () => reading.submit(desk.rating), {
+      { class: 'line tight' },
+      button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', send, {
         class: 'main grow',
         id: 'vhi-submit',
         disabled: isWaiting,
         title: desk.reader ? '' : 'Enter your name first',
       }),
-      button('Next case', () => reading.next(), { id: 'vhi-next', disabled: isWaiting }),
+      button('Next case', () => next(reading), { id: 'vhi-next', disabled: isWaiting }),
+    ),
+  );
+}
+
+/** Whether what is not handed in yet is kept on the server. */
+function keptLine({ reading, keeping, reader }) {
+  if (!reading.isUnsent) return null;
+  const { keeper } = keeping;
+  if (!reader || !keeper) return el('div', { class: 'warn', id: 'vhi-kept' }, 'Enter your name: nothing is kept yet');
+  if (keeper.failure) return el('div', { class: 'error', id: 'vhi-kept', title: keeper.failure }, 'Not kept: ', keeper.failure);
+  const text = keeper.isKept ? 'Draft kept' : 'Keeping ...';
+  return el('div', { class: 'told', id: 'vhi-kept', data: { kept: String(keeper.isKept) } }, text);
+}
+
+/** The newest submission, and whether it is what is on screen. */
+function submitted(made, isThis) {
+  const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
+  const when = made.created ? ` of ${timeOf(made.created)}` : '';
+  const id = made.submission_id ?? made.submission;
+  const { sensitive, conservative } = made.numbers?.vhi_mm3 ?? made.result?.vhi_mm3 ?? {};
+  const kept = sensitive === undefined ? '' : `, ${mm3(sensitive)} and ${mm3(conservative)},`;
+  const text = isThis ? `Submission ${id}${when}${kept} is kept. ` : `You are amending submission ${id}${when}${kept.slice(0, -1)}. `;
+  return el(
+    'div',
+    { id: isThis ? 'vhi-submitted' : 'vhi-amending' },
+    el('div', { class: isThis ? 'told good' : 'told' }, text, link),
+    isThis && (made.messages ?? []).length
+      ? el(
+          'details',
+          {},
+          el('summary', {}, count(made.messages.length, 'remark')),
+          made.messages.map((one) => el('div', { class: 'told' }, one)),
+        )
+      : null,
+  );
+}
+
+export const timeOf = (text) => new Date(text).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+
+/** Another number would be kept than the one on screen: the reader sees it first. */
+function question(reading, keeper) {
+  const { text, would_be: wouldBe } = reading.question;
+  const back = () => {
+    reading.question = null;
+    reading.changed();
+  };
+  return el(
+    'div',
+    { id: 'vhi-question', role: 'alert' },
+    el('div', { class: 'warn' }, text),
+    el(
+      'div',
+      { class: 'line' },
+      button('Submit the new number', () => submit(reading, keeper, wouldBe.result_id), { id: 'vhi-confirm' }),
+      button('Back', back),
     ),
   );
 }
 
 export function readerSection(desk) {
-  if (desk.told.reader) return el('section', {}, el('div', { class: 'told' }, `Reader: ${desk.told.reader}`));
+  const reading = el('span', { id: 'vhi-readings' });
+  if (desk.told.reader) return el('section', {}, el('div', { class: 'line told' }, `Reader: ${desk.told.reader}`, reading));
   const name = el('input', {
     type: 'text',
     value: desk.reader ?? '',
@@ -47,6 +105,18 @@ export function readerSection(desk) {
     maxLength: 64,
     id: 'vhi-reader-name',
     oninput: (event) => (desk.reader = event.target.value.trim()),
+    onchange: () => desk.keeping.readerChosen(),
   });
-  return el('section', {}, el('label', { class: 'line' }, 'Reader', name));
+  return el('section', {}, el('label', { class: 'line' }, 'Reader', name), reading);
+}
+
+/** Which reading of the case this is, where the first one is finished. */
+export function showReadings(panel, { reading, keeping }) {
+  const place = panel.querySelector('#vhi-readings');
+  const last = keeping.finished + 1;
+  const isOffered = reading && keeping.keeper && last > 1;
+  const names = Object.fromEntries(Array.from({ length: last }, (_, n) => [n + 1, `reading ${n + 1}`]));
+  const pick = (value) => keeping.read(Number(value));
+  const shown = isOffered ? [choice(names, String(reading.number), pick, { id: 'vhi-reading', disabled: Boolean(reading.busy) })] : [];
+  place.replaceChildren(...shown);
 }

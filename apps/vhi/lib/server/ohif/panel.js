@@ -1,10 +1,12 @@
-/** The panel beside the images: VHI, lesions, drawing, handing in. */
+/** The panel beside the images: VHI, lesions, drawing, and at its foot handing in. */
 
 import { el } from './dom.js';
-import { lesionSection, measureButton, showBusy, vhiSection } from './panel-answer.js';
+import { lesionSection, measureButton, numberSection, showBusy, vhiSection } from './panel-answer.js';
+import { boneSection } from './panel-bone.js';
 import { drawSection } from './panel-draw.js';
+import { keepSection } from './panel-keep.js';
 import { optionSection } from './panel-options.js';
-import { readerSection, submitSection } from './panel-submit.js';
+import { readerSection, showReadings, submitSection } from './panel-submit.js';
 import { addStyle } from './style.js';
 
 /** Fill a node of the viewer with the panel, and keep it as the desk is. */
@@ -16,24 +18,33 @@ export function mountPanel(node, desk) {
   node.style.height = '100%';
   node.append(panel);
   // what is typed into or may be pressed just now stays while the rest changes
-  let kept = null;
+  let kept = [];
   let options = null;
   const measure = measureButton(desk);
-  const rest = el('div');
-  panel.append(readerSection(desk), el('section', {}, measure), rest);
+  const [head, rest, foot] = [el('div'), el('div', { class: 'rest' }), el('div')];
+  panel.append(readerSection(desk), el('section', { class: 'bare' }, measure), head, rest, foot);
   const draw = () => {
     if (!node.isConnected) {
       desk.removeEventListener('change', draw);
       return;
     }
-    if (kept !== desk.reading) options = desk.reading ? optionSection(desk) : null;
-    kept = desk.reading;
-    const place = panel.querySelector('.lesions')?.scrollTop ?? 0;
+    if (kept.some((one, n) => one !== [desk.reading, desk.reading?.options][n]) || !kept.length) {
+      options = desk.reading ? optionSection(desk) : null;
+    }
+    kept = [desk.reading, desk.reading?.options];
+    const places = [rest.scrollTop, panel.querySelector('.lesions')?.scrollTop ?? 0];
     showBusy(measure, desk);
-    const sections = [vhiSection(desk), lesionSection(desk), submitSection(desk), drawSection(desk), options];
-    rest.replaceChildren(...[state(desk), ...sections].filter(Boolean));
+    showReadings(panel, desk);
+    panel.ariaBusy = String(desk.keeping.isLooking || Boolean(desk.reading?.busy));
+    const asked = keepSection(desk);
+    const isFound = Boolean(desk.keeping.keeper?.found);
+    const sections = isFound ? [] : [vhiSection(desk), lesionSection(desk), drawSection(desk), boneSection(desk), options];
+    rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
+    head.replaceChildren(...[isFound ? null : numberSection(desk)].filter(Boolean));
+    foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
     const list = panel.querySelector('.lesions');
-    if (list) list.scrollTop = place;
+    rest.scrollTop = asked ? 0 : places[0];
+    if (list) [, list.scrollTop] = places;
   };
   desk.addEventListener('change', draw);
   draw();

@@ -1,211 +1,259 @@
-/** One case being read: what the server answered, what the reader decided and drew. Changes are told as `change` events. */
+/** One case being read: what lies in its voxels, what the numbers are, and how it became so. Changes are told as `change` events. */
 
 import * as api from './api.js';
-import { Decisions, slicesOfLesion } from './cleaning.js';
+import { drawn, graded, hasRegion, regionsDiffer, seenOf, submission } from './cells.js';
+import { Decisions } from './cleaning.js';
 import { History } from './history.js';
-import { clicked, graded, isRegionDrawn, merged, numbered, regionOf, submission, uncover, ungraded } from './labels.js';
+import { Latest } from './latest.js';
 import { niftiOf } from './nifti.js';
-import { REGION } from './segments.js';
+import { BONE, REGION } from './segments.js';
+
+/**
+ * What is so besides the voxels; undo and redo bring it back with them.
+ *
+ * measured: the last measurement, see measuring.js; null before it
+ * decisions: what clicks decided of its lesions
+ * left: of its grades after clicks, in the numbers of this page
+ * now: the numbers of what is on screen, of the same function that measures a submission
+ * wasShown: whether VHI was seen: then no voxel of inflammation means that there is none
+ * isByHand: whether a stroke or MONAI Label's panel drew since the measurement
+ * version, nowOf: which content this is, and of which one the numbers are
+ */
+const NOTHING = {
+  ...{ measured: null, decisions: new Decisions(), left: null, now: null },
+  ...{ wasShown: false, isByHand: false, version: 0, nowOf: 0 },
+};
 
 export class Reading extends EventTarget {
   history = new History();
-  decisions = new Decisions();
+  state = NOTHING;
   options = {};
+  rating = '';
   both = true;
-  facts = null; // of the automatic result, with what is proposed for its lesions
-  now = null; // of what is left after clicks
-  grades = null; // the automatic result, in the numbers of this page
-  region = null; // the disease region, also beneath other segments
+  submitted = null; // the newest submission, and the version that it is of
+  question = null; // a submission that would be kept with another number, until the reader decides
   stockAnswer = null; // of MONAI Label's panel, on its way into the map, see stock.js
-  wasShown = false; // whether VHI was seen
-  submitted = null;
+  isUnsent = false;
   busy = '';
-  resting = Promise.resolve(); // once what it is busy with is done
   message = '';
-  #shownTo = null; // who the server knows to have seen VHI with these options
-  #left = null; // of the automatic result after clicks, in the numbers of this page
+  numbersWhy = ''; // why there are no numbers of what is on screen
+  bone = null; // what normal bone, as it is drawn, makes of VHI; see panel-bone.js
+  resting = Promise.resolve(); // once what it is busy with is done
+  #cells = null;
+  #versions = 0;
+  #waiting = 0;
+  #numbers = new Latest(
+    () => (this.isBehind ? this.state : null),
+    () => this.#evaluated(),
+    (state, now) => this.#tellNumbers({ ...state, now, nowOf: state.version }),
+    (error) => this.#tellNumbers(this.state, error.message),
+  );
 
-  #drawable; // when there is a label map to draw in
-
-  constructor(found, labelmap, drawable, effort, reader) {
+  /**
+   * @param {object} found the case
+   * @param {import('./labelmap.js').Labelmap} labelmap
+   * @param {Promise} drawable when there is a label map to draw in
+   * @param {import('./effort.js').Effort} effort
+   * @param {string} reader
+   * @param {number} number 1 for the first reading of the case
+   */
+  constructor(found, labelmap, drawable, effort, reader, number = 1) {
     super();
-    Object.assign(this, { case: found, labelmap, effort, reader });
-    this.#drawable = drawable;
+    Object.assign(this, { case: found, labelmap, drawable, effort, reader, number });
   }
 
-  /** Run some work, one at a time, and tell how it went. */
-  #work(what, work) {
-    if (!this.busy) this.resting = this.#run(what, work);
-    return this.resting;
+  get cells() {
+    this.#cells ??= new Uint8Array(this.labelmap.read().length);
+    return this.#cells;
   }
 
-  async #run(what, work) {
-    Object.assign(this, { busy: what, message: '' });
-    this.changed();
-    try {
-      await work();
-    } catch (error) {
-      this.message = error.message;
-    }
-    this.busy = '';
-    this.changed();
+  /** What was drawn, where it can be drawn in yet. */
+  get drawnCells() {
+    return this.labelmap.volume ? this.cells : null;
+  }
+
+  get facts() {
+    return this.state.measured?.facts ?? null;
+  }
+
+  get now() {
+    return this.state.now;
+  }
+
+  get isSubmitted() {
+    return this.submitted?.version === this.state.version;
+  }
+
+  #nextVersion() {
+    this.#versions += 1;
+    return this.#versions;
   }
 
   changed() {
     this.dispatchEvent(new Event('change'));
   }
 
-  #params(more = {}) {
-    return { ...(this.reader ? { client_id: this.reader } : {}), ...more };
+  /** Something that is lost with the page, were it not kept. */
+  touched() {
+    this.isUnsent = true;
+    this.question = null;
+    this.dispatchEvent(new Event('touch'));
+  }
+
+  /** Do some work, one after the other, and tell how it went. */
+  work(what, run) {
+    this.#waiting += 1;
+    this.busy = what;
+    this.changed();
+    this.resting = this.resting.then(() => this.#run(what, run));
+    return this.resting;
+  }
+
+  async #run(what, run) {
+    Object.assign(this, { busy: what, message: '' });
+    try {
+      await run();
+    } catch (error) {
+      this.message = error.message;
+    }
+    this.#waiting -= 1;
+    if (!this.#waiting) this.busy = '';
+    this.changed();
+  }
+
+  params(more = {}) {
+    return { ...(this.reader ? { client_id: this.reader } : {}), ...(this.number > 1 ? { reading: this.number } : {}), ...more };
   }
 
   /** Run a task on STIR, maybe while its images still load; its label map lies where this page's does. */
-  async #ask(model, params = {}) {
-    const answer = await api.infer(model, this.case.stir, this.#params(params));
-    await this.#drawable;
+  async ask(model, params = {}, regions = null) {
+    const drawnRegions = regions && submission(regions, false);
+    const label = drawnRegions?.names.length ? niftiOf(drawnRegions.data, this.labelmap.place()) : null;
+    const told = this.params(label ? { ...params, label_info: drawnRegions.names } : params);
+    const answer = await api.infer(model, this.case.stir, told, label);
+    await this.drawable;
     this.labelmap.check(answer.labels);
-    if (model === 'vhi') this.#shownTo = this.reader;
     return answer;
   }
 
-  /** Show a region as the server finds it, to correct it. */
-  showRegion(model) {
-    return this.#work('Finding the region', async () => {
-      const { facts, labels } = await this.#ask(model);
-      if (model === 'disease_region') this.region = labels.data;
-      await this.#put(merged(this.labelmap.read(), labels.data, facts.label_names, this.region));
-      this.message = (facts.warnings ?? []).join(' ');
-    });
-  }
+  // the voxels -----------------------------------------------------------------------------------------------------------
 
-  /** Measure VHI from the regions in force; what was decided by clicks before starts anew. */
-  measure() {
-    return this.#work('Measuring VHI', async () => {
-      const { proposal, ...settings } = this.options;
-      const { facts, labels } = await this.#ask('vhi', { ...settings, show: 'both' });
-      const grades = numbered(labels.data, facts.label_names);
-      const map = merged(this.labelmap.read(), labels.data, facts.label_names, this.region);
-      await this.#put(graded(map, grades, this.both));
-      Object.assign(this, { facts, now: facts, grades, decisions: new Decisions(), submitted: null, wasShown: true });
-      this.#left = ungraded(grades);
-      if (proposal) {
-        await this.#decide(this.decisions);
-        this.facts = this.now;
-      }
-      this.jumpTo(this.facts.lesions[0]);
-    });
-  }
-
-  /** Remove or restore the lesion at a voxel, in all its slices or in this one. */
-  clean(what, voxel, scope = 'lesion') {
-    if (!this.grades) {
-      this.message = 'Measure VHI first: lesions are removed from it.';
-      return this.changed();
-    }
-    const slices = slicesOfLesion(this.grades, this.labelmap.place().sizes, voxel);
-    if (!slices.size) {
-      this.message = 'There is no lesion of the automatic result here.';
-      return this.changed();
-    }
-    return this.#work('Cleaning', () => this.#decide(this.decisions.with(what, slices, scope === 'slice' ? voxel[2] : null)));
-  }
-
-  async #decide(decisions) {
-    const { facts, labels } = await this.#ask('vhi_clean', { ...this.options, ...decisions.params() });
-    const left = numbered(labels.data, facts.label_names);
-    const map = clicked(this.labelmap.read(), this.#left, left, this.grades, this.region);
-    await this.#put(graded(map, this.grades, this.both));
-    Object.assign(this, { decisions, now: facts, submitted: null });
-    this.#left = left;
-  }
-
-  async #put(map) {
-    this.history.note(this.labelmap.read(), map, this.#state());
-    this.labelmap.write(map);
+  /** Other voxels, and what else is so with them, where it is known with their numbers; a step that can be undone. */
+  async put(cells, more, now = null) {
+    this.history.note(this.cells, cells, this.state);
+    this.#cells = cells;
+    const version = this.#nextVersion();
+    this.state = { ...this.state, ...more, version, ...(now ? { now, nowOf: version } : {}) };
+    this.labelmap.write(seenOf(cells));
     await this.labelmap.show();
   }
 
-  #state() {
-    return { decisions: this.decisions, now: this.now, left: this.#left, facts: this.facts, grades: this.grades };
+  /** The map was changed by a stroke of brush, eraser or shape. */
+  noteDrawn() {
+    const [before, map] = [this.cells, this.labelmap.read()];
+    const after = drawn(before, map);
+    if (!this.history.note(before, after, this.state)) return;
+    this.#cells = after;
+    const seen = seenOf(after);
+    if (seen.some((value, n) => value !== map[n])) this.labelmap.write(seen);
+    this.state = { ...this.state, isByHand: true, version: this.#nextVersion() };
+    this.effort.strokes += 1;
+    this.message = '';
+    this.touched();
+    this.look(regionsDiffer(before, after));
   }
 
-  /** The map was changed by a stroke of brush, eraser or shape, or by MONAI Label's panel. */
-  noteDrawn(byHand = true) {
-    const change = this.labelmap.drawn();
-    if (!change) return;
-    const { before, after } = change;
-    this.submitted = null;
-    if (this.region || before.includes(REGION) || after.includes(REGION)) {
-      this.region ??= regionOf(before);
-      if (uncover(before, after, this.region)) this.labelmap.write(after);
-      this.region = regionOf(after, this.region);
-    }
-    if (this.history.note(before, after, this.#state()) && byHand) {
-      this.effort.strokes += 1;
-      if (isRegionDrawn(before, after))
-        this.message = 'Submit the region, then measure: VHI rests on regions that were handed in.';
-    }
-    this.changed();
+  /** One step back, or with `redo` forward again. */
+  undo(redo = false) {
+    if (this.busy) return this.work(this.busy, () => this.#back(redo));
+    return this.#back(redo);
   }
 
-  /** What is on screen was drawn by MONAI Label's panel, which tells no numbers. */
-  forgetNumbers() {
-    Object.assign(this, { facts: null, now: null, grades: null, decisions: new Decisions(), submitted: null, wasShown: true });
-    this.#left = null;
-    this.message = "MONAI Label's panel drew this. Its numbers and lesions are told by Measure VHI, or once it is submitted.";
-    this.changed();
-  }
-
-  undo() {
-    const step = this.history.back(this.labelmap.read());
+  #back(redo) {
+    const step = redo ? this.history.redo(this.cells, this.state) : this.history.undo(this.cells, this.state);
     if (!step) return;
-    this.labelmap.write(step.map);
-    const { left, ...state } = step.state;
-    Object.assign(this, state);
-    this.#left = left;
-    if (this.region) this.region = regionOf(step.map, this.region);
-    this.changed();
+    const [before, after] = [this.cells, graded(step.map, step.state.measured?.grades, this.both)];
+    this.#cells = after;
+    this.state = step.state;
+    this.labelmap.write(seenOf(after));
+    this.message = '';
+    this.touched();
+    this.look(regionsDiffer(before, after));
+  }
+
+  /** Voxels and state of a draft or a submission; nothing before it can be undone. */
+  async restore(cells, state) {
+    this.history.clear();
+    this.#cells = graded(cells, state.measured?.grades, this.both);
+    this.state = { ...NOTHING, version: this.#nextVersion(), nowOf: -1, ...state };
+    this.labelmap.write(seenOf(this.#cells));
+    await this.labelmap.show();
+    this.look(true);
   }
 
   /** Yellow and red, or everything yellow. */
   showBoth(both) {
     this.both = both;
-    this.labelmap.write(graded(this.labelmap.read(), this.grades, both));
+    this.#cells = graded(this.cells, this.state.measured?.grades, both);
+    this.labelmap.write(seenOf(this.#cells));
     this.changed();
   }
 
+  // the numbers ----------------------------------------------------------------------------------------------------------
+
+  /** Ask for the numbers of what is on screen, where they are not known, and for what normal bone makes of them. */
+  look(isRegionChanged) {
+    if (isRegionChanged) this.dispatchEvent(new Event('regions'));
+    this.changed();
+    return this.#numbers.settle();
+  }
+
+  /** Whether the numbers are those of something else than what is on screen. */
+  get isBehind() {
+    return this.state.wasShown && this.state.nowOf !== this.state.version;
+  }
+
+  /** Once the numbers are those of what is on screen; the server's sentence as an Error where there are none. */
+  async evaluated() {
+    await this.#numbers.settle();
+    if (this.isBehind) throw new Error(this.numbersWhy);
+  }
+
+  /** What is on screen as it is sent: label map, its segments, and what the reader did. */
+  sent() {
+    const { data, names } = submission(this.cells, this.state.wasShown);
+    const { measured, decisions } = this.state;
+    const terms = { label_info: names };
+    if (measured) {
+      const { proposal = 'off', ...settings } = measured.options;
+      const { automatic_id: automatic } = measured.facts;
+      Object.assign(terms, { settings, decisions: { proposal, clicks: decisions.clicks, automatic_id: automatic } });
+    }
+    return { label: niftiOf(data, this.labelmap.place()), names, terms };
+  }
+
+  async #evaluated() {
+    const { label, terms } = this.sent();
+    return api.preview(this.case.stir, label, this.params(terms));
+  }
+
+  #tellNumbers(state, why = '') {
+    Object.assign(this, { state, numbersWhy: why });
+    this.changed();
+  }
+
+  hasRegion(index) {
+    return this.drawnCells !== null && hasRegion(this.cells, index);
+  }
+
+  get hasDrawnRegion() {
+    return this.hasRegion(BONE) || this.hasRegion(REGION);
+  }
+
+  // the viewer -----------------------------------------------------------------------------------------------------------
+
   jumpTo(lesion) {
     if (lesion) this.dispatchEvent(new CustomEvent('jump', { detail: this.labelmap.worldAt(lesion.voxel) }));
-  }
-
-  /** Hand in what is on screen; the answer is that of the report. */
-  submit(rating) {
-    return this.#work('Submitting', async () => {
-      const { data, names } = submission(this.labelmap.read(), this.wasShown);
-      if (!names.length) return this.#rate(rating);
-      // with which options a reader saw VHI is what the submission is measured with
-      if (this.facts && this.#shownTo !== this.reader) await this.#ask('vhi', { ...this.options, show: 'both' });
-      const terms = { label_info: names, effort: this.effort.told(), ...(rating ? { rating } : {}) };
-      const made = await api.submit(this.case.stir, niftiOf(data, this.labelmap.place()), this.#params(terms));
-      const numbers = made.measured ? await api.report(this.case.stir, made.reader) : null;
-      this.submitted = { ...made, numbers };
-      return undefined;
-    });
-  }
-
-  /** A rating alone, of a case of which nothing was seen or drawn. */
-  async #rate(rating) {
-    if (!rating) throw new Error('There is nothing to submit: measure VHI, draw a region, or rate the automatic one.');
-    const made = await api.rate(this.case.stir, rating, this.#params());
-    this.submitted = { ...made, report: null, messages: [`Rated ${made.rating}.`] };
-  }
-
-  next() {
-    return this.#work('Looking for the next case', async () => {
-      const sample = await api.nextSample('first', this.#params());
-      if (!sample.StudyInstanceUID) throw new Error('There is no further case for you.');
-      window.location.assign(`/ohif/monai-label?StudyInstanceUIDs=${sample.StudyInstanceUID}`);
-    });
   }
 
   /** A voxel of either series as one of STIR. */

@@ -3,7 +3,9 @@
  * it connected, asks for the series that is shown now, and throws away every segment that a task did not answer.
  */
 
-import { merged } from './labels.js';
+import { answered } from './cells.js';
+import { Decisions } from './cleaning.js';
+import { numbered } from './labels.js';
 import { parseNrrd } from './nrrd.js';
 import { SEGMENTATION_ID, SEGMENTS, indexOf } from './segments.js';
 
@@ -98,11 +100,15 @@ export function mendWriting(labelmap, reading, models) {
     const answer = reading.stockAnswer;
     reading.stockAnswer = null;
     if (!answer) return plain(data);
-    const found = parseNrrd(answer.buffer);
-    if (answer.model === 'disease_region') reading.region = found.data;
-    plain(merged(labelmap.read(), found.data, models[answer.model].labels, reading.region));
-    reading.noteDrawn(false);
-    if (answer.model.startsWith('vhi')) reading.forgetNumbers();
+    const names = models[answer.model].labels;
+    const found = numbered(parseNrrd(answer.buffer).data, names);
+    const isVhi = answer.model.startsWith('vhi');
+    // lesions are listed by our own measurement alone
+    const more = isVhi ? { measured: null, decisions: new Decisions(), left: null, now: null, wasShown: true } : {};
+    reading.put(answered(reading.cells, found, Object.keys(names)), { ...more, isByHand: true });
+    if (isVhi) reading.message = "MONAI Label's panel drew this. Measure VHI lists its lesions.";
+    reading.touched();
+    reading.look(!isVhi);
     return undefined;
   };
 }

@@ -1,9 +1,13 @@
 /** How the panel looks: the viewer's dark colours, letters large enough to read beside images. */
 
 const TEXT = `
-.vhi { color: #e8eefc; font: 13px/1.4 Inter, system-ui, sans-serif; padding: 8px 10px 24px; overflow-y: auto; height: 100%; box-sizing: border-box; }
+.vhi { color: #e8eefc; font: 13px/1.4 Inter, system-ui, sans-serif; padding: 6px 10px; height: 100%; box-sizing: border-box; display: flex; flex-direction: column; }
+.vhi .rest { flex: 1; min-height: 0; overflow-y: auto; }
+.vhi .foot { padding: 4px 0 2px; }
+.vhi .foot #vhi-kept { margin: 0; font-size: 12px; }
 .vhi section { border-top: 1px solid #2b3a67; padding: 8px 0; }
 .vhi section:first-child { border-top: 0; }
+.vhi section.bare, .vhi section.bare + div section { border-top: 0; padding: 2px 0; }
 .vhi section + div > section:first-child { padding-top: 0; }
 .vhi .told, .vhi .warn { overflow-wrap: anywhere; }
 .vhi h3 { font-size: 12px; font-weight: 600; color: #9fb4e8; margin: 0 0 6px; }
@@ -20,8 +24,11 @@ const TEXT = `
 .vhi .tight select { flex: 1; min-width: 0; }
 .vhi .grow { flex: 1; }
 .vhi button.main.grow { width: auto; }
-.vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 8px 0 4px; font-size: 15px; }
+.vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 2px 0; font-size: 15px; }
 .vhi .grades b { text-align: right; font-variant-numeric: tabular-nums; }
+#vhi-panel .behind b { opacity: .45; }
+.vhi .rest > .asked { background: #3a2f0e; border: 1px solid #b98a1e; border-radius: 4px; padding: 8px; margin: 4px 0; }
+.vhi .histogram { width: 100%; height: 56px; background: #0b1530; border-radius: 3px; }
 .vhi .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; align-self: center; }
 .vhi .told { color: #b9c6ea; margin: 4px 0; }
 .vhi .warn { color: #ffce73; margin: 4px 0; }
@@ -36,7 +43,9 @@ const TEXT = `
 .vhi tbody tr { cursor: pointer; }
 .vhi tbody tr:hover { background: #16244d; }
 .vhi tr.removed td:not(:last-child) { text-decoration: line-through; opacity: .55; }
-.vhi .lesions { max-height: 190px; overflow-y: auto; }
+.vhi tr.proposed td:not(:last-child) { opacity: .5; font-style: italic; }
+.vhi tr.painted { cursor: default; }
+.vhi .lesions { max-height: 230px; overflow-y: auto; }
 .vhi td button { padding: 0 6px; }
 .vhi-cross { position: absolute; top: 0; left: 0; z-index: 5; pointer-events: none; }
 .vhi-cross::before, .vhi-cross::after { content: ''; position: absolute; background: #7fd4ff; box-shadow: 0 0 0 .5px #000; }

@@ -1,0 +1,43 @@
+"""One scan from files to a pair on one grid and its regions, alike for `measure` and `batch`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..batch.cases import BatchCase
+    from ..core.volume import Mask
+    from ..studies.dicom_pairing import ScanPair
+    from ..studies.pairing_rules import PairingRules
+
+
+def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
+    """T1W and STIR that a case names.
+
+    Raises
+    ------
+    InputError
+    """
+    from ..studies.dicom_pairing import read_pair, read_study
+
+    if case.study is not None:
+        return read_study(case.study, rules, case.stir_series, case.t1w_series, study_uid=case.study_uid, patient=case.patient)
+    return read_pair(case.t1w or Path(), case.stir or Path(), case.use_form)
+
+
+def read_regions(case: BatchCase, pair: ScanPair) -> tuple[dict[str, Mask], tuple[str, ...]]:
+    """The regions that a case names, on STIR's grid, and what the reader of a result must know about them.
+
+    Raises
+    ------
+    InputError
+    """
+    from ..studies.regions import read_region
+
+    masks: dict[str, Mask] = {}
+    notes: list[str] = []
+    for role, (path, segment) in case.regions.items():
+        masks[role], said = read_region(path, role, pair, segment, case.use_form)
+        notes += said
+    return masks, tuple(notes)

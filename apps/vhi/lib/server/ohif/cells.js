@@ -1,0 +1,138 @@
+/**
+ * What lies in each voxel: the segment that is seen, and the two regions, also beneath it. One number a voxel: the seen segment in the
+ * lowest three bits, then a bit for the disease region and one for normal bone. Arrays in, arrays out.
+ */
+
+import { BONE, CONSERVATIVE, INFLAMMATION, PROPOSED, REGION, indexOf, isInflammation } from './segments.js';
+
+const SEEN = 7;
+const REGION_BIT = 8;
+const BONE_BIT = 16;
+const REGIONS = REGION_BIT | BONE_BIT;
+const REGIONS_SHIFT = 2; // where a draft has the regions of the measurement, above those of now
+const FLAGS = { 'disease region': 1, 'normal bone': 2, inflammation: 4 };
+
+const seen = (cell) => cell & SEEN;
+
+/** The regions of a voxel with nothing on them: normal bone is seen above the disease region. */
+const bare = (cell) => {
+  const regions = cell & REGIONS;
+  return regions | (regions & BONE_BIT ? BONE : regions ? REGION : 0);
+};
+
+function eachOf(cells, change) {
+  const result = new Uint8Array(cells.length);
+  for (let n = 0; n < cells.length; n += 1) result[n] = change(cells[n], n);
+  return result;
+}
+
+/** The label map that is seen. */
+export const seenOf = (cells) => eachOf(cells, seen);
+
+/** The regions alone. */
+export const regionsOf = (cells) => eachOf(cells, (cell) => cell & REGIONS);
+
+/** Whether a region was drawn or shown. */
+export const hasRegion = (cells, index) => cells.some((cell) => cell & (index === BONE ? BONE_BIT : REGION_BIT));
+
+/** Whether two differ in a region. */
+export const regionsDiffer = (one, other) => one.some((cell, n) => (cell ^ other[n]) & REGIONS);
+
+/**
+ * After a tool drew: what was painted lies above the regions, what was erased shows what lay beneath it.
+ *
+ * @param {Uint8Array} cells before
+ * @param {Uint8Array} map the label map as the tool left it
+ */
+export function drawn(cells, map) {
+  return eachOf(cells, (cell, n) => {
+    const [before, now] = [seen(cell), map[n]];
+    if (now === before) return cell;
+    if (now === REGION) return REGION | REGION_BIT;
+    if (now === BONE) return BONE | BONE_BIT | (cell & REGION_BIT);
+    if (now) return now | (cell & REGIONS);
+    if (before === REGION) return 0;
+    return bare(before === BONE ? cell & REGION_BIT : cell);
+  });
+}
+
+/**
+ * A task's answer put in: its segments are replaced, the others stay.
+ *
+ * @param {Uint8Array} cells
+ * @param {Uint8Array} answer in the numbers of this page, see `numbered`
+ * @param {string[]} names of the answer's segments
+ */
+export function answered(cells, answer, names) {
+  const own = names.map(indexOf);
+  // the segments of inflammation are parts of one answer
+  const replaces = own.some(isInflammation);
+  const bits = (own.includes(REGION) ? REGION_BIT : 0) | (own.includes(BONE) ? BONE_BIT : 0);
+  return eachOf(cells, (cell, n) => {
+    const found = answer[n];
+    const regions = (cell & REGIONS & ~bits) | (found === REGION ? REGION_BIT : found === BONE ? BONE_BIT : 0);
+    if (isInflammation(found)) return regions | found;
+    const stays = seen(cell) > BONE && !(replaces && isInflammation(seen(cell)));
+    return stays ? regions | seen(cell) : bare(regions);
+  });
+}
+
+/**
+ * Clicks' effect put in: only voxels that they changed, so that what was painted stays.
+ *
+ * @param {Uint8Array} cells
+ * @param {Uint8Array} before what was left before: 0, INFLAMMATION, or PROPOSED for what is proposed to be removed
+ * @param {Uint8Array} after what is left now
+ * @param {Uint8Array} grades of the automatic result: INFLAMMATION or CONSERVATIVE, for voxels that come back
+ */
+export function clicked(cells, before, after, grades) {
+  return eachOf(cells, (cell, n) => {
+    if (before[n] === after[n] || (before[n] && !isInflammation(seen(cell)))) return cell;
+    if (!after[n]) return bare(cell);
+    return (cell & REGIONS) | (after[n] === PROPOSED ? PROPOSED : grades[n] || INFLAMMATION);
+  });
+}
+
+/** Both grades in one colour, or each in its own. */
+export function graded(cells, grades, both) {
+  return eachOf(cells, (cell, n) => {
+    if (seen(cell) !== INFLAMMATION && seen(cell) !== CONSERVATIVE) return cell;
+    return (cell & REGIONS) | (both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION);
+  });
+}
+
+const flagsOf = (cell) =>
+  (cell & REGION_BIT ? 1 : 0) | (cell & BONE_BIT ? 2 : 0) | (isInflammation(seen(cell)) ? FLAGS.inflammation : 0);
+
+/**
+ * The map as it is sent, a flag for each of three segments, and their names with the values where each lies.
+ *
+ * @param {Uint8Array} cells
+ * @param {boolean} wasShown whether VHI was seen: then no voxel of inflammation means that there is none
+ */
+export function submission(cells, wasShown) {
+  const data = eachOf(cells, flagsOf);
+  const present = data.reduce((sum, flags) => sum | flags, wasShown ? FLAGS.inflammation : 0);
+  const names = Object.entries(FLAGS).filter(([, flag]) => present & flag);
+  const valuesOf = (flag) => [1, 2, 3, 4, 5, 6, 7].filter((value) => value & flag);
+  return { data, names: names.map(([name, flag]) => ({ name, idx: valuesOf(flag) })) };
+}
+
+/** A draft's map: the cells, and the regions of the measurement. */
+export const packed = (cells, regions) => eachOf(cells, (cell, n) => cell | ((regions?.[n] ?? 0) << REGIONS_SHIFT));
+
+/** Both again; no regions where none were drawn for the measurement. */
+export function unpacked(map) {
+  const regions = eachOf(map, (cell) => (cell >> REGIONS_SHIFT) & REGIONS);
+  return { cells: eachOf(map, (cell) => cell & (SEEN | REGIONS)), regions: regions.some(Boolean) ? regions : null };
+}
+
+/** A submitted map, whose segments lie at these values, as cells. */
+export function cellsOf(data, names) {
+  const cell = new Uint8Array(256);
+  for (const { name, idx } of names) {
+    const [index, bit] = [indexOf(name), { [REGION]: REGION_BIT, [BONE]: BONE_BIT }[indexOf(name)]];
+    for (const value of idx) cell[value] = bit ? cell[value] | bit : (cell[value] & REGIONS) | (index ?? 0);
+  }
+  return eachOf(data, (value) => (seen(cell[value]) > BONE ? cell[value] : bare(cell[value])));
+}

@@ -1,0 +1,81 @@
+/** The lesions of an automatic result: groups of 26-connected voxels, by the numbers that the server gave them. */
+
+import { CONSERVATIVE, isInflammation } from './segments.js';
+
+export class Lesions {
+  #sizes;
+  #voxels = new Map(); // of each lesion: where it lies, as places in the map
+  #idAt = new Map(); // by place
+
+  /**
+   * @param {Uint8Array} grades not 0 in lesions
+   * @param {number[]} sizes of the map
+   * @param {{id: number, voxel: number[]}[]} listed each lesion with one of its voxels
+   */
+  constructor(grades, sizes, listed) {
+    this.#sizes = sizes;
+    this.grades = grades;
+    for (const { id, voxel } of listed) this.#grow(id, this.#place(voxel));
+  }
+
+  #place([i, j, k]) {
+    return i + this.#sizes[0] * (j + this.#sizes[1] * k);
+  }
+
+  #grow(id, start) {
+    const [width, height, depth] = this.#sizes;
+    const found = [];
+    if (this.grades[start]) this.#idAt.set(start, id);
+    const left = this.grades[start] ? [start] : [];
+    while (left.length) {
+      const at = left.pop();
+      found.push(at);
+      const [i, j, k] = [at % width, Math.floor(at / width) % height, Math.floor(at / (width * height))];
+      for (let z = Math.max(0, k - 1); z <= Math.min(depth - 1, k + 1); z += 1) {
+        for (let y = Math.max(0, j - 1); y <= Math.min(height - 1, j + 1); y += 1) {
+          for (let x = Math.max(0, i - 1); x <= Math.min(width - 1, i + 1); x += 1) {
+            const n = this.#place([x, y, z]);
+            if (this.grades[n] && !this.#idAt.has(n)) {
+              this.#idAt.set(n, id);
+              left.push(n);
+            }
+          }
+        }
+      }
+    }
+    this.#voxels.set(id, Uint32Array.from(found).sort());
+  }
+
+  /** The lesion under a voxel; undefined where there is none. */
+  at(voxel) {
+    const isInside = voxel.every((n, axis) => n >= 0 && n < this.#sizes[axis]);
+    return isInside ? this.#idAt.get(this.#place(voxel)) : undefined;
+  }
+
+  /** Slice to a voxel of the lesion in it, the same one wherever the lesion is clicked. */
+  slicesOf(id) {
+    const [width, height] = this.#sizes;
+    const first = new Map();
+    for (const n of this.#voxels.get(id) ?? []) {
+      const k = Math.floor(n / (width * height));
+      if (!first.has(k)) first.set(k, [n % width, Math.floor(n / width) % height, k]);
+    }
+    return first;
+  }
+
+  /**
+   * What is left of each lesion in a map, in voxels.
+   *
+   * @param {Uint8Array} map the label map that is seen
+   * @returns {Map<number, {whole: number, sensitive: number, conservative: number}>}
+   */
+  left(map) {
+    const counts = new Map();
+    for (const [id, voxels] of this.#voxels) {
+      const kept = voxels.filter((n) => isInflammation(map[n]));
+      const conservative = kept.filter((n) => this.grades[n] === CONSERVATIVE).length;
+      counts.set(id, { whole: voxels.length, sensitive: kept.length, conservative });
+    }
+    return counts;
+  }
+}

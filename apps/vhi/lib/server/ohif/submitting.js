@@ -1,0 +1,54 @@
+/** Handing in what is on screen, with its number: another one is kept only once the reader has seen and confirmed it. */
+
+import * as api from './api.js';
+import { leaveFor } from './leaving.js';
+
+/**
+ * @param {import('./reading.js').Reading} reading
+ * @param {import('./keeper.js').Keeper} keeper of its draft
+ * @param {string|null} confirmed the `result_id` of another number, which the reader has confirmed
+ */
+export function submit(reading, keeper, confirmed = null) {
+  return reading.work('Submitting', async () => {
+    await reading.evaluated();
+    const draft = await keeper.handingIn();
+    const { version } = reading.state;
+    try {
+      const made = await handedIn(reading, { draft, ...(confirmed ? { confirmed } : {}) });
+      Object.assign(reading, { submitted: { ...made, version }, isUnsent: reading.state.version !== version, question: null });
+      keeper.handedIn();
+    } catch (error) {
+      keeper.notHandedIn();
+      if (!error.facts?.would_be) throw error;
+      reading.question = { text: error.message, ...error.facts };
+    }
+  });
+}
+
+async function handedIn(reading, more) {
+  const { label, names, terms } = reading.sent();
+  const rating = reading.rating || undefined;
+  if (!names.length) return rated(reading, rating, more);
+  const { submitted, now } = reading;
+  const amends = submitted?.submission_id;
+  const told = { ...terms, effort: reading.effort.told(), rating, amends, displayed: now?.result_id, ...more };
+  const made = await api.submit(reading.case.stir, label, reading.params(told));
+  const numbers = now ?? (made.measured ? await api.report(reading.case.stir, made.reader).catch(() => null) : null);
+  return { ...made, numbers };
+}
+
+/** A rating alone, of a case of which nothing was seen or drawn. */
+async function rated(reading, rating, { draft }) {
+  if (!rating) throw new Error('There is nothing to submit: measure VHI, draw a region, or rate the automatic one.');
+  const made = await api.rate(reading.case.stir, rating, reading.params(draft ? { draft } : {}));
+  return { ...made, report: null, messages: [`Rated ${made.rating}.`] };
+}
+
+/** Open the next case that this reader has not finished. */
+export function next(reading) {
+  return reading.work('Looking for the next case', async () => {
+    const sample = await api.nextSample('first', reading.params());
+    if (!sample.StudyInstanceUID) throw new Error('There is no further case for you.');
+    leaveFor(`/ohif/monai-label?StudyInstanceUIDs=${sample.StudyInstanceUID}`, reading.isUnsent);
+  });
+}
