@@ -33,6 +33,8 @@ ALONE, DICOM = ("1013", "1016"), ("1013", "4386")
 VOLUMES = ("grade", "disease_region", "normal_bone", "lesions")
 # relative; of a sum, where numpy adds in another order. The entropy is of float64 logarithms now, of float32 before
 ROUNDING, ROUNDING_OF = 1e-12, {"disease_region/entropy": 1e-5}
+# names of content items that hold the version of the program: Device Observer Name, Algorithm Version
+OF_A_VERSION = ("121013", "111003")
 NOT_COMPARED = ("schema_version", "provenance/created", "provenance/command", "provenance/versions")
 
 
@@ -87,11 +89,11 @@ def compared(old: Path, new: Path) -> tuple[list[str], list[str]]:
         if unlike or not np.array_equal(first.affine, second.affine):
             wrong.append(f"{name}.nii.gz: {unlike} voxels differ, or its place")
     for name in ("seg.dcm", "sr.dcm") if (old / "dicom").exists() else ():
-        a, b = (pydicom.dcmread(one / "dicom" / name) for one in (old, new))
-        facts = (frames_of(a), frames_of(b)) if name == "seg.dcm" else (list(content_of(a)), list(content_of(b)))
+        objects = [pydicom.dcmread(one / "dicom" / name) for one in (old, new)]
+        facts = [frames_of(one) if name == "seg.dcm" else list(content_of(one)) for one in objects]
         if facts[0] != facts[1]:
             wrong.append(f"{name}: {first_difference(*facts)}")
-        told += [f"{name} {line}" for line in attribute_differences(a, b)]
+        told += [f"{name} {line}" for line in attribute_differences(*objects)]
     return wrong, told
 
 
@@ -155,13 +157,15 @@ def group(both: tuple[Dataset, Dataset], name: str) -> Dataset:
 def content_of(item: Dataset, depth: int = 0) -> Iterator[tuple[Any, ...]]:
     """Every content item in its order: depth, relationship, kind, name and value; identifiers made anew each time left out."""
     for one in item.get("ContentSequence", ()):
-        value: tuple[Any, ...] = (one.get("TextValue"), *code_of(one, "ConceptCodeSequence"))
+        name = code_of(one, "ConceptNameCodeSequence")
+        text = None if name and name[0].split()[0] in OF_A_VERSION else one.get("TextValue")
+        value: tuple[Any, ...] = (text, *code_of(one, "ConceptCodeSequence"))
         for measured in one.get("MeasuredValueSequence", ()):
             value += (float(measured.get("FloatingPointValue", measured.NumericValue)),)
             value += (*code_of(measured, "MeasurementUnitsCodeSequence"), str(measured.NumericValue))
         for to in one.get("ReferencedSOPSequence", ()):
             value += (to.ReferencedSOPClassUID, to.get("ReferencedSegmentNumber"), to.get("ReferencedFrameNumber"))
-        yield (depth, one.get("RelationshipType"), one.ValueType, *code_of(one, "ConceptNameCodeSequence"), *value)
+        yield (depth, one.get("RelationshipType"), one.ValueType, *name, *value)
         yield from content_of(one, depth + 1)
 
 
