@@ -16,6 +16,7 @@ import requests
 from embedded import place_of
 from lib.archive import open_archive
 from lib.errors import InputError, SettingsError
+from waiting import wait_for
 
 MAIN = Path(__file__).parents[2] / "main.py"
 
@@ -113,7 +114,7 @@ def test_a_stopped_archive_frees_port_folder_and_threads(tmp_path):
     again = open_archive(tmp_path, port=port).start()
     assert requests.get(f"{again.url}/studies", timeout=30).status_code == 200
     again.stop()
-    assert threading.active_count() <= before
+    wait_for(lambda: threading.active_count() <= before, 30, "the end of the archive's threads")
 
 
 def test_what_would_open_the_archive_to_others_is_refused(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -120,11 +121,19 @@ def test_no_inflammation_is_a_report_of_zero(run, options, tmp_path):
 
 
 def test_dicomize_refuses_axes_that_are_not_perpendicular(run, study, tmp_path):
-
-    files = [part for role in ("t1w", "stir") for part in (f"--{role}", study.options[role])]
+    files = []
+    for role in ("t1w", "stir"):
+        image = nib.load(study.options[role])
+        affine = image.affine.copy()
+        affine[:3, 1] += 0.05 * affine[:3, 0]  # 2.9 degrees
+        image.set_qform(None, 0)
+        image.set_sform(affine, 1)
+        nib.save(image, tmp_path / f"{role}.nii")
+        files += [f"--{role}", str(tmp_path / f"{role}.nii")]
     ended = run(["dicomize", *files, "--out", str(tmp_path / "study")])
     assert ended.code == 2
-    assert "perpendicular" in ended.error
+    assert "sheared" in ended.error
+    assert not (tmp_path / "study").exists()
 
 
 def test_measure_finds_the_pair_of_a_study(run, options, tmp_path):
