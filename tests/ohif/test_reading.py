@@ -45,13 +45,13 @@ def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what
     lesion = lesion_of_two_grades(facts)
     remove_and_restore(reader, lesion, labels)
     shot("cleaned")
-    painted_at = next(one for one in facts["lesions"] if one["id"] != lesion["id"])
-    painted = paint_and_undo(reader, painted_at)
+    other = next(one for one in facts["lesions"] if one["id"] != lesion["id"])
+    painted = paint_and_undo(reader, lesion, other)
     shot("painted")
     reader.page.locator("#vhi-rating").select_option("satisfactory")
     sent = reader.submit()
     shot("submitted")
-    assert sent["label_info"] == [{"name": INFLAMMATION, "idx": 1}]
+    assert [segment["name"] for segment in sent["label_info"]] == [INFLAMMATION]
     assert (sent["client_id"], sent["rating"]) == ("anna", "satisfactory")
     assert sent["effort"]["boundary_edits"] == 2
     assert sent["effort"]["clicks"] >= 8
@@ -90,20 +90,31 @@ def remove_and_restore(reader: Reader, lesion: dict[str, Any], labels: np.ndarra
     np.testing.assert_array_equal(reader.map(), np.where(gone, 0, on_screen))
 
 
-def paint_and_undo(reader: Reader, lesion: dict[str, Any]) -> np.ndarray:
-    """A stroke over a lesion, in the other series, and one of the eraser that is undone; the map then."""
-    reader.row(lesion["id"]).click()
+def paint_and_undo(reader: Reader, removed: dict[str, Any], other: dict[str, Any]) -> np.ndarray:
+    """A stroke where a lesion was removed, in the other series, and one of the eraser that is undone; the map then."""
+    reader.row(removed["id"]).click()
     before = reader.map()
     reader.take("CircularBrush")
-    reader.stroke(lesion["voxel"], "T1W")
+    draw(reader, removed, "T1W")
     painted = reader.map()
-    assert set(np.unique(painted[painted != before])) == {NUMBERS[INFLAMMATION]}
+    assert set(np.unique(painted[painted != before])) <= {NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]}
+    assert np.count_nonzero(painted) > np.count_nonzero(before)
+    reader.row(other["id"]).click()
     reader.take("CircularEraser")
-    reader.stroke(lesion["voxel"], "STIR")
+    draw(reader, other, "STIR")
     assert np.count_nonzero(reader.map()) < np.count_nonzero(painted)
     reader.page.locator("#vhi-undo").click()
+    reader.rest()
     np.testing.assert_array_equal(reader.map(), painted)
     return painted
+
+
+def draw(reader: Reader, lesion: dict[str, Any], role: str) -> None:
+    """One stroke in the middle of a lesion, until the page shows the grades that the server finds."""
+    steps = reader.page.evaluate("window.vhiDesk.reading.effort.strokes")
+    reader.stroke(lesion["voxel"], role)
+    reader.page.wait_for_function("steps => window.vhiDesk.reading.effort.strokes > steps", arg=steps)
+    reader.rest()
 
 
 def check_archive(reader: Reader, expected: np.ndarray) -> None:
@@ -113,7 +124,12 @@ def check_archive(reader: Reader, expected: np.ndarray) -> None:
     segs = [one for one in by_reader(in_archive(archive, study, "SEG"), reader.name) if INFLAMMATION in names_of(one)]
     (seg,) = segs
     found = read_segments(seg, reader.grid)
-    assert dice(found[INFLAMMATION].data, expected) == 1.0
+    url = f"{reader.desk.url}/vhi/report?image={study.stir_uid}&reader={reader.name}&form=json"
+    numbers = requests.get(url, timeout=60).json()
+    # what was painted below the sensitive threshold does not count, and the report says how much that was
+    assert not (found[INFLAMMATION].data & ~expected).any()
+    dark = numbers["reading"]["changes"][INFLAMMATION]["painted_below_threshold"]
+    assert np.count_nonzero(expected & ~found[INFLAMMATION].data) == dark < 20
     for axis in range(3):
         assert dice(np.flip(found[INFLAMMATION].data, axis), expected) < 0.6
     assert set(found) >= {BONE, REGION, INFLAMMATION, CONSERVATIVE}
@@ -122,8 +138,6 @@ def check_archive(reader: Reader, expected: np.ndarray) -> None:
     meanings = {one.SegmentLabel: one.SegmentedPropertyTypeCodeSequence[0].CodeMeaning for one in seg.SegmentSequence}
     assert len(set(meanings.values())) > 1
     (report,) = by_reader(in_archive(archive, study, "SR"), reader.name)
-    url = f"{reader.desk.url}/vhi/report?image={study.stir_uid}&reader={reader.name}&form=json"
-    numbers = requests.get(url, timeout=60).json()
     told = numbers_of(report)
     assert told["VHI at the sensitive threshold"]["Volume"] == pytest.approx(numbers["vhi_mm3"]["sensitive"], rel=1e-6)
     assert told["VHI at the conservative threshold"]["Volume"] == pytest.approx(numbers["vhi_mm3"]["conservative"], rel=1e-6)

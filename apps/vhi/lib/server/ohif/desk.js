@@ -45,10 +45,11 @@ export class Desk extends EventTarget {
     this.effort = new Effort();
     this.keeping = new Keeping(() => this.changed());
     window.addEventListener('keydown', (event) => this.#undoByKey(event));
-    const views = () => (this.#case ? this.#viewports() : []);
-    const grid = () => this.#managers.servicesManager.services.viewportGridService;
+    // keys and wheels turn before the viewer is ready
+    const views = () => (this.#case && this.#managers ? this.#viewports() : []);
+    const grid = () => this.#managers?.servicesManager.services.viewportGridService;
     this.#linked = new LinkedViews(views, {
-      get: () => grid().getActiveViewportId(),
+      get: () => grid()?.getActiveViewportId(),
       set: (id) => grid().setActiveViewportId(id),
     });
     markPointer(views);

@@ -151,7 +151,7 @@ export class Reading extends EventTarget {
   /** The map was changed by a stroke of brush, eraser or shape. */
   noteDrawn() {
     const [before, map] = [this.cells, this.labelmap.read()];
-    const after = drawn(before, map);
+    const after = graded(drawn(before, map), this.state.measured?.grades, this.both); // painted voxels in their own grade
     if (!this.history.note(before, after, this.state)) return;
     this.#cells = after;
     const seen = seenOf(after);
