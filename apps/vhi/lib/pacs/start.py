@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, SettingsError
-from ..studies.pairing_rules import PairingRules
-from .cases import PacsCases, PacsConfig
-from .client import Archive, checked_url
+
+if TYPE_CHECKING:
+    from ..studies.pairing_rules import PairingRules
+    from .cases import PacsCases, PacsConfig
 
 USER, PASSWORD = "MONAI_LABEL_DICOMWEB_USERNAME", "MONAI_LABEL_DICOMWEB_PASSWORD"
 
@@ -50,6 +52,10 @@ def cases_of(url: str, data: Path, rules: PairingRules | None = None, config: Pa
     OutputError
         The data folder cannot be used.
     """
+    # here, so that a folder of studies is looked through without the packages of the server
+    from .cases import PacsCases, PacsConfig
+    from .client import Archive, checked_url
+
     config = config or PacsConfig()
     user, password = os.environ.get(USER) or None, os.environ.get(PASSWORD) or None
     archive = Archive(checked_url(url), user, password, config.pacs_timeout_s)
