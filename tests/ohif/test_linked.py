@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 
-from browsing import Reader
+from browsing import Reader, number
 from linking import COUNT, ROLES, Images, other, with_more_slices
 from viewing import THUMBNAILS, ViewerDesk, known_cases, wait_for
 
@@ -202,3 +203,29 @@ def space_bar(reader: Reader, images: Images) -> None:
     reader.page.locator("[data-vhi='sensitive']").wait_for()
     reader.rest()
     assert images.shown()["STIR"]["mm_per_pixel"] == before
+
+
+@pytest.mark.pacs
+def test_a_t1w_on_another_grid_is_drawn_on_and_the_number_on_screen_is_the_one_that_is_kept(page, desks, thin):
+    desk: ViewerDesk = desks("embedded")
+    desk.archive.store(thin.files())
+    wait_for(lambda: thin.study_uid in known_cases(desk.server))
+    reader = Reader(page, desk, thin, "mara")
+    reader.open()
+    reader.measure()
+    lesion = reader.asked("vhi")[0]["lesions"][0]
+    reader.row(lesion["id"]).get_by_role("button").click()
+    reader.wait_until(lesion, "removed")
+    removed = reader.map()
+    reader.row(lesion["id"]).click()
+    reader.take("CircularBrush")
+    reader.stroke(lesion["voxel"], "T1W")
+    page.wait_for_function("window.vhiDesk.reading.effort.strokes > 0")
+    reader.rest()
+    assert np.count_nonzero(reader.map()) > np.count_nonzero(removed)
+    shown = {grade: number(page.locator(f"[data-vhi='{grade}']").inner_text()) for grade in ("sensitive", "conservative")}
+    reader.submit()
+    url = f"{desk.url}/vhi/report?image={thin.stir_uid}&reader=mara&form=json"
+    report = requests.get(url, timeout=60).json()
+    assert {grade: round(value) for grade, value in report["vhi_mm3"].items()} == shown
+    assert any("resampled onto the grid" in warning for warning in report["warnings"])
