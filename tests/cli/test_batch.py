@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import psutil
+import pydicom
 import pytest
 
 from lib.batch.cases import BatchCase
@@ -207,3 +208,23 @@ def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path)
     assert "2/2" in shown
     assert "A1: [STIR] is missing." in shown
     assert "Traceback: line 3" in shown
+
+
+@pytest.mark.slow
+def test_a_batch_writes_dicom_and_what_the_proposal_keeps_as_measure_does(run, study, tmp_path):
+    scans = [part for role in ("t1w", "stir") for part in (f"--{role}", study.options[role])]
+    assert run(["dicomize", *scans, "--out", str(tmp_path / "study")]).code == 0
+    regions = {name: study.options[name] for name in ("normal_bone", "disease_region")}
+    cases = tmp_path / "cases.csv"
+    cases.write_text(f"case,study,{','.join(regions)}\nA1,{tmp_path / 'study'},{','.join(regions.values())}\n")
+    choices = ["--proposal", "apply"]
+    batch = ["batch", str(cases), "--out", str(tmp_path / "out"), "--dicom-out", str(tmp_path / "dicom"), "--jobs", "1", *choices]
+    assert run(batch).code == 0
+    masks = [part for name, path in regions.items() for part in (f"--{name.replace('_', '-')}", path)]
+    alone = ["measure", "--study", str(tmp_path / "study"), *masks, "--out", str(tmp_path / "one"), *choices]
+    assert run([*alone, "--dicom-out", str(tmp_path / "one-dicom")]).code == 0
+    results = [json.loads((folder / "vhi.json").read_text()) for folder in (tmp_path / "out" / "A1", tmp_path / "one")]
+    assert results[0]["stage"] == results[1]["stage"] == "proposed"
+    assert results[0]["voxels"] == results[1]["voxels"]
+    segs = [pydicom.dcmread(folder / "seg.dcm") for folder in (tmp_path / "dicom" / "A1", tmp_path / "one-dicom")]
+    assert segs[0].PixelData == segs[1].PixelData
