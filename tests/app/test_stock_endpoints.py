@@ -65,12 +65,17 @@ def test_inference_wants_an_image(server):
     assert ask(server, "POST", "/infer/vhi").status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/train/", "/train/?check_if_running=true", "/batch/infer", "/scoring/"])
+@pytest.mark.parametrize("path", ["/train/?check_if_running=true", "/batch/infer", "/scoring/"])
 def test_status_of_what_was_never_started_is_not_found(server, path):
     # as stock answers: the clients read it as "not running"
     answer = ask(server, "GET", path)
     assert answer.status_code == 404
     assert answer.json()["detail"]
+
+
+def test_the_status_of_training_that_was_never_started_is_none(server):
+    answer = ask(server, "GET", "/train/")
+    assert (answer.status_code, answer.json()["status"]) == (200, "NONE")
 
 
 @pytest.mark.parametrize(

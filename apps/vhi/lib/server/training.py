@@ -32,10 +32,11 @@ def add_training(api: FastAPI, desk: Desk) -> None:
     @api.get("/train/", tags=["Train"], summary="The training session: how far it is, or how it ended")
     async def status(request: Request, check_if_running: bool = False) -> Response:
         task = await desk.quickly(request, lambda: desk.app.training.status())
-        if task is None or (check_if_running and task["status"] != "RUNNING"):
+        if check_if_running and (task is None or task["status"] != "RUNNING"):
             # 3D Slicer reads the status code of this as the answer
-            raise Refusal(404, "No training session is running." if check_if_running else "There was no training session yet.")
-        return JSONResponse(finite(task))
+            raise Refusal(404, "No training session is running.")
+        # MONAI Label's client raises on another code than 200, which its module does not catch here
+        return JSONResponse(finite(task) if task else {"status": "NONE", "details": "There was no training session yet."})
 
     @api.post("/train/", tags=["Train"], summary="Start every trainer: there is one")
     async def start_all(request: Request, params: Annotated[Any, Body()] = None) -> Response:
