@@ -120,20 +120,22 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
     files = [*([] if source.is_dir() else [source]), *tables]
     found.table = parse_tables([(read_text(path), path.name) for path in files])
     found.inputs = [("table", path) for path in files]
+    readings: tuple[ReaderMask, ...] = ()
     if source.is_dir():
         found.inputs.insert(0, ("folder", source))
-        _read_folder(source, found)
+        readings = _read_folder(source, found)
     # a data folder passed as such holds copies of scans under aliases, and no scans of its own
     own = source if source.is_dir() and not (source / FORMAT_FILE).is_file() else None
     places = [place for place in (scans, own) if place is not None]
     for place in places:
         if not place.is_dir():
             raise InputError(f"There is no folder {place} with STIR scans; check the path.")
-        for case, path in find_stir(place).items():
+        stir = find_stir(place)
+        for case, path in stir.items():
             found.stir.setdefault(found.table.visit_of_case(case), path)
-    if own is not None and not (own / DATA_FOLDER / FORMAT_FILE).is_file():
-        found.passed_over = passed_over(own, find_reader_masks(own), list(found.stir.values()))
-        found.notes += passed_over_note(found.passed_over)
+        if place is own and readings:
+            found.passed_over = passed_over(own, readings, list(stir.values()))
+            found.notes += passed_over_note(found.passed_over)
     return found
 
 
@@ -177,21 +179,22 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _read_folder(source: Path, found: CohortInput) -> None:
+def _read_folder(source: Path, found: CohortInput) -> tuple[ReaderMask, ...]:
+    """Take the readings of a folder; those that are told by the names of files are returned."""
     for place in (source, source / DATA_FOLDER):
         if (place / FORMAT_FILE).is_file():
-            stored = [_of_server(one, found) for one in finished_readings(place)]
-            if not stored:
+            found.masks = tuple(_of_server(one, found) for one in finished_readings(place))
+            if not found.masks:
                 raise InputError(f"{place} is the data folder of a server on which nobody has submitted inflammation yet.")
-            break
-    else:
-        stored = [_of_file(one, found) for one in find_reader_masks(source)]
-        if not stored:
-            raise InputError(
-                f"{source} holds neither masks called <case>_inflammation_R<reader>[<reading>][_LT].nii.gz, nor BIDS masks, nor "
-                "the data folder (.vhi) of a server; docs/cohort.md shows the names."
-            )
-    found.masks = tuple(stored)
+            return ()
+    readings = find_reader_masks(source)
+    if not readings:
+        raise InputError(
+            f"{source} holds neither masks called <case>_inflammation_R<reader>[<reading>][_LT].nii.gz, nor BIDS masks, nor "
+            "the data folder (.vhi) of a server; docs/cohort.md shows the names."
+        )
+    found.masks = tuple(_of_file(one, found) for one in readings)
+    return readings
 
 
 def _of_file(one: ReaderMask, found: CohortInput) -> StoredMask:

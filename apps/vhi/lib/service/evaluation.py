@@ -107,8 +107,9 @@ def evaluate_submission(
     unseen = drawn.active is None or display is None or display["regions"] != drawn.active.key
     inflammation = _inflammation(submitted, drawn, unseen, metadata, messages)
     decisions = metadata.decisions or parse_decisions((display or {}).get("decisions", {}))
-    if metadata.decisions is None:
-        _refuse_left_behind(submitted, measurements, who, decisions)
+    noted = _lesions_after_clicks(measurements, who, decisions)
+    if metadata.decisions is None and noted is not None:
+        _refuse_left_behind(submitted, noted, decisions)
     segments = {NORMAL_BONE: drawn.normal_bone, DISEASE_REGION: drawn.region, INFLAMMATION: inflammation}
     if all(mask is None for mask in segments.values()) and not submitted.other and metadata.rating is None:
         raise RequestError(
@@ -135,7 +136,7 @@ def evaluate_submission(
         found = changes_of(automatic, inflammation)
         changes[INFLAMMATION] = {**plain(found), "reference": "the automatic result from these regions"}
         apart = submitted.masks.get(PROPOSED_TO_REMOVE)
-        displayed = _displayed_lesions(measurements, who, decisions, metadata, automatic, inflammation)
+        displayed = _displayed_lesions(noted, decisions, metadata, automatic, inflammation)
         corrections = corrections_of(automatic, inflammation, displayed, None if apart is None else apart.data)
         result = measure_cleaned(automatic, inflammation)
     credited = _credited(corrections, drawn)
@@ -194,8 +195,7 @@ def _inflammation(
 
 
 def _displayed_lesions(
-    measurements: MeasurementService,
-    who: tuple[str, str, int],
+    noted: DisplayedLesions | None,
     decisions: Decisions,
     metadata: SubmissionMetadata,
     automatic: VhiResult,
@@ -204,10 +204,9 @@ def _displayed_lesions(
     """The lesions that the reader had on the screen; None for one who saw none, or who drew everything."""
     if metadata.method == "manual":
         return None
-    shown = _lesions_after_clicks(measurements, who, decisions)
-    if shown is None:
+    if noted is None:
         return None if metadata.decisions is None else DisplayedLesions.after(automatic.lesion_labels, decisions.clicks)
-    return shown if metadata.decisions is not None else shown.without_undone(inflammation.data)
+    return noted if metadata.decisions is not None else noted.without_undone(inflammation.data)
 
 
 def _lesions_after_clicks(
@@ -222,9 +221,7 @@ def _lesions_after_clicks(
     return DisplayedLesions.after(label_lesions(lesions.data.astype(np.uint8))[0], decisions.clicks, removed)
 
 
-def _refuse_left_behind(
-    submitted: Submitted, measurements: MeasurementService, who: tuple[str, str, int], decisions: Decisions
-) -> None:
+def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions: Decisions) -> None:
     """Refuse segments that a click tool left as they were: 3D Slicer puts its answer into the selected segment alone.
 
     Raises
@@ -233,9 +230,8 @@ def _refuse_left_behind(
         Removed lesions would come back by `inflammation (conservative)`, or restored ones would be lost under
         `inflammation (proposed to remove)`.
     """
-    shown = _lesions_after_clicks(measurements, who, decisions) if decisions.clicks else None
-    if shown is None:
-        return
+    if not decisions.clicks:
+        return  # what the proposal left out is no click's work
     left = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
     restored = {int(shown.labels[click.voxel]) for click in decisions.clicks if click.what == "restore"} - {0}
     behind = {
