@@ -341,12 +341,12 @@ def huge(seg):
     [
         (no_number, "no usable SegmentNumber"),
         (one_frame_fewer, "describes 1 of its 2 frames"),
-        (pixels_cut, "cannot be read"),
+        (pixels_cut, "fewer or more pixels than its frames need"),
         (unknown_segment, "segment 7, which is not described"),
         (no_position, "Frame 1 of the segmentation has no ImagePositionPatient"),
         (one_place, "lie at one position"),
         (no_segments, "holds no segments"),
-        (huge, "more than any MR series"),
+        (huge, "65000 x 65000 pixels for 1 segments, far more than the 315 voxels"),
     ],
 )
 def test_a_damaged_segmentation_is_refused_with_the_reason(stir, damage, says):

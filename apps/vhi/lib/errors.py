@@ -20,6 +20,10 @@ class GridMismatchError(InputError):
     """Two inputs that must share one voxel grid do not."""
 
 
+class TooLargeError(InputError):
+    """A file holds, or says that it holds, more than is taken in its place; the server answers 413."""
+
+
 class NormalBoneError(VhiError):
     """The normal-bone region gives no usable sample of intensities."""
 

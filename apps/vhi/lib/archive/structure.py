@@ -20,6 +20,7 @@ from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from ..errors import InputError
+from ..unpacking import MIB, check_deflated, check_packed_length
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
@@ -29,8 +30,9 @@ _PREAMBLE = 128
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DEEPEST = 48
-# a deflated file is small on the way in and may be huge inside
-_LARGEST_INFLATED = 2**30
+# a deflated file is small on the way in and may be huge inside, and it is read in memory; images that are larger than this are
+# compressed by their frames, or not at all
+MOST_INFLATED = 32 * MIB
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,13 @@ def _inflated(path: Path, start: int) -> bytes:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         with path.open("rb") as file:
+            check_packed_length(path.stat().st_size - start, MOST_INFLATED, path.name)
             file.seek(start)
-            content = inflate.decompress(file.read(), _LARGEST_INFLATED)
+            check_deflated(file, MOST_INFLATED, path.name)
+            file.seek(start)
+            content = inflate.decompress(file.read())
     except zlib.error as error:
         raise InputError(f"{path.name} is deflated and damaged ({error}).") from error
-    if inflate.unconsumed_tail:
-        raise InputError(f"{path.name} inflates to more than {_LARGEST_INFLATED >> 20} MiB; store it uncompressed.")
     if not inflate.eof:
         raise InputError(f"{path.name} is truncated: its deflated data set does not end.")
     return content

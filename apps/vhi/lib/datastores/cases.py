@@ -94,7 +94,7 @@ class CaseDatastore(Datastore):
             raise RequestError("params must be an object with label_info in it.")
         self._service.cases.index.of_image(image_id)
         stated = _stated(label_info)
-        drawn = drawn_map(Path(label_filename), label_info)
+        drawn = drawn_map(Path(label_filename), label_info, self._service.cases.most_voxels(image_id))
         effort = label_info.get("effort")
         made = self._service.submit(image_id, drawn.labels, drawn.grid, drawn.segments, effort=effort, **stated)
         return made.submission_id
@@ -109,7 +109,7 @@ class CaseDatastore(Datastore):
         """
         self._service.cases.index.of_image(image_id)
         stated = _stated(label_info)
-        drawn = drawn_map(Path(label_filename), label_info)
+        drawn = drawn_map(Path(label_filename), label_info, self._service.cases.most_voxels(image_id))
         return self._service.preview(image_id, drawn.labels, drawn.grid, drawn.segments, **stated)
 
     def reading_info(self, image_id: str, reading: int, told: Mapping[str, Any]) -> dict[str, Any]:

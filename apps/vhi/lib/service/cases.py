@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ArchiveError, VhiError
 from ..readings.store import ReadingStore
-from ..studies.pairing import Case, CaseIndex, CaseSource, Role, Waiting
+from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
-from .keep import Locks
+from .keep import Kept, Locks
 from .scans import ScanReader, Scans
 
 
@@ -40,6 +41,7 @@ class Cases:
         self._locks = Locks()
         self._refreshing = threading.Lock()
         self._unusable: dict[str, str] = {}
+        self._voxels: Kept[tuple[Case, Mapping[Role, int]]] = Kept(4096)
         self._index = CaseIndex()
         self._worked = time.monotonic()
         self.refresh()
@@ -122,6 +124,33 @@ class Cases:
                 raise
             self._unusable.pop(case.case_id, None)
             yield scans
+
+    def voxels_of(self, image_id: str) -> Mapping[Role, int]:
+        """How many voxels each series of a case has.
+
+        Raises
+        ------
+        VhiError
+            No such case, or its scans cannot be had now.
+        """
+        case, _ = self.of_image(image_id)
+        known = self._voxels.find(case.case_id)
+        # kept, so that what is asked often waits for nobody who works on the case; a pair in an archive may still change
+        if known is None or known[0] != case:
+            with self.loaded(case) as scans:
+                known = case, {role: math.prod(scans.grid(role).shape) for role in ROLES}
+            self._voxels.keep(case.case_id, known)
+        return known[1]
+
+    def most_voxels(self, image_id: str) -> int:
+        """How many a label map of a case may have: those of the larger series.
+
+        Raises
+        ------
+        VhiError
+            As `voxels_of`.
+        """
+        return max(self.voxels_of(image_id).values())
 
     @property
     def idle_s(self) -> float:
