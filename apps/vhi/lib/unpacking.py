@@ -52,7 +52,9 @@ def check_deflated(file: BinaryIO, most: int, label: str) -> None:
     while not inflate.eof and (packed := inflate.unconsumed_tail or file.read(_PIECE)):
         held += len(inflate.decompress(packed, _PIECE))
         if held > most:
-            raise TooLargeError(f"{label} inflates to more than {most // MIB} MiB, the most that is taken; store it uncompressed.")
+            raise TooLargeError(
+                f"{label} inflates to more than {most // MIB} MiB, the most that is taken; store it uncompressed."
+            )
 
 
 def check_memory(needed: int, label: str) -> None:

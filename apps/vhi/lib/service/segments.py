@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE, SEGMENT_NAMES, most_segments
+from ..core.segment_names import (
+    CONSERVATIVE,
+    DISEASE_REGION,
+    INFLAMMATION,
+    NORMAL_BONE,
+    PROPOSED_TO_REMOVE,
+    SEGMENT_NAMES,
+    most_segments,
+)
 from ..core.volume import Grid, Mask
 from ..core.whole_numbers import whole_numbers
 from ..errors import RequestError, TooLargeError

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import struct
 import tempfile
+from copy import copy
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
@@ -61,6 +62,34 @@ def read_cells(path: Path) -> np.ndarray:
         As `read_stored`.
     """
     return _cells(read_whole(path), path)
+
+
+def cells_of_frame(header: Dataset, content: bytes, path: Path) -> np.ndarray:
+    """Pixel cells of one compressed frame, `(rows, columns)` unsigned integers; other frames of the file are not touched.
+
+    Parameters
+    ----------
+    header : Dataset
+        Of the file; not changed.
+    content : bytes
+        The frame's fragments, joined.
+    path : Path
+        Of the file, for messages.
+
+    Raises
+    ------
+    InputError
+        As `read_stored`.
+    """
+    alone = copy(header)
+    alone.file_meta = header.file_meta
+    for sequence in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        alone.pop(sequence, None)
+    alone.NumberOfFrames = 1
+    alone.PixelData = encapsulate([content])
+    alone["PixelData"].VR, alone["PixelData"].is_undefined_length = "OB", True
+    cells: np.ndarray = _cells(alone, path)[0]
+    return cells
 
 
 def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:

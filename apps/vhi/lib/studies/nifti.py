@@ -99,9 +99,7 @@ def mask_of(data: np.ndarray, label: str) -> np.ndarray:
     raise InputError(f"{label} holds {found}; a mask holds only 0 and 1. Export the one segment that is meant.")
 
 
-def read_labels(
-    path: Path, name: str, form: Form | None = None, *, most_voxels: int | None = None
-) -> tuple[np.ndarray, Grid]:
+def read_labels(path: Path, name: str, form: Form | None = None, *, most_voxels: int | None = None) -> tuple[np.ndarray, Grid]:
     """A label map, stored as any number type, and the grid it lies on; it may be empty.
 
     Parameters
