@@ -17,6 +17,7 @@ CORE = {"numpy", "scipy", "skimage"}
 MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
+    "records": {"lib.errors", "lib.files"},
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
     "listening": {"lib.errors"},
@@ -50,7 +51,7 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.studies",
     },
-    "versions": {"numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
+    "versions": {"lib.records", "numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
         "lib.locks",
         "numpy",
@@ -65,6 +66,7 @@ MAY: dict[str, set[str]] = {
         "lib.training",
     },
     "retraining": {
+        "lib.records",
         "lib.locks",
         "numpy",
         "lib.core",
@@ -111,6 +113,7 @@ MAY: dict[str, set[str]] = {
     },
     "batch": {"lib.locks", "lib.cores", "dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
+        "lib.records",
         "numpy",
         "pydicom",
         "dicomweb_client",
@@ -126,8 +129,19 @@ MAY: dict[str, set[str]] = {
         "lib.service",
         "lib.pacs",
     },
-    "readings": {"lib.locks", "numpy", "lib.core", "lib.errors", "lib.files", "lib.provenance", "lib.studies", "lib.readings"},
+    "readings": {
+        "lib.records",
+        "lib.locks",
+        "numpy",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.provenance",
+        "lib.studies",
+        "lib.readings",
+    },
     "service": {
+        "lib.records",
         "numpy",
         "lib.cleaning",
         "lib.core",

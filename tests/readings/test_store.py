@@ -154,22 +154,22 @@ def test_a_submission_that_says_something_unknown_is_refused_and_leaves_nothing(
 def test_a_file_that_was_exchanged_on_disk_is_refused(store):
     made = hand_in(store)
     write_mask(store.folder_of(made) / "inflammation.nii.gz", box(3))
-    with pytest.raises(InputError, match="not the file that was submitted"):
+    with pytest.raises(InputError, match="not the file that was kept"):
         store.read_segment(made, "inflammation")
 
 
 def test_a_damaged_record_is_refused_and_named(store):
     made = hand_in(store)
     (store.folder_of(made) / "submission.json").write_text("{")
-    with pytest.raises(InputError, match=r"submission\.json is not a submission"):
+    with pytest.raises(InputError, match=r"submission\.json is damaged: it is not a submission"):
         ReadingStore(store.root).of_case("1013")
 
 
 def test_a_newer_program_s_folder_and_submission_are_refused(store):
     made = hand_in(store)
     path = store.folder_of(made) / "submission.json"
-    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
-    with pytest.raises(InputError, match="schema 3, this program reads 2"):
+    path.write_text(path.read_text().replace('"schema": 3', '"schema": 4'))
+    with pytest.raises(InputError, match="schema 4, this program reads 3"):
         ReadingStore(store.root).of_case("1013")
     (store.root / "format.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="format 99, this program reads up to 1"):

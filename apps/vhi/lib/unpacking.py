@@ -72,8 +72,8 @@ def check_memory(needed: int, label: str) -> None:
     free = free_memory()
     if needed > free:
         raise TooLargeError(
-            f"{label} needs {needed // MIB} MiB of memory and {free // MIB} MiB are free; its header may be damaged. Check it, or "
-            "use a larger machine."
+            f"{label} needs {needed // MIB} MiB of memory and {free // MIB} MiB are free; its header may be damaged. Check it, "
+            "or use a larger machine."
         )
 
 

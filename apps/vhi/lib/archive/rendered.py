@@ -46,8 +46,8 @@ class Window:
         fine = np.isfinite([self.centre, self.width]).all() and (self.width >= least if least else self.width > 0)
         if not fine or self.function not in _FUNCTIONS.values():
             raise RequestError(
-                f"The window {self.centre:g}, {self.width:g}, {self.function.lower()} is none: a centre, a width of at least 1, and "
-                f"{', '.join(_FUNCTIONS)} are needed."
+                f"The window {self.centre:g}, {self.width:g}, {self.function.lower()} is none: a centre, a width of at least 1, "
+                f"and {', '.join(_FUNCTIONS)} are needed."
             )
 
     def shades(self, values: np.ndarray) -> np.ndarray:
@@ -113,9 +113,8 @@ class Rendering:
         if not colours.startswith("MONOCHROME") or cells.ndim != 2:
             raise InputError(f"{path.name} holds {colours}; shades of grey and RGB are rendered here. Ask for its frames.")
         frame = Frame(path, header, number - 1 if header.get("SOPClassUID") in ENHANCED_MR else None)
-        values = values_of(cells, header, path.name) * _number(frame, "RescaleSlope", 1.0) + _number(
-            frame, "RescaleIntercept", 0.0
-        )
+        slope, intercept = _number(frame, "RescaleSlope", 1.0), _number(frame, "RescaleIntercept", 0.0)
+        values = values_of(cells, header, path.name) * slope + intercept
         shades = (self.window or _window_of(frame) or _all_of(values)).shades(values)
         dark = colours == "MONOCHROME1" or header.get("PresentationLUTShape") == "INVERSE"
         return np.rint(255 * (1 - shades if dark else shades)).astype(np.uint8)
@@ -131,9 +130,7 @@ def parse_rendering(query: Mapping[str, str], *, thumbnail: bool = False) -> Ren
     """
     unknown = set(query) - {"accept", "window", "viewport", "quality"}
     if unknown:
-        raise RequestError(
-            f"The parameter {sorted(unknown)[0][:40]!r} is not known here; accept, window, viewport and quality are."
-        )
+        raise RequestError(f"The parameter {sorted(unknown)[0][:40]!r} is not known; accept, window, viewport and quality are.")
     window = _parse_window(query["window"]) if "window" in query else None
     size, cut = _parse_viewport(query["viewport"]) if "viewport" in query else (None, None)
     quality = query.get("quality", str(_QUALITY))

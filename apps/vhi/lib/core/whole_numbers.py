@@ -10,7 +10,8 @@ ROUNDING = 1e-3
 
 
 def whole_numbers(values: np.ndarray) -> np.ndarray | None:
-    """The whole numbers that values stand for, integers as they are, others in float64; None where one lies between two, or is not finite.
+    """The whole numbers that values stand for, integers as they are, others in float64; None where one lies between two
+    or is not finite.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..errors import NotFoundError, RequestError
 from ..files import sha256_of
 from ..readings.submission import Submission
+from ..server.answers import without_paths
 from ..server.identity import current_identity
 from ..service.service import VhiService
 from ..studies.nifti import write_labels
@@ -246,7 +247,7 @@ class CaseDatastore(Datastore):
             "total": len(index.cases),
             "completed": completed,
             "label_tags": {TAG: completed} if completed else {},
-            "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting],
+            "waiting": [{"name": one.name, "reason": without_paths(one.reason)} for one in index.waiting],
         }
 
     def json(self) -> dict[str, Any]:

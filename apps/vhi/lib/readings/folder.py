@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConflictError, InputError
-from ..files import output_error, sync_folder, write_atomically
+from ..files import output_error, sync_folder
 from ..locks import locked
+from ..records import write_json
 
 FORMAT = 1
 FORMAT_FILE = "format.json"
@@ -168,27 +169,3 @@ def make_folder(folder: Path) -> None:
             raise NotADirectoryError(20, "a file is where a folder is needed")
     except OSError as error:
         raise output_error(folder, error) from error
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A small file that is whole or absent; OutputError where that fails."""
-    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode("utf-8"))
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote; None where there is no such file.
-
-    Raises
-    ------
-    InputError
-        Unreadable or damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); restore it from a backup.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no object; restore it from a backup.")
-    return content

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.folder import make_folder
+from ..records import read_json, write_json
 
 Side = Literal["train", "holdout"]
 FILE, PATIENTS = "holdout.json", "patients.csv"

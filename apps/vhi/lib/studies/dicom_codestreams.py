@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 from ..errors import InputError, TooLargeError
 
@@ -106,7 +107,7 @@ def _check_run_lengths(content: bytes, needed: int, name: str) -> None:
             at += 2 if run > 128 else run + 2 if run < 128 else 1
     if length > 2 * needed:
         raise TooLargeError(
-            f"{name} holds a run-length coded frame of over {length} bytes, and its header says {needed}; export the series again."
+            f"{name} holds a frame in run lengths of over {length} bytes, and its header says {needed}; export the series again."
         )
 
 
@@ -116,4 +117,4 @@ def _segments(content: bytes) -> list[memoryview]:
         return []
     count, *offsets = struct.unpack("<16I", content[:64])
     starts = [*offsets[: min(count, 15)], len(content)]
-    return [memoryview(content)[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+    return [memoryview(content)[start:end] for start, end in pairwise(starts)]

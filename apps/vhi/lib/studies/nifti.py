@@ -321,8 +321,8 @@ def _promised(file: BinaryIO, label: str, most_voxels: int | None, packed_length
     voxels = math.prod(shape)
     if most_voxels is not None and voxels > most_voxels:
         raise TooLargeError(
-            f"{label} has {voxels} voxels (shape {shape}) and the scan that it belongs to at most {most_voxels}; draw on a series of "
-            "this case, and save it again."
+            f"{label} has {voxels} voxels (shape {shape}) and its scan at most {most_voxels}; draw on a series of this case, "
+            "and save it again."
         )
     if offset > _LONGEST_HEADER:
         raise TooLargeError(f"{label} says that its voxels begin at byte {offset}; at most {_LONGEST_HEADER} are a header.")
