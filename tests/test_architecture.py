@@ -23,6 +23,7 @@ MAY: dict[str, set[str]] = {
     "listening": {"lib.errors"},
     "provenance": {"lib.__version__", "lib.files"},
     "multipart": set(),
+    "unpacking": {"psutil", "lib.errors"},
     "core": {*CORE, "lib.errors", "lib.core"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
@@ -50,6 +51,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.studies",
+        "lib.unpacking",
     },
     "versions": {"lib.records", "numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
@@ -110,6 +112,8 @@ MAY: dict[str, set[str]] = {
         "lib.multipart",
         "lib.listening",
         "lib.studies",
+        "lib.unpacking",
+        "PIL",
     },
     "batch": {"lib.locks", "lib.cores", "dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
@@ -190,6 +194,7 @@ MAY: dict[str, set[str]] = {
         "starlette",
         "jwt",
         "httpx",
+        "prometheus_client",
         "requests_toolbelt",
         "monailabel",
         "lib.errors",

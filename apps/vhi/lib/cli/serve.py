@@ -15,6 +15,7 @@ from .ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
     from ..server.config import ServerConfig
+    from ..server.log import LogConfig
 
 APP_DIR = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 5
@@ -60,6 +61,13 @@ def serve(
     train_by: Annotated[
         str, typer.Option(metavar="ROLE", help="Who may train where there are accounts: admin, reader.")
     ] = "admin",
+    metrics_token: Annotated[
+        Path | None, typer.Option(help="File with the token that Prometheus shows at /vhi/metrics; else administrators alone.")
+    ] = None,
+    log_file: Annotated[Path | None, typer.Option(help="Log there instead of to the terminal.")] = None,
+    log_mib: Annotated[int, typer.Option(min=0, help="Begin a new log at this size; 0 leaves that to logrotate.")] = 20,
+    log_files: Annotated[int, typer.Option(min=1, help="How many older logs are kept.")] = 5,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line.")] = False,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="How the study is run, see docs/deploy.md; repeatable."),
@@ -69,6 +77,7 @@ def serve(
     from ..errors import SettingsError
     from ..listening import listen
     from ..server.config import ServerConfig, is_loopback
+    from ..server.log import LogConfig
     from .measure import parse_changes
     from .steps import step
 
@@ -80,8 +89,16 @@ def serve(
         raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
     names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
     config = ServerConfig(
-        accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers, train_by=train_by
+        accounts,
+        None,
+        tuple(name.lower() for name in names),
+        tuple(allow_origin or ()),
+        workers,
+        train_by=train_by,
+        metrics_token=None if metrics_token is None else metrics_token.resolve(),
     )
+    config.read_metrics_token()
+    log = LogConfig(log_file, log_mib, log_files, log_json)
     listening = listen(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
@@ -96,7 +113,7 @@ def serve(
             place, login = start_archive(archive)
         os.environ |= login
         prepare(place, port, config, conf)
-        application = load()
+        application = load(log)
     run(application, listening, lambda: _announce(url, login=accounts is not None, viewer=studies is None))
 
 
@@ -189,8 +206,8 @@ def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str])
     os.environ.setdefault("OMP_NUM_THREADS", threads)
 
 
-def load() -> object:
-    """MONAI Label behind the guard, with the app loaded.
+def load(log: LogConfig) -> object:
+    """MONAI Label behind the guard, with the app loaded; what happens goes to the log.
 
     Raises
     ------
@@ -201,9 +218,7 @@ def load() -> object:
     import logging.config
     from contextlib import redirect_stdout
 
-    from ..server.log import CONFIG
-
-    logging.config.dictConfig(CONFIG)
+    logging.config.dictConfig(log.to_dict())
     with redirect_stdout(io.StringIO()):  # it prints that every origin is allowed, which the guard settles otherwise
         from monailabel.interfaces.utils.app import app_instance
 

@@ -15,6 +15,7 @@ from ..errors import SettingsError
 PREFIX = "VHI_SERVER_"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 MIB = 1 << 20
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ServerConfig:
     token_hours : how long a login lasts
     viewer : folder of another build of the OHIF viewer; MONAI Label's own when None
     train_by : who may start and stop training where there are accounts: "admin" or "reader"
+    metrics_token : file with the token that Prometheus shows at /vhi/metrics; None for administrators alone
     """
 
     accounts: Path | None = None
@@ -47,6 +49,7 @@ class ServerConfig:
     token_hours: float = 12.0
     viewer: Path | None = None
     train_by: str = "admin"
+    metrics_token: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):
@@ -63,6 +66,27 @@ class ServerConfig:
         if self.accounts is None:
             return None
         return self.secret or self.accounts.with_name(f"{self.accounts.name}.secret")
+
+    def read_metrics_token(self) -> str:
+        """The token that Prometheus shows; empty where there is none.
+
+        Raises
+        ------
+        SettingsError
+            Its file cannot be read, or holds less than a token.
+        """
+        if self.metrics_token is None:
+            return ""
+        try:
+            token = self.metrics_token.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{self.metrics_token} cannot be read ({error}); put the token of the metrics there.") from error
+        if len(token) < SHORTEST_TOKEN:
+            raise SettingsError(
+                f"{self.metrics_token} holds {len(token)} characters; a token of the metrics has at least {SHORTEST_TOKEN}. Make one "
+                "with: openssl rand -hex 24"
+            )
+        return token
 
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads, for what differs from the defaults."""

@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse, Response
 
 from .answers import Refusal, finite, without_paths
 from .desk import Desk
-from .findings import findings_of
 from .identity import current_identity
 from .requests import check_id
 
@@ -20,16 +19,6 @@ FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": 
 
 def add_readings(api: FastAPI, desk: Desk) -> None:
     """`/vhi/`."""
-
-    @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, and what is at work")
-    async def health(request: Request) -> dict[str, Any]:
-        found = await desk.quickly(request, lambda: findings_of(desk))
-        return {
-            "status": "impaired" if found else "ok",
-            "findings": [{"name": one.name, "sentence": one.sentence} for one in found],
-            "inferences": desk.infer.jobs,
-            "saves": desk.save.jobs,
-        }
 
     @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
     async def report(

@@ -13,6 +13,7 @@ from .describe import description_of
 from .desk import Desk
 from .drafts import add_drafts
 from .inference import add_inference
+from .metrics import Metrics
 from .pages import front_page
 from .rating import add_rating
 from .readings import add_readings
@@ -21,9 +22,10 @@ from .sessions import add_sessions
 from .tokens import add_tokens
 from .training import add_models, add_training
 from .viewer import add_viewer
+from .watching import add_watching
 
 
-def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
+def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
     """The application that answers the allow-list's own routes."""
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None)
     for kind in (RequestValidationError, HTTPException, Exception):
@@ -41,6 +43,7 @@ def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
         add_models,
     ):
         add(api, desk)
+    add_watching(api, desk, metrics)
     add_viewer(api, desk, has_archive=has_archive)
 
     @api.get("/openapi.json", include_in_schema=False)

@@ -28,7 +28,7 @@ class Finding:
 
     Attributes
     ----------
-    name : "share", "damaged", "disk", "model", "accounts" or "unlogged"
+    name : "share", "archive", "damaged", "disk", "model", "accounts" or "unlogged"
     sentence : for anybody: no id, no path
     files : below the data folder, for administrators alone
     """
@@ -80,6 +80,12 @@ def share(cases: Cases) -> Iterator[Finding]:
     """The studies, where they are away."""
     if cases.away is not None:
         yield Finding("share", str(cases.away))
+
+
+def archive(cases: Cases) -> Iterator[Finding]:
+    """The archive of the studies, where it cannot be asked."""
+    if getattr(cases.source, "problem", None):
+        yield Finding("archive", "The archive of the studies cannot be used now; it is asked again until it can.")
 
 
 def model(networks: Networks) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ from .decisions import Decisions, parse_decisions
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .evaluation import SubmissionMetadata
-from .findings import Disk, Finding, damaged, model, share
+from .findings import Disk, Finding, archive, damaged, model, share
 from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
@@ -272,6 +272,7 @@ class VhiService:
         unlogged = self._submissions.unlogged
         return (
             *share(self.cases),
+            *archive(self.cases),
             *damaged(self.cases),
             *self._disk.findings(),
             *model(self.networks),

@@ -313,7 +313,7 @@ def _gunzipped(file: BinaryIO, label: str, most_voxels: int | None) -> bytes:
         raise InputError(f"{label} is damaged: it does not decompress ({error}). Copy or export the file again.") from error
 
 
-def _promised(file: BinaryIO, label: str, most_voxels: int | None, packed_length: int = 0) -> bytes:
+def _promised(file: BinaryIO | gzip.GzipFile, label: str, most_voxels: int | None, packed_length: int = 0) -> bytes:
     """Header and voxels, once the header says how many bytes they have together."""
     head = file.read(_LONGEST_FIXED_HEADER)
     header, offset = _parse(head, label, whole=False)
