@@ -83,8 +83,8 @@ class ServerConfig:
             raise SettingsError(f"{self.metrics_token} cannot be read ({error}); put the token of the metrics there.") from error
         if len(token) < SHORTEST_TOKEN:
             raise SettingsError(
-                f"{self.metrics_token} holds {len(token)} characters; a token of the metrics has at least {SHORTEST_TOKEN}. Make one "
-                "with: openssl rand -hex 24"
+                f"{self.metrics_token} holds {len(token)} characters; a token has at least {SHORTEST_TOKEN}. Make one with: "
+                "openssl rand -hex 24"
             )
         return token
 
