@@ -81,8 +81,15 @@ def real_clone(folder: Path, data: Path) -> None:
         visit = "Post_Scans" if case in POST else "Pre_Scans"
         for what in ("T1W", "STIR"):
             link(folder, data / "images_study" / what / f"{case}_{what}.nii.gz", "images_study", what, visit)
-        link(folder, masks / "disease_region" / f"{case}_disease_region.nii.gz", "segmentations", "Disease_region_manual_segmentation")
-        link(folder, masks / "normal_marrow" / f"{case}_normal_marrow.nii.gz", "segmentations", "Normal_marrow_manual_segmentation")
+        link(
+            folder,
+            masks / "disease_region" / f"{case}_disease_region.nii.gz",
+            "segmentations",
+            "Disease_region_manual_segmentation",
+        )
+        link(
+            folder, masks / "normal_marrow" / f"{case}_normal_marrow.nii.gz", "segmentations", "Normal_marrow_manual_segmentation"
+        )
         _readings(folder, data, case)
     for file in sorted((data / "images_atypical" / "T1W").iterdir()):
         link(folder, file, "images_study", "T1W", "Additional_scans", "Pre_Scans")

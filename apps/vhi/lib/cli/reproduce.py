@@ -9,6 +9,8 @@ import typer
 
 from .ensemble import MODEL_DIR
 
+MOST_WARNINGS = 4
+
 if TYPE_CHECKING:
     from ..reproduction.clone import Clone
     from ..reproduction.regions import Ensemble
@@ -57,8 +59,10 @@ def reproduce(
     typer.echo(f"equal       {sum(counts.get(verdict, 0) for verdict in EQUAL)} published numbers")
     for verdict, name in (("differs", "differ"), ("missing", "no data"), ("not comparable", "other data")):
         typer.echo(f"{name:11} {counts.get(verdict, 0)}")
-    for what, why in found.failed:
+    for what, why in found.failed[:MOST_WARNINGS]:
         typer.echo(f"WARNING     {what}: {why}")
+    if len(found.failed) > MOST_WARNINGS:
+        typer.echo(f"WARNING     {len(found.failed) - MOST_WARNINGS} more steps were not done, see tables/not_done.csv")
     typer.echo(f"passed over {len(files.passed_over)} files, in tables/passed_over.csv")
     typer.echo(f"report      {out / REPORT / 'report.html'}")
 

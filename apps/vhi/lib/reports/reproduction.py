@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..reproduction.comparison import EQUAL, Comparison
@@ -18,6 +19,7 @@ from .reproduction_sections.scans import bone_section, data_section, workflow_se
 
 MARK = "reproduction.json"
 OWN_FILES = (MARK, "report.html", "report.pdf", "tables", "figures")
+MOST_FAILURES = 4
 TITLE = "The VHI paper from its public data"
 
 
@@ -40,8 +42,9 @@ def reproduction_content(
     groups: dict[str, list[Comparison]] = {}
     for one in comparisons:
         groups.setdefault(one.group, []).append(one)
+    not_done = Records("not_done", ("step", "why"), rows_of(found.failed))
     sections = (
-        data_section(found, groups),
+        replace(data_section(found, groups), records=(not_done,)),
         overlap_section(found, groups),
         similarity_section(found, groups),
         composite_section(found, groups),
@@ -114,7 +117,10 @@ def _comparison_records(comparisons: Iterable[Comparison]) -> Records:
 
 
 def _failures(found: Found) -> tuple[str, ...]:
-    return tuple(f"Not done: {what}: {why}" for what, why in found.failed)
+    """Steps that could not be done; the table not_done lists each one."""
+    shown = tuple(f"Not done: {what}: {why}" for what, why in found.failed[:MOST_FAILURES])
+    more = len(found.failed) - len(shown)
+    return (*shown, f"Not done: {more} more steps, in tables/not_done.csv.") if more else shown
 
 
 def _provenance(origin: Mapping[str, Any]) -> tuple[Table, ...]:

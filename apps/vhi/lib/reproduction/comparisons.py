@@ -202,7 +202,8 @@ def _test(found: Found) -> Iterator[Comparison]:
         values = [dice for one in cases.values() for dice in one["slice_dice"] if dice is not None]
         learnt = sorted(set(cases) & ensemble.learnt)
         note = f"these networks learnt {' and '.join(learnt)}: no fair test" if learnt else "other networks than the paper's"
-        yield from _three(values, f"by the {ensemble.name} networks", note if values else "no test scan with a region", False)
+        if values:
+            yield from _three(values, f"by {'our' if ensemble.name == 'ours' else 'the released'} networks", note, False)
 
 
 def _three(values: Sequence[float], of: str, note: str, comparable: bool) -> Iterator[Comparison]:

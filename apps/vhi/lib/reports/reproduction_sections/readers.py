@@ -52,13 +52,15 @@ def overlap_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) ->
     return replace(
         base,
         n=f"{len(found.readers)} scans, {sum(len(one['pairs']) for one in found.readers.values())} pairs of readings",
-        findings=(f"{len(exact)} published overlaps: {verdicts(exact)}.",) if exact else ("The authors' tables are not there.",),
+        findings=(
+            f"{len(exact)} published overlaps: {verdicts(exact)}." if exact else "The authors' tables are not there.",
+            *(note for _, one in sorted(found.readers.items()) for note in one["notes"]),
+        ),
         tables=(
             *((matrix("Dice, scan by scan", exact, scans_of(exact), pairs_of(exact), ".4f"),) if exact else ()),
             printed_table("Printed numbers", printed),
         ),
         figures=_figure_four(found),
-        excluded=tuple((case, "", note) for case, one in sorted(found.readers.items()) for note in one["notes"]),
     )
 
 

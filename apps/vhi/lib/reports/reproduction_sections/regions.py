@@ -158,7 +158,7 @@ def further_section(found: Found) -> Section:
         ends = f"{between.low:.4f} to {between.high:.4f}"
         findings.append(f"Dice between the released networks and ours: median {between.median:.4f} ({ends}).")
     findings += [
-        f"{case}: Dice {value:.4f} of the region by the {name} networks with the automatic one that the authors publish."
+        f"{case}: Dice {value:.4f} of the region ({name} networks) with the automatic one that the authors publish."
         for (name, case), value in sorted(found.published_region.items())
     ]
     rows = tuple(

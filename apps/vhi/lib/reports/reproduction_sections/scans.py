@@ -128,7 +128,7 @@ def workflow_section(found: Found, pictures: Pictures) -> Section:
         n=f"{len(found.automatic)} scans",
         tables=(Table("Automatic segmentation before cleaning", header, tuple(rows)),),
         figures=tuple(figures),
-        excluded=tuple((case, "", warning) for case, one in sorted(found.automatic.items()) for warning in one["warnings"]),
+        findings=tuple(f"{case}: {warning}" for case, one in sorted(found.automatic.items()) for warning in one["warnings"]),
     )
 
 
