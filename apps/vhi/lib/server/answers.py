@@ -26,6 +26,7 @@ STATUS_OF = {
     "NotFoundError": 404,
     "RequestError": 400,
     "ConflictError": 409,
+    "DisabledError": 403,
     "TooLargeError": 413,
     "UnavailableError": 503,
     "OutputError": 507,
