@@ -17,6 +17,7 @@ CORE = {"numpy", "scipy", "skimage"}
 MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
+    "findings": set(),
     "records": {"lib.errors", "lib.files"},
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
@@ -141,6 +142,7 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
     },
     "service": {
+        "lib.findings",
         "lib.records",
         "numpy",
         "lib.cleaning",
@@ -194,6 +196,7 @@ MAY: dict[str, set[str]] = {
         "monailabel",
         "lib.errors",
         "lib.files",
+        "lib.findings",
         "lib.multipart",
         "lib.server",
     },

@@ -19,6 +19,7 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
 from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
+from ..findings import Finding
 from ..readings.audit import AuditLog, log_unlogged
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
@@ -36,7 +37,7 @@ from .decisions import Decisions, parse_decisions
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .evaluation import SubmissionMetadata
-from .findings import Disk, Finding, damaged, model, share
+from .findings import Disk, damaged, model, share
 from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
