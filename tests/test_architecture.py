@@ -52,6 +52,17 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.studies",
     },
+    "datafolder": {
+        "lib.datafolder",
+        "lib.errors",
+        "lib.provenance",
+        "lib.readings",
+        "lib.records",
+        "lib.retraining",
+        "lib.service",
+        "lib.studies",
+        "lib.versions",
+    },
     "versions": {"lib.records", "numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
         "lib.locks",

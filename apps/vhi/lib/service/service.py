@@ -21,6 +21,7 @@ from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
 from ..findings import Finding
 from ..readings.audit import AuditLog, log_unlogged
+from ..readings.checking import report_damage
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
@@ -525,6 +526,23 @@ class VhiService:
             with self.cases.loaded(case) as scans:
                 remake_reports(self._measuring, scans, found[-1])
         return path
+
+    def remake_reports(self, case: Case) -> tuple[str, ...]:
+        """Make again what is damaged of the reports of a case; the paths of the files below the data folder.
+
+        Raises
+        ------
+        VhiError
+            One of them cannot be made again.
+        """
+        made: list[str] = []
+        for one in self.readings.of_case(case.case_id):
+            folder = self.readings.folder_of(one)
+            if any(report_damage(folder, one)):
+                with self.cases.loaded(case) as scans:
+                    names = remake_reports(self._measuring, scans, one)
+                made += [str((folder / name).relative_to(self.readings.root)) for name in names]
+        return tuple(made)
 
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
