@@ -54,7 +54,7 @@ def used_folder(folder: Path) -> Desk:
     adopt_live(data, MODEL_DIR)
     folders = RetrainingFolder(data)
     make_folder(folders.root)
-    HoldOut(folders.root, 0.2).sides({"a": "a", "b": "b"})
+    HoldOut(folders.root, 0.2).write_down({"a": "a", "b": "b"})
     folders.write_progress({"state": "accepted", "session": "s1", "version": "v", "parent": "p", "learnt": ["a"]})
     folders.note_check({"case": "a", "submission": "0001-anna", "label_id": "x", "state": "passed", "reasons": []})
     make_folder(folders.history / "s1")

@@ -1,6 +1,6 @@
 """Every file of a used data folder, damaged in every way: only what belongs to that file's case is affected.
 
-All of it by `VHI_ALL_DAMAGE=1`; else a part that the seed draws, in which each file is damaged once.
+All of it by `VHI_ALL_DAMAGE=1` (some minutes); else a part that the seed draws.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from folderdesk import Desk
 from useddata import DAMAGES, answers, asking, case_of, copy_of, damage, files_of, used_folder
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-# a version that is not live, weights: each costs a second and is like its neighbour
 MODEL = "models/"
+DRAWN = 20
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def test_only_the_case_of_a_damaged_file_is_affected(used, tmp_path, monkeypatch
     assert len(files) > 30
     every = bool(os.environ.get("VHI_ALL_DAMAGE"))
     wrong = []
-    for file in files:
-        for how in DAMAGES if every else (rng.choice(DAMAGES),):
-            folder = tmp_path / "damaged"
-            desk = copy_of(used, folder)
-            damage(desk.folder / ".vhi" / file, how)
-            wrong += [f"{file} {how}: {one}" for one in _wrong(monkeypatch, desk, file)]
-            shutil.rmtree(folder)
-    print(f"{len(files)} files")
+    table = [(file, how) for file in files for how in DAMAGES]
+    for file, how in table if every else rng.sample(table, DRAWN):
+        folder = tmp_path / "damaged"
+        desk = copy_of(used, folder)
+        damage(desk.folder / ".vhi" / file, how)
+        wrong += [f"{file} {how}: {one}" for one in _wrong(monkeypatch, desk, file)]
+        shutil.rmtree(folder)
+    print(f"{len(files)} files, {len(table)} damages")
     assert wrong == []
 
 
@@ -50,7 +50,13 @@ def _wrong(monkeypatch: pytest.MonkeyPatch, desk: Desk, file: str) -> list[str]:
             own = answers(client, desk, case or "a")
     except Exception as error:
         return [f"no start: {type(error).__name__}: {error}"]
-    found += [f"{route} of another case {status}: {what}" for route, (status, what) in other.items() if status != 200]
+    # what training rests on stops training, with a sentence
+    theirs = {"train", "session"} if file.startswith((MODEL, "retraining/")) else set()
+    found += [
+        f"{route} of another case {status}: {what}"
+        for route, (status, what) in other.items()
+        if status != 200 and not (route in theirs and status < 500)
+    ]
     found += [f"{route} {status}" for route, (status, _) in own.items() if status >= 500]
     found += [f"{route} shows a path" for route, (_, what) in own.items() if isinstance(what, dict) and data in str(what)]
     if not other["next"][1].get("id"):
