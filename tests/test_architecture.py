@@ -17,6 +17,7 @@ CORE = {"numpy", "scipy", "skimage"}
 MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
+    "findings": set(),
     "records": {"lib.errors", "lib.files"},
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
@@ -52,6 +53,17 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.studies",
         "lib.unpacking",
+    },
+    "datafolder": {
+        "lib.datafolder",
+        "lib.errors",
+        "lib.provenance",
+        "lib.readings",
+        "lib.records",
+        "lib.retraining",
+        "lib.service",
+        "lib.studies",
+        "lib.versions",
     },
     "versions": {"lib.records", "numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
@@ -157,6 +169,7 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
     },
     "service": {
+        "lib.findings",
         "lib.records",
         "numpy",
         "lib.cleaning",
@@ -216,6 +229,7 @@ MAY: dict[str, set[str]] = {
         "monailabel",
         "lib.errors",
         "lib.files",
+        "lib.findings",
         "lib.multipart",
         "lib.server",
     },

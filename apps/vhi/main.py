@@ -25,8 +25,8 @@ from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
 from lib.provenance import code_version
+from lib.readings.holding import hold
 from lib.server.answers import hide
-from lib.server.holding import hold
 from lib.trainers.continuous import ContinuousTraining, Schedule
 from lib.trainers.desk import TrainingDesk
 from lib.trainers.task import trainers

@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lib.errors import OutputError, SettingsError
+from lib.findings import Finding
 from lib.server.config import ServerConfig
 from lib.server.log import JsonLines, LogConfig, PrivateRotating, PrivateWatched
-from lib.service.findings import Finding
 from lib.studies.pairing import CaseIndex
 from standin import signed_in
 

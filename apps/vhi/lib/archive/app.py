@@ -359,8 +359,7 @@ def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
     response = Response(json.dumps(answer), status, media_type=JSON)
     for one in outcomes[:20]:
         if one.sentence:
-            # the sentence names the instance: it is for the sender, not for the log
-            logger.warning("an instance was not stored, failure reason %04X", one.reason or 0)
+            logger.warning("An object was not stored, failure reason %04X; its sender was told why.", one.reason)
             text = one.sentence.replace('"', "'").encode("ascii", "replace").decode()
             response.headers.append("Warning", f'299 {base}: "{text}"')
     return response

@@ -281,7 +281,7 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
     except (KeyboardInterrupt, SystemExit):
         if not server.should_exit:
             raise  # it did not start
-    from ..server.holding import remove_temporary
+    from ..readings.holding import remove_temporary
 
     remove_temporary()
     typer.echo("Stopped.", err=True)

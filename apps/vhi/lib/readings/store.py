@@ -39,6 +39,8 @@ class ReadingStore:
         What must stay as it was when the folder was made, see `open_folder`.
     read_only : bool
         Create and clear nothing, whatever study it belongs to: a server may be using the folder.
+    unchecked : bool
+        The same, whatever its format file says.
 
     Raises
     ------
@@ -46,11 +48,13 @@ class ReadingStore:
         The folder cannot be used.
     """
 
-    def __init__(self, root: Path, study: Mapping[str, Any] | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, root: Path, study: Mapping[str, Any] | None = None, *, read_only: bool = False, unchecked: bool = False
+    ) -> None:
         self.root = root
         if read_only:
             check_folder(root)
-        else:
+        elif not unchecked:
             open_folder(root, study)
             make_folder(root / "cases")
         self._cache: dict[str, dict[str, Submission]] = {}

@@ -87,7 +87,7 @@ class HoldOut:
         return "holdout" if int(digest[:8], 16) < self.share * 2**32 else "train"
 
     def _read(self) -> dict[str, dict[str, str]]:
-        found = read_json(self.root / FILE) or {}
+        found = read_json(self.root / FILE, patients=dict, cases=dict) or {}
         return {"patients": dict(found.get("patients", {})), "cases": dict(found.get("cases", {}))}
 
 

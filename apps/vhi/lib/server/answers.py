@@ -98,12 +98,10 @@ def hide(*folders: Path) -> None:
 def without_paths(text: str) -> str:
     """A sentence without the folders of this server: what lies in them is named from there."""
     for folder in sorted(_HIDDEN, key=len, reverse=True):
-        text = re.sub(rf"{re.escape(folder)}(?:{re.escape(os.sep)}|(?![\w.-]))", lambda found: _named(folder, found[0]), text)
+        name = re.escape(folder)
+        text = re.sub(rf"{name}{re.escape(os.sep)}", "", text)
+        text = re.sub(rf"{name}(?![\w.-])", Path(folder).name.replace("\\", r"\\"), text)
     return text
-
-
-def _named(folder: str, found: str) -> str:
-    return "" if found.endswith(os.sep) else Path(folder).name
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..service.findings import Finding
+from ..findings import Finding
 from .desk import Desk
 
 

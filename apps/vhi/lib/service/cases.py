@@ -106,11 +106,16 @@ class Cases:
             The folder of studies is gone, or is empty though cases were known; the cases stay those that were known.
         """
         with self._refreshing:
-            self._find()
+            found = self._found()
+            if self._away is not None:
+                log.warning("the studies are back")
+            self._away = None
+            self._index = self._blinding.index(found) if self._blinding else found
             self._look_at_records()
         return self.index
 
-    def _find(self) -> None:
+    def _found(self) -> CaseIndex:
+        """What the source has now; `ShareError` where that is away."""
         try:
             found = self.source.find()
             if not (found.complete or found.cases or found.waiting) and self._were_known:
@@ -123,10 +128,7 @@ class Cases:
                 "server goes on by itself once the share is back. Tell its administrator."
             )
             raise self._away from error
-        if self._away is not None:
-            log.warning("the studies are back")
-        self._away = None
-        self._index = self._blinding.index(found) if self._blinding else found
+        return found
 
     @property
     def _were_known(self) -> bool:
@@ -179,7 +181,8 @@ class Cases:
 
     def _refuse_away(self) -> None:
         """Raise `ShareError` where the reason for a failure is that the studies are away; else do nothing."""
-        self.refresh()
+        with self._refreshing:
+            self._found()
 
     def look(self) -> int:
         """Have an archive asked for what is new, which may take a while; how many of its studies are left to look at.

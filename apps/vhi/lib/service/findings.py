@@ -7,12 +7,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.segment_names import DISEASE_REGION
 from ..errors import OutputError
 from ..files import write_atomically
+from ..findings import Finding
 from .cases import Cases
 from .networks import Networks
 
@@ -20,22 +20,6 @@ from .networks import Networks
 LEAST_FREE_BYTES = 256 * 2**20
 PROBED_EVERY_S = 10.0
 PROBE_BYTES = 8192
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
-
-    Attributes
-    ----------
-    name : "share", "archive", "damaged", "disk", "model", "accounts" or "unlogged"
-    sentence : for anybody: no id, no path
-    files : below the data folder, for administrators alone
-    """
-
-    name: str
-    sentence: str
-    files: tuple[str, ...] = ()
 
 
 class Disk:

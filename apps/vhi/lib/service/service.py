@@ -19,7 +19,9 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
 from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
+from ..findings import Finding
 from ..readings.audit import AuditLog, log_unlogged
+from ..readings.checking import report_damage
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
@@ -36,7 +38,7 @@ from .decisions import Decisions, parse_decisions
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .evaluation import SubmissionMetadata
-from .findings import Disk, Finding, archive, damaged, model, share
+from .findings import Disk, archive, damaged, model, share
 from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
@@ -525,6 +527,23 @@ class VhiService:
             with self.cases.loaded(case) as scans:
                 remake_reports(self._measuring, scans, found[-1])
         return path
+
+    def remake_reports(self, case: Case) -> tuple[str, ...]:
+        """Make again what is damaged of the reports of a case; the paths of the files below the data folder.
+
+        Raises
+        ------
+        VhiError
+            One of them cannot be made again.
+        """
+        made: list[str] = []
+        for one in self.readings.of_case(case.case_id):
+            folder = self.readings.folder_of(one)
+            if any(report_damage(folder, one)):
+                with self.cases.loaded(case) as scans:
+                    names = remake_reports(self._measuring, scans, one)
+                made += [str((folder / name).relative_to(self.readings.root)) for name in names]
+        return tuple(made)
 
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""

@@ -10,17 +10,15 @@ import socket
 import tempfile
 from pathlib import Path
 
-from filelock import FileLock
-
 from ..errors import ConflictError
 from ..files import keep_private, output_error
 from ..locks import taken
 from ..provenance import now
-from ..readings.folder import make_folder
 from ..records import read_remakable, write_json
+from .folder import make_folder
 
 LOCK, NOTE = "server.lock", "server.json"
-_held: dict[Path, FileLock] = {}
+_held: dict[Path, object] = {}
 _temporary: list[Path] = []
 
 
