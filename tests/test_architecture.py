@@ -151,6 +151,7 @@ MAY: dict[str, set[str]] = {
         "lib.files",
         "lib.multipart",
         "lib.studies",
+        "lib.unpacking",
         "lib.provenance",
         "lib.readings",
         "lib.reports",

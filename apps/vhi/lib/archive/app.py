@@ -27,6 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
+from ..studies.dicom_structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
 from .accept import ranges_of, takes_json
 from .attributes import Level, tag_of
 from .folder import Archive, Outcome
@@ -36,7 +37,6 @@ from .instance import HERE, is_uid
 from .multipart import Part, PartWriter, body_length, body_of, joined, parameters_of, part_of
 from .query import parse_query
 from .rendered import MEDIA, Rendering, parse_rendering
-from .structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
 
 logger = logging.getLogger("vhi.archive")
 

@@ -22,9 +22,9 @@ from ..errors import ConflictError, InputError, OutputError
 from ..files import move_into_place, output_error, write_atomically
 from ..locks import taken
 from ..studies.dicom_files import is_dicom
+from ..studies.dicom_structure import structure_of
 from .index import Changes, Index, Stamp
 from .instance import Instance, read_instance
-from .structure import structure_of
 
 logger = logging.getLogger("vhi.archive")
 

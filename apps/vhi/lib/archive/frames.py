@@ -13,8 +13,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ..errors import InputError, NotFoundError, TooLargeError
 from ..studies.dicom_files import UNREADABLE
+from ..studies.dicom_structure import PLAIN, Element, Structure, structure_of
 from ..unpacking import MIB
-from .structure import PLAIN, Element, Structure, structure_of
 
 OCTETS = "application/octet-stream"
 # what a frame of each compressed transfer syntax is (PS3.18, table 8.7.3-5)

@@ -176,7 +176,12 @@ class Corrections:
                 {one.sop_uid for one in self._archive.instances(study, series.series_uid)} if series.modality == "SEG" else set()
             )
             if uids - known:
-                objects = self._archive.retrieve(study, series.series_uid)
+                try:
+                    objects = self._archive.retrieve(study, series.series_uid)
+                except InputError as error:  # damaged or too large: it will be so the next time
+                    for uid in sorted(uids - known):
+                        self._note(Correction(uid, case.case_id, "refused", str(error)))
+                    continue
                 found += [one for one in objects if str(one.SOPInstanceUID) not in known]
         yield from sorted(found, key=lambda one: (_written(one), str(one.SOPInstanceUID)))
 

@@ -8,9 +8,10 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler, WatchedFileHandler
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ..errors import OutputError, SettingsError
 
@@ -96,16 +97,17 @@ class JsonLines(logging.Formatter):
 class PrivateRotating(RotatingFileHandler):
     """A log that only the server's own user reads."""
 
-    def _open(self) -> TextIO:
+    def _open(self) -> TextIOWrapper:
         return _private(self.baseFilename, self.mode)
 
 
 class PrivateWatched(WatchedFileHandler):
     """The same where another program moves the file away."""
 
-    def _open(self) -> TextIO:
+    def _open(self) -> TextIOWrapper:
         return _private(self.baseFilename, self.mode)
 
 
-def _private(path: str, mode: str) -> TextIO:
-    return open(path, mode, encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600))
+def _private(path: str, mode: str) -> TextIOWrapper:
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if mode == "w" else os.O_APPEND)
+    return TextIOWrapper(os.fdopen(os.open(path, flags, 0o600), f"{mode}b"), encoding="utf-8", line_buffering=True)

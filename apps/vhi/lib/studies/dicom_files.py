@@ -138,7 +138,7 @@ def _read(path: Path, stop_before_pixels: bool) -> Dataset:
             head = _head(path)
             source = BytesIO(_unpacked(path)) if _is_gzip(path) else path
             if _is_marked(head):
-                _check_deflated(source, path.name)
+                check_inflated(source, path.name)
             bare = not _is_marked(head) and _begins_as_data_set(head)
             header = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels, force=bare)
             _name_syntax(header)
@@ -155,8 +155,13 @@ def _read(path: Path, stop_before_pixels: bool) -> Dataset:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
 
 
-def _check_deflated(source: Path | BytesIO, name: str) -> None:
-    """pydicom inflates a whole file at once: what is too large for that is refused before."""
+def check_inflated(source: Path | BytesIO, name: str) -> None:
+    """Refuse a deflated file that is too large to be inflated at once, as pydicom does it; of others nothing is looked at.
+
+    Raises
+    ------
+    TooLargeError
+    """
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(_MARK_END)
         meta = pydicom.filereader.read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2)

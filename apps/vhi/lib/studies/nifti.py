@@ -165,7 +165,7 @@ def read_forms(path: Path, name: str) -> tuple[Forms, tuple[int, int, int]]:
     InputError
     """
     label = f"{name} ({path.name})"
-    header, _ = _parse(_content(path, name), label)
+    header, _ = _parse(file_content(path, name), label)
     return forms_of(header, label), _shape(header, label)
 
 
@@ -181,7 +181,7 @@ def write_with_form(path: Path, form: Form, out: Path) -> None:
     OutputError
     """
     label = f"the file ({path.name})"
-    content = _content(path, "the file")
+    content = file_content(path, "the file")
     header, _ = _parse(content, label)
     affine = getattr(forms_of(header, label), form)
     if affine is None:
@@ -245,7 +245,7 @@ def write_labels(path: Path, labels: np.ndarray, grid: Grid) -> None:
 def _read(path: Path, name: str, form: Form | None, most_voxels: int | None = None) -> tuple[np.ndarray, Grid, str]:
     """`(I, J, K)` array of numbers, its grid, and how messages call it."""
     label = f"{name} ({path.name})"
-    content = _content(path, name, most_voxels)
+    content = file_content(path, name, most_voxels)
     header, offset = _parse(content, label)
     kind = header.get_data_dtype()
     if np.dtype(kind).kind not in "iuf":
@@ -285,8 +285,13 @@ def _scaled(stored: np.ndarray, header: nib.Nifti1Header, label: str) -> np.ndar
     return stored.astype(np.float64) * slope + (intercept or 0.0)
 
 
-def _content(path: Path, name: str, most_voxels: int | None = None) -> bytes:
-    """The decompressed bytes of a file, no more than its header promises."""
+def file_content(path: Path, name: str, most_voxels: int | None = None) -> bytes:
+    """The decompressed bytes of a NIfTI file, no more than its header promises.
+
+    Raises
+    ------
+    InputError
+    """
     if path.is_dir():
         raise InputError(f"{name}: {path} is a folder; a NIfTI file (.nii or .nii.gz) is needed. Convert a DICOM series first.")
     label = f"{name} ({path.name})"
