@@ -55,10 +55,10 @@ def test_on_a_full_disk_nothing_is_stored_and_that_is_said_and_the_next_submissi
     with small_disk(desk.folder / ".vhi") as data, asking(monkeypatch, desk) as client:
         assert client.get("/datastore/image", params={"image": "a_STIR"}).status_code == 200
         filler = fill(data)
-        full = answers(client, desk, "a")
+        full = answers(client, desk, "a", desk.bone)
         assert list((data / "cases").glob("*/submissions/[!.]*")) == []
         filler.unlink()
-        again = answers(client, desk, "a")
+        again = answers(client, desk, "a", desk.bone)
     status, told = full["submit"]
     assert (status, "nothing was stored" in told["detail"], str(tmp_path) in told["detail"]) == (507, True, False)
     assert {route: status for route, (status, _) in full.items() if status in (400, 500)} == {}

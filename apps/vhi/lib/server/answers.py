@@ -27,7 +27,7 @@ STATUS_OF = {
     "RequestError": 400,
     "ConflictError": 409,
     "UnavailableError": 503,
-    "OutputError": 507,
+    "DisabledError": 403,
 }
 # what a full or closed disk raises
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
