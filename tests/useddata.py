@@ -113,8 +113,11 @@ def asking(monkeypatch: Any, desk: Desk) -> Iterator[TestClient]:
         yield client
 
 
-def answers(client: TestClient, desk: Desk, case: str) -> dict[str, tuple[int, Any]]:
-    """Status and content of each route, by a new reader; of those that are about a case, about that one."""
+def answers(client: TestClient, desk: Desk, case: str, bone: np.ndarray | None = None) -> dict[str, tuple[int, Any]]:
+    """Status and content of each route, by a new reader; of those that are about a case, about that one.
+
+    Without `bone` the reader rests on the normal bone that is shared.
+    """
     image = f"{case}_STIR"
     found: dict[str, tuple[int, Any]] = {}
 
@@ -125,7 +128,8 @@ def answers(client: TestClient, desk: Desk, case: str) -> dict[str, tuple[int, A
     note("info", client.get("/info/"))
     note("next", client.post("/activelearning/first", json={"client_id": "eve"}))
     note("open", client.get("/datastore/image", params={"image": image}))
-    labels, names = desk.flattened([(REGION, desk.region), (INFLAMMATION, desk.lesions == 1)])
+    drawn = [(REGION, desk.region), *([(BONE, bone)] if bone is not None else []), (INFLAMMATION, desk.lesions == 1)]
+    labels, names = desk.flattened(drawn)
     told = {"client_id": "eve", "label_info": [{"name": name, "idx": value} for name, value in names]}
     content = gzip.compress(nibabel.Nifti1Image(labels, desk.grid.affine).to_bytes(), 1)
     note(

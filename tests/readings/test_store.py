@@ -307,3 +307,24 @@ def test_a_submission_of_the_schema_before_is_read_still(store):
     path.write_text(json.dumps({**content, "schema": 1}))
     (found,) = ReadingStore(store.root).of_case("1013")
     assert (found.schema, found.corrections, found.segments[0].proposal) == (1, {}, None)
+
+
+def test_a_lease_is_never_believed_for_longer_than_it_was_to_last(tmp_path):
+    clock = [1_000_000.0]
+    leases = Leases(tmp_path / "leases", 120, lambda: clock[0])
+    leases.take("1013", "anna")
+    assert leases.holder("1013") == "anna"
+    clock[0] -= 60  # a time server stepped back by a minute
+    assert leases.holder("1013") == "anna"
+    clock[0] -= 365 * 86400  # the clock had been a year ahead
+    assert leases.holder("1013") is None
+    assert Leases(tmp_path / "leases", 10_000_000, lambda: clock[0]).holder("1013") is None  # its own length counts
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"reader": "anna", "until": "soon"}', '{"reader": 1, "until": 2e9}'])
+def test_a_damaged_lease_holds_nobody(tmp_path, content):
+    leases = Leases(tmp_path / "leases", 120, lambda: 1_000.0)
+    (tmp_path / "leases" / "1013.json").write_text(content)
+    assert leases.holder("1013") is None
+    leases.take("1013", "ben")
+    assert leases.holder("1013") == "ben"

@@ -26,10 +26,9 @@ STATUS_OF = {
     "NotFoundError": 404,
     "RequestError": 400,
     "ConflictError": 409,
-    "DisabledError": 403,
     "TooLargeError": 413,
     "UnavailableError": 503,
-    "OutputError": 507,
+    "DisabledError": 403,
 }
 # what a full or closed disk raises
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}

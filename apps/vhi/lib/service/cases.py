@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import ArchiveError, DamagedError, InputError, ShareError, UnavailableError, UnknownImageError, VhiError
+from ..errors import DamagedError, InputError, OutputError, ShareError, UnavailableError, UnknownImageError, VhiError
 from ..readings.checking import check_case, check_records
 from ..readings.store import ReadingStore
 from ..records import tell_once
@@ -157,7 +157,7 @@ class Cases:
         try:
             for role in ROLES:
                 self.scans.checked_hash(case, role)
-        except UnavailableError:
+        except (UnavailableError, OutputError):
             raise
         except VhiError as error:
             self._refuse_away()
@@ -224,7 +224,7 @@ class Cases:
             self._refuse_damaged(case)
             try:
                 scans = self.scans.of(case)
-            except ArchiveError:
+            except (UnavailableError, OutputError):
                 raise  # nothing is wrong with the scans
             except VhiError as error:
                 self._refuse_away()
