@@ -194,7 +194,7 @@ def test_slicers_client_signs_in_takes_a_case_and_fetches_its_image_once_without
 
     site = sites["below"]
     client = MONAILabelClient(site.url, tmpdir=str(tmp_path), client_id="anna")
-    client.update_auth(client.auth_token("anna", PASSWORD)["access_token"])
+    client.update_auth(client.auth_token("anna", PASSWORD))
     wait_for(lambda: client.next_sample("first", {}).get("id"), 120, "the archive's case")
     image = f"{site.url}/datastore/image?image={client.next_sample('first', {})['id']}"
     plain, elsewhere = site.session(), site.session("127.0.0.6")
@@ -227,20 +227,21 @@ def test_a_label_is_uploaded_by_slicers_way_and_its_report_comes_back(site):
     assert "Content-Encoding" not in report.headers
 
 
-def test_a_body_over_the_servers_limit_ends_at_the_proxy(site):
+def test_a_body_over_the_servers_limit_ends_at_the_proxy(sites):
     # said by its length alone: nothing of that size is sent
     import http.client
     import ssl
 
-    at = http.client.HTTPSConnection(
-        "127.0.0.1", site.port, context=ssl.create_default_context(cafile=str(site.work / "vhi.pem")), timeout=60
-    )
-    at.putrequest("PUT", f"{site.prefix}/datastore/label?image=p3_STIR", skip_host=True)
-    at.putheader("Host", NAME)
-    at.putheader("Content-Length", str(65 * 2**20))
-    at.endheaders()
-    assert at.getresponse().status == 413
-    at.close()
+    for site in sites.values():
+        at = http.client.HTTPSConnection(
+            "127.0.0.1", site.port, context=ssl.create_default_context(cafile=str(site.work / "vhi.pem")), timeout=60
+        )
+        at.putrequest("PUT", f"{site.prefix}/datastore/label?image=p3_STIR", skip_host=True)
+        at.putheader("Host", NAME)
+        at.putheader("Content-Length", str(65 * 2**20))
+        at.endheaders()
+        assert at.getresponse().status == 413
+        at.close()
 
 
 def test_sign_ins_of_one_address_are_slowed_down(sites):
