@@ -80,6 +80,17 @@ MAY: dict[str, set[str]] = {
         "lib.versions",
         "lib.retraining",
     },
+    "reproduction": {
+        "lib.locks",
+        "numpy",
+        "scipy",
+        "lib.cohort",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.studies",
+        "lib.reproduction",
+    },
     "figures": {"numpy", "matplotlib", "lib.core", "lib.cohort", "lib.errors", "lib.figures"},
     "reports": {
         "numpy",
@@ -93,6 +104,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.figures",
+        "lib.reproduction",
         "lib.reports",
     },
     "archive": {
