@@ -168,7 +168,7 @@ class Exchange:
                 "method": self.method if self.method.isalpha() and len(self.method) < 10 else "?",
                 "route": route or CLOSED_ROUTE,
                 "status": self._status,
-                "ms": seconds * 1000,
+                "ms": round(seconds * 1000, 1),
                 "reader": self.identity.name or "-",
             },
         )
