@@ -28,6 +28,7 @@ REMAKABLE = (
     "reviews/*.json",
     "scores/*.json",
     "readers.json",
+    "server.json",
     ALIASES,
     "cases/*/shown/*.json",
     "cases/*/voxels.json",
