@@ -63,7 +63,7 @@ def test_a_case_is_opened_from_the_list_measured_cleaned_submitted_and_its_repor
     reader.open()
     facts, labels = reader.asked("vhi", show="both")
     reader.measure()
-    np.testing.assert_array_equal(np.where(labels > 2, labels, 0) > 0, reader.map() > 2)
+    np.testing.assert_array_equal(labels > 0, reader.map() > 2)
     assert number(page.locator("[data-vhi='sensitive']").inner_text()) == round(facts["vhi_mm3"]["sensitive"])
     lesion = lesion_of_two_grades(facts)
     reader.row(lesion["id"]).locator("button").first.click()
@@ -74,6 +74,11 @@ def test_a_case_is_opened_from_the_list_measured_cleaned_submitted_and_its_repor
     assert "petra" in opened_report(page)
     assert by_reader(in_archive(behind.archive, reader.study, "SEG"), "petra")
     reader.open()  # what was handed in is found again
+    # MONAI Label's own panel too
+    page.locator("[data-cy='monailabel-btn']").click()
+    page.locator(".settingsTable button.actionButton").click()
+    page.locator(".monaiLabelPanel .tabs").wait_for()
+    assert f"{behind.url}/info/" in {url.partition("?")[0] for url in asked}
     outside = [url for url in asked if url.startswith("http") and not url.startswith(f"{behind.url}/")]
     assert [url for url in outside if "fonts.googleapis.com" not in url] == []
 

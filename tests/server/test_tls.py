@@ -93,7 +93,7 @@ def test_a_server_with_a_certificate_speaks_tls_and_its_cookies_are_for_tls_alon
         "--data",
         str(tmp_path / "data"),
     ]
-    words += ["--tls-cert", str(files[0]), "--tls-key", str(files[1])]
+    words += ["--tls-cert", str(files[0]), "--tls-key", str(files[1]), "--public-url", "https://127.0.0.1:{port}/vhi/"]
     command = [str(APP), "serve", "--port", "{port}", *words]
     with serving(tmp_path / "studies", tmp_path, command=command) as server:
         url = server.url
@@ -101,9 +101,9 @@ def test_a_server_with_a_certificate_speaks_tls_and_its_cookies_are_for_tls_alon
         with requests.Session() as browser:
             browser.trust_env, browser.verify = False, str(files[0])
             form = {"username": "anna", "password": PASSWORDS["anna"]}
-            answer = browser.post(f"{url}/login", data=form, headers={"Origin": url}, allow_redirects=False, timeout=60)
-            assert answer.status_code == 303
-            assert all("Secure" in cookie for cookie in answer.raw.headers.getlist("set-cookie"))
-            assert browser.get(f"{url}/auth/token/valid", timeout=60).json()["username"] == "anna"
-            assert url in browser.get(url, timeout=60).text
-        assert f"Serving at {url}" in server.log.read_text()
+            answer = browser.post(f"{url}/vhi/login", data=form, headers={"Origin": url}, allow_redirects=False, timeout=60)
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/vhi/ohif/")
+            assert all("Path=/vhi/; SameSite=strict; Secure" in one for one in answer.raw.headers.getlist("set-cookie"))
+            assert browser.get(f"{url}/vhi/auth/token/valid", timeout=60).json()["username"] == "anna"
+            assert f"{url}/vhi" in browser.get(f"{url}/vhi/", timeout=60).text
+        assert f"Serving at {url}/vhi" in server.log.read_text()
