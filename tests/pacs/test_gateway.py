@@ -629,3 +629,13 @@ def test_what_the_archive_warns_of_reaches_the_reader_and_its_name_does_not(tmp_
     assert found.headers["Warning"] == '299 archive "There are more results; ask for them with offset.", 110 archive "Old"'
     assert "pacs.example" not in everything(found)
     assert NAME not in everything(found)
+
+
+@pytest.mark.parametrize("what", ["rendered?window=500,1000,linear", "frames/1/rendered?viewport=64,64"])
+def test_a_picture_of_an_instance_comes_through(front, stored, what):
+    header = pydicom.dcmread(stored.files()[0], stop_before_pixels=True)
+    place = f"/studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}/instances/{header.SOPInstanceUID}"
+    found = front.session().get(f"{front.dicomweb}{place}/{what}", headers={"Accept": "image/png"}, timeout=60)
+    assert found.status_code == 200, found.text
+    assert found.headers["Content-Type"] == "image/png"
+    assert found.content.startswith(b"\x89PNG")
