@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
-import hashlib
 import pydicom
 import pytest
 from highdicom import sr

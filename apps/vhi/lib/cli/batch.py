@@ -30,6 +30,7 @@ RESULT_COLUMNS = (
     "right_vhi_mm3",
     "lesions",
     "stable",
+    "post_transforms",
     "normal_bone",
     "disease_region",
     "warnings",
@@ -152,6 +153,8 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
         "right_vhi_mm3": found["right"]["vhi_mm3"]["sensitive"],
         "lesions": len(found["lesions"]),
         "stable": found["stability"]["stable"],
+        # results of an earlier version have none recorded
+        "post_transforms": found["provenance"].get("post_transforms", {}).get("name", "paper"),
         "normal_bone": found["normal_bone"]["source"],
         "disease_region": found["disease_region"]["source"],
         "warnings": len(found["warnings"]),

@@ -402,6 +402,16 @@ def _chain_table(record: Mapping[str, Any]) -> Table:
     return Table("Post-transforms", ("", "", ""), (("Chain", record["name"], f"sha256 {record['sha256']}"), *rows), text_columns=3)
 
 
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_value(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(one) for one in value)
+    return f"{value:g}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
 def _provenance(source: Mapping[str, Any]) -> Iterable[Table]:
     inputs = source.get("inputs") or []
     if inputs:
