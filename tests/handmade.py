@@ -37,7 +37,12 @@ PROVENANCE: dict[str, Any] = {
 
 
 def handmade(
-    *, lesions: bool = True, stored_the_other_way: bool = False, normal_bone_slices: int = 3, site_chain: Chain | None = None, **settings: Any
+    *,
+    lesions: bool = True,
+    stored_the_other_way: bool = False,
+    normal_bone_slices: int = 3,
+    site_chain: Chain | None = None,
+    **settings: Any,
 ) -> VhiResult:
     """The result; optionally without lesions, stored from the patient's left to the right, or with less normal bone."""
     stir = np.full(SHAPE, 0.5)

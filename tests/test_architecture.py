@@ -239,7 +239,9 @@ def test_a_room_imports_only_what_it_may(path):
 
 
 def test_monai_is_imported_where_its_transforms_are_run_and_nowhere_else_in_the_room_of_chains():
-    with_monai = {path.name for path in FILES if room_of(path) == "post_transforms" and "monai" in {n.split(".")[0] for n in imported(path)}}
+    with_monai = {
+        path.name for path in FILES if room_of(path) == "post_transforms" and "monai" in {n.split(".")[0] for n in imported(path)}
+    }
     assert with_monai == {"map_transforms.py", "monai_step.py"}
 
 

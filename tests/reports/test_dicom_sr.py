@@ -108,9 +108,7 @@ def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the
     found = group(report, "VHI at the sensitive threshold")
     parameters = [one.TextValue for one in named(found, "111002")]
     assert parameters[:2] == ["min_pixels=3", "post_transforms=paper, with changed settings"]
-    step = (
-        '{"_target_":"vhi.transforms.DropSmallComponentsd","connectivity":8,"keys":"grade","min_area_mm2":0.0,"min_pixels":3}'
-    )
+    step = '{"_target_":"vhi.transforms.DropSmallComponentsd","connectivity":8,"keys":"grade","min_area_mm2":0.0,"min_pixels":3}'
     whole = '{"postprocessing":{"_target_":"monai.transforms.Compose","transforms":[' + step + "]}}"
     hashed = hashlib.sha256(whole.encode()).hexdigest()
     assert parameters[2:] == [f"post_transforms_sha256={hashed}", f"post_transform_1={step}"]

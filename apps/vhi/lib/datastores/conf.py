@@ -40,8 +40,8 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     studies : str
         A folder, or the address of a DICOMweb archive, whose login is in the environment (see `lib.pacs.start`).
     conf : mapping
-        Fields of `ServiceConfig` and `TrainConfig`, `retrain`, the files `post_transforms`, and the folders `data` (submissions) and `models` (the
-        disease-region ensemble). For an archive also fields of `PacsConfig`, and the file `pairing_rules`.
+        Fields of `ServiceConfig` and `TrainConfig`, `retrain`, the files `post_transforms`, and the folders `data` (submissions)
+        and `models` (the disease-region ensemble). For an archive also fields of `PacsConfig`, and the file `pairing_rules`.
 
     Raises
     ------

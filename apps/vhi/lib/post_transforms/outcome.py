@@ -28,16 +28,20 @@ def check_outcome(before: np.ndarray, after: np.ndarray, disease_region: np.ndar
     ------
     SettingsError
         Another shape; values other than 0, 1, 2; a grade that was changed without being cleared; voxels that were added without
-        being enclosed by a lesion in their slice, or outside the disease region.
+        being enclosed in their slice by a lesion (with grade 2: by grade 2 alone), or outside the disease region.
     """
     if after.shape != before.shape:
         raise SettingsError(f"{source} gives a map of shape {after.shape} for one of {before.shape}; the grid must stay.")
     wrong = after[~np.isin(after, (0, 1, 2))]
     if wrong.size:
         raise SettingsError(f"{source} gives the value {wrong[0]:g}; a grade is 0, 1 or 2.")
-    raised = int(np.count_nonzero(after > np.maximum(before, 1)))
-    if raised:
-        raise SettingsError(f"{source} gives grade 2 to {_voxels(raised)} below the conservative threshold.")
+    raised = after > np.maximum(before, 1)
+    if raised.any():
+        # a hole that grade 2 alone encloses may have its grade, as one that a lesion encloses may have grade 1
+        enclosed = (before == 0) & (fill_holes(np.where(before == 2, 2, 0), disease_region) == 1)
+        beyond = int(np.count_nonzero(raised & ~enclosed))
+        if beyond:
+            raise SettingsError(f"{source} gives grade 2 to {_voxels(beyond)} below the conservative threshold.")
     lowered = int(np.count_nonzero((after > 0) & (after < before)))
     if lowered:
         raise SettingsError(f"{source} gives grade 1 to {_voxels(lowered)} above the conservative threshold.")
@@ -47,8 +51,8 @@ def check_outcome(before: np.ndarray, after: np.ndarray, disease_region: np.ndar
     open_ended = int(np.count_nonzero(added & (fill_holes(before, disease_region) == 0)))
     if open_ended:
         raise SettingsError(
-            f"{source} adds {_voxels(open_ended)} below the sensitive threshold that no lesion encloses in their slice and within "
-            "the disease region; VHI would not be a volume above a threshold any more."
+            f"{source} adds {_voxels(open_ended)} below the sensitive threshold that no lesion encloses in their slice, "
+            "within the disease region; VHI would not be a volume above a threshold any more."
         )
 
 

@@ -387,8 +387,8 @@ def _settings_note(settings: VhiSettings, changed: bool) -> str:
     if settings.site_chain is None:
         return defaults
     return (
-        f"The thresholded map went through the chain of post-transforms {printable(settings.site_chain.name)!r}, not the paper's. "
-        f"{defaults.replace('setting has', 'setting of the thresholds has')}"
+        f"The thresholded map went through the chain of post-transforms {printable(settings.site_chain.name)!r}, not the "
+        f"paper's. {defaults.replace('setting has', 'setting of the thresholds has')}"
     )
 
 
@@ -399,7 +399,9 @@ def _chain_table(record: Mapping[str, Any]) -> Table:
         (f"Step {n}", step["_target_"], ", ".join(f"{name} {_value(one)}" for name, one in step.items() if name != "_target_"))
         for n, step in enumerate(steps, start=1)
     )
-    return Table("Post-transforms", ("", "", ""), (("Chain", record["name"], f"sha256 {record['sha256']}"), *rows), text_columns=3)
+    return Table(
+        "Post-transforms", ("", "", ""), (("Chain", record["name"], f"sha256 {record['sha256']}"), *rows), text_columns=3
+    )
 
 
 def _value(value: Any) -> str:

@@ -41,9 +41,7 @@ class KnownRegions:
 class MeasurementService:
     """Measures what readers are shown; `kept` is how many results stay in memory. Callers hold the case's lock."""
 
-    def __init__(
-        self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, chains: Chains, kept: int
-    ) -> None:
+    def __init__(self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, chains: Chains, kept: int) -> None:
         self.readings, self.automatic, self._proposals, self.chains = readings, automatic, proposals, chains
         self._results: Kept[VhiResult] = Kept(kept)
         self._shown: Kept[dict[str, Any]] = Kept(NUMBERS_SHOWN)
@@ -136,7 +134,14 @@ class MeasurementService:
         ------
         VhiError
         """
-        key = (scans.case.case_id, *sorted(scans.sha256.values()), regions.key, tuple(settings.values().items()), settings.chain, proposal)
+        key = (
+            scans.case.case_id,
+            *sorted(scans.sha256.values()),
+            regions.key,
+            tuple(settings.values().items()),
+            settings.chain,
+            proposal,
+        )
         result = self._results.find(key)
         if result is None:
             if proposal is not None:

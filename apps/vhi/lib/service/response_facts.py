@@ -102,7 +102,7 @@ def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str
 
 
 def result_id_of(result: VhiResult, model: Mapping[str, Any] | None) -> str:
-    """A hash of the grade map, both thresholds, the rule, a site's chain and the version of the networks: equal for equal results alone."""
+    """A hash of grade map, thresholds, rule, a site's chain and version of the networks: equal for equal results alone."""
     t = result.thresholds
     stated = (result.grade.shape, t.sensitive.hex(), t.conservative.hex(), t.rule, model["version"] if model else None)
     digest = hashlib.sha256(repr(stated).encode())

@@ -178,7 +178,8 @@ class VhiService:
         reader : str or None
             None is offered the study's shared regions, else the automatic ones.
         values : mapping
-            Settings by name, `post_transforms` (the name of a chain), `show` ("inflammation" or "both"), `proposal` ("off", "show", "apply") and `reading` (1).
+            Settings by name, `post_transforms` (the name of a chain), `show` ("inflammation" or "both"), `proposal` ("off",
+            "show", "apply") and `reading` (1).
         drawn : DrawnMap, optional
             The regions to measure with; kept nowhere.
 
