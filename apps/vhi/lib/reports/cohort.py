@@ -269,7 +269,7 @@ def write_cohort(content: CohortContent, folder: Path) -> None:
         write_atomically(folder / "figures" / f"{figure.name}.svg", figure.svg)
     write_atomically(folder / "report.html", cohort_html(content).encode("utf-8"))
     write_atomically(folder / "report.pdf", cohort_pdf(content))
-    write_atomically(folder / MARK, content.json_text().encode("utf-8"))
+    write_atomically(folder / content.mark, content.json_text().encode("utf-8"))
 
 
 def check_cohort_folder(folder: Path) -> None:

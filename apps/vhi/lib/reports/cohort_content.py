@@ -106,7 +106,10 @@ class Section:
 
 @dataclass(frozen=True)
 class CohortContent:
-    """A whole report, ready to be written in any form."""
+    """A whole report, ready to be written in any form.
+
+    `readings` are the rows that the report rests on, whatever they are called; `mark` is the name of its JSON file.
+    """
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -118,6 +121,7 @@ class CohortContent:
     readings: Records
     passed_over: Records
     origin: Mapping[str, Any] = field(default_factory=dict)
+    mark: str = "cohort.json"
 
     @property
     def figures(self) -> tuple[CohortFigure, ...]:
@@ -139,10 +143,10 @@ class CohortContent:
         """Everything that is written, relative to the result folder."""
         tables = tuple(f"tables/{one.name}.csv" for one in self.records)
         figures = tuple(f"figures/{one.name}.{kind}" for one in self.figures for kind in ("png", "svg"))
-        return (*tables, *figures, "report.html", "report.pdf", "cohort.json")
+        return (*tables, *figures, "report.html", "report.pdf", self.mark)
 
     def json_text(self) -> str:
-        """`cohort.json`: strict JSON at full precision; null for what has no value."""
+        """`cohort.json`, or what `mark` says: strict JSON at full precision; null for what has no value."""
         sections = {
             one.key: {
                 "title": one.title,
@@ -162,7 +166,7 @@ class CohortContent:
             "title": self.title,
             "facts": dict(self.facts),
             "analyses": sections,
-            "readings": self.readings.as_json(),
+            self.readings.name: self.readings.as_json(),
             "notes": list(self.notes),
             "passed_over": self.passed_over.as_json(),
             "files": list(self.file_names),
