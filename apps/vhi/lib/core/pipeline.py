@@ -131,7 +131,7 @@ def measure_vhi(
         stability=stability,
         settings=settings,
         warnings=(
-            *_chain_warning(settings),
+            *chain_warnings(settings),
             *contrast_warnings,
             *region_warnings(t1w, region, reference),
             *_warnings(bone.source, thresholds, stability),
@@ -184,7 +184,7 @@ def _normal_bone(t1w: Volume, stir: Volume, region: DiseaseRegion, given: Mask |
     return bone
 
 
-def _chain_warning(settings: VhiSettings) -> tuple[str, ...]:
+def chain_warnings(settings: VhiSettings) -> tuple[str, ...]:
     """That a site's chain made the number, before anything else: it cannot be set beside numbers of the paper's."""
     chain = settings.site_chain
     if chain is None:

@@ -35,7 +35,7 @@ class GradeMapTransform(MapTransform):
     has the type, number type, device and metadata of what went in; the given map is not changed.
     """
 
-    backend = (TransformBackends.NUMPY,)
+    backend = [TransformBackends.NUMPY]  # noqa: RUF012 - as its base declares it
     # whether the size of a voxel matters, which a MetaTensor alone knows
     needs_affine = False
 
@@ -176,8 +176,8 @@ class FillHolesd(GradeMapTransform):
     Notes
     -----
     Unlike `monai.transforms.FillHolesd` (1.6.1), which fills what is enclosed in three dimensions, with the enclosing grade;
-    ours fills slice by slice, with grade 1, since nothing filled reaches a threshold, and fills a ring closed by corners alone, as
-    `scipy.ndimage.binary_fill_holes` does and MONAI does not.
+    ours fills slice by slice, with grade 1, since nothing filled reaches a threshold, and fills a ring closed by corners alone,
+    as `scipy.ndimage.binary_fill_holes` does and MONAI does not.
     """
 
     def __init__(self, keys: KeysCollection, region_key: str | None = "disease_region", allow_missing_keys: bool = False) -> None:
