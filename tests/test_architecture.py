@@ -25,6 +25,8 @@ MAY: dict[str, set[str]] = {
     "core": {*CORE, "lib.errors", "lib.core"},
     # monai and torch in monai_step and map_transforms alone
     "post_transforms": {"numpy", "yaml", "monai", "torch", "lib.core", "lib.errors", "lib.post_transforms"},
+    # monai and torch in surfaces alone
+    "evaluation": {"numpy", "monai", "torch", "lib.cohort", "lib.core", "lib.errors", "lib.evaluation"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
     "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
@@ -273,7 +275,7 @@ def test_the_rule_bites():
 
 
 # what needs neither server nor training
-COMMANDS = ("measure", "batch", "cohort", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+COMMANDS = ("measure", "batch", "cohort", "evaluate", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
 SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}
 # modules that Windows lacks
 POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty")

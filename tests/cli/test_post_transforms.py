@@ -53,9 +53,8 @@ def test_the_papers_file_gives_todays_result_to_the_voxel_and_no_warning(run, st
         files = [(tmp_path / way / f"{name}.nii.gz").read_bytes() for way in ("without", "with")]
         assert files[0] == files[1]
     without, with_file = numbers(tmp_path / "without"), numbers(tmp_path / "with")
-    assert with_file["provenance"].pop("command") != without["provenance"].pop("command")
     for one in (without, with_file):
-        one["provenance"].pop("created")
+        del one["provenance"]["created"]
     assert with_file == without
     assert without["provenance"]["post_transforms"]["name"] == "paper"
     assert NOT_THE_PAPERS not in (tmp_path / "with" / "report.html").read_text()

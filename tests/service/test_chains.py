@@ -85,7 +85,9 @@ def test_a_submission_is_measured_by_the_chain_that_was_shown_and_records_it_who
     report = json.loads(service.report("a_STIR", "anna", "json").read_text())
     assert report["voxels"]["sensitive"] == 21
     assert report["provenance"]["post_transforms"] == lax.record()
-    assert report["warnings"][0].startswith("This number was not made by the paper's chain of post-transforms but by the chain 'lax'")
+    assert report["warnings"][0].startswith(
+        "This number was not made by the paper's chain of post-transforms but by the chain 'lax'"
+    )
     page = service.report("a_STIR", "anna", "html").read_text()
     assert "not made by the paper" in page
     # opened again on a server that has other chains: viewers are told the name, and what was shown counts
