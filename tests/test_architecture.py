@@ -275,7 +275,21 @@ def test_the_rule_bites():
 
 
 # what needs neither server nor training
-COMMANDS = ("measure", "batch", "cohort", "evaluate", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+COMMANDS = (
+    "measure",
+    "batch",
+    "cohort",
+    "evaluate",
+    "reproduce",
+    "dicomize",
+    "phantom",
+    "trial",
+    "sparcc",
+    "disease_region",
+    "settings",
+)
+# ... but what they do with an archive
+ARCHIVE = LIB / "cli" / "cohort_archive.py"
 SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}
 # modules that Windows lacks
 POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty")
@@ -286,7 +300,7 @@ def reached(paths: list[Path]) -> dict[Path, set[str]]:
     found: dict[Path, set[str]] = {}
     while paths:
         path = paths.pop()
-        if path in found:
+        if path in found or path == ARCHIVE:
             continue
         found[path] = imported(path)
         for name in found[path]:
