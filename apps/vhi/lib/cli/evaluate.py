@@ -195,6 +195,7 @@ def _print(cases: Sequence[MaskAgreement], summary: EvaluationSummary, lesions: 
     console.print(f"empty     both {summary.both_empty} (in no mean), one of them {summary.one_empty} (Dice 0, no distance)")
     if lesions:
         console.print(
-            f"lesions   sensitivity {shown(summary.lesion_sensitivity)} ({summary.found_lesions} of {summary.reference_lesions}), "
+            f"lesions   sensitivity {shown(summary.lesion_sensitivity)} "
+            f"({summary.found_lesions} of {summary.reference_lesions}), "
             f"precision {shown(summary.lesion_precision)} ({summary.false_lesions} false of {summary.predicted_lesions})"
         )
