@@ -37,6 +37,12 @@ def train(
     ] = "vhi",
     folds: Annotated[bool, typer.Option("--folds", help="Also measure by four-fold cross-validation over subjects.")] = False,
     ensemble: Annotated[bool, typer.Option(help="Train and publish the ensemble of all labelled scans.")] = True,
+    with_test: Annotated[
+        bool,
+        typer.Option(
+            "--with-test", help="The ensemble learns the test scans too: the paper's last step; nothing measures it then."
+        ),
+    ] = False,
     members: Annotated[int | None, typer.Option(help="Only the first so many members of the recipe.", min=1, max=3)] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of each network, instead of the recipe's.", min=1)] = None,
     cpu_minutes: Annotated[float | None, typer.Option(help="CPU minutes of each network, instead of steps.", min=0.01)] = None,
@@ -53,6 +59,10 @@ def train(
     search: Annotated[
         bool,
         typer.Option("--search", help="Instead, compare the networks that the paper chose from (docs/models.md)."),
+    ] = False,
+    with_atypical: Annotated[
+        bool,
+        typer.Option("--with-atypical", help="With --search: folds have the atypical scans too, as --folds has them."),
     ] = False,
     cluster: Annotated[
         str | None,
@@ -85,8 +95,13 @@ def train(
     if steps is not None and cpu_minutes is not None:
         raise InputError("Both --steps and --cpu-minutes were given; choose one budget.")
     if search:
-        run_search(data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster)
+        run_search(
+            data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster,
+            atypical=with_atypical,
+        )  # fmt: skip
         return
+    if with_atypical:
+        raise InputError("--with-atypical is for --search; leave it out, --folds and the ensemble learn them anyway.")
     if cluster is not None:
         raise InputError("--cluster is for --search; leave it out, or search.")
     created = datetime.now(UTC)
@@ -98,7 +113,7 @@ def train(
     other = None if baseline is None else read_results(baseline)
     asked: dict[str, float] = {name: n for name, n in (("steps", steps), ("cpu_minutes", cpu_minutes)) if n is not None}
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
-    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores())
+    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test)
     try:
         with bars() as shown:
             display = _Display(shown)
