@@ -9,7 +9,16 @@ import jwt
 import pytest
 
 from lib.errors import InputError
-from lib.server.accounts import Account, Accounts, _hash, hash_password, password_matches, read_accounts, write_accounts
+from lib.server.accounts import (
+    Account,
+    Accounts,
+    DisabledError,
+    _hash,
+    hash_password,
+    password_matches,
+    read_accounts,
+    write_accounts,
+)
 from lib.server.identity import FailedLogins, Tokens, read_or_create_secret
 from standin import PASSWORDS
 
@@ -177,3 +186,30 @@ def test_a_damaged_accounts_file_ends_nobody_s_work_and_is_told(accounts, caplog
     accounts.write_bytes(whole)
     assert known.find("anna") is not None
     assert known.problem is None
+
+
+def test_an_account_is_disabled_and_enabled_by_the_command_line_whether_it_has_a_password_or_not(tmp_path):
+    from typer.testing import CliRunner
+
+    from lib.cli.app import app
+
+    path = tmp_path / "accounts.json"
+
+    def users(*words: str):
+        return CliRunner().invoke(app, ["users", *words, "--accounts", str(path)], input="correct horse battery\n")
+
+    users("add", "anna")
+    before = read_accounts(path)
+    for name in ("anna", "bela"):  # bela signs in at a sign-on service and has no account here
+        for _ in range(2):  # twice is as good as once
+            assert f"{name} disabled" in users("disable", name).output
+    assert "anna  reader  disabled" in users("list").output
+    assert [one.is_disabled for one in read_accounts(path)] == [True, True]
+    with pytest.raises(DisabledError, match="The account anna is disabled on this server; ask its administrator"):
+        Accounts(path).sign_in("anna", "correct horse battery")
+    assert Accounts(path).sign_in("anna", "wrong horse battery") is None
+    assert Accounts(path).sign_in("bela", "!") is None
+    for name in ("anna", "bela"):
+        assert f"{name} may sign in again" in users("enable", name).output
+    assert read_accounts(path) == before
+    assert "has no disabled account 'anna'" in users("enable", "anna").output
