@@ -94,6 +94,9 @@ class Service:
         self.audit = Audit()
         self.config = ServiceConfig()
 
+    def findings(self) -> tuple[()]:
+        return ()
+
 
 class App:
     """An app of one model that answers when it is let."""

@@ -12,7 +12,8 @@ import pytest
 
 from handmade import handmade
 from lib.figures import new_chart, png_bytes
-from lib.readings.folder import make_folder, write_json
+from lib.readings.folder import make_folder
+from lib.records import write_json
 from lib.retraining.config import TrainConfig
 from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.config import ServerConfig

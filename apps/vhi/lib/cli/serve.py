@@ -296,6 +296,9 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
     except (KeyboardInterrupt, SystemExit):
         if not server.should_exit:
             raise  # it did not start
+    from ..readings.holding import remove_temporary
+
+    remove_temporary()
     typer.echo("Stopped.", err=True)
     # A thread in the middle of the networks' work cannot be told to end, and the interpreter aborts when it ends around one.
     # Nothing is lost: what is on disk appears whole or not at all, and requests had their time to end.

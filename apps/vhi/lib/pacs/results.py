@@ -107,8 +107,8 @@ class ArchiveResults:
 
     def post_missing(self) -> None:
         """Post what a process left behind that was killed between keeping a submission and posting it."""
-        for case_id in self._readings.cases():
-            for made in self._readings.of_case(case_id):
+        for _, submissions in self._readings.intact():
+            for made in submissions:
                 self.post(made)
 
     def told(self, made: Submission) -> dict[str, Any]:
