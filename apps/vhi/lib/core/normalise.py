@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.transform import resize
 
-from .orientation import Hanging
+from .orientation import Hanging, runs_to_front
 from .volume import Grid, Volume
 
 # 200 mm field of view in 336 pixels, the study's protocol
@@ -47,11 +47,14 @@ class NetworkFrame:
         Size of a hung slice of the scan.
     network_size : (H, W)
         Size of the slice that the network sees; equal to `own_size` unless the pixel spacing is too different.
+    back_to_front : bool
+        Whether the slices run from the patient's back to the front.
     """
 
     hanging: Hanging
     own_size: tuple[int, int]
     network_size: tuple[int, int]
+    back_to_front: bool = True
 
     @classmethod
     def of(cls, grid: Grid, pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM) -> NetworkFrame:
@@ -66,7 +69,7 @@ class NetworkFrame:
             round(n * ratio) if abs(np.log(ratio)) > np.log1p(SPACING_TOLERANCE) else n
             for n, ratio in zip((rows, columns), ratios, strict=True)
         )
-        return cls(hanging, (rows, columns), (max(height, 1), max(width, 1)))
+        return cls(hanging, (rows, columns), (max(height, 1), max(width, 1)), runs_to_front(grid))
 
     def slices(self, array: np.ndarray) -> np.ndarray:
         """`(I, J, K)` to contiguous `(K, H, W)` float32."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+Net = TypeVar("Net", bound=nn.Module)
 _STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks learnt
 
 
@@ -50,11 +52,11 @@ class UpBlock(nn.Module):
         self.ConvBlock = ConvBlock(2 * filters, filters, bias, kernel)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        # the upsampling layer only keeps the published names; it knows no size but the double
-        _, narrow = self.UpBlock
+        # the upsampling layer (0) only keeps the published names; it knows no size but the double; the convolution is 1
+        narrow = self.UpBlock[1](x)
         # a 1 x 1 convolution and bilinear upsampling commute (the weights of each pixel sum to 1), and at the lower
         # resolution the convolution costs a quarter
-        raised = functional.interpolate(narrow(x), size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        raised = functional.interpolate(narrow, size=skip.shape[-2:], mode="bilinear", align_corners=True)
         out: torch.Tensor = self.ConvBlock(torch.cat([raised, skip], dim=1))
         return out
 
@@ -94,16 +96,15 @@ class UNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.pixel_unshuffle(x, self.shuffle)
         skips: list[torch.Tensor] = []
-        for block in self.down_path:
-            if skips:
-                x = functional.max_pool2d(x, 2)
-            x = block(x)
+        # as TorchScript understands it: no zip of modules with tensors
+        for level, block in enumerate(self.down_path):
+            x = block(x if level == 0 else functional.max_pool2d(x, 2))
             skips.append(x)
-        for block, skip in zip(self.up_path, reversed(skips[:-1]), strict=True):
-            x = block(x, skip)
+        for level, block in enumerate(self.up_path):
+            x = block(x, skips[len(skips) - 2 - level])
         return functional.pixel_shuffle(self.last_layer(x), self.shuffle)
 
 
-def channels_last(net: UNet) -> UNet:
+def channels_last(net: Net) -> Net:
     """The same network with its tensors laid out as the CPU kernels like them."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -19,9 +19,8 @@ from ..core.orientation import Hanging
 from ..core.volume import Mask, Volume
 from ..figures import failure_figure, png_bytes
 from ..files import write_atomically
-from ..nets.fit import Slices, fit, read_trained
+from ..nets.fit import Slices, TrainedNetwork, fit, read_trained
 from ..nets.recipes import Recipe
-from ..nets.unet import UNet
 from ..nets.weights import load_members, load_networks, member_of
 from ..studies.labelled import Case
 from ..studies.nifti import write_mask
@@ -133,7 +132,7 @@ class MemberTraining:
         picked = np.random.default_rng([self.seed, _BOOTSTRAP_STREAM]).integers(len(slices), size=len(slices))
         return Slices(slices.images[picked], slices.masks[picked])
 
-    def read(self) -> UNet:
+    def read(self) -> TrainedNetwork:
         return read_trained(self.folder, self.recipe)
 
 
@@ -154,7 +153,7 @@ class Measuring:
         `pictures/` in the session's folder receives the slices on which the candidate falls most behind.
         """
         live = load_members(self.model_dir, self.parent)
-        candidate = [member_of(training.read(), flip=self.flip) for training in self.trainings]
+        candidate = [member_of(training.read(), training.recipe.layout(), flip=self.flip) for training in self.trainings]
         measured: dict[str, dict[str, dict[str, Measured]]] = {
             what: {"live": {}, "candidate": {}} for what in (HOLDOUT, SENTINEL)
         }
