@@ -133,8 +133,8 @@ def training(manifest: Manifest) -> dict[str, Any]:
         {"_target_": "SqueezeDimd", "keys": pair, "dim": 1},
         {"_target_": "RandFlipd", "keys": pair, "prob": 0.5, "spatial_axis": 1},
         {
-            "_target_": "RandAffined", "keys": pair, "prob": 0.8, "rotate_range": 0.26, "scale_range": 0.15, "padding_mode": "reflection",
-            "mode": ["bilinear", "nearest"],
+            "_target_": "RandAffined", "keys": pair, "prob": 0.8, "rotate_range": 0.26, "scale_range": 0.15,
+            "padding_mode": "reflection", "mode": ["bilinear", "nearest"],
         },
         {"_target_": "RandScaleIntensityd", "keys": "image", "factors": 0.25, "prob": 0.5},
     ]  # fmt: skip
@@ -161,9 +161,15 @@ def training(manifest: Manifest) -> dict[str, Any]:
             "key_metric": {"train_mean_dice": _dice()},
             "handlers": [
                 _weights(),
-                {"_target_": "ValidationHandler", "validator": "@validate#evaluator", "epoch_level": True, "interval": "@val_interval"},
+                {
+                    "_target_": "ValidationHandler", "validator": "@validate#evaluator", "epoch_level": True,
+                    "interval": "@val_interval",
+                },
                 {"_target_": "StatsHandler", "tag_name": "train_loss", "output_transform": _LOSS},
-                {"_target_": "TensorBoardStatsHandler", "log_dir": "@output_dir", "tag_name": "train_loss", "output_transform": _LOSS},
+                {
+                    "_target_": "TensorBoardStatsHandler", "log_dir": "@output_dir", "tag_name": "train_loss",
+                    "output_transform": _LOSS,
+                },
             ],
             "trainer": {
                 "_target_": "SupervisedTrainer",
@@ -235,7 +241,10 @@ def _hung(manifest: Manifest, keys: list[str], masks: list[str]) -> tuple[dict[s
 def _masks(manifest: Manifest) -> tuple[dict[str, Any], ...]:
     """From probabilities to the mask on the scan's grid."""
     return (
-        {"_target_": f"{TRANSFORMS}.UnhangSlicesd", "keys": "pred", "orig_keys": "image", "pixel_spacing_mm": manifest.pixel_spacing_mm},
+        {
+            "_target_": f"{TRANSFORMS}.UnhangSlicesd", "keys": "pred", "orig_keys": "image",
+            "pixel_spacing_mm": manifest.pixel_spacing_mm,
+        },
         {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
         {"_target_": f"{TRANSFORMS}.DropSmallPiecesd", "keys": "pred"},
     )  # fmt: skip

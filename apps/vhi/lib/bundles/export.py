@@ -85,7 +85,8 @@ def ensemble_network(version: Version) -> EnsembleNetwork:
     for n, layout in enumerate(manifest.networks):
         if "inferer" in layout:
             raise ModelError(
-                f"Member {n} of version {manifest.version}, {layout['name']}, came in a bundle and sees whole stacks; it cannot be "
+                f"Member {n} of version {manifest.version}, {layout['name']}, came in a bundle and sees whole "
+                "stacks; it cannot be "
                 "one network with the others. Pass that bundle on as it came, and export a version without it."
             )
     network = EnsembleNetwork(manifest.networks, manifest.flip)

@@ -13,6 +13,7 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
+from monai.utils import ensure_tuple
 
 from ..core.disease_region import SMALLEST_PIECE, drop_small_pieces
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM, NetworkFrame, normalise_t1w
@@ -67,7 +68,7 @@ class HangSlicesd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.pixel_spacing_mm = pixel_spacing_mm
-        self.masks = {masks} if isinstance(masks, str) else set(masks)
+        self.masks = set(ensure_tuple(masks))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
@@ -111,10 +112,11 @@ class UnhangSlicesd(MapTransform):
             meta = _meta_of(out[self.orig_keys])
             if _AFFINE not in meta:
                 raise InputError(f"{self.orig_keys} was not hung by HangSlicesd; put that before the network.")
-            grid = Grid(tuple(int(n) for n in meta[_SHAPE]), np.asarray(meta[_AFFINE], dtype=np.float64))
+            rows, columns, slices = (int(n) for n in meta[_SHAPE])
+            grid = Grid((rows, columns, slices), np.asarray(meta[_AFFINE], dtype=np.float64))
             frame = NetworkFrame.of(grid, self.pixel_spacing_mm)
             channels = np.asarray(torch.as_tensor(out[key]).detach().cpu().float().numpy())
-            scan = np.stack([np.ascontiguousarray(frame.volume(slices)) for slices in channels])
+            scan = np.stack([np.ascontiguousarray(frame.volume(channel)) for channel in channels])
             out[key] = MetaTensor(torch.from_numpy(scan), affine=torch.from_numpy(np.array(grid.affine)), meta=_scan_meta(meta))
         return out
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..errors import ModelError
+
 # the axes of a stack of hung slices, back to front: slices towards anterior, rows inferior, columns the patient's left
 STACK_AXES = "AIL"
 _OPPOSITE = dict(zip("RASLPI", "LPIRAS", strict=True))
@@ -55,11 +57,24 @@ class StackMember:
 
     @torch.inference_mode()
     def __call__(self, slices: np.ndarray) -> np.ndarray:
-        """Probabilities of the region, `(K, H, W)` float32."""
+        """Probabilities of the region, `(K, H, W)` float32.
+
+        Raises
+        ------
+        ModelError
+            The network cannot take windows of that size.
+        """
         image = torch.from_numpy(np.flip(slices.transpose(self.order), self.turned).astype(np.float32))[None]
         for step in self.steps:
             image = step(image)
-        answers = self.inferer(self._channels(torch.as_tensor(image).float())[None], self.net)
+        try:
+            answers = self.inferer(self._channels(torch.as_tensor(image).float())[None], self.net)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"The network {self.layout['name']} of a bundle cannot answer a stack of {len(slices)} slices of "
+                f"{slices.shape[1]} x "
+                f"{slices.shape[2]} pixels ({' '.join(str(error).split())[:200]}); its windows (roi_size) do not fit the network."
+            ) from error
         probability = answers.softmax(1) if self.layout["softmax"] else answers.sigmoid()
         region = probability[0, self.layout["channel"]].numpy()
         back: np.ndarray = np.flip(region, self.turned).transpose(np.argsort(self.order))

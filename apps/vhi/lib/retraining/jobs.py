@@ -69,10 +69,10 @@ class Checking:
         for entry in self.entries:
             if entry.rated_version is not None and not entry.label_path(self.folder).exists():
                 rated = load_members(self.model_dir, entry.rated_version)
-                write_mask(entry.label_path(self.folder), _region(entry.read_t1w(self.folder), rated))
+                write_mask(entry.label_path(self.folder), region_by(entry.read_t1w(self.folder), rated))
         live = load_members(self.model_dir, self.version)
         asked = [entry for entry in self.entries if entry.case_id in self.unchecked]
-        regions = {entry.case_id: _region(entry.read_t1w(self.folder), live) for entry in asked}
+        regions = {entry.case_id: region_by(entry.read_t1w(self.folder), live) for entry in asked}
         found = {}
         for entry in asked:
             t1w, label, region = entry.read_t1w(self.folder), entry.read_label(self.folder), regions[entry.case_id]
@@ -159,8 +159,8 @@ class Measuring:
         }
         worst: list[tuple[float, str, bytes]] = []
         for what, case_id, t1w, truth in self._cases():
-            before, _ = _measured(t1w, truth, live)
-            after, region = _measured(t1w, truth, candidate)
+            before, _ = measured_case(t1w, truth, live)
+            after, region = measured_case(t1w, truth, candidate)
             measured[what]["live"][case_id], measured[what]["candidate"][case_id] = before, after
             worst += _lowest(case_id, t1w, truth, region, before["slice_dice"], after["slice_dice"])
         (self.folder / "pictures").mkdir(exist_ok=True)
@@ -176,12 +176,12 @@ class Measuring:
             yield SENTINEL, name, t1w, truth
 
 
-def _measured(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
+def measured_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
     measured, _, region = measure_case(t1w, truth, members)
     return measured | {"dice": round(dice(region.data, truth.data), 5)}, region
 
 
-def _region(t1w: Volume, members: Sequence[Member]) -> Mask:
+def region_by(t1w: Volume, members: Sequence[Member]) -> Mask:
     return region_of(np.mean(probabilities(t1w, members), axis=0), t1w)
 
 
