@@ -86,28 +86,34 @@ class Config:
         """
         found = self.part("network_def")
         name = str(found.get("_target_", ""))
-        short = name.removeprefix("monai.networks.nets.")
-        if name != NETWORK and "." in short and name not in self.allowed:
+        own = name == NETWORK or "." not in name or name.startswith("monai.networks.nets.")
+        if not own and name not in self.allowed:
             raise ModelError(
                 f"The network of {self.name} is {name}, code that comes with no part of MONAI and is not run; if you "
                 "trust it and it "
                 f"is installed here as a package, pass --allow {name}."
             )
-        return (name if name == NETWORK else short), _arguments(found)
+        return name, _arguments(found)
 
     def preprocessing(self) -> list[tuple[str, dict[str, Any]]]:
         """Name without the ending of dictionary transforms, and arguments, of each transform before the network."""
         return [self._transform(one) for one in self._chain("preprocessing")]
 
     def _chain(self, name: str) -> list[dict[str, Any]]:
-        found = self.content.get(name)
-        if isinstance(found, str):
-            found = self.value(found)
-        if not isinstance(found, Mapping) or not isinstance(self.value(found.get("transforms")), list):
+        """The transforms of a part as they stand there: what need not be known of them is not read."""
+        found = self._followed(self.content.get(name))
+        transforms = self._followed(found.get("transforms")) if isinstance(found, Mapping) else None
+        if not isinstance(transforms, list):
             raise ModelError(
                 f"{self.name} does not define {name} as a Compose of transforms; a bundle of MONAI's model zoo does."
             )
-        return list(found["transforms"]) if isinstance(found["transforms"], list) else list(self.value(found["transforms"]))
+        return [one for one in map(self._followed, transforms) if isinstance(one, Mapping)]
+
+    def _followed(self, value: Any) -> Any:
+        """What a reference refers to; anything else as it is."""
+        while isinstance(value, str) and value[:1] in ("@", "%"):
+            value = self._referred(value)
+        return value
 
     def _transform(self, one: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         target = str(one.get("_target_", ""))
