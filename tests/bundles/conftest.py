@@ -40,3 +40,13 @@ def tiny_version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     )  # fmt: skip
     publish(root, manifest, pack(nets))
     return root, "tiny"
+
+
+@pytest.fixture
+def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate's phantoms with three slices of 112 x 112 pixels."""
+    from functools import partial
+
+    from lib.retraining.sentinel import sentinel_cases
+
+    monkeypatch.setattr("lib.retraining.rival.sentinel_cases", partial(sentinel_cases, (112, 112, 3)))

@@ -1,6 +1,7 @@
 """Somebody's bundle: what becomes a member, what is refused, and that its answers are those that MONAI gives."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -275,13 +276,11 @@ def test_an_exported_version_imported_again_gives_the_same_answers(exported):
 
 
 @pytest.mark.slow
-def test_a_bundle_is_measured_beside_the_live_version_and_kept_with_the_gate_s_word(tmp_path, tiny_version):
-    import shutil
-
+def test_a_bundle_is_measured_beside_the_live_version_and_kept_with_the_gate_s_word(tmp_path, tiny_version, small_phantoms):
     root = tmp_path / "models"
     shutil.copytree(tiny_version[0], root)
     # as few windows as the phantoms allow
-    folder = another_bundle(tmp_path / "bundle", lambda meta, inference: inference.update(window=[168, 16, 168]))
+    folder = another_bundle(tmp_path / "bundle", lambda meta, inference: inference.update(window=[112, 8, 112]))
     ran = CliRunner().invoke(
         app, ["models", "import-bundle", str(folder), "--as-member", "--name", "two", "--model-dir", str(root)]
     )

@@ -7,6 +7,7 @@ imported only where a network of it is built.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
@@ -28,6 +29,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "SwinUNETR": {"feature_size": 12},
 }
+# packages that MONAI asks for only when such a network works
+_NEEDED = {"SwinUNETR": "einops"}
 
 
 def slice_layout(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +41,9 @@ def slice_layout(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     ModelError
         MONAI has no such network, or not with these arguments.
     """
+    package = _NEEDED.get(name)
+    if package is not None and find_spec(package) is None:
+        raise ModelError(f"{name} needs the package {package}, which is not installed: pip install {package} (docs/monai.md).")
     layout = {"name": name, "arguments": _SLICES | DEFAULTS.get(name, {}) | dict(arguments), "multiple": MULTIPLE}
     named_network(layout)
     return layout
