@@ -44,9 +44,9 @@ def tiny_version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate's phantoms with three slices of 112 x 112 pixels."""
+    """The gate's phantoms with five slices of 96 x 96 pixels."""
     from functools import partial
 
     from lib.retraining.sentinel import sentinel_cases
 
-    monkeypatch.setattr("lib.retraining.rival.sentinel_cases", partial(sentinel_cases, (112, 112, 3)))
+    monkeypatch.setattr("lib.retraining.rival.sentinel_cases", partial(sentinel_cases, (96, 96, 5)))
