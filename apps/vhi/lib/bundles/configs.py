@@ -80,11 +80,11 @@ def inference(manifest: Manifest) -> dict[str, Any]:
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/eval'",
         "images": "$list(sorted(glob.glob(@dataset_dir + '/*.nii.gz')))",
-        "preprocessing": _compose(_loaded(["image"]), *_hung(manifest, ["image"], [])),
+        "preprocessing": _compose(_loaded(["image"]), _hung(manifest, [])),
         "dataset": _dataset("$[{'image': i} for i in @images]", "@preprocessing"),
         "dataloader": _loader("@dataset"),
         "inferer": _inferer(),
-        "postprocessing": _compose(*_masks(manifest), _saved()),
+        "postprocessing": _compose(*_masks(), _saved()),
         "handlers": [_weights()],
         "evaluator": _evaluator("@dataloader", "@inferer", "@postprocessing", "@handlers"),
         "initialize": ["$monai.utils.set_determinism(seed=0)"],
@@ -100,9 +100,9 @@ def evaluation(manifest: Manifest) -> dict[str, Any]:
         "dataset_dir": "$@bundle_root + '/data'",
         "images": "$list(sorted(glob.glob(@dataset_dir + '/images/*.nii.gz')))",
         "labels": "$list(sorted(glob.glob(@dataset_dir + '/labels/*.nii.gz')))",
-        "preprocessing": _compose(_loaded(pair), *_hung(manifest, ["image"], [])),
+        "preprocessing": _compose(_loaded(pair), _hung(manifest, [])),
         "dataset": _dataset("$[{'image': i, 'label': l} for i, l in zip(@images, @labels, strict=True)]", "@preprocessing"),
-        "postprocessing": _compose(*_masks(manifest), {"_target_": "AsDiscreted", "keys": "label", "threshold": 0.5}),
+        "postprocessing": _compose(*_masks(), {"_target_": "AsDiscreted", "keys": "label", "threshold": 0.5}),
         "key_metric": {"val_mean_dice": _dice()},
         "additional_metrics": {
             "val_mean_iou": {"_target_": "MeanIoUHandler", "include_background": True, "output_transform": _PAIR}
@@ -134,11 +134,11 @@ def training(manifest: Manifest) -> dict[str, Any]:
         {"_target_": "RandFlipd", "keys": pair, "prob": 0.5, "spatial_axis": 1},
         {
             "_target_": "RandAffined", "keys": pair, "prob": 0.8, "rotate_range": 0.26, "scale_range": 0.15,
-            "padding_mode": "reflection", "mode": ["bilinear", "nearest"],
+            "padding_mode": "zeros", "mode": ["bilinear", "nearest"],
         },
         {"_target_": "RandScaleIntensityd", "keys": "image", "factors": 0.25, "prob": 0.5},
     ]  # fmt: skip
-    scans = _compose(_loaded(pair), *_hung(manifest, pair, ["label"]))
+    scans = _compose(_loaded(pair), _hung(manifest, ["label"]))
     rounded = _compose({"_target_": "AsDiscreted", "keys": ["pred", "label"], "threshold": 0.5})
     return {
         **_shared(manifest),
@@ -233,18 +233,15 @@ def _loaded(keys: list[str]) -> dict[str, Any]:
     return {"_target_": "LoadImaged", "keys": keys, "dtype": "$np.float64", "ensure_channel_first": True}
 
 
-def _hung(manifest: Manifest, keys: list[str], masks: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    hang: dict[str, Any] = {"_target_": f"{TRANSFORMS}.HangSlicesd", "keys": keys, "pixel_spacing_mm": manifest.pixel_spacing_mm}
-    return {"_target_": f"{TRANSFORMS}.NormaliseT1Wd", "keys": "image"}, hang | ({"masks": masks} if masks else {})
+def _hung(manifest: Manifest, masks: list[str]) -> dict[str, Any]:
+    hang = {"_target_": f"{TRANSFORMS}.HangSlicesd", "keys": "image", "pixel_spacing_mm": manifest.pixel_spacing_mm}
+    return hang | ({"masks": masks} if masks else {})
 
 
-def _masks(manifest: Manifest) -> tuple[dict[str, Any], ...]:
+def _masks() -> tuple[dict[str, Any], ...]:
     """From probabilities to the mask on the scan's grid."""
     return (
-        {
-            "_target_": f"{TRANSFORMS}.UnhangSlicesd", "keys": "pred", "orig_keys": "image",
-            "pixel_spacing_mm": manifest.pixel_spacing_mm,
-        },
+        {"_target_": f"{TRANSFORMS}.UnhangSlicesd", "keys": "pred", "orig_keys": "image"},
         {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
         {"_target_": f"{TRANSFORMS}.DropSmallPiecesd", "keys": "pred"},
     )  # fmt: skip

@@ -17,16 +17,28 @@ from monai.utils import ensure_tuple
 
 from ..core.disease_region import SMALLEST_PIECE, drop_small_pieces
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM, NetworkFrame, normalise_t1w
+from ..core.orientation import Hanging
 from ..core.volume import Grid, Volume
 from ..errors import InputError
 
-_AFFINE, _SHAPE = "scan_affine", "scan_shape"
+_AFFINE, _FRAME = "scan_affine", "network_frame"
 
 
-class NormaliseT1Wd(MapTransform):
-    """Divides a scan by three times the standard deviation of its whole volume.
+class HangSlicesd(MapTransform):
+    """A T1W scan as the networks see it: normalised, its slices hung, the air beyond the body left out.
 
-    `(1, I, J, K)` MetaTensor of any number type to float32, without unit.
+    `(1, I, J, K)` MetaTensor with its affine in RAS+ mm to `(1, K, H, W)` float32: T1W over three standard deviations, rows from
+    superior to inferior, columns from the patient's right to the left, resampled where the pixels are of another size.
+    `UnhangSlicesd` is the way back.
+
+    Parameters
+    ----------
+    keys : str
+        The scan.
+    masks : str or sequence of str
+        Masks on its grid, to be hung alike: what is 0.5 or more after resampling stays.
+    pixel_spacing_mm : float
+        What the networks were trained at. A direction that differs by less than 10% is left alone.
 
     Raises
     ------
@@ -34,52 +46,27 @@ class NormaliseT1Wd(MapTransform):
         It is no single volume, it is constant, or a voxel is not finite.
     """
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        out = dict(data)
-        for key in self.key_iterator(out):
-            image = out[key]
-            volume = Volume(_single(image, str(key)).astype(np.float64), _grid_of(image, str(key)), str(key))
-            out[key] = MetaTensor(torch.from_numpy(normalise_t1w(volume))[None], meta=_meta_of(image))
-        return out
-
-
-class HangSlicesd(MapTransform):
-    """Hangs the slices of a scan as the networks know them, and resamples them where the pixels are of another size.
-
-    `(1, I, J, K)` MetaTensor with its affine in RAS+ mm to `(1, K, H, W)`: rows from superior to inferior, columns from the
-    patient's right to the left. `UnhangSlicesd` is the way back.
-
-    Parameters
-    ----------
-    keys : str or sequence of str
-        Images, or masks: what is 0.5 or more of a mask that was resampled stays.
-    pixel_spacing_mm : float
-        What the networks were trained at. A direction that differs by less than 10% is left alone.
-    masks : str or sequence of str
-        Which of `keys` are masks.
-    """
-
     def __init__(
         self,
         keys: KeysCollection,
-        pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
         masks: KeysCollection = (),
+        pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
+        self.masks = ensure_tuple(masks)
         self.pixel_spacing_mm = pixel_spacing_mm
-        self.masks = set(ensure_tuple(masks))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
         for key in self.key_iterator(out):
-            image = out[key]
-            grid = _grid_of(image, str(key))
-            slices = NetworkFrame.of(grid, self.pixel_spacing_mm).slices(_single(image, str(key)))
-            if key in self.masks:
-                slices = (slices >= 0.5).astype(np.float32)
-            meta = {**_meta_of(image), _AFFINE: np.array(grid.affine), _SHAPE: list(grid.shape)}
-            out[key] = MetaTensor(torch.from_numpy(slices)[None], meta=meta)
+            scan = out[key]
+            volume = Volume(_single(scan, str(key)).astype(np.float64), _grid_of(scan, str(key)), str(key))
+            frame = NetworkFrame.of(volume, self.pixel_spacing_mm)
+            out[key] = _hung(frame.slices(normalise_t1w(volume)), scan, volume.grid, frame)
+            for mask in self.masks:
+                slices = frame.slices(_single(out[mask], str(mask))) >= 0.5
+                out[mask] = _hung(slices.astype(np.float32), out[mask], volume.grid, frame)
         return out
 
 
@@ -91,33 +78,23 @@ class UnhangSlicesd(MapTransform):
     keys : str or sequence of str
     orig_keys : str
         The scan that was hung, with what `HangSlicesd` noted of it.
-    pixel_spacing_mm : float
-        As it was given to `HangSlicesd`.
     """
 
-    def __init__(
-        self,
-        keys: KeysCollection,
-        orig_keys: str = "image",
-        pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
-        allow_missing_keys: bool = False,
-    ) -> None:
+    def __init__(self, keys: KeysCollection, orig_keys: str = "image", allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         self.orig_keys = orig_keys
-        self.pixel_spacing_mm = pixel_spacing_mm
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         out = dict(data)
         for key in self.key_iterator(out):
             meta = _meta_of(out[self.orig_keys])
-            if _AFFINE not in meta:
+            if _FRAME not in meta:
                 raise InputError(f"{self.orig_keys} was not hung by HangSlicesd; put that before the network.")
-            rows, columns, slices = (int(n) for n in meta[_SHAPE])
-            grid = Grid((rows, columns, slices), np.asarray(meta[_AFFINE], dtype=np.float64))
-            frame = NetworkFrame.of(grid, self.pixel_spacing_mm)
-            channels = np.asarray(torch.as_tensor(out[key]).detach().cpu().float().numpy())
-            scan = np.stack([np.ascontiguousarray(frame.volume(channel)) for channel in channels])
-            out[key] = MetaTensor(torch.from_numpy(scan), affine=torch.from_numpy(np.array(grid.affine)), meta=_scan_meta(meta))
+            frame = _frame_of(meta[_FRAME])
+            channels = torch.as_tensor(out[key]).detach().cpu().float().numpy()
+            scan = torch.from_numpy(np.stack([np.ascontiguousarray(frame.volume(channel)) for channel in channels]))
+            affine = torch.as_tensor(np.asarray(meta[_AFFINE], dtype=np.float64))
+            out[key] = MetaTensor(scan, affine=affine, meta=_scan_meta(meta))
         return out
 
 
@@ -150,6 +127,25 @@ class DropSmallPiecesd(MapTransform):
         return out
 
 
+def _hung(slices: np.ndarray, scan: Any, grid: Grid, frame: NetworkFrame) -> MetaTensor:
+    """`(K, H, W)` slices with what the way back needs, as arrays, which a data loader puts together and takes apart."""
+    hanging, (i, j) = frame.hanging, frame.body
+    numbers = (
+        hanging.transpose, hanging.flip_rows, hanging.flip_columns, *frame.shape,
+        i.start, i.stop, j.start, j.stop, *frame.own_size, *frame.network_size,
+    )  # fmt: skip
+    meta = {**_meta_of(scan), _AFFINE: np.array(grid.affine), _FRAME: np.array(numbers, dtype=np.int64)}
+    return MetaTensor(torch.from_numpy(slices)[None], meta=meta)
+
+
+def _frame_of(numbers: Any) -> NetworkFrame:
+    """The frame that `_hung` noted."""
+    n = [int(one) for one in np.asarray(numbers).ravel()]
+    hanging = Hanging(bool(n[0]), bool(n[1]), bool(n[2]))
+    body = slice(n[6], n[7]), slice(n[8], n[9])
+    return NetworkFrame(hanging, (n[3], n[4], n[5]), body, (n[10], n[11]), (n[12], n[13]))
+
+
 def _single(image: Any, name: str) -> np.ndarray:
     """The one channel of an image."""
     array: np.ndarray = torch.as_tensor(image).detach().cpu().numpy()
@@ -164,7 +160,7 @@ def _meta_of(image: Any) -> dict[str, Any]:
 
 def _scan_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of the scan beside its grid, which an answer has of its own."""
-    return {name: value for name, value in meta.items() if name not in ("affine", "original_affine", _AFFINE, _SHAPE)}
+    return {name: value for name, value in meta.items() if name not in ("affine", "original_affine", _AFFINE, _FRAME)}
 
 
 def _grid_of(image: Any, name: str) -> Grid:

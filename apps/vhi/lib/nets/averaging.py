@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from .named import named_network
-from .unet import UNet
+from .unet import UNet, air_round
 
 
 def network_of(layout: Mapping[str, Any]) -> nn.Module:
@@ -33,21 +33,6 @@ def padding_of(layout: Mapping[str, Any], net: nn.Module) -> tuple[int, int]:
         return net.multiple, net.smallest
     multiple = int(layout.get("multiple", 1))
     return multiple, multiple
-
-
-def padded(images: torch.Tensor, multiple: int, smallest: int) -> torch.Tensor:
-    """Grown at the bottom and right to multiples of `multiple`, at least `smallest`.
-
-    By reflection, by repetition where there is too little.
-    """
-    height, width = images.shape[2], images.shape[3]
-    bottom = max((multiple - height % multiple) % multiple, smallest - height)
-    right = max((multiple - width % multiple) % multiple, smallest - width)
-    if bottom == 0 and right == 0:
-        return images
-    if bottom < height and right < width:
-        return functional.pad(images, [0, right, 0, bottom], mode="reflect")
-    return functional.pad(images, [0, right, 0, bottom], mode="replicate")
 
 
 class SliceNetwork(nn.Module):
@@ -73,12 +58,14 @@ class SliceNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[2], x.shape[3]
-        x = padded(x, self.multiple, self.smallest)
+        top, bottom = air_round(height, self.multiple, self.smallest)
+        left, right = air_round(width, self.multiple, self.smallest)
+        x = functional.pad(x, [left, right, top, bottom])
         logits = self.net(x)
         if self.flip:
             logits = (logits + self.net(x.flip(3)).flip(3)) / 2
         probability = logits.softmax(1) if self.softmax else logits.sigmoid()
-        return probability[:, self.channel : self.channel + 1, :height, :width]
+        return probability[:, self.channel : self.channel + 1, top : top + height, left : left + width]
 
 
 class EnsembleNetwork(nn.Module):

@@ -19,6 +19,19 @@ Net = TypeVar("Net", bound=nn.Module)
 _STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks learnt
 
 
+def air_round(size: int, multiple: int, smallest: int) -> tuple[int, int]:
+    """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them.
+
+    None where the size suits the network as it is, as the study's does. Else at least half a multiple on both sides,
+    alike to a pixel: an image mirrored there would let fat at the frame's edge pass for bone.
+    """
+    if size % multiple == 0 and size >= smallest:
+        return 0, 0
+    # written so that TorchScript takes the remainder as Python does
+    missing = max((multiple - size % multiple) % multiple + multiple, smallest - size)
+    return missing // 2, missing - missing // 2
+
+
 class ConvBlock(nn.Module):
     """Twice a convolution, batch normalisation and ReLU: `(B, C, H, W)` to `(B, D, H, W)`."""
 
@@ -92,6 +105,10 @@ class UNet(nn.Module):
         self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(channels, widths, strict=False))
         self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
+
+    def air(self, size: int) -> tuple[int, int]:
+        """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them; see `air_round`."""
+        return air_round(size, self.multiple, self.smallest)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.pixel_unshuffle(x, self.shuffle)

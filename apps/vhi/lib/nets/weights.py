@@ -15,13 +15,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import ModelError
 from ..versions import Version, read_live, read_version, verify
-from .averaging import SliceNetwork, network_of, padded
+from .averaging import SliceNetwork, network_of
 from .cpu import available_cores, bf16_matrix_units
 from .stack import StackMember
 from .unet import ConvBlock, UNet, channels_last
@@ -46,7 +47,7 @@ def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype
     Returns
     -------
     tuple of Member
-        Each maps `(K, H, W)` float32 slices of any size to `(K, H, W)` float32 probabilities.
+        Each maps `(K, H, W)` float32 slices of any size, air being 0, to `(K, H, W)` float32 probabilities.
 
     Raises
     ------
@@ -185,11 +186,12 @@ def _parts(n: int, most: int, cores: int) -> list[slice]:
 @torch.inference_mode()
 def _probability(net: UNet, images: torch.Tensor, flip: bool) -> np.ndarray:
     height, width = images.shape[2:]
-    images = padded(images, net.multiple, net.smallest).contiguous(memory_format=torch.channels_last)
+    top, bottom, left, right = (*net.air(height), *net.air(width))
+    images = functional.pad(images, (left, right, top, bottom)).contiguous(memory_format=torch.channels_last)
     logits = net(images).float()
     if flip:
         logits = (logits + net(images.flip(3)).float().flip(3)) / 2
-    out: np.ndarray = logits.sigmoid()[:, 0, :height, :width].numpy()
+    out: np.ndarray = logits.sigmoid()[:, 0, top : top + height, left : left + width].numpy()
     return out
 
 
