@@ -89,7 +89,7 @@ def phantom_files(tmp_path_factory) -> Path:
     for name in ("images", "labels"):
         (folder / name).mkdir()
     for seed in (1, 2):
-        study = make_phantom(seed, (96, 112, 4))
+        study = make_phantom(seed, (96, 112, 5))
         write_scan(folder / "images" / f"{seed}.nii.gz", study.t1w)
         write_mask(folder / "labels" / f"{seed}.nii.gz", study.disease_region)
     return folder

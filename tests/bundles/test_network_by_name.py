@@ -144,23 +144,25 @@ def test_a_plan_with_another_network_keeps_the_rest_of_its_recipes():
     assert plan.members[0].multiple == 32
 
 
-@pytest.mark.parametrize("command", [["measure"], ["disease-region"]])
-def test_monai_is_not_imported_where_a_scan_is_measured(command, tmp_path):
+def test_monai_is_not_imported_where_scans_are_measured_alone_in_batches_or_for_the_server(tmp_path):
     scan, _ = scan_with_square(1)
     write_scan(tmp_path / "t1w.nii.gz", scan)
-    inputs = {
-        "measure": ["--t1w", "t1w.nii.gz", "--stir", "t1w.nii.gz", "--out", "out"],
-        "disease-region": ["t1w.nii.gz", "--out", "r.nii.gz"],
-    }
-    code = f"""
-import sys
-from lib.cli.app import app
-try:
-    app({[*command, *inputs[command[0]]]!r})
-except SystemExit:
-    pass
-assert "torch" in sys.modules
-assert not {{"monai", "tensorboard", "mlflow", "ignite"}} & set(sys.modules)
-"""
     lib = Path(__file__).parents[2] / "apps" / "vhi"
-    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(lib)!r})\n{code}"], check=True, cwd=tmp_path)
+    code = f"""
+import sys, pkgutil, importlib
+sys.path.insert(0, {str(lib)!r})
+for room in ("batch", "core", "pacs", "reports", "service", "studies"):
+    package = importlib.import_module("lib." + room)
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+import lib.examination, lib.interface
+from lib.cli.app import app
+for arguments in (["disease-region", "t1w.nii.gz", "--out", "r.nii.gz"], ["batch", ".", "--out", "all"]):
+    try:
+        app(arguments)
+    except SystemExit:
+        pass
+assert "torch" in sys.modules
+assert not {{"monai", "tensorboard", "mlflow", "ignite"}} & set(sys.modules), "imported"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -107,7 +107,7 @@ class Config:
             raise ModelError(
                 f"{self.name} does not define {name} as a Compose of transforms; a bundle of MONAI's model zoo does."
             )
-        return [one for one in map(self._followed, transforms) if isinstance(one, Mapping)]
+        return [dict(one) for one in map(self._followed, transforms) if isinstance(one, Mapping)]
 
     def _followed(self, value: Any) -> Any:
         """What a reference refers to; anything else as it is."""
