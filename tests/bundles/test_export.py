@@ -68,7 +68,9 @@ def test_the_metadata_have_every_mandatory_field(exported):
     assert meta["version"] in meta["changelog"]
     for tensor in (meta["network_data_format"]["inputs"]["image"], meta["network_data_format"]["outputs"]["pred"]):
         assert {name: type(tensor[name]) for name in TENSOR} == TENSOR
-        assert len(tensor["channel_def"]) == tensor["num_channels"]
+        assert tensor["num_channels"] == 1
+    # one channel of format segmentation: its values are the classes
+    assert tensor["channel_def"] == {"0": "background", "1": "disease region"}
 
 
 @pytest.mark.parametrize(("name", "keys"), [("inference", INFERENCE), ("train", TRAINING)])

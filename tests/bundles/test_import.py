@@ -270,7 +270,7 @@ def test_an_exported_version_imported_again_gives_the_same_answers(exported):
 
     again = members_of(*version_of(read_bundle(exported), **NAMES))
     scan = oblique(True, (64, 64, 2))
-    slices = NetworkFrame.of(scan.grid).slices(normalise_t1w(scan))
+    slices = NetworkFrame.of(scan).slices(normalise_t1w(scan))
     for first, second in zip(load_members(MODEL_DIR, SHIPPED), again, strict=True):
         np.testing.assert_array_equal(first(slices), second(slices))
 

@@ -90,7 +90,7 @@ def test_a_segresnet_is_trained_by_name_exported_taken_up_as_a_member_and_gated(
 
 
 def answer_of(member, scan: Volume) -> np.ndarray:
-    frame = NetworkFrame.of(scan.grid)
+    frame = NetworkFrame.of(scan)
     return frame.volume(member(frame.slices(normalise_t1w(scan))))
 
 

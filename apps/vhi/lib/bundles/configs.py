@@ -57,7 +57,8 @@ def metadata(manifest: Manifest, versions: Mapping[str, str]) -> dict[str, Any]:
             "outputs": {
                 "pred": {
                     "type": "image", "format": "segmentation", **tensor, "value_range": [0, 1],
-                    "channel_def": {"0": "disease region"},
+                    # one channel of values: 0 and, rounded, 1
+                    "channel_def": {"0": "background", "1": "disease region"},
                 }
             },
         },

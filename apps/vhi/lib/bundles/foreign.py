@@ -176,7 +176,8 @@ def _neighbours(image: Mapping[str, Any], folder: Path) -> list[int]:
 
 def _foreground(channel_def: Mapping[str, Any], channels: int, wanted: str | None, folder: Path) -> int:
     names = {int(n): str(name) for n, name in channel_def.items()}
-    classes = {n: name for n, name in names.items() if name.lower() != "background" or channels == 1}
+    # of one channel these are its values, of several the channels
+    classes = {n: name for n, name in names.items() if name.lower() != "background"}
     if wanted is not None:
         found = [n for n, name in classes.items() if name == wanted]
         if len(found) != 1:

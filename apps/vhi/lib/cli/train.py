@@ -72,7 +72,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Also write the curves as events for TensorBoard, into OUT/tensorboard.")
     ] = False,
     mlflow: Annotated[
-        str | None, typer.Option(metavar="URI", help="Also send the curves to this tracking server or folder of MLflow.")
+        str | None, typer.Option(metavar="URI", help="Also send the curves to this tracking server or store of MLflow.")
     ] = None,
     go_on: Annotated[bool, typer.Option("--go-on", help="With --studies: go on with the session that was stopped.")] = False,
     change: Annotated[
