@@ -13,7 +13,7 @@ PACS_LOGIN = $(if $(PACS_USER),--pacs-user "$(PACS_USER)") $(if $(PACS_PASSWORD_
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.txt requirements-package.txt requirements-server.txt requirements-dev.txt requirements-monailabel.txt constraints.txt
+$(VENV)/.installed: requirements.txt requirements-package.txt requirements-server.txt requirements-monai.txt requirements-dev.txt requirements-monailabel.txt constraints.txt
 	@$(PYTHON) -c $(FITS) 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none was found: on Debian 13 install python3.13-venv, on Ubuntu 24.04 python3.12-venv, on Debian 12 python3.11-venv (apt-get install), or pass PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt

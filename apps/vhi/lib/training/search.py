@@ -18,9 +18,8 @@ import numpy as np
 from ..core.disease_region import slice_dice
 from ..errors import InputError
 from ..files import write_atomically
-from ..nets.fit import CHECKPOINT, Slices, fit, read_curve, seconds_per_step
+from ..nets.fit import CHECKPOINT, Slices, TrainedNetwork, fit, read_curve, seconds_per_step
 from ..nets.recipes import PAPER_EPOCHS, PAPER_KERNELS, PAPER_LEVELS, Recipe, paper_recipe
-from ..nets.unet import UNet
 from ..nets.weights import member_of
 from ..studies.labelled import Case, LabelledData
 from .groups import Group, folds_of
@@ -127,7 +126,7 @@ def train_network(network: SearchNetwork, *, out: Path) -> None:
         (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _write_result(network: SearchNetwork, net: UNet, epochs: int, out: Path) -> None:
+def _write_result(network: SearchNetwork, net: TrainedNetwork, epochs: int, out: Path) -> None:
     end = read_curve(out / NETWORKS / network.name)[-1]
     content = {
         "setting": asdict(Setting(epochs, network.levels, network.kernel)),
@@ -144,7 +143,7 @@ def _write_result(network: SearchNetwork, net: UNet, epochs: int, out: Path) -> 
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _slice_dice(net: UNet, case: Case) -> list[float | None]:
+def _slice_dice(net: TrainedNetwork, case: Case) -> list[float | None]:
     t1w, truth = read_labelled(case)
     (probability,) = probabilities(t1w, [member_of(net, flip=False)])
     return plain_dice(slice_dice(region_of(probability, t1w).data, truth.data))
