@@ -39,6 +39,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return usable_cores()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_without_data(items)
     if "PYTEST_XDIST_WORKER" in os.environ:

@@ -14,7 +14,6 @@ from lib.retraining.config import TrainConfig, TrainOptions
 from lib.versions import read_live
 from lib.versions.site import own_models
 
-
 pytestmark = pytest.mark.slow  # of trained networks
 
 
