@@ -27,7 +27,7 @@ serve: setup
 	$(RUN) main.py serve $(if $(PACS),--pacs "$(PACS)" $(PACS_LOGIN),--studies "$(STUDIES)")
 
 # as many processes as there are cores; tests/conftest.py says what stays in one process, and what comes first
-SHARED_OUT := -n auto --dist loadgroup --no-loadscope-reorder
+SHARED_OUT := -n auto --dist loadscope --no-loadscope-reorder
 
 test: setup
 	$(RUN) -m pytest $(SHARED_OUT)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -17,8 +17,20 @@ settings.load_profile("seeded")
 # the networks of tests are tiny: several threads in one operation would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# what takes minutes, the longest first: a folder whose tests share something, or a file
-LONGEST = ("ohif", "retraining", "pacs", "app/test_training.py", "cli/test_train.py", "core/test_plausibility.py")
+# what stays in one process: folders whose tests share a server, an archive or trained networks. Where several name a file, the
+# first counts. What takes minutes comes first
+TOGETHER = (
+    "tests/ohif/",
+    "tests/retraining/",
+    "tests/pacs/",
+    "tests/app/test_training.py",
+    "tests/cli/test_train.py",
+    "tests/core/test_plausibility.py",
+    "tests/app/",
+    "tests/slicer_module/",
+    "tests/archive/",
+    "tests/service/",
+)
 
 # a shell that runs the tests in the background makes them, and the programs that they interrupt, deaf to Ctrl-C
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -39,29 +51,28 @@ def pytest_xdist_auto_num_workers() -> int:
     return usable_cores()
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares out folders and files; the marks by which pytest-xdist 3.8 keeps tests together are not seen under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Scheduling(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """The entry of TOGETHER that names a test, or else its file."""
+    return next((name for name in TOGETHER if nodeid.startswith(name)), nodeid.partition("::")[0])
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_without_data(items)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        share_out(items)
-
-
-def share_out(items: list[pytest.Item]) -> None:
-    """Keep together what shares something, and begin with what takes long: at the end no process waits long for another."""
-    sharing = {item.path for item in items if shares_of_session(item)}
-    groups = defaultdict(list)
-    for item in items:
-        name = item.path.parent.name if item.path in sharing else f"{item.path.parent.name}/{item.path.name}"
-        item.add_marker(pytest.mark.xdist_group(name))
-        groups[name].append(item)
-    first = [name for name in LONGEST if name in groups]
-    items[:] = [item for name in dict.fromkeys((*first, *groups)) for item in groups[name]]
-
-
-def shares_of_session(item: pytest.Item) -> bool:
-    """Whether a test takes what its folder makes once in a session: a server, an archive, trained networks."""
-    fixtures = (known[-1] for known in item._fixtureinfo.name2fixturedefs.values())
-    return any(one.scope == "session" and one.baseid.endswith(f"/{item.path.parent.name}") for one in fixtures)
+        places = {name: place for place, name in enumerate(TOGETHER)}
+        items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
 
 
 def skip_without_data(items: list[pytest.Item]) -> None:
