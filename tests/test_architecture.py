@@ -23,6 +23,10 @@ MAY: dict[str, set[str]] = {
     "provenance": {"lib.__version__", "lib.files"},
     "multipart": set(),
     "core": {*CORE, "lib.errors", "lib.core"},
+    # monai and torch in monai_step and map_transforms alone
+    "post_transforms": {"numpy", "yaml", "monai", "torch", "lib.core", "lib.errors", "lib.post_transforms"},
+    # monai and torch in surfaces alone
+    "evaluation": {"numpy", "monai", "torch", "lib.cohort", "lib.core", "lib.errors", "lib.evaluation"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
     "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
@@ -150,6 +154,7 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
         "lib.versions",
         "lib.nets",
+        "lib.post_transforms",
         "lib.reports",
         "lib.service",
     },
@@ -162,6 +167,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.pacs",
+        "lib.post_transforms",
         "lib.readings",
         "lib.retraining",
         "lib.server",
@@ -251,6 +257,13 @@ def test_a_room_imports_only_what_it_may(path):
     assert not wrong, f"{path.relative_to(LIB)} may not import {', '.join(sorted(wrong))}"
 
 
+def test_monai_is_imported_where_its_transforms_are_run_and_nowhere_else_in_the_room_of_chains():
+    with_monai = {
+        path.name for path in FILES if room_of(path) == "post_transforms" and "monai" in {n.split(".")[0] for n in imported(path)}
+    }
+    assert with_monai == {"map_transforms.py", "monai_step.py"}
+
+
 def test_no_room_carries_the_name_of_a_standard_library_module():
     rooms = {p.name.removesuffix(".py") for p in LIB.iterdir()}
     assert not rooms & sys.stdlib_module_names
@@ -262,7 +275,19 @@ def test_the_rule_bites():
 
 
 # what needs neither server nor training
-COMMANDS = ("measure", "batch", "cohort", "reproduce", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+COMMANDS = (
+    "measure",
+    "batch",
+    "cohort",
+    "evaluate",
+    "reproduce",
+    "dicomize",
+    "phantom",
+    "trial",
+    "sparcc",
+    "disease_region",
+    "settings",
+)
 # ... but what they do with an archive
 ARCHIVE = LIB / "cli" / "cohort_archive.py"
 SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}

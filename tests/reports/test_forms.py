@@ -45,7 +45,7 @@ def hostile() -> ReportContent:
 
 def test_json_holds_the_numbers_of_the_scan(content):
     numbers = json.loads(json_text(content))
-    assert numbers["schema_version"] == "1.3"
+    assert numbers["schema_version"] == "1.4"
     assert numbers["thresholds"] == {
         "rule": "paper",
         "sensitive": 7.0, "conservative": 7.5, "multiple": 1.5, "q1": 2.0, "q3": 4.0, "iqr": 2.0, "n_normal_bone": 45,

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from lib.errors import InputError
-from lib.server.accounts import Account, Accounts, hash_password, password_matches, read_accounts, write_accounts
+from lib.server.accounts import Account, Accounts, DisabledError, hash_password, password_matches, read_accounts, write_accounts
 from lib.server.identity import FailedLogins, Tokens, read_or_create_secret
 
 
@@ -152,3 +152,30 @@ def test_accounts_are_kept_by_the_command_line(tmp_path):
     assert run("remove", "anna").exit_code == 2
     assert run("add", "bert", typed="short\n").exit_code == 2
     assert run("add", "bert", "--role", "king", typed="a good password\n").exit_code == 2
+
+
+def test_an_account_is_disabled_and_enabled_by_the_command_line_whether_it_has_a_password_or_not(tmp_path):
+    from typer.testing import CliRunner
+
+    from lib.cli.app import app
+
+    path = tmp_path / "accounts.json"
+
+    def users(*words: str):
+        return CliRunner().invoke(app, ["users", *words, "--accounts", str(path)], input="correct horse battery\n")
+
+    users("add", "anna")
+    before = read_accounts(path)
+    for name in ("anna", "bela"):  # bela signs in at a sign-on service and has no account here
+        for _ in range(2):  # twice is as good as once
+            assert f"{name} disabled" in users("disable", name).output
+    assert "anna  reader  disabled" in users("list").output
+    assert [one.is_disabled for one in read_accounts(path)] == [True, True]
+    with pytest.raises(DisabledError, match="The account anna is disabled on this server; ask its administrator"):
+        Accounts(path).sign_in("anna", "correct horse battery")
+    assert Accounts(path).sign_in("anna", "wrong horse battery") is None
+    assert Accounts(path).sign_in("bela", "!") is None
+    for name in ("anna", "bela"):
+        assert f"{name} may sign in again" in users("enable", name).output
+    assert read_accounts(path) == before
+    assert "has no disabled account 'anna'" in users("enable", "anna").output

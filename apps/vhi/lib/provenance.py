@@ -51,6 +51,7 @@ def provenance_of(
         "versions": method_versions(with_networks=model is not None),
         "model": None if model is None else dict(model),
         "settings": settings.values(),
+        "post_transforms": settings.chain.record(),
         "inputs": [dict(one) for one in inputs],
         **({"choices": dict(choices)} if choices else {}),
     }

@@ -15,7 +15,8 @@ from .accounts import Account, Accounts, DisabledError, Role
 from .answers import Refusal
 from .config import ServerConfig
 from .identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
-from .provider import Provider, ProviderSettings
+from .provider import Provider
+from .provider_settings import ProviderSettings
 
 LONGEST_PASSWORD = 1024
 REMEMBER_S = 300.0
