@@ -29,6 +29,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_table_becomes_a_report(run, tmp_path):
     source = tmp_path / "t.csv"
     source.write_text(TABLE)
