@@ -26,6 +26,10 @@ MAY: dict[str, set[str]] = {
     "multipart": set(),
     "unpacking": {"psutil", "lib.errors"},
     "core": {*CORE, "lib.errors", "lib.core"},
+    # monai and torch in monai_step and map_transforms alone
+    "post_transforms": {"numpy", "yaml", "monai", "torch", "lib.core", "lib.errors", "lib.post_transforms"},
+    # monai and torch in surfaces alone
+    "evaluation": {"numpy", "monai", "torch", "lib.cohort", "lib.core", "lib.errors", "lib.evaluation"},
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
     "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
@@ -67,6 +71,9 @@ MAY: dict[str, set[str]] = {
     },
     "versions": {"lib.records", "numpy", "lib.core", "lib.errors", "lib.files", "lib.versions"},
     "training": {
+        # curves for those who have these tools, imported when asked for
+        "torch.utils.tensorboard",
+        "mlflow",
         "lib.locks",
         "numpy",
         "lib.cleaning",
@@ -95,6 +102,18 @@ MAY: dict[str, set[str]] = {
         "lib.training",
         "lib.versions",
         "lib.retraining",
+    },
+    "bundles": {
+        "numpy",
+        "torch",
+        "monai",
+        "safetensors",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.nets",
+        "lib.versions",
+        "lib.bundles",
     },
     "reproduction": {
         "lib.locks",
@@ -182,6 +201,7 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
         "lib.versions",
         "lib.nets",
+        "lib.post_transforms",
         "lib.reports",
         "lib.service",
     },
@@ -194,6 +214,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.pacs",
+        "lib.post_transforms",
         "lib.readings",
         "lib.retraining",
         "lib.server",
@@ -285,6 +306,13 @@ def test_a_room_imports_only_what_it_may(path):
     assert not wrong, f"{path.relative_to(LIB)} may not import {', '.join(sorted(wrong))}"
 
 
+def test_monai_is_imported_where_its_transforms_are_run_and_nowhere_else_in_the_room_of_chains():
+    with_monai = {
+        path.name for path in FILES if room_of(path) == "post_transforms" and "monai" in {n.split(".")[0] for n in imported(path)}
+    }
+    assert with_monai == {"map_transforms.py", "monai_step.py"}
+
+
 def test_no_room_carries_the_name_of_a_standard_library_module():
     rooms = {p.name.removesuffix(".py") for p in LIB.iterdir()}
     assert not rooms & sys.stdlib_module_names
@@ -296,7 +324,19 @@ def test_the_rule_bites():
 
 
 # what needs neither server nor training
-COMMANDS = ("measure", "batch", "cohort", "reproduce", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+COMMANDS = (
+    "measure",
+    "batch",
+    "cohort",
+    "evaluate",
+    "reproduce",
+    "dicomize",
+    "phantom",
+    "trial",
+    "sparcc",
+    "disease_region",
+    "settings",
+)
 # ... but what they do with an archive
 ARCHIVE = LIB / "cli" / "cohort_archive.py"
 SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}
@@ -365,5 +405,5 @@ def test_what_needs_no_server_imports_only_what_the_package_brings():
     modules = {name.split(".")[0] for names in reached(paths).values() for name in names} - {"lib"}
     assert {"torch", "distributed", "sklearn"} <= modules
     missing = {module for module in modules if not {one.lower() for one in holders.get(module, [])} & listed}
-    # brought by typer and by Jinja2, which hand out their objects
-    assert missing <= {"click", "markupsafe"}
+    # brought by typer and by Jinja2, which hand out their objects; mlflow by whoever asks for it
+    assert missing <= {"click", "markupsafe", "mlflow"}

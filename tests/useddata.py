@@ -98,11 +98,11 @@ def case_of(file: str) -> str | None:
 
 
 @contextmanager
-def asking(monkeypatch: Any, desk: Desk) -> Iterator[TestClient]:
+def asking(monkeypatch: Any, desk: Desk, **settings: str) -> Iterator[TestClient]:
     """A client of the guarded app over a folder."""
     from main import VHIApp
 
-    conf = {"data": str(desk.folder / ".vhi"), "models": str(MODEL_DIR), "several_readers": "true"}
+    conf = {"data": str(desk.folder / ".vhi"), "models": str(MODEL_DIR), "several_readers": "true", **settings}
     app = VHIApp(str(APP), str(desk.folder), conf)
     app.on_init_complete = lambda: None
     monkeypatch.setattr(RoutesDesk, "app", app)

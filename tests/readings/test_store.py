@@ -238,6 +238,7 @@ def write_for_ever(root: str, seed: int, acknowledge: int) -> None:
         os.write(acknowledge, f"{made.case_id} {made.submission_id} {made.segments[1].sha256}\n".encode())
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_every_acknowledged_submission_is_there_whole(tmp_path):
     root, rng = tmp_path / "data", random.Random(7)
     ReadingStore(root)

@@ -20,6 +20,7 @@ from .data import data
 from .demo import demo
 from .dicomize import dicomize
 from .disease_region import disease_region
+from .evaluate import evaluate
 from .measure import measure
 from .models import models
 from .nifti_header import nifti_header
@@ -97,6 +98,7 @@ app.command("measure")(measure)
 app.command("batch")(batch)
 app.command("disease-region")(disease_region)
 app.command("cohort")(cohort)
+app.command("evaluate")(evaluate)
 app.command("reproduce")(reproduce)
 app.command("settings")(settings)
 app.command("phantom")(phantom)

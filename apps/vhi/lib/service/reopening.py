@@ -15,6 +15,7 @@ from ..readings.submission import Submission
 from ..records import read_json
 from ..studies.pairing import Role
 from .answers import Voxel
+from .chains import with_chain_named
 from .scans import Scans
 from .submitting import REPORT_FILES
 
@@ -72,7 +73,7 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
         "reading": made.reading,
         "method": made.method,
         "amends": made.amends,
-        "settings": dict(made.settings),
+        "settings": with_chain_named(made.settings),
         "segments": [{"name": one.name, "voxels": one.voxels, "is_proposal": one.proposal is not None} for one in made.segments],
         "label_info": [{"name": name, "idx": [value for value in range(1, 8) if value & BITS[name]]} for name in present],
         "rating": ratings[-1] if ratings else None,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.chain import Chain
 from ..core.cleaning import Click
 from ..core.corrections import DisplayedLesions, corrections_of
 from ..core.pipeline import VhiResult
@@ -32,6 +33,7 @@ from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig,
 from .automatic import Automatic, AutomaticRegions
 from .blinding import Blinding
 from .cases import Cases
+from .chains import Chains
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .decisions import Decisions, parse_decisions
@@ -73,6 +75,8 @@ class VhiService:
     model_dir, cleaning_dir : Path
         The disease-region ensemble, and the model of the cleaning proposal.
     config : ServiceConfig
+    post_transforms : sequence of Chain
+        A site's own, offered by name beside the paper's; readings that begin are measured with the first.
 
     Raises
     ------
@@ -88,6 +92,7 @@ class VhiService:
         model_dir: Path = MODEL_DIR,
         cleaning_dir: Path = CLEANING_DIR,
         config: ServiceConfig | None = None,
+        post_transforms: Sequence[Chain] = (),
     ) -> None:
         self.config = config or ServiceConfig()
         source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
@@ -103,7 +108,8 @@ class VhiService:
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
         automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
         proposals = Proposals(Path(cleaning_dir), root)
-        self._measuring = MeasurementService(self.readings, automatic, proposals, self.config.kept_results)
+        self.chains = Chains(self.readings, post_transforms)
+        self._measuring = MeasurementService(self.readings, automatic, proposals, self.chains, self.config.kept_results)
         self._openings = Openings(self.audit)
         self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
@@ -184,7 +190,8 @@ class VhiService:
         reader : str or None
             None is offered the study's shared regions, else the automatic ones.
         values : mapping
-            Settings by name, `show` ("inflammation" or "both"), `proposal` ("off", "show", "apply") and `reading` (1).
+            Settings by name, `post_transforms` (the name of a chain), `show` ("inflammation" or "both"), `proposal` ("off",
+            "show", "apply") and `reading` (1).
         drawn : DrawnMap, optional
             The regions to measure with; kept nowhere.
 
@@ -193,11 +200,11 @@ class VhiService:
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        settings, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
+        chosen, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, role, reader, options["reading"], settings, mode, drawn)
+        scans, regions, automatic = self._measured(case, role, reader, options["reading"], chosen, mode, drawn)
         seen = render_result(automatic, mode, options["show"] == "both")
         self._note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
         facts = response_facts(scans, regions, seen, "server, vhi", role, automatic)
@@ -226,13 +233,13 @@ class VhiService:
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        settings, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
+        chosen, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
         if len(remove) + len(restore) > MOST_CLICKS:
             raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, role, reader, options["reading"], settings, mode, drawn)
+        scans, regions, automatic = self._measured(case, role, reader, options["reading"], chosen, mode, drawn)
         removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
         seen = apply_clicks(automatic, mode, removed, restored, scope)
         clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
@@ -254,12 +261,13 @@ class VhiService:
         role: Role,
         reader: str | None,
         reading: int,
-        settings: VhiSettings,
+        chosen: Mapping[str, Any],
         mode: str,
         drawn: DrawnMap | None,
     ) -> tuple[Scans, ActiveRegions, VhiResult]:
         if reader is not None:
             check_reader(reader)
+        settings = self.chains.settings(case.case_id, reader, reading, chosen)
         self._openings.note(case.case_id, reader)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)

@@ -70,7 +70,7 @@ def keep(
             scans=dict(scans.sha256),
             started_from=evaluated.started_from,
             changes=evaluated.changes,
-            settings=evaluated.settings.values(),
+            settings=evaluated.settings.stored(),
             versions=method_versions(with_networks=evaluated.model is not None),
             model=evaluated.model,
             measured=evaluated.result is not None,
