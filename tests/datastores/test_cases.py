@@ -162,7 +162,7 @@ def test_monai_labels_own_note_is_passed_over(store):
 @pytest.mark.parametrize(
     ("conf", "sentence"),
     [
-        ({"blindd": "true"}, "There is no setting 'blindd'; --conf knows data, models, retrain, blinded"),
+        ({"blindd": "true"}, "There is no setting 'blindd'; --conf knows data, models, retrain, post_transforms, blinded"),
         ({"lease_minutes": "soon"}, "lease_minutes needs a number"),
         ({"lease_minutes": "0"}, "lease_minutes is 0"),
     ],
