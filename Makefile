@@ -9,7 +9,7 @@ STUDIES ?= demo/studies
 # make serve PACS=http://host/dicom-web PACS_USER=name PACS_PASSWORD_FILE=path
 PACS_LOGIN = $(if $(PACS_USER),--pacs-user "$(PACS_USER)") $(if $(PACS_PASSWORD_FILE),--pacs-password-file "$(PACS_PASSWORD_FILE)")
 
-.PHONY: setup demo serve test lint check bench clean
+.PHONY: setup demo serve test test-fast lint check bench clean
 
 setup: $(VENV)/.installed
 
@@ -26,8 +26,14 @@ demo: setup
 serve: setup
 	$(RUN) main.py serve $(if $(PACS),--pacs "$(PACS)" $(PACS_LOGIN),--studies "$(STUDIES)")
 
+# as many processes as there are cores; tests/conftest.py says what stays in one process, and what comes first
+SHARED_OUT := -n auto --dist loadscope --no-loadscope-reorder
+
 test: setup
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SHARED_OUT)
+
+test-fast: setup
+	$(RUN) -m pytest $(SHARED_OUT) -m "not slow and not server and not browser and not pacs and not data"
 
 lint: setup
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(VENV)/bin/oxlint --deny-warnings apps/vhi/lib/server/ohif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import ssl
 import subprocess
@@ -12,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,12 @@ class Server:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port for a server that will start: below those that the system gives to connections, by chance, since others look too."""
+    while True:
+        port = secrets.randbelow(12_000) + 20_000
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def server_environment(studies: Path, conf: Mapping[str, str], **more: str) -> dict[str, str]:
@@ -97,7 +101,7 @@ def serving(
     tmp.mkdir(parents=True, exist_ok=True)
     log = work / "server.log"
     command = command or ["-m", "uvicorn", "lib.server.asgi:app", "--host", "127.0.0.1", "--port", "{port}"]
-    variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), "OMP_NUM_THREADS": "2", **environment})
+    variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), **environment})
     with log.open("wb") as out:
         arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
         process = subprocess.Popen(arguments, cwd=work, env=variables, stdout=out, stderr=subprocess.STDOUT)

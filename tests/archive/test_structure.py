@@ -13,8 +13,8 @@ from pydicom.sequence import Sequence
 
 from embedded import COMPRESSED, bytes_of, slice_of
 from lib.archive.instance import read_instance
-from lib.archive.structure import structure_of
 from lib.errors import InputError
+from lib.studies.dicom_structure import structure_of
 
 # what damaged headers make pydicom say; the archive hides it while it runs
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -396,6 +396,7 @@ def test_an_archive_that_is_down_is_told_and_what_is_here_goes_on(own_archive, t
         service.cases.look()
     service.cases.refresh()
     assert "cannot be reached" in reasons(service)["archive"]
+    assert "archive" in {one.name for one in service.findings()}
     assert {case.case_id for case in service.cases.index.cases} == set(site.studies.values())
     assert service.vhi(read.image_id("STIR"), "anna", {}).facts["voxels"]["sensitive"] == TRUTH.measurement.total.sensitive
     with pytest.raises(ArchiveError, match="cannot be reached"):
@@ -406,6 +407,7 @@ def test_an_archive_that_is_down_is_told_and_what_is_here_goes_on(own_archive, t
     own_archive.start()
     look(service)
     assert reasons(service) == {}
+    assert "archive" not in {one.name for one in service.findings()}
     assert service.image_file(unread.image_id("STIR")).is_file()
 
 

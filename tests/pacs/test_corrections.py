@@ -367,3 +367,16 @@ def test_regions_of_real_scans_come_and_go_voxel_for_voxel_and_their_flips_are_r
         assert dice(returned[name].data, mask) == 1.0
     for axis in range(3):
         assert dice(np.flip(returned[INFLAMMATION].data, axis), largest) < 0.5
+
+
+def test_a_segmentation_that_is_larger_than_any_is_refused_before_it_is_in_memory(desk, site, monkeypatch):
+    seg = seg_of(desk, {INFLAMMATION: desk.lesions == 2})
+    desk.archive.store([seg])
+    monkeypatch.setattr("lib.pacs.client.MOST_RETRIEVED", 2048)
+    monkeypatch.setattr("lib.pacs.client.MIB", 1024)
+    assert look(site) == 0
+    (refused,) = site.corrections.refused()
+    assert refused.sop_uid == seg.SOPInstanceUID
+    assert "has more than 2 MiB, more than any Segmentation" in refused.reason
+    assert look(site) == 0
+    assert stored(site) == 1

@@ -617,3 +617,25 @@ def test_the_archive_of_a_folder_is_none():
     assert ArchiveAddress.from_environment(given) == ArchiveAddress("http://a/dicom-web", "u", "p")
     given["MONAI_LABEL_APP_CONF"] = '{"pacs_timeout_s": "2.5"}'
     assert ArchiveAddress.from_environment(given).timeout_s == 2.5
+
+
+def test_what_the_archive_warns_of_reaches_the_reader_and_its_name_does_not(tmp_path):
+    warned = 'Warning: 299 http://pacs.example:8042/dicom-web: "There are more results; ask for them with offset."\r\n'
+    told = warned + "Warning: nonsense from archive-user\r\n" + 'Warning: 110 pacs.example "Old"\r\n'
+    script = f"HTTP/1.1 200 OK\r\nContent-Type: application/dicom+json\r\n{told}Content-Length: 2\r\n\r\n[]".encode()
+    with scripted(script) as archive, in_front_of(address(archive), tmp_path) as front:
+        found = front.session().get(f"{front.dicomweb}/studies", headers=JSON, timeout=30)
+    assert found.status_code == 200
+    assert found.headers["Warning"] == '299 archive "There are more results; ask for them with offset.", 110 archive "Old"'
+    assert "pacs.example" not in everything(found)
+    assert NAME not in everything(found)
+
+
+@pytest.mark.parametrize("what", ["rendered?window=500,1000,linear", "frames/1/rendered?viewport=64,64"])
+def test_a_picture_of_an_instance_comes_through(front, stored, what):
+    header = pydicom.dcmread(stored.files()[0], stop_before_pixels=True)
+    place = f"/studies/{header.StudyInstanceUID}/series/{header.SeriesInstanceUID}/instances/{header.SOPInstanceUID}"
+    found = front.session().get(f"{front.dicomweb}{place}/{what}", headers={"Accept": "image/png"}, timeout=60)
+    assert found.status_code == 200, found.text
+    assert found.headers["Content-Type"] == "image/png"
+    assert found.content.startswith(b"\x89PNG")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lib.core.settings import VhiSettings
 from lib.core.volume import Mask
 from lib.errors import InputError, SettingsError
 from lib.post_transforms import read_chain
+from lib.provenance import provenance_of
 
 pytestmark = pytest.mark.slow  # importing MONAI takes seconds
 
@@ -72,6 +74,9 @@ def test_monais_transforms_are_steps_beside_ours(tmp_path):
     largest[2, 4] = 0
     np.testing.assert_array_equal(through(chain, SQUARE), largest)
     assert chain.step_configs[1]["independent"] is False
+    made = provenance_of("measure", VhiSettings.from_values({}, chain), None, [])
+    assert made["versions"]["monai"] == version("monai")
+    assert "monai" not in provenance_of("measure", VhiSettings(), None, [])["versions"]
 
 
 def test_a_chain_in_which_a_name_alone_is_monais(tmp_path):

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from contextvars import copy_context
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib.server.addresses import Addresses, set_addresses
 from lib.server.gateway import _translation
 from lib.server.links import LONGEST_LINK, JsonLinks, MultipartLinks, TruncatedError
 
-SCOPE = {"scheme": "https", "headers": [(b"host", b"vhi.example")]}
 OWN = "https://vhi.example/proxy/dicom/wado"
-TRANSLATE = _translation(SCOPE, "orthanc")
+
+
+def _translation_of_a_request():
+    """As for a request to vhi.example."""
+    set_addresses(Addresses("https://vhi.example"))
+    return _translation("orthanc")
+
+
+TRANSLATE = copy_context().run(_translation_of_a_request)
 
 
 def through(rewriter, data: bytes, cuts: list[int]) -> bytes:

@@ -10,8 +10,19 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from lib.core.segment_names import SEGMENT_NAMES, most_segments
 from lib.core.volume import Grid, Mask
-from lib.errors import ConflictError, GridMismatchError, InputError, NormalBoneError, NotFoundError, OutputError, RequestError
+from lib.errors import (
+    ConflictError,
+    GridMismatchError,
+    InputError,
+    NormalBoneError,
+    NotFoundError,
+    OutputError,
+    RequestError,
+    TooLargeError,
+)
+from lib.service.segments import segments_of_map
 from lib.service.service import VhiService
 
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
@@ -469,3 +480,13 @@ def test_many_at_once_lose_nothing(desk):
         assert [one.number for one in service.submissions(image, None)] == [1, 2, 3, 4, 5, 6]
         assert json.loads(service.report(image, "ben", "json").read_text())["voxels"]["sensitive"] == 4
     assert service.audit.verify() > 12
+
+
+def test_more_segments_than_a_scan_of_its_size_may_have_are_refused():
+    grid = Grid((336, 336, 25), np.diag([1.0, 1.0, 3.3, 1.0]))
+    labels = np.zeros(grid.shape, np.uint8)
+    with pytest.raises(TooLargeError, match="names 24 segments of a scan of 2822400 voxels; at most 23 are taken"):
+        segments_of_map(labels, grid, [(f"finding {n}", n) for n in range(1, 25)])
+    assert len(segments_of_map(labels, grid, [(f"finding {n}", n) for n in range(1, 24)]).masks) == 23
+    # of a scan of any size our own are taken
+    assert most_segments(10**9) == len(SEGMENT_NAMES)

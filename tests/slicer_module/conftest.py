@@ -13,15 +13,14 @@ import pytest
 from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
 from lib.post_transforms.chain_file import PAPER_FILE
-from lib.server.accounts import Account, hash_password, write_accounts
 from serving import APP, Server, serving
 from slicerdesk import Slicer, slicer_modules
+from standin import write_known_accounts
 
 # the smallest on which networks and proposal work; one scan under several names
 SHAPE = (224, 224, 13)
 CASES = ("miller", "smith", "jones", "brown")
 STRICT = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade", "min_pixels": 8}
-PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +66,7 @@ def guarded(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     work = tmp_path_factory.mktemp("guarded")
     studies = studies_of(scan, work / "studies")
     accounts = work / "accounts.json"
-    roles = {"anna": "reader", "root": "admin"}
-    write_accounts(accounts, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+    write_known_accounts(accounts)
     words = ("--accounts", str(accounts), "--set", "blinded=true")
     with serving(studies, work, command=command(studies, *words)) as found:
         yield found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import zlib
 from io import BytesIO
 
@@ -18,7 +20,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELos
 
 from drawing import OBLIQUE, grid_of
 from lib.core.volume import Grid, Mask, Volume
-from lib.errors import GridMismatchError, InputError
+from lib.errors import GridMismatchError, InputError, TooLargeError
 from lib.studies.dicom_seg_reader import read_segments
 from mrseries import FRAME_OF_REFERENCE_UID, enhanced_mr, mr_series
 
@@ -341,12 +343,12 @@ def huge(seg):
     [
         (no_number, "no usable SegmentNumber"),
         (one_frame_fewer, "describes 1 of its 2 frames"),
-        (pixels_cut, "cannot be read"),
+        (pixels_cut, "fewer or more pixels than its frames need"),
         (unknown_segment, "segment 7, which is not described"),
         (no_position, "Frame 1 of the segmentation has no ImagePositionPatient"),
         (one_place, "lie at one position"),
         (no_segments, "holds no segments"),
-        (huge, "more than any MR series"),
+        (huge, "65000 x 65000 pixels for 1 segments, far more than the 315 voxels"),
     ],
 )
 def test_a_damaged_segmentation_is_refused_with_the_reason(stir, damage, says):
@@ -366,3 +368,23 @@ def test_masks_keep_the_grid_they_were_asked_for(stir):
     assert isinstance(mask, Mask)
     assert mask.grid is stir.grid
     assert mask.grid.shape == grid_of(corner()).shape
+
+
+def test_frames_of_a_segmentation_far_beyond_the_series_are_refused_before_they_are_unpacked(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    assert read_segments(seg, stir.grid)["inflammation"].voxels
+    voxels = math.prod(stir.grid.shape)
+    seg.Rows = seg.Columns = 2000
+    with pytest.raises(TooLargeError, match=rf"2000 x 2000 pixels for 1 segments, far more than the {voxels} voxels"):
+        read_segments(seg, stir.grid)
+
+
+def test_compressed_frames_of_a_segmentation_are_looked_at_before_they_are_decoded(stir):
+    seg = seg_of(mr_series(stir), stir.grid, {"inflammation": corner()})
+    seg.BitsAllocated, seg.BitsStored, seg.HighBit = 8, 8, 7
+    seg.SegmentationType, seg.PixelPaddingValue = "LABELMAP", 0
+    seg.file_meta.TransferSyntaxUID = RLELossless
+    runs = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\x00" * 300_000
+    seg.PixelData = encapsulate([runs] * int(seg.NumberOfFrames))
+    with pytest.raises(TooLargeError, match="in run lengths"):
+        read_segments(seg, stir.grid)

@@ -93,10 +93,10 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     path = saved(image_of(numbers()), tmp_path / "scan.nii")
 
-    def forbidden(self: Path) -> bytes:
+    def forbidden(self: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr(Path, "open", forbidden)
     refused(path, "may not be read by this account")
 
 

@@ -14,7 +14,7 @@ import SimpleITK
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr.coding import CodedConcept
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -88,6 +88,7 @@ def _scaled(mask: np.ndarray, path: Path) -> None:
 
 
 @pytest.mark.parametrize("writer", WRITERS)
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_any_mask_survives_every_writer_of_nifti(tmp_path_factory, writer, seed):
     mask = np.random.default_rng(seed).random(SHAPE) < 0.3
@@ -110,6 +111,7 @@ def test_a_mask_in_another_axis_order_comes_back(tmp_path, axes, flipped):
     np.testing.assert_array_equal(region(tmp_path / "mask.nii"), corner())
 
 
+@settings(deadline=None)
 @given(
     st.tuples(st.integers(0, 1), st.integers(0, 1), st.integers(0, 1)),
     st.tuples(st.integers(4, 9), st.integers(4, 7), st.integers(3, 5)),

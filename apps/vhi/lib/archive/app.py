@@ -27,6 +27,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
+from ..studies.dicom_structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
 from .accept import ranges_of, takes_json
 from .attributes import Level, tag_of
 from .folder import Archive, Outcome
@@ -35,7 +36,7 @@ from .index import Located
 from .instance import HERE, is_uid
 from .multipart import Part, PartWriter, body_length, body_of, joined, parameters_of, part_of
 from .query import parse_query
-from .structure import EXPLICIT_LITTLE
+from .rendered import MEDIA, Rendering, parse_rendering
 
 logger = logging.getLogger("vhi.archive")
 
@@ -131,6 +132,11 @@ def make_app(archive: Archive, user: str | None = None, password: str | None = N
         routes += [Route(path, services.retrieve, methods=["GET"]), Route(path + "/metadata", services.metadata, methods=["GET"])]
     routes += [
         Route(instance + "/frames/{frames}", services.frames, methods=["GET"]),
+        *(Route(one + "/rendered", services.rendered, methods=["GET"]) for one in (instance, instance + "/frames/{frames}")),
+        *(
+            Route(one + "/thumbnail", services.thumbnail, methods=["GET"])
+            for one in (study, series, instance, instance + "/frames/{frames}")
+        ),
         Route(instance + "/bulkdata/{where}", services.bulk, methods=["GET"]),
         *(Route(path, services.store, methods=["POST"]) for path in (PREFIX + "/studies", study)),
     ]
@@ -229,10 +235,7 @@ class _Services:
 
     def frames(self, request: Request) -> Response:
         (place,) = self._places(request)
-        text = request.path_params["frames"]
-        if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
-            raise RequestError("Frames are numbers from 1, separated by commas.")
-        numbers = [int(number) for number in text.split(",")]
+        numbers = _numbers(request)
         path, kept = self._archive.path(place.path), media_of(place.syntax)
         # plain frames leave in little endian, whatever the file's order
         syntax = place.syntax if is_compressed(place.syntax) else EXPLICIT_LITTLE
@@ -251,6 +254,33 @@ class _Services:
             parts = _started(part_of(f"{kind}; transfer-syntax={sent}", content) for content in contents)
             return _multipart(parts, kind) if one.multipart else _single(next(parts))
         raise Refused(406, f"Frames of this instance are sent as {kept} in transfer syntax {syntax}, or decoded as {OCTETS}.")
+
+    def rendered(self, request: Request) -> Response:
+        (place,) = self._places(request)
+        numbers = _numbers(request)
+        return self._pictures(request, place, numbers, parse_rendering(request.query_params))
+
+    def thumbnail(self, request: Request) -> Response:
+        """One small picture; of a study or series, of an image in its middle."""
+        places = [one for one in self._places(request) if structure_of(self._archive.path(one.path)).pixels is not None]
+        if not places:
+            raise NotFoundError("There is no image here to make a small picture of.")
+        place = places[len(places) // 2]
+        frames = structure_of(self._archive.path(place.path)).number(NUMBER_OF_FRAMES, 1)
+        numbers = _numbers(request) if "frames" in request.path_params else [(frames + 1) // 2]
+        return self._pictures(request, place, numbers[:1], parse_rendering(request.query_params, thumbnail=True))
+
+    def _pictures(self, request: Request, place: Located, numbers: Sequence[int], rendering: Rendering) -> Response:
+        path = self._archive.path(place.path)
+        for one in ranges_of(_accept(request)):
+            kind = next((kind for kind in MEDIA if one.covers(kind)), None)
+            # one picture leaves as such, whatever else would do
+            multipart = one.multipart and (one.kind != "*/*" or len(numbers) > 1)
+            if kind is None or (len(numbers) > 1 and not multipart):
+                continue
+            parts = _started(part_of(kind, rendering.render(path, number, kind)) for number in numbers)
+            return _multipart(parts, kind) if multipart else _single(next(parts))
+        raise Refused(406, f"Pictures are sent as {' or '.join(MEDIA)}; several frames as multipart/related of these.")
 
     def bulk(self, request: Request) -> Response:
         (place,) = self._places(request)
@@ -329,7 +359,7 @@ def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
     response = Response(json.dumps(answer), status, media_type=JSON)
     for one in outcomes[:20]:
         if one.sentence:
-            logger.warning("Not stored: %s", one.sentence)
+            logger.warning("An object was not stored, failure reason %04X; its sender was told why.", one.reason)
             text = one.sentence.replace('"', "'").encode("ascii", "replace").decode()
             response.headers.append("Warning", f'299 {base}: "{text}"')
     return response
@@ -360,6 +390,14 @@ def _uids(request: Request) -> dict[Level, str]:
         if not is_uid(text):
             raise RequestError(f"{text[:80]!r} is no UID: digits and single points, at most 64 characters.")
     return found
+
+
+def _numbers(request: Request) -> list[int]:
+    """The frames that an address names, the first where it names none."""
+    text = request.path_params.get("frames", "1")
+    if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
+        raise RequestError("Frames are numbers from 1, separated by commas.")
+    return [int(number) for number in text.split(",")]
 
 
 def _nothing(request: Request) -> NotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -18,16 +19,17 @@ from pathlib import Path
 from filelock import FileLock
 
 from ..errors import ConflictError, InputError, OutputError
-from ..files import move_into_place, output_error
+from ..files import move_into_place, output_error, write_atomically
 from ..locks import taken
 from ..studies.dicom_files import is_dicom
+from ..studies.dicom_structure import structure_of
 from .index import Changes, Index, Stamp
 from .instance import Instance, read_instance
-from .structure import structure_of
 
 logger = logging.getLogger("vhi.archive")
 
 OWN_FOLDER = ".dicomweb"
+SKIPPED = f"{OWN_FOLDER}/skipped.json"
 # how many files are read between two moments at which searches see them
 _BATCH = 200
 # a folder that changed this recently may change again within the same tick of the clock [s]
@@ -83,6 +85,7 @@ class Archive:
         self._committing = threading.Lock()
         self._scanning = threading.Lock()
         self._skipped: dict[str, tuple[Stamp, str]] = {}
+        self._listed_as_skipped: dict[str, str] = {}
         self._folders: dict[str, tuple[int, list[str], list[str]]] = {}
         self.index = Index(index or own / "index.sqlite")
         if self.index.was_damaged:
@@ -196,6 +199,19 @@ class Archive:
             self._forget(gone)
             for start in range(0, len(changed), _BATCH):
                 self._index(changed[start : start + _BATCH])
+            self._list_skipped()
+
+    def _list_skipped(self) -> None:
+        """Write down which files are not served and why; their names and sentences may name patients, so they are not logged."""
+        skipped = dict(sorted(self.skipped.items()))
+        if skipped == self._listed_as_skipped:
+            return
+        self._listed_as_skipped = skipped
+        logger.warning("%d files are not served; %s in the archive's folder says which and why", len(skipped), SKIPPED)
+        try:
+            write_atomically(self.folder / SKIPPED, json.dumps(skipped, indent=1, ensure_ascii=False).encode())
+        except OutputError:
+            logger.warning("the list of files that are not served cannot be written")
 
     def _is_news(self, path: str, stamp: Stamp) -> bool:
         return path not in self._skipped or self._skipped[path][0] != stamp
@@ -291,8 +307,6 @@ class Archive:
     def _skip(self, path: str, stamp: Stamp, sentence: str) -> None:
         name = os.path.basename(path)
         sentence = sentence if path in sentence else sentence.replace(name, path)
-        if self._skipped.get(path, (stamp, ""))[1] != sentence:
-            logger.warning("Skipped: %s", sentence)
         self._skipped[path] = (stamp, sentence)
 
     @contextmanager

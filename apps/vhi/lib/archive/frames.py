@@ -11,9 +11,10 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from ..errors import InputError, NotFoundError
+from ..errors import InputError, NotFoundError, TooLargeError
 from ..studies.dicom_files import UNREADABLE
-from .structure import PLAIN, Element, Structure, structure_of
+from ..studies.dicom_structure import PLAIN, Element, Structure, structure_of
+from ..unpacking import MIB
 
 OCTETS = "application/octet-stream"
 # what a frame of each compressed transfer syntax is (PS3.18, table 8.7.3-5)
@@ -27,7 +28,11 @@ _MEDIA = {
     "1.2.840.10008.1.2.4.103": "video/mp4",
 }  # fmt: skip
 _FRAMES, _ROWS, _COLUMNS, _SAMPLES, _BITS, _COLOURS = 0x00280008, 0x00280010, 0x00280011, 0x00280002, 0x00280100, 0x00280004
+_PLANAR = 0x00280006
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
+
+# of one frame: 4000 x 4000 values of 32 bits; of a whole instance that is sent uncompressed
+MOST_DECODED, MOST_TRANSCODED = 64 * MIB, 256 * MIB
 
 
 def is_compressed(syntax: str) -> bool:
@@ -118,8 +123,8 @@ def _starts(structure: Structure, table: tuple[int, int]) -> list[int]:
         return list(struct.unpack(f"<{table[1] // 4}I", file.read(table[1])))
 
 
-def decoded_frames(path: Path, numbers: Sequence[int]) -> list[bytes]:
-    """Frames of a compressed file as plain little-endian values.
+def decoded_frames(path: Path, numbers: Sequence[int]) -> Iterator[bytes]:
+    """Frames of a compressed file as plain little-endian values, one at a time.
 
     Raises
     ------
@@ -128,13 +133,53 @@ def decoded_frames(path: Path, numbers: Sequence[int]) -> list[bytes]:
     InputError
         They cannot be decoded here.
     """
-    from ..studies.dicom_voxels import read_cells
+    for cells in decoded_cells(path, numbers):
+        yield np.ascontiguousarray(cells).astype(cells.dtype.newbyteorder("<")).tobytes()
 
-    values = read_cells(path)
-    for number in numbers:
-        if not 1 <= number <= len(values):
-            raise NotFoundError(f"There is no frame {number}; this instance has {len(values)}.")
-    return [np.ascontiguousarray(values[number - 1]).astype(values.dtype.newbyteorder("<")).tobytes() for number in numbers]
+
+def decoded_cells(path: Path, numbers: Sequence[int]) -> Iterator[np.ndarray]:
+    """Pixel cells of frames, `(rows, columns)` or `(rows, columns, samples)` unsigned integers, one frame at a time.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        As `decoded_frames`.
+    TooLargeError
+        A frame is larger than any that is decoded here.
+    """
+    from ..studies.dicom_files import read_header
+    from ..studies.dicom_voxels import cells_of_frame
+
+    structure = structure_of(path)
+    rows, columns, samples, bits = (structure.number(tag, 1) for tag in (_ROWS, _COLUMNS, _SAMPLES, _BITS))
+    if rows * columns * samples * bits > 8 * MOST_DECODED:
+        raise TooLargeError(
+            f"{path.name} has frames of {columns} x {rows} pixels; none over {MOST_DECODED // MIB} MiB is decoded."
+        )
+    contents = stored_frames(path, numbers)
+    if is_compressed(structure.syntax):
+        header = read_header(path)
+        for content in contents:
+            yield cells_of_frame(header, content, path)
+        return
+    for content in contents:
+        yield _as_cells(content, rows, columns, samples, bits, structure)
+
+
+def _as_cells(content: bytes, rows: int, columns: int, samples: int, bits: int, structure: Structure) -> np.ndarray:
+    """A plain little-endian frame as an array."""
+    if bits == 1:
+        cells = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")[: rows * columns * samples]
+    elif bits in (8, 16, 32):
+        cells = np.frombuffer(content, f"<u{bits // 8}").astype(f"u{bits // 8}")
+    else:
+        raise InputError(f"{structure.path.name} stores {bits} bits per voxel; 1, 8, 16 or 32 can be read.")
+    if cells.size != rows * columns * samples:
+        raise InputError(f"{structure.path.name} holds {cells.size} values in a frame of {columns} x {rows} x {samples}.")
+    if samples == 1:
+        return cells.reshape(rows, columns)
+    by_plane = bool(structure.number(_PLANAR))
+    return np.moveaxis(cells.reshape(samples, rows, columns), 0, -1) if by_plane else cells.reshape(rows, columns, samples)
 
 
 def explicit_little_endian(path: Path) -> Dataset:
@@ -147,6 +192,10 @@ def explicit_little_endian(path: Path) -> Dataset:
     """
     from ..studies.dicom_voxels import read_cells
 
+    structure = structure_of(path)
+    frames, rows, columns, bits = (structure.number(tag, 1) for tag in (_FRAMES, _ROWS, _COLUMNS, _BITS))
+    if frames * rows * columns * bits > 8 * MOST_TRANSCODED:
+        raise TooLargeError(f"{path.name} has over {MOST_TRANSCODED // MIB} MiB uncompressed; ask for it as it is stored.")
     try:
         dataset = pydicom.dcmread(path)
         syntax = UID(str(dataset.file_meta.TransferSyntaxUID))

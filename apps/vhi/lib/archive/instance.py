@@ -16,8 +16,8 @@ from pydicom.uid import UID
 
 from ..errors import InputError
 from ..studies.dicom_files import UNREADABLE
+from ..studies.dicom_structure import DEFLATED, PLAIN, Structure, structure_of
 from .attributes import MORE, SHOWN, Level, tag_of
-from .structure import DEFLATED, PLAIN, Structure, structure_of
 
 # stands in the kept metadata for the address of the instance, as JSON writes it; quotes within values are escaped there, so
 # that no value can look like this

@@ -16,6 +16,7 @@ from .archive import archive
 from .batch import batch
 from .check_studies import check_studies
 from .cohort import cohort
+from .data import data
 from .demo import demo
 from .dicomize import dicomize
 from .disease_region import disease_region
@@ -110,6 +111,7 @@ app.command("train-cleaning")(train_cleaning)
 app.command("serve")(serve)
 app.command("archive")(archive)
 app.command("demo")(demo)
+app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(sparcc, name="sparcc")

@@ -16,6 +16,7 @@ from .post_transforms import CHAIN_HELP
 
 if TYPE_CHECKING:
     from ..server.config import ServerConfig
+    from ..server.log import LogConfig
 
 APP_DIR = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 5
@@ -77,6 +78,13 @@ def serve(
     train_by: Annotated[
         str, typer.Option(metavar="ROLE", help="Who may train where there are accounts: admin, reader.")
     ] = "admin",
+    metrics_token: Annotated[
+        Path | None, typer.Option(help="File with the token that Prometheus shows at /vhi/metrics; else administrators alone.")
+    ] = None,
+    log_file: Annotated[Path | None, typer.Option(help="Log there instead of to the terminal.")] = None,
+    log_mib: Annotated[int, typer.Option(min=0, help="Begin a new log at this size; 0 leaves that to logrotate.")] = 20,
+    log_files: Annotated[int, typer.Option(min=1, help="How many older logs are kept.")] = 5,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line.")] = False,
     post_transforms: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help=f"{CHAIN_HELP[:-1]}; repeatable, the first is what readings begin with."),
@@ -90,6 +98,7 @@ def serve(
     from ..errors import SettingsError
     from ..listening import listen
     from ..server.config import LOOPBACK, ServerConfig, is_loopback
+    from ..server.log import LogConfig
     from ..server.tls import check_certificate
     from .measure import parse_changes
     from .steps import step
@@ -111,7 +120,10 @@ def serve(
         public_url=public_url,
         trusted_proxies=tuple(trusted_proxy or LOOPBACK),
         sign_on=sign_on.resolve() if sign_on else None,
+        metrics_token=None if metrics_token is None else metrics_token.resolve(),
     )
+    config.read_metrics_token()
+    log = LogConfig(log_file, log_mib, log_files, log_json)
     tls = check_certificate(tls_cert, tls_key) if tls_cert or tls_key else None
     listening = listen(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
@@ -130,7 +142,7 @@ def serve(
             place, login = start_archive(archive)
         os.environ |= login
         prepare(place, port, config, conf)
-        application = load()
+        application = load(log)
     run(application, listening, lambda: _announce(url, login=accounts is not None, viewer=studies is None), tls)
 
 
@@ -241,8 +253,8 @@ def prepare(studies: str, port: int, config: ServerConfig, conf: dict[str, str])
     os.environ.setdefault("OMP_NUM_THREADS", threads)
 
 
-def load() -> object:
-    """MONAI Label behind the guard, with the app loaded.
+def load(log: LogConfig) -> object:
+    """MONAI Label behind the guard, with the app loaded; what happens goes to the log.
 
     Raises
     ------
@@ -253,9 +265,7 @@ def load() -> object:
     import logging.config
     from contextlib import redirect_stdout
 
-    from ..server.log import CONFIG
-
-    logging.config.dictConfig(CONFIG)
+    logging.config.dictConfig(log.to_dict())
     with redirect_stdout(io.StringIO()):  # it prints that every origin is allowed, which the guard settles otherwise
         from monailabel.interfaces.utils.app import app_instance
 
@@ -296,6 +306,9 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
     except (KeyboardInterrupt, SystemExit):
         if not server.should_exit:
             raise  # it did not start
+    from ..readings.holding import remove_temporary
+
+    remove_temporary()
     typer.echo("Stopped.", err=True)
     # A thread in the middle of the networks' work cannot be told to end, and the interpreter aborts when it ends around one.
     # Nothing is lost: what is on disk appears whole or not at all, and requests had their time to end.

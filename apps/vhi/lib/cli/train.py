@@ -47,6 +47,12 @@ def train(
     ] = None,
     folds: Annotated[bool, typer.Option("--folds", help="Also measure by four-fold cross-validation over subjects.")] = False,
     ensemble: Annotated[bool, typer.Option(help="Train and publish the ensemble of all labelled scans.")] = True,
+    with_test: Annotated[
+        bool,
+        typer.Option(
+            "--with-test", help="The ensemble learns the test scans too: the paper's last step; nothing measures it then."
+        ),
+    ] = False,
     members: Annotated[int | None, typer.Option(help="Only the first so many members of the recipe.", min=1, max=3)] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of each network, instead of the recipe's.", min=1)] = None,
     cpu_minutes: Annotated[float | None, typer.Option(help="CPU minutes of each network, instead of steps.", min=0.01)] = None,
@@ -63,6 +69,10 @@ def train(
     search: Annotated[
         bool,
         typer.Option("--search", help="Instead, compare the networks that the paper chose from (docs/models.md)."),
+    ] = False,
+    with_atypical: Annotated[
+        bool,
+        typer.Option("--with-atypical", help="With --search: folds have the atypical scans too, as --folds has them."),
     ] = False,
     cluster: Annotated[
         str | None,
@@ -104,8 +114,13 @@ def train(
     if search and (network or tensorboard or mlflow):
         raise InputError("--search trains the paper's networks into a table; leave out --network, --tensorboard and --mlflow.")
     if search:
-        run_search(data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster)
+        run_search(
+            data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster,
+            atypical=with_atypical,
+        )  # fmt: skip
         return
+    if with_atypical:
+        raise InputError("--with-atypical is for --search; leave it out, --folds and the ensemble learn them anyway.")
     if cluster is not None:
         raise InputError("--cluster is for --search; leave it out, or search.")
     created = datetime.now(UTC)
@@ -119,7 +134,7 @@ def train(
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
     if network is not None or network_args is not None:
         plan = _with_network(plan, network, network_args)
-    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores())
+    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test)
     try:
         with bars() as shown, trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name) as track:
             display = _Display(shown)

@@ -62,6 +62,11 @@ class Chain:
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
 
     @property
+    def names_monai(self) -> bool:
+        """Whether a step is one of MONAI's."""
+        return any(str(one["_target_"]).startswith("monai.") for one in self.step_configs)
+
+    @property
     def summary(self) -> str:
         """The steps in their order, with their arguments, for a sentence."""
         return "; ".join(step_words(one) for one in self.step_configs) or "no step at all"

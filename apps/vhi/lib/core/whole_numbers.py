@@ -10,13 +10,17 @@ ROUNDING = 1e-3
 
 
 def whole_numbers(values: np.ndarray) -> np.ndarray | None:
-    """The whole numbers that values stand for, in float64; None where one lies between two, or is not finite.
+    """The whole numbers that values stand for, integers as they are, others in float64; None where one lies between two
+    or is not finite.
 
     Parameters
     ----------
     values : array of numbers, any shape
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(values)
+    if values.dtype.kind in "iu":
+        return values
+    values = values.astype(np.float64, copy=False)
     if not np.isfinite(values).all():
         return None
     whole: np.ndarray = np.rint(values)

@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from ..core.setting import fields_from
-from ..errors import SettingsError
+from ..errors import InputError, SettingsError
 from ..pacs.cases import PacsCases, PacsConfig
 from ..pacs.exchange import Exchange
 from ..pacs.start import cases_of, is_archive
@@ -17,7 +17,7 @@ from ..retraining.config import TrainConfig
 from ..server.accounts import read_accounts
 from ..server.config import ServerConfig
 from ..service.answers import ServiceConfig
-from ..service.service import MODEL_DIR, VhiService
+from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
 
 _FOLDERS = ("data", "models")
@@ -65,6 +65,19 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     data = data or Path(ARCHIVE_DATA)
     cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**fields_from(PacsConfig, conf)))
     return VhiService(cases, data=data, model_dir=models, config=config, post_transforms=chains)
+
+
+def data_folder_of(studies: str, conf: Mapping[str, str]) -> Path:
+    """Where submissions are kept.
+
+    Raises
+    ------
+    InputError
+        The studies are a folder that is not there.
+    """
+    if not is_archive(studies) and not Path(studies).is_dir():
+        raise InputError(f"The folder of studies {studies} cannot be listed (there is no such folder); check it.")
+    return Path(conf.get("data") or (ARCHIVE_DATA if is_archive(studies) else Path(studies) / DATA_FOLDER))
 
 
 def train_config_of(conf: Mapping[str, str]) -> TrainConfig:

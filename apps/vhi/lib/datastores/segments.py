@@ -15,8 +15,13 @@ from ..studies.nifti import read_labels
 _MOST_SEGMENTS = 255
 
 
-def drawn_map(path: Path, params: Mapping[str, Any]) -> DrawnMap:
+def drawn_map(path: Path, params: Mapping[str, Any], most_voxels: int) -> DrawnMap:
     """An uploaded label map with the names of its segments, which `params["label_info"]` states.
+
+    Parameters
+    ----------
+    most_voxels : int
+        Of the larger series of the case; a map of more is refused before it is unpacked.
 
     Raises
     ------
@@ -24,10 +29,12 @@ def drawn_map(path: Path, params: Mapping[str, Any]) -> DrawnMap:
         Another kind of file, or names that do not fit the map.
     InputError
         The file cannot be read.
+    TooLargeError
+        It has more voxels.
     """
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise RequestError("A label map is taken as .nii.gz; in 3D Slicer set MONAI Label's File Extension to .nii.gz.")
-    labels, grid = read_labels(path, "the saved label map")
+    labels, grid = read_labels(path, "the saved label map", most_voxels=most_voxels)
     return DrawnMap(labels, grid, segments_of(params.get("label_info"), labels))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,8 +85,13 @@ def _voxel(value: Any, name: str) -> Voxel:
     return int(numbers[0]), int(numbers[1]), int(numbers[2])
 
 
-def take_drawn(options: Mapping[str, Any]) -> tuple[DrawnMap | None, dict[str, Any]]:
+def take_drawn(options: Mapping[str, Any], most_voxels: Callable[[], int]) -> tuple[DrawnMap | None, dict[str, Any]]:
     """The label map that came with a request, if one did, and the other options.
+
+    Parameters
+    ----------
+    most_voxels : callable
+        Of the larger series of the case.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def take_drawn(options: Mapping[str, Any]) -> tuple[DrawnMap | None, dict[str, A
     """
     others = {name: value for name, value in options.items() if name not in DRAWN}
     path = options.get("drawn_file")
-    return (None if path is None else drawn_map(Path(path), options)), others
+    return (None if path is None else drawn_map(Path(path), options, most_voxels())), others
 
 
 def choice_of(options: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> str:

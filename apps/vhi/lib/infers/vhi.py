@@ -43,7 +43,7 @@ class VhiTask(ServiceTask):
         )
 
     def answer(self, request: InferRequest) -> Answer:
-        drawn, given = take_drawn(request.options)
+        drawn, given = take_drawn(request.options, lambda: self.service.cases.most_voxels(request.image_id))
         options = {**given, "show": choice_of(given, "show", SHOW)}
         options["proposal"] = choice_of(options, "proposal", PROPOSAL)
         return self.service.vhi(request.image_id, request.reader, options, drawn)
@@ -68,7 +68,7 @@ class VhiCleanTask(ServiceTask):
         )
 
     def answer(self, request: InferRequest) -> Answer:
-        drawn, options = take_drawn(request.options)
+        drawn, options = take_drawn(request.options, lambda: self.service.cases.most_voxels(request.image_id))
         label = options.pop("label", INFLAMMATION)
         if label != INFLAMMATION:
             # the viewer would put the answer into the segment that is selected

@@ -24,10 +24,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from requests.adapters import HTTPAdapter
 
-from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, VhiError
+from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, TooLargeError, VhiError
 from ..files import output_error
 from ..multipart import MultipartError
-from ..studies.dicom_files import read_whole
+from ..studies.dicom_files import check_inflated, read_whole
+from ..studies.dicom_structure import structure_of
+from ..unpacking import MIB
 from .multipart import write_parts
 
 TIMEOUT_S = 30.0
@@ -36,6 +38,8 @@ PAGE = 1000
 _LEAST_PAGE = 100
 _UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
 _BLOCK_BYTES = 1 << 20
+# of a series that is read in memory: the Segmentations of a case have some MiB at most
+MOST_RETRIEVED = 64 * MIB
 # one STOW request is held in memory
 _STORE_BYTES = 64 << 20
 # of what dicomweb-client brings; it logs every failure with a traceback, and what is asked again is decided here
@@ -180,13 +184,15 @@ class Archive:
 
     # files ----------------------------------------------------------------------------------------------------------------
 
-    def download_series(self, study_uid: str, series_uid: str, folder: Path) -> tuple[Path, ...]:
+    def download_series(self, study_uid: str, series_uid: str, folder: Path, most_bytes: int | None = None) -> tuple[Path, ...]:
         """All files of a series, as they are stored, in a folder that is complete or absent.
 
         Parameters
         ----------
         folder : Path
             Not there yet; its parent is.
+        most_bytes : int, optional
+            That the archive may send.
 
         Returns
         -------
@@ -199,6 +205,8 @@ class Archive:
             Also where fewer, more or other instances arrived than the archive lists.
         NotFoundError
             There is no such series.
+        TooLargeError
+            It is larger than `most_bytes`, or a file is deflated and holds more than can be read.
         OutputError
             The disk.
         """
@@ -210,7 +218,7 @@ class Archive:
         except OSError as error:
             raise output_error(folder, error) from error
         try:
-            names = {self._named(part, series_uid) for part in self._parts(study_uid, series_uid, staging)}
+            names = {self._named(part, series_uid) for part in self._parts(study_uid, series_uid, staging, most_bytes)}
             if names != listed:
                 raise ArchiveError(
                     f"The archive {self.url} lists {len(listed)} instances of series {series_uid} and sent {len(names & listed)} "
@@ -230,9 +238,13 @@ class Archive:
         ------
         ArchiveError
         NotFoundError
+        InputError
+            They are damaged, or larger than any Segmentation of a case.
         """
         with tempfile.TemporaryDirectory(prefix="vhi-series-") as folder:
-            files = self.download_series(study_uid, series_uid, Path(folder) / "series")
+            files = self.download_series(study_uid, series_uid, Path(folder) / "series", MOST_RETRIEVED)
+            for path in files:
+                structure_of(path)  # refuses what becomes far larger when it is read
             return [pydicom.dcmread(path) for path in files]
 
     def store(self, instances: Iterable[Dataset | Path]) -> None:
@@ -292,17 +304,22 @@ class Archive:
                     return list(found.values())
                 offset += len(rows)
 
-    def _parts(self, study_uid: str, series_uid: str, folder: Path) -> Iterator[Path]:
+    def _parts(self, study_uid: str, series_uid: str, folder: Path, most_bytes: int | None) -> Iterator[Path]:
         url = f"{self.url}/studies/{_checked_uid(study_uid)}/series/{_checked_uid(series_uid)}"
         with (
             self._asking(f"series {series_uid}"),
             self._session.get(url, headers={"Accept": _ANY_SYNTAX}, stream=True) as answer,
         ):
             answer.raise_for_status()
-            yield from write_parts(answer.iter_content(_BLOCK_BYTES), answer.headers.get("Content-Type", ""), folder)
+            yield from write_parts(
+                _at_most(answer.iter_content(_BLOCK_BYTES), most_bytes, series_uid),
+                answer.headers.get("Content-Type", ""),
+                folder,
+            )
 
     def _named(self, part: Path, series_uid: str) -> str:
         """Give a part the name of its instance."""
+        check_inflated(part, f"An instance of series {series_uid}")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -420,6 +437,18 @@ def checked_url(url: str) -> str:
     if not known or parts.query or parts.fragment:
         raise SettingsError(_no_address(url))
     return url.strip().rstrip("/")
+
+
+def _at_most(blocks: Iterable[bytes], most_bytes: int | None, series_uid: str) -> Iterator[bytes]:
+    """The same blocks, while they are not more than that."""
+    received = 0
+    for block in blocks:
+        received += len(block)
+        if most_bytes is not None and received > most_bytes:
+            raise TooLargeError(
+                f"Series {series_uid} has more than {most_bytes // MIB} MiB, which no Segmentation of a case has."
+            )
+        yield block
 
 
 def _no_address(url: str) -> str:

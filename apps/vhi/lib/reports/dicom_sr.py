@@ -22,7 +22,7 @@ from . import codes as ours
 from .codes import SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, source_headers
-from .made_by import Maker, makers, program_version, reader_name
+from .made_by import Maker, makers, program_version, reader_name, series_description
 from .numbers import printable
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def structured_report(
             manufacturer_model_name=ours.MODEL_NAME,
             software_versions=program_version(content),
             is_complete=True,
-            series_description="VHI measurements",
+            series_description=series_description("VHI measurements", reader_name(content)),
             coding_schemes=[CodingSchemeIdentificationItem(ours.OWN_SCHEME, name=ours.OWN_SCHEME_NAME)],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -72,6 +72,9 @@ ALLOWED = (
     Allowed(("GET",), "/batch/infer", "reader", "stock"),
     Allowed(("GET",), "/scoring/", "reader", "stock"),
     Allowed(("GET",), "/vhi/health", "anyone"),
+    Allowed(("GET",), "/vhi/health/details", "admin", basic=True),
+    # or with a token of its own, see lib.server.watching
+    Allowed(("GET",), "/vhi/metrics", "admin", basic=True),
     Allowed(("GET",), "/vhi/cases", "admin", basic=True),
     Allowed(("GET",), "/vhi/study", "reader"),
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),

@@ -17,6 +17,7 @@ from .forwarded import LOOPBACK, check_proxies
 PREFIX = "VHI_SERVER_"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 MIB = 1 << 20
+SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ServerConfig:
     public_url : where clients reach the server, as `https://host/prefix/`; as each request says when empty
     sign_on : file that describes a provider of OpenID Connect, see `lib.server.provider_settings`
     trusted_proxies : addresses and networks whose forwarded headers are believed
+    metrics_token : file with the token that Prometheus shows at /vhi/metrics; None for administrators alone
     """
 
     accounts: Path | None = None
@@ -55,6 +57,7 @@ class ServerConfig:
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = LOOPBACK
     sign_on: Path | None = None
+    metrics_token: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):
@@ -81,6 +84,27 @@ class ServerConfig:
         if self.accounts is None:
             return None
         return self.secret or self.accounts.with_name(f"{self.accounts.name}.secret")
+
+    def read_metrics_token(self) -> str:
+        """The token that Prometheus shows; empty where there is none.
+
+        Raises
+        ------
+        SettingsError
+            Its file cannot be read, or holds less than a token.
+        """
+        if self.metrics_token is None:
+            return ""
+        try:
+            token = self.metrics_token.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{self.metrics_token} cannot be read ({error}); put the token of the metrics there.") from error
+        if len(token) < SHORTEST_TOKEN:
+            raise SettingsError(
+                f"{self.metrics_token} holds {len(token)} characters; a token has at least {SHORTEST_TOKEN}. Make one with: "
+                "openssl rand -hex 24"
+            )
+        return token
 
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads, for what differs from the defaults."""

@@ -40,6 +40,9 @@ KEEP_IDLE_S = 0.5
 LONGEST_QUERY = 8192
 LONGEST_ACCEPT = 1024
 JSON = "application/dicom+json"
+# of an answer; and who a Warning says it comes from
+MOST_WARNINGS, WARN_AGENT = 20, "archive"
+_WARNING = re.compile(r'([1-9]\d\d) +\S+ +"((?:[^"\\\x00-\x1f]|\\.){0,500})"')
 
 _BINARY_ANSWERS = re.compile(r"multipart/related|application/dicom|application/octet-stream|(?:image|video)/[\w.-]+")
 _SENTENCES = {
@@ -155,6 +158,7 @@ class Gateway:
             if storing and answer.is_success and self._stored:
                 await self._stored(await _stored_uids(answer))
             rewriter, headers = _rewriter(answer, is_json=storing or is_answered_in_json(resource), translate=translate)
+            headers += _warnings(answer)
             await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
             try:
                 async for piece in answer.aiter_bytes():
@@ -340,6 +344,19 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
     if "content-length" in answer.headers and "content-encoding" not in answer.headers:
         headers.append((b"content-length", answer.headers["content-length"].encode()))
     return Unchanged(), headers
+
+
+def _warnings(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
+    """What the archive warns of, in its words and under the gateway's name: that more is there, or why something was not stored.
+
+    The sender within a Warning (RFC 7234, 5.5) is the archive's address or name, which readers do not learn.
+    """
+    found = []
+    for told in answer.headers.get_list("warning")[:MOST_WARNINGS]:
+        parts = _WARNING.match(told)
+        if parts is not None:
+            found.append((b"warning", f'{parts[1]} {WARN_AGENT} "{parts[2]}"'.encode("latin-1", "replace")))
+    return found
 
 
 def _translation(archive_host: str) -> Translate:

@@ -23,9 +23,12 @@ from .forwarded import CONCEALED_KEY, HOST_KEY, PREFIX_KEY, Forwarded
 from .gateway import ArchiveAddress, Gateway
 from .identity import LOCAL, Identity, set_identity
 from .login import MAY_FETCH_KEY, Login
+from .metrics import CLOSED as CLOSED_ROUTE
+from .metrics import Metrics
 from .pool import GoneError, WorkerPool
 from .routes import make_routes
 from .sessions import cookie_names, identity_by_cookie
+from .watching import scraper
 
 logger = logging.getLogger("vhi.server")
 
@@ -79,7 +82,8 @@ class Guard:
             config=config,
         )
         self._stock = stock
-        self._own = make_routes(self.desk, has_archive=archive is not None)
+        self.metrics = Metrics(self.desk)
+        self._own = make_routes(self.desk, self.metrics, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
         self._behind_proxies = Forwarded(self._serve, config.trusted_proxies)
 
@@ -155,13 +159,18 @@ class Exchange:
         ) as error:  # the last line of defence: whatever went wrong, the client gets an answer and the server lives
             if not self._status:  # else the answer is on its way already
                 await self._refuse(refusal_of(error))
+        seconds = time.perf_counter() - started
+        route = self.allowed.template if self.allowed else None
+        self.guard.metrics.note(self.method, route, self._status, seconds)
         logger.info(
-            "%s %s %d %.0f ms %s",
-            self.method if self.method.isalpha() and len(self.method) < 10 else "?",
-            self.allowed.template if self.allowed else "(closed)",
-            self._status,
-            (time.perf_counter() - started) * 1000,
-            self.identity.name or "-",
+            "%(method)s %(route)s %(status)d %(ms).0f ms %(reader)s",
+            {
+                "method": self.method if self.method.isalpha() and len(self.method) < 10 else "?",
+                "route": route or CLOSED_ROUTE,
+                "status": self._status,
+                "ms": round(seconds * 1000, 1),
+                "reader": self.identity.name or "-",
+            },
         )
 
     async def _serve(self) -> None:
@@ -255,6 +264,8 @@ class Exchange:
         if not login.needed:
             return LOCAL
         assert self.allowed is not None
+        if (asking := scraper(self.guard.config, self.allowed.template, given)) is not None:
+            return asking
         if given[:6].lower() == "basic " and self.allowed.basic:
             job = self.guard.desk.password.submit(lambda: login.identity_by_password(given, self.address))
             return await asyncio.wrap_future(job)

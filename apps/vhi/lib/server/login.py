@@ -52,6 +52,14 @@ class Login:
         self._lock = Lock()
 
     @property
+    def accounts_problem(self) -> str | None:
+        """Why the accounts file cannot be used now, in words for anybody."""
+        if self._accounts is None:
+            return None
+        self._accounts.find("")
+        return self._accounts.problem
+
+    @property
     def needed(self) -> bool:
         """Whether anybody must sign in."""
         return self._accounts is not None

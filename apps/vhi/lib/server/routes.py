@@ -8,12 +8,13 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from .addresses import current_addresses
-from .answers import Refusal, body_of, refusal_of, validation_sentence
+from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
 from .desk import Desk
 from .drafts import add_drafts
 from .inference import add_inference
+from .metrics import Metrics
 from .pages import front_page
 from .rating import add_rating
 from .readings import add_readings
@@ -23,9 +24,10 @@ from .sign_on import add_sign_on
 from .tokens import add_tokens
 from .training import add_models, add_training
 from .viewer import add_viewer
+from .watching import add_watching
 
 
-def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
+def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
     """The application that answers the allow-list's own routes."""
     # the guard settles trailing slashes; redirects of the framework know no prefix
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -45,6 +47,7 @@ def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
         add_models,
     ):
         add(api, desk)
+    add_watching(api, desk, metrics)
     add_viewer(api, desk, has_archive=has_archive)
 
     @api.get("/openapi.json", include_in_schema=False)
@@ -62,7 +65,7 @@ def _tell(request: Request, error: Exception) -> Response:
     """Any error as one sentence."""
     if isinstance(error, RequestValidationError):
         refusal = Refusal(422, validation_sentence(list(error.errors())))
-    elif isinstance(error, HTTPException):
+    elif isinstance(error, HTTPException) and not has_no_room(error):  # a body that could not be put down is not unreadable
         refusal = Refusal(error.status_code, validation_sentence(error.detail), dict(error.headers or {}))
     else:
         refusal = refusal_of(error)

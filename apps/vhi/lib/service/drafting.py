@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..errors import ConflictError, RequestError
+from ..errors import ConflictError, DamagedError, OutputError, RequestError
 from ..readings.drafts import Draft, Drafts, voxels_of_runs
 from .begun import check_follows
 from .cases import Cases
@@ -23,7 +23,6 @@ class Drafting:
 
     def __init__(self, cases: Cases, drafts: Drafts) -> None:
         self._cases, self._drafts = cases, drafts
-        self._voxels: dict[str, int] = {}
 
     def find(self, image_id: str, reader: str, reading: int) -> Draft | None:
         """A reader's own draft of a case; None where there is none.
@@ -43,7 +42,7 @@ class Drafting:
             Its map is not on the grid of STIR (RequestError), or another window has saved (ConflictError).
         """
         case_id = self._case(image_id)
-        found, needed = voxels_of_runs(runs), self._voxels_of(image_id, case_id)
+        found, needed = voxels_of_runs(runs), self._cases.voxels_of(image_id)["STIR"]
         if found != needed:
             raise RequestError(f"The draft's label map has {found} voxels, STIR of case {case_id} has {needed}; reload the page.")
         check_follows(self._cases.readings, case_id, reader, reading)
@@ -61,17 +60,9 @@ class Drafting:
         self._drafts.remove(self._case(image_id), reader, reading, seen)
 
     def remove_submitted(self, image_id: str, reader: str, reading: int, seen: str) -> None:
-        """The draft was handed in: it goes, unless another window has gone on with it."""
-        with suppress(ConflictError):
+        """The draft was handed in: it goes, unless another window has gone on with it, or it is damaged or cannot be removed."""
+        with suppress(ConflictError, DamagedError, OutputError):
             self.remove(image_id, reader, reading, seen)
 
     def _case(self, image_id: str) -> str:
         return self._cases.of_image(image_id)[0].case_id
-
-    def _voxels_of(self, image_id: str, case_id: str) -> int:
-        # a case keeps its scans for good, so that saving waits for nobody who works on it
-        if case_id not in self._voxels:
-            case, _ = self._cases.of_image(image_id)
-            with self._cases.loaded(case) as scans:
-                self._voxels[case_id] = int(scans.stir.data.size)
-        return self._voxels[case_id]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from ..errors import InputError, NotFoundError
+from ..errors import NotFoundError
+from ..readings.checking import check_report
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
+from ..records import read_json
 from ..studies.pairing import Role
 from .answers import Voxel
 from .chains import with_chain_named
@@ -57,7 +58,7 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
 
     Raises
     ------
-    InputError
+    DamagedError
         The numbers of the submission are damaged.
     """
     image_id = scans.case.image_id(role)
@@ -100,7 +101,5 @@ def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:
     if not made.measured:
         return None
     path = readings.folder_of(made) / REPORT_FILES["json"]
-    try:
-        return {**json.loads(path.read_text(encoding="utf-8")), **(made.result or {})}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); restore it from a backup.") from error
+    check_report(path, made)
+    return {**(read_json(path) or {}), **(made.result or {})}

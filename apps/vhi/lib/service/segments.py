@@ -8,10 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE, SEGMENT_NAMES
+from ..core.segment_names import (
+    CONSERVATIVE,
+    DISEASE_REGION,
+    INFLAMMATION,
+    NORMAL_BONE,
+    PROPOSED_TO_REMOVE,
+    SEGMENT_NAMES,
+    most_segments,
+)
 from ..core.volume import Grid, Mask
 from ..core.whole_numbers import whole_numbers
-from ..errors import RequestError
+from ..errors import RequestError, TooLargeError
 
 MOST_SEGMENTS = 250
 _LONGEST_NAME = 200
@@ -59,7 +67,10 @@ def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str
     ------
     RequestError
         No, too many, doubled or unusable names or values, or voxels with a value that no segment has.
+    TooLargeError
+        More segments than a scan of this size may have.
     """
+    _check_room(len(segments), labels.size)
     overlapping = any(isinstance(value, list | tuple) for _, value in segments)
     values = _checked_lists(segments) if overlapping else {name: (value,) for name, value in _checked(segments).items()}
     known = set(np.unique(labels).tolist()) - {0}
@@ -121,6 +132,15 @@ def _why_unmeasured(name: str) -> str:
     if name == PROPOSED_TO_REMOVE:
         return "apart from inflammation, as proposed: it does not count"
     return "its name means nothing here and it was not measured"
+
+
+def _check_room(segments: int, voxels: int) -> None:
+    most = most_segments(voxels)
+    if most < segments <= MOST_SEGMENTS:
+        raise TooLargeError(
+            f"The submission names {segments} segments of a scan of {voxels} voxels; at most {most} are taken. "
+            "Leave out those that are not meant."
+        )
 
 
 def _drawn(mask: Mask | None) -> Mask | None:

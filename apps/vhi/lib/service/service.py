@@ -20,7 +20,9 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
 from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
+from ..findings import Finding
 from ..readings.audit import AuditLog, log_unlogged
+from ..readings.checking import report_damage
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
@@ -38,6 +40,7 @@ from .decisions import Decisions, parse_decisions
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .evaluation import SubmissionMetadata
+from .findings import Disk, archive, damaged, model, share
 from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
@@ -45,6 +48,7 @@ from .options import options_of, reading_number
 from .precomputing import Precomputing
 from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_clicks, checked_mode, render_result
 from .regions import ActiveRegions
+from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
 from .response_facts import normal_bone_facts, region_facts, response_facts
 from .scans import Scans
@@ -109,12 +113,20 @@ class VhiService:
         self._openings = Openings(self.audit)
         self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
+        self._disk = Disk(root)
         self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
         self.drafting = Drafting(self.cases, Drafts(self.readings))
         scores = Scores(root / "scores", automatic)
         self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
         self._worklist = Worklist(
-            lambda: self.cases.index, self.readings, self.leases, scores, self._blinding, self.config, root / "reviews"
+            lambda: self.cases.index,
+            self.cases.is_whole,
+            self.readings,
+            self.leases,
+            scores,
+            self._blinding,
+            self.config,
+            root / "reviews",
         )
 
     # what needs no reader -----------------------------------------------------------------------------------------------
@@ -264,6 +276,30 @@ class VhiService:
     def _note_shown(self, scans: Scans, reader: str | None, reading: int, *shown: Any) -> None:
         with self.cases.loaded(scans.case):
             self._measuring.note_shown(scans, reader, reading, *shown)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the studies, the records, the disk and the networks; nothing where all is well."""
+        unlogged = self._submissions.unlogged
+        return (
+            *share(self.cases),
+            *archive(self.cases),
+            *damaged(self.cases),
+            *self._disk.findings(),
+            *model(self.networks),
+            *([Finding("unlogged", "A submission was kept that the audit log lacks until there is room.")] if unlogged else []),
+        )
+
+    def catch_up(self) -> None:
+        """Log what could not be logged when it was kept; nothing where there is no such thing.
+
+        Raises
+        ------
+        OutputError
+            It cannot be logged yet.
+        """
+        if self._submissions.unlogged:
+            log_unlogged(self.audit, self.readings)
+            self._submissions.unlogged = False
 
     # readers ------------------------------------------------------------------------------------------------------------
 
@@ -450,7 +486,11 @@ class VhiService:
         Raises
         ------
         RequestError, ModelError
+        ShareError
+            The studies are away: there being no case says nothing.
         """
+        if self.cases.away is not None:
+            raise self.cases.away
         offer = self._worklist.offer(reader, order, reading, **more)
         if offer is not None:
             self.cases.note_work()
@@ -477,6 +517,8 @@ class VhiService:
         ------
         NotFoundError
             That reader submitted nothing that could be measured.
+        DamagedError
+            It is damaged, and cannot be made again.
         RequestError
             No reader, or another form.
         """
@@ -488,7 +530,28 @@ class VhiService:
         if not found:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
         self.audit.append("exported", reader=by or reader, case=case.case_id, submission=found[-1].submission_id, form=form)
-        return self.readings.folder_of(found[-1]) / REPORT_FILES[form]
+        path = self.readings.folder_of(found[-1]) / REPORT_FILES[form]
+        if is_damaged(path, found[-1]):
+            with self.cases.loaded(case) as scans:
+                remake_reports(self._measuring, scans, found[-1])
+        return path
+
+    def remake_reports(self, case: Case) -> tuple[str, ...]:
+        """Make again what is damaged of the reports of a case; the paths of the files below the data folder.
+
+        Raises
+        ------
+        VhiError
+            One of them cannot be made again.
+        """
+        made: list[str] = []
+        for one in self.readings.of_case(case.case_id):
+            folder = self.readings.folder_of(one)
+            if any(report_damage(folder, one)):
+                with self.cases.loaded(case) as scans:
+                    names = remake_reports(self._measuring, scans, one)
+                made += [str((folder / name).relative_to(self.readings.root)) for name in names]
+        return tuple(made)
 
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""

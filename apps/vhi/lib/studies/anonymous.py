@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import struct
-import zlib
 from pathlib import Path
 
 from ..errors import InputError
 from ..files import write_atomically
+from .nifti import file_content
 
-_GZIP_MAGIC = b"\x1f\x8b"
 # byte ranges of texts: data_type, db_name, descrip, aux_file, intent_name
 _TEXTS = {348: ((4, 14), (14, 32), (148, 228), (228, 252), (328, 344)), 540: ((240, 320), (320, 344), (508, 524))}
 
@@ -25,15 +24,14 @@ def write_anonymous(source: Path, target: Path, name: str) -> None:
     OutputError
     """
     try:
-        content = source.read_bytes()
-        content = gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+        content = file_content(source, name)
         order = "<" if struct.unpack("<i", content[:4])[0] in _TEXTS else ">"
         length = struct.unpack(f"{order}i", content[:4])[0]
         texts = _TEXTS[length]
         start = int(
             struct.unpack(f"{order}f", content[108:112])[0] if length == 348 else struct.unpack(f"{order}q", content[168:176])[0]
         )
-    except (OSError, EOFError, zlib.error, struct.error, KeyError) as error:
+    except (InputError, struct.error, KeyError) as error:
         raise InputError(
             f"The {name} scan cannot be read as NIfTI ({type(error).__name__}); put an intact copy there."
         ) from error

@@ -8,6 +8,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterable
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import pydicom
 import pydicom.config
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import VR
 
-from ..errors import InputError
+from ..errors import InputError, TooLargeError
+from ..unpacking import check_deflated, free_memory
 
 # what pydicom raises on files cut or changed anywhere
 UNREADABLE = (
@@ -42,6 +44,7 @@ MOST_UNPACKED = 2**30
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 4096
+_MARK_END = 132
 _VRS = {str(vr).encode() for vr in VR}
 # slices bear these names, or a number, or no suffix at all
 _SLICE_NAME = re.compile(r".*\.(dcm|dicom|dic|dc3|ima|mr)(\.gz)?", re.IGNORECASE)
@@ -134,6 +137,8 @@ def _read(path: Path, stop_before_pixels: bool) -> Dataset:
             warnings.simplefilter("ignore")  # pydicom's, about values longer than allowed and the like, which do no harm here
             head = _head(path)
             source = BytesIO(_unpacked(path)) if _is_gzip(path) else path
+            if _is_marked(head):
+                check_inflated(source, path.name)
             bare = not _is_marked(head) and _begins_as_data_set(head)
             header = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels, force=bare)
             _name_syntax(header)
@@ -148,6 +153,21 @@ def _read(path: Path, stop_before_pixels: bool) -> Dataset:
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
+
+
+def check_inflated(source: Path | BytesIO, name: str) -> None:
+    """Refuse a deflated file that is too large to be inflated at once, as pydicom does it; of others nothing is looked at.
+
+    Raises
+    ------
+    TooLargeError
+    """
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(_MARK_END)
+        meta = pydicom.filereader.read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            check_deflated(file, min(MOST_UNPACKED, free_memory() // 3), name)
+        file.seek(0)
 
 
 def _name_syntax(header: Dataset) -> None:
@@ -196,7 +216,7 @@ def _unpacked(path: Path) -> bytes:
     with gzip.open(path) as file:
         content = file.read(MOST_UNPACKED + 1)
     if len(content) > MOST_UNPACKED:
-        raise InputError(f"{path.name} holds more than {MOST_UNPACKED >> 20} MiB, more than any MR file; unpack it yourself.")
+        raise TooLargeError(f"{path.name} holds more than {MOST_UNPACKED >> 20} MiB, more than any MR file; unpack it yourself.")
     return content
 
 

@@ -11,23 +11,26 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.errors import BytesLengthException
+from pydicom.pixels import get_decoder
 from pydicom.sr.coding import Code
+from pydicom.uid import UID
 
 from ..core.planes import Plane, put
-from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES, most_segments
 from ..core.volume import Grid, Mask
-from ..errors import GridMismatchError, InputError
+from ..errors import GridMismatchError, InputError, TooLargeError
+from .dicom_codestreams import check_frame
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # the second: label map
-# A SEG of a whole study (25 frames of 352 x 352, 5 segments) has 15 million pixels.
-MOST_PIXELS = 300_000_000
+# how many times as many pixels as the series has voxels a segment's frames may have, empty ones and margins included
+FRAMES_BEYOND = 4
 MOST_SEGMENTS = 100
 _LONGEST_NAME = 64
 # what pydicom raises on damaged content
@@ -86,6 +89,8 @@ def read_segments(
     ------
     InputError
         No Segmentation, shares without a cut, damaged, two segments of one name, two frames at one place.
+    TooLargeError
+        Far more pixels than the series has voxels, or more segments than are taken.
     GridMismatchError
         Frames do not lie on the voxels of the series, or have pixels beyond it.
     """
@@ -208,12 +213,15 @@ def _code(segment: Dataset, keyword: str) -> tuple[str, str]:
 def _place(
     segmentation: Dataset, masks: Mapping[int, np.ndarray], names: Mapping[int, str], grid: Grid, cut: float | None
 ) -> None:
-    frames = _pixels(segmentation)
+    frames = _frames(segmentation, len(masks), grid)
     seen: set[tuple[int, tuple[float, ...]]] = set()
     kind = segmentation.SegmentationType
     background = _background(segmentation) if kind == "LABELMAP" else 0
     if kind == "FRACTIONAL":
+        if cut is None:
+            _check_shares(_frames(segmentation, len(masks), grid), segmentation)
         frames = _cut_off(frames, segmentation, cut)
+    drawn: set[int] = set()
     for index, pixels in enumerate(frames):
         if not (pixels != background).any():
             continue
@@ -241,24 +249,34 @@ def _place(
                     "segmentation again."
                 )
             seen.add(at)
+            drawn.add(number)
+            if len(drawn) > most_segments(math.prod(grid.shape)):
+                raise TooLargeError(
+                    f"The segmentation has more than {len(drawn) - 1} segments of a scan of {math.prod(grid.shape)} voxels; save "
+                    "those that are meant."
+                )
             try:
                 put(pixels == number if kind == "LABELMAP" else pixels != 0, plane, masks[number], grid)
             except GridMismatchError as error:
                 raise GridMismatchError(f"{names[number]!r}, frame {index + 1}: {error}") from error
 
 
-def _cut_off(shares: np.ndarray, segmentation: Dataset, cut: float | None) -> np.ndarray:
-    """`(frames, rows, columns)` bool array of shares that are whole, or at least `cut`."""
+def _check_shares(frames: Iterable[np.ndarray], segmentation: Dataset) -> None:
+    """Refuse shares between nothing and all, for which nobody stated a cut."""
     whole = _whole(segmentation.get("MaximumFractionalValue"), "MaximumFractionalValue")
-    if cut is not None:
-        return np.asarray(shares >= cut * whole)
-    between = int(np.count_nonzero((shares != 0) & (shares != whole)))
+    between = sum(int(np.count_nonzero((shares != 0) & (shares != whole))) for shares in frames)
     if between:
         raise InputError(
             f"The segmentation is of type FRACTIONAL and holds shares or probabilities ({between} voxels lie between 0 and "
             f"{whole}), so where its border lies would be a guess. State a cut, or save it as BINARY."
         )
-    return np.asarray(shares == whole)
+
+
+def _cut_off(frames: Iterable[np.ndarray], segmentation: Dataset, cut: float | None) -> Iterator[np.ndarray]:
+    """`(rows, columns)` bool arrays of shares that are whole, or at least `cut`."""
+    whole = _whole(segmentation.get("MaximumFractionalValue"), "MaximumFractionalValue")
+    for shares in frames:
+        yield shares == whole if cut is None else shares >= cut * whole
 
 
 def _of_frame(segmentation: Dataset, index: int, group: str, keyword: str) -> Any:
@@ -271,34 +289,49 @@ def _of_frame(segmentation: Dataset, index: int, group: str, keyword: str) -> An
     raise InputError(f"Frame {index + 1} of the segmentation has no {keyword}, so its place is not known; save it again.")
 
 
-def _pixels(segmentation: Dataset) -> np.ndarray:
-    """`(frames, rows, columns)` array."""
+def _frames(segmentation: Dataset, segments: int, grid: Grid) -> Iterator[np.ndarray]:
+    """`(rows, columns)` arrays, one at a time: all of them together may be far larger than the masks."""
     count, rows, columns = (_whole(segmentation.get(keyword), keyword) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     described = len(segmentation.get("PerFrameFunctionalGroupsSequence") or [])
     if described != count:
         raise InputError(f"The segmentation describes {described} of its {count} frames; save it again.")
-    if math.prod((count, rows, columns)) > MOST_PIXELS:
-        raise InputError(
-            f"The segmentation has {count} frames of {columns} x {rows} pixels, more than any MR series; save it again."
+    most = FRAMES_BEYOND * math.prod(grid.shape)
+    if rows * columns > most or count * rows * columns > most * max(1, segments):
+        raise TooLargeError(
+            f"The segmentation has {count} frames of {columns} x {rows} pixels for {segments} segments, far more than the "
+            f"{math.prod(grid.shape)} voxels of the series; save it again."
         )
+    found = 0
     try:
-        pixels = _decoded(segmentation, count, rows, columns)
+        for pixels in _decoded(segmentation, count, rows, columns):
+            if pixels.size != rows * columns:
+                break
+            yield pixels.reshape(rows, columns)
+            found += 1
     except _DAMAGED as error:
         raise InputError(f"The pixels of the segmentation cannot be read ({error}); save it uncompressed.") from error
-    if pixels.size != count * rows * columns:
+    if found != count:
         raise InputError("The segmentation holds fewer or more pixels than its frames need; save it again.")
-    return pixels.reshape(count, rows, columns)
 
 
-def _decoded(segmentation: Dataset, count: int, rows: int, columns: int) -> np.ndarray:
-    if segmentation.file_meta.get("TransferSyntaxUID") != _DEFLATED_FRAMES:
-        found: np.ndarray = segmentation.pixel_array
-        return found
-    bits, frame = segmentation.BitsAllocated, rows * columns
-    parts = [_inflated(one, (frame * bits + 7) // 8) for one in generate_frames(segmentation.PixelData, number_of_frames=count)]
-    if bits == 1:
-        return np.stack([np.unpackbits(np.frombuffer(one, np.uint8), bitorder="little")[:frame] for one in parts])
-    return np.stack([np.frombuffer(one, f"<u{bits // 8}")[:frame] for one in parts])
+def _decoded(segmentation: Dataset, count: int, rows: int, columns: int) -> Iterator[np.ndarray]:
+    syntax = UID(str(segmentation.file_meta.get("TransferSyntaxUID", "")))
+    bits, frame = int(segmentation.BitsAllocated), rows * columns
+    if syntax == _DEFLATED_FRAMES:
+        for part in generate_frames(segmentation.PixelData, number_of_frames=count):
+            plain = np.frombuffer(_inflated(part, (frame * bits + 7) // 8), np.uint8 if bits == 1 else f"<u{bits // 8}")
+            yield np.unpackbits(plain, bitorder="little")[:frame] if bits == 1 else plain[:frame]
+        return
+    if syntax.is_encapsulated:
+        for part in generate_frames(segmentation.PixelData, number_of_frames=count):
+            check_frame(part, syntax, rows, columns, 1, max(8, bits), "The segmentation")
+    if syntax.is_encapsulated or bits != 1:
+        for pixels, _ in get_decoder(syntax).iter_array(segmentation, raw=True):
+            yield pixels
+        return
+    for first in range(0, count * frame, frame):  # frames of single bits follow each other without a gap
+        packed = np.frombuffer(segmentation.PixelData, np.uint8)[first // 8 : (first + frame + 7) // 8]
+        yield np.unpackbits(packed, bitorder="little")[first % 8 : first % 8 + frame]
 
 
 def _inflated(content: bytes, needed: int) -> bytes:

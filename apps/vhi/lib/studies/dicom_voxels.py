@@ -6,15 +6,21 @@ in the others (overlays of old files, padding markers, signs that were not exten
 
 from __future__ import annotations
 
+import math
+import struct
 import tempfile
+from copy import copy
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, RLELossless
 
 from ..errors import InputError
+from ..unpacking import check_memory
+from .dicom_codestreams import check_frame
 from .dicom_files import read_whole
 
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -56,6 +62,34 @@ def read_cells(path: Path) -> np.ndarray:
         As `read_stored`.
     """
     return _cells(read_whole(path), path)
+
+
+def cells_of_frame(header: Dataset, content: bytes, path: Path) -> np.ndarray:
+    """Pixel cells of one compressed frame, `(rows, columns)` unsigned integers; other frames of the file are not touched.
+
+    Parameters
+    ----------
+    header : Dataset
+        Of the file; not changed.
+    content : bytes
+        The frame's fragments, joined.
+    path : Path
+        Of the file, for messages.
+
+    Raises
+    ------
+    InputError
+        As `read_stored`.
+    """
+    alone = copy(header)
+    alone.file_meta = header.file_meta
+    for sequence in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        alone.pop(sequence, None)
+    alone.NumberOfFrames = 1
+    alone.PixelData = encapsulate([content])
+    alone["PixelData"].VR, alone["PixelData"].is_undefined_length = "OB", True
+    cells: np.ndarray = _cells(alone, path)[0]
+    return cells
 
 
 def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:
@@ -101,7 +135,9 @@ def _cells(dataset: Dataset, path: Path) -> np.ndarray:
     if bits not in (8, 16, 32):
         raise InputError(f"{path.name} stores {bits} bits per voxel; 8, 16 or 32 can be read. Export the series again.")
     syntax = UID(str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    check_memory(2 * math.prod(shape) * bits // 8, path.name)
     if syntax in _COMPRESSED:
+        _check_frames(dataset, shape, path.name)
         cells = _decoded(dataset, path)
     elif syntax in _PLAIN:
         cells = _plain(dataset, path, shape, big_endian=syntax == _BIG_ENDIAN)
@@ -113,6 +149,17 @@ def _cells(dataset: Dataset, path: Path) -> np.ndarray:
     if cells.size != np.prod(shape):
         raise InputError(f"{path.name} is truncated: it holds {cells.size} of {np.prod(shape)} voxels. Export the series again.")
     return cells.reshape(shape)
+
+
+def _check_frames(dataset: Dataset, shape: tuple[int, int, int], name: str) -> None:
+    """Refuse frames that say of themselves that they are larger than the file does, before they are decoded."""
+    count, rows, columns = shape
+    samples, syntax = int(dataset.get("SamplesPerPixel") or 1), str(dataset.file_meta.TransferSyntaxUID)
+    try:
+        for frame in generate_frames(dataset.PixelData, number_of_frames=count):
+            check_frame(frame, syntax, rows, columns, samples, dataset.BitsAllocated, name)
+    except (ValueError, struct.error) as error:
+        raise InputError(f"{name} holds compressed voxels that are truncated or damaged; export the series again.") from error
 
 
 def _plain(dataset: Dataset, path: Path, shape: tuple[int, int, int], big_endian: bool) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Arrays and affines are taken as stored, never reoriented. Geometry comes from the sform, else from the qform: images often
 carry both, masks drawn in viewers only a qform; where they differ, the file is refused (`nifti_geometry`). Files that are read
-are decompressed whole, so that a damaged archive shows by its checksum instead of as plausible intensities.
+are decompressed to their end, so that a damaged archive shows by its checksum instead of as plausible intensities, but never to
+more than their header promises.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import warnings
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
@@ -21,12 +23,17 @@ from nibabel.wrapstruct import WrapStructError
 
 from ..core.volume import Grid, Mask, Volume
 from ..core.whole_numbers import whole_numbers
-from ..errors import InputError, RequestError
+from ..errors import InputError, RequestError, TooLargeError
 from ..files import write_atomically
+from ..unpacking import MIB, check_memory, check_packed_length, length_of
 from .nifti_geometry import Form, Forms, forms_of, grid_of_header, shear
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _SMALLEST_HEADER = 348
+_LONGEST_FIXED_HEADER = 540
+# with extensions; and what some programs leave behind the voxels [bytes]
+_LONGEST_HEADER = 16 * MIB
+_PIECE = 64 * 1024
 _SHEAR_OF_A_QFORM = 1e-4
 
 
@@ -51,10 +58,10 @@ def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
     ------
     InputError
         Missing, a folder, unreadable, truncated, damaged, not NIfTI, not one 3-D volume of numbers, without geometry or with
-        two that differ, not finite, or constant.
+        two that differ, not finite, or constant; larger than the memory that is free.
     """
     data, grid, label = _read(path, name, form)
-    return Volume(data, grid, label)
+    return Volume(data.astype(np.float64, copy=False), grid, label)
 
 
 def read_mask(path: Path, name: str, form: Form | None = None) -> Mask:
@@ -92,8 +99,13 @@ def mask_of(data: np.ndarray, label: str) -> np.ndarray:
     raise InputError(f"{label} holds {found}; a mask holds only 0 and 1. Export the one segment that is meant.")
 
 
-def read_labels(path: Path, name: str, form: Form | None = None) -> tuple[np.ndarray, Grid]:
+def read_labels(path: Path, name: str, form: Form | None = None, *, most_voxels: int | None = None) -> tuple[np.ndarray, Grid]:
     """A label map, stored as any number type, and the grid it lies on; it may be empty.
+
+    Parameters
+    ----------
+    most_voxels : int, optional
+        What the scan has that was drawn on; a map of more is refused by its header.
 
     Returns
     -------
@@ -104,8 +116,10 @@ def read_labels(path: Path, name: str, form: Form | None = None) -> tuple[np.nda
     ------
     InputError
         As `read_volume` (but constant is fine), or any value that is not a whole number from 0 to 255.
+    TooLargeError
+        More voxels than `most_voxels`.
     """
-    data, grid, label = _read(path, name, form)
+    data, grid, label = _read(path, name, form, most_voxels)
     return labels_of(data, label), grid
 
 
@@ -151,7 +165,7 @@ def read_forms(path: Path, name: str) -> tuple[Forms, tuple[int, int, int]]:
     InputError
     """
     label = f"{name} ({path.name})"
-    header, _ = _parse(_content(path, name), label)
+    header, _ = _parse(file_content(path, name), label)
     return forms_of(header, label), _shape(header, label)
 
 
@@ -167,7 +181,7 @@ def write_with_form(path: Path, form: Form, out: Path) -> None:
     OutputError
     """
     label = f"the file ({path.name})"
-    content = _content(path, "the file")
+    content = file_content(path, "the file")
     header, _ = _parse(content, label)
     affine = getattr(forms_of(header, label), form)
     if affine is None:
@@ -228,10 +242,10 @@ def write_labels(path: Path, labels: np.ndarray, grid: Grid) -> None:
     _write(path, labels.astype(kind), grid)
 
 
-def _read(path: Path, name: str, form: Form | None) -> tuple[np.ndarray, Grid, str]:
-    """`(I, J, K)` float64 array, its grid, and how messages call it."""
+def _read(path: Path, name: str, form: Form | None, most_voxels: int | None = None) -> tuple[np.ndarray, Grid, str]:
+    """`(I, J, K)` array of numbers, its grid, and how messages call it."""
     label = f"{name} ({path.name})"
-    content = _content(path, name)
+    content = file_content(path, name, most_voxels)
     header, offset = _parse(content, label)
     kind = header.get_data_dtype()
     if np.dtype(kind).kind not in "iuf":
@@ -261,36 +275,76 @@ def _shape(header: nib.Nifti1Header, label: str) -> tuple[int, int, int]:
 
 
 def _scaled(stored: np.ndarray, header: nib.Nifti1Header, label: str) -> np.ndarray:
-    """Intensities in float64. A slope of 0 or NaN means, as the standard says, that values are meant as stored."""
+    """Intensities in float64, or whole numbers as stored. A slope of 0 or NaN means, as the standard says, values as stored."""
     try:
         slope, intercept = header.get_slope_inter()
     except HeaderDataError as error:
         raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
-    data = stored.astype(np.float64)
-    return data if slope is None else data * slope + (intercept or 0.0)
+    if slope is None or (slope == 1 and not intercept):
+        return stored if stored.dtype.kind in "iu" else stored.astype(np.float64)
+    return stored.astype(np.float64) * slope + (intercept or 0.0)
 
 
-def _content(path: Path, name: str) -> bytes:
-    """The decompressed bytes of a file."""
+def file_content(path: Path, name: str, most_voxels: int | None = None) -> bytes:
+    """The decompressed bytes of a NIfTI file, no more than its header promises.
+
+    Raises
+    ------
+    InputError
+    """
     if path.is_dir():
         raise InputError(f"{name}: {path} is a folder; a NIfTI file (.nii or .nii.gz) is needed. Convert a DICOM series first.")
     label = f"{name} ({path.name})"
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            packed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
+            return _gunzipped(file, label, most_voxels) if packed else _promised(file, label, most_voxels)
     except FileNotFoundError as error:
         raise InputError(f"{name}: there is no file {path}; check the path.") from error
     except PermissionError as error:
         raise InputError(f"{name}: {path} may not be read by this account; change its permissions or pass a copy.") from error
     except OSError as error:
         raise InputError(f"{name}: {path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
-    if not content.startswith(_GZIP_MAGIC):
-        return content
+
+
+def _gunzipped(file: BinaryIO, label: str, most_voxels: int | None) -> bytes:
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            return _promised(unpacked, label, most_voxels, length_of(file))
     except EOFError as error:
         raise InputError(f"{label} is truncated: the compressed data end early. Copy or export the file again.") from error
     except (OSError, zlib.error) as error:
         raise InputError(f"{label} is damaged: it does not decompress ({error}). Copy or export the file again.") from error
+
+
+def _promised(file: BinaryIO | gzip.GzipFile, label: str, most_voxels: int | None, packed_length: int = 0) -> bytes:
+    """Header and voxels, once the header says how many bytes they have together."""
+    head = file.read(_LONGEST_FIXED_HEADER)
+    header, offset = _parse(head, label, whole=False)
+    shape = tuple(int(n) for n in header.get_data_shape())
+    voxels = math.prod(shape)
+    if most_voxels is not None and voxels > most_voxels:
+        raise TooLargeError(
+            f"{label} has {voxels} voxels (shape {shape}) and its scan at most {most_voxels}; draw on a series of this case, "
+            "and save it again."
+        )
+    if offset > _LONGEST_HEADER:
+        raise TooLargeError(f"{label} says that its voxels begin at byte {offset}; at most {_LONGEST_HEADER} are a header.")
+    needed = offset + header.get_data_dtype().itemsize * voxels
+    check_packed_length(packed_length, needed, label)
+    # stored, and as the numbers that are computed with
+    check_memory(needed + 8 * voxels, label)
+    content = head + file.read(max(0, needed - len(head)))
+    behind = 0
+    while piece := file.read(_PIECE):  # to its end, where a gzip file's checksum is
+        behind += len(piece)
+        if behind > _LONGEST_HEADER:
+            raise TooLargeError(
+                f"{label} goes on behind its voxels: its shape {shape} needs {needed} bytes, and it holds at least "
+                f"{needed + behind}. Save it again."
+            )
+    return content
 
 
 def _parse(content: bytes, label: str, whole: bool = True) -> tuple[nib.Nifti1Header, int]:

@@ -5,6 +5,7 @@ NRRD holds the voxel-to-patient matrix as it is, column by column, so that an ob
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import math
 import re
@@ -12,11 +13,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..core.volume import Grid, Mask
-from ..errors import InputError
+from ..errors import InputError, TooLargeError
+from ..unpacking import MIB, check_memory, check_packed_length, length_of
 from .nifti import labels_of
 
 MAGIC = b"NRRD"
@@ -33,6 +36,8 @@ _SPACES = {
 _SEGMENT = re.compile(r"Segment(\d+)_Name")
 _LPS_OF_RAS = np.array([-1.0, -1.0, 1.0])
 _GZIP = 16 + zlib.MAX_WBITS
+_GZIPPED, _BZIPPED = ("gzip", "gz"), ("bzip2", "bz2")
+_LARGEST_VOXEL = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +79,12 @@ def read_nrrd(path: Path, name: str) -> SegmentedNrrd:
             header = nrrd.read_header(file)
             if "data file" in header or "datafile" in header:
                 raise InputError(f"{label} keeps its voxels in another file; save it as one .nrrd file.")
-            if math.prod(int(n) for n in header["sizes"]) > MOST_VOXELS:
-                raise InputError(f"{label} has more voxels than any MR series; save it again.")
-            begin = file.tell()
-            if header["encoding"] in ("gzip", "gz") and not any(key.endswith("skip") for key in header):
-                gzip.decompress(file.read())  # refuses what pynrrd passes over: a wrong checksum, an early end
-                file.seek(begin)
+            voxels = math.prod(int(n) for n in header["sizes"])
+            if voxels > MOST_VOXELS:
+                raise TooLargeError(f"{label} has {voxels} voxels, more than any MR series; save it again.")
+            # as packed, unpacked twice by pynrrd, and as the numbers that are computed with
+            check_memory(_LARGEST_VOXEL * 4 * voxels, label)
+            _check_unpacked(file, header, _LARGEST_VOXEL * voxels, label)
             data = nrrd.read_data(header, file, str(path))
     except InputError:
         raise
@@ -95,6 +100,27 @@ def read_nrrd(path: Path, name: str) -> SegmentedNrrd:
         data = data[..., np.newaxis]
     layers = labels_of(data, label)
     return SegmentedNrrd(layers, _grid(header, layers.shape[:3], label), _segments(header, layers, label))
+
+
+def _check_unpacked(file: BinaryIO, header: Mapping[str, Any], most: int, label: str) -> None:
+    """Go through packed voxels to their end, a piece at a time: pynrrd unpacks whatever there is.
+
+    Refused is what holds more than `most` bytes beside what is to be skipped, and what pynrrd passes over: a wrong checksum, an
+    early end.
+    """
+    begin, kind = file.tell(), str(header["encoding"])
+    if kind not in (*_GZIPPED, *_BZIPPED):
+        return
+    skipped = any(key.endswith("skip") for key in header)
+    most += MIB if skipped else 0
+    check_packed_length(length_of(file) - begin, most, label)
+    held = 0
+    with gzip.GzipFile(fileobj=file) if kind in _GZIPPED else bz2.BZ2File(file) as unpacked:
+        while piece := unpacked.read(MIB):
+            held += len(piece)
+            if held > most:
+                raise TooLargeError(f"{label} unpacks to more than the {most} bytes that its sizes need; save it again.")
+    file.seek(begin)
 
 
 def _grid(header: Mapping[str, object], shape: tuple[int, ...], label: str) -> Grid:

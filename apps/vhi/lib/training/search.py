@@ -77,8 +77,13 @@ class SearchNetwork:
         return all(self.result(out, epochs).exists() for epochs in PAPER_EPOCHS)
 
 
-def networks_of(found: LabelledData, steps: int, members: int) -> tuple[SearchNetwork, ...]:
+def networks_of(found: LabelledData, steps: int, members: int, *, atypical: bool = False) -> tuple[SearchNetwork, ...]:
     """All networks of the search: levels x kernels x folds of the study subjects x seeds.
+
+    Parameters
+    ----------
+    atypical : bool
+        Folds learn and measure the atypical scans too. Abnormal marrow was no part of the paper's selection.
 
     Raises
     ------
@@ -87,8 +92,7 @@ def networks_of(found: LabelledData, steps: int, members: int) -> tuple[SearchNe
     """
     if steps < 2:
         raise InputError(f"{steps} step cannot tell {' from '.join(map(str, PAPER_EPOCHS))} epochs; give 2 or more.")
-    # abnormal marrow was no part of the paper's selection
-    folds = folds_of(LabelledData(found.study))
+    folds = folds_of(found if atypical else LabelledData(found.study))
     # seeds last: a search that is broken off has seen every setting first
     return tuple(
         SearchNetwork(levels, kernel, fold, seed, steps)
@@ -131,7 +135,8 @@ def _write_result(network: SearchNetwork, net: TrainedNetwork, epochs: int, out:
         "steps": end.step,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "cpu_minutes": round(end.cpu_s / 60, 4),
-        "slice_dice": {case.case_id: _slice_dice(net, case) for case in network.fold.held_out},
+        "slice_dice": {case.case_id: _slice_dice(net, case) for case in network.fold.held_out[: network.fold.n_study]},
+        "atypical_slice_dice": {case.case_id: _slice_dice(net, case) for case in network.fold.held_out[network.fold.n_study :]},
     }
     path = network.result(out, epochs)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +163,8 @@ class SettingResult:
         Over all held-out slices of all folds and seeds, those with bone in the manual or the found region.
     cpu_minutes : float
         Mean CPU time of a network.
+    atypical_mean_slice_dice : float or None
+        Of the held-out atypical scans, which the choice does not rest on; None where there were none.
     """
 
     setting: Setting
@@ -167,11 +174,13 @@ class SettingResult:
     lowest_slice_dice: float
     fold_dice: dict[str, float]
     cpu_minutes: float
+    atypical_mean_slice_dice: float | None = None
 
     def as_row(self) -> dict[str, Any]:
         """Plain values of a table."""
         row = asdict(self.setting) | asdict(self)
-        return {name: value for name, value in row.items() if name not in ("setting", "fold_dice")} | self.fold_dice
+        left_out = {"setting", "fold_dice", *(["atypical_mean_slice_dice"] if self.atypical_mean_slice_dice is None else [])}
+        return {name: value for name, value in row.items() if name not in left_out} | self.fold_dice
 
 
 def read_results(out: Path, networks: Sequence[SearchNetwork]) -> tuple[SettingResult, ...]:
@@ -189,6 +198,8 @@ def read_results(out: Path, networks: Sequence[SearchNetwork]) -> tuple[SettingR
 
 def _result(setting: Setting, cells: Sequence[dict[str, Any]]) -> SettingResult:
     every = _dices(cells)
+    # results of an earlier version of this program have none
+    atypical = _dices(cells, "atypical_slice_dice")
     folds = sorted({cell["fold"] for cell in cells})
     return SettingResult(
         setting,
@@ -198,11 +209,12 @@ def _result(setting: Setting, cells: Sequence[dict[str, Any]]) -> SettingResult:
         lowest_slice_dice=round(float(every.min()), 4),
         fold_dice={fold: round(float(_dices(cell for cell in cells if cell["fold"] == fold).mean()), 4) for fold in folds},
         cpu_minutes=round(float(np.mean([cell["cpu_minutes"] for cell in cells])), 3),
+        atypical_mean_slice_dice=round(float(atypical.mean()), 4) if atypical.size else None,
     )
 
 
-def _dices(cells: Iterable[dict[str, Any]]) -> np.ndarray:
-    return np.array([dice for cell in cells for dices in cell["slice_dice"].values() for dice in dices if dice is not None])
+def _dices(cells: Iterable[dict[str, Any]], which: str = "slice_dice") -> np.ndarray:
+    return np.array([dice for cell in cells for dices in cell.get(which, {}).values() for dice in dices if dice is not None])
 
 
 def steps_in(cpu_minutes: float, cases: Sequence[Case]) -> int:

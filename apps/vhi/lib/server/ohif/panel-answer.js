@@ -4,6 +4,7 @@ import { fates } from './cleaning.js';
 import { VIEW } from './desk.js';
 import { button, choice, count, el, mm3 } from './dom.js';
 import { clean, measure } from './measuring.js';
+import { otherChain } from './other_chain.js';
 import { seenOf } from './cells.js';
 
 const YELLOW = 'rgb(255,220,0)';
@@ -63,15 +64,6 @@ export function numberSection({ reading }) {
     why ? el('div', { class: 'error', id: 'vhi-no-numbers' }, why) : null,
     isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, OTHER),
   );
-}
-
-const PAPER = ['paper', 'paper, with changed settings'];
-
-/** That a site's chain of post-transforms made the number: it does not compare with others. */
-function otherChain({ provenance }) {
-  const name = provenance?.post_transforms?.name;
-  if (!name || PAPER.includes(name)) return null;
-  return el('div', { class: 'warn', id: 'vhi-chain' }, `Not made by the paper's chain of post-transforms, but by “${name}”.`);
 }
 
 const OTHER = 'A region was changed: colours and list are those of the thresholds before. Measure VHI draws them anew.';

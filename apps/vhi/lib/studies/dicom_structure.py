@@ -19,18 +19,25 @@ from typing import BinaryIO
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from ..errors import InputError
+from ..errors import InputError, TooLargeError
+from ..unpacking import MIB, check_deflated, check_packed_length
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, BIG_ENDIAN = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 PLAIN = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, BIG_ENDIAN)
 PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
+NUMBER_OF_FRAMES = 0x00280008
 _PREAMBLE = 128
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _DEEPEST = 48
-# a deflated file is small on the way in and may be huge inside
-_LARGEST_INFLATED = 2**30
+# of a header, in its sequences too; a Segmentation of 4000 frames has fewer
+MOST_ELEMENTS = 100_000
+# bytes of sequences that are not looked into: eight of them are the shortest element
+_PASSED_OVER = 256 * 1024
+# a deflated file is small on the way in and may be huge inside, and it is read in memory; images that are larger than this are
+# compressed by their frames, or not at all
+MOST_INFLATED = 32 * MIB
 
 
 @dataclass(frozen=True)
@@ -143,12 +150,13 @@ def _inflated(path: Path, start: int) -> bytes:
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         with path.open("rb") as file:
+            check_packed_length(path.stat().st_size - start, MOST_INFLATED, path.name)
             file.seek(start)
-            content = inflate.decompress(file.read(), _LARGEST_INFLATED)
+            check_deflated(file, MOST_INFLATED, path.name)
+            file.seek(start)
+            content = inflate.decompress(file.read())
     except zlib.error as error:
         raise InputError(f"{path.name} is deflated and damaged ({error}).") from error
-    if inflate.unconsumed_tail:
-        raise InputError(f"{path.name} inflates to more than {_LARGEST_INFLATED >> 20} MiB; store it uncompressed.")
     if not inflate.eof:
         raise InputError(f"{path.name} is truncated: its deflated data set does not end.")
     return content
@@ -160,6 +168,7 @@ class _Walker:
     def __init__(self, file: BinaryIO, size: int, name: str, *, explicit: bool, little: bool) -> None:
         self.file, self.size, self.name = file, size, name
         self.explicit, self._order = explicit, "<" if little else ">"
+        self._elements = self._passed_over = 0
 
     def elements(self) -> dict[int, Element]:
         """Those of the data set that begins here."""
@@ -167,7 +176,11 @@ class _Walker:
         while (header := self.header()) is not None:
             tag, vr, length = header
             offset = self.file.tell()
-            if length != _UNDEFINED:
+            self._count()
+            if self._is_sequence(tag, vr) and length != _UNDEFINED:
+                self._skip_sequence(self.explicit and vr != "UN", 0, length)
+                found[tag] = Element(vr, offset, length)
+            elif length != _UNDEFINED:
                 self.skip(length)
                 found[tag] = Element(vr, offset, length)
             elif tag == PIXEL_DATA:
@@ -198,8 +211,10 @@ class _Walker:
             raise self._cut()
         group, element = struct.unpack(f"{self._order}HH", first[:4])
         tag = group << 16 | element
-        if tag == 0 and self._padded(start):
-            return None
+        if tag == 0:
+            if self._padded(start):
+                return None
+            raise InputError(f"{self.name} is damaged: zeros stand where an element should begin.")
         if not explicit or group == 0xFFFE:
             vr = dictionary_VR(tag) if dictionary_has_tag(tag) else ""
             return tag, vr, struct.unpack(f"{self._order}I", first[4:])[0]
@@ -235,24 +250,52 @@ class _Walker:
             raise InputError(f"{self.name} is damaged: {tag:08X} stands where an item should begin.")
         return length
 
-    def _skip_items(self, explicit: bool, depth: int) -> None:
+    @staticmethod
+    def _is_sequence(tag: int, vr: str) -> bool:
+        known = dictionary_VR(tag) if vr == "UN" and dictionary_has_tag(tag) else vr
+        return known == "SQ"
+
+    def _count(self) -> None:
+        """One more element or item; readers of DICOM make an object of each, many times as large as it is in the file."""
+        self._elements += 1
+        if self._elements > MOST_ELEMENTS:
+            raise TooLargeError(f"{self.name} has more than {MOST_ELEMENTS} elements in its header, which is not taken.")
+
+    def _skip_sequence(self, explicit: bool, depth: int, length: int) -> None:
+        """Go past a sequence whose length is known; small ones together cannot hold many elements and are not walked."""
+        if self._passed_over + length <= _PASSED_OVER:
+            self._passed_over += length
+            self.skip(length)
+        else:
+            self._skip_items(explicit, depth, self.file.tell() + length)
+
+    def _skip_items(self, explicit: bool, depth: int, end: int | None = None) -> None:
         if depth > _DEEPEST:
             raise InputError(f"{self.name} nests sequences more than {_DEEPEST} deep, which no DICOM object does.")
-        while (length := self._item()) is not None:
-            if length != _UNDEFINED:
+        while (end is None or self.file.tell() < end) and (length := self._item()) is not None:
+            self._count()
+            if length != _UNDEFINED and self._passed_over + length <= _PASSED_OVER:
+                self._passed_over += length
                 self.skip(length)
-                continue
-            while True:
-                header = self._header(explicit)
-                if header is None:
-                    raise self._cut()
-                tag, vr, length = header
-                if tag == _ITEM_END:
-                    break
-                if length == _UNDEFINED:
-                    self._skip_items(explicit and vr != "UN", depth + 1)
-                else:
-                    self.skip(length)
+            else:
+                self._skip_elements(explicit, depth, None if length == _UNDEFINED else self.file.tell() + length)
+
+    def _skip_elements(self, explicit: bool, depth: int, end: int | None) -> None:
+        """Those of an item."""
+        while end is None or self.file.tell() < end:
+            header = self._header(explicit)
+            if header is None:
+                raise self._cut()
+            tag, vr, length = header
+            if tag == _ITEM_END:
+                return
+            self._count()
+            if length == _UNDEFINED:
+                self._skip_items(explicit and vr != "UN", depth + 1)
+            elif self._is_sequence(tag, vr):
+                self._skip_sequence(explicit and vr != "UN", depth + 1, length)
+            else:
+                self.skip(length)
 
     def _padded(self, start: int) -> bool:
         """Whether nothing but zeros follows, which some writers append."""

@@ -1,0 +1,82 @@
+"""Health, for anybody and for administrators, and numbers for Prometheus."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from ..errors import VhiError
+from .config import ServerConfig
+from .desk import Desk
+from .findings import findings_of
+from .identity import Identity
+from .metrics import CONTENT_TYPE, Metrics, places_of
+
+METRICS_PATH = "/vhi/metrics"
+SCRAPER = Identity("prometheus", "admin")
+
+
+def add_watching(api: FastAPI, desk: Desk, metrics: Metrics) -> None:
+    """`/vhi/health` and `/vhi/metrics`."""
+
+    @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
+    async def health(request: Request) -> dict[str, Any]:
+        found = await desk.quickly(request, lambda: findings_of(desk))
+        return {
+            "status": "impaired" if found else "ok",
+            "findings": [{"name": one.name, "sentence": one.sentence} for one in found],
+            "inferences": desk.infer.jobs,
+            "saves": desk.save.jobs,
+        }
+
+    @api.get("/vhi/health/details", tags=["VHI"], summary="The same with files, folders, the archive and the outbox")
+    async def details(request: Request) -> dict[str, Any]:
+        return await desk.quickly(request, lambda: _details(desk))
+
+    @api.get(METRICS_PATH, tags=["VHI"], summary="Numbers for Prometheus")
+    async def numbers(request: Request) -> Response:
+        return Response(await desk.quickly(request, metrics.text), media_type=CONTENT_TYPE)
+
+
+def scraper(config: ServerConfig, template: str, authorization: str) -> Identity | None:
+    """Who asks with the token of the metrics, which opens nothing else.
+
+    Raises
+    ------
+    VhiError
+        The file of the token cannot be read.
+    """
+    token = config.read_metrics_token() if template == METRICS_PATH else ""
+    kind, _, given = authorization.partition(" ")
+    same = secrets.compare_digest(given.strip().encode(), token.encode())
+    return SCRAPER if token and same and kind.lower() == "bearer" else None
+
+
+def _details(desk: Desk) -> dict[str, Any]:
+    found = findings_of(desk)
+    exchange = getattr(desk.app, "exchange", None)
+    return {
+        "findings": [{"name": one.name, "sentence": one.sentence, "files": list(one.files)} for one in found],
+        "disk": {name: _room(place) for name, place in places_of(desk).items()},
+        "archive": None if exchange is None else _archive(exchange),
+        "jobs": {name: getattr(desk, name).jobs for name in ("infer", "save", "quick", "password")},
+    }
+
+
+def _room(place: Any) -> dict[str, Any]:
+    try:
+        return {"folder": str(place), "free_bytes": shutil.disk_usage(place).free}
+    except OSError as error:
+        return {"folder": str(place), "free_bytes": None, "problem": error.strerror}
+
+
+def _archive(exchange: Any) -> dict[str, Any]:
+    try:
+        outbox = exchange.outbox.state()
+    except VhiError as error:
+        return {"problem": str(error)}
+    return {"waiting": outbox.waiting, "sent": outbox.sent, "last_error": outbox.last_error}
