@@ -258,9 +258,7 @@ class IntraclassCorrelation:
     note: str
 
 
-def icc_a1(
-    ratings: ArrayLike, *, subjects: Sequence[Hashable] | None = None, confidence: float = 0.95
-) -> IntraclassCorrelation:
+def icc_a1(ratings: ArrayLike, *, subjects: Sequence[Hashable] | None = None, confidence: float = 0.95) -> IntraclassCorrelation:
     """Intraclass correlation for absolute agreement of single readings, subjects and readers random.
 
     Parameters

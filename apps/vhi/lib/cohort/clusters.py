@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from .estimate import NO_ESTIMATE, Estimate
 
 RESAMPLES = 2000
+FEWEST_MEDIAN = 5
+_BLOCK = 500  # draws at once: memory
 SEED = 20230425  # any fixed one: a report made twice says the same
 
 
@@ -102,9 +105,7 @@ def variance_components(values: np.ndarray, clusters: np.ndarray) -> Components 
     size = (n - share) / (patients - 1)  # visits of a patient, as the mean squares count them
     total, df = _satterthwaite([(1 / size, ms_between, df_between), (1 - 1 / size, ms_within, df_within)])
     of_patient = (ms_between - ms_within) / size
-    return Components(
-        total, df, share / n * of_patient + ms_within / n, of_patient / total if df_within else float("nan")
-    )
+    return Components(total, df, share / n * of_patient + ms_within / n, of_patient / total if df_within else float("nan"))
 
 
 def _satterthwaite(parts: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
@@ -184,14 +185,14 @@ def _inverse_root(matrix: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_interval(
-    statistic: Callable[[np.ndarray], float], clusters: np.ndarray, confidence: float = 0.95, resamples: int = RESAMPLES
+    statistic: Callable[[np.ndarray], np.ndarray], clusters: np.ndarray, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
     """Percentile interval of a statistic when whole patients are drawn again.
 
     Parameters
     ----------
     statistic : callable
-        Positions of values, `(k,)` ints with repetitions, to a number; `nan` where that draw gives none.
+        How often each value was drawn, `(r, n)` counts, to `(r,)` numbers; `nan` where a draw gives none.
     clusters : (n,) int array
     resamples : int
         Draws with replacement of as many patients as there are, always the same for the same data.
@@ -205,15 +206,46 @@ def bootstrap_interval(
     -----
     Efron 1979; patients as the unit of resampling: Davison and Hinkley 1997, section 3.8.
     """
-    members = [np.flatnonzero(clusters == patient) for patient in range(int(clusters.max(initial=-1)) + 1)]
-    if len(members) < 2:
+    patients = int(clusters.max(initial=-1)) + 1
+    if patients < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(SEED)
-    draws = rng.integers(0, len(members), (resamples, len(members)))
-    values = np.array([statistic(np.concatenate([members[n] for n in draw])) for draw in draws])
+    parts = []
+    for start in range(0, resamples, _BLOCK):
+        drawn = rng.integers(0, patients, (min(_BLOCK, resamples - start), patients))
+        rows = np.arange(len(drawn))[:, np.newaxis] * patients
+        counts = np.bincount((drawn + rows).ravel(), minlength=len(drawn) * patients).reshape(drawn.shape)
+        parts.append(statistic(counts[:, clusters]))
+    values = np.concatenate(parts)
     values = values[~np.isnan(values)]
     if values.size < 0.95 * resamples or np.ptp(values) <= 1e-12 * np.abs(values).max(initial=0):
         return float("nan"), float("nan")
     tail = 50 * (1 - confidence)
     low, high = np.percentile(values, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """`(r,)` medians of `(n,)` values that were drawn `(r, n)` times each."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(counts[:, order], axis=1)
+    total = reached[:, -1:]
+    low, high = (np.argmax(reached >= needed, axis=1) for needed in ((total + 1) // 2, total // 2 + 1))
+    return (values[order][low] + values[order][high]) / 2
+
+
+def clustered_median(values: Sequence[float], subjects: Sequence[Hashable], confidence: float = 0.95) -> Estimate:
+    """Median of `(n,)` values, without those that are missing, with the interval of a bootstrap of whole patients.
+
+    It has no interval for fewer than five patients: of four, a draw of one patient alone is too likely.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    present = ~np.isnan(numbers)
+    if not present.any():
+        return NO_ESTIMATE
+    clusters = np.unique(cluster_numbers(subjects, numbers.size)[present], return_inverse=True)[1]
+    numbers = numbers[present]
+    ends = (float("nan"),) * 2
+    if clusters.max() + 1 >= FEWEST_MEDIAN:
+        ends = bootstrap_interval(lambda counts: medians(numbers, counts), clusters, confidence)
+    return Estimate(float(np.median(numbers)), *ends)

@@ -115,9 +115,7 @@ def linear_regression(
         note = f"A regression needs values of x that differ; all {n} are {first[0]:g}."
     if note:
         nan = float("nan")
-        return Regression(
-            first, second, kept, NO_ESTIMATE, NO_ESTIMATE, nan, nan, nan, nan, confidence, n_subjects, None, note
-        )
+        return Regression(first, second, kept, NO_ESTIMATE, NO_ESTIMATE, nan, nan, nan, nan, confidence, n_subjects, None, note)
     centre = first.mean()
     spread = float(np.sum((first - centre) ** 2))
     slope = float(np.sum((first - centre) * (second - second.mean())) / spread)
@@ -157,9 +155,7 @@ def linear_regression(
     )
 
 
-def _uncertainty(
-    contrast: np.ndarray, x: np.ndarray, residual_sd: float, robust: ClusterRobust | None
-) -> tuple[float, float]:
+def _uncertainty(contrast: np.ndarray, x: np.ndarray, residual_sd: float, robust: ClusterRobust | None) -> tuple[float, float]:
     """Standard error and degrees of freedom of `contrast @ (intercept, slope)`; a standard error of 0 where there is none."""
     if robust is None:
         at, factor = contrast[1], contrast[0]
