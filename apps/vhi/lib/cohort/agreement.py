@@ -31,13 +31,13 @@ class BlandAltman:
         Standard deviation of the differences.
     lower, upper : Estimate
         The two limits, each with an exact interval of its own.
-    inner, outer : (float, float)
-        The two limits as a pair: with 97.5% certainty the interval `inner` holds less, and `outer` more, of all differences
-        than the limits should hold (for a confidence of 95%).
     n_subjects : int
         Patients that the pairs are of; fewer than pairs where visits repeat, and then every interval takes that into account.
     correlation : float
         Of the differences of two visits of one patient; `nan` where nobody repeats.
+    total_sd, n_effective, df : float
+        What the intervals rest on: standard deviation of a difference without bias, effective number of pairs, and degrees of
+        freedom; without repetition `sd`, `n` and `n - 1`. `nan` where there are no intervals.
     note : str
         Why something is `nan`; empty when all is there.
     """
@@ -49,18 +49,36 @@ class BlandAltman:
     sd: float
     lower: Estimate
     upper: Estimate
-    inner: tuple[float, float]
-    outer: tuple[float, float]
     confidence: float
     coverage: float
     n_subjects: int
     correlation: float
+    total_sd: float
+    n_effective: float
+    df: float
     note: str
 
     @property
     def n(self) -> int:
         """Complete pairs."""
         return int(self.differences.size)
+
+    @property
+    def inner(self) -> tuple[float, float]:
+        """The two limits as a pair: with 97.5% certainty (for a confidence of 95%) this holds less of all differences than the
+        limits should hold."""
+        return self._pair((1 - self.confidence) / 2)
+
+    @property
+    def outer(self) -> tuple[float, float]:
+        """The two limits as a pair: with 97.5% certainty this holds more of all differences than the limits should hold."""
+        return self._pair((1 + self.confidence) / 2)
+
+    def _pair(self, share: float) -> tuple[float, float]:
+        if np.isnan(self.df):
+            return float("nan"), float("nan")
+        half = pair_factor(self.n_effective, share, self.coverage, self.df) * self.total_sd
+        return self.bias.value - half, self.bias.value + half
 
     @property
     def repeated(self) -> bool:
@@ -118,7 +136,7 @@ def bland_altman(
 
     def without(bias: Estimate, sd: float, limits: tuple[Estimate, Estimate], note: str) -> BlandAltman:
         return BlandAltman(
-            means, differences, kept, bias, sd, *limits, nothing, nothing, confidence, coverage, n_subjects, nan, note
+            means, differences, kept, bias, sd, *limits, confidence, coverage, n_subjects, nan, nan, nan, nan, note
         )
 
     if n < 2:
@@ -140,7 +158,6 @@ def bland_altman(
     note = "" if bias.low < bias.high else "The patients' mean differences are all equal: the bias has no interval."
     tail, size, total = (1 - confidence) / 2, parts.n_effective, float(np.sqrt(parts.total))
     near, far = (limit_factor(size, share, coverage, parts.df) * total for share in (tail, 1 - tail))
-    pair_near, pair_far = (pair_factor(size, share, coverage, parts.df) * total for share in (tail, 1 - tail))
     return BlandAltman(
         means=means,
         differences=differences,
@@ -149,12 +166,13 @@ def bland_altman(
         sd=sd,
         lower=_holding(mean - z * sd, mean - far, mean - near),
         upper=_holding(mean + z * sd, mean + near, mean + far),
-        inner=(mean - pair_near, mean + pair_near),
-        outer=(mean - pair_far, mean + pair_far),
         confidence=confidence,
         coverage=coverage,
         n_subjects=n_subjects,
         correlation=parts.correlation,
+        total_sd=total,
+        n_effective=size,
+        df=parts.df,
         note=note,
     )
 
@@ -210,6 +228,11 @@ def limit_factor(n: float, share: float, coverage: float = 0.95, df: float | Non
     return float(stats.nct.ppf(share, n - 1 if df is None else df, _two_sided_z(coverage) * np.sqrt(n)) / np.sqrt(n))
 
 
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(96)
+
+
 @lru_cache(maxsize=1024)
 def pair_factor(n: float, share: float, coverage: float = 0.95, df: float | None = None) -> float:
     """Standard deviations from the bias to a pair of bounds that hold at least `coverage` with probability `share`.
@@ -228,7 +251,7 @@ def pair_factor(n: float, share: float, coverage: float = 0.95, df: float | None
     degrees = n - 1 if df is None else df
     if not degrees > 0:
         raise SettingsError(f"Tolerance factors need at least 2 pairs, found {n}.")
-    nodes, weights = np.polynomial.legendre.leggauss(96)
+    nodes, weights = _nodes()
     # the mean of n standard normal values, from 0 to where nothing of its distribution is left; the other half is the same
     end = 9 / np.sqrt(n)
     mean = end * (nodes + 1) / 2
