@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..cohort.agreement import BlandAltman
+from ..cohort.assumptions import Assumptions
 from .canvas import FAINT_INK, INK, new_chart
 from .cohort_style import (
     BAND_INK,
+    BY_MEAN_INK,
     COLUMN_MM,
     LIMIT_INK,
     LINE_INK,
@@ -30,7 +32,7 @@ class AgreementPanel:
     """One scale of one measure: both readers' values, and their limits of agreement.
 
     `first` and `second` are the values of the complete pairs, in the order of `limits.means`; `visits` names the visit of each.
-    `truncate_at` marks where the next panel's data end.
+    `truncate_at` marks where the next panel's data end; `checks` is what the panel says under its title.
     """
 
     title: str
@@ -39,6 +41,8 @@ class AgreementPanel:
     second: np.ndarray
     visits: tuple[str, ...]
     limits: BlandAltman
+    assumptions: Assumptions | None = None
+    checks: str = ""
     truncate_at: float | None = None
 
 
@@ -78,14 +82,27 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
             annotation_clip=False,
         )
     ax.axhline(0, color=FAINT_INK, linewidth=0.5, zorder=0)
+    _draw_by_mean(panel, ax)
     _dots(ax, limits.means, limits.differences, panel.visits)
     known = [end for end in (limits.lower.low, limits.upper.high) if not np.isnan(end)]
     ends = [*known, float(limits.differences.min()), float(limits.differences.max())]
+    if panel.assumptions is not None and panel.assumptions.by_mean is not None:
+        lines = np.array(panel.assumptions.by_mean.at([limits.means.min(), limits.means.max()]))
+        ends += lines[~np.isnan(lines)].tolist()
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
     difference = f"{words(readers[0])} − {words(readers[1])}"
     ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"{difference} [{panel.unit}]")
     return ax
+
+
+def _draw_by_mean(panel: AgreementPanel, ax: Axes) -> None:
+    """Bias and limits as lines, where they change with the mean."""
+    if panel.assumptions is None or panel.assumptions.by_mean is None:
+        return
+    at = np.linspace(float(panel.limits.means.min()), float(panel.limits.means.max()), 101)
+    for line in panel.assumptions.by_mean.at(at):
+        ax.plot(at, line, color=BY_MEAN_INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=2)
 
 
 def agreement_figure(panels: Sequence[AgreementPanel], readers: tuple[str, str]) -> Figure:
@@ -95,6 +112,8 @@ def agreement_figure(panels: Sequence[AgreementPanel], readers: tuple[str, str])
     for n, panel in enumerate(panels):
         titled(axes[0, n], panel.title, "abcdefgh"[n])
         titled(axes[1, n], f"n = {panel.limits.n}", "abcdefgh"[n + len(panels)])
+        if panel.checks:
+            axes[1, n].set_title(panel.checks, fontsize=5.5, color=FAINT_INK, loc="right")
         draw_readers(panel, axes[0, n], readers)
         draw_bland_altman(panel, axes[1, n], readers)
     visit_legend(figure, {visit for panel in panels for visit in panel.visits})
