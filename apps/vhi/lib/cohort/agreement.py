@@ -13,6 +13,7 @@ from scipy import linalg, optimize, stats
 from ..errors import InputError, SettingsError
 from .clusters import cluster_numbers, cluster_robust, variance_components
 from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs, without_interval
+from .noncentral_t import quantile
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +226,7 @@ def limit_factor(n: float, share: float, coverage: float = 0.95, df: float | Non
     -----
     Carkeet 2015, limits considered individually: the noncentral t distribution over the square root of `n`.
     """
-    return float(stats.nct.ppf(share, n - 1 if df is None else df, _two_sided_z(coverage) * np.sqrt(n)) / np.sqrt(n))
+    return quantile(share, n - 1 if df is None else df, _two_sided_z(coverage) * float(np.sqrt(n))) / float(np.sqrt(n))
 
 
 @lru_cache(maxsize=1)

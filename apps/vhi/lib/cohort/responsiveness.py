@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ..errors import InputError, SettingsError
+from . import noncentral_t
 from .clusters import bootstrap_interval
 from .estimate import NO_ESTIMATE, Estimate, as_numbers, check_confidence, complete_pairs, without_interval
 from .response import standardised_response_mean
@@ -314,10 +315,8 @@ def two_arm_power(effect: float, per_arm: int, alpha: float = 0.05) -> float:
     if per_arm < 2:
         raise SettingsError(f"A trial of two arms needs at least 2 patients in each, found {per_arm}.")
     df, shift = 2 * per_arm - 2, abs(effect) * math.sqrt(per_arm / 2)
-    if shift > 37:  # beyond the reach of the distribution function, and of doubt
-        return 1.0
     critical = float(stats.t.ppf(1 - alpha / 2, df))
-    return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift))
+    return noncentral_t.sf(critical, df, shift) + noncentral_t.cdf(-critical, df, shift)
 
 
 def patients_per_arm(effect: float, power: float = 0.8, alpha: float = 0.05) -> int | None:

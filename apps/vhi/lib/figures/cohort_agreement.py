@@ -32,7 +32,7 @@ class AgreementPanel:
     """One scale of one measure: both readers' values, and their limits of agreement.
 
     `first` and `second` are the values of the complete pairs, in the order of `limits.means`; `visits` names the visit of each.
-    `truncate_at` marks where the next panel's data end; `checks` is what the panel says under its title.
+    `truncate_at` marks where the next panel's data end; `checks` is what the panel says under its plot.
     """
 
     title: str
@@ -92,7 +92,8 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
     difference = f"{words(readers[0])} − {words(readers[1])}"
-    ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"{difference} [{panel.unit}]")
+    below = f"\n{panel.checks}" if panel.checks else ""
+    ax.set(xlabel=f"mean of both readers [{panel.unit}]{below}", ylabel=f"{difference} [{panel.unit}]")
     return ax
 
 
@@ -112,8 +113,6 @@ def agreement_figure(panels: Sequence[AgreementPanel], readers: tuple[str, str])
     for n, panel in enumerate(panels):
         titled(axes[0, n], panel.title, "abcdefgh"[n])
         titled(axes[1, n], f"n = {panel.limits.n}", "abcdefgh"[n + len(panels)])
-        if panel.checks:
-            axes[1, n].set_title(panel.checks, fontsize=5.5, color=FAINT_INK, loc="right")
         draw_readers(panel, axes[0, n], readers)
         draw_bland_altman(panel, axes[1, n], readers)
     visit_legend(figure, {visit for panel in panels for visit in panel.visits})

@@ -51,7 +51,12 @@ def draw_roc(panel: RocPanel, ax: Axes) -> Axes:
             label=panel.labels[name],
             clip_on=False,
         )
-    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of non-responders", ylabel="share of responders")
+    ax.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel="non-responders above the cut (1 − specificity)",
+        ylabel="responders above the cut (sensitivity)",
+    )
     ax.set_aspect("equal", adjustable="box")
     ax.legend(loc="lower right", fontsize=5.5, frameon=False, labelcolor=INK, handlelength=2.2)
     return ax

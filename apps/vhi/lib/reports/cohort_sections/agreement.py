@@ -71,7 +71,7 @@ def agreement_section(study: Study, column: str) -> Section:
                 f"{name}, {who}. Top: both readings of each scan, dashed: equality{dotted}. "
                 "Bottom: difference (first minus second) against mean, with bias, 95% limits of agreement and their 95% "
                 "confidence intervals as bands; dotted lines: bias and limits by regression, where they change with the mean. "
-                "Over each: P of normal differences, of a bias and of a spread that change with the mean.",
+                "Below each: P of normal differences, of a bias and of a spread that change with the mean.",
                 f"Scatter and Bland-Altman plots of {name} by two readers.",
             )
         )
@@ -153,7 +153,7 @@ def _by_mean(agreement: ReaderAgreement, scale: Scale, unit: str) -> str:
 
 
 def _checks(found: Assumptions) -> str:
-    """Three P in a line over the plot; nothing where nothing could be tested."""
+    """Three P in a line below the plot; nothing where nothing could be tested."""
     tested = (("normal", found.normal.p), ("bias", found.trend.p_slope), ("spread", found.spread.p_slope))
     if all(math.isnan(p) for _, p in tested):
         return ""
