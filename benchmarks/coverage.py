@@ -54,7 +54,7 @@ def estimates(trial: TrialNumbers, repeated: bool, rng: np.random.Generator) -> 
         "slope": linear_regression(trial.sparcc[n, visit].mean(axis=1), both.mean(axis=1), subjects=subjects).slope,
     }
     dice, of_patient = simulated_dice(n, trial.planted.correlation, rng)
-    found["median Dice"] = clustered_median(dice, of_patient if repeated else np.arange(dice.size))
+    found["median Dice"] = clustered_median(dice.tolist(), of_patient.tolist() if repeated else range(dice.size))
     return found | (changes(trial) if repeated else {})
 
 
@@ -105,7 +105,9 @@ def truth(planted: PlantedNumbers) -> dict[str, float]:
 
 def coverage(planted: PlantedNumbers, trials: int, seed: int) -> Iterator[tuple[str, float, float | None]]:
     """Shares of the trials whose interval holds the truth: by patient, and as if no visit repeated."""
-    true, hits, naive = truth(planted), {name: [] for name in NAMES}, {name: [] for name in NAMES}
+    true = truth(planted)
+    hits: dict[str, list[bool]] = {name: [] for name in NAMES}
+    naive: dict[str, list[bool]] = {name: [] for name in NAMES}
     for n in range(trials):
         trial = simulate_numbers(seed + n, planted)
         if not trial.present.all(axis=1).any():

@@ -66,7 +66,7 @@ def responsiveness(baseline: ArrayLike, follow_up: ArrayLike, *, confidence: flo
     Notes
     -----
     SRM: Liang, Fossel and Larson 1990; effect size: Kazis, Anderson and Meenan 1989 (baseline standard deviation, as Glass's
-    delta); percentile bootstrap of patients: Efron 1979.
+    delta); bootstrap of patients, BCa: Efron 1987.
     """
     check_confidence(confidence)
     before, after, _ = complete_pairs(baseline, follow_up, ("the baseline", "the follow-up"))
@@ -84,7 +84,7 @@ def responsiveness(baseline: ArrayLike, follow_up: ArrayLike, *, confidence: flo
         if math.isnan(value) or n < FEWEST:
             return without_interval(value)
         over = change if statistic == "srm" else before
-        ends = bootstrap_interval(lambda counts: _drawn_ratio(counts, change, over), np.arange(n), confidence)
+        ends = bootstrap_interval(lambda counts: _drawn_ratio(counts, change, over), np.arange(n), confidence, accelerated=True)
         return Estimate(value, *ends)
 
     return Responsiveness(
@@ -183,7 +183,7 @@ def compare_srm(first: Visits, second: Visits, *, confidence: float = 0.95) -> S
         one, other = sizes(counts)
         return np.divide(other**2, one**2, out=np.full(one.size, np.nan), where=one > 0)
 
-    of_apart, of_patients = (bootstrap_interval(one, np.arange(n), confidence) for one in (apart, patients))
+    of_apart, of_patients = (bootstrap_interval(one, np.arange(n), confidence, accelerated=True) for one in (apart, patients))
     return SrmComparison(n, Estimate(a - b, *of_apart), Estimate((b / a) ** 2, *of_patients), "")
 
 

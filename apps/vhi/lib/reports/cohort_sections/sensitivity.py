@@ -27,14 +27,14 @@ def sensitivity_section(study: Study) -> Section:
         title="Sensitivity to change, and the size of a trial",
         method=(
             "Change is follow-up minus baseline of the readers' mean, one per patient. SRM: mean change over the SD of changes, "
-            "with its exact interval for normal changes and a percentile bootstrap of patients (2,000 draws). Effect size: mean "
+            "with its exact interval for normal changes and a bootstrap of patients (BCa, 2,000 draws). Effect size: mean "
             "change over the baseline SD, bootstrap interval. Difference and ratio of SRM: bootstrap of the same patients. ROC "
             "of the fall against each clinical definition; area with DeLong's interval on the logit scale, areas compared by "
             "DeLong's test. Patients per arm: two-sided t test (5%) between the changes of two equal arms that differ by the "
             "given share of the mean change seen here, SD of changes as here in both; the interval is that of the SRM."
         ),
         source=(
-            "SRM: Liang 1990; effect size: Kazis 1989; areas: DeLong 1988; power: Cohen 1988. "
+            "SRM: Liang 1990; effect size: Kazis 1989; bootstrap: Efron 1987; areas: DeLong 1988; power: Cohen 1988. "
             "The paper has no such analysis; it expects that a trial by VHI needs fewer patients"
         ),
     )
