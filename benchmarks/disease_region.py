@@ -47,7 +47,7 @@ def slices_of_scan() -> np.ndarray:
         t1w = read_volume(Path(os.environ["VHI_DATA"]) / "images_study/T1W/1016_T1W.nii.gz", "T1W")
     else:
         t1w = make_phantom().t1w
-    return NetworkFrame.of(t1w.grid).slices(normalise_t1w(t1w))
+    return NetworkFrame.of(t1w).slices(normalise_t1w(t1w))
 
 
 def measure(case: str, recipe: str | None) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Scan:
     @classmethod
     def of(cls, case: Case) -> Scan:
         t1w, mask = read_labelled(case) if case.disease_region else (read_t1w(case), None)
-        frame = NetworkFrame.of(t1w.grid)
+        frame = NetworkFrame.of(t1w)
         masks = None if mask is None else _small(frame.slices(mask.data)) >= 0.5
         return cls(case.case_id, t1w, frame, _small(frame.slices(normalise_t1w(t1w))), masks)
 

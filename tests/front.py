@@ -55,7 +55,9 @@ def in_front_of(archive: ArchiveAddress | None, folder: Path, **config: Any) -> 
     with pytest.MonkeyPatch.context() as patch:
         stock, _, app = guarded(patch, folder, ServerConfig(**config), archive)
         server = uvicorn.Server(
-            uvicorn.Config(stock, host="127.0.0.1", port=0, log_config=None, server_header=False, lifespan="on")
+            uvicorn.Config(
+                stock, host="127.0.0.1", port=0, log_config=None, server_header=False, proxy_headers=False, lifespan="on"
+            )
         )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

@@ -153,6 +153,12 @@ def guarded(
     return stock, install(stock, config, archive), app
 
 
+def cookie_of(browser, kind: str = "vhi_csrf") -> str:
+    """What a browser holds under a name of this server: by default the mark of its session."""
+    (value,) = (value for name, value in browser.cookies.items() if name.startswith(kind))
+    return str(value)
+
+
 def signed_in(client, name: str = "anna") -> dict[str, str]:
     """Headers of a person who signed in."""
     answer = client.post("/auth/token", data={"username": name, "password": PASSWORDS[name], "grant_type": "password"})

@@ -80,6 +80,17 @@ MAY: dict[str, set[str]] = {
         "lib.versions",
         "lib.retraining",
     },
+    "reproduction": {
+        "lib.locks",
+        "numpy",
+        "scipy",
+        "lib.cohort",
+        "lib.core",
+        "lib.errors",
+        "lib.files",
+        "lib.studies",
+        "lib.reproduction",
+    },
     "figures": {"numpy", "matplotlib", "lib.core", "lib.cohort", "lib.errors", "lib.figures"},
     "reports": {
         "numpy",
@@ -93,6 +104,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.figures",
+        "lib.reproduction",
         "lib.reports",
     },
     "archive": {
@@ -177,6 +189,11 @@ MAY: dict[str, set[str]] = {
         "jwt",
         "httpx",
         "requests_toolbelt",
+        "uvicorn",
+        "authlib",
+        "joserfc",
+        "requests",
+        "cryptography",
         "monailabel",
         "lib.errors",
         "lib.files",
@@ -245,7 +262,9 @@ def test_the_rule_bites():
 
 
 # what needs neither server nor training
-COMMANDS = ("measure", "batch", "cohort", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+COMMANDS = ("measure", "batch", "cohort", "reproduce", "dicomize", "phantom", "trial", "sparcc", "disease_region", "settings")
+# ... but what they do with an archive
+ARCHIVE = LIB / "cli" / "cohort_archive.py"
 SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requests", "dicomweb_client", "pynetdicom"}
 # modules that Windows lacks
 POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty")
@@ -256,7 +275,7 @@ def reached(paths: list[Path]) -> dict[Path, set[str]]:
     found: dict[Path, set[str]] = {}
     while paths:
         path = paths.pop()
-        if path in found:
+        if path in found or path == ARCHIVE:
             continue
         found[path] = imported(path)
         for name in found[path]:

@@ -44,6 +44,21 @@ def test_a_table_becomes_a_report(run, tmp_path):
     assert (cut["n"], cut["truncated_at_mm3"]) == ("2", "300.0")
     assert found["provenance"]["settings"]["truncate_vhi_mm3"] == 300.0
     assert found["provenance"]["inputs"][0]["sha256"]
+    meanings = {row["column"]: row for row in rows_of(out / "tables" / "data_dictionary.csv")}
+    assert set(rows_of(out / "tables" / "readings.csv")[0]) == set(meanings)
+    # eight readings; BASDAI stands once at each of four visits
+    assert (meanings["vhi_mm3"]["unit"], meanings["vhi_mm3"]["values_given"], meanings["basdai"]["values_given"]) == (
+        "mm3",
+        "8",
+        "4",
+    )
+    methods = (out / "methods.txt").read_text()
+    assert "2 subjects with 2 baseline visits and 2 follow-up visits were read by 2 readers (8 readings)" in methods
+    assert f"Python {found['provenance']['versions']['python']}" in methods
+    assert "STAPLE" not in methods, "no masks were given"
+    drawn = [row for row in rows_of(out / "figures" / "agreement_vhi.csv") if row["kind"] == "point"]
+    # differences of the raw scale are among what figure 7 draws
+    assert {-10.0, 20.0, 40.0} <= {round(float(row["y"]), 9) for row in drawn}
     assert run(["cohort", str(source), "--out", str(out)]).code == 0, "an earlier report is replaced"
 
 

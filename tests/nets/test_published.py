@@ -66,9 +66,20 @@ def turned(data: np.ndarray) -> torch.Tensor:
 
 
 def padded(images: torch.Tensor) -> torch.Tensor:
-    """To multiples of 8, without which the levels do not meet again."""
-    height, width = images.shape[2:]
-    return functional.pad(images, (0, -width % 8, 0, -height % 8), mode="reflect")
+    """With air to multiples of 8, without which the levels do not meet again."""
+    (top, bottom), (left, right) = (air(n) for n in images.shape[2:])
+    return functional.pad(images, (left, right, top, bottom))
+
+
+def cut(answers: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The part of padded `(..., H, W)` answers that is no air."""
+    top, left = air(height)[0], air(width)[0]
+    return answers[..., top : top + height, left : left + width]
+
+
+def air(n: int) -> tuple[int, int]:
+    missing = 8 + -n % 8 if n % 8 else 0
+    return missing // 2, missing - missing // 2
 
 
 @torch.no_grad()
@@ -76,7 +87,7 @@ def plain_mean(nets: list[Published], data: np.ndarray) -> np.ndarray:
     """`(I, J, K)` mean probability: the notebook's way there and back."""
     images = turned(data)
     height, width = images.shape[2:]
-    mean = torch.stack([net(padded(images)) for net in nets]).mean(dim=0)[:, 0, :height, :width]
+    mean = cut(torch.stack([net(padded(images)) for net in nets]).mean(dim=0)[:, 0], height, width)
     return np.rot90(mean.numpy().transpose(1, 2, 0), 3)
 
 
@@ -100,7 +111,7 @@ def network(seed: int, data: np.ndarray, bone: np.ndarray) -> Published:
         net(images[:1] + 0.02 * torch.randn(images[:1].shape))
     net.eval()
     height, width = turned(data).shape[2:]
-    x = net.features(images)[:, :, :height, :width].permute(0, 2, 3, 1).reshape(-1, 16)
+    x = cut(net.features(images), height, width).permute(0, 2, 3, 1).reshape(-1, 16)
     target = torch.from_numpy(np.rot90(bone).transpose(2, 0, 1).reshape(-1, 1) * 8.0 - 4.0).float()
     solution = torch.linalg.lstsq(torch.cat([x, torch.ones(len(x), 1)], dim=1), target).solution[:, 0]
     net.last_layer.weight.copy_(solution[None, :16, None, None])
@@ -136,7 +147,7 @@ def test_imported_networks_answer_as_the_plain_ones(tmp_path, shape):
     assert len(members) == 3
     for member, net in zip(members, nets, strict=True):
         with torch.no_grad():
-            expected = net(padded(turned(t1w.data)))[:, 0, :height, :width].numpy()
+            expected = cut(net(padded(turned(t1w.data)))[:, 0], height, width).numpy()
         np.testing.assert_allclose(member(slices), expected, atol=1e-5)
 
 

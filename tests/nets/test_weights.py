@@ -75,23 +75,25 @@ def test_any_matrix_size_and_slice_count(shape, dtype):
     assert ((probability >= 0) & (probability <= 1)).all()
 
 
-def test_padding_is_a_reflection():
-    slices = slices_of(2, 14, 15)
-    padded = np.pad(slices, ((0, 0), (0, 2), (0, 1)), mode="reflect")
-    expected = plainly(network(0), padded, flip=True)[:, :14, :15]
+def test_air_is_added_on_all_sides():
+    slices = slices_of(2, 13, 15)
+    # of multiples of 4: 13 grows by 4 and 3 to 20, 15 by 4 and 1 to 20
+    padded = np.pad(slices, ((0, 0), (3, 4), (2, 3)))
+    expected = plainly(network(0), padded, flip=True)[:, 3:16, 2:17]
     np.testing.assert_allclose(member_of(network(0), dtype=torch.float32)(slices), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [(336, 336), (352, 352), (300, 310)])
 @pytest.mark.parametrize("shuffle", [2, 4])
 def test_sizes_that_do_not_halve_evenly_compute_the_plain_network_too(size, shuffle):
-    # four levels, as shipped: 336 / 4 = 84, 42, 21, 10; sizes are grown to multiples of 16
+    # four levels, as shipped: 336 / 4 = 84, 42, 21, 10; 300 is grown by 16 + 4, 310 by 16 + 10
     net = UNet((4, 4, 8, 8), shuffle, bias=False)
     with torch.no_grad():
         net(torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(0)) + 0.5)
     slices = slices_of(2, *size)
-    padded = np.pad(slices, ((0, 0), *((0, -n % 16) for n in size)), mode="reflect")
-    expected = plainly(net.eval(), padded, flip=False)[:, : size[0], : size[1]]
+    above, left = {300: 10}.get(size[0], 0), {310: 13}.get(size[1], 0)
+    padded = np.pad(slices, ((0, 0), (above, above), (left, left)))
+    expected = plainly(net.eval(), padded, flip=False)[:, above : above + size[0], left : left + size[1]]
     np.testing.assert_allclose(member_of(net, flip=False, dtype=torch.float32)(slices), expected, atol=1e-5)
 
 

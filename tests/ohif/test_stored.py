@@ -6,12 +6,16 @@ import numpy as np
 import pydicom
 import pytest
 
-from browsing import INFLAMMATION, REGION, Reader, by_reader, in_archive
+from browsing import CONSERVATIVE, INFLAMMATION, NUMBERS, REGION, Reader, by_reader, in_archive
 from viewing import ViewerDesk, dismiss_notice, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-TILE = "[data-cy='study-browser-thumbnail-no-image']"
+# the series of all readers have one number and may have one description: a tile is found by its series' UID
+TILE_ID = """(series) => {
+  const [found] = window.services?.displaySetService.getDisplaySetsForSeries(series) ?? [];
+  return found && document.getElementById(`thumbnail-${found.displaySetInstanceUID}`)?.id;
+}"""
 # the slices of the drawn label map: which image each lies on, and its voxels
 DRAWN_SLICES = """() => {
   const [found] = window.cornerstoneTools.segmentation.state.getSegmentations();
@@ -27,16 +31,15 @@ DRAWN_SLICES = """() => {
 @pytest.mark.pacs
 def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_elsewhere(desks, page, shot, name, archive):
     desk: ViewerDesk = desks(archive)
+    others_reading(Reader(page, desk, desk.studies[name], f"pavel-{name}"))
     reader = Reader(page, desk, desk.studies[name], f"olga-{name}")
     reader.open()
     reader.measure()
     reader.submit()
-    wait_for(lambda: by_reader(in_archive(desk.archive, reader.study, "SR"), reader.name))
-    stored = by_reader(in_archive(desk.archive, reader.study, "SEG"), reader.name)
-    seg = next(one for one in stored if {INFLAMMATION, REGION} <= {segment.SegmentLabel for segment in one.SegmentSequence})
+    [report] = wait_for(lambda: by_reader(in_archive(desk.archive, reader.study, "SR"), reader.name))
+    seg = stored_regions(reader)
     page.goto(f"{desk.url}/ohif/segmentation?StudyInstanceUIDs={reader.study.study_uid}", wait_until="domcontentloaded")
-    tile = page.locator(f"{TILE}[data-series='{seg.SeriesNumber}']").first
-    tile.wait_for()
+    tile = tile_of(page, seg)
     dismiss_notice(page)
     tile.dblclick()
     page.get_by_text("Do you want to open this Segmentation?").first.wait_for()
@@ -50,7 +53,27 @@ def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_el
     assert set(found) == set(expected)
     for instance, voxels in found.items():
         np.testing.assert_array_equal(voxels, expected[instance])
-    check_report(reader, shot)
+    check_report(reader, report, seg, shot)
+
+
+def others_reading(other: Reader) -> None:
+    """Another reader's results come first, with inflammation in one half alone: their tile shows other voxels under the same name."""
+    _, labels = other.asked("vhi")
+    inflammation = np.isin(labels, (NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]))
+    inflammation[: labels.shape[0] // 2] = False
+    other.hand_in_beside(INFLAMMATION, inflammation)
+    wait_for(lambda: by_reader(in_archive(other.desk.archive, other.study, "SR"), other.name))
+
+
+def stored_regions(reader: Reader) -> pydicom.Dataset:
+    """The reader's Segmentation of STIR, with regions and inflammation."""
+    stored = by_reader(in_archive(reader.desk.archive, reader.study, "SEG"), reader.name)
+    return next(seg for seg in stored if {INFLAMMATION, REGION} <= {segment.SegmentLabel for segment in seg.SegmentSequence})
+
+
+def tile_of(page, stored: pydicom.Dataset):
+    """The tile of a stored result in the list of series, once it is there."""
+    return page.locator(f"[id='{wait_for(lambda: page.evaluate(TILE_ID, stored.SeriesInstanceUID))}']")
 
 
 def on_images(seg: pydicom.Dataset, reader: Reader) -> dict[str, np.ndarray]:
@@ -72,22 +95,22 @@ def place_of(position) -> tuple[float, ...]:
     return tuple(round(float(one), 1) for one in position)
 
 
-def check_report(reader: Reader, shot) -> None:
-    """The page names the report in place of a black image, and its link opens it."""
+def check_report(reader: Reader, report: pydicom.Dataset, seg: pydicom.Dataset, shot) -> None:
+    """The page names the report in place of a black image, and its link opens that reader's."""
     page = reader.page
-    page.locator(TILE).filter(has_text="VHI measurements").first.dblclick()
+    tile_of(page, report).dblclick()
     note = page.locator("#vhi-stored")
     note.get_by_text("the numbers of this one are in the report of VHI").wait_for()
     shot("report")
     with page.expect_popup() as opened:
-        note.get_by_role("link").click()
+        note.get_by_role("link", name=f"Open the report of {reader.name}").click()
     opened.value.wait_for_load_state("domcontentloaded")
     assert "STIR" in opened.value.locator("body").inner_text()
     assert opened.value.url.startswith(f"{reader.desk.url}/vhi/report?")
     opened.value.close()
     note.get_by_role("button", name="Close").click()
     page.goto(reader.desk.address(reader.study), wait_until="domcontentloaded")
-    page.locator(TILE).filter(has_text="SEG").first.dblclick()
+    tile_of(page, seg).dblclick()
     link = page.locator("#vhi-stored a")
     link.wait_for()
     assert link.get_attribute("href") == f"/ohif/segmentation?StudyInstanceUIDs={reader.study.study_uid}"

@@ -7,7 +7,7 @@ import pytest
 from folderdesk import Desk
 from lib.service.service import VhiService
 from readings.test_drafts import runs
-from standin import signed_in
+from standin import cookie_of, signed_in
 
 VOXELS = 12 * 10 * 4
 ADDRESS = "/vhi/draft?image=a_STIR"
@@ -74,7 +74,7 @@ def test_a_page_signed_in_by_cookie_needs_the_logins_mark(over, accounts):
         "/login", data={"username": "anna", "password": "correct horse battery"}, headers={"Origin": "http://127.0.0.1:8000"}
     )
     assert server.put(ADDRESS, json=BODY).status_code == 403
-    assert server.put(ADDRESS, json=BODY, headers={"X-CSRF-Token": server.cookies["vhi_csrf"]}).status_code == 200
+    assert server.put(ADDRESS, json=BODY, headers={"X-CSRF-Token": cookie_of(server)}).status_code == 200
 
 
 def test_a_second_reading_has_a_draft_of_its_own_once_the_first_is_finished(over):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from standin import PASSWORDS, signed_in
+from standin import PASSWORDS, cookie_of, signed_in
 
 VIEWER = "/ohif/monai-label?StudyInstanceUIDs=1.2.3"
 FORM = {"username": "anna", "password": PASSWORDS["anna"], "next": VIEWER}
@@ -21,15 +21,15 @@ def browser(client, accounts):
 
 
 def mark(browser) -> dict[str, str]:
-    return {"X-CSRF-Token": browser.cookies["vhi_csrf"]}
+    return {"X-CSRF-Token": cookie_of(browser)}
 
 
 def test_the_login_is_a_cookie_that_no_script_reads_and_no_other_site_sends(client, accounts):
     answer = client(accounts=accounts).post("/login", data=FORM, follow_redirects=False)
     session, csrf = sorted(answer.headers.get_list("set-cookie"), reverse=True)
-    assert session.startswith("vhi_session=")
+    assert session.startswith("vhi_session_")
     assert "HttpOnly" in session
-    assert csrf.startswith("vhi_csrf=")
+    assert csrf.startswith("vhi_csrf_")
     assert "HttpOnly" not in csrf
     for cookie in (session, csrf):
         assert "SameSite=strict" in cookie
@@ -62,7 +62,7 @@ def test_the_mark_of_another_session_is_a_wrong_one(browser, client, accounts):
     theirs = client(accounts=accounts)
     theirs.post("/login", data={**FORM, "username": "root", "password": PASSWORDS["root"]}, follow_redirects=False)
     # planted beside the session, as a neighbouring site could do, it proves nothing either
-    browser.cookies.set("vhi_csrf", theirs.cookies["vhi_csrf"], domain="127.0.0.1")
+    browser.cookies.set(next(name for name in browser.cookies if "csrf" in name), cookie_of(theirs), domain="127.0.0.1")
     assert browser.post("/activelearning/first", headers=mark(theirs)).status_code == 403
 
 
@@ -152,3 +152,52 @@ def test_without_accounts_there_is_nothing_to_sign_in_to(client):
     browser = client()
     assert browser.get("/login", follow_redirects=False).headers["location"] == "/ohif/"
     assert browser.post("/login", data=FORM).status_code == 400
+
+
+def test_a_session_that_ended_stays_ended_however_its_token_is_written(browser):
+    (token,) = (value for name, value in browser.cookies.items() if name.startswith("vhi_session"))
+    written = [token, token + "=", token + "==", f" {token}"]
+    assert {browser.get("/info/", headers={"Authorization": f"Bearer {one}"}).status_code for one in written[:1]} == {200}
+    browser.post("/logout", headers=mark(browser))
+    for one in written:
+        assert browser.get("/info/", headers={"Authorization": f"Bearer {one}"}).status_code == 401
+
+
+def test_a_bearers_logout_ends_that_login_and_no_other(client, accounts):
+    served = client(accounts=accounts)
+    ended, other = signed_in(served), signed_in(served)
+    assert ended != other
+    assert served.post("/logout", headers=ended).status_code == 204
+    assert served.get("/info/", headers=ended).status_code == 401
+    assert served.get("/info/", headers={"Authorization": ended["Authorization"] + "="}).status_code == 401
+    assert served.get("/info/", headers=other).status_code == 200
+
+
+def test_two_servers_on_one_host_do_not_share_cookies_even_with_one_accounts_file(client, accounts):
+    names = set()
+    for port in (8000, 8001):
+        server = client(accounts=accounts, base_url=f"http://127.0.0.1:{port}")
+        server.post("/login", data=FORM, follow_redirects=False)
+        names |= set(server.cookies)
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "is_believed"), [(0, True), (2, True), (120, True), (290, True), (310, False), (86400, False)]
+)
+def test_a_token_is_believed_when_the_clock_was_set_back_a_little_and_never_beyond_its_own_length(
+    accounts, monkeypatch, ahead_s, is_believed
+):
+    import time
+    from types import SimpleNamespace
+
+    from lib.server import identity
+    from lib.server.accounts import Accounts
+
+    known = Accounts(accounts)
+    tokens = identity.Tokens(known, b"k" * 32, 3600.0)
+    now = time.time()
+    monkeypatch.setattr(identity, "time", SimpleNamespace(time=lambda: now + ahead_s))
+    token = tokens.issue(known.find("anna"))
+    monkeypatch.setattr(identity, "time", SimpleNamespace(time=lambda: now))
+    assert (tokens.identity_of(token) is not None) == is_believed

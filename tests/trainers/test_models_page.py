@@ -21,7 +21,7 @@ from lib.studies.nifti import write_volume
 from lib.trainers.desk import TrainingDesk
 from lib.versions import make_live, publish, read_live, verify
 from lib.versions.site import own_models
-from standin import PASSWORDS, guarded, signed_in
+from standin import PASSWORDS, cookie_of, guarded, signed_in
 
 PICTURE = png_bytes(new_chart(5, 5), 50)
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -149,11 +149,11 @@ def test_a_page_signed_in_by_cookie_needs_the_sessions_mark(client, desk):
     path = "/vhi/models/release?case=a&submission=0001-anna"
     assert served.post(path).status_code == 403
     assert desk.folder.held()
-    answer = served.post(path, headers={"X-CSRF-Token": served.cookies["vhi_csrf"]})
+    answer = served.post(path, headers={"X-CSRF-Token": cookie_of(served)})
     assert answer.json() == {"case": "a", "submission": "0001-anna", "state": "released"}
     assert desk.folder.held() == ()
     assert [(one["event"], one["reader"]) for one in desk.service.audit.entries()] == [("label released", "root")]
-    assert served.post(path, headers={"X-CSRF-Token": served.cookies["vhi_csrf"]}).status_code == 404
+    assert served.post(path, headers={"X-CSRF-Token": cookie_of(served)}).status_code == 404
 
 
 def test_an_administrator_goes_back_to_an_earlier_version_but_not_to_a_rejected_one(client, desk):

@@ -23,6 +23,7 @@ from .measure import measure
 from .models import models
 from .nifti_header import nifti_header
 from .phantom import phantom
+from .reproduce import reproduce
 from .retrain import quarantine
 from .serve import serve
 from .settings import settings
@@ -95,6 +96,7 @@ app.command("measure")(measure)
 app.command("batch")(batch)
 app.command("disease-region")(disease_region)
 app.command("cohort")(cohort)
+app.command("reproduce")(reproduce)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
 app.command("trial")(trial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,10 +18,20 @@ MOST_SLICES = 3
 
 
 def cohort(
-    source: Annotated[
-        Path, typer.Argument(help="Table (CSV), folder of masks, or a server's studies folder.", show_default=False)
-    ],
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier report there is replaced.", show_default=False)],
+    source: Annotated[
+        Path | None,
+        typer.Argument(help="Table (CSV), folder of masks, or a server's studies folder.", show_default="the archive of --pacs"),
+    ] = None,
+    pacs: Annotated[
+        str | None, typer.Option(metavar="URL", help="DICOMweb archive: its Segmentations and reports are the readings.")
+    ] = None,
+    pacs_filter: Annotated[
+        str, typer.Option(metavar="KEY=VALUE", help="Only studies with these values, e.g. StudyDescription=VHI*.")
+    ] = "",
+    pacs_user: Annotated[str | None, typer.Option(help="As serve takes it.")] = None,
+    pacs_password_file: Annotated[Path | None, typer.Option(help="As serve takes it.")] = None,
     table: Annotated[
         list[Path] | None,
         typer.Option("--table", metavar="CSV", help="Further table: visits of cases, clinical values, scores; repeatable."),
@@ -48,6 +59,7 @@ def cohort(
     """
     from ..cohort.masks import mask_study
     from ..cohort.study import StudySettings, analyse
+    from ..errors import SettingsError
     from ..files import result_folder
     from ..reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
     from ..studies.staple import staple
@@ -56,8 +68,16 @@ def cohort(
 
     settings = StudySettings(truncate, votes, vhi_response, sparcc_response, failure_sd, reading, per_reader)
     check_cohort_folder(out)
+    if (source is None) == (pacs is None):
+        raise SettingsError("Pass a folder or a table, or --pacs URL for an archive: one of them.")
     with step("Reading"):
-        given = read_cohort(source, table or [], scans)
+        if pacs is not None:
+            from .cohort_archive import read_archive
+
+            scratch = ctx.with_resource(TemporaryDirectory(prefix="vhi-cohort-"))
+            given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch))
+        elif source is not None:
+            given = read_cohort(source, table or [], scans)
     with step("Comparing masks"):
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with step("Analysing"):

@@ -139,13 +139,13 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
     return found
 
 
-def passed_over_note(files: Sequence[PassedOver]) -> list[str]:
+def passed_over_note(files: Sequence[PassedOver], one: str = "image file", many: str = "image files") -> list[str]:
     """One sentence on the files that no reading was taken from; none where every file was used."""
     if not files:
         return []
     reasons = Counter(file.why for file in files)
     each = "; ".join(f"{count} ({why})" for why, count in reasons.most_common())
-    return [f"Passed over: {len(files)} image file{'s' * (len(files) > 1)}: {each}. Each is named in tables/passed_over.csv."]
+    return [f"Passed over: {len(files)} {many if len(files) > 1 else one}: {each}. Each is named in tables/passed_over.csv."]
 
 
 def read_table(path: Path) -> CohortTable:

@@ -47,6 +47,22 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="A web page that may call the server; repeatable.")
     ] = None,
+    public_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where clients reach the server through a proxy, as https://host/prefix/.")
+    ] = "",
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A proxy, or its network, that says who the clients are; repeatable.",
+            show_default="this machine",
+        ),
+    ] = None,
+    sign_on: Annotated[
+        Path | None, typer.Option(help="File that describes an OpenID Connect provider, see docs/deploy.md.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain in PEM, to speak TLS without a proxy.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key in PEM, where it is not in the same file.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Inferences at once.")] = 1,
     data: Annotated[
         Path | None,
@@ -68,7 +84,8 @@ def serve(
     """Serve a folder of studies, or those of a PACS, to 3D Slicer, until Ctrl-C."""
     from ..errors import SettingsError
     from ..listening import listen
-    from ..server.config import ServerConfig, is_loopback
+    from ..server.config import LOOPBACK, ServerConfig, is_loopback
+    from ..server.tls import check_certificate
     from .measure import parse_changes
     from .steps import step
 
@@ -80,8 +97,17 @@ def serve(
         raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
     names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
     config = ServerConfig(
-        accounts, None, tuple(name.lower() for name in names), tuple(allow_origin or ()), workers, train_by=train_by
+        accounts,
+        None,
+        tuple(name.lower() for name in names),
+        tuple(allow_origin or ()),
+        workers,
+        train_by=train_by,
+        public_url=public_url,
+        trusted_proxies=tuple(trusted_proxy or LOOPBACK),
+        sign_on=sign_on.resolve() if sign_on else None,
     )
+    tls = check_certificate(tls_cert, tls_key) if tls_cert or tls_key else None
     listening = listen(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
@@ -90,14 +116,15 @@ def serve(
         conf["retrain"] = " ".join(retrain)
     if pairing_rules is not None:
         conf["pairing_rules"] = str(pairing_rules.resolve())
-    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    local = f"{'https' if tls else 'http'}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    url = config.public.url("") if config.public else local
     with step("Starting the server"):
         if archive is not None:
             place, login = start_archive(archive)
         os.environ |= login
         prepare(place, port, config, conf)
         application = load()
-    run(application, listening, lambda: _announce(url, login=accounts is not None, viewer=studies is None))
+    run(application, listening, lambda: _announce(url, login=accounts is not None, viewer=studies is None), tls)
 
 
 def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
@@ -216,8 +243,8 @@ def load() -> object:
     return app
 
 
-def run(application: object, listening: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C, which ends the process with code 0."""
+def run(application: object, listening: socket.socket, ready: Callable[[], None], tls: tuple[Path, Path] | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C, which ends the process with code 0; by TLS where certificate and key are given."""
     import uvicorn
 
     class Announcing(uvicorn.Server):
@@ -232,8 +259,11 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the guard knows which proxies are trusted
             timeout_graceful_shutdown=STOP_WITHIN_S,
             lifespan="on",
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
         )
     )
     try:

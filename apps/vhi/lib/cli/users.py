@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-users = typer.Typer(help="Accounts of the server: add, list, remove.", no_args_is_help=True, rich_markup_mode=None)
+users = typer.Typer(
+    help="Accounts of the server: add, list, disable, enable, remove.", no_args_is_help=True, rich_markup_mode=None
+)
 _Accounts = Annotated[Path, typer.Option(help="Accounts file; made when it does not exist.", show_default=False)]
 _Name = Annotated[str, typer.Argument(help="Name of the account, and of the reader.", show_default=False)]
 
@@ -42,7 +44,34 @@ def list_users(accounts: _Accounts) -> None:
     from ..server.accounts import read_accounts
 
     for one in read_accounts(accounts):
-        typer.echo(f"{one.name}  {one.role}")
+        typer.echo(f"{one.name}  {one.role}{'  disabled' if one.is_disabled else ''}")
+
+
+@users.command("disable")
+def disable(name: _Name, accounts: _Accounts) -> None:
+    """Let nobody sign in under a name, by password or at a sign-on service; their logins end."""
+    from ..server.accounts import DISABLED, Account, check_name, read_accounts, write_accounts
+
+    check_name(name)
+    known = read_accounts(accounts)
+    account = next((one for one in known if one.name == name), Account(name, "reader", DISABLED))
+    write_accounts(accounts, [*(one for one in known if one.name != name), account.disabled()])
+    typer.echo(f"{name} disabled; their logins have ended, their submissions stay.")
+
+
+@users.command("enable")
+def enable(name: _Name, accounts: _Accounts) -> None:
+    """Let somebody sign in again as before."""
+    from ..errors import InputError
+    from ..server.accounts import read_accounts, write_accounts
+
+    known = read_accounts(accounts)
+    account = next((one for one in known if one.name == name and one.is_disabled), None)
+    if account is None:
+        raise InputError(f"{accounts} has no disabled account {name!r}; the command users list shows them.")
+    again = account.enabled()
+    write_accounts(accounts, [*(one for one in known if one.name != name), *([again] if again else [])])
+    typer.echo(f"{name} may sign in again.")
 
 
 @users.command("remove")

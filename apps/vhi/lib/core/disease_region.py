@@ -77,7 +77,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     """
     if not members:
         raise ModelError("No network was given to find the disease region; pass the members of an ensemble, or a mask.")
-    frame = NetworkFrame.of(t1w.grid)
+    frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
     mean = np.zeros_like(slices)
     votes: list[np.ndarray] = []

@@ -1,7 +1,7 @@
 """T1W as the networks see it, and their answer back on the scan's own grid.
 
-A network was trained on slices hung one way, at one pixel spacing, at one intensity scale. A scan arrives with any axis order,
-matrix and scanner gain. Everything between the two is here, for training and for use alike.
+A network was trained on slices hung one way, at one pixel spacing, at one intensity scale, filled by the body. A scan arrives
+with any axis order, matrix, scanner gain and border of air. Everything between the two is here, for training and for use alike.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.transform import resize
 
+from .body import Box, body_box
 from .orientation import Hanging
-from .volume import Grid, Volume
+from .volume import Volume
 
 # 200 mm field of view in 336 pixels, the study's protocol
 TRAINING_PIXEL_SPACING_MM = 200.0 / 336.0
@@ -21,60 +22,71 @@ SPACING_TOLERANCE = 0.10
 
 
 def normalise_t1w(volume: Volume) -> np.ndarray:
-    """Intensities divided by three times the standard deviation of the whole volume.
+    """Intensities divided by three times the standard deviation of the part of the frame that the body fills.
 
     Returns
     -------
     (I, J, K) float32 array
-        Without unit; the same for a scan and for that scan times a constant.
+        Without unit; the same for a scan and for that scan times a constant, or with more air round it.
 
     Notes
     -----
-    Hepburn et al. 2023, section 2.5.1. A `Volume` is never constant, so the deviation is never zero.
+    Hepburn et al. 2023, section 2.5.1, where the body fills the frame. A box without contrast is divided by that of the
+    whole volume, which is never constant.
     """
-    return (volume.data / (3.0 * volume.data.std(dtype=np.float64))).astype(np.float32)
+    deviation = volume.data[body_box(volume)].std(dtype=np.float64) or volume.data.std(dtype=np.float64)
+    return (volume.data / (3.0 * deviation)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class NetworkFrame:
-    """The way from `(I, J, K)` arrays of one grid to a network's `(K, H, W)` slices, and back.
+    """The way from `(I, J, K)` arrays of one scan to a network's `(K, H, W)` slices of the body, and back.
 
     Parameters
     ----------
     hanging : Hanging
         Rows from superior to inferior, columns from the patient's right to the left.
+    shape : (I, J, K)
+        Of the scan.
+    body : (slice, slice)
+        What the network sees of it, along I and J.
     own_size : (rows, columns)
-        Size of a hung slice of the scan.
+        Size of a hung slice of the body.
     network_size : (H, W)
         Size of the slice that the network sees; equal to `own_size` unless the pixel spacing is too different.
     """
 
     hanging: Hanging
+    shape: tuple[int, int, int]
+    body: Box
     own_size: tuple[int, int]
     network_size: tuple[int, int]
 
     @classmethod
-    def of(cls, grid: Grid, pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM) -> NetworkFrame:
+    def of(cls, t1w: Volume, pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM) -> NetworkFrame:
         """The frame of a scan for a network trained at `pixel_spacing_mm`.
 
         A direction of the slice is resampled when its spacing differs from the network's by more than 10%.
         """
-        hanging = Hanging.of(grid)
-        rows, columns = grid.shape[:2] if hanging.transpose else grid.shape[1::-1]
-        ratios = [spacing / pixel_spacing_mm for spacing in hanging.pixel_spacing_mm(grid)]
+        hanging, body = Hanging.of(t1w.grid), body_box(t1w)
+        size = [part.stop - part.start for part in body]
+        rows, columns = size if hanging.transpose else size[::-1]
+        ratios = [spacing / pixel_spacing_mm for spacing in hanging.pixel_spacing_mm(t1w.grid)]
         height, width = (
             round(n * ratio) if abs(np.log(ratio)) > np.log1p(SPACING_TOLERANCE) else n
             for n, ratio in zip((rows, columns), ratios, strict=True)
         )
-        return cls(hanging, (rows, columns), (max(height, 1), max(width, 1)))
+        return cls(hanging, t1w.grid.shape, body, (rows, columns), (max(height, 1), max(width, 1)))
 
     def slices(self, array: np.ndarray) -> np.ndarray:
-        """`(I, J, K)` to contiguous `(K, H, W)` float32."""
-        return self._resized(self.hanging.hang(array), self.network_size)
+        """`(I, J, K)` to contiguous `(K, H, W)` float32 of the body."""
+        return self._resized(self.hanging.hang(array[self.body]), self.network_size)
 
     def volume(self, slices: np.ndarray) -> np.ndarray:
-        """`(K, H, W)` to `(I, J, K)` float32: the way back, of a probability for instance."""
-        return self.hanging.unhang(self._resized(slices, self.own_size))
+        """`(K, H, W)` to `(I, J, K)` float32: the way back, of a probability for instance; 0 beyond the body."""
+        volume = np.zeros(self.shape, np.float32)
+        volume[self.body] = self.hanging.unhang(self._resized(slices, self.own_size))
+        return volume
 
     @staticmethod
     def _resized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -21,6 +21,7 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..errors import NotFoundError, RequestError
 from ..files import sha256_of
 from ..readings.submission import Submission
+from ..server.addresses import current_addresses
 from ..server.identity import current_identity
 from ..service.service import VhiService
 from ..studies.nifti import write_labels
@@ -120,7 +121,8 @@ class CaseDatastore(Datastore):
         NotFoundError, RequestError
             Nothing was submitted, or nobody named as the reader.
         """
-        return self._service.reading(image_id, named_reader_of(told), reading)
+        found = self._service.reading(image_id, named_reader_of(told), reading)
+        return {**found, "reports": {form: current_addresses().path(path) for form, path in found["reports"].items()}}
 
     def reading_label(self, image_id: str, reading: int, told: Mapping[str, Any]) -> bytes:
         """Its label map as `.nii.gz`, on the grid of the series.
@@ -193,7 +195,8 @@ class CaseDatastore(Datastore):
         asked = urlencode({"image": image_id, "reader": submission.reader, "form": "html"})
         delivery = self._service.delivery
         archive = {} if delivery is None else {"archive": dict(delivery.told(submission))}
-        return {**_told(submission), **archive, "report": f"/vhi/report?{asked}" if submission.measured else None}
+        report = current_addresses().path(f"/vhi/report?{asked}")
+        return {**_told(submission), **archive, "report": report if submission.measured else None}
 
     def _newest(self, image_id: str) -> Submission | None:
         case, _ = self._service.cases.index.of_image(image_id)

@@ -48,11 +48,11 @@ class Slices:
 
     @classmethod
     def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1) -> Slices:
-        """All slices of labelled scans, at the training pixel spacing and cut or reflected to the commonest size.
+        """All slices of labelled scans, at the training pixel spacing and cut or grown by air to the commonest size.
 
         That size is rounded up to a multiple of `multiple`, the network's.
         """
-        frames = [NetworkFrame.of(t1w.grid) for t1w, _ in scans]
+        frames = [NetworkFrame.of(t1w) for t1w, _ in scans]
         (height, width), _ = Counter(frame.network_size for frame in frames).most_common(1)[0]
         size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
@@ -226,11 +226,11 @@ def validate(net: UNet, recipe: Recipe, slices: Slices) -> tuple[float, float, f
 
 
 def _sized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`(K, H, W)` cut or reflected about its centre to `size`."""
+    """`(K, H, W)` cut about its centre to `size`, or grown by 0, which is air and no bone."""
     missing = np.array(size) - slices.shape[1:]
     before = np.maximum(missing, 0) // 2
     after = np.maximum(missing, 0) - before
-    padded = np.pad(slices, ((0, 0), *zip(before, after, strict=True)), mode="reflect")
+    padded = np.pad(slices, ((0, 0), *zip(before, after, strict=True)))
     top, left = np.maximum(-missing, 0) // 2
     return padded[:, top : top + size[0], left : left + size[1]]
 

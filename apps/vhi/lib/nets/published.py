@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
+from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import InputError, ModelError
 from ..versions import Manifest, Version, publish
 from .unet import UNet
+from .weights import member_of
 
 NETWORK: dict[str, Any] = {"widths": [16, 32, 64, 128], "shuffle": 1, "bias": True}
 NOTE = (
@@ -78,6 +80,42 @@ def import_published(
         note=NOTE,
     )
     return publish(model_dir, manifest, weights, live=False)
+
+
+def released_members(states: Sequence[Mapping[str, torch.Tensor]]) -> tuple[Member, ...]:
+    """Released networks as the members of an ensemble, without a version on disk.
+
+    Parameters
+    ----------
+    states : sequence of mapping
+        As `read_released` gives them, one per network.
+
+    Returns
+    -------
+    tuple of Member
+        In full precision and without mirror images, as their authors use them.
+    """
+    members = []
+    for state in states:
+        net = UNet(**NETWORK)
+        # the counters that are missing play no part in use
+        net.load_state_dict(state, strict=False)
+        members.append(member_of(net.eval(), flip=False, dtype=torch.float32))
+    return tuple(members)
+
+
+def read_released(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """One released network: the sha256 of its file, and its parameters.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    ModelError
+        As `read_state`.
+    """
+    content = _read(path)
+    return hashlib.sha256(content).hexdigest(), read_state(content, path)
 
 
 def read_state(content: bytes, path: Path) -> dict[str, torch.Tensor]:

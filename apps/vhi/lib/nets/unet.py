@@ -91,6 +91,17 @@ class UNet(nn.Module):
         self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
 
+    def air(self, size: int) -> tuple[int, int]:
+        """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them.
+
+        None where the size suits the network as it is, as the study's does. Else at least half a multiple on both sides,
+        alike to a pixel: an image mirrored there would let fat at the frame's edge pass for bone.
+        """
+        if size % self.multiple == 0 and size >= self.smallest:
+            return 0, 0
+        missing = max(-size % self.multiple + self.multiple, self.smallest - size)
+        return missing // 2, missing - missing // 2
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.pixel_unshuffle(x, self.shuffle)
         skips: list[torch.Tensor] = []

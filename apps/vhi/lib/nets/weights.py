@@ -45,7 +45,7 @@ def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype
     Returns
     -------
     tuple of Member
-        Each maps `(K, H, W)` float32 slices of any size to `(K, H, W)` float32 probabilities.
+        Each maps `(K, H, W)` float32 slices of any size, air being 0, to `(K, H, W)` float32 probabilities.
 
     Raises
     ------
@@ -129,25 +129,13 @@ def _parts(n: int, most: int, cores: int) -> list[slice]:
 @torch.inference_mode()
 def _probability(net: UNet, images: torch.Tensor, flip: bool) -> np.ndarray:
     height, width = images.shape[2:]
-    images = _padded(images, net.multiple, net.smallest).contiguous(memory_format=torch.channels_last)
+    top, bottom, left, right = (*net.air(height), *net.air(width))
+    images = functional.pad(images, (left, right, top, bottom)).contiguous(memory_format=torch.channels_last)
     logits = net(images).float()
     if flip:
         logits = (logits + net(images.flip(3)).float().flip(3)) / 2
-    out: np.ndarray = logits.sigmoid()[:, 0, :height, :width].numpy()
+    out: np.ndarray = logits.sigmoid()[:, 0, top : top + height, left : left + width].numpy()
     return out
-
-
-def _padded(images: torch.Tensor, multiple: int, smallest: int) -> torch.Tensor:
-    """Grown at the bottom and right to multiples of `multiple`, at least `smallest`.
-
-    By reflection, by repetition where there is too little.
-    """
-    height, width = images.shape[2:]
-    bottom, right = (max(-n % multiple, smallest - n) for n in (height, width))
-    if not (bottom or right):
-        return images
-    mode = "reflect" if bottom < height and right < width else "replicate"
-    return functional.pad(images, (0, right, 0, bottom), mode=mode)
 
 
 class _ConvRelu(nn.Module):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from ..service.service import VhiService
 from ..studies.dicom_files import read_header
 from ..studies.dicom_seg_reader import read_segments
 from ..studies.pairing import ROLES, Case, Role
+from .authors import bare, named_person, plain, stated_reading, written_at
 from .client import Archive
 from .results import SEG_STIR, SEG_T1W, is_ours, uid_of
 
@@ -43,11 +43,8 @@ PARTS = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
 BUDGET_S = 5.0
 # a case that could not be looked through is left alone for so long [s]
 PAUSE_S = 60.0
-_READING = re.compile(r"\breading\s*([1-9]\d?)\b", re.IGNORECASE)
 # instances of one request to store, up to which its sender is noted: a Segmentation is sent alone, images are not
 MOST_NOTED = 20
-# what programs write where nobody is named
-_NOBODY = {"anonymous", "unknown", "unspecified", "none", "operator"}
 log = logging.getLogger("vhi.pacs")
 
 
@@ -172,7 +169,7 @@ class Corrections:
             if uids - known:
                 objects = self._archive.retrieve(study, series.series_uid)
                 found += [one for one in objects if str(one.SOPInstanceUID) not in known]
-        yield from sorted(found, key=lambda one: (_written(one), str(one.SOPInstanceUID)))
+        yield from sorted(found, key=lambda one: (written_at(one), str(one.SOPInstanceUID)))
 
     def _handle(self, case: Case, found: Dataset) -> bool:
         """Submit a Segmentation, or note why not."""
@@ -184,7 +181,7 @@ class Corrections:
             return False
         reader = self._reader_of(found, case)
         reading = self._reading_of(found, case, reader)
-        told: dict[str, Any] = {"reader": reader, "reading": reading, "written": _written(found)}
+        told: dict[str, Any] = {"reader": reader, "reading": reading, "written": written_at(found)}
         image_id = case.image_id("STIR")
         grid = self._service.stir_grid(image_id)
         try:
@@ -242,25 +239,24 @@ class Corrections:
         sender = read_json(self._senders / f"{found.SOPInstanceUID}.json")
         if sender is not None:
             return str(sender["reader"])
-        logins, name = self._logins(), _named(found)
+        logins, name = self._logins(), named_person(found)
         handed_in = {one.reader for one in self._service.readings.of_case(case.case_id)}
         known: dict[str, str] = {}
         for reader in sorted({*logins} if logins is not None else handed_in):
-            known |= {_bare(self._service.public_name(reader)): reader, _bare(reader): reader}
+            known |= {bare(self._service.public_name(reader)): reader, bare(reader): reader}
         for order in (name, name[::-1]):
-            if _bare("".join(order)) in known:
-                return known[_bare("".join(order))]
-        login = re.sub(r"[^A-Za-z0-9._@-]+", "-", _plain("-".join(filter(None, name)))).strip("-._@")
+            if bare("".join(order)) in known:
+                return known[bare("".join(order))]
+        login = re.sub(r"[^A-Za-z0-9._@-]+", "-", plain("-".join(filter(None, name)))).strip("-._@")
         if not login:
             return UNKNOWN_READER
         return login[:64] if logins is None else f"archive-{login}"[:64]
 
     def _reading_of(self, found: Dataset, case: Case, reader: str) -> int:
         """The one that its description names ("reading 2"), else the one that the reader is in."""
-        for keyword in ("SeriesDescription", "ContentDescription", "ContentLabel"):
-            stated = _READING.search(str(found.get(keyword) or ""))
-            if stated:
-                return min(int(stated[1]), LAST_READING)
+        stated = stated_reading(found)
+        if stated is not None:
+            return min(stated, LAST_READING)
         newest = self._service.readings.newest(case.case_id, reader)
         return newest.reading if newest else 1
 
@@ -278,33 +274,3 @@ class Corrections:
 
 def _from_json(content: Mapping[str, Any]) -> Correction:
     return Correction(**{**content, "parts": tuple(content["parts"])})
-
-
-def _written(found: Dataset) -> str:
-    """Date and time of the content as one text that sorts."""
-    for kind in ("Content", "Series", "InstanceCreation", "Study"):
-        date = str(found.get(f"{kind}Date") or "")
-        if date:
-            return f"{date} {found.get(f'{kind}Time') or ''}".strip()
-    return ""
-
-
-def _named(found: Dataset) -> tuple[str, ...]:
-    """Family and given name of the first person who is named; empty for nobody."""
-    several = found.get("OperatorsName")
-    operators = [several] if several is None or isinstance(several, str) or hasattr(several, "family_name") else list(several)
-    for person in (found.get("ContentCreatorName"), *operators):
-        parts = tuple(part.strip() for part in str(person or "").split("=")[0].split("^")[:2])
-        if _bare("".join(parts)) not in {"", *_NOBODY}:
-            return parts
-    return ()
-
-
-def _plain(text: str) -> str:
-    """Without accents."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-
-
-def _bare(text: str) -> str:
-    """Letters and digits alone, in small letters, for comparing names."""
-    return re.sub(r"[^a-z0-9]", "", _plain(text).lower())

@@ -32,7 +32,9 @@ from .cohort_content import (
     rows_of,
 )
 from .cohort_sections.agreement import agreement_section
+from .cohort_sections.dictionary import data_dictionary
 from .cohort_sections.failure import failure_section, ratings_section
+from .cohort_sections.methods import methods_paragraph
 from .cohort_sections.overlap import overlap_section, reference_section
 from .cohort_sections.relation import relation_section
 from .cohort_sections.response import change_section, response_section
@@ -42,7 +44,7 @@ from .content import NOT_A_DEVICE, Table
 from .html import data_uri, template_environment
 
 MARK = "cohort.json"
-OWN_FILES = (MARK, "report.html", "report.pdf", "tables", "figures")
+OWN_FILES = (MARK, "report.html", "report.pdf", "methods.txt", "tables", "figures")
 MOST_ROWS = 40
 _A4 = pdf.A4
 
@@ -113,6 +115,8 @@ def cohort_content(
         readings=_readings(study),
         passed_over=Records("passed_over", ("file", "why"), rows_of(passed_over)),
         origin=origin,
+        methods=methods_paragraph(study, sections, origin),
+        dictionary=data_dictionary(study.table),
     )
 
 
@@ -218,6 +222,9 @@ def cohort_pdf(content: CohortContent) -> bytes:
         story += [pdf._words(content.key_results.title, pdf._SECTION), pdf._grid(content.key_results, content.key_results.rows)]
     for section in content.sections:
         story += _pdf_section(section)
+    if content.methods:
+        story.append(pdf._words("Methods, for an article", pdf._SECTION))
+        story += [pdf._words(paragraph, pdf._style(7.5, after=3)) for paragraph in content.methods.split("\n\n")]
     for table in content.provenance:
         story += [pdf._words(table.title, pdf._SECTION), pdf._grid(table, table.rows)] if table.rows else []
     document.build(story, canvasmaker=canvas)
@@ -273,9 +280,13 @@ def write_cohort(content: CohortContent, folder: Path) -> None:
     for figure in content.figures:
         write_atomically(folder / "figures" / f"{figure.name}.png", figure.png)
         write_atomically(folder / "figures" / f"{figure.name}.svg", figure.svg)
+        if figure.points.rows:
+            write_atomically(folder / "figures" / f"{figure.name}.csv", figure.points.csv_text().encode("utf-8"))
+    if content.methods:
+        write_atomically(folder / "methods.txt", f"{content.methods}\n".encode())
     write_atomically(folder / "report.html", cohort_html(content).encode("utf-8"))
     write_atomically(folder / "report.pdf", cohort_pdf(content))
-    write_atomically(folder / MARK, content.json_text().encode("utf-8"))
+    write_atomically(folder / content.mark, content.json_text().encode("utf-8"))
 
 
 def check_cohort_folder(folder: Path) -> None:

@@ -46,12 +46,16 @@ class Records:
 
 @dataclass(frozen=True)
 class CohortFigure:
-    """One figure: `picture` for the pages, and the files it is published as (`png`, at `dpi` dots per inch, and `svg`)."""
+    """One figure: `picture` for the pages, the files it is published as (`png`, at `dpi` dots per inch, and `svg`), its numbers.
+
+    `points` are what it draws; empty for pictures of scans.
+    """
 
     picture: Figure
     png: bytes
     svg: bytes
     dpi: float
+    points: Records = Records("", (), ())
 
     @property
     def name(self) -> str:
@@ -106,7 +110,11 @@ class Section:
 
 @dataclass(frozen=True)
 class CohortContent:
-    """A whole report, ready to be written in any form."""
+    """A whole report, ready to be written in any form.
+
+    `readings` are the rows that the report rests on, whatever they are called, and `dictionary` says what their columns are;
+    `methods` is a paragraph for an article; `mark` is the name of the JSON file.
+    """
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -118,6 +126,9 @@ class CohortContent:
     readings: Records
     passed_over: Records
     origin: Mapping[str, Any] = field(default_factory=dict)
+    mark: str = "cohort.json"
+    methods: str = ""
+    dictionary: Records = Records("", (), ())
 
     @property
     def figures(self) -> tuple[CohortFigure, ...]:
@@ -129,6 +140,7 @@ class CohortContent:
         excluded = tuple((one.key, *who) for one in self.sections for who in one.excluded)
         return (
             self.readings,
+            *([self.dictionary] if self.dictionary.rows else []),
             *(records for section in self.sections for records in section.records),
             Records("excluded", ("analysis", "subject", "visit", "why"), excluded),
             *([self.passed_over] if self.passed_over.rows else []),
@@ -139,10 +151,12 @@ class CohortContent:
         """Everything that is written, relative to the result folder."""
         tables = tuple(f"tables/{one.name}.csv" for one in self.records)
         figures = tuple(f"figures/{one.name}.{kind}" for one in self.figures for kind in ("png", "svg"))
-        return (*tables, *figures, "report.html", "report.pdf", "cohort.json")
+        points = tuple(f"figures/{one.name}.csv" for one in self.figures if one.points.rows)
+        methods = ("methods.txt",) if self.methods else ()
+        return (*tables, *figures, *points, *methods, "report.html", "report.pdf", self.mark)
 
     def json_text(self) -> str:
-        """`cohort.json`: strict JSON at full precision; null for what has no value."""
+        """`cohort.json`, or what `mark` says: strict JSON at full precision; null for what has no value."""
         sections = {
             one.key: {
                 "title": one.title,
@@ -162,7 +176,8 @@ class CohortContent:
             "title": self.title,
             "facts": dict(self.facts),
             "analyses": sections,
-            "readings": self.readings.as_json(),
+            self.readings.name: self.readings.as_json(),
+            "methods": self.methods,
             "notes": list(self.notes),
             "passed_over": self.passed_over.as_json(),
             "files": list(self.file_names),

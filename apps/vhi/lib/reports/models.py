@@ -14,8 +14,9 @@ SCRIPT = """
 document.querySelectorAll('button[data-post]').forEach(function (button) {
   button.addEventListener('click', async function () {
     if (!window.confirm(button.dataset.question)) return;
-    const mark = document.cookie.split('; ').find(function (one) { return one.startsWith('vhi_csrf='); });
-    const headers = mark ? {'X-CSRF-Token': decodeURIComponent(mark.slice('vhi_csrf='.length))} : {};
+    const name = document.body.dataset.csrfCookie + '=';
+    const mark = document.cookie.split('; ').find(function (one) { return one.startsWith(name); });
+    const headers = mark ? {'X-CSRF-Token': decodeURIComponent(mark.slice(name.length))} : {};
     const answer = await fetch(button.dataset.post, {method: 'POST', headers: headers});
     if (answer.ok) { window.location.reload(); return; }
     const told = await answer.json().catch(function () { return {}; });
@@ -25,7 +26,9 @@ document.querySelectorAll('button[data-post]').forEach(function (button) {
 """
 
 
-def models_html(content: Mapping[str, Any], pictures: Mapping[str, Sequence[bytes]]) -> str:
+def models_html(
+    content: Mapping[str, Any], pictures: Mapping[str, Sequence[bytes]], address: str = "/vhi/models", csrf_cookie: str = ""
+) -> str:
     """The page.
 
     Parameters
@@ -34,6 +37,10 @@ def models_html(content: Mapping[str, Any], pictures: Mapping[str, Sequence[byte
         What `lib.trainers.desk.TrainingDesk.models` gives.
     pictures : mapping of name to PNG files
         Of labels in quarantine by `<case>--<submission>`, of sessions by their id.
+    address : str
+        Path of the page, as its reader's browser asks for it.
+    csrf_cookie : str
+        Name of the cookie with the mark of the reader's session; empty where nobody signs in.
     """
     environment = template_environment()
     points = [
@@ -47,4 +54,6 @@ def models_html(content: Mapping[str, Any], pictures: Mapping[str, Sequence[byte
     ]
     drawn = {name: [data_uri("image/png", file) for file in files] for name, files in pictures.items()}
     figure = data_uri("image/svg+xml", svg_bytes(model_history_figure(points))) if any(point.dice for point in points) else None
-    return environment.get_template("models.html.j2").render(content=content, figure=figure, pictures=drawn, script=SCRIPT)
+    template = environment.get_template("models.html.j2")
+    told = {"address": address, "csrf_cookie": csrf_cookie}
+    return template.render(content=content, figure=figure, pictures=drawn, script=SCRIPT, **told)

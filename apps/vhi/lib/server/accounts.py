@@ -8,17 +8,19 @@ import json
 import os
 import re
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Literal, get_args
 
-from ..errors import InputError
+from ..errors import InputError, VhiError
 from ..files import write_atomically
 
 Role = Literal["reader", "admin"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-HASHED = re.compile(r"scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[A-Za-z0-9+/=]{16,}\$[A-Za-z0-9+/=]{44}")
+# of a disabled account; of one that never had a password here the sign alone
+DISABLED = "!"
+HASHED = re.compile(r"!|!?scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[A-Za-z0-9+/=]{16,}\$[A-Za-z0-9+/=]{44}")
 SHORTEST_PASSWORD = 10
 # 16 MiB and some 50 ms a guess: the cost that RFC 7914 names for logins that a person waits for
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 14, 8, 1
@@ -27,7 +29,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Account:
-    """One person who may sign in; `password` is `scrypt$n$r$p$salt$hash`, base64."""
+    """One person who may sign in; `password` is `scrypt$n$r$p$salt$hash`, base64, after a `!` where the account is disabled."""
 
     name: str
     role: Role
@@ -38,6 +40,27 @@ class Account:
         check_role(self.role)
         if not HASHED.fullmatch(self.password):
             raise InputError(f"The account {self.name} holds no scrypt hash; set the password again with: users add {self.name}")
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether nobody may sign in under this name, at a sign-on service neither."""
+        return self.password.startswith(DISABLED)
+
+    def disabled(self) -> Account:
+        """The same, for nobody to sign in."""
+        return replace(self, password=DISABLED + self.password.removeprefix(DISABLED))
+
+    def enabled(self) -> Account | None:
+        """The same as before it was disabled; None where it had no password."""
+        password = self.password.removeprefix(DISABLED)
+        return replace(self, password=password) if password else None
+
+
+class DisabledError(VhiError):
+    """Somebody may not sign in any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The account {name} is disabled on this server; ask its administrator.")
 
 
 class Accounts:
@@ -70,9 +93,17 @@ class Accounts:
             return self._accounts.get(name)
 
     def sign_in(self, name: str, password: str) -> Account | None:
-        """The account, when name and password are right. A wrong name takes as long as a wrong password."""
+        """The account, when name and password are right. A wrong name takes as long as a wrong password.
+
+        Raises
+        ------
+        DisabledError
+            They are, and the account is disabled.
+        """
         account = self.find(name)
-        right = password_matches(password, account.password if account else _NOBODY)
+        right = password_matches(password, (account.password.removeprefix(DISABLED) if account else "") or _NOBODY)
+        if account is not None and right and account.is_disabled:
+            raise DisabledError(name)
         return account if account and right else None
 
 

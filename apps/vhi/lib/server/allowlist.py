@@ -49,6 +49,8 @@ ALLOWED = (
     Allowed(("GET",), "/", "anyone"),
     Allowed(("GET",), "/openapi.json", "reader", basic=True),
     Allowed(("GET", "POST"), "/login", "anyone", "page"),
+    Allowed(("GET",), "/sign-on", "anyone", "page"),
+    Allowed(("GET",), "/sign-on/back", "anyone", "page"),
     Allowed(("POST",), "/logout", "reader"),
     # the viewer's page looks itself who is signed in; its files are no secret
     Allowed(("GET",), "/ohif/{path}", "anyone", "page", matching=rf"/ohif(?:/{SEGMENT})*"),

@@ -15,7 +15,14 @@ from .pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
 
-STATUS_OF = {"UnknownImageError": 404, "NotFoundError": 404, "RequestError": 400, "ConflictError": 409, "ArchiveError": 503}
+STATUS_OF = {
+    "UnknownImageError": 404,
+    "NotFoundError": 404,
+    "RequestError": 400,
+    "ConflictError": 409,
+    "ArchiveError": 503,
+    "DisabledError": 403,
+}
 
 
 class Refusal(Exception):

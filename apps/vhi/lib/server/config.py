@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from .addresses import Addresses
+from .forwarded import LOOPBACK, check_proxies
 
 PREFIX = "VHI_SERVER_"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
@@ -34,6 +36,9 @@ class ServerConfig:
     token_hours : how long a login lasts
     viewer : folder of another build of the OHIF viewer; MONAI Label's own when None
     train_by : who may start and stop training where there are accounts: "admin" or "reader"
+    public_url : where clients reach the server, as `https://host/prefix/`; as each request says when empty
+    sign_on : file that describes a provider of OpenID Connect, see `lib.server.provider`
+    trusted_proxies : addresses and networks whose forwarded headers are believed
     """
 
     accounts: Path | None = None
@@ -47,6 +52,9 @@ class ServerConfig:
     token_hours: float = 12.0
     viewer: Path | None = None
     train_by: str = "admin"
+    public_url: str = ""
+    trusted_proxies: tuple[str, ...] = LOOPBACK
+    sign_on: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):
@@ -57,6 +65,16 @@ class ServerConfig:
         for origin in self.origins:
             if not ORIGIN.fullmatch(origin):
                 raise SettingsError(f"{origin!r} is no origin; write it as https://viewer.example or http://host:port, no path.")
+        if self.sign_on is not None and self.accounts is None:
+            raise SettingsError("--sign-on needs --accounts: 3D Slicer signs in by the accounts of this server.")
+        check_proxies(self.trusted_proxies)
+        if self.public_url:
+            Addresses.public(self.public_url)
+
+    @property
+    def public(self) -> Addresses | None:
+        """The configured public address."""
+        return Addresses.public(self.public_url) if self.public_url else None
 
     @property
     def secret_file(self) -> Path | None:

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from .answers import Refusal
 from .config import ServerConfig
 from .identity import current_identity
 from .login import Login
 from .pool import WorkerPool
+from .provider import Provider
 
 T = TypeVar("T")
 SAVE_TIMEOUT_S = 120.0
@@ -27,6 +29,7 @@ class Desk:
     save: WorkerPool
     quick: WorkerPool
     password: WorkerPool
+    sign_on: WorkerPool
     login: Login
     config: ServerConfig
 
@@ -36,6 +39,23 @@ class Desk:
         from monailabel.interfaces.utils.app import app_instance
 
         return app_instance()
+
+    @property
+    def sign_on_label(self) -> str:
+        """How the sign-on service is called; empty where there is none."""
+        return self.login.provider.settings.label if self.login.provider else ""
+
+    def needed_provider(self) -> Provider:
+        """The sign-on service.
+
+        Raises
+        ------
+        Refusal
+            404: there is none.
+        """
+        if self.login.provider is None:
+            raise Refusal(404, "This server has no sign-on service; sign in with a name and password.")
+        return self.login.provider
 
     @property
     def is_blinded(self) -> bool:

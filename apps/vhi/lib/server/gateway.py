@@ -25,6 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..errors import SettingsError
 from ..multipart import boundary_of
+from .addresses import current_addresses
 from .answers import Refusal
 from .dicomweb import ROOT, is_answered_in_json, is_resource, resource_of
 from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
@@ -145,7 +146,7 @@ class Gateway:
         self._client = None
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send, read: asyncio.Event) -> None:
-        resource, translate = resource_of(scope["path"]), _translation(scope, self._base.host)
+        resource, translate = resource_of(scope["path"]), _translation(self._base.host)
         request = self._request(scope, resource, receive, read)
         answer = await self._answer(request)
         try:
@@ -341,9 +342,9 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
     return Unchanged(), headers
 
 
-def _translation(scope: Scope, archive_host: str) -> Translate:
+def _translation(archive_host: str) -> Translate:
     """Addresses of the archive -> addresses of this gateway, as the client that asks knows it."""
-    own = f"{scope.get('scheme', 'http')}://{_headers_of(scope).get('host', '')}{ROOT}/wado"
+    own = current_addresses().url(f"{ROOT}/wado")
 
     def translate(link: str) -> str:
         # by its resource: archives call themselves by all sorts of names

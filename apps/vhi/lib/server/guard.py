@@ -13,17 +13,19 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .addresses import Addresses, set_addresses
 from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
 from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .config import MIB, ServerConfig, is_address, is_loopback
 from .desk import Desk
 from .dicomweb import check_plain
+from .forwarded import CONCEALED_KEY, HOST_KEY, PREFIX_KEY, Forwarded
 from .gateway import ArchiveAddress, Gateway
 from .identity import LOCAL, Identity, set_identity
-from .login import Login
+from .login import MAY_FETCH_KEY, Login
 from .pool import GoneError, WorkerPool
 from .routes import make_routes
-from .sessions import identity_by_cookie
+from .sessions import cookie_names, identity_by_cookie
 
 logger = logging.getLogger("vhi.server")
 
@@ -37,8 +39,8 @@ SECURITY_HEADERS = {
 }
 # 3D Slicer goes on without a token where name or password were wrong, and shows this
 SIGN_IN = (
-    "Sign in first: nobody is signed in, name or password were wrong, or the login has ended. Open /login, or POST name and "
-    "password to /auth/token; 3D Slicer asks for them again at the next click."
+    "Sign in first: nobody is signed in, name or password were wrong, or the login has ended. Open {login}, or POST name and "
+    "password to {token}; 3D Slicer asks for them again at the next click."
 )
 PASS_OVER_S = 30.0
 CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
@@ -72,12 +74,14 @@ class Guard:
             save=WorkerPool("save", 2, 64),
             quick=WorkerPool("quick", 4, 256),
             password=WorkerPool("password", 1, 32, nice=5),
+            sign_on=WorkerPool("sign-on", 2, 32),
             login=self.login,
             config=config,
         )
         self._stock = stock
         self._own = make_routes(self.desk, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
+        self._behind_proxies = Forwarded(self._serve, config.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,9 +89,12 @@ class Guard:
             if self._gateway:
                 await self._gateway.close()
         elif scope["type"] == "http":
-            await Exchange(self, scope, receive, send).serve()
+            await self._behind_proxies(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Exchange(self, scope, receive, send).serve()
 
     async def dispatch(self, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request that passed to the routes that answer it."""
@@ -127,8 +134,11 @@ class Exchange:
             self.headers[key] = (
                 f"{self.headers[key]},{value.decode('latin-1')}" if key in self.headers else value.decode("latin-1")
             )
-        self.method, self.path = scope["method"], scope["path"]
+        self.method = scope["method"]
         self.address = (scope.get("client") or ("unknown",))[0]
+        host = scope[HOST_KEY] or self.headers.get("host", "")
+        self.addresses = guard.config.public or Addresses(f"{scope.get('scheme', 'http')}://{host}", scope[PREFIX_KEY])
+        self.path = scope["path"] if methods_of(scope["path"]) else self.addresses.inner(scope["path"])
         self.allowed: Allowed | None = None
         self.identity: Identity = LOCAL
         self.cors: dict[str, str] = {}
@@ -155,6 +165,7 @@ class Exchange:
         )
 
     async def _serve(self) -> None:
+        set_addresses(self.addresses)
         self._check_reach()
         self._check_host()
         self._check_origin()
@@ -171,7 +182,7 @@ class Exchange:
             check_plain(self.scope.get("raw_path") or self.path.encode())
         # the template's spelling of the trailing slash, and no Origin: CORS is settled here
         path = self.path
-        if self.allowed.where != "page":
+        if self.allowed.where != "page" or not self.allowed.matching:
             path = path.rstrip("/") + ("/" if self.allowed.template.endswith("/") else "")
         kept = [(name, value) for name, value in self.scope["headers"] if name.lower() not in (b"origin", b"authorization")]
         self.scope |= {"path": path, "raw_path": path.encode(), "headers": kept}
@@ -187,16 +198,21 @@ class Exchange:
 
     def _check_host(self) -> None:
         """Called by a name that is not ours, the request comes from a web page that rebinds DNS names to this machine."""
-        name = _host_name(self.headers.get("host", ""))
-        # an address is no name that could be rebound
-        if not is_address(name) and name != "localhost" and name not in self.guard.config.hosts:
-            raise Refusal(400, "This server is not known by that name; start it with --allow-host NAME.")
+        public = self.guard.config.public
+        known = ("localhost", *self.guard.config.hosts, *([public.host] if public else []))
+        # both what a trusted proxy was asked for and what it asks for: neither may be a rebound name
+        for host in [one for one in (self.headers.get("host"), self.scope[HOST_KEY]) if one] or [""]:
+            name = _host_name(host)
+            # an address is no name that could be rebound
+            if not is_address(name) and name not in known:
+                raise Refusal(400, "This server is not known by that name; start it with --allow-host NAME.")
 
     def _check_origin(self) -> None:
         origin = self.headers.get("origin")
         if origin is None:
             return
-        own = {f"{scheme}://{self.headers.get('host', '')}" for scheme in ("http", "https")}
+        hosts = (self.headers.get("host", ""), self.scope[HOST_KEY])
+        own = {f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")} | {self.addresses.origin}
         if origin in self.guard.config.origins:
             self.cors = {
                 "access-control-allow-origin": origin,
@@ -216,7 +232,11 @@ class Exchange:
             closed = why_closed(self.path) if self.method in ("PUT", "DELETE") else None
             raise Refusal(405, closed or f"This path takes {', '.join(methods)}.", {"Allow": ", ".join(methods)})
         closed = why_closed(self.path)
-        raise Refusal(403, closed) if closed else Refusal(404, "There is nothing at that path; see /openapi.json.")
+        raise (
+            Refusal(403, closed)
+            if closed
+            else Refusal(404, f"There is nothing at that path; see {self.addresses.path('/openapi.json')}.")
+        )
 
     def _check_length(self) -> None:
         assert self.allowed is not None
@@ -238,21 +258,25 @@ class Exchange:
         if given[:6].lower() == "basic " and self.allowed.basic:
             job = self.guard.desk.password.submit(lambda: login.identity_by_password(given, self.address))
             return await asyncio.wrap_future(job)
-        by_cookie = None if given else identity_by_cookie(login, self.method, self.headers)
+        names = cookie_names(login, self.scope)
+        by_cookie = None if given else identity_by_cookie(login, names, self.method, self.headers)
         found = login.identity_of(given) if given else by_cookie or self._granted()
         if found is None:
             # a script's request must not make the browser open its own dialog over the page
             is_page = self.allowed.basic and self.headers.get("sec-fetch-mode", "navigate") == "navigate"
             scheme = 'Basic realm="VHI", charset="UTF-8"' if is_page else "Bearer"
-            raise Refusal(401, SIGN_IN, {"WWW-Authenticate": scheme})
+            where = {"login": self.addresses.path("/login"), "token": self.addresses.path("/auth/token")}
+            raise Refusal(401, SIGN_IN.format(**where), {"WWW-Authenticate": scheme})
+        # browsers sign in for every request; and behind a proxy that does not tell, the address is everybody's
+        self.scope[MAY_FETCH_KEY] = bool(given) and not self.scope[CONCEALED_KEY]
         return found
 
     def _granted(self) -> Identity | None:
         assert self.allowed is not None
-        if self.allowed.template != "/datastore/image":
+        if self.allowed.template != "/datastore/image" or self.method != "GET" or self.scope[CONCEALED_KEY]:
             return None
         images = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("image", [])
-        return self.guard.login.grants.find(self.address, images[0]) if len(images) == 1 else None
+        return self.guard.login.grants.take(self.address, images[0]) if len(images) == 1 else None
 
     async def _counted(self) -> Message:
         """The next piece of the body, unless there is more than the route takes; of a request without one, nothing."""

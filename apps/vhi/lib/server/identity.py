@@ -9,18 +9,21 @@ import secrets
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import jwt
 
 from ..errors import InputError
 from ..files import output_error
-from .accounts import Account, Accounts, Role
+from .accounts import Account, Accounts, DisabledError, Role
 
 ALGORITHM = "HS256"
 SECRET_BYTES = 32
+# how far the clock may be set back without ending the logins that were made before
+LEEWAY_S = 300.0
 
 _identity: ContextVar[Identity | None] = ContextVar("vhi_identity", default=None)
 
@@ -33,10 +36,14 @@ class Identity:
     ----------
     name : the login; None without login (a server on loopback that asks for none)
     role : what they may do
+    session : id of the token that proved it; empty without one
+    is_signed_on : whether a provider of OpenID Connect said so, not an account of this server
     """
 
     name: str | None
     role: Role
+    session: str = field(default="", compare=False)
+    is_signed_on: bool = field(default=False, compare=False)
 
     @property
     def is_admin(self) -> bool:
@@ -74,10 +81,13 @@ class Tokens:
     secret : bytes
         The server's signing key.
     lifetime_s : float
+    issuer : str
+        The provider of OpenID Connect whose sign-ons are believed; empty for none.
     """
 
-    def __init__(self, accounts: Accounts, secret: bytes, lifetime_s: float) -> None:
+    def __init__(self, accounts: Accounts, secret: bytes, lifetime_s: float, issuer: str = "") -> None:
         self._accounts = accounts
+        self._issuer = issuer
         self._secret = secret
         self._lifetime_s = lifetime_s
         self._ended: dict[str, float] = {}
@@ -85,34 +95,66 @@ class Tokens:
 
     def issue(self, account: Account) -> str:
         """A token for this account."""
+        return self._issue({"sub": account.name, "mark": _mark(account)})
+
+    def issue_signed_on(self, name: str, role: Role) -> str:
+        """A token for who signed in at the provider. It ends too when an account of that name is made, changed or disabled.
+
+        Raises
+        ------
+        DisabledError
+            An account of that name is disabled here.
+        """
+        account = self._accounts.find(name)
+        if account is not None and account.is_disabled:
+            raise DisabledError(name)
+        return self._issue({"sub": name, "mark": self._mark_signed_on(account, role), "role": role})
+
+    def _issue(self, claims: dict[str, str]) -> str:
         now = time.time()
-        claims = {"sub": account.name, "mark": _mark(account), "iat": int(now), "exp": int(now + self._lifetime_s)}
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        lasting = {"jti": secrets.token_urlsafe(16), "iat": int(now), "exp": int(now + self._lifetime_s)}
+        return jwt.encode({**claims, **lasting}, self._secret, algorithm=ALGORITHM)
 
     def identity_of(self, token: str) -> Identity | None:
-        """Who holds this token; None when it is forged, expired, ended, or the account has changed."""
-        if self.mark_of(token) in self._ended:
-            return None
+        """Who holds this token; None when it is forged, expired, ended, or the account has changed.
+
+        When it was issued does not count, since the clock may have been set back since then; that it reaches no further from now
+        than a token lasts does.
+        """
+        options = {"require": ["exp", "sub", "mark", "jti"], "verify_iat": False}
         try:
-            claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub", "mark"]})
+            claims = jwt.decode(token, self._secret, algorithms=[ALGORITHM], options=options)  # type: ignore[arg-type]
         except jwt.InvalidTokenError:
             return None
-        account = self._accounts.find(claims["sub"])
-        if account is None or not secrets.compare_digest(_mark(account), str(claims["mark"])):
+        if claims["jti"] in self._ended or claims["exp"] > time.time() + self._lifetime_s + LEEWAY_S:
             return None
-        return Identity(account.name, account.role)
+        return self._identity_by(claims)
 
-    def mark_of(self, token: str) -> str:
-        """Names a token without letting anybody use it, and can be made by this server alone."""
-        return hmac.new(self._secret, b"mark of " + token.encode(), hashlib.sha256).hexdigest()
+    def _identity_by(self, claims: dict[str, Any]) -> Identity | None:
+        account, signed_on = self._accounts.find(claims["sub"]), claims.get("role")
+        if (account is not None and account.is_disabled) or not (account if signed_on is None else self._issuer):
+            return None
+        if signed_on is not None:
+            mark, found = self._mark_signed_on(account, signed_on), Identity(claims["sub"], signed_on, claims["jti"], True)
+        else:
+            assert account is not None
+            mark, found = _mark(account), Identity(account.name, account.role, claims["jti"])
+        return found if secrets.compare_digest(mark, str(claims["mark"])) else None
 
-    def end(self, token: str) -> None:
-        """From now on this token proves nobody, until the server is started again."""
-        if self.identity_of(token) is not None:
-            now = time.time()
-            with self._lock:
-                current = {mark: until for mark, until in self._ended.items() if until > now}
-                self._ended = current | {self.mark_of(token): now + self._lifetime_s}
+    def _mark_signed_on(self, account: Account | None, role: str) -> str:
+        known = account.password if account else ""
+        return hashlib.sha256(f"{self._issuer}|{known}|{role}".encode()).hexdigest()[:16]
+
+    def mark_of(self, session: str) -> str:
+        """Names a session without letting anybody use it, and can be made by this server alone."""
+        return hmac.new(self._secret, b"mark of " + session.encode(), hashlib.sha256).hexdigest()
+
+    def end(self, session: str) -> None:
+        """From now on no token of this session proves anybody, until the server is started again."""
+        now = time.time()
+        with self._lock:
+            current = {ended: until for ended, until in self._ended.items() if until > now}
+            self._ended = current | {session: now + self._lifetime_s + LEEWAY_S}
 
 
 def _mark(account: Account) -> str:

@@ -16,6 +16,7 @@ from .answers import Refusal, finite
 from .config import is_loopback
 from .desk import Desk, address_of
 from .identity import current_identity
+from .login import MAY_FETCH_KEY
 from .requests import check_id, check_params, parse_params, take_file, uploaded_file
 
 INFO_AGE_S = 0.5
@@ -78,7 +79,7 @@ def add_inference(api: FastAPI, desk: Desk) -> None:
         asked = {**check_params(params), "strategy": check_id("strategy", strategy)}
         sample = finite(await desk.quickly(request, lambda: desk.app.next_sample(asked)) or {})
         address = address_of(request)
-        if sample.get("id"):
+        if sample.get("id") and request.scope.get(MAY_FETCH_KEY):
             desk.login.grants.give(address, sample["id"], current_identity())
         if not is_loopback(address):
             sample.pop("path", None)  # a file on the server says nothing elsewhere

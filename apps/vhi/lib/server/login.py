@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import math
 import secrets
 import time
 from collections import OrderedDict
 from threading import Lock
 
-from .accounts import Account, Accounts
+from .accounts import Account, Accounts, DisabledError, Role
 from .answers import Refusal
 from .config import ServerConfig
 from .identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
+from .provider import Provider, ProviderSettings
 
 LONGEST_PASSWORD = 1024
 REMEMBER_S = 300.0
-GRANT_S = 600.0
+GRANT_S = 60.0
+# key of a scope: whether a case that is handed out may be fetched without a token, see `Grants`
+MAY_FETCH_KEY = "vhi.may_fetch"
 _REMEMBERED = 10_000
 
 
@@ -38,8 +42,10 @@ class Login:
         self.failures = FailedLogins()
         self.grants = Grants()
         self._accounts = Accounts(config.accounts) if config.accounts else None
-        secret = read_or_create_secret(config.secret_file) if config.secret_file else b""
-        self._tokens = Tokens(self._accounts, secret, config.token_hours * 3600) if self._accounts else None
+        self._secret = read_or_create_secret(config.secret_file) if config.secret_file else b""
+        self.provider = Provider(ProviderSettings.read(config.sign_on)) if config.sign_on else None
+        issuer = self.provider.settings.issuer if self.provider else ""
+        self._tokens = Tokens(self._accounts, self._secret, config.token_hours * 3600, issuer) if self._accounts else None
         self._known: OrderedDict[bytes, tuple[float, str, str]] = OrderedDict()
         self._pepper = secrets.token_bytes(16)
         self._lock = Lock()
@@ -61,6 +67,21 @@ class Login:
         assert self._tokens is not None
         return self._tokens.issue(account)
 
+    def token_for_signed_on(self, name: str, role: Role) -> str:
+        """A token for who signed in at the provider.
+
+        Raises
+        ------
+        DisabledError
+        """
+        assert self._tokens is not None
+        return self._tokens.issue_signed_on(name, role)
+
+    @property
+    def sign_on_key(self) -> bytes:
+        """The key of what waits in a browser while somebody signs in at the provider; sessions have another."""
+        return hmac.new(self._secret, b"sign-on", hashlib.sha256).digest()
+
     def identity_of(self, authorization: str) -> Identity | None:
         """Who holds the bearer token of an Authorization header; None when it proves nobody."""
         scheme, _, token = authorization.partition(" ")
@@ -70,14 +91,18 @@ class Login:
         """Who holds a token; None when it proves nobody."""
         return self._tokens.identity_of(token) if self._tokens else LOCAL
 
-    def mark_of(self, token: str) -> str:
+    def mark_of(self, who: Identity) -> str:
         """What scripts of our own pages send along with a token that is in a cookie, see `lib.server.sessions`."""
-        return self._tokens.mark_of(token) if self._tokens else ""
+        return self._tokens.mark_of(who.session) if self._tokens and who.session else ""
 
-    def end(self, token: str) -> None:
-        """Sign out: the token proves nobody any more."""
-        if self._tokens:
-            self._tokens.end(token)
+    def end(self, who: Identity) -> None:
+        """Sign out: the session's token proves nobody any more, however it is written."""
+        if self._tokens and who.session:
+            self._tokens.end(who.session)
+
+    def instance(self, port: int | None) -> str:
+        """Names this server among those on the same host, which browsers send the same cookies to."""
+        return hmac.new(self._secret, f"cookies at {port}".encode(), hashlib.sha256).hexdigest()[:8]
 
     def identity_by_password(self, authorization: str, address: str) -> Identity:
         """Who a Basic Authorization header names; slow the first time, call it off the event loop.
@@ -109,7 +134,10 @@ class Login:
         if len(password) <= LONGEST_PASSWORD:
             # counted before the slow comparison, so that guesses sent at once do not all slip through
             self.failures.failed(address, name)
-            account = self._accounts.sign_in(name, password)
+            try:
+                account = self._accounts.sign_in(name, password)
+            except DisabledError as error:
+                raise Refusal(403, str(error)) from error
         if account is None:
             raise Refusal(401, "Name or password is wrong.", {"WWW-Authenticate": "Bearer"})
         self.failures.succeeded(address, name)
@@ -119,8 +147,9 @@ class Login:
 class Grants:
     """Which images a client that was handed a case may fetch without a token.
 
-    3D Slicer's MONAI Label module signs in for every request but one: it fetches the next sample's image with a plain download
-    that carries no token. So whoever was just handed a case may fetch that one image, from the same address, for ten minutes.
+    3D Slicer's MONAI Label module signs in for every request but one: right after it was handed the next sample it fetches that
+    image with a plain download, whose address it makes itself and which carries no token. So whoever was just handed a case may
+    fetch that one image, once, from the same address, within a minute.
     """
 
     def __init__(self) -> None:
@@ -134,10 +163,10 @@ class Grants:
             while len(self._until) > _REMEMBERED:
                 self._until.popitem(last=False)
 
-    def find(self, address: str, image_id: str) -> Identity | None:
-        """Who was handed that image at that address."""
+    def take(self, address: str, image_id: str) -> Identity | None:
+        """Who was handed that image at that address; asked again, nobody."""
         with self._lock:
-            until, identity = self._until.get((address, image_id), (0.0, None))
+            until, identity = self._until.pop((address, image_id), (0.0, None))
         return identity if until > time.monotonic() else None
 
 

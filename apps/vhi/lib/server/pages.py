@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import quote
+
+from .addresses import current_addresses
 
 SLICER_STEPS = (
     "In 3D Slicer install the extension MONAILabel (Extensions Manager), restart, and open the module MONAI Label.",
@@ -26,17 +29,17 @@ def front_page(url: str, *, login: bool) -> str:
     steps = "".join(f"<li>{escape(step)}</li>" for step in slicer_steps(url, login=login))
     return _page(
         "<p>Volume of hyperintense inflammation. Research use only.</p>"
-        '<p>In the browser: <a href="/ohif/">the studies of the archive</a>, where the server has one.</p>'
+        f'<p>In the browser: <a href="{_path("/ohif/")}">the studies of the archive</a>, where the server has one.</p>'
         f"<ol>{steps}</ol>"
     )
 
 
 def notice_page(sentence: str) -> str:
     """HTML of a page that says one thing."""
-    return _page(f'<p>{escape(sentence)}</p><p><a href="/">How to read with 3D Slicer</a></p>')
+    return _page(f'<p>{escape(sentence)}</p><p><a href="{_path("/")}">How to read with 3D Slicer</a></p>')
 
 
-def login_page(following: str, problem: str = "") -> str:
+def login_page(following: str, problem: str = "", sign_on: str = "") -> str:
     """HTML of the page to sign in on.
 
     Parameters
@@ -45,14 +48,29 @@ def login_page(following: str, problem: str = "") -> str:
         The path to go on to.
     problem : str
         Why the last try failed.
+    sign_on : str
+        How the sign-on service is called; empty where there is none.
     """
+    by_service = f"{_path('/sign-on')}?next={quote(following, safe='/')}"
+    service = f'<p><a href="{escape(by_service)}">Sign in with {escape(sign_on)}</a></p><p>or</p>' if sign_on else ""
     wrong = f'<p class="wrong" role="alert">{escape(problem)}</p>' if problem else ""
+    to = f'<input type="hidden" name="next" value="{escape(following)}">'
     return _page(
-        f'{wrong}<form method="post" action="/login"><input type="hidden" name="next" value="{escape(following)}">'
+        f'{wrong}{service}<form method="post" action="{_path("/login")}">{to}'
         '<label>Name <input name="username" autocomplete="username" required autofocus></label>'
         '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
         "<button>Sign in</button></form>"
     )
+
+
+def going_on_page(following: str) -> str:
+    """HTML of a page that goes on to a path of this server by itself."""
+    to = escape(following)
+    return _page(f'<meta http-equiv="refresh" content="0;url={to}"><p>You are signed in. <a href="{to}">Go on</a></p>')
+
+
+def _path(path: str) -> str:
+    return escape(current_addresses().path(path))
 
 
 def _page(content: str) -> str:

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from .addresses import current_addresses
 from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
@@ -18,6 +19,7 @@ from .rating import add_rating
 from .readings import add_readings
 from .reopening import add_reopening
 from .sessions import add_sessions
+from .sign_on import add_sign_on
 from .tokens import add_tokens
 from .training import add_models, add_training
 from .viewer import add_viewer
@@ -25,12 +27,14 @@ from .viewer import add_viewer
 
 def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
     """The application that answers the allow-list's own routes."""
-    api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None)
+    # the guard settles trailing slashes; redirects of the framework know no prefix
+    api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     for kind in (RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _tell)
     for add in (
         add_tokens,
         add_sessions,
+        add_sign_on,
         add_inference,
         add_datastore,
         add_readings,
@@ -48,8 +52,8 @@ def make_routes(desk: Desk, *, has_archive: bool) -> FastAPI:
         return JSONResponse(description_of(api))
 
     @api.get("/", include_in_schema=False)
-    def front(request: Request) -> HTMLResponse:
-        return HTMLResponse(front_page(str(request.base_url).rstrip("/"), login=desk.login.needed))
+    def front() -> HTMLResponse:
+        return HTMLResponse(front_page(current_addresses().url(""), login=desk.login.needed))
 
     return api
 

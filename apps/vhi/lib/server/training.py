@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from .addresses import current_addresses
 from .answers import Refusal, finite
 from .desk import Desk
 from .identity import current_identity
 from .requests import check_id, check_params
+from .sessions import cookie_names
 
 NAME = "disease_region"
 # what clients send with every request
@@ -64,7 +66,9 @@ def add_models(api: FastAPI, desk: Desk) -> None:
             form = "html" if "text/html" in request.headers.get("accept", "") else "json"
         if form == "json":
             return JSONResponse(finite(await desk.quickly(request, lambda: desk.app.training.models())))
-        page, script = await desk.quickly(request, lambda: desk.app.training.models_page())
+        at = current_addresses().path("/vhi/models")
+        csrf = cookie_names(desk.login, request.scope).csrf
+        page, script = await desk.quickly(request, lambda: desk.app.training.models_page(at, csrf))
         return HTMLResponse(page, headers={"content-security-policy": _policy(script), "referrer-policy": "same-origin"})
 
     @api.post("/vhi/models/live", tags=["VHI"], summary="Make an earlier version the live one")

@@ -2,7 +2,8 @@
 
 No file of the viewer is changed. `index.html` loses its links to fonts on other hosts, because nothing is asked of the internet.
 `app-config.js` gains what this server knows (`window.vhi`), the addresses of our gateway, and two modules that run before the
-viewer starts: `session.js` (the login) and `main.js` (reading, cleaning, submitting), both in the folder `ohif`.
+viewer starts: `session.js` (the login) and `main.js` (reading, cleaning, submitting), both in the folder `ohif`. The build says
+where it lies at the few places of `ROOTED`; below a path prefix these are handed out with the prefix.
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from ..errors import InputError
+from .addresses import current_addresses
 from .answers import Refusal
 from .desk import Desk
 from .dicomweb import ROOT
 from .pages import notice_page
-from .sessions import identity_of_page, login_address
+from .sessions import cookie_names, identity_of_page, login_address
 
 MODULES = Path(__file__).parent / "ohif"
 # the version that the modules were written for and are tested with: its number, and the start of its main script's sha256; the
@@ -37,6 +40,9 @@ ASK_FIRST = "no-cache"
 # proxies and nosniff need these right, whatever the operating system's own table says
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".wasm": "application/wasm"}
 TYPES |= {".svg": "image/svg+xml", ".json": "application/json", ".map": "application/json", ".webapp": "application/json"}
+
+# how page, styles and scripts of the build write their own address
+ROOTED = ('__webpack_require__.p = "/ohif/"', "PUBLIC_URL = '/ohif/'", '="/ohif/', "routerBasename: '/ohif/'")
 
 _MAIN_SCRIPT = re.compile(r'<script[^>]*\bsrc="/ohif/(app\.bundle[\w.-]*\.js)"')
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -73,7 +79,7 @@ class Viewer:
             raise InputError(
                 f"{folder} holds no OHIF viewer ({error.strerror}: {error.filename}); install monailabel again."
             ) from error
-        self.page = _ELSEWHERE.sub("", index)
+        self._page = _ELSEWHERE.sub("", index)
         self._main_script = _MAIN_SCRIPT.search(index)
         self._files = StaticFiles(directory=folder)
         self._modules = StaticFiles(directory=MODULES)
@@ -87,7 +93,12 @@ class Viewer:
         number = _VERSION.search(script)
         return f"{number[1].decode() if number else 'unknown'} {hashlib.sha256(script).hexdigest()[:12]}"
 
-    @cached_property
+    @property
+    def page(self) -> str:
+        """`index.html`, for where this client finds it."""
+        return rooted(self._page, current_addresses().prefix)
+
+    @property
     def policy(self) -> str:
         """The content security policy of the page: own scripts, WebAssembly for decoding, nothing from elsewhere."""
         digests = (hashlib.sha256(one.encode()).digest() for one in _INLINE.findall(self.page))
@@ -100,7 +111,8 @@ class Viewer:
 
     def config(self, told: dict[str, Any]) -> str:
         """`app-config.js`: the bundled one, then what this server adds."""
-        return "\n".join([self._config, f"window.vhi = {_script_json(told)};", _ADDED])
+        own = rooted(self._config, current_addresses().prefix)
+        return "\n".join([own, f"window.vhi = {_script_json(told)};", _ADDED])
 
     async def file(self, path: str, scope: Any) -> Response:
         """A file of the viewer, or of our modules below `vhi/`.
@@ -115,6 +127,9 @@ class Viewer:
             answer = await self._modules.get_response(path.removeprefix("vhi/"), scope)
         else:
             answer = await self._files.get_response(path, scope)
+            prefix = current_addresses().prefix
+            if prefix and name.endswith(".js") and answer.status_code in (200, 206):
+                answer = await run_in_threadpool(_rooted_script, self.folder / path, prefix, answer)
         kind = TYPES.get(f".{name.rpartition('.')[2]}")
         if kind and answer.status_code == 200:
             answer.headers["content-type"] = kind
@@ -124,17 +139,32 @@ class Viewer:
         return answer
 
 
+def rooted(text: str, prefix: str) -> str:
+    """A text of the build with its own address below the prefix."""
+    for place in ROOTED:
+        text = text.replace(place, place.replace("/ohif/", f"{prefix}/ohif/"))
+    return text
+
+
+def _rooted_script(file: Path, prefix: str, plain: Response) -> Response:
+    """A script of the build below a prefix; as it is when it does not say where it lies."""
+    content = file.read_bytes()
+    if ROOTED[0].encode() not in content:
+        return plain
+    return Response(content.replace(ROOTED[0].encode(), rooted(ROOTED[0], prefix).encode()))
+
+
 # addresses of this page's own server, whatever it is called: workers of the viewer cannot resolve relative ones
 _ADDED = f"""
 for (const source of window.config.dataSources) {{
-  const gateway = window.location.origin + '{ROOT}/';
+  const gateway = window.location.origin + window.vhi.prefix + '{ROOT}/';
   Object.assign(source.configuration, {{
     friendlyName: 'VHI', name: 'VHI', qidoRoot: gateway + 'qido', wadoRoot: gateway + 'wado', wadoUriRoot: gateway + 'wado',
   }});
 }}
 // modules of the page run in their order, before the viewer's own deferred script
 for (const name of ['session', 'main']) {{
-  document.write('<script type="module" src="/ohif/vhi/' + name + '.js"></' + 'script>');
+  document.write('<script type="module" src="' + window.vhi.prefix + '/ohif/vhi/' + name + '.js"></' + 'script>');
 }}
 """
 
@@ -158,12 +188,18 @@ def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
             "reader": who.name if who else None,
             "is_admin": bool(who and who.is_admin),
             "blinded": desk.is_blinded,
+            "prefix": current_addresses().prefix,
+            "csrf_cookie": cookie_names(desk.login, request.scope).csrf,
         }
 
     @api.get("/ohif/app-config.js", include_in_schema=False)
     async def config(request: Request) -> Response:
         script = await desk.quickly(request, lambda: viewer.config(told(request)))
         return Response(script, media_type=TYPES[".js"])
+
+    @api.get("/ohif", include_in_schema=False)
+    async def folder() -> Response:
+        return RedirectResponse(current_addresses().path("/ohif/"), 307)
 
     @api.get("/ohif/{path:path}", include_in_schema=False)
     async def file(request: Request, path: str) -> Response:

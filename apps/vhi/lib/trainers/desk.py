@@ -189,8 +189,13 @@ class TrainingDesk:
             "quarantine": [dict(one) for one in self.folder.held()],
         }
 
-    def models_page(self) -> tuple[str, str]:
+    def models_page(self, address: str, csrf_cookie: str) -> tuple[str, str]:
         """The same as HTML, and the script in it.
+
+        Parameters
+        ----------
+        address : path of the page, as its reader's browser asks for it
+        csrf_cookie : name of the cookie with the session's mark
 
         Raises
         ------
@@ -201,7 +206,7 @@ class TrainingDesk:
         for one in content["quarantine"]:
             name = f"{one['case']}--{one['submission']}"
             pictures[name] = _files(self.folder.root / "labels", f"{name}.png")
-        return models_html(content, pictures), SCRIPT
+        return models_html(content, pictures, address, csrf_cookie), SCRIPT
 
     def make_live(self, version: str, by: str | None) -> dict[str, str]:
         """Go back to an earlier version; the next request is answered by it.

@@ -36,7 +36,7 @@ def read_labelled(case: Case) -> tuple[Volume, Mask]:
 
 def probabilities(t1w: Volume, members: Sequence[Member]) -> list[np.ndarray]:
     """Each member's `(I, J, K)` float32 probability of disease region."""
-    frame = NetworkFrame.of(t1w.grid)
+    frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
     return [frame.volume(member(slices)) for member in members]
 

@@ -10,7 +10,8 @@ from ...cohort.scales import Scale
 from ...cohort.study import LeftOut
 from ...figures.canvas import png_bytes, svg_bytes
 from ...figures.cohort_style import DPI
-from ..cohort_content import CohortFigure, number, p_value
+from ...figures.drawn_points import COLUMNS, drawn_points
+from ..cohort_content import CohortFigure, Records, number, p_value
 from ..content import Figure
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def section_figure(name: str, drawing: Drawing, caption: str, alternative: str, 
     """A drawing as it goes into pages and files; scans stay pixels, charts stay lines."""
     dpi = PICTURE_DPI if is_picture else DPI
     png = png_bytes(drawing, dpi)
-    return CohortFigure(Figure(name, caption, alternative, png, "image/png"), png, svg_bytes(drawing), dpi)
+    # a scan's few lines are its legend
+    points = Records(name, COLUMNS, () if is_picture else drawn_points(drawing))
+    return CohortFigure(Figure(name, caption, alternative, png, "image/png"), png, svg_bytes(drawing), dpi, points)
 
 
 def left_out_rows(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:

@@ -1,12 +1,13 @@
 /** What this page asks the server; every refusal is an Error with the server's own sentence. */
 
+import { address } from './addresses.js';
 import { parseNifti } from './nifti.js';
 import { parseNrrd } from './nrrd.js';
 
 async function asked(path, options = {}) {
   let answer;
   try {
-    answer = await window.fetch(path, { credentials: 'same-origin', ...options });
+    answer = await window.fetch(address(path), { credentials: 'same-origin', ...options });
   } catch {
     throw new Error('The server cannot be reached; try again.');
   }

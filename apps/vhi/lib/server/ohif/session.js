@@ -3,13 +3,15 @@
  * request to this server that may change something, whoever sends it: the viewer, MONAI Label's mode, our own modules.
  */
 
+import { address } from './addresses.js';
+
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 const HEADER = 'X-CSRF-Token';
 
 /** The mark of the login as it is now: signing in again, in another tab, changes it. */
 export function mark() {
-  const found = document.cookie.match(/(?:^|; )vhi_csrf=([^;]*)/);
-  return found ? found[1] : '';
+  const name = `${window.vhi.csrf_cookie}=`;
+  return document.cookie.split('; ').find((one) => one.startsWith(name))?.slice(name.length) ?? '';
 }
 
 function isMarked(method, url) {
@@ -62,7 +64,7 @@ function noteStatus(status, url) {
     'position:fixed;top:0;left:0;right:0;z-index:10000;padding:8px;text-align:center;background:#7a1f1f;color:#fff';
   note.append('Your login has ended; nothing here is lost. ');
   const link = document.createElement('a');
-  link.href = '/login?next=/';
+  link.href = `${address('/login')}?next=${address('/')}`;
   link.target = '_blank';
   link.style.textDecoration = 'underline';
   link.textContent = 'Sign in in a new tab';
@@ -80,8 +82,9 @@ function showReader(reader) {
   button.textContent = 'Sign out';
   button.style.cssText = 'margin-left:8px;text-decoration:underline';
   button.addEventListener('click', async () => {
-    await window.fetch('/logout', { method: 'POST' });
-    window.location.assign('/login');
+    const answer = await window.fetch(address('/logout'), { method: 'POST' });
+    const { next } = answer.status === 200 ? await answer.json() : { next: address('/login') }; // a sign-on service's own page
+    window.location.assign(next);
   });
   box.append(`Signed in as ${reader}`, button);
   document.body.append(box);

@@ -3,6 +3,7 @@
  * it connected, asks for the series that is shown now, and throws away every segment that a task did not answer.
  */
 
+import { address, inner } from './addresses.js';
 import { answered } from './cells.js';
 import { Decisions } from './cleaning.js';
 import { numbered } from './labels.js';
@@ -13,7 +14,7 @@ const COOKIE = 'MONAILABEL_SERVER_URL';
 
 /** The panel's server is this one, whatever an older visit left in its cookie. */
 export function setServer() {
-  document.cookie = `${COOKIE}=${escape(`${window.location.origin}/`)}; path=/ohif`;
+  document.cookie = `${COOKIE}=${escape(window.location.origin + address('/'))}; path=${address('/ohif')}`;
 }
 
 /**
@@ -27,7 +28,7 @@ export function watchRequests(open) {
   const changes = new WeakMap(); // how a request's body is changed
   XMLHttpRequest.prototype.open = function (method, url, ...rest) {
     const target = new URL(String(url), window.location.href);
-    const [, kind, name] = /^\/(infer|activelearning)\/([^/]+)$/.exec(target.pathname) ?? [];
+    const [, kind, name] = /^\/(infer|activelearning)\/([^/]+)$/.exec(inner(target.pathname)) ?? [];
     const [reading, series] = [open(), target.searchParams.get('image')];
     if (kind === 'activelearning') changes.set(this, (body) => namedJson(body, reading?.reader));
     if (kind !== 'infer' || !reading || ![reading.case.t1w, reading.case.stir].includes(series)) {

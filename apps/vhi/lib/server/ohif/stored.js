@@ -1,5 +1,6 @@
 /** Stored results in the list of series: what the open mode of the viewer cannot show is shown elsewhere, and the page says where. */
 
+import { address } from './addresses.js';
 import { button, el } from './dom.js';
 
 const OURS = 'VHI measurements';
@@ -27,12 +28,12 @@ function noteOf(displaySet) {
     const reader = readerOf(instance);
     const asked = new URLSearchParams({ image: `${study}_STIR`, form: 'html', ...(reader ? { reader } : {}) });
     const words = 'The viewer shows reports that mark places in the images; the numbers of this one are in the report of VHI.';
-    return { words, link: `Open the report${reader ? ` of ${reader}` : ''}`, href: `/vhi/report?${asked}` };
+    return { words, link: `Open the report${reader ? ` of ${reader}` : ''}`, href: address(`/vhi/report?${asked}`) };
   }
   const [mode, name] = MODES[modality] ?? [];
   if (!mode || !isIn('monai-label') || (modality === 'SR' && isIn(mode))) return null;
   const words = `This mode is for reading. A stored ${modality === 'SEG' ? 'segmentation' : 'report'} is shown in the mode ${name}.`;
-  return { words, link: `Open ${name}`, href: `/ohif/${mode}?StudyInstanceUIDs=${study}` };
+  return { words, link: `Open ${name}`, href: address(`/ohif/${mode}?StudyInstanceUIDs=${study}`) };
 }
 
 const isIn = (mode) => window.location.pathname.endsWith(`/ohif/${mode}`);

@@ -1,5 +1,6 @@
 /** Handing in what is on screen, with its number: another one is kept only once the reader has seen and confirmed it. */
 
+import { address } from './addresses.js';
 import * as api from './api.js';
 import { leaveFor } from './leaving.js';
 
@@ -49,6 +50,6 @@ export function next(reading) {
   return reading.work('Looking for the next case', async () => {
     const sample = await api.nextSample('first', reading.params());
     if (!sample.StudyInstanceUID) throw new Error('There is no further case for you.');
-    leaveFor(`/ohif/monai-label?StudyInstanceUIDs=${sample.StudyInstanceUID}`, reading.isUnsent);
+    leaveFor(address(`/ohif/monai-label?StudyInstanceUIDs=${sample.StudyInstanceUID}`), reading.isUnsent);
   });
 }

@@ -1,0 +1,110 @@
+"""What `cohort --pacs` is given: the readings in a DICOMweb archive. It needs the packages of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cohort.table import EMPTY, VISITS, Reading, parse_tables
+from ..core.volume import Mask
+from ..errors import InputError
+from ..pacs.cases import PacsConfig
+from ..pacs.client import Archive, checked_url
+from ..pacs.readings import ArchivedReading, fetch_readings
+from ..pacs.start import PASSWORD, USER, login_environment
+from ..studies.nifti import read_mask
+from ..studies.reader_masks import PassedOver
+from .cohort_input import CohortInput, StoredMask, passed_over_note, read_text
+
+
+def read_archive(
+    url: str, chosen: str, tables: Sequence[Path], user: str | None, password_file: Path | None, scratch: Path
+) -> CohortInput:
+    """Read what a DICOMweb archive holds of readings: Segmentations of inflammation and reports of VHI.
+
+    Parameters
+    ----------
+    url : str
+    chosen : str
+        Which studies, as `PacsConfig.pacs_filter`; "" for all.
+    tables : sequence of Path
+        Further tables; their column `case` names studies by StudyInstanceUID.
+    user, password_file : optional
+        As `serve` takes them.
+    scratch : Path
+        Keeps masks and scans for as long as they are needed.
+
+    Raises
+    ------
+    VhiError
+        Also where three or more studies of a patient hold readings, and no table says which visits they are.
+    """
+    login = login_environment(user, password_file)
+    archive = Archive(checked_url(url), login.get(USER), login.get(PASSWORD))
+    found = CohortInput(table=parse_tables([(read_text(path), path.name) for path in tables]) if tables else EMPTY)
+    found.inputs = [(f"archive {archive.url}", Path(archive.url)), *(("table", path) for path in tables)]
+    held = fetch_readings(archive, scratch, PacsConfig(pacs_filter=chosen).filters())
+    if not held.readings:
+        raise InputError(
+            f"The archive {archive.url} holds no reading: neither a Segmentation with a segment called inflammation nor a "
+            f"structured report of VHI by a reader ({len(held.passed_over)} other objects were looked at)."
+        )
+    visits = _archived_visits(held.readings, found)
+    found.masks = tuple(_of_archive(one, *visits[one.study_uid]) for one in held.readings if one.mask is not None)
+    numbers_alone = [one for one in held.readings if one.mask is None]
+    found.readings = [Reading(*visits[one.study_uid], one.reader, one.reading, one.method, one.numbers) for one in numbers_alone]
+    found.stir = {visits[one.study_uid]: one.stir for one in held.readings if one.stir is not None}
+    found.cases = {visit: study for study, visit in visits.items()}
+    found.passed_over = tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
+    found.notes += passed_over_note(found.passed_over, "object of the archive", "objects of the archive")
+    return found
+
+
+def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) -> dict[str, tuple[str, str]]:
+    """Subject and visit of each study: as a table says, else the patient's first and second study by date."""
+    named = {visit.case: key for key, visit in found.table.visits.items() if visit.case is not None}
+    visits = {one.study_uid: named[one.study_uid] for one in readings if one.study_uid in named}
+    by_patient: dict[str, dict[str, str]] = {}
+    for one in readings:
+        if one.study_uid not in visits:
+            by_patient.setdefault(one.patient, {})[one.study_uid] = one.study_date
+    for patient, studies in by_patient.items():
+        dates = set(studies.values())
+        if len(studies) > len(VISITS) or (len(studies) > 1 and ("" in dates or len(dates) < len(studies))):
+            raise InputError(
+                f"Readings of {len(studies)} studies of patient {patient} are in the archive (dates "
+                f"{', '.join(sorted(date or 'none' for date in studies.values()))}), and which is the baseline is not clear; "
+                "name them in a --table with the columns case (the StudyInstanceUID), subject and visit."
+            )
+        for visit, study in zip(VISITS, sorted(studies, key=lambda uid: studies[uid]), strict=False):
+            visits[study] = patient, visit
+    if by_patient:
+        found.notes.append(
+            "Studies of the archive that no table names: the patient's first one by date is the baseline, a second one the "
+            "follow-up."
+        )
+    return visits
+
+
+def _of_archive(one: ArchivedReading, subject: str, visit: str) -> StoredMask:
+    mask_path, conservative_path = one.mask, one.conservative
+
+    def read() -> tuple[Mask, Mask | None, str]:
+        if mask_path is None:
+            raise InputError(f"The reading of {one.reader} of study {one.study_uid} has no mask.")
+        mask = read_mask(mask_path, "inflammation")
+        conservative = None if conservative_path is None else read_mask(conservative_path, "conservative inflammation")
+        return mask, conservative, _apart(one, mask)
+
+    return StoredMask(subject, visit, one.reader, one.reading, one.method, read)
+
+
+def _apart(one: ArchivedReading, mask: Mask) -> str:
+    """A sentence where a report gives another volume than the Segmentation it refers to; the mask counts."""
+    reported = one.numbers.get("vhi_mm3")
+    if reported is None or abs(reported - mask.volume_mm3) <= 0.5 * mask.grid.voxel_volume_mm3:
+        return ""
+    return (
+        f"Study {one.study_uid}, {one.reader}: the report says {reported:g} mm³, its Segmentation holds {mask.volume_mm3:g} mm³; "
+        "the Segmentation counts."
+    )

@@ -1,0 +1,32 @@
+"""What every column of the readings means, in which unit, and how often it is there."""
+
+from __future__ import annotations
+
+from ...cohort.table import NUMBERS, WORDS, CohortTable
+from ..cohort_content import Cell, Records, rows_of
+
+_IDENTITY = {
+    "subject": "the patient, as the study names them",
+    "visit": "baseline or follow_up",
+    "reader": "who read; empty where a row is of a visit that nobody read",
+    "reading": "1 for the reader's first reading of the visit",
+    "method": "how VHI was drawn: semi-automatic or manual",
+    "case": "id of the scans, where it is known",
+}
+
+
+def data_dictionary(table: CohortTable) -> Records:
+    """One row per column of `readings.csv`."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, means in _IDENTITY.items():
+        rows.append((name, "whole number" if name == "reading" else "text", "", "", "reading", means, None))
+    for one in NUMBERS.values():
+        holders = table.visits.values() if one.of_visit else table.readings
+        count = sum(one.name in holder.values for holder in holders)
+        kind = "whole number" if one.whole else "number"
+        rows.append((one.name, kind, one.unit, one.range, "visit" if one.of_visit else "reading", one.means, count))
+    for name, (allowed, of_visit, means) in WORDS.items():
+        holders = table.visits.values() if of_visit else table.readings
+        count = sum(getattr(holder, name, None) is not None for holder in holders)
+        rows.append((name, "text", "", " or ".join(allowed), "visit" if of_visit else "reading", means, count))
+    return Records("data_dictionary", ("column", "type", "unit", "allowed", "of", "meaning", "values_given"), rows_of(rows))

@@ -1,0 +1,1 @@
+"""One module per kind of analysis of the page about the authors' repository."""

@@ -1,0 +1,1 @@
+"""The paper's tables and figures from the authors' public repository, ours beside theirs; docs/reproduce.md."""

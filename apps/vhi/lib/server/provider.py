@@ -1,0 +1,322 @@
+"""A provider of OpenID Connect: what the site says of it, what it says of itself, and who it says has signed in."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any, cast, get_args
+from urllib.parse import urlencode, urlsplit
+
+from ..errors import InputError, SettingsError, VhiError
+from .accounts import Role, check_name
+from .answers import Refusal
+from .config import is_loopback
+
+PATIENCE_S = (5.0, 10.0)  # to connect, to answer
+KNOWN_S = 600.0
+LEEWAY_S = 120  # of the provider's clock
+# signatures that only the provider can make; those made with a shared secret, or with none, are not among them
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_WRONG_CLAIM = {
+    "iss": "it was made by another provider",
+    "aud": "it is meant for another application than {client_id}",
+    "azp": "it is meant for another application than {client_id}",
+    "nonce": "it belongs to another sign-on",
+    "exp": "it has expired; the clocks of both may differ",
+    "iat": "it is from the future; the clocks of both may differ",
+}
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """What a site says of its provider, in a TOML file; `deploy/sign-on.toml` is one.
+
+    Attributes
+    ----------
+    issuer : the provider's address, as it names itself
+    client_id, client_secret : of this server, as registered there; the secret is read from `client_secret_file`, if there is one
+    roles : values of the role claim -> reader or admin
+    role_claim : claim that holds them, a text or a list; dots lead into objects
+    name_claim : claim that names the reader
+    scope : what is asked for
+    label : how the login page calls the provider
+    """
+
+    issuer: str
+    client_id: str
+    roles: Mapping[str, Role]
+    role_claim: str = "groups"
+    name_claim: str = "preferred_username"
+    scope: str = "openid profile"
+    label: str = "your institution's account"
+    client_secret: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer)
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))):
+            raise SettingsError(f"issuer = {self.issuer!r} is no provider's address; it must begin with https://.")
+        if "openid" not in self.scope.split():
+            raise SettingsError(f"scope = {self.scope!r} does not hold openid, without which providers do not say who signed in.")
+        wrong = sorted({str(role) for role in self.roles.values()} - set(get_args(Role)))
+        if wrong or not self.roles:
+            raise SettingsError(
+                f"roles holds {', '.join(map(repr, wrong)) or 'nothing'}; values of the claim {self.role_claim} must be given "
+                "reader or admin."
+            )
+
+    @classmethod
+    def read(cls, path: Path) -> ProviderSettings:
+        """Those of a file.
+
+        Raises
+        ------
+        InputError
+            It, or the secret's, cannot be read.
+        SettingsError
+            A setting is missing, unknown or out of range.
+        """
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+            if "client_secret_file" in given:
+                given["client_secret"] = Path(given.pop("client_secret_file")).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise InputError(f"{error.filename} cannot be read ({error.strerror}); --sign-on needs it.") from error
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path} is no TOML file ({error}); deploy/sign-on.toml shows one.") from error
+        kinds = {name: dict if name == "roles" else str for name in cls.__dataclass_fields__}
+        for name, value in given.items():
+            if not isinstance(value, kinds.get(name, ())):
+                raise SettingsError(f"{path}: {name} = {value!r} is no setting of sign-on; deploy/sign-on.toml shows them.")
+        missing = sorted({"issuer", "client_id", "roles"} - set(given))
+        if missing:
+            raise SettingsError(f"{path} names no {missing[0]}; deploy/sign-on.toml shows how.")
+        return cls(**given)
+
+    @property
+    def host(self) -> str:
+        """Where it is, for sentences."""
+        return urlsplit(self.issuer).netloc
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A sign-on that began: where the browser is sent, and what is needed to finish it."""
+
+    url: str
+    state: str
+    nonce: str
+    verifier: str
+
+
+@dataclass(frozen=True)
+class SignedOn:
+    """Who signed in, and what they may do."""
+
+    name: str
+    role: Role
+
+
+class Provider:
+    """Authorization Code with PKCE; every method asks the provider and may take seconds, call it off the event loop."""
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self.settings = settings
+        self._lock = Lock()
+        self._known: tuple[float, dict[str, Any]] = (0.0, {})
+
+    def begin(self, redirect_uri: str) -> Begun:
+        """A new sign-on.
+
+        Raises
+        ------
+        Refusal
+            The provider cannot be reached.
+        """
+        state, nonce, verifier = (secrets.token_urlsafe(48) for _ in range(3))
+        with self._session(redirect_uri) as session:
+            url, _ = session.create_authorization_url(
+                self._metadata()["authorization_endpoint"], state=state, nonce=nonce, code_verifier=verifier
+            )
+        return Begun(url, state, nonce, verifier)
+
+    def finish(self, code: str, nonce: str, verifier: str, redirect_uri: str) -> SignedOn:
+        """Who signed in, by the code that the browser brought back.
+
+        Raises
+        ------
+        Refusal
+            The provider cannot be reached, its answer is not meant for this sign-on, or gives no name or no role here.
+        """
+        from authlib.common.errors import AuthlibBaseError
+        from requests import RequestException
+
+        metadata = self._metadata()
+        try:
+            with self._session(redirect_uri) as session:
+                token = session.fetch_token(
+                    metadata["token_endpoint"], grant_type="authorization_code", code=code, code_verifier=verifier
+                )
+        except AuthlibBaseError as error:
+            raise self._refused(f"it did not accept the sign-on ({error.error})") from error
+        except (RequestException, ValueError) as error:
+            raise self._unreachable() from error
+        claims = self._claims_of(token, nonce)
+        if not all(_claim(claims, name) for name in (self.settings.name_claim, self.settings.role_claim)):
+            claims = {**self._more_claims(token, claims["sub"]), **claims}
+        return signed_on(self.settings, claims)
+
+    def leaving(self, back: str) -> str | None:
+        """Where a browser signs out of the provider too; None where it has no such page, or said nothing yet."""
+        page = self._known[1].get("end_session_endpoint")
+        query = urlencode({"client_id": self.settings.client_id, "post_logout_redirect_uri": back})
+        return f"{page}{'&' if '?' in page else '?'}{query}" if page else None
+
+    def _session(self, redirect_uri: str) -> Any:
+        from authlib.integrations.requests_client import OAuth2Session
+
+        return OAuth2Session(
+            self.settings.client_id,
+            self.settings.client_secret or None,
+            token_endpoint_auth_method=self._auth_method(),
+            scope=self.settings.scope,
+            redirect_uri=redirect_uri,
+            code_challenge_method="S256",
+            default_timeout=PATIENCE_S,
+        )
+
+    def _auth_method(self) -> str:
+        if not self.settings.client_secret:
+            return "none"
+        offered = self._metadata().get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        return "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
+
+    def _metadata(self, *, renew: bool = False) -> dict[str, Any]:
+        """What the provider says of itself, with its keys; kept for ten minutes."""
+        with self._lock:
+            until, known = self._known
+            if renew or until < time.monotonic():
+                known = self._get(f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration")
+                if known.get("issuer") != self.settings.issuer:
+                    raise self._refused(f"it calls itself {str(known.get('issuer'))[:200]!r}, not {self.settings.issuer!r}")
+                if not all(isinstance(known.get(name), str) for name in _ENDPOINTS):
+                    raise self._refused("it does not say where to sign in")
+                known["keys"] = self._get(known["jwks_uri"])
+                self._known = (time.monotonic() + KNOWN_S, known)
+            return known
+
+    def _get(self, url: str, token: str = "") -> dict[str, Any]:
+        import requests
+
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            answer = requests.get(url, headers=headers, timeout=PATIENCE_S)
+            answer.raise_for_status()
+            found = answer.json()
+        except (requests.RequestException, ValueError) as error:
+            raise self._unreachable() from error
+        if not isinstance(found, dict):
+            raise self._unreachable()
+        return found
+
+    def _claims_of(self, token: Mapping[str, Any], nonce: str) -> dict[str, Any]:
+        """The claims of the ID token, which the provider signed for this sign-on."""
+        from authlib.oidc.core import CodeIDToken
+        from joserfc.errors import ClaimError, JoseError
+
+        if not isinstance(token.get("id_token"), str):
+            raise self._refused("it did not say who signed in")
+        try:
+            decoded = self._decoded(token["id_token"])
+            claims = CodeIDToken(
+                decoded.claims,
+                decoded.header,
+                {
+                    "iss": {"essential": True, "value": self.settings.issuer},
+                    "aud": {"essential": True, "value": self.settings.client_id},
+                },
+                {"nonce": nonce, "client_id": self.settings.client_id, "access_token": token.get("access_token")},
+            )
+            claims.validate(leeway=LEEWAY_S)
+        except ClaimError as error:
+            why = _WRONG_CLAIM.get(str(error.claim), f"its claim {error.claim} is wrong")
+            raise self._refused(f"its answer cannot be used: {why.format(client_id=self.settings.client_id)}") from error
+        except (JoseError, ValueError) as error:
+            raise self._refused("its answer is not signed by it") from error
+        return dict(claims)
+
+    def _decoded(self, text: str) -> Any:
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet
+
+        for renew in (False, True):  # a key may be newer than what is known
+            keys = KeySet.import_key_set(cast(Any, self._metadata(renew=renew)["keys"]))
+            try:
+                return jwt.decode(text, keys, algorithms=ALGORITHMS)
+            except (JoseError, ValueError):
+                if renew:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _more_claims(self, token: Mapping[str, Any], subject: str) -> dict[str, Any]:
+        """Claims that the provider tells apart from the ID token, of the same person."""
+        page = self._metadata().get("userinfo_endpoint")
+        found = self._get(page, str(token.get("access_token", ""))) if page else {}
+        return found if found.get("sub") == subject else {}
+
+    def _unreachable(self) -> Refusal:
+        return Refusal(
+            502,
+            f"The sign-on service {self.settings.host} cannot be reached or does not answer as one; try again later, or sign in "
+            "with a name and password of this server.",
+        )
+
+    def _refused(self, why: str) -> Refusal:
+        return Refusal(
+            403, f"The sign-on service {self.settings.host} signed nobody in: {why}. Try again, or tell the administrator."
+        )
+
+
+def signed_on(settings: ProviderSettings, claims: Mapping[str, Any]) -> SignedOn:
+    """Name and role that a provider's claims give.
+
+    Raises
+    ------
+    Refusal
+        403: there is none.
+    """
+    name = _claim(claims, settings.name_claim)
+    try:
+        check_name(name if isinstance(name, str) else "")
+    except VhiError as error:
+        raise Refusal(
+            403,
+            f"The sign-on service names nobody who can be a reader: its claim {settings.name_claim} must hold up to 64 letters, "
+            "digits, '.', '_', '@' or '-'. Tell the administrator.",
+        ) from error
+    given = _claim(claims, settings.role_claim)
+    values = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    roles = {settings.roles[value] for value in values if isinstance(value, str) and value in settings.roles}
+    if not roles:
+        raise Refusal(
+            403,
+            f"{name} has no role on this server: the claim {settings.role_claim} of the sign-on service holds none that may read "
+            "here. Ask the administrator for one.",
+        )
+    return SignedOn(cast(str, name), "admin" if "admin" in roles else "reader")
+
+
+def _claim(claims: Mapping[str, Any], name: str) -> Any:
+    """A claim by its name; where there is none of that name, dots lead into objects."""
+    if name in claims:
+        return claims[name]
+    found: Any = claims
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found

@@ -1,0 +1,112 @@
+"""Signing in by a provider of OpenID Connect, from the page `/login`.
+
+What belongs to a sign-on that began waits in a signed cookie, for ten minutes and for the browser that began it. It is
+`SameSite=Lax`, because the provider's page leads back here; the session's own cookies stay `Strict`, so that the page which sets
+them goes on by itself instead of by a redirect that would still count as the provider's.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated, Any
+
+import jwt
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from ..errors import VhiError
+from .addresses import current_addresses
+from .answers import Refusal, refusal_of
+from .desk import Desk
+from .pages import going_on_page, login_page
+from .sessions import PAGE_HEADERS, cookie_value, local_path, set_session
+
+START, BACK = "/sign-on", "/sign-on/back"
+LASTS_S = 600
+_ENDED = "This sign-on was not begun in this browser, or over ten minutes ago; begin it again."
+
+
+def add_sign_on(api: FastAPI, desk: Desk) -> None:
+    """The routes, which answer 404 where no provider is configured."""
+
+    @api.get(START, include_in_schema=False)
+    async def begin(request: Request, next: Annotated[str, Query(max_length=2048)] = "") -> Response:
+        provider = desk.needed_provider()
+        following, back = local_path(next), current_addresses().url(BACK)
+        try:
+            begun = await desk.run(desk.sign_on, request, LASTS_S, lambda: provider.begin(back))
+        except (Refusal, VhiError) as error:
+            return _told(desk, following, error)
+        kept = {"state": begun.state, "nonce": begun.nonce, "verifier": begun.verifier, "next": following}
+        answer = RedirectResponse(begun.url, 303)
+        _set_kept(answer, request, desk, jwt.encode({**kept, "exp": int(time.time()) + LASTS_S}, desk.login.sign_on_key, "HS256"))
+        return answer
+
+    @api.get(BACK, include_in_schema=False)
+    async def back(
+        request: Request,
+        code: Annotated[str, Query(max_length=4096)] = "",
+        state: Annotated[str, Query(max_length=256)] = "",
+        error: Annotated[str, Query(max_length=256)] = "",
+    ) -> Response:
+        kept = _kept(request, desk)
+        following = local_path(str(kept.get("next", "")))
+        try:
+            if error:  # some come without the state, and nobody is signed in by them
+                why = error if re.fullmatch("[a-z_]{1,64}", error) else "it gave no reason"
+                raise Refusal(403, f"The sign-on service let nobody in ({why}); try again, or sign in with another account.")
+            if not code or not state or kept.get("state") != state:
+                raise Refusal(400, _ENDED)
+            token = await _finished(request, desk, code, kept)
+        except (Refusal, VhiError) as problem:
+            answer: Response = _told(desk, following, problem)
+        else:
+            answer = HTMLResponse(going_on_page(following), headers=PAGE_HEADERS)
+            set_session(answer, request, desk, token)
+        _set_kept(answer, request, desk, "")  # once
+        return answer
+
+
+async def _finished(request: Request, desk: Desk, code: str, kept: dict[str, Any]) -> str:
+    """A token for who signed in at the provider; it is logged who did."""
+    provider, back = desk.needed_provider(), current_addresses().url(BACK)
+
+    def finish() -> str:
+        who = provider.finish(code, str(kept["nonce"]), str(kept["verifier"]), back)
+        token = desk.login.token_for_signed_on(who.name, who.role)
+        desk.app.service.audit.append("login", reader=who.name)
+        return token
+
+    return await desk.run(desk.sign_on, request, LASTS_S, finish)
+
+
+def _told(desk: Desk, following: str, problem: Exception) -> Response:
+    """The login page again, with what went wrong; readers may still sign in by password."""
+    refusal = refusal_of(problem)
+    return HTMLResponse(login_page(following, refusal.sentence, desk.sign_on_label), refusal.status, PAGE_HEADERS)
+
+
+def _kept_name(request: Request, desk: Desk) -> str:
+    return f"vhi_sign_on_{desk.login.instance((request.scope.get('server') or ('', None))[1])}"
+
+
+def _set_kept(answer: Response, request: Request, desk: Desk, value: str) -> None:
+    addresses = current_addresses()
+    answer.set_cookie(
+        _kept_name(request, desk),
+        value,
+        LASTS_S if value else 0,
+        path=addresses.path(START),
+        secure=addresses.is_secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _kept(request: Request, desk: Desk) -> dict[str, Any]:
+    text = cookie_value(request.headers.get("cookie", ""), _kept_name(request, desk))
+    try:
+        return dict(jwt.decode(text, desk.login.sign_on_key, ["HS256"], options={"require": ["exp"]}))
+    except jwt.InvalidTokenError:
+        return {}

@@ -1,0 +1,105 @@
+"""Readings in the archive, for `cohort --pacs`: Segmentations and reports, of this server and of other viewers."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lib.cli.app import app
+from lib.pacs.readings import fetch_readings
+from lib.studies.nifti import read_mask
+from pacsdesk import INFLAMMATION, PacsDesk, seg_of
+
+
+@pytest.fixture
+def desk(archive, tmp_path):
+    return PacsDesk(tmp_path / "site", archive)
+
+
+@pytest.fixture
+def delivered(desk):
+    """One reading by anna that the server delivered: a Segmentation with its report, beside one with regions alone."""
+    service = desk.service()
+    desk.draw_regions(service)
+    desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    service.delivery.outbox.send()
+    return desk
+
+
+def fetched(desk, tmp_path):
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    return fetch_readings(desk.client, folder, {"PatientID": desk.patient})
+
+
+def test_what_the_server_delivered_and_what_another_viewer_stored_are_read(delivered, tmp_path):
+    other = seg_of(delivered, {"inflammation": delivered.lesions > 0}, creator="Bell^Ben")
+    delivered.client.store([other])
+    found = fetched(delivered, tmp_path)
+    readings = {one.reader: one for one in found.readings}
+    assert set(readings) == {"anna", "Bell Ben"}
+    # 4 and 12 voxels of 6 mm3
+    assert {name: read_mask(one.mask, "m").voxels for name, one in readings.items()} == {"anna": 4, "Bell Ben": 12}
+    assert readings["anna"].numbers == {"vhi_mm3": 24.0, "vhi_conservative_mm3": 0.0}
+    assert {one.method for one in found.readings} == {"semi-automatic"}
+    assert {one.patient for one in found.readings} == {delivered.patient}
+    # regions alone are no reading, and the raw automatic measurement has no reader
+    assert {why for _, why in found.passed_over} <= {
+        "none of its segments is inflammation",
+        "no reader: an automatic result",
+        "the same reader's newer reading of the study counts",
+    }
+
+
+def test_nothing_left_is_a_reading_of_zero(desk, tmp_path):
+    service = desk.service()
+    desk.draw_regions(service)
+    desk.submit(service, (INFLAMMATION, np.zeros_like(desk.lesions, dtype=bool)))
+    service.delivery.outbox.send()
+    (reading,) = [one for one in fetched(desk, tmp_path).readings if one.numbers.get("vhi_mm3") == 0.0]
+    assert (reading.reader, reading.mask) == ("anna", None)
+
+
+def test_the_newest_of_a_reader_counts_and_numbered_readings_stay_apart(desk, tmp_path):
+    def stored(voxels: np.ndarray, written: str, description: str = "") -> None:
+        more = {"SeriesDescription": description} if description else {}
+        desk.client.store([seg_of(desk, {"inflammation": voxels}, creator="Bell^Ben", written=written, **more)])
+
+    stored(desk.lesions == 1, "20250601 120000")
+    stored(desk.lesions == 2, "20250602 120000")
+    stored(desk.lesions > 0, "20250603 120000", "reading 2")
+    found = fetched(desk, tmp_path)
+    assert {one.reading: read_mask(one.mask, "m").voxels for one in found.readings} == {1: 4, 2: 12}
+    assert [why for _, why in found.passed_over] == ["the same reader's newer reading of the study counts"]
+
+
+def test_cohort_analyses_an_archive(delivered, tmp_path, monkeypatch):
+    delivered.client.store([seg_of(delivered, {"inflammation": delivered.lesions > 0}, creator="Bell^Ben")])
+    archive, out = delivered.archive, tmp_path / "out"
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_USERNAME", archive.user or "")
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PASSWORD", archive.password or "")
+    ended = CliRunner().invoke(
+        app, ["cohort", "--pacs", archive.url, "--pacs-filter", f"PatientID={delivered.patient}", "--out", str(out)]
+    )
+    assert ended.exit_code == 0, ended.stderr
+    with (out / "tables" / "overlap_pairs.csv").open(newline="") as file:
+        (pair,) = csv.DictReader(file)
+    # 4 voxels of 12 and 4
+    assert (float(pair["dice"]), pair["subject"], pair["visit"]) == (0.5, delivered.patient, "baseline")
+    notes = json.loads((out / "cohort.json").read_text())["notes"]
+    assert any("objects of the archive" in note for note in notes)
+
+
+def test_an_archive_without_readings_is_refused(desk, tmp_path, monkeypatch):
+    archive = desk.archive
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_USERNAME", archive.user or "")
+    monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PASSWORD", archive.password or "")
+    ended = CliRunner().invoke(
+        app, ["cohort", "--pacs", archive.url, "--pacs-filter", f"PatientID={desk.patient}", "--out", str(tmp_path / "out")]
+    )
+    assert (ended.exit_code, "holds no reading" in ended.stderr) == (2, True), ended.stderr
+    assert CliRunner().invoke(app, ["cohort", "--out", str(tmp_path / "out")]).exit_code == 2
