@@ -52,23 +52,23 @@ DICE_LOGIT, DICE_SD, PAIRS = 1.5, 0.6, 3
 LARGE = 200_000
 
 
-def estimates(trial: TrialNumbers, repeated: bool, rng: np.random.Generator) -> dict[str, Estimate]:
+def estimates(trial: TrialNumbers, repeated: bool, seed: tuple[int, int]) -> dict[str, Estimate]:
     """Every interval of a trial; with `repeated` False as if no patient had two visits."""
     n, visit = np.nonzero(trial.present)
     subjects = n.tolist() if repeated else None
     first, second = trial.vhi[n, visit].T
     limits = bland_altman(first, second, subjects=subjects)
     both = np.stack([first, second], axis=1)
-    found = {
+    found: dict[str, Estimate] = {
         "bias": limits.bias,
         "lower limit": limits.lower,
         "upper limit": limits.upper,
-        "ICC, normal scans": 0.9,
         "ICC": icc_a1(both, subjects=subjects).icc,
         "slope": linear_regression(trial.sparcc[n, visit].mean(axis=1), both.mean(axis=1), subjects=subjects).slope,
     }
-    dice, of_patient = simulated_dice(n, trial.planted.correlation, rng)
-    found["ICC, normal scans"] = icc_a1(normal_ratings(n, trial.planted.correlation, rng), subjects=subjects).icc
+    dice, of_patient = simulated_dice(n, trial.planted.correlation, np.random.default_rng(seed))
+    ratings = normal_ratings(n, trial.planted.correlation, np.random.default_rng(seed))
+    found["ICC, normal scans"] = icc_a1(ratings, subjects=subjects).icc
     found["median Dice"] = clustered_median(dice.tolist(), of_patient.tolist() if repeated else range(dice.size))
     return found | (changes(trial) if repeated else {})
 
@@ -120,8 +120,8 @@ def truth(planted: PlantedNumbers) -> dict[str, float]:
         "lower limit": planted.bias - z,
         "upper limit": planted.bias + z,
         "slope": planted.slope,
-        "ICC, normal scans": 0.9,
         "ICC": icc_a1(large.vhi.reshape(-1, 2)).icc.value,
+        "ICC, normal scans": 0.9,
         "median Dice": float(special.expit(DICE_LOGIT)),
         "SRM": float(srm),
         "SRM, bootstrap": float(srm),
@@ -140,7 +140,7 @@ def coverage(planted: PlantedNumbers, trials: int, seed: int) -> Iterator[tuple[
         if not trial.present.all(axis=1).any():
             continue
         for repeated, into in ((True, hits), (False, naive)):
-            for name, one in estimates(trial, repeated, np.random.default_rng([seed, n])).items():
+            for name, one in estimates(trial, repeated, (seed, n)).items():
                 if not np.isnan(one.low):
                     into[name].append(one.low <= true[name] <= one.high)
     for name in NAMES:

@@ -41,9 +41,9 @@ class AgreementPanel:
     second: np.ndarray
     visits: tuple[str, ...]
     limits: BlandAltman
+    truncate_at: float | None = None
     assumptions: Assumptions | None = None
     checks: str = ""
-    truncate_at: float | None = None
 
 
 def draw_readers(panel: AgreementPanel, ax: Axes, readers: tuple[str, str]) -> Axes:
@@ -92,8 +92,11 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
     difference = f"{words(readers[0])} − {words(readers[1])}"
-    below = f"\n{panel.checks}" if panel.checks else ""
-    ax.set(xlabel=f"mean of both readers [{panel.unit}]{below}", ylabel=f"{difference} [{panel.unit}]")
+    ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"{difference} [{panel.unit}]")
+    ax.annotate(
+        panel.checks, (0.5, 0), xycoords="axes fraction", xytext=(0, -30), textcoords="offset points", fontsize=6, ha="center",
+        color=FAINT_INK,
+    )  # fmt: skip
     return ax
 
 

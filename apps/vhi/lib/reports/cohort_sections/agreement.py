@@ -250,9 +250,9 @@ def _agreement_panels(one: ReaderAgreement, unit: str, name: str) -> list[Agreem
                 second[limits.kept],
                 tuple(one.keys[n][1] for n in limits.kept),
                 limits,
+                truncate,
                 one.assumptions[scale],
                 _checks(one.assumptions[scale]),
-                truncate,
             )
         )
     return panels
