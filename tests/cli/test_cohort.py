@@ -271,6 +271,8 @@ def test_a_trial_of_numbers_is_bent_as_asked_and_can_be_analysed(run, tmp_path):
     assert ended.code == 0, ended.error
     (raw, *_) = json.loads((out / "cohort.json").read_text())["analyses"]["agreement_vhi"]["tables"]["agreement_vhi"]
     assert raw["n_subjects"] < raw["n"] < 40
+    analyses = json.loads((out / "cohort.json").read_text())["analyses"]
+    assert "times the patients of one by SPARCC" in " ".join(analyses["sensitivity"]["findings"])
     # the second reader reads 20% above: the bias grows with the mean by 0.2 / 1.1
     assert raw["trend_slope_low"] < -0.2 / 1.1 < raw["trend_slope_high"]
 
