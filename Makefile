@@ -9,11 +9,11 @@ STUDIES ?= demo/studies
 # make serve PACS=http://host/dicom-web PACS_USER=name PACS_PASSWORD_FILE=path
 PACS_LOGIN = $(if $(PACS_USER),--pacs-user "$(PACS_USER)") $(if $(PACS_PASSWORD_FILE),--pacs-password-file "$(PACS_PASSWORD_FILE)")
 
-.PHONY: setup demo serve test lint check bench clean
+.PHONY: setup demo serve test test-fast lint check bench clean
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: requirements.txt requirements-package.txt requirements-server.txt requirements-dev.txt requirements-monailabel.txt constraints.txt
+$(VENV)/.installed: requirements.txt requirements-package.txt requirements-server.txt requirements-monai.txt requirements-dev.txt requirements-monailabel.txt constraints.txt
 	@$(PYTHON) -c $(FITS) 2>/dev/null || { echo "Python 3.11, 3.12 or 3.13 with venv is needed, and none was found: on Debian 13 install python3.13-venv, on Ubuntu 24.04 python3.12-venv, on Debian 12 python3.11-venv (apt-get install), or pass PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
@@ -26,8 +26,14 @@ demo: setup
 serve: setup
 	$(RUN) main.py serve $(if $(PACS),--pacs "$(PACS)" $(PACS_LOGIN),--studies "$(STUDIES)")
 
+# as many processes as there are cores; tests/conftest.py says what stays in one process, and what comes first
+SHARED_OUT := -n auto --dist loadscope --no-loadscope-reorder
+
 test: setup
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SHARED_OUT)
+
+test-fast: setup
+	$(RUN) -m pytest $(SHARED_OUT) -m "not slow and not server and not browser and not pacs and not data"
 
 lint: setup
 	$(RUN) -m ruff check . && $(RUN) -m ruff format --check . && $(RUN) -m mypy && $(VENV)/bin/oxlint --deny-warnings apps/vhi/lib/server/ohif

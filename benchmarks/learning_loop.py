@@ -40,9 +40,8 @@ from lib.core.selection import features_of, uncertain_and_unlike, unlikeness
 from lib.core.volume import Mask, Volume
 from lib.figures import learning_loop_figure, svg_bytes
 from lib.files import write_atomically
-from lib.nets.fit import Slices, fit
+from lib.nets.fit import Slices, TrainedNetwork, fit
 from lib.nets.recipes import Recipe
-from lib.nets.unet import UNet
 from lib.nets.weights import member_of
 from lib.studies.labelled import Case, find_labelled
 from lib.training.scans import read_labelled, read_t1w
@@ -104,8 +103,13 @@ def slices_of(scans: Sequence[Scan]) -> Slices:
 
 
 def learn(
-    parent: Sequence[UNet] | None, scans: Sequence[Scan], recipe: Recipe, folder: Path, seed: int, beside: Slices | None = None
-) -> list[UNet]:
+    parent: Sequence[TrainedNetwork] | None,
+    scans: Sequence[Scan],
+    recipe: Recipe,
+    folder: Path,
+    seed: int,
+    beside: Slices | None = None,
+) -> list[TrainedNetwork]:
     """Every member goes on from its parent, each with a seed of its own; finished ones are found in `folder`.
 
     Half of each batch comes from the slices `beside` where there are any: the replay of `lib.retraining`.
@@ -120,13 +124,13 @@ def learn(
     ]  # fmt: skip
 
 
-def answers(nets: Sequence[UNet], scan: Scan) -> tuple[np.ndarray, float]:
+def answers(nets: Sequence[TrainedNetwork], scan: Scan) -> tuple[np.ndarray, float]:
     """The ensemble's `(K, H, W)` mask, and how far its members disagree."""
     each = [member_of(net, flip=False)(scan.images) for net in nets]
     return drop_small_pieces(np.mean(each, axis=0) >= 0.5), disagreement([one >= 0.5 for one in each]) or 0.0
 
 
-def dice_of(nets: Sequence[UNet], scans: Sequence[Scan]) -> float:
+def dice_of(nets: Sequence[TrainedNetwork], scans: Sequence[Scan]) -> float:
     """Mean 2-D Dice of the slices with bone in either mask."""
     found = []
     for scan in scans:
@@ -136,7 +140,9 @@ def dice_of(nets: Sequence[UNet], scans: Sequence[Scan]) -> float:
     return float(np.nanmean(np.concatenate(found)))
 
 
-def choose(strategy: str, nets: Sequence[UNet], pool: Sequence[Scan], labelled: Sequence[Scan], rng: np.random.Generator) -> Scan:
+def choose(
+    strategy: str, nets: Sequence[TrainedNetwork], pool: Sequence[Scan], labelled: Sequence[Scan], rng: np.random.Generator
+) -> Scan:
     """The next scan of the pool to be read."""
     if strategy == "random":
         return pool[int(rng.integers(len(pool)))]
@@ -159,7 +165,7 @@ class Site:
     again: Recipe
     work: Path
 
-    def start(self, scans: Sequence[Scan], seed: int, what: str, longer: int = 1) -> list[UNet]:
+    def start(self, scans: Sequence[Scan], seed: int, what: str, longer: int = 1) -> list[TrainedNetwork]:
         """The ensemble that a site begins with, `longer` times the steps trained; one for all chains of a seed."""
         recipe = replace(self.first, steps=longer * self.first.steps)
         return learn(None, scans, recipe, self.work / f"{what}-seed{seed}-start", 1000 * seed)

@@ -1,10 +1,11 @@
-"""Where the real scans are, and what a test needs of them."""
+"""Where the real scans are, what a test needs of them, and how tests are shared out to processes (`make test`)."""
 
 from __future__ import annotations
 
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,21 @@ settings.load_profile("seeded")
 
 # the networks of tests are tiny: several threads in one operation would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# what stays in one process: folders whose tests share a server, an archive or trained networks. Where several name a file, the
+# first counts. What takes minutes comes first
+TOGETHER = (
+    "tests/ohif/",
+    "tests/retraining/",
+    "tests/pacs/",
+    "tests/app/test_training.py",
+    "tests/cli/test_train.py",
+    "tests/core/test_plausibility.py",
+    "tests/app/",
+    "tests/slicer_module/",
+    "tests/archive/",
+    "tests/service/",
+)
 
 # a shell that runs the tests in the background makes them, and the programs that they interrupt, deaf to Ctrl-C
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -27,7 +43,40 @@ def vhi_data() -> Path:
     return Path(os.environ["VHI_DATA"])
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Processes of `pytest -n auto`: the cores that this one may use."""
+    from lib.cores import usable_cores
+
+    return usable_cores()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares out folders and files; the marks by which pytest-xdist 3.8 keeps tests together are not seen under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Scheduling(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """The entry of TOGETHER that names a test, or else its file."""
+    return next((name for name in TOGETHER if nodeid.startswith(name)), nodeid.partition("::")[0])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    skip_without_data(items)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        places = {name: place for place, name in enumerate(TOGETHER)}
+        items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
+
+
+def skip_without_data(items: list[pytest.Item]) -> None:
+    """Skip tests of real scans, with the reason, where there are none."""
     folder = os.environ.get("VHI_DATA")
     if folder and Path(folder).is_dir():
         return

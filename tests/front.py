@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 import requests
 
-from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.config import ServerConfig
 from lib.server.gateway import ArchiveAddress
-from standin import PASSWORDS, App, guarded
-
-ROLES = {"anna": "reader", "root": "admin"}
+from standin import PASSWORDS, App, guarded, write_known_accounts
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ def in_front_of(archive: ArchiveAddress | None, folder: Path, **config: Any) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if "accounts" not in config:
         config["accounts"] = folder / "accounts.json"
-        write_accounts(config["accounts"], [Account(name, ROLES[name], hash_password(text)) for name, text in PASSWORDS.items()])
+        write_known_accounts(config["accounts"])
     with pytest.MonkeyPatch.context() as patch:
         stock, _, app = guarded(patch, folder, ServerConfig(**config), archive)
         server = uvicorn.Server(

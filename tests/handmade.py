@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.core.chain import Chain
 from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, Volume
@@ -30,12 +31,18 @@ PROVENANCE: dict[str, Any] = {
     "versions": {"vhi": "0.1.0", "numpy": "1.26.4"},
     "model": None,
     "settings": VhiSettings().values(),
+    "post_transforms": VhiSettings().chain.record(),
     "inputs": [{"role": "T1W", "file": "a.nii.gz", "sha256": "a" * 64}, {"role": "STIR", "file": "b.nii.gz", "sha256": "b" * 64}],
 }
 
 
 def handmade(
-    *, lesions: bool = True, stored_the_other_way: bool = False, normal_bone_slices: int = 3, **settings: Any
+    *,
+    lesions: bool = True,
+    stored_the_other_way: bool = False,
+    normal_bone_slices: int = 3,
+    site_chain: Chain | None = None,
+    **settings: Any,
 ) -> VhiResult:
     """The result; optionally without lesions, stored from the patient's left to the right, or with less normal bone."""
     stir = np.full(SHAPE, 0.5)
@@ -59,7 +66,7 @@ def handmade(
         Volume(stir, grid, "STIR"),
         normal_bone=Mask(normal_bone, grid, "normal bone"),
         disease_region=Mask(region, grid, "disease region"),
-        settings=VhiSettings.from_values(settings),
+        settings=VhiSettings.from_values(settings, site_chain),
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,16 +40,21 @@ class Server:
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body of a plain download, as a viewer or a browser does it."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            # a server with a certificate of its own: what answers is asked, not who
+            context = ssl._create_unverified_context() if self.url.startswith("https") else None
+            with urllib.request.urlopen(self.url + path, timeout=60, context=context) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port for a server that will start: below those that the system gives to connections, by chance, since others look too."""
+    while True:
+        port = secrets.randbelow(12_000) + 20_000
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 def server_environment(studies: Path, conf: Mapping[str, str], **more: str) -> dict[str, str]:
@@ -94,12 +101,12 @@ def serving(
     tmp.mkdir(parents=True, exist_ok=True)
     log = work / "server.log"
     command = command or ["-m", "uvicorn", "lib.server.asgi:app", "--host", "127.0.0.1", "--port", "{port}"]
-    variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), "OMP_NUM_THREADS": "2", **environment})
+    variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), **environment})
     with log.open("wb") as out:
         arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
         process = subprocess.Popen(arguments, cwd=work, env=variables, stdout=out, stderr=subprocess.STDOUT)
     try:
-        server = Server(f"http://127.0.0.1:{port}", tmp, log, process)
+        server = Server(f"{'https' if '--tls-cert' in command else 'http'}://127.0.0.1:{port}", tmp, log, process)
         _wait(server)
         yield server
     finally:

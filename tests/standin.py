@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from lib.errors import RequestError, UnknownImageError
+from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.config import ServerConfig
 from lib.server.desk import Desk
 from lib.server.gateway import ArchiveAddress
@@ -19,7 +21,18 @@ from lib.service.answers import ServiceConfig
 from lib.service.submissions import ChangedNumberError
 
 PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
+ROLES = {"anna": "reader", "root": "admin"}
 PATIENT = "Miller-1960"
+
+
+def write_known_accounts(path: Path) -> None:
+    """An accounts file of anna, who reads, and root, who administrates."""
+    write_accounts(path, [_account(name) for name in PASSWORDS])
+
+
+@cache  # hashing a password takes long on purpose
+def _account(name: str) -> Account:
+    return Account(name, ROLES[name], hash_password(PASSWORDS[name]))
 
 
 class Store:
@@ -93,6 +106,9 @@ class Service:
     def __init__(self) -> None:
         self.audit = Audit()
         self.config = ServiceConfig()
+
+    def findings(self) -> tuple[()]:
+        return ()
 
 
 class App:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from monailabel.config import settings
@@ -18,11 +20,13 @@ from monailabel.interfaces.tasks.train import TrainTask
 from lib.activelearning import strategies
 from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
 from lib.datastores.cases import CaseDatastore
-from lib.datastores.conf import RETRAIN, exchange_of, service_of, train_config_of
+from lib.datastores.conf import RETRAIN, data_folder_of, exchange_of, service_of, train_config_of
 from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
 from lib.provenance import code_version
+from lib.readings.holding import hold
+from lib.server.answers import hide
 from lib.trainers.continuous import ContinuousTraining, Schedule
 from lib.trainers.desk import TrainingDesk
 from lib.trainers.task import trainers
@@ -47,7 +51,11 @@ class VHIApp(MONAILabelApp):
     """VHI as a MONAI Label app; the service does the work, tasks and datastore translate."""
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str] | None) -> None:
+        data = data_folder_of(studies, conf or {})
+        if "monailabel.app" in sys.modules:  # in the server, not in a process that it started
+            hold(data, os.environ.get("MONAI_LABEL_SERVER_PORT"))
         self.service = service_of(studies, dict(conf or {}))
+        hide(data, Path(studies), self.service.networks.shipped, Path(tempfile.gettempdir()), Path(app_dir))
         self.exchange = exchange_of(self.service)
         self.training = TrainingDesk(self.service, train_config_of(conf or {}), code_version())
         self._schedule = Schedule.parse(conf[RETRAIN]) if conf and conf.get(RETRAIN) else None
@@ -56,7 +64,7 @@ class VHIApp(MONAILabelApp):
         first = [DISEASE_REGION, NORMAL_BONE]
         description = "Volume of hyperintense inflammation of the sacroiliac joints. Research use only."
         super().__init__(app_dir, studies, dict(conf or {}), "VHI", description, code_version(), first)
-        if "monailabel.app" in sys.modules:  # in the server, not in a process that it started
+        if "monailabel.app" in sys.modules:
             from lib.server.guard import install
 
             install(sys.modules["monailabel.app"].app)

@@ -129,6 +129,7 @@ def test_good_readings_make_a_version_and_the_way_back_is_open(tmp_path, table, 
     assert load_cleaning(tmp_path).version == "one"
 
 
+@pytest.mark.slow
 def test_poisoned_readings_are_refused_with_the_reason(tmp_path, table, patients):
     published(tmp_path, patients)
     poison = [table(name, wrong=True) for name in ("p", "q", "r", "s", "t", "u")]

@@ -83,6 +83,7 @@ def test_a_case_that_cannot_be_measured_leaves_nothing(study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_rows_choose_a_segment_and_a_transform_and_a_changed_choice_is_measured_again(run, study, tmp_path):
     stored = nib.load(study.options["normal_bone"])
     labels = np.asarray(stored.dataobj).astype(np.uint8) * 3

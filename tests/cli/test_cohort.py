@@ -29,6 +29,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_table_becomes_a_report(run, tmp_path):
     source = tmp_path / "t.csv"
     source.write_text(TABLE)
@@ -291,3 +292,30 @@ def test_a_trial_that_cannot_be_is_refused_in_one_sentence(run, tmp_path, option
     assert words in ended.error
     assert "Traceback" not in ended.error
     assert not (tmp_path / "trial").exists()
+
+
+CONDUCT = """subject,visit,reader,vhi_mm3,date,drug,inclusion,age_years,sex
+S1,baseline,a,100,2019-01-01,anti-tnf,,40,female
+S1,baseline,b,110,,,,,
+S1,follow_up,a,50,2019-03-26,,,,
+S1,follow_up,b,60,,,,,
+S2,baseline,a,400,2019-01-01,anti-tnf,withdrawn,50,male
+S2,baseline,b,380,,,,,
+S3,baseline,a,300,2019-01-01,anti-tnf,,60,male
+S3,baseline,b,320,,,,,
+"""
+
+
+def test_the_report_says_how_the_study_was_conducted_and_leaves_out_who_withdrew(run, tmp_path):
+    source, out = tmp_path / "t.csv", tmp_path / "out"
+    source.write_text(CONDUCT)
+    ended = run(["cohort", str(source), "--out", str(out)])
+    assert ended.code == 0, ended.error
+    found = json.loads((out / "cohort.json").read_text())
+    conduct = found["analyses"]["conduct"]
+    assert conduct["findings"] == ["1 of 1 second scans were made when they were due."]
+    assert conduct["excluded"] == [{"subject": "S2", "visit": "", "why": "withdrawn"}]
+    ages = next(row for row in conduct["tables"]["baseline"] if row["column"] == "age_years")
+    assert (ages["n"], ages["median"]) == (2, 50.0)
+    assert {row["subject"] for row in found["readings"]} == {"S1", "S3"}
+    assert rows_of(out / "tables" / "visit_intervals.csv")[0]["days"] == "84"

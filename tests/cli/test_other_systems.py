@@ -51,6 +51,7 @@ def test_they_are_missing_there(tmp_path, missing):
     assert without_posix(tmp_path, "-c", missing).returncode == 1
 
 
+@pytest.mark.slow
 def test_measure_gives_what_it_gives_here(study, run, tmp_path):
     run_without_posix(tmp_path, *study.arguments(tmp_path / "there"))
     assert {path.name for path in (tmp_path / "there").iterdir()} == set(RESULT_FILES)

@@ -131,6 +131,16 @@ def test_an_option_is_sent_only_where_it_differs_from_the_default(js):
     assert js("panel-options", run) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("paper", False), ("paper, with changed settings", False), ("strict", True), ("paper2", True)]
+)
+def test_the_panel_says_beside_the_number_that_another_chain_made_it(js, name, told):
+    numbers = {"vhi_mm3": {"sensitive": 72, "conservative": 24}, "provenance": {"post_transforms": {"name": name}}}
+    text = js("other_chain", "m.otherChain(a[0])?.textContent ?? ''", numbers)
+    assert ("Not made by the paper's chain of post-transforms" in text) == told
+    assert (f"“{name}”" in text) == told
+
+
 def test_effort_counts_clicks_and_seconds_from_the_opening_of_the_case(js):
     run = """((e) => {
       const press = () => window.dispatchEvent(new Event('pointerdown'));

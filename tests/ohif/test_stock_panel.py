@@ -128,6 +128,9 @@ def test_point_prompts_without_a_point_are_no_crash(reading):
 
 def test_monai_labels_own_next_sample_names_a_study(reading):
     reader = reading("emil", "descending")
+    # a page of another server on this host, in the same browser, leaves this: cookies know no port
+    other = {"name": "MONAILABEL_SERVER_URL", "value": "http%3A//127.0.0.1%3A1/", "domain": "127.0.0.1", "path": "/ohif"}
+    reader.page.context.add_cookies([other])
     connect(reader.page)
     reader.page.locator("label[for='tab-1']").click()
     with reader.page.expect_response(lambda answer: "/activelearning/" in answer.url) as offered:

@@ -12,10 +12,9 @@ import requests
 
 from archives import Embedded
 from front import in_front_of
-from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.gateway import ArchiveAddress
 from server.test_viewer import another_build
-from standin import PASSWORDS, cookie_of
+from standin import PASSWORDS, cookie_of, write_known_accounts
 from viewing import OPEN, THUMBNAILS, ViewerDesk, dismiss_notice, viewer_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -85,9 +84,8 @@ def test_nothing_is_asked_of_other_hosts(desk, page):
 def behind_login(phantoms, tmp_path_factory):
     """The server over the embedded archive, with accounts."""
     work = tmp_path_factory.mktemp("behind-login")
-    roles = {"anna": "reader", "root": "admin"}
     accounts = work / "accounts.json"
-    write_accounts(accounts, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+    write_known_accounts(accounts)
     archive = Embedded(work / "archive")
     archive.start()
     with ExitStack() as stack:

@@ -54,6 +54,7 @@ def test_a_cleaned_reading_arrives_voxel_for_voxel_with_its_numbers(desk, servic
     kinds = {one.SegmentLabel: one.SegmentAlgorithmType for one in seg.SegmentSequence}
     assert kinds[INFLAMMATION] == "SEMIAUTOMATIC"
     assert (seg.ContentCreatorName, seg.StudyInstanceUID) == ("anna^", desk.study.study_uid)
+    assert (seg.SeriesDescription, report.SeriesDescription) == ("VHI segmentation, anna", "VHI measurements, anna")
     assert is_ours(seg)
     assert is_ours(report)
     numbers = numbers_of(report)["VHI at the sensitive threshold"]

@@ -154,22 +154,22 @@ def test_a_submission_that_says_something_unknown_is_refused_and_leaves_nothing(
 def test_a_file_that_was_exchanged_on_disk_is_refused(store):
     made = hand_in(store)
     write_mask(store.folder_of(made) / "inflammation.nii.gz", box(3))
-    with pytest.raises(InputError, match="not the file that was submitted"):
+    with pytest.raises(InputError, match="not the file that was kept"):
         store.read_segment(made, "inflammation")
 
 
 def test_a_damaged_record_is_refused_and_named(store):
     made = hand_in(store)
     (store.folder_of(made) / "submission.json").write_text("{")
-    with pytest.raises(InputError, match=r"submission\.json is not a submission"):
+    with pytest.raises(InputError, match=r"submission\.json is damaged: it is not a submission"):
         ReadingStore(store.root).of_case("1013")
 
 
 def test_a_newer_program_s_folder_and_submission_are_refused(store):
     made = hand_in(store)
     path = store.folder_of(made) / "submission.json"
-    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
-    with pytest.raises(InputError, match="schema 3, this program reads 2"):
+    path.write_text(path.read_text().replace('"schema": 3', '"schema": 4'))
+    with pytest.raises(InputError, match="schema 4, this program reads 3"):
         ReadingStore(store.root).of_case("1013")
     (store.root / "format.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="format 99, this program reads up to 1"):
@@ -238,6 +238,7 @@ def write_for_ever(root: str, seed: int, acknowledge: int) -> None:
         os.write(acknowledge, f"{made.case_id} {made.submission_id} {made.segments[1].sha256}\n".encode())
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_every_acknowledged_submission_is_there_whole(tmp_path):
     root, rng = tmp_path / "data", random.Random(7)
     ReadingStore(root)
@@ -307,3 +308,24 @@ def test_a_submission_of_the_schema_before_is_read_still(store):
     path.write_text(json.dumps({**content, "schema": 1}))
     (found,) = ReadingStore(store.root).of_case("1013")
     assert (found.schema, found.corrections, found.segments[0].proposal) == (1, {}, None)
+
+
+def test_a_lease_is_never_believed_for_longer_than_it_was_to_last(tmp_path):
+    clock = [1_000_000.0]
+    leases = Leases(tmp_path / "leases", 120, lambda: clock[0])
+    leases.take("1013", "anna")
+    assert leases.holder("1013") == "anna"
+    clock[0] -= 60  # a time server stepped back by a minute
+    assert leases.holder("1013") == "anna"
+    clock[0] -= 365 * 86400  # the clock had been a year ahead
+    assert leases.holder("1013") is None
+    assert Leases(tmp_path / "leases", 10_000_000, lambda: clock[0]).holder("1013") is None  # its own length counts
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"reader": "anna", "until": "soon"}', '{"reader": 1, "until": 2e9}'])
+def test_a_damaged_lease_holds_nobody(tmp_path, content):
+    leases = Leases(tmp_path / "leases", 120, lambda: 1_000.0)
+    (tmp_path / "leases" / "1013.json").write_text(content)
+    assert leases.holder("1013") is None
+    leases.take("1013", "ben")
+    assert leases.holder("1013") == "ben"

@@ -52,6 +52,15 @@ def content():
     return content_of(table())
 
 
+def hostile_content():
+    return content_of(table(HOSTILE, ("a", "b<i>")))
+
+
+@pytest.fixture(scope="module")
+def hostile():
+    return hostile_content()
+
+
 def test_every_analysis_says_n_method_and_source_or_why_not(content):
     for section in content.sections:
         assert section.method
@@ -75,8 +84,7 @@ def test_the_json_is_strict_and_holds_what_the_tables_hold(content):
     assert set(found["files"]) == set(content.file_names)
 
 
-def test_the_html_needs_no_other_file_and_runs_nothing(content):
-    hostile = content_of(table(HOSTILE, ("a", "b<i>")))
+def test_the_html_needs_no_other_file_and_runs_nothing(hostile):
     html = cohort_html(hostile)
     assert "<script" not in html.replace("&lt;script", "")
     assert "b&lt;i&gt;" in html
@@ -85,10 +93,10 @@ def test_the_html_needs_no_other_file_and_runs_nothing(content):
     assert "A note &amp; more." in html
 
 
-def test_the_pdf_holds_hostile_names_as_text():
-    first = cohort_pdf(content_of(table(HOSTILE)))
+def test_the_pdf_holds_hostile_names_as_text(hostile):
+    first = cohort_pdf(hostile)
     assert first.startswith(b"%PDF-")
-    assert first == cohort_pdf(content_of(table(HOSTILE))), "the same bytes for the same content"
+    assert first == cohort_pdf(hostile_content()), "the same bytes for the same content"
 
 
 def test_a_cell_never_runs_as_a_formula():
@@ -129,6 +137,7 @@ def box(low: int, high: int) -> Mask:
     return Mask(data, GRID, "inflammation")
 
 
+@pytest.mark.slow
 def test_masks_give_overlap_reference_failures_and_lesions():
     scan = [
         MaskReading("S1", "baseline", reader, 1, method, box(2, high))

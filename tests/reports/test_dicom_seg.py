@@ -160,10 +160,19 @@ def test_algorithms_carry_name_and_version():
     assert "SegmentAlgorithmName" not in seg.SegmentSequence[0]
 
 
-@pytest.mark.parametrize(("reader", "name"), [("R11", "R11^"), ("O^Brien\\x=y\n", "O Brien x y^"), ("", "")])
-def test_the_reader_is_the_creator(reader, name):
+@pytest.mark.parametrize(
+    ("reader", "name", "series"),
+    [
+        ("R11", "R11^", "VHI segmentation, R11"),
+        ("O^Brien\\x=y\n", "O Brien x y^", "VHI segmentation, O Brien x y"),
+        ("R" * 70, "R" * 63 + "^", "VHI segmentation, " + "R" * 46),
+        ("", "", "VHI segmentation"),
+    ],
+)
+def test_the_reader_is_the_creator_and_the_list_of_series_says_whose_it_is(reader, name, series):
     content = said(handmade(), reader=reader, method="semi-automatic")
-    assert str(stored(segmentation(content, mr_series(content.result.stir))).get("ContentCreatorName") or "") == name
+    seg = stored(segmentation(content, mr_series(content.result.stir)))
+    assert (str(seg.get("ContentCreatorName") or ""), seg.SeriesDescription) == (name, series)
 
 
 def test_no_inflammation_leaves_its_segments_out():

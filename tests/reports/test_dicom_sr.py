@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -102,10 +103,15 @@ def test_a_volume_says_how_it_was_counted_and_where():
     assert (named(found, "111001")[0].TextValue, named(found, "111003")[0].TextValue) == ("VHI thresholds", "0.1.0")
 
 
-def test_changed_settings_are_parameters_of_the_algorithm():
+def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the_algorithm():
     report = report_of(report_content(handmade(min_pixels=3), PROVENANCE))
     found = group(report, "VHI at the sensitive threshold")
-    assert [one.TextValue for one in named(found, "111002")] == ["min_pixels=3"]
+    parameters = [one.TextValue for one in named(found, "111002")]
+    assert parameters[:2] == ["min_pixels=3", "post_transforms=paper, with changed settings"]
+    step = '{"_target_":"vhi.transforms.DropSmallComponentsd","connectivity":8,"keys":"grade","min_area_mm2":0.0,"min_pixels":3}'
+    whole = '{"postprocessing":{"_target_":"monai.transforms.Compose","transforms":[' + step + "]}}"
+    hashed = hashlib.sha256(whole.encode()).hexdigest()
+    assert parameters[2:] == [f"post_transforms_sha256={hashed}", f"post_transform_1={step}"]
 
 
 def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():

@@ -18,8 +18,10 @@ import numpy as np
 import pytest
 
 from handmade import PROVENANCE, handmade
+from lib.core.chain import Chain
 from lib.core.propagation import ImageStatistics, RegionStatistics
 from lib.core.stability import SliceLeftOut
+from lib.core.transforms.small_components import DropSmallComponentsd
 from lib.errors import OutputError
 from lib.reports import ReportContent, report_content, write_html, write_json, write_overlay_png, write_pdf
 from lib.reports.html import html_text
@@ -45,7 +47,7 @@ def hostile() -> ReportContent:
 
 def test_json_holds_the_numbers_of_the_scan(content):
     numbers = json.loads(json_text(content))
-    assert numbers["schema_version"] == "1.3"
+    assert numbers["schema_version"] == "1.4"
     assert numbers["thresholds"] == {
         "rule": "paper",
         "sensitive": 7.0, "conservative": 7.5, "multiple": 1.5, "q1": 2.0, "q3": 4.0, "iqr": 2.0, "n_normal_bone": 45,
@@ -221,6 +223,25 @@ def test_pdf_says_the_same_numbers_with_the_warnings_on_its_first_page(content):
     assert f"Page 1 of {len(rest) + 1}" in first
     for words in ("Thresholds", "Lesions", "Other sequence", "Settings", "Provenance"):
         assert words in " ".join(rest), words
+
+
+def test_every_form_says_on_its_first_page_that_another_chain_made_the_number():
+    chain = Chain.of("clinic", [(step, step.config()) for step in [DropSmallComponentsd(min_pixels=3)]])
+    result = handmade(site_chain=chain)
+    content = report_content(result, PROVENANCE | {"post_transforms": chain.record()})
+    first, *rest = (" ".join(page.split()) for page in pages_of(pdf_bytes(content)))
+    assert "not made by the paper's chain of post-transforms but by the chain 'clinic'" in first
+    assert chain.sha256 in "".join(rest).replace(" ", "")
+    page = html.unescape(html_text(content))
+    assert page.index("not made by the paper's chain") < page.index("Clearing: ")
+    assert content.warnings[0].startswith("This number was not made by the paper's chain")
+    assert any("the chain 'clinic', not the paper's" in words for words in content.automatic)
+    assert "not the paper's" in content.settings.note
+    assert PAPER_NOTE not in content.settings.note
+    assert content.numbers["warnings"][0] == result.warnings[0]
+
+
+PAPER_NOTE = "Every setting has its default: the paper's method"
 
 
 def test_pdf_is_the_same_for_the_same_content(content):

@@ -14,6 +14,8 @@ from lib.retraining.config import TrainConfig, TrainOptions
 from lib.versions import read_live
 from lib.versions.site import own_models
 
+pytestmark = pytest.mark.slow  # of trained networks
+
 
 def typed(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
@@ -54,7 +56,6 @@ def test_neither_studies_nor_data_says_what_to_pass(site):
     assert "--studies FOLDER" in ended.stderr
 
 
-@pytest.mark.slow
 def test_a_session_by_command_with_a_label_set_aside_and_released(site):
     right, wrong = site.name("train"), site.name("train", 1)
     site.label(right, 3)

@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from standin import PASSWORDS, guarded
+from standin import guarded, write_known_accounts
 
 
 @pytest.fixture
 def accounts(tmp_path: Path) -> Path:
     """An accounts file with a reader, anna, and an administrator, root."""
-    from lib.server.accounts import Account, hash_password, write_accounts
-
     path = tmp_path / "accounts.json"
-    roles = {"anna": "reader", "root": "admin"}
-    write_accounts(path, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+    write_known_accounts(path)
     return path
 
 

@@ -9,8 +9,18 @@ import jwt
 import pytest
 
 from lib.errors import InputError
-from lib.server.accounts import Account, Accounts, hash_password, password_matches, read_accounts, write_accounts
+from lib.server.accounts import (
+    Account,
+    Accounts,
+    DisabledError,
+    _hash,
+    hash_password,
+    password_matches,
+    read_accounts,
+    write_accounts,
+)
 from lib.server.identity import FailedLogins, Tokens, read_or_create_secret
+from standin import PASSWORDS
 
 
 def test_a_password_matches_its_own_hash_alone_and_every_hash_has_its_own_salt():
@@ -152,3 +162,54 @@ def test_accounts_are_kept_by_the_command_line(tmp_path):
     assert run("remove", "anna").exit_code == 2
     assert run("add", "bert", typed="short\n").exit_code == 2
     assert run("add", "bert", "--role", "king", typed="a good password\n").exit_code == 2
+
+
+def test_a_password_is_the_same_however_its_letters_are_written_and_old_hashes_work():
+    composed, apart = "caf\u00e9 au lait \ufb01n", "cafe\u0301 au lait \ufb01n"
+    hashed = hash_password(composed)
+    assert password_matches(composed, hashed)
+    assert password_matches(apart, hashed)
+    assert not password_matches("cafe au lait fin", hashed)
+    for typed in (composed, apart):  # made before passwords were brought into one form
+        old = _hash(typed, b"0" * 16, 1 << 14, 8, 1)
+        assert password_matches(composed, old) == password_matches(typed, old) is True
+
+
+def test_a_damaged_accounts_file_ends_nobody_s_work_and_is_told(accounts, caplog):
+    known = Accounts(accounts)
+    whole = accounts.read_bytes()
+    accounts.write_bytes(whole[: len(whole) // 2])
+    assert known.sign_in("anna", PASSWORDS["anna"]) is not None
+    assert "damaged or gone" in (known.problem or "")
+    assert str(accounts) not in (known.problem or "")
+    assert any(str(accounts) in line for line in caplog.messages)
+    accounts.write_bytes(whole)
+    assert known.find("anna") is not None
+    assert known.problem is None
+
+
+def test_an_account_is_disabled_and_enabled_by_the_command_line_whether_it_has_a_password_or_not(tmp_path):
+    from typer.testing import CliRunner
+
+    from lib.cli.app import app
+
+    path = tmp_path / "accounts.json"
+
+    def users(*words: str):
+        return CliRunner().invoke(app, ["users", *words, "--accounts", str(path)], input="correct horse battery\n")
+
+    users("add", "anna")
+    before = read_accounts(path)
+    for name in ("anna", "bela"):  # bela signs in at a sign-on service and has no account here
+        for _ in range(2):  # twice is as good as once
+            assert f"{name} disabled" in users("disable", name).output
+    assert "anna  reader  disabled" in users("list").output
+    assert [one.is_disabled for one in read_accounts(path)] == [True, True]
+    with pytest.raises(DisabledError, match="The account anna is disabled on this server; ask its administrator"):
+        Accounts(path).sign_in("anna", "correct horse battery")
+    assert Accounts(path).sign_in("anna", "wrong horse battery") is None
+    assert Accounts(path).sign_in("bela", "!") is None
+    for name in ("anna", "bela"):
+        assert f"{name} may sign in again" in users("enable", name).output
+    assert read_accounts(path) == before
+    assert "has no disabled account 'anna'" in users("enable", "anna").output

@@ -179,6 +179,15 @@ def test_behind_a_proxy_that_does_not_tell_the_client_nobody_fetches_without_a_t
     assert served.get(IMAGE).status_code == 401
 
 
+def test_a_client_whose_address_the_web_server_took_from_a_proxy_of_this_machine_fetches_as_before(client, accounts):
+    # as uvicorn passes it on under `monailabel start_server`
+    served = client(address=STRANGER, accounts=accounts)
+    told = {"X-Forwarded-For": f"198.51.100.1, {STRANGER}"}
+    served.post("/activelearning/first", json={}, headers={**signed_in(served), **told})
+    assert served.get(IMAGE, headers={"X-Forwarded-For": "198.51.100.1"}).status_code == 401
+    assert served.get(IMAGE, headers=told).status_code == 200
+
+
 def test_a_case_handed_out_in_a_browser_opens_nothing(client, accounts):
     browser = client(accounts=accounts)
     browser.post("/login", data=FORM, follow_redirects=False)

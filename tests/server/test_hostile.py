@@ -18,10 +18,9 @@ import pytest
 import requests
 
 from drawing import pair
-from lib.server.accounts import Account, hash_password, write_accounts
 from lib.studies.nifti import write_volume
 from serving import Server, serving
-from standin import PASSWORDS
+from standin import PASSWORDS, write_known_accounts
 
 pytestmark = pytest.mark.server
 ID = "case-1_STIR"
@@ -77,8 +76,7 @@ def vast() -> bytes:
 @pytest.fixture(scope="module")
 def server(studies: Path) -> Iterator[Server]:
     accounts = studies.parent / "accounts.json"
-    roles = {"anna": "reader", "root": "admin"}
-    write_accounts(accounts, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+    write_known_accounts(accounts)
     with serving(studies, studies.parent, VHI_SERVER_ACCOUNTS=str(accounts), VHI_SERVER_MAX_BODY_MIB="8") as found:
         yield found
 

@@ -1,4 +1,8 @@
-"""A server killed at any moment: the next one starts, and every submission that was acknowledged is there, whole."""
+"""A server killed, or asked to end, at any moment: the next one starts, and every submission that was acknowledged is there, whole.
+
+In between the share of the studies goes away. By hand for longer: VHI_KILLS, VHI_TERMINATIONS and
+VHI_CLIENTS.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import nibabel
@@ -20,16 +25,21 @@ import pytest
 import requests
 
 from drawing import pair
+from lib.datafolder.check import problems_of
 from lib.readings.audit import AuditLog
 from lib.readings.store import ReadingStore
 from lib.studies.nifti import write_volume
 from serving import free_port, server_environment
+from waiting import wait_for as waited_for
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-KILLS = 24
+KILLS = int(os.environ.get("VHI_KILLS", "10"))
+TERMINATIONS = int(os.environ.get("VHI_TERMINATIONS", "2"))
 LONGEST_S = 5.0  # several saves
 CASES = ("one", "two")
-READERS = ("anna", "bert")
+READERS = tuple(f"reader{n}" for n in range(int(os.environ.get("VHI_CLIENTS", "4"))))
+# answers to who asks while the studies are away or the disk is full, or while the server ends
+NOT_NOW = (503, 507)
 
 
 class Savers:
@@ -40,6 +50,7 @@ class Savers:
         self.acknowledged: dict[tuple[str, str], str] = {}
         self.sent = 0
         self.refused: list[str] = []
+        self.not_now: Counter[int] = Counter()
 
     def save_until_killed(self, url: str, reader: str, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -64,6 +75,9 @@ class Savers:
                 )
             except requests.RequestException:
                 return  # killed
+            if answer.status_code in NOT_NOW:
+                self.not_now[answer.status_code] += 1
+                continue
             if answer.status_code != 200:
                 self.refused.append(answer.text[:300])
                 return
@@ -83,6 +97,18 @@ def wait_for(url: str, process: subprocess.Popen[str]) -> None:
     raise AssertionError("the next server did not start")
 
 
+def lose_share(studies: Path, savers: Savers) -> None:
+    """The studies are gone until somebody was told so."""
+    before, elsewhere = savers.not_now[503], studies.with_name("share")
+    studies.rename(elsewhere)
+    studies.mkdir()
+    try:
+        waited_for(lambda: savers.not_now[503] > before, 60, "a refusal while the share is away")
+    finally:
+        studies.rmdir()
+        elsewhere.rename(studies)
+
+
 def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path: Path):
     studies = tmp_path / "studies"
     studies.mkdir()
@@ -92,7 +118,8 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
         write_volume(studies / f"{case}_T1W.nii.gz", scan.t1w)
         write_volume(studies / f"{case}_STIR.nii.gz", scan.stir)
         scans[case], affine = (scan.disease_region.data, scan.normal_bone.data), scan.stir.grid.affine
-    variables = server_environment(studies, {"models": str(tmp_path / "none")}, OMP_NUM_THREADS="1")
+    data = tmp_path / "data"
+    variables = server_environment(studies, {"models": str(tmp_path / "none"), "data": str(data)}, OMP_NUM_THREADS="1")
     rng, savers = random.Random(4), Savers(scans, affine)
     program = [sys.executable, str(Path(__file__).with_name("forking.py"))]
     log = (tmp_path / "server.log").open("w")
@@ -102,14 +129,16 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
         try:
             while parent.stdout.readline().strip() not in ("ready", ""):
                 pass
-            for kill in range(KILLS + 1):
+            ends = [signal.SIGKILL] * KILLS + [signal.SIGTERM] * TERMINATIONS
+            rng.shuffle(ends)
+            for kill, end in enumerate([*ends, None]):
                 port = free_port()
                 url = f"http://127.0.0.1:{port}"
                 parent.stdin.write(f"{port}\n")
                 parent.stdin.flush()
                 server = next(int(line) for line in iter(parent.stdout.readline, "") if line.strip().isdigit())
                 wait_for(url, parent)
-                if kill == KILLS:
+                if end is None:
                     listed = {
                         (case, one["id"])
                         for case in CASES
@@ -124,7 +153,9 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
                 for thread in threads:
                     thread.start()
                 time.sleep(rng.uniform(0.0, LONGEST_S))
-                os.kill(server, signal.SIGKILL)
+                if kill % 4 == 1:
+                    lose_share(studies, savers)
+                os.kill(server, end)
                 for thread in threads:
                     thread.join(60)
         finally:
@@ -132,13 +163,17 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
             parent.terminate()
     assert savers.refused == []
     assert len(savers.acknowledged) > KILLS / 4
+    assert savers.not_now[503] > 0  # the share was away for some
     assert savers.sent > len(savers.acknowledged)  # some were cut off by a kill
     assert set(savers.acknowledged) <= listed
-    store = ReadingStore(studies / ".vhi")
+    store = ReadingStore(data)
     for (case, submission_id), bone_sent in savers.acknowledged.items():
         bone = store.read_segment(store.get(case, submission_id), "normal bone")  # checks the file's sha256 too
         assert bone is not None
         assert hashlib.sha256(np.ascontiguousarray(bone.data).tobytes()).hexdigest() == bone_sent
-    assert not [path for path in (studies / ".vhi").rglob("*") if "partial" in path.name]
-    AuditLog(studies / ".vhi" / "audit.jsonl").verify()
-    print(f"{KILLS} kills, {savers.sent} sent, {len(savers.acknowledged)} acknowledged, {len(listed)} on disk")
+    assert not [path for path in data.rglob("*") if "partial" in path.name]
+    AuditLog(data / "audit.jsonl").verify()
+    assert problems_of(data) == ()
+    print(
+        f"{KILLS} kills, {TERMINATIONS} ends, {len(READERS)} clients, {dict(savers.not_now)} refused for now, {savers.sent} sent, {len(savers.acknowledged)} acknowledged, {len(listed)} on disk"
+    )

@@ -13,7 +13,7 @@ from front import in_front_of
 from lib.errors import InputError, SettingsError
 from lib.server.accounts import Account, hash_password, read_accounts, write_accounts
 from lib.server.config import ServerConfig
-from lib.server.provider import ProviderSettings
+from lib.server.provider_settings import ProviderSettings
 from serving import free_port
 from signing_on import come_back, running_provider
 from standin import PASSWORDS, cookie_of

@@ -135,6 +135,7 @@ def test_what_was_computed_goes_with_the_scans(phantom, without_weights):
     service = VhiService(phantom, model_dir=without_weights)
     for path in phantom.glob("*.nii.gz"):
         path.unlink()
+    (phantom / "other_T1W.nii.gz").write_bytes(b"")  # else the whole share seems to be away
     service.cases.refresh()
     assert service.precomputing.one_case() == 0
     assert list((phantom / ".vhi" / "precomputed").iterdir()) == []

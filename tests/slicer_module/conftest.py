@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +12,15 @@ import pytest
 
 from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
-from lib.server.accounts import Account, hash_password, write_accounts
+from lib.post_transforms.chain_file import PAPER_FILE
 from serving import APP, Server, serving
 from slicerdesk import Slicer, slicer_modules
+from standin import write_known_accounts
 
 # the smallest on which networks and proposal work; one scan under several names
 SHAPE = (224, 224, 13)
 CASES = ("miller", "smith", "jones", "brown")
-PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
+STRICT = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade", "min_pixels": 8}
 
 
 @pytest.fixture(scope="session")
@@ -48,10 +50,13 @@ def command(studies: Path, *words: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def server(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """As `make demo` starts it: no accounts, this machine alone."""
+    """As `make demo` starts it: no accounts, this machine alone. A chain of the site can be chosen; readings begin with the paper's."""
     work = tmp_path_factory.mktemp("open")
     studies = studies_of(scan, work / "studies")
-    with serving(studies, work, command=command(studies, "--set", "several_readers=true")) as found:
+    strict = work / "strict.json"
+    strict.write_text(json.dumps({"postprocessing": [STRICT]}))
+    chains = ("--post-transforms", str(PAPER_FILE), "--post-transforms", str(strict))
+    with serving(studies, work, command=command(studies, "--set", "several_readers=true", *chains)) as found:
         yield found
 
 
@@ -61,8 +66,7 @@ def guarded(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     work = tmp_path_factory.mktemp("guarded")
     studies = studies_of(scan, work / "studies")
     accounts = work / "accounts.json"
-    roles = {"anna": "reader", "root": "admin"}
-    write_accounts(accounts, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+    write_known_accounts(accounts)
     words = ("--accounts", str(accounts), "--set", "blinded=true")
     with serving(studies, work, command=command(studies, *words)) as found:
         yield found

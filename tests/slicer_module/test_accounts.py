@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from slicerdesk import Slicer, choose
+from standin import PASSWORDS
 from waiting import wait_for
 
 pytestmark = pytest.mark.server
 
-PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
 CASES = ("miller", "smith", "jones", "brown")
 
 

@@ -12,16 +12,16 @@ import pytest
 
 from handmade import handmade
 from lib.figures import new_chart, png_bytes
-from lib.readings.folder import make_folder, write_json
+from lib.readings.folder import make_folder
+from lib.records import write_json
 from lib.retraining.config import TrainConfig
-from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.config import ServerConfig
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.nifti import write_volume
 from lib.trainers.desk import TrainingDesk
 from lib.versions import make_live, publish, read_live, verify
 from lib.versions.site import own_models
-from standin import PASSWORDS, cookie_of, guarded, signed_in
+from standin import PASSWORDS, cookie_of, guarded, signed_in, write_known_accounts
 
 PICTURE = png_bytes(new_chart(5, 5), 50)
 HTML = {"Accept": "text/html,application/xhtml+xml"}
@@ -72,8 +72,7 @@ def desk(tmp_path: Path) -> TrainingDesk:
 @pytest.fixture
 def client(desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     accounts = tmp_path / "accounts.json"
-    roles = {"anna": "reader", "root": "admin"}
-    write_accounts(accounts, [Account(name, roles[name], hash_password(text)) for name, text in PASSWORDS.items()])
+    write_known_accounts(accounts)
 
     def make(**config):
         from starlette.testclient import TestClient

@@ -41,6 +41,12 @@ def test_the_shipped_ensemble_learns_all_but_the_test_scans():
     assert ids(group.held_out) == ["t"]
 
 
+def test_the_papers_last_step_learns_every_labelled_scan_and_measures_none():
+    group = shipped_group(FOUND, with_test=True)
+    assert ids(group.cases) == [*"abcdefgh", "x", "y", "z", "t"]
+    assert group.held_out == ()
+
+
 def test_fewer_than_four_subjects_give_fewer_folds():
     folds = folds_of(LabelledData(cases("a", "b", "c")))
     assert [ids(fold.held_out) for fold in folds] == [["a"], ["b"], ["c"]]

@@ -10,6 +10,7 @@ from cli.test_train import write_scan
 from lib.errors import InputError
 from lib.nets.fit import CHECKPOINT, fit
 from lib.studies.labelled import Case, LabelledData, find_labelled
+from lib.training.groups import folds_of
 from lib.training.search import NETWORKS, SearchNetwork, Setting, networks_of, read_results, steps_in, train_network
 
 
@@ -39,6 +40,27 @@ def test_every_network_meets_every_fold_and_seed_and_abnormal_marrow_takes_no_pa
     assert not any(case in atypical for network in networks for case in (*network.fold.cases, *network.fold.held_out))
     # a search that is broken off early has met every setting
     assert len({(network.levels, network.kernel) for network in networks[:6]}) == 6
+
+
+def test_with_atypical_scans_the_folds_are_those_of_train_folds(tmp_path):
+    study, atypical = (tuple(Case(name, tmp_path / name) for name in names) for names in (("1", "2", "3", "4", "5"), ("8", "9")))
+    found = LabelledData(study, atypical=atypical)
+    networks = networks_of(found, 35_000, 1, atypical=True)
+    assert {network.fold.name: network.fold for network in networks} == {fold.name: fold for fold in folds_of(found)}
+    assert [case.case_id for case in networks[0].fold.held_out] == ["1", "5", "8"]
+
+
+def test_held_out_atypical_scans_are_measured_apart(tmp_path):
+    for n in (1, 2):
+        write_scan(tmp_path / "data", "images_study/T1W", "segmentations/disease_region", str(n))
+    write_scan(tmp_path / "data", "images_atypical/T1W", "segmentations/disease_region_atypical", "9")
+    network = networks_of(find_labelled(tmp_path / "data"), 2, 1, atypical=True)[0]
+    train_network(network, out=tmp_path / "out")
+    cell = json.loads(network.result(tmp_path / "out", 100).read_text())
+    assert (list(cell["slice_dice"]), list(cell["atypical_slice_dice"])) == (["1"], ["9"])
+    (best, *_) = read_results(tmp_path / "out", [network])
+    dices = [dice for dice in cell["atypical_slice_dice"]["9"] if dice is not None]
+    assert best.as_row()["atypical_mean_slice_dice"] == pytest.approx(np.mean(dices), abs=5e-5)
 
 
 def test_a_network_gives_two_cells_and_the_shorter_is_the_beginning_of_the_longer(network, tmp_path):

@@ -4,7 +4,10 @@ Every message says what was found, what was needed, which input, and what to do.
 exits with code 2; the server answers with a 4xx status and the same sentence. Nothing else is caught on the way.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -14,6 +17,14 @@ class VhiError(Exception):
 
 class InputError(VhiError):
     """A file, or what is in it, cannot be used: missing, unreadable, wrong shape, not finite, constant."""
+
+
+class DamagedError(InputError):
+    """A file that this program keeps is damaged or missing; `path` is that file, `reason` what is wrong with it."""
+
+    def __init__(self, path: Path, reason: str, remedy: str = "restore it from a backup") -> None:
+        super().__init__(f"{path} is damaged: {reason}; {remedy}.")
+        self.path, self.reason = path, reason
 
 
 class GridMismatchError(InputError):
@@ -56,8 +67,16 @@ class ConflictError(VhiError):
         self.facts = dict(facts or {})
 
 
-class ArchiveError(VhiError):
-    """The archive is down, slow, or sends what cannot be used; the server answers 503. Asking again later may help."""
+class UnavailableError(VhiError):
+    """What is needed is away for now; the server answers 503. Asking again later may help."""
+
+
+class ShareError(UnavailableError):
+    """The folder of the studies is away: a network share that is not mounted."""
+
+
+class ArchiveError(UnavailableError):
+    """The archive is down, slow, or sends what cannot be used."""
 
 
 class ArchiveRefusal(ArchiveError):

@@ -73,6 +73,7 @@ def measure(
     disease_region_segment: str | None = None,
     use_form: Form | None = None,
     settings: Mapping[str, Any] | None = None,
+    post_transforms: StrPath | None = None,
     model_dir: StrPath | None = None,
     command: str | None = None,
 ) -> Examination:
@@ -94,6 +95,8 @@ def measure(
         Which transform rules in NIfTI files that carry two different ones.
     settings : mapping, optional
         Settings that differ from the paper's method, by the names that ``vhi settings`` lists.
+    post_transforms : path-like, optional
+        A site's own chain of post-transforms in place of the paper's: a file in MONAI's configuration syntax, see docs/monai.md.
     model_dir : path-like, optional
         Another ensemble than the shipped one.
     command : str, optional
@@ -115,8 +118,10 @@ def measure(
     Hepburn et al. 2023, doi 10.1371/journal.pone.0284508, section 2.5.1, up to the reader's cleaning.
     """
     from .batch.cases import BatchCase
+    from .cli.post_transforms import chosen_settings
 
     _check_sources(t1w, stir, study)
+    chosen = chosen_settings(settings or {}, _path(post_transforms))
     case = BatchCase(
         "scan",
         t1w=_path(t1w),
@@ -128,7 +133,7 @@ def measure(
         disease_region_segment=disease_region_segment,
         use_form=use_form,
     )
-    return examined(case, settings or {}, Path(model_dir or MODEL_DIR), command)
+    return examined(case, chosen.stored(), Path(model_dir or MODEL_DIR), command)
 
 
 def _path(source: StrPath | None) -> Path | None:
@@ -147,6 +152,8 @@ def examined(
 
     Parameters
     ----------
+    settings : mapping
+        As `VhiSettings.stored` gives them.
     proposal : str
         "off", "show" or "apply" the cleaning proposal.
     rules : PairingRules, optional
@@ -160,11 +167,11 @@ def examined(
     from .cli.one_scan import read_regions, read_scans
     from .cli.proposal import proposed
     from .core.pipeline import measure_vhi
-    from .core.settings import VhiSettings
+    from .post_transforms import settings_of_stored
     from .provenance import command_line, ensemble_of, input_files, provenance_of
     from .reports.content import report_content
 
-    chosen = VhiSettings.from_values(settings)
+    chosen = settings_of_stored(settings)
     scans = read_scans(case, rules)
     masks, notes = read_regions(case, scans)
     members: tuple[Member, ...] = ()

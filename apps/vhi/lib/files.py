@@ -49,8 +49,15 @@ def sha256_of(path: Path) -> str:
         raise InputError(f"{path} cannot be read ({error.strerror or error}); check the path and its permissions.") from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file so that its name only ever shows the whole content: beside it first, to disk, then renamed.
+
+    Parameters
+    ----------
+    path : Path
+    content : bytes
+    mode : int
+        Who may read it, less what the process's umask takes away.
 
     Raises
     ------
@@ -59,13 +66,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     beside: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.partial-", dir=path.parent)
-        beside = Path(name)
+        name = path.parent / f".{path.name[:100]}.partial-{secrets.token_hex(8)}"
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        beside = name
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())
         beside.replace(path)
         beside = None
         sync_folder(path.parent)
@@ -273,7 +280,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def keep_private() -> None:
+    """From now on what this process writes is for its own account alone: files 600, folders 700. Once, at its start."""
+    os.umask(0o077)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "nibabel")
 _NETWORK_LIBRARIES = ("torch",)
+_MONAI_LIBRARIES = ("monai", "torch")
 
 
 def provenance_of(
@@ -48,9 +49,11 @@ def provenance_of(
     return {
         "created": now(),
         "command": command,
-        "versions": method_versions(with_networks=model is not None),
+        "versions": method_versions(with_networks=model is not None)
+        | (versions(*_MONAI_LIBRARIES) if settings.chain.names_monai else {}),
         "model": None if model is None else dict(model),
         "settings": settings.values(),
+        "post_transforms": settings.chain.record(),
         "inputs": [dict(one) for one in inputs],
         **({"choices": dict(choices)} if choices else {}),
     }

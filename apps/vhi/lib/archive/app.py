@@ -329,7 +329,7 @@ def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
     response = Response(json.dumps(answer), status, media_type=JSON)
     for one in outcomes[:20]:
         if one.sentence:
-            logger.warning("Not stored: %s", one.sentence)
+            logger.warning("An object was not stored, failure reason %04X; its sender was told why.", one.reason)
             text = one.sentence.replace('"', "'").encode("ascii", "replace").decode()
             response.headers.append("Warning", f'299 {base}: "{text}"')
     return response

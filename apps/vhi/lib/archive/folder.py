@@ -292,7 +292,7 @@ class Archive:
         name = os.path.basename(path)
         sentence = sentence if path in sentence else sentence.replace(name, path)
         if self._skipped.get(path, (stamp, ""))[1] != sentence:
-            logger.warning("Skipped: %s", sentence)
+            logger.warning("A file is not served; the command archive says which and why.")
         self._skipped[path] = (stamp, sentence)
 
     @contextmanager

@@ -16,9 +16,11 @@ from .archive import archive
 from .batch import batch
 from .check_studies import check_studies
 from .cohort import cohort
+from .data import data
 from .demo import demo
 from .dicomize import dicomize
 from .disease_region import disease_region
+from .evaluate import evaluate
 from .measure import measure
 from .models import models
 from .nifti_header import nifti_header
@@ -96,6 +98,7 @@ app.command("measure")(measure)
 app.command("batch")(batch)
 app.command("disease-region")(disease_region)
 app.command("cohort")(cohort)
+app.command("evaluate")(evaluate)
 app.command("reproduce")(reproduce)
 app.command("settings")(settings)
 app.command("phantom")(phantom)
@@ -108,6 +111,7 @@ app.command("train-cleaning")(train_cleaning)
 app.command("serve")(serve)
 app.command("archive")(archive)
 app.command("demo")(demo)
+app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(sparcc, name="sparcc")

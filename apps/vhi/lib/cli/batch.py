@@ -13,6 +13,7 @@ import typer
 
 from .ensemble import MODEL_DIR
 from .nifti_header import FORM_HELP, form_of
+from .post_transforms import CHAIN_HELP, chosen_settings
 from .working import working
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ RESULT_COLUMNS = (
     "right_vhi_mm3",
     "lesions",
     "stable",
+    "post_transforms",
     "normal_bone",
     "disease_region",
     "warnings",
@@ -60,6 +62,7 @@ def batch(
     ] = None,
     pairing_rules: Annotated[Path | None, typer.Option(help="For studies: a site's own rules, see docs/dicom.md.")] = None,
     use_qform: Annotated[bool | None, typer.Option("--use-qform/--use-sform", help=FORM_HELP)] = None,
+    post_transforms: Annotated[Path | None, typer.Option(metavar="FILE", help=CHAIN_HELP, show_default="the paper's")] = None,
 ) -> None:
     """Measure many scans.
 
@@ -69,7 +72,6 @@ def batch(
     from ..batch.cases import read_cases
     from ..batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
     from ..batch.workers import run_anywhere
-    from ..core.settings import VhiSettings
     from ..provenance import code_version, command_line
     from ..studies.pairing_rules import read_rules
     from ..versions import read_live
@@ -78,8 +80,7 @@ def batch(
     from .proposal import check_mode
 
     check_mode(proposal)
-    values = parse_changes(change or [])
-    settings = VhiSettings.from_values(values)
+    settings = chosen_settings(parse_changes(change or []), post_transforms)
     cases, left_out = read_cases(source, form_of(use_qform))
     rules = read_rules(pairing_rules) if pairing_rules else None
     if dicom_out is not None:
@@ -88,7 +89,7 @@ def batch(
     manifest = read_live(model_dir).manifest if networks else None
     plan = {
         "program": code_version(),
-        "settings": settings.values(),
+        "settings": settings.stored(),
         "model": None if manifest is None else {"version": manifest.version, "sha256": manifest.sha256},
         **({} if proposal == "off" else {"proposal": proposal}),
         **({} if rules is None else {"pairing_rules": str(rules)}),
@@ -101,7 +102,7 @@ def batch(
         work = partial(
             measure_case,
             out=out.resolve(),
-            values=values,
+            values=settings.stored(),
             model_dir=model_dir.resolve(),
             command=command_line(),
             proposal=proposal,
@@ -152,6 +153,8 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
         "right_vhi_mm3": found["right"]["vhi_mm3"]["sensitive"],
         "lesions": len(found["lesions"]),
         "stable": found["stability"]["stable"],
+        # results of an earlier version have none recorded
+        "post_transforms": found["provenance"].get("post_transforms", {}).get("name", "paper"),
         "normal_bone": found["normal_bone"]["source"],
         "disease_region": found["disease_region"]["source"],
         "warnings": len(found["warnings"]),
@@ -173,7 +176,7 @@ def measure_case(
     case: BatchCase,
     *,
     out: Path,
-    values: dict[str, str],
+    values: dict[str, Any],
     model_dir: Path,
     command: str,
     proposal: str = "off",

@@ -78,6 +78,7 @@ def cohort(
             given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch))
         elif source is not None:
             given = read_cohort(source, table or [], scans)
+    given.leave_out_of_study()
     with step("Comparing masks"):
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with step("Analysing"):
@@ -100,6 +101,7 @@ def cohort(
             origin,
             given.notes,
             [(str(file.path), file.why) for file in given.passed_over],
+            given.left_out,
         )
         write_cohort(content, folder)
     for section in content.sections:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..cohort.conduct import included_only, left_out_of_study
 from ..cohort.overlap import MaskReading
 from ..cohort.table import EMPTY, CohortTable, Reading, merged, natural, parse_table, parse_tables
 from ..core.volume import Mask, Volume
@@ -66,6 +67,15 @@ class CohortInput:
     inputs: list[tuple[str, Path]] = field(default_factory=list)
     passed_over: tuple[PassedOver, ...] = ()
     readings: list[Reading] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def leave_out_of_study(self) -> None:
+        """Take out subjects whom the table calls excluded or withdrawn: their masks and rows are in no analysis."""
+        self.left_out = left_out_of_study(self.table)
+        self.table = included_only(self.table, self.left_out)
+        self.masks = tuple(one for one in self.masks if one.subject not in self.left_out)
+        self.readings = [one for one in self.readings if one.subject not in self.left_out]
+        self.cases = {key: case for key, case in self.cases.items() if key[0] not in self.left_out}
 
     def scans(self) -> Iterator[list[MaskReading]]:
         """The readings of one scan after the other, on one grid each; what they measure is kept in `readings`."""

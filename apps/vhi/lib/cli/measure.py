@@ -13,6 +13,7 @@ import typer
 from ..examination import RESULT_FILES, write_masks
 from .ensemble import MODEL_DIR
 from .nifti_header import FORM_HELP, form_of
+from .post_transforms import CHAIN_HELP, chosen_settings
 from .proposal import check_mode, proposed
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def measure(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting, see the command settings; repeatable.")
     ] = None,
+    post_transforms: Annotated[Path | None, typer.Option(metavar="FILE", help=CHAIN_HELP, show_default="the paper's")] = None,
     image: Annotated[
         list[Path] | None, typer.Option("--image", metavar="FILE", help="Another sequence of the visit; repeatable.")
     ] = None,
@@ -85,20 +87,19 @@ def measure(
     if cases is not None:
         if any(one_scan):
             raise InputError("--list names the files of every scan; leave out the options of one scan, or leave out --list.")
-        batch(cases, out, jobs, cluster, change, model_dir, proposal, dicom_out, pairing_rules, use_qform)
+        batch(cases, out, jobs, cluster, change, model_dir, proposal, dicom_out, pairing_rules, use_qform, post_transforms)
         return
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
 
     from ..batch.cases import BatchCase
-    from ..core.settings import VhiSettings
     from ..files import check_result_folder, result_folder
     from .beside import beside
     from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from .one_scan import read_regions, read_scans
     from .steps import step
 
-    settings = VhiSettings.from_values(parse_changes(change or []))
+    settings = chosen_settings(parse_changes(change or []), post_transforms)
     check_result_folder(out, RESULT_FILES)
     if dicom_out is not None:
         check_dicom_out(dicom_out, out)

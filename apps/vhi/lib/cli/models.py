@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .bundles import export_bundle, import_bundle
 from .card import card
 from .ensemble import MODEL_DIR
 from .proposal import CLEANING_DIR
@@ -121,6 +122,8 @@ def diff(
 
 
 models.command("card")(card)
+models.command("export-bundle")(export_bundle)
+models.command("import-bundle")(import_bundle)
 
 
 @models.command("use")

@@ -22,7 +22,15 @@ MARK, TABLE, FIGURE = "search.json", "search.csv", "search"
 
 
 def run_search(
-    data: Path, out: Path, *, steps: int | None, cpu_minutes: float | None, members: int, jobs: int, cluster: str | None
+    data: Path,
+    out: Path,
+    *,
+    steps: int | None,
+    cpu_minutes: float | None,
+    members: int,
+    jobs: int,
+    cluster: str | None,
+    atypical: bool = False,
 ) -> None:
     """Train and measure every network of the search in `out`, or go on; then one table and one figure.
 
@@ -35,6 +43,7 @@ def run_search(
     """
     from ..batch.folder import batch_folder
     from ..batch.workers import run_anywhere
+    from ..errors import InputError
     from ..files import sha256_of
     from ..nets.recipes import paper_recipe
     from ..studies.labelled import find_labelled
@@ -42,10 +51,13 @@ def run_search(
 
     # workers of a cluster have working folders of their own
     found, out = find_labelled(data.resolve()), out.resolve()
-    asked = {"steps": steps, "cpu_minutes": cpu_minutes}
+    if atypical and not found.atypical:
+        raise InputError(f"{data} holds no labelled atypical scans; leave --with-atypical out, or add them (docs/models.md).")
+    asked: dict[str, Any] = {"steps": steps, "cpu_minutes": cpu_minutes, **({"atypical": True} if atypical else {})}
     total = _steps(found, out, asked)
-    networks = networks_of(found, total, members)
-    scans = {case.case_id: [sha256_of(file) for file in (case.t1w, case.disease_region) if file] for case in found.study}
+    networks = networks_of(found, total, members, atypical=atypical)
+    learnt = found.study + (found.atypical if atypical else ())
+    scans = {case.case_id: [sha256_of(file) for file in (case.t1w, case.disease_region) if file] for case in learnt}
     failed = 0
     with batch_folder(out, {"asked": asked, "steps": total, "scans": scans}, MARK):
         to_do = [network for network in networks if not network.is_finished(out)]

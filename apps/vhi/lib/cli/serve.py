@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .ensemble import MODEL_DIR
+from .post_transforms import CHAIN_HELP
 
 if TYPE_CHECKING:
     from ..server.config import ServerConfig
@@ -76,6 +77,10 @@ def serve(
     train_by: Annotated[
         str, typer.Option(metavar="ROLE", help="Who may train where there are accounts: admin, reader.")
     ] = "admin",
+    post_transforms: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help=f"{CHAIN_HELP[:-1]}; repeatable, the first is what readings begin with."),
+    ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="How the study is run, see docs/deploy.md; repeatable."),
@@ -114,6 +119,8 @@ def serve(
         conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
     if retrain is not None:
         conf["retrain"] = " ".join(retrain)
+    if post_transforms:
+        conf["post_transforms"] = chain_files(post_transforms)
     if pairing_rules is not None:
         conf["pairing_rules"] = str(pairing_rules.resolve())
     local = f"{'https' if tls else 'http'}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
@@ -153,6 +160,24 @@ def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; pass the folder that holds the studies.")
     return str(folder.resolve())
+
+
+def chain_files(paths: list[Path]) -> str:
+    """Files of chains of post-transforms as the app is told them, each read once to refuse it before anything starts.
+
+    Raises
+    ------
+    SettingsError, InputError
+        A chain that cannot be used, or a path that holds the sign between two.
+    """
+    from ..errors import SettingsError
+    from ..post_transforms import read_chain
+
+    for path in paths:
+        if os.pathsep in str(path.resolve()):
+            raise SettingsError(f"The path {path} holds a {os.pathsep!r}; move the file, or give its folder another name.")
+        read_chain(path)
+    return os.pathsep.join(str(path.resolve()) for path in paths)
 
 
 def pacs_login(pacs: str | None, user: str | None, password_file: Path | None) -> dict[str, str]:
@@ -271,6 +296,9 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
     except (KeyboardInterrupt, SystemExit):
         if not server.should_exit:
             raise  # it did not start
+    from ..readings.holding import remove_temporary
+
+    remove_temporary()
     typer.echo("Stopped.", err=True)
     # A thread in the middle of the networks' work cannot be told to end, and the interpreter aborts when it ends around one.
     # Nothing is lost: what is on disk appears whole or not at all, and requests had their time to end.

@@ -16,6 +16,7 @@ from .search import run_search
 
 if TYPE_CHECKING:
     from ..nets.fit import Progress
+    from ..nets.recipes import Plan
     from ..training.run import Measured, Network
 
 
@@ -35,8 +36,23 @@ def train(
     recipe: Annotated[
         str, typer.Option(help="vhi (the shipped one), quick (minutes) or paper (the published one; hours).")
     ] = "vhi",
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="In place of the recipe's U-Nets a 2-D network of MONAI: SegResNet, ...; docs/monai.md."
+        ),
+    ] = None,
+    network_args: Annotated[
+        str | None, typer.Option(metavar="JSON", help="With --network: its arguments, as a JSON object, over our own.")
+    ] = None,
     folds: Annotated[bool, typer.Option("--folds", help="Also measure by four-fold cross-validation over subjects.")] = False,
     ensemble: Annotated[bool, typer.Option(help="Train and publish the ensemble of all labelled scans.")] = True,
+    with_test: Annotated[
+        bool,
+        typer.Option(
+            "--with-test", help="The ensemble learns the test scans too: the paper's last step; nothing measures it then."
+        ),
+    ] = False,
     members: Annotated[int | None, typer.Option(help="Only the first so many members of the recipe.", min=1, max=3)] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of each network, instead of the recipe's.", min=1)] = None,
     cpu_minutes: Annotated[float | None, typer.Option(help="CPU minutes of each network, instead of steps.", min=0.01)] = None,
@@ -54,9 +70,19 @@ def train(
         bool,
         typer.Option("--search", help="Instead, compare the networks that the paper chose from (docs/models.md)."),
     ] = False,
+    with_atypical: Annotated[
+        bool,
+        typer.Option("--with-atypical", help="With --search: folds have the atypical scans too, as --folds has them."),
+    ] = False,
     cluster: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="With --search: scheduler of a dask cluster (docs/batch.md)."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the curves as events for TensorBoard, into OUT/tensorboard.")
+    ] = False,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="URI", help="Also send the curves to this tracking server or store of MLflow.")
     ] = None,
     go_on: Annotated[bool, typer.Option("--go-on", help="With --studies: go on with the session that was stopped.")] = False,
     change: Annotated[
@@ -77,6 +103,7 @@ def train(
     from ..nets.recipes import PLANS
     from ..studies.labelled import find_labelled
     from ..training.session import RESULT, Wanted, read_results, train_ensemble
+    from ..training.tracking import trackers
     from ..training.version import publish_trained
     from ..versions import read_version
 
@@ -84,13 +111,20 @@ def train(
         raise InputError(f"There is no recipe {recipe!r}; choose one of {', '.join(PLANS)}.")
     if steps is not None and cpu_minutes is not None:
         raise InputError("Both --steps and --cpu-minutes were given; choose one budget.")
+    if search and (network or tensorboard or mlflow):
+        raise InputError("--search trains the paper's networks into a table; leave out --network, --tensorboard and --mlflow.")
     if search:
-        run_search(data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster)
+        run_search(
+            data, out, steps=steps, cpu_minutes=cpu_minutes, members=members or 1, jobs=jobs, cluster=cluster,
+            atypical=with_atypical,
+        )  # fmt: skip
         return
+    if with_atypical:
+        raise InputError("--with-atypical is for --search; leave it out, --folds and the ensemble learn them anyway.")
     if cluster is not None:
         raise InputError("--cluster is for --search; leave it out, or search.")
     created = datetime.now(UTC)
-    version = version or f"{recipe}-{created:%Y%m%d-%H%M%S}"
+    version = version or f"{network or recipe}-{created:%Y%m%d-%H%M%S}"
     if ensemble and (model_dir / "versions" / version).exists():
         raise InputError(f"Version {version} exists in {model_dir}; versions are never overwritten, choose another id.")
     if parent is not None:
@@ -98,13 +132,18 @@ def train(
     other = None if baseline is None else read_results(baseline)
     asked: dict[str, float] = {name: n for name, n in (("steps", steps), ("cpu_minutes", cpu_minutes)) if n is not None}
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
-    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores())
+    if network is not None or network_args is not None:
+        plan = _with_network(plan, network, network_args)
+    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test)
     try:
-        with bars() as shown:
+        with bars() as shown, trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name) as track:
             display = _Display(shown)
-            trained = train_ensemble(
-                find_labelled(data), out, wanted, on_progress=display.progress, on_measured=display.measured
-            )  # fmt: skip
+
+            def progressed(network: Network, progress: Progress) -> None:
+                display.progress(network, progress)
+                track(network)
+
+            trained = train_ensemble(find_labelled(data), out, wanted, on_progress=progressed, on_measured=display.measured)
     except KeyboardInterrupt:
         typer.echo(f"Interrupted. What was trained is kept in {out}: the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
@@ -116,6 +155,32 @@ def train(
             code_version=code_version(), parent=parent, live=live, baseline=other,
         )  # fmt: skip
         typer.echo(f"Version {version} is {'live' if live else 'published, not live'}: {published.folder}")
+
+
+def _with_network(plan: Plan, network: str | None, arguments: str | None) -> Plan:
+    """The plan with networks of MONAI.
+
+    Raises
+    ------
+    InputError
+        Arguments without a network, or such that are no JSON object.
+    ModelError
+        There is no such network, or not with these arguments.
+    """
+    import json
+
+    from ..errors import InputError
+    from ..nets.named import slice_layout
+
+    if network is None:
+        raise InputError("--network-args are those of --network; pass that too.")
+    try:
+        given = json.loads(arguments or "{}")
+    except ValueError as error:
+        raise InputError(f"--network-args is not JSON ({error}); pass an object such as '{{\"init_filters\": 16}}'.") from error
+    if not isinstance(given, dict):
+        raise InputError("--network-args must be a JSON object such as '{\"init_filters\": 16}'.")
+    return plan.with_network(slice_layout(network, given))
 
 
 class _Display:

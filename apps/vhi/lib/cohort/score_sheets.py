@@ -5,23 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError
 from .sparcc import COLUMNS, N_SLICES, SparccSheet, empty_rows, sheet_from_rows
 
 IDENTITY = ("reader", "reading", "case", "slice")
+# which slice of the scan a row scored, as viewers number them; may be left out
+SCAN_SLICE = "scan_slice"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One scan on a reader's sheets; `sheet` is None where not a single cell is filled in yet."""
+    """One scan on a reader's sheets; `sheet` is None where not a single cell is filled in yet.
+
+    `first_slice` is the scan's slice, from 1, that row 1 of the sheet scored; None where the sheet does not say it.
+    """
 
     reader: str
     reading: int
     case: str
     sheet: SparccSheet | None
+    first_slice: int | None = None
 
 
 def blank_sheets(cases: Sequence[str], reader: str, reading: int, seed: int | None = 0) -> str:
@@ -44,11 +50,14 @@ def blank_sheets(cases: Sequence[str], reader: str, reading: int, seed: int | No
 def sheets_text(scored: Sequence[Scored]) -> str:
     """Sheets as CSV text, those without scores empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, (*IDENTITY, *COLUMNS), lineterminator="\n")
+    writer = csv.DictWriter(text, (*IDENTITY, *COLUMNS, SCAN_SLICE), lineterminator="\n")
     writer.writeheader()
     for one in scored:
-        for row in empty_rows() if one.sheet is None else one.sheet.rows():
-            writer.writerow({"reader": one.reader, "reading": str(one.reading), "case": one.case, **row})
+        rows: Sequence[Mapping[str, str | int]] = empty_rows() if one.sheet is None else one.sheet.rows()
+        for k, row in enumerate(rows):
+            scan_slice = "" if one.first_slice is None else str(one.first_slice + k)
+            who = {"reader": one.reader, "reading": str(one.reading), "case": one.case, SCAN_SLICE: scan_slice}
+            writer.writerow({**who, **row})
     return text.getvalue()
 
 
@@ -89,20 +98,36 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
         seen[who] = start + 2
         block = rows[start:end]
         empty = all(not row.get(column, "").strip() for row in block for column in COLUMNS)
-        found.append(Scored(*who, None if empty else sheet_from_rows(block, name, start + 2)))
+        first_slice = _first_slice(block, name, start + 2)
+        found.append(Scored(*who, None if empty else sheet_from_rows(block, name, start + 2), first_slice))
         start = end
     return tuple(found)
 
 
 def scores_table(scored: Sequence[Scored]) -> str:
-    """Totals as a cohort table (CSV): `case`, `reader`, `reading`, `sparcc`; scans that are not scored have no row."""
+    """Totals as a cohort table (CSV), with the first slice that was scored; scans that are not scored have no row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("case", "reader", "reading", "sparcc"))
+    writer.writerow(("case", "reader", "reading", "sparcc", "sparcc_first_slice"))
     for one in scored:
         if one.sheet is not None:
-            writer.writerow((one.case, one.reader, one.reading, one.sheet.total))
+            writer.writerow((one.case, one.reader, one.reading, one.sheet.total, one.first_slice or ""))
     return text.getvalue()
+
+
+def _first_slice(rows: Sequence[dict[str, str]], name: str, first_row: int) -> int | None:
+    """Of the column `scan_slice`, which is optional: six consecutive slices, or nothing in any row."""
+    cells = [row.get(SCAN_SLICE, "").strip() for row in rows]
+    if not any(cells):
+        return None
+    for n, cell in enumerate(cells):
+        good = cell.isascii() and cell.isdigit() and 1 <= int(cell) <= 1000
+        if not good or (n and int(cell) != int(cells[0]) + n):
+            raise InputError(
+                f"{name}, row {first_row + n}, column {SCAN_SLICE}: found {cell[:40]!r}; needed are {N_SLICES} consecutive "
+                "slices of the scan, from 1, or nothing in any row of the scan."
+            )
+    return int(cells[0])
 
 
 def _identity(row: dict[str, str], name: str, number: int) -> tuple[str, int, str]:

@@ -12,8 +12,12 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from typing import TypeVar
 
 from ..errors import InputError
+
+_Value = TypeVar("_Value", float, str)
 
 VISITS = ("baseline", "follow_up")
 METHODS = ("semi-automatic", "manual")
@@ -68,12 +72,32 @@ NUMBERS = {
         Column("asdas", "points", 10, True, "Ankylosing Spondylitis Disease Activity Score"),
         Column("crp_mg_l", "mg/l", 1000, True, "C-reactive protein"),
         Column("esr_mm_h", "mm/h", 200, True, "erythrocyte sedimentation rate"),
+        Column("age_years", "years", 120, True, "age"),
+        Column("disease_duration_years", "years", 100, True, "since diagnosis"),
+        Column("sparcc_first_slice", "slice", 1000, False, "first of the six consecutive slices scored", low=1, whole=True),
     )
 }
 WORDS: dict[str, tuple[tuple[str, ...], bool, str]] = {
     "rating": (RATINGS, False, "the automatic disease region in the reader's eyes"),
     "disagreement": (DISAGREEMENTS, True, "why the readers of the visit disagree, where somebody looked"),
 }
+# what is known of a visit in words, with the names that drugs are given by
+FACTS: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
+    "sex": (("female", "male"), {"f": "female", "m": "male"}, "of the patient"),
+    "hla_b27": (("positive", "negative"), {"pos": "positive", "neg": "negative"}, "human leucocyte antigen B27"),
+    "drug": (
+        ("anti-tnf", "anti-il-17"),
+        {
+            **dict.fromkeys(("adalimumab", "certolizumab", "etanercept", "golimumab", "infliximab"), "anti-tnf"),
+            **dict.fromkeys(("bimekizumab", "ixekizumab", "secukinumab"), "anti-il-17"),
+        },
+        "class of the biologic drug",
+    ),
+    "inclusion": (("included", "excluded", "withdrawn"), {}, "whether the patient is in the study; others are left out"),
+}
+# dates as YYYY-MM-DD: of the visit's scan, and on which a reading was made
+VISIT_DATE, READING_DATE = "date", "read_on"
+DATES = {VISIT_DATE: (True, "day of the visit's scan"), READING_DATE: (False, "day of the reading")}
 IDENTITY = ("subject", "visit", "reader", "reading", "method", "case")
 
 
@@ -88,6 +112,7 @@ class Reading:
     method: str
     values: Mapping[str, float] = field(default_factory=dict)
     rating: str | None = None
+    read_on: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -96,13 +121,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Visit:
-    """What is known of a visit whoever read it. `case` is the id of its scans."""
+    """What is known of a visit whoever read it. `case` is the id of its scans, `facts` are words and the date by column."""
 
     subject: str
     visit: str
     values: Mapping[str, float] = field(default_factory=dict)
     disagreement: str | None = None
     case: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,11 +234,12 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
         if known is None:
             readings[one.key] = one
         else:
-            readings[one.key] = Reading(*one.key, {**known.values, **one.values}, one.rating or known.rating)
+            values = {**known.values, **one.values}
+            readings[one.key] = Reading(*one.key, values, one.rating or known.rating, one.read_on or known.read_on)
     visits = dict(table.visits)
     for key, case in cases.items():
         known_visit = visits.get(key, Visit(*key))
-        visits[key] = Visit(*key, known_visit.values, known_visit.disagreement, case)
+        visits[key] = Visit(*key, known_visit.values, known_visit.disagreement, case, known_visit.facts)
     for reading in readings.values():
         visits.setdefault((reading.subject, reading.visit), Visit(reading.subject, reading.visit))
     return CohortTable(tuple(readings.values()), visits)
@@ -253,20 +280,20 @@ def joined(tables: Sequence[CohortTable]) -> CohortTable:
         for one in table.readings:
             known = readings.get(one.key, Reading(*one.key))
             values = _both(known.values, one.values, f"subject {one.subject}, {one.visit}, reader {one.reader}")
-            readings[one.key] = Reading(*one.key, values, one.rating or known.rating)
+            readings[one.key] = Reading(*one.key, values, one.rating or known.rating, one.read_on or known.read_on)
         for key, visit in table.visits.items():
             before = visits.get(key, Visit(*key))
             values = _both(before.values, visit.values, f"subject {visit.subject}, {visit.visit}")
-            visits[key] = Visit(*key, values, visit.disagreement or before.disagreement, visit.case or before.case)
+            facts = _both(before.facts, visit.facts, f"subject {visit.subject}, {visit.visit}")
+            visits[key] = Visit(*key, values, visit.disagreement or before.disagreement, visit.case or before.case, facts)
     return CohortTable(tuple(readings.values()), visits)
 
 
-def _both(a: Mapping[str, float], b: Mapping[str, float], whose: str) -> dict[str, float]:
+def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[str, _Value]:
     for column in a.keys() & b.keys():
         if a[column] != b[column]:
-            raise InputError(
-                f"Two tables give {column} of {whose} as {a[column]:g} and as {b[column]:g}; correct one, or leave it empty."
-            )
+            first, second = (f"{one:g}" if isinstance(one, float) else str(one) for one in (a[column], b[column]))
+            raise InputError(f"Two tables give {column} of {whose} as {first} and as {second}; correct one, or leave it empty.")
     return {**a, **b}
 
 
@@ -291,7 +318,7 @@ def _rows(text: str, name: str) -> list[tuple[int, list[str]]]:
 
 
 def _check_header(header: Sequence[str], name: str) -> None:
-    known = (*IDENTITY, *NUMBERS, *WORDS)
+    known = (*IDENTITY, *NUMBERS, *WORDS, *FACTS, *DATES)
     for n, column in enumerate(header, start=1):
         if column not in known:
             raise InputError(
@@ -342,10 +369,22 @@ class _Gathered:
         words = {column: self._word(row, column, cells.get(column, ""), allowed) for column, (allowed, _, _) in WORDS.items()}
         if words["disagreement"]:
             self._agree(row, "disagreement", seen, words["disagreement"])
-        self._reading(row, cells, (subject, visit), values, words["rating"])
+        facts = {name: self._word(row, name, cells.get(name, ""), allowed, also) for name, (allowed, also, _) in FACTS.items()}
+        facts[VISIT_DATE] = self._date(row, VISIT_DATE, cells.get(VISIT_DATE, ""))
+        for name, fact in facts.items():
+            if fact is not None:
+                self._agree(row, name, seen, fact)
+        read_on = self._date(row, READING_DATE, cells.get(READING_DATE, ""))
+        self._reading(row, cells, (subject, visit), values, words["rating"], read_on)
 
     def _reading(
-        self, row: int, cells: Mapping[str, str], visit: tuple[str, str], values: dict[str, float], rating: str | None
+        self,
+        row: int,
+        cells: Mapping[str, str],
+        visit: tuple[str, str],
+        values: dict[str, float],
+        rating: str | None,
+        read_on: str | None,
     ) -> None:
         reader = self._name(row, "reader", cells.get("reader", ""))
         number = cells.get("reading", "")
@@ -354,7 +393,7 @@ class _Gathered:
         # VHI is what the workflow measures; a score is read on the scan alone and has no method
         method = method or (METHODS[0] if any(column.startswith("vhi") for column in values) else "")
         if not reader:
-            given = next(iter(values), "rating" if rating else None)
+            given = next(iter(values), "rating" if rating else READING_DATE if read_on else None)
             if given is not None:
                 raise self._refusal(row, "reader", f"it is empty, but the row has {given}", "the reader's name")
             return
@@ -372,14 +411,15 @@ class _Gathered:
                 raise self._refusal(
                     row, "sparcc", f"{values['sparcc']:g}, but row {known[0]} of the same reading has {known[1]:g}", "one score"
                 )
-        self.readings[key] = (row, Reading(*key, values, rating))
+        self.readings[key] = (row, Reading(*key, values, rating, read_on))
 
     def table(self) -> CohortTable:
         visits = {}
         for (subject, when), seen in self.visits.items():
             numbers = {name: float(value) for name, (_, value) in seen.items() if name in NUMBERS}
             disagreement, case = (str(seen[name][1]) if name in seen else None for name in ("disagreement", "case"))
-            visits[subject, when] = Visit(subject, when, numbers, disagreement, case)
+            facts = {name: str(value) for name, (_, value) in seen.items() if name in FACTS or name == VISIT_DATE}
+            visits[subject, when] = Visit(subject, when, numbers, disagreement, case, facts)
         return CohortTable(tuple(one for _, one in self.readings.values()), visits)
 
     def _agree(self, row: int, column: str, seen: dict[str, tuple[int, float | str]], value: float | str) -> None:
@@ -398,6 +438,14 @@ class _Gathered:
         if not column.low <= value <= column.high or math.isinf(value) or (column.whole and value != int(value)):
             raise self._refusal(row, column.name, _shown(cell), f"{column.range} [{column.unit}], or nothing")
         return value
+
+    def _date(self, row: int, column: str, cell: str) -> str | None:
+        if cell.lower() in MISSING:
+            return None
+        try:
+            return date.fromisoformat(cell if re.fullmatch(r"\d{4}-\d{2}-\d{2}", cell) else "").isoformat()
+        except ValueError:
+            raise self._refusal(row, column, _shown(cell), "a day as YYYY-MM-DD, or nothing") from None
 
     def _word(
         self, row: int, column: str, cell: str, allowed: Sequence[str], also: Mapping[str, str] | None = None

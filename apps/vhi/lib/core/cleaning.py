@@ -17,7 +17,7 @@ from scipy import ndimage
 from ..errors import InputError
 from .lesions import clear, grade_hyperintensity
 from .normal_bone import NormalBoneSample
-from .pipeline import VhiResult, with_grade
+from .pipeline import VhiResult, chain_warnings, with_grade
 from .proposal import Stage
 from .stability import stability_of
 from .transforms.groups import label_groups
@@ -230,10 +230,12 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
         thresholds.sensitive,
         thresholds.conservative,
     )
+    first = (*chain_warnings(result.settings), *stability.warnings)
+    before = {*first, *result.stability.warnings}
     return dataclasses.replace(
         with_grade(result, grade, result.measurement.raw_sensitive),
         stability=stability,
-        warnings=(*stability.warnings, *(one for one in result.warnings if one not in result.stability.warnings)),
+        warnings=(*first, *(one for one in result.warnings if one not in before)),
         stage=stage,
         raw=result.raw or result.measurement.total,
     )

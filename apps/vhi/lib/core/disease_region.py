@@ -82,7 +82,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     mean = np.zeros_like(slices)
     votes: list[np.ndarray] = []
     for member in members:
-        probability = member(slices)
+        probability = probability_of(member, slices, frame)
         if probability.shape != slices.shape:
             raise ModelError(
                 f"A network answers {slices.shape} slices with shape {probability.shape}; it is not a disease-region model."
@@ -99,6 +99,13 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
         )
     source = f"ensemble of {len(members)}" if len(members) > 1 else "single network"
     return DiseaseRegion(mask, source, disagreement(votes), float(binary_entropy(averaged[interior(mask)]).mean()))
+
+
+def probability_of(member: Member, slices: np.ndarray, frame: NetworkFrame) -> np.ndarray:
+    """A member's `(K, H, W)` probabilities: one that looks beyond single slices is shown the stack from back to front."""
+    if getattr(member, "sees_stack", False) and not frame.back_to_front:
+        return member(slices[::-1])[::-1]
+    return member(slices)
 
 
 def disagreement(masks: Sequence[np.ndarray]) -> float | None:

@@ -42,8 +42,8 @@ def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, c
 def clear(grade: np.ndarray, disease_region: Mask, settings: VhiSettings) -> np.ndarray:
     """The grade map after every post-transform of `settings`, in order; `(I, J, K)` uint8 in and out."""
     data: dict[str, Any] = {"grade": grade, "grid": disease_region.grid, "disease_region": disease_region.data}
-    for transform in settings.post_transforms:
-        data = transform(data)
+    for step in settings.chain.steps:
+        data = step(data)
     cleared: np.ndarray = data["grade"]
     return cleared
 

@@ -12,7 +12,7 @@ import numpy as np
 from skimage.transform import resize
 
 from .body import Box, body_box
-from .orientation import Hanging
+from .orientation import Hanging, runs_to_front
 from .volume import Volume
 
 # 200 mm field of view in 336 pixels, the study's protocol
@@ -54,6 +54,8 @@ class NetworkFrame:
         Size of a hung slice of the body.
     network_size : (H, W)
         Size of the slice that the network sees; equal to `own_size` unless the pixel spacing is too different.
+    back_to_front : bool
+        Whether the slices run from the patient's back to the front.
     """
 
     hanging: Hanging
@@ -61,6 +63,7 @@ class NetworkFrame:
     body: Box
     own_size: tuple[int, int]
     network_size: tuple[int, int]
+    back_to_front: bool = True
 
     @classmethod
     def of(cls, t1w: Volume, pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM) -> NetworkFrame:
@@ -76,7 +79,8 @@ class NetworkFrame:
             round(n * ratio) if abs(np.log(ratio)) > np.log1p(SPACING_TOLERANCE) else n
             for n, ratio in zip((rows, columns), ratios, strict=True)
         )
-        return cls(hanging, t1w.grid.shape, body, (rows, columns), (max(height, 1), max(width, 1)))
+        seen = (max(height, 1), max(width, 1))
+        return cls(hanging, t1w.grid.shape, body, (rows, columns), seen, runs_to_front(t1w.grid))
 
     def slices(self, array: np.ndarray) -> np.ndarray:
         """`(I, J, K)` to contiguous `(K, H, W)` float32 of the body."""

@@ -17,6 +17,8 @@ _LEFT = np.array([-1.0, 0.0, 0.0])
 # An oblique coronal stack parallel to the sacrum leans so far that "up" may be nearer to anterior than to superior: the
 # promontory lies in front of and above the coccyx. The bisector is on the right side for every lean, and for axial slices too.
 _UP = np.array([0.0, 1.0, 1.0]) / np.sqrt(2.0)
+# across such a stack: in front lies below, as seen along the sacrum
+_FRONT = np.array([0.0, 1.0, -1.0]) / np.sqrt(2.0)
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,8 @@ class Hanging:
         """Spacing of rows and of columns [mm]."""
         i, j, _ = grid.spacing_mm
         return (i, j) if self.transpose else (j, i)
+
+
+def runs_to_front(grid: Grid) -> bool:
+    """Whether the slices of an oblique coronal stack run from the patient's back to the front."""
+    return bool(grid.affine[:3, 2] @ _FRONT > 0)

@@ -131,6 +131,7 @@ def measure_vhi(
         stability=stability,
         settings=settings,
         warnings=(
+            *chain_warnings(settings),
             *contrast_warnings,
             *region_warnings(t1w, region, reference),
             *_warnings(bone.source, thresholds, stability),
@@ -181,6 +182,17 @@ def _normal_bone(t1w: Volume, stir: Volume, region: DiseaseRegion, given: Mask |
     bone = NormalBone(given) if isinstance(given, Mask) else given
     check_same_grid(stir, bone.mask)
     return bone
+
+
+def chain_warnings(settings: VhiSettings) -> tuple[str, ...]:
+    """That a site's chain made the number, before anything else: it cannot be set beside numbers of the paper's."""
+    chain = settings.site_chain
+    if chain is None:
+        return ()
+    return (
+        f"This number was not made by the paper's chain of post-transforms but by the chain {chain.name!r} ({chain.summary}; "
+        f"sha256 {chain.sha256[:12]}). Do not compare it with numbers that another chain made.",
+    )
 
 
 def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ..errors import SettingsError
+from .chain import PAPER, Chain, chain_of_settings
 from .setting import SettingInfo, settings_of
 from .thresholds import ThresholdRule
 from .transforms import POST_TRANSFORMS, PostTransform
+
+# what a site's chain is called where settings are named
+POST_TRANSFORMS_KEY = "post_transforms"
 
 
 @dataclass(frozen=True)
@@ -21,20 +26,23 @@ class VhiSettings:
     ----------
     threshold_rule : ThresholdRule
     post_transforms : tuple of PostTransform
-        Applied in this order to the grade map.
+        Applied in this order to the grade map, unless there is a site's chain.
+    site_chain : Chain, optional
+        Takes their place.
     """
 
     threshold_rule: ThresholdRule = field(default_factory=ThresholdRule)
     post_transforms: tuple[PostTransform, ...] = tuple(cls() for cls in POST_TRANSFORMS)
+    site_chain: Chain | None = None
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> VhiSettings:
+    def from_values(cls, values: Mapping[str, Any], site_chain: Chain | None = None) -> VhiSettings:
         """Settings with some of them changed, by name.
 
         Raises
         ------
         SettingsError
-            Unknown name (with the nearest known one), or a value outside the setting's range.
+            Unknown name (with the nearest known one), a value outside the setting's range, or one that a site's chain overrules.
         """
         known = {info.name for info in cls.describe()}
         for name in values:
@@ -46,12 +54,39 @@ class VhiSettings:
         def built(part: Any) -> Any:
             return part(**{info.name: values[info.name] for info in settings_of(part) if info.name in values})
 
-        return cls(built(ThresholdRule), tuple(built(transform) for transform in POST_TRANSFORMS))
+        found = cls(built(ThresholdRule), tuple(built(transform) for transform in POST_TRANSFORMS), site_chain)
+        if site_chain is not None:
+            found._refuse_overruled(site_chain)
+        return found
+
+    def _refuse_overruled(self, site_chain: Chain) -> None:
+        # viewers send every setting along, those at their defaults too
+        for part in self.post_transforms:
+            for info in settings_of(type(part)):
+                if getattr(part, info.name) != info.default:
+                    raise SettingsError(
+                        f"Setting {info.name} belongs to the paper's chain of post-transforms and has no effect in the chain "
+                        f"{site_chain.name!r}; leave it at {info.default}, or write it into the chain's file."
+                    )
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The post-transforms that are applied."""
+        return self.site_chain or chain_of_settings(self.post_transforms)
+
+    @property
+    def is_papers_chain(self) -> bool:
+        """Whether what is applied to the thresholded map is the paper's method."""
+        return self.chain.name == PAPER
 
     def values(self) -> dict[str, bool | int | float | str]:
-        """Every setting by name."""
-        parts = (self.threshold_rule, *self.post_transforms)
+        """Every setting by name that has an effect."""
+        parts = (self.threshold_rule, *(self.post_transforms if self.site_chain is None else ()))
         return {info.name: getattr(part, info.name) for part in parts for info in settings_of(type(part))}
+
+    def stored(self) -> dict[str, Any]:
+        """Every setting, and a site's chain whole: what settings are made from again, see `lib.post_transforms.stored`."""
+        return {**self.values(), **({} if self.site_chain is None else {POST_TRANSFORMS_KEY: self.site_chain.record()})}
 
     @staticmethod
     def describe() -> tuple[SettingInfo, ...]:

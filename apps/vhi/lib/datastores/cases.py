@@ -22,6 +22,7 @@ from ..errors import NotFoundError, RequestError
 from ..files import sha256_of
 from ..readings.submission import Submission
 from ..server.addresses import current_addresses
+from ..server.answers import without_paths
 from ..server.identity import current_identity
 from ..service.service import VhiService
 from ..studies.nifti import write_labels
@@ -30,6 +31,7 @@ from .reader import named_reader_of, reader_of
 from .segments import drawn_map
 
 TAG = "final"
+KEPT_LABELS = 16
 # what a client may say of a submission, beside its segments
 _CHOSEN = ("reading", "method", "rating", "amends", "decisions", "settings", "displayed", "confirmed")
 # the order in which one map holds a submission's segments: what comes later covers what came before
@@ -177,7 +179,14 @@ class CaseDatastore(Datastore):
                 if mask is not None:
                     labels[mask.data] = value
             write_labels(path, labels, grid)
+            self._forget_older(path)
         return str(path)
+
+    def _forget_older(self, path: Path) -> None:
+        """Remove what was made of earlier submissions, but for the last few, which somebody may be reading."""
+        made = sorted(path.parent.glob("*.nii.gz"), key=lambda one: one.stat().st_mtime_ns)
+        for older in made[:-KEPT_LABELS]:
+            older.unlink(missing_ok=True)
 
     def get_label(self, label_id: str, label_tag: str, params: Mapping[str, Any] | None = None) -> io.BytesIO:
         return io.BytesIO(Path(self.get_label_uri(label_id, label_tag)).read_bytes())
@@ -249,7 +258,7 @@ class CaseDatastore(Datastore):
             "total": len(index.cases),
             "completed": completed,
             "label_tags": {TAG: completed} if completed else {},
-            "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting],
+            "waiting": [{"name": one.name, "reason": without_paths(one.reason)} for one in index.waiting],
         }
 
     def json(self) -> dict[str, Any]:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 from ..core.setting import fields_from
-from ..errors import SettingsError
+from ..errors import InputError, SettingsError
 from ..pacs.cases import PacsCases, PacsConfig
 from ..pacs.exchange import Exchange
 from ..pacs.start import cases_of, is_archive
+from ..post_transforms import read_chain
 from ..retraining.config import TrainConfig
 from ..server.accounts import read_accounts
 from ..server.config import ServerConfig
 from ..service.answers import ServiceConfig
-from ..service.service import MODEL_DIR, VhiService
+from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
 
 _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said
 ARCHIVE_DATA = "vhi-data"
 _RULES = "pairing_rules"
+# files of chains, separated as in PATH; the first is that of readings which begin
+CHAINS = "post_transforms"
 # when training begins by itself, see lib.trainers.continuous
 RETRAIN = "retrain"
 # MONAI Label's own, without meaning here
@@ -36,8 +40,8 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     studies : str
         A folder, or the address of a DICOMweb archive, whose login is in the environment (see `lib.pacs.start`).
     conf : mapping
-        Fields of `ServiceConfig` and `TrainConfig`, `retrain`, and the folders `data` (submissions) and `models` (the
-        disease-region ensemble). For an archive also fields of `PacsConfig`, and the file `pairing_rules`.
+        Fields of `ServiceConfig` and `TrainConfig`, `retrain`, the files `post_transforms`, and the folders `data` (submissions)
+        and `models` (the disease-region ensemble). For an archive also fields of `PacsConfig`, and the file `pairing_rules`.
 
     Raises
     ------
@@ -48,18 +52,32 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     """
     kinds: tuple[type, ...] = (ServiceConfig, TrainConfig, *((PacsConfig,) if is_archive(studies) else ()))
     paths = (*_FOLDERS, _RULES) if is_archive(studies) else _FOLDERS
-    known = [*paths, RETRAIN, *(field.name for kind in kinds for field in fields(kind))]
+    known = [*paths, RETRAIN, CHAINS, *(field.name for kind in kinds for field in fields(kind))]
     unknown = sorted(set(conf) - set(known) - set(_STOCK))
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
     config = ServiceConfig(**fields_from(ServiceConfig, conf))
     data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))
     models = models or MODEL_DIR
+    chains = [read_chain(Path(one)) for one in conf.get(CHAINS, "").split(os.pathsep) if one]
     if not is_archive(studies):
-        return VhiService(Path(studies), data=data, model_dir=models, config=config)
+        return VhiService(Path(studies), data=data, model_dir=models, config=config, post_transforms=chains)
     data = data or Path(ARCHIVE_DATA)
     cases = cases_of(studies, data, read_rules(rules) if rules else None, PacsConfig(**fields_from(PacsConfig, conf)))
-    return VhiService(cases, data=data, model_dir=models, config=config)
+    return VhiService(cases, data=data, model_dir=models, config=config, post_transforms=chains)
+
+
+def data_folder_of(studies: str, conf: Mapping[str, str]) -> Path:
+    """Where submissions are kept.
+
+    Raises
+    ------
+    InputError
+        The studies are a folder that is not there.
+    """
+    if not is_archive(studies) and not Path(studies).is_dir():
+        raise InputError(f"The folder of studies {studies} cannot be listed (there is no such folder); check it.")
+    return Path(conf.get("data") or (ARCHIVE_DATA if is_archive(studies) else Path(studies) / DATA_FOLDER))
 
 
 def train_config_of(conf: Mapping[str, str]) -> TrainConfig:

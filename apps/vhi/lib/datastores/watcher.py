@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from ..errors import ArchiveError, VhiError
+from ..errors import UnavailableError, VhiError
 from ..service.service import VhiService
 
 logger = logging.getLogger(__name__)
@@ -73,10 +73,11 @@ class StudyWatcher:
     def _step(self) -> int:
         """Look, and precompute one case; how many are left."""
         try:
+            self._service.catch_up()
             self._service.cases.refresh()
             return self._service.precomputing.one_case()
-        except ArchiveError:
-            pass  # the other thread tells, once
+        except UnavailableError:
+            pass  # told once by who noticed
         except VhiError as error:
             # a folder that went away or a full disk: readers go on with what is there, and the next look may find it again
             logger.warning("The studies cannot be looked through: %s", type(error).__name__)

@@ -8,7 +8,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferType
 
 from ..core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
 from ..core.setting import option_cell
-from ..core.settings import VhiSettings
+from ..core.settings import POST_TRANSFORMS_KEY, VhiSettings
 from ..errors import RequestError
 from ..service.answers import Answer
 from ..service.service import VhiService
@@ -20,9 +20,11 @@ SCOPE = ("lesion", "slice")
 PROPOSAL = ("off", "show", "apply")
 
 
-def option_table() -> dict[str, Any]:
-    """Every setting of the method as viewers show it."""
-    return {info.name: option_cell(info.default, info.choices) for info in VhiSettings.describe()}
+def option_table(service: VhiService | None = None) -> dict[str, Any]:
+    """Every setting of the method as viewers show it, and a site's chains of post-transforms where the service has any."""
+    names = () if service is None else service.chains.names
+    chains = {POST_TRANSFORMS_KEY: option_cell(names[0], names)} if names else {}
+    return {**chains, **{info.name: option_cell(info.default, info.choices) for info in VhiSettings.describe()}}
 
 
 class VhiTask(ServiceTask):
@@ -35,8 +37,8 @@ class VhiTask(ServiceTask):
             "vhi",
             "VHI: hyperintense inflammation in the disease region, from STIR",
             names,
-            {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table()},
-            also=("reading", *DRAWN),
+            {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table(service)},
+            also=("reading", POST_TRANSFORMS_KEY, *DRAWN),
             passed_over=("scope",),
         )
 
@@ -59,9 +61,9 @@ class VhiCleanTask(ServiceTask):
             "vhi_clean",
             "Clean VHI: a background click removes the lesion under it, a foreground click restores it",
             {INFLAMMATION: 1},
-            {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table()},
+            {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table(service)},
             type=InferType.DEEPGROW,
-            also=("foreground", "background", "label", "reading", *DRAWN),
+            also=("foreground", "background", "label", "reading", POST_TRANSFORMS_KEY, *DRAWN),
             passed_over=("show",),
         )
 

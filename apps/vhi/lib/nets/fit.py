@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ..core.normalise import NetworkFrame, normalise_t1w
@@ -28,8 +29,9 @@ from ..files import write_atomically
 from .augment import augment
 from .cpu import autocast
 from .recipes import Recipe
-from .unet import UNet, channels_last
+from .unet import channels_last
 
+TrainedNetwork = nn.Module
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 # validations in a run, beside the first report's: each costs as much as some steps
 VALIDATIONS = 40
@@ -103,11 +105,11 @@ def fit(
     *,
     pseudo: Slices | None = None,
     validation: Slices | None = None,
-    start: UNet | None = None,
+    start: nn.Module | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     every: int = 50,
     stop_after: int | None = None,
-) -> UNet:
+) -> nn.Module:
     """Train one network, or go on where a killed run stopped.
 
     Parameters
@@ -118,7 +120,7 @@ def fit(
         Slices with the teachers' masks; needed when `recipe.pseudo` > 0.
     validation : Slices, optional
         Slices of held-out subjects, for the learning curve only: nothing is chosen by it.
-    start : UNet, optional
+    start : nn.Module, optional
         The network to go on from, of the recipe's layout; it is not changed. When absent the weights are random.
     stop_after : int, optional
         Stop early, as an interruption would.
@@ -205,7 +207,7 @@ def soft_dice(probability: torch.Tensor, masks: torch.Tensor, both_classes: bool
 
 
 @torch.no_grad()
-def validate(net: UNet, recipe: Recipe, slices: Slices) -> tuple[float, float, float]:
+def validate(net: nn.Module, recipe: Recipe, slices: Slices) -> tuple[float, float, float]:
     """Loss, soft Dice and mean 2-D Dice of all given slices, in evaluation mode.
 
     The 2-D Dice is that of the rounded answers where a slice has bone in either: without mirror images and without dropping
@@ -260,7 +262,7 @@ def _batch(recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slice
 
 
 def _step(
-    net: UNet, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, images: torch.Tensor, masks: torch.Tensor
+    net: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, images: torch.Tensor, masks: torch.Tensor
 ) -> tuple[float, float]:
     for group in optimiser.param_groups:
         group["lr"] = recipe.learning_rate * _rate(recipe, step)
@@ -287,12 +289,12 @@ def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Te
     return loss
 
 
-def _optimiser(recipe: Recipe, net: UNet) -> torch.optim.Optimizer:
+def _optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 @torch.no_grad()
-def _pull(net: UNet, home: Sequence[torch.Tensor], share: float) -> None:
+def _pull(net: nn.Module, home: Sequence[torch.Tensor], share: float) -> None:
     """Move each parameter by a share of its way back; apart from the gradient, as AdamW keeps its weight decay."""
     for parameter, origin in zip(net.parameters(), home, strict=True):
         parameter.lerp_(origin, min(share, 1.0))
@@ -310,10 +312,11 @@ def _rate(recipe: Recipe, step: int) -> float:
 def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None) -> str:
     """What a checkpoint must share with the run that resumes it: recipe, seed and data."""
     data = [(len(s), zlib.crc32(s.masks.data)) for s in (labelled, pseudo) if s is not None]
-    return f"{recipe!r} seed={seed} data={data}"
+    named = "" if recipe.named is None else f" named={recipe.named}"
+    return f"{recipe!r} seed={seed} data={data}{named}"
 
 
-def _crc(net: UNet) -> int:
+def _crc(net: nn.Module) -> int:
     """Tells one network's weights from another's."""
     found = 0
     for tensor in net.state_dict().values():
@@ -321,7 +324,7 @@ def _crc(net: UNet) -> int:
     return found
 
 
-def _resume(path: Path, identity: str, net: UNet, optimiser: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
+def _resume(path: Path, identity: str, net: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         return 0, []
@@ -333,7 +336,7 @@ def _resume(path: Path, identity: str, net: UNet, optimiser: torch.optim.Optimiz
     return int(saved["step"]), list(saved["curve"])
 
 
-def read_trained(folder: Path, recipe: Recipe) -> UNet:
+def read_trained(folder: Path, recipe: Recipe) -> nn.Module:
     """The network of the run in `folder`, as its last checkpoint has it, in evaluation mode.
 
     Raises
@@ -360,7 +363,7 @@ def read_curve(folder: Path) -> list[Progress]:
 
 
 def _write_checkpoint(
-    folder: Path, identity: str, step: int, net: UNet, optimiser: torch.optim.Optimizer, curve: list[dict[str, Any]]
+    folder: Path, identity: str, step: int, net: nn.Module, optimiser: torch.optim.Optimizer, curve: list[dict[str, Any]]
 ) -> None:
     state = {"identity": identity, "step": step, "net": net.state_dict(), "optimiser": optimiser.state_dict(), "curve": curve}
     content = io.BytesIO()

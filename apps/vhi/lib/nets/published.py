@@ -8,8 +8,6 @@ times the standard deviation of the volume, and round the mean of the three sigm
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import InputError, ModelError
 from ..versions import Manifest, Version, publish
+from .plain import load_plain
 from .unet import UNet
 from .weights import member_of
 
@@ -131,15 +130,7 @@ def read_state(content: bytes, path: Path) -> dict[str, torch.Tensor]:
     ModelError
         Not plain tensors, or not those of the network.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other pickle protocols: the refusal below says all
-            loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged or hostile pickle can end in nearly any exception
-        raise ModelError(
-            f"{path} is no torch file of plain tensors: it is damaged, or it holds Python objects, which can run code and are "
-            "never loaded. Pass a state dict as the authors released it."
-        ) from error
+    loaded = load_plain(content, path, "Pass a state dict as the authors released it.")
     state = _find_state(loaded)
     _check_layout(state, path)
     # copies, so that no two parameters share memory

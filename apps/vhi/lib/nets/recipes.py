@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import torch
+from torch import nn
 
+from ..errors import ModelError
 from .augment import PUBLISHED, AnyAugmentation, Augmentation, PublishedAugmentation
+from .averaging import network_of
 from .unet import UNet
 
 
@@ -21,6 +24,9 @@ class Recipe:
     goes on from another one, each step moves the parameters back towards that one's by `learning_rate * pull` of the way.
     `both_classes` says what the learning curve shows, and decides no weight: the soft Dice of foreground and background of each
     slice, averaged, as the paper's figure S2; else that of the foreground of the whole batch.
+
+    `named` is the layout of a network of MONAI (`lib.nets.named`); when absent it is the method's U-Net by `widths`, `shuffle`,
+    `bias` and `kernel`.
     """
 
     name: str
@@ -39,13 +45,16 @@ class Recipe:
     kernel: int = 3
     pull: float = 0.0
     augmentation: AnyAugmentation = field(default_factory=Augmentation)
+    # not part of how a recipe is written out, so that checkpoints of before them are still those of their recipe
     both_classes: bool = field(default=False, repr=False)
+    named: dict[str, Any] | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for manifests and checkpoints."""
-        plain = asdict(self)
+        """Plain values, for manifests; of a network of MONAI its layout is told by the manifest."""
+        unsaid = {"named"} if self.named is None else {"named", "widths", "shuffle", "bias", "kernel"}
         # left out where it is not so, so that equal recipes have equal manifests, those of versions before it included
-        return plain if self.both_classes else {name: value for name, value in plain.items() if name != "both_classes"}
+        unsaid |= set() if self.both_classes else {"both_classes"}
+        return {name: value for name, value in asdict(self).items() if name not in unsaid}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], layout: Mapping[str, Any]) -> Recipe:
@@ -54,9 +63,21 @@ class Recipe:
         Notes
         -----
         Of imported networks a manifest tells no recipe: theirs is the default one, with augmentation as for the shipped ones.
+
+        Raises
+        ------
+        ModelError
+            The network came in another project's bundle and sees whole stacks: only single slices are learnt here.
         """
+        if "inferer" in layout:
+            raise ModelError(
+                f"A member of the live version, {layout['name']}, came in a bundle and sees whole stacks; it cannot be trained "
+                "on here. Use a version without it, or train it where it was made and import it again."
+            )
         known = {name: content[name] for name in (one.name for one in fields(cls)) if name in content}
-        shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
+        shape: dict[str, Any] = {"named": dict(layout)}
+        if "name" not in layout:
+            shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
         told = known.get("augmentation", {})
         drawn: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
         kind = PublishedAugmentation if "power" in drawn else Augmentation
@@ -65,7 +86,9 @@ class Recipe:
         return cls(**values)
 
     def layout(self) -> dict[str, Any]:
-        """The network's parameters, as `UNet` takes them and a manifest keeps them."""
+        """The network's layout, as `network_of` takes it and a manifest keeps it."""
+        if self.named is not None:
+            return self.named
         plain = {"widths": list(self.widths), "shuffle": self.shuffle, "bias": self.bias}
         # left out where it is 3, so that equal networks have equal manifests, those of versions before it included
         return plain if self.kernel == 3 else plain | {"kernel": self.kernel}
@@ -73,11 +96,13 @@ class Recipe:
     @property
     def multiple(self) -> int:
         """Of what the sizes of its slices are made multiples, in training as in use."""
+        if self.named is not None:
+            return int(self.named["multiple"])
         with torch.device("meta"):
-            return self.network().multiple
+            return UNet(self.widths, self.shuffle, self.bias, self.kernel).multiple
 
-    def network(self) -> UNet:
-        return UNet(self.widths, self.shuffle, self.bias, self.kernel)
+    def network(self) -> nn.Module:
+        return network_of(self.layout())
 
 
 @dataclass(frozen=True)
@@ -107,6 +132,12 @@ class Plan:
     def with_steps(self, steps: dict[str, int]) -> Plan:
         """The same with other budgets, by the recipe's name."""
         return replace(self, members=tuple(replace(recipe, steps=steps[recipe.name]) for recipe in self.members))
+
+    def with_network(self, layout: Mapping[str, Any]) -> Plan:
+        """The same with members that are networks of MONAI, under the network's name."""
+        name = str(layout["name"])
+        members = tuple(replace(one, name=f"{one.name}-{name}", named=dict(layout)) for one in self.members)
+        return replace(self, name=f"{self.name}-{name}", members=members)
 
     def recipes(self) -> tuple[Recipe, ...]:
         """Each recipe once."""

@@ -9,12 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+Net = TypeVar("Net", bound=nn.Module)
 _STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks learnt
+
+
+def air_round(size: int, multiple: int, smallest: int) -> tuple[int, int]:
+    """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them.
+
+    None where the size suits the network as it is, as the study's does. Else at least half a multiple on both sides,
+    alike to a pixel: an image mirrored there would let fat at the frame's edge pass for bone.
+    """
+    if size % multiple == 0 and size >= smallest:
+        return 0, 0
+    # written so that TorchScript takes the remainder as Python does
+    missing = max((multiple - size % multiple) % multiple + multiple, smallest - size)
+    return missing // 2, missing - missing // 2
 
 
 class ConvBlock(nn.Module):
@@ -50,11 +65,11 @@ class UpBlock(nn.Module):
         self.ConvBlock = ConvBlock(2 * filters, filters, bias, kernel)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        # the upsampling layer only keeps the published names; it knows no size but the double
-        _, narrow = self.UpBlock
+        # the upsampling layer (0) only keeps the published names; it knows no size but the double; the convolution is 1
+        narrow = self.UpBlock[1](x)
         # a 1 x 1 convolution and bilinear upsampling commute (the weights of each pixel sum to 1), and at the lower
         # resolution the convolution costs a quarter
-        raised = functional.interpolate(narrow(x), size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        raised = functional.interpolate(narrow, size=skip.shape[-2:], mode="bilinear", align_corners=True)
         out: torch.Tensor = self.ConvBlock(torch.cat([raised, skip], dim=1))
         return out
 
@@ -92,29 +107,21 @@ class UNet(nn.Module):
         self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
 
     def air(self, size: int) -> tuple[int, int]:
-        """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them.
-
-        None where the size suits the network as it is, as the study's does. Else at least half a multiple on both sides,
-        alike to a pixel: an image mirrored there would let fat at the frame's edge pass for bone.
-        """
-        if size % self.multiple == 0 and size >= self.smallest:
-            return 0, 0
-        missing = max(-size % self.multiple + self.multiple, self.smallest - size)
-        return missing // 2, missing - missing // 2
+        """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them; see `air_round`."""
+        return air_round(size, self.multiple, self.smallest)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.pixel_unshuffle(x, self.shuffle)
         skips: list[torch.Tensor] = []
-        for block in self.down_path:
-            if skips:
-                x = functional.max_pool2d(x, 2)
-            x = block(x)
+        # as TorchScript understands it: no zip of modules with tensors
+        for level, block in enumerate(self.down_path):
+            x = block(x if level == 0 else functional.max_pool2d(x, 2))
             skips.append(x)
-        for block, skip in zip(self.up_path, reversed(skips[:-1]), strict=True):
-            x = block(x, skip)
+        for level, block in enumerate(self.up_path):
+            x = block(x, skips[len(skips) - 2 - level])
         return functional.pixel_shuffle(self.last_layer(x), self.shuffle)
 
 
-def channels_last(net: UNet) -> UNet:
+def channels_last(net: Net) -> Net:
     """The same network with its tensors laid out as the CPU kernels like them."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

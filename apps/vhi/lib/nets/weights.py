@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,9 @@ from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import ModelError
 from ..versions import Version, read_live, read_version, verify
+from .averaging import SliceNetwork, network_of
 from .cpu import available_cores, bf16_matrix_units
+from .stack import StackMember
 from .unet import ConvBlock, UNet, channels_last
 
 # slices at a time and core, for each pixel of a folded block's side: few enough that activations stay in memory that the
@@ -53,10 +55,14 @@ def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype
         Missing, corrupt or swapped weights, or weights that do not fit the manifest's network.
     """
     found = read_live(model_dir) if version is None else read_version(model_dir, version)
-    return tuple(member_of(net, flip=found.manifest.flip, dtype=dtype) for net in load_networks(found))
+    manifest = found.manifest
+    return tuple(
+        member_of(net, layout, flip=manifest.flip, dtype=dtype)
+        for net, layout in zip(load_networks(found), manifest.networks, strict=True)
+    )
 
 
-def load_networks(version: Version) -> tuple[UNet, ...]:
+def load_networks(version: Version) -> tuple[nn.Module, ...]:
     """The networks of a verified version, in evaluation mode."""
     manifest = version.manifest
     if abs(manifest.pixel_spacing_mm - TRAINING_PIXEL_SPACING_MM) > 1e-3:
@@ -71,10 +77,8 @@ def load_networks(version: Version) -> tuple[UNet, ...]:
     nets = []
     for n, network in enumerate(manifest.networks):
         prefix = f"member{n}."
-        state = {name.removeprefix(prefix): t.float() for name, t in tensors.items() if name.startswith(prefix)}
-        # no initialisation: every tensor comes from the file, and a missing one is refused
-        with torch.device("meta"):
-            net = UNet(**network)
+        state = {name.removeprefix(prefix): _widened(t) for name, t in tensors.items() if name.startswith(prefix)}
+        net = _empty(network)
         counters = {k: torch.zeros((), dtype=torch.long) for k in net.state_dict() if k.endswith("num_batches_tracked")}
         try:
             net.load_state_dict(counters | state, assign=True)
@@ -84,39 +88,92 @@ def load_networks(version: Version) -> tuple[UNet, ...]:
     return tuple(nets)
 
 
-def pack(nets: Sequence[UNet]) -> bytes:
+def _empty(layout: Mapping[str, Any]) -> nn.Module:
+    """A network whose weights are still to come: every tensor is taken from the file, and a missing one is refused."""
+    if "name" in layout:
+        # MONAI's may keep tensors that no state dict holds, so they are made as they are; nobody's random numbers change by it
+        with torch.random.fork_rng():
+            return network_of(layout)
+    with torch.device("meta"):
+        return network_of(layout)
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def pack(nets: Sequence[nn.Module]) -> bytes:
     """One safetensors file for a whole ensemble, parameters stored in half precision."""
+    return pack_states([{name: _halved(tensor) for name, tensor in net.state_dict().items()} for net in nets])
+
+
+def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def pack_states(states: Sequence[Mapping[str, torch.Tensor]]) -> bytes:
+    """One safetensors file for a whole ensemble, in the precision that the tensors have."""
     tensors = {
-        f"member{n}.{name}": tensor.detach().half().contiguous()
-        for n, net in enumerate(nets)
-        for name, tensor in net.state_dict().items()
+        # a copy, since no two tensors of a file may share memory
+        f"member{n}.{name}": tensor.detach().clone().contiguous()
+        for n, state in enumerate(states)
+        for name, tensor in state.items()
         if not name.endswith("num_batches_tracked")
     }
     return save(tensors)
 
 
-def member_of(net: UNet, *, flip: bool = True, dtype: torch.dtype | None = None) -> Member:
+def member_of(
+    net: nn.Module, layout: Mapping[str, Any] | None = None, *, flip: bool = True, dtype: torch.dtype | None = None
+) -> Member:
     """A network as a callable on numpy slices, averaged over left-right flips unless `flip` is False.
 
     The cores share the slices, one thread each: several threads in one operation wait for each other at every layer, which
     is slow, and ten times slower still on a busy machine.
+
+    Networks of MONAI compute in float32, whatever is asked; those of other projects' bundles see whole stacks (`lib.nets.stack`).
+    Without a layout it is the method's U-Net.
     """
-    dtype = dtype or (torch.bfloat16 if bf16_matrix_units() else torch.float32)
-    fast = _fused(net, dtype)
+    if layout and "inferer" in layout:
+        return StackMember(net, layout)
+    answer, size = _named(net, layout, flip) if layout and "name" in layout else _own(net, flip, dtype)
 
     def member(slices: np.ndarray) -> np.ndarray:
         slices = np.ascontiguousarray(slices, dtype=np.float32)
         probability = np.empty_like(slices)
 
         def work(part: slice) -> None:
-            images = torch.from_numpy(slices[part])[:, None].to(dtype)
-            probability[part] = _probability(fast, images, flip)
+            probability[part] = answer(torch.from_numpy(slices[part])[:, None])
 
         with ThreadPoolExecutor(available_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(work, _parts(len(slices), CHUNK * net.shuffle, available_cores())))
+            list(pool.map(work, _parts(len(slices), CHUNK * size, available_cores())))
         return probability
 
     return member
+
+
+Answer = Callable[[torch.Tensor], np.ndarray]
+
+
+def _own(net: nn.Module, flip: bool, dtype: torch.dtype | None) -> tuple[Answer, int]:
+    """The method's U-Net on `(B, 1, H, W)` slices, and the side of its pixel blocks."""
+    if not isinstance(net, UNet):
+        raise TypeError(f"{type(net).__name__} is not the network that its layout describes")
+    dtype = dtype or (torch.bfloat16 if bf16_matrix_units() else torch.float32)
+    fast = _fused(net, dtype)
+    return lambda images: _probability(fast, images.to(dtype), flip), net.shuffle
+
+
+def _named(net: nn.Module, layout: Mapping[str, Any], flip: bool) -> tuple[Answer, int]:
+    """A network of MONAI on `(B, 1, H, W)` slices, in float32."""
+    whole = SliceNetwork(layout, flip, net=net).eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def answer(images: torch.Tensor) -> np.ndarray:
+        out: np.ndarray = whole(images)[:, 0].numpy()
+        return out
+
+    return answer, 1
 
 
 def _parts(n: int, most: int, cores: int) -> list[slice]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..errors import ArchiveError
 from ..files import result_folder
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.folder import make_folder
+from ..records import NUMBER, Kinds, read_remakable, write_json
 from ..service.keep import Locks
 from ..studies.dicom_series import read_series
 from ..studies.nifti import write_scan
@@ -23,6 +24,7 @@ from .register import Pair, key_of
 # whatever they weigh: an answer may be in the middle of reading them
 NEVER_REMOVED = 8
 _INFO = "series.json"
+_NOTED: dict[str, Kinds] = {"warnings": list, "bytes": NUMBER}
 log = logging.getLogger("vhi.pacs")
 
 
@@ -76,11 +78,12 @@ class SeriesCache:
             os.utime(folder / _INFO)
 
     def holds(self, folder: Path) -> bool:
-        return (folder / _INFO).is_file()
+        """Whether a pair lies in a folder; one whose note is damaged is fetched again."""
+        return read_remakable(folder / _INFO, **_NOTED) is not None
 
     def warnings(self, folder: Path) -> tuple[str, ...]:
         """What the reader of a result must know about the series."""
-        return tuple((read_json(folder / _INFO) or {}).get("warnings", ()))
+        return tuple(str(one) for one in (read_remakable(folder / _INFO, **_NOTED) or {}).get("warnings", ()))
 
     def pairs(self) -> list[Path]:
         """The folders that hold a pair, the longest unused first."""
@@ -114,7 +117,7 @@ class SeriesCache:
 
     def _shrink(self) -> None:
         pairs = self.pairs()
-        sizes = [int((read_json(folder / _INFO) or {}).get("bytes", 0)) for folder in pairs]
+        sizes = [int((read_remakable(folder / _INFO, **_NOTED) or {}).get("bytes", 0)) for folder in pairs]
         total = sum(sizes)
         for folder, size in list(zip(pairs, sizes, strict=True))[:-NEVER_REMOVED]:
             if total <= self.most_bytes:

@@ -14,6 +14,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,8 +23,9 @@ from ..core.disease_region import DiseaseRegionError
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..errors import ArchiveError, InputError, NormalBoneError, RequestError
 from ..provenance import now
-from ..readings.folder import LEFTOVER, make_folder, read_json, write_json
+from ..readings.folder import LEFTOVER, make_folder
 from ..readings.submission import LAST_READING
+from ..records import Kinds, read_remakable, write_json
 from ..service.service import VhiService
 from ..studies.dicom_files import read_header
 from ..studies.dicom_seg_reader import read_segments
@@ -43,6 +45,7 @@ PARTS = (NORMAL_BONE, DISEASE_REGION, INFLAMMATION, CONSERVATIVE)
 BUDGET_S = 5.0
 # a case that could not be looked through is left alone for so long [s]
 PAUSE_S = 60.0
+_CONTENT: dict[str, Kinds] = {"sop_uid": str, "case_id": str, "outcome": str, "parts": list}
 # instances of one request to store, up to which its sender is noted: a Segmentation is sent alone, images are not
 MOST_NOTED = 20
 log = logging.getLogger("vhi.pacs")
@@ -106,7 +109,10 @@ class Corrections:
             leftover.unlink(missing_ok=True)
         self._known: dict[str, dict[str, Correction]] = {}
         for path in self._root.glob("*/*.json"):
-            self._remember(_from_json(read_json(path) or {}))
+            # one that is damaged is looked at anew, as if it had just been found in the archive
+            if (content := read_remakable(path, **_CONTENT)) is not None:
+                with suppress(TypeError):
+                    self._remember(_from_json(content))
         self._settled: dict[str, str] = {}
         self._not_before: dict[str, float] = {}
 
@@ -236,7 +242,7 @@ class Corrections:
     # who read -----------------------------------------------------------------------------------------------------------------
 
     def _reader_of(self, found: Dataset, case: Case) -> str:
-        sender = read_json(self._senders / f"{found.SOPInstanceUID}.json")
+        sender = read_remakable(self._senders / f"{found.SOPInstanceUID}.json", reader=str)
         if sender is not None:
             return str(sender["reader"])
         logins, name = self._logins(), named_person(found)

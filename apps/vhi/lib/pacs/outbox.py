@@ -21,7 +21,8 @@ from pathlib import Path
 
 from ..errors import InputError, VhiError
 from ..provenance import now
-from ..readings.folder import LEFTOVER, make_folder, read_json, write_json
+from ..readings.folder import LEFTOVER, make_folder
+from ..records import read_json, write_json
 
 FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 300.0
@@ -138,7 +139,7 @@ class Outbox:
     def _sent_or_why_not(self, name: str) -> str | None:
         try:
             waiting = self._waiting / f"{name}.json"
-            parcel = read_json(waiting)
+            parcel = read_json(waiting, files=list)
             if parcel is not None:
                 self._store([_there(self._root, path) for path in parcel["files"]])
                 waiting.replace(self._sent / waiting.name)

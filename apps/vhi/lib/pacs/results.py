@@ -29,7 +29,7 @@ from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
-from ..reports.made_by import Maker, makers, person_name
+from ..reports.made_by import Maker, makers, person_name, series_description
 from ..service.submitting import content_of
 from ..studies.dicom_series import one_series
 from ..studies.pairing import Case, Role
@@ -107,8 +107,8 @@ class ArchiveResults:
 
     def post_missing(self) -> None:
         """Post what a process left behind that was killed between keeping a submission and posting it."""
-        for case_id in self._readings.cases():
-            for made in self._readings.of_case(case_id):
+        for _, submissions in self._readings.intact():
+            for made in submissions:
                 self.post(made)
 
     def told(self, made: Submission) -> dict[str, Any]:
@@ -163,7 +163,8 @@ class ArchiveResults:
         except InputError:  # T1W was resampled: the region lies on the voxels of STIR alone
             return None
         if found is not None:
-            found.SeriesNumber, found.SeriesDescription = T1W_SERIES_NUMBER, "VHI disease region"
+            found.SeriesNumber = T1W_SERIES_NUMBER
+            found.SeriesDescription = series_description("VHI disease region", person_name(named.reader))
         return found
 
     def _headers(self, case: Case, role: Role) -> list[Dataset]:

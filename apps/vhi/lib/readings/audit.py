@@ -20,6 +20,7 @@ from ..errors import InputError
 from ..files import output_error
 from ..locks import locked
 from .store import ReadingStore
+from .submission import Submission
 
 FIRST = "0" * 64
 _TAIL = 65536
@@ -53,7 +54,7 @@ class AuditLog:
         entry |= {"submission": submission, **facts}
         with self._here, locked(self._lock):
             try:
-                handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except OSError as error:
                 raise output_error(self.path, error) from error
             try:
@@ -115,12 +116,18 @@ class AuditLog:
 
 def log_unlogged(log: AuditLog, store: ReadingStore) -> None:
     """Log submissions that were kept just before a process was killed, or before the end of the log was lost."""
+    for one in unlogged(log, store):
+        told = {"found_at_start": True, "made": one.created}
+        log.append("changed", reader=one.reader, case=one.case_id, submission=one.submission_id, **told)
+
+
+def unlogged(log: AuditLog, store: ReadingStore) -> Iterator[Submission]:
+    """Submissions that the log lacks."""
     logged = {(one.get("case"), one.get("submission")) for one in log.entries() if one.get("event") == "changed"}
-    for case_id in store.cases():
-        for one in store.of_case(case_id):
+    for case_id, made in store.intact():
+        for one in made:
             if (case_id, one.submission_id) not in logged:
-                told = {"found_at_start": True, "made": one.created}
-                log.append("changed", reader=one.reader, case=case_id, submission=one.submission_id, **told)
+                yield one
 
 
 def _last_line(handle: int, size: int) -> tuple[str, bool]:

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConflictError, InputError, RequestError
+from ..errors import ConflictError, DamagedError, InputError, RequestError
 from ..provenance import now
-from .folder import locked, make_folder, read_json, write_json
+from ..records import read_json, write_json
+from .folder import locked, make_folder
 from .store import ReadingStore
 from .submission import check_reader, check_reading
 
@@ -102,7 +103,7 @@ class Drafts:
 
 
 def _read(path: Path) -> Draft | None:
-    content = read_json(path)
+    content = read_json(path, state=dict, map=str, revision=str, saved=str)
     if content is None:
         return None
     if content.get("schema") != SCHEMA:
@@ -110,7 +111,7 @@ def _read(path: Path) -> Draft | None:
     try:
         return Draft(**content)
     except TypeError as error:
-        raise InputError(f"{path} is damaged ({error}); start anew in the panel, or restore it from a backup.") from error
+        raise DamagedError(path, str(error), "start anew in the panel, or restore it from a backup") from error
 
 
 def _check_seen(path: Path, seen: str | None) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.volume import Mask
-from ..errors import InputError
+from ..errors import DamagedError, InputError
+from ..records import read_json
 from .effort import QUANTITIES
-from .folder import read_json
 from .store import FINISHING, ReadingStore
 from .submission import Submission
 
@@ -115,14 +114,14 @@ def _of_mask(mask: Mask) -> dict[str, float]:
 
 
 def _of_report(path: Path) -> dict[str, float]:
+    content = read_json(path, vhi_mm3=dict, voxels=dict)
+    if content is None:
+        raise DamagedError(path, "it is missing")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         numbers = {}
         for grade, name in (("sensitive", "vhi"), ("conservative", "vhi_conservative")):
             numbers[f"{name}_mm3"] = float(content["vhi_mm3"][grade])
             numbers[f"{name}_voxels"] = float(content["voxels"][grade])
         return numbers
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); restore it from a backup.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); restore it from a backup.") from error
+        raise DamagedError(path, f"its numbers are incomplete ({error})") from error

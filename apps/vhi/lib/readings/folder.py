@@ -26,9 +26,10 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConflictError, InputError
-from ..files import output_error, sync_folder, write_atomically
+from ..errors import ConflictError, DamagedError, InputError
+from ..files import output_error, sync_folder
 from ..locks import locked
+from ..records import read_json, tell_once, write_json
 
 FORMAT = 1
 FORMAT_FILE = "format.json"
@@ -59,8 +60,9 @@ def open_folder(root: Path, study: Mapping[str, Any] | None = None) -> None:
     wanted = dict(study or {})
     make_folder(root)
     with locked(root / "lock"):
-        found = _format_of(root / FORMAT_FILE)
+        found = _format_or_none(root)
         if found is None:
+            _check_evidence(root, wanted)
             _write_format(root, wanted)
         else:
             _check_study(root, found, wanted)
@@ -89,20 +91,35 @@ def check_folder(root: Path) -> None:
 
 
 def _format_of(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        number = content["format"]
-        if not isinstance(number, int) or number < 1:
-            raise ValueError(f"format {number!r}")
-    except FileNotFoundError:
+    content = read_json(path, format=int)
+    if content is None:
         return None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); restore the data folder from a backup.") from error
+    number = content["format"]
+    if number < 1:
+        raise DamagedError(path, f"it names format {number}")
     if number > FORMAT:
         raise InputError(f"{path.parent} has format {number}, this program reads up to {FORMAT}; update the program.")
-    return dict(content)
+    return content
+
+
+def _format_or_none(root: Path) -> dict[str, Any] | None:
+    """What the format file says; None where it is gone or damaged, and is to be made anew."""
+    try:
+        return _format_of(root / FORMAT_FILE)
+    except DamagedError as error:
+        tell_once(error)
+        return None
+
+
+def _check_evidence(root: Path, wanted: Mapping[str, Any]) -> None:
+    """Refuse to make the format file of a used folder anew for another kind of study: a blinded one has a list of aliases."""
+    used = (root / "cases").is_dir() and any((root / "cases").iterdir())
+    if used and (root / "aliases.json").exists() != bool(wanted.get("blinded")):
+        kind = "an open study" if wanted.get("blinded") else "a blinded one"
+        raise ConflictError(
+            f"{root / FORMAT_FILE} is gone or damaged, and the folder is of {kind}, this server is set up otherwise; start it as "
+            "before, or restore the file from a backup."
+        )
 
 
 def _check_study(root: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -168,27 +185,3 @@ def make_folder(folder: Path) -> None:
             raise NotADirectoryError(20, "a file is where a folder is needed")
     except OSError as error:
         raise output_error(folder, error) from error
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A small file that is whole or absent; OutputError where that fails."""
-    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode("utf-8"))
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """What `write_json` wrote; None where there is no such file.
-
-    Raises
-    ------
-    InputError
-        Unreadable or damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); restore it from a backup.") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no object; restore it from a backup.")
-    return content

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..core.volume import Grid, Volume, grid_distance_mm
-from ..errors import InputError
 from ..files import sha256_of
+from ..records import read_remakable, write_json
 from ..studies.nifti import read_volume, voxels_sha256
-from .folder import make_folder, read_json, write_json
+from .folder import make_folder
 
 # programs that store a transform again round it by some 0.01 mm; a scan that was moved is off by a pixel or more
 SAME_PLACE_MM = 0.05
@@ -64,11 +64,9 @@ def is_the_scan(root: Path, case_id: str, role: str, path: Path, sha256: str) ->
 
 
 def _noted(root: Path, case_id: str, role: str) -> dict[str, Any] | None:
-    try:
-        note = (read_json(_path(root, case_id)) or {}).get(role)
-    except InputError:  # damaged: as if it had not been noted, and it is noted again while the files are the same
-        return None
-    return note if isinstance(note, dict) else None
+    # damaged it is as if it had not been noted, and it is noted again while the files are the same
+    note = (read_remakable(_path(root, case_id)) or {}).get(role)
+    return note if isinstance(note, dict) and isinstance(note.get("affine"), list) else None
 
 
 def _path(root: Path, case_id: str) -> Path:

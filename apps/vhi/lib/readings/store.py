@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from ..core.volume import Mask
-from ..errors import InputError, NotFoundError, OutputError, RequestError
+from ..errors import DamagedError, InputError, NotFoundError, OutputError, RequestError
 from ..files import result_folder, sha256_of, write_atomically
 from ..locks import locked
 from ..provenance import now
+from ..records import read_json, read_remakable, read_text, tell_once, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..studies.pairing import CASE_ID
-from .folder import check_folder, make_folder, open_folder, read_json, write_json
+from .folder import check_folder, make_folder, open_folder
 from .submission import StoredSegment, Submission, check_reader, check_reading
 
 SHARED_PARTS = ("normal bone", "disease region")
 FINISHING = "inflammation"
 RESULTS_SHOWN = 20  # an undo in a viewer goes back to an older one
 _FOLDER = re.compile(r"(\d{4,})-(.+)")
+# what is noted of what was shown, as far as other code looks into it
+_NOTED: dict[str, type] = {"display": dict, "proposal": str, "settings": dict, "model": str}
 
 
 class ReadingStore:
@@ -36,6 +39,8 @@ class ReadingStore:
         What must stay as it was when the folder was made, see `open_folder`.
     read_only : bool
         Create and clear nothing, whatever study it belongs to: a server may be using the folder.
+    unchecked : bool
+        The same, whatever its format file says.
 
     Raises
     ------
@@ -43,11 +48,13 @@ class ReadingStore:
         The folder cannot be used.
     """
 
-    def __init__(self, root: Path, study: Mapping[str, Any] | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, root: Path, study: Mapping[str, Any] | None = None, *, read_only: bool = False, unchecked: bool = False
+    ) -> None:
         self.root = root
         if read_only:
             check_folder(root)
-        else:
+        elif not unchecked:
             open_folder(root, study)
             make_folder(root / "cases")
         self._cache: dict[str, dict[str, Submission]] = {}
@@ -95,25 +102,49 @@ class ReadingStore:
 
         Raises
         ------
-        InputError
+        DamagedError
             One of them is damaged.
         """
-        folder = self._case(case_id) / "submissions"
-        names = [found[0] for found in sorted(_matches(folder), key=lambda one: int(one[1]))]
+        names = self.names(case_id)
         with self._lock:
             known = self._cache.setdefault(case_id, {})
             for name in names:
                 if name not in known:
-                    path = folder / name / "submission.json"
-                    try:
-                        known[name] = Submission.from_json(path.read_text(encoding="utf-8"), str(path))
-                    except OSError as error:
-                        raise InputError(f"{path} cannot be read ({error.strerror}); restore it from a backup.") from error
+                    known[name] = self.read(case_id, name)
             return tuple(known[name] for name in names)
+
+    def names(self, case_id: str) -> tuple[str, ...]:
+        """The ids of the submissions of a case, oldest first."""
+        return tuple(found[0] for found in sorted(_matches(self._case(case_id) / "submissions"), key=lambda one: int(one[1])))
+
+    def read(self, case_id: str, submission_id: str) -> Submission:
+        """One submission as it lies on disk now.
+
+        Raises
+        ------
+        DamagedError
+            It is missing or damaged, or describes another submission.
+        """
+        path = self._case(case_id) / "submissions" / submission_id / "submission.json"
+        text = read_text(path)
+        if text is None:
+            raise DamagedError(path, "it is missing")
+        found = Submission.from_json(text, path)
+        if (found.case_id, found.submission_id) != (case_id, submission_id):
+            raise DamagedError(path, f"it describes submission {found.submission_id} of {found.case_id}")
+        return found
 
     def cases(self) -> tuple[str, ...]:
         """Ids of the cases that somebody submitted something of."""
         return tuple(sorted(path.parent.name for path in (self.root / "cases").glob("*/submissions")))
+
+    def intact(self) -> Iterator[tuple[str, tuple[Submission, ...]]]:
+        """Each case that somebody submitted something of, with its submissions; one that is damaged is left out and logged."""
+        for case_id in self.cases():
+            try:
+                yield case_id, self.of_case(case_id)
+            except DamagedError as error:
+                tell_once(error, "the case is set aside")
 
     def get(self, case_id: str, submission_id: str) -> Submission:
         """One submission by its id.
@@ -148,11 +179,24 @@ class ReadingStore:
 
         The one an administrator chose, else the newest of the first reading of the reader who was first to submit one.
         """
-        chosen = (read_json(self._case(case_id) / "shared.json") or {}).get(part)
+        chosen = (self.shared_by_choice(case_id) or {}).get(part)
         if chosen is not None:
-            return self.get(case_id, str(chosen))
+            return self.get(case_id, chosen)
         first = next((one for one in self.of_case(case_id) if one.segment(part) is not None), None)
         return None if first is None else self.newest(case_id, first.reader, first.reading, part)
+
+    def shared_by_choice(self, case_id: str) -> dict[str, str] | None:
+        """By region the submission that an administrator chose; None where none was.
+
+        Raises
+        ------
+        DamagedError
+        """
+        path = self._case(case_id) / "shared.json"
+        chosen = read_json(path)
+        if chosen is not None and not all(part in SHARED_PARTS and isinstance(one, str) for part, one in chosen.items()):
+            raise DamagedError(path, "it names no regions and submissions")
+        return chosen
 
     def share(self, case_id: str, submission_id: str, parts: Sequence[str] = SHARED_PARTS) -> None:
         """For an administrator: all readers start from these regions of that submission.
@@ -167,27 +211,27 @@ class ReadingStore:
             if part not in SHARED_PARTS or submission.segment(part) is None:
                 raise RequestError(f"Submission {submission_id} of case {case_id} holds no {part!r} to share.")
         with self.writing(case_id):
-            path = self._case(case_id) / "shared.json"
-            write_json(path, {**(read_json(path) or {}), **dict.fromkeys(parts, submission_id)})
+            chosen = self.shared_by_choice(case_id) or {}
+            write_json(self._case(case_id) / "shared.json", {**chosen, **dict.fromkeys(parts, submission_id)})
 
     def finished(self, reader: str | None = None, reading: int | None = None) -> frozenset[str]:
         """Cases of which the reader (or any) handed in inflammation, be it none, in that reading (or any)."""
         return frozenset(
             case_id
-            for case_id in self.cases()
+            for case_id, made in self.intact()
             if any(
                 one.segment(FINISHING) is not None
                 and (reader is None or one.reader == reader)
                 and (reading is None or one.reading == reading)
-                for one in self.of_case(case_id)
+                for one in made
             )
         )
 
     def ratings(self) -> dict[str, dict[str, str]]:
         """How readers rated the automatic disease region: by case and reader, the newest rating."""
         found: dict[str, dict[str, str]] = {}
-        for case_id in self.cases():
-            for one in self.of_case(case_id):
+        for case_id, made in self.intact():
+            for one in made:
                 if one.rating is not None:
                     found.setdefault(case_id, {})[one.reader] = one.rating
         return found
@@ -211,15 +255,14 @@ class ReadingStore:
 
         Raises
         ------
-        InputError
+        DamagedError
             Its file is missing or is not the one that was stored.
         """
         stored = submission.segment(name)
         if stored is None:
             return None
         path = self.folder_of(submission) / stored.file
-        if sha256_of(path) != stored.sha256:
-            raise InputError(f"{path} is not the file that was submitted; restore it from a backup.")
+        check_file(path, stored.sha256)
         return read_mask(path, name, "sform")  # as it was written here: a sheared grid has no qform
 
     def note_shown(
@@ -257,7 +300,7 @@ class ReadingStore:
         known = results.pop(automatic, None)
         results[automatic] = known or [] if removed is None else list(removed)
         path = self._shown_lesions(case_id, reader, reading, automatic)
-        if known is None or not path.exists():
+        if known is None or self.displayed_lesions(case_id, reader, reading, automatic) is None:
             make_folder(path.parent)
             write_mask(path, lesions)
         for older in [*results][:-RESULTS_SHOWN]:
@@ -268,26 +311,25 @@ class ReadingStore:
 
     def display(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """What was noted of that number; None for a reader who saw none in that reading."""
-        return (read_json(self._shown(case_id, reader, reading)) or {}).get("display")
+        return self._noted(case_id, reader, reading).get("display")
 
     def displayed_lesions(
         self, case_id: str, reader: str, reading: int, automatic: str | None = None
     ) -> tuple[Mask, tuple[int, ...]] | None:
         """The lesions of an automatic result that was shown, the last one where none is named, and those the proposal takes out.
 
-        None where it is not known.
-
-        Raises
-        ------
-        InputError
-            The file is damaged.
+        None where it is not known, or its file is damaged.
         """
         display = self.display(case_id, reader, reading) or {}
         automatic = automatic or display.get("automatic_id", "")
         if automatic not in display.get("results", {}):
             return None
-        mask = read_mask(self._shown_lesions(case_id, reader, reading, automatic), "lesions that were shown")
-        return mask, tuple(display["results"][automatic])
+        path = self._shown_lesions(case_id, reader, reading, automatic)
+        try:
+            return read_mask(path, "lesions that were shown"), tuple(display["results"][automatic])
+        except InputError as error:
+            tell_once(DamagedError(path, str(error)), "it is noted anew with the next number that is shown")
+            return None
 
     def _shown_lesions(self, case_id: str, reader: str, reading: int, automatic: str) -> Path:
         path = self._shown(case_id, reader, reading)
@@ -295,11 +337,11 @@ class ReadingStore:
 
     def proposal_shown(self, case_id: str, reader: str, reading: int) -> str | None:
         """The version of the cleaning proposal that a reader saw of a case; None for one who saw none in that reading."""
-        return (read_json(self._shown(case_id, reader, reading)) or {}).get("proposal")
+        return self._noted(case_id, reader, reading).get("proposal")
 
     def shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """Those settings; None for a reader who never saw it in that reading."""
-        return (read_json(self._shown(case_id, reader, reading)) or {}).get("settings")
+        return self._noted(case_id, reader, reading).get("settings")
 
     def note_model(self, case_id: str, reader: str, reading: int, version: str) -> None:
         """Remember which version of the networks drew the regions that a reader was shown of a case."""
@@ -307,12 +349,18 @@ class ReadingStore:
 
     def model_shown(self, case_id: str, reader: str, reading: int) -> str | None:
         """That version; None for a reader who was shown nothing automatic in that reading."""
-        return (read_json(self._shown(case_id, reader, reading)) or {}).get("model")
+        return self._noted(case_id, reader, reading).get("model")
 
     def _note_shown(self, case_id: str, reader: str, reading: int, **facts: Any) -> None:
+        noted = self._noted(case_id, reader, reading)
         path = self._shown(case_id, reader, reading)
         make_folder(path.parent)
-        write_json(path, {**(read_json(path) or {}), **facts, "time": now()})
+        write_json(path, {**noted, **facts, "time": now()})
+
+    def _noted(self, case_id: str, reader: str, reading: int) -> dict[str, Any]:
+        """What is noted of what a reader was shown; damaged it is as if they had been shown nothing, and are shown it anew."""
+        noted = read_remakable(self._shown(case_id, reader, reading)) or {}
+        return {name: value for name, value in noted.items() if isinstance(value, _NOTED.get(name, object))}
 
     def _shown(self, case_id: str, reader: str, reading: int) -> Path:
         check_reader(reader)
@@ -323,6 +371,22 @@ class ReadingStore:
         if not CASE_ID.fullmatch(case_id):
             raise RequestError("A case id holds letters, digits, dots, dashes and underscores only.")
         return self.root / "cases" / case_id
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Refuse a file that is not the one that was kept.
+
+    Raises
+    ------
+    DamagedError
+        It is missing, cannot be read, or has another sha256.
+    """
+    try:
+        found = sha256_of(path)
+    except InputError as error:
+        raise DamagedError(path, "it is missing or cannot be read") from error
+    if found != sha256:
+        raise DamagedError(path, f"it is not the file that was kept (sha256 {sha256[:12]}..., now {found[:12]}...)")
 
 
 def stored_segment(name: str, path: Path, voxels: int, proposal: Mapping[str, Any] | None = None) -> StoredSegment:

@@ -1,8 +1,9 @@
 """One submission: what a reader handed in, and everything that says how it came about.
 
-`submission.json`, schema 2 (schema 1 is read too: it has no `corrections`, `decisions`, `result` and `proposal`):
+`submission.json`, schema 3 (older ones are read too: schema 2 has no `reports`, schema 1 neither `corrections`, `decisions`,
+`result` and `proposal`):
 
-`schema`        2
+`schema`        3
 `case_id`       the case it is about
 `number`        1, 2, ... within the case, whoever submitted
 `reader`        login name
@@ -20,6 +21,7 @@
 `corrections`   who made it differ, see `lib.core.corrections.Corrections`: the proposal, clicks, the hand, new regions
 `decisions`     mode of the cleaning proposal and clicks (voxels of STIR) that led to the mask; or null
 `result`        `result_id` and `vhi_mm3` of the number that was kept; or null
+`reports`       sha256 of `vhi.json` and of each form of the report, by the file's name
 `settings`      every setting of the measurement
 `versions`      of this program and its libraries
 `model`         of the automatic disease region, or null
@@ -35,11 +37,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, RequestError
+from ..errors import DamagedError, RequestError
 
-SCHEMA = 2
+SCHEMA = 3
 OLDEST_SCHEMA = 1
 METHODS = ("semi-automatic", "manual")
 RATINGS = ("satisfactory", "corrected", "failed")
@@ -85,6 +88,7 @@ class Submission:
     corrections: Mapping[str, Any] = field(default_factory=dict)
     decisions: Mapping[str, Any] | None = None
     result: Mapping[str, Any] | None = None
+    reports: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -108,23 +112,24 @@ class Submission:
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> Submission:
+    def from_json(cls, text: str, where: Path) -> Submission:
         """Parse, refusing what is not a submission of this schema.
 
         Raises
         ------
-        InputError
+        DamagedError
             Not JSON, a newer schema, or a field missing or unknown.
         """
         try:
             content = json.loads(text)
             if not OLDEST_SCHEMA <= content["schema"] <= SCHEMA:
-                raise InputError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
+                reason = f"it has schema {content['schema']}, this program reads {SCHEMA}"
+                raise DamagedError(where, reason, "update the program")
             for name in ("segments", "other"):
                 content[name] = tuple(StoredSegment(**one) for one in content[name])
             return cls(**{**content, "messages": tuple(content["messages"])})
         except (ValueError, KeyError, TypeError, RequestError) as error:
-            raise InputError(f"{where} is not a submission ({error}); restore the folder from a backup.") from error
+            raise DamagedError(where, f"it is not a submission ({error})", "restore its folder from a backup") from error
 
 
 def check_reader(reader: str) -> None:

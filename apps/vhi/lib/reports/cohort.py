@@ -16,7 +16,7 @@ from reportlab.platypus import BaseDocTemplate, CondPageBreak, Flowable, Frame, 
 from ..cohort.masks import CaseImages, MaskStudy, TwoVisits
 from ..cohort.overlap import summarise_overlaps
 from ..cohort.study import SPARCC, VHI, LeftOut, Study
-from ..cohort.table import NUMBERS
+from ..cohort.table import DATES, FACTS, NUMBERS, VISIT_DATE
 from ..errors import OutputError
 from ..files import check_result_folder, write_atomically
 from . import pdf
@@ -32,6 +32,7 @@ from .cohort_content import (
     rows_of,
 )
 from .cohort_sections.agreement import agreement_section
+from .cohort_sections.conduct import conduct_section
 from .cohort_sections.dictionary import data_dictionary
 from .cohort_sections.failure import failure_section, ratings_section
 from .cohort_sections.methods import methods_paragraph
@@ -61,6 +62,7 @@ def cohort_content(
     origin: Mapping[str, Any],
     notes: Sequence[str] = (),
     passed_over: Sequence[tuple[str, str]] = (),
+    left_out_of_study: Mapping[str, str] | None = None,
 ) -> CohortContent:
     """Everything that the report says.
 
@@ -79,9 +81,12 @@ def cohort_content(
         Sentences about the input that a reader of the report must know.
     passed_over : sequence of (str, str)
         Files of the folder that no reading was taken from, and why.
+    left_out_of_study : mapping, optional
+        Subjects that the table says are not included, and what it says; they are in no analysis.
     """
     table = study.table
     sections = (
+        conduct_section(table, left_out_of_study),
         overlap_section(masks),
         reference_section(masks, study.settings),
         relation_section(study),
@@ -162,14 +167,15 @@ def _readings(study: Study) -> Records:
         visit = study.table.visits[one.subject, one.visit]
         values = {**visit.values, **one.values}
         seen.add((one.subject, one.visit))
-        words = (one.rating, visit.disagreement)
-        rows.append((*one.key, visit.case, *(values.get(column) for column in columns), *words))
+        words = (one.rating, visit.disagreement, *(visit.facts.get(name) for name in FACTS), visit.facts.get(VISIT_DATE))
+        rows.append((*one.key, visit.case, *(values.get(column) for column in columns), *words, one.read_on))
     for key, visit in study.table.visits.items():
         if key not in seen:
-            rows.append((*key, None, None, None, visit.case, *(visit.values.get(c) for c in columns), None, visit.disagreement))
-    return Records(
-        "readings", ("subject", "visit", "reader", "reading", "method", "case", *columns, "rating", "disagreement"), rows_of(rows)
-    )
+            facts = (*(visit.facts.get(name) for name in FACTS), visit.facts.get(VISIT_DATE))
+            known = (visit.values.get(column) for column in columns)
+            rows.append((*key, None, None, None, visit.case, *known, None, visit.disagreement, *facts, None))
+    names = (*columns, "rating", "disagreement", *FACTS, *DATES)
+    return Records("readings", ("subject", "visit", "reader", "reading", "method", "case", *names), rows_of(rows))
 
 
 def _provenance(origin: Mapping[str, Any]) -> tuple[Table, ...]:

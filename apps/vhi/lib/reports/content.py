@@ -194,7 +194,8 @@ def _no_inflammation(result: VhiResult) -> str:
     if not raw:
         return "No voxel of the disease region reaches the sensitive threshold."
     reach = "voxel of the disease region reaches" if raw == 1 else "voxels of the disease region reach"
-    return f"{raw:,} {reach} the sensitive threshold, but none in a group that is large enough to be kept."
+    why = "in a group that is large enough to be kept" if result.settings.is_papers_chain else "that the post-transforms keep"
+    return f"{raw:,} {reach} the sensitive threshold, but none {why}."
 
 
 def _range(ends: tuple[float, float]) -> str:
@@ -260,14 +261,21 @@ def _automatic(result: VhiResult) -> Iterable[str]:
         "Grading: every voxel of the disease region against them."
     )
     raw, kept = result.measurement.raw_sensitive, (result.raw or result.measurement.total).sensitive
-    rule = f"groups of fewer than {result.settings.values()['min_pixels']} pixels in a slice"
-    if _changed(result.settings):
-        rule += " and the changed settings"
+    rule, filling = _clearing_rule(result.settings)
     if kept < raw:
         yield f"Clearing: {raw - kept:,} of {_counted(raw, 'voxel', 'voxels')} removed by rule ({rule})."
     elif kept > raw:
-        yield f"Filling: {_counted(kept - raw, 'voxel', 'voxels')} added by rule (the changed settings)."
+        yield f"Filling: {_counted(kept - raw, 'voxel', 'voxels')} added by rule ({filling})."
     yield from other_stages(result)
+
+
+def _clearing_rule(settings: VhiSettings) -> tuple[str, str]:
+    """What cleared the thresholded map, and what filled it, in words."""
+    if settings.site_chain is not None:
+        words = f"the chain {printable(settings.site_chain.name)!r}, not the paper's: {_typeset(settings.site_chain.summary)}"
+        return words, words
+    rule = f"groups of fewer than {settings.values()['min_pixels']} pixels in a slice"
+    return rule + (" and the changed settings" if _changed(settings) else ""), "the changed settings"
 
 
 def _reader(result: VhiResult, reading: Reading | None) -> Iterable[str]:
@@ -357,7 +365,7 @@ def _region_row(one: RegionStatistics) -> tuple[str, ...]:
 
 def _changed(settings: VhiSettings) -> list[SettingInfo]:
     values = settings.values()
-    return [info for info in settings.describe() if values[info.name] != info.default]
+    return [info for info in settings.describe() if info.name in values and values[info.name] != info.default]
 
 
 def _settings(settings: VhiSettings) -> Table:
@@ -366,9 +374,33 @@ def _settings(settings: VhiSettings) -> Table:
         "Settings",
         ("changed setting", "value", "default", "meaning"),
         tuple((info.name, _value(values[info.name]), _value(info.default), _typeset(info.meaning)) for info in changed),
-        f"Every {'other ' if changed else ''}setting has its default: the paper's method (Hepburn et al. 2023), and the robust "
-        "rule of the thresholds where normal bone was proposed.",
+        _settings_note(settings, bool(changed)),
         text_columns=4,
+    )
+
+
+def _settings_note(settings: VhiSettings, changed: bool) -> str:
+    defaults = (
+        f"Every {'other ' if changed else ''}setting has its default: the paper's method (Hepburn et al. 2023), and the robust "
+        "rule of the thresholds where normal bone was proposed."
+    )
+    if settings.site_chain is None:
+        return defaults
+    return (
+        f"The thresholded map went through the chain of post-transforms {printable(settings.site_chain.name)!r}, not the "
+        f"paper's. {defaults.replace('setting has', 'setting of the thresholds has')}"
+    )
+
+
+def _chain_table(record: Mapping[str, Any]) -> Table:
+    """Every step of the chain of post-transforms, as it was recorded."""
+    steps = record["config"]["postprocessing"]["transforms"]
+    rows = tuple(
+        (f"Step {n}", step["_target_"], ", ".join(f"{name} {_value(one)}" for name, one in step.items() if name != "_target_"))
+        for n, step in enumerate(steps, start=1)
+    )
+    return Table(
+        "Post-transforms", ("", "", ""), (("Chain", record["name"], f"sha256 {record['sha256']}"), *rows), text_columns=3
     )
 
 
@@ -387,6 +419,8 @@ def _provenance(source: Mapping[str, Any]) -> Iterable[Table]:
     if inputs:
         rows = tuple(tuple(_value(one.get(name)) for name in ("role", "file", "sha256")) for one in inputs)
         yield Table("Inputs", ("", "file", "sha256"), rows, text_columns=3)
+    if source.get("post_transforms") is not None:
+        yield _chain_table(source["post_transforms"])
     titles = {
         "created": "Measured",
         "command": "Command",

@@ -22,7 +22,7 @@ from ..errors import InputError
 from .codes import MANUFACTURER, MODEL_NAME, SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, is_multi_frame, planes_of, source_headers
-from .made_by import Maker, makers, program_version, reader_name
+from .made_by import Maker, makers, program_version, reader_name, series_description
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -115,7 +115,7 @@ def segmentation_of(
             content_label="VHI",
             content_description=description,
             content_creator_name=reader,
-            series_description="VHI segmentation",
+            series_description=series_description("VHI segmentation", reader),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -6,6 +6,7 @@ segment and is a group of its own, with a volume of 0 mm3: "no inflammation" is 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from . import codes as ours
 from .codes import SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, source_headers
-from .made_by import Maker, makers, program_version, reader_name
+from .made_by import Maker, makers, program_version, reader_name, series_description
+from .numbers import printable
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation
@@ -82,7 +84,7 @@ def structured_report(
             manufacturer_model_name=ours.MODEL_NAME,
             software_versions=program_version(content),
             is_complete=True,
-            series_description="VHI measurements",
+            series_description=series_description("VHI measurements", reader_name(content)),
             coding_schemes=[CodingSchemeIdentificationItem(ours.OWN_SCHEME, name=ours.OWN_SCHEME_NAME)],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -210,8 +212,16 @@ def _volume(mm3: float, side: CodedConcept | None = None) -> sr.Measurement:
 def _algorithm(content: ReportContent, made: Maker, graded: bool) -> sr.AlgorithmIdentification | None:
     if made.algorithm is None:
         return None
+    return sr.AlgorithmIdentification(made.algorithm, made.version, parameters=_parameters(content) if graded else None)
+
+
+def _parameters(content: ReportContent) -> list[str]:
+    """The changed settings, and the chain of post-transforms whole, with its hash."""
+    chain = content.result.settings.chain
     changed = [f"{name}={value}" for name, value, *_ in content.settings.rows]
-    return sr.AlgorithmIdentification(made.algorithm, made.version, parameters=changed if graded and changed else None)
+    named = [f"post_transforms={printable(chain.name)}", f"post_transforms_sha256={chain.sha256}"]
+    steps = [json.dumps(one, sort_keys=True, separators=(",", ":")) for one in chain.step_configs]
+    return [*changed, *named, *(f"post_transform_{n}={one}" for n, one in enumerate(steps, start=1))]
 
 
 def _stability(content: ReportContent) -> list[sr.QualitativeEvaluation]:

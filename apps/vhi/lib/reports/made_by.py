@@ -13,6 +13,7 @@ from .codes import ARTIFICIAL_INTELLIGENCE, HISTOGRAM_ANALYSIS
 from .content import ReportContent
 
 Kind = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
+_LONGEST_DESCRIPTION = 64
 _LONGEST_NAME = 63  # of a DICOM person name, with the sign that ends the family name
 
 
@@ -69,6 +70,18 @@ def person_name(reader: str) -> str | None:
     """A name as DICOM has it: one family name, without the signs that divide such names; None for nobody."""
     clean = "".join(" " if sign in "\\^=" else sign for sign in reader if sign.isprintable()).strip()
     return f"{clean[:_LONGEST_NAME]}^" if clean else None
+
+
+def series_description(what: str, reader: str | None) -> str:
+    """What a series holds and whose it is, at most 64 characters: viewers' lists of series show nothing else of it.
+
+    Parameters
+    ----------
+    what : str
+    reader : str, optional
+        A DICOM person name; None for nobody.
+    """
+    return what if reader is None else f"{what}, {reader.rstrip('^')}"[:_LONGEST_DESCRIPTION].rstrip()
 
 
 def program_version(content: ReportContent) -> str:

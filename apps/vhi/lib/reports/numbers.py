@@ -17,7 +17,7 @@ from ..core.propagation import ImageStatistics
 from ..core.proposal import Proposal
 from ..core.stability import Stability
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 
 
 def vhi_numbers(

@@ -56,7 +56,7 @@ def find_candidates(store: ReadingStore, seniors: Sequence[str] = ()) -> tuple[C
         Readers, most senior first. The label of the most senior one who gave one counts; among readers who are not named, and
         within a reader's own, the newest.
     """
-    found = ([label for label in _labels(store, case_id).values() if label] for case_id in store.cases())
+    found = ([label for label in _labels(made).values() if label] for _, made in store.intact())
     return tuple(Candidate(labels[0].case_id, _chosen(labels, seniors)) for labels in found if labels)
 
 
@@ -72,7 +72,7 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
     if own is None:
         return {}
     found = {}
-    for reader, other in _labels(store, candidate.case_id).items():
+    for reader, other in _labels(store.of_case(candidate.case_id)).items():
         if other is None or reader == candidate.submission.reader:
             continue
         mask = store.read_segment(other, REGION)
@@ -81,10 +81,10 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
     return found
 
 
-def _labels(store: ReadingStore, case_id: str) -> dict[str, Submission | None]:
-    """Of each reader who said something about the region, what counts: None where the last word was that it failed."""
+def _labels(made: Sequence[Submission]) -> dict[str, Submission | None]:
+    """Of each reader of a case who said something about its region, what counts: None where they said that it failed."""
     said: dict[str, Submission | None] = {}
-    for one in store.of_case(case_id):
+    for one in made:
         if one.segment(REGION) is not None or (one.rating == "satisfactory" and one.model is not None):
             said[one.reader] = one
         elif one.rating == "failed":

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ..readings.finished import ALIASES
-from ..readings.folder import read_json
+from ..records import read_json
 from ..studies.pairing import Case, CaseSource
 from .folder import RetrainingFolder
 from .holdout import PATIENTS, patients_of_table

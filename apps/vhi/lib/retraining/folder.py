@@ -29,9 +29,11 @@ from ..errors import ConflictError, NotFoundError, RequestError
 from ..files import write_atomically
 from ..locks import locked
 from ..provenance import now
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.folder import make_folder
+from ..records import Kinds, read_remakable, write_json
 
 FOLDER = "retraining"
+_CHECK: dict[str, Kinds] = {"case": str, "submission": str, "label_id": str, "state": str, "reasons": list}
 # states of `progress.json` in which nothing more happens
 ENDED = ("accepted", "rejected", "nothing", "stopped", "failed")
 
@@ -131,7 +133,7 @@ class RetrainingFolder:
         `state` is one of checking, training, measuring, publishing, accepted, rejected, nothing, stopped, failed;
         "interrupted" where it says that work goes on but no process does it.
         """
-        found = read_json(self.root / "progress.json")
+        found = read_remakable(self.root / "progress.json", state=str)
         if found is not None and found["state"] not in ENDED and not self.running():
             found["state"] = "interrupted"
         return found
@@ -153,7 +155,7 @@ class RetrainingFolder:
 
     def results(self) -> tuple[dict[str, Any], ...]:
         """`result.json` of every session that ended, oldest first."""
-        found = (read_json(path) for path in sorted(self.history.glob("*/result.json")))
+        found = (read_remakable(path, state=str, session=str, begun=str) for path in sorted(self.history.glob("*/result.json")))
         return tuple(one for one in found if one is not None)
 
     # checked labels -------------------------------------------------------------------------------------------------------------
@@ -167,12 +169,12 @@ class RetrainingFolder:
         write_json(path, {**content, "checked": now()})
 
     def check_of(self, case_id: str, submission_id: str) -> dict[str, Any] | None:
-        """What the check of a label found; None before it was checked."""
-        return read_json(self._check_path(case_id, submission_id))
+        """What the check of a label found; None before it was checked, and where that is damaged: then it is checked anew."""
+        return read_remakable(self._check_path(case_id, submission_id), **_CHECK)
 
     def held(self) -> tuple[dict[str, Any], ...]:
         """The labels in quarantine: `case`, `submission`, `reader`, `reasons`, `dice`, `version`, `releasable`, `picture`."""
-        found = (read_json(path) for path in sorted((self.root / "labels").glob("*.json")))
+        found = (read_remakable(path, **_CHECK) for path in sorted((self.root / "labels").glob("*.json")))
         return tuple(one for one in found if one is not None and one["state"] == "held")
 
     def release(self, case_id: str, submission_id: str, who: str) -> None:

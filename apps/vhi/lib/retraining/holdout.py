@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.folder import make_folder
+from ..records import read_json, write_json
 
 Side = Literal["train", "holdout"]
 FILE, PATIENTS = "holdout.json", "patients.csv"
@@ -86,7 +87,7 @@ class HoldOut:
         return "holdout" if int(digest[:8], 16) < self.share * 2**32 else "train"
 
     def _read(self) -> dict[str, dict[str, str]]:
-        found = read_json(self.root / FILE) or {}
+        found = read_json(self.root / FILE, patients=dict, cases=dict) or {}
         return {"patients": dict(found.get("patients", {})), "cases": dict(found.get("cases", {}))}
 
 

@@ -19,9 +19,8 @@ from ..core.orientation import Hanging
 from ..core.volume import Mask, Volume
 from ..figures import failure_figure, png_bytes
 from ..files import write_atomically
-from ..nets.fit import Slices, fit, read_trained
+from ..nets.fit import Slices, TrainedNetwork, fit, read_trained
 from ..nets.recipes import Recipe
-from ..nets.unet import UNet
 from ..nets.weights import load_members, load_networks, member_of
 from ..studies.labelled import Case
 from ..studies.nifti import write_mask
@@ -70,10 +69,10 @@ class Checking:
         for entry in self.entries:
             if entry.rated_version is not None and not entry.label_path(self.folder).exists():
                 rated = load_members(self.model_dir, entry.rated_version)
-                write_mask(entry.label_path(self.folder), _region(entry.read_t1w(self.folder), rated))
+                write_mask(entry.label_path(self.folder), region_by(entry.read_t1w(self.folder), rated))
         live = load_members(self.model_dir, self.version)
         asked = [entry for entry in self.entries if entry.case_id in self.unchecked]
-        regions = {entry.case_id: _region(entry.read_t1w(self.folder), live) for entry in asked}
+        regions = {entry.case_id: region_by(entry.read_t1w(self.folder), live) for entry in asked}
         found = {}
         for entry in asked:
             t1w, label, region = entry.read_t1w(self.folder), entry.read_label(self.folder), regions[entry.case_id]
@@ -133,7 +132,7 @@ class MemberTraining:
         picked = np.random.default_rng([self.seed, _BOOTSTRAP_STREAM]).integers(len(slices), size=len(slices))
         return Slices(slices.images[picked], slices.masks[picked])
 
-    def read(self) -> UNet:
+    def read(self) -> TrainedNetwork:
         return read_trained(self.folder, self.recipe)
 
 
@@ -154,14 +153,14 @@ class Measuring:
         `pictures/` in the session's folder receives the slices on which the candidate falls most behind.
         """
         live = load_members(self.model_dir, self.parent)
-        candidate = [member_of(training.read(), flip=self.flip) for training in self.trainings]
+        candidate = [member_of(training.read(), training.recipe.layout(), flip=self.flip) for training in self.trainings]
         measured: dict[str, dict[str, dict[str, Measured]]] = {
             what: {"live": {}, "candidate": {}} for what in (HOLDOUT, SENTINEL)
         }
         worst: list[tuple[float, str, bytes]] = []
         for what, case_id, t1w, truth in self._cases():
-            before, _ = _measured(t1w, truth, live)
-            after, region = _measured(t1w, truth, candidate)
+            before, _ = measured_case(t1w, truth, live)
+            after, region = measured_case(t1w, truth, candidate)
             measured[what]["live"][case_id], measured[what]["candidate"][case_id] = before, after
             worst += _lowest(case_id, t1w, truth, region, before["slice_dice"], after["slice_dice"])
         (self.folder / "pictures").mkdir(exist_ok=True)
@@ -177,12 +176,12 @@ class Measuring:
             yield SENTINEL, name, t1w, truth
 
 
-def _measured(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
+def measured_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
     measured, _, region = measure_case(t1w, truth, members)
     return measured | {"dice": round(dice(region.data, truth.data), 5)}, region
 
 
-def _region(t1w: Volume, members: Sequence[Member]) -> Mask:
+def region_by(t1w: Volume, members: Sequence[Member]) -> Mask:
     return region_of(np.mean(probabilities(t1w, members), axis=0), t1w)
 
 

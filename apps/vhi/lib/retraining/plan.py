@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..readings.folder import read_json, write_json
+from ..records import read_json, write_json
 from ..versions import Manifest
 from .entries import Entry
 from .folder import RetrainingFolder

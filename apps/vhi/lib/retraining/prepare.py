@@ -14,8 +14,8 @@ from typing import Any
 
 from ..errors import ConflictError, InputError, VhiError
 from ..files import result_folder
-from ..readings.folder import read_json, write_json
 from ..readings.store import ReadingStore
+from ..records import read_json, write_json
 from ..studies.pairing import Case, CaseSource
 from ..versions import Manifest
 from ..versions.site import adopt_live

@@ -19,7 +19,8 @@ import numpy as np
 from ..errors import ModelError, VhiError
 from ..nets.fit import Progress, read_curve
 from ..provenance import now
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.folder import make_folder
+from ..records import read_json, write_json
 from ..training.pool import processes, run_all, run_stages
 from ..training.run import Pace
 from ..versions import read_version

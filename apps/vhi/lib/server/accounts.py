@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
+import logging
 import re
 import secrets
+import unicodedata
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -25,6 +26,7 @@ SHORTEST_PASSWORD = 10
 # 16 MiB and some 50 ms a guess: the cost that RFC 7914 names for logins that a person waits for
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 14, 8, 1
 FORMAT = 1
+log = logging.getLogger("vhi.server")
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,17 @@ class DisabledError(VhiError):
 
 
 class Accounts:
-    """An accounts file, read again whenever it changes.
+    """An accounts file, read again whenever it changes; where it is damaged or gone later, the accounts last read go on.
+
+    Attributes
+    ----------
+    problem : str or None
+        In words for anybody, why the file cannot be used now.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable or not an accounts file.
+        The file is missing, unreadable or not an accounts file, at first.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,20 +84,32 @@ class Accounts:
         self._lock = Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._accounts: dict[str, Account] = {}
-        self.find("")
+        self.problem: str | None = None
+        self._read()
 
     def find(self, name: str) -> Account | None:
         """The account of that name, if there is one."""
         with self._lock:
             try:
-                status = self.path.stat()
-            except OSError as error:
-                raise InputError(f"{self.path} cannot be read ({error.strerror}); make it with: users add NAME") from error
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if stamp != self._stamp:
-                self._accounts = {account.name: account for account in read_accounts(self.path)}
-                self._stamp = stamp
+                self._read()
+                self.problem = None
+            except InputError as error:
+                if self.problem is None:
+                    log.error("the accounts last read go on: %s", error)
+                self.problem = (
+                    "The accounts file is damaged or gone; those who were in it when it was last read can still sign in."
+                )
             return self._accounts.get(name)
+
+    def _read(self) -> None:
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read ({error.strerror}); make it with: users add NAME") from error
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if stamp != self._stamp:
+            self._accounts = {account.name: account for account in read_accounts(self.path)}
+            self._stamp = stamp
 
     def sign_in(self, name: str, password: str) -> Account | None:
         """The account, when name and password are right. A wrong name takes as long as a wrong password.
@@ -130,16 +149,23 @@ def hash_password(password: str) -> str:
     InputError
         The password is too short.
     """
+    password = unicodedata.normalize("NFKC", password)
     if len(password) < SHORTEST_PASSWORD:
         raise InputError(f"The password has {len(password)} characters; at least {SHORTEST_PASSWORD} are needed.")
     return _hash(password, secrets.token_bytes(16), SCRYPT_N, SCRYPT_R, SCRYPT_P)
 
 
 def password_matches(password: str, hashed: str) -> bool:
-    """Whether the password gives this hash, in the same time whether it does or not."""
+    """Whether the password gives this hash, in the same time whether it does or not.
+
+    Keyboards and systems write one letter as one or two characters, so that passwords are compared in a normal form (see
+    RFC 8265). Hashes of older versions were made of a password as it was typed: its other forms are tried too.
+    """
     _, n, r, p, salt, _ = hashed.split("$")
-    again = _hash(password, base64.b64decode(salt), int(n), int(r), int(p))
-    return secrets.compare_digest(again, hashed)
+    forms = dict.fromkeys([*(unicodedata.normalize(form, password) for form in ("NFKC", "NFC", "NFD")), password])
+    again = [_hash(form, base64.b64decode(salt), int(n), int(r), int(p)) for form in forms]
+    matches = [secrets.compare_digest(one, hashed) for one in again]
+    return any(matches)
 
 
 def _hash(password: str, salt: bytes, n: int, r: int, p: int) -> str:
@@ -174,8 +200,4 @@ def read_accounts(path: Path) -> list[Account]:
 def write_accounts(path: Path, accounts: list[Account]) -> None:
     """Write all accounts, whole or not at all, readable by this account alone."""
     content = {"format": FORMAT, "accounts": [asdict(one) for one in sorted(accounts, key=lambda one: one.name)]}
-    before = os.umask(0o077)
-    try:
-        write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
-    finally:
-        os.umask(before)
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o600)

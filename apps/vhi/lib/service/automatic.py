@@ -20,7 +20,8 @@ from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, OutputError
 from ..files import result_folder
 from ..provenance import ensemble_of
-from ..readings.folder import make_folder, read_json, remove_but, write_json
+from ..readings.folder import make_folder, remove_but
+from ..records import read_json, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..versions import Manifest
 from .keep import Kept
@@ -175,7 +176,7 @@ def _read(folder: Path, scans: Scans) -> AutomaticRegions | None:
         drawn = DiseaseRegion(region, info["source"], info["member_disagreement"], info["entropy"])
         reference = Reference.from_dict(info["reference"])
         return AutomaticRegions(drawn, bone, why, info["confidence"], info["model"], tuple(info["warnings"]), reference)
-    except (InputError, KeyError, ModelError) as error:
+    except (InputError, KeyError, TypeError, ValueError, ModelError) as error:
         log.warning("computed again, because what was kept is damaged: %s", error)
         return None
 

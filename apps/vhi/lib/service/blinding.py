@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..readings.folder import make_folder, read_json, remove_but, write_json
+from ..readings.folder import make_folder, remove_but
+from ..records import read_remakable, write_json
 from ..studies.anonymous import write_anonymous
 from ..studies.pairing import Case, CaseIndex, Role, Waiting
 
@@ -27,7 +28,7 @@ class Blinding:
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.seed = root, seed
-        self._written: dict[str, str] = {}
+        self._copied: dict[Path, tuple[int, int]] = {}
         self._writing = threading.Lock()
 
     def index(self, found: CaseIndex) -> CaseIndex:
@@ -36,12 +37,13 @@ class Blinding:
             (replace(case, case_id=self.alias(case.case_id), blinded=True) for case in found.cases), key=lambda case: case.case_id
         )
         names = {self.alias(case.case_id): case.case_id for case in found.cases}
-        if names != self._written:
+        if read_remakable(self.root / "aliases.json") != names:
             write_json(self.root / "aliases.json", names)
-            self._written = names
         hidden = sorted(self.alias(one.name) for one in found.waiting)
         return CaseIndex(
-            tuple(cases), tuple(Waiting(name, "It is not ready; the administrator's log says why.") for name in hidden)
+            tuple(cases),
+            tuple(Waiting(name, "It is not ready; the administrator's log says why.") for name in hidden),
+            found.complete,
         )
 
     def alias(self, case_id: str) -> str:
@@ -52,7 +54,7 @@ class Blinding:
         """What a reader is called outside the data folder; `readers.json` in it is for the administrator."""
         name = f"reader-{hmac.new(str(self.seed).encode(), f'reader/{reader}'.encode(), hashlib.sha256).hexdigest()[:10]}"
         with self._writing:
-            known = read_json(self.root / "readers.json") or {}
+            known = read_remakable(self.root / "readers.json") or {}
             if known.get(name) != reader:
                 write_json(self.root / "readers.json", {**known, name: reader})
         return name
@@ -71,10 +73,17 @@ class Blinding:
         status = source.stat()
         folder = self.root / "blinded" / case.case_id / f"{status.st_size}-{status.st_mtime_ns}"
         target = folder / f"{case.image_id(role)}.nii.gz"
-        if not target.exists():
+        # a copy of another process, or one that changed since it was made, may be damaged: it is made anew
+        if not target.exists() or self._copied.get(target) != _mark(target):
             make_folder(folder)
             write_anonymous(source, target, role)
+            self._copied[target] = _mark(target)
         return target
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def shuffled(cases: Sequence[Case], seed: str) -> list[Case]:

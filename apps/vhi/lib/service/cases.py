@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import ArchiveError, VhiError
+from ..errors import DamagedError, InputError, OutputError, ShareError, UnavailableError, UnknownImageError, VhiError
+from ..readings.checking import check_case, check_records
 from ..readings.store import ReadingStore
-from ..studies.pairing import Case, CaseIndex, CaseSource, Role, Waiting
+from ..records import tell_once
+from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .keep import Locks
 from .scans import ScanReader, Scans
+
+log = logging.getLogger("vhi.service")
 
 
 class Cases:
@@ -40,24 +45,39 @@ class Cases:
         self._locks = Locks()
         self._refreshing = threading.Lock()
         self._unusable: dict[str, str] = {}
+        self._damaged: dict[str, DamagedError] = {}
+        self._away: ShareError | None = None
+        self._looked_at: set[str] = set()
         self._index = CaseIndex()
         self._worked = time.monotonic()
-        self.refresh()
+        with suppress(ShareError):  # it is told to who asks, until the share is there
+            self.refresh()
 
     @property
     def index(self) -> CaseIndex:
-        """The cases as of the last `refresh`; those whose scans turned out unusable wait."""
-        unusable = dict(self._unusable)
+        """The cases as of the last `refresh`; those wait whose scans turned out unusable, or of which a file is damaged."""
+        unusable = self._unusable | {case_id: set_aside(error) for case_id, error in self._damaged.items()}
         if not unusable:
             return self._index
         cases = tuple(case for case in self._index.cases if case.case_id not in unusable)
         gone = {case.case_id for case in self._index.cases} - {case.case_id for case in cases}
-        return CaseIndex(cases, (*self._index.waiting, *(Waiting(name, unusable[name]) for name in sorted(gone))))
+        waiting = (*self._index.waiting, *(Waiting(name, unusable[name]) for name in sorted(gone)))
+        return CaseIndex(cases, waiting, self._index.complete)
 
     @property
     def listed(self) -> CaseIndex:
         """The same with those whose scans turned out unusable, which may have been mended since."""
         return self._index
+
+    @property
+    def damaged(self) -> tuple[DamagedError, ...]:
+        """Of each case that is set aside the file that is damaged."""
+        return tuple(self._damaged.values())
+
+    @property
+    def away(self) -> ShareError | None:
+        """Why the studies cannot be had now; None where they can."""
+        return self._away
 
     def of_image(self, image_id: str) -> tuple[Case, Role]:
         """The case that a series belongs to, and which of its two it is.
@@ -65,21 +85,102 @@ class Cases:
         Raises
         ------
         UnknownImageError
+        ShareError
+            It is not known, and the studies are away.
         """
-        return self._index.of_image(image_id)
+        try:
+            return self._index.of_image(image_id)
+        except UnknownImageError:
+            if self._away is not None:
+                raise self._away from None
+            raise
 
     def refresh(self) -> CaseIndex:
         """Ask the source of the cases again; cheap where nothing changed.
 
         Raises
         ------
-        InputError
-            The folder of studies is gone.
+        ShareError
+            The folder of studies is gone, or is empty though cases were known; the cases stay those that were known.
         """
         with self._refreshing:
-            found = self.source.find()
+            found = self._found()
+            if self._away is not None:
+                log.warning("the studies are back")
+            self._away = None
             self._index = self._blinding.index(found) if self._blinding else found
+            self._look_at_records()
         return self.index
+
+    def _found(self) -> CaseIndex:
+        """What the source has now; `ShareError` where that is away."""
+        try:
+            found = self.source.find()
+            if not (found.complete or found.cases or found.waiting) and self._were_known:
+                raise InputError("their folder is empty, though cases were known")
+        except InputError as error:
+            if self._away is None:
+                log.error("the studies are away, their network share may not be mounted: %s", error)
+            self._away = ShareError(
+                "The folder of the studies is away or empty now, as when its network share is not mounted. Nothing is lost; the "
+                "server goes on by itself once the share is back. Tell its administrator."
+            )
+            raise self._away from error
+        return found
+
+    @property
+    def _were_known(self) -> bool:
+        return bool(self._index.cases or self.readings.cases() or any((self.readings.root / "precomputed").glob("*")))
+
+    def _look_at_records(self) -> None:
+        """Set aside the cases whose small files are damaged: all at first, then those that are new, or that may be mended."""
+        listed = {case.case_id for case in self._index.cases}
+        self._damaged = {case_id: error for case_id, error in self._damaged.items() if case_id in listed}
+        for case_id in (listed - self._looked_at) | self._damaged.keys():
+            self._checked(case_id, check_case if case_id in self._damaged else check_records)
+        self._looked_at = listed
+
+    def is_whole(self, case: Case) -> bool:
+        """Whether all files of a case are what was kept; one that is not is set aside. Every file is read.
+
+        Raises
+        ------
+        ShareError, ArchiveError
+            Its scans cannot be had now.
+        """
+        if not self._checked(case.case_id, check_case):
+            return False
+        if case.archived is not None:
+            return True  # its scans come from the archive when it is opened
+        try:
+            for role in ROLES:
+                self.scans.checked_hash(case, role)
+        except (UnavailableError, OutputError):
+            raise
+        except VhiError as error:
+            self._refuse_away()
+            self._unusable[case.case_id] = str(error)
+            return False
+        self._unusable.pop(case.case_id, None)
+        return True
+
+    def _checked(self, case_id: str, check: Callable[[ReadingStore, str], None]) -> bool:
+        try:
+            check(self.readings, case_id)
+        except DamagedError as error:
+            self._set_aside(case_id, error)
+            return False
+        self._damaged.pop(case_id, None)
+        return True
+
+    def _set_aside(self, case_id: str, error: DamagedError) -> None:
+        tell_once(error, "the case is set aside")
+        self._damaged[case_id] = error
+
+    def _refuse_away(self) -> None:
+        """Raise `ShareError` where the reason for a failure is that the studies are away; else do nothing."""
+        with self._refreshing:
+            self._found()
 
     def look(self) -> int:
         """Have an archive asked for what is new, which may take a while; how many of its studies are left to look at.
@@ -99,7 +200,12 @@ class Cases:
         InputError, ConflictError
             The scan is gone, or is no longer the file that was opened first.
         """
-        self.scans.checked_hash(case, role)
+        self._refuse_damaged(case)
+        try:
+            self.scans.checked_hash(case, role)
+        except InputError:
+            self._refuse_away()
+            raise
         return self._blinding.image_file(case, role) if self._blinding else case.path(role)
 
     @contextmanager
@@ -113,15 +219,28 @@ class Cases:
         """
         with self._locks.of(case.case_id):
             self.note_work()
+            self._refuse_damaged(case)
             try:
                 scans = self.scans.of(case)
-            except ArchiveError:
+            except (UnavailableError, OutputError):
                 raise  # nothing is wrong with the scans
             except VhiError as error:
+                self._refuse_away()
                 self._unusable[case.case_id] = str(error)
                 raise
             self._unusable.pop(case.case_id, None)
-            yield scans
+            try:
+                yield scans
+            except DamagedError as error:
+                if error.path.is_relative_to(self.readings.folder_of_case(case.case_id) / "submissions"):
+                    self._set_aside(case.case_id, error)
+                raise
+
+    def _refuse_damaged(self, case: Case) -> None:
+        """Raise the `DamagedError` of a case whose records are damaged."""
+        self._checked(case.case_id, check_case if case.case_id in self._damaged else check_records)
+        if (error := self._damaged.get(case.case_id)) is not None:
+            raise error
 
     @property
     def idle_s(self) -> float:
@@ -133,3 +252,8 @@ class Cases:
 
     def _is_read(self, case_id: str) -> bool:
         return bool(self.readings.of_case(self._blinding.alias(case_id) if self._blinding else case_id))
+
+
+def set_aside(error: DamagedError) -> str:
+    """Why a case waits of which a file is damaged, for who reads the list of cases: the file is named without its folders."""
+    return f"Its file {error.path.name} on the server is damaged; the administrator's log and `data check` say more."

@@ -11,6 +11,7 @@ from ..core.pipeline import VhiResult
 from ..core.segment_names import INFLAMMATION
 from ..core.settings import VhiSettings
 from ..errors import VhiError
+from ..post_transforms import settings_of_stored
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 
@@ -54,7 +55,7 @@ def submitted_cleanings(
 
 
 def _tables(readings: ReadingStore, measure: Measure, submission: Submission, patient: str) -> tuple[LesionTable, ...]:
-    result = measure(submission, VhiSettings.from_values(submission.settings))
+    result = measure(submission, settings_of_stored(submission.settings))
     mask = readings.read_segment(submission, INFLAMMATION)
     if mask is None or not _is_of(result, submission.changes.get(INFLAMMATION) or {}):
         raise _Moved("its regions were changed since, so that its lesions are no longer the ones that were cleaned.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ..errors import ConflictError, RequestError
+from ..errors import ConflictError, DamagedError, OutputError, RequestError
 from ..readings.drafts import Draft, Drafts, voxels_of_runs
 from .begun import check_follows
 from .cases import Cases
@@ -61,8 +61,8 @@ class Drafting:
         self._drafts.remove(self._case(image_id), reader, reading, seen)
 
     def remove_submitted(self, image_id: str, reader: str, reading: int, seen: str) -> None:
-        """The draft was handed in: it goes, unless another window has gone on with it."""
-        with suppress(ConflictError):
+        """The draft was handed in: it goes, unless another window has gone on with it, or it is damaged or cannot be removed."""
+        with suppress(ConflictError, DamagedError, OutputError):
             self.remove(image_id, reader, reading, seen)
 
     def _case(self, image_id: str) -> str:

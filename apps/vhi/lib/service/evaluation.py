@@ -115,7 +115,8 @@ def evaluate_submission(
         raise RequestError(
             "The submission holds nothing: every segment is empty. Draw something, or submit inflammation after vhi."
         )
-    settings = VhiSettings.from_values(readings.shown(*who) or {} if metadata.settings is None else metadata.settings)
+    chains = measurements.chains
+    settings = chains.shown(*who) if metadata.settings is None else chains.settings(*who, metadata.settings)
 
     def measure(regions: ActiveRegions) -> VhiResult:
         return measurements.result(scans, readings.proposal_shown(*who), regions, settings)

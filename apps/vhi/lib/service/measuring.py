@@ -17,6 +17,7 @@ from ..errors import ModelError
 from ..readings.store import ReadingStore
 from .automatic import Automatic, AutomaticRegions
 from .begun import shown_to
+from .chains import Chains
 from .decisions import Decisions
 from .keep import Kept
 from .proposals import OFF, Proposals
@@ -40,8 +41,8 @@ class KnownRegions:
 class MeasurementService:
     """Measures what readers are shown; `kept` is how many results stay in memory. Callers hold the case's lock."""
 
-    def __init__(self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, kept: int) -> None:
-        self.readings, self.automatic, self._proposals = readings, automatic, proposals
+    def __init__(self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, chains: Chains, kept: int) -> None:
+        self.readings, self.automatic, self._proposals, self.chains = readings, automatic, proposals, chains
         self._results: Kept[VhiResult] = Kept(kept)
         self._shown: Kept[dict[str, Any]] = Kept(NUMBERS_SHOWN)
 
@@ -103,7 +104,7 @@ class MeasurementService:
             return
         case_id, proposal = scans.case.case_id, automatic.proposal
         version = None if proposal is None else proposal.version
-        self.readings.note_shown(case_id, reader, reading, automatic.settings.values(), version)
+        self.readings.note_shown(case_id, reader, reading, automatic.settings.stored(), version)
         numbers = self.note_number(scans, reader, shown, regions.model)
         display = {
             **numbers,
@@ -133,7 +134,14 @@ class MeasurementService:
         ------
         VhiError
         """
-        key = (scans.case.case_id, *sorted(scans.sha256.values()), regions.key, tuple(settings.values().items()), proposal)
+        key = (
+            scans.case.case_id,
+            *sorted(scans.sha256.values()),
+            regions.key,
+            tuple(settings.values().items()),
+            settings.chain,
+            proposal,
+        )
         result = self._results.find(key)
         if result is None:
             if proposal is not None:

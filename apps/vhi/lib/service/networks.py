@@ -41,6 +41,8 @@ class Networks:
         self._looking = threading.Lock()
         self._seen: tuple[object, ...] = ()
         self._live: Manifest | None = None
+        self._proved: tuple[object, ...] = ()
+        self._told = ""
         self._loaded: Kept[tuple[Member, ...]] = Kept(LOADED)
 
     @property
@@ -74,6 +76,24 @@ class Networks:
         """
         live = self._live
         return live if live is not None and live.version == version else read_version(self._root_of(version), version).manifest
+
+    def problem(self) -> str | None:
+        """Why the live version cannot be used, in words for anybody; None where its weights are those of its manifest.
+
+        The weights are read again whenever their file changed.
+        """
+        try:
+            live = read_live(self.folder)
+            mark = (live.manifest.sha256, *_mark(live.weights))
+            if mark != self._proved:
+                verify(live)
+                self._proved = mark
+        except ModelError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                log.error("the networks cannot be used: %s", error)
+            return "a file of the live version is missing or damaged. Readers can go on drawing by hand."
+        return None
 
     def segment(self, t1w: Volume, manifest: Manifest) -> DiseaseRegion:
         """The disease region of a scan by a version.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.settings import VhiSettings
 from ..readings.submission import check_reading
 
 
-def options_of(values: Mapping[str, Any], own: dict[str, Any]) -> tuple[VhiSettings, dict[str, Any]]:
-    """Settings of the method, and the options of a task beside them."""
-    settings = VhiSettings.from_values({name: value for name, value in values.items() if name not in own})
+def options_of(values: Mapping[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the method by name, and the options of a task beside them."""
+    settings = {name: value for name, value in values.items() if name not in own}
     options = {name: values.get(name, default) for name, default in own.items()}
     return settings, {**options, "reading": reading_number(options["reading"])}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ..core.disease_region import DiseaseRegionError
-from ..errors import ArchiveError, ConflictError, InputError
+from ..errors import ArchiveError, ConflictError, DamagedError, InputError
 from ..readings.store import ReadingStore
 from ..studies.pairing import ROLES, Case, CaseIndex, Role
 from ..versions import Manifest
@@ -44,6 +44,8 @@ class Precomputing:
             There is no model to compute with.
         """
         listed = self._cases.listed
+        if self._cases.away is not None:
+            return 0
         case, left = self._first(listed.cases)
         if case is None:
             return self._tidied(listed)
@@ -55,10 +57,11 @@ class Precomputing:
     def _tidied(self, listed: CaseIndex) -> int:
         """When there is nothing to compute: forget cases that are gone, compare labels; how many of these are left."""
         known = {*(one.case_id for one in listed.cases), *(one.name for one in listed.waiting)}
-        self._automatic.forget_but(known)
-        self._scores.forget_but(known)
-        if self._blinding:
-            self._blinding.forget_but(known)
+        if listed.complete:  # else a part of the studies is away, not gone
+            self._automatic.forget_but(known)
+            self._scores.forget_but(known)
+            if self._blinding:
+                self._blinding.forget_but(known)
         left = self._scores.compare_labels(listed.cases, self._readings, self._cases.scans)
         self._scores.write(all_done=not left)
         return left
@@ -84,7 +87,10 @@ class Precomputing:
     def _is_done(self, case: Case, manifest: Manifest) -> bool:
         attempt = _attempt(case, manifest)
         if attempt not in self._done:
-            hashes = self._cases.scans.known(case)
+            try:
+                hashes = self._cases.scans.known(case)
+            except DamagedError:
+                return True  # set aside until it is mended
             if hashes is None or not self._automatic.is_ready(case.case_id, hashes, manifest):
                 return False
             self._scores.note(case, hashes, manifest)

@@ -97,7 +97,7 @@ def regions_in_force(
     if submission is None or region is None:
         active = automatic_regions(automatic(scans))
     else:
-        active = _of_submission(submission, region, region_from)
+        active = region_of_submission(submission, region, region_from)
     if bone is None:
         return active
     return replace(active, normal_bone=bone, used={NORMAL_BONE: bone_from, DISEASE_REGION: active.used[DISEASE_REGION]})
@@ -234,11 +234,17 @@ def _submitted_bone(
     submission, mask, words = _submitted(store, scans, reader, reading, NORMAL_BONE)
     if submission is None or mask is None:
         return None, ""
+    return bone_of_submission(submission, mask), words
+
+
+def bone_of_submission(submission: Submission, mask: Mask) -> NormalBone:
+    """The normal bone that was handed in: drawn, or the proposal unchanged."""
     proposal = _proposal_in(submission, NORMAL_BONE)
-    return (NormalBone(mask) if proposal is None else NormalBone(mask, "proposed", proposal["confidence"])), words
+    return NormalBone(mask) if proposal is None else NormalBone(mask, "proposed", proposal["confidence"])
 
 
-def _of_submission(submission: Submission, mask: Mask, words: str) -> ActiveRegions:
+def region_of_submission(submission: Submission, mask: Mask, words: str) -> ActiveRegions:
+    """The disease region that was handed in, drawn or the proposal unchanged; normal bone is still to be proposed in it."""
     proposal = _proposal_in(submission, DISEASE_REGION)
     used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: words}
     if proposal is None:

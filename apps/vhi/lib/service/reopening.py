@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from ..errors import InputError, NotFoundError
+from ..errors import NotFoundError
+from ..readings.checking import check_report
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
+from ..records import read_json
 from ..studies.pairing import Role
 from .answers import Voxel
+from .chains import with_chain_named
 from .scans import Scans
 from .submitting import REPORT_FILES
 
@@ -56,7 +58,7 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
 
     Raises
     ------
-    InputError
+    DamagedError
         The numbers of the submission are damaged.
     """
     image_id = scans.case.image_id(role)
@@ -71,7 +73,7 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
         "reading": made.reading,
         "method": made.method,
         "amends": made.amends,
-        "settings": dict(made.settings),
+        "settings": with_chain_named(made.settings),
         "segments": [{"name": one.name, "voxels": one.voxels, "is_proposal": one.proposal is not None} for one in made.segments],
         "label_info": [{"name": name, "idx": [value for value in range(1, 8) if value & BITS[name]]} for name in present],
         "rating": ratings[-1] if ratings else None,
@@ -99,7 +101,5 @@ def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:
     if not made.measured:
         return None
     path = readings.folder_of(made) / REPORT_FILES["json"]
-    try:
-        return {**json.loads(path.read_text(encoding="utf-8")), **(made.result or {})}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); restore it from a backup.") from error
+    check_report(path, made)
+    return {**(read_json(path) or {}), **(made.result or {})}

@@ -102,10 +102,12 @@ def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str
 
 
 def result_id_of(result: VhiResult, model: Mapping[str, Any] | None) -> str:
-    """A hash of the grade map, both thresholds, the rule and the version of the networks: equal for equal results alone."""
+    """A hash of grade map, thresholds, rule, a site's chain and version of the networks: equal for equal results alone."""
     t = result.thresholds
     stated = (result.grade.shape, t.sensitive.hex(), t.conservative.hex(), t.rule, model["version"] if model else None)
     digest = hashlib.sha256(repr(stated).encode())
+    if result.settings.site_chain is not None:  # the paper's chain keeps the ids that are on disk
+        digest.update(result.settings.site_chain.text.encode())
     for grade in (1, 2):
         digest.update(np.packbits(result.grade == grade).tobytes())
     return digest.hexdigest()[:32]

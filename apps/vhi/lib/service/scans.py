@@ -12,9 +12,11 @@ import numpy as np
 from ..core.volume import GRID_TOLERANCE_MM, Grid, Volume, check_same_grid, grid_distance_mm
 from ..errors import ConflictError, InputError
 from ..files import sha256_of
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.checking import SCANS_FILE, read_scan_hashes
+from ..readings.folder import make_folder
 from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
+from ..records import write_json
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
 from ..studies.registration import fitted, labels_at, turn_between, turned
@@ -134,7 +136,7 @@ class ScanReader:
         t1w = fitting
         if _version(case) != version:
             raise ConflictError(f"A scan of case {case.case_id} changed while it was read; ask again once it is copied.")
-        if self.known(case) is None:
+        if read_scan_hashes(self._path(case)) is None:
             self._write_down(case, hashes)
         note_scans(self.store.root, case.case_id, hashes, as_read)
         scans = Scans(case, t1w, stir, hashes, version, t1w_grid, warnings)
@@ -173,15 +175,24 @@ class ScanReader:
         return found
 
     def known(self, case: Case) -> dict[str, str] | None:
-        """The hashes that a case was first opened with; None before."""
-        return read_json(self._path(case))
+        """The hashes that a case was first opened with; None before. Where the file is gone, its oldest submission says them.
+
+        Raises
+        ------
+        DamagedError
+        """
+        known = read_scan_hashes(self._path(case))
+        if known is not None:
+            return known
+        made = next((one for one in self.store.of_case(case.case_id) if set(ROLES) <= set(one.scans)), None)
+        return None if made is None else {role: made.scans[role] for role in ROLES}
 
     def _write_down(self, case: Case, hashes: dict[str, str]) -> None:
         make_folder(self._path(case).parent)
         write_json(self._path(case), hashes)
 
     def _path(self, case: Case) -> Path:
-        return self.store.root / "cases" / case.case_id / "scans.json"
+        return self.store.root / "cases" / case.case_id / SCANS_FILE
 
 
 def _named(case: Case, role: Role) -> Volume:

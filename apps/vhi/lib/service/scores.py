@@ -21,10 +21,11 @@ from ..core.disease_region import slice_dice
 from ..core.segment_names import DISEASE_REGION
 from ..core.selection import FEATURES
 from ..core.volume import Mask
-from ..errors import InputError, VhiError
-from ..readings.folder import make_folder, read_json, write_json
+from ..errors import DamagedError, InputError, VhiError
+from ..readings.folder import make_folder
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
+from ..records import read_json, write_json
 from ..studies.pairing import Case
 from ..versions import Manifest
 from .automatic import METHOD, Automatic
@@ -79,7 +80,7 @@ class Scores:
                 return
         try:
             info = self._automatic.info(case.case_id, sha256, manifest) or {}
-        except InputError as error:
+        except DamagedError as error:
             log.warning("a score is missing: %s", error)
             return
         entry: dict[str, Any] = {"key": key, "disagreement": info.get("member_disagreement"), "labels": {}}
@@ -93,7 +94,7 @@ class Scores:
         """Compare the newest submitted regions with the networks'; how many were left for the next time."""
         manifest, known = self.live()
         left = 0
-        submitted = set(readings.cases())
+        submitted = {case_id for case_id, _ in readings.intact()}
         for case in (case for case in cases if case.case_id in submitted and case.case_id in known):
             for one in newest_regions(readings, case.case_id):
                 if one.submission_id in known[case.case_id]["labels"]:

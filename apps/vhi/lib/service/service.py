@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.chain import Chain
 from ..core.cleaning import Click
 from ..core.corrections import DisplayedLesions, corrections_of
 from ..core.pipeline import VhiResult
@@ -19,7 +20,9 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
 from ..core.volume import Grid, Mask, check_same_grid
 from ..errors import NormalBoneError, NotFoundError, RequestError
+from ..findings import Finding
 from ..readings.audit import AuditLog, log_unlogged
+from ..readings.checking import report_damage
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
@@ -30,12 +33,14 @@ from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig,
 from .automatic import Automatic, AutomaticRegions
 from .blinding import Blinding
 from .cases import Cases
+from .chains import Chains
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .decisions import Decisions, parse_decisions
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .evaluation import SubmissionMetadata
+from .findings import Disk, damaged, model, share
 from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
@@ -43,6 +48,7 @@ from .options import options_of, reading_number
 from .precomputing import Precomputing
 from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_clicks, checked_mode, render_result
 from .regions import ActiveRegions
+from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
 from .response_facts import normal_bone_facts, region_facts, response_facts
 from .scans import Scans
@@ -69,6 +75,8 @@ class VhiService:
     model_dir, cleaning_dir : Path
         The disease-region ensemble, and the model of the cleaning proposal.
     config : ServiceConfig
+    post_transforms : sequence of Chain
+        A site's own, offered by name beside the paper's; readings that begin are measured with the first.
 
     Raises
     ------
@@ -84,6 +92,7 @@ class VhiService:
         model_dir: Path = MODEL_DIR,
         cleaning_dir: Path = CLEANING_DIR,
         config: ServiceConfig | None = None,
+        post_transforms: Sequence[Chain] = (),
     ) -> None:
         self.config = config or ServiceConfig()
         source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
@@ -99,16 +108,25 @@ class VhiService:
         self._blinding = Blinding(root, self.config.seed) if self.config.blinded else None
         automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
         proposals = Proposals(Path(cleaning_dir), root)
-        self._measuring = MeasurementService(self.readings, automatic, proposals, self.config.kept_results)
+        self.chains = Chains(self.readings, post_transforms)
+        self._measuring = MeasurementService(self.readings, automatic, proposals, self.chains, self.config.kept_results)
         self._openings = Openings(self.audit)
         self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases)
         log_unlogged(self.audit, self.readings)
+        self._disk = Disk(root)
         self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
         self.drafting = Drafting(self.cases, Drafts(self.readings))
         scores = Scores(root / "scores", automatic)
         self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
         self._worklist = Worklist(
-            lambda: self.cases.index, self.readings, self.leases, scores, self._blinding, self.config, root / "reviews"
+            lambda: self.cases.index,
+            self.cases.is_whole,
+            self.readings,
+            self.leases,
+            scores,
+            self._blinding,
+            self.config,
+            root / "reviews",
         )
 
     # what needs no reader -----------------------------------------------------------------------------------------------
@@ -172,7 +190,8 @@ class VhiService:
         reader : str or None
             None is offered the study's shared regions, else the automatic ones.
         values : mapping
-            Settings by name, `show` ("inflammation" or "both"), `proposal` ("off", "show", "apply") and `reading` (1).
+            Settings by name, `post_transforms` (the name of a chain), `show` ("inflammation" or "both"), `proposal` ("off",
+            "show", "apply") and `reading` (1).
         drawn : DrawnMap, optional
             The regions to measure with; kept nowhere.
 
@@ -181,11 +200,11 @@ class VhiService:
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        settings, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
+        chosen, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, role, reader, options["reading"], settings, mode, drawn)
+        scans, regions, automatic = self._measured(case, role, reader, options["reading"], chosen, mode, drawn)
         seen = render_result(automatic, mode, options["show"] == "both")
         self._note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
         facts = response_facts(scans, regions, seen, "server, vhi", role, automatic)
@@ -214,13 +233,13 @@ class VhiService:
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        settings, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
+        chosen, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
         if len(remove) + len(restore) > MOST_CLICKS:
             raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, role, reader, options["reading"], settings, mode, drawn)
+        scans, regions, automatic = self._measured(case, role, reader, options["reading"], chosen, mode, drawn)
         removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
         seen = apply_clicks(automatic, mode, removed, restored, scope)
         clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
@@ -242,12 +261,13 @@ class VhiService:
         role: Role,
         reader: str | None,
         reading: int,
-        settings: VhiSettings,
+        chosen: Mapping[str, Any],
         mode: str,
         drawn: DrawnMap | None,
     ) -> tuple[Scans, ActiveRegions, VhiResult]:
         if reader is not None:
             check_reader(reader)
+        settings = self.chains.settings(case.case_id, reader, reading, chosen)
         self._openings.note(case.case_id, reader)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
@@ -256,6 +276,29 @@ class VhiService:
     def _note_shown(self, scans: Scans, reader: str | None, reading: int, *shown: Any) -> None:
         with self.cases.loaded(scans.case):
             self._measuring.note_shown(scans, reader, reading, *shown)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the studies, the records, the disk and the networks; nothing where all is well."""
+        unlogged = self._submissions.unlogged
+        return (
+            *share(self.cases),
+            *damaged(self.cases),
+            *self._disk.findings(),
+            *model(self.networks),
+            *([Finding("unlogged", "A submission was kept that the audit log lacks until there is room.")] if unlogged else []),
+        )
+
+    def catch_up(self) -> None:
+        """Log what could not be logged when it was kept; nothing where there is no such thing.
+
+        Raises
+        ------
+        OutputError
+            It cannot be logged yet.
+        """
+        if self._submissions.unlogged:
+            log_unlogged(self.audit, self.readings)
+            self._submissions.unlogged = False
 
     # readers ------------------------------------------------------------------------------------------------------------
 
@@ -442,7 +485,11 @@ class VhiService:
         Raises
         ------
         RequestError, ModelError
+        ShareError
+            The studies are away: there being no case says nothing.
         """
+        if self.cases.away is not None:
+            raise self.cases.away
         offer = self._worklist.offer(reader, order, reading, **more)
         if offer is not None:
             self.cases.note_work()
@@ -469,6 +516,8 @@ class VhiService:
         ------
         NotFoundError
             That reader submitted nothing that could be measured.
+        DamagedError
+            It is damaged, and cannot be made again.
         RequestError
             No reader, or another form.
         """
@@ -480,7 +529,28 @@ class VhiService:
         if not found:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
         self.audit.append("exported", reader=by or reader, case=case.case_id, submission=found[-1].submission_id, form=form)
-        return self.readings.folder_of(found[-1]) / REPORT_FILES[form]
+        path = self.readings.folder_of(found[-1]) / REPORT_FILES[form]
+        if is_damaged(path, found[-1]):
+            with self.cases.loaded(case) as scans:
+                remake_reports(self._measuring, scans, found[-1])
+        return path
+
+    def remake_reports(self, case: Case) -> tuple[str, ...]:
+        """Make again what is damaged of the reports of a case; the paths of the files below the data folder.
+
+        Raises
+        ------
+        VhiError
+            One of them cannot be made again.
+        """
+        made: list[str] = []
+        for one in self.readings.of_case(case.case_id):
+            folder = self.readings.folder_of(one)
+            if any(report_damage(folder, one)):
+                with self.cases.loaded(case) as scans:
+                    names = remake_reports(self._measuring, scans, one)
+                made += [str((folder / name).relative_to(self.readings.root)) for name in names]
+        return tuple(made)
 
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""

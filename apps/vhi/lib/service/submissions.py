@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..core.segment_names import INFLAMMATION
-from ..errors import ConflictError
+from ..errors import ConflictError, OutputError
 from ..readings.audit import AuditLog
 from ..readings.effort import effort_of
 from ..readings.leases import Leases
@@ -24,6 +26,8 @@ from .response_facts import response_facts, short_result
 from .scans import Scans
 from .segments import Submitted
 from .submitting import Delivery, keep
+
+log = logging.getLogger("vhi.service")
 
 
 class ChangedNumberError(ConflictError):
@@ -43,6 +47,8 @@ class Submissions:
 
     def __init__(self, measurements: MeasurementService, openings: Openings, audit: AuditLog, leases: Leases) -> None:
         self._measurements, self._openings, self._audit, self._leases = measurements, openings, audit, leases
+        # whether something was kept that the audit log lacks
+        self.unlogged = False
 
     def preview(self, scans: Scans, submitted: Submitted, metadata: SubmissionMetadata, role: Role) -> dict[str, Any]:
         """Facts of the number that a submission would have; nothing is kept. Callers hold the case's lock.
@@ -100,10 +106,16 @@ class Submissions:
         evaluated = evaluate_submission(self._measurements, scans, submitted, metadata)
         evaluated = self._compared(scans, evaluated, metadata)
         made = keep(self._measurements.readings, scans, evaluated, metadata, delivery)
-        self._audit.append("changed", reader=made.reader, case=made.case_id, submission=made.submission_id)
+        # it is kept: what fails from here on, as on a disk that has just run full, must not tell the reader that it is not
+        try:
+            self._audit.append("changed", reader=made.reader, case=made.case_id, submission=made.submission_id)
+        except OutputError:
+            self.unlogged = True
+            log.error("a submission was kept that the audit log lacks; it is logged once there is room")
         self._openings.begin_again(made.case_id, made.reader)
         if made.segment(INFLAMMATION) is not None:
-            self._leases.release(made.case_id, made.reader)
+            with suppress(OutputError):  # it runs out by itself
+                self._leases.release(made.case_id, made.reader)
         if delivery is not None:
             delivery.post(made)
         return made

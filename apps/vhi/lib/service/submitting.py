@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.volume import Mask
+from ..files import sha256_of
 from ..provenance import method_versions, now, provenance_of
 from ..readings.store import ReadingStore, stored_segment
 from ..readings.submission import StoredSegment, Submission
@@ -69,7 +70,7 @@ def keep(
             scans=dict(scans.sha256),
             started_from=evaluated.started_from,
             changes=evaluated.changes,
-            settings=evaluated.settings.values(),
+            settings=evaluated.settings.stored(),
             versions=method_versions(with_networks=evaluated.model is not None),
             model=evaluated.model,
             measured=evaluated.result is not None,
@@ -82,9 +83,7 @@ def keep(
         )
         if evaluated.result is not None:
             content = content_of(scans, evaluated, made, evaluated.result)
-            write_json(content, folder / REPORT_FILES["json"])
-            write_html(content, folder / REPORT_FILES["html"])
-            write_pdf(content, folder / REPORT_FILES["pdf"])
+            made = replace(made, reports=write_reports(content, folder))
         if delivery is not None:
             made = replace(made, messages=(*made.messages, *delivery.write(folder, scans, evaluated, made)))
         return made
@@ -92,8 +91,21 @@ def keep(
     return store.append(case_id, metadata.reader, write)
 
 
+def write_reports(content: ReportContent, folder: Path) -> dict[str, str]:
+    """Write every form of a report; the sha256 of each file by its name.
+
+    Raises
+    ------
+    OutputError
+    """
+    writers: dict[str, Callable[[ReportContent, Path], None]] = {"json": write_json, "html": write_html, "pdf": write_pdf}
+    for form, write in writers.items():
+        write(content, folder / REPORT_FILES[form])
+    return {name: sha256_of(folder / name) for name in REPORT_FILES.values()}
+
+
 def content_of(scans: Scans, evaluated: EvaluatedSubmission, made: Submission, result: VhiResult) -> ReportContent:
-    """What every form of the report of a submission says."""
+    """What every form of the report of a submission says; the same whenever it is asked."""
     facts = {
         "case": made.case_id,
         "submission": made.submission_id,
@@ -112,6 +124,7 @@ def content_of(scans: Scans, evaluated: EvaluatedSubmission, made: Submission, r
     rated = [f"The reader rates the automatic disease region: {made.rating}."] if made.rating else []
     done = reading_sentences(evaluated.changes, evaluated.corrections, cleaned=INFLAMMATION in evaluated.segments)
     provenance = provenance_of(f"server, submission {made.submission_id}", evaluated.settings, evaluated.model, scans.inputs)
+    provenance |= {"created": made.created, "versions": dict(made.versions)}
     return report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)))
 
 

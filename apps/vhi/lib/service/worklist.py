@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from ..readings.folder import make_folder, read_json, write_json
+from ..readings.folder import make_folder
 from ..readings.leases import Leases
 from ..readings.store import ReadingStore
 from ..readings.submission import check_reader
+from ..records import read_remakable, write_json
 from ..studies.pairing import Case, CaseIndex
 from .answers import ORDERS, ServiceConfig
 from .blinding import Blinding, shuffled
@@ -44,6 +45,8 @@ class Worklist:
     ----------
     index : callable
         The cases as of now.
+    is_whole : callable
+        Whether the files of a case are what was kept; one that is not is set aside.
     root : Path
         Folder where it is noted what was offered for review.
     """
@@ -51,6 +54,7 @@ class Worklist:
     def __init__(
         self,
         index: Callable[[], CaseIndex],
+        is_whole: Callable[[Case], bool],
         readings: ReadingStore,
         leases: Leases,
         scores: Scores,
@@ -58,7 +62,8 @@ class Worklist:
         config: ServiceConfig,
         root: Path,
     ) -> None:
-        self._index, self._readings, self._leases, self._scores = index, readings, leases, scores
+        self._index, self._is_whole = index, is_whole
+        self._readings, self._leases, self._scores = readings, leases, scores
         self._blinding, self._config, self._root = blinding, config, root
 
     def offer(
@@ -97,9 +102,10 @@ class Worklist:
                 ranked = self._review(reader, options, everyone, holders)
             else:
                 ranked = self._unread(reader, order, reading, options, holders)
-            if not ranked:
+            # whole files are looked for in the first one alone: what is handed out is usable
+            first = next((one for one in ranked if self._is_whole(one.case)), None)
+            if first is None:
                 return None
-            first = ranked[0]
             held = holders[first.case.case_id] == reader
             self._leases.take(first.case.case_id, reader)
             if order == "review":
@@ -139,7 +145,7 @@ class Worklist:
             entry = entries.get(case.case_id)
             if not labels or entry is None or holders[case.case_id] not in (None, reader):
                 continue
-            noted = (read_json(self._note_path(case)) or {}).get(reader, {})
+            noted = self._noted(case).get(reader, {})
             if noted.get("version") == manifest.version and noted.get("labels") != labels:
                 continue  # looked at again since this version was asked
             found.append((case, {label: entry["labels"].get(label) for label in labels}))
@@ -154,7 +160,12 @@ class Worklist:
         manifest, _ = self._scores.live()
         make_folder(self._root)
         entry = {"version": manifest.version, "labels": self._labels(case, reader, everyone)}
-        write_json(self._note_path(case), {**(read_json(self._note_path(case)) or {}), reader: entry})
+        write_json(self._note_path(case), {**self._noted(case), reader: entry})
+
+    def _noted(self, case: Case) -> dict[str, dict[str, Any]]:
+        """By reader what was offered of a case; damaged it is as if nothing had been."""
+        noted = read_remakable(self._note_path(case)) or {}
+        return {reader: entry for reader, entry in noted.items() if isinstance(entry, dict)}
 
     def _note_path(self, case: Case) -> Path:
         return self._root / f"{case.case_id}.json"

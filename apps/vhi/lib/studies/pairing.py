@@ -90,10 +90,15 @@ class Waiting:
 
 @dataclass(frozen=True)
 class CaseIndex:
-    """What a folder holds: cases by id, and what waits."""
+    """What a folder holds: cases by id, and what waits.
+
+    `complete` is False where something may be away: no image at all, a folder that is empty or cannot be listed. What is not
+    listed is then not known to be gone for good.
+    """
 
     cases: tuple[Case, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    complete: bool = True
 
     @cached_property
     def _by_image(self) -> Mapping[str, tuple[Case, Role]]:
@@ -227,7 +232,10 @@ class CaseFinder:
         return None
 
     def _directory_times(self) -> dict[str, int]:
-        return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}
+        try:
+            return {place: os.stat(place).st_mtime_ns for place, _ in _walk(self.folder)}
+        except OSError as error:
+            raise InputError(f"The folder of studies {self.folder} changes, or goes away ({error.strerror or error}).") from error
 
 
 def find_cases(folder: Path, form: Form | None = None) -> CaseIndex:
@@ -244,7 +252,8 @@ def find_cases(folder: Path, form: Form | None = None) -> CaseIndex:
 def _index_of(folder: Path, checked: _Checked, form: Form | None) -> CaseIndex:
     waiting: list[Waiting] = []
     series: dict[str, dict[Role, list[Path]]] = {}
-    for path in _images(folder):
+    gaps: list[str] = []
+    for path in _images(folder, gaps):
         named = _named(path, folder)
         if named is None:
             reason = "Its name ends neither with _T1W nor with _STIR, so its role is not known; rename it."
@@ -263,7 +272,7 @@ def _index_of(folder: Path, checked: _Checked, form: Form | None) -> CaseIndex:
             cases.append(Case(case_id, found["T1W"][0], found["STIR"][0]))
         else:
             waiting.append(Waiting(case_id, obstacle))
-    return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)))
+    return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)), bool(series) and not gaps)
 
 
 def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Checked, form: Form | None) -> str | None:
@@ -281,18 +290,24 @@ def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Chec
     return None
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+def _walk(folder: Path, gaps: list[str] | None = None) -> Iterator[tuple[str, list[str]]]:
+    """Each folder with its files; `gaps` takes those that are empty or cannot be listed, as where a share is not mounted."""
+
     def refuse(error: OSError) -> None:
+        if gaps is not None:
+            gaps.append(str(error.filename))
         if error.filename is None or Path(error.filename) == folder:
             raise InputError(f"The folder of studies {folder} cannot be listed ({error.strerror or error}); check it.") from error
 
     for place, subfolders, files in os.walk(folder, onerror=refuse):
+        if gaps is not None and not subfolders and not files:
+            gaps.append(place)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name.lower() not in _IGNORED)
         yield place, files
 
 
-def _images(folder: Path) -> Iterator[Path]:
-    for place, files in _walk(folder):
+def _images(folder: Path, gaps: list[str]) -> Iterator[Path]:
+    for place, files in _walk(folder, gaps):
         for name in sorted(files):
             if _SUFFIX.search(name) and not name.startswith(".") and _SUFFIX.sub("", name):
                 yield Path(place, name)

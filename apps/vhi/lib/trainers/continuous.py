@@ -81,7 +81,9 @@ class ContinuousTraining:
             due = progress is None or progress["state"] == "interrupted"
         else:
             results = desk.folder.results()
-            since = max(self._tried, *(str(one["begun"]) for one in results[-1:]), "")
+            # a time that has not come yet was written by a clock that was ahead
+            times = (self._tried, *(str(one["begun"]) for one in results[-1:]))
+            since = max((time for time in times if time <= now()), default="")
             due = desk.new_labels(since) >= self._schedule.after
         if due:
             self._tried = now()

@@ -75,7 +75,8 @@ class TrainingDesk:
         return self.status()
 
     def _begin(self, options: TrainOptions, go_on: bool) -> None:
-        if self.folder.waits() and not go_on:
+        if self.folder.waits() and not (go_on and self._session()):
+            # one that is damaged cannot be gone on with
             discard(self.data)
         if not self.folder.waits():
             prepare(

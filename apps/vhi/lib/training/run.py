@@ -17,9 +17,8 @@ import numpy as np
 from ..core.disease_region import Member, slice_dice
 from ..core.volume import Mask, Volume
 from ..files import write_atomically
-from ..nets.fit import Slices, fit, read_trained, seconds_per_step
+from ..nets.fit import Slices, TrainedNetwork, fit, read_trained, seconds_per_step
 from ..nets.recipes import Plan, Recipe
-from ..nets.unet import UNet
 from ..nets.weights import member_of
 from ..studies.labelled import Case
 from .groups import Group
@@ -56,7 +55,7 @@ class Network:
             validation=Slices.of(held_out, multiple) if held_out else None,
         )  # fmt: skip
 
-    def read(self) -> UNet:
+    def read(self) -> TrainedNetwork:
         return read_trained(self.folder, self.recipe)
 
 
@@ -85,7 +84,7 @@ class Ensemble:
 
     def callables(self, networks: tuple[Network, ...]) -> list[Member]:
         """Trained networks as they are used."""
-        return [member_of(network.read(), flip=self.plan.flip) for network in networks]
+        return [member_of(network.read(), network.recipe.layout(), flip=self.plan.flip) for network in networks]
 
     def stages(self) -> Iterator[list[Callable[[], Any]]]:
         """Jobs that may run side by side, stage after stage; what is done already ends at once."""
@@ -101,7 +100,9 @@ class Ensemble:
     def label(self) -> None:
         """The teachers' masks of the unlabelled scans."""
         # labels are made once and learnt often: mirror images cost nothing here
-        write_pseudo_labels(self.folder, self.unlabelled, [member_of(network.read()) for network in self.teachers()])
+        write_pseudo_labels(
+            self.folder, self.unlabelled, [member_of(network.read(), network.recipe.layout()) for network in self.teachers()]
+        )
 
     def measure(self) -> dict[str, Measured]:
         """2-D Dice of every held-out scan on its own grid, by the ensemble and by each member; keeps the ensemble's answer.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.disease_region import Member, drop_small_pieces
+from ..core.disease_region import Member, drop_small_pieces, probability_of
 from ..core.normalise import NetworkFrame, normalise_t1w
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
@@ -38,7 +38,7 @@ def probabilities(t1w: Volume, members: Sequence[Member]) -> list[np.ndarray]:
     """Each member's `(I, J, K)` float32 probability of disease region."""
     frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
-    return [frame.volume(member(slices)) for member in members]
+    return [frame.volume(probability_of(member, slices, frame)) for member in members]
 
 
 def region_of(probability: np.ndarray, t1w: Volume) -> Mask:

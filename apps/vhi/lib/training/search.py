@@ -18,9 +18,8 @@ import numpy as np
 from ..core.disease_region import slice_dice
 from ..errors import InputError
 from ..files import write_atomically
-from ..nets.fit import CHECKPOINT, Slices, fit, read_curve, seconds_per_step
+from ..nets.fit import CHECKPOINT, Slices, TrainedNetwork, fit, read_curve, seconds_per_step
 from ..nets.recipes import PAPER_EPOCHS, PAPER_KERNELS, PAPER_LEVELS, Recipe, paper_recipe
-from ..nets.unet import UNet
 from ..nets.weights import member_of
 from ..studies.labelled import Case, LabelledData
 from .groups import Group, folds_of
@@ -78,8 +77,13 @@ class SearchNetwork:
         return all(self.result(out, epochs).exists() for epochs in PAPER_EPOCHS)
 
 
-def networks_of(found: LabelledData, steps: int, members: int) -> tuple[SearchNetwork, ...]:
+def networks_of(found: LabelledData, steps: int, members: int, *, atypical: bool = False) -> tuple[SearchNetwork, ...]:
     """All networks of the search: levels x kernels x folds of the study subjects x seeds.
+
+    Parameters
+    ----------
+    atypical : bool
+        Folds learn and measure the atypical scans too. Abnormal marrow was no part of the paper's selection.
 
     Raises
     ------
@@ -88,8 +92,7 @@ def networks_of(found: LabelledData, steps: int, members: int) -> tuple[SearchNe
     """
     if steps < 2:
         raise InputError(f"{steps} step cannot tell {' from '.join(map(str, PAPER_EPOCHS))} epochs; give 2 or more.")
-    # abnormal marrow was no part of the paper's selection
-    folds = folds_of(LabelledData(found.study))
+    folds = folds_of(found if atypical else LabelledData(found.study))
     # seeds last: a search that is broken off has seen every setting first
     return tuple(
         SearchNetwork(levels, kernel, fold, seed, steps)
@@ -123,7 +126,7 @@ def train_network(network: SearchNetwork, *, out: Path) -> None:
         (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _write_result(network: SearchNetwork, net: UNet, epochs: int, out: Path) -> None:
+def _write_result(network: SearchNetwork, net: TrainedNetwork, epochs: int, out: Path) -> None:
     end = read_curve(out / NETWORKS / network.name)[-1]
     content = {
         "setting": asdict(Setting(epochs, network.levels, network.kernel)),
@@ -132,14 +135,15 @@ def _write_result(network: SearchNetwork, net: UNet, epochs: int, out: Path) -> 
         "steps": end.step,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "cpu_minutes": round(end.cpu_s / 60, 4),
-        "slice_dice": {case.case_id: _slice_dice(net, case) for case in network.fold.held_out},
+        "slice_dice": {case.case_id: _slice_dice(net, case) for case in network.fold.held_out[: network.fold.n_study]},
+        "atypical_slice_dice": {case.case_id: _slice_dice(net, case) for case in network.fold.held_out[network.fold.n_study :]},
     }
     path = network.result(out, epochs)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _slice_dice(net: UNet, case: Case) -> list[float | None]:
+def _slice_dice(net: TrainedNetwork, case: Case) -> list[float | None]:
     t1w, truth = read_labelled(case)
     (probability,) = probabilities(t1w, [member_of(net, flip=False)])
     return plain_dice(slice_dice(region_of(probability, t1w).data, truth.data))
@@ -159,6 +163,8 @@ class SettingResult:
         Over all held-out slices of all folds and seeds, those with bone in the manual or the found region.
     cpu_minutes : float
         Mean CPU time of a network.
+    atypical_mean_slice_dice : float or None
+        Of the held-out atypical scans, which the choice does not rest on; None where there were none.
     """
 
     setting: Setting
@@ -168,11 +174,13 @@ class SettingResult:
     lowest_slice_dice: float
     fold_dice: dict[str, float]
     cpu_minutes: float
+    atypical_mean_slice_dice: float | None = None
 
     def as_row(self) -> dict[str, Any]:
         """Plain values of a table."""
         row = asdict(self.setting) | asdict(self)
-        return {name: value for name, value in row.items() if name not in ("setting", "fold_dice")} | self.fold_dice
+        left_out = {"setting", "fold_dice", *(["atypical_mean_slice_dice"] if self.atypical_mean_slice_dice is None else [])}
+        return {name: value for name, value in row.items() if name not in left_out} | self.fold_dice
 
 
 def read_results(out: Path, networks: Sequence[SearchNetwork]) -> tuple[SettingResult, ...]:
@@ -190,6 +198,8 @@ def read_results(out: Path, networks: Sequence[SearchNetwork]) -> tuple[SettingR
 
 def _result(setting: Setting, cells: Sequence[dict[str, Any]]) -> SettingResult:
     every = _dices(cells)
+    # results of an earlier version of this program have none
+    atypical = _dices(cells, "atypical_slice_dice")
     folds = sorted({cell["fold"] for cell in cells})
     return SettingResult(
         setting,
@@ -199,11 +209,12 @@ def _result(setting: Setting, cells: Sequence[dict[str, Any]]) -> SettingResult:
         lowest_slice_dice=round(float(every.min()), 4),
         fold_dice={fold: round(float(_dices(cell for cell in cells if cell["fold"] == fold).mean()), 4) for fold in folds},
         cpu_minutes=round(float(np.mean([cell["cpu_minutes"] for cell in cells])), 3),
+        atypical_mean_slice_dice=round(float(atypical.mean()), 4) if atypical.size else None,
     )
 
 
-def _dices(cells: Iterable[dict[str, Any]]) -> np.ndarray:
-    return np.array([dice for cell in cells for dices in cell["slice_dice"].values() for dice in dices if dice is not None])
+def _dices(cells: Iterable[dict[str, Any]], which: str = "slice_dice") -> np.ndarray:
+    return np.array([dice for cell in cells for dices in cell.get(which, {}).values() for dice in dices if dice is not None])
 
 
 def steps_in(cpu_minutes: float, cases: Sequence[Case]) -> int:

@@ -39,6 +39,8 @@ class Wanted:
         Whether to cross-validate, and whether to train the ensemble that learns every labelled scan.
     jobs : int
         Networks trained at a time.
+    with_test : bool
+        Whether that ensemble learns the test scans too.
     """
 
     plan: Plan
@@ -46,6 +48,7 @@ class Wanted:
     folds: bool = False
     ensemble: bool = True
     jobs: int = 1
+    with_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ def train_ensemble(
         A checkpoint there is of other data, or a process died.
     """
     plan = wanted.plan if found.unlabelled else wanted.plan.without_unlabelled()
-    groups = (folds_of(found) if wanted.folds else ()) + ((shipped_group(found),) if wanted.ensemble else ())
+    groups = (folds_of(found) if wanted.folds else ()) + (
+        (shipped_group(found, with_test=wanted.with_test),) if wanted.ensemble else ()
+    )
     if not groups:
         raise InputError("There is nothing to train: ask for the folds, for the ensemble, or for both.")
     with _alone(out), processes(wanted.jobs) as pool:

@@ -66,12 +66,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
-    networks = [
-        f"{n['shuffle']} x {n['shuffle']} pixel blocks, {', '.join(str(width) for width in n['widths'])} filters"
-        + (f" of {n['kernel']} x {n['kernel']}" if "kernel" in n else "")
-        for n in manifest.networks
-    ]
+    networks = [_network(layout) for layout in manifest.networks]
     layouts = "; ".join(f"{networks.count(layout)} of {layout}" for layout in dict.fromkeys(networks))
+    kind = "" if any("name" in layout for layout in manifest.networks) else "2-D U-Nets, "
     fields = {
         "name": "disease_region",
         "version": manifest.version,
@@ -79,11 +76,20 @@ def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
         "program": manifest.code_version,
         **{f"{name}_version": version for name, version in libraries.items()},
         **_FIELDS,
-        "network": f"2-D U-Nets, probabilities averaged: {layouts}"
+        "network": f"{kind}probabilities averaged: {layouts}"
         + ("; each averages a slice and its mirror image" if manifest.flip else "; no mirror images"),
         "spacing": f"{manifest.pixel_spacing_mm:.4f} mm in plane",
     }
     return _table(["field", "value"], list(fields.items()))
+
+
+def _network(layout: Mapping[str, Any]) -> str:
+    if "name" in layout:
+        arguments = ", ".join(f"{name} {value}" for name, value in layout["arguments"].items())
+        return f"{layout['name']} of MONAI ({arguments})"
+    kernel = f" of {layout['kernel']} x {layout['kernel']}" if "kernel" in layout else ""
+    filters = ", ".join(str(width) for width in layout["widths"])
+    return f"{layout['shuffle']} x {layout['shuffle']} pixel blocks, {filters} filters{kernel}"
 
 
 def _partition(manifest: Manifest, metrics: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@
 `parent`            id of the version it was trained from, or null
 `code_version`      version of this project that trained it
 `sha256`            of `ensemble.safetensors`, hexadecimal
-`network`           `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`; a list of such, one per member, where members differ
+`network`           `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`, or `name` and `arguments` of a network of MONAI
+                    (`lib.nets.named`, `lib.nets.stack`); a list of such, one per member, where members differ
 `members`           number of members
 `pixel_spacing_mm`  in-plane spacing of the training slices
 `recipes`           per member, every setting of its `lib.nets.fit.Recipe`

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import DamagedError, ModelError
 from ..files import output_error, write_atomically
+from ..records import read_json, read_text, tell_once
 from .manifest import Manifest
 
 WEIGHTS, MANIFEST, POINTER = "ensemble.safetensors", "manifest.json", "live.json"
@@ -31,9 +32,15 @@ class Version:
 
 
 def list_versions(root: Path) -> tuple[str, ...]:
-    """Ids of the versions under `root`, oldest first (by creation time, then id)."""
-    ids = [path.parent.name for path in (root / "versions").glob(f"*/{MANIFEST}") if _ID.fullmatch(path.parent.name)]
-    return tuple(sorted(ids, key=lambda version: (read_version(root, version).manifest.created, version)))
+    """Ids of the versions under `root`, oldest first (by creation time, then id); damaged ones are left out and logged."""
+    found: list[tuple[str, str]] = []
+    for path in (root / "versions").glob(f"*/{MANIFEST}"):
+        if _ID.fullmatch(version := path.parent.name):
+            try:
+                found.append((read_version(root, version).manifest.created, version))
+            except ModelError as error:
+                tell_once(DamagedError(path, str(error)), "the version is left out")
+    return tuple(version for _, version in sorted(found))
 
 
 def read_live(root: Path) -> Version:
@@ -46,12 +53,12 @@ def read_live(root: Path) -> Version:
     """
     pointer = root / POINTER
     try:
-        version = json.loads(pointer.read_text(encoding="utf-8"))["version"]
-    except FileNotFoundError as error:
-        raise ModelError(f"No trained model at {root} ({POINTER} is missing); restore it, or train one.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f'{pointer} is damaged; it should read {{"version": "<id>"}}.') from error
-    return read_version(root, str(version))
+        content = read_json(pointer, version=str)
+    except DamagedError as error:
+        raise ModelError(f'{pointer} is damaged ({error.reason}); it should read {{"version": "<id>"}}.') from error
+    if content is None:
+        raise ModelError(f"No trained model at {root} ({POINTER} is missing); restore it, or train one.")
+    return read_version(root, content["version"])
 
 
 def read_version(root: Path, version: str) -> Version:
@@ -66,7 +73,10 @@ def read_version(root: Path, version: str) -> Version:
     path = folder / MANIFEST
     if not path.is_file():
         raise ModelError(f"There is no version {version} of {root.name}: {path} is missing.")
-    manifest = Manifest.from_json(path.read_text(encoding="utf-8"), str(path))
+    try:
+        manifest = Manifest.from_json(read_text(path) or "", str(path))
+    except DamagedError as error:
+        raise ModelError(f"{path} is damaged ({error.reason}); restore the version from where it came.") from error
     if manifest.version != version:
         raise ModelError(f"{path} describes version {manifest.version}, not {version}; the folder was renamed or swapped.")
     return Version(folder, manifest)
@@ -84,8 +94,8 @@ def verify(version: Version) -> bytes:
     """
     try:
         content = version.weights.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(f"{version.weights} is missing; restore it, or use another version.") from error
+    except OSError as error:
+        raise ModelError(f"{version.weights} is missing or cannot be read; restore it, or use another version.") from error
     found = hashlib.sha256(content).hexdigest()
     if found != version.manifest.sha256:
         raise ModelError(
@@ -111,11 +121,11 @@ def publish(root: Path, manifest: Manifest, weights: bytes, *, live: bool = True
         raise ModelError(f"Version {manifest.version} exists at {folder}; versions are never overwritten, choose another id.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".publishing-", dir=folder.parent))
+        beside = folder.parent / f".publishing-{secrets.token_hex(8)}"
+        beside.mkdir()
     except OSError as error:
         raise output_error(folder, error) from error
     try:
-        beside.chmod(0o755)
         write_atomically(beside / WEIGHTS, weights)
         write_atomically(beside / MANIFEST, manifest.as_json().encode())
         beside.rename(folder)

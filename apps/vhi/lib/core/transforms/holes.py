@@ -42,6 +42,7 @@ class FillHolesd(PostTransform):
     """Fill in-plane holes inside the disease region with grade 1."""
 
     order: ClassVar[int] = 40
+    switch: ClassVar[str | None] = "fill_holes"
     fill_holes: bool = setting(False, "count pixels that a lesion encloses in-plane as grade 1", "off in the paper")
 
     def apply(self, grade: np.ndarray, grid: Grid, disease_region: np.ndarray) -> np.ndarray:

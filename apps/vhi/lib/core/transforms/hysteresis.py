@@ -23,6 +23,7 @@ class Hysteresisd(PostTransform):
     """Two-threshold hysteresis on the 3-D groups."""
 
     order: ClassVar[int] = 10
+    switch: ClassVar[str | None] = "hysteresis"
     hysteresis: bool = setting(False, "keep groups above sensitive only when they touch conservative", "off in the paper")
 
     def apply(self, grade: np.ndarray, grid: Grid, disease_region: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ class DropSmallVolumesd(PostTransform):
     """Clear lesions below a volume in mm3."""
 
     order: ClassVar[int] = 30
+    switch: ClassVar[str | None] = "min_volume_mm3"
     min_volume_mm3: float = setting(0.0, "smallest 3-D lesion that stays [mm3]; 0 is off", "off in the paper", minimum=0)
 
     def apply(self, grade: np.ndarray, grid: Grid, disease_region: np.ndarray) -> np.ndarray:

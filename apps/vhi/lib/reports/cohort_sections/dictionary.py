@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...cohort.table import NUMBERS, WORDS, CohortTable
+from ...cohort.table import DATES, FACTS, NUMBERS, WORDS, CohortTable
 from ..cohort_content import Cell, Records, rows_of
 
 _IDENTITY = {
@@ -29,4 +29,12 @@ def data_dictionary(table: CohortTable) -> Records:
         holders = table.visits.values() if of_visit else table.readings
         count = sum(getattr(holder, name, None) is not None for holder in holders)
         rows.append((name, "text", "", " or ".join(allowed), "visit" if of_visit else "reading", means, count))
+    for name, (allowed, _, means) in FACTS.items():
+        count = sum(name in visit.facts for visit in table.visits.values())
+        rows.append((name, "text", "", " or ".join(allowed), "visit", means, count))
+    for name, (of_visit, means) in DATES.items():
+        dated = (
+            (name in one.facts for one in table.visits.values()) if of_visit else (bool(one.read_on) for one in table.readings)
+        )
+        rows.append((name, "date", "", "YYYY-MM-DD", "visit" if of_visit else "reading", means, sum(dated)))
     return Records("data_dictionary", ("column", "type", "unit", "allowed", "of", "meaning", "values_given"), rows_of(rows))

@@ -4,6 +4,7 @@ import { fates } from './cleaning.js';
 import { VIEW } from './desk.js';
 import { button, choice, count, el, mm3 } from './dom.js';
 import { clean, measure } from './measuring.js';
+import { otherChain } from './other_chain.js';
 import { seenOf } from './cells.js';
 
 const YELLOW = 'rgb(255,220,0)';
@@ -59,6 +60,7 @@ export function numberSection({ reading }) {
     'section',
     {},
     numbers ? grades(numbers, reading.isBehind) : null,
+    numbers ? otherChain(numbers) : null,
     why ? el('div', { class: 'error', id: 'vhi-no-numbers' }, why) : null,
     isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, OTHER),
   );

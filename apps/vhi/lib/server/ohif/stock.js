@@ -12,9 +12,20 @@ import { SEGMENTATION_ID, SEGMENTS, indexOf } from './segments.js';
 
 const COOKIE = 'MONAILABEL_SERVER_URL';
 
-/** The panel's server is this one, whatever an older visit left in its cookie. */
+/**
+ * The panel's server is this one, whatever an older visit, or another server on this host, left in its cookie: cookies know no port.
+ */
 export function setServer() {
-  document.cookie = `${COOKIE}=${escape(window.location.origin + address('/'))}; path=${address('/ohif')}`;
+  const stored = Object.getOwnPropertyDescriptor(Document.prototype, 'cookie');
+  const isServer = (one) => one.startsWith(`${COOKIE}=`);
+  const ours = `${COOKIE}=${escape(window.location.origin + address('/'))}`;
+  Object.defineProperty(document, 'cookie', {
+    configurable: true,
+    get: () => [ours, ...stored.get.call(document).split('; ').filter((one) => one && !isServer(one))].join('; '),
+    set: (text) => {
+      if (!isServer(text)) stored.set.call(document, text);
+    },
+  });
 }
 
 /**

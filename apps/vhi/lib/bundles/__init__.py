@@ -1,0 +1,1 @@
+"""MONAI bundles: a version as one, and the networks of others' as members."""

@@ -1,0 +1,148 @@
+"""How the study was conducted: patients, dates, waiting times of readers, slices scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ...cohort.conduct import (
+    PLANNED_WEEKS,
+    TOLERANCE_WEEKS,
+    WASHOUT_DAYS,
+    BaselineValue,
+    Interval,
+    Washout,
+    baseline_table,
+    intervals,
+    read_before_scanned,
+    scored_slices,
+    washouts,
+)
+from ...cohort.sparcc import N_SLICES
+from ...cohort.table import NUMBERS, CohortTable
+from ..cohort_content import PAPER, Records, Section, number, of_visit, rows_of
+from ..content import Table
+
+
+def conduct_section(table: CohortTable, left_out: Mapping[str, str] | None) -> Section:
+    """Baseline, intervals between visits, washout between readings, slices of SPARCC sheets: what the table gives of them."""
+    base = Section(
+        key="conduct",
+        title="Patients and conduct of the study",
+        method=(
+            "Baseline values as median (range). The second scan is due "
+            + " and ".join(f"{weeks} weeks after the start of {drug}" for drug, weeks in PLANNED_WEEKS.items())
+            + f", give or take {TOLERANCE_WEEKS} weeks, counted from the baseline scan. Readings of one scan by one reader and "
+            f"method should lie {WASHOUT_DAYS} days or more apart. Patients whom the table calls excluded or withdrawn are in no "
+            "analysis."
+        ),
+        source=f"{PAPER}, sections 2.2, 2.3, 2.6 and 2.7.1",
+        excluded=tuple((subject, "", word) for subject, word in (left_out or {}).items()),
+    )
+    baseline, between, waited = baseline_table(table), intervals(table), washouts(table)
+    slices, early = scored_slices(table), read_before_scanned(table)
+    if not (baseline or between or waited or slices or early):
+        return replace(base, why_not="the table has neither baseline values nor dates nor the slices of SPARCC sheets.")
+    findings = [*_interval_findings(between), *_washout_findings(waited)]
+    if early:
+        findings.append(
+            f"{len(early)} readings are dated before the scan that they are of, the first of {early[0].subject} by reader "
+            f"{early[0].reader}: one of both dates is wrong."
+        )
+    if slices:
+        same = sum(one.shared == N_SLICES for one in slices)
+        none = sum(one.shared == 0 for one in slices)
+        findings.append(f"SPARCC: {same} of {len(slices)} pairs of sheets scored the same six slices, {none} share no slice.")
+    tables = [_baseline_table(baseline, len(table.subjects))] if baseline else []
+    tables += [_interval_table(between)] if between else []
+    return replace(
+        base,
+        n=f"{len(table.subjects)} subjects",
+        findings=tuple(findings),
+        tables=tuple(tables),
+        records=(_baseline_records(baseline), _interval_records(between), _washout_records(waited), _slice_records(table)),
+    )
+
+
+def _baseline_table(values: Sequence[BaselineValue], subjects: int) -> Table:
+    rows = []
+    for one in values:
+        if one.numbers is not None:
+            column = NUMBERS[one.column]
+            shown = f"{number(one.numbers.median)} ({number(one.numbers.low)} to {number(one.numbers.high)})"
+            rows.append((f"{column.means} [{column.unit}]", shown, str(one.numbers.n), str(one.missing)))
+        else:
+            known = subjects - one.missing
+            shown = ", ".join(f"{word} {count} ({100 * count / known:.0f}%)" for word, count in one.counts)
+            rows.append((one.column.replace("_", "-").replace("hla-b27", "HLA-B27"), shown, str(known), str(one.missing)))
+    return Table("At baseline: median (range), or how many", ("", "", "n", "missing"), tuple(rows), text_columns=2)
+
+
+def _interval_findings(found: Sequence[Interval]) -> list[str]:
+    if not found:
+        return []
+    judged = [one for one in found if one.within is not None]
+    sentences = [f"{sum(one.within is True for one in judged)} of {len(judged)} second scans were made when they were due."]
+    unknown = len(found) - len(judged)
+    return sentences + ([f"Of {unknown} subjects it cannot be judged: a date or the drug is missing."] if unknown else [])
+
+
+def _washout_findings(found: Sequence[Washout]) -> list[str]:
+    if not found:
+        return []
+    short = [one for one in found if not one.enough]
+    if not short:
+        return [f"All {len(found)} repeated readings were made {WASHOUT_DAYS} days or more after the one before."]
+    first = short[0]
+    return [
+        f"{len(short)} of {len(found)} repeated readings were made less than {WASHOUT_DAYS} days after the one before; the "
+        f"soonest: {first.reading.subject}, reader {first.reading.reader}, {first.days} days."
+    ]
+
+
+def _interval_table(found: Sequence[Interval]) -> Table:
+    due = {True: "when due", False: "not when due", None: "cannot be judged"}
+    rows = tuple(
+        (
+            one.subject,
+            one.drug or "not given",
+            f"{due[one.within]}{f': {one.why}' if one.why else ''}",
+            "n/a" if one.days is None else str(one.days),
+            "n/a" if one.days is None else f"{one.days / 7:.1f}",
+        )
+        for one in found
+    )
+    return Table("From the first scan to the second", ("subject", "drug", "", "days", "weeks"), rows, text_columns=3)
+
+
+def _baseline_records(values: Sequence[BaselineValue]) -> Records:
+    rows: list[tuple[str | float | int | None, ...]] = []
+    for one in values:
+        if one.numbers is not None:
+            n = one.numbers
+            rows.append((one.column, None, n.n, one.missing, n.median, n.low, n.high))
+        rows += [(one.column, word, count, one.missing, None, None, None) for word, count in one.counts]
+    return Records("baseline", ("column", "word", "n", "missing", "median", "lowest", "highest"), rows_of(rows))
+
+
+def _interval_records(found: Sequence[Interval]) -> Records:
+    rows = (
+        (one.subject, one.drug or None, one.days, None if one.within is None else int(one.within), one.why or None)
+        for one in found
+    )
+    return Records("visit_intervals", ("subject", "drug", "days", "when_due", "why"), rows_of(rows))
+
+
+def _washout_records(found: Sequence[Washout]) -> Records:
+    rows = (
+        (*one.reading.key, one.before.reading, one.before.read_on, one.reading.read_on, one.days, int(one.enough))
+        for one in found
+    )
+    header = ("subject", "visit", "reader", "reading", "method", "reading_before", "read_before_on", "read_on", "days", "enough")
+    return Records("washout", header, rows_of(rows))
+
+
+def _slice_records(table: CohortTable) -> Records:
+    rows = ((one.subject, of_visit(one.visit), *one.readers, one.first, one.second, one.shared) for one in scored_slices(table))
+    header = ("subject", "visit", "first_reader", "second_reader", "first_from_slice", "second_from_slice", "shared_slices")
+    return Records("sparcc_slices", header, rows_of(rows))

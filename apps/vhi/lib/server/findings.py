@@ -1,0 +1,13 @@
+"""What the server knows of its own state: the findings of the service, and the accounts."""
+
+from __future__ import annotations
+
+from ..findings import Finding
+from .desk import Desk
+
+
+def findings_of(desk: Desk) -> tuple[Finding, ...]:
+    """What is wrong now; nothing where all is well."""
+    problem = desk.login.accounts_problem
+    accounts = [] if problem is None else [Finding("accounts", problem)]
+    return (*desk.app.service.findings(), *accounts)

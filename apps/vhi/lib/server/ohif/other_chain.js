@@ -1,0 +1,12 @@
+/** Part of the panel: that a site's chain of post-transforms made the number. */
+
+import { el } from './dom.js';
+
+const PAPER = ['paper', 'paper, with changed settings'];
+
+/** The line beside the number, which does not compare with those of other chains; null for the paper's chain. */
+export function otherChain({ provenance }) {
+  const name = provenance?.post_transforms?.name;
+  if (!name || PAPER.includes(name)) return null;
+  return el('div', { class: 'warn', id: 'vhi-chain' }, `Not made by the paper's chain of post-transforms, but by “${name}”.`);
+}

@@ -1,0 +1,73 @@
+"""What is wrong with a server's studies, records, disk and networks, for its health and its administrators."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..core.segment_names import DISEASE_REGION
+from ..errors import OutputError
+from ..files import write_atomically
+from ..findings import Finding
+from .cases import Cases
+from .networks import Networks
+
+# below this a submission with its report may not fit
+LEAST_FREE_BYTES = 256 * 2**20
+PROBED_EVERY_S = 10.0
+PROBE_BYTES = 8192
+
+
+class Disk:
+    """Whether files can be written in the data folder and in the folder of temporary files: by writing one, now and then."""
+
+    def __init__(self, data: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._data, self._clock = data, clock
+        self._known: tuple[float, tuple[Finding, ...]] | None = None
+
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with either; nothing where all is well."""
+        now = self._clock()
+        if self._known is None or now - self._known[0] > PROBED_EVERY_S:
+            places = {"the data folder": self._data, "temporary files": Path(tempfile.gettempdir())}
+            self._known = now, tuple(found for words, place in places.items() for found in _of_place(words, place))
+        return self._known[1]
+
+
+def _of_place(words: str, place: Path) -> Iterator[Finding]:
+    probe = place / f".probe-{secrets.token_hex(4)}.partial-"
+    try:
+        write_atomically(probe, b"\0" * PROBE_BYTES)
+        probe.unlink(missing_ok=True)
+        free = shutil.disk_usage(place).free
+    except (OutputError, OSError):
+        yield Finding("disk", f"Nothing can be written where {words} lie: the disk is full, away, or closed to the server.")
+        return
+    if free < LEAST_FREE_BYTES:
+        yield Finding("disk", f"Only {free // 2**20} MiB are free where {words} lie; make room.")
+
+
+def damaged(cases: Cases) -> Iterator[Finding]:
+    """The cases that are set aside because one of their files is damaged."""
+    files = tuple(str(error.path.relative_to(cases.readings.root)) for error in cases.damaged)
+    if files:
+        number = f"{len(files)} case{'s are' if len(files) > 1 else ' is'}"
+        sentence = f"{number} set aside, because a file of theirs is damaged; `data check` says which."
+        yield Finding("damaged", sentence, files)
+
+
+def share(cases: Cases) -> Iterator[Finding]:
+    """The studies, where they are away."""
+    if cases.away is not None:
+        yield Finding("share", str(cases.away))
+
+
+def model(networks: Networks) -> Iterator[Finding]:
+    """The live version of the networks, where it cannot be used."""
+    problem = networks.problem()
+    if problem is not None:
+        yield Finding("model", f"The networks cannot be used, so that no {DISEASE_REGION} is proposed: {problem}")

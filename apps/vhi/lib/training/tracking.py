@@ -1,0 +1,133 @@
+"""Learning curves in the tools that people have: events for TensorBoard, a run of MLflow.
+
+Both read the curve that a network's training keeps, so that a training that was interrupted shows as one. Neither package is
+needed otherwise, nor imported.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..nets.fit import Progress, read_curve
+from .run import Network
+
+EVENTS = "tensorboard"
+_NOT_METRICS = ("step", "steps")
+Track = Callable[[Network], None]
+
+
+@contextmanager
+def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str) -> Iterator[Track]:
+    """What is to be told of each network that has gone on.
+
+    Parameters
+    ----------
+    out : Path
+        Working folder of the training; events go into `tensorboard/<group>/<member>` there, and are written anew by each call.
+    mlflow : str, optional
+        Tracking URI of MLflow.
+    name : str
+        Of the recipe: the experiment's name in MLflow.
+
+    Raises
+    ------
+    InputError
+        A package is not installed, or MLflow cannot be reached.
+    """
+    with ExitStack() as closing:
+        told: list[Track] = []
+        if tensorboard:
+            _check_installed("tensorboard", "--tensorboard")
+            told.append(closing.enter_context(_tensorboard(out / EVENTS)))
+        if mlflow is not None:
+            _check_installed("mlflow", "--mlflow")
+            told.append(closing.enter_context(_mlflow(mlflow, name)))
+
+        def track(network: Network) -> None:
+            for one in told:
+                one(network)
+
+        yield track
+
+
+def _check_installed(package: str, option: str) -> None:
+    if find_spec(package) is None:
+        raise InputError(f"{option} needs the package {package}, which is not installed: pip install {package} (docs/monai.md).")
+
+
+@contextmanager
+def _tensorboard(folder: Path) -> Iterator[Track]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    shutil.rmtree(folder, ignore_errors=True)
+    writers: dict[str, Any] = {}
+    new = _NewRows()
+
+    def track(network: Network) -> None:
+        writer = writers.setdefault(network.name, SummaryWriter(str(folder / network.name)))
+        for point in new(network):
+            for key, value in _metrics(point).items():
+                writer.add_scalar(key, value, point.step)
+        writer.flush()
+
+    try:
+        yield track
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+@contextmanager
+def _mlflow(uri: str, name: str) -> Iterator[Track]:
+    import mlflow
+
+    try:
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_experiment(f"vhi {name}")
+        client, experiment = mlflow.MlflowClient(), mlflow.get_experiment_by_name(f"vhi {name}")
+    except Exception as error:  # of its store or its connection, which are many
+        raise InputError(f"MLflow cannot write to {uri} ({error}); check the address of --mlflow.") from error
+    runs: dict[str, str] = {}
+    new = _NewRows()
+
+    def track(network: Network) -> None:
+        if network.name not in runs:
+            run = client.create_run(experiment.experiment_id, run_name=network.name)
+            runs[network.name] = run.info.run_id
+            for key, value in {**network.recipe.as_dict(), "seed": network.seed}.items():
+                client.log_param(run.info.run_id, key, value)
+        for point in new(network):
+            for key, value in _metrics(point).items():
+                client.log_metric(runs[network.name], key, value, step=point.step)
+
+    ended = "KILLED"
+    try:
+        yield track
+        ended = "FINISHED"
+    finally:
+        for run_id in runs.values():
+            client.set_terminated(run_id, ended)
+
+
+class _NewRows:
+    """The rows of a network's curve that were not told yet."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def __call__(self, network: Network) -> list[Progress]:
+        curve = read_curve(network.folder)
+        first, self._told[network.name] = self._told.get(network.name, 0), len(curve)
+        return curve[first:]
+
+
+def _metrics(point: Progress) -> dict[str, float]:
+    return {key: value for key, value in asdict(point).items() if key not in _NOT_METRICS and not math.isnan(value)}

@@ -1,0 +1,78 @@
+"""One server on one data folder, and what it leaves behind."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lib.errors import ConflictError
+from lib.readings import holding
+
+APP = Path(__file__).parents[2] / "apps" / "vhi"
+FIRST = """
+import sys, tempfile
+from pathlib import Path
+from lib.readings.holding import hold
+hold(Path(sys.argv[1]), "8042")
+Path(tempfile.gettempdir(), "answer").write_bytes(b"voxels")
+print(tempfile.gettempdir(), flush=True)
+sys.stdin.read()
+"""
+
+
+def first_server(data: Path, tmp: Path) -> subprocess.Popen[str]:
+    tmp.mkdir(exist_ok=True)
+    variables = {**os.environ, "PYTHONPATH": str(APP), "TMPDIR": str(tmp)}
+    command = [sys.executable, "-c", FIRST, str(data)]
+    return subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_second_server_is_refused_and_the_first_is_named(tmp_path):
+    with first_server(tmp_path / "data", tmp_path / "tmp") as first:
+        assert first.stdout
+        first.stdout.readline()
+        with pytest.raises(ConflictError, match=f"process {first.pid} on .*, port 8042"):
+            holding.hold(tmp_path / "data")
+        assert "port 8042" in (holding.is_held(tmp_path / "data") or "")
+        first.kill()
+    assert holding.is_held(tmp_path / "data") is None
+
+
+def test_what_it_writes_is_for_its_account_alone_and_its_temporary_files_go_with_it(tmp_path):
+    data, tmp = tmp_path / "data", tmp_path / "tmp"
+    with first_server(data, tmp) as first:
+        assert first.stdout
+        place = Path(first.stdout.readline().strip())
+        assert place.parent == tmp
+        modes = {path.stat().st_mode & 0o777 for path in (data, place)}
+        assert modes == {0o700}
+        assert {(data / "server.json").stat().st_mode & 0o777, (place / "answer").stat().st_mode & 0o777} == {0o600}
+        assert first.stdin
+        first.stdin.close()
+        first.wait(20)
+    assert list(tmp.iterdir()) == []
+
+
+def test_the_next_server_removes_what_a_killed_one_left(tmp_path):
+    data, tmp = tmp_path / "data", tmp_path / "tmp"
+    with first_server(data, tmp) as first:
+        assert first.stdout
+        first.stdout.readline()
+        first.kill()
+    assert [path.name for path in tmp.rglob("answer")] == ["answer"]
+    with first_server(data, tmp) as second:
+        assert second.stdout
+        place = Path(second.stdout.readline().strip())
+        (place / "answer").unlink()
+        assert list(tmp.rglob("answer")) == []
+        second.kill()
+
+
+def test_tempfile_of_this_process_is_left_alone_by_asking(tmp_path):
+    before = tempfile.gettempdir()
+    (tmp_path / "data").mkdir()
+    assert holding.is_held(tmp_path / "data") is None
+    assert tempfile.gettempdir() == before

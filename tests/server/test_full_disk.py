@@ -1,0 +1,92 @@
+"""A disk that is full: 507 and nothing stored, for a submission as for its upload; the server goes on once there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from folderdesk import Desk
+from lib.service.findings import PROBED_EVERY_S, Disk
+from useddata import answers, asking
+
+pytestmark = pytest.mark.server
+SMALL_MIB = 8
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system of a few MiB at `place`, where this account may mount one."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m", "tmpfs", str(place)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """A file that takes all the room there is."""
+    path = place / "filler"
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 65536)
+        except OSError:
+            pass
+    for small in (4096, 1):  # to the last block
+        with path.open("ab", buffering=0) as file, suppress(OSError):
+            file.write(b"\0" * small)
+    return path
+
+
+def test_on_a_full_disk_nothing_is_stored_and_that_is_said_and_the_next_submission_is_kept(tmp_path, monkeypatch):
+    desk = Desk(tmp_path / "studies")
+    desk.add_case("a")
+    with small_disk(desk.folder / ".vhi") as data, asking(monkeypatch, desk) as client:
+        assert client.get("/datastore/image", params={"image": "a_STIR"}).status_code == 200
+        filler = fill(data)
+        full = answers(client, desk, "a", desk.bone)
+        assert list((data / "cases").glob("*/submissions/[!.]*")) == []
+        filler.unlink()
+        again = answers(client, desk, "a", desk.bone)
+    status, told = full["submit"]
+    assert (status, "nothing was stored" in told["detail"], str(tmp_path) in told["detail"]) == (507, True, False)
+    assert {route: status for route, (status, _) in full.items() if status in (400, 500)} == {}
+    assert "disk" in [one["name"] for one in full["health"][1]["findings"]]
+    assert again["submit"][0] == 200
+
+
+def test_an_upload_that_finds_no_room_is_507_too(tmp_path, monkeypatch):
+    desk = Desk(tmp_path / "studies")
+    desk.add_case("a")
+    with small_disk(tmp_path / "temporary") as place, asking(monkeypatch, desk) as client:
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        fill(place)
+        answer = client.put(
+            "/datastore/label",
+            params={"image": "a_STIR"},
+            files={"label": ("label.nii.gz", os.urandom(2 << 20))},
+            data={"params": '{"client_id": "anna", "label_info": []}'},
+        )
+    assert (answer.status_code, "nothing was stored" in answer.text, str(place) in answer.text) == (507, True, False)
+
+
+def test_the_disk_is_asked_by_writing_and_not_at_every_question(tmp_path):
+    now = [0.0]
+    disk = Disk(tmp_path / "data", clock=lambda: now[0])
+    assert [one.name for one in disk.findings()] == ["disk"]  # there is no such folder
+    (tmp_path / "data").mkdir()
+    assert disk.findings() != ()
+    now[0] = PROBED_EVERY_S + 1
+    assert "data folder" not in " ".join(one.sentence for one in disk.findings())
+    assert list((tmp_path / "data").iterdir()) == []
