@@ -261,6 +261,39 @@ def test_a_simulated_trial_is_analysed_whole(run, tmp_path):
     assert scores == table
 
 
+def test_a_trial_of_numbers_is_bent_as_asked_and_can_be_analysed(run, tmp_path):
+    trial, out = tmp_path / "trial", tmp_path / "out"
+    bent = ["--reader-bias", "0.2", "--missing", "0.2", "--correlation", "0.5", "--seed", "2"]
+    ended = run(["trial", "--numbers", "--out", str(trial), "--patients", "20", *bent])
+    assert ended.code == 0, ended.error
+    planted = json.loads((trial / "trial.json").read_text())["numbers"]
+    assert (planted["bent"]["reader_bias"], planted["correlation"]) == (0.2, 0.5)
+    ended = run(["cohort", str(trial / "cohort.csv"), "--out", str(out)])
+    assert ended.code == 0, ended.error
+    (raw, *_) = json.loads((out / "cohort.json").read_text())["analyses"]["agreement_vhi"]["tables"]["agreement_vhi"]
+    assert raw["n_subjects"] < raw["n"] < 40
+    analyses = json.loads((out / "cohort.json").read_text())["analyses"]
+    assert "times the patients of one by SPARCC" in " ".join(analyses["sensitivity"]["findings"])
+    # the second reader reads 20% above: the bias grows with the mean by 0.2 / 1.1
+    assert raw["trend_slope_low"] < -0.2 / 1.1 < raw["trend_slope_high"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--missing", "1.5"], "share of missing visits"),
+        (["--effect", "-1"], "true effect"),
+        (["--correlation", "0.5"], "--numbers"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused_in_one_sentence(run, tmp_path, options, words):
+    ended = run(["trial", "--out", str(tmp_path / "trial"), *options])
+    assert ended.code != 0
+    assert words in ended.error
+    assert "Traceback" not in ended.error
+    assert not (tmp_path / "trial").exists()
+
+
 CONDUCT = """subject,visit,reader,vhi_mm3,date,drug,inclusion,age_years,sex
 S1,baseline,a,100,2019-01-01,anti-tnf,,40,female
 S1,baseline,b,110,,,,,

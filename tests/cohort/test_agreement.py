@@ -231,3 +231,81 @@ def test_settings_out_of_range_are_refused():
         bland_altman([1, 2], [1, 3], confidence=95)
     with pytest.raises(SettingsError, match="above 0"):
         cases_beyond([1, 2], [1, 3], 0)
+
+
+def test_where_nobody_repeats_naming_the_patients_changes_nothing():
+    a, b = np.random.default_rng(0).normal(100, 20, (2, 12))
+    names = [f"S{n}" for n in range(12)]
+    plain, named = bland_altman(a, b), bland_altman(a, b, subjects=names)
+    assert (plain.bias, plain.lower, plain.upper) == (named.bias, named.lower, named.upper)
+    assert (plain.inner, plain.outer) == (named.inner, named.outer)
+    ratings = np.stack([a, b], axis=1)
+    assert icc_a1(ratings) == icc_a1(ratings, subjects=names)
+    assert not named.repeated
+
+
+def two_visits(seed: int = 0, patients: int = 15):
+    """Readers whose difference is mostly the patient's own."""
+    rng = np.random.default_rng(seed)
+    true, own = (np.repeat(rng.normal(0, sd, patients), 2) for sd in (10, 3))
+    a = true + own + rng.normal(0, 1, 2 * patients)
+    return a, true + rng.normal(0, 1, 2 * patients), np.repeat(np.arange(patients), 2).tolist()
+
+
+def test_bias_of_two_visits_each_has_the_t_interval_of_the_patients_means():
+    a, b, subjects = two_visits()
+    found, naive = bland_altman(a, b, subjects=subjects), bland_altman(a, b)
+    expected = stats.ttest_1samp((a - b).reshape(-1, 2).mean(axis=1), 0).confidence_interval()
+    assert (found.bias.low, found.bias.high) == pytest.approx((expected.low, expected.high))
+    assert found.bias.value == naive.bias.value
+    assert (found.lower.value, found.upper.value) == pytest.approx((naive.lower.value, naive.upper.value))
+    assert (found.n_subjects, found.repeated) == (15, True)
+    assert found.correlation > 0.5
+    for one, other in ((found.lower, naive.lower), (found.upper, naive.upper)):
+        assert one.high - one.low > 1.1 * (other.high - other.low)
+
+
+def test_copies_of_each_scan_teach_nothing_new():
+    """Every scan twice: the limits have the interval of each scan once, up to what copies do to the standard deviation."""
+    a, b, _ = two_visits(3)
+    once = bland_altman(a, b)
+    twice = bland_altman(np.repeat(a, 2), np.repeat(b, 2), subjects=np.repeat(np.arange(30), 2).tolist())
+    assert twice.bias.low == pytest.approx(once.bias.low)
+    assert (twice.upper.low, twice.upper.high) == pytest.approx((once.upper.low, once.upper.high))
+    ratings = np.stack([a, b], axis=1)
+    alone = icc_a1(ratings).icc
+    copied = icc_a1(np.repeat(ratings, 2, axis=0), subjects=np.repeat(np.arange(30), 2).tolist()).icc
+    assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high))
+
+
+def test_three_readers_of_copied_scans_have_the_interval_of_each_scan_once():
+    ratings = np.random.default_rng(5).normal(0, 1, (12, 3)) + np.random.default_rng(6).normal(0, 3, (12, 1))
+    alone = icc_a1(ratings).icc
+    copied = icc_a1(np.repeat(ratings, 2, axis=0), subjects=np.repeat(np.arange(12), 2).tolist()).icc
+    assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "subjects"),
+    [
+        ([1, 2, 3], [2, 1, 5], ["S", "S", "S"]),
+        ([1, 2, 1, 2], [2, 1, 2, 1], ["S", "S", "T", "T"]),
+        ([1, 2, 3, 4], [0, 0, 0, 0], ["S", "S", "T", "T"]),
+        ([1, np.nan, 3, 4], [0, 1, 0, np.nan], ["S", "S", "T", "T"]),
+        ([5, 5, 5, 5], [5, 5, 5, 5], ["S", "S", "T", "T"]),
+        ([0, 0, 0, 9], [0, 0, 0, 1], ["S", "S", "T", "U"]),
+    ],
+)
+def test_degenerate_repetitions_have_intervals_with_width_or_none(a, b, subjects):
+    found = bland_altman(a, b, subjects=subjects)
+    icc = icc_a1(np.stack([a, b], axis=1), subjects=subjects)
+    for one in (found.bias, found.lower, found.upper, icc.icc):
+        assert math.isnan(one.low) or one.low < one.value < one.high
+    if subjects == ["S", "S", "S"]:
+        assert "one patient" in found.note
+        assert math.isnan(found.bias.low)
+
+
+def test_names_that_do_not_fit_the_pairs_are_refused():
+    with pytest.raises(InputError, match="1 subjects for 2 values"):
+        bland_altman([1, 2], [1, 2], subjects=["S"])

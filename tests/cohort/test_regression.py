@@ -82,3 +82,43 @@ def test_truncated_volumes_leave_their_scan_out_and_logarithms_keep_it():
     sparcc, vhi = [0, 2, 10, 40], [0, 100, 900, 90000]
     assert linear_regression(sparcc, truncated(vhi, 1000)).n == 3
     assert linear_regression(sparcc, log_plus_one(vhi)).n == 4
+
+
+def test_where_nobody_repeats_naming_the_patients_changes_nothing():
+    x, y = np.random.default_rng(1).normal(size=(2, 9))
+    plain, named = linear_regression(x, y), linear_regression(x, y, subjects=list(range(9)))
+    assert (plain.slope, plain.intercept, plain.p_slope) == (named.slope, named.intercept, named.p_slope)
+    np.testing.assert_array_equal(plain.band([0, 1]), named.band([0, 1]))
+
+
+def test_copies_of_each_point_have_the_robust_error_of_each_point_once():
+    x, y = np.random.default_rng(2).normal(size=(2, 40))
+    single = sm.OLS(y, sm.add_constant(x)).fit()
+    twice = linear_regression(np.repeat(x, 2), np.repeat(y, 2), subjects=np.repeat(np.arange(40), 2).tolist())
+    assert twice.robust.standard_error(np.array([0.0, 1])) == pytest.approx(single.HC2_se[1])
+    assert twice.slope.value == pytest.approx(single.params[1])
+    # the degrees of freedom are fewer than those of 80 points, or of 40
+    assert twice.robust.df(np.array([0.0, 1])) < 38
+    assert twice.slope.high - twice.slope.value > single.HC2_se[1] * 2
+    assert twice.n_subjects == 40
+    below, above = twice.band(x)
+    assert ((below < twice.line(x)) & (twice.line(x) < above)).all()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "subjects"),
+    [
+        ([1, 2, 3], [1, 5, 2], "aaa"),
+        ([1, 2, 1, 2], [1, 5, 2, 4], "aabb"),
+        ([0, 0, 1, 1], [1, 1, 2, 2], "aabb"),
+        ([0, 0, 1, 1], [1, 3, 2, 4], "aabb"),
+        ([0, 0, 0, 1], [1, 3, 2, 4], "aabb"),
+        ([1, 2, 3, 4], [5, 5, 5, 5], "aabb"),
+    ],
+)
+def test_degenerate_repetitions_have_intervals_with_width_or_none_and_say_why(x, y, subjects):
+    found = linear_regression(x, y, subjects=list(subjects))
+    for one in (found.slope, found.intercept):
+        assert (math.isnan(one.low) and found.note) or one.low < one.value < one.high
+    assert np.isfinite(found.line([0, 1])).all()
+    found.band([0, 1])

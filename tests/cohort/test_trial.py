@@ -16,6 +16,7 @@ from lib.cohort.sparcc import COLUMNS, sheet_from_rows
 from lib.cohort.table import parse_table
 from lib.errors import SettingsError
 from lib.phantom.trial import (
+    Bent,
     PlantedNumbers,
     as_csv,
     plan_trial,
@@ -59,6 +60,59 @@ def test_intervals_cover_what_was_planted_at_the_rate_they_state(confidence):
     low, high = stats.binom.interval(0.999, TRIALS, (1 + confidence) / 2)
     assert low <= sum(content >= 0.95 for content in contents["outer"]) <= high
     assert low <= sum(content <= 0.95 for content in contents["inner"]) <= high
+
+
+@pytest.mark.parametrize("planted", [PlantedNumbers(correlation=0.6), PlantedNumbers(correlation=0.6, bent=Bent(missing=0.2))])
+def test_intervals_that_know_of_two_visits_cover_at_their_rate_and_others_do_not(planted):
+    z = stats.norm.ppf(0.975) * planted.sd
+    truth = {"bias": planted.bias, "lower": planted.bias - z, "upper": planted.bias + z, "slope": planted.slope}
+    aware, naive = {name: [] for name in truth}, []
+    for seed in range(TRIALS):
+        trial = simulate_numbers(seed, planted)
+        n, visit = np.nonzero(trial.present)
+        first, second = trial.vhi[n, visit].T
+        limits = bland_altman(first, second, subjects=n.tolist())
+        x, y = trial.sparcc[n, visit].mean(axis=1), trial.vhi[n, visit].mean(axis=1)
+        found = (limits.bias, limits.lower, limits.upper, linear_regression(x, y, subjects=n.tolist()).slope)
+        for name, one in zip(truth, found, strict=True):
+            aware[name].append(one)
+        naive.append(bland_altman(first, second).bias)
+    low, high = stats.binom.interval(0.999, TRIALS, 0.95)
+    for name, intervals in aware.items():
+        assert low <= hits(intervals, truth[name]) <= high, name
+    assert hits(naive, planted.bias) < hits(aware["bias"], planted.bias)
+
+
+def test_a_trial_that_is_bent_has_what_was_planted_and_the_same_patients():
+    plain = simulate_numbers(3)
+    read_high = simulate_numbers(3, PlantedNumbers(bent=Bent(reader_bias=0.1)))
+    np.testing.assert_allclose(read_high.vhi[..., 1], 1.1 * plain.vhi[..., 1])
+    np.testing.assert_array_equal(read_high.vhi[..., 0], plain.vhi[..., 0])
+    drifted = simulate_numbers(3, PlantedNumbers(bent=Bent(threshold_bias=0.2)))
+    np.testing.assert_allclose(drifted.vhi, plain.vhi * np.array([1, 0.8])[:, np.newaxis])
+    # scores are rounded to half points
+    still = simulate_numbers(3, PlantedNumbers(bent=Bent(effect=0)))
+    kept = still.sparcc.mean(axis=2)
+    np.testing.assert_array_equal(kept[:, 0], plain.sparcc.mean(axis=2)[:, 0])
+    assert np.median(np.abs(kept[:, 1] - kept[:, 0])) <= 0.5
+    gone = simulate_numbers(3, PlantedNumbers(n_patients=400, bent=Bent(missing=0.25)))
+    assert gone.present.mean() == pytest.approx(0.75, abs=0.05)
+    assert len(gone.rows()) == 2 * gone.present.sum()
+
+
+def test_both_visits_of_a_patient_share_what_correlation_says():
+    trial = simulate_numbers(1, PlantedNumbers(n_patients=4000, correlation=0.6))
+    apart = trial.vhi[..., 0] - trial.vhi[..., 1]
+    assert np.corrcoef(apart.T)[0, 1] == pytest.approx(0.6, abs=0.03)
+    assert apart.std() == pytest.approx(2200, rel=0.03)
+
+
+@pytest.mark.parametrize("wrong", [{"effect": -1}, {"reader_bias": -1}, {"threshold_bias": 1}, {"missing": 1}])
+def test_bends_out_of_range_are_refused(wrong):
+    with pytest.raises(SettingsError, match="pass a number from"):
+        Bent(**wrong)
+    with pytest.raises(SettingsError, match="from 0 to 1"):
+        PlantedNumbers(correlation=1.5)
 
 
 def test_approximate_intervals_of_the_limits_would_fail_that_trial():
@@ -143,6 +197,26 @@ def test_the_score_of_the_truth_is_a_valid_sheet(plans):
         assert sheet_from_rows(rows, "score").total == score.total
     # the second reader overlooks small spots
     assert 0 < scan.sparcc["2"].total <= scan.sparcc["1"].total
+
+
+def test_a_trial_of_scans_can_be_bent(plans):
+    """One patient: thresholds 10% too high at follow-up find less, a second reader 20% above marks more, a lost visit is none."""
+    bent = plan_trial(1, bent=Bent(reader_bias=0.2, threshold_bias=0.1, missing=0.3))
+    assert [one.seed for one in bent] == [one.seed for one in plans]
+    assert {one.present for one in bent} > {(True, True), (True, False)}
+    plan = next(one for one in bent if one.present == (True, True) and one.difference is None)
+    plain = next(one for one in plans if one.subject == plan.subject)
+    before, after = (simulate_scan(plan, visit) for visit in ("baseline", "follow_up"))
+    was, became = (simulate_scan(plain, visit) for visit in ("baseline", "follow_up"))
+    np.testing.assert_array_equal(before.readings[0].mask.data, was.readings[0].mask.data)
+    assert before.readings[1].mask.voxels == round(1.2 * was.readings[1].mask.voxels)
+    assert not (was.readings[1].mask.data & ~before.readings[1].mask.data).any()
+    assert after.result.thresholds.sensitive == pytest.approx(1.1 * became.result.thresholds.sensitive, rel=1e-3)
+    assert np.count_nonzero(after.result.lesion_labels) < np.count_nonzero(became.result.lesion_labels)
+    lost = next(one for one in bent if one.present == (True, False))
+    assert [scan.visit for scan in simulate_scans([lost])] == ["baseline"]
+    weak = plan_trial(1, bent=Bent(effect=0))
+    assert all(one.scales[1] >= 0.85 * one.scales[0] for one in weak)
 
 
 @pytest.mark.slow

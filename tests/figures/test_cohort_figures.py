@@ -2,19 +2,23 @@
 
 import io
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from lib.cohort.agreement import bland_altman
+from lib.cohort.assumptions import LimitsByMean, check_assumptions
 from lib.cohort.regression import linear_regression
+from lib.cohort.responsiveness import roc
 from lib.core.volume import Grid, Mask, Volume
 from lib.figures.canvas import png_bytes, svg_bytes
 from lib.figures.cohort_agreement import AgreementPanel, agreement_figure, draw_bland_altman
 from lib.figures.cohort_overlap import Box, BoxPanel, boxes_figure, draw_boxes
 from lib.figures.cohort_response import SpaghettiPanel, draw_spaghetti, spaghetti_figure
 from lib.figures.cohort_scatter import ScatterPanel, draw_regression, scatter_figure
+from lib.figures.cohort_sensitivity import RocPanel, draw_roc
 from lib.figures.cohort_slices import before_after_figure, disagreement_codes, disagreement_figure
 from lib.figures.cohort_style import DIRECTION_INK, VISIT_INK, spread, words
 
@@ -130,3 +134,28 @@ def test_dots_of_one_height_lie_apart_and_within_the_box():
     assert len(set(offsets)) == 40
     assert np.abs(offsets).max() <= 0.32 + 1e-9
     assert spread([]).size == 0
+
+
+def test_limits_that_follow_the_mean_are_drawn_where_they_lie():
+    first = np.array([100.0, 210, 290, 450, 480, 700, 640, 950])
+    second = np.array([101.0, 204, 305, 420, 530, 630, 740, 820])
+    limits = bland_altman(first, second)
+    lines = LimitsByMean(1.0, 0.05, 2.0, 0.1, 1.96)
+    assumptions = replace(check_assumptions(limits), by_mean=lines)
+    shown = AgreementPanel("VHI", "mm³", first, second, ("baseline",) * 8, limits, None, assumptions, "P: normal 0.50")
+    ax = draw_bland_altman(shown, axes())
+    drawn = [line for line in ax.lines if len(line.get_xdata()) == 101]
+    ends = [float(np.min(limits.means)), float(np.max(limits.means))]
+    for line, expected in zip(drawn, lines.at(ends), strict=True):
+        np.testing.assert_allclose(np.asarray(line.get_ydata())[[0, -1]], expected)
+    assert "P: normal 0.50" in [text.get_text() for text in ax.texts]
+
+
+def test_a_curve_runs_from_nobody_to_everybody_and_a_panel_without_one_says_why():
+    curve = roc([3, 2, 1, 0], [1, 0, 1, 0])
+    ax = draw_roc(RocPanel("BASDAI50", {"VHI": curve}, {"VHI": "VHI, area 0.75"}), axes())
+    line = next(one for one in ax.lines if one.get_label() == "VHI, area 0.75")
+    assert [float(line.get_ydata()[n]) for n in (0, -1)] == [0.0, 1.0]
+    assert curve.auc.value == 0.75
+    none = roc([1.0], [1])
+    assert none.note in draw_roc(RocPanel("BASDAI50", {"VHI": none}, {"VHI": ""}), axes()).texts[0].get_text()

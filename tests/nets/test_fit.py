@@ -148,6 +148,36 @@ def test_soft_dice_by_hand():
     assert float(soft_dice(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]))) == pytest.approx(2 / 3)
 
 
+def test_soft_dice_of_both_classes_by_hand():
+    probability = torch.tensor([[0.5, 0.5], [0.0, 0.0]])
+    masks = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    # first sample: 2 * 0.5 / (0.5 + 1) in both classes; second: nothing of foreground is matched, background 2 * 2 / (2 + 2)
+    assert float(soft_dice(probability, masks, both_classes=True)) == pytest.approx((2 / 3 + 2 / 3 + 1 + 1) / 4)
+    # a faint foreground where there is none has a Dice of 0 there, and costs the background little
+    faint = torch.tensor([[0.1, 0.1]])
+    expected = (0 + 2 * 1.8 / (2 * 0.81 + 2)) / 2
+    assert float(soft_dice(faint, torch.zeros(1, 2), both_classes=True)) == pytest.approx(expected)
+
+
+def test_only_the_published_recipe_monitors_both_classes(tmp_path):
+    assert [recipe.both_classes for recipe in PLANS["paper"].recipes()] == [True]
+    assert not any(recipe.both_classes for name in ("vhi", "quick") for recipe in PLANS[name].recipes())
+    # weights are the same whatever is monitored, the curve is not
+    plain, both = (fit(replace(TINY, both_classes=one), 0, bright_discs(0), tmp_path / str(one)) for one in (False, True))
+    for a, b in zip(weights(plain), weights(both), strict=True):
+        assert torch.equal(a, b)
+    curves = [read_curve(tmp_path / str(one))[-1].soft_dice for one in (False, True)]
+    assert curves[0] < curves[1], "background is most of a slice, and easier"
+
+
+def test_recipes_come_back_from_their_manifests_and_older_ones_stay_equal():
+    for plan in PLANS.values():
+        for recipe in plan.recipes():
+            assert Recipe.from_dict(recipe.as_dict(), recipe.layout()) == recipe
+    assert "both_classes" not in PLANS["vhi"].members[0].as_dict()
+    assert "both_classes" not in repr(PLANS["vhi"].members[0])
+
+
 def test_slices_of_scans_of_two_sizes_are_cut_and_grown_by_air_to_the_commonest():
     affine = OBLIQUE.copy()
     affine[:3, :3] *= TRAINING_PIXEL_SPACING_MM / np.linalg.norm(affine[:3, :3], axis=0)

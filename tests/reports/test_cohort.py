@@ -176,3 +176,27 @@ def test_all_files_are_written_and_an_earlier_report_is_replaced_only_if_nothing
     (tmp_path / "tables" / "mine.csv").touch()
     with pytest.raises(OutputError, match=r"tables/mine\.csv"):
         check_cohort_folder(tmp_path)
+
+
+def test_the_report_says_that_visits_of_a_patient_are_dependent_and_what_the_limits_assume(content):
+    section = next(one for one in content.sections if one.key == "agreement_vhi")
+    assert any(one.startswith("These are 8 scans of 4 patients: all intervals count scans") for one in section.findings)
+    row = dict(zip(section.records[0].columns, section.records[0].rows[0], strict=True))
+    assert (row["n"], row["n_subjects"]) == (8, 4)
+    assert 0 <= row["shapiro_p"] <= 1
+    assert any(table.title.startswith("Assumptions of the limits") for table in section.tables)
+    # of one visit each, nobody says so
+    single = content_of("\n".join(line for line in table().splitlines() if "follow_up" not in line))
+    (agreement,) = [one for one in single.sections if one.key == "agreement_vhi"]
+    assert not any("dependent" in one for one in agreement.findings)
+
+
+def test_the_report_compares_what_trials_by_vhi_and_by_sparcc_need(content):
+    section = next(one for one in content.sections if one.key == "sensitivity")
+    words = " ".join(section.findings)
+    # in this table every SPARCC score falls by 2
+    assert "VHI against SPARCC: A measure did not change, or changed by one amount in all patients." in words
+    assert "Few patients (n = 4)" in words
+    assert "none was a control" in words
+    assert {one.name for one in section.records} >= {"sensitivity", "sensitivity_compared", "roc", "trial_size", "trial_power"}
+    assert json.loads(content.json_text())["analyses"]["sensitivity"]["available"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import linalg, optimize, stats
 
 from ..errors import InputError, SettingsError
+from .clusters import cluster_numbers, cluster_robust, variance_components
 from .estimate import NO_ESTIMATE, Estimate, check_confidence, complete_pairs, without_interval
+from .noncentral_t import quantile
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +32,13 @@ class BlandAltman:
         Standard deviation of the differences.
     lower, upper : Estimate
         The two limits, each with an exact interval of its own.
-    inner, outer : (float, float)
-        The two limits as a pair: with 97.5% certainty the interval `inner` holds less, and `outer` more, of all differences
-        than the limits should hold (for a confidence of 95%).
+    n_subjects : int
+        Patients that the pairs are of; fewer than pairs where visits repeat, and then every interval takes that into account.
+    correlation : float
+        Of the differences of two visits of one patient; `nan` where nobody repeats.
+    total_sd, n_effective, df : float
+        What the intervals rest on: standard deviation of a difference without bias, effective number of pairs, and degrees of
+        freedom; without repetition `sd`, `n` and `n - 1`. `nan` where there are no intervals.
     note : str
         Why something is `nan`; empty when all is there.
     """
@@ -43,10 +50,13 @@ class BlandAltman:
     sd: float
     lower: Estimate
     upper: Estimate
-    inner: tuple[float, float]
-    outer: tuple[float, float]
     confidence: float
     coverage: float
+    n_subjects: int
+    correlation: float
+    total_sd: float
+    n_effective: float
+    df: float
     note: str
 
     @property
@@ -54,14 +64,45 @@ class BlandAltman:
         """Complete pairs."""
         return int(self.differences.size)
 
+    @property
+    def inner(self) -> tuple[float, float]:
+        """The two limits as a pair: with 97.5% certainty (for a confidence of 95%) this holds less of all differences than the
+        limits should hold."""
+        return self._pair((1 - self.confidence) / 2)
 
-def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, coverage: float = 0.95) -> BlandAltman:
+    @property
+    def outer(self) -> tuple[float, float]:
+        """The two limits as a pair: with 97.5% certainty this holds more of all differences than the limits should hold."""
+        return self._pair((1 + self.confidence) / 2)
+
+    def _pair(self, share: float) -> tuple[float, float]:
+        if np.isnan(self.df):
+            return float("nan"), float("nan")
+        half = pair_factor(self.n_effective, share, self.coverage, self.df) * self.total_sd
+        return self.bias.value - half, self.bias.value + half
+
+    @property
+    def repeated(self) -> bool:
+        """Whether a patient has more than one pair."""
+        return self.n_subjects < self.n
+
+
+def bland_altman(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    subjects: Sequence[Hashable] | None = None,
+    confidence: float = 0.95,
+    coverage: float = 0.95,
+) -> BlandAltman:
     """Bias and limits of agreement of two readers, with exact confidence intervals.
 
     Parameters
     ----------
     a, b : (n,) arrays
         Two readings of each scan, in one unit and on one scale; a pair with a missing value (`nan`) is left out.
+    subjects : n names, optional
+        Whose scan each pair is of. Where one repeats, the intervals count its pairs as dependent; bias and limits stay the same.
     confidence : float
         Of the intervals.
     coverage : float
@@ -82,43 +123,79 @@ def bland_altman(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, covera
     -----
     Bland and Altman 1986; intervals of the limits: Carkeet 2015, doi 10.1097/OPX.0000000000000513, each limit by itself from
     the noncentral t distribution, both as a pair from two-sided tolerance factors. They assume normal differences.
+    Where patients repeat: the interval of the bias is cluster-robust (`clusters.cluster_robust`); the limits have the same
+    distributions with the degrees of freedom and the effective number of pairs of a random-effects model, as in Mee and Owen
+    1983, doi 10.1080/01621459.1983.10477043.
     """
     check_confidence(confidence)
     check_confidence(coverage)
     first, second, kept = complete_pairs(a, b, ("the first reader", "the second reader"))
+    clusters = _clusters_of(subjects, np.asarray(a).size, kept)
     differences = first - second
     means, n = (first + second) / 2, differences.size
+    n_subjects, nothing, nan = int(np.unique(clusters).size), (float("nan"), float("nan")), float("nan")
+
+    def without(bias: Estimate, sd: float, limits: tuple[Estimate, Estimate], note: str) -> BlandAltman:
+        return BlandAltman(
+            means, differences, kept, bias, sd, *limits, confidence, coverage, n_subjects, nan, nan, nan, nan, note
+        )
+
     if n < 2:
-        nothing = (float("nan"), float("nan"))
         bias = Estimate(float(differences[0]), *nothing) if n else NO_ESTIMATE
         note = f"Limits of agreement need at least 2 complete pairs of readings; there are {n}."
-        nan = float("nan")
-        return BlandAltman(
-            means, differences, kept, bias, nan, NO_ESTIMATE, NO_ESTIMATE, nothing, nothing, confidence, coverage, note
-        )
+        return without(bias, nan, (NO_ESTIMATE, NO_ESTIMATE), note)
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     if _is_rounding(sd, first, second):
-        nothing, flat = (float("nan"), float("nan")), without_interval(mean)
+        flat = without_interval(mean)
         note = f"All {n} differences are equal: the limits are the bias, and no interval can be computed from such data."
-        return BlandAltman(means, differences, kept, flat, 0.0, flat, flat, nothing, nothing, confidence, coverage, note)
-    z, tail = _two_sided_z(coverage), (1 - confidence) / 2
-    half = float(stats.t.ppf(1 - tail, n - 1)) * sd / np.sqrt(n)
-    near, far = (limit_factor(n, share, coverage) * sd for share in (tail, 1 - tail))
-    pair_near, pair_far = (pair_factor(n, share, coverage) * sd for share in (tail, 1 - tail))
+        return without(flat, 0.0, (flat, flat), note)
+    z = _two_sided_z(coverage)
+    ends = without_interval(mean - z * sd), without_interval(mean + z * sd)
+    parts = variance_components(differences, clusters)
+    if parts is None:
+        note = f"All {n} pairs are of one patient, so that no interval can be computed."
+        return without(without_interval(mean), sd, ends, note)
+    bias = _bias(differences, clusters, confidence)
+    note = "" if bias.low < bias.high else "The patients' mean differences are all equal: the bias has no interval."
+    tail, size, total = (1 - confidence) / 2, parts.n_effective, float(np.sqrt(parts.total))
+    near, far = (limit_factor(size, share, coverage, parts.df) * total for share in (tail, 1 - tail))
     return BlandAltman(
         means=means,
         differences=differences,
         kept=kept,
-        bias=Estimate(mean, mean - half, mean + half),
+        bias=bias,
         sd=sd,
-        lower=Estimate(mean - z * sd, mean - far, mean - near),
-        upper=Estimate(mean + z * sd, mean + near, mean + far),
-        inner=(mean - pair_near, mean + pair_near),
-        outer=(mean - pair_far, mean + pair_far),
+        lower=_holding(mean - z * sd, mean - far, mean - near),
+        upper=_holding(mean + z * sd, mean + near, mean + far),
         confidence=confidence,
         coverage=coverage,
-        note="",
+        n_subjects=n_subjects,
+        correlation=parts.correlation,
+        total_sd=total,
+        n_effective=size,
+        df=parts.df,
+        note=note,
     )
+
+
+def _clusters_of(subjects: Sequence[Hashable] | None, n: int, kept: np.ndarray) -> np.ndarray:
+    """Patients of the kept values, numbered anew."""
+    numbers = cluster_numbers(subjects, n)[kept]
+    return np.unique(numbers, return_inverse=True)[1]
+
+
+def _bias(differences: np.ndarray, clusters: np.ndarray, confidence: float) -> Estimate:
+    mean, ones = float(differences.mean()), np.ones(1)
+    spread = cluster_robust(np.ones((differences.size, 1)), differences - mean, clusters)
+    half = float(stats.t.ppf((1 + confidence) / 2, spread.df(ones))) * spread.standard_error(ones)
+    if half <= 8 * np.finfo(float).eps * float(np.abs(differences).max()):
+        return without_interval(mean)
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _holding(value: float, low: float, high: float) -> Estimate:
+    """An interval, or none where it misses the value: of few patients with very different numbers of visits it may."""
+    return Estimate(value, low, high) if low < value < high else without_interval(value)
 
 
 def _is_rounding(sd: float, *values: np.ndarray) -> bool:
@@ -131,33 +208,40 @@ def _two_sided_z(coverage: float) -> float:
 
 
 @lru_cache(maxsize=1024)
-def limit_factor(n: int, share: float, coverage: float = 0.95) -> float:
+def limit_factor(n: float, share: float, coverage: float = 0.95, df: float | None = None) -> float:
     """Standard deviations from the bias to the bound of one limit of agreement.
 
     Parameters
     ----------
-    n : int
-        Pairs, 2 or more.
+    n : float
+        Pairs, 2 or more; the effective number where they are not independent.
     share : float
         Probability that the true limit lies nearer to the bias than the bound: 0.025 and 0.975 for an interval of 95%.
     coverage : float
         Share of differences between the limits.
+    df : float, optional
+        Degrees of freedom of the standard deviation; n - 1 of independent pairs when absent.
 
     Notes
     -----
     Carkeet 2015, limits considered individually: the noncentral t distribution over the square root of `n`.
     """
-    return float(stats.nct.ppf(share, n - 1, _two_sided_z(coverage) * np.sqrt(n)) / np.sqrt(n))
+    return quantile(share, n - 1 if df is None else df, _two_sided_z(coverage) * float(np.sqrt(n))) / float(np.sqrt(n))
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(96)
 
 
 @lru_cache(maxsize=1024)
-def pair_factor(n: int, share: float, coverage: float = 0.95) -> float:
+def pair_factor(n: float, share: float, coverage: float = 0.95, df: float | None = None) -> float:
     """Standard deviations from the bias to a pair of bounds that hold at least `coverage` with probability `share`.
 
     Parameters
     ----------
-    n : int
-        Pairs, 2 or more.
+    n, df : float
+        As for `limit_factor`.
     share : float
         0.025 for the inner and 0.975 for the outer bounds of an interval of 95%.
 
@@ -165,9 +249,10 @@ def pair_factor(n: int, share: float, coverage: float = 0.95) -> float:
     -----
     Carkeet 2015, limits considered as a pair: the two-sided tolerance factor of a normal distribution.
     """
-    if n < 2:
+    degrees = n - 1 if df is None else df
+    if not degrees > 0:
         raise SettingsError(f"Tolerance factors need at least 2 pairs, found {n}.")
-    nodes, weights = np.polynomial.legendre.leggauss(96)
+    nodes, weights = _nodes()
     # the mean of n standard normal values, from 0 to where nothing of its distribution is left; the other half is the same
     end = 9 / np.sqrt(n)
     mean = end * (nodes + 1) / 2
@@ -176,7 +261,7 @@ def pair_factor(n: int, share: float, coverage: float = 0.95) -> float:
     reach_squared = stats.ncx2.ppf(coverage, 1, mean**2)
 
     def certainty(factor: float) -> float:
-        return float(density @ stats.chi2.sf((n - 1) * reach_squared / factor**2, n - 1))
+        return float(density @ stats.chi2.sf(degrees * reach_squared / factor**2, degrees))
 
     low, high = 0.1, 4.0
     while certainty(high) < share:
@@ -197,13 +282,15 @@ class IntraclassCorrelation:
     note: str
 
 
-def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrelation:
+def icc_a1(ratings: ArrayLike, *, subjects: Sequence[Hashable] | None = None, confidence: float = 0.95) -> IntraclassCorrelation:
     """Intraclass correlation for absolute agreement of single readings, subjects and readers random.
 
     Parameters
     ----------
     ratings : (n, k) array
         One row per scan, one column per reader; a row with a missing value (`nan`) is left out.
+    subjects : n names, optional
+        Whose scan each row is. Where one repeats, the interval counts its scans as dependent; the value stays the same.
     confidence : float
 
     Returns
@@ -221,10 +308,12 @@ def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrela
     Notes
     -----
     ICC(A,1) of McGraw and Wong 1996, doi 10.1037/1082-989X.1.1.30, interval after their table 7; the same as ICC(2,1) of
-    Shrout and Fleiss 1979.
+    Shrout and Fleiss 1979. Where patients repeat, the mean squares, their degrees of freedom and the number of scans in that
+    interval are those of a random-effects model by patient (`clusters.variance_components`).
     """
     check_confidence(confidence)
-    table = complete_rows(ratings)
+    table, kept = _complete(ratings)
+    clusters = _clusters_of(subjects, len(np.asarray(ratings)), kept)
     n, k = table.shape
     if n < 2:
         nan = float("nan")
@@ -246,7 +335,9 @@ def icc_a1(ratings: ArrayLike, *, confidence: float = 0.95) -> IntraclassCorrela
         note = f"The readers agree exactly on all {n} scans: no interval can be computed from such data."
     elif error == 0 and rows == 0:
         note = f"Each reader gives all {n} scans one value: the scans do not differ, and no interval can be computed."
-    icc = without_interval(float(value)) if note else _icc_interval(value, n, k, (rows, columns, error), confidence)
+    elif int(clusters.max()) == 0:
+        note = f"All {n} scans are of one patient, so that no interval can be computed."
+    icc = without_interval(float(value)) if note else _icc_interval(value, table, clusters, confidence)
     if not note and not icc.low < icc.value < icc.high:
         # the interval of McGraw and Wong rests on scans that differ by more than error
         icc = without_interval(float(value))
@@ -261,12 +352,18 @@ def complete_rows(ratings: ArrayLike) -> np.ndarray:
     ------
     InputError
     """
+    return _complete(ratings)[0]
+
+
+def _complete(ratings: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The complete rows, and their positions."""
     table = np.asarray(ratings, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 2:
         raise InputError(f"Ratings must be a table with a row per scan and 2 readers or more, found shape {table.shape}.")
     if np.isinf(table).any():
         raise InputError("Ratings hold infinite numbers; leave missing values empty.")
-    return table[~np.isnan(table).any(axis=1)]
+    kept = np.flatnonzero(~np.isnan(table).any(axis=1))
+    return table[kept], kept
 
 
 def mean_squares(table: np.ndarray) -> tuple[float, float, float]:
@@ -281,20 +378,35 @@ def mean_squares(table: np.ndarray) -> tuple[float, float, float]:
     return rows / (n - 1), columns / (k - 1), error / ((n - 1) * (k - 1))
 
 
-def _icc_interval(value: float, n: int, k: int, squares: tuple[float, float, float], confidence: float) -> Estimate:
-    rows, columns, error = squares
-    a = k * value / (n * (1 - value))
-    b = 1 + k * value * (n - 1) / (n * (1 - value))
+def _icc_interval(value: float, table: np.ndarray, clusters: np.ndarray, confidence: float) -> Estimate:
+    k = table.shape[1]
+    contrasts = table @ _contrasts(k)
+    of_scans, of_error = variance_components(table.mean(axis=1), clusters), variance_components(contrasts, clusters)
+    if of_scans is None or of_error is None:
+        return without_interval(float(value))
+    exact = mean_squares(table)[2] == 0  # but for a constant offset; the rest is rounding
+    n, error = (float(clusters.max() + 1), 0.0) if exact else (of_error.n_effective, of_error.total)
+    rows, columns = k * of_scans.total, n * float(np.sum(contrasts.mean(axis=0) ** 2)) / (k - 1)
+    variance = rows + (k - 1) * error + k * (columns - error) / n
+    centre = (rows - error) / variance if variance > 0 else float("nan")
+    if not centre < 1:
+        return without_interval(float(value))
+    a, b = k * centre / (n * (1 - centre)), 1 + k * centre * (n - 1) / (n * (1 - centre))
     if a * columns + b * error <= 0:  # a negative estimate so large that no variance is left
         return without_interval(float(value))
     # Satterthwaite's degrees of freedom
-    df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
+    df = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / of_error.df)
     top = 1 - (1 - confidence) / 2
-    f_low, f_high = float(stats.f.ppf(top, n - 1, df)), float(stats.f.ppf(top, df, n - 1))
+    f_low, f_high = float(stats.f.ppf(top, of_scans.df, df)), float(stats.f.ppf(top, df, of_scans.df))
     rest = k * columns + (k * n - k - n) * error
     low = n * (rows - f_low * error) / (f_low * rest + n * rows)
     high = n * (f_high * rows - error) / (rest + n * f_high * rows)
     return Estimate(float(value), float(low), float(high))
+
+
+def _contrasts(k: int) -> np.ndarray:
+    """`(k, k - 1)` orthonormal columns that each sum to 0: what distinguishes readers (Helmert)."""
+    return linalg.helmert(k).T
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..core.volume import Mask, check_same_grid
 from ..errors import InputError
-from .estimate import Summary, summary
+from .clusters import clustered_median
+from .estimate import Estimate, Summary, summary
 
 Kind = Literal["within reader", "between readers", "between methods"]
 
@@ -178,7 +179,8 @@ class PairOverlap:
 class OverlapSummary:
     """Median and range over the pairs of one group; `pair` is "" where all pairs of a kind are together.
 
-    `empty_pairs` have no Dice (both masks empty) and count in `pairs` alone.
+    `empty_pairs` have no Dice (both masks empty) and count in `pairs` alone. `dice_median` has the interval of a bootstrap of
+    whole patients: neither two visits of a patient nor several pairs of readings of a scan are independent.
     """
 
     kind: Kind
@@ -188,6 +190,7 @@ class OverlapSummary:
     empty_pairs: int
     dice: Summary
     volume_similarity: Summary
+    dice_median: Estimate
 
 
 def overlaps(readings: Iterable[MaskReading]) -> tuple[PairOverlap, ...]:
@@ -222,16 +225,17 @@ def summarise_overlaps(pairs: Iterable[PairOverlap], *, each_pair: bool = True) 
     each_pair : bool
         One row per pair of readings (reader 1's first against reader 2's first); else one per kind and method.
     """
-    groups: dict[tuple[Kind, str, str], list[Overlap]] = {}
+    groups: dict[tuple[Kind, str, str], list[PairOverlap]] = {}
     for one in pairs:
-        groups.setdefault((one.kind, one.method, one.pair if each_pair else ""), []).append(one.overlap)
+        groups.setdefault((one.kind, one.method, one.pair if each_pair else ""), []).append(one)
     return tuple(
         OverlapSummary(
             *key,
             pairs=len(group),
-            empty_pairs=sum(np.isnan(one.dice) for one in group),
-            dice=summary([one.dice for one in group]),
-            volume_similarity=summary([one.volume_similarity for one in group]),
+            empty_pairs=sum(np.isnan(pair.overlap.dice) for pair in group),
+            dice=summary([pair.overlap.dice for pair in group]),
+            volume_similarity=summary([pair.overlap.volume_similarity for pair in group]),
+            dice_median=clustered_median([pair.overlap.dice for pair in group], [pair.subject for pair in group]),
         )
         for key, group in groups.items()
     )

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import stats
 
 from ..errors import InputError, SettingsError
 from .estimate import NO_ESTIMATE, Estimate, as_numbers, check_confidence, complete_pairs, exact_share, without_interval
+from .noncentral_t import noncentrality
 
 BASDAI_IMPROVEMENT = 1.2
 SPINAL_VAS_IMPROVEMENT_CM = 1.0
@@ -285,13 +286,5 @@ def standardised_response_mean(
         note = "All patients changed by the same amount, so that the change cannot be standardised."
         return StandardisedResponseMean(NO_ESTIMATE, mean, sd, n, note)
     t, tail = mean / sd * np.sqrt(n), (1 - confidence) / 2
-    low, high = (_noncentrality(t, n - 1, share) / np.sqrt(n) for share in (1 - tail, tail))
+    low, high = (noncentrality(t, n - 1, share) / np.sqrt(n) for share in (1 - tail, tail))
     return StandardisedResponseMean(Estimate(mean / sd, low, high), mean, sd, n, "")
-
-
-def _noncentrality(t: float, df: int, share: float) -> float:
-    """The noncentrality for which a t value of at most `t` has probability `share`."""
-    if t < 0:
-        return -_noncentrality(-t, df, 1 - share)
-    # with one degree of freedom the chi distribution reaches 2.24 at 97.5%
-    return float(optimize.brentq(lambda delta: stats.nct.cdf(t, df, delta) - share, -10.0, 3 * t + 10, xtol=1e-10))

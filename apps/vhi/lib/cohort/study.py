@@ -21,6 +21,7 @@ from .agreement import (
     icc_a1,
     measurement_error,
 )
+from .assumptions import Assumptions, check_assumptions
 from .estimate import Summary, summary
 from .failure import Disagreement, RegionFailures, disagreements, region_failures
 from .regression import Regression, linear_regression
@@ -33,6 +34,7 @@ from .response import (
     standardised_response_mean,
 )
 from .scales import SCALES, Scale, on_scale
+from .sensitivity import Sensitivity, sensitivity
 from .table import METHODS, NUMBERS, VISITS, CohortTable, Visit, natural
 
 VHI, VHI_VOXELS, SPARCC = "vhi_mm3", "vhi_voxels", "sparcc"
@@ -164,7 +166,8 @@ def relation(table: CohortTable, settings: StudySettings, reader: str | None = N
     at = settings.truncate_vhi_mm3 if settings.truncate_vhi_mm3 is not None else truncation_point(y)
     if not keys:
         return "No visit has both VHI and SPARCC of every reader."
-    fits = {scale: linear_regression(x, on_scale(y, scale, at)) for scale in SCALES}
+    subjects = [subject for subject, _ in keys]
+    fits = {scale: linear_regression(x, on_scale(y, scale, at), subjects=subjects) for scale in SCALES}
     return Relation(reader or "mean of " + _names(vhi.readers), method, keys, fits, at, left_out)
 
 
@@ -178,6 +181,7 @@ class ReaderAgreement:
     keys: tuple[Key, ...]
     values: Mapping[Scale, tuple[np.ndarray, np.ndarray]]
     limits: Mapping[Scale, BlandAltman]
+    assumptions: Mapping[Scale, Assumptions]
     icc: Mapping[Scale, IntraclassCorrelation]
     error: Mapping[Scale, MeasurementError]
     truncate_at: float | None
@@ -221,14 +225,17 @@ def _agreement(
         at = settings.truncate_vhi_mm3 if settings.truncate_vhi_mm3 is not None else truncation_point([*a, *b])
     values = {scale: (on_scale(a, scale, at), on_scale(b, scale, at)) for scale in scales}
     both = {scale: np.stack(values[scale], axis=1) for scale in scales}
+    subjects = [subject for subject, _ in keys]
+    limits = {scale: bland_altman(*values[scale], subjects=subjects) for scale in scales}
     return ReaderAgreement(
         column,
         method,
         pair,
         keys,
         values,
-        {scale: bland_altman(*values[scale]) for scale in scales},
-        {scale: icc_a1(both[scale]) for scale in scales},
+        limits,
+        {scale: check_assumptions(one, subjects=[subjects[n] for n in one.kept]) for scale, one in limits.items()},
+        {scale: icc_a1(both[scale], subjects=subjects) for scale in scales},
         {scale: measurement_error(both[scale]) for scale in scales},
         at,
         left_out,
@@ -255,6 +262,11 @@ class MeasureChange:
     @property
     def directions(self) -> tuple[str, ...]:
         return tuple("improved" if one < 0 else "worsened" if one > 0 else "unchanged" for one in self.change)
+
+    def values(self) -> dict[str, tuple[float, float]]:
+        """Baseline and follow-up by subject."""
+        pairs = zip(self.baseline.tolist(), self.follow_up.tolist(), strict=True)
+        return dict(zip(self.subjects, pairs, strict=True))
 
     def response_of(self) -> dict[str, float]:
         return dict(zip(self.subjects, (float(one) for one in self.response), strict=True))
@@ -283,6 +295,7 @@ class Response:
     agreement: tuple[Agreeing, ...]
     change: Regression | None
     change_subjects: tuple[str, ...]
+    sensitivity: Sensitivity
 
 
 def response(table: CohortTable, settings: StudySettings) -> Response | str:
@@ -309,7 +322,17 @@ def response(table: CohortTable, settings: StudySettings) -> Response | str:
         x, y = (dict(zip(one.subjects, one.change, strict=True)) for one in (sparcc, vhi))
         subjects = tuple(one for one in vhi.subjects if one in x)
         fit = linear_regression([x[one] for one in subjects], [y[one] for one in subjects])
-    return Response(measures.get("VHI"), measures.get("SPARCC"), clinical, primary, tuple(agreement), fit, subjects)
+    of_vhi, of_sparcc = (None if name not in measures else measures[name].values() for name in ("VHI", "SPARCC"))
+    return Response(
+        measures.get("VHI"),
+        measures.get("SPARCC"),
+        clinical,
+        primary,
+        tuple(agreement),
+        fit,
+        subjects,
+        sensitivity(of_vhi, of_sparcc, clinical),
+    )
 
 
 def _change(table: CohortTable, column: str, method: str | None, reading: int, threshold: float) -> MeasureChange:

@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..cohort.agreement import BlandAltman
+from ..cohort.assumptions import Assumptions
 from .canvas import FAINT_INK, INK, new_chart
 from .cohort_style import (
     BAND_INK,
+    BY_MEAN_INK,
     COLUMN_MM,
     LIMIT_INK,
     LINE_INK,
@@ -30,7 +32,7 @@ class AgreementPanel:
     """One scale of one measure: both readers' values, and their limits of agreement.
 
     `first` and `second` are the values of the complete pairs, in the order of `limits.means`; `visits` names the visit of each.
-    `truncate_at` marks where the next panel's data end.
+    `truncate_at` marks where the next panel's data end; `checks` is what the panel says under its plot.
     """
 
     title: str
@@ -40,6 +42,8 @@ class AgreementPanel:
     visits: tuple[str, ...]
     limits: BlandAltman
     truncate_at: float | None = None
+    assumptions: Assumptions | None = None
+    checks: str = ""
 
 
 def draw_readers(panel: AgreementPanel, ax: Axes, readers: tuple[str, str]) -> Axes:
@@ -78,14 +82,31 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
             annotation_clip=False,
         )
     ax.axhline(0, color=FAINT_INK, linewidth=0.5, zorder=0)
+    _draw_by_mean(panel, ax)
     _dots(ax, limits.means, limits.differences, panel.visits)
     known = [end for end in (limits.lower.low, limits.upper.high) if not np.isnan(end)]
     ends = [*known, float(limits.differences.min()), float(limits.differences.max())]
+    if panel.assumptions is not None and panel.assumptions.by_mean is not None:
+        lines = np.array(panel.assumptions.by_mean.at([limits.means.min(), limits.means.max()]))
+        ends += lines[~np.isnan(lines)].tolist()
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
     difference = f"{words(readers[0])} − {words(readers[1])}"
     ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"{difference} [{panel.unit}]")
+    ax.annotate(
+        panel.checks, (0.5, 0), xycoords="axes fraction", xytext=(0, -30), textcoords="offset points", fontsize=6, ha="center",
+        color=FAINT_INK,
+    )  # fmt: skip
     return ax
+
+
+def _draw_by_mean(panel: AgreementPanel, ax: Axes) -> None:
+    """Bias and limits as lines, where they change with the mean."""
+    if panel.assumptions is None or panel.assumptions.by_mean is None:
+        return
+    at = np.linspace(float(panel.limits.means.min()), float(panel.limits.means.max()), 101)
+    for line in panel.assumptions.by_mean.at(at):
+        ax.plot(at, line, color=BY_MEAN_INK, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=2)
 
 
 def agreement_figure(panels: Sequence[AgreementPanel], readers: tuple[str, str]) -> Figure:

@@ -6,7 +6,6 @@ cheaper per slice than transforming slices one by one.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -20,8 +19,7 @@ _COARSE = 42
 class Augmentation:
     """Ranges of the random transforms; lengths in half image widths, so that 1 is half the image.
 
-    The published recipe has rotation 10 degrees, scale 0.9 to 1.1, shear 0.2, elastic deformation, left-right flips and
-    intensities to a power of 0.6 to 1.2. These ranges are wider, and add what scanners do: gain, bias field and noise.
+    Wider than `PublishedAugmentation`, and with what scanners do: gain, bias field and noise.
     """
 
     rotation_deg: float = 15.0
@@ -36,19 +34,55 @@ class Augmentation:
     noise: float = 0.06
 
 
-PUBLISHED = Augmentation(
-    rotation_deg=10.0, scale=(0.9, 1.1), shear=0.2, translation=0.0, elastic=0.035, log_gamma=(math.log(0.6), math.log(1.2)),
-    log_gain=0.0, bias_field=0.0, noise=0.0,
-)  # fmt: skip
+@dataclass(frozen=True)
+class PublishedAugmentation:
+    """The published recipe's transforms, each parameter uniform in its range; pixels move without being mixed.
+
+    Parameters
+    ----------
+    elastic_points : int
+        Control points along each side of the slice, the corners among them.
+    elastic_sd_pixels : float
+        Standard deviation of their normal displacement along each axis [pixels].
+    power : (float, float)
+        Range of the power that intensities are raised to.
+
+    Notes
+    -----
+    Hepburn et al. 2023, section 2.5.3, and the authors' training notebook: nearest neighbour throughout, reflection at the
+    border. Between control points the displacement is bicubic here, a cubic B-spline there.
+    """
+
+    rotation_deg: float = 10.0
+    scale: tuple[float, float] = (0.9, 1.1)
+    shear: float = 0.2
+    flip: float = 0.5
+    elastic_points: int = 12
+    elastic_sd_pixels: float = 3.0
+    power: tuple[float, float] = (0.6, 1.2)
+
+    @property
+    def translation(self) -> float:
+        """None is published."""
+        return 0.0
+
+
+PUBLISHED = PublishedAugmentation()
+AnyAugmentation = Augmentation | PublishedAugmentation
 
 
 def augment(
-    images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, ranges: Augmentation = Augmentation()
+    images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, ranges: AnyAugmentation = Augmentation()
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Transform `(B, 1, H, W)` float images and their masks alike; masks come back as 0 and 1."""
-    grid = _sampling_grid(images.shape, generator, ranges)
+    published = isinstance(ranges, PublishedAugmentation)
+    grid = _affine_grid(images.shape, generator, ranges) + _displacement(images.shape, generator, ranges)
     both = functional.grid_sample(
-        torch.cat([images, masks], dim=1), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        torch.cat([images, masks], dim=1),
+        grid,
+        mode="nearest" if published else "bilinear",
+        padding_mode="reflection",
+        align_corners=False,
     )
     return _intensities(both[:, :1], generator, ranges), (both[:, 1:] > 0.5).float()
 
@@ -57,8 +91,8 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> tor
     return torch.rand(n, generator=generator) * (high - low) + low
 
 
-def _sampling_grid(shape: torch.Size, generator: torch.Generator, ranges: Augmentation) -> torch.Tensor:
-    """`(B, H, W, 2)` positions to sample: random affine maps about the centre plus a smooth random displacement."""
+def _affine_grid(shape: torch.Size, generator: torch.Generator, ranges: AnyAugmentation) -> torch.Tensor:
+    """`(B, H, W, 2)` positions to sample: random affine maps about the centre."""
     b, _, h, w = shape
     angle = _uniform(b, -ranges.rotation_deg, ranges.rotation_deg, generator).deg2rad()
     scale_x, scale_y = (_uniform(b, *ranges.scale, generator) for _ in range(2))
@@ -70,19 +104,30 @@ def _sampling_grid(shape: torch.Size, generator: torch.Generator, ranges: Augmen
     matrix = rotate @ stretch
     matrix[:, :, 0] *= mirror[:, None]
     affine = torch.cat([matrix, move[:, :, None]], dim=2)
-    grid = functional.affine_grid(affine, [b, 1, h, w], align_corners=False)
+    return functional.affine_grid(affine, [b, 1, h, w], align_corners=False)
 
+
+def _displacement(shape: torch.Size, generator: torch.Generator, ranges: AnyAugmentation) -> torch.Tensor:
+    """`(B, H, W, 2)` smooth random displacements, in half widths and half heights of the image."""
+    b, _, h, w = shape
+    if isinstance(ranges, PublishedAugmentation):
+        points = ranges.elastic_points
+        field = torch.randn(b, 2, points, points, generator=generator) * ranges.elastic_sd_pixels
+        field = functional.interpolate(field, size=(h, w), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+        return field * torch.tensor([2.0 / w, 2.0 / h])
     points = int(torch.randint(4, 9, (1,), generator=generator))
     # finer grids get smaller displacements, so that the steepest deformation stays the same
     sigma = _uniform(b, 0.0, ranges.elastic * 6.0 / points, generator).view(b, 1, 1, 1)
     field = torch.randn(b, 2, points, points, generator=generator) * sigma
     field = functional.interpolate(field, size=(_COARSE, _COARSE), mode="bicubic", align_corners=True)
     field = functional.interpolate(field, size=(h, w), mode="bilinear", align_corners=True)
-    return grid + field.permute(0, 2, 3, 1)
+    return field.permute(0, 2, 3, 1)
 
 
-def _intensities(images: torch.Tensor, generator: torch.Generator, ranges: Augmentation) -> torch.Tensor:
+def _intensities(images: torch.Tensor, generator: torch.Generator, ranges: AnyAugmentation) -> torch.Tensor:
     b, _, h, w = images.shape
+    if isinstance(ranges, PublishedAugmentation):
+        return images.clamp_min(0.0).pow(_uniform(b, *ranges.power, generator).view(b, 1, 1, 1))
     gamma = _uniform(b, *ranges.log_gamma, generator).exp().view(b, 1, 1, 1)
     gain = _uniform(b, -ranges.log_gain, ranges.log_gain, generator).view(b, 1, 1, 1)
     images = images.clamp_min(0.0).pow(gamma)

@@ -185,9 +185,25 @@ def seconds_per_step(recipe: Recipe, labelled: Slices, pseudo: Slices | None, st
     return (time.process_time() - started) / steps
 
 
-def soft_dice(probability: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """2 sum(r p) / (sum(r^2) + sum(p^2)) of a whole batch, as the paper monitors it."""
-    return 2 * (probability * masks).sum() / (probability.square().sum() + masks.square().sum()).clamp_min(1e-6)
+def soft_dice(probability: torch.Tensor, masks: torch.Tensor, both_classes: bool = False) -> torch.Tensor:
+    """Soft Dice, 2 sum(r p) / (sum(r^2) + sum(p^2)), of probabilities and masks of one shape.
+
+    Parameters
+    ----------
+    probability, masks : (B, ...) tensors
+    both_classes : bool
+        Average it over foreground and background and over the B samples, as the paper monitors training; else sum over the
+        foreground of the whole batch.
+
+    Notes
+    -----
+    Hepburn et al. 2023, supplement S1 and figure S2. A class that neither has is matched: 1.
+    """
+    if not both_classes:
+        return 2 * (probability * masks).sum() / (probability.square().sum() + masks.square().sum()).clamp_min(1e-6)
+    p, r = (torch.stack([one, 1 - one], dim=1).flatten(start_dim=2) for one in (probability, masks))
+    size = p.square().sum(dim=2) + r.square().sum(dim=2)
+    return torch.where(size > 0, 2 * (p * r).sum(dim=2) / size.clamp_min(1e-6), 1.0).mean()
 
 
 @torch.no_grad()
@@ -208,7 +224,7 @@ def validate(net: nn.Module, recipe: Recipe, slices: Slices) -> tuple[float, flo
     found = (probability >= 0.5).float()
     size = (found + masks).sum(dim=(1, 2, 3))
     per_slice = 2 * (found * masks).sum(dim=(1, 2, 3))[size > 0] / size[size > 0]
-    return float(_loss(recipe, logits, masks)), float(soft_dice(probability, masks)), float(per_slice.mean())
+    return float(_loss(recipe, logits, masks)), float(soft_dice(probability, masks, recipe.both_classes)), float(per_slice.mean())
 
 
 def _sized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -259,7 +275,7 @@ def _step(
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
-    return float(loss.detach()), float(soft_dice(logits.detach().sigmoid(), masks))
+    return float(loss.detach()), float(soft_dice(logits.detach().sigmoid(), masks, recipe.both_classes))
 
 
 def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..errors import ModelError
-from .augment import PUBLISHED, Augmentation
+from .augment import PUBLISHED, AnyAugmentation, Augmentation, PublishedAugmentation
 from .averaging import network_of
 from .unet import UNet
 
@@ -22,6 +22,8 @@ class Recipe:
     `steps` of `batch` slices; of each batch `pseudo` slices come from the unlabelled scans. The learning rate rises linearly
     over `warm_up` of the steps and falls to zero as a cosine, or stays constant (`schedule="constant"`). Of a network that
     goes on from another one, each step moves the parameters back towards that one's by `learning_rate * pull` of the way.
+    `both_classes` says what the learning curve shows, and decides no weight: the soft Dice of foreground and background of each
+    slice, averaged, as the paper's figure S2; else that of the foreground of the whole batch.
 
     `named` is the layout of a network of MONAI (`lib.nets.named`); when absent it is the method's U-Net by `widths`, `shuffle`,
     `bias` and `kernel`.
@@ -42,13 +44,16 @@ class Recipe:
     bias: bool = False
     kernel: int = 3
     pull: float = 0.0
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    # not part of how a recipe is written out, so that checkpoints of before it are still those of their recipe
+    augmentation: AnyAugmentation = field(default_factory=Augmentation)
+    # not part of how a recipe is written out, so that checkpoints of before them are still those of their recipe
+    both_classes: bool = field(default=False, repr=False)
     named: dict[str, Any] | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests; of a network of MONAI its layout is told by the manifest."""
         unsaid = {"named"} if self.named is None else {"named", "widths", "shuffle", "bias", "kernel"}
+        # left out where it is not so, so that equal recipes have equal manifests, those of versions before it included
+        unsaid |= set() if self.both_classes else {"both_classes"}
         return {name: value for name, value in asdict(self).items() if name not in unsaid}
 
     @classmethod
@@ -75,7 +80,8 @@ class Recipe:
             shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
         told = known.get("augmentation", {})
         drawn: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items()}
-        ranges = Augmentation(**drawn) if drawn else _WIDE
+        kind = PublishedAugmentation if "power" in drawn else Augmentation
+        ranges = kind(**drawn) if drawn else _WIDE
         values: dict[str, Any] = {"name": "default", "steps": 1500} | known | shape | {"augmentation": ranges}
         return cls(**values)
 
@@ -147,7 +153,7 @@ _QUICK = Recipe("quick", steps=1000, widths=(32, 64, 128, 256), shuffle=4, augme
 # 100 epochs of 350 steps, Adam, BCE alone: hours on a CPU
 _PAPER = Recipe(
     "paper", steps=35_000, batch=4, learning_rate=1e-3, schedule="constant", weight_decay=0.0, clip_norm=None,
-    soft_dice_weight=0.0, shuffle=1, bias=True, augmentation=PUBLISHED,
+    soft_dice_weight=0.0, shuffle=1, bias=True, augmentation=PUBLISHED, both_classes=True,
 )  # fmt: skip
 PAPER_LEVELS, PAPER_KERNELS, PAPER_EPOCHS, PAPER_STEPS_PER_EPOCH = (2, 4, 6), (3, 5), (60, 100), 350
 

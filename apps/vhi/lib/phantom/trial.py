@@ -9,19 +9,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
 
 from ..core.pipeline import VhiResult, measure_vhi
-from ..core.volume import Mask
+from ..core.volume import Mask, Volume
 from ..errors import SettingsError
 from .study import PhantomStudy, make_phantom
 
 VISITS = ("baseline", "follow_up")
 READERS = ("1", "2")
+_BENT_STREAM = 1
 # a lesion of the automatic result is inflammation when at least this share of its voxels is in the truth
 TRUE_SHARE = 0.3
 QUADRANTS = (("ilium", "upper"), ("ilium", "lower"), ("sacrum", "upper"), ("sacrum", "lower"))
@@ -33,9 +34,44 @@ LEAST_MM2 = {"1": 10.0, "2": 40.0}
 
 
 @dataclass(frozen=True)
+class Bent:
+    """What a reviewer may bend in a trial of either kind; by default nothing is bent.
+
+    Parameters
+    ----------
+    effect : float
+        How strong the treatment is in patients who respond: 1 as usual (SPARCC falls by 60% on average, the radius of lesions by
+        40%), 0.5 half of it, 0 for a treatment that does nothing.
+    reader_bias : float
+        Share by which the second reader's VHI is larger (below 0: smaller) than it would be.
+    threshold_bias : float
+        Share by which the thresholds lie too high at follow-up. Of a trial of numbers, which has no thresholds: by which every
+        VHI at follow-up is too small.
+    missing : float
+        Probability that a visit is missing, whatever it would have shown.
+    """
+
+    effect: float = 1.0
+    reader_bias: float = 0.0
+    threshold_bias: float = 0.0
+    missing: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("true effect", self.effect, 0.0, 2.0),
+            ("reader bias", self.reader_bias, -0.9, 10.0),
+            ("threshold bias", self.threshold_bias, -0.9, 0.9),
+            ("share of missing visits", self.missing, 0.0, 0.9),
+        ):
+            if not low <= value <= high:
+                raise SettingsError(f"The {name} of a simulated trial is {value:g}; pass a number from {low:g} to {high:g}.")
+
+
+@dataclass(frozen=True)
 class PlantedNumbers:
     """What a trial of numbers is made of. VHI [mm3] of the readers' mean is `intercept + slope * SPARCC` and normal noise of
-    `residual_sd`; the first reader's VHI minus the second's is normal with `bias` and `sd`."""
+    `residual_sd`; the first reader's VHI minus the second's is normal with `bias` and `sd`. `correlation` is the share of both
+    variances that belongs to the patient, and so to both visits."""
 
     n_patients: int = 29
     bias: float = 200.0
@@ -43,10 +79,14 @@ class PlantedNumbers:
     slope: float = 900.0
     intercept: float = 30000.0
     residual_sd: float = 4000.0
+    correlation: float = 0.0
+    bent: Bent = field(default_factory=Bent)
 
     def __post_init__(self) -> None:
         if self.n_patients < 1 or self.sd < 0 or self.residual_sd < 0:
             raise SettingsError("A simulated trial needs a patient or more, and standard deviations of 0 or more.")
+        if not 0 <= self.correlation <= 1:
+            raise SettingsError(f"The correlation of a patient's visits is {self.correlation:g}; pass a number from 0 to 1.")
         # volumes are none below 0, and cutting them off there would change what is planted
         if self.intercept < 5 * (self.residual_sd + self.sd / 2) + abs(self.bias) or self.slope < 0:
             raise SettingsError("The planted intercept is too near 0: volumes would fall below it. Raise it, or lower the noise.")
@@ -62,6 +102,8 @@ class TrialNumbers:
         Patient, visit (`VISITS`), reader (`READERS`) [mm3].
     sparcc : (n, 2, 2) float array
         Likewise, 0 to 72.
+    present : (n, 2) bool array
+        Which visits took place; the numbers of the others are in no row.
     clinical : mapping
         basdai, spinal_vas_cm, asdas and crp_mg_l to (n, 2) arrays: patient, visit.
     """
@@ -69,6 +111,7 @@ class TrialNumbers:
     planted: PlantedNumbers
     vhi: np.ndarray
     sparcc: np.ndarray
+    present: np.ndarray
     clinical: Mapping[str, np.ndarray]
 
     @property
@@ -76,7 +119,7 @@ class TrialNumbers:
         return tuple(subject_name(n) for n in range(len(self.vhi)))
 
     def rows(self) -> list[dict[str, str]]:
-        """The columns of a cohort table: one row per patient, visit and reader."""
+        """The columns of a cohort table: one row per patient, visit that took place, and reader."""
         return [
             {
                 "subject": subject_name(n),
@@ -88,6 +131,7 @@ class TrialNumbers:
                 **{name: repr(float(values[n, visit])) for name, values in self.clinical.items()},
             }
             for n, visit, reader in np.ndindex(self.vhi.shape)
+            if self.present[n, visit]
         ]
 
 
@@ -100,25 +144,42 @@ def simulate_numbers(seed: int, planted: PlantedNumbers | None = None) -> TrialN
     """A trial of numbers with known bias, spread and slope.
 
     SPARCC of the readers' mean and its fall under treatment are drawn anew for every seed; given SPARCC, the planted numbers
-    hold exactly, without rounding or cutting off.
+    hold exactly, without rounding or cutting off. What is bent changes the same patients: it draws nothing of theirs anew.
     """
     planted = planted or PlantedNumbers()
     rng = np.random.default_rng(seed)
-    n = planted.n_patients
+    n, bent = planted.n_patients, planted.bent
     before = np.clip(rng.gamma(1.6, 10.0, n), 0, 50)
     responds = rng.random(n) < 0.6
-    after = np.clip(before * np.where(responds, rng.uniform(0.1, 0.7, n), rng.uniform(0.8, 1.2, n)), 0, 55)
+    left = np.where(responds, _weakened(rng.uniform(0.1, 0.7, n), bent.effect), rng.uniform(0.8, 1.2, n))
+    after = np.clip(before * left, 0, 55)
     score = np.round(np.stack([before, after], axis=1) * 2) / 2
     apart = np.round(rng.normal(-1.5, 6, (n, 2)))
     apart = np.clip(apart, -2 * np.minimum(score, 72 - score), 2 * np.minimum(score, 72 - score))
-    mean = planted.intercept + planted.slope * score + rng.normal(0, planted.residual_sd, (n, 2))
-    difference = rng.normal(planted.bias, planted.sd, (n, 2))
+    noise, difference = rng.normal(0, planted.residual_sd, (n, 2)), rng.normal(0, planted.sd, (n, 2))
+    clinical = _clinical(rng, responds)
+    also = np.random.default_rng([seed, _BENT_STREAM])
+    of_patient = [also.normal(0, sd, (n, 1)) for sd in (planted.residual_sd, planted.sd)]
+    noise, difference = (
+        np.sqrt(1 - planted.correlation) * of_visit + np.sqrt(planted.correlation) * shared
+        for of_visit, shared in zip((noise, difference), of_patient, strict=True)
+    )
+    mean, difference = planted.intercept + planted.slope * score + noise, planted.bias + difference
+    vhi = np.stack([mean + difference / 2, mean - difference / 2], axis=2)
+    vhi[:, 1] *= 1 - bent.threshold_bias
+    vhi[:, :, 1] *= 1 + bent.reader_bias
     return TrialNumbers(
         planted,
-        vhi=np.stack([mean + difference / 2, mean - difference / 2], axis=2),
+        vhi=vhi,
         sparcc=np.stack([score + apart / 2, score - apart / 2], axis=2),
-        clinical=_clinical(rng, responds),
+        present=also.random((n, 2)) >= bent.missing,
+        clinical=clinical,
     )
+
+
+def _weakened(left: np.ndarray, effect: float) -> np.ndarray:
+    """What the treatment leaves, as a share, when it is `effect` times as strong."""
+    return np.asarray(left if effect == 1 else np.maximum(1 - effect * (1 - left), 0.0))
 
 
 def _clinical(rng: np.random.Generator, responds: np.ndarray) -> dict[str, np.ndarray]:
@@ -154,7 +215,7 @@ class PatientPlan:
     """One patient of a trial of scans: the pelvis, and factors on the lesions' radii at both visits.
 
     `difference` says at which visit the second reader cleans otherwise, and how: "anatomical" (takes away the largest lesion of
-    the ilium) or "artefact" (keeps all that is no inflammation).
+    the ilium) or "artefact" (keeps all that is no inflammation). `present` says which visits take place.
     """
 
     subject: str
@@ -164,6 +225,9 @@ class PatientPlan:
     difference: tuple[str, str] | None
     manual: bool
     clinical: Mapping[str, tuple[float, float]]
+    present: tuple[bool, bool] = (True, True)
+    reader_bias: float = 0.0
+    threshold_bias: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,18 +295,23 @@ class TrialScan:
         ]
 
 
-def plan_trial(seed: int, n_patients: int = 29) -> tuple[PatientPlan, ...]:
+def plan_trial(seed: int, n_patients: int = 29, bent: Bent | None = None) -> tuple[PatientPlan, ...]:
     """Who is in a trial of scans. Three patients have a planted difference (two anatomical, one artefact, as the paper found),
-    the first eight are read by hand too."""
+    the first eight are read by hand too. What is bent changes the same patients. At least one visit takes place.
+    """
+    bent = bent or Bent()
     rng = np.random.default_rng(seed)
     responds = rng.random(n_patients) < 0.6
     clinical = _clinical(rng, responds)
     order = rng.permutation(n_patients)
     kinds = dict(zip(order.tolist(), ("anatomical", "artefact", "anatomical"), strict=False))
+    present = np.random.default_rng([seed, _BENT_STREAM]).random((n_patients, 2)) >= bent.missing
+    present[0, 0] |= not present.any()
     plans = []
     for n in range(n_patients):
         before = float(rng.uniform(0.7, 1.2))
-        after = before * float(rng.uniform(0.4, 0.75) if responds[n] else rng.uniform(0.9, 1.15))
+        left = _weakened(np.asarray(rng.uniform(0.4, 0.75)), bent.effect) if responds[n] else rng.uniform(0.9, 1.15)
+        after = before * float(left)
         plans.append(
             PatientPlan(
                 subject=subject_name(n),
@@ -254,13 +323,16 @@ def plan_trial(seed: int, n_patients: int = 29) -> tuple[PatientPlan, ...]:
                 else None,
                 manual=n < 8,
                 clinical={name: (float(values[n, 0]), float(values[n, 1])) for name, values in clinical.items()},
+                present=(bool(present[n, 0]), bool(present[n, 1])),
+                reader_bias=bent.reader_bias,
+                threshold_bias=bent.threshold_bias,
             )
         )
     return tuple(plans)
 
 
 def simulate_scans(plans: Sequence[PatientPlan], shape: tuple[int, int, int] = (80, 80, 12)) -> Iterator[TrialScan]:
-    """The visits of a trial, one after the other, so that only one is in memory.
+    """The visits of a trial that take place, one after the other, so that only one is in memory.
 
     Parameters
     ----------
@@ -270,18 +342,22 @@ def simulate_scans(plans: Sequence[PatientPlan], shape: tuple[int, int, int] = (
         Voxels of every scan.
     """
     for plan in plans:
-        for visit in VISITS:
-            yield simulate_scan(plan, visit, shape)
+        for visit, takes_place in zip(VISITS, plan.present, strict=True):
+            if takes_place:
+                yield simulate_scan(plan, visit, shape)
 
 
 def simulate_scan(plan: PatientPlan, visit: str, shape: tuple[int, int, int] = (80, 80, 12)) -> TrialScan:
     """One visit of one patient: scanned, measured with the true regions, and read."""
     when = VISITS.index(visit)
     study = make_phantom(plan.seed, shape, n_lesions=plan.n_lesions, lesion_scale=plan.scales[when], visit=when)
-    result = measure_vhi(study.t1w, study.stir, (), study.normal_bone, None, study.disease_region)
+    stir = _brightened(study, plan.threshold_bias) if when else study.stir
+    result = measure_vhi(study.t1w, stir, (), study.normal_bone, None, study.disease_region)
     rng = np.random.default_rng([plan.seed, when])
     kind = plan.difference[1] if plan.difference and plan.difference[0] == visit else None
     first, second = _cleaned(study, result, kind, rng)
+    planted = kind if first.voxels != second.voxels else None
+    second = _biased(second, plan.reader_bias, study.disease_region)
     readings = [TrialReading(reader, 1, "semi-automatic", mask) for reader, mask in zip(READERS, (first, second), strict=True)]
     if plan.manual and when == 0:
         readings += [
@@ -289,8 +365,29 @@ def simulate_scan(plan: PatientPlan, visit: str, shape: tuple[int, int, int] = (
             for reader, edge in zip(READERS, (0.4, 0.6), strict=True)
             for reading in (1, 2)
         ]
-    planted = kind if first.voxels != second.voxels else None
     return TrialScan(plan, visit, study, result, tuple(readings), second.voxels - first.voxels, planted)
+
+
+def _brightened(study: PhantomStudy, share: float) -> Volume:
+    """STIR whose normal bone is brighter by a share, and with it both thresholds: they scale with that bone."""
+    if not share:
+        return study.stir
+    data = np.where(study.normal_bone.data, study.stir.data * (1 + share), study.stir.data)
+    return Volume(data.astype(study.stir.data.dtype), study.stir.grid, study.stir.name)
+
+
+def _biased(mask: Mask, share: float, region: Mask) -> Mask:
+    """A mask made larger, or smaller, by a share of its voxels, at its outline and within the disease region."""
+    change = round(share * mask.voxels)
+    if not change:
+        return mask
+    grown = change > 0
+    distance = ndimage.distance_transform_edt(~mask.data if grown else mask.data, mask.grid.spacing_mm)
+    candidates = np.flatnonzero(region.data & ~mask.data if grown else mask.data)
+    nearest = candidates[np.argsort(distance.ravel()[candidates], kind="stable")[: abs(change)]]
+    data = mask.data.copy()
+    data.ravel()[nearest] = grown
+    return Mask(data, mask.grid, mask.name)
 
 
 def _cleaned(study: PhantomStudy, result: VhiResult, kind: str | None, rng: np.random.Generator) -> tuple[Mask, Mask]:

@@ -39,6 +39,7 @@ from .cohort_sections.methods import methods_paragraph
 from .cohort_sections.overlap import overlap_section, reference_section
 from .cohort_sections.relation import relation_section
 from .cohort_sections.response import change_section, response_section
+from .cohort_sections.sensitivity import sensitivity_section
 from .cohort_sections.visits import effort_section, visits_section
 from .content import NOT_A_DEVICE, Table
 from .html import data_uri, template_environment
@@ -93,6 +94,7 @@ def cohort_content(
         agreement_section(study, SPARCC),
         response_section(study),
         change_section(study),
+        sensitivity_section(study),
         failure_section(study, images, why_no_images),
         ratings_section(study),
         visits_section(visits, visits_left_out, tolerance_mm, why_no_visits),
@@ -149,6 +151,10 @@ def _key_results(study: Study, masks: MaskStudy | None) -> Table:
             rows.append(
                 (f"Change of VHI per point of change of SPARCC [{study.vhi_unit}] (95% CI)", estimate(fit.slope), str(fit.n))
             )
+        for name, compared in study.response.sensitivity.comparisons.items():
+            if not compared.note:
+                words = f"Patients for a trial by {name}, as a multiple of one by SPARCC (95% CI)"
+                rows.append((words, estimate(compared.patients, 2), str(compared.n)))
     return Table("Key results", ("", "", "n"), tuple(rows))
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ...cohort.assumptions import Assumptions, factors
+from ...cohort.scales import Scale
 from ...cohort.study import VHI, ReaderAgreement, Study
 from ...figures.cohort_agreement import AgreementPanel, agreement_figure
-from ..cohort_content import PAPER, Records, Section, estimate, number, rows_of
+from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
 from ..content import Table
-from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, section_figure
-
-if TYPE_CHECKING:
-    pass
+from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, p_words, section_figure
 
 
 def agreement_section(study: Study, column: str) -> Section:
@@ -30,11 +30,16 @@ def agreement_section(study: Study, column: str) -> Section:
             "single reading; SEM and between-reader smallest detectable change (SDC: 1.96 √2 SEM, systematic differences "
             "included): two readers of one scan differ by less in 95% of scans. How far a second scan of the same patient "
             "differs is not in it. "
-            f"Limits on the log scale are also given as factors of VHI + 1.{cut}"
+            f"Limits on the log scale are also given as factors of {name} + 1.{cut} Where a patient has several scans, intervals "
+            "take them as dependent: of the bias and of slopes cluster-robust by patient (CR2, t with Satterthwaite's degrees of "
+            "freedom), of limits and ICC by a random-effects model of patients; values are the same. Assumptions: Shapiro and "
+            "Wilk's test of the differences; slope of the difference, and of its absolute residual, on the mean. Where one of "
+            "the slopes has P < 0.05, limits by regression follow the mean."
         ),
         source=(
             f"{PAPER}, section 2.7.2 and figure 7; limits: Bland and Altman 1986, exact intervals: Carkeet 2015; ICC: McGraw and "
-            "Wong 1996, Shrout and Fleiss 1979; SEM: de Vet et al. 2006"
+            "Wong 1996, Shrout and Fleiss 1979; SEM: de Vet et al. 2006; several scans of a patient: Bland and Altman 2007, Bell "
+            "and McCaffrey 2002, Mee and Owen 1983; limits by regression: Bland and Altman 1999"
         ),
     )
     if not found:
@@ -56,14 +61,17 @@ def agreement_section(study: Study, column: str) -> Section:
         findings += [f"{SCALE_WORDS[scale]}: {limits.note}" for scale, limits in one.limits.items() if limits.note]
         findings += [f"{SCALE_WORDS[scale]}: {icc.note}" for scale, icc in one.icc.items() if icc.note]
         findings += _as_factors(one, name)
-        tables.append(_agreement_table(one, who, unit))
+        findings += _dependence(one)
+        findings += _assumed(one, unit)
+        tables += [_agreement_table(one, who, unit), _assumptions_table(one, who)]
         figures.append(
             section_figure(
                 f"agreement_{name.lower()}" + (f"_{n + 1}" if len(found) > 1 else ""),
                 agreement_figure(_agreement_panels(one, unit, name), one.readers),
                 f"{name}, {who}. Top: both readings of each scan, dashed: equality{dotted}. "
                 "Bottom: difference (first minus second) against mean, with bias, 95% limits of agreement and their 95% "
-                "confidence intervals as bands.",
+                "confidence intervals as bands; dotted lines: bias and limits by regression, where they change with the mean. "
+                "Below each: P of normal differences, of a bias and of a spread that change with the mean.",
                 f"Scatter and Bland-Altman plots of {name} by two readers.",
             )
         )
@@ -96,17 +104,92 @@ def _as_factors(agreement: ReaderAgreement, name: str) -> list[str]:
     log = agreement.limits["log"]
     if math.isnan(log.sd):
         return []
-    low, bias, high = (number(math.exp(limit.value), 2) for limit in (log.lower, log.bias, log.upper))
+    low, bias, high = (estimate(one, 2) for one in factors(log))
     first, second = agreement.readers
-    return [f"As factors, reader {first} over reader {second}, of {name} + 1: {bias}, limits of agreement {low} to {high}."]
+    return [f"As factors, reader {first} over reader {second}, of {name} + 1: {bias}, limits of agreement {low} and {high}."]
+
+
+def _dependence(agreement: ReaderAgreement) -> list[str]:
+    """That scans of one patient are not independent, where there are any."""
+    raw = agreement.limits["raw"]
+    if not raw.repeated:
+        return []
+    alike = "" if math.isnan(raw.correlation) else f" (differences of one patient correlate by {number(raw.correlation, 2)})"
+    return [
+        f"These are {raw.n} scans of {raw.n_subjects} patients: all intervals count scans of one patient as dependent{alike}."
+    ]
+
+
+def _assumed(agreement: ReaderAgreement, unit: str) -> list[str]:
+    """Which assumptions of the limits do not hold, and what to read instead."""
+    sentences = []
+    for scale, found in agreement.assumptions.items():
+        broken = []
+        if found.normal.p < found.level:
+            broken.append(f"the differences are not normal (P {p_words(found.normal.p)})")
+        if found.trend_found:
+            broken.append(f"the bias changes with the mean (P {p_words(found.trend.p_slope)})")
+        if found.spread_found:
+            grows = "grows" if found.spread.slope.value > 0 else "shrinks"
+            broken.append(f"the spread {grows} with the mean (P {p_words(found.spread.p_slope)})")
+        if broken:
+            sentences.append(f"{SCALE_WORDS[scale]}: {', '.join(broken)}.{_by_mean(agreement, scale, unit)}")
+    if not sentences and all(math.isnan(one.normal.p) for one in agreement.assumptions.values()):
+        return []
+    return sentences or ["No sign against normal differences whose bias and spread stay the same, on any scale (P ≥ 0.05)."]
+
+
+def _by_mean(agreement: ReaderAgreement, scale: Scale, unit: str) -> str:
+    lines = agreement.assumptions[scale].by_mean
+    if lines is None:
+        return ""
+    measured = "log" if scale == "log" else unit
+    at = np.percentile(agreement.limits[scale].means, [25, 50, 75])
+    parts = [
+        f"{number(float(low))} to {number(float(high))} at a mean of {number(float(mean))}"
+        for mean, low, high in zip(at, lines.at(at)[0], lines.at(at)[2], strict=True)
+    ]
+    return f" Limits of agreement by regression [{measured}]: {'; '.join(parts)}."
+
+
+def _checks(found: Assumptions) -> str:
+    """Three P in a line below the plot; nothing where nothing could be tested."""
+    tested = (("normal", found.normal.p), ("bias", found.trend.p_slope), ("spread", found.spread.p_slope))
+    if all(math.isnan(p) for _, p in tested):
+        return ""
+    return "P: " + ", ".join(f"{name} {p_value(p)}" for name, p in tested)
+
+
+def _assumptions_table(one: ReaderAgreement, who: str) -> Table:
+    rows = tuple(
+        (
+            SCALE_WORDS[scale],
+            number(found.normal.w),
+            p_value(found.normal.p),
+            estimate(found.trend.slope, 2),
+            p_value(found.trend.p_slope),
+            estimate(found.spread.slope, 2),
+            p_value(found.spread.p_slope),
+        )
+        for scale, found in one.assumptions.items()
+    )
+    header = (
+        *("scale", "Shapiro-Wilk W", "P", "difference on mean: slope (95% CI)", "P"),
+        *("absolute residual on mean: slope (95% CI)", "P"),
+    )
+    note = "The test of normality takes all scans as independent. A P of 0.05 or more does not show that an assumption holds."
+    return Table(f"Assumptions of the limits of agreement, {who}", header, rows, note=note)
 
 
 def _agreement_columns(vhi_unit: str) -> tuple[str, ...]:
     return (
         *("first_reader", "second_reader", "method", "scale", "n", f"truncated_at_{ascii_unit(vhi_unit)}"),
-        *("bias", "bias_low", "bias_high", "sd"),
+        *("n_subjects", "bias", "bias_low", "bias_high", "sd", "correlation_within_subject"),
         *("lower_limit", "lower_limit_low", "lower_limit_high", "upper_limit", "upper_limit_low", "upper_limit_high"),
         *("icc_a1", "icc_low", "icc_high", "sem_agreement", "sem_consistency", "sdc_agreement", "sdc_consistency"),
+        *("shapiro_w", "shapiro_p", "trend_slope", "trend_slope_low", "trend_slope_high", "trend_p"),
+        *("spread_slope", "spread_slope_low", "spread_slope_high", "spread_p"),
+        *("bias_at_0", "bias_per_mean", "sd_at_0", "sd_per_mean"),
     )
 
 
@@ -115,12 +198,24 @@ def _agreement_rows(one: ReaderAgreement) -> Iterable[tuple[str | float | int | 
         icc, error = one.icc[scale].icc, one.error[scale]
         yield (
             *(*one.readers, one.method, scale, limits.n, one.truncate_at if scale == "truncated" else None),
-            *(limits.bias.value, limits.bias.low, limits.bias.high, limits.sd),
+            *(limits.n_subjects, limits.bias.value, limits.bias.low, limits.bias.high, limits.sd, limits.correlation),
             *(limits.lower.value, limits.lower.low, limits.lower.high),
             *(limits.upper.value, limits.upper.low, limits.upper.high),
             *(icc.value, icc.low, icc.high),
             *(error.sem_agreement, error.sem_consistency, error.sdc_agreement, error.sdc_consistency),
+            *_assumption_cells(one.assumptions[scale]),
         )
+
+
+def _assumption_cells(found: Assumptions) -> tuple[float | None, ...]:
+    trend, spread, lines = found.trend, found.spread, found.by_mean
+    by_mean = (None,) * 4 if lines is None else (lines.bias_at_0, lines.bias_slope, lines.sd_at_0, lines.sd_slope)
+    return (
+        *(found.normal.w, found.normal.p),
+        *(trend.slope.value, trend.slope.low, trend.slope.high, trend.p_slope),
+        *(spread.slope.value, spread.slope.low, spread.slope.high, spread.p_slope),
+        *by_mean,
+    )
 
 
 def _agreement_table(one: ReaderAgreement, who: str, unit: str) -> Table:
@@ -156,6 +251,8 @@ def _agreement_panels(one: ReaderAgreement, unit: str, name: str) -> list[Agreem
                 tuple(one.keys[n][1] for n in limits.kept),
                 limits,
                 truncate,
+                one.assumptions[scale],
+                _checks(one.assumptions[scale]),
             )
         )
     return panels

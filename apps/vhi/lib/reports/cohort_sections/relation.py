@@ -22,7 +22,9 @@ def relation_section(study: Study) -> Section:
         title="VHI against SPARCC scores",
         method=(
             "Least-squares regression of VHI on the SPARCC score, each the mean of the readers; raw, truncated (higher values "
-            "left out) and log(x + 1). 95% confidence intervals of slope and intercept from Student's t; bands are of the line."
+            "left out) and log(x + 1). 95% confidence intervals of slope and intercept from Student's t; bands are of the line. "
+            "Where a patient has several scans, intervals, P and bands are cluster-robust by patient (CR2, Bell and McCaffrey "
+            "2002); the lines are the same."
         ),
         source=f"{PAPER}, section 2.7.2 and figure 6",
     )
