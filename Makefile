@@ -30,7 +30,7 @@ serve: setup
 SHARED_OUT := -n auto --dist loadscope --no-loadscope-reorder
 
 test: setup
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SHARED_OUT)
 
 test-fast: setup
 	$(RUN) -m pytest $(SHARED_OUT) -m "not slow and not server and not browser and not pacs and not data"
