@@ -53,6 +53,16 @@ def test_one_of_two_workers_killed_in_the_middle_loses_nothing_and_repeats_nothi
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+def test_a_run_whose_processes_are_all_gone_ends_with_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.batch.workers.NO_WORKERS_S", 1)
+    with local_workers(1) as client:
+        client.cluster.scale(0)
+        client.cluster.sync(client.cluster._correct_state)
+        with pytest.raises(InputError, match="All worker processes ended, and none came back within 1 s"):
+            list(run_cases(client, cases_called("case1"), partial(batchwork.note, out=tmp_path)))
+    assert not (tmp_path / "begun").exists()
+
+
 def test_few_cases_are_with_the_workers_at_any_time(tmp_path):
     handed_out = 0
 

@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, as_completed
-from distributed.scheduler import KilledWorker
+from distributed.scheduler import KilledWorker, NoWorkerError
 from distributed.security import Security
 
 from ..cores import usable_cores
@@ -26,6 +26,8 @@ from ..errors import InputError, SettingsError, VhiError
 APP_DIR = Path(__file__).resolve().parents[2]
 # a case that brings down this many workers is at fault itself
 DEATHS_ALLOWED = 2
+# a process that ends is started again at once, unless it ended while it was being started
+NO_WORKERS_S = 120
 
 
 class Named(Protocol):
@@ -92,6 +94,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
         # a worker that computes for minutes without a word is no dead one
         "distributed.scheduler.worker-ttl": None,
+        "distributed.scheduler.no-workers-timeout": f"{NO_WORKERS_S}s",
         "distributed.comm.timeouts.connect": "60s",
     }
     with (
@@ -166,7 +169,8 @@ def run_cases(client: Client, cases: Sequence[Case], work: Callable[[Case], None
     Raises
     ------
     InputError
-        The cluster is gone. Cases whose outcome was not told are not finished, or nobody knows.
+        The cluster is gone, or all processes of this machine are. Cases whose outcome was not told are not finished, or nobody
+        knows.
     """
     # names of its own for each run and attempt: dask takes equal names for equal work, and would not do it again
     run = secrets.token_hex(4)
@@ -220,6 +224,11 @@ def _outcome(future: Future, case: Case) -> Outcome[Case]:
     if future.status in ("cancelled", "lost"):
         raise InputError("The cluster is gone; start it again and repeat the call: finished cases are kept.")
     error = _error(future)
+    if isinstance(error, NoWorkerError):
+        raise InputError(
+            f"All worker processes ended, and none came back within {NO_WORKERS_S} s; repeat the call, with fewer jobs if memory "
+            "is short: finished cases are kept."
+        )
     if isinstance(error, KilledWorker):
         died = f"{DEATHS_ALLOWED + 1} workers died of it, with nothing else to do"
         return Outcome(case, f"{died}, probably for want of memory; try it with fewer jobs.")
