@@ -75,7 +75,8 @@ def refused(*words: str) -> str:
 
     from lib.cli.app import app
 
-    result = CliRunner().invoke(app, ["serve", *words])
+    port = () if "--port" in words else ("--port", str(free_port()))  # another program may hold the usual one
+    result = CliRunner().invoke(app, ["serve", *words, *port])
     assert result.exit_code == 2, result.output
     assert result.stderr.count("\n") == 1
     return str(result.stderr)

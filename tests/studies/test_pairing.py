@@ -126,7 +126,11 @@ def test_an_archive_in_several_parts_is_whole_too(tmp_path):
     assert ids(find_cases(tmp_path)) == ["1013"]
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", gzip.compress(b"x" * 2000), b"\x1f\x8b" + b"\0" * 400])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no image", gzip.compress(b"x" * 2000), b"\x1f\x8b" + b"\0" * 400],
+    ids=["empty", "text", "text packed", "packed wrongly"],
+)
 def test_what_is_no_image_waits_with_the_reason(tmp_path, content):
     scan(tmp_path / "1013_STIR.nii.gz")
     (tmp_path / "1013_T1W.nii.gz").write_bytes(content)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -62,6 +64,8 @@ class OneSentence(TyperGroup):
             if error.errno not in _FULL:
                 raise
             typer.echo(f"The output cannot be written: {error.strerror}. Free some space, or choose another place.", err=True)
+            with suppress(OSError):  # or Python tries again when it ends, and ends with 120
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             typer.echo("Interrupted; nothing was written.", err=True)
