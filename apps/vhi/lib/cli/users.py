@@ -34,7 +34,7 @@ def add(
     known = read_accounts(accounts) if accounts.exists() else []
     account = Account(name, cast(Role, role), hash_password(_ask_password(name)))
     write_accounts(accounts, [*(one for one in known if one.name != name), account])
-    changed = any(one.name == name for one in known)
+    changed = any(one.name == name and not one.is_removed for one in known)
     typer.echo(f"{name} ({role}) {'changed' if changed else 'added'}; earlier logins of that name have ended.")
 
 
@@ -43,7 +43,7 @@ def list_users(accounts: _Accounts) -> None:
     """List the accounts."""
     from ..server.accounts import read_accounts
 
-    for one in read_accounts(accounts):
+    for one in (account for account in read_accounts(accounts) if not account.is_removed):
         typer.echo(f"{one.name}  {one.role}{'  disabled' if one.is_disabled else ''}")
 
 
@@ -69,9 +69,8 @@ def enable(name: _Name, accounts: _Accounts) -> None:
     account = next((one for one in known if one.name == name and one.is_disabled), None)
     if account is None:
         raise InputError(f"{accounts} has no disabled account {name!r}; the command users list shows them.")
-    again = account.enabled()
-    write_accounts(accounts, [*(one for one in known if one.name != name), *([again] if again else [])])
-    typer.echo(f"{name} may sign in again.")
+    write_accounts(accounts, [*(one for one in known if one.name != name), account.enabled()])
+    typer.echo(f"{name} may sign in again; the logins that were ended stay ended.")
 
 
 @users.command("remove")
@@ -81,10 +80,10 @@ def remove(name: _Name, accounts: _Accounts) -> None:
     from ..server.accounts import read_accounts, write_accounts
 
     known = read_accounts(accounts)
-    kept = [one for one in known if one.name != name]
-    if len(kept) == len(known):
+    account = next((one for one in known if one.name == name and not one.is_removed), None)
+    if account is None:
         raise InputError(f"{accounts} has no account {name!r}; the command users list shows them.")
-    write_accounts(accounts, kept)
+    write_accounts(accounts, [*(one for one in known if one.name != name), account.removed()])
     typer.echo(f"{name} removed; their logins have ended, their submissions stay.")
 
 

@@ -105,4 +105,4 @@ def exchange_of(service: VhiService) -> Exchange | None:
 def _logins() -> frozenset[str] | None:
     """The names of the accounts; None where the server asks for no login."""
     accounts = ServerConfig.from_environment().accounts
-    return None if accounts is None else frozenset(one.name for one in read_accounts(accounts))
+    return None if accounts is None else frozenset(one.name for one in read_accounts(accounts) if not one.is_removed)

@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import secrets
+import time
 import unicodedata
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,7 +22,9 @@ Role = Literal["reader", "admin"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 # of a disabled account; of one that never had a password here the sign alone
 DISABLED = "!"
-HASHED = re.compile(r"!|!?scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[A-Za-z0-9+/=]{16,}\$[A-Za-z0-9+/=]{44}")
+# of a name that has no account: the record that keeps its ended logins ended
+NO_PASSWORD = ""
+HASHED = re.compile(r"!?|!?scrypt\$\d{4,7}\$\d{1,2}\$\d{1,2}\$[A-Za-z0-9+/=]{16,}\$[A-Za-z0-9+/=]{44}")
 SHORTEST_PASSWORD = 10
 # 16 MiB and some 50 ms a guess: the cost that RFC 7914 names for logins that a person waits for
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 14, 8, 1
@@ -31,11 +34,19 @@ log = logging.getLogger("vhi.server")
 
 @dataclass(frozen=True)
 class Account:
-    """One person who may sign in; `password` is `scrypt$n$r$p$salt$hash`, base64, after a `!` where the account is disabled."""
+    """One person who may sign in.
+
+    Attributes
+    ----------
+    name, role
+    password : `scrypt$n$r$p$salt$hash`, base64, after a `!` where the account is disabled
+    ended : when the logins of that name were ended last [seconds since 1970], so that none of them comes back; 0 for never
+    """
 
     name: str
     role: Role
     password: str
+    ended: float = 0.0
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -48,14 +59,22 @@ class Account:
         """Whether nobody may sign in under this name, at a sign-on service neither."""
         return self.password.startswith(DISABLED)
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether there is no account of this name, only the record that its logins have ended."""
+        return self.password == NO_PASSWORD
+
     def disabled(self) -> Account:
         """The same, for nobody to sign in."""
-        return replace(self, password=DISABLED + self.password.removeprefix(DISABLED))
+        return replace(self, password=DISABLED + self.password.removeprefix(DISABLED), ended=time.time())
 
-    def enabled(self) -> Account | None:
-        """The same as before it was disabled; None where it had no password."""
-        password = self.password.removeprefix(DISABLED)
-        return replace(self, password=password) if password else None
+    def enabled(self) -> Account:
+        """The same as before it was disabled; the logins that ended then stay ended."""
+        return replace(self, password=self.password.removeprefix(DISABLED))
+
+    def removed(self) -> Account:
+        """No account; a login at a sign-on service that began before does not come back."""
+        return Account(self.name, "reader", NO_PASSWORD, time.time())
 
 
 class DisabledError(VhiError):
@@ -199,5 +218,10 @@ def read_accounts(path: Path) -> list[Account]:
 
 def write_accounts(path: Path, accounts: list[Account]) -> None:
     """Write all accounts, whole or not at all, readable by this account alone."""
-    content = {"format": FORMAT, "accounts": [asdict(one) for one in sorted(accounts, key=lambda one: one.name)]}
+    content = {"format": FORMAT, "accounts": [_entry(one) for one in sorted(accounts, key=lambda one: one.name)]}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o600)
+
+
+def _entry(account: Account) -> dict[str, object]:
+    """What the file holds of an account; without what older versions cannot read, where it says nothing."""
+    return {name: value for name, value in asdict(account).items() if name != "ended" or value}

@@ -142,7 +142,7 @@ class Tokens:
         return found if secrets.compare_digest(mark, str(claims["mark"])) else None
 
     def _mark_signed_on(self, account: Account | None, role: str) -> str:
-        known = account.password if account else ""
+        known = f"{account.password}{account.ended or ''}" if account else ""
         return hashlib.sha256(f"{self._issuer}|{known}|{role}".encode()).hexdigest()[:16]
 
     def mark_of(self, session: str) -> str:
@@ -158,8 +158,8 @@ class Tokens:
 
 
 def _mark(account: Account) -> str:
-    """Changes with the password and the role, and tells nothing about either."""
-    return hashlib.sha256(f"{account.password}|{account.role}".encode()).hexdigest()[:16]
+    """Changes with the password, the role and the end of all logins, and tells nothing about any."""
+    return hashlib.sha256(f"{account.password}|{account.role}{account.ended or ''}".encode()).hexdigest()[:16]
 
 
 def read_or_create_secret(path: Path) -> bytes:
