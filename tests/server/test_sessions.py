@@ -49,6 +49,13 @@ def test_what_is_only_read_needs_the_cookie_alone(browser):
     assert browser.get("/vhi/cases").status_code == 403  # a reader's account is a reader's account
 
 
+@pytest.mark.parametrize("other", ['consent={"necessary":true}', "flag", "a b=c d", "a[b]=1", "=", "x=\xe9"])
+def test_cookies_of_other_sites_of_the_domain_leave_the_reader_signed_in(browser, other):
+    own = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    cookies = f"{other}; {own}; {other}".encode("latin-1")
+    assert browser.get("/auth/token/valid", headers={"Cookie": cookies}).json()["username"] == "anna"
+
+
 @pytest.mark.parametrize("headers", [{}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "0" * 64}, {"X-CSRF-Token": "\xe9"}])
 @pytest.mark.parametrize("path", ["/infer/vhi?image=one_T1W", "/activelearning/first", "/logout", "/proxy/dicom/wado/studies"])
 def test_without_the_mark_nothing_is_changed(browser, path, headers):

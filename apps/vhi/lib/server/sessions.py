@@ -13,12 +13,12 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from .addresses import current_addresses
@@ -56,12 +56,11 @@ def cookie_names(login: Login, scope: Scope) -> CookieNames:
 
 
 def cookie_value(cookies: str, name: str) -> str:
-    """What a Cookie header holds under a name; empty where there is nothing."""
-    try:
-        found = SimpleCookie(cookies).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    """What a Cookie header holds under a name; empty where there is nothing.
+
+    Read as browsers write it: cookies of other sites of the domain, which stand in the same header, keep to no grammar.
+    """
+    return cookie_parser(cookies).get(name, "")
 
 
 def identity_by_cookie(login: Login, names: CookieNames, method: str, headers: Mapping[str, str]) -> Identity | None:
