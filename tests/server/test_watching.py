@@ -83,6 +83,19 @@ def test_the_token_opens_metrics_and_nothing_else(watched):
         assert watched.get(path, headers=headers).status_code == 401
 
 
+@pytest.mark.parametrize("content", [None, "short"])
+def test_a_token_whose_file_is_gone_opens_nothing_and_the_log_alone_says_why(watched, tmp_path, caplog, content):
+    (tmp_path / "token").unlink()
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    for headers in ({}, {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": "Bearer "}):
+        answer = watched.get("/vhi/metrics", headers=headers)
+        assert answer.status_code == 401
+        assert str(tmp_path) not in answer.text
+    assert f"the token of the metrics opens nothing now: {tmp_path / 'token'}" in caplog.text
+    assert watched.get("/vhi/metrics", headers=signed_in(watched, "root")).status_code == 200
+
+
 def test_requests_are_counted_by_route_and_status_and_nothing_names_an_image(watched):
     root = signed_in(watched, "root")
     for _ in range(3):

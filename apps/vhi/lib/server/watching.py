@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from ..errors import VhiError
+from ..errors import SettingsError, VhiError
 from .config import ServerConfig
 from .desk import Desk
 from .findings import findings_of
 from .identity import Identity
 from .metrics import CONTENT_TYPE, Metrics, places_of
 
+logger = logging.getLogger("vhi.server")
 METRICS_PATH = "/vhi/metrics"
 SCRAPER = Identity("prometheus", "admin")
 
@@ -43,17 +45,20 @@ def add_watching(api: FastAPI, desk: Desk, metrics: Metrics) -> None:
 
 
 def scraper(config: ServerConfig, template: str, authorization: str) -> Identity | None:
-    """Who asks with the token of the metrics, which opens nothing else.
-
-    Raises
-    ------
-    VhiError
-        The file of the token cannot be read.
-    """
-    token = config.read_metrics_token() if template == METRICS_PATH else ""
+    """Who asks with the token of the metrics, which opens nothing else; nobody while its file cannot be read."""
+    token = _metrics_token(config) if template == METRICS_PATH else ""
     kind, _, given = authorization.partition(" ")
     same = secrets.compare_digest(given.strip().encode(), token.encode())
     return SCRAPER if token and same and kind.lower() == "bearer" else None
+
+
+def _metrics_token(config: ServerConfig) -> str:
+    """The token; empty, with the reason in the log, where its file is gone since the start."""
+    try:
+        return config.read_metrics_token()
+    except SettingsError as error:
+        logger.error("the token of the metrics opens nothing now: %s", error)
+        return ""
 
 
 def _details(desk: Desk) -> dict[str, Any]:
