@@ -25,11 +25,12 @@ PEOPLE: dict[str, dict[str, Any]] = {
 
 @dataclass
 class RunningProvider:
-    """Where it is, and what was asked of it; `forge` changes the ID tokens that it signs from now on."""
+    """Where it is, and what was asked of it; `forge` changes the ID tokens that it signs from now on, `publish` its keys."""
 
     issuer: str
     challenges: list[str] = field(default_factory=list)
     forge: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    publish: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     key: Any = None
     withheld: tuple[str, ...] = ()
 
@@ -69,6 +70,8 @@ def running_provider() -> Iterator[RunningProvider]:
 
     @made.after_request
     def forge(answer: Any) -> Any:
+        if flask.request.path == "/jwks" and running.publish:
+            answer.set_data(flask.json.dumps(running.publish(answer.get_json())))
         if flask.request.path != "/oauth2/token" or answer.status_code != 200:
             return answer
         content = answer.get_json()

@@ -30,7 +30,7 @@ def running():
 @pytest.fixture
 def provider(running):
     """The provider, answering as it should."""
-    running.forge, running.key, running.withheld = None, None, ()
+    running.forge, running.publish, running.key, running.withheld = None, None, None, ()
     return running
 
 
@@ -141,6 +141,18 @@ def test_an_answer_that_another_key_signed_lets_nobody_in(front, provider):
     from joserfc.jwk import RSAKey
 
     provider.key = RSAKey.generate_key(2048)
+    assert "its answer is not signed by it" in refused(front, 403)
+
+
+def test_keys_that_cannot_be_used_are_passed_over(front, provider):
+    unusable = [{"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA"}, {"kty": "unheard of"}, {}, "no key", {"kty": "RSA", "n": 5}]
+    provider.publish = lambda published: {"keys": [*unusable, *published["keys"], *unusable]}
+    assert signed_in(front)[1].status_code == 200
+
+
+@pytest.mark.parametrize("published", [{}, {"keys": []}, {"keys": 5}, {"keys": [{"kty": "EC", "crv": "P-999"}]}])
+def test_a_provider_without_a_key_that_can_be_used_lets_nobody_in(front, provider, published):
+    provider.publish = lambda _: published
     assert "its answer is not signed by it" in refused(front, 403)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, cast
@@ -183,9 +184,8 @@ class Provider:
         from joserfc.jwk import KeySet
 
         for renew in (False, True):  # a key may be newer than what is known
-            keys = KeySet.import_key_set(cast(Any, self._metadata(renew=renew)["keys"]))
             try:
-                return jwt.decode(text, keys, algorithms=ALGORITHMS)
+                return jwt.decode(text, KeySet(_usable_keys(self._metadata(renew=renew)["keys"])), algorithms=ALGORITHMS)
             except (JoseError, ValueError):
                 if renew:
                     raise
@@ -208,6 +208,18 @@ class Provider:
         return Refusal(
             403, f"The sign-on service {self.settings.host} signed nobody in: {why}. Try again, or tell the administrator."
         )
+
+
+def _usable_keys(published: Mapping[str, Any]) -> list[Any]:
+    """The keys that a provider publishes, without those that cannot be used here, such as on curves that nobody knows."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
+    given, usable = published.get("keys"), []
+    for key in given if isinstance(given, list) else ():
+        with suppress(JoseError, ValueError, KeyError, TypeError):
+            usable.extend(KeySet.import_key_set({"keys": [key]}).keys)
+    return usable
 
 
 def signed_on(settings: ProviderSettings, claims: Mapping[str, Any]) -> SignedOn:
