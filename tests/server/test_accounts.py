@@ -174,6 +174,23 @@ def test_guessing_at_many_accounts_makes_the_address_wait_and_memory_stays_bound
     assert len(failures._failures) <= 20
 
 
+def test_signing_in_rightly_sixty_times_from_one_address_locks_nobody_out():
+    failures = FailedLogins()
+    for _ in range(60):
+        assert failures.wait_s("10.0.0.1", "anna") == 0
+        failures.failed("10.0.0.1", "anna")  # every try counts until its password was right
+        failures.succeeded("10.0.0.1", "anna")
+
+
+def test_ones_own_right_password_clears_no_guesses_at_other_accounts():
+    failures = FailedLogins()
+    for n in range(50):
+        failures.failed("10.0.0.1", "anna")
+        failures.succeeded("10.0.0.1", "anna")
+        failures.failed("10.0.0.1", f"user{n}")
+    assert failures.wait_s("10.0.0.1", "somebody else") > 0
+
+
 def test_accounts_are_kept_by_the_command_line(tmp_path):
     from typer.testing import CliRunner
 

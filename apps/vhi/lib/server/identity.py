@@ -222,8 +222,12 @@ class FailedLogins:
                 self._failures.popitem(last=False)
 
     def succeeded(self, address: str, name: str) -> None:
+        """The try that was counted last as failed was none: forget it, and those at this account."""
         with self._lock:
             self._failures.pop((address, name), None)
+            # one alone: who has an account of their own must not clear their guesses at others by it
+            if overall := self._failures.get((address, "")):
+                overall.pop()
 
     def _wait_s(self, key: tuple[str, str], allowed: int, now: float) -> float:
         recent = [at for at in self._failures.get(key, []) if now - at < self._window_s]
