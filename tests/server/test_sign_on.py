@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -189,6 +190,35 @@ def test_signing_out_ends_the_session_here_and_leads_to_the_providers_own(front,
     assert leaving.startswith(f"{provider.issuer}/oauth2/end_session?")
     assert requests.get(leaving, timeout=30).status_code == 200
     assert requests.get(f"{front.url}/info/", cookies=kept, timeout=30).status_code == 401
+
+
+@pytest.fixture
+def restarted(front, provider, tmp_path):
+    """The server started again, and what a login from before is proven by."""
+    browser, _ = signed_in(front)
+    (token,) = (one.value for one in browser.cookies if "session" in one.name)
+    known = {"sign_on": provider.settings(tmp_path), "accounts": tmp_path / "front" / "accounts.json"}
+    with in_front_of(None, tmp_path / "front", **known) as again:
+        yield again, {"Authorization": f"Bearer {token}"}
+
+
+def test_signing_out_leads_to_the_providers_own_page_after_a_restart_too(restarted, provider):
+    front, bearer = restarted
+    answer = requests.post(f"{front.url}/logout", headers=bearer, timeout=30)
+    assert answer.status_code == 200
+    assert answer.json()["next"].startswith(f"{provider.issuer}/oauth2/end_session?")
+
+
+def test_signing_out_does_not_wait_for_a_provider_that_is_silent(restarted, provider, monkeypatch):
+    front, bearer = restarted
+    may_answer = threading.Event()
+    provider.publish = lambda published: published if may_answer.wait(20) else {}
+    monkeypatch.setattr("lib.server.sessions.LEAVING_S", 0.2)
+    try:
+        assert requests.post(f"{front.url}/logout", headers=bearer, timeout=15).status_code == 204
+        assert requests.get(f"{front.url}/info/", headers=bearer, timeout=15).status_code == 401
+    finally:
+        may_answer.set()
 
 
 def test_local_accounts_and_slicers_token_stay(front):

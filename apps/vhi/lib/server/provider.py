@@ -100,10 +100,14 @@ class Provider:
         return signed_on(self.settings, claims)
 
     def leaving(self, back: str) -> str | None:
-        """Where a browser signs out of the provider too; None where it has no such page, or said nothing yet."""
-        page = self._known[1].get("end_session_endpoint")
+        """Where a browser signs out of the provider too; None where it has no such page, or cannot be asked for it."""
+        # after a restart nothing is known yet; what was known is good enough, so that signing out waits for nobody
+        known = self._known[1]
+        with suppress(Refusal):
+            known = known or self._metadata()
+        page = known.get("end_session_endpoint")
         query = urlencode({"client_id": self.settings.client_id, "post_logout_redirect_uri": back})
-        return f"{page}{'&' if '?' in page else '?'}{query}" if page else None
+        return f"{page}{'&' if '?' in page else '?'}{query}" if isinstance(page, str) else None
 
     def _session(self, redirect_uri: str) -> Any:
         from authlib.integrations.requests_client import OAuth2Session

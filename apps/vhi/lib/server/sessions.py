@@ -27,9 +27,12 @@ from .desk import Desk
 from .identity import LOCAL, Identity, current_identity
 from .login import Login
 from .pages import login_page
+from .pool import BusyError
 
 CSRF_HEADER = "x-csrf-token"
 HOME = "/ohif/"
+# how long signing out waits for the provider; here the session has ended before
+LEAVING_S = 5.0
 SAFE = ("GET", "HEAD", "OPTIONS")
 # a path on this server, so that signing in leads nowhere else
 _LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,2000}")
@@ -129,17 +132,27 @@ def add_sessions(api: FastAPI, desk: Desk) -> None:
 
     @api.post("/logout", include_in_schema=False)
     async def sign_out(request: Request) -> Response:
-        who = current_identity()
-        desk.login.end(who)
-        # who signed in by the provider would be signed in again by one click, whoever clicks
-        leaving = (
-            desk.login.provider.leaving(current_addresses().url("/login")) if desk.login.provider and who.is_signed_on else None
-        )
+        desk.login.end(current_identity())
+        leaving = await _leaving(request, desk)
         answer = JSONResponse({"next": leaving}) if leaving else Response(status_code=204)
         names = cookie_names(desk.login, request.scope)
         for name in (names.session, names.csrf):
             set_cookie(answer, name, "", 0)
         return answer
+
+
+async def _leaving(request: Request, desk: Desk) -> str | None:
+    """The provider's page for signing out; None for who did not sign in there, and where it does not say in time.
+
+    Without it who signed in by the provider would be signed in again by one click, whoever clicks.
+    """
+    provider, back = desk.login.provider, current_addresses().url("/login")
+    if provider is None or not current_identity().is_signed_on:
+        return None
+    try:
+        return await desk.run(desk.sign_on, request, LEAVING_S, lambda: provider.leaving(back))
+    except (BusyError, TimeoutError):
+        return None
 
 
 def set_session(answer: Response, request: Request, desk: Desk, token: str) -> None:
