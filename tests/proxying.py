@@ -88,17 +88,21 @@ def nginx(work: Path, server: str) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def apache(work: Path, server: str) -> Iterator[int]:
-    """The port of a site that has the server below /vhi/ (`apache.conf`)."""
+def apache(work: Path, server: str, prefix: str = "/vhi") -> Iterator[int]:
+    """The port of a site that has the server below /vhi/ (`apache.conf`), or on a name of its own, as that file says, for ``""``."""
     port = free_port()
     modules = ("mpm_event", "authz_core", "ssl", "socache_shmcb", "proxy", "proxy_http", "headers", "alias", "log_config")
     lines = [f"ServerRoot {work}", f"PidFile {work}/apache.pid", f"ErrorLog {work}/error.log", f"Listen 127.0.0.1:{port}"]
     lines += [f"LoadModule {one}_module {MODULES}/mod_{one}.so" for one in modules if (MODULES / f"mod_{one}.so").exists()]
     lines += [f"DefaultRuntimeDir {work}", f"ServerName {NAME}", f"Mutex file:{work}", 'LogFormat "%h" common']
     vhost = delivered("apache.conf", work, server, **{"*:443": f"127.0.0.1:{port}"})
+    if not prefix:
+        left_out = ("RedirectMatch", "RequestHeader set X-Forwarded-Prefix")
+        kept = [one for one in vhost.splitlines() if not one.strip().startswith(left_out)]
+        vhost = "\n".join(kept).replace('ProxyPass "/vhi/"', 'ProxyPass "/"')
     (work / "apache.conf").write_text("\n".join([*lines, vhost, ""]))
     command = [str(APACHE), "-f", str(work / "apache.conf"), "-D", "FOREGROUND"]
-    with _running(command, work, lambda: _answers(f"https://127.0.0.1:{port}/vhi/auth/", work)):
+    with _running(command, work, lambda: _answers(f"https://127.0.0.1:{port}{prefix}/auth/", work)):
         yield port
 
 

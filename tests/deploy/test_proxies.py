@@ -9,8 +9,10 @@ import gzip
 import json
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -122,6 +124,35 @@ def site(request: pytest.FixtureRequest) -> Site:
     if request.param == "apache":
         return request.getfixturevalue("by_apache")
     return request.getfixturevalue("sites")[request.param]
+
+
+class Telling(BaseHTTPRequestHandler):
+    """Answers with what a proxy forwarded."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({name: value for name, value in self.headers.items() if name.startswith("X-Forwarded")}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.skipif(bool(proxying.why_no_apache()), reason=str(proxying.why_no_apache()))
+@pytest.mark.parametrize(("prefix", "forwarded"), [("", None), ("/vhi", "/vhi")])
+def test_apache_passes_on_nothing_that_a_client_forwards_for_itself(tmp_path, prefix, forwarded):
+    proxying.self_signed(tmp_path / "vhi.pem", tmp_path / "vhi.key")
+    stranger = {f"X-Forwarded-{name}": "elsewhere.example" for name in ("For", "Host", "Proto")}
+    with ThreadingHTTPServer(("127.0.0.1", 0), Telling) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        try:
+            with proxying.apache(tmp_path, f"http://127.0.0.1:{server.server_port}", prefix) as port:
+                url, sent = f"https://127.0.0.1:{port}{prefix}/auth/", {**stranger, "X-Forwarded-Prefix": "/elsewhere"}
+                told = proxying.session(tmp_path).get(url, headers=sent, timeout=30).json()
+        finally:
+            server.shutdown()
+    assert "elsewhere" not in json.dumps(told)
+    assert told.get("X-Forwarded-Prefix") == forwarded
+    assert (told["X-Forwarded-For"], told["X-Forwarded-Proto"]) == ("127.0.0.1", "https")
 
 
 def test_a_reader_signs_in_and_both_cookies_are_for_tls_alone(site):
