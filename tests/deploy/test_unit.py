@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,15 @@ def complaints(text: str, folder: Path) -> str:
 
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     assert complaints(UNIT.read_text(), tmp_path) == ""
+
+
+def test_what_is_said_of_readers_who_come_without_a_proxy_is_right_for_systemd(tmp_path):
+    text, alone = UNIT.read_text(), "\nIPAddressAllow=localhost\n"
+    (wider,) = re.findall(r"^# .*(IPAddressAllow=.+)$", text, re.MULTILINE)
+    assert alone in text
+    assert wider in (UNIT.parents[1] / "docs" / "deploy.md").read_text()
+    assert complaints(text.replace(alone, f"\n{wider}\n"), tmp_path) == ""
+    assert "prefix is invalid" in complaints(text.replace(alone, f"\n{wider}0\n"), tmp_path)  # /160
 
 
 def test_a_misspelt_protection_is_found(tmp_path):
