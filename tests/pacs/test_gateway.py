@@ -225,6 +225,34 @@ def test_what_the_archive_is_asked(tmp_path):
     assert second.startswith("GET /dicom-web/studies/1.2/series/3.4/metadata HTTP/1.1\r\n")
 
 
+PICTURE = "/studies/1.2/series/3.4/instances/5/rendered"
+CHROMIUM = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"  # for a picture on a page
+FIREFOX = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "asked"),
+    [
+        (PICTURE, CHROMIUM, "image/jpeg"),
+        (PICTURE, FIREFOX, "image/png"),
+        (PICTURE, "image/jpeg;q=0.5, image/png;q=0.9", "image/png"),
+        (PICTURE, "image/png;q=0, image/*", "image/jpeg"),
+        (PICTURE, "image/gif", "image/gif"),
+        (PICTURE, 'multipart/related; type="image/png", text/html', 'multipart/related; type="image/png"'),
+        ("/studies/1.2/series/3.4/instances/5/frames/2/rendered", CHROMIUM, "image/jpeg"),
+        ("/studies/1.2/thumbnail", FIREFOX, "image/png"),
+        # several pictures have parts
+        ("/studies/1.2/series/3.4/instances/5/frames/2,3/rendered", "*/*", "*/*"),
+        ("/studies/1.2/series/3.4/instances/5/frames/2", 'multipart/related; type="image/jls", */*;q=0.1', None),
+    ],
+)
+def test_of_one_picture_the_archive_is_asked_for_one_kind(path, accept, asked, tmp_path):
+    with scripted(answer(b"a picture", "image/png")) as upstream, in_front_of(address(upstream), tmp_path) as front:
+        assert front.session().get(front.dicomweb + path, headers={"Accept": accept}, timeout=30).status_code == 200
+    (request,) = upstream.asked
+    assert f"\r\naccept: {asked or accept}\r\n" in request.decode("latin-1").replace("Accept:", "accept:")
+
+
 def test_a_session_of_the_archive_is_not_shared_between_readers(tmp_path):
     cookie = "Set-Cookie: session=of-anna; Path=/"
     with scripted(answer(b"[]", "application/dicom+json", "200 OK", cookie)) as upstream:
@@ -639,3 +667,6 @@ def test_a_picture_of_an_instance_comes_through(front, stored, what):
     assert found.status_code == 200, found.text
     assert found.headers["Content-Type"] == "image/png"
     assert found.content.startswith(b"\x89PNG")
+    for accept, kind in {CHROMIUM: "image/jpeg", FIREFOX: "image/png"}.items():
+        shown = front.session().get(f"{front.dicomweb}{place}/{what}", headers={"Accept": accept}, timeout=60)
+        assert (shown.status_code, shown.headers["Content-Type"]) == (200, kind)

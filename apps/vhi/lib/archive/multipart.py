@@ -14,13 +14,6 @@ from ..multipart import MultipartError, PartFiles
 _CHUNK = 512 * 1024
 
 
-def parameters_of(media_type: str) -> tuple[str, dict[str, str]]:
-    """`multipart/related; type="a/b"; boundary=x` as `multipart/related` and its parameters, names in lower case."""
-    name, _, rest = media_type.partition(";")
-    found = re.findall(r';?\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', rest)
-    return name.strip().lower(), {key.lower(): value.strip().strip('"') for key, value in found}
-
-
 class PartWriter:
     """Takes the body of a request apart, chunk by chunk, into one file for each part."""
 

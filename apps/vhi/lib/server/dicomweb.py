@@ -22,6 +22,7 @@ READ_PATH = rf"{ROOT}/(?:wado|qido)(?:{_JSON}|{_BINARY})"
 STORE_PATH = rf"{ROOT}/(?:wado|stow)/studies(?:/{_UID})?"
 
 _ANSWERED_IN_JSON = re.compile(_JSON)
+_PICTURE = re.compile(rf"{_INSTANCE}(?:/frames/[0-9]+)?/rendered|{_LEVELS}(?:/frames/[0-9]+)?/thumbnail")
 _RESOURCE = re.compile(f"{_JSON}|{_BINARY}")
 
 
@@ -38,6 +39,11 @@ def is_resource(path: str) -> bool:
 def is_answered_in_json(resource: str) -> bool:
     """Whether a resource is a search or metadata, not images."""
     return _ANSWERED_IN_JSON.fullmatch(resource) is not None
+
+
+def is_picture(resource: str) -> bool:
+    """Whether a resource is one picture, such as a browser shows: rendered or a thumbnail."""
+    return _PICTURE.fullmatch(resource) is not None
 
 
 def check_plain(raw_path: bytes) -> None:

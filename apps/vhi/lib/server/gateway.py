@@ -23,11 +23,12 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Receive, Scope, Send
 
+from ..accept import ranges_of
 from ..errors import SettingsError
 from ..multipart import boundary_of
 from .addresses import current_addresses
 from .answers import Refusal
-from .dicomweb import ROOT, is_answered_in_json, is_resource, resource_of
+from .dicomweb import ROOT, is_answered_in_json, is_picture, is_resource, resource_of
 from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
 from .pool import GoneError
 
@@ -40,6 +41,8 @@ KEEP_IDLE_S = 0.5
 LONGEST_QUERY = 8192
 LONGEST_ACCEPT = 1024
 JSON = "application/dicom+json"
+# of one picture, that first which the standard has archives send where a client takes any (PS3.18, 8.7.4)
+PICTURES = ("image/jpeg", "image/png")
 # of an answer; and who a Warning says it comes from
 MOST_WARNINGS, WARN_AGENT = 20, "archive"
 _WARNING = re.compile(r'([1-9]\d\d) +\S+ +"((?:[^"\\\x00-\x1f]|\\.){0,500})"')
@@ -179,7 +182,11 @@ class Gateway:
             raise Refusal(400, f"The query cannot be read: at most {LONGEST_QUERY} printable characters are needed.")
         target = f"{self._base.path.rstrip('/')}{resource}".encode() + (b"?" + query if query else b"")
         storing = scope["method"] == "POST"
-        headers = {"accept": _accept(given, JSON if storing or is_answered_in_json(resource) else None)}
+        asked = _asked(given)
+        if storing or is_answered_in_json(resource):
+            headers = {"accept": _json(asked)}
+        else:
+            headers = {"accept": (_picture(asked) if is_picture(resource) else "") or _images(asked)}
         # plain, so that what comes can be looked at and passed on as it comes
         headers |= {"accept-encoding": "identity", "user-agent": "vhi"}
         if storing:
@@ -259,21 +266,38 @@ def _headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _accept(given: Mapping[str, str], only: str | None) -> str:
-    """What to ask the archive for: JSON where that is the answer, else what the client asked for.
-
-    XML holds addresses too and no viewer reads it; it is not forwarded.
-    """
+def _asked(given: Mapping[str, str]) -> str:
+    """The client's Accept header."""
     asked = given.get("accept", "*/*").strip() or "*/*"
     if len(asked) > LONGEST_ACCEPT or not asked.isascii() or not asked.isprintable():
         raise Refusal(400, "The Accept header cannot be read.")
-    if only is None:
-        if "xml" in asked.lower():
-            raise Refusal(406, "This gateway does not answer in XML; ask for multipart/related or an image.")
-        return asked
+    return asked
+
+
+def _json(asked: str) -> str:
+    """To ask for JSON, where that is the answer and the client takes it."""
     if not re.search(r"\*/\*|application/\*|json", asked, re.IGNORECASE):
         raise Refusal(406, f"This gateway answers here in {JSON}.")
-    return only
+    return JSON
+
+
+def _images(asked: str) -> str:
+    """To ask for what the client asked for; XML holds addresses too and no viewer reads it, so that it is not forwarded."""
+    if "xml" in asked.lower():
+        raise Refusal(406, "This gateway does not answer in XML; ask for multipart/related or an image.")
+    return asked
+
+
+def _picture(asked: str) -> str:
+    """To ask for the one kind of picture that the client prefers; empty where it takes none that archives render.
+
+    Orthanc answers 400 to more than one kind, to `image/*` and to a `q`: to what every browser sends for a picture on a page.
+    """
+    for given in ranges_of(asked):
+        kind = next((kind for kind in PICTURES if given.covers(kind)), None)
+        if kind is not None:
+            return f'multipart/related; type="{kind}"' if given.multipart and given.kind != "*/*" else kind
+    return ""
 
 
 def _body_headers(given: Mapping[str, str]) -> dict[str, str]:

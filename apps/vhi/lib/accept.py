@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .multipart import parameters_of
+
+def parameters_of(media_type: str) -> tuple[str, dict[str, str]]:
+    """`multipart/related; type="a/b"; boundary=x` as `multipart/related` and its parameters, names in lower case."""
+    name, _, rest = media_type.partition(";")
+    found = re.findall(r';?\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', rest)
+    return name.strip().lower(), {key.lower(): value.strip().strip('"') for key, value in found}
 
 
 @dataclass(frozen=True)
