@@ -143,7 +143,8 @@ def read_cohort(source: StrPath, tables: Sequence[StrPath] = (), scans: StrPath 
     -------
     CohortInput
         ``scans()`` goes through the masks of one scan after the other, for `mask_study`; ``whole_table()`` is the table with
-        what they measure, for `analyse`, once ``scans()`` was gone through.
+        what they measure, for `analyse`, once ``scans()`` was gone through. Patients whom a table calls excluded or withdrawn
+        are in neither; ``left_out`` names them with that word.
 
     Raises
     ------

@@ -109,7 +109,7 @@ class CohortInput:
 
 
 def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> CohortInput:
-    """Read a table, a folder of masks, or what a server stored.
+    """Read a table, a folder of masks, or what a server stored; patients who are not in the study are left out.
 
     Parameters
     ----------
@@ -146,6 +146,7 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
         if place is own and readings:
             found.passed_over = passed_over(own, readings, list(stir.values()))
             found.notes += passed_over_note(found.passed_over)
+    found.leave_out_of_study()
     return found
 
 
