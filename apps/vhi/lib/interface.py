@@ -149,7 +149,7 @@ def read_cohort(source: StrPath, tables: Sequence[StrPath] = (), scans: StrPath 
     Raises
     ------
     InputError
-        By file, row and column.
+        By file, row and column; also where readings were measured by different chains of post-transforms.
     """
     from .cli import cohort_input
 

@@ -58,7 +58,9 @@ def read_archive(
     found.cases = {visit: study for study, visit in visits.items()}
     found.passed_over += tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
     found.notes += passed_over_note(found.passed_over, "object of the archive", "objects of the archive")
+    found.chains = [(*visits[one.study_uid], one.chain) for one in readings if one.chain is not None]
     found.leave_out_of_study()
+    found.check_chains()
     return found
 
 
