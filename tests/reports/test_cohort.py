@@ -215,3 +215,10 @@ def test_measures_that_moved_in_opposite_directions_are_not_compared():
     assert "VHI rose on average: its trial sizes are for showing a worsening." in said
     assert "SPARCC rose" not in said
     assert not [name for name, *_ in found.key_results.rows if "multiple of one by SPARCC" in name]
+
+
+def test_the_methods_count_subjects_and_visits_that_were_read():
+    found = content_of(
+        "subject,visit,reader,vhi_mm3,basdai,rating\nS1,baseline,a,100,,\nS1,follow_up,,,3,\nS2,baseline,,,5,\nS3,baseline,b,,,failed"
+    )
+    assert found.methods.startswith("1 subject with 1 baseline visit and 0 follow-up visits were read by 1 reader (1 reading).")
