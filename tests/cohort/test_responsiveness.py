@@ -78,6 +78,16 @@ def test_a_measure_of_twice_the_srm_needs_a_quarter_of_the_patients():
         compare_srm((before, sharp), (before[:2], blunt[:2]))
 
 
+def test_a_measure_that_rose_is_not_compared_with_one_that_fell():
+    before = np.zeros(6)
+    fell = np.array([-4.0, -4, -4, -2, -2, -2])
+    for pair in ((-fell, fell), (fell, -fell)):
+        found = compare_srm((before, pair[0]), (before, pair[1]))
+        assert math.isnan(found.patients.value)
+        assert math.isnan(found.difference.value)
+        assert "moved in opposite directions" in found.note
+
+
 def slow_delong(score, response):
     """Area and variance with one comparison after the other."""
     positive, negative = ([s for s, r in zip(score, response, strict=True) if r == want] for want in (1, 0))

@@ -144,3 +144,27 @@ def test_any_text_is_understood_or_refused_in_one_line(rows, separator):
         sentence = ""
         assert all(one.values.get("vhi_mm3", 0) >= 0 for one in table.readings)
     assert not sentence or sentence.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "shown"),
+    [
+        ("sex", "f", "male", "female"),
+        ("hla_b27", "pos", "negative", "positive"),
+        ("drug", "etanercept", "anti-il-17", "anti-tnf"),
+    ],
+)
+def test_a_fact_of_a_patient_that_differs_between_visits_is_refused(column, first, second, shown):
+    header, baseline, follow_up = f"subject,visit,{column}", f"S1,baseline,{first}", f"S1,follow_up,{second}"
+    with pytest.raises(InputError, match=rf"row 3, column {column}: .*'{second}', but row 2 of the same patient has '{shown}'"):
+        parse_table("\n".join((header, baseline, follow_up)), "t.csv")
+    tables = [(f"{header}\n{row}", name) for row, name in ((baseline, "a.csv"), (follow_up, "b.csv"))]
+    with pytest.raises(InputError, match=f"Subject S1 has {column} {shown} and {second} at two visits"):
+        parse_tables(tables)
+
+
+def test_a_fact_may_stand_at_any_visit_and_differ_between_patients():
+    rows = "subject,visit,sex,drug\nS1,baseline,f,\nS1,follow_up,female,anti-tnf\nS2,baseline,m,golimumab\nS2,follow_up,,anti-tnf"
+    facts = {key: dict(visit.facts) for key, visit in parse_tables([(rows, "t.csv")]).visits.items()}
+    assert facts["S1", "follow_up"] == {"sex": "female", "drug": "anti-tnf"}
+    assert facts["S2", "baseline"] == {"sex": "male", "drug": "anti-tnf"}

@@ -46,6 +46,8 @@ def test_what_the_server_delivered_and_what_another_viewer_stored_are_read(deliv
     assert {name: read_mask(one.mask, "m").voxels for name, one in readings.items()} == {"anna": 4, "Bell Ben": 12}
     assert readings["anna"].numbers == {"vhi_mm3": 24.0, "vhi_conservative_mm3": 0.0}
     assert {one.method for one in found.readings} == {"semi-automatic"}
+    # another viewer's Segmentation says nothing of post-transforms
+    assert {name: str(one.chain) for name, one in readings.items()} == {"anna": "paper", "Bell Ben": "None"}
     assert {one.patient for one in found.readings} == {delivered.patient}
     # regions alone are no reading, and the raw automatic measurement has no reader
     assert {why for _, why in found.passed_over} <= {

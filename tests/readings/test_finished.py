@@ -77,6 +77,18 @@ def test_a_damaged_report_is_named(tmp_path):
         finished_readings(tmp_path / "data")
 
 
+def test_a_reading_says_which_post_transforms_measured_it(tmp_path):
+    store = ReadingStore(tmp_path / "data", {"seed": 7})
+    for case, name in (("a", "site"), ("b", "paper")):
+        record = {"name": name, "sha256": "0123456789abcdef", "config": {}}
+        hand_in(store, case, "anna", 1, report={**REPORT, "provenance": {"post_transforms": record}})
+    hand_in(store, "c", "anna", 1, report=REPORT)
+    hand_in(store, "d", "anna", 1, method="manual")
+    chains = [one.chain for one in finished_readings(tmp_path / "data")]
+    assert [str(one) for one in chains] == ["site (0123456789ab)", "paper", "paper", "None"]
+    assert chains[1] == chains[2]
+
+
 def test_effort_stands_beside_the_numbers_as_far_as_it_is_known(tmp_path):
     store = ReadingStore(tmp_path / "data", {"seed": 7})
     hand_in(store, "a", "anna", 1, report=REPORT, effort={"seconds": 61.5, "clicks": 7, "seconds_by": "viewer"})

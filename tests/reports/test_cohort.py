@@ -200,3 +200,25 @@ def test_the_report_compares_what_trials_by_vhi_and_by_sparcc_need(content):
     assert "none was a control" in words
     assert {one.name for one in section.records} >= {"sensitivity", "sensitivity_compared", "roc", "trial_size", "trial_power"}
     assert json.loads(content.json_text())["analyses"]["sensitivity"]["available"]
+
+
+def test_measures_that_moved_in_opposite_directions_are_not_compared():
+    rows = [
+        f"S{n},{visit},a,{100 + 10 * n + (50 + 7 * n**2) * after},{20 + n - (3 + n % 3) * after}"
+        for n in range(5)
+        for after, visit in enumerate(("baseline", "follow_up"))
+    ]
+    found = content_of("\n".join(["subject,visit,reader,vhi_mm3,sparcc", *rows]))
+    said = " ".join(next(one for one in found.sections if one.key == "sensitivity").findings)
+    assert "VHI against SPARCC: They moved in opposite directions" in said
+    assert "times the patients" not in said
+    assert "VHI rose on average: its trial sizes are for showing a worsening." in said
+    assert "SPARCC rose" not in said
+    assert not [name for name, *_ in found.key_results.rows if "multiple of one by SPARCC" in name]
+
+
+def test_the_methods_count_subjects_and_visits_that_were_read():
+    found = content_of(
+        "subject,visit,reader,vhi_mm3,basdai,rating\nS1,baseline,a,100,,\nS1,follow_up,,,3,\nS2,baseline,,,5,\nS3,baseline,b,,,failed"
+    )
+    assert found.methods.startswith("1 subject with 1 baseline visit and 0 follow-up visits were read by 1 reader (1 reading).")

@@ -18,6 +18,7 @@ from lib.errors import InputError
 from lib.reports import Reading, ReportContent, report_content
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
+from lib.studies.dicom_sr_reader import read_vhi_report
 from mrseries import enhanced_mr, mr_series
 
 MM3, ONE = "mm3", "1"
@@ -112,6 +113,16 @@ def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the
     whole = '{"postprocessing":{"_target_":"monai.transforms.Compose","transforms":[' + step + "]}}"
     hashed = hashlib.sha256(whole.encode()).hexdigest()
     assert parameters[2:] == [f"post_transforms_sha256={hashed}", f"post_transform_1={step}"]
+
+
+@pytest.mark.parametrize(("changes", "chain"), [({}, "paper"), ({"min_pixels": 3}, "paper, with changed settings")])
+def test_the_chain_of_post_transforms_is_read_back(changes, chain):
+    content = report_content(handmade(**changes), PROVENANCE)
+    found = read_vhi_report(report_of(content))
+    assert found is not None
+    assert found.chain is not None
+    assert found.chain.name == chain
+    assert found.chain.sha256 == ("" if chain == "paper" else content.result.settings.chain.sha256)
 
 
 def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():

@@ -143,12 +143,13 @@ def read_cohort(source: StrPath, tables: Sequence[StrPath] = (), scans: StrPath 
     -------
     CohortInput
         ``scans()`` goes through the masks of one scan after the other, for `mask_study`; ``whole_table()`` is the table with
-        what they measure, for `analyse`, once ``scans()`` was gone through.
+        what they measure, for `analyse`, once ``scans()`` was gone through. Patients whom a table calls excluded or withdrawn
+        are in neither; ``left_out`` names them with that word.
 
     Raises
     ------
     InputError
-        By file, row and column.
+        By file, row and column; also where readings were measured by different chains of post-transforms.
     """
     from .cli import cohort_input
 

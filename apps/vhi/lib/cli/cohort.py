@@ -78,7 +78,6 @@ def cohort(
             given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch))
         elif source is not None:
             given = read_cohort(source, table or [], scans)
-    given.leave_out_of_study()
     with step("Comparing masks"):
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with step("Analysing"):

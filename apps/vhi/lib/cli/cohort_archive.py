@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..cohort.table import EMPTY, VISITS, Reading, parse_tables
@@ -50,40 +50,80 @@ def read_archive(
             f"structured report of VHI by a reader ({len(held.passed_over)} other objects were looked at)."
         )
     visits = _archived_visits(held.readings, found)
-    found.masks = tuple(_of_archive(one, *visits[one.study_uid]) for one in held.readings if one.mask is not None)
-    numbers_alone = [one for one in held.readings if one.mask is None]
+    readings = [one for one in held.readings if one.study_uid in visits]
+    found.masks = tuple(_of_archive(one, *visits[one.study_uid]) for one in readings if one.mask is not None)
+    numbers_alone = [one for one in readings if one.mask is None]
     found.readings = [Reading(*visits[one.study_uid], one.reader, one.reading, one.method, one.numbers) for one in numbers_alone]
-    found.stir = {visits[one.study_uid]: one.stir for one in held.readings if one.stir is not None}
+    found.stir = {visits[one.study_uid]: one.stir for one in readings if one.stir is not None}
     found.cases = {visit: study for study, visit in visits.items()}
-    found.passed_over = tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
+    found.passed_over += tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
     found.notes += passed_over_note(found.passed_over, "object of the archive", "objects of the archive")
+    found.chains = [(*visits[one.study_uid], one.chain) for one in readings if one.chain is not None]
+    found.leave_out_of_study()
+    found.check_chains()
     return found
 
 
 def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) -> dict[str, tuple[str, str]]:
-    """Subject and visit of each study: as a table says, else the patient's first and second study by date."""
+    """Subject and visit of each study: as a table says, else the patient's first and second study by date.
+
+    Where a table names some studies of a patient, which visit another one would be is not known: it is passed over.
+    """
     named = {visit.case: key for key, visit in found.table.visits.items() if visit.case is not None}
     visits = {one.study_uid: named[one.study_uid] for one in readings if one.study_uid in named}
-    by_patient: dict[str, dict[str, str]] = {}
-    for one in readings:
-        if one.study_uid not in visits:
-            by_patient.setdefault(one.patient, {})[one.study_uid] = one.study_date
-    for patient, studies in by_patient.items():
-        dates = set(studies.values())
-        if len(studies) > len(VISITS) or (len(studies) > 1 and ("" in dates or len(dates) < len(studies))):
-            raise InputError(
-                f"Readings of {len(studies)} studies of patient {patient} are in the archive (dates "
-                f"{', '.join(sorted(date or 'none' for date in studies.values()))}), and which is the baseline is not clear; "
-                "name them in a --table with the columns case (the StudyInstanceUID), subject and visit."
-            )
-        for visit, study in zip(VISITS, sorted(studies, key=lambda uid: studies[uid]), strict=False):
-            visits[study] = patient, visit
-    if by_patient:
+    # a named study without readings is known by the table alone, where the subject may be the PatientID
+    named_patients = {one.patient for one in readings if one.study_uid in visits} | {
+        subject for study, (subject, _) in named.items() if study not in visits
+    }
+    unnamed = {one.study_uid: one for one in readings if one.study_uid not in visits}
+    found.passed_over += tuple(
+        PassedOver(Path(f"study {study}"), "the table names other studies of this patient")
+        for study, one in unnamed.items()
+        if one.patient in named_patients
+    )
+    by_date = _visits_by_date([one for one in unnamed.values() if one.patient not in named_patients])
+    _check_subjects(visits, by_date)
+    if by_date:
         found.notes.append(
             "Studies of the archive that no table names: the patient's first one by date is the baseline, a second one the "
             "follow-up."
         )
+    return visits | by_date
+
+
+def _visits_by_date(studies: Sequence[ArchivedReading]) -> dict[str, tuple[str, str]]:
+    """Patient and visit of each study, of which one reading is given."""
+    by_patient: dict[str, dict[str, str]] = {}
+    for one in studies:
+        by_patient.setdefault(one.patient, {})[one.study_uid] = one.study_date
+    visits = {}
+    for patient, dates in by_patient.items():
+        known = set(dates.values())
+        if len(dates) > len(VISITS) or (len(dates) > 1 and ("" in known or len(known) < len(dates))):
+            raise InputError(
+                f"Readings of {len(dates)} studies of patient {patient} are in the archive (dates "
+                f"{', '.join(sorted(date or 'none' for date in dates.values()))}), and which is the baseline is not clear; "
+                "name them in a --table with the columns case (the StudyInstanceUID), subject and visit."
+            )
+        for visit, study in zip(VISITS, sorted(dates, key=lambda uid: dates[uid]), strict=False):
+            visits[study] = patient, visit
     return visits
+
+
+def _check_subjects(named: Mapping[str, tuple[str, str]], by_date: Mapping[str, tuple[str, str]]) -> None:
+    """No two patients may be one subject; one study at least must be a visit."""
+    if not named and not by_date:
+        raise InputError(
+            "The table names studies of every patient in the archive, but none that holds a reading; check that its column case "
+            "holds StudyInstanceUIDs."
+        )
+    of_subject = {subject: study for study, (subject, _) in named.items()}
+    for study, (patient, _) in by_date.items():
+        if patient in of_subject:
+            raise InputError(
+                f"The table calls study {of_subject[patient]} of another patient subject {patient}, which is also the PatientID "
+                f"of study {study}; name both in a --table with the columns case (the StudyInstanceUID), subject and visit."
+            )
 
 
 def _of_archive(one: ArchivedReading, subject: str, visit: str) -> StoredMask:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..cohort.conduct import included_only, left_out_of_study
 from ..cohort.overlap import MaskReading
 from ..cohort.table import EMPTY, CohortTable, Reading, merged, natural, parse_table, parse_tables
+from ..core.chain import PAPER, RecordedChain
 from ..core.volume import Mask, Volume
 from ..errors import InputError
 from ..readings.finished import FinishedReading, finished_readings
@@ -57,7 +58,10 @@ class StoredMask:
 
 @dataclass
 class CohortInput:
-    """Everything that was given. `readings` grows while the scans are gone through."""
+    """Everything that was given. `readings` grows while the scans are gone through.
+
+    `chains` has subject, visit and post-transforms of each reading of which they are known.
+    """
 
     table: CohortTable = EMPTY
     masks: tuple[StoredMask, ...] = ()
@@ -68,6 +72,7 @@ class CohortInput:
     passed_over: tuple[PassedOver, ...] = ()
     readings: list[Reading] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    chains: list[tuple[str, str, RecordedChain]] = field(default_factory=list)
 
     def leave_out_of_study(self) -> None:
         """Take out subjects whom the table calls excluded or withdrawn: their masks and rows are in no analysis."""
@@ -76,6 +81,30 @@ class CohortInput:
         self.masks = tuple(one for one in self.masks if one.subject not in self.left_out)
         self.readings = [one for one in self.readings if one.subject not in self.left_out]
         self.cases = {key: case for key, case in self.cases.items() if key[0] not in self.left_out}
+
+    def check_chains(self) -> None:
+        """Take a note of the readings' post-transforms where they are not the paper's.
+
+        Raises
+        ------
+        InputError
+            There are several chains: their volumes are of different methods.
+        """
+        by_chain: dict[RecordedChain, list[str]] = {}
+        for subject, visit, chain in self.chains:
+            if subject not in self.left_out:
+                by_chain.setdefault(chain, []).append(f"{subject}, {visit.replace('_', '-')}")
+        if len(by_chain) > 1:
+            each = "; ".join(f"{chain}: {len(which)} of them, the first of {which[0]}" for chain, which in by_chain.items())
+            raise InputError(
+                f"The readings were measured with different post-transforms ({each}), which is not one method; "
+                "have the scans read again with one chain, or leave out patients by inclusion excluded in a --table."
+            )
+        self.notes += [
+            f"The readings were measured with the post-transforms {chain}, which are not the paper's."
+            for chain in by_chain
+            if chain != RecordedChain(PAPER)
+        ]
 
     def scans(self) -> Iterator[list[MaskReading]]:
         """The readings of one scan after the other, on one grid each; what they measure is kept in `readings`."""
@@ -109,7 +138,7 @@ class CohortInput:
 
 
 def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> CohortInput:
-    """Read a table, a folder of masks, or what a server stored.
+    """Read a table, a folder of masks, or what a server stored; patients who are not in the study are left out.
 
     Parameters
     ----------
@@ -123,6 +152,7 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
     Raises
     ------
     VhiError
+        Also where readings were measured by different chains of post-transforms.
     """
     if not source.exists():
         raise InputError(f"There is no {source}; pass a table, a folder of masks, or the studies folder of a server.")
@@ -146,6 +176,8 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
         if place is own and readings:
             found.passed_over = passed_over(own, readings, list(stir.values()))
             found.notes += passed_over_note(found.passed_over)
+    found.leave_out_of_study()
+    found.check_chains()
     return found
 
 
@@ -216,6 +248,7 @@ def _of_file(one: ReaderMask, found: CohortInput) -> StoredMask:
 def _of_server(one: FinishedReading, found: CohortInput) -> StoredMask:
     subject, visit = found.table.visit_of_case(one.case)
     found.cases[subject, visit] = one.case
+    found.chains += [] if one.chain is None else [(subject, visit, one.chain)]
     return StoredMask(
         subject, visit, one.reader, one.reading, one.method, lambda: (one.read_mask(), None, ""), one.numbers, one.rating
     )

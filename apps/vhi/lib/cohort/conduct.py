@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from .estimate import Summary, summary
 from .sparcc import N_SLICES
-from .table import FACTS, VISIT_DATE, CohortTable, Reading, natural
+from .table import FACTS, PATIENT_FACTS, VISIT_DATE, CohortTable, Reading, natural
 
 # weeks of treatment before the second scan, and what they may be off
 PLANNED_WEEKS = {"anti-tnf": 12, "anti-il-17": 16}
@@ -20,7 +20,6 @@ TOLERANCE_WEEKS = 2
 # between two readings of one scan by one reader
 WASHOUT_DAYS = 28
 BASELINE_NUMBERS = ("age_years", "disease_duration_years", "crp_mg_l", "esr_mm_h", "basdai", "asdas")
-BASELINE_WORDS = ("sex", "hla_b27", "drug")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def baseline_table(table: CohortTable) -> tuple[BaselineValue, ...]:
         values = table.of_visit(column, "baseline")
         if values:
             found.append(BaselineValue(column, len(subjects) - len(values), numbers=summary(list(values.values()))))
-    for column in BASELINE_WORDS:
+    for column in PATIENT_FACTS:
         words = [_fact(table, subject, column) for subject in subjects]
         counts = tuple((word, words.count(word)) for word in FACTS[column][0])
         if any(count for _, count in counts):

@@ -135,7 +135,9 @@ def _mean(values: np.ndarray, confidence: float) -> Estimate:
 @dataclass(frozen=True)
 class SrmComparison:
     """Two measures of the same patients: by how much the size of the first's SRM exceeds the second's, and how many patients a
-    trial by the first needs for one by the second (`patients`: the second's squared SRM over the first's)."""
+    trial by the first needs for one by the second (`patients`: the second's squared SRM over the first's).
+
+    Both are `nan`, with a `note`, where one measure rose and the other fell on average."""
 
     n: int
     difference: Estimate
@@ -167,9 +169,13 @@ def compare_srm(first: Visits, second: Visits, *, confidence: float = 0.95) -> S
     if n < FEWEST:
         note = f"The comparison needs at least {FEWEST} patients with both measures at both visits; there are {n}."
         return SrmComparison(n, NO_ESTIMATE, NO_ESTIMATE, note)
-    a, b = (abs(_ratio(change.mean(), _sd(change))) for change in changes.T)
-    if math.isnan(a + b) or a == 0:
+    first_srm, second_srm = (_ratio(change.mean(), _sd(change)) for change in changes.T)
+    if math.isnan(first_srm + second_srm) or first_srm == 0:
         return SrmComparison(n, NO_ESTIMATE, NO_ESTIMATE, "A measure did not change, or changed by one amount in all patients.")
+    if first_srm * second_srm < 0:
+        note = "They moved in opposite directions: the ratio of their SRMs does not say which is the better outcome."
+        return SrmComparison(n, NO_ESTIMATE, NO_ESTIMATE, note)
+    a, b = abs(first_srm), abs(second_srm)
 
     def sizes(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         one, other = (np.abs(_drawn_ratio(counts, change, change)) for change in changes.T)

@@ -95,6 +95,8 @@ FACTS: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     ),
     "inclusion": (("included", "excluded", "withdrawn"), {}, "whether the patient is in the study; others are left out"),
 }
+# of these a patient has one, whichever visit it stands at; the drug is that between the two scans
+PATIENT_FACTS = ("sex", "hla_b27", "drug")
 # dates as YYYY-MM-DD: of the visit's scan, and on which a reading was made
 VISIT_DATE, READING_DATE = "date", "read_on"
 DATES = {VISIT_DATE: (True, "day of the visit's scan"), READING_DATE: (False, "day of the reading")}
@@ -272,7 +274,7 @@ def joined(tables: Sequence[CohortTable]) -> CohortTable:
     Raises
     ------
     InputError
-        Two of them give one number of one reading, or of one visit, differently.
+        Two of them give one number of one reading, of one visit, or a fact of one patient, differently.
     """
     readings: dict[tuple[str, str, str, int, str], Reading] = {}
     visits: dict[tuple[str, str], Visit] = {}
@@ -286,7 +288,25 @@ def joined(tables: Sequence[CohortTable]) -> CohortTable:
             values = _both(before.values, visit.values, f"subject {visit.subject}, {visit.visit}")
             facts = _both(before.facts, visit.facts, f"subject {visit.subject}, {visit.visit}")
             visits[key] = Visit(*key, values, visit.disagreement or before.disagreement, visit.case or before.case, facts)
+    _check_patients(visits.values())
     return CohortTable(tuple(readings.values()), visits)
+
+
+def _check_patients(visits: Iterable[Visit]) -> None:
+    """Each patient has one sex, one HLA-B27 and one drug, at whichever visit."""
+    known: dict[tuple[str, str], str] = {}
+    for visit in visits:
+        for name in PATIENT_FACTS:
+            fact = visit.facts.get(name)
+            if fact is not None and known.setdefault((visit.subject, name), fact) != fact:
+                raise InputError(
+                    f"Subject {visit.subject} has {name} {known[visit.subject, name]} and {fact} at two visits; "
+                    f"{_per_patient(name)} is needed. Correct one, or leave it empty."
+                )
+
+
+def _per_patient(name: str) -> str:
+    return "the one drug between the two scans" if name == "drug" else "one value per patient"
 
 
 def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[str, _Value]:
@@ -338,6 +358,7 @@ class _Gathered:
         self.name, self.known_cases = name, known_cases
         self.readings: dict[tuple[str, str, str, int, str], tuple[int, Reading]] = {}
         self.visits: dict[tuple[str, str], dict[str, tuple[int, float | str]]] = {}
+        self.patients: dict[str, dict[str, tuple[int, float | str]]] = {}
         self.shared: dict[tuple[str, str, str, int], tuple[int, float]] = {}
         self.cases: dict[str, tuple[int, tuple[str, str]]] = {}
 
@@ -374,6 +395,8 @@ class _Gathered:
         for name, fact in facts.items():
             if fact is not None:
                 self._agree(row, name, seen, fact)
+                if name in PATIENT_FACTS:
+                    self._agree(row, name, self.patients.setdefault(subject, {}), fact, "patient", _per_patient(name))
         read_on = self._date(row, READING_DATE, cells.get(READING_DATE, ""))
         self._reading(row, cells, (subject, visit), values, words["rating"], read_on)
 
@@ -422,11 +445,19 @@ class _Gathered:
             visits[subject, when] = Visit(subject, when, numbers, disagreement, case, facts)
         return CohortTable(tuple(one for _, one in self.readings.values()), visits)
 
-    def _agree(self, row: int, column: str, seen: dict[str, tuple[int, float | str]], value: float | str) -> None:
+    def _agree(
+        self,
+        row: int,
+        column: str,
+        seen: dict[str, tuple[int, float | str]],
+        value: float | str,
+        whose: str = "visit",
+        needed: str = "one value per visit",
+    ) -> None:
         before = seen.setdefault(column, (row, value))
         if before[1] != value:
             shown, other = (f"{one:g}" if isinstance(one, float) else _shown(str(one)) for one in (value, before[1]))
-            raise self._refusal(row, column, f"{shown}, but row {before[0]} of the same visit has {other}", "one value per visit")
+            raise self._refusal(row, column, f"{shown}, but row {before[0]} of the same {whose} has {other}", needed)
 
     def _number(self, row: int, column: Column, cell: str) -> float | None:
         if cell.lower() in MISSING:

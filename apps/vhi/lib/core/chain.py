@@ -76,6 +76,37 @@ class Chain:
         return {"name": self.name, "sha256": self.sha256, "config": self.config}
 
 
+@dataclass(frozen=True)
+class RecordedChain:
+    """The chain that a stored result was made by; two are equal where their steps and arguments are.
+
+    Parameters
+    ----------
+    name : str
+    sha256 : str
+        As `Chain.sha256`; "" for the paper's chain, which goes by its name.
+    """
+
+    name: str = field(compare=False)
+    sha256: str = ""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any] | None) -> RecordedChain:
+        """From what `Chain.record` gave; results from before there was a choice have none, and are the paper's.
+
+        Raises
+        ------
+        KeyError
+            It lacks its name or hash.
+        """
+        if record is None or record["name"] == PAPER:
+            return cls(PAPER)
+        return cls(str(record["name"]), str(record["sha256"]))
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.sha256[:12]})" if self.sha256 else self.name
+
+
 def step_words(config: Mapping[str, Any]) -> str:
     """One step in words: its name without the package, and its arguments without the keys."""
     arguments = ", ".join(f"{name} {value}" for name, value in config.items() if name not in ("_target_", "keys"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.chain import RecordedChain
 from ..core.segment_names import CONSERVATIVE, INFLAMMATION
 from ..core.volume import Grid, Mask
 from ..errors import ArchiveError, InputError, VhiError
@@ -32,7 +33,8 @@ UNKNOWN_READER = "unknown"
 class ArchivedReading:
     """One reading. `mask` and `conservative` are NIfTI files on the grid of `stir`; None where only numbers were reported.
 
-    `study_date` is DICOM's, YYYYMMDD; "" where the study has none.
+    `study_date` is DICOM's, YYYYMMDD; "" where the study has none. `chain` is that of the post-transforms that a report
+    names; None of a manual reading, and where there is no report.
     """
 
     patient: str
@@ -46,6 +48,7 @@ class ArchivedReading:
     conservative: Path | None = None
     stir: Path | None = None
     numbers: dict[str, float] = field(default_factory=dict)
+    chain: RecordedChain | None = None
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -105,12 +108,13 @@ class _Study:
                 numbers["vhi_conservative_mm3"] = reported.conservative_mm3
             if own:
                 used |= {*own}
-                self.found.readings.append(replace(by_uid[own[0]], numbers=numbers))
+                self.found.readings.append(replace(by_uid[own[0]], numbers=numbers, chain=reported.chain))
             elif not reported.reader:
                 self._leave(report, "no reader: an automatic result")
             else:
                 method = "manual" if reported.manual else "semi-automatic"
-                self.found.readings.append(replace(self._reading(report, reported.reader, method), numbers=numbers))
+                reading = self._reading(report, reported.reader, method)
+                self.found.readings.append(replace(reading, numbers=numbers, chain=reported.chain))
         self.found.readings += [reading for uid, reading in by_uid.items() if uid not in used]
 
     def _objects(self, modality: str) -> Iterator[Dataset]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.chain import RecordedChain
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError
 from ..records import read_json
@@ -22,7 +23,8 @@ class FinishedReading:
 
     `case` is the true id, also of a blinded study. `numbers` are of `vhi.json`: `vhi_mm3`, `vhi_conservative_mm3`, `vhi_voxels`,
     `vhi_conservative_voxels`; of a manual reading the whole mask counts, and there is no conservative part. With them, as far as
-    they are known, `clicks`, `seconds` and `boundary_edits` of that submission, and who changed how many voxels.
+    they are known, `clicks`, `seconds` and `boundary_edits` of that submission, and who changed how many voxels. `chain` is of
+    the post-transforms that `vhi.json` names; None of a manual reading.
     """
 
     case: str
@@ -32,6 +34,7 @@ class FinishedReading:
     rating: str | None
     numbers: dict[str, float]
     read_mask: Callable[[], Mask]
+    chain: RecordedChain | None = None
 
 
 def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
@@ -55,6 +58,11 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                 newest[one.reader, one.reading, one.method] = one
         for (reader, reading, method), one in sorted(newest.items()):
             mask = _reader_of(store, one)
+            numbers, chain = (
+                (_of_mask(mask()), None)
+                if method == "manual" or not one.measured
+                else _of_report(store.folder_of(one) / "vhi.json")
+            )
             found.append(
                 FinishedReading(
                     case=names.get(case, case),
@@ -62,14 +70,9 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                     reading=reading,
                     method=method,
                     rating=ratings.get((reader, reading)),
-                    numbers=_of_effort(one)
-                    | _of_corrections(one)
-                    | (
-                        _of_mask(mask())
-                        if method == "manual" or not one.measured
-                        else _of_report(store.folder_of(one) / "vhi.json")
-                    ),
+                    numbers=_of_effort(one) | _of_corrections(one) | numbers,
                     read_mask=mask,
+                    chain=chain,
                 )
             )
     return tuple(found)
@@ -113,7 +116,7 @@ def _of_mask(mask: Mask) -> dict[str, float]:
     return {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
 
 
-def _of_report(path: Path) -> dict[str, float]:
+def _of_report(path: Path) -> tuple[dict[str, float], RecordedChain]:
     content = read_json(path, vhi_mm3=dict, voxels=dict)
     if content is None:
         raise DamagedError(path, "it is missing")
@@ -122,6 +125,6 @@ def _of_report(path: Path) -> dict[str, float]:
         for grade, name in (("sensitive", "vhi"), ("conservative", "vhi_conservative")):
             numbers[f"{name}_mm3"] = float(content["vhi_mm3"][grade])
             numbers[f"{name}_voxels"] = float(content["voxels"][grade])
-        return numbers
-    except (ValueError, KeyError, TypeError) as error:
+        return numbers, RecordedChain.of(content.get("provenance", {}).get("post_transforms"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(path, f"its numbers are incomplete ({error})") from error

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from ..core.chain import RecordedChain
+
 STRUCTURED_REPORTS = ("1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.88.22")
 _GROUP, _TRACKING, _VOLUME = ("125007", "DCM"), ("112039", "DCM"), ("118565006", "SCT")
-_PERSON, _ALGORITHM, _MM3 = ("121008", "DCM"), ("111001", "DCM"), "mm3"
+_PERSON, _ALGORITHM, _PARAMETER, _MM3 = ("121008", "DCM"), ("111001", "DCM"), ("111002", "DCM"), "mm3"
 SENSITIVE, CONSERVATIVE = "VHI at the sensitive threshold", "VHI at the conservative threshold"
 
 
@@ -30,6 +32,8 @@ class ReportedVhi:
     conservative_mm3 : float or None
     segmentations : frozenset of str
         SOP instance UIDs of what the report refers to.
+    chain : RecordedChain or None
+        Of the post-transforms, as the parameters of the algorithm name it; None where `manual`.
     """
 
     reader: str
@@ -37,6 +41,7 @@ class ReportedVhi:
     sensitive_mm3: float
     conservative_mm3: float | None
     segmentations: frozenset[str]
+    chain: RecordedChain | None = None
 
 
 def read_vhi_report(report: Dataset) -> ReportedVhi | None:
@@ -56,6 +61,7 @@ def read_vhi_report(report: Dataset) -> ReportedVhi | None:
         sensitive,
         _volume(groups.get(CONSERVATIVE)),
         frozenset(_referenced(report)),
+        None if manual else _chain(groups[SENSITIVE]),
     )
 
 
@@ -85,6 +91,15 @@ def _volume(group: Dataset | None) -> float | None:
         if units and str(units[0].get("CodeValue", "")) == _MM3:
             return float(value.NumericValue)
     return None
+
+
+def _chain(group: Dataset) -> RecordedChain:
+    """Reports from before there was a choice name no chain: it is the paper's."""
+    texts = [str(one.get("TextValue", "")) for one in _items(group) if _code(one) == _PARAMETER]
+    stated = {name: value for name, _, value in (text.partition("=") for text in texts)}
+    if "post_transforms" not in stated:
+        return RecordedChain.of(None)
+    return RecordedChain.of({"name": stated["post_transforms"], "sha256": stated.get("post_transforms_sha256", "")})
 
 
 def _has_side(item: Dataset) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...cohort.study import VHI, Study, vhi_column
+from ...cohort.table import VISITS
 from ..cohort_content import Section
 
 _LIBRARIES = ("numpy", "scipy", "statsmodels", "SimpleITK", "matplotlib")
@@ -22,16 +23,19 @@ def methods_paragraph(study: Study, sections: Sequence[Section], origin: Mapping
 
 
 def _readings(study: Study) -> str:
-    table = study.table
-    readers = {one.reader for one in table.readings}
-    visits = {when: sum(visit == when for _, visit in table.visits) for when in ("baseline", "follow_up")}
-    methods = sorted({one.method for one in table.readings if one.method})
+    # a row may be a day or a rating alone, and a visit may be in the table for its clinical values
+    readings = [one for one in study.table.readings if one.values]
+    readers = {one.reader for one in readings}
+    subjects = {one.subject for one in readings}
+    read = {(one.subject, one.visit) for one in readings}
+    visits = {when: sum(visit == when for _, visit in read) for when in VISITS}
+    methods = sorted({one.method for one in readings if one.method})
     unit = "mm³, from the spacing between slices" if vhi_column(study.table) == VHI else "voxels"
     drawn = f" Volumes of hyperintense inflammation (VHI) were {' and '.join(methods)} and are in {unit}." if methods else ""
     return (
-        f"{_counted(len(table.subjects), 'subject')} with {_counted(visits['baseline'], 'baseline visit')} and "
+        f"{_counted(len(subjects), 'subject')} with {_counted(visits['baseline'], 'baseline visit')} and "
         f"{_counted(visits['follow_up'], 'follow-up visit')} were read by {_counted(len(readers), 'reader')} "
-        f"({_counted(len(table.readings), 'reading')}).{drawn}"
+        f"({_counted(len(readings), 'reading')}).{drawn}"
     )
 
 

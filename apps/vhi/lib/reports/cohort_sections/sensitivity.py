@@ -96,6 +96,9 @@ def _verdict(patients: Estimate) -> str:
 def _caveats(result: Sensitivity, fewest: int) -> Iterator[str]:
     if fewest < SMALL:
         yield f"Few patients (n = {fewest}): every number here is uncertain; read its interval, not its value."
+    for name, one in result.measures.items():
+        if one.mean_change.value > 0:
+            yield f"{name} rose on average: its trial sizes are for showing a worsening."
     yield (
         "All were treated and none was a control, so that the change also holds what would have happened without treatment "
         "(natural course, regression to the mean). A control arm that changes too needs larger trials."

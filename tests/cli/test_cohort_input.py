@@ -1,0 +1,79 @@
+"""What the analyses of a study are given, from files: through `vhi.read_cohort` as through the command line."""
+
+import json
+
+import numpy as np
+import pytest
+
+from lib.cli.cohort_input import CohortInput
+from lib.core.chain import RecordedChain
+from lib.core.volume import Grid, Mask
+from lib.errors import InputError
+from lib.interface import read_cohort
+from lib.readings.store import ReadingStore, now, stored_segment
+from lib.readings.submission import Submission
+from lib.studies.nifti import write_mask
+
+TABLE = """subject,visit,reader,vhi_mm3,inclusion
+S1,baseline,a,100,
+S2,baseline,a,400,withdrawn
+S3,baseline,a,300,excluded
+"""
+
+
+def test_who_is_not_in_the_study_is_left_out_whoever_asks(tmp_path):
+    source = tmp_path / "t.csv"
+    source.write_text(TABLE)
+    cohort = read_cohort(source)
+    assert cohort.left_out == {"S2": "withdrawn", "S3": "excluded"}
+    assert cohort.whole_table().subjects == ("S1",)
+
+
+PAPER, SITE, RENAMED, OTHER = (
+    RecordedChain(name, sha256)
+    for name, sha256 in (("paper", ""), ("site", "a" * 64), ("renamed", "a" * 64), ("other", "b" * 64))
+)
+
+
+@pytest.mark.parametrize(
+    ("chains", "words"),
+    [((PAPER, SITE), r"paper: 1 of them, the first of S1, baseline; site \(aaaaaaaaaaaa\): 1"), ((SITE, OTHER), r"other \(bb")],
+)
+def test_readings_of_different_post_transforms_are_refused(chains, words):
+    given = [(f"S{n}", "baseline", chain) for n, chain in enumerate(chains, start=1)]
+    with pytest.raises(InputError, match=words):
+        CohortInput(chains=given).check_chains()
+    without = CohortInput(chains=given, left_out={"S2": "excluded"})
+    without.check_chains()
+
+
+@pytest.mark.parametrize(("chains", "notes"), [((PAPER, PAPER), 0), ((SITE, RENAMED), 1), ((), 0)])
+def test_one_chain_that_is_not_the_papers_is_named(chains, notes):
+    cohort = CohortInput(chains=[("S1", "baseline", chain) for chain in chains])
+    cohort.check_chains()
+    assert len(cohort.notes) == notes
+    assert all("site (aaaaaaaaaaaa), which are not the paper's" in note for note in cohort.notes)
+
+
+def hand_in(store, case, method, chain):
+    """One reading of a server, measured with a chain of post-transforms."""
+
+    def write(folder, number):
+        path = folder / "inflammation.nii.gz"
+        write_mask(path, Mask(np.ones((2, 2, 2), dtype=bool), Grid((2, 2, 2), np.eye(4)), "inflammation"))
+        record = {"post_transforms": {"name": chain, "sha256": "c" * 64}}
+        report = {"vhi_mm3": {"sensitive": 8.0, "conservative": 0.0}, "voxels": {"sensitive": 8, "conservative": 0}}
+        (folder / "vhi.json").write_text(json.dumps({**report, "provenance": record}))
+        return Submission(case, number, "anna", 1, method, now(), (stored_segment("inflammation", path, 8),), measured=True)
+
+    store.append(case, "anna", write)
+
+
+def test_a_server_on_which_one_chain_followed_another_is_refused(tmp_path):
+    store = ReadingStore(tmp_path / ".vhi", {"seed": 3})
+    hand_in(store, "S1", "semi-automatic", "site")
+    hand_in(store, "S2", "manual", "paper")
+    assert ["site (cccccccccccc)" in note for note in read_cohort(tmp_path).notes] == [True]
+    hand_in(store, "S3", "semi-automatic", "paper")
+    with pytest.raises(InputError, match="different post-transforms"):
+        read_cohort(tmp_path)
