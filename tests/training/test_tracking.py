@@ -46,6 +46,7 @@ def test_each_row_of_a_curve_is_shown_once_and_what_was_not_measured_not_at_all(
         track(network_with_curve(tmp_path, [1.0, 0.5]))
         track(network_with_curve(tmp_path, [1.0, 0.5]))
     assert losses_shown(tmp_path) == [(50, 1.0), (100, 0.5)]
+    assert len(list((tmp_path / EVENTS / "fold0" / "member1").iterdir())) == 1, "one file of events a network, not one a report"
 
 
 def test_a_training_that_was_interrupted_shows_as_one(tmp_path):

@@ -72,7 +72,9 @@ def _tensorboard(folder: Path) -> Iterator[Track]:
     new = _NewRows()
 
     def track(network: Network) -> None:
-        writer = writers.setdefault(network.name, SummaryWriter(str(folder / network.name)))
+        if network.name not in writers:  # each writer opens a file and a thread
+            writers[network.name] = SummaryWriter(str(folder / network.name))
+        writer = writers[network.name]
         for point in new(network):
             for key, value in _metrics(point).items():
                 writer.add_scalar(key, value, point.step)
