@@ -231,14 +231,17 @@ def test_a_network_of_an_installed_package_is_made_when_it_is_allowed(tmp_path, 
 
 
 # oblique coronal at the training spacing, leaning 30 degrees; the file's axes are columns, rows, slices
-def oblique(front: bool, shape: tuple[int, int, int] = (40, 48, 6)) -> Volume:
+def oblique(front: bool, shape: tuple[int, int, int] = (40, 48, 6), air: int = 0) -> Volume:
     lean = np.deg2rad(30.0)
     across = np.array([0.0, np.cos(lean), -np.sin(lean)]) * (1 if front else -1)
     affine = np.eye(4)
     affine[:3, 0] = np.array([-1.0, 0, 0]) * TRAINING_PIXEL_SPACING_MM
     affine[:3, 1] = np.array([0.0, -np.sin(lean), -np.cos(lean)]) * TRAINING_PIXEL_SPACING_MM
     affine[:3, 2] = across * 3.3
-    return Volume(np.random.default_rng(1).random(shape) * 900, Grid(shape, affine), "T1W")
+    data = np.random.default_rng(1).random(shape) * 900
+    inside = np.zeros(shape, dtype=bool)
+    inside[air : shape[0] - air, air : shape[1] - air] = True
+    return Volume(np.where(inside, data, 0.0), Grid(shape, affine), "T1W")
 
 
 def answered_by_monai(folder: Path, scan: Volume) -> np.ndarray:
@@ -290,6 +293,20 @@ def test_a_member_answers_as_monai_does_whichever_way_the_slices_run(tmp_path, c
     expected = answered_by_monai(folder, scan)
     assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(probability, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("front", [True, False])
+@pytest.mark.parametrize("nonzero", [True, False])
+def test_a_member_sees_the_air_round_the_body_as_it_does_in_monai(tmp_path, nonzero, front):
+    folder = another_bundle(tmp_path, intensities(("NormalizeIntensity", {"nonzero": nonzero})))
+    (member,) = members_of(*version_of(read_bundle(folder), **NAMES))
+    scan = oblique(front, air=5)
+    body = NetworkFrame.of(scan).body
+    assert body == (slice(5, 35), slice(5, 43))
+    (probability,) = probabilities(scan, [member])
+    np.testing.assert_allclose(probability[body], answered_by_monai(folder, scan)[body], atol=2e-5)
+    probability[body] = 0
+    assert not probability.any(), "beyond the body nothing counts as bone"
 
 
 def test_a_network_of_several_slices_sees_the_neighbours_towards_the_front(tmp_path):
