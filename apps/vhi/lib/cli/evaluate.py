@@ -159,7 +159,7 @@ def _json(
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     from ..reports.cohort_content import Records, rows_of
 
-    return Records("", tuple(rows[0]), rows_of(row.values() for row in rows)).csv_text() if rows else ""
+    return Records("", tuple(rows[0]), rows_of(tuple(row.values()) for row in rows)).csv_text() if rows else ""
 
 
 def _print(cases: Sequence[MaskAgreement], summary: EvaluationSummary, lesions: bool, tolerance_mm: float) -> None:
