@@ -78,6 +78,37 @@ def hounsfield(meta, inference):
     }
 
 
+def intensities(*steps):
+    """Puts transforms of intensity, by name and arguments, in place of the bundle's."""
+
+    def change(meta, inference):
+        inference["preprocessing"]["transforms"][4:5] = [
+            {"_target_": f"{name}d", "keys": "image", **rest} for name, rest in steps
+        ]
+
+    return change
+
+
+BY_FIXED_NUMBERS = ("NormalizeIntensity", {"subtrahend": 300, "divisor": 150})
+BY_ITSELF = ("NormalizeIntensity", {"nonzero": True})
+BY_A_FACTOR = ("ScaleIntensity", {"minv": None, "maxv": None, "factor": -0.5})
+CLIPPED = ("ClipIntensityPercentiles", {"lower": 1, "upper": 99})
+SOFTLY_CLIPPED = ("ClipIntensityPercentiles", {"lower": 1, "upper": 99, "sharpness_factor": 10.0})
+
+
+def a_transform_in_code(meta, inference):
+    inference["preprocessing"]["transforms"].append("$lambda scan: scan")
+
+
+def the_largest_of_three(meta, inference):
+    two_classes(meta, inference)
+    meta["network_data_format"]["outputs"]["pred"]["channel_def"] = {"0": "background", "1": "bone", "2": "background"}
+
+
+def sigmoid_and_argmax(meta, inference):
+    inference["postprocessing"]["transforms"][0] = {"_target_": "Activationsd", "keys": "pred", "sigmoid": True}
+
+
 def no_activation(meta, inference):
     inference["postprocessing"]["transforms"] = [{"_target_": "SaveImaged", "keys": "pred"}]
 
@@ -104,6 +135,17 @@ def another_network(meta, inference):
         (no_spacing, "does not say at what spacing"),
         (no_orientation, "does not say how volumes are turned"),
         (hounsfield, "prepares scans by ScaleIntensityRange, which"),
+        (intensities(), "leaves intensities in the scanner's units, or shifts or divides them by fixed numbers"),
+        (intensities(BY_FIXED_NUMBERS), "leaves intensities in the scanner's units"),
+        (intensities(BY_FIXED_NUMBERS, BY_ITSELF), "leaves intensities in the scanner's units"),
+        (intensities(("NormalizeIntensity", {"divisor": 150})), "leaves intensities in the scanner's units"),
+        (intensities(BY_A_FACTOR), "leaves intensities in the scanner's units"),
+        (intensities(CLIPPED), "leaves intensities in the scanner's units"),
+        (intensities(SOFTLY_CLIPPED, BY_ITSELF), "leaves intensities in the scanner's units"),
+        (intensities((*BY_ITSELF[:1], {"_disabled_": True})), "leaves intensities in the scanner's units"),
+        (a_transform_in_code, "preprocessing of .* has '.lambda scan: scan' where a transform is needed"),
+        (the_largest_of_three, r"takes the largest of 3 classes \(argmax\)"),
+        (sigmoid_and_argmax, r"takes the largest of 2 classes \(argmax\)"),
         (no_activation, "does not say how answers become probabilities"),
         (another_inferer, "answers by scripts.inferer.Mine"),
         (another_network, "are not those of the network that its configuration names"),
@@ -113,6 +155,32 @@ def test_what_cannot_be_a_member_is_refused_in_one_sentence(tmp_path, capsys, ch
     with pytest.raises(ModelError, match=sentence):
         read_bundle(another_bundle(tmp_path, change))
     assert "ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (BY_ITSELF,),
+        (CLIPPED, BY_A_FACTOR, BY_ITSELF),
+        (("ScaleIntensity", {}), ("NormalizeIntensity", {"subtrahend": 0.5, "divisor": 0.5})),
+        (("ScaleIntensityRangePercentiles", {"lower": 1, "upper": 99, "b_min": 0, "b_max": 1}), SOFTLY_CLIPPED),
+    ],
+)
+def test_fixed_numbers_may_follow_where_each_scan_was_normalised_by_itself(tmp_path, steps):
+    (layout,) = read_bundle(another_bundle(tmp_path, intensities(*steps))).layouts
+    assert layout["intensity"] == [{"name": name, "arguments": arguments} for name, arguments in steps]
+
+
+def test_transforms_that_monai_leaves_out_are_left_out_here(tmp_path):
+    def disabled(meta, inference):
+        inference["off"] = True
+        intensities(BY_ITSELF, ("ScaleIntensity", {"_disabled_": "@off"}), ("ScaleIntensityRange", {"_disabled_": "True"}))(
+            meta, inference
+        )
+        inference["postprocessing"]["transforms"] += [{"_target_": "AsDiscreted", "threshold": 0.3, "_disabled_": True}]
+
+    (layout,) = read_bundle(another_bundle(tmp_path, disabled)).layouts
+    assert [step["name"] for step in layout["intensity"]] == ["NormalizeIntensity"]
 
 
 def test_a_pickle_that_would_call_something_is_not_loaded(tmp_path):
@@ -132,6 +200,7 @@ def test_a_bundle_without_its_weights_is_refused(tmp_path):
 def test_a_class_is_chosen_by_its_name(tmp_path):
     def three(meta, inference):
         two_classes(meta, inference)
+        inference["postprocessing"]["transforms"][1] = {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5}
 
     arguments = {
         "spatial_dims": 3,
@@ -162,14 +231,17 @@ def test_a_network_of_an_installed_package_is_made_when_it_is_allowed(tmp_path, 
 
 
 # oblique coronal at the training spacing, leaning 30 degrees; the file's axes are columns, rows, slices
-def oblique(front: bool, shape: tuple[int, int, int] = (40, 48, 6)) -> Volume:
+def oblique(front: bool, shape: tuple[int, int, int] = (40, 48, 6), air: int = 0) -> Volume:
     lean = np.deg2rad(30.0)
     across = np.array([0.0, np.cos(lean), -np.sin(lean)]) * (1 if front else -1)
     affine = np.eye(4)
     affine[:3, 0] = np.array([-1.0, 0, 0]) * TRAINING_PIXEL_SPACING_MM
     affine[:3, 1] = np.array([0.0, -np.sin(lean), -np.cos(lean)]) * TRAINING_PIXEL_SPACING_MM
     affine[:3, 2] = across * 3.3
-    return Volume(np.random.default_rng(1).random(shape) * 900, Grid(shape, affine), "T1W")
+    data = np.random.default_rng(1).random(shape) * 900
+    inside = np.zeros(shape, dtype=bool)
+    inside[air : shape[0] - air, air : shape[1] - air] = True
+    return Volume(np.where(inside, data, 0.0), Grid(shape, affine), "T1W")
 
 
 def answered_by_monai(folder: Path, scan: Volume) -> np.ndarray:
@@ -221,6 +293,20 @@ def test_a_member_answers_as_monai_does_whichever_way_the_slices_run(tmp_path, c
     expected = answered_by_monai(folder, scan)
     assert np.ptp(expected) > 0.05
     np.testing.assert_allclose(probability, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("front", [True, False])
+@pytest.mark.parametrize("nonzero", [True, False])
+def test_a_member_sees_the_air_round_the_body_as_it_does_in_monai(tmp_path, nonzero, front):
+    folder = another_bundle(tmp_path, intensities(("NormalizeIntensity", {"nonzero": nonzero})))
+    (member,) = members_of(*version_of(read_bundle(folder), **NAMES))
+    scan = oblique(front, air=5)
+    body = NetworkFrame.of(scan).body
+    assert body == (slice(5, 35), slice(5, 43))
+    (probability,) = probabilities(scan, [member])
+    np.testing.assert_allclose(probability[body], answered_by_monai(folder, scan)[body], atol=2e-5)
+    probability[body] = 0
+    assert not probability.any(), "beyond the body nothing counts as bone"
 
 
 def test_a_network_of_several_slices_sees_the_neighbours_towards_the_front(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from drawing import slice_of
+from lib.cli.evaluate import _csv
 from lib.core.volume import Grid
 from lib.studies.nifti import write_labels
 
@@ -111,3 +112,11 @@ def test_folders_without_a_pair_and_places_that_are_taken_are_refused_in_one_sen
         assert ended.error.count("\n") == 1
         assert re.search(sentence, ended.error), ended.error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+1", "-1"])
+def test_no_name_of_a_case_runs_as_a_formula_in_a_spreadsheet(name):
+    text = _csv(
+        [{"case": name, "dice": 0.5, "hausdorff95_mm": float("nan"), "volume_difference_mm3": np.float64(-2.5), "voxels": 3}]
+    )
+    assert text == f"case,dice,hausdorff95_mm,volume_difference_mm3,voxels\n'{name},0.5,,-2.5,3\n"

@@ -178,25 +178,35 @@ def test_recipes_come_back_from_their_manifests_and_older_ones_stay_equal():
     assert "both_classes" not in repr(PLANS["vhi"].members[0])
 
 
-def test_slices_of_scans_of_two_sizes_are_cut_and_grown_by_air_to_the_commonest():
+def scan(size_i: int, size_j: int) -> tuple[Volume, Mask]:
+    """A scan at the training spacing whose body fills the frame; every voxel is bone or marrow by chance."""
     affine = OBLIQUE.copy()
     affine[:3, :3] *= TRAINING_PIXEL_SPACING_MM / np.linalg.norm(affine[:3, :3], axis=0)
     affine[2, 2] *= 5
+    data = np.random.default_rng(size_i).random((size_i, size_j, 2))
+    grid = Grid(data.shape, affine)
+    return Volume(data, grid), Mask(data > 0.5, grid)
 
-    def scan(size_i: int, size_j: int) -> tuple[Volume, Mask]:
-        data = np.random.default_rng(size_i).random((size_i, size_j, 2))
-        grid = Grid(data.shape, affine)
-        return Volume(data, grid), Mask(data > 0.5, grid)
 
+def test_slices_of_scans_of_two_sizes_are_grown_by_air_to_the_largest_and_no_label_is_cut():
     scans = [scan(8, 10), scan(8, 10), scan(10, 6)]
     slices = Slices.of(scans)
-    assert slices.images.shape == slices.masks.shape == (6, 10, 8)
+    assert slices.images.shape == slices.masks.shape == (6, 10, 10)
     assert slices.masks.dtype == np.bool_
-    # of the third, two columns are cut on each side, and two rows of air come above and below
-    hung = scans[2][1].data.transpose(2, 1, 0)[:, ::-1, 1:9]
-    np.testing.assert_array_equal(slices.masks[4:, 2:8], hung)
-    assert not slices.masks[4:, [0, 1, 8, 9]].any()
-    assert not slices.images[4:, [0, 1, 8, 9]].any()
+    assert slices.masks.sum() == sum(mask.voxels for _, mask in scans)
+    # the first two get a column of air on each side, the third two rows of air above and below
+    np.testing.assert_array_equal(slices.masks[4:, 2:8], scans[2][1].data.transpose(2, 1, 0)[:, ::-1])
+    np.testing.assert_array_equal(slices.masks[:2, :, 1:9], scans[0][1].data.transpose(2, 1, 0)[:, ::-1])
+    for air in (slices.masks[4:, [0, 1, 8, 9]], slices.images[4:, [0, 1, 8, 9]], slices.images[:4, :, [0, 9]]):
+        assert not air.any()
+
+
+def test_labelled_and_pseudo_labelled_slices_of_two_sizes_are_learnt_together(tmp_path):
+    student = replace(TINY, pseudo=2, steps=2)
+    small, wide = Slices.of([scan(8, 10)], student.multiple), Slices.of([scan(24, 6)], student.multiple)
+    assert small.images.shape[1:] != wide.images.shape[1:]
+    trained = fit(student, 0, small, tmp_path, pseudo=wide)
+    assert all(bool(tensor.isfinite().all()) for tensor in weights(trained))
 
 
 def test_slices_are_grown_to_a_multiple_of_the_networks_blocks():

@@ -81,6 +81,7 @@ def read_bundle(folder: Path, *, foreground: str | None = None, allowed: Collect
         return _own(config, arguments, state, source)
     axcodes, intensity = before_network(config)
     channels = int(answer["num_channels"])
+    channel = _foreground(answer["channel_def"], channels, foreground, folder)
     layout: dict[str, Any] = {
         "name": name,
         "arguments": arguments,
@@ -88,7 +89,7 @@ def read_bundle(folder: Path, *, foreground: str | None = None, allowed: Collect
         "intensity": intensity,
         "inferer": config.inferer(axcodes),
         "softmax": config.activation(channels),
-        "channel": _foreground(answer["channel_def"], channels, foreground, folder),
+        "channel": channel,
     }
     offsets = _neighbours(image, folder)
     if offsets:

@@ -14,12 +14,11 @@ from ..core.normalise import SPACING_TOLERANCE, TRAINING_PIXEL_SPACING_MM
 from ..errors import ModelError
 from ..nets.stack import STACK_AXES, turning
 from .configs import NETWORK, TRANSFORMS
+from .intensity import INTENSITY, check_intensity
 
 # millimetres between the slices of the study's protocol
 SLICE_SPACING_MM = 3.3
 _PASSING = ("LoadImage", "EnsureChannelFirst", "AddChannel", "EnsureType", "CastToType", "ToTensor")
-# a scan times a constant gives the same: the program hands networks T1W over three standard deviations
-_INTENSITY = ("NormalizeIntensity", "ScaleIntensity", "ScaleIntensityRangePercentiles", "ClipIntensityPercentiles")
 _INFERERS = ("SliceInferer", "SlidingWindowInferer", "SimpleInferer")
 _NOT_ARGUMENTS = ("keys", "allow_missing_keys", "_target_", "_desc_", "_requires_", "_disabled_", "_mode_")
 _INFERER_KEPT = ("roi_size", "sw_batch_size", "overlap", "mode", "sigma_scale", "padding_mode", "cval", "spatial_dim")
@@ -100,14 +99,25 @@ class Config:
         return [self._transform(one) for one in self._chain("preprocessing")]
 
     def _chain(self, name: str) -> list[dict[str, Any]]:
-        """The transforms of a part as they stand there: what need not be known of them is not read."""
+        """The transforms of a part that are not disabled, as they stand there: what need not be known of them is not read."""
         found = self._followed(self.content.get(name))
         transforms = self._followed(found.get("transforms")) if isinstance(found, Mapping) else None
         if not isinstance(transforms, list):
             raise ModelError(
                 f"{self.name} does not define {name} as a Compose of transforms; a bundle of MONAI's model zoo does."
             )
-        return [dict(one) for one in map(self._followed, transforms) if isinstance(one, Mapping)]
+        followed = [self._followed(step) for step in transforms]
+        for step in followed:
+            if not isinstance(step, Mapping):
+                raise ModelError(
+                    f"The {name} of {self.name} has {step!r} where a transform is needed; code of a bundle is not run."
+                )
+        return [dict(step) for step in followed if not self._disabled(step)]
+
+    def _disabled(self, step: Mapping[str, Any]) -> bool:
+        """Whether MONAI leaves a transform out."""
+        disabled = self.value(step.get("_disabled_", False))
+        return disabled.strip().lower() == "true" if isinstance(disabled, str) else bool(disabled)
 
     def _followed(self, value: Any) -> Any:
         """What a reference refers to; anything else as it is."""
@@ -129,23 +139,32 @@ class Config:
         Raises
         ------
         ModelError
-            Nothing in the postprocessing says it, or it rounds elsewhere than at 0.5.
+            Nothing in the postprocessing says it, or a voxel is of the class elsewhere than from 0.5 on.
         """
         chain = [(str(one.get("_target_", "")), one) for one in self._chain("postprocessing")]
         rounding = [one for name, one in chain if "AsDiscrete" in name]
         for name, one in chain:
             if "Activations" in name and (one.get("softmax") or one.get("sigmoid")):
-                self._check_threshold(rounding)
-                return bool(one.get("softmax"))
-        if channels > 1 and any(one.get("argmax") for one in rounding):
+                softmax = bool(one.get("softmax"))
+                self._check_threshold(rounding, softmax, channels)
+                return softmax
+        if channels > 1 and any(_switched_on(one.get("argmax")) for one in rounding):
+            self._check_threshold(rounding, True, channels)
             return True
         raise ModelError(
             f"The postprocessing of {self.name} does not say how answers become probabilities; add Activationsd with "
             "sigmoid or softmax."
         )
 
-    def _check_threshold(self, rounding: list[dict[str, Any]]) -> None:
+    def _check_threshold(self, rounding: list[dict[str, Any]], softmax: bool, channels: int) -> None:
         for one in rounding:
+            # of two exclusive classes the larger has 0.5 and more
+            if _switched_on(one.get("argmax")) and not (softmax and channels == 2):
+                raise ModelError(
+                    f"The postprocessing of {self.name} takes the largest of {channels} classes (argmax), which may be far "
+                    "below 0.5; members are averaged and rounded at 0.5, so that the network would mean something else here. "
+                    "Use AsDiscreted with threshold 0.5, if the network was made for it."
+                )
             threshold = one.get("threshold")
             if threshold not in (None, True, 0.5):
                 raise ModelError(
@@ -179,6 +198,11 @@ class Config:
         return {"name": name, "arguments": arguments}
 
 
+def _switched_on(argument: Any) -> bool:
+    """Whether an argument of a transform is true, for one of its keys at least."""
+    return any(argument) if isinstance(argument, list) else bool(argument)
+
+
 def _arguments(part: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key not in _NOT_ARGUMENTS}
 
@@ -197,13 +221,13 @@ def before_network(config: Config) -> tuple[str, list[dict[str, Any]]]:
             axcodes = str(arguments.get("axcodes", ""))
         elif name == "Spacing":
             spacing = arguments.get("pixdim")
-        elif name in _INTENSITY:
+        elif name in INTENSITY:
             intensity.append({"name": name, "arguments": arguments})
         elif name not in _PASSING:
             raise ModelError(
                 f"{config.name} prepares scans by {name}, which this program does not do before a network; it knows "
                 "Orientationd, "
-                f"Spacingd, {', '.join(f'{one}d' for one in _INTENSITY)}. Train the network with those, or take that step out."
+                f"Spacingd, {', '.join(f'{one}d' for one in INTENSITY)}. Train the network with those, or take that step out."
             )
     if sorted(_axis_of(code) for code in axcodes) != [0, 1, 2]:
         raise ModelError(
@@ -211,6 +235,7 @@ def before_network(config: Config) -> tuple[str, list[dict[str, Any]]]:
             f"{axcodes or 'none'}); networks that see them otherwise find nothing. Add it to the preprocessing."
         )
     _check_spacing(spacing, axcodes, config.name)
+    check_intensity(intensity, config.name)
     return axcodes, intensity
 
 

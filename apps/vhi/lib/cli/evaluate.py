@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -159,13 +157,9 @@ def _json(
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return ""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value != value else value for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    from ..reports.cohort_content import Records, rows_of
+
+    return Records("", tuple(rows[0]), rows_of(tuple(row.values()) for row in rows)).csv_text() if rows else ""
 
 
 def _print(cases: Sequence[MaskAgreement], summary: EvaluationSummary, lesions: bool, tolerance_mm: float) -> None:

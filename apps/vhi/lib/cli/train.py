@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -136,7 +137,8 @@ def train(
         plan = _with_network(plan, network, network_args)
     wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test)
     try:
-        with bars() as shown, trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name) as track:
+        tracking = trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name, warn=partial(typer.echo, err=True))
+        with bars() as shown, tracking as track:
             display = _Display(shown)
 
             def progressed(network: Network, progress: Progress) -> None:

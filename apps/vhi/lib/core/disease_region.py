@@ -82,11 +82,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     mean = np.zeros_like(slices)
     votes: list[np.ndarray] = []
     for member in members:
-        probability = probability_of(member, slices, frame)
-        if probability.shape != slices.shape:
-            raise ModelError(
-                f"A network answers {slices.shape} slices with shape {probability.shape}; it is not a disease-region model."
-            )
+        probability = probability_of(member, t1w, slices, frame)
         mean += probability
         votes.append(probability >= 0.5)
     mean /= len(members)
@@ -101,11 +97,41 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     return DiseaseRegion(mask, source, disagreement(votes), float(binary_entropy(averaged[interior(mask)]).mean()))
 
 
-def probability_of(member: Member, slices: np.ndarray, frame: NetworkFrame) -> np.ndarray:
-    """A member's `(K, H, W)` probabilities: one that looks beyond single slices is shown the stack from back to front."""
-    if getattr(member, "sees_stack", False) and not frame.back_to_front:
-        return member(slices[::-1])[::-1]
-    return member(slices)
+def probability_of(member: Member, t1w: Volume, slices: np.ndarray, frame: NetworkFrame) -> np.ndarray:
+    """A member's probabilities of the slices in the scan's frame.
+
+    One that looks beyond single slices is shown the whole scan from back to front, air included: it scales intensities by its
+    own rule, which was made for that.
+
+    Parameters
+    ----------
+    slices : (K, H, W) float32 array
+        The scan as `frame` gives it.
+
+    Returns
+    -------
+    (K, H, W) float32 array
+
+    Raises
+    ------
+    ModelError
+        The member answers with another shape than it was shown.
+    """
+    if not getattr(member, "sees_stack", False):
+        return _answer(member, slices)
+    whole = NetworkFrame.of(t1w, air=True)
+    way = slice(None, None, 1 if whole.back_to_front else -1)
+    answer = _answer(member, whole.slices(normalise_t1w(t1w))[way])[way]
+    return frame.slices(whole.volume(answer))
+
+
+def _answer(member: Member, slices: np.ndarray) -> np.ndarray:
+    probability = member(slices)
+    if probability.shape != slices.shape:
+        raise ModelError(
+            f"A network answers {slices.shape} slices with shape {probability.shape}; it is not a disease-region model."
+        )
+    return probability
 
 
 def disagreement(masks: Sequence[np.ndarray]) -> float | None:

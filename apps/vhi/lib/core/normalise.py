@@ -66,12 +66,13 @@ class NetworkFrame:
     back_to_front: bool = True
 
     @classmethod
-    def of(cls, t1w: Volume, pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM) -> NetworkFrame:
-        """The frame of a scan for a network trained at `pixel_spacing_mm`.
+    def of(cls, t1w: Volume, pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM, *, air: bool = False) -> NetworkFrame:
+        """The frame of a scan for a network trained at `pixel_spacing_mm`; with `air` of all that the scan holds.
 
         A direction of the slice is resampled when its spacing differs from the network's by more than 10%.
         """
-        hanging, body = Hanging.of(t1w.grid), body_box(t1w)
+        size_i, size_j, _ = t1w.grid.shape
+        hanging, body = Hanging.of(t1w.grid), (slice(0, size_i), slice(0, size_j)) if air else body_box(t1w)
         size = [part.stop - part.start for part in body]
         rows, columns = size if hanging.transpose else size[::-1]
         ratios = [spacing / pixel_spacing_mm for spacing in hanging.pixel_spacing_mm(t1w.grid)]

@@ -11,7 +11,6 @@ import io
 import math
 import time
 import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,12 +49,12 @@ class Slices:
 
     @classmethod
     def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1) -> Slices:
-        """All slices of labelled scans, at the training pixel spacing and cut or grown by air to the commonest size.
+        """All slices of labelled scans, at the training pixel spacing and grown by air to the largest size: no label is cut.
 
         That size is rounded up to a multiple of `multiple`, the network's.
         """
         frames = [NetworkFrame.of(t1w) for t1w, _ in scans]
-        (height, width), _ = Counter(frame.network_size for frame in frames).most_common(1)[0]
+        height, width = _largest([frame.network_size for frame in frames])
         size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
         masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
@@ -228,13 +227,16 @@ def validate(net: nn.Module, recipe: Recipe, slices: Slices) -> tuple[float, flo
 
 
 def _sized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`(K, H, W)` cut about its centre to `size`, or grown by 0, which is air and no bone."""
+    """`(K, H, W)` in the middle of `size`, which is as large or larger; round it 0, which is air and no bone."""
     missing = np.array(size) - slices.shape[1:]
-    before = np.maximum(missing, 0) // 2
-    after = np.maximum(missing, 0) - before
-    padded = np.pad(slices, ((0, 0), *zip(before, after, strict=True)))
-    top, left = np.maximum(-missing, 0) // 2
-    return padded[:, top : top + size[0], left : left + size[1]]
+    before = missing // 2
+    return np.pad(slices, ((0, 0), *zip(before, missing - before, strict=True)))
+
+
+def _largest(sizes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+    """The most rows and the most columns, of one size or of two."""
+    height, width = np.max(sizes, axis=0)
+    return int(height), int(width)
 
 
 def _images(array: np.ndarray) -> torch.Tensor:
@@ -253,8 +255,9 @@ def _batch(recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slice
     parts = [(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
     if recipe.pseudo and pseudo is not None:
         parts.append((pseudo, _draw(seed, _PSEUDO_STREAM, step * recipe.pseudo, recipe.pseudo, len(pseudo))))
-    images = torch.from_numpy(np.concatenate([s.images[n] for s, n in parts]))[:, None]
-    masks = torch.from_numpy(np.concatenate([s.masks[n] for s, n in parts]))[:, None].float()
+    size = _largest([s.images.shape[1:] for s, _ in parts])
+    images = torch.from_numpy(np.concatenate([_sized(s.images[n], size) for s, n in parts]))[:, None]
+    masks = torch.from_numpy(np.concatenate([_sized(s.masks[n], size) for s, n in parts]))[:, None].float()
     state = np.random.SeedSequence([seed, _AUGMENT_STREAM, step]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
     images, masks = augment(images, masks, generator, recipe.augmentation)

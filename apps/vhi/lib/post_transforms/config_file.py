@@ -182,8 +182,9 @@ def _yaml(text: str) -> Any:
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            pairs = [(self.construct_object(key, deep=True), None) for key, _ in node.value]
-            _each_once(pairs)
+            names = [self.construct_object(key, deep=True) for key, _ in node.value]
+            # a list or a mapping as a name is refused by what follows
+            _each_once([(name, None) for name in names if isinstance(name, str)])
             found: dict[Any, Any] = super().construct_mapping(node, deep)
             return found
 
@@ -191,6 +192,8 @@ def _yaml(text: str) -> Any:
         return yaml.load(text, Loader)  # a subclass of SafeLoader
     except yaml.YAMLError as error:
         raise ValueError(_first_line(error)) from error
+    except (LookupError, AttributeError) as error:  # how PyYAML fails at a value that is not of the type in its tag
+        raise ValueError("a value is not of the type that its tag (!!) names") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -38,7 +38,7 @@ def probabilities(t1w: Volume, members: Sequence[Member]) -> list[np.ndarray]:
     """Each member's `(I, J, K)` float32 probability of disease region."""
     frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
-    return [frame.volume(probability_of(member, slices, frame)) for member in members]
+    return [frame.volume(probability_of(member, t1w, slices, frame)) for member in members]
 
 
 def region_of(probability: np.ndarray, t1w: Volume) -> Mask:

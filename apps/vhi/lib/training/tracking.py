@@ -25,7 +25,7 @@ Track = Callable[[Network], None]
 
 
 @contextmanager
-def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str) -> Iterator[Track]:
+def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str, warn: Callable[[str], None]) -> Iterator[Track]:
     """What is to be told of each network that has gone on.
 
     Parameters
@@ -36,11 +36,13 @@ def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str) -> 
         Tracking URI of MLflow.
     name : str
         Of the recipe: the experiment's name in MLflow.
+    warn : callable
+        Told in one sentence when MLflow fails later on; the training goes on without it.
 
     Raises
     ------
     InputError
-        A package is not installed, or MLflow cannot be reached.
+        A package is not installed, or MLflow cannot be reached at the start.
     """
     with ExitStack() as closing:
         told: list[Track] = []
@@ -49,7 +51,7 @@ def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str) -> 
             told.append(closing.enter_context(_tensorboard(out / EVENTS)))
         if mlflow is not None:
             _check_installed("mlflow", "--mlflow")
-            told.append(closing.enter_context(_mlflow(mlflow, name)))
+            told.append(closing.enter_context(_mlflow(mlflow, name, warn)))
 
         def track(network: Network) -> None:
             for one in told:
@@ -72,7 +74,9 @@ def _tensorboard(folder: Path) -> Iterator[Track]:
     new = _NewRows()
 
     def track(network: Network) -> None:
-        writer = writers.setdefault(network.name, SummaryWriter(str(folder / network.name)))
+        if network.name not in writers:  # each writer opens a file and a thread
+            writers[network.name] = SummaryWriter(str(folder / network.name))
+        writer = writers[network.name]
         for point in new(network):
             for key, value in _metrics(point).items():
                 writer.add_scalar(key, value, point.step)
@@ -86,7 +90,7 @@ def _tensorboard(folder: Path) -> Iterator[Track]:
 
 
 @contextmanager
-def _mlflow(uri: str, name: str) -> Iterator[Track]:
+def _mlflow(uri: str, name: str, warn: Callable[[str], None]) -> Iterator[Track]:
     import mlflow
 
     try:
@@ -98,7 +102,7 @@ def _mlflow(uri: str, name: str) -> Iterator[Track]:
     runs: dict[str, str] = {}
     new = _NewRows()
 
-    def track(network: Network) -> None:
+    def send(network: Network) -> None:
         if network.name not in runs:
             run = client.create_run(experiment.experiment_id, run_name=network.name)
             runs[network.name] = run.info.run_id
@@ -108,13 +112,35 @@ def _mlflow(uri: str, name: str) -> Iterator[Track]:
             for key, value in _metrics(point).items():
                 client.log_metric(runs[network.name], key, value, step=point.step)
 
+    attempt = _until_failure(f"MLflow at {uri}", warn)
     ended = "KILLED"
     try:
-        yield track
+        yield lambda network: attempt(send, network)
         ended = "FINISHED"
     finally:
         for run_id in runs.values():
-            client.set_terminated(run_id, ended)
+            attempt(client.set_terminated, run_id, ended)
+
+
+def _until_failure(receiver: str, warn: Callable[[str], None]) -> Callable[..., None]:
+    """A way to call functions that stops at the first failure: no training of hours ends because a server went away."""
+    failed = False
+
+    def attempt(send: Callable[..., Any], *arguments: Any) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            send(*arguments)
+        except Exception as error:  # of a store or a connection, which are many
+            failed = True
+            reason = " ".join(str(error).split())[:200].rstrip(".")
+            warn(
+                f"{receiver} failed ({reason}): nothing more is sent to it. The training goes on; its curves are in the files "
+                "curve.csv."
+            )
+
+    return attempt
 
 
 class _NewRows:
