@@ -377,6 +377,6 @@ def test_a_segmentation_that_is_larger_than_any_is_refused_before_it_is_in_memor
     assert look(site) == 0
     (refused,) = site.corrections.refused()
     assert refused.sop_uid == seg.SOPInstanceUID
-    assert "has more than 2 MiB, more than any Segmentation" in refused.reason
+    assert "has more than 2 MiB, which no Segmentation of a case has" in refused.reason
     assert look(site) == 0
     assert stored(site) == 1
