@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..errors import ConflictError, DamagedError, InputError, ModelError, VhiError
 from ..provenance import now
+from ..readings.aliases import ALIASES
 from ..readings.audit import AuditLog, log_unlogged, unlogged
 from ..readings.checking import SCANS_FILE, read_scan_hashes
-from ..readings.finished import ALIASES
 from ..readings.folder import FORMAT, FORMAT_FILE
 from ..readings.holding import is_held
 from ..readings.store import ReadingStore

@@ -9,11 +9,10 @@ from pathlib import Path
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError
 from ..records import read_json
+from .aliases import ALIASES
 from .effort import QUANTITIES
 from .store import FINISHING, ReadingStore
 from .submission import Submission
-
-ALIASES = "aliases.json"
 
 
 @dataclass(frozen=True)
