@@ -36,9 +36,11 @@ def test_a_second_server_is_refused_and_the_first_is_named(tmp_path):
         first.stdout.readline()
         with pytest.raises(ConflictError, match=f"process {first.pid} on .*, port 8042"):
             holding.hold(tmp_path / "data")
-        assert "port 8042" in (holding.is_held(tmp_path / "data") or "")
+        with pytest.raises(ConflictError, match="port 8042"), holding.held(tmp_path / "data"):
+            pass
         first.kill()
-    assert holding.is_held(tmp_path / "data") is None
+    with holding.held(tmp_path / "data"):
+        pass
 
 
 def test_what_it_writes_is_for_its_account_alone_and_its_temporary_files_go_with_it(tmp_path):
@@ -74,5 +76,5 @@ def test_the_next_server_removes_what_a_killed_one_left(tmp_path):
 def test_tempfile_of_this_process_is_left_alone_by_asking(tmp_path):
     before = tempfile.gettempdir()
     (tmp_path / "data").mkdir()
-    assert holding.is_held(tmp_path / "data") is None
-    assert tempfile.gettempdir() == before
+    with holding.held(tmp_path / "data"):
+        assert tempfile.gettempdir() == before
