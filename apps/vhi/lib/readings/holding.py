@@ -69,6 +69,25 @@ def held(data: Path) -> Iterator[None]:
         lock.release()
 
 
+def keep_temporary() -> None:
+    """Have this process's folder of temporary files outlast the system's tidying of old ones; for now and then.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made again.
+    """
+    for number, place in enumerate(_temporary):
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            if place.is_symlink() or not _is_ours(place):  # another account made it first
+                place = _temporary[number] = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
+                tempfile.tempdir = str(place)
+            os.utime(place)
+        except OSError as error:
+            raise output_error(place, error) from error
+
+
 def remove_temporary() -> None:
     """Remove what lies in this process's folder of temporary files."""
     while _temporary:
