@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,15 @@ def test_a_saved_label_comes_back_flattened_to_its_reader(store, tmp_path):
     _identity.set(Identity("bela", "reader"))
     with pytest.raises(NotFoundError, match="no label 'final' of a_STIR by you"):
         store.get_label_uri("a_STIR", "final")
+
+
+@pytest.mark.usefixtures("anna")
+def test_a_saved_label_comes_back_after_the_system_tidied_its_temporary_files(store, tmp_path):
+    labels, file = saved(tmp_path)
+    store.save_label("a_STIR", file, "final", NAMES)
+    shutil.rmtree(Path(store.get_label_uri("a_STIR", "final")).parent)
+    back, _ = read_labels(Path(store.get_label_uri("a_STIR", "final")), "label")
+    np.testing.assert_array_equal(back, labels)
 
 
 @pytest.mark.usefixtures("anna")

@@ -36,9 +36,11 @@ def test_a_second_server_is_refused_and_the_first_is_named(tmp_path):
         first.stdout.readline()
         with pytest.raises(ConflictError, match=f"process {first.pid} on .*, port 8042"):
             holding.hold(tmp_path / "data")
-        assert "port 8042" in (holding.is_held(tmp_path / "data") or "")
+        with pytest.raises(ConflictError, match="port 8042"), holding.held(tmp_path / "data"):
+            pass
         first.kill()
-    assert holding.is_held(tmp_path / "data") is None
+    with holding.held(tmp_path / "data"):
+        pass
 
 
 def test_what_it_writes_is_for_its_account_alone_and_its_temporary_files_go_with_it(tmp_path):
@@ -71,8 +73,37 @@ def test_the_next_server_removes_what_a_killed_one_left(tmp_path):
         second.kill()
 
 
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """This process's folder of temporary files, as a server has one."""
+    place = tmp_path / "vhi-0123"
+    place.mkdir(mode=0o700)
+    monkeypatch.setattr(holding, "_temporary", [place])
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+def test_the_folder_of_temporary_files_outlasts_the_systems_tidying(temporary):
+    os.utime(temporary, (0, 0))
+    holding.keep_temporary()
+    assert temporary.stat().st_mtime > 0
+    temporary.rmdir()
+    holding.keep_temporary()
+    assert temporary.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_another_account_made_in_its_place_is_not_used(temporary, tmp_path):
+    temporary.rmdir()
+    temporary.symlink_to(tmp_path)
+    holding.keep_temporary()
+    place = Path(tempfile.gettempdir())
+    assert place.parent == tmp_path
+    assert place.name.startswith("vhi-0123-")
+    assert list(tmp_path.glob("vhi-0123-*")) == [place]
+
+
 def test_tempfile_of_this_process_is_left_alone_by_asking(tmp_path):
     before = tempfile.gettempdir()
     (tmp_path / "data").mkdir()
-    assert holding.is_held(tmp_path / "data") is None
-    assert tempfile.gettempdir() == before
+    with holding.held(tmp_path / "data"):
+        assert tempfile.gettempdir() == before

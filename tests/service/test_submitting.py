@@ -488,5 +488,7 @@ def test_more_segments_than_a_scan_of_its_size_may_have_are_refused():
     with pytest.raises(TooLargeError, match="names 24 segments of a scan of 2822400 voxels; at most 23 are taken"):
         segments_of_map(labels, grid, [(f"finding {n}", n) for n in range(1, 25)])
     assert len(segments_of_map(labels, grid, [(f"finding {n}", n) for n in range(1, 24)]).masks) == 23
-    # of a scan of any size our own are taken
+    # of a large scan 16, and of one of any size our own
+    assert most_segments(512 * 512 * 60) == 16
+    assert most_segments(512 * 512 * 128) == 8  # of 2**25 voxels each, 2**28 in all
     assert most_segments(10**9) == len(SEGMENT_NAMES)

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lib.errors import ConflictError, InputError, RequestError, SettingsError, UnknownImageError
+from lib.errors import ConflictError, DamagedError, InputError, RequestError, SettingsError, UnknownImageError
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.nifti import read_volume
 
@@ -178,6 +178,21 @@ def test_a_study_stays_as_blinded_as_it_was(desk):
     for config in ({}, {"blinded": True, "seed": 5}):
         with pytest.raises(ConflictError, match="belongs to a study"):
             desk.service(**config)
+
+
+@pytest.mark.parametrize("format_file", [None, b""])
+def test_a_blinded_study_keeps_its_seed_where_the_format_file_is_lost(desk, format_file):
+    service, data = desk.service(blinded=True, seed=4), desk.folder / ".vhi"
+    (case,) = service.cases.index.cases
+    desk.draw_regions(service, f"{case.case_id}_STIR")
+    (data / "format.json").unlink() if format_file is None else (data / "format.json").write_bytes(format_file)
+    with pytest.raises(ConflictError, match="blinded study with another seed"):
+        desk.service(blinded=True, seed=5)
+    assert desk.service(blinded=True, seed=4).cases.index.cases == (case,)
+    (data / "format.json").unlink()
+    (data / "aliases.json").write_bytes(b"")
+    with pytest.raises(DamagedError, match="aliases.json is damaged"):  # nothing tells the seed any more
+        desk.service(blinded=True, seed=4)
 
 
 def test_what_waits_in_a_blinded_study_has_no_name_either(desk):

@@ -188,3 +188,18 @@ def test_why_a_study_waits_is_its_own_reason_or_the_archives_or_that_it_is_not_l
     assert index.why_waiting("1.2") == "T1W is missing."
     assert index.why_waiting("1.3") == "The archive is away."
     assert "does not list this study" in CaseIndex((), waiting[1:]).why_waiting("1.3")
+
+
+def test_a_file_that_the_system_would_not_let_be_read_is_tried_again(tmp_path, monkeypatch):
+    for role in ("T1W", "STIR"):
+        scan(tmp_path / f"a_{role}.nii.gz")
+    finder = CaseFinder(tmp_path)
+    with monkeypatch.context() as for_now:
+
+        def refused(*_):
+            raise InputError("T1W cannot be read") from OSError(5, "Input/output error")
+
+        for_now.setattr("lib.studies.pairing._looks_whole", lambda *_: False)
+        for_now.setattr("lib.studies.pairing.read_volume", refused)
+        assert [one.reason for one in finder.find().waiting] == ["T1W cannot be read"]
+    assert ids(finder.find()) == ["a"]

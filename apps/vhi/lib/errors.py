@@ -85,3 +85,8 @@ class ArchiveError(UnavailableError):
 
 class ArchiveRefusal(ArchiveError):
     """The archive answered, and will say the same again: a wrong login, an instance that it does not take."""
+
+
+def may_pass(error: VhiError) -> bool:
+    """Whether nothing need be wrong with a file: too little memory is free for it, or the system did not let it be read."""
+    return isinstance(error, TooLargeError) or getattr(error.__cause__, "errno", None) is not None

@@ -35,13 +35,10 @@ def repair(
 ) -> None:
     """Mend what can be made anew from what is whole, check again, and say what only a backup can bring. Stop the server first."""
     from ..datafolder.check import problems_of
-    from ..datafolder.repair import remake, repair_folder
+    from ..datafolder.repair import repair_folder
 
-    for line in repair_folder(folder):
+    for line in repair_folder(folder, studies, model_dir):
         typer.echo(line)
-    if studies is not None:
-        for line in remake(folder, studies, model_dir):
-            typer.echo(line)
     _tell(folder, problems_of(folder))
 
 

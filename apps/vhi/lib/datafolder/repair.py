@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ConflictError, DamagedError, InputError, ModelError, VhiError
 from ..provenance import now
+from ..readings.aliases import ALIASES
 from ..readings.audit import AuditLog, log_unlogged, unlogged
 from ..readings.checking import SCANS_FILE, read_scan_hashes
-from ..readings.finished import ALIASES
 from ..readings.folder import FORMAT, FORMAT_FILE
-from ..readings.holding import is_held
+from ..readings.holding import held
 from ..readings.store import ReadingStore
 from ..records import read_json, write_json
 from ..studies.pairing import ROLES
@@ -22,40 +23,51 @@ from .check import OUTBOX, REMAKABLE, audit_events
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
 
-def repair_folder(root: Path) -> Iterator[str]:
-    """Mend what can be; one line for each thing that was done.
+def repair_folder(root: Path, studies: Path | None = None, model_dir: Path | None = None) -> Iterator[str]:
+    """Mend what can be; one line for each thing that was done. No server can start on the folder meanwhile.
+
+    Parameters
+    ----------
+    studies, model_dir : Path, optional
+        Folder of the scans, from which reports are made again, and of the trained ensemble.
 
     Raises
     ------
     ConflictError
-        A server works on the folder.
+        A server works on the folder, or it belongs to another account.
     InputError
         It is no data folder.
-    OutputError
-    """
-    if not (root / "cases").is_dir():
-        raise InputError(f"{root} holds no cases: it is not the data folder of a server. Pass the folder that serve uses.")
-    working = is_held(root)
-    if working is not None:
-        raise ConflictError(f"A server works on {root}: {working}. Stop it, repair, and start it again.")
-    for room in (_format, _scans, _shared, _audit, _small, _outbox, _live, _modes):
-        yield from room(root)
-
-
-def remake(root: Path, studies: Path, model_dir: Path) -> Iterator[str]:
-    """Make damaged reports again from the scans; one line for each report, also for those where that is not possible.
-
-    Raises
-    ------
     VhiError
         The studies cannot be used, or the folder belongs to a study that is set up otherwise.
     """
+    if not (root / "cases").is_dir():
+        raise InputError(f"{root} holds no cases: it is not the data folder of a server. Pass the folder that serve uses.")
+    _check_account(root)
+    with held(root):
+        for room in (_format, _scans, _shared, _audit, _small, _outbox, _live, _modes):
+            yield from room(root)
+        if studies is not None:
+            yield from _reports(root, studies, model_dir)
+
+
+def _check_account(root: Path) -> None:
+    """Refuse to write files that the server, which runs under the account of the folder, could not read."""
+    owner = root.stat().st_uid
+    if hasattr(os, "geteuid") and os.geteuid() != owner:
+        raise ConflictError(
+            f"{root} belongs to account {owner}, and this runs as {os.geteuid()}, whose files the server could not use; run it "
+            f"as that account, as with: sudo -u '#{owner}' ..."
+        )
+
+
+def _reports(root: Path, studies: Path, model_dir: Path | None) -> Iterator[str]:
+    """Damaged reports, from the scans; one line for each, also for those where that is not possible."""
     from ..service.answers import ServiceConfig
-    from ..service.service import VhiService
+    from ..service.service import MODEL_DIR, VhiService
 
     study = (read_json(root / FORMAT_FILE) or {}).get("study") or {}
     config = ServiceConfig(blinded=bool(study.get("blinded")), **({"seed": study["seed"]} if "seed" in study else {}))
-    service = VhiService(studies, data=root, model_dir=model_dir, config=config)
+    service = VhiService(studies, data=root, model_dir=model_dir or MODEL_DIR, config=config)
     for case in service.cases.listed.cases:
         try:
             for name in service.remake_reports(case):

@@ -168,7 +168,9 @@ class CaseDatastore(Datastore):
             This reader submitted nothing.
         """
         submission = self._needed(label_id, label_tag)
-        path = Path(self._flattened.name) / f"{submission.case_id}-{submission.submission_id}.nii.gz"
+        folder = Path(self._flattened.name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the system may have tidied it up
+        path = folder / f"{submission.case_id}-{submission.submission_id}.nii.gz"
         if not path.exists():
             masks = [self._service.readings.read_segment(submission, name) for name in FLATTENED]
             grid = next((mask.grid for mask in masks if mask is not None), None)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from ..errors import UnavailableError, VhiError
+from ..readings.holding import keep_temporary
 from ..service.service import VhiService
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class StudyWatcher:
     def _step(self) -> int:
         """Look, and precompute one case; how many are left."""
         try:
+            keep_temporary()
             self._service.catch_up()
             self._service.cases.refresh()
             return self._service.precomputing.one_case()

@@ -10,11 +10,10 @@ from ..core.chain import RecordedChain
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError
 from ..records import read_json
+from .aliases import ALIASES
 from .effort import QUANTITIES
 from .store import FINISHING, ReadingStore
 from .submission import Submission
-
-ALIASES = "aliases.json"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from ..errors import ConflictError, DamagedError, InputError
 from ..files import output_error, sync_folder
 from ..locks import locked
 from ..records import read_json, tell_once, write_json
+from .aliases import ALIASES, is_seed_of
 
 FORMAT = 1
 FORMAT_FILE = "format.json"
@@ -112,14 +113,21 @@ def _format_or_none(root: Path) -> dict[str, Any] | None:
 
 
 def _check_evidence(root: Path, wanted: Mapping[str, Any]) -> None:
-    """Refuse to make the format file of a used folder anew for another kind of study: a blinded one has a list of aliases."""
+    """Refuse to make the format file of a used folder anew for another study: a blinded one lists the aliases of its seed."""
     used = (root / "cases").is_dir() and any((root / "cases").iterdir())
-    if used and (root / "aliases.json").exists() != bool(wanted.get("blinded")):
-        kind = "an open study" if wanted.get("blinded") else "a blinded one"
-        raise ConflictError(
-            f"{root / FORMAT_FILE} is gone or damaged, and the folder is of {kind}, this server is set up otherwise; start it as "
-            "before, or restore the file from a backup."
-        )
+    if not used:
+        return
+    blinded = (root / ALIASES).exists()
+    if blinded != bool(wanted.get("blinded")):
+        kind = "a blinded study" if blinded else "an open study"
+    elif blinded and not is_seed_of(root, wanted["seed"]):
+        kind = "a blinded study with another seed"
+    else:
+        return
+    raise ConflictError(
+        f"{root / FORMAT_FILE} is gone or damaged, and the folder is of {kind}, this server is set up otherwise; start it as "
+        "before, or restore the file from a backup."
+    )
 
 
 def _check_study(root: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

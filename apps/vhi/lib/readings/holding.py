@@ -8,6 +8,8 @@ import os
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import ConflictError
@@ -43,28 +45,57 @@ def hold(data: Path, port: str | None = None) -> None:
     if lock is None:
         raise ConflictError(f"Another server works on {data}: {_first(data)}. Stop that one, or choose another data folder.")
     _held[place] = lock
-    write_json(data / NOTE, {"host": socket.gethostname(), "process": os.getpid(), "port": port, "since": now()})
+    _note(data, port)
     _use_temporary_folder(place)
 
 
-def is_held(data: Path) -> str | None:
-    """Words for the server that works on a data folder; None where none does.
+@contextmanager
+def held(data: Path) -> Iterator[None]:
+    """Keep servers away from a data folder for a while.
 
     Raises
     ------
+    ConflictError
+        A server works on it; the sentence names it.
     OutputError
     """
     lock = taken(data / LOCK, wait=False)
     if lock is None:
-        return _first(data)
-    lock.release()
-    return None
+        raise ConflictError(f"A server works on {data}: {_first(data)}. Stop it, and start it again afterwards.")
+    try:
+        _note(data, None)
+        yield
+    finally:
+        lock.release()
+
+
+def keep_temporary() -> None:
+    """Have this process's folder of temporary files outlast the system's tidying of old ones; for now and then.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made again.
+    """
+    for number, place in enumerate(_temporary):
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            if place.is_symlink() or not _is_ours(place):  # another account made it first
+                place = _temporary[number] = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
+                tempfile.tempdir = str(place)
+            os.utime(place)
+        except OSError as error:
+            raise output_error(place, error) from error
 
 
 def remove_temporary() -> None:
     """Remove what lies in this process's folder of temporary files."""
     while _temporary:
         shutil.rmtree(_temporary.pop(), ignore_errors=True)
+
+
+def _note(data: Path, port: str | None) -> None:
+    write_json(data / NOTE, {"host": socket.gethostname(), "process": os.getpid(), "port": port, "since": now()})
 
 
 def _first(data: Path) -> str:

@@ -83,7 +83,8 @@ def has_no_room(error: BaseException) -> bool:
     if isinstance(error, OutputError):
         return True
     if isinstance(error, sqlite3.Error):
-        return error.sqlite_errorcode & 0xFF in _SQLITE_NO_ROOM
+        # what the module itself complains about, as of a closed database, has no code
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_NO_ROOM
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return True
     return error.__cause__ is not None and has_no_room(error.__cause__)

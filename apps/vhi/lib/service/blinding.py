@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..readings.aliases import ALIASES, alias_of
 from ..readings.folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.anonymous import write_anonymous
@@ -37,8 +38,8 @@ class Blinding:
             (replace(case, case_id=self.alias(case.case_id), blinded=True) for case in found.cases), key=lambda case: case.case_id
         )
         names = {self.alias(case.case_id): case.case_id for case in found.cases}
-        if read_remakable(self.root / "aliases.json") != names:
-            write_json(self.root / "aliases.json", names)
+        if read_remakable(self.root / ALIASES) != names:
+            write_json(self.root / ALIASES, names)
         hidden = sorted(self.alias(one.name) for one in found.waiting)
         return CaseIndex(
             tuple(cases),
@@ -47,8 +48,7 @@ class Blinding:
         )
 
     def alias(self, case_id: str) -> str:
-        digest = hmac.new(str(self.seed).encode(), case_id.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-        return f"case-{digest[:10]}"
+        return alias_of(self.seed, case_id)
 
     def pseudonym(self, reader: str) -> str:
         """What a reader is called outside the data folder; `readers.json` in it is for the administrator."""

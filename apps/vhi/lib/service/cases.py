@@ -18,6 +18,7 @@ from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .keep import Kept, Locks
 from .scans import ScanReader, Scans
+from .unusable import UnusableCases, version_of
 
 log = logging.getLogger("vhi.service")
 
@@ -45,7 +46,7 @@ class Cases:
         self.scans = ScanReader(readings, loaded, source)
         self._locks = Locks()
         self._refreshing = threading.Lock()
-        self._unusable: dict[str, str] = {}
+        self._unusable = UnusableCases(blinding is not None)
         self._voxels: Kept[tuple[Case, Mapping[Role, int]]] = Kept(4096)
         self._damaged: dict[str, DamagedError] = {}
         self._away: ShareError | None = None
@@ -58,7 +59,7 @@ class Cases:
     @property
     def index(self) -> CaseIndex:
         """The cases as of the last `refresh`; those wait whose scans turned out unusable, or of which a file is damaged."""
-        unusable = self._unusable | {case_id: set_aside(error) for case_id, error in self._damaged.items()}
+        unusable = self._unusable.reasons | {case_id: set_aside(error) for case_id, error in dict(self._damaged).items()}
         if not unusable:
             return self._index
         cases = tuple(case for case in self._index.cases if case.case_id not in unusable)
@@ -70,6 +71,10 @@ class Cases:
     def listed(self) -> CaseIndex:
         """The same with those whose scans turned out unusable, which may have been mended since."""
         return self._index
+
+    def is_unusable(self, case: Case) -> bool:
+        """Whether its scans turned out unusable, and neither changed since nor are to be tried again."""
+        return case in self._unusable
 
     @property
     def damaged(self) -> tuple[DamagedError, ...]:
@@ -111,6 +116,7 @@ class Cases:
                 log.warning("the studies are back")
             self._away = None
             self._index = self._blinding.index(found) if self._blinding else found
+            self._unusable.forget_old(self._index.cases)
             self._look_at_records()
         return self.index
 
@@ -137,7 +143,8 @@ class Cases:
     def _look_at_records(self) -> None:
         """Set aside the cases whose small files are damaged: all at first, then those that are new, or that may be mended."""
         listed = {case.case_id for case in self._index.cases}
-        self._damaged = {case_id: error for case_id, error in self._damaged.items() if case_id in listed}
+        for case_id in self._damaged.keys() - listed:
+            self._damaged.pop(case_id, None)
         for case_id in (listed - self._looked_at) | self._damaged.keys():
             self._checked(case_id, check_case if case_id in self._damaged else check_records)
         self._looked_at = listed
@@ -155,16 +162,31 @@ class Cases:
         if case.archived is not None:
             return True  # its scans come from the archive when it is opened
         try:
-            for role in ROLES:
-                self.scans.checked_hash(case, role)
+            with self._using_scans(case):
+                for role in ROLES:
+                    self.scans.checked_hash(case, role)
         except (UnavailableError, OutputError):
+            raise
+        except VhiError:
+            return False
+        self._unusable.forget(case)
+        return True
+
+    @contextmanager
+    def _using_scans(self, case: Case) -> Iterator[None]:
+        """Where the scans of a case cannot be used inside, it waits; the error that comes out is one for readers."""
+        version = version_of(case)
+        try:
+            yield
+        except (UnavailableError, OutputError):
+            raise  # nothing is wrong with the scans
+        except DamagedError as error:
+            self._set_aside(case.case_id, error)
             raise
         except VhiError as error:
             self._refuse_away()
-            self._unusable[case.case_id] = str(error)
-            return False
-        self._unusable.pop(case.case_id, None)
-        return True
+            self._unusable.note(case, version, error)
+            raise self._unusable.told(case, error) from error.__cause__
 
     def _checked(self, case_id: str, check: Callable[[ReadingStore, str], None]) -> bool:
         try:
@@ -203,12 +225,9 @@ class Cases:
             The scan is gone, or is no longer the file that was opened first.
         """
         self._refuse_damaged(case)
-        try:
+        with self._using_scans(case):
             self.scans.checked_hash(case, role)
-        except InputError:
-            self._refuse_away()
-            raise
-        return self._blinding.image_file(case, role) if self._blinding else case.path(role)
+            return self._blinding.image_file(case, role) if self._blinding else case.path(role)
 
     @contextmanager
     def loaded(self, case: Case) -> Iterator[Scans]:
@@ -222,15 +241,9 @@ class Cases:
         with self._locks.of(case.case_id):
             self.note_work()
             self._refuse_damaged(case)
-            try:
+            with self._using_scans(case):
                 scans = self.scans.of(case)
-            except (UnavailableError, OutputError):
-                raise  # nothing is wrong with the scans
-            except VhiError as error:
-                self._refuse_away()
-                self._unusable[case.case_id] = str(error)
-                raise
-            self._unusable.pop(case.case_id, None)
+            self._unusable.forget(case)
             try:
                 yield scans
             except DamagedError as error:

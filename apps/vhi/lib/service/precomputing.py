@@ -9,14 +9,15 @@ from contextlib import contextmanager
 from ..core.disease_region import DiseaseRegionError
 from ..errors import ArchiveError, ConflictError, DamagedError, InputError
 from ..readings.store import ReadingStore
-from ..studies.pairing import ROLES, Case, CaseIndex, Role
+from ..studies.pairing import Case, CaseIndex
 from ..versions import Manifest
 from .automatic import Automatic
 from .blinding import Blinding
 from .cases import Cases
 from .scores import Scores
+from .unusable import FileVersion, version_of
 
-_Attempt = tuple[str | int | None, ...]
+_Attempt = tuple[FileVersion, ...]
 
 
 class Precomputing:
@@ -69,7 +70,7 @@ class Precomputing:
     def _first(self, cases: Sequence[Case]) -> tuple[Case | None, int]:
         """The next one, None when there is none, and how many are left after it."""
         manifest = self._automatic.networks.manifest()
-        pending = [case for case in cases if not self._is_done(case, manifest)]
+        pending = [case for case in cases if not self._cases.is_unusable(case) and not self._is_done(case, manifest)]
         # what an archive did not send comes after the others
         return min(pending, key=lambda case: self._not_sent[case.case_id], default=None), max(0, len(pending) - 1)
 
@@ -79,7 +80,8 @@ class Precomputing:
         try:
             yield
         except (InputError, ConflictError, DiseaseRegionError):
-            self._done.add(_attempt(case, self._automatic.networks.manifest()))
+            if not self._cases.is_unusable(case):  # one whose scans are unusable waits there
+                self._done.add(_attempt(case, self._automatic.networks.manifest()))
         except ArchiveError:
             self._not_sent[case.case_id] += 1
             raise
@@ -100,13 +102,4 @@ class Precomputing:
 
 def _attempt(case: Case, manifest: Manifest) -> _Attempt:
     """A version of the scans with a model."""
-    if case.archived is not None:
-        return case.case_id, manifest.sha256, str(case.stir)  # the name changes with the instances; the file comes and goes
-    return case.case_id, manifest.sha256, *(_time_of(case, role) for role in ROLES)
-
-
-def _time_of(case: Case, role: Role) -> int | None:
-    try:
-        return case.path(role).stat().st_mtime_ns
-    except OSError:
-        return None
+    return case.case_id, manifest.sha256, *version_of(case)

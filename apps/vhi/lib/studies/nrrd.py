@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import math
 import re
 import zlib
@@ -82,10 +83,12 @@ def read_nrrd(path: Path, name: str) -> SegmentedNrrd:
             voxels = math.prod(int(n) for n in header["sizes"])
             if voxels > MOST_VOXELS:
                 raise TooLargeError(f"{label} has {voxels} voxels, more than any MR series; save it again.")
-            # as packed, unpacked twice by pynrrd, and as the numbers that are computed with
+            # as packed, unpacked, twice by pynrrd, and as the numbers that are computed with
             check_memory(_LARGEST_VOXEL * 4 * voxels, label)
-            _check_unpacked(file, header, _LARGEST_VOXEL * voxels, label)
-            data = nrrd.read_data(header, file, str(path))
+            plain, source = _unpacked(file, header, _LARGEST_VOXEL * voxels, label)
+            data = nrrd.read_data(plain, source, str(path))
+            if source.read(1):
+                raise ValueError("there are more voxels than its sizes say")
     except InputError:
         raise
     except (nrrd.NRRDError, OSError, ValueError, KeyError, TypeError, EOFError, zlib.error) as error:
@@ -102,25 +105,27 @@ def read_nrrd(path: Path, name: str) -> SegmentedNrrd:
     return SegmentedNrrd(layers, _grid(header, layers.shape[:3], label), _segments(header, layers, label))
 
 
-def _check_unpacked(file: BinaryIO, header: Mapping[str, Any], most: int, label: str) -> None:
-    """Go through packed voxels to their end, a piece at a time: pynrrd unpacks whatever there is.
+def _unpacked(file: BinaryIO, header: Mapping[str, Any], most: int, label: str) -> tuple[Mapping[str, Any], BinaryIO]:
+    """Header and voxels as pynrrd reads them whole: of packed voxels it takes the first member alone, of whatever length.
 
-    Refused is what holds more than `most` bytes beside what is to be skipped, and what pynrrd passes over: a wrong checksum, an
-    early end.
+    Unpacked a piece at a time, to their end. Refused is what holds more than `most` bytes beside what is to be skipped, a wrong
+    checksum and an early end.
     """
-    begin, kind = file.tell(), str(header["encoding"])
+    kind = str(header["encoding"])
     if kind not in (*_GZIPPED, *_BZIPPED):
-        return
-    skipped = any(key.endswith("skip") for key in header)
-    most += MIB if skipped else 0
-    check_packed_length(length_of(file) - begin, most, label)
-    held = 0
+        return header, file
+    if any(header.get(key) for key in ("lineskip", "line skip")):
+        raise ValueError("lines before packed voxels are to be skipped")
+    most += MIB if any(key.endswith("skip") for key in header) else 0
+    check_packed_length(length_of(file) - file.tell(), most, label)
+    voxels = io.BytesIO()
     with gzip.GzipFile(fileobj=file) if kind in _GZIPPED else bz2.BZ2File(file) as unpacked:
         while piece := unpacked.read(MIB):
-            held += len(piece)
-            if held > most:
+            voxels.write(piece)
+            if voxels.tell() > most:
                 raise TooLargeError(f"{label} unpacks to more than the {most} bytes that its sizes need; save it again.")
-    file.seek(begin)
+    voxels.seek(0)
+    return {**header, "encoding": "raw"}, voxels
 
 
 def _grid(header: Mapping[str, object], shape: tuple[int, ...], label: str) -> Grid:

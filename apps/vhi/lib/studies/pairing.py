@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..errors import InputError, UnknownImageError
+from ..errors import InputError, UnknownImageError, may_pass
 from .nifti import header_is_plain, read_volume
 from .nifti_geometry import Form
 
@@ -325,7 +325,7 @@ def _named(path: Path, folder: Path) -> tuple[str, Role] | None:
 
 
 def _unusable(path: Path, role: Role, checked: _Checked, form: Form | None) -> str | None:
-    """Why a file cannot be used, or None; the answer for one version of a file is kept."""
+    """Why a file cannot be used, or None; the answer for one version of a file is kept, but for what may pass."""
     try:
         status = path.stat()
     except OSError as error:
@@ -334,15 +334,18 @@ def _unusable(path: Path, role: Role, checked: _Checked, form: Form | None) -> s
     if version not in checked:
         for old in [one for one in checked if one[0] == str(path)]:
             del checked[old]
-        checked[version] = None if _looks_whole(path, status.st_size) else _read_error(path, role, form)
+        failure = None if _looks_whole(path, status.st_size) else _read_error(path, role, form)
+        if failure is not None and may_pass(failure):
+            version = (str(path), -1, -1)  # that of no file: it is looked at again
+        checked[version] = None if failure is None else str(failure)
     return checked[version]
 
 
-def _read_error(path: Path, role: Role, form: Form | None) -> str | None:
+def _read_error(path: Path, role: Role, form: Form | None) -> InputError | None:
     try:
         read_volume(path, role, form)
     except InputError as error:
-        return str(error)
+        return error
     return None
 
 
