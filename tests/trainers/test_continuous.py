@@ -11,6 +11,7 @@ import pytest
 from handmade import OfTruth, handmade
 from lib.core.volume import Volume
 from lib.errors import SettingsError
+from lib.provenance import now
 from lib.retraining.config import TrainConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
@@ -108,8 +109,10 @@ def test_labels_of_a_rejected_version_wait_for_newer_ones_after_a_restart_too(st
     studies.later(2)
     place = studies.desk.folder.history / "1"
     place.mkdir(parents=True)
-    for begun, due in (("2999-01-01T00:00:00+00:00", False), ("2000-01-01T00:00:00+00:00", True)):
-        (place / "result.json").write_text(json.dumps({"state": "rejected", "begun": begun}))
+    # the last was written by a clock that was ahead, and is not believed
+    for begun, due in ((now(), False), ("2000-01-01T00:00:00+00:00", True), ("2999-01-01T00:00:00+00:00", True)):
+        facts = {"session": "1", "version": "v1", "state": "rejected", "begun": begun}
+        (place / "result.json").write_text(json.dumps(facts))
         assert ContinuousTraining(studies.desk, Schedule(1, 1)).look() is due
 
 
