@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import proxying
+from archives import ARCHIVES
 from browsing import Reader, by_reader, in_archive, lesion_of_two_grades, number
-from viewing import PATIENCE_S, SIZE, ViewerDesk
+from viewing import PATIENCE_S, SIZE, ViewerDesk, viewer_over
 
 pytestmark = [
     pytest.mark.browser,
@@ -32,13 +33,18 @@ class DeskBehind(ViewerDesk):
 
 
 @pytest.fixture
-def behind(desks, tmp_path, monkeypatch):
-    """The server over the embedded archive below /vhi/ of a site whose certificate this machine trusts."""
-    desk = desks("embedded")
-    proxying.self_signed(tmp_path / "vhi.pem", tmp_path / "vhi.key")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "vhi.pem"))
-    with proxying.nginx(tmp_path, desk.server.url) as (_, below):
-        yield DeskBehind(desk.archive, desk.server, desk.studies, f"https://127.0.0.1:{below}/vhi")
+def behind(phantoms, tmp_path, monkeypatch):
+    """A server of its own, which nobody has read at, below /vhi/ of a site whose certificate this machine trusts."""
+    archive = ARCHIVES["embedded"](tmp_path / "archive")
+    archive.start()
+    try:
+        with viewer_over(archive, phantoms, tmp_path / "server", "--set", "several_readers=true", OMP_NUM_THREADS="1") as desk:
+            proxying.self_signed(tmp_path / "vhi.pem", tmp_path / "vhi.key")
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "vhi.pem"))
+            with proxying.nginx(tmp_path, desk.server.url) as (_, below):
+                yield DeskBehind(desk.archive, desk.server, desk.studies, f"https://127.0.0.1:{below}/vhi")
+    finally:
+        archive.stop()
 
 
 @pytest.fixture
