@@ -40,8 +40,11 @@ lint: setup
 
 check: lint test
 
+# beside the build of commit 06ad96e: benchmarks/before.sh FOLDER makes it, once; make bench BEFORE=FOLDER
 bench: setup
-	for script in benchmarks/*.py; do echo "== $$script"; PYTHONPATH=apps/vhi:tests $(RUN) $$script || exit 1; done
+	@[ -n "$(BEFORE)" ] || { echo "make bench BEFORE=FOLDER, where benchmarks/before.sh FOLDER made the build to compare with."; exit 1; }
+	PYTHONPATH=apps/vhi $(RUN) benchmarks/before_after.py $(BEFORE) --batch-pairs 3 --history benchmarks/history/before_after.jsonl
+	PYTHONPATH=apps/vhi $(RUN) benchmarks/many_studies.py
 
 clean:
 	rm -rf $(VENV) build apps/vhi.egg-info demo .pytest_cache .mypy_cache .ruff_cache

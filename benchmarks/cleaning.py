@@ -3,6 +3,8 @@
 Lesions are those of the automatic result from the manual regions; kept is what half of the four manual readings mark or more. The
 limit from which a lesion is kept is chosen among the other patients too. Beside every number: each reading taken as the answer
 to each of the other reader's. The published voxels are of the same readers' semi-automatic cleaning, whose masks are not public.
+At thresholds that are too low or too high, proposed volumes are held against those of the lesions there that the readers kept
+(`lib.cleaning.table.SHARE`), and against the readers' at the right threshold.
 
     VHI_DATA=<folder> PYTHONPATH=apps/vhi python benchmarks/cleaning.py
 
@@ -22,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lib.cleaning.evaluation import Agreement, LeftOut, between_readers, brier, leave_one_patient_out
+from lib.cleaning.evaluation import Agreement, LeftOut, between_readers, brier, leave_one_patient_out, volume_ratio
 from lib.cleaning.features import FEATURES, lesion_features
 from lib.cleaning.fitting import fit_forest, keep_limit, read_voxels
 from lib.cleaning.model import CleaningModel, propose
@@ -41,16 +43,19 @@ PUBLISHED = {
     "4386": (824, 481),
 }
 LIMITS_OF_AGREEMENT = 1.96
+CLOSE_FACTOR = 1.5  # what a proposed volume may be off by at a wrong threshold
 
 
 def main() -> None:
     if "VHI_DATA" not in os.environ:
         sys.exit("Set VHI_DATA to the folder of published scans with readers' masks.")
-    console = Console(width=150, highlight=False)
+    console = Console(width=190, highlight=False)
     scans = cleaned_scans(Path(os.environ["VHI_DATA"]))
     results = {scan.case_id: scan.measure() for scan in scans}
     tables = [one for scan in scans for one in scan.tables(results[scan.case_id])]
-    left_out = leave_one_patient_out(tables, told=lambda patient: console.print(f"left out {patient}"))
+    every = leave_one_patient_out(tables, told=lambda patient: console.print(f"left out {patient}"))
+    left_out = [one for one in every if one.table.as_measured]
+    console.print(_shifted(every))
     console.print(_decisions(left_out))
     console.print(_volumes(console, left_out))
     console.print(_effort(left_out))
@@ -59,6 +64,29 @@ def main() -> None:
         f"mean squared distance of probability and reader: {np.mean([brier(o.table, o.probability) for o in left_out]):.4f}"
     )
     _cost(console, results, tables)
+
+
+def _shifted(every: Sequence[LeftOut]) -> Table:
+    """Volumes at each factor of the thresholds: over the readers' there, and over the readers' at the right one."""
+    right = {one.table.case_id: read_voxels(one.table) for one in every if one.table.as_measured}
+    table = Table("thresholds", *right, "within 1.5", "sensitivity", "false keeps")
+    table.title = (
+        "Proposed volume over the readers' on the same lesions (over the readers' at the right threshold; what the readers' "
+        "decisions on whole lesions give over it)"
+    )
+    for factor in sorted({one.table.factor for one in every}):
+        row = {one.table.case_id: one for one in every if one.table.factor == factor}
+        ratios = {case: volume_ratio(one) for case, one in row.items()}
+        cells = [
+            f"{ratios[case]:.2f} ({one.table.voxels[one.keep].sum() / right[case]:.2f}; "
+            f"{read_voxels(one.table) / right[case]:.2f})"
+            for case, one in row.items()
+        ]
+        inside = sum(1 / CLOSE_FACTOR <= ratio <= CLOSE_FACTOR for ratio in ratios.values())
+        own = [one.proposed for one in row.values()]
+        numbers = (f"{_mean(own, 'sensitivity'):.3f}", f"{_mean(own, 'false_keeps'):.1f}")
+        table.add_row(f"{factor:g}", *cells, f"{inside} of {len(ratios)}", *numbers)
+    return table
 
 
 def _mean(found: Sequence[Agreement], name: str) -> float:

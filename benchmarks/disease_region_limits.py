@@ -97,7 +97,7 @@ def read_held(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) ->
         t1w, manual = read_labelled(case)
         with np.load(fold.folder / PREDICTIONS / f"{case.case_id}.npz") as kept:
             found = kept["mask"]
-        answers = [np.mean(probabilities(t1w, m), axis=0) for other, m in zip(folds, members, strict=True) if other is not fold]
+        answers = [probabilities(t1w, m)[0] for other, m in zip(folds, members, strict=True) if other is not fold]
         each = np.mean([slice_dice(region(answer), manual.data) for answer in answers], axis=0)
         held.append(Held(manual.data, found, region(np.mean(answers, axis=0)), each))
     return held
@@ -108,7 +108,7 @@ def agreement(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) ->
     found = []
     for case in track(folds[0].unlabelled, "scans without masks", console=Console(stderr=True)):
         t1w = read_t1w(case)
-        masks = [region(np.mean(probabilities(t1w, each), axis=0)) for each in members]
+        masks = [region(probabilities(t1w, each)[0]) for each in members]
         found += [np.nanmean(slice_dice(a, b)) for a, b in itertools.combinations(masks, 2)]
     return float(np.mean(found))
 

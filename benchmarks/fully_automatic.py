@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cleaning import PUBLISHED
-from lib.cleaning.features import lesion_features
+from lib.cleaning.features import above_l4_5, lesion_features
 from lib.cleaning.fitting import fit_forest, keep_limit
 from lib.cleaning.forest import Forest
-from lib.cleaning.rule import keeps
+from lib.cleaning.rule import keeps, probability_of, weight_of
 from lib.cleaning.table import LesionTable
 from lib.core.normal_bone_proposal import find_normal_bone
 from lib.core.pipeline import VhiResult, measure_vhi
@@ -80,7 +80,9 @@ def _log_ratio(scan: CleanedScan, tables: list[LesionTable], work: Path, step: S
     forest, limit = _model(scan.case_id, others)
     result = _measured(scan, work, step)
     voxels = np.array([lesion.voxels for lesion in result.lesions])
-    proposed = int(voxels[keeps(forest.probability(lesion_features(result)), voxels, limit)].sum())
+    features = lesion_features(result)
+    probability = probability_of(forest, features, above_l4_5(result))
+    proposed = int(voxels[keeps(probability, weight_of(features, voxels), limit)].sum())
     return float(np.log(max(proposed, 1) / np.sqrt(np.prod(PUBLISHED[scan.case_id]))))
 
 

@@ -38,7 +38,8 @@ from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
 from lib.core.normalise import NetworkFrame, normalise_t1w
 from lib.core.selection import features_of, uncertain_and_unlike, unlikeness
 from lib.core.volume import Mask, Volume
-from lib.figures import learning_loop_figure, svg_bytes
+from lib.figures.canvas import svg_bytes
+from lib.figures.learning_loop import learning_loop_figure
 from lib.files import write_atomically
 from lib.nets.fit import Slices, TrainedNetwork, fit
 from lib.nets.recipes import Recipe

@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from foreign_scans import CHECKS
 from rich.console import Console
 from rich.table import Table
 
@@ -33,14 +34,6 @@ MODEL_DIR = Path(__file__).resolve().parents[1] / "apps" / "vhi" / "model" / "di
 DATA = Path(os.environ["VHI_DATA"])
 # scans that the wrong inputs are made of
 MADE_OF = ("1013", "1016", "1234", "2001")
-CHECKS = {
-    "plane": "by the file's geometry",
-    "contrast": "does not look T1-weighted",
-    "networks": "The networks",
-    "size": "unusually",
-    "marrow": "The marrow",
-    "coverage": "only part of the bone",
-}
 
 
 def read(folder: str, name: str) -> Volume:

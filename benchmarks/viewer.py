@@ -36,6 +36,15 @@ from serving import Server, serving
 from viewing import DRAWN, PATIENCE_S, SIZE, chromium, dismiss_notice, wait_for, why_no_browser
 
 REPEATS = 3
+REMOVALS = 30
+# milliseconds from a click on a button of the list until both images are drawn again, measured in the page
+WATCH_DRAWN = """() => {
+  window.vhiClicked = 0;
+  const click = () => Object.assign(window, { vhiClicked: performance.now(), vhiDrawn: [] });
+  window.addEventListener('click', click, { capture: true });
+  window.addEventListener('CORNERSTONE_IMAGE_RENDERED', () => window.vhiDrawn?.push(performance.now() - window.vhiClicked),
+    { capture: true });
+}"""
 SHAPE = (336, 336, 25)
 SHOWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -64,6 +73,18 @@ class Reader:
         self.page.locator("[data-vhi='sensitive']").wait_for()
         self.page.wait_for_function(DRAWN, polling=50)
         self.page.evaluate(SHOWN)
+
+    def milliseconds_of_removals(self, count: int) -> list[float]:
+        """Until a removal, or a restoration, is drawn in both images; whatever the server is doing."""
+        self.page.evaluate(WATCH_DRAWN)
+        found = []
+        for n in range(count):
+            rows = self.page.locator("tr[data-lesion] button:enabled")
+            self.page.evaluate("() => { window.vhiDrawn = []; }")
+            rows.nth(n % rows.count()).click()
+            self.page.wait_for_function("() => window.vhiDrawn.length >= 2")
+            found.append(float(self.page.evaluate("window.vhiDrawn[1]")))
+        return found
 
     def clean_and_submit(self, wrong: list[int]) -> None:
         for lesion in wrong:
@@ -112,6 +133,7 @@ def main() -> None:
             opened = [timed(reader, study, []) for _ in range(REPEATS + 1)]
             reader.page.evaluate("localStorage.setItem('vhi_reader', 'bench')")
             whole = [timed(reader, study, wrong, submit=True) for _ in range(REPEATS)]
+            drawn = reader.milliseconds_of_removals(REMOVALS)
             context.close()
     kinds = ("drawing", "browser", "server")
     table = Table("", "clicks", "median s", "worst s", *(f"{kind} s" for kind in kinds), box=None, pad_edge=False)
@@ -122,6 +144,8 @@ def main() -> None:
         busy = [statistics.median(one[2][kind] for one in found) for kind in kinds]
         table.add_row(what, str(found[0][0]), *(f"{one:.1f}" for one in (statistics.median(seconds), max(seconds), *busy)))
     Console().print(table)
+    middle, worst = statistics.median(drawn), max(drawn)
+    print(f"{REMOVALS} removals and restorations, from the click to both images: median {middle:.0f} ms, worst {worst:.0f} ms")
 
 
 def timed(reader: Reader, study: Study, wrong: list[int], *, submit: bool = False) -> tuple[int, float, Counter[str]]:

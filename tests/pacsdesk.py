@@ -68,6 +68,7 @@ class PacsDesk(OfTruth):
     descending: bool = False
     truth: VhiResult = field(default_factory=_truth)
     files: tuple[Path, Path] | None = None  # T1W and STIR of another `truth`
+    pacs_report: bool = False
 
     def __post_init__(self) -> None:
         self.folder.mkdir()
@@ -83,7 +84,9 @@ class PacsDesk(OfTruth):
     def exchange(self, logins: Any = None, *, model_dir: Path | None = None, **config: Any) -> Exchange:
         """A server's insides after its start: they send when they are told to."""
         data = self.folder / "data"
-        settings = PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={self.patient}")
+        settings = PacsConfig(
+            pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={self.patient}", pacs_report=self.pacs_report
+        )
         cases = PacsCases(self.client, data, config=settings)
         service = VhiService(cases, data=data, model_dir=model_dir or self.folder / "no-model", config=ServiceConfig(**config))
         with suppress(ArchiveError):

@@ -68,10 +68,12 @@ class RandomReading:
         if not found.count():
             return
         lesion = int(found.nth(int(self.rng.integers(found.count()))).get_attribute("data-lesion"))
-        before = self.reader.cells()
         self.reader.row(lesion).get_by_role("button").click()
         self.reader.rest()
-        self._step(before, [*self.clicks, {"what": what, "lesion": lesion}])
+        # a step also where it changes no voxel, as of a lesion that was removed and painted again
+        self._steps.append(self.clicks)
+        self._undone = []
+        self.clicks = [*self.clicks, {"what": what, "lesion": lesion}]
 
     def paint(self) -> None:
         self._stroke("CircularBrush")
@@ -163,7 +165,8 @@ class RandomReading:
         for name, bit in (("disease region", 1), ("normal bone", 2), ("inflammation", 4)):
             assert voxels.get(name, 0) == np.count_nonzero(self.bits & bit), (name, self.done)
         sent = [(one["what"], self._lesion_at(one["voxel"])) for one in made["decisions"]["clicks"]]
-        assert sent == [(one["what"], one["lesion"]) for one in self.clicks], self.done
+        clicked = [(one["what"], one["lesion"]) for one in self.clicks]
+        assert sent == clicked, f"{sent} were sent, {clicked} were made by {self.done}"
         self._check_corrections(made["corrections"])
         self.report = report
 

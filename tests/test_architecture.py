@@ -21,6 +21,7 @@ MAY: dict[str, set[str]] = {
     "records": {"lib.errors", "lib.files"},
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
+    "absent": set(),
     "listening": {"lib.errors"},
     "provenance": {"lib.__version__", "lib.files"},
     "accept": set(),
@@ -34,8 +35,24 @@ MAY: dict[str, set[str]] = {
     "phantom": {"numpy", "scipy", "lib.core", "lib.errors", "lib.phantom"},
     "cohort": {"numpy", "scipy", "lib.core", "lib.errors", "lib.cohort"},
     "cleaning": {"numpy", "scipy", "sklearn", "safetensors", "lib.core", "lib.errors", "lib.versions", "lib.cleaning"},
+    # no torch: lib.nets.weights alone, for a version without an engine file
+    "engine": {
+        "lib.absent",
+        "numpy",
+        "onnx",
+        "openvino",
+        "torch",
+        "lib.cores",
+        "lib.core",
+        "lib.errors",
+        "lib.nets",
+        "lib.versions",
+        "lib.engine",
+    },
     "nets": {
         "lib.cores",
+        "lib.engine",
+        "scipy",
         "numpy",
         "torch",
         "monai",
@@ -49,6 +66,7 @@ MAY: dict[str, set[str]] = {
     "studies": {
         "numpy",
         "nibabel",
+        "lib.absent",
         "nrrd",
         "pydicom",
         "SimpleITK",
@@ -91,7 +109,10 @@ MAY: dict[str, set[str]] = {
         "lib.records",
         "lib.locks",
         "numpy",
+        # distances from an outline, in placement alone
+        "scipy",
         "lib.core",
+        "lib.engine",
         "lib.errors",
         "lib.figures",
         "lib.files",
@@ -127,7 +148,7 @@ MAY: dict[str, set[str]] = {
         "lib.studies",
         "lib.reproduction",
     },
-    "figures": {"numpy", "matplotlib", "lib.core", "lib.cohort", "lib.errors", "lib.figures"},
+    "figures": {"numpy", "matplotlib", "PIL", "lib.core", "lib.cohort", "lib.errors", "lib.figures"},
     "reports": {
         "numpy",
         "jinja2",
@@ -180,6 +201,7 @@ MAY: dict[str, set[str]] = {
         "lib.pacs",
     },
     "readings": {
+        "cachetools",
         "lib.records",
         "lib.locks",
         "numpy",
@@ -191,10 +213,14 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
     },
     "service": {
+        "cachetools",
         "lib.findings",
         "lib.records",
         "numpy",
         "lib.cleaning",
+        # whose visit a case is by its name, and what changed since the one before
+        "lib.cohort",
+        "lib.followup",
         "lib.core",
         "lib.errors",
         "lib.files",
@@ -202,9 +228,11 @@ MAY: dict[str, set[str]] = {
         "lib.provenance",
         "lib.readings",
         "lib.versions",
-        "lib.nets",
+        "lib.engine",
         "lib.post_transforms",
         "lib.reports",
+        # doubts about a region before it is kept, and what became of it
+        "lib.retraining",
         "lib.service",
     },
     # MONAI Label adapters: they translate, and compute nothing
@@ -212,6 +240,8 @@ MAY: dict[str, set[str]] = {
     "datastores": {
         "numpy",
         "monailabel",
+        # what browsers are shown of a blinded study, in viewed alone
+        "lib.archive",
         "lib.core",
         "lib.errors",
         "lib.files",
@@ -239,6 +269,10 @@ MAY: dict[str, set[str]] = {
     },
     "activelearning": {"monailabel", "lib.core", "lib.datastores", "lib.service", "lib.activelearning"},
     "server": {
+        # who is known for a while
+        "cachetools",
+        # which logins have ended
+        "lib.records",
         "fastapi",
         "starlette",
         "jwt",
@@ -260,6 +294,7 @@ MAY: dict[str, set[str]] = {
     },
     # what batches and `import vhi` do with one scan; what `import vhi` offers beside
     "examination": {"lib"},
+    "followup": {"numpy", "lib.cohort", "lib.core", "lib.errors", "lib.records", "lib.studies"},
     "interface": {"lib"},
     # serve starts the server; monailabel and uvicorn are imported when it runs, which tests/cli/test_app.py checks
     "cli": {"typer", "click", "rich", "numpy", "uvicorn", "monailabel", "lib"},
@@ -307,6 +342,29 @@ def test_a_room_imports_only_what_it_may(path):
     allowed = MAY[room_of(path)]
     wrong = {name for name in imported(path) if not any(name == one or name.startswith(one + ".") for one in allowed)}
     assert not wrong, f"{path.relative_to(LIB)} may not import {', '.join(sorted(wrong))}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    # also inside functions; what is left when modules that import no other one of those left are taken away again and again
+    left = {path: imported(path) for path in FILES}
+    names = {path: ".".join(("lib", *path.relative_to(LIB).with_suffix("").parts)).removesuffix(".__init__") for path in left}
+    while free := [path for path in left if not left[path] & ({names[one] for one in left} - {names[path]})]:
+        for path in free:
+            del left[path]
+    assert not left
+
+
+# what changes the whole process while other threads work, and where that is done before there are any
+ONCE_AT_START = {"files.py": ["umask"]}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(LIB)))
+def test_nothing_is_narrowed_by_assert_and_nothing_of_the_process_changed_for_a_while(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    assert not any(isinstance(node, ast.Assert) for node in nodes)
+    called = [node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    changes = [name for name in called if name in ("catch_warnings", "umask", "chdir")]
+    assert changes == ONCE_AT_START.get(str(path.relative_to(LIB)), [])
 
 
 def test_monai_is_imported_where_its_transforms_are_run_and_nowhere_else_in_the_room_of_chains():
@@ -393,6 +451,19 @@ def test_the_method_needs_no_network_library(module):
     code = (
         f"import sys; import {module}; assert not {{'torch', 'monai', 'matplotlib', 'nibabel', 'monailabel'}} & set(sys.modules)"
     )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
+
+
+@pytest.mark.parametrize(
+    ("module", "without"),
+    [
+        ("lib.studies.nifti", {"pydicom", "requests"}),
+        ("lib.engine.runtime", {"openvino.tools.ovc", "openvino_telemetry"}),
+        ("lib.reports.pictures, lib.reports.pdf, lib.reports.html, lib.figures.mosaic", {"matplotlib"}),
+    ],
+)
+def test_a_measurement_does_not_load_what_it_does_not_use(module, without):
+    code = f"import sys, {module}; found = {without!r} & set(sys.modules); assert not found, found"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
 
 

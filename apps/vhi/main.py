@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from lib.activelearning import strategies
 from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
 from lib.datastores.cases import CaseDatastore
 from lib.datastores.conf import RETRAIN, data_folder_of, exchange_of, service_of, train_config_of
+from lib.datastores.viewed import viewed_archive_of
 from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
@@ -30,6 +32,9 @@ from lib.server.answers import hide
 from lib.trainers.continuous import ContinuousTraining, Schedule
 from lib.trainers.desk import TrainingDesk
 from lib.trainers.task import trainers
+from lib.versions.site import note_start
+
+log = logging.getLogger("vhi.app")
 
 # What stock MONAI Label does by default and this app never does: uploads unpacked on the server, scoring runs at every start
 # and request, experiment tracking on disk, and CT series taken from a PACS.
@@ -55,8 +60,13 @@ class VHIApp(MONAILabelApp):
         if "monailabel.app" in sys.modules:  # in the server, not in a process that it started
             hold(data, os.environ.get("MONAI_LABEL_SERVER_PORT"))
         self.service = service_of(studies, dict(conf or {}))
+        unused = note_start(data, self.service.networks.shipped)
+        if unused is not None:
+            log.warning("%s", unused)
         hide(data, Path(studies), self.service.networks.shipped, Path(tempfile.gettempdir()), Path(app_dir))
         self.exchange = exchange_of(self.service)
+        # what browsers are shown of a blinded study in place of its archive
+        self.viewed = viewed_archive_of(self.service)
         self.training = TrainingDesk(self.service, train_config_of(conf or {}), code_version())
         self._schedule = Schedule.parse(conf[RETRAIN]) if conf and conf.get(RETRAIN) else None
         self._cases = CaseDatastore(self.service)
@@ -98,14 +108,14 @@ class VHIApp(MONAILabelApp):
         return {"label": file, "tag": "original", "file": file, "params": facts}
 
     def next_sample(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The next case for the reader who asks; empty when there is none."""
+        """The next case for the reader who asks; the reason alone when there is none."""
         name = request.get("strategy") or "first"
         strategy = self._strategies.get(name)
         if strategy is None:
             raise NotFoundError(f"There is no strategy {str(name)[:60]!r}; there are {', '.join(self._strategies)}.")
         # without the file's path on the server: viewers download the series
         sample = strategy(request, self._cases)
-        return {**sample, **self._cases.get_image_info(sample["id"])} if sample else {}
+        return {**sample, **self._cases.get_image_info(sample["id"])} if "id" in sample else sample
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
         """What the reader is told of a submission, beside its id."""

@@ -43,10 +43,10 @@ def refused(call, *arguments, **options) -> str:
 def test_the_first_model_is_one_that_may_run_unasked(server, tmp_path):
     info = server.client("anna", tmp_path).info()
     assert info["name"] == "VHI"
-    assert list(info["models"]) == list(TASKS)
+    assert list(info["models"]) == [*TASKS, "normal_bone_clicks"]
     # what Slicer makes an empty segment of, for every case: an empty inflammation would say that there is none
     assert info["labels"] == ["disease region", "normal bone"]
-    assert [model["type"] for model in info["models"].values()] == ["segmentation"] * 3 + ["deepgrow"]
+    assert [model["type"] for model in info["models"].values()] == ["segmentation"] * 3 + ["deepgrow"] * 2
     names = {"inflammation": 1, "inflammation (conservative)": 2, "inflammation (proposed to remove)": 3}
     assert info["models"]["vhi"]["labels"] == names
     assert info["models"]["vhi"]["config"]["show"] == ["inflammation", "both"]

@@ -136,13 +136,17 @@ def test_a_whole_cycle_with_the_client_of_3d_slicer(server, studies, data, tmp_p
     assert [(one["version"], one["state"]) for one in told["versions"]] == [(before, "earlier"), (version, "live")]
     rolled = requests.post(f"{server.url}/vhi/models/live", params={"version": before}, timeout=60)
     assert rolled.json() == {"live": before}
+    # the page, the training and the viewers' statistics name one live version
+    assert f"now version {before} is live" in client.train_status()["details"][0]
+    until(lambda: client.info()["train_stats"]["disease_region"].get("version") == before)
+    assert json.loads(server.get("/vhi/models")[1])["live"] == before
     assert model_of(server, tmp_path, "p6", "another") == before
     # nothing new to learn against the version that is live again but what was learnt since
     assert json.loads(server.get("/vhi/models")[1])["waiting"] == 2
 
 
 def test_the_train_button_of_ohif_starts_and_stops_and_goes_on(server, studies, data, tmp_path):
-    for case in ("p4", "p5"):
+    for case in ("p3", "p4", "p5"):
         correct(server, studies, tmp_path, case)
     train = f"{server.url}/train/"
     headers = {"accept": "application/json, multipart/form-data"}
@@ -151,7 +155,7 @@ def test_the_train_button_of_ohif_starts_and_stops_and_goes_on(server, studies, 
     # OHIF sends what was changed in its option table, under the trainer's name, and nothing where nothing was
     options = {"disease_region": {"steps": 4000, "learning_rate": "1e-5"}}
     begun = requests.post(train, json=options, headers=headers, timeout=60)
-    assert begun.status_code == 200
+    assert begun.status_code == 200, begun.text
     assert begun.json()["disease_region"]["result"]["status"] == "RUNNING"
     running = requests.get(train, params={"check_if_running": "true"}, timeout=60)
     assert running.json()["status"] == "RUNNING"
@@ -160,6 +164,8 @@ def test_the_train_button_of_ohif_starts_and_stops_and_goes_on(server, studies, 
     assert stopped["status"] == "STOPPED"
     assert "can be gone on with" in stopped["details"][0]
     assert retrained(data) == []
+    other = requests.post(train, json={"seed": 3}, timeout=60)
+    assert (other.status_code, "goes on with seed 0, as it began; 3 was asked for" in other.json()["detail"]) == (400, True)
     assert requests.post(train, json={"go_on": False, **TINY}, timeout=60).status_code == 200
     done = ended(server.client("anna", tmp_path))
     assert (done["status"], done["progress"]["state"]) == ("DONE", "accepted"), done
@@ -187,7 +193,7 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(server, tmp_path):
 @pytest.mark.parametrize("who", ["trainer", "server"])
 def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, tmp_path, who):
     with serving(studies, tmp_path / "first") as server:
-        for case in ("p4", "p5"):
+        for case in ("p3", "p4", "p5"):
             correct(server, studies, tmp_path, case)
         client = server.client("anna", tmp_path)
         before = model_of(server, tmp_path, "p6", "anna")
@@ -199,6 +205,9 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, t
             os.kill(trainer, signal.SIGKILL)
             until(lambda: not client.train_status(check_if_running=True))
             assert client.train_status()["status"] in ("STOPPED", "ERROR")
+            assert client.train_status()["details"][-1] == (
+                "The process that trains was ended from outside (signal 9). What was learnt is kept: start training again to go on."
+            )
         else:
             server.process.kill()
             server.process.wait(20)

@@ -115,3 +115,11 @@ def test_a_cluster_that_does_not_answer_is_one_sentence():
 def test_no_jobs_no_workers():
     with pytest.raises(SettingsError, match="0 jobs"), local_workers(0):
         pass
+
+
+def test_workers_of_this_machine_keep_memory_for_the_next_scan_and_compute_on_one_thread(monkeypatch):
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    with local_workers(1) as client:
+        environment = next(iter(client.run(lambda: dict(os.environ)).values()))
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"

@@ -10,7 +10,7 @@ import pytest
 from lib.cleaning.features import FEATURES
 from lib.cleaning.table import LesionTable
 
-SIZE = list(FEATURES).index("size")
+SIZE, CONTRAST = (list(FEATURES).index(name) for name in ("size", "contrast"))
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def table() -> Callable[..., LesionTable]:
         voxels = rng.permutation(np.arange(1, 41))
         features = rng.normal(size=(40, len(FEATURES)))
         features[:, SIZE] = np.log10(voxels)
+        features[:, CONTRAST] = 2.0 + 0.001 * features[:, CONTRAST]  # so that a lesion weighs about its voxels
         kept = np.repeat((voxels > limit)[:, np.newaxis], len(readers), axis=1)
         return LesionTable(patient, patient, readers, features, voxels, kept != wrong)
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from handmade import handmade
-from lib.cleaning.features import FEATURES, lesion_features
+from lib.cleaning.features import FEATURES, above_l4_5, lesion_features
 from lib.cleaning.table import tables_of
+from lib.core.anatomy import Anatomy, anatomy_of
+from lib.core.partition import ABOVE_L45, FACET, L45_TO_S1, LUMBAR
 from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Mask, Volume
 from lib.phantom.study import make_phantom
@@ -80,13 +82,39 @@ def test_lesions_at_slightly_other_thresholds_teach_too():
     result = handmade()
     marked = Mask(result.lesion_labels == 1, result.stir.grid)
     tables = tables_of(result, [("R1", marked)], "a")
-    assert [one.factor for one in tables] == [1.0, 0.95, 1.05]
-    assert [one.as_measured for one in tables] == [True, False, False]
+    assert [one.factor for one in tables] == [1.0, 0.9, 0.95, 1.05, 1.1]
+    assert [one.as_measured for one in tables] == [True, False, False, False, False]
     np.testing.assert_array_equal(tables[0].features, lesion_features(result))
     for one in tables:
         assert one.kept[0, 0]
         brightness = one.factor * column(one.features, "brightness")[0] / column(tables[0].features, "brightness")[0]
         assert one.voxels[0] < tables[0].voxels[0] or brightness == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(4, True), (8, True), (9, False)])
+def test_at_a_lower_threshold_a_lesion_was_kept_where_readers_kept_a_quarter_of_it(rows, kept):
+    result = handmade()
+    stir = result.stir.data.copy()
+    # beside the eight voxels of lesion 1, what only the lowest threshold (6.3) reaches
+    stir[9:11, 3 : 1 + rows, 1:3] = 6.5
+    faint = measured(result.t1w, Volume(stir, result.stir.grid, "STIR"), result.normal_bone, result.disease_region)
+    first, lowest, *_ = tables_of(faint, [("R1", Mask(faint.lesion_labels == 1, result.stir.grid))], "a")
+    assert (first.voxels[0], lowest.voxels[0]) == (8, 4 * rows)
+    assert first.kept[0, 0]
+    assert lowest.kept[0, 0] == kept
+
+
+@pytest.mark.parametrize(
+    ("part", "zone", "voxels", "left_out"),
+    [(LUMBAR, ABOVE_L45, 4, True), (LUMBAR, ABOVE_L45, 3, False), (LUMBAR, L45_TO_S1, 8, False), (FACET, ABOVE_L45, 8, False)],
+)
+def test_what_lies_in_vertebrae_above_the_l4_5_disc_by_half_is_left_out(part, zone, voxels, left_out):
+    result = handmade()
+    there = np.zeros(result.lesion_labels.shape, dtype=bool)
+    there[tuple(np.argwhere(result.lesion_labels == 1)[:voxels].T)] = True
+    context = anatomy_of(result.t1w, result.disease_region.mask).context
+    anatomy = Anatomy(context, np.where(there, part, 1).astype(np.uint8), np.where(there, zone, 0).astype(np.uint8))
+    assert above_l4_5(result, anatomy).tolist() == [left_out, False]
 
 
 def test_a_scan_without_lesions_has_an_empty_table():

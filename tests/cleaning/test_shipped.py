@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from lib.cleaning.context import context_of
 from lib.cleaning.evaluation import agreement
+from lib.cleaning.features import lesion_features
 from lib.cleaning.model import load_cleaning, propose
-from lib.cleaning.rule import limits_of
+from lib.cleaning.rule import limits_of, weight_of
 from lib.cli.proposal import CLEANING_DIR
+from lib.core.context import context_of
 from lib.core.pipeline import measure_vhi
 from lib.phantom.study import make_phantom
 from lib.training.cleaning import cleaned_scans
@@ -33,7 +34,7 @@ def test_every_lesion_of_a_phantom_gets_a_decision_and_a_reason(model):
     assert [one.lesion for one in proposal.lesions] == list(result.lesions)
     limits = limits_of(
         np.array([one.probability for one in proposal.lesions]),
-        np.array([one.lesion.voxels for one in proposal.lesions]),
+        weight_of(lesion_features(result), np.array([one.lesion.voxels for one in proposal.lesions])),
         model.limit,
     )
     assert [one.keep for one in proposal.lesions] == [

@@ -62,7 +62,7 @@ def test_a_case_is_measured_as_measure_does_and_only_once(run, study, tmp_path):
     files = {name: Path(path) for name, path in study.options.items()}
     settings = {"out": out, "values": {"min_pixels": "3"}, "model_dir": tmp_path, "command": "main.py batch"}
     measure_case(BatchCase("A1", **files), **settings)
-    assert {path.name for path in (out / "A1").iterdir()} == set(RESULT_FILES)
+    assert {path.name for path in (out / "A1").iterdir()} == set(RESULT_FILES) - {"overlay.png"}
     written = (out / "A1" / "vhi.json").stat().st_mtime_ns
     measure_case(BatchCase("A1", **files), **settings)
     assert (out / "A1" / "vhi.json").stat().st_mtime_ns == written
@@ -130,7 +130,7 @@ def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tm
     assert psutil.wait_procs(workers, timeout=60)[1] == []
     first = {name: (out / name / "vhi.json").stat().st_mtime_ns for name in NAMES if (out / name).exists()}
     assert first, said
-    assert all({path.name for path in (out / name).iterdir()} == set(RESULT_FILES) for name in first)
+    assert all({path.name for path in (out / name).iterdir()} == set(RESULT_FILES) - {"overlay.png"} for name in first)
 
     ended = run(["batch", str(cases), "--out", str(out), "--jobs", "2"])
     assert ended.code == 3, ended
@@ -140,8 +140,8 @@ def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tm
     results = rows_of(out / "results.csv")
     assert [row["case"] for row in results] == list(NAMES)
     assert list(results[0]) == list(RESULT_COLUMNS)
-    assert len({row["vhi_mm3"] for row in results}) == 1
-    assert float(results[0]["vhi_mm3"]) > 0
+    assert len({row["volume_mm3"] for row in results}) == 1
+    assert float(results[0]["volume_mm3"]) > 0
     (failure,) = rows_of(out / "failures.csv")
     assert failure["case"] == "B1"
     assert "missing.nii.gz" in failure["reason"]

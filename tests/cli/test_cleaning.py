@@ -65,7 +65,7 @@ def test_readers_masks_become_a_live_version_that_keeps_their_disagreement(train
 def test_submissions_become_a_version_of_the_site_that_was_held_against_the_live_one(run, trained, labelled, tmp_path):
     studies = tmp_path / "studies"
     studies.mkdir()
-    for seed in (10, 11):
+    for seed in (10, 11, 12, 13):
         study = make_phantom(seed, (112, 112, 9), n_lesions=6)
         case = f"s{seed}"
         write_volume(studies / f"{case}_T1W.nii.gz", study.t1w)
@@ -81,13 +81,14 @@ def test_submissions_become_a_version_of_the_site_that_was_held_against_the_live
     root.mkdir(exist_ok=True)
     from lib.retraining.holdout import HoldOut
 
-    HoldOut(root, 1.0).write_down({"s10": "s10"})
+    HoldOut(root, 1.0).write_down({f"s{seed}": f"s{seed}" for seed in (10, 12, 13)})
     HoldOut(root, 0.0).write_down({"s11": "s11"})
     options = ["train-cleaning", "--studies", str(studies), "--model-dir", str(trained), "--version", "second"]
     ended = run(options)
     own = studies / ".vhi" / "models" / "cleaning"
     assert ended.code in (0, 3), ended
-    assert "2 readings of 2 cases, 1 cases held out" in ended.out
+    assert "4 readings of 4 cases, 3 cases held out" in ended.out
+    assert ended.out.count("On the hold-out (3 cases) its ") == 2
     live = load_cleaning(own)
     assert live.version == ("second" if ended.code == 0 else "first")
     assert ("Version second is live" if ended.code == 0 else "Refused, the live version stays") in ended.out
@@ -115,7 +116,7 @@ def test_show_lists_every_lesion_and_measures_as_before(run, study, tmp_path):
     assert [one["id"] for one in found["proposal"]["lesions"]] == [one["id"] for one in found["lesions"]]
     kept = sum(one["mm3"] for one in found["proposal"]["lesions"] if one["keep"])
     assert found["stages"]["proposed"]["vhi_mm3"]["sensitive"] == pytest.approx(kept)
-    assert "Proposed VHI" in ended.out
+    assert "Proposed volume" in ended.out
 
 
 def test_apply_leaves_out_what_is_removed(run, study, tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lib.cli.cohort_input import CohortInput
+from lib.cli.cohort_input import read_cohort as read
 from lib.core.chain import RecordedChain
 from lib.core.volume import Grid, Mask
 from lib.errors import InputError
@@ -55,6 +56,19 @@ def test_one_chain_that_is_not_the_papers_is_named(chains, notes):
     assert all("site (aaaaaaaaaaaa), which are not the paper's" in note for note in cohort.notes)
 
 
+LEFT_OUT = ("leave_out_above l4/5",)
+
+
+def test_readings_with_different_parts_left_out_or_thresholds_are_refused_and_one_way_that_is_not_the_default_is_named():
+    given = [("S1", "baseline", ()), ("S2", "baseline", LEFT_OUT)]
+    with pytest.raises(InputError, match=r"the defaults: 1 of them, the first of S1, baseline; leave_out_above l4/5: 1"):
+        CohortInput(settings=given).check_settings()
+    CohortInput(settings=given, left_out={"S2": "excluded"}).check_settings()
+    cohort = CohortInput(settings=given[1:])
+    cohort.check_settings()
+    assert cohort.notes == ["The readings were measured with leave_out_above l4/5, which is not the default method."]
+
+
 def hand_in(store, case, method, chain):
     """One reading of a server, measured with a chain of post-transforms."""
 
@@ -77,3 +91,26 @@ def test_a_server_on_which_one_chain_followed_another_is_refused(tmp_path):
     hand_in(store, "S3", "semi-automatic", "paper")
     with pytest.raises(InputError, match="different post-transforms"):
         read_cohort(tmp_path)
+
+
+STAGED = """subject,visit,reader,vhi_mm3,stage
+S1,baseline,a,100,cleaned
+S2,baseline,a,400,uncleaned
+S3,baseline,a,300,
+"""
+
+
+def test_numbers_that_no_reader_cleaned_are_refused_unless_they_are_accepted(tmp_path):
+    source = tmp_path / "t.csv"
+    source.write_text(STAGED)
+    with pytest.raises(InputError, match=r"1 of the readings are no VHI.*1 of uncleaned volume; the first of S2, baseline"):
+        read(source, [], None)
+    accepted = read(source, [], None, accept_uncleaned=True)
+    assert len(accepted.whole_table().readings) == 3
+    assert any("no reader cleaned them" in note for note in accepted.notes)
+
+
+def test_a_table_without_a_stage_counts_as_cleaned(tmp_path):
+    source = tmp_path / "t.csv"
+    source.write_text(STAGED.replace(",stage", "").replace("cleaned", "").replace("un\n", "\n").replace(",\n", "\n"))
+    assert len(read(source, [], None).whole_table().readings) == 3

@@ -11,7 +11,6 @@ import pydicom
 import pytest
 
 from drawing import pair
-from lib.cli.dicom_out import DICOM_FILES
 from lib.core.volume import Volume
 from lib.errors import InputError
 from lib.studies.dicom_seg_reader import read_segments
@@ -51,7 +50,7 @@ def arguments(options: dict[str, str], **more: Path) -> list[str]:
 def test_both_objects_say_what_the_result_says(run, options, tmp_path):
     ended = run(arguments(options, out=tmp_path / "out", dicom_out=tmp_path / "dicom"))
     assert ended.code == 0, ended
-    assert {path.name for path in (tmp_path / "dicom").iterdir()} == set(DICOM_FILES)
+    assert {path.name for path in (tmp_path / "dicom").iterdir()} == {"seg.dcm", "sr.dcm"}
     assert str(tmp_path / "dicom") in ended.out
     numbers = json.loads((tmp_path / "out" / "vhi.json").read_text())
     stir, info = read_series(tmp_path / "stir", "STIR")
@@ -154,3 +153,18 @@ def test_a_study_and_a_scan_together_are_refused(run, tmp_path):
     assert ended.code == 2
     assert "found --t1w and --study" in ended.error
     assert run(["measure", "--out", str(tmp_path / "out")]).code == 2
+
+
+def test_a_batch_writes_the_report_as_dicom_too_also_where_it_was_done_without(run, options, tmp_path):
+    row = ",".join(["A1", *(options[f"--{name}"] for name in ("t1w", "stir", "disease-region", "normal-bone"))])
+    (tmp_path / "cases.csv").write_text(f"case,t1w,stir,disease_region,normal_bone\n{row}\n")
+    places = ["--out", str(tmp_path / "out"), "--dicom-out", str(tmp_path / "dicom"), "--jobs", "1"]
+    assert run(["batch", str(tmp_path / "cases.csv"), *places]).code == 0
+    assert {path.name for path in (tmp_path / "dicom" / "A1").iterdir()} == {"seg.dcm", "sr.dcm"}
+    for _ in range(2):
+        ended = run(["batch", str(tmp_path / "cases.csv"), *places, "--dicom-report"])
+        assert ended.code == 0, ended
+        assert {path.name for path in (tmp_path / "dicom" / "A1").iterdir()} == {"seg.dcm", "sr.dcm", "report.dcm", "picture.dcm"}
+    assert "1 of them finished before" in ended.out
+    ended = run(["batch", str(tmp_path / "cases.csv"), "--out", str(tmp_path / "out"), "--dicom-report"])
+    assert (ended.code, "--dicom-report adds to the folder of --dicom-out" in ended.error) == (2, True)

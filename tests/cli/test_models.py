@@ -281,3 +281,24 @@ def test_import_wants_three_files(run, tmp_path):
     ended = run(["models", "import", "a.pt", "b.pt", "--model-dir", str(tmp_path)])
     assert ended.code == 2
     assert "takes 3 values" in ended.error
+
+
+def test_add_engine_makes_the_file_that_verify_then_checks(tmp_path, run):
+    import torch
+
+    from lib.nets.unet import UNet
+    from lib.nets.weights import pack
+
+    torch.manual_seed(0)
+    nets = [UNet(**OLD.network).eval() for _ in range(OLD.members)]
+    version = publish(tmp_path, OLD, pack(nets))
+    at = ["--model-dir", str(tmp_path)]
+    assert run(["models", "add-engine", "old", *at]).out.startswith(f"made    {version.engine}")
+    assert run(["models", "verify", *at]).code == 0
+    version.engine.write_bytes(b"another file")
+    ended = run(["models", "verify", *at])
+    assert ended.code == 2
+    assert "ensemble.onnx is corrupt or was swapped" in ended.error
+    assert "models add-engine old" in ended.error
+    assert run(["models", "add-engine", "old", *at]).code == 0
+    assert run(["models", "verify", *at]).code == 0

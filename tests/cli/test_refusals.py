@@ -195,21 +195,21 @@ def test_an_output_below_a_file(run, study):
 
 
 @pytest.mark.parametrize(("number", "match"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the file system is read-only")])
-@pytest.mark.parametrize("when", ["at the first file", "at a later file", "at the folder", "in the process beside"])
+@pytest.mark.parametrize("when", ["at the first file", "at a later file", "at the folder"])
 def test_an_output_that_fails(run, study, monkeypatch, number, match, when):
-    # a file costs two calls, itself and its folder; this process writes six files and then the folder
-    first = {"at the first file": 1, "at a later file": 7, "at the folder": 13, "in the process beside": 99}[when]
-    real, calls, own = os.fsync, [], os.getpid()
+    # a file costs two calls, itself and its folder; eight files are written and then the folder
+    first = {"at the first file": 1, "at a later file": 7, "at the folder": 17}[when]
+    real, calls = os.fsync, []
 
     def failing(handle: int) -> None:
         calls.append(handle)
-        if len(calls) >= first or (when == "in the process beside" and os.getpid() != own):
+        if len(calls) >= first:
             raise OSError(number, os.strerror(number))
         real(handle)
 
     monkeypatch.setattr(os, "fsync", failing)
     refused(run, study, match, out=study.folder.parent / "deep" / "out")
-    assert len(calls) >= min(first, 12)
+    assert len(calls) >= first
 
 
 @pytest.mark.skipif(not Path("/proc/version").exists(), reason="needs a Linux /proc")

@@ -118,7 +118,7 @@ def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1].startswith(
-        "server          disease_region, normal_bone, vhi, vhi_clean and the viewer answered"
+        "server          disease_region, normal_bone, vhi, vhi_clean, normal_bone_clicks and "
     )
     assert (tmp_path / "demo" / "report" / "report.html").exists()
     assert "Stopped." in (tmp_path / "demo" / "server.log").read_text()
@@ -135,3 +135,15 @@ def test_small_answers_leave_at_once():
         with accepted:
             # what asyncio looks at before it turns off the delay of small packets
             assert accepted.proto == socket.IPPROTO_TCP
+
+
+def test_a_report_library_that_cannot_be_loaded_is_told_in_the_log_when_the_server_starts(monkeypatch, caplog):
+    import lib
+    from lib.cli.serve import preload
+
+    preload()
+    assert caplog.text == ""
+    monkeypatch.delattr(lib, "figures")
+    monkeypatch.setitem(sys.modules, "lib.figures", None)
+    preload()
+    assert "reports cannot be written, because a library cannot be loaded (ModuleNotFoundError)" in caplog.text

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load
 
 from lib.cli.card import card
 from lib.cli.train import train
@@ -18,8 +20,9 @@ from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import InputError
 from lib.files import sha256_of
-from lib.studies.nifti import write_mask, write_volume
-from lib.versions import read_live
+from lib.nets.recipes import PLANS as RECIPES
+from lib.studies.nifti import write_labels, write_mask, write_volume
+from lib.versions import read_live, read_version
 
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, 0, -5, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]]) * np.array(
     [TRAINING_PIXEL_SPACING_MM] * 3 + [1]
@@ -65,7 +68,7 @@ def run(data: Path, tmp_path: Path, **options) -> None:
     """`train` with the options' defaults, which a direct call of the function does not fill in."""
     plain = {
         "recipe": "vhi", "folds": False, "ensemble": True, "members": None, "steps": None, "cpu_minutes": None, "version": "one", "parent": None, "baseline": None,
-        "live": True, "jobs": 2, "out": tmp_path / "out", "model_dir": tmp_path / "model",
+        "live": True, "jobs": 2, "first_folds": None, "start": None, "start_folds": None, "measured": None, "out": tmp_path / "out", "model_dir": tmp_path / "model",
     }  # fmt: skip
     train(data=data, **plain | options)
 
@@ -127,6 +130,82 @@ def test_folds_and_ensemble_are_trained_measured_and_published(tiny_data, tmp_pa
     said = capsys.readouterr().out
     assert "fold3/member2 60/60 loss" in said
     assert "fold0 measured: mean slice Dice" in said
+
+
+@pytest.mark.slow
+def test_trained_networks_go_on_with_scans_of_other_scanners(tiny_data, tmp_path, monkeypatch):
+    tiny = {"steps": 4, "batch": 4, "widths": (4, 8)}
+    members = {name: replace(RECIPES[name].members[0], **tiny) for name in ("vhi", "scanners")}
+    plans = {name: replace(RECIPES[name], members=(member,)) for name, member in members.items()}
+    monkeypatch.setattr("lib.nets.recipes.PLANS", plans)
+    for case_id in ("11", "12", "13", "14"):
+        write_labelled(tiny_data, case_id)
+    run(tiny_data, tmp_path, out=tmp_path / "base", folds=True, version="base")
+    assert "11" not in [case.case_id for case in read_live(tmp_path / "model").manifest.training_cases]
+    again = {"recipe": "scanners", "start": "base", "version": "on", "parent": "base", "out": tmp_path / "on"}
+    run(tiny_data, tmp_path, folds=True, first_folds=1, start_folds=tmp_path / "base", **again)
+
+    manifest = read_live(tmp_path / "model").manifest
+    learnt = [case.case_id for case in manifest.training_cases]
+    assert learnt == ["1", "11", "12", "13", "14", "2", "3", "4", "5", "7"]
+    assert (manifest.recipes[0]["other"], manifest.recipes[0]["frozen_norm"]) == (2, True)
+    folds = json.loads((tmp_path / "on" / "cross_validation.json").read_text())["folds"]
+    assert folds == {"fold0": {"learnt": ["2", "3", "4", "12", "13", "14"], "held_out": ["1", "5", "7", "11"]}}
+    run(
+        tiny_data,
+        tmp_path,
+        out=tmp_path / "alone",
+        measured=tmp_path / "on",
+        **{name: again[name] for name in ("recipe", "start")} | {"version": "alone"},
+    )
+    borrowed = read_live(tmp_path / "model").manifest.metrics["cross_validation"]
+    assert borrowed["what"].endswith("study subjects (1 folds of this recipe, 1 member(s) each)")
+    assert list(borrowed["cases"]) == ["1", "5"]
+    swapped = tmp_path / "base" / "cross_validation.json"
+    swapped.write_text(json.dumps({"folds": {"fold0": {"learnt": ["1", "5", "7"], "held_out": []}}}))
+    third = again | {"version": "third", "out": tmp_path / "x"}
+    with pytest.raises(InputError, match="learnt 1, 5, 7, which measure fold0"):
+        run(tiny_data, tmp_path, folds=True, first_folds=1, start_folds=tmp_path / "base", **third)
+
+
+@pytest.mark.slow
+def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(tiny_data, tmp_path, monkeypatch):
+    tiny = {"steps": 4, "widths": (4, 8)}
+    members = {name: replace(RECIPES[name].members[0], **tiny) for name in ("vhi", "kind")}
+    plans = {name: replace(RECIPES[name], members=(member,)) for name, member in members.items()}
+    monkeypatch.setattr("lib.nets.recipes.PLANS", plans)
+    run(tiny_data, tmp_path, out=tmp_path / "base", version="base")
+    for case_id in ("11", "12", "13", "14"):
+        write_labelled(tiny_data, case_id)
+    asked = {"recipe": "kind", "start": "base", "out": tmp_path / "on", "version": "on"}
+    run(tiny_data, tmp_path, folds=True, **asked)
+
+    before, after = (read_version(tmp_path / "model", name) for name in ("base", "on"))
+    old, new = (load(version.weights.read_bytes()) for version in (before, after))
+    assert all(torch.equal(new[name], tensor) for name, tensor in old.items())
+    assert {name.removeprefix("kind1.") for name in set(new) - set(old)} == set(old)
+    assert any(not torch.equal(new[f"kind1.{name}"], tensor) for name, tensor in old.items())
+    (kind,) = after.manifest.kinds
+    measured = after.manifest.metrics["cross_validation_kind"]
+    assert (kind["name"], kind["usual"], list(measured["cases"])) == (
+        "kind1",
+        measured["mean_slice_dice"],
+        ["11", "12", "13", "14"],
+    )
+    assert "11" in [case.case_id for case in after.manifest.training_cases]
+    with pytest.raises(InputError, match="--start VERSION"):
+        run(tiny_data, tmp_path, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
+
+
+def write_labelled(data: Path, case_id: str) -> None:
+    """A larger scan of another scanner, whose bone is labelled 2 and 3."""
+    write_scan(data, "images_other/T1W", None, case_id, size=40)
+    labels = np.zeros((40, 40, 3), np.uint8)
+    labels[10:30, 10:20, :2], labels[10:30, 20:30, :2] = 2, 3
+    folder = data / "segmentations" / "bones_other"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_labels(folder / f"{case_id}_labels.nii.gz", labels, Grid(labels.shape, AFFINE))
+    (folder / "labels.json").write_text('{"region": [2], "partly": [3]}')
 
 
 @pytest.mark.slow

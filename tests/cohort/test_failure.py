@@ -7,7 +7,8 @@ import math
 import pytest
 
 from drawing import mask_of, slice_of, stack_of
-from lib.cohort.failure import count_reasons, disagreements, region_failures, slices_of_disagreement
+from lib.cohort.failure import count_reasons, disagreements, region_failures
+from lib.cohort.slices import slices_of_disagreement
 from lib.errors import InputError
 
 NAN = float("nan")

@@ -7,7 +7,8 @@ import pytest
 
 from drawing import pair
 from handmade import SHAPE, handmade
-from lib.core.cleaning import changes_of, kept_after_clicks, lesion_at, measure_cleaned
+from lib.core.cleaning import changes_of, kept_after_clicks, measure_cleaned
+from lib.core.gestures import lesion_at
 from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import GridMismatchError, InputError

@@ -1,9 +1,12 @@
 """T1W and STIR are told apart by what fills them."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from lib.core.contrast import check_contrasts, t1w_warnings, tissues
+from lib.core.contrast import bright_fill, check_contrasts, t1w_warnings, tissues
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
 
@@ -74,3 +77,29 @@ def test_every_published_pair_passes_and_is_refused_when_exchanged(vhi_data):
         assert check_contrasts(t1w, stir) == ()
         with pytest.raises(InputError, match="exchanged"):
             check_contrasts(stir, t1w)
+
+
+def test_no_t1w_series_of_another_scanner_is_told_that_it_is_none():
+    from lib.studies.nifti import read_volume
+
+    folder = os.environ.get("VHI_DATA_FOREIGN", "")
+    if not (Path(folder) / "images").is_dir():
+        pytest.skip("VHI_DATA_FOREIGN is not set: it names the folder of scans of another scanner")
+    paths = sorted((Path(folder) / "images").glob("*.nii.gz"))
+    assert len(paths) == 12
+    assert {path.name: t1w_warnings(read_volume(path, "T1W")) for path in paths} == dict.fromkeys([p.name for p in paths], ())
+
+
+def test_coil_fall_off_is_not_taken_for_fat_suppression_but_a_thin_bright_tail_is():
+    rng = np.random.default_rng(0)
+    fall_off = np.exp(-5 * np.linspace(0, 1, 200) ** 2)[None, :, None]
+    tissue = np.where(rng.random((200, 200, 4)) < 0.3, 1000.0, 450.0)
+    tissue[:20] = 0.0
+    grid = Grid(tissue.shape, np.eye(4))
+    t1w = Volume(tissue * fall_off, grid, "T1W")
+    assert bright_fill(t1w) < 0.55
+    assert t1w_warnings(t1w) == ()
+    grey = 300 + 100 * rng.random(tissue.shape)
+    grey[:20] = 0.0
+    grey[rng.random(tissue.shape) < 0.03] = 1500.0  # vessels and fluid
+    assert any("fat-suppressed" in warning for warning in t1w_warnings(Volume(grey, grid, "T1W")))

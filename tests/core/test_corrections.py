@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from handmade import handmade
-from lib.core.cleaning import Click
+from lib.core.cleaning import lesion_field
 from lib.core.corrections import Corrections, DisplayedLesions, corrections_of
+from lib.core.gestures import Click, LesionField
 from lib.core.volume import Mask
 
 IN_1, IN_2 = (9, 1, 1), (1, 1, 3)
@@ -17,7 +18,7 @@ def result():
 
 
 def of(result, mask, *clicks, removed=()):
-    shown = DisplayedLesions.after(result.lesion_labels, clicks, removed)
+    shown = DisplayedLesions.after(lesion_field(result), clicks, removed)
     return corrections_of(result, Mask(mask, result.stir.grid), shown)
 
 
@@ -50,13 +51,13 @@ def test_painted_voxels_count_where_they_are_bright(result):
 
 
 def test_what_was_not_on_the_screen_is_nobodys_to_remove(result):
-    shown = DisplayedLesions.after(np.where(result.lesion_labels == 1, 1, 0))
+    shown = DisplayedLesions.after(LesionField(np.where(result.lesion_labels == 1, 1, 0), result.stir.grid))
     found = corrections_of(result, Mask(result.lesion_labels == 1, result.stir.grid), shown)
     assert found == Corrections(regions_appeared=4)
 
 
 def test_undone_clicks_of_a_viewer_that_does_not_say_so_are_forgotten(result):
-    shown = DisplayedLesions.after(result.lesion_labels, [Click("remove", IN_1), Click("remove", IN_2)], [])
+    shown = DisplayedLesions.after(lesion_field(result), [Click("remove", IN_1), Click("remove", IN_2)], [])
     mask = result.lesion_labels == 1
     found = corrections_of(result, Mask(mask, result.stir.grid), shown.without_undone(mask))
     assert found == Corrections(clicks_removed=((2, 4),))

@@ -1,5 +1,7 @@
 """From two images to the number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from lib.core.plausibility import Reference
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import GridMismatchError, InputError, ModelError, NormalBoneError
+from lib.reports.numbers import vhi_numbers
 
 
 def measured(scan: Pair, **settings: object) -> VhiResult:
@@ -126,6 +129,10 @@ def test_a_region_that_networks_drew_earlier_is_measured_and_judged_as_theirs():
     reference = Reference("scans", 5, 0.1, 0.1, 1.0, 1e9)
     found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=reference)
     assert any("The networks disagree" in warning for warning in found.warnings)
+    assert found.disease_region.rank is None, "this version does not know its reference scans one by one"
+    ranked = replace(reference, disagreements=(0.1, 0.2, 0.4))
+    found = measure_vhi(scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=drawn, reference=ranked)
+    assert vhi_numbers(found, {})["disease_region"]["disagreement_rank"] == {"above": 2, "of": 3}
     given = measure_vhi(
         scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=scan.disease_region, reference=reference
     )

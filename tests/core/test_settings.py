@@ -19,6 +19,8 @@ def test_the_defaults_are_the_papers():
         "connectivity": 8,
         "min_volume_mm3": 0.0,
         "fill_holes": False,
+        "leave_out_above": "nothing",
+        "leave_out_joint_space": False,
     }
 
 

@@ -68,3 +68,15 @@ def test_a_slice_without_which_there_is_no_threshold_is_told():
     found = stability_of(lambda *_: 1.0, sample(per_slice), ThresholdRule(), 100.0, 200.0)
     assert found.slices_left_out[2].vhi_mm3 is None
     assert "gives no threshold at all" in found.unstable_because[-1]
+
+
+def test_with_a_proposed_normal_bone_a_number_is_never_called_stable():
+    def of(source, mm3_at=lambda *_: 5.0):
+        return stability_of(mm3_at, sample(STEADY), ThresholdRule(), 100.0, 200.0, source)
+
+    assert (of("given").stable, of("given").reasons) == (True, ())
+    assert of("clicked").stable is True
+    assert of("proposed").stable is None
+    assert "normal bone was proposed" in of("proposed").reasons[0]
+    assert of("proposed").warnings == ()
+    assert of("proposed", lambda s, _: 2000.0 if s < 100 else 1000.0).stable is False

@@ -147,9 +147,9 @@ def test_a_slice_with_few_voxels_has_no_say_of_its_own():
 
 
 def test_the_rule_is_the_papers_for_a_reader_and_robust_for_a_proposal_unless_it_is_set():
-    assert [ThresholdRule().resolved(proposed).rule for proposed in (False, True)] == ["paper", "robust"]
-    assert [ThresholdRule(rule="paper").resolved(proposed).rule for proposed in (False, True)] == ["paper", "paper"]
-    assert [ThresholdRule(rule="robust").resolved(proposed).rule for proposed in (False, True)] == ["robust", "robust"]
+    assert [ThresholdRule().resolved(drawn).rule for drawn in (True, False)] == ["paper", "robust"]
+    assert [ThresholdRule(rule="paper").resolved(drawn).rule for drawn in (True, False)] == ["paper", "paper"]
+    assert [ThresholdRule(rule="robust").resolved(drawn).rule for drawn in (True, False)] == ["robust", "robust"]
 
 
 @pytest.mark.parametrize("sample", [[5.0], [1.0, np.inf, 2.0], [1.0, 2.0, 2.0, 2.0, 2.0, 9.0]])

@@ -27,6 +27,7 @@ except ConflictError as error:
 def folder(tmp_path):
     """A data folder without a format file, which is made anew first of all."""
     (tmp_path / "data" / "cases").mkdir(parents=True)
+    (tmp_path / "data" / "cases").chmod(0o755)  # whatever the umask: it is closed then, the second thing that is mended
     return tmp_path / "data"
 
 

@@ -182,7 +182,7 @@ def test_pages_and_the_viewers_files_link_to_nothing_outside_the_prefix(site):
     answer = reader.get(root + script)
     assert answer.status_code == 200
     assert f'__webpack_require__.p = "{site.prefix}/ohif/"' in answer.text
-    assert f"{site.origin}{site.prefix}" in reader.get(f"{site.url}/").text
+    assert f"{site.origin}{site.prefix}" in reader.get(f"{site.url}/login").text
     if site.prefix:
         assert reader.get(site.url, allow_redirects=False).headers["Location"].endswith(f"{site.prefix}/")
         assert reader.get(f"{root}/ohif/").status_code == 404

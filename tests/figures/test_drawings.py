@@ -7,25 +7,28 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
+from PIL import Image
 
 from handmade import handmade
-from lib.figures import (
-    draw_mosaic,
-    draw_normal_bone_histogram,
-    draw_projection,
-    draw_stability,
-    font_file,
+from lib.figures.chart import Axis, Bar, Chart, Dots, Line, Picture, Text, round_values
+from lib.figures.histogram import normal_bone_histogram
+from lib.figures.learning_loop import learning_loop_figure
+from lib.figures.mosaic import (
+    GAP,
     inflamed_slices,
-    jpeg_bytes,
-    learning_loop_figure,
-    mosaic_figure,
+    jpeg_file,
+    mosaic_picture,
+    mosaic_tiles,
     most_involved_slices,
-    new_chart,
-    png_bytes,
-    search_figure,
+    painted,
+    png_file,
 )
-from lib.figures.mosaic import mosaic_tiles
+from lib.figures.paper import font_file
+from lib.figures.projection import HEAT, SILHOUETTE, depth_of, projection_chart
+from lib.figures.search import search_figure
+from lib.figures.stability import stability_chart
+from lib.figures.view import View
+from lib.figures.where import where_chart
 
 # half of the colour over half of the grey signal: the differences between channels are half of the colour's
 RED = (0, (226 - 35) / 2, (226 - 26) / 2)
@@ -38,8 +41,12 @@ def below_red(pixel: np.ndarray) -> tuple[int, int, int]:
     return 0, r - g, r - b
 
 
-def axes() -> Axes:
-    return new_chart(58, 46).add_subplot()
+def pixels_of(file: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).astype(int)
+
+
+def marks_of(chart: Chart, kind: type) -> list:
+    return [mark for mark in chart.marks if isinstance(mark, kind)]
 
 
 @pytest.fixture(params=[False, True], ids=["as drawn", "stored the other way"])
@@ -47,13 +54,46 @@ def result(request):
     return handmade(stored_the_other_way=request.param)
 
 
-@pytest.mark.parametrize("draw", [draw_mosaic, draw_projection, draw_normal_bone_histogram, draw_stability])
+@pytest.mark.parametrize("chart_of", [projection_chart, normal_bone_histogram, stability_chart])
 @pytest.mark.parametrize("lesions", [True, False])
-def test_a_figure_is_drawn_on_the_axes_that_are_given_and_returned(draw, lesions):
-    paper = new_chart(58, 46)
-    ax = paper.add_subplot()
-    assert draw(handmade(lesions=lesions), ax) is ax
-    assert png_bytes(paper, 60).startswith(b"\x89PNG")
+def test_a_chart_is_as_large_as_its_paper_with_and_without_lesions(chart_of, lesions):
+    assert pixels_of(chart_of(handmade(lesions=lesions)).png(58, 46, 100)).shape == (181, 228, 3)
+
+
+def test_a_chart_draws_each_mark_where_its_values_lie():
+    marks = [
+        Bar((0, 0), (5, 5), (255, 0, 0)),
+        Line([(0, 7.5), (10, 7.5)], (0, 0, 255), 2.0),
+        Dots([(7.5, 2.5)], 6, "black", "black"),
+    ]
+    picture = pixels_of(Chart(Axis(0, 10), Axis(0, 10), marks, spines=False).png(50.8, 25.4, 144))
+    # 288 x 144 pixels, of which 6 are the edge: values from 0 to 10 fill 276 x 132
+    assert picture.shape == (144, 288, 3)
+    reds, blues, blacks = (np.argwhere((picture == colour).all(axis=-1)) for colour in ((255, 0, 0), (0, 0, 255), (0, 0, 0)))
+    np.testing.assert_array_equal([reds.min(axis=0), reds.max(axis=0)], [[72, 6], [137, 143]])
+    np.testing.assert_array_equal([blues.min(axis=0), blues.max(axis=0)], [[37, 6], [40, 281]])
+    np.testing.assert_allclose(blacks.mean(axis=0), [105, 213], atol=1)
+
+
+def test_words_lie_inside_of_the_paper_beside_the_axes():
+    ticks = [(0, "0"), (7, "one long name")]
+    picture = pixels_of(Chart(Axis(0, 10, ticks, "along"), Axis(0, 10, ticks, "upwards")).png(50.8, 50.8, 144))
+    inked = np.argwhere((picture < 200).any(axis=-1))
+    assert (inked.min(axis=0) >= 2).all()
+    assert inked.max(axis=0)[0] <= 285
+
+
+def test_opacity_mixes_and_the_later_mark_lies_on_top():
+    marks = [Bar((0, 0), (1, 1), (200, 0, 0)), Bar((0, 0), (1, 1), (0, 200, 0), 0.5)]
+    picture = pixels_of(Chart(Axis(0, 1), Axis(0, 1), marks, spines=False).png(20, 20, 100))
+    np.testing.assert_allclose(picture[40, 40], [100, 100, 0], atol=1)
+
+
+def test_round_values_are_ones_that_a_person_would_write():
+    assert round_values(0, 26_600, 6) == [0, 5000, 10_000, 15_000, 20_000, 25_000]
+    assert round_values(291, 630, 5) == [300, 400, 500, 600]
+    assert round_values(0, 1, 5) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert round_values(-0.3, 0.9, 5) == pytest.approx([-0.25, 0, 0.25, 0.5, 0.75])
 
 
 def test_what_is_above_conservative_is_red_and_above_sensitive_only_is_yellow(result):
@@ -79,13 +119,41 @@ def test_normal_bone_is_outlined_and_not_filled(result):
     assert below_red(wide[88, 44]) == (0, 0, 0)
 
 
-def test_the_patients_right_is_marked_on_the_left_of_every_slice(result):
-    ax = draw_mosaic(result, axes(), slices=[0, 1, 2, 3], columns=4)
-    places = {side: sorted(text.get_position()[0] for text in ax.texts if text.get_text() == side) for side in "RL"}
-    width = np.asarray(ax.images[0].get_array()).shape[1] / 4
-    for n in range(4):
-        assert n * width <= places["R"][n] < (n + 0.5) * width < places["L"][n] <= (n + 1) * width
-    assert [text.get_text() for text in ax.texts if text.get_text().isdigit()] == ["1", "2", "3", "4"]
+def test_the_patients_right_is_marked_on_the_left_of_every_slice_and_its_number_above():
+    result = handmade()
+    tiles = mosaic_tiles(result, [0, 1, 2, 3], 10.0)
+    height, width = tiles.shape[1:3]
+    picture = mosaic_picture(result, [0, 1, 2, 3], 4, 10.0)
+    for n, tile in enumerate(tiles):
+        left = n * (width + GAP)
+        drawn = np.abs(picture[:height, left : left + width].astype(int) - tile).sum(axis=-1)
+        number, right, left_side = (
+            drawn[:30, : width // 2],
+            drawn[height // 2 - 12 : height // 2 + 12, : width // 2],
+            drawn[height // 2 - 12 : height // 2 + 12, width // 2 :],
+        )
+        assert number.any()
+        assert right.any()
+        assert left_side.any()
+        assert number.sum() + right.sum() + left_side.sum() == drawn.sum()
+
+
+def test_colours_mixed_where_there_are_any_are_those_of_every_pixel_mixed():
+    rng = np.random.default_rng(1)
+    grey = (rng.random((3, 20, 30)) * 255).astype(np.float32)
+    layers = [
+        (rng.random(grey.shape) < share, colour, opacity)
+        for share, colour, opacity in (
+            (0.2, (255, 214, 0), 0.5),
+            (0.1, (226, 35, 26), 0.5),
+            (0.1, (235, 235, 235), 0.55),
+            (0.05, (0, 205, 215), 1.0),
+        )
+    ]
+    slow = np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    for mask, colour, opacity in layers:
+        slow[mask] = (1 - opacity) * slow[mask] + opacity * np.array(colour, dtype=np.float32)
+    np.testing.assert_array_equal(painted(grey, layers), slow.astype(np.uint8))
 
 
 def test_slices_with_most_normal_bone_come_first_and_then_the_most_inflamed():
@@ -105,34 +173,64 @@ def test_inflamed_slices_come_with_their_neighbours_and_without_inflammation_all
 
 
 def test_the_projection_shows_depth_in_mm_each_sides_volume_and_the_midline(result):
-    ax = draw_projection(result, axes())
-    depth = np.asarray(ax.images[1].get_array().filled(0.0))
+    depth = depth_of(result, View.of(result))
     assert depth[8, 9] == 6.0  # two slices that lie 3 mm apart
     assert depth[8, 2] == 3.0
     assert depth[8, 5] == 0.0
-    assert [text.get_text() for text in ax.texts] == ["R\n24 mm³", "L\n48 mm³"]
+    chart = projection_chart(result)
+    picture = marks_of(chart, Picture)[0].pixels
+    np.testing.assert_array_equal(picture[8, 9], HEAT[63])
+    np.testing.assert_array_equal(picture[8, 2], HEAT[32])
+    np.testing.assert_array_equal(picture[8, 5], [SILHOUETTE] * 3)
+    assert chart.bar is not None
+    assert chart.bar.high == 6.0
+    assert [text.words for text in marks_of(chart, Text)] == ["R\n24 mm³", "L\n48 mm³"]
     # x = 0.5 mm is between columns 5 and 6, which meet 6 mm from the edge
-    np.testing.assert_allclose(ax.lines[0].get_xdata(), [6.0, 6.0], atol=1e-9)
+    np.testing.assert_allclose([x for x, _ in marks_of(chart, Line)[0].points], [6.0, 6.0], atol=1e-9)
+
+
+def test_the_heat_is_that_of_the_map_inferno():
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    chosen = ListedColormap(colormaps["inferno"](np.linspace(0.3, 0.97, 64)))
+    np.testing.assert_array_equal(chosen(np.arange(64), bytes=True)[:, :3], HEAT)
+
+
+def test_where_it_is_has_a_bar_for_each_part_and_side_from_above_to_below():
+    parts = [
+        {"part": "ilium", "side": "left", "sensitive_mm3": 300.0, "conservative_mm3": 150.0},
+        {"part": "sacrum", "side": "right", "sensitive_mm3": 600.0, "conservative_mm3": 0.0},
+        {"part": "sacrum", "side": "midline", "sensitive_mm3": 60.0, "conservative_mm3": 0.0},
+    ]
+    chart = where_chart(parts)
+    assert [words for _, words in chart.y.ticks] == ["sacrum", "ilium"]
+    assert {text.words: text.at[0] for text in marks_of(chart, Text)} == {"600": 0, "60": 1, "300": 2}
+    widths = [round(bar.opposite[0] - bar.corner[0], 3) for bar in marks_of(chart, Bar)]
+    assert widths == [0.36, 0.18, 0.72, 0.0, 0.072, 0.0]  # yellow then red of each, the widest of 600 mm3
+    assert "No inflammation" in marks_of(where_chart([]), Text)[0].words
+    # nothing of what is not there
+    red = (pixels_of(chart.png(58, 46, 220)) == (226, 35, 26)).all(axis=-1)
+    assert red[:, 300:].any()
+    assert not red[:, :280].any()
 
 
 def test_the_histogram_holds_every_voxel_of_normal_bone_and_both_thresholds(result):
-    ax = draw_normal_bone_histogram(result, axes())
-    assert sum(bar.get_height() for bar in ax.containers[0]) == 45
-    assert [line.get_xdata()[0] for line in ax.lines] == [pytest.approx(7.0), 7.5]
+    chart = normal_bone_histogram(result)
+    *voxels, quartiles = marks_of(chart, Bar)
+    assert sum(bar.opposite[1] for bar in voxels) == 45
+    assert (quartiles.corner[0], quartiles.opposite[0]) == (result.thresholds.q1, result.thresholds.q3)
+    assert [line.points[0][0] for line in marks_of(chart, Line)] == [pytest.approx(7.0), 7.5]
 
 
 def test_the_stability_plot_shows_vhi_at_five_thresholds_and_without_each_slice(result):
-    ax = draw_stability(result, axes())
-    _, changed, left_out = ax.lines
-    np.testing.assert_allclose(changed.get_ydata(), [72.0, 72.0, 72.0, 24.0, 24.0])
-    np.testing.assert_allclose(left_out.get_ydata(), [72.0, 72.0, 72.0])
+    changed, left_out = marks_of(stability_chart(result), Dots)
+    np.testing.assert_allclose([y for _, y in changed.points], [72.0, 72.0, 72.0, 24.0, 24.0])
+    np.testing.assert_allclose([y for _, y in left_out.points], [72.0, 72.0, 72.0])
 
 
 def test_a_mosaic_that_stands_alone_keeps_its_pixels(result):
-    from matplotlib.image import imread
-
-    figure, dpi = mosaic_figure(result, [1], columns=1, pixels_per_mm=10.0)
-    picture = (imread(io.BytesIO(png_bytes(figure, dpi)))[..., :3] * 255).round().astype(int)
+    picture = pixels_of(png_file(mosaic_picture(result, [1], columns=1, pixels_per_mm=10.0)))
     tile = mosaic_tiles(result, [1], 10.0)[0].astype(int)
     assert picture.shape[1] == tile.shape[1]
     # the lower right of the slice, away from its number and letters
@@ -141,10 +239,7 @@ def test_a_mosaic_that_stands_alone_keeps_its_pixels(result):
 
 def test_files_are_the_same_for_the_same_result():
     def files() -> tuple[bytes, bytes]:
-        figure, dpi = mosaic_figure(handmade())
-        chart = new_chart(58, 46)
-        draw_stability(handmade(), chart.add_subplot())
-        return jpeg_bytes(figure, dpi), png_bytes(chart, 100)
+        return jpeg_file(mosaic_picture(handmade())), stability_chart(handmade()).png(58, 46, 100)
 
     assert files() == files()
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lib.figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
+from lib.figures.canvas import png_bytes, svg_bytes
+from lib.figures.learning_curves import LearningCurve, learning_curves_figure
 
 CURVE = LearningCurve(
     epoch=np.array([1.0, 2.0, 3.0]),

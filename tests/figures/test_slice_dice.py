@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lib.figures import draw_outlines, failure_figure, new_chart, png_bytes, slice_dice_figure
+from lib.figures.canvas import new_chart, png_bytes
+from lib.figures.slice_dice import draw_outlines, failure_figure, slice_dice_figure
 
 
 def test_every_scan_has_a_panel_with_its_slices_numbered_from_one():

@@ -3,7 +3,8 @@
 import pytest
 
 from lib.errors import RequestError
-from lib.infers.request import parse_request, voxels_of
+from lib.infers.request import parse_request
+from lib.service.drawing import voxels_of
 
 SLICER = {"result_extension": ".nrrd", "result_dtype": "uint8", "client_id": "anna"}
 OHIF = {"result_extension": ".nrrd", "result_dtype": "uint8", "result_compress": False, "restore_label_idx": False}

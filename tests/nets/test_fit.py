@@ -11,6 +11,7 @@ from drawing import OBLIQUE
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import ModelError
+from lib.nets.augment import Augmentation, augment
 from lib.nets.fit import Slices, fit, read_curve, read_trained, seconds_per_step, soft_dice, validate
 from lib.nets.recipes import PLANS, Plan, Recipe
 
@@ -111,6 +112,121 @@ def test_a_checkpoint_of_another_recipe_seed_or_data_is_refused(tmp_path):
     for recipe, seed, data in ((replace(TINY, batch=2), 0, 0), (TINY, 1, 0), (TINY, 0, 1)):
         with pytest.raises(ModelError, match="another recipe, seed or data"):
             fit(recipe, seed, bright_discs(data), tmp_path)
+
+
+def other_discs(seed: int) -> Slices:
+    """Larger slices, of which half is not judged."""
+    discs = bright_discs(seed)
+    ignored = np.zeros_like(discs.masks)
+    ignored[:, :16] = True
+    grown = [np.pad(array, ((0, 0), (8, 8), (8, 8))) for array in (discs.images, discs.masks, ignored)]
+    return Slices(*grown)
+
+
+def test_slices_of_other_scanners_take_part_and_resume_too(tmp_path):
+    mixed = replace(TINY, other=2)
+    whole = fit(mixed, 0, bright_discs(0), tmp_path / "whole", other=other_discs(1), every=4)
+    fit(mixed, 0, bright_discs(0), tmp_path / "killed", other=other_discs(1), every=4, stop_after=4)
+    with pytest.raises(ModelError, match="another recipe, seed or data"):
+        fit(mixed, 0, bright_discs(0), tmp_path / "killed", other=replace(other_discs(1), ignored=None), every=4)
+    resumed = fit(mixed, 0, bright_discs(0), tmp_path / "killed", other=other_discs(1), every=4)
+    alone = fit(TINY, 0, bright_discs(0), tmp_path / "alone", every=4)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+    assert not torch.equal(weights(whole)[0], weights(alone)[0])
+    with pytest.raises(ModelError, match="needs slices of other scanners"):
+        fit(mixed, 0, bright_discs(0), tmp_path / "none")
+
+
+def test_slices_of_other_scanners_apart_are_a_batch_of_their_own_whose_statistics_are_kept(tmp_path, monkeypatch):
+    seen: list[torch.Size] = []
+
+    def noted(images: torch.Tensor, *given: object) -> object:
+        seen.append(images.shape)
+        return augment(images, *given)
+
+    monkeypatch.setattr("lib.nets.fit.augment", noted)
+    kind = replace(TINY, other=3, window=24, apart=True)
+    bright = Slices(bright_discs(1).images + 5, bright_discs(1).masks)
+    whole = fit(kind, 0, bright_discs(0), tmp_path / "whole", other=bright, every=4)
+    fit(kind, 0, bright_discs(0), tmp_path / "killed", other=bright, every=4, stop_after=4)
+    resumed = fit(kind, 0, bright_discs(0), tmp_path / "killed", other=bright, every=4)
+    assert {tuple(shape) for shape in seen} == {(1, 1, 24, 24), (3, 1, 24, 24)}
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+    # the other scanner's alone: what the labelled slices are does not move them before a weight has moved
+    one = replace(kind, steps=1)
+    ends = [fit(one, 0, slices, tmp_path / f"{n}", other=bright) for n, slices in enumerate((bright_discs(0), bright))]
+    first = [net.state_dict()["down_path.0.convblock.1.running_mean"] for net in ends]
+    assert torch.equal(*first)
+    together = fit(replace(one, apart=False, other=3), 0, bright_discs(0), tmp_path / "together", other=bright)
+    assert not torch.equal(first[0], together.state_dict()["down_path.0.convblock.1.running_mean"])
+
+
+def test_frozen_normalisations_keep_the_statistics_that_they_had_though_weights_move(tmp_path):
+    parent = fit(TINY, 0, bright_discs(0), tmp_path / "parent")
+    frozen, free = (
+        fit(replace(TINY, frozen_norm=kept), 1, bright_discs(1), tmp_path / str(kept), start=parent, validation=bright_discs(2))
+        for kept in (True, False)
+    )
+
+    def statistics(net: torch.nn.Module) -> list[torch.Tensor]:
+        return [tensor for name, tensor in net.state_dict().items() if "running" in name]
+
+    assert all(torch.equal(a, b) for a, b in zip(statistics(frozen), statistics(parent), strict=True))
+    assert not torch.equal(statistics(free)[0], statistics(parent)[0])
+    assert apart(frozen, parent) > 0
+
+
+def test_a_blend_ends_part_of_the_way_from_the_start_to_what_was_learnt(tmp_path):
+    parent = fit(TINY, 0, bright_discs(0), tmp_path / "parent")
+    whole, part = (
+        fit(replace(TINY, frozen_norm=True, blend=blend), 1, bright_discs(1), tmp_path / str(blend), start=parent)
+        for blend in (1.0, 0.25)
+    )
+    for origin, learnt, blended in zip(parent.parameters(), whole.parameters(), part.parameters(), strict=True):
+        torch.testing.assert_close(blended, 0.75 * origin + 0.25 * learnt)
+
+
+def test_a_window_shows_parts_of_larger_slices_resumes_and_leaves_smaller_ones_whole(tmp_path, monkeypatch):
+    seen: list[torch.Size] = []
+
+    def noted(images: torch.Tensor, *given: object) -> object:
+        seen.append(images.shape)
+        return augment(images, *given)
+
+    monkeypatch.setattr("lib.nets.fit.augment", noted)
+    part = replace(TINY, window=16)
+    whole = fit(part, 0, bright_discs(0), tmp_path / "whole", every=4)
+    fit(part, 0, bright_discs(0), tmp_path / "killed", every=4, stop_after=4)
+    resumed = fit(part, 0, bright_discs(0), tmp_path / "killed", every=4)
+    assert {tuple(shape) for shape in seen} == {(4, 1, 16, 16)}
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
+    with pytest.raises(ModelError, match="another recipe, seed or data"):
+        fit(TINY, 0, bright_discs(0), tmp_path / "killed", every=4)
+    alone, same = (fit(replace(TINY, window=n), 0, bright_discs(0), tmp_path / f"window{n}") for n in (0, 64))
+    assert torch.equal(weights(alone)[0], weights(same)[0])
+
+
+def test_what_is_ignored_decides_no_weight(tmp_path):
+    still = Augmentation(
+        rotation_deg=0,
+        scale=(1, 1),
+        shear=0,
+        translation=0,
+        flip=0,
+        elastic=0,
+        log_gamma=(0, 0),
+        log_gain=0,
+        bias_field=0,
+        noise=0,
+    )
+    mixed = replace(TINY, other=2, augmentation=still)
+    discs = bright_discs(1)
+    ignored = discs.masks.copy()
+    ignored[:, :16] = True
+    other = Slices(discs.images, discs.masks, ignored)
+    drawn_over = Slices(discs.images, discs.masks ^ ignored, ignored)
+    a, b = (fit(mixed, 0, bright_discs(0), tmp_path / name, other=data) for name, data in (("a", other), ("b", drawn_over)))
+    assert all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
 
 
 def test_a_student_without_pseudo_labels_is_refused(tmp_path):

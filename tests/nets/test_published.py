@@ -161,7 +161,7 @@ def test_the_disease_region_is_that_of_the_authors_notebook(tmp_path, dtype):
     dice = 2 * (region & expected).sum() / (region.sum() + expected.sum())
     # the networks do find the marrow; float32 may differ in a voxel that lies at 0.5
     assert 2 * (region & bone).sum() / (region.sum() + bone.sum()) > 0.9
-    assert dice >= (0.999 if dtype == torch.bfloat16 else 0.9999)
+    assert dice >= (0.998 if dtype == torch.bfloat16 else 0.9999)
 
 
 def test_the_manifest_says_where_the_networks_come_from(tmp_path, three):

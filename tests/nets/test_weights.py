@@ -191,4 +191,5 @@ def test_the_shipped_ensemble_is_intact_and_small():
     members = load_members(SHIPPED)
     assert len(members) == 3
     shipped = sum(path.stat().st_size for path in (APP / "model").rglob("*") if path.is_file())
-    assert shipped < 10e6
+    # weights, and the same networks as engine files, of four versions
+    assert shipped < 55e6

@@ -71,6 +71,27 @@ def desks(started, phantoms, tmp_path_factory) -> Iterator[Callable[[str], Viewe
         yield start
 
 
+@pytest.fixture(scope="module")
+def desks_of_two(phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerDesk]]:
+    """Starts for each kind of archive one that no other module stores in, and the server over it."""
+    with ExitStack() as stack:
+        known: dict[str, ViewerDesk] = {}
+
+        def start(name: str) -> ViewerDesk:
+            reason = why_no_orthanc() if name == "orthanc" else None
+            if reason:
+                pytest.skip(reason)
+            if name not in known:
+                work = tmp_path_factory.mktemp(f"two-{name}")
+                archive = ARCHIVES[name](work / "archive")
+                archive.start()
+                stack.callback(archive.stop)
+                known[name] = stack.enter_context(viewer_over(archive, phantoms, work / "server", *OPTIONS, OMP_NUM_THREADS="1"))
+            return known[name]
+
+        yield start
+
+
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
 def desk(request: pytest.FixtureRequest, desks) -> ViewerDesk:
     """The server over each archive in turn."""

@@ -29,7 +29,7 @@ def js(page):
         if name:
             route.fulfill(path=MODULES / name, content_type="text/javascript")
         else:
-            route.fulfill(body="<!doctype html>", content_type="text/html")
+            route.fulfill(body="<!doctype html><script>window.vhi = { prefix: '' };</script>", content_type="text/html")
 
     page.route(f"{HOST}/**", serve)
     page.goto(f"{HOST}/")
@@ -139,6 +139,43 @@ def test_the_panel_says_beside_the_number_that_another_chain_made_it(js, name, t
     text = js("other_chain", "m.otherChain(a[0])?.textContent ?? ''", numbers)
     assert ("Not made by the paper's chain of post-transforms" in text) == told
     assert (f"“{name}”" in text) == told
+
+
+CHANGE = {
+    "earlier_title": "VHI (cleaned by anna)",
+    "earlier_date": "2024-06-01",
+    "earlier_mm3": 1000,
+    "change_mm3": -400,
+    "factor": 0.6,
+    "exceeds_reader_variation": True,
+    "doubts": [],
+    "counts": {"new": 0, "grown": 0, "unchanged": 2, "shrunk": 1, "resolved": 3},
+}
+EARLIER = "Earlier visit of 2024-06-01: VHI (cleaned by anna) 1,000 mm³."
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({}, ""),
+        (
+            {"change": CHANGE},
+            f"{EARLIER} Since then −400 mm³ (× 0.60), more than two readers differ by. Lesions: 2 unchanged, 1 shrunk, 3 resolved.",
+        ),
+        ({"change": {**CHANGE, "doubts": ["a", "b"]}}, f"{EARLIER} The two may not be compared: a; b."),
+        ({"no_change_because": "No date."}, "No date."),
+    ],
+)
+def test_the_panel_says_what_changed_since_the_earlier_visit(js, numbers, words):
+    assert js("earlier_visit", "m.earlierVisit(a[0])?.textContent ?? ''", numbers) == words
+
+
+def test_the_report_of_the_earlier_visit_is_one_click_away_where_it_is_the_readers_own(js):
+    run = "m.earlierVisit(a[0]).querySelector('a')?.getAttribute('href') ?? null"
+    report = {"image": "1.2", "submission": "0003-anna", "reader": "anna"}
+    link = js("earlier_visit", run, {"change": CHANGE, "earlier": {"case": "1", "report": report}})
+    assert link.endswith("/vhi/report?image=1.2&submission=0003-anna&reader=anna&form=html")
+    assert js("earlier_visit", run, {"change": CHANGE, "earlier": {"case": "1", "report": None}}) is None
 
 
 def test_effort_counts_clicks_and_seconds_from_the_opening_of_the_case(js):

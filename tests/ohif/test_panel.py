@@ -121,7 +121,7 @@ def test_vhi_is_measured_with_the_normal_bone_that_is_drawn_and_nothing_is_submi
     assert facts["thresholds"]["n_normal_bone"] == np.count_nonzero(drawn)
     assert f"n = {np.count_nonzero(drawn)}" in told
     assert shown(case) == {grade: round(value) for grade, value in facts["vhi_mm3"].items()}
-    assert number(told.split("VHI with it: ")[1]) == round(facts["vhi_mm3"]["sensitive"])
+    assert number(told.split("Uncleaned volume with it: ")[1]) == round(facts["vhi_mm3"]["sensitive"])
     assert shown(case) != untouched
     assert submissions(case) == []
     page.locator("[data-proposal='normal_bone']").click()
@@ -434,3 +434,32 @@ def test_in_random_readings_the_number_on_screen_is_the_one_that_is_stored_repor
         reading.run()
         reading.check_submission()
     reading.check_archive()
+
+
+def test_normal_bone_is_grown_by_a_click_shown_with_its_thresholds_undone_and_submitted_as_the_readers(reader, shot):
+    case = reader("clara")
+    page = case.page
+    at = np.argwhere(case.asked("normal_bone")[1])
+    case.measure()
+    case.row(1).click()
+    k = case.asked("vhi")[0]["lesions"][0]["voxel"][2]
+    voxel = [int(n) for n in at.mean(axis=0).round()[:2]] + [k]
+    case.take("bone")
+    page.mouse.click(*case.at(voxel))
+    page.locator("#vhi-bone [data-bone='thresholds']").wait_for()
+    case.rest()
+    shot("grown")
+    facts, grown = case.asked("normal_bone_clicks", foreground=[voxel])
+    np.testing.assert_array_equal(case.bits() & 2 > 0, grown > 0)
+    told = page.locator("#vhi-bone [data-bone='thresholds']").inner_text()
+    assert "(robust, " in told
+    assert f"n = {facts['thresholds']['n_normal_bone']}" in told
+    page.keyboard.press("Control+z")
+    page.locator("#vhi-bone").wait_for(state="detached")
+    assert not (case.bits() & 2).any()
+    page.keyboard.press("Control+y")
+    page.locator("#vhi-bone [data-bone='thresholds']").wait_for()
+    page.locator("#vhi-measure").click()
+    case.rest()
+    case.submit()
+    assert report(case)["normal_bone"]["source"] == "clicked"

@@ -63,7 +63,7 @@ def test_a_case_is_opened_from_the_list_measured_cleaned_submitted_and_its_repor
     page.on("request", lambda one: asked.append(one.url))
     reader = Reader(page, behind, behind.studies["ascending"], "petra")
     page.goto(f"{behind.url}/", wait_until="domcontentloaded")
-    page.get_by_role("link", name="the studies of the archive").click()
+    page.get_by_role("link", name="All studies of the archive").click()
     page.get_by_text("PHANTOM-3").first.wait_for()
     assert urlsplit(page.url).path == "/vhi/ohif/"
     reader.open()

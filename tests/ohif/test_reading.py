@@ -82,8 +82,9 @@ def remove_and_restore(reader: Reader, lesion: dict[str, Any], labels: np.ndarra
     np.testing.assert_array_equal(reader.map(), on_screen)
     reader.row(lesion["id"]).click()
     told = reader.row(lesion["id"]).locator("td").nth(1).inner_text()
+    slice_told = f"({told}/{reader.grid.shape[2]})"
     for overlay in reader.page.locator("[data-cy='viewport-overlay-bottom-right']").all():
-        assert f"({told}/{reader.grid.shape[2]})" in overlay.inner_text()
+        wait_for(lambda shown=overlay: slice_told in shown.inner_text())
     reader.take("remove")
     reader.page.mouse.click(*reader.at(lesion["voxel"], "T1W"))
     reader.wait_until(lesion, "removed")
@@ -166,11 +167,21 @@ def test_vhi_can_be_measured_while_the_images_still_load(page, desk, shot):
     shot("loaded")
 
 
+def test_without_a_label_map_nothing_is_drawn_yet_and_that_is_no_error(reading):
+    """As in the moments between a case's opening and its first images, in which it can be measured already."""
+    reader = reading("otto", "ascending")
+    (known,) = reader.page.evaluate("window.services.segmentationService.getSegmentations().map((one) => one.segmentationId)")
+    reader.page.evaluate("(known) => window.services.segmentationService.remove(known)", known)
+    drawn = "[vhiDesk.reading.labelmap.volume, vhiDesk.reading.drawnCells, vhiDesk.reading.hasDrawnRegion]"
+    assert reader.page.evaluate(drawn) == [None, None, False]
+
+
 def test_images_are_shown_while_vhi_is_measured(page, desk):
     held = []
     page.route("**/infer/vhi?**", lambda route: held.append(route))
     page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
-    page.locator("#vhi-measure:enabled").click()
+    with page.expect_request("**/infer/vhi?**"):
+        page.locator("#vhi-measure:enabled").click()
     page.locator(THUMBNAILS).nth(1).wait_for()
     assert page.locator("[data-vhi='sensitive']").count() == 0
     (asked,) = held

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 import requests
 
-from viewing import OPEN, dismiss_notice, viewer_over, wait_for
+from viewing import OPEN, dismiss_notice, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture
-def desk(started, phantoms, tmp_path):
-    """A server of its own: what is submitted and learnt here is not for other tests."""
-    with viewer_over(started("embedded"), phantoms, tmp_path, "--set", "train_holdout=0", OMP_NUM_THREADS="1") as found:
-        yield found
+def desk(desks_of_two):
+    """Two cases, those of other modules not among them, on a server where nobody else submits or trains."""
+    return desks_of_two("embedded")
 
 
 def accept_region(url: str, image: str) -> None:
@@ -30,9 +30,18 @@ def accept_region(url: str, image: str) -> None:
     assert saved.status_code == 200, saved.text
 
 
+def hold_one_out(data: Path) -> None:
+    """Give the patients of two cases names of which the first is held out: nothing is learnt where nobody is."""
+    cases = sorted(path.name for path in (data / "cases").iterdir())
+    (data / "retraining").mkdir(exist_ok=True)
+    lines = (f"{case},{patient}" for case, patient in zip(cases, ("p3", "p5"), strict=True))
+    (data / "retraining" / "patients.csv").write_text("\n".join(["case,patient", *lines, ""]))
+
+
 def test_the_button_starts_training_and_stops_it(desk, page, shot):
     for study in desk.studies.values():
         accept_region(desk.url, study.stir_uid)
+    hold_one_out(next(desk.server.tmp.parent.rglob("cases")).parent)
 
     def status() -> dict:
         return requests.get(f"{desk.url}/train/", timeout=60).json()

@@ -175,7 +175,7 @@ def test_a_login_that_ends_is_told_in_the_page_which_stays(behind_login, page, w
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Sign in in a new tab").click()
     sign_in(opened.value)
-    opened.value.get_by_text("VHI server").wait_for()
+    opened.value.get_by_role("heading", name="Worklist").wait_for()
     page.locator("#vhi-measure").click()
     page.locator("[data-vhi='sensitive']").wait_for()
     page.context.clear_cookies()

@@ -20,6 +20,7 @@ from lib.pacs.client import Archive
 from lib.pacs.register import Register, Study
 from lib.pacs.survey import check_archive
 from lib.service.service import ServiceConfig, VhiService
+from lib.studies.deidentify import BurnedInError
 from lib.studies.dicom_series import read_series
 from lib.studies.registration import labels_at
 from mrseries import enhanced_mr, mr_series
@@ -363,6 +364,37 @@ def test_of_a_blinded_study_no_uid_is_told(site):
         assert case.archived.t1w_uid not in text
     with pytest.raises(UnknownImageError):
         service.image_file(case.archived.stir_uid)
+
+
+def test_of_a_blinded_study_no_viewer_is_handed_a_scan_whose_pixels_may_hold_text(site, monkeypatch):
+    site.add()
+    service = site.service(blinded=True, seed=7)
+    image = only(service).image_id("STIR")
+
+    def refuse(header, name, role):
+        raise BurnedInError("Text is burned into its pixels.")
+
+    monkeypatch.setattr("lib.studies.deidentify.check_pixels", refuse)
+    with pytest.raises(BurnedInError):
+        service.image_file(image)
+    assert [one.reason for one in service.cases.index.waiting] == ["Text is burned into its pixels."]
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_of_a_blinded_study_no_scan_that_may_hold_text_is_offered_be_it_here_or_not(site, monkeypatch, is_here):
+    site.add()
+    cases = site.cases()
+    service = site.service(cases, blinded=True, seed=7)
+    if is_here:
+        cases.fetch(only(service))
+    assert only(service).stir.exists() == is_here
+
+    def refuse(header, name, role):
+        raise BurnedInError("Text is burned into its pixels.")
+
+    monkeypatch.setattr("lib.studies.deidentify.check_pixels", refuse)
+    assert service.next_case("anna") is None
+    assert [one.reason for one in service.cases.index.waiting] == ["Text is burned into its pixels."]
 
 
 def test_a_study_that_the_archive_cannot_read_waits_and_holds_up_no_other(site, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -185,6 +186,30 @@ def test_readers_and_readings_are_kept_apart(desk, site):
     desk.archive.store([seg_of(desk, {INFLAMMATION: desk.lesions == 2}, written="20250703 110000")])
     assert look(site) == 1
     assert newest(site).reading == 2
+
+
+def test_a_second_reading_before_its_time_is_refused_for_good_and_holds_nobody_up(desk):
+    site = desk.exchange(several_readers=True, washout_days=28)
+    service = site._service
+    again = seg_of(desk, {INFLAMMATION: desk.lesions > 0}, written="20250702 110000", SeriesDescription="Reading 2")
+    desk.archive.store(
+        [
+            seg_of(desk, {REGION: desk.region, BONE: desk.bone, INFLAMMATION: desk.lesions == 1}),
+            again,
+            seg_of(desk, {INFLAMMATION: desk.lesions == 2}, creator="ben", written="20250703 110000"),
+        ]
+    )
+    assert look(site) == 2
+    assert [(one.reader, one.reading) for one in service.submissions(image_of(service), None)] == [("anna", 1), ("ben", 1)]
+    refused = site.corrections.refused("anna")
+    assert [one.sop_uid for one in refused] == [again.SOPInstanceUID]
+    assert "It may be read again from" in refused[0].reason
+    # nor is it taken once the washout is over: it was read before
+    service.conduct._clock = lambda: datetime.now(UTC) + timedelta(days=29)
+    assert look(site) == 0
+    site.corrections._settled.clear()
+    assert look(site) == 0
+    assert stored(site) == 2
 
 
 KILLED = """

@@ -18,6 +18,8 @@ import requests
 import waiting
 from archives import stow_body
 from front import PASSWORDS, in_front_of
+from lib.errors import UnknownImageError
+from lib.server.blinded import _study_of
 from lib.server.gateway import ArchiveAddress
 from scripted import answer, scripted, until_gone
 from standin import cookie_of
@@ -129,6 +131,40 @@ def test_a_blinded_study_keeps_the_archive_closed(front, stored):
     front.app.service.config = type(front.app.service.config)(blinded=True)
     for name in ("anna", "root"):
         assert "blinded" in sentence(front.session(name).get(f"{front.dicomweb}/studies", timeout=30), 403)
+
+
+def test_a_blinded_study_that_is_being_copied_is_copied_once_and_holds_up_nothing_else(front, monkeypatch):
+    go_on, asked, copied = threading.Event(), [], []
+
+    def noted(scope):
+        asked.append(_study_of(scope))
+        return asked[-1]
+
+    def show(study):
+        copied.append(study)
+        assert go_on.wait(30)
+        raise UnknownImageError("The archive does not have that.")
+
+    front.app.service.config = type(front.app.service.config)(blinded=True)
+    front.app.viewed = SimpleNamespace(show=show)
+    monkeypatch.setattr("lib.server.blinded._study_of", noted)
+    session, found = front.session(), []
+    askers = [
+        threading.Thread(target=lambda: found.append(session.get(f"{front.dicomweb}/studies/1.2.3/series", timeout=60)))
+        for _ in range(6)
+    ]
+    try:
+        for asker in askers:
+            asker.start()
+        wait_for(lambda: len(asked) == 6 and copied)
+        assert front.session().get(f"{front.url}/vhi/health", timeout=10).status_code == 200
+        assert front.session().get(f"{front.url}/info/", timeout=10).status_code == 200
+    finally:
+        go_on.set()
+    for asker in askers:
+        asker.join(30)
+    assert [one.status_code for one in found] == [404] * 6
+    assert copied == ["1.2.3"]
 
 
 def test_without_an_archive_nothing_is_forwarded(tmp_path):

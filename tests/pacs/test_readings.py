@@ -53,8 +53,9 @@ def test_what_the_server_delivered_and_what_another_viewer_stored_are_read(deliv
     assert {why for _, why in found.passed_over} <= {
         "none of its segments is inflammation",
         "no reader: an automatic result",
-        "the same reader's newer reading of the study counts",
+        "no reader has cleaned it, so it is no VHI; --accept-uncleaned takes it",
     }
+    assert readings["anna"].stage == "cleaned"
 
 
 def test_nothing_left_is_a_reading_of_zero(desk, tmp_path):

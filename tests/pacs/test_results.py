@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import EncapsulatedPDFStorage
 
 from handmade import handmade
 from lib.pacs.results import is_ours
@@ -134,6 +135,18 @@ def test_a_series_whose_headers_cannot_carry_results_loses_no_submission(desk, s
     assert service.delivery.outbox.state().waiting == 0
 
 
+def test_a_series_of_a_blinded_study_whose_headers_cannot_carry_results_names_no_uid_to_the_reader(desk, caplog):
+    service = desk.service(blinded=True, seed=5)
+    desk.draw_regions(service)
+    source = next((service.readings.root / "pacs" / "series").glob("*/*/STIR/*.dcm"))
+    source.write_bytes(source.read_bytes()[:200])
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    (told,) = [one for one in made.messages if "archive" in one]
+    assert told == "The submission was kept, but nothing of it goes to the archive; the administrator's log says why."
+    assert source.stem not in "".join(made.messages)
+    assert source.stem in caplog.text
+
+
 def test_a_blinded_study_sends_pseudonyms_and_no_aliases(desk):
     service = desk.service(blinded=True, seed=5)
     desk.draw_regions(service)
@@ -180,6 +193,53 @@ def test_no_tool_complains_of_what_the_archive_hands_out(desk, service, tmp_path
             assert said_wrong("dcmdump", path) == []
             assert said_wrong("dciodvfy", "-new", path) == []
             assert kind == "seg" or said_wrong("dsrdump", path) == []
+
+
+@pytest.mark.dicomtools
+def test_on_choice_the_report_and_its_pictures_are_in_the_archive_and_no_tool_complains(desk, tmp_path):
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is not installed: apt-get install dicom3tools")
+    desk.pacs_report = True
+    service = desk.service()
+    desk.draw_regions(service)
+    service.delivery.outbox.send()
+    before = {one.SOPInstanceUID for kind in ("DOC", "OT") for one in desk.found(kind)}
+    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    service.delivery.outbox.send()
+    assert service.delivery.outbox.state().waiting == 0
+    new = [one for kind in ("DOC", "OT") for one in desk.found(kind) if one.SOPInstanceUID not in before]
+    document, picture = sorted(new, key=lambda one: one.Modality)
+    for number, one in enumerate((document, picture)):
+        path = tmp_path / f"{number}.dcm"
+        one.save_as(path)
+        assert said_wrong("dciodvfy", "-new", path) == []
+        assert (one.StudyInstanceUID, one.PatientID) == (desk.study.study_uid, desk.patient)
+    assert document.SOPClassUID == EncapsulatedPDFStorage
+    assert document.EncapsulatedDocument.startswith(b"%PDF")
+    assert document.DocumentTitle == "VHI (cleaned by anna): 24 mm3"
+    assert picture.pixel_array.shape[2] == 3
+    assert picture.pixel_array.any()
+    stored = {path.name for path in service.readings.folder_of(made).glob("*.dcm")}
+    assert stored == {"seg-stir.dcm", "sr.dcm", "report.dcm", "picture.dcm"}
+
+
+def test_the_report_says_where_normal_bone_came_from(desk, service):
+    _, (report,) = submitted(desk, service, (INFLAMMATION, desk.lesions == 2))
+    assert evaluations_of(report)["VHI-BONE"] == "Drawn by a reader"
+
+
+def evaluations_of(report):
+    """Coded answers of a structured report by the code of what they answer."""
+    found = {}
+
+    def look(items):
+        for item in items:
+            if item.get("ValueType") == "CODE":
+                found[item.ConceptNameCodeSequence[0].CodeValue] = item.ConceptCodeSequence[0].CodeMeaning
+            look(item.get("ContentSequence", []))
+
+    look(report.ContentSequence)
+    return found
 
 
 def said_wrong(*command: str | Path) -> list[str]:

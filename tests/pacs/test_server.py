@@ -189,13 +189,16 @@ def test_a_silent_archive_stops_nobody_and_is_told(own_orthanc: Orthanc, study, 
         assert infer(server, study).status_code == 200
 
 
-def test_a_blinded_study_hands_out_cases_and_closes_the_archive(own_archive: Archive, study, tmp_path):
+def test_a_blinded_study_hands_out_cases_under_other_uids_and_no_study_of_the_archive(own_archive: Archive, study, tmp_path):
     own_archive.store(study.files())
     with serving_archive(own_archive, tmp_path / "work", conf={"blinded": "true"}) as server:
         wait_for(lambda: cases(server)["cases"], "the study became a case")
-        assert "blinded" in sentence(requests.get(f"{server.url}/proxy/dicom/wado/studies", timeout=60), 403)
-        assert "blinded" in sentence(requests.get(f"{server.url}/proxy/dicom/wado/studies/{study.study_uid}", timeout=60), 403)
-        told = json.dumps(cases(server)) + requests.get(f"{server.url}/datastore/?output=all", timeout=60).text
+        gateway = f"{server.url}/proxy/dicom/wado/studies"
+        assert "does not have that" in sentence(requests.get(f"{gateway}/{study.study_uid}", timeout=60), 404)
+        (row,) = requests.get(f"{server.url}/vhi/worklist/rows?reader=anna", timeout=60).json()["rows"]
+        shown = requests.get(f"{gateway}/{row['study']}/metadata", timeout=PATIENCE_S)
+        assert {one["00100010"]["Value"][0]["Alphabetic"] for one in shown.json()} == {row["case"]}
+        told = json.dumps(cases(server)) + requests.get(f"{server.url}/datastore/?output=all", timeout=60).text + shown.text
         for secret in (study.study_uid, study.stir_uid, "P3"):
             assert secret not in told
 

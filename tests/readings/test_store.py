@@ -168,8 +168,8 @@ def test_a_damaged_record_is_refused_and_named(store):
 def test_a_newer_program_s_folder_and_submission_are_refused(store):
     made = hand_in(store)
     path = store.folder_of(made) / "submission.json"
-    path.write_text(path.read_text().replace('"schema": 3', '"schema": 4'))
-    with pytest.raises(InputError, match="schema 4, this program reads 3"):
+    path.write_text(path.read_text().replace('"schema": 4', '"schema": 5'))
+    with pytest.raises(InputError, match="schema 5, this program reads 4"):
         ReadingStore(store.root).of_case("1013")
     (store.root / "format.json").write_text('{"format": 99}')
     with pytest.raises(InputError, match="format 99, this program reads up to 1"):

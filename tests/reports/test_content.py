@@ -15,17 +15,16 @@ from lib.reports import report_content
 def test_the_number_stands_beside_its_range():
     content = report_content(handmade(), PROVENANCE)
     assert content.vhi == "72 mm³"
-    assert content.vhi_ranges == (
-        ("24 to 72 mm³", "with the sensitive threshold 5% higher or lower"),
-        ("72 mm³", "with one slice of normal bone left out"),
-    )
+    assert content.vhi_ranges == (("29 to 178 mm³", "95% interval from what is known to vary (× / ÷ 2.48)"),)
     assert content.vhi_meaning == (
-        "At the sensitive threshold, the primary measure: 12 voxels in 2 lesions. Raw: nobody and nothing has removed a lesion."
+        "At the sensitive threshold, the primary measure: 12 voxels in 2 lesions. Uncleaned: nobody and nothing has removed a lesion."
     )
     assert content.volumes.rows == (
         ("Both sides", "72", "24"),
         ("Patient's right", "24", "0"),
         ("Patient's left", "48", "24"),
+        ("Other, left", "48", "24"),
+        ("Other, right", "24", "0"),
     )
 
 
@@ -34,9 +33,9 @@ def test_an_unstable_number_is_called_so_in_the_warnings_and_in_the_text():
     words = "a sensitive threshold 5% higher or lower gives 24 to 72 mm³"
     assert any(words in warning for warning in content.warnings)
     assert content.stability == (
-        "VHI with the sensitive threshold changed: −10%: 72 mm³; −5%: 72 mm³; +5%: 24 mm³; +10%: 24 mm³.",
-        "VHI with one slice of normal bone left out: slice 1: 72 mm³; slice 2: 72 mm³; slice 3: 72 mm³.",
-        f"VHI is unstable: {words}.",
+        "Uncleaned volume with the sensitive threshold changed: −10%: 72 mm³; −5%: 72 mm³; +5%: 24 mm³; +10%: 24 mm³.",
+        "Uncleaned volume with one slice of normal bone left out: slice 1: 72 mm³; slice 2: 72 mm³; slice 3: 72 mm³.",
+        f"Uncleaned volume is unstable: {words}.",
     )
 
 
@@ -51,7 +50,7 @@ def test_given_masks_are_the_readers_and_nobody_has_corrected_the_result():
     assert content.reader == (
         "Disease region: given as a mask and used as drawn.",
         "Normal bone: given as a mask and used as drawn, on slices 1–3.",
-        "Correction: none. No reader has removed vessels, joint fluid or artefacts from this VHI.",
+        "Correction: none. No reader has removed vessels, joint fluid or artefacts.",
     )
     assert content.automatic == (
         "Thresholds: by the paper rule, from 45 voxels of normal bone. Grading: every voxel of the disease region against them.",
@@ -141,7 +140,7 @@ def test_another_sequence_is_called_by_its_file_and_has_a_table():
 
 def test_figures_are_drawn_once():
     content = report_content(handmade(), PROVENANCE)
-    assert list(content.figures) == ["mosaic", "projection", "histogram", "stability"]
+    assert list(content.figures) == ["mosaic", "where", "projection", "histogram", "stability"]
     assert content.figures is content.figures
     assert "72 mm³" in content.figures["mosaic"].alternative
     assert content.figures["mosaic"].caption.startswith("STIR, slices 1–4 of 4, counted from 1")
@@ -151,3 +150,17 @@ def test_figures_are_drawn_once():
 def test_provenance_that_lacks_something_still_makes_a_report(missing):
     rest = {name: value for name, value in PROVENANCE.items() if name != missing}
     assert report_content(handmade(), rest).vhi == "72 mm³"
+
+
+def test_with_a_proposed_normal_bone_nothing_is_said_of_holding_still():
+    result = handmade()
+    steady = tuple(replace(one, vhi_mm3=72.0) for one in result.stability.threshold_changes)
+    drawn = replace(result.stability, threshold_changes=steady)
+    proposed = replace(drawn, normal_bone_source="proposed")
+    words = {kind: report_content(replace(result, stability=one), PROVENANCE) for kind, one in (("d", drawn), ("p", proposed))}
+    assert words["d"].stability[-1].startswith("Uncleaned volume is stable")
+    assert (
+        words["p"].stability[-1].startswith("Uncleaned volume: whether it holds still cannot be told: normal bone was proposed")
+    )
+    assert (words["d"].numbers["stability"]["stable"], words["p"].numbers["stability"]["stable"]) == (True, None)
+    assert not [words for words in words["p"].stability if "stable" in words]

@@ -14,6 +14,7 @@ from highdicom import sr
 from pydicom.dataset import Dataset
 
 from handmade import PROVENANCE, handmade
+from lib.core.anatomy import PartExtent, ZoneExtent
 from lib.errors import InputError
 from lib.reports import Reading, ReportContent, report_content
 from lib.reports.dicom_seg import segmentation
@@ -72,8 +73,9 @@ def numbers(found: Dataset) -> dict[tuple[str, str], tuple[float, str]]:
 
 
 def test_the_numbers_are_those_of_the_scan():
+    interval = handmade().interval
     report = report_of(report_content(handmade(), PROVENANCE))
-    assert numbers(group(report, "VHI at the sensitive threshold")) == {
+    assert numbers(group(report, "Uncleaned volume at the sensitive threshold")) == {
         ("118565006", TOTAL): (72.0, MM3),
         ("118565006", LEFT): (48.0, MM3),
         ("118565006", RIGHT): (24.0, MM3),
@@ -83,8 +85,10 @@ def test_the_numbers_are_those_of_the_scan():
         ("VHI-T5-HIGH", ""): (72.0, MM3),
         ("VHI-SLICE-LOW", ""): (72.0, MM3),
         ("VHI-SLICE-HIGH", ""): (72.0, MM3),
+        ("VHI-95-LOW", ""): (pytest.approx(interval.low_mm3, rel=1e-6), MM3),
+        ("VHI-95-HIGH", ""): (pytest.approx(interval.high_mm3, rel=1e-6), MM3),
     }
-    assert numbers(group(report, "VHI at the conservative threshold")) == {
+    assert numbers(group(report, "Uncleaned volume at the conservative threshold")) == {
         ("118565006", TOTAL): (24.0, MM3),
         ("118565006", LEFT): (24.0, MM3),
         ("118565006", RIGHT): (0.0, MM3),
@@ -95,7 +99,7 @@ def test_the_numbers_are_those_of_the_scan():
 
 
 def test_a_volume_says_how_it_was_counted_and_where():
-    found = group(report_of(report_content(handmade(), PROVENANCE)), "VHI at the sensitive threshold")
+    found = group(report_of(report_content(handmade(), PROVENANCE)), "Uncleaned volume at the sensitive threshold")
     assert named(found, "363698007")[0].ConceptCodeSequence[0].CodeValue == "39723000"
     for volume in named(found, "118565006"):
         assert named(volume, "370129005")[0].ConceptCodeSequence[0].CodeValue == "126030"
@@ -106,13 +110,23 @@ def test_a_volume_says_how_it_was_counted_and_where():
 
 def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the_algorithm():
     report = report_of(report_content(handmade(min_pixels=3), PROVENANCE))
-    found = group(report, "VHI at the sensitive threshold")
+    found = group(report, "Uncleaned volume at the sensitive threshold")
     parameters = [one.TextValue for one in named(found, "111002")]
     assert parameters[:2] == ["min_pixels=3", "post_transforms=paper, with changed settings"]
     step = '{"_target_":"vhi.transforms.DropSmallComponentsd","connectivity":8,"keys":"grade","min_area_mm2":0.0,"min_pixels":3}'
     whole = '{"postprocessing":{"_target_":"monai.transforms.Compose","transforms":[' + step + "]}}"
     hashed = hashlib.sha256(whole.encode()).hexdigest()
     assert parameters[2:] == [f"post_transforms_sha256={hashed}", f"post_transform_1={step}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings"),
+    [({"min_pixels": 3}, ()), ({"first_multiple": 2.0, "rule": "paper"}, ("rule paper", "first_multiple 2"))],
+)
+def test_settings_that_make_it_another_measure_are_read_back(changes, settings):
+    found = read_vhi_report(report_of(report_content(handmade(**changes), PROVENANCE)))
+    assert found is not None
+    assert found.settings == settings
 
 
 @pytest.mark.parametrize(("changes", "chain"), [({}, "paper"), ({"min_pixels": 3}, "paper, with changed settings")])
@@ -129,7 +143,12 @@ def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():
     content = report_content(handmade(), PROVENANCE)
     seg = segmentation(content, mr_series(content.result.stir))
     report = report_of(content, segments=seg)
-    names = {"Normal bone": 1, "Disease region": 2, "VHI at the sensitive threshold": 3, "VHI at the conservative threshold": 4}
+    names = {
+        "Normal bone": 1,
+        "Disease region": 2,
+        "Uncleaned volume at the sensitive threshold": 3,
+        "Uncleaned volume at the conservative threshold": 4,
+    }
     for name, number in names.items():
         found = group(report, name)
         (segment,) = named(found, "121191")
@@ -141,17 +160,17 @@ def test_each_group_refers_to_its_segment_by_the_segments_own_tracking_id():
 def test_no_inflammation_is_a_report_that_says_zero():
     report = report_of(report_content(handmade(lesions=False), PROVENANCE))
     for grade in ("sensitive", "conservative"):
-        found = group(report, f"VHI at the {grade} threshold")
+        found = group(report, f"Uncleaned volume at the {grade} threshold")
         read = numbers(found)
         assert [read["118565006", side] for side in (TOTAL, LEFT, RIGHT)] == [(0.0, MM3)] * 3
         assert named(found, "121191") == []
-    assert numbers(group(report, "VHI at the sensitive threshold"))["246206008", ""] == (0.0, ONE)
+    assert numbers(group(report, "Uncleaned volume at the sensitive threshold"))["246206008", ""] == (0.0, ONE)
     assert named(group(report, "Disease region"), "121191")
 
 
 def test_zero_needs_no_segmentation_at_all():
     report = report_of(report_content(handmade(lesions=False), PROVENANCE), segments=None)
-    assert numbers(group(report, "VHI at the sensitive threshold"))["118565006", TOTAL] == (0.0, MM3)
+    assert numbers(group(report, "Uncleaned volume at the sensitive threshold"))["118565006", TOTAL] == (0.0, MM3)
 
 
 def test_the_library_lists_every_image_of_both_series_and_the_evidence_those_and_the_segmentation():
@@ -198,19 +217,23 @@ def test_the_program_observes_and_the_reader_where_there_was_one():
     cleaned = report_of(report_content(handmade(), PROVENANCE, reading=reading))
     assert observers(cleaned) == ["Person", "Device"]
     assert named(cleaned, "121008")[0].PersonName == "R11^"
-    words = [one.TextValue for one in named(group(cleaned, "VHI at the sensitive threshold"), "121106")]
+    words = [one.TextValue for one in named(group(cleaned, "Uncleaned volume at the sensitive threshold"), "121106")]
     assert "Correction: one." in words
 
 
 def test_the_report_says_what_every_other_form_says():
     content = report_content(handmade(), PROVENANCE)
-    words = [one.TextValue for one in named(group(report_of(content), "VHI at the sensitive threshold"), "121106")]
+    words = [one.TextValue for one in named(group(report_of(content), "Uncleaned volume at the sensitive threshold"), "121106")]
     for sentence in (content.vhi_meaning, *content.stability, *content.warnings, content.disclaimer):
         assert sentence in words
 
 
 def test_normal_bone_on_two_slices_has_no_range_of_its_own():
-    read = numbers(group(report_of(report_content(handmade(normal_bone_slices=2), PROVENANCE)), "VHI at the sensitive threshold"))
+    read = numbers(
+        group(
+            report_of(report_content(handmade(normal_bone_slices=2), PROVENANCE)), "Uncleaned volume at the sensitive threshold"
+        )
+    )
     assert ("VHI-T5-LOW", "") in read
     assert ("VHI-SLICE-LOW", "") not in read
 
@@ -256,5 +279,29 @@ def test_thresholds_keep_fourteen_digits():
     result = handmade()
     thresholds = replace(result.thresholds, sensitive=7.0 + 1 / 3)
     report = report_of(report_content(replace(result, thresholds=thresholds), PROVENANCE))
-    found = numbers(group(report, "VHI at the sensitive threshold"))["122411", ""][0]
+    found = numbers(group(report, "Uncleaned volume at the sensitive threshold"))["122411", ""][0]
     assert found == pytest.approx(7 + 1 / 3, rel=1e-14)
+
+
+def test_with_a_proposed_normal_bone_stability_is_coded_as_not_judged():
+    result = handmade()
+    steady = tuple(replace(one, vhi_mm3=72.0) for one in result.stability.threshold_changes)
+    proposed = replace(result, stability=replace(result.stability, threshold_changes=steady, normal_bone_source="proposed"))
+    found = group(report_of(report_content(proposed, PROVENANCE)), "Uncleaned volume at the sensitive threshold")
+    assert named(found, "VHI-STABILITY")[0].ConceptCodeSequence[0].CodeValue == "VHI-NOT-JUDGED"
+
+
+def test_parts_of_the_pelvis_are_told_by_finding_site_and_side_and_what_is_left_out_in_all():
+    result = handmade()
+    extents = ("sacrum", "midline", 48.0, 24.0), ("ilium", "right", 18.0, 0.0), ("other", "left", 6.0, 0.0)
+    parts = tuple(PartExtent(*one) for one in extents)
+    zones = (ZoneExtent("sacroiliac", 72.0, 24.0), ZoneExtent("above L4/5", 30.0, 0.0, counted=False))
+    placed = replace(result, measurement=replace(result.measurement, parts=parts, zones=zones))
+    found = group(report_of(report_content(placed, PROVENANCE)), "Uncleaned volume at the sensitive threshold")
+    told = {}
+    for one in named(found, "VHI-PART"):
+        site = named(one, "363698007")[0]
+        side = named(site, "272741003")[0].ConceptCodeSequence[0].CodeValue
+        told[site.ConceptCodeSequence[0].CodeValue, side] = float(one.MeasuredValueSequence[0].NumericValue)
+    assert told == {("54735007", "261129000"): 48.0, ("22356005", RIGHT): 18.0}
+    assert float(named(found, "VHI-LEFT-OUT")[0].MeasuredValueSequence[0].NumericValue) == 30.0

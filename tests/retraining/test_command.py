@@ -36,8 +36,8 @@ def test_nothing_to_learn_is_one_sentence(site):
     ("words", "sentence"),
     [
         (("--set", "steps=3", "--set", "epochs=2"), "choose one budget"),
-        (("--set", "train_holdout=0.9"), "train_holdout is 0.9"),
-        (("--set", "learning_rate=-1"), "learning_rate is -1.0; it must be above 0"),
+        (("--set", "train_holdout=0.9"), "train_holdout is 0.9; it must be from 0 to 0.5."),
+        (("--set", "learning_rate=-1"), "learning_rate is -1.0; it must be from 1e-07 to 0.1."),
         (("--set", "keep=all"), "keep is 'all'"),
         (("--set", "colour=red"), "Training takes no 'colour'"),
         (("--go-on",), "holds no session"),
@@ -60,11 +60,12 @@ def test_a_session_by_command_with_a_label_set_aside_and_released(site):
     right, wrong = site.name("train"), site.name("train", 1)
     site.label(right, 3)
     site.label(wrong, 4, lambda data: np.flip(data, 1))
+    site.label(site.name("holdout"), 5)
     loose = ("--set", "train_margin=0.03", "--set", "train_sentinel_margin=0.05", "--set", "train_worst=0.1")
     ended = retrain(site, "--steps", 20, *loose)
     assert ended.exit_code == 0, ended.output
     assert "member1 20/20 loss" in ended.output
-    version = read_live(own_models(site.data, site.shipped)).manifest.version
+    version = read_live(own_models(site.data)).manifest.version
     assert f"Version {version} is live." in ended.output
     listed = typed("quarantine", "list", "--data", site.data).output
     assert wrong in listed
@@ -74,7 +75,7 @@ def test_a_session_by_command_with_a_label_set_aside_and_released(site):
     assert list(AuditLog(site.data / "audit.jsonl").entries())[-1]["event"] == "label released"
     assert typed("quarantine", "list", "--data", site.data).output == "No label is in quarantine.\n"
     assert typed("quarantine", "release", wrong, submission, "--data", site.data).exit_code == 2
-    models = typed("models", "list", "--model-dir", own_models(site.data, site.shipped), "--json").output
+    models = typed("models", "list", "--model-dir", own_models(site.data), "--json").output
     assert [one["version"] for one in json.loads(models) if one["live"]] == [version]
 
 

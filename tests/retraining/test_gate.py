@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lib.retraining.config import TrainConfig
-from lib.retraining.gate import HOLDOUT, SENTINEL, Pair, decide
+from lib.retraining.gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, Pair, decide
 
 CONFIG = TrainConfig(train_margin=0.01, train_sentinel_margin=0.02, train_worst=0.05)
 
@@ -14,9 +14,36 @@ def pairs(what, *gains):
     return [Pair(what, f"{what}-{n}", 0.9, 0.9 + gain) for n, gain in enumerate(gains)]
 
 
-def test_no_worse_is_accepted_and_a_little_worse_within_the_margin():
+def test_as_good_is_accepted_and_a_little_worse_is_told_to_be_within_the_margin():
     assert decide(pairs(HOLDOUT, 0.0, 0.0), CONFIG).accepted
-    assert decide([*pairs(HOLDOUT, -0.009, -0.009), *pairs(SENTINEL, -0.019)], CONFIG).accepted
+    found = decide([*pairs(HOLDOUT, -0.009, -0.009), *pairs(SENTINEL, -0.019)], CONFIG)
+    assert found.accepted
+    assert found.findings == (
+        "On the hold-out (2 cases) its mean Dice is 0.0090 below that of the live version, within the margin of 0.01.",
+        "On the phantoms (1 case) its mean Dice is 0.0190 below that of the live version, within the margin of 0.02.",
+    )
+
+
+def test_small_losses_do_not_add_up_below_the_best_version_that_was_live():
+    best = {HOLDOUT: Best("v1", 0.908)}
+    found = decide(pairs(HOLDOUT, -0.005), CONFIG, best)  # 0.895, and 0.908 - 0.01 is needed
+    assert found.reasons == (
+        "On the hold-out its mean Dice is 0.0130 below that of v1, the best version that was live here; 0.01 is allowed.",
+    )
+    assert decide(pairs(HOLDOUT, -0.001), CONFIG, best).accepted
+
+
+def test_where_nobody_is_held_out_those_who_were_left_out_must_gain_and_the_phantoms_lose_nothing():
+    gained = pairs(LEFT_OUT, 0.02, 0.0, 0.004, 0.0)  # 0.006 on average
+    assert decide([*gained, *pairs(SENTINEL, 0.0)], CONFIG).accepted
+    assert "phantoms its mean Dice is 0.0010 below" in decide([*gained, *pairs(SENTINEL, -0.001)], CONFIG).reasons[0]
+    found = decide([*pairs(LEFT_OUT, 0.02, 0.0, -0.002, 0.0), *pairs(SENTINEL, 0.01)], CONFIG)
+    assert "the mean gain of Dice is +0.0045; where nobody is held out, 0.005 or more is needed" in found.reasons[0]
+
+
+def test_networks_of_their_own_for_a_kind_of_scans_must_gain_on_every_patient():
+    assert decide(pairs(LEFT_OUT, 0.06, 0.2, 0.05), CONFIG, new_kind=True).accepted
+    assert "lowest gain of Dice is +0.0400" in decide(pairs(LEFT_OUT, 0.04, 0.2, 0.2), CONFIG, new_kind=True).reasons[0]
 
 
 def test_a_mean_below_the_margin_is_refused_with_the_number():
@@ -32,6 +59,17 @@ def test_one_case_that_falls_far_is_refused_whatever_the_mean_gains():
     assert "hold-out-9" in found.reasons[0]
 
 
+def test_readers_are_told_why_not_without_the_name_of_a_case_or_submission():
+    blinded = [*pairs(HOLDOUT, 0.01, -0.06), Pair(LEFT_OUT, "b/0002-anna", 0.9, 0.8)]
+    found = decide(blinded, CONFIG)
+    assert [word in " ".join(found.reasons) for word in ("b/0002-anna", "hold-out-1")] == [True, True]
+    assert found.for_readers == (
+        "On the hold-out its mean Dice is 0.0250 below that of the live version; 0.01 is allowed.",
+        "On 2 cases its Dice is below that of the live version by more than the 0.05 that is allowed.",
+    )
+    assert Decision(False, ("They wait.",), {}, ()).for_readers == ("They wait.",)
+
+
 def test_a_good_hold_out_does_not_excuse_the_phantoms():
     assert not decide([*pairs(HOLDOUT, 0.05), *pairs(SENTINEL, -0.03, -0.03)], CONFIG).accepted
 
@@ -45,5 +83,6 @@ def test_labels_that_nobody_checked_need_a_hold_out():
     found = decide(pairs(SENTINEL, 0.01, 0.01), unchecked)
     assert not found.accepted
     assert "no case is held out" in found.reasons[0]
-    assert decide(pairs(SENTINEL, 0.01, 0.01), CONFIG).accepted
+    assert "no patient was left out" in decide(pairs(SENTINEL, 0.01, 0.01), CONFIG).reasons[0]
+    assert decide(pairs(SENTINEL, 0.01, 0.01), CONFIG, learnt_here=False).accepted
     assert decide([*pairs(HOLDOUT, 0.0), *pairs(SENTINEL, 0.01)], unchecked).accepted

@@ -72,7 +72,7 @@ def begun(site):
     """A site with a session begun, and the weights that it ends with when nothing disturbs it."""
     site.label(site.name("train"), 3)
     site.label(site.name("holdout"), 5)
-    models = own_models(site.data, site.shipped)
+    models = own_models(site.data)
     site.prepare(LOOSE, TrainOptions(steps=60))
     whole = weights_of(models, run(site.data)["version"])
     make_live(models, "tiny-1")

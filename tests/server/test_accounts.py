@@ -75,6 +75,27 @@ def tokens(accounts) -> Tokens:
     return Tokens(Accounts(accounts), b"k" * 32, 3600)
 
 
+def test_a_session_that_has_ended_stays_ended_when_the_server_is_started_again(accounts, tmp_path):
+    def started() -> Tokens:
+        return Tokens(Accounts(accounts), b"k" * 32, 3600, ended_file=tmp_path / "ended.json")
+
+    first = started()
+    left, stayed = first.issue(anna(accounts)), first.issue(anna(accounts))
+    first.end(first.identity_of(left).session)
+    again = started()
+    assert again.identity_of(left) is None
+    assert again.identity_of(stayed).name == "anna"
+    assert (tmp_path / "ended.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_session_ends_also_where_that_cannot_be_kept_and_the_log_says_so(accounts, tmp_path, caplog):
+    tokens = Tokens(Accounts(accounts), b"k" * 32, 3600, ended_file=tmp_path / "gone" / "ended.json")
+    token = tokens.issue(anna(accounts))
+    tokens.end(tokens.identity_of(token).session)
+    assert tokens.identity_of(token) is None
+    assert "after a restart" in caplog.text
+
+
 def anna(path) -> Account:
     return next(one for one in read_accounts(path) if one.name == "anna")
 

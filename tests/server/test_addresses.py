@@ -56,14 +56,14 @@ def test_below_a_prefix_pages_redirects_and_cookies_stay_there(client, accounts,
     served = client(accounts=accounts, public_url=f"https://host:8443{prefix}/")
     served.follow_redirects = False
     at = "" if is_taken_off else prefix
-    for page in ("/", "/login"):
-        text = served.get(at + page).text
-        links = re.findall(r'(?:href|src|action)="(/[^"]*)"', text)
-        assert links
-        assert all(link.startswith(f"{prefix}/") for link in links)
-    assert "https://host:8443" + prefix in served.get(at + "/").text
+    assert served.get(at + "/").headers["location"] == f"{prefix}/vhi/worklist"
+    page = served.get(at + "/login").text
+    links = re.findall(r'(?:href|src|action)="(/[^"]*)"', page)
+    assert links
+    assert all(link.startswith(f"{prefix}/") for link in links)
+    assert "https://host:8443" + prefix in page
     answer = served.post(at + "/login", data=FORM, headers={"Origin": "https://host:8443"})
-    assert answer.headers["location"] == f"{prefix}/ohif/"
+    assert answer.headers["location"] == f"{prefix}/vhi/worklist"
     cookies = answer.headers.get_list("set-cookie")
     assert len(cookies) == 2
     assert all(f"Path={prefix}/;" in cookie and "Secure" in cookie for cookie in cookies)
@@ -74,7 +74,7 @@ def test_below_a_prefix_pages_redirects_and_cookies_stay_there(client, accounts,
 
 def test_signing_in_leads_to_no_other_application_of_the_host(client, accounts):
     served = client(accounts=accounts, public_url="https://host/vhi/")
-    for wanted, leads in {"/vhi/ohif/x": "/vhi/ohif/x", "/ohif/": "/vhi/ohif/", "/vhier/": "/vhi/ohif/"}.items():
+    for wanted, leads in {"/vhi/ohif/x": "/vhi/ohif/x", "/ohif/": "/vhi/vhi/worklist", "/vhier/": "/vhi/vhi/worklist"}.items():
         answer = served.post("/login", data={**FORM, "next": wanted}, follow_redirects=False)
         assert answer.headers["location"] == leads
 
@@ -160,12 +160,12 @@ def test_without_accounts_a_stranger_behind_a_proxy_of_this_machine_is_still_a_s
 def test_host_and_prefix_of_a_trusted_proxy_make_the_addresses_and_its_host_must_be_known(client, accounts):
     served = client(accounts=accounts, hosts=("site.example",))
     told = {"X-Forwarded-Host": "evil.example, site.example:8443", "X-Forwarded-Prefix": "/vhi/"}
-    page = served.get("/", headers=through(served, **told)).text
+    page = served.get("/login", headers=through(served, **told)).text
     assert "https://site.example:8443/vhi" in page
-    assert 'href="/vhi/ohif/"' in page
-    bad = served.get("/", headers=through(served, **{"X-Forwarded-Host": "evil.example"}))
+    assert 'action="/vhi/login"' in page
+    bad = served.get("/login", headers=through(served, **{"X-Forwarded-Host": "evil.example"}))
     assert bad.status_code == 400
-    climbing = served.get("/", headers=through(served, **{"X-Forwarded-Prefix": '/"><b>'}))
+    climbing = served.get("/login", headers=through(served, **{"X-Forwarded-Prefix": '/"><b>'}))
     assert "<b>" not in climbing.text
 
 

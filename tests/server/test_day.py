@@ -58,4 +58,4 @@ def test_a_day_of_reading_leaves_descriptors_memory_and_temporary_files_flat(tmp
     assert after[1] <= before[1] + MOST_MIB
     assert after[2] <= before[2]
     leases = desk.folder / ".vhi" / "leases"
-    assert all(path.stat().st_size for path in leases.glob("*.json"))
+    assert all(path.stat().st_size for path in leases.rglob("*.json"))

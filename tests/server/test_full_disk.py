@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
 from folderdesk import Desk
 from lib.service.findings import PROBED_EVERY_S, Disk
+from smalldisk import fill, small_disk
 from useddata import answers, asking
 
 pytestmark = pytest.mark.server
-SMALL_MIB = 8
-
-
-@contextmanager
-def small_disk(place: Path) -> Iterator[Path]:
-    """A file system of a few MiB at `place`, where this account may mount one."""
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SMALL_MIB}m", "tmpfs", str(place)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def fill(place: Path) -> Path:
-    """A file that takes all the room there is."""
-    path = place / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"\0" * 65536)
-        except OSError:
-            pass
-    for small in (4096, 1):  # to the last block
-        with path.open("ab", buffering=0) as file, suppress(OSError):
-            file.write(b"\0" * small)
-    return path
 
 
 def test_on_a_full_disk_nothing_is_stored_and_that_is_said_and_the_next_submission_is_kept(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """A server killed, or asked to end, at any moment: the next one starts, and every submission that was acknowledged is there, whole.
 
-In between the share of the studies goes away. By hand for longer: VHI_KILLS, VHI_TERMINATIONS and
-VHI_CLIENTS.
+In between the share of the studies goes away, and the disk is full when the server is killed. By hand for longer: VHI_KILLS,
+VHI_TERMINATIONS and VHI_CLIENTS.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
@@ -30,12 +31,14 @@ from lib.readings.audit import AuditLog
 from lib.readings.store import ReadingStore
 from lib.studies.nifti import write_volume
 from serving import free_port, server_environment
+from smalldisk import fill, mount, unmount
 from waiting import wait_for as waited_for
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 KILLS = int(os.environ.get("VHI_KILLS", "10"))
 TERMINATIONS = int(os.environ.get("VHI_TERMINATIONS", "2"))
 LONGEST_S = 5.0  # several saves
+DISK_MIB = 512
 CASES = ("one", "two")
 READERS = tuple(f"reader{n}" for n in range(int(os.environ.get("VHI_CLIENTS", "4"))))
 # answers to who asks while the studies are away or the disk is full, or while the server ends
@@ -109,7 +112,27 @@ def lose_share(studies: Path, savers: Savers) -> None:
         elsewhere.rename(studies)
 
 
-def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path: Path):
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    """The data folder, on a disk of its own where one can be mounted."""
+    place = tmp_path / "data"
+    place.mkdir()
+    is_own = not mount(place, DISK_MIB)
+    yield place
+    if is_own:
+        waited_for(lambda: not unmount(place), 60, "the end of the last server, which has files open there")
+
+
+def fill_disk(data: Path, savers: Savers) -> Path | None:
+    """The data folder's disk is full, and somebody was told so; None where the disk is not its own to fill."""
+    if not data.is_mount():
+        return None
+    before, filler = savers.not_now[507], fill(data)
+    waited_for(lambda: savers.not_now[507] > before, 60, "a refusal while the disk is full")
+    return filler
+
+
+def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path: Path, data: Path):
     studies = tmp_path / "studies"
     studies.mkdir()
     scans, affine = {}, np.eye(4)
@@ -118,7 +141,6 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
         write_volume(studies / f"{case}_T1W.nii.gz", scan.t1w)
         write_volume(studies / f"{case}_STIR.nii.gz", scan.stir)
         scans[case], affine = (scan.disease_region.data, scan.normal_bone.data), scan.stir.grid.affine
-    data = tmp_path / "data"
     variables = server_environment(studies, {"models": str(tmp_path / "none"), "data": str(data)}, OMP_NUM_THREADS="1")
     rng, savers = random.Random(4), Savers(scans, affine)
     program = [sys.executable, str(Path(__file__).with_name("forking.py"))]
@@ -155,15 +177,19 @@ def test_every_acknowledged_submission_survives_kills_at_random_moments(tmp_path
                 time.sleep(rng.uniform(0.0, LONGEST_S))
                 if kill % 4 == 1:
                     lose_share(studies, savers)
+                filler = fill_disk(data, savers) if kill % 4 == 3 else None
                 os.kill(server, end)
                 for thread in threads:
                     thread.join(60)
+                if filler:
+                    filler.unlink()
         finally:
             parent.stdin.close()
             parent.terminate()
     assert savers.refused == []
     assert len(savers.acknowledged) > KILLS / 4
     assert savers.not_now[503] > 0  # the share was away for some
+    assert savers.not_now[507] > 0 or not data.is_mount()  # and for some the disk was full
     assert savers.sent > len(savers.acknowledged)  # some were cut off by a kill
     assert set(savers.acknowledged) <= listed
     store = ReadingStore(data)

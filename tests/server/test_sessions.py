@@ -144,7 +144,7 @@ def test_a_wrong_password_is_told_on_the_page_and_guessing_is_slowed_down(client
 )
 def test_signing_in_leads_nowhere_else(client, accounts, next):
     answer = client(accounts=accounts).post("/login", data={**FORM, "next": next}, follow_redirects=False)
-    assert answer.headers["location"] == "/ohif/"
+    assert answer.headers["location"] == "/vhi/worklist"
 
 
 def test_what_is_asked_for_is_written_into_the_page_as_text(client, accounts):
@@ -157,7 +157,7 @@ def test_what_is_asked_for_is_written_into_the_page_as_text(client, accounts):
 
 def test_without_accounts_there_is_nothing_to_sign_in_to(client):
     browser = client()
-    assert browser.get("/login", follow_redirects=False).headers["location"] == "/ohif/"
+    assert browser.get("/login", follow_redirects=False).headers["location"] == "/vhi/worklist"
     assert browser.post("/login", data=FORM).status_code == 400
 
 

@@ -102,7 +102,7 @@ def test_a_server_with_a_certificate_speaks_tls_and_its_cookies_are_for_tls_alon
             browser.trust_env, browser.verify = False, str(files[0])
             form = {"username": "anna", "password": PASSWORDS["anna"]}
             answer = browser.post(f"{url}/vhi/login", data=form, headers={"Origin": url}, allow_redirects=False, timeout=60)
-            assert (answer.status_code, answer.headers["Location"]) == (303, "/vhi/ohif/")
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/vhi/vhi/worklist")
             assert all("Path=/vhi/; SameSite=strict; Secure" in one for one in answer.raw.headers.getlist("set-cookie"))
             assert browser.get(f"{url}/vhi/auth/token/valid", timeout=60).json()["username"] == "anna"
             assert f"{url}/vhi" in browser.get(f"{url}/vhi/", timeout=60).text

@@ -17,8 +17,8 @@ IN_1, IN_2 = [9, 1, 1], [1, 1, 3]
 NOTHING_DONE = {
     "proposal": {"removed": []},
     "clicks": {"removed": [], "restored": []},
-    "hand": {"erased": [], "restored": [], "painted": 0, "painted_below_threshold": 0},
-    "regions": {"appeared": 0, "outside": 0, "below_threshold": 0},
+    "hand": {"erased": [], "restored": [], "painted": 0, "painted_below_threshold": 0, "painted_left_out": 0},
+    "regions": {"appeared": 0, "outside": 0, "below_threshold": 0, "left_out": 0},
 }
 
 
@@ -191,7 +191,7 @@ def test_another_number_than_the_displayed_one_is_kept_only_once_the_reader_conf
 def test_a_viewer_that_displays_no_number_is_told_both(desk, service):
     made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
     assert made.messages[0] == (
-        "VHI shown last: 72 mm3 at the sensitive and 24 mm3 at the conservative threshold; kept: 48 mm3 at the sensitive and 24 mm3 "
+        "Shown last: 72 mm3 at the sensitive and 24 mm3 at the conservative threshold; kept: 48 mm3 at the sensitive and 24 mm3 "
         "at the conservative threshold."
     )
     service.vhi("a_STIR", "anna", {})
@@ -215,7 +215,13 @@ def test_clicks_and_strokes_are_told_apart(desk, service):
     click = {"what": "remove", "voxel": IN_2, "scope": "lesion"}
     made = desk.submit(service, (INFLAMMATION, kept), decisions={"clicks": [click]})
     assert made.corrections["clicks"] == {"removed": [[2, 4]], "restored": []}
-    assert made.corrections["hand"] == {"erased": [[1, 2]], "restored": [], "painted": 0, "painted_below_threshold": 1}
+    assert made.corrections["hand"] == {
+        "erased": [[1, 2]],
+        "restored": [],
+        "painted": 0,
+        "painted_below_threshold": 1,
+        "painted_left_out": 0,
+    }
     page = service.report("a_STIR", "anna", "html").read_text()
     for words in ("Removed by the reader&#39;s clicks: 4 voxels (4 of lesion 2).", "Erased by hand: 2 voxels (2 of lesion 1)."):
         assert words in page
@@ -246,7 +252,7 @@ def test_what_a_new_region_changes_is_nobodys_correction(desk, service):
     smaller[1:3] = False  # without lesion 2, which the reader left as it was
     made = hand_in(desk, service, region=smaller, inflammation=desk.lesions > 0)
     assert made.corrections["regions"] == {
-        "appeared": 0, "outside": 4, "below_threshold": 0, REGION: {"added": 0, "removed": 80},
+        "appeared": 0, "outside": 4, "below_threshold": 0, "left_out": 0, REGION: {"added": 0, "removed": 80},
     }  # fmt: skip
     assert made.corrections["hand"] == NOTHING_DONE["hand"]
     # back to the whole region: what was not on the screen then appears
@@ -261,7 +267,7 @@ def test_decisions_that_make_no_sense_are_refused(desk, service):
         ([], "decisions is an object"),
         ({"clicks": 7}, "clicks must be a list"),
         ({"clicks": [{"what": "eat", "voxel": [1, 1, 1]}]}, "a click is what"),
-        ({"clicks": [{"what": "remove", "voxel": [1, 1.5, 1]}]}, "a click is what"),
+        ({"clicks": [{"what": "remove", "voxel": [1, 1.5, 1]}]}, "three whole numbers"),
         ({"proposal": "maybe"}, "proposal is 'maybe'"),
         ({"automatic_id": 7}, "automatic_id"),
     ):

@@ -55,7 +55,7 @@ def test_the_next_request_after_a_publish_is_answered_by_the_new_version(phantom
 def test_the_folder_of_the_sites_own_versions_comes_into_use_while_the_service_runs(phantom, models):
     service = VhiService(phantom, model_dir=models)
     shown = service.disease_region("p_T1W", "anna").facts["model_version"]
-    own = own_models(phantom / ".vhi", models)
+    own = own_models(phantom / ".vhi")
     adopt_live(phantom / ".vhi", models)
     assert version_of(service) == shown
     publish_two(own)

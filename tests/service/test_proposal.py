@@ -19,16 +19,20 @@ IN_1, IN_2 = (9, 1, 1), (1, 1, 3)
 SIZE = list(FEATURES).index("size")
 
 
+def publish_by_size(root, version, above_mm3):
+    features = np.zeros((40, len(FEATURES)))
+    features[:, SIZE] = np.log10(np.linspace(4, 80, 40))
+    kept = features[:, [SIZE]] > np.log10(above_mm3)
+    table = LesionTable("t", "t", ("R1",), features, np.arange(1, 41), kept)
+    model = CleaningModel(version, fit_forest([table], trees=20), 0.5, (table,))
+    publish_model(model, root, created="2026-01-01T00:00:00+00:00", code_version="0")
+
+
 @pytest.fixture(scope="module")
 def cleaning_dir(tmp_path_factory):
     """A model that keeps lesions above 36 mm3: lesion 1 has 48, lesion 2 has 24."""
-    features = np.zeros((40, len(FEATURES)))
-    features[:, SIZE] = np.log10(np.linspace(4, 80, 40))
-    kept = features[:, [SIZE]] > np.log10(36)
-    table = LesionTable("t", "t", ("R1",), features, np.arange(1, 41), kept)
     root = tmp_path_factory.mktemp("models") / "cleaning"
-    model = CleaningModel("by-size", fit_forest([table], trees=20), 0.5, (table,))
-    publish_model(model, root, created="2026-01-01T00:00:00+00:00", code_version="0")
+    publish_by_size(root, "by-size", 36)
     return root
 
 
@@ -104,7 +108,8 @@ def test_clicks_override_the_proposal(service, desk, mode, remove, restore, left
     answer = service.clean("a_STIR", "anna", {"proposal": mode}, remove, restore)
     np.testing.assert_array_equal(answer.labels > 0, np.isin(desk.lesions, left))
     assert answer.facts["changes"][INFLAMMATION]["lesions_kept"] == left
-    assert answer.facts["stage"] == "cleaned"
+    # nobody has cleaned anything before the first click
+    assert answer.facts["stage"] == ("cleaned" if remove or restore else {"apply": "proposed", "show": "raw"}[mode])
     if mode != "off":
         assert [n for n, one in sorted(told(answer).items()) if not one["removed"]] == left
 
@@ -113,6 +118,12 @@ def test_a_restored_lesion_is_no_longer_proposed_to_be_removed(service, desk):
     assert (service.clean("a_STIR", "anna", {"proposal": "show"}, [], []).labels == 3).sum() == 4
     answer = service.clean("a_STIR", "anna", {"proposal": "show"}, [], [IN_2])
     assert answer.names == {INFLAMMATION: 1}
+
+
+def test_the_stability_of_what_apply_leaves_is_that_of_proposing_anew(service):
+    # at 7 * 1.05 lesion 1 has four voxels, 24 mm3: the model keeps what is above 36 mm3, so that it goes as well
+    answer = service.vhi("a_STIR", "anna", {"proposal": "apply"})
+    assert [one["vhi_mm3"] for one in answer.facts["stability"]["threshold_changes"]] == [48.0, 48.0, 0.0, 0.0]
 
 
 def test_another_word_is_refused(service):
@@ -137,8 +148,25 @@ def test_the_report_of_a_submission_says_which_number_is_which(service, desk):
     assert mm3 == {"raw": 72.0, "proposed": 48.0, "cleaned": 24.0}
     assert [one["keep"] for one in found["proposal"]["lesions"]] == [True, False]
     page = service.report("a_STIR", "anna", "html").read_text()
-    for words in ("What a reader kept.", "Raw VHI, before a lesion was removed: 72 mm³", "Proposed VHI: 48 mm³"):
+    for words in ("What a reader kept.", "Uncleaned volume, before a lesion was removed: 72 mm³", "Proposed volume: 48 mm³"):
         assert words in page
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept", "title"),
+    [
+        ("apply", [1], "VHI (submitted by anna, proposal unchanged)"),
+        ("apply", [2], "VHI (cleaned by anna)"),
+        ("off", [1, 2], "VHI (submitted by anna, nothing removed)"),
+        ("off", [1], "VHI (cleaned by anna)"),
+    ],
+)
+def test_the_title_of_a_submission_says_where_the_reader_changed_nothing(service, desk, mode, kept, title):
+    service.vhi("a_STIR", "anna", {"proposal": mode})
+    desk.submit(service, (INFLAMMATION, np.isin(desk.lesions, kept)))
+    found = json.loads(service.report("a_STIR", "anna", "json").read_text())
+    assert (found["stage"], found["title"]) == ("cleaned", title)
+    assert title in service.report("a_STIR", "anna", "html").read_text()
 
 
 def test_a_reader_who_saw_no_proposal_has_none_in_the_report(service, desk):
@@ -202,3 +230,54 @@ def test_effort_that_cannot_be_is_refused_and_nothing_is_kept(service, desk, eff
     with pytest.raises(RequestError, match=words):
         desk.submit(service, (INFLAMMATION, desk.lesions == 1), effort=effort)
     assert len(service.submissions("a_STIR", "anna")) == before
+
+
+@pytest.fixture
+def updated(service, desk, tmp_path):
+    """Anna saw the proposal of a version that the program's update has taken away since."""
+    service.vhi("a_STIR", "anna", {"proposal": "show"})
+    publish_by_size(tmp_path / "cleaning", "by-size-2", 36)
+    return VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=tmp_path / "cleaning")
+
+
+def test_a_version_that_is_gone_stops_no_reader_whose_suggestions_are_off(updated, desk):
+    answer = updated.vhi("a_STIR", "anna", {})
+    gone = "The cleaning proposal that was shown before, by-size, is gone; this reading is reported without a proposal."
+    decisions = {"proposal": "off", "clicks": [], "automatic_id": answer.facts["automatic_id"]}
+    kept = desk.submit(updated, (INFLAMMATION, desk.lesions == 1), decisions=decisions)
+    assert gone in kept.messages
+    assert gone in desk.submit(updated, (INFLAMMATION, desk.lesions == 2)).messages  # by a viewer that sends no decisions
+    path = updated.report("a_STIR", "anna", "json")
+    content = path.read_bytes()
+    assert json.loads(content)["stages"]["proposed"] is None
+    path.write_bytes(b"")
+    assert updated.report("a_STIR", "anna", "json").read_bytes() == content
+
+
+def test_a_reader_with_suggestions_of_a_version_that_is_gone_is_asked_to_measure_again(updated, desk):
+    with pytest.raises(ModelError, match="Version by-size of the cleaning proposal is gone; restore it, or run vhi again"):
+        desk.submit(updated, (INFLAMMATION, desk.lesions == 1), decisions={"proposal": "show", "clicks": []})
+    updated.vhi("a_STIR", "anna", {"proposal": "show"})
+    assert not any("gone" in one for one in desk.submit(updated, (INFLAMMATION, desk.lesions == 1)).messages)
+
+
+def test_clicks_go_on_with_the_version_of_the_measurement_and_a_new_measurement_takes_the_live_one(desk, tmp_path):
+    root = tmp_path / "cleaning"
+    publish_by_size(root, "first", 36)
+    service = VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=root)
+    desk.draw_regions(service)
+    service.vhi("a_STIR", "anna", {"proposal": "apply"})
+    publish_by_size(root, "second", 60)  # keeps neither lesion
+    clean = service.clean("a_STIR", "anna", {"proposal": "apply"}, [], [])
+    assert clean.facts["proposal"]["version"] == "first"
+    np.testing.assert_array_equal(clean.labels > 0, desk.lesions == 1)
+    assert service.clean("a_STIR", "ben", {"proposal": "apply"}, [], []).facts["proposal"]["version"] == "second"
+    assert service.vhi("a_STIR", "anna", {"proposal": "apply"}).facts["proposal"]["version"] == "second"
+    assert service.clean("a_STIR", "anna", {"proposal": "apply"}, [], []).facts["proposal"]["version"] == "second"
+
+
+@pytest.mark.parametrize("voxel", [(999, 0, 0), (-1, 1, 1)])
+def test_a_restoring_click_outside_the_scan_stops_no_submission(service, desk, voxel):
+    answer = service.clean("a_STIR", "anna", {}, [], [voxel])
+    assert "outside the scan's grid" in answer.facts["messages"][0]
+    assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).segment(INFLAMMATION).voxels == 12

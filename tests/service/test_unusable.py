@@ -6,7 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib.errors import ConflictError, DamagedError, InputError, TooLargeError
+from lib.errors import (
+    ArchiveError,
+    ConflictError,
+    DamagedError,
+    GridMismatchError,
+    InputError,
+    ModelError,
+    NotFoundError,
+    OutputError,
+    TooLargeError,
+)
 from lib.service.cases import Cases
 from lib.service.service import MODEL_DIR, ServiceConfig, VhiService
 
@@ -100,6 +110,22 @@ def test_readers_of_a_blinded_study_never_see_the_name_of_a_file(desk, caplog):
     assert len(told) == 3
     assert "smith" not in "".join(told).lower()
     assert "smith_STIR.nii.gz" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [NotFoundError, OutputError, TooLargeError, ArchiveError, ModelError, GridMismatchError])
+def test_readers_of_a_blinded_study_never_see_an_address_or_a_uid_of_the_archive(desk, monkeypatch, caplog, kind):
+    service = VhiService(desk.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+    (case,) = service.cases.index.cases
+    refuse_to_read(monkeypatch, kind("The archive http://pacs.hospital has no series 1.2.840.99; it may have been deleted."))
+    kept = {OutputError, ArchiveError}  # what may pass by itself; neither is a fault of the case
+    with pytest.raises(kind if kind in kept else InputError) as refusal, service.cases.loaded(case):
+        pass
+    (told, waiting) = str(refusal.value), [one.reason for one in service.cases.index.waiting]
+    assert waiting == ([] if kind in kept else [told])
+    assert "the administrator's log says why" in told.lower()
+    assert "pacs.hospital" not in told
+    assert "1.2.840.99" not in told
+    assert "no series 1.2.840.99" in caplog.text
 
 
 def test_another_scan_in_a_blinded_study_is_told_by_its_alias(desk):

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from folderdesk import finish
 from lib.errors import ConflictError, DamagedError, InputError, RequestError, SettingsError, UnknownImageError
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.nifti import read_volume
@@ -19,20 +20,6 @@ def five(desk):
     for case_id in "bcde":
         desk.add_case(case_id)
     return desk
-
-
-def finish(service, case_id, reader, reading=1):
-    """A reading without a report: nothing here needs one."""
-    from lib.readings.store import now, stored_segment
-    from lib.readings.submission import Submission
-
-    def write(folder, number):
-        path = folder / "inflammation.nii.gz"
-        path.write_bytes(b"")
-        return Submission(case_id, number, reader, reading, "manual", now(), (stored_segment(INFLAMMATION, path, 0),))
-
-    service.readings.append(case_id, reader, write)
-    service.leases.release(case_id, reader)
 
 
 def offered_one(service, reader, **more):
@@ -199,3 +186,64 @@ def test_what_waits_in_a_blinded_study_has_no_name_either(desk):
     (desk.folder / "DoeJane_T1W.nii.gz").write_bytes(b"")
     (one,) = desk.service(blinded=True).cases.index.waiting
     assert "Doe" not in one.name + one.reason
+
+
+def submit_region(desk, service, case_id, reader="anna", **more):
+    desk.submit(service, ("disease region", desk.region), image=f"{case_id}_STIR", reader=reader, **more)
+
+
+def test_a_case_whose_region_alone_was_handed_in_is_not_offered_again_unless_asked_for(desk):
+    desk.add_case("b")
+    service = desk.service()
+    assert offered_one(service, "anna") == "a"
+    submit_region(desk, service, "a")
+    assert offered_one(service, "anna") == "b"
+    assert offered_one(service, "ben") == "a"  # free for others as soon as the reader has another case
+    finish(service, "b", "anna")
+    assert service.next_case("anna") is None
+    why = service.why_no_case("anna")
+    assert why == (
+        "There is no further case for you. Of 2 cases: 1 finished, 1 with another reader, 1 finished by you for the region alone "
+        '(ask with cases at "region only").'
+    )
+    service.leases.release("a", "ben")
+    assert offered_one(service, "anna", values={"cases": "region only"}) == "a"
+    finish(service, "a", "anna")
+    assert service.next_case("anna", values={"cases": "region only"}) is None
+    assert "no case of which you handed in the region alone" in service.why_no_case("anna", values={"cases": "region only"})
+
+
+def test_a_case_that_was_only_rated_is_finished_for_its_region_too(desk):
+    service = desk.service()
+    assert offered_one(service, "anna") == "a"
+    service.submit_masks("a_STIR", {}, reader="anna", rating="failed")
+    assert service.next_case("anna") is None
+
+
+def test_a_skipped_case_stays_away_from_that_reader_until_asked_for_and_is_free_for_others(five):
+    service = five.service()
+    assert offered_one(service, "anna") == "a"
+    assert offered_one(service, "anna", values={"skip": "true"}) == "b"
+    assert offered_one(service, "anna", values={"skip": ""}) == "b"
+    assert offered_one(service, "ben") == "a"
+    service.leases.release("a", "ben")
+    assert offered_one(five.service(), "anna", values={"skip": "b_STIR"}) == "c"  # by its image, and after a restart
+    assert [offered_one(service, "anna", reading=2)] == ["c"]  # another reading knows nothing of it; c is in hand
+    for case_id in "cde":
+        finish(service, case_id, "anna")
+    assert service.next_case("anna") is None
+    assert '2 skipped by you (ask with cases at "skipped")' in service.why_no_case("anna")
+    assert offered_one(service, "anna", values={"cases": "skipped"}) == "a"
+    assert offered_one(service, "anna") == "a"  # taken up again, it is in hand like any other
+    with pytest.raises(RequestError, match="skip must be true, false or the id of an image"):
+        service.next_case("anna", values={"skip": 3})
+    with pytest.raises(RequestError, match="cases must be unread or skipped or region only, found 'all'"):
+        service.next_case("anna", values={"cases": "all"})
+
+
+def test_without_a_case_the_answer_says_why(tmp_path):
+    (tmp_path / "studies").mkdir()
+    service = VhiService(tmp_path / "studies")
+    assert service.next_case("anna") is None
+    assert service.why_no_case("anna") == "There is no case yet: no study has both series, T1W and STIR."
+    assert service.why_no_case("anna", order="review").startswith("You have not handed in a disease region yet")

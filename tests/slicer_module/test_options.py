@@ -19,7 +19,7 @@ TYPED: dict[str, tuple[str, Any]] = {
     "min_area_mm2": ("12.5", 12.5),
     "min_volume_mm3": ("30", 30.0),
 }
-EMPTY_BY_DEFAULT = {"minutes", "epochs", "learning_rate"}
+EMPTY_BY_DEFAULT = {"steps", "minutes", "epochs", "learning_rate"}
 OF_THE_TASK = {"show", "proposal", "scope"}  # options that are no settings of the method
 
 
@@ -60,7 +60,7 @@ def answered(desk: Slicer) -> list[dict[str, Any]]:
 
 def test_every_table_shows_the_defaults_and_sends_them_back(desk):
     found = tables(desk)
-    assert len(found) == 6  # vhi and vhi_clean, the trainer, and three strategies
+    assert len(found) == 8  # vhi and vhi_clean, the trainer, and the five strategies
     for section, name in found:
         cells = texts(desk.table_of(section, name))
         assert cells.keys() == desk.module.info[section][name]["config"].keys()
@@ -127,7 +127,7 @@ def test_a_chain_is_chosen_by_name_and_clicks_go_on_with_it_until_another_is_cho
     name, strict = measured()
     assert name == "strict"
     assert 0 < strict < papers
-    assert "not made by the paper's chain" in facts[-1]["warnings"][0]
+    assert "not made by the paper's chain" in facts[-1]["warnings"][1]  # the first: nobody has cleaned it
     # the other task's own table says "default": as the reading is shown now
     desk.table_of("models", "vhi_clean")
     desk.ui.labelComboBox.setCurrentText("inflammation")
@@ -174,6 +174,7 @@ def test_each_option_of_a_strategy_is_understood(desk):
         ("strategies", "diverse", "weight", "half", "weight must be a number from 0 to 1, found 'half'."),
         ("trainers", "disease_region", "epochs", "ten", "epochs must be a number, found 'ten'."),
         ("trainers", "disease_region", "seed", "1.5", "seed must be a whole number, found '1.5'."),
+        ("trainers", "disease_region", "learning_rate", "50000", "learning_rate is 50000.0; it must be from 1e-07 to 0.1."),
     ],
 )
 def test_what_cannot_be_meant_is_said_by_the_server_in_one_sentence(desk, section, name, key, typed, said):

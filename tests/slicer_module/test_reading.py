@@ -53,7 +53,7 @@ def test_fetching_lists_models_strategies_and_the_trainer(slicer, server):
     assert desk.shown() == []
     boxes = {
         "segmentationModelSelector": ["disease_region", "normal_bone", "vhi"],
-        "deepgrowModelSelector": ["vhi_clean"],
+        "deepgrowModelSelector": ["vhi_clean", "normal_bone_clicks"],
         "scribblesMethodSelector": [],
         "strategyBox": ["first", "random", "uncertain", "diverse", "review"],
         "trainerBox": ["disease_region"],
@@ -150,6 +150,18 @@ def test_clicks_that_remove_everything_leave_an_empty_segment(desk):
         assert desk.shown() == []
 
 
+def test_foreground_points_of_the_click_tool_grow_normal_bone(desk, server, tmp_path):
+    at = np.argwhere(answer(server, "normal_bone", image_of(desk), tmp_path))
+    voxel = [int(n) for n in at[np.argmin(np.abs(at - at.mean(axis=0)).sum(axis=1))]]
+    choose(desk.ui.deepgrowModelSelector, "normal_bone_clicks")
+    choose(desk.ui.labelComboBox, BONE)
+    desk.click(voxel)
+    assert desk.shown() == []
+    grown = answer(server, "normal_bone_clicks", image_of(desk), tmp_path, foreground=[voxel])
+    assert np.count_nonzero(grown) > 30
+    np.testing.assert_array_equal(desk.segments()[BONE], grown == 1)
+
+
 def test_without_auto_a_point_waits_for_the_button(desk):
     desk.run("vhi")
     before = desk.segments()[INFLAMMATION].copy()
@@ -220,6 +232,45 @@ def test_regions_alone_are_kept_and_vhi_rests_on_them(desk):
     desk.run("vhi")
     assert desk.shown() == []
     assert desk.segments()[INFLAMMATION].any()
+
+
+def test_a_case_with_its_region_handed_in_is_left_and_come_back_to_and_another_skipped(desk):
+    first = image_of(desk)
+    desk.run("disease_region")
+    desk.press("saveLabel")
+    desk.saved()
+    desk.next_sample()
+    second = image_of(desk)
+    assert second != first  # finished for its region
+    desk.table_of("strategies", "first")["skip"].setChecked(True)
+    desk.next_sample("first")
+    third = image_of(desk)
+    assert third not in (first, second)
+    cells = desk.table_of("strategies", "first")
+    cells["skip"].setChecked(False)
+    cells["cases"].setCurrentText("region only")
+    desk.next_sample("first")
+    assert image_of(desk) == first
+    cells = desk.table_of("strategies", "first")
+    cells["cases"].setCurrentText("skipped")
+    desk.next_sample("first")
+    assert image_of(desk) == second
+    assert desk.shown() == []
+
+
+def test_a_region_upside_down_is_doubted_in_the_answer_and_confirmed_by_the_same_again(desk, server):
+    desk.run("disease_region")
+    region = desk.module._segmentNode.GetSegmentation().segments[REGION]
+    region.mask = np.flip(region.mask, 1)
+    desk.press("saveLabel")
+    said = desk.saved()["messages"]
+    assert "The disease region may be wrong. It fits better upside down" in said[0]
+    desk.press("saveLabel")
+    made = desk.saved()
+    assert made["messages"][1].startswith("You confirmed it.")
+    asked = {"image": image_of(desk), "reader": made["reader"]}
+    told = requests.get(f"{server.url}/vhi/submissions", params=asked, timeout=60).json()
+    assert [one["fate"]["state"] for one in told] == ["replaced", "waits"]
 
 
 def test_when_every_case_is_finished_slicer_says_so(slicer, server):

@@ -252,6 +252,7 @@ class TestRegistration:
         found = turned(other, grid)
         assert found.grid.shape == grid.shape
         np.testing.assert_allclose(found.data, self.ramp(grid).data, atol=1e-9)
+        assert (found is other) == (axes == (0, 1, 2) and not reverse)  # nothing is copied where nothing is turned
 
     def test_what_lies_elsewhere_is_left_as_it_is(self):
         shifted = CORONAL.copy()

@@ -38,6 +38,22 @@ def test_the_shared_layout(tmp_path):
     assert found.unlabelled[0].disease_region is None
 
 
+def test_scans_of_other_scanners_go_in_pairs_under_ids_of_their_own(tmp_path):
+    touch(tmp_path, "images_study/T1W/1_T1W.nii.gz", "segmentations/disease_region/1_disease_region.nii.gz")
+    touch(tmp_path, "images_other/T1W/P1.nii.gz", "segmentations/bones_other/P1.nii.gz", "segmentations/bones_other/labels.json")
+    found = find_labelled(tmp_path)
+    assert (ids(found.study), ids(found.other), ids(found.unlabelled)) == (["1"], ["P1"], [])
+    assert found.other[0].disease_region == tmp_path / "segmentations/bones_other/P1.nii.gz"
+    touch(tmp_path, "images_other/T1W/P2.nii.gz")
+    with pytest.raises(InputError, match="P2 of another scanner has a scan but no labels"):
+        find_labelled(tmp_path)
+    (tmp_path / "images_other/T1W/P2.nii.gz").rename(tmp_path / "images_other/T1W/1.nii.gz")
+    (tmp_path / "segmentations/bones_other/P1.nii.gz").rename(tmp_path / "segmentations/bones_other/1.nii.gz")
+    (tmp_path / "images_other/T1W/P1.nii.gz").unlink()
+    with pytest.raises(InputError, match="has the id 1 of another scan"):
+        find_labelled(tmp_path)
+
+
 def test_a_clone_of_the_authors_repository(tmp_path):
     masks = "data/segmentations/Disease_region_manual_segmentation"
     touch(

@@ -9,6 +9,7 @@ import pytest
 from handmade import handmade
 from lib.errors import InputError, ModelError
 from lib.retraining.config import TrainConfig
+from lib.service.answers import ServiceConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
 from lib.trainers.desk import TrainingDesk
@@ -30,6 +31,18 @@ def test_a_refused_start_leaves_no_trace(studies):
         assert (desk.status(), desk.is_running(), desk.stop("root")) == (None, False, None)
     assert list(desk.service.audit.entries()) == []
     assert desk.stats()["total_time"]
+
+
+@pytest.mark.parametrize("blinded", [False, True])
+def test_a_blinded_study_tells_no_reader_which_cases_were_learnt_and_tells_the_administrator(studies, blinded):
+    desk = TrainingDesk(VhiService(studies, config=ServiceConfig(blinded=blinded)), TrainConfig(), "1")
+    ended = {"state": "accepted", "version": "site-1", "parent": "vhi-2", "learnt": ["c-one"], "held": ["c-two"], "skipped": []}
+    desk.folder.root.mkdir(parents=True)
+    desk.folder.write_progress(ended)
+    for told in (desk.status(), desk.stats()):
+        assert ("c-one" in str(told)) is not blinded
+        assert ("c-two" in str(told)) is not blinded
+    assert "c-one" in desk.models()["progress"]["text"]
 
 
 def test_without_a_model_nothing_is_trained_and_the_bars_are_empty(studies, tmp_path):

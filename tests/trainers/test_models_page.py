@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from handmade import handmade
-from lib.figures import new_chart, png_bytes
+from lib.figures.canvas import new_chart, png_bytes
 from lib.readings.folder import make_folder
 from lib.records import write_json
 from lib.retraining.config import TrainConfig
@@ -41,7 +41,7 @@ def desk(tmp_path: Path) -> TrainingDesk:
     write_volume(studies / "a_T1W.nii.gz", truth.t1w)
     write_volume(studies / "a_STIR.nii.gz", truth.stir)
     service = VhiService(studies)
-    own, shipped = own_models(studies / ".vhi", MODEL_DIR), read_live(MODEL_DIR)
+    own, shipped = own_models(studies / ".vhi"), read_live(MODEL_DIR)
     first = shipped.manifest
     publish(own, first, verify(shipped))
     second = replace(
@@ -94,7 +94,7 @@ def test_programs_get_the_history_as_json(client):
         (shipped, "earlier"), ("site-2", "live"), ("site-3", "rejected"),
     ]  # fmt: skip
     assert told["live"] == "site-2"
-    assert told["versions"][1]["dice"] == {"hold-out": {"version": 0.93, "before": 0.9, "cases": 1}}
+    assert told["versions"][1]["dice"] == {"hold-out": {"measure": "3-D Dice", "version": 0.93, "before": 0.9, "cases": 1}}
     assert told["versions"][0]["dice"]["cross-validation"]["version"] > 0.9
     assert told["versions"][2]["reasons"] == ["Its mean Dice is 0.13 below."]
     assert [one["case"] for one in told["quarantine"]] == ["a"]
@@ -125,6 +125,10 @@ def test_readers_see_no_history_and_change_nothing(client, desk):
         ("GET", "/vhi/models"),
         ("POST", "/vhi/models/live?version=site-2"),
         ("POST", "/vhi/models/release?case=a&submission=0001-anna"),
+        ("POST", "/vhi/models/set-aside?case=a&submission=0001-anna"),
+        ("POST", "/vhi/models/pin?version=site-2"),
+        ("POST", "/vhi/models/unpin"),
+        ("POST", "/vhi/models/compare?a=site-2&b=site-3"),
         ("POST", "/train/"),
         ("POST", "/train/disease_region"),
         ("DELETE", "/train/"),
@@ -171,3 +175,29 @@ def test_an_administrator_goes_back_to_an_earlier_version_but_not_to_a_rejected_
     assert back_to(shipped).json() == {"live": shipped}
     assert desk.service.networks.manifest().version == shipped
     make_live(desk.service.networks.folder, "site-2")
+
+
+def test_the_live_version_is_pinned_and_a_released_label_taken_back_by_the_page(client, desk):
+    served = client()
+    headers = signed_in(served, "root")
+
+    def post(path: str, **params: str):
+        return served.post(f"/vhi/models/{path}", params=params, headers=headers)
+
+    def page() -> str:
+        return served.get("/vhi/models", headers=headers | HTML).text
+
+    assert post("pin", version="site-2").json() == {"pinned": "site-2"}
+    assert "pinned by root" in page()
+    assert "take the pin off first" in post("live", version=read_live(MODEL_DIR).manifest.version).json()["detail"]
+    assert post("unpin").json() == {"unpinned": "site-2"}
+    assert "pinned by" not in page()
+    label = {"case": "a", "submission": "0001-anna"}
+    post("release", **label)
+    assert "Take back" in page()
+    # a label whose submission there is none of cannot be meant
+    assert "has no submission '0001-anna'" in post("set-aside", **label).json()["detail"]
+    assert "compared with itself" in post("compare", a="site-2", b="site-2").json()["detail"]
+    assert "Dice, before and after" in page()
+    assert "mean 3-D Dice: 0.9000 to 0.9300" in page()
+    assert "Mean slice Dice, before and after" not in page()

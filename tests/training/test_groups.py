@@ -35,6 +35,25 @@ def test_no_fold_learns_what_measures_it_and_none_sees_the_test_scans():
         assert "t" not in ids(fold.cases + fold.held_out)
 
 
+def test_scans_of_other_scanners_are_held_out_in_turn_and_all_learnt_by_the_shipped_ensemble():
+    found = LabelledData(cases(*"abcdefgh"), other=cases(*"pqrst"))
+    folds = folds_of(found)
+    assert [ids(fold.held_out_other) for fold in folds] == [["p", "t"], ["q"], ["r"], ["s"]]
+    assert ids(folds[0].other) == ["q", "r", "s"]
+    assert ids(shipped_group(found).other) == [*"pqrst"]
+
+
+def test_folds_of_networks_for_another_scanner_hold_out_its_scans_alone():
+    folds = folds_of(LabelledData(cases(*"abcdefgh"), atypical=cases("x"), other=cases(*"pqrst")), kind=True)
+    assert [(ids(fold.held_out), ids(fold.held_out_other)) for fold in folds] == [
+        ([], list(one)) for one in ("pt", "q", "r", "s")
+    ]
+    assert [ids(fold.cases) for fold in folds] == [[*"abcdefgh", "x"]] * 4
+    assert ids(folds[0].other) == ["q", "r", "s"]
+    with pytest.raises(InputError, match="at least two scans of another scanner"):
+        folds_of(LabelledData(cases(*"abc"), other=cases("p")), kind=True)
+
+
 def test_the_shipped_ensemble_learns_all_but_the_test_scans():
     group = shipped_group(FOUND)
     assert ids(group.cases) == [*"abcdefgh", "x", "y", "z"]

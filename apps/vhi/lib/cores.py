@@ -10,3 +10,10 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_cores() -> int:
+    """Those that networks compute on: `OMP_NUM_THREADS` asks for fewer than this process may use."""
+    cores = usable_cores()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores

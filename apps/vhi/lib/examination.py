@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cli.ensemble import MODEL_DIR
+from .cli.forms import DEFAULT_FORMS
 
 if TYPE_CHECKING:
     from .batch.cases import BatchCase
-    from .core.disease_region import Member
+    from .core.disease_region import DiseaseRegion, Member
+    from .core.not_measured import NormalBoneRefused
     from .core.pipeline import VhiResult
     from .reports.content import ReportContent
+    from .reports.parts import Paper, ScanFacts
     from .studies.dicom_pairing import ScanPair
+    from .studies.dicom_series import SeriesInfo
     from .studies.nifti_geometry import Form
     from .studies.pairing_rules import PairingRules
     from .versions import Manifest
 
+NOT_MEASURED_FILES = ("not_measured.json", "not_measured.html", "disease_region.nii.gz", "region_t1w.png", "region_stir.png")
 RESULT_FILES = (
     "vhi.json",
     "grade.nii.gz",
@@ -71,6 +76,7 @@ def measure(
     disease_region: StrPath | None = None,
     normal_bone_segment: str | None = None,
     disease_region_segment: str | None = None,
+    normal_bone_at: Sequence[Sequence[int]] | None = None,
     use_form: Form | None = None,
     settings: Mapping[str, Any] | None = None,
     post_transforms: StrPath | None = None,
@@ -91,6 +97,9 @@ def measure(
         Mask of the imaged bone, likewise; found on T1W by the networks when absent.
     normal_bone_segment, disease_region_segment : str, optional
         Which segment of these files, where several could be meant.
+    normal_bone_at : sequence of (i, j, k), optional
+        In place of `normal_bone`: voxels of STIR, counted from 0, where a reader clicked in normal marrow of the sacrum, best one
+        on each of three slices; normal bone is grown from them.
     use_form : {"sform", "qform"}, optional
         Which transform rules in NIfTI files that carry two different ones.
     settings : mapping, optional
@@ -111,7 +120,8 @@ def measure(
     VhiError
         Whatever makes the number untrustworthy, in one sentence: scans that cannot be read or do not belong together
         (`InputError`, `GridMismatchError`), unusable normal bone (`NormalBoneError`), an unknown setting or a value outside
-        its range (`SettingsError`), a damaged ensemble (`ModelError`).
+        its range (`SettingsError`), a damaged ensemble (`ModelError`). Where the automatic normal bone is refused,
+        `NormalBoneRefused`, which carries the disease region and the best places to click.
 
     Notes
     -----
@@ -132,6 +142,7 @@ def measure(
         normal_bone_segment=normal_bone_segment,
         disease_region_segment=disease_region_segment,
         use_form=use_form,
+        normal_bone_at="; ".join(",".join(map(str, voxel)) for voxel in normal_bone_at or ()) or None,
     )
     return examined(case, chosen.stored(), Path(model_dir or MODEL_DIR), command)
 
@@ -147,6 +158,7 @@ def examined(
     command: str | None = None,
     proposal: str = "off",
     rules: PairingRules | None = None,
+    paper: Paper = "a4",
 ) -> Examination:
     """Measure a case of a batch; see `measure`.
 
@@ -158,14 +170,17 @@ def examined(
         "off", "show" or "apply" the cleaning proposal.
     rules : PairingRules, optional
         A site's own.
+    paper : "a4" or "letter"
+        Of the report.
 
     Raises
     ------
     VhiError
     """
     from .cli.ensemble import reference_of
-    from .cli.one_scan import read_regions, read_scans
+    from .cli.one_scan import normal_bone_of, read_regions, read_scans
     from .cli.proposal import proposed
+    from .core.not_measured import NormalBoneRefused
     from .core.pipeline import measure_vhi
     from .post_transforms import settings_of_stored
     from .provenance import command_line, ensemble_of, input_files, provenance_of
@@ -178,16 +193,23 @@ def examined(
     model: Manifest | None = None
     if case.disease_region is None:
         members, model = _ensemble(model_dir.resolve())
-    bone, region = masks.get("normal bone"), masks.get("disease region")
-    result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model))
-    result = proposed(replace(result, warnings=(*scans.warnings, *notes, *result.warnings)), proposal)
     inputs = input_files({**case.scans, **{role: path for role, (path, _) in case.regions.items()}}, scans.files)
-    ensemble = ensemble_of(model) if model else None
-    provenance = provenance_of(command or command_line(), chosen, ensemble, inputs, case.choices)
-    return Examination(scans, result, report_content(result, provenance, []))
+
+    def provenance_with(found: DiseaseRegion) -> dict[str, Any]:
+        ensemble = ensemble_of(model, found) if model else None
+        return provenance_of(command or command_line(), chosen, ensemble, inputs, case.choices)
+
+    bone, region = normal_bone_of(case, masks), masks.get("disease region")
+    try:
+        result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model))
+    except NormalBoneRefused as refused:
+        raise refused.described(provenance_with(refused.scan.disease_region), (*scans.warnings, *notes)) from refused
+    result = proposed(replace(result, warnings=(*scans.warnings, *notes, *result.warnings)), proposal)
+    content = report_content(result, provenance_with(result.disease_region), [], scan=scan_facts(scans.stir_info), paper=paper)
+    return Examination(scans, result, content)
 
 
-def write_report(examination: Examination, folder: StrPath) -> None:
+def write_report(examination: Examination, folder: StrPath, forms: Collection[str] | None = None) -> None:
     """Write the report, the numbers and the masks of a measured scan: the files that `measure` writes on the command line.
 
     Parameters
@@ -195,25 +217,72 @@ def write_report(examination: Examination, folder: StrPath) -> None:
     examination : Examination
     folder : path-like
         New, empty, or an earlier result, which is replaced. It appears whole or not at all.
+    forms : collection of str, optional
+        Of "json", "masks", "overlay", "html" and "pdf", which to write, and `vhi.json` always; all but "overlay" when absent.
 
     Raises
     ------
+    InputError
+        A form that is unknown.
     OutputError
         The folder holds something else, or cannot be written.
     """
     from .files import result_folder
+    from .reports.forms import checked_forms
+
+    wanted = checked_forms(DEFAULT_FORMS if forms is None else ",".join(forms))
+    with result_folder(Path(folder), (*RESULT_FILES, *NOT_MEASURED_FILES)) as place:
+        write_forms(examination.content, place, wanted)
+
+
+def write_forms(content: ReportContent, folder: Path, wanted: Collection[str]) -> None:
+    """Write what was asked for into a folder that is there, and `vhi.json` last: it says that the result is whole.
+
+    Raises
+    ------
+    OutputError
+    """
     from .reports.forms import write_html, write_json, write_overlay_png, write_pdf
 
-    content = examination.content
-    with result_folder(Path(folder), RESULT_FILES) as place:
-        write_pdf(content, place / "report.pdf")
-        write_overlay_png(content, place / "overlay.png")
-        write_html(content, place / "report.html")
-        write_masks(examination.result, place)
-        write_json(content, place / "vhi.json")
+    if "pdf" in wanted:
+        write_pdf(content, folder / "report.pdf")
+    if "overlay" in wanted:
+        write_overlay_png(content, folder / "overlay.png")
+    if "html" in wanted:
+        write_html(content, folder / "report.html")
+    if "masks" in wanted:
+        write_masks(content.result, folder)
+    write_json(content, folder / "vhi.json")
 
 
-def write_dicom(examination: Examination, folder: StrPath) -> None:
+def write_not_measured(refused: NormalBoneRefused, folder: StrPath) -> None:
+    """Write what is there of a scan whose automatic normal bone was refused.
+
+    That is the disease region, pictures of it on T1W and STIR, the best places to click, and why there is no number.
+
+    Parameters
+    ----------
+    refused : NormalBoneRefused
+        As `measure` raised it.
+    folder : path-like
+        As for `write_report`.
+
+    Raises
+    ------
+    OutputError
+    """
+    from .core.volume import Mask
+    from .files import result_folder
+    from .reports.not_measured import write_forms as write_region
+    from .studies.nifti import write_mask
+
+    scan = refused.scan
+    with result_folder(Path(folder), (*RESULT_FILES, *NOT_MEASURED_FILES)) as place:
+        write_region(scan, refused.provenance, place)
+        write_mask(place / "disease_region.nii.gz", Mask(scan.disease_region.mask.data, scan.stir.grid))
+
+
+def write_dicom(examination: Examination, folder: StrPath, *, with_report: bool = False) -> None:
     """Write a measured scan as DICOM Segmentation (`seg.dcm`) and structured report (`sr.dcm`).
 
     Parameters
@@ -222,6 +291,8 @@ def write_dicom(examination: Examination, folder: StrPath) -> None:
         Of a STIR scan that was read from a DICOM series.
     folder : path-like
         New, empty, or an earlier such result, which is replaced. It appears whole or not at all.
+    with_report : bool
+        The report as Encapsulated PDF (`report.dcm`) and its pictures as Secondary Capture too.
 
     Raises
     ------
@@ -236,7 +307,7 @@ def write_dicom(examination: Examination, folder: StrPath) -> None:
 
     stir = check_dicom_series(examination.scans.stir_info)
     with result_folder(Path(folder), DICOM_FILES, MARK) as place:
-        write_dicom_files(examination.content, stir, examination.scans.t1w_info, place)
+        write_dicom_files(examination.content, stir, examination.scans.t1w_info, place, with_report)
 
 
 def write_masks(result: VhiResult, folder: Path) -> None:
@@ -255,6 +326,18 @@ def write_masks(result: VhiResult, folder: Path) -> None:
     # masks agree with the STIR grid to a tolerance; what is written shares it exactly
     write_mask(folder / "disease_region.nii.gz", Mask(result.disease_region.mask.data, grid))
     write_mask(folder / "normal_bone.nii.gz", Mask(result.normal_bone.data, grid))
+
+
+def scan_facts(stir: SeriesInfo | None) -> ScanFacts:
+    """What the header of the STIR series says for the first page; nothing of a scan that was no DICOM series."""
+    from .reports.parts import ScanFacts
+    from .studies.dicom_files import read_header
+    from .studies.scan_facts import day_of, patient_of, scanner_of
+
+    if stir is None or not stir.files:
+        return ScanFacts()
+    header = read_header(stir.files[0])
+    return ScanFacts(patient_of(header), day_of(header), scanner_of(header))
 
 
 def _check_sources(t1w: StrPath | None, stir: StrPath | None, study: StrPath | None) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from .errors import InputError, OutputError
 
 RESULT_MARK = "vhi.json"
+# in the place of the former, where a scan could not be measured
+NOT_MEASURED_MARK = "not_measured.json"
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space, or choose another place",
@@ -150,7 +152,7 @@ def check_result_folder(folder: Path, own_files: Collection[str], mark: str = RE
                 "as a mount point. Pass the name of a new folder inside it."
             )
         found = _names_in(folder)
-        if found and mark not in found:
+        if found and mark not in found and not (mark == RESULT_MARK and NOT_MEASURED_MARK in found):
             raise OutputError(f"{folder} is not empty and holds no earlier result ({mark}); pass a new folder.")
         foreign = sorted(found - set(own_files))
         if foreign:

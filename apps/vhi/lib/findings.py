@@ -11,7 +11,7 @@ class Finding:
 
     Attributes
     ----------
-    name : "share", "archive", "damaged", "disk", "model", "accounts" or "unlogged"
+    name : "share", "archive", "damaged", "calibration", "patients", "disk", "model", "accounts" or "unlogged"
     sentence : for anybody: no id, no path
     files : below the data folder, for administrators alone
     """

@@ -17,11 +17,11 @@ from . import __version__
 from .files import sha256_of
 
 if TYPE_CHECKING:
+    from .core.disease_region import DiseaseRegion
     from .core.settings import VhiSettings
     from .versions import Manifest
 
 _LIBRARIES = ("numpy", "scipy", "scikit-image", "nibabel")
-_NETWORK_LIBRARIES = ("torch",)
 _MONAI_LIBRARIES = ("monai", "torch")
 
 
@@ -49,8 +49,7 @@ def provenance_of(
     return {
         "created": now(),
         "command": command,
-        "versions": method_versions(with_networks=model is not None)
-        | (versions(*_MONAI_LIBRARIES) if settings.chain.names_monai else {}),
+        "versions": method_versions(model) | (versions(*_MONAI_LIBRARIES) if settings.chain.names_monai else {}),
         "model": None if model is None else dict(model),
         "settings": settings.values(),
         "post_transforms": settings.chain.record(),
@@ -75,9 +74,11 @@ def versions(*libraries: str) -> dict[str, str]:
     return {"vhi": code_version(), "python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 
-def method_versions(*, with_networks: bool) -> dict[str, str]:
-    """Of this program and of what its numbers rest on."""
-    return dict(versions(*_LIBRARIES, *(_NETWORK_LIBRARIES if with_networks else ())))
+def method_versions(model: Mapping[str, Any] | None) -> dict[str, str]:
+    """Of this program and of what its numbers rest on; `model` as `ensemble_of` gives it."""
+    # an ensemble that says nothing was computed before engines were recorded, by torch
+    engines = () if model is None else tuple(str(model.get("engine", "torch")).split(" and "))
+    return dict(versions(*_LIBRARIES, *engines))
 
 
 def command_line() -> str:
@@ -85,9 +86,10 @@ def command_line() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def ensemble_of(manifest: Manifest) -> dict[str, Any]:
-    """Which ensemble found a disease region."""
-    return {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
+def ensemble_of(manifest: Manifest, region: DiseaseRegion) -> dict[str, Any]:
+    """Which ensemble found a disease region, and what computed it: `engine` and `precision`."""
+    made = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
+    return made | dict(region.computed_by or {})
 
 
 def input_files(files: Mapping[str, Path], series: Mapping[str, Sequence[Path]]) -> list[dict[str, str]]:

@@ -22,7 +22,8 @@ test('a lesion is the group of voxels that touch, by corners too, in three dimen
   for (const voxel of [[0, 0, 0], [1, 1, 1], [0, 1, 1], [2, 2, 2], [0, 0, 2]]) assert.equal(found.at(voxel), 1);
   assert.equal(found.at([3, 0, 0]), 2);
   for (const voxel of [[3, 2, 0], [-1, 0, 0], [0, 0, 3]]) assert.equal(found.at(voxel), undefined);
-  assert.deepEqual([...found.slicesOf(1)], [[0, [0, 0, 0]], [1, [0, 1, 1]], [2, [0, 0, 2]]]);
+  assert.deepEqual(found.pointsOf(1), [[0, 0, 0], [0, 1, 1], [1, 1, 1], [0, 0, 2], [2, 2, 2]]);
+  assert.deepEqual(found.pointsOf(1, 1), [[0, 1, 1], [1, 1, 1]]);
 });
 
 test('what is left of a lesion is counted by grade', () => {
@@ -34,21 +35,22 @@ test('what is left of a lesion is counted by grade', () => {
   assert.deepEqual(found.left(found.grades).get(1), { whole: 5, sensitive: 5, conservative: 1 });
 });
 
-test('of decisions about a lesion in a slice the last one counts, and the clicks are told in order', () => {
+test('gestures are told in order, with the lesions that they took', () => {
   const found = twoLesions();
-  const none = new Decisions();
-  const removed = none.with('remove', [1, 1, 1], 'lesion', found);
-  const partly = removed.with('restore', [1, 1, 1], 'slice', found);
-  const all = [[0, 0, 0], [0, 1, 1], [0, 0, 2]];
-  assert.deepEqual(removed.params(), { background: all, foreground: [], scope: 'slice' });
-  assert.deepEqual(partly.params(), { background: [[0, 0, 0], [0, 0, 2]], foreground: [[0, 1, 1]], scope: 'slice' });
-  assert.deepEqual(none.params(), { background: [], foreground: [], scope: 'slice' });
-  assert.deepEqual(partly.clicks, [
-    { what: 'remove', voxel: [1, 1, 1], scope: 'lesion' },
-    { what: 'restore', voxel: [1, 1, 1], scope: 'slice' },
-  ]);
-  assert.deepEqual(Decisions.of(partly.clicks, found).params(), partly.params());
-  assert.deepEqual(Decisions.of([{ what: 'remove', voxel: [3, 2, 0], scope: 'lesion' }], found).clicks, []);
+  const click = { what: 'remove', voxel: [1, 1, 1], scope: 'lesion' };
+  const lasso = { what: 'restore', scope: 'lasso', slice: 0, polygon: [[-1, -1], [-1, 3], [5, 3], [5, -1]] };
+  const removed = new Decisions().with(click, [1]);
+  const all = removed.with(lasso, [1, 2]);
+  assert.deepEqual(all.params(), { gestures: [click, lasso] });
+  assert.deepEqual([...removed.lesions], [1]);
+  assert.deepEqual([...all.lesions], [1, 2]);
+  assert.deepEqual(Decisions.of(all.clicks, found), all);
+  const split = { what: 'split', scope: 'bridge', voxel: [1, 1, 1] };
+  assert.deepEqual(Decisions.of([{ ...click, voxel: [3, 2, 0] }, split], found).clicks, [split]);
+  const nothing = { ...click, voxel: [3, 2, 0] };
+  assert.deepEqual(Decisions.of([nothing, split, click, nothing], found).clicks, [split, click, nothing]); // a piece may lie there
+  const only = { ...click, what: 'only' };
+  assert.deepEqual([...Decisions.of([only], found).lesions], [1, 2]); // what it leaves out is decided of too
 });
 
 test('what the proposal left out is not what the reader removed', () => {
@@ -57,7 +59,7 @@ test('what the proposal left out is not what the reader removed', () => {
   const left = (one, other) => new Map([[1, { whole: 5, sensitive: one }], [2, { whole: 1, sensitive: other }]]);
   const fate = (...given) => [...fates(lesions, ...given).values()];
   const none = new Decisions();
-  const [removed] = [none.with('remove', [0, 0, 0], 'lesion', found)];
+  const [removed] = [none.with({ what: 'remove', voxel: [0, 0, 0], scope: 'lesion' }, [1])];
   assert.deepEqual(fate(left(5, 1), false, none), ['kept', 'kept']);
   assert.deepEqual(fate(left(0, 1), true, none), ['proposed', 'kept']);
   assert.deepEqual(fate(left(0, 1), true, removed), ['removed', 'kept']); // restored and removed again by clicks

@@ -40,3 +40,21 @@ test('what changed no voxel is no step, and the oldest of more than fifty steps 
   for (let step = history.undo(map); step; step = history.undo(map)) map = step.map;
   assert.deepEqual(Array.from(map), [10]);
 });
+
+test('a step at given places is one even where no voxel changed', () => {
+  const history = new History();
+  assert.equal(history.note(u([1]), u([1]), 'a', [0]), true);
+  const step = history.undo(u([1]), 'b');
+  assert.deepEqual([l(step), step.at.length], [[[1], 'a'], 0]);
+});
+
+test('a correction of what is so now leaves the steps from here leading where they led', () => {
+  const history = new History();
+  history.note(u([3, 3, 3]), u([0, 3, 3]), 'a');
+  history.note(u([0, 3, 3]), u([0, 0, 3]), 'b');
+  history.undo(u([0, 0, 3]), 'c');
+  history.amend(u([0, 3, 3]), u([0, 3, 0]), (state) => `${state}!`);
+  assert.deepEqual(l(history.redo(u([0, 3, 0]), 'b')), [[0, 0, 3], 'c!']);
+  assert.deepEqual(l(history.undo(u([0, 0, 3]), 'c')), [[0, 3, 0], 'b']);
+  assert.deepEqual(l(history.undo(u([0, 3, 0]), 'b')), [[3, 3, 3], 'a!']);
+});

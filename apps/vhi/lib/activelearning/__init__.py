@@ -18,8 +18,9 @@ ANONYMOUS = "anonymous"
 DESCRIPTIONS = {
     "first": "Next case, in the order of their names",
     "random": "Next case, in random order",
-    "uncertain": "The case that the networks are least sure of",
-    "diverse": "A case that the networks are unsure of and that is unlike all labelled ones",
+    # what both reached in simulation: docs/retraining.md
+    "uncertain": "The case that the networks are least sure of; in simulation they learnt no more by it than by random cases",
+    "diverse": "A case that the networks are unsure of and that is unlike labelled ones; in simulation hardly better than random",
     "review": "A submitted case whose disease region the networks dispute",
 }
 
@@ -41,16 +42,17 @@ class NextCase(Strategy):
         return {**super().info(), "config": self.config()}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """The image to read next and why, or nothing when every case is finished or with somebody else."""
-        offer = self._service.next_case(
-            reader_of(request) or ANONYMOUS,
-            order=self._order,
-            reading=request.get("reading", 1),
-            values=request,
-            everyone=sees_all(),
-        )
+        """The image to read next and why; without `id`, where there is none, and then `reason` says why."""
+        reader = reader_of(request) or ANONYMOUS
+        asked: dict[str, Any] = {
+            "order": self._order,
+            "reading": request.get("reading", 1),
+            "values": request,
+            "everyone": sees_all(),
+        }
+        offer = self._service.next_case(reader, **asked)
         if offer is None:
-            return {}
+            return {"strategy": self._order, "reason": self._service.why_no_case(reader, **asked)}
         return {"id": offer.case.image_id("STIR"), "strategy": self._order, "reason": offer.reason, **offer.facts}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..studies.pairing import CASE_ID, find_cases
 
 FILES = ("t1w", "stir", "study", "normal_bone", "disease_region")
 WITHIN_STUDY = ("stir_series", "t1w_series", "study_uid", "patient")
-CHOICES = (*WITHIN_STUDY, "normal_bone_segment", "disease_region_segment", "use_form")
+CHOICES = (*WITHIN_STUDY, "normal_bone_segment", "disease_region_segment", "use_form", "normal_bone_at")
 COLUMNS = ("case", *FILES, *CHOICES)
 MOST_BYTES = 50_000_000
 
@@ -25,7 +26,8 @@ class BatchCase:
     there are any. `name` is that of its result folder.
 
     The rest are choices where files leave one: which study and which series within `study`, the segment of a region, which
-    transform (`use_form`: "sform" or "qform") rules in NIfTI files that carry two.
+    transform (`use_form`: "sform" or "qform") rules in NIfTI files that carry two, and where a reader clicked in normal bone
+    (`normal_bone_at`: "I,J,K; I,J,K; ...", voxels of STIR counted from 0), in place of a mask of it.
     """
 
     name: str
@@ -41,6 +43,7 @@ class BatchCase:
     normal_bone_segment: str | None = None
     disease_region_segment: str | None = None
     use_form: Form | None = None
+    normal_bone_at: str | None = None
 
     def __post_init__(self) -> None:
         pair = [name for name in ("t1w", "stir") if getattr(self, name) is not None]
@@ -54,6 +57,14 @@ class BatchCase:
             raise InputError(
                 f"{self.name}: {' and '.join(within_study)} can only be given with study; leave them out with t1w and stir."
             )
+        if self.normal_bone is not None and self.normal_bone_at:
+            raise InputError(f"{self.name}: normal bone is given as a mask and by clicks; leave one of the two out.")
+        _ = self.clicks
+
+    @property
+    def clicks(self) -> tuple[tuple[int, int, int], ...]:
+        """Where a reader clicked in normal bone, as voxels of STIR; empty where nobody did."""
+        return tuple(_voxel(text, self.name) for text in (self.normal_bone_at or "").split(";") if text.strip())
 
     @property
     def scans(self) -> dict[str, Path]:
@@ -161,6 +172,17 @@ def _case(cells: dict[str, str], where: str, folder: Path) -> BatchCase:
         return BatchCase(name, **given)
     except InputError as error:
         raise InputError(f"{where}: {str(error).removeprefix(f'{name}: ')}") from error
+
+
+def _voxel(text: str, name: str) -> tuple[int, int, int]:
+    numbers = re.fullmatch(r"\s*(\d{1,6})(?:\s*,\s*|\s+)(\d{1,6})(?:\s*,\s*|\s+)(\d{1,6})\s*", text, re.ASCII)
+    if numbers is None:
+        raise InputError(
+            f"{name}: the normal-bone click {text.strip()[:60]!r} is no voxel; needed are three whole numbers I,J,K, counted "
+            "from 0."
+        )
+    i, j, k = map(int, numbers.groups())
+    return i, j, k
 
 
 def _rows(text: str, name: str) -> list[list[str]]:

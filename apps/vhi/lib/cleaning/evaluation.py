@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .fitting import SEED, TREES, fit_forest, keep_limit
-from .rule import keeps
+from .fitting import SEED, TREES, fit_forest, keep_limit, read_voxels
+from .rule import keeps, probability_of
 from .table import LesionTable
 
 CLOSE = 0.05  # of the readers' volume: what may be left wrong when a reader stops
@@ -59,7 +59,7 @@ class LeftOut:
 
     @property
     def keep(self) -> np.ndarray:
-        return keeps(self.probability, self.table.voxels, self.limit)
+        return keeps(self.probability, self.table.weight, self.limit)
 
     @property
     def proposed(self) -> Agreement:
@@ -70,20 +70,21 @@ class LeftOut:
 def leave_one_patient_out(
     tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED, told: Callable[[str], None] = lambda _: None
 ) -> tuple[LeftOut, ...]:
-    """Each patient by a model of the others; the limit too is chosen among the others alone."""
+    """Each patient, at every threshold, by a model of the others; the limit too is chosen among the others alone."""
     found = []
     for patient in dict.fromkeys(one.patient for one in tables):
         others = [one for one in tables if one.patient != patient]
         forest, limit = fit_forest(others, trees, seed), keep_limit(others, trees, seed)
         found += [
-            LeftOut(one, forest.probability(one.features), limit) for one in tables if one.patient == patient and one.as_measured
+            LeftOut(one, probability_of(forest, one.features, one.left_out), limit) for one in tables if one.patient == patient
         ]
         told(patient)
     return tuple(found)
 
 
 def metrics_of(left_out: Sequence[LeftOut]) -> dict[str, Any]:
-    """For a manifest: per case and over all, proposal and readers."""
+    """For a manifest: per case and over all, proposal and readers; at other thresholds the volumes."""
+    every, left_out = left_out, [one for one in left_out if one.table.as_measured]
     cases: dict[str, dict[str, Any]] = {
         one.table.case_id: {
             "lesions": len(one.table.voxels),
@@ -101,8 +102,18 @@ def metrics_of(left_out: Sequence[LeftOut]) -> dict[str, Any]:
             "readers": _mean([one["readers"] for one in cases.values() if one["readers"]]),
             "brier": round(float(np.mean([brier(one.table, one.probability) for one in left_out])), 4),
             "cases": cases,
+            "volume_ratios": {
+                f"{factor:g}": {one.table.case_id: round(volume_ratio(one), 3) for one in every if one.table.factor == factor}
+                for factor in sorted({one.table.factor for one in every})
+            },
         }
     }
+
+
+def volume_ratio(one: LeftOut) -> float:
+    """Proposed over read volume of the lesions of one table; nan where a reading kept none."""
+    read = read_voxels(one.table)
+    return float(one.table.voxels[one.keep].sum() / read) if read else float("nan")
 
 
 def brier(table: LesionTable, probability: np.ndarray) -> float:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
+from ..core.anatomy import Anatomy, anatomy_of
+from ..core.context import Context, context_of
+from ..core.partition import ABOVE_L45, LUMBAR
 from ..core.pipeline import VhiResult
-from .context import Context, context_of
 
 AROUND_MM = 10.0  # what counts as a lesion's surroundings
 CONTINUED_MM = 2.0  # how far a lesion may move from a slice to the next
@@ -75,6 +76,29 @@ def lesion_features(result: VhiResult, context: Context | None = None) -> np.nda
     return np.stack([found[name] for name in FEATURES], axis=1).astype(np.float64)
 
 
+def above_l4_5(result: VhiResult, anatomy: Anatomy | None = None) -> np.ndarray:
+    """Which lesions lie in lumbar vertebrae above the L4/5 disc, half of their voxels or more.
+
+    Parameters
+    ----------
+    result : VhiResult
+    anatomy : Anatomy, optional
+        Of its T1W and disease region; found when absent.
+
+    Returns
+    -------
+    (lesions,) bool array
+        All False where no joint was found, on which the parts rest.
+    """
+    if not result.lesions:
+        return np.zeros(0, dtype=bool)
+    anatomy = anatomy or anatomy_of(result.t1w, result.disease_region.mask)
+    at = np.nonzero(result.lesion_labels)
+    there = (anatomy.part[at] == LUMBAR) & (anatomy.zone[at] == ABOVE_L45)
+    share = np.bincount(result.lesion_labels[at] - 1, weights=there) / np.bincount(result.lesion_labels[at] - 1)
+    return np.asarray(share >= 0.5)
+
+
 class _Voxels:
     """The voxels of all lesions on hung slices, cut to the bone, and how to sum over those of each lesion."""
 
@@ -118,6 +142,8 @@ class _Voxels:
         """From every voxel to the nearest of points (slice, row, column on the whole slices); far where there are none."""
         if not points[0].size:
             return np.full(self.of.size, FAR_MM)
+        from scipy.spatial import cKDTree  # takes a while to import, and a server that waits needs none of it
+
         tree = cKDTree(np.stack(points, axis=1) * self._steps(slice_mm))
         found = tree.query(self.position_mm(slice_mm), distance_upper_bound=FAR_MM)[0]
         return np.minimum(found, FAR_MM)

@@ -8,12 +8,12 @@ import numpy as np
 
 from ..errors import InputError
 from .forest import Forest
-from .rule import keeps
+from .rule import keeps, probability_of
 from .table import LesionTable
 
 TREES = 160
 SEED = 1
-# one lesion more or less of a patient must not make a leaf; a lesion comes at three thresholds
+# one lesion more or less of a patient must not make a leaf; a lesion comes at five thresholds
 LEAF = 8
 ASKED = 0.4  # share of the features that a node may choose from
 USUAL = 1 / 3  # where too few patients are there to choose: a lesion wrongly removed costs twice as much as one wrongly kept
@@ -82,11 +82,10 @@ def _as_arrays(trees: Sequence[object]) -> Forest:
 def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED) -> float:
     """The limit of `lib.cleaning.rule`: as low as it may be without more false keeps than readers have.
 
-    Each patient in turn is left out, and the false keeps in the tables are counted against the consensus; readers are counted
-    each against those of another.
+    Each patient in turn is left out, and the false keeps in the tables, at every threshold, are counted against the consensus;
+    readers are counted each against those of another.
     """
-    measured = [one for one in tables if one.as_measured]
-    pairs = [false for one in measured for false in false_keeps_of_readers(one)]
+    pairs = [false for one in tables for false in false_keeps_of_readers(one)]
     patients = sorted({one.patient for one in tables})
     if len(patients) < FEWEST_PATIENTS or not pairs:
         return USUAL
@@ -96,9 +95,9 @@ def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
             forest = fit_forest([one for one in tables if one.patient != patient], trees, seed)
         except InputError:
             continue
-        left_out += [(one, forest.probability(one.features)) for one in measured if one.patient == patient]
+        left_out += [(one, probability_of(forest, one.features, one.left_out)) for one in tables if one.patient == patient]
     for limit in LIMITS:
-        false = [np.count_nonzero(keeps(p, one.voxels, limit) & ~one.consensus) for one, p in left_out]
+        false = [np.count_nonzero(keeps(p, one.weight, limit) & ~one.consensus) for one, p in left_out]
         if left_out and np.mean(false) <= np.mean(pairs):
             return float(limit)
     return USUAL

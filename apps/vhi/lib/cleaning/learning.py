@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
-from ..errors import InputError
-from ..versions import Manifest, TrainingCase, Version, publish, read_live
+from ..errors import InputError, ModelError
+from ..versions import Manifest, TrainingCase, Version, list_versions, publish, read_live, read_version
 from .evaluation import agreement, brier
 from .features import FEATURES
 from .fitting import ASKED, LEAF, SEED, fit_forest, keep_limit
 from .model import CleaningModel, model_of
-from .rule import keeps
 from .table import LesionTable
 
-# by how much the candidate may be worse than the live version: mean squared distance from the readers' decisions, and mean
-# absolute logarithm of proposed over read volume
-BRIER_MARGIN, VOLUME_MARGIN = 0.005, 0.05
+log = logging.getLogger("vhi.cleaning")
+# what is compared, in words, and by how much the candidate may be worse
+MEASURES = {
+    "brier": ("mean squared distance from the readers' decisions", 0.005),
+    "volume_error": ("mean log error of the volumes", 0.05),
+}
+# held-out patients: one alone says little, whatever it says
+FEWEST = 3
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a candidate is published, and why not; `compared` holds what both reach on the held-out cases."""
+    """Whether a candidate is published.
+
+    Parameters
+    ----------
+    reasons : tuple of str
+        Why not; empty where it is.
+    compared : mapping
+        What both versions reach on the held-out cases, and the best version that ever was live on each measure.
+    findings : tuple of str
+        What was measured, in sentences.
+    """
 
     accepted: bool
     reasons: tuple[str, ...]
     compared: Mapping[str, Any]
+    findings: tuple[str, ...] = ()
 
 
 def fit(tables: Sequence[LesionTable], version: str) -> CleaningModel:
@@ -86,7 +102,7 @@ def publish_model(
 def learn(
     root: Path, tables: Sequence[LesionTable], held_out: Collection[str], *, version: str, created: str, code_version: str
 ) -> tuple[Verdict, Version | None]:
-    """Learn from new readings beside what the live version learnt; the result is published where it is no worse.
+    """Learn from new readings beside what the live version learnt; the result is published where the gate allows it.
 
     Parameters
     ----------
@@ -116,7 +132,10 @@ def learn(
     own = {(one.case_id, one.readers) for one in fresh}
     before = [one for one in live.tables if (one.case_id, one.readers) not in own and one.case_id not in held_out]
     candidate = fit([*before, *fresh], version)
-    verdict = compare(live, candidate, [one for one in tables if one.case_id in held_out and one.as_measured])
+    # every version here went live when it was published; the live one comes first, so that it is the best among equals
+    older, damaged = _older(root, live.version)
+    verdict = compare([live, *older], candidate, [one for one in tables if one.case_id in held_out and one.as_measured])
+    verdict = replace(verdict, findings=(*verdict.findings, *damaged))
     if not verdict.accepted:
         return verdict, None
     metrics = {"hold-out": dict(verdict.compared)}
@@ -126,31 +145,73 @@ def learn(
     return verdict, made
 
 
-def compare(live: CleaningModel, candidate: CleaningModel, held_out: Sequence[LesionTable]) -> Verdict:
-    """The gate: on patients that neither learnt, the candidate may not be worse than the live version."""
-    if not held_out:
-        return Verdict(False, ("No reading of a held-out patient is there yet to compare the versions on.",), {})
-    numbers = {name: _on(model, held_out) for name, model in (("live", live), ("candidate", candidate))}
-    old, new = numbers["live"], numbers["candidate"]
-    reasons = []
-    if new["brier"] > old["brier"] + BRIER_MARGIN:
-        reasons.append(
-            f"Its probabilities lie {new['brier']:.4f} from the readers' decisions, those of the live version "
-            f"{old['brier']:.4f}; {BRIER_MARGIN:g} more is allowed."
+def _older(root: Path, live: str) -> tuple[list[CleaningModel], list[str]]:
+    """All versions but the live one, and a sentence for each that cannot be read."""
+    models, damaged = [], []
+    for name in list_versions(root):
+        if name != live:
+            try:
+                models.append(model_of(read_version(root, name)))
+            except ModelError as error:
+                log.warning("%s It is not compared with.", error)
+                damaged.append(f"Version {name} cannot be read, and was not compared with.")
+    return models, damaged
+
+
+def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_out: Sequence[LesionTable]) -> Verdict:
+    """The gate, as that of the networks: on patients that no version learns the candidate may be worse by a margin alone, neither
+    than the live version nor than the best one that ever was live here.
+
+    Parameters
+    ----------
+    ever_live : sequence of CleaningModel
+        The live version first.
+    held_out : sequence of LesionTable
+        Of three patients at least, or the labels wait.
+    """
+    patients = len({one.patient for one in held_out})
+    if patients < FEWEST:
+        there = {0: "None", 1: "1 held-out patient"}.get(patients, f"{patients} held-out patients")
+        verb = "is" if patients < 2 else "are"
+        return Verdict(
+            False,
+            (
+                f"Readings of {FEWEST} held-out patients are needed to compare the versions on; {there} {verb} there. "
+                "The readings wait until more cases were read.",
+            ),
+            {},
         )
-    if new["volume_error"] > old["volume_error"] + VOLUME_MARGIN:
-        reasons.append(
-            f"Its volumes are off by a factor of {np.exp(new['volume_error']):.2f}, those of the live version by "
-            f"{np.exp(old['volume_error']):.2f}."
-        )
-    return Verdict(not reasons, tuple(reasons), {"cases": len(held_out), **numbers})
+    reached = {model.version: _on(model, held_out) for model in ever_live}
+    new, cases = _on(candidate, held_out), "1 case" if len(held_out) == 1 else f"{len(held_out)} cases"
+    reasons, findings, bests = [], [], {}
+    for name, (what, margin) in MEASURES.items():
+        worse = new[name] - reached[ever_live[0].version][name]
+        best = bests[name] = min(reached, key=lambda version, name=name: reached[version][name])  # type: ignore[misc]
+        findings.append(f"On the hold-out ({cases}) its {what} is {_standing(worse, margin)}.")
+        if worse > margin:
+            reasons.append(f"On the hold-out its {what} is {worse:.4f} above that of the live version; {margin:g} is allowed.")
+        elif (behind := new[name] - reached[best][name]) > margin:
+            reasons.append(
+                f"On the hold-out its {what} is {behind:.4f} above that of {best}, the best version that was live here; "
+                f"{margin:g} is allowed."
+            )
+    told = {"cases": len(held_out), "patients": patients, "live": reached[ever_live[0].version], "candidate": new, "best": bests}
+    return Verdict(not reasons, tuple(reasons), told, tuple(findings))
+
+
+def _standing(worse: float, margin: float) -> str:
+    if worse == 0:
+        return "that of the live version"
+    if worse < 0:
+        return f"{-worse:.4f} below that of the live version"
+    return f"{worse:.4f} above that of the live version, {'within' if worse <= margin else 'beyond'} the margin of {margin:g}"
 
 
 def _on(model: CleaningModel, tables: Sequence[LesionTable]) -> dict[str, float]:
-    found = [(one, model.forest.probability(one.features)) for one in tables]
-    ratios = [agreement(one.voxels, keeps(p, one.voxels, model.limit), one.consensus).log_ratio for one, p in found]
+    found = [(one, *model.decided(one.features, one.voxels, one.left_out)) for one in tables]
+    ratios = [agreement(one.voxels, p >= limits, one.consensus).log_ratio for one, p, limits in found]
     known = np.abs([ratio for ratio in ratios if np.isfinite(ratio)])
     return {
-        "brier": round(float(np.mean([brier(one, p) for one, p in found])), 5),
+        "brier": round(float(np.mean([brier(one, p) for one, p, _ in found])), 5),
         "volume_error": round(float(known.mean()), 5) if known.size else 0.0,
     }

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load, save
 
+from ..core.anatomy import Anatomy, anatomy_of
 from ..core.pipeline import VhiResult
 from ..core.proposal import LesionProposal, Proposal
 from ..errors import ModelError
 from ..versions import Version, read_live, verify
-from .features import FEATURES, lesion_features
+from .features import FEATURES, above_l4_5, lesion_features
 from .forest import Forest
 from .reasons import reasons_of
-from .rule import limits_of
+from .rule import BY_CONTRAST, BY_VOLUME, RULES, limits_of, probability_of, weight_of
 from .table import LesionTable, tables_in, tensors_of
 
 MOST_UNCERTAIN = 10
@@ -34,17 +36,36 @@ class CleaningModel:
         Probability from which a lesion of a hundredth of the expected inflammation is kept (`lib.cleaning.rule`).
     tables : tuple of LesionTable
         What it learnt from: lesions as numbers, no image.
+    rule : int
+        By which it decides (`lib.cleaning.rule.RULES`), as its limit was chosen for it.
     """
 
     version: str
     forest: Forest
     limit: float
     tables: tuple[LesionTable, ...] = ()
+    rule: int = BY_CONTRAST
+
+    def decided(self, features: np.ndarray, voxels: np.ndarray, left_out: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The probability that readers keep each lesion of a scan, and the one from which it is kept; `(lesions,)` each.
+
+        Parameters
+        ----------
+        features : (lesions, len(FEATURES)) float array
+        voxels : (lesions,) int array
+        left_out : (lesions,) bool array or None
+            Lesions that the method leaves out.
+        """
+        if self.rule == BY_VOLUME:
+            probability = self.forest.probability(features)
+            return probability, limits_of(probability, voxels, self.limit, least=1.0)
+        probability = probability_of(self.forest, features, left_out)
+        return probability, limits_of(probability, weight_of(features, voxels), self.limit)
 
     def as_bytes(self) -> bytes:
         """Plain arrays, as `lib.versions` keeps them."""
         names = np.frombuffer("\n".join(FEATURES).encode(), dtype=np.uint8)
-        own = {"features": names, "limit": np.array([self.limit])}
+        own = {"features": names, "limit": np.array([self.limit]), "rule": np.array([self.rule])}
         tensors = {**self.forest.tensors(), **own, **tensors_of(self.tables)}
         return bytes(save({name: np.ascontiguousarray(array) for name, array in tensors.items()}))
 
@@ -55,16 +76,25 @@ class CleaningModel:
         Raises
         ------
         ModelError
-            Damaged, or of a program with other features.
+            Damaged, or of a program with other features or another rule.
         """
         try:
             tensors = load(content)
             names, limit = tensors["features"].tobytes().decode().split("\n"), float(tensors["limit"][0])
+            stated = int(tensors["rule"][0]) if "rule" in tensors else None
         except Exception as error:  # the reader of the format raises errors of its own, which have no common name
             raise ModelError(f"Version {version} of the cleaning model cannot be read ({error}); restore it.") from error
         if names != list(FEATURES):
             raise ModelError(f"Version {version} of the cleaning model was trained on other features; train a new one.")
-        return cls(version, Forest.of(tensors), limit, tables_in(tensors))
+        tables = tables_in(tensors)
+        # the first versions state none: they learnt what the method leaves out, or decide as they did before that was known
+        rule = stated or (BY_CONTRAST if any(one.left_out is not None for one in tables) else BY_VOLUME)
+        if rule not in RULES:
+            raise ModelError(
+                f"Version {version} of the cleaning model decides by rule {rule}, which this version of the program does not "
+                "know; update the program, or take another version."
+            )
+        return cls(version, Forest.of(tensors), limit, tables, rule)
 
 
 def load_cleaning(root: Path) -> CleaningModel:
@@ -88,14 +118,21 @@ def model_of(version: Version) -> CleaningModel:
     return CleaningModel.of(verify(version), version.manifest.version)
 
 
-def propose(result: VhiResult, model: CleaningModel) -> Proposal:
-    """What a model proposes for an automatic result."""
-    features = lesion_features(result)
-    probability = model.forest.probability(features)
+def proposer(result: VhiResult, model: CleaningModel) -> Callable[[VhiResult], Proposal]:
+    """What a model proposes for automatic results of one scan and region, at whatever thresholds; the anatomy is found once."""
+    anatomy = result.anatomy or anatomy_of(result.t1w, result.disease_region.mask)
+    return lambda at: propose(at, model, anatomy)
+
+
+def propose(result: VhiResult, model: CleaningModel, anatomy: Anatomy | None = None) -> Proposal:
+    """What a model proposes for an automatic result; `anatomy` of its T1W and region is found when absent."""
+    anatomy = anatomy or result.anatomy or anatomy_of(result.t1w, result.disease_region.mask)
+    features = lesion_features(result, anatomy.context)
+    left_out = None if model.rule == BY_VOLUME else above_l4_5(result, anatomy)
     voxels = np.array([lesion.voxels for lesion in result.lesions], dtype=np.int64)
-    limits = limits_of(probability, voxels, model.limit)
+    probability, limits = model.decided(features, voxels, left_out)
     keep = probability >= limits
-    reasons = reasons_of(features, model.forest.contributions(features), keep)
+    reasons = reasons_of(features, model.forest.contributions(features), keep, left_out)
     lesions = tuple(
         LesionProposal(lesion, bool(kept), float(p), reason)
         for lesion, kept, p, reason in zip(result.lesions, keep, probability, reasons, strict=True)

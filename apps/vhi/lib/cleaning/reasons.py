@@ -21,6 +21,7 @@ class Reason:
     holds: Callable[[Numbers], bool]
 
 
+ABOVE_L4_5 = "above the L4/5 disc"
 REMOVE: tuple[Reason, ...] = (
     Reason(
         "vessel-like",
@@ -32,7 +33,7 @@ REMOVE: tuple[Reason, ...] = (
         ("joint_nearest", "subchondral", "joint", "t1w_darkest", "t1w"),
         lambda f: f["joint"] <= 3.0 and f["joint_nearest"] <= 0.7,
     ),
-    Reason("above the L4/5 disc", ("level", "height", "midline"), lambda f: f["level"] >= 1.5),
+    Reason(ABOVE_L4_5, ("level", "height", "midline"), lambda f: f["level"] >= 1.5),
     Reason(
         "foramen",
         ("outside", "depth", "depth_nearest", "midline", "height"),
@@ -74,7 +75,9 @@ KEEP: tuple[Reason, ...] = (
 NO_KEEP, NO_REMOVE = "like lesions that readers kept", "like lesions that readers removed"
 
 
-def reasons_of(features: np.ndarray, contributions: np.ndarray, keep: np.ndarray) -> tuple[str, ...]:
+def reasons_of(
+    features: np.ndarray, contributions: np.ndarray, keep: np.ndarray, above_l4_5: np.ndarray | None = None
+) -> tuple[str, ...]:
     """The main reason of each decision.
 
     Parameters
@@ -82,11 +85,14 @@ def reasons_of(features: np.ndarray, contributions: np.ndarray, keep: np.ndarray
     features, contributions : (lesions, len(FEATURES)) arrays
         See `lesion_features` and `Forest.contributions`.
     keep : (lesions,) bool array
+    above_l4_5 : (lesions,) bool array, optional
+        Lesions removed for where they lie, whatever they look like.
     """
     names = list(FEATURES)
+    there = np.zeros(len(keep), dtype=bool) if above_l4_5 is None else above_l4_5
     return tuple(
-        _reason(dict(zip(names, numbers, strict=True)), dict(zip(names, moved, strict=True)), bool(kept))
-        for numbers, moved, kept in zip(features.tolist(), contributions.tolist(), keep, strict=True)
+        ABOVE_L4_5 if above else _reason(dict(zip(names, numbers, strict=True)), dict(zip(names, moved, strict=True)), bool(kept))
+        for numbers, moved, kept, above in zip(features.tolist(), contributions.tolist(), keep, there, strict=True)
     )
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 
-from ..core.lesions import clear, grade_hyperintensity
-from ..core.pipeline import VhiResult, with_grade
+from ..core.anatomy import anatomy_of
+from ..core.pipeline import VhiResult, at_thresholds
 from ..core.volume import Mask, check_same_grid
 from ..errors import InputError, ModelError
-from .context import context_of
-from .features import FEATURES, lesion_features
+from .features import FEATURES, above_l4_5, lesion_features
+from .rule import weight_of
 
-# both thresholds times these: as measured, and as another reader's circle of normal bone might have it
-FACTORS = (1.0, 0.95, 1.05)
+# both thresholds times these: as measured, and as another normal bone might have it
+FACTORS = (1.0, 0.9, 0.95, 1.05, 1.1)
+SHARE = 0.25  # of a lesion at other thresholds that readers kept as they saw it: then they would keep it there
 _LIST = "tables.json"
 
 
@@ -37,6 +38,8 @@ class LesionTable:
     kept : (lesions, readings) bool array
     factor : float
         What the thresholds were multiplied by.
+    left_out : (lesions,) bool array, optional
+        Lesions that the method removes whatever they look like (`lib.cleaning.rule`); none when absent.
     """
 
     case_id: str
@@ -46,10 +49,12 @@ class LesionTable:
     voxels: np.ndarray
     kept: np.ndarray
     factor: float = 1.0
+    left_out: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lesions, readings = len(self.voxels), len(self.readers)
-        if self.features.shape != (lesions, len(FEATURES)) or self.kept.shape != (lesions, readings) or not readings:
+        shapes = (self.features.shape, self.kept.shape, (lesions,) if self.left_out is None else self.left_out.shape)
+        if shapes != ((lesions, len(FEATURES)), (lesions, readings), (lesions,)) or not readings:
             raise InputError(
                 f"The table of case {self.case_id} has {self.features.shape} features and {self.kept.shape} decisions for "
                 f"{lesions} lesions and {readings} readings."
@@ -59,6 +64,11 @@ class LesionTable:
     def as_measured(self) -> bool:
         """Whether these are the lesions that the readers saw; others only teach."""
         return self.factor == 1.0
+
+    @property
+    def weight(self) -> np.ndarray:
+        """What each lesion weighs where it is decided on (`lib.cleaning.rule`)."""
+        return weight_of(self.features, self.voxels)
 
     @property
     def votes(self) -> np.ndarray:
@@ -88,7 +98,9 @@ def tables_of(
 ) -> tuple[LesionTable, ...]:
     """Lesions of an automatic result with what readers marked; a lesion of which any voxel is marked was kept.
 
-    The first table is of the result itself, the others are of the lesions at slightly other thresholds (`FACTORS`).
+    The first table is of the result itself, the others are of the lesions at other thresholds (`FACTORS`). There a lesion was
+    kept where lesions that were kept in the first hold a quarter of it (`SHARE`): at a lower threshold lesions grow together, and
+    what readers kept must not drag with it what is more than three times as large.
 
     Parameters
     ----------
@@ -107,27 +119,26 @@ def tables_of(
     """
     for _, mask in readings:
         check_same_grid(result.stir, mask)
-    context = context_of(result.t1w, result.disease_region.mask)
+    anatomy = result.anatomy or anatomy_of(result.t1w, result.disease_region.mask)
     readers = tuple(reader for reader, _ in readings)
+    marked = [share_of(result, mask.data) > 0 for _, mask in readings]
+    of_kept = [np.concatenate([[False], kept])[result.lesion_labels] for kept in marked]
     tables = []
     for factor in FACTORS:
-        at = result if factor == 1.0 else _at_thresholds(result, factor)
-        count = len(at.lesions)
-        marked = [np.bincount(at.lesion_labels[mask.data], minlength=count + 1)[1:] > 0 for _, mask in readings]
-        kept = np.stack(marked, axis=1) if marked else np.zeros((count, 0), dtype=bool)
+        now = result.thresholds
+        at = result if factor == 1.0 else at_thresholds(result, now.sensitive * factor, now.conservative * factor)
+        decided = marked if at is result else [share_of(at, kept) >= SHARE for kept in of_kept]
+        kept = np.stack(decided, axis=1) if decided else np.zeros((len(at.lesions), 0), dtype=bool)
         voxels = np.array([lesion.voxels for lesion in at.lesions], dtype=np.int64)
-        features = lesion_features(at, context)
-        tables.append(LesionTable(case_id, patient or case_id, readers, features, voxels, kept, factor))
+        features, left_out = lesion_features(at, anatomy.context), above_l4_5(at, anatomy)
+        tables.append(LesionTable(case_id, patient or case_id, readers, features, voxels, kept, factor, left_out))
     return tuple(tables)
 
 
-def _at_thresholds(result: VhiResult, factor: float) -> VhiResult:
-    """The same measurement, had both thresholds been `factor` times as high."""
-    now, region = result.thresholds, result.disease_region.mask
-    thresholds = replace(now, sensitive=now.sensitive * factor, conservative=now.conservative * factor)
-    raw = grade_hyperintensity(result.stir, region, thresholds.sensitive, thresholds.conservative)
-    at = replace(result, thresholds=thresholds)
-    return with_grade(at, clear(raw, region, result.settings), int(np.count_nonzero(raw)))
+def share_of(result: VhiResult, marked: np.ndarray) -> np.ndarray:
+    """Share of the voxels of each lesion that an `(I, J, K)` bool array holds; `(lesions,)`."""
+    held = np.bincount(result.lesion_labels[marked], minlength=len(result.lesions) + 1)[1:]
+    return np.asarray(held / np.array([lesion.voxels for lesion in result.lesions], dtype=np.float64))
 
 
 def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
@@ -140,6 +151,8 @@ def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
         found[f"table{n}.features"] = one.features.astype(np.float32)
         found[f"table{n}.voxels"] = one.voxels.astype(np.int64)
         found[f"table{n}.kept"] = one.kept.astype(np.uint8)
+        if one.left_out is not None:
+            found[f"table{n}.left_out"] = one.left_out.astype(np.uint8)
     return found
 
 
@@ -162,6 +175,7 @@ def tables_in(tensors: Mapping[str, np.ndarray]) -> tuple[LesionTable, ...]:
                 tensors[f"table{n}.voxels"],
                 tensors[f"table{n}.kept"].astype(bool),
                 float(one["factor"]),
+                tensors[f"table{n}.left_out"].astype(bool) if f"table{n}.left_out" in tensors else None,  # older versions: none
             )
             for n, one in enumerate(about)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Collection
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -11,23 +12,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .dicom_out import DICOM_REPORT_HELP
 from .ensemble import MODEL_DIR
+from .forms import DEFAULT_FORMS, FORMS_HELP, checked_paper
 from .nifti_header import FORM_HELP, form_of
 from .post_transforms import CHAIN_HELP, chosen_settings
 from .working import working
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase
+    from ..reports.parts import Paper
     from ..studies.pairing_rules import PairingRules
 
 RESULT_COLUMNS = (
     "case",
-    "vhi_mm3",
-    "vhi_conservative_mm3",
-    "vhi_voxels",
-    "vhi_conservative_voxels",
-    "left_vhi_mm3",
-    "right_vhi_mm3",
+    "stage",
+    "title",
+    "verdict",
+    "volume_mm3",
+    "conservative_mm3",
+    "voxels",
+    "conservative_voxels",
+    "left_mm3",
+    "right_mm3",
     "lesions",
     "stable",
     "post_transforms",
@@ -63,26 +70,33 @@ def batch(
     pairing_rules: Annotated[Path | None, typer.Option(help="For studies: a site's own rules, see docs/dicom.md.")] = None,
     use_qform: Annotated[bool | None, typer.Option("--use-qform/--use-sform", help=FORM_HELP)] = None,
     post_transforms: Annotated[Path | None, typer.Option(metavar="FILE", help=CHAIN_HELP, show_default="the paper's")] = None,
+    paper: Annotated[str, typer.Option(help="What the reports are printed on: a4 or letter.")] = "a4",
+    forms: Annotated[str, typer.Option(metavar="LIST", help=FORMS_HELP)] = DEFAULT_FORMS,
+    dicom_report: Annotated[bool, typer.Option("--dicom-report", help=DICOM_REPORT_HELP)] = False,
 ) -> None:
     """Measure many scans.
 
     Writes a result folder for each case, results.csv and failures.csv. A case that cannot be measured is listed and does not
-    stop the others. The same call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
+    stop the others; of one that is not measured for want of normal bone the folder holds the region and where to click. The same
+    call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
     """
     from ..batch.cases import read_cases
     from ..batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
     from ..batch.workers import run_anywhere
     from ..provenance import code_version, command_line
+    from ..reports.forms import checked_forms
     from ..studies.pairing_rules import read_rules
     from ..versions import read_live
-    from .dicom_out import check_apart
-    from .measure import parse_changes
+    from .dicom_out import check_apart, check_dicom_report
     from .proposal import check_mode
+    from .settings import parse_changes
 
     check_mode(proposal)
+    wanted = checked_forms(forms)
     settings = chosen_settings(parse_changes(change or []), post_transforms)
     cases, left_out = read_cases(source, form_of(use_qform))
     rules = read_rules(pairing_rules) if pairing_rules else None
+    check_dicom_report(dicom_report, dicom_out)
     if dicom_out is not None:
         check_apart(dicom_out, out)
     networks = any(case.disease_region is None for case in cases)
@@ -92,11 +106,12 @@ def batch(
         "settings": settings.stored(),
         "model": None if manifest is None else {"version": manifest.version, "sha256": manifest.sha256},
         **({} if proposal == "off" else {"proposal": proposal}),
+        **({} if wanted == checked_forms(DEFAULT_FORMS) else {"forms": sorted(wanted)}),
         **({} if rules is None else {"pairing_rules": str(rules)}),
     }
     failed: list[dict[str, str]] = [{"case": one.split(":", 1)[0], "reason": one.split(": ", 1)[1]} for one in left_out]
     with batch_folder(out, plan):
-        to_do = [case for case in cases if not _is_done(case, out, dicom_out)]
+        to_do = [case for case in cases if not _is_done(case, out, dicom_out, dicom_report)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
         told: list[str] = []
         work = partial(
@@ -108,6 +123,9 @@ def batch(
             proposal=proposal,
             dicom_out=dicom_out and dicom_out.resolve(),
             rules=rules,
+            forms=wanted,
+            paper=checked_paper(paper),
+            dicom_report=dicom_report,
         )
         try:
             showing = working("Measuring", len(to_do), partial(_short, out))
@@ -134,23 +152,29 @@ def batch(
 
 
 def _short(out: Path, case: BatchCase) -> str:
-    return f"VHI {result_row(out, case)['vhi_mm3']:.0f} mm3"
+    row = result_row(out, case)
+    return f"{row['title']} {row['volume_mm3']:.0f} mm3"
 
 
 def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
     """The numbers of a finished case, from its own `vhi.json`."""
     from ..batch.folder import result_of
+    from ..core.stages import title_of
     from ..files import RESULT_MARK
 
     found = json.loads((result_of(out, case.name) / RESULT_MARK).read_text(encoding="utf-8"))
+    stage = found.get("stage", "raw")  # nobody cleans in a batch; results of an earlier version do not say so
     return {
         "case": case.name,
-        "vhi_mm3": found["vhi_mm3"]["sensitive"],
-        "vhi_conservative_mm3": found["vhi_mm3"]["conservative"],
-        "vhi_voxels": found["voxels"]["sensitive"],
-        "vhi_conservative_voxels": found["voxels"]["conservative"],
-        "left_vhi_mm3": found["left"]["vhi_mm3"]["sensitive"],
-        "right_vhi_mm3": found["right"]["vhi_mm3"]["sensitive"],
+        "stage": stage,
+        "title": title_of(stage),
+        "verdict": found.get("verdict", {}).get("word", ""),
+        "volume_mm3": found["vhi_mm3"]["sensitive"],
+        "conservative_mm3": found["vhi_mm3"]["conservative"],
+        "voxels": found["voxels"]["sensitive"],
+        "conservative_voxels": found["voxels"]["conservative"],
+        "left_mm3": found["left"]["vhi_mm3"]["sensitive"],
+        "right_mm3": found["right"]["vhi_mm3"]["sensitive"],
         "lesions": len(found["lesions"]),
         "stable": found["stability"]["stable"],
         # results of an earlier version have none recorded
@@ -165,11 +189,12 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
 _TURN = threading.Lock()
 
 
-def _is_done(case: BatchCase, out: Path, dicom_out: Path | None) -> bool:
+def _is_done(case: BatchCase, out: Path, dicom_out: Path | None, dicom_report: bool) -> bool:
     from ..batch.folder import is_finished
-    from .dicom_out import MARK
+    from .dicom_out import MARK, REPORT
 
-    return is_finished(out, case) and (dicom_out is None or (dicom_out / case.name / MARK).is_file())
+    wanted = () if dicom_out is None else (MARK, REPORT) if dicom_report else (MARK,)
+    return is_finished(out, case) and all((dicom_out / case.name / name).is_file() for name in wanted if dicom_out is not None)
 
 
 def measure_case(
@@ -182,6 +207,9 @@ def measure_case(
     proposal: str = "off",
     dicom_out: Path | None = None,
     rules: PairingRules | None = None,
+    forms: Collection[str] | None = None,
+    paper: Paper = "a4",
+    dicom_report: bool = False,
 ) -> None:
     """On a worker: measure one case into its result folder, as `measure` would; nothing where that was done meanwhile.
 
@@ -190,13 +218,19 @@ def measure_case(
     VhiError
     """
     from ..batch.folder import result_of
-    from ..examination import examined, write_dicom, write_report
+    from ..core.not_measured import NormalBoneRefused
+    from ..errors import NormalBoneError
+    from ..examination import examined, write_dicom, write_not_measured, write_report
 
     with _TURN:
-        if _is_done(case, out, dicom_out):
+        if _is_done(case, out, dicom_out, dicom_report):
             return
         # `command` is the call that the user made, not the one that started this worker
-        found = examined(case, values, model_dir, command, proposal, rules)
-        write_report(found, result_of(out, case.name))
+        try:
+            found = examined(case, values, model_dir, command, proposal, rules, paper)
+        except NormalBoneRefused as refused:
+            write_not_measured(refused, result_of(out, case.name))
+            raise NormalBoneError(f"not measured: {refused}") from refused
+        write_report(found, result_of(out, case.name), forms)
         if dicom_out is not None:
-            write_dicom(found, dicom_out / case.name)
+            write_dicom(found, dicom_out / case.name, with_report=dicom_report)

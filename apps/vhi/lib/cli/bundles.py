@@ -84,7 +84,7 @@ def import_bundle(
     with step("Reading the bundle"):
         from ..bundles.foreign import read_bundle
         from ..bundles.importing import import_id, members_of, version_of, with_members
-        from ..nets.weights import load_members
+        from ..engine.members import load_members
         from ..retraining.config import TrainConfig
         from ..retraining.rival import judge, phantom_cases
 

@@ -77,7 +77,8 @@ def _cases(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _write_plot(out: Path, metrics: dict[str, Any]) -> str | None:
     import numpy as np
 
-    from ..figures import slice_dice_figure, svg_bytes
+    from ..figures.canvas import svg_bytes
+    from ..figures.slice_dice import slice_dice_figure
     from ..files import write_atomically
 
     cases = _cases(metrics)
@@ -114,7 +115,8 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
 
     from ..core.orientation import Hanging
     from ..errors import InputError
-    from ..figures import failure_figure, png_bytes
+    from ..figures.canvas import png_bytes
+    from ..figures.slice_dice import failure_figure
     from ..files import write_atomically
     from ..studies.labelled import find_labelled
     from ..training.run import PREDICTIONS

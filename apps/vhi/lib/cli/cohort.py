@@ -46,6 +46,9 @@ def cohort(
     failure_sd: Annotated[float, typer.Option(help="Failures differ by more standard deviations than that.")] = 2.0,
     reading: Annotated[int, typer.Option(min=1, help="Which reading of a reader the analyses of numbers take.")] = 1,
     per_reader: Annotated[bool, typer.Option("--per-reader", help="Regressions of each reader too.")] = False,
+    accept_uncleaned: Annotated[
+        bool, typer.Option("--accept-uncleaned", help="Analyse volumes too that no reader has cleaned; they are no VHI.")
+    ] = False,
     align: Annotated[
         bool, typer.Option("--align/--no-align", help="Match lesions of two visits; takes seconds a subject.")
     ] = True,
@@ -75,9 +78,9 @@ def cohort(
             from .cohort_archive import read_archive
 
             scratch = ctx.with_resource(TemporaryDirectory(prefix="vhi-cohort-"))
-            given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch))
+            given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch), accept_uncleaned)
         elif source is not None:
-            given = read_cohort(source, table or [], scans)
+            given = read_cohort(source, table or [], scans, accept_uncleaned)
     with step("Comparing masks"):
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with step("Analysing"):
@@ -111,8 +114,8 @@ def cohort(
 
 def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[CaseImages], str]:
     """The scans on which readers disagree most, with both masks; and why some are missing."""
-    from ..cohort.failure import slices_of_disagreement
     from ..cohort.masks import CaseImages
+    from ..cohort.slices import slices_of_disagreement
     from ..core.volume import check_same_grid
     from ..errors import GridMismatchError
     from .steps import step

@@ -18,7 +18,13 @@ from .cohort_input import CohortInput, StoredMask, passed_over_note, read_text
 
 
 def read_archive(
-    url: str, chosen: str, tables: Sequence[Path], user: str | None, password_file: Path | None, scratch: Path
+    url: str,
+    chosen: str,
+    tables: Sequence[Path],
+    user: str | None,
+    password_file: Path | None,
+    scratch: Path,
+    accept_uncleaned: bool = False,
 ) -> CohortInput:
     """Read what a DICOMweb archive holds of readings: Segmentations of inflammation and reports of VHI.
 
@@ -33,6 +39,8 @@ def read_archive(
         As `serve` takes them.
     scratch : Path
         Keeps masks and scans for as long as they are needed.
+    accept_uncleaned : bool
+        Whether volumes that no reader cleaned are analysed too.
 
     Raises
     ------
@@ -43,7 +51,7 @@ def read_archive(
     archive = Archive(checked_url(url), login.get(USER), login.get(PASSWORD))
     found = CohortInput(table=parse_tables([(read_text(path), path.name) for path in tables]) if tables else EMPTY)
     found.inputs = [(f"archive {archive.url}", Path(archive.url)), *(("table", path) for path in tables)]
-    held = fetch_readings(archive, scratch, PacsConfig(pacs_filter=chosen).filters())
+    held = fetch_readings(archive, scratch, PacsConfig(pacs_filter=chosen).filters(), accept_uncleaned)
     if not held.readings:
         raise InputError(
             f"The archive {archive.url} holds no reading: neither a Segmentation with a segment called inflammation nor a "
@@ -59,8 +67,12 @@ def read_archive(
     found.passed_over += tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
     found.notes += passed_over_note(found.passed_over, "object of the archive", "objects of the archive")
     found.chains = [(*visits[one.study_uid], one.chain) for one in readings if one.chain is not None]
+    found.settings = [(*visits[one.study_uid], one.settings) for one in readings if one.settings is not None]
     found.leave_out_of_study()
+    found.stages = [(*visits[one.study_uid], one.stage) for one in readings if one.stage is not None]
     found.check_chains()
+    found.check_settings()
+    found.check_stages(accept_uncleaned)
     return found
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from ..cohort.conduct import included_only, left_out_of_study
 from ..cohort.overlap import MaskReading
 from ..cohort.table import EMPTY, CohortTable, Reading, merged, natural, parse_table, parse_tables
 from ..core.chain import PAPER, RecordedChain
+from ..core.proposal import Stage
+from ..core.stages import NAMES
 from ..core.volume import Mask, Volume
 from ..errors import InputError
 from ..readings.finished import FinishedReading, finished_readings
 from ..readings.folder import FORMAT_FILE
+from ..readings.reviews import classes_of_cases
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation
 from ..studies.registration import placed, turned
@@ -38,6 +42,9 @@ class StoredMask:
     read: Callable[[], tuple[Mask, Mask | None, str]]
     numbers: dict[str, float] | None = None
     rating: str | None = None
+    stage: str | None = None
+    verdict: str | None = None
+    read_on: str | None = None
 
     def read_named(self) -> tuple[Mask, Mask | None, str]:
         """The same with the mask under a name that tells messages whose it is."""
@@ -53,14 +60,17 @@ class StoredMask:
             if conservative is not None:
                 numbers["vhi_conservative_mm3"] = conservative.volume_mm3
                 numbers["vhi_conservative_voxels"] = float(conservative.voxels)
-        return Reading(self.subject, self.visit, self.reader, self.reading, self.method, numbers, self.rating)
+        key = (self.subject, self.visit, self.reader, self.reading, self.method)
+        return Reading(*key, numbers, self.rating, self.read_on, self.stage, self.verdict)
 
 
 @dataclass
 class CohortInput:
     """Everything that was given. `readings` grows while the scans are gone through.
 
-    `chains` has subject, visit and post-transforms of each reading of which they are known.
+    `chains` has subject, visit and post-transforms of each reading of which they are known, `settings` the settings that make it
+    another measure, `stages` the stage of its number. `classes` has by case why its readers differ, as it was recorded in a
+    server's review.
     """
 
     table: CohortTable = EMPTY
@@ -73,6 +83,9 @@ class CohortInput:
     readings: list[Reading] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     chains: list[tuple[str, str, RecordedChain]] = field(default_factory=list)
+    stages: list[tuple[str, str, str]] = field(default_factory=list)
+    settings: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
+    classes: dict[str, str] = field(default_factory=dict)
 
     def leave_out_of_study(self) -> None:
         """Take out subjects whom the table calls excluded or withdrawn: their masks and rows are in no analysis."""
@@ -106,6 +119,52 @@ class CohortInput:
             if chain != RecordedChain(PAPER)
         ]
 
+    def check_settings(self) -> None:
+        """Take a note of thresholds that were set otherwise than by default, and of parts that were left out.
+
+        Raises
+        ------
+        InputError
+            They differ between readings: their volumes are of different methods.
+        """
+        by_settings: dict[tuple[str, ...], list[str]] = {}
+        for subject, visit, changed in self.settings:
+            if subject not in self.left_out:
+                by_settings.setdefault(changed, []).append(f"{subject}, {visit.replace('_', '-')}")
+        words = {changed: ", ".join(changed) or "the defaults" for changed in by_settings}
+        if len(by_settings) > 1:
+            each = "; ".join(f"{words[one]}: {len(of)} of them, the first of {of[0]}" for one, of in by_settings.items())
+            raise InputError(
+                f"The readings were measured with different settings ({each}), which is not one method; have the scans read "
+                "again with the same settings, or leave out patients by inclusion excluded in a --table."
+            )
+        self.notes += [
+            f"The readings were measured with {words[one]}, which is not the default method." for one in by_settings if one
+        ]
+
+    def check_stages(self, accept_uncleaned: bool) -> None:
+        """Let only what a reader cleaned count as VHI; what does not state its stage is a reader's and counts as cleaned.
+
+        Raises
+        ------
+        InputError
+            A number is uncleaned or proposed, and that was not accepted.
+        """
+        stated = [*self.stages, *((one.subject, one.visit, one.stage) for one in self.table.readings if one.stage)]
+        others = [one for one in stated if one[2] != "cleaned" and one[0] not in self.left_out]
+        if not others:
+            return
+        counts = Counter(NAMES[cast(Stage, stage)].lower() for _, _, stage in others)
+        each = " and ".join(f"{count} of {name}" for name, count in counts.items())
+        subject, visit, _ = others[0]
+        if not accept_uncleaned:
+            raise InputError(
+                f"{len(others)} of the readings are no VHI, which is what a reader kept ({each}; the first of {subject}, "
+                f"{visit.replace('_', '-')}); have the scans cleaned by a reader, or pass --accept-uncleaned to analyse them "
+                "all the same."
+            )
+        self.notes.append(f"Not all of these numbers are VHI: {each} were accepted (--accept-uncleaned); no reader cleaned them.")
+
     def scans(self) -> Iterator[list[MaskReading]]:
         """The readings of one scan after the other, on one grid each; what they measure is kept in `readings`."""
         by_scan: dict[tuple[str, str], list[StoredMask]] = {}
@@ -123,7 +182,12 @@ class CohortInput:
 
     def whole_table(self) -> CohortTable:
         """The table with what the masks measure; call after `scans` was gone through."""
-        return merged(self.table, self.readings, self.cases)
+        found = merged(self.table, self.readings, self.cases)
+        visits = {
+            key: replace(one, disagreement=one.disagreement or self.classes.get(one.case or ""))
+            for key, one in found.visits.items()
+        }
+        return CohortTable(found.readings, visits)
 
     def mask_of(self, subject: str, visit: str, reader: str, reading: int, method: str) -> Mask | None:
         """One reading's mask, read again; None where there is no file of it."""
@@ -137,7 +201,7 @@ class CohortInput:
         return None if path is None else turned(read_volume(path, "STIR"), like.grid)
 
 
-def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> CohortInput:
+def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept_uncleaned: bool = False) -> CohortInput:
     """Read a table, a folder of masks, or what a server stored; patients who are not in the study are left out.
 
     Parameters
@@ -148,11 +212,13 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
         Further tables of the same columns: visits of cases, clinical values, scores.
     scans : Path, optional
         Where STIR scans lie, if not in `source`.
+    accept_uncleaned : bool
+        Whether volumes that no reader cleaned are analysed too.
 
     Raises
     ------
     VhiError
-        Also where readings were measured by different chains of post-transforms.
+        Also where readings were measured by different chains of post-transforms, or were not cleaned.
     """
     if not source.exists():
         raise InputError(f"There is no {source}; pass a table, a folder of masks, or the studies folder of a server.")
@@ -178,6 +244,8 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None) -> Coh
             found.notes += passed_over_note(found.passed_over)
     found.leave_out_of_study()
     found.check_chains()
+    found.check_settings()
+    found.check_stages(accept_uncleaned)
     return found
 
 
@@ -226,6 +294,7 @@ def _read_folder(source: Path, found: CohortInput) -> tuple[ReaderMask, ...]:
     for place in (source, source / DATA_FOLDER):
         if (place / FORMAT_FILE).is_file():
             found.masks = tuple(_of_server(one, found) for one in finished_readings(place))
+            found.classes = classes_of_cases(place)
             if not found.masks:
                 raise InputError(f"{place} is the data folder of a server on which nobody has submitted inflammation yet.")
             return ()
@@ -249,6 +318,18 @@ def _of_server(one: FinishedReading, found: CohortInput) -> StoredMask:
     subject, visit = found.table.visit_of_case(one.case)
     found.cases[subject, visit] = one.case
     found.chains += [] if one.chain is None else [(subject, visit, one.chain)]
+    found.settings += [] if one.settings is None else [(subject, visit, one.settings)]
+    found.stages += [] if one.stage is None else [(subject, visit, one.stage)]
     return StoredMask(
-        subject, visit, one.reader, one.reading, one.method, lambda: (one.read_mask(), None, ""), one.numbers, one.rating
+        subject,
+        visit,
+        one.reader,
+        one.reading,
+        one.method,
+        lambda: (one.read_mask(), None, ""),
+        one.numbers,
+        one.rating,
+        one.stage,
+        one.verdict,
+        one.read_on,
     )

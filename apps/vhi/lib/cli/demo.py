@@ -90,7 +90,7 @@ def _try_server(out: Path) -> None:
     if not viewer:
         raise OutputError(f"The server did not answer with the viewer at {url}/ohif/; see {log}.")
     number = facts["vhi_mm3"]["sensitive"]
-    typer.echo(f"server          {', '.join(models)} and the viewer answered; VHI of phantom-1 {number:.0f} mm3; stopped")
+    typer.echo(f"server          {', '.join(models)} and viewer answered; phantom-1 uncleaned volume {number:.0f} mm3; stopped")
 
 
 def _series_of(folder: Path) -> str:

@@ -6,14 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutputError, RequestError
+from ..errors import InputError, OutputError, RequestError
 
 if TYPE_CHECKING:
     from ..reports.content import ReportContent
     from ..studies.dicom_series import SeriesInfo
 
 MARK = "sr.dcm"
-DICOM_FILES = (MARK, "seg.dcm")
+REPORT = "report.dcm"
+DICOM_FILES = (MARK, "seg.dcm", REPORT, "picture.dcm", "picture-visits.dcm")
+DICOM_REPORT_HELP = "With --dicom-out: the report (Encapsulated PDF) and its pictures (Secondary Capture) too."
+
+
+def check_dicom_report(dicom_report: bool, dicom_out: Path | None) -> None:
+    """Refuse a report as DICOM that has no folder to lie in.
+
+    Raises
+    ------
+    InputError
+    """
+    if dicom_report and dicom_out is None:
+        raise InputError("--dicom-report adds to the folder of --dicom-out; pass both.")
 
 
 def check_dicom_out(folder: Path, out: Path) -> None:
@@ -59,8 +72,10 @@ def check_dicom_series(stir: SeriesInfo | None) -> SeriesInfo:
     return stir
 
 
-def write_dicom_files(content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo | None, folder: Path) -> None:
-    """Write `seg.dcm`, unless no segment holds a voxel, and `sr.dcm`.
+def write_dicom_files(
+    content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo | None, folder: Path, with_pages: bool = False
+) -> None:
+    """Write `seg.dcm`, unless no segment holds a voxel, and `sr.dcm`; with `with_pages` the report and its pictures as well.
 
     Raises
     ------
@@ -80,4 +95,9 @@ def write_dicom_files(content: ReportContent, stir: SeriesInfo, t1w: SeriesInfo 
     segments = segmentation(content, stir_headers)
     if segments is not None:
         write_dicom(segments, folder / "seg.dcm")
+    if with_pages:
+        from ..reports.dicom_pages import pages_of
+
+        for name, dataset in pages_of(content, stir_headers).items():
+            write_dicom(dataset, folder / name)
     write_dicom(structured_report(content, stir_headers, headers(t1w.files) if t1w else (), segments), folder / MARK)

@@ -38,12 +38,15 @@ def disease_region(
 
         members, manifest = load_ensemble(model_dir)
     with step("Finding the disease region"):
-        region = segment_disease_region(volume, members)
-        warnings = (*t1w_warnings(volume), *region_warnings(volume, region, reference_of(manifest)))
+        region, reference = segment_disease_region(volume, members), reference_of(manifest)
+        rank = None if reference is None else reference.rank(region)
+        warnings = (*t1w_warnings(volume), *region_warnings(volume, region, reference))
     write_mask(out, region.mask)
     disagreement = "none with a single network" if region.member_disagreement is None else f"{region.member_disagreement:.4f}"
     typer.echo(f"disease region       {region.mask.voxels} voxels, {region.mask.volume_mm3:.0f} mm3")
     typer.echo(f"member disagreement  {disagreement} (1 - mean Dice between members)")
+    if rank is not None:
+        typer.echo(f"                     more than on {rank.above} of {rank.of} reference scans")
     typer.echo(f"entropy inside       {region.entropy:.4f} bit (0 sure, 1 a coin toss)")
     typer.echo(f"model                {manifest.version}, {region.source}, sha256 {manifest.sha256[:12]}")
     for warning in warnings:

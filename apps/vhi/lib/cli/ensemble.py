@@ -24,7 +24,7 @@ def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     from ..versions import read_live
 
     manifest = read_live(model_dir).manifest
-    from ..nets.weights import load_members  # after the pointer was found good: torch takes seconds to import
+    from ..engine.members import load_members  # after the pointer was found good
 
     return load_members(model_dir, manifest.version), manifest
 

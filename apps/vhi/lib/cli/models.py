@@ -13,15 +13,20 @@ from .bundles import export_bundle, import_bundle
 from .card import card
 from .ensemble import MODEL_DIR
 from .proposal import CLEANING_DIR
+from .retrain import decisions_of
 
 if TYPE_CHECKING:
     from ..versions import Manifest, Version
 
 models = typer.Typer(
-    help="Trained versions: list, compare, switch, verify, import, model card.",
+    help="Trained versions: list, compare, switch, verify, import, engine files, model card.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+_Data = Annotated[
+    Path | None, typer.Option(help="Of a server's own versions, in place of --model-dir: its data folder.", exists=True)
+]
+_DataNeeded = Annotated[Path, typer.Option(help="The server's data folder: .vhi in the folder of studies.", exists=True)]
 _ModelDir = Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")]
 
 
@@ -131,6 +136,7 @@ def use(
     version: Annotated[str, typer.Argument(help="Version id.", show_default=False)],
     model_dir: _ModelDir = MODEL_DIR,
     rejected: Annotated[bool, typer.Option("--rejected", help="Even one that the gate of retraining rejected.")] = False,
+    data: _Data = None,
 ) -> None:
     """Make a version the live one.
 
@@ -139,13 +145,71 @@ def use(
     from ..errors import ModelError
     from ..retraining.history import is_rejected
     from ..versions import make_live
+    from ..versions.site import models_in_use
 
+    data = data or _data_folder_of(model_dir)
+    decisions = None if data is None else decisions_of(data)
+    if data is not None and decisions is not None:
+        model_dir = models_in_use(data, decisions.shipped)
     if is_rejected(_known(model_dir, version).manifest) and not rejected:
         raise ModelError(f"Version {version} was rejected by the gate of retraining; pass --rejected to use it all the same.")
     before = _live_id(model_dir)
-    make_live(model_dir, version)
+    if decisions is not None:
+        decisions.make_live(version, rejected=rejected)
+    else:
+        make_live(model_dir, version)
     typer.echo(f"live    {version}")
     typer.echo(f"before  {'the same' if before == version else before or 'none'}")
+
+
+@models.command("compare")
+def compare(
+    a: Annotated[str, typer.Argument(help="Version id.", show_default=False)],
+    b: Annotated[str, typer.Argument(help="Version id.", show_default=False)],
+    studies: Annotated[Path, typer.Option(help="Studies of a server: its hold-out is measured.", exists=True)],
+    data: Annotated[
+        Path | None, typer.Option(help="The server's data folder.", show_default=".vhi in STUDIES", exists=True)
+    ] = None,
+) -> None:
+    """Compare two versions case by case, on cases that neither learnt, with a picture of each."""
+    from itertools import chain
+
+    from ..readings.store import ReadingStore
+    from ..retraining.cases import patients_of, public_cases
+    from ..retraining.comparison import by_file, compare_versions
+    from ..retraining.config import TrainConfig
+    from ..retraining.folder import RetrainingFolder
+    from ..retraining.rival import holdout_cases, phantom_cases
+    from ..studies.pairing import CaseFinder
+    from ..versions.site import models_in_use
+    from .retrain import DATA_FOLDER
+
+    data = data or studies / DATA_FOLDER
+    decisions = decisions_of(data)
+    models_dir = models_in_use(data, decisions.shipped)
+    first, second = (_known(models_dir, version) for version in (a, b))
+    source, store = CaseFinder(studies), ReadingStore(data, read_only=True)
+    cases = public_cases(source, data)
+    own = holdout_cases(store, source, cases, first, patients_of(data, source, cases), TrainConfig(), second)
+    place = compare_versions(
+        RetrainingFolder(data), (a, b), (by_file(models_dir, a), by_file(models_dir, b)), chain(own, phantom_cases()),
+        lambda case: typer.echo(f"{case.what}, case {case.case}: Dice {case.dice_a:.4f} ({a}), {case.dice_b:.4f} ({b})"),
+    )  # fmt: skip
+    decisions.audit.append("models compared", reader=decisions.who, versions=[a, b])
+    typer.echo(f"Pictures: {place}")
+
+
+@models.command("pin")
+def pin_version(version: Annotated[str, typer.Argument(help="Version id.", show_default=False)], data: _DataNeeded) -> None:
+    """Keep the live version live, whatever is trained."""
+    decisions_of(data).pin(version)
+    typer.echo(f"pinned  {version}")
+
+
+@models.command("unpin")
+def unpin_version(data: _DataNeeded) -> None:
+    """Let training replace the live version again."""
+    typer.echo(f"unpinned  {decisions_of(data).unpin()['unpinned']}")
 
 
 @models.command("verify")
@@ -176,6 +240,22 @@ def verify_models(
         raise ModelError(wrong[0] if len(wrong) == 1 else f"{wrong[0]} ({len(wrong)} problems in all.)")
 
 
+@models.command("add-engine")
+def add_engine(
+    version: Annotated[str, typer.Argument(help="Version id.", show_default=False)],
+    model_dir: _ModelDir = MODEL_DIR,
+) -> None:
+    """Make the engine file of a version that has none, or has a damaged one.
+
+    Without it scans are measured by torch, several times slower. The file is written from the weights and checked against torch.
+    """
+    from ..nets.engine_file import add_engine_file
+
+    _check_known(model_dir, version)
+    made = add_engine_file(model_dir, version)
+    typer.echo(f"made    {made.engine}, sha256 {(made.manifest.engine or {})['sha256'][:12]}")
+
+
 @models.command("import")
 def import_models(
     files: Annotated[
@@ -197,6 +277,14 @@ def import_models(
         typer.echo(f"  from    {recipe['source_file']}, sha256 {recipe['source_sha256'][:12]}")
     typer.echo(f"note      {found.note}")
     typer.echo(f"It is not live; to use it: models use {found.version}")
+
+
+def _data_folder_of(model_dir: Path) -> Path | None:
+    """The data folder that a model folder belongs to; None where it is not a site's own."""
+    from ..versions.site import own_models
+
+    data = model_dir.resolve().parent.parent
+    return data if own_models(data) == model_dir.resolve() and (data / "audit.jsonl").exists() else None
 
 
 def _names(root: Path) -> tuple[str, ...]:
@@ -248,7 +336,7 @@ def _problem(root: Path, name: str) -> str | None:
     """What is wrong with a version, as a sentence that names the file; None if its bytes are those of its manifest."""
     from ..errors import ModelError
     from ..files import sha256_of
-    from ..versions import read_version, verify
+    from ..versions import read_version, verify, verify_engine
 
     try:
         version = read_version(root, name)
@@ -261,6 +349,11 @@ def _problem(root: Path, name: str) -> str | None:
             return str(error)
         owner = _owner(root, sha256_of(version.weights))
         return str(error) if owner is None else f"{version.weights} was swapped: it is the file of version {owner}. Restore it."
+    try:
+        if version.manifest.engine is not None:
+            verify_engine(version)
+    except ModelError as error:
+        return str(error)
     return None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase
+    from ..core.normal_bone import NormalBoneClicks
     from ..core.volume import Mask
     from ..studies.dicom_pairing import ScanPair
     from ..studies.pairing_rules import PairingRules
@@ -26,6 +28,13 @@ def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
     return read_pair(case.t1w or Path(), case.stir or Path(), case.use_form)
 
 
+def normal_bone_of(case: BatchCase, masks: Mapping[str, Mask]) -> Mask | NormalBoneClicks | None:
+    """What a reader said of normal bone: a mask, clicks, or nothing."""
+    from ..core.normal_bone import NormalBoneClicks
+
+    return masks.get("normal bone") or (NormalBoneClicks(case.clicks) if case.clicks else None)
+
+
 def read_regions(case: BatchCase, pair: ScanPair) -> tuple[dict[str, Mask], tuple[str, ...]]:
     """The regions that a case names, on STIR's grid, and what the reader of a result must know about them.
 
@@ -33,6 +42,8 @@ def read_regions(case: BatchCase, pair: ScanPair) -> tuple[dict[str, Mask], tupl
     ------
     InputError
     """
+    if not case.regions:
+        return {}, ()
     from ..studies.regions import read_region
 
     masks: dict[str, Mask] = {}

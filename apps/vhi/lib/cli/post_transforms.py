@@ -23,6 +23,7 @@ def chosen_settings(values: Mapping[str, object], chain: Path | None) -> VhiSett
         No such file, or no configuration.
     """
     from ..core.chain import PAPER
+    from ..core.limits import AnatomicalLimits
     from ..core.setting import settings_of
     from ..core.settings import VhiSettings
     from ..core.thresholds import ThresholdRule
@@ -33,7 +34,7 @@ def chosen_settings(values: Mapping[str, object], chain: Path | None) -> VhiSett
         return settings
     from ..post_transforms import read_chain
 
-    overruled = sorted(set(values) - {info.name for info in settings_of(ThresholdRule)})
+    overruled = sorted(set(values) - {info.name for part in (ThresholdRule, AnatomicalLimits) for info in settings_of(part)})
     if overruled:
         raise SettingsError(
             f"--set {overruled[0]} changes the paper's chain, and --post-transforms {chain} puts another one in its place; write "

@@ -36,13 +36,8 @@ def proposed(result: VhiResult, mode: str, root: Path = CLEANING_DIR) -> VhiResu
     """
     if mode == "off":
         return result
-    from ..cleaning.model import load_cleaning, propose
-    from ..core.cleaning import measure_cleaned
-    from ..core.volume import Mask
+    from ..cleaning.model import load_cleaning, proposer
+    from ..core.cleaning import measure_proposed
 
-    proposal = propose(result, load_cleaning(root))
-    result = replace(result, proposal=proposal)
-    if mode == "show":
-        return result
-    kept = Mask(proposal.keeps()[result.lesion_labels], result.stir.grid, "inflammation")
-    return measure_cleaned(result, kept, "proposed")
+    decide = proposer(result, load_cleaning(root))
+    return replace(result, proposal=decide(result)) if mode == "show" else measure_proposed(result, decide)

@@ -119,7 +119,7 @@ def _origin(clone: Path, ensembles: tuple[Ensemble, ...]) -> dict[str, Any]:
     return {
         "created": now(),
         "command": command_line(),
-        "versions": method_versions(with_networks=bool(ensembles)),
+        "versions": method_versions({} if ensembles else None),
         "inputs": [
             {"role": "clone", "file": clone.name or clone.resolve().name, "identity": _commit(clone)},
             *({"role": "networks", "file": one.name, "identity": one.identity} for one in ensembles),

@@ -10,18 +10,24 @@ import typer
 
 from ..provenance import code_version
 from .bars import Bars, bars
-from .measure import parse_changes
+from .ensemble import MODEL_DIR
+from .settings import parse_changes
 
 if TYPE_CHECKING:
     from ..retraining.config import TrainConfig, TrainOptions
+    from ..retraining.decisions import Decisions
 
 # as VhiService has it, which takes longer to import
 DATA_FOLDER = ".vhi"
-quarantine = typer.Typer(help="Labels that retraining set aside: list, release.", no_args_is_help=True, rich_markup_mode=None)
+quarantine = typer.Typer(
+    help="Labels that retraining set aside: list, release, set aside.", no_args_is_help=True, rich_markup_mode=None
+)
 _Data = Annotated[Path, typer.Option(help="The server's data folder: .vhi in the folder of studies by default.", exists=True)]
 
 
-def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence[str], *, steps: int | None, go_on: bool) -> None:
+def retrain(
+    studies: Path, data: Path | None, model_dir: Path | None, changes: Sequence[str], *, steps: int | None, go_on: bool
+) -> None:
     """Begin a session from what readers of a folder of studies submitted, or go on with the one that waits; see it through.
 
     Raises
@@ -31,21 +37,25 @@ def retrain(studies: Path, data: Path | None, model_dir: Path, changes: Sequence
     from ..readings.store import ReadingStore
     from ..retraining.cases import patients_of, public_cases
     from ..retraining.prepare import prepare
+    from ..retraining.resuming import resume_with
     from ..retraining.session import run
     from ..studies.pairing import CaseFinder
+    from ..versions.site import start_of
 
     data = data or studies / DATA_FOLDER
+    config, asked = _settings(parse_changes(changes) | ({} if steps is None else {"steps": str(steps)}))
     if not go_on:
-        config, options = _settings(parse_changes(changes) | ({} if steps is None else {"steps": str(steps)}))
         source, store = CaseFinder(studies), ReadingStore(data, read_only=True)
         cases = public_cases(source, data)
         session = prepare(
-            store, source, cases, model_dir, patient_of=patients_of(data, source, cases),
-            code_version=code_version(), config=config, options=options,
+            store, source, cases, start_of(data, model_dir, MODEL_DIR), patient_of=patients_of(data, source, cases),
+            code_version=code_version(), config=config, options=asked,
         )  # fmt: skip
         typer.echo(f"{len(session.entries)} labelled cases, from version {session.parent}")
         for one in session.skipped:
             typer.echo(f"left out {one['case']}: {one['reason']}", err=True)
+    else:
+        resume_with(data, asked)
     try:
         with bars() as shown:
             result = run(data, on_progress=_Teller(shown))
@@ -82,7 +92,7 @@ def _tell(result: Mapping[str, Any], data: Path) -> None:
         typer.echo(f"Version {result['version']} is {'live' if result['live'] else 'published, not live'}.")
         return
     why = " ".join(result["reasons"])
-    if state == "nothing":
+    if state in ("nothing", "waits"):
         raise ModelError(f"Nothing was learnt. {why}")
     place = RetrainingFolder(data).history / result["session"]
     raise ModelError(f"Version {result['version']} was rejected, {result['parent']} stays live. {why} Pictures: {place}")
@@ -106,15 +116,37 @@ def release(
     submission: Annotated[str, typer.Argument(help="Submission id, as listed.", show_default=False)],
     data: _Data,
 ) -> None:
-    """Have a label learnt in the next session, whatever the check said."""
+    """Have a label learnt in the next session, whatever the check said; one that was never checked is checked there first."""
+    state = decisions_of(data).release(case, submission)["state"]
+    later = "; the next session checks it, which none has done yet" if state != "released" else ""
+    typer.echo(f"released {submission} of case {case}{later}")
+
+
+@quarantine.command("set-aside")
+def set_aside(
+    case: Annotated[str, typer.Argument(help="Case id.", show_default=False)],
+    submission: Annotated[str, typer.Argument(help="Submission id.", show_default=False)],
+    data: _Data,
+) -> None:
+    """Have a label not be learnt, also one that was released, trusted or learnt before."""
+    decisions_of(data).set_aside(case, submission)
+    typer.echo(f"set aside {submission} of case {case}")
+
+
+quarantine.command("take-back", help="The same as set-aside, of a label that was released.")(set_aside)
+
+
+def decisions_of(data: Path) -> Decisions:
+    """What the person at this terminal decides about a data folder."""
     import getpass
 
     from ..readings.audit import AuditLog
-    from ..retraining.folder import RetrainingFolder
+    from ..readings.store import ReadingStore
+    from ..retraining.decisions import Decisions
+    from ..versions.site import start_of
 
-    RetrainingFolder(data).release(case, submission, getpass.getuser())
-    AuditLog(data / "audit.jsonl").append("label released", reader=getpass.getuser(), case=case, submission=submission)
-    typer.echo(f"released {submission} of case {case}")
+    store = ReadingStore(data, read_only=True)
+    return Decisions(store, AuditLog(data / "audit.jsonl"), start_of(data, None, MODEL_DIR), getpass.getuser())
 
 
 class _Teller:

@@ -112,7 +112,8 @@ def _reached(out: Path, network: SearchNetwork) -> str:
 
 def _write(out: Path, results: Sequence[SettingResult]) -> None:
     from ..batch.folder import write_table
-    from ..figures import png_bytes, search_figure, svg_bytes
+    from ..figures.canvas import png_bytes, svg_bytes
+    from ..figures.search import search_figure
     from ..files import write_atomically
 
     rows = [one.as_row() for one in results]

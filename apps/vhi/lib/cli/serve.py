@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -100,7 +101,7 @@ def serve(
     from ..server.config import LOOPBACK, ServerConfig, is_loopback
     from ..server.log import LogConfig
     from ..server.tls import check_certificate
-    from .measure import parse_changes
+    from .settings import parse_changes
     from .steps import step
 
     place = where(studies, pacs, archive)
@@ -267,15 +268,31 @@ def load(log: LogConfig) -> object:
 
     logging.config.dictConfig(log.to_dict())
     with redirect_stdout(io.StringIO()):  # it prints that every origin is allowed, which the guard settles otherwise
-        from monailabel.interfaces.utils.app import app_instance
-
         from ..server.asgi import app
+    from monailabel.interfaces.utils.app import app_instance
+
     # here, not while uvicorn starts: a sentence then, a traceback there
     app_instance()
-    # what a submission's report needs, so that the first reader does not wait for it
-    from ..reports import html, pdf  # noqa: F401
-
     return app
+
+
+def preload() -> None:
+    """Import what the report of a submission needs, beside the server's work: the first reader does not wait for it.
+
+    A library that is missing or broken is told in the log here, and not first by the reader whose submission fails.
+    """
+    import logging
+
+    try:
+        from ..figures import chart, mosaic  # noqa: F401
+        from ..reports import html, pdf  # noqa: F401
+    except Exception as error:  # a library that fails at import may raise anything
+        logging.getLogger("vhi.server").error(
+            "reports cannot be written, because a library cannot be loaded (%s): %s. Install requirements.txt again and restart "
+            "the server; until then submissions that are measured fail.",
+            type(error).__name__,
+            error,
+        )
 
 
 def run(application: object, listening: socket.socket, ready: Callable[[], None], tls: tuple[Path, Path] | None = None) -> None:
@@ -287,6 +304,7 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
             await super().startup(sockets)
             if self.started:
                 ready()
+                threading.Thread(target=preload, name="vhi-preload", daemon=True).start()
 
     server = Announcing(
         uvicorn.Config(
@@ -322,7 +340,7 @@ def _announce(url: str, *, login: bool, viewer: bool) -> None:
 
     typer.echo(f"Serving at {url}")
     if viewer:
-        typer.echo(f"Open {url}/ohif/ in a browser, or read in 3D Slicer:")
+        typer.echo(f"Open {url}/ in a browser, or read in 3D Slicer:")
     for number, text in enumerate(slicer_steps(url, login=login), start=1):
         typer.echo(f"  {number}. {text}")
     typer.echo("Stop with Ctrl-C.")

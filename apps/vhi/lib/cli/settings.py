@@ -1,6 +1,8 @@
-"""`settings`: what `measure --set` accepts."""
+"""`settings`: what `measure --set` accepts, and how it is read."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def settings() -> None:
@@ -19,6 +21,27 @@ def settings() -> None:
         allowed = _allowed(info.default, info.choices, info.minimum, info.maximum)
         table.add_row(info.name, _shown(info.default), allowed, escape(info.meaning), escape(info.source))
     Console().print(table)
+
+
+def parse_changes(changes: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` texts as a mapping.
+
+    Raises
+    ------
+    SettingsError
+        One without a name or a value, or one name twice.
+    """
+    from ..errors import SettingsError
+
+    values: dict[str, str] = {}
+    for text in changes:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise SettingsError(f"--set needs NAME=VALUE, found {text!r}; the command settings lists the names.")
+        if name in values:
+            raise SettingsError(f"--set gives {name} twice ({values[name]} and {value}); give it once.")
+        values[name] = value
+    return values
 
 
 def _shown(value: bool | int | float | str) -> str:

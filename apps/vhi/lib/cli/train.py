@@ -33,9 +33,18 @@ def train(
         Path | None,
         typer.Option(help="Instead, learn from what readers of these studies corrected (docs/retraining.md).", exists=True),
     ] = None,
-    model_dir: Annotated[Path, typer.Option(help="Model folder that receives the new version.")] = MODEL_DIR,
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model folder that receives the new version; with --studies the one that a site without versions starts from.",
+            show_default="the shipped one; with --studies the server's",
+        ),
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(help="vhi (the shipped one), quick (minutes) or paper (the published one; hours).")
+        str,
+        typer.Option(
+            help="vhi, scanners (goes on from it, on other scanners too), quick (minutes) or paper (the published one; hours)."
+        ),
     ] = "vhi",
     network: Annotated[
         str | None,
@@ -47,6 +56,17 @@ def train(
         str | None, typer.Option(metavar="JSON", help="With --network: its arguments, as a JSON object, over our own.")
     ] = None,
     folds: Annotated[bool, typer.Option("--folds", help="Also measure by four-fold cross-validation over subjects.")] = False,
+    first_folds: Annotated[int | None, typer.Option(help="With --folds: only so many of the folds.", min=1, max=4)] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="The ensemble goes on from this version's networks, not from random ones."),
+    ] = None,
+    start_folds: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --folds: each goes on from its networks in this working folder of a --folds training.", exists=True
+        ),
+    ] = None,
     ensemble: Annotated[bool, typer.Option(help="Train and publish the ensemble of all labelled scans.")] = True,
     with_test: Annotated[
         bool,
@@ -63,6 +83,12 @@ def train(
         Path | None,
         typer.Option(
             help="Working folder of another recipe's --folds: its results go into the manifest, for comparison.", exists=True
+        ),
+    ] = None,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            help="Without --folds: working folder of --folds by the same recipe, whose results stand for it.", exists=True
         ),
     ] = None,
     live: Annotated[bool, typer.Option(help="Make the new version the live one.")] = True,
@@ -95,15 +121,17 @@ def train(
     if studies is not None:
         retrain(studies, data, model_dir, change or [], steps=steps, go_on=go_on)
         return
+    model_dir = model_dir or MODEL_DIR
     if data is None or out is None:
         raise typer.BadParameter("pass --data DATA --out WORK, or --studies FOLDER.")
     from datetime import UTC, datetime
 
+    from ..cores import available_cores
     from ..errors import InputError
-    from ..nets.cpu import available_cores
     from ..nets.recipes import PLANS
     from ..studies.labelled import find_labelled
-    from ..training.session import RESULT, Wanted, read_results, train_ensemble
+    from ..training.session import Wanted, read_results, train_ensemble
+    from ..training.start import RESULT, Start
     from ..training.tracking import trackers
     from ..training.version import publish_trained
     from ..versions import read_version
@@ -130,12 +158,15 @@ def train(
         raise InputError(f"Version {version} exists in {model_dir}; versions are never overwritten, choose another id.")
     if parent is not None:
         read_version(model_dir, parent)
-    other = None if baseline is None else read_results(baseline)
+    if folds and measured is not None:
+        raise InputError("--measured is for a training without --folds, which measures for itself; leave one of them out.")
+    other, folds_elsewhere = (None if work is None else read_results(work) for work in (baseline, measured))
     asked: dict[str, float] = {name: n for name, n in (("steps", steps), ("cpu_minutes", cpu_minutes)) if n is not None}
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
     if network is not None or network_args is not None:
         plan = _with_network(plan, network, network_args)
-    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test)
+    begun = Start(model_dir, start, start_folds) if start or start_folds else None
+    wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test, first_folds, begun)
     try:
         tracking = trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name, warn=partial(typer.echo, err=True))
         with bars() as shown, tracking as track:
@@ -154,7 +185,7 @@ def train(
     if trained.ensemble is not None:
         published = publish_trained(
             trained, trained.ensemble, model_dir, version=version, created=created.isoformat(timespec="seconds"),
-            code_version=code_version(), parent=parent, live=live, baseline=other,
+            code_version=code_version(), parent=parent, live=live, baseline=other, measured=folds_elsewhere,
         )  # fmt: skip
         typer.echo(f"Version {version} is {'live' if live else 'published, not live'}: {published.folder}")
 

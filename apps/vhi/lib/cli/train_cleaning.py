@@ -30,7 +30,7 @@ def train_cleaning(
     """Train the cleaning proposal.
 
     With --data a version is measured with each patient left out, published and live. With --studies the live version goes on
-    learning in the data folder; the result is published only where it is no worse on patients that are held out.
+    learning in the data folder; the result is published only where it lies within the margins on three held-out patients or more.
     """
     from datetime import UTC, datetime
 
@@ -67,7 +67,7 @@ def _from_submissions(studies: Path, data_folder: Path | None, shipped: Path, ve
     from ..cleaning.learning import learn
     from ..retraining.holdout import PATIENTS, HoldOut, patients_of_table
     from ..service.service import DATA_FOLDER, VhiService
-    from ..versions.site import adopt_live
+    from ..versions.site import adopt_live, own_models
 
     root = data_folder or studies / DATA_FOLDER
     patient_of = patients_of_table(root / "retraining" / PATIENTS)
@@ -77,11 +77,11 @@ def _from_submissions(studies: Path, data_folder: Path | None, shipped: Path, ve
     sides = HoldOut(root / "retraining", share).write_down({one.case_id: patient_of(one.case_id) for one in found.tables})
     held_out = {case for case, side in sides.items() if side == "holdout"}
     typer.echo(f"{sum(one.as_measured for one in found.tables)} readings of {len(sides)} cases, {len(held_out)} cases held out")
-    adopt_live(root, shipped)
-    own = root / "models" / shipped.name
+    adopt_live(root, shipped, "cleaning")
+    own = own_models(root, "cleaning")
     verdict, made = learn(own, found.tables, held_out, version=version, created=created, code_version=code_version())
-    for name, numbers in verdict.compared.items():
-        typer.echo(f"{name}: {numbers}")
+    for sentence in verdict.findings:
+        typer.echo(sentence)
     if made is None:
         typer.echo(f"Refused, the live version stays: {' '.join(verdict.reasons)}")
         raise typer.Exit(3)

@@ -5,7 +5,6 @@ Where bias or spread does change, limits that follow the mean (Bland and Altman 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -54,9 +53,7 @@ def normality(values: ArrayLike) -> Normality:
         return Normality(nan, nan, numbers.size, f"All {numbers.size} values are equal: there is no distribution to test.")
     # scaled: scipy warns of, and loses, ranges that are small beside its own constants
     scaled = (numbers - numbers.mean()) / numbers.std()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of ranges that are small: not after scaling
-        found = stats.shapiro(scaled)
+    found = stats.shapiro(scaled)
     return Normality(float(found.statistic), float(found.pvalue), numbers.size, "")
 
 

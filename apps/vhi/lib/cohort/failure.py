@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..core.volume import Mask, check_same_grid
 from ..errors import InputError
 from .agreement import cases_beyond
 from .estimate import Estimate, complete_pairs, exact_share
@@ -77,34 +76,6 @@ def count_reasons(found: Iterable[Disagreement]) -> dict[str, int]:
     """How many disagreements are of each class, all of `table.DISAGREEMENTS` and "not recorded" included."""
     counts = Counter(one.reason for one in found)
     return {**{reason: counts[reason] for reason in DISAGREEMENTS}, "not recorded": counts[None]}
-
-
-@dataclass(frozen=True)
-class SliceDisagreement:
-    """One slice (`slice`, from 0 along K): voxels that both readers, and only one of them, call inflamed."""
-
-    slice: int
-    both: int
-    only_first: int
-    only_second: int
-
-    @property
-    def differing(self) -> int:
-        return self.only_first + self.only_second
-
-
-def slices_of_disagreement(first: Mask, second: Mask) -> tuple[SliceDisagreement, ...]:
-    """The slices in which two readers differ, the most voxels first, then from the first slice on.
-
-    Raises
-    ------
-    GridMismatchError
-    """
-    check_same_grid(first, second)
-    a, b = first.data, second.data
-    both, only_a, only_b = (np.count_nonzero(mask, axis=(0, 1)) for mask in (a & b, a & ~b, b & ~a))
-    found = [SliceDisagreement(k, int(both[k]), int(only_a[k]), int(only_b[k])) for k in range(a.shape[2])]
-    return tuple(sorted((one for one in found if one.differing), key=lambda one: (-one.differing, one.slice)))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ _Value = TypeVar("_Value", float, str)
 
 VISITS = ("baseline", "follow_up")
 METHODS = ("semi-automatic", "manual")
+VERDICTS = ("usable", "check", "not comparable")
+STAGES = ("cleaned", "proposed", "raw")
 RATINGS = ("satisfactory", "corrected", "failed")
 DISAGREEMENTS = ("anatomical", "morphological", "artefact")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "."})
@@ -78,9 +80,12 @@ NUMBERS = {
     )
 }
 WORDS: dict[str, tuple[tuple[str, ...], bool, str]] = {
+    "stage": (STAGES, False, "which number the row has: what a reader cleaned, what a model proposed, or the uncleaned volume"),
+    "verdict": (VERDICTS, False, "whether the number may be used, as vhi.json has it (verdict.md)"),
     "rating": (RATINGS, False, "the automatic disease region in the reader's eyes"),
     "disagreement": (DISAGREEMENTS, True, "why the readers of the visit disagree, where somebody looked"),
 }
+ALSO: dict[str, dict[str, str]] = {"stage": {"uncleaned": "raw"}}
 # what is known of a visit in words, with the names that drugs are given by
 FACTS: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "sex": (("female", "male"), {"f": "female", "m": "male"}, "of the patient"),
@@ -105,7 +110,7 @@ IDENTITY = ("subject", "visit", "reader", "reading", "method", "case")
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of one visit. `method` is "" where it is not known (a SPARCC score alone)."""
+    """One reading of one visit. `method` is "" where it is not known (a SPARCC score alone), `stage` None where not stated."""
 
     subject: str
     visit: str
@@ -115,6 +120,8 @@ class Reading:
     values: Mapping[str, float] = field(default_factory=dict)
     rating: str | None = None
     read_on: str | None = None
+    stage: str | None = None
+    verdict: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -237,7 +244,7 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
             readings[one.key] = one
         else:
             values = {**known.values, **one.values}
-            readings[one.key] = Reading(*one.key, values, one.rating or known.rating, one.read_on or known.read_on)
+            readings[one.key] = _with_both(known, one, values)
     visits = dict(table.visits)
     for key, case in cases.items():
         known_visit = visits.get(key, Visit(*key))
@@ -245,6 +252,18 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
     for reading in readings.values():
         visits.setdefault((reading.subject, reading.visit), Visit(reading.subject, reading.visit))
     return CohortTable(tuple(readings.values()), visits)
+
+
+def _with_both(known: Reading, one: Reading, values: Mapping[str, float]) -> Reading:
+    """What two sources say of one reading."""
+    return Reading(
+        *one.key,
+        values,
+        one.rating or known.rating,
+        one.read_on or known.read_on,
+        one.stage or known.stage,
+        one.verdict or known.verdict,
+    )
 
 
 def parse_tables(texts: Sequence[tuple[str, str]]) -> CohortTable:
@@ -282,7 +301,7 @@ def joined(tables: Sequence[CohortTable]) -> CohortTable:
         for one in table.readings:
             known = readings.get(one.key, Reading(*one.key))
             values = _both(known.values, one.values, f"subject {one.subject}, {one.visit}, reader {one.reader}")
-            readings[one.key] = Reading(*one.key, values, one.rating or known.rating, one.read_on or known.read_on)
+            readings[one.key] = _with_both(known, one, values)
         for key, visit in table.visits.items():
             before = visits.get(key, Visit(*key))
             values = _both(before.values, visit.values, f"subject {visit.subject}, {visit.visit}")
@@ -387,7 +406,10 @@ class _Gathered:
                 self._agree(row, column.name, seen, value)
             else:
                 values[column.name] = value
-        words = {column: self._word(row, column, cells.get(column, ""), allowed) for column, (allowed, _, _) in WORDS.items()}
+        words = {
+            column: self._word(row, column, cells.get(column, ""), allowed, ALSO.get(column, {}))
+            for column, (allowed, _, _) in WORDS.items()
+        }
         if words["disagreement"]:
             self._agree(row, "disagreement", seen, words["disagreement"])
         facts = {name: self._word(row, name, cells.get(name, ""), allowed, also) for name, (allowed, also, _) in FACTS.items()}
@@ -398,7 +420,7 @@ class _Gathered:
                 if name in PATIENT_FACTS:
                     self._agree(row, name, self.patients.setdefault(subject, {}), fact, "patient", _per_patient(name))
         read_on = self._date(row, READING_DATE, cells.get(READING_DATE, ""))
-        self._reading(row, cells, (subject, visit), values, words["rating"], read_on)
+        self._reading(row, cells, (subject, visit), values, words["rating"], words["stage"], words["verdict"], read_on)
 
     def _reading(
         self,
@@ -407,6 +429,8 @@ class _Gathered:
         visit: tuple[str, str],
         values: dict[str, float],
         rating: str | None,
+        stage: str | None,
+        verdict: str | None,
         read_on: str | None,
     ) -> None:
         reader = self._name(row, "reader", cells.get("reader", ""))
@@ -434,7 +458,7 @@ class _Gathered:
                 raise self._refusal(
                     row, "sparcc", f"{values['sparcc']:g}, but row {known[0]} of the same reading has {known[1]:g}", "one score"
                 )
-        self.readings[key] = (row, Reading(*key, values, rating, read_on))
+        self.readings[key] = (row, Reading(*key, values, rating, read_on, stage, verdict))
 
     def table(self) -> CohortTable:
         visits = {}

@@ -1,4 +1,4 @@
-"""What a reader keeps of the automatic result: lesions removed by clicks, masks edited by hand, and VHI measured again.
+"""What a reader keeps of the automatic result: lesions removed by gestures, masks edited by hand, and VHI measured again.
 
 Hepburn et al. 2023, section 2.5.1: the reader removes what is hyperintense but not inflammation (vessels, joint fluid,
 artefacts), whole lesions or the part of one that is attached to such a structure.
@@ -7,48 +7,22 @@ artefacts), whole lesions or the part of one that is attached to such a structur
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
 
 import numpy as np
-from scipy import ndimage
 
-from ..errors import InputError
+from .box import box_of
+from .gestures import AnyGesture, Click, LesionField, Scope, Voxel, check_scope, replay
 from .lesions import clear, grade_hyperintensity
 from .normal_bone import NormalBoneSample
-from .pipeline import VhiResult, chain_warnings, with_grade
-from .proposal import Stage
+from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
+from .proposal import Proposal, Stage
+from .regrading import MOST_BRIGHT_VOXELS, by_size
 from .stability import stability_of
 from .transforms.groups import label_groups
 from .volume import Grid, Mask, Volume, check_same_grid
-
-Scope = Literal["lesion", "slice"]
-Voxel = tuple[int, int, int]
-SCOPES: tuple[Scope, ...] = ("lesion", "slice")
-
-
-@dataclass(frozen=True)
-class Click:
-    """One click on a lesion: what it does, the voxel clicked (index on the grid of STIR), and what of the lesion it takes."""
-
-    what: Literal["remove", "restore"]
-    voxel: Voxel
-    scope: Scope = "lesion"
-
-    def __post_init__(self) -> None:
-        check_scope(self.scope)
-
-
-def check_scope(scope: str) -> None:
-    """Refuse what no click takes.
-
-    Raises
-    ------
-    InputError
-    """
-    if scope not in SCOPES:
-        raise InputError(f"The scope of a click is {scope!r}; it must be {' or '.join(SCOPES)}.")
 
 
 @dataclass(frozen=True)
@@ -65,6 +39,8 @@ class Changes:
         Voxels that the reader added and that reach the sensitive threshold: they count.
     painted_below_threshold : int
         Voxels that the reader added and that do not: they do not count.
+    painted_left_out : int
+        Voxels that the reader added where the settings leave everything out (`lib.core.limits`): they do not count.
     """
 
     lesions_kept: tuple[int, ...]
@@ -72,6 +48,7 @@ class Changes:
     boundary_edits: tuple[tuple[int, int], ...]
     painted_outside: int
     painted_below_threshold: int
+    painted_left_out: int = 0
 
     @property
     def removed_voxels(self) -> int:
@@ -79,27 +56,36 @@ class Changes:
         return sum(voxels for _, voxels in self.boundary_edits)
 
 
-def lesion_at(labels: np.ndarray, voxel: Voxel) -> int:
-    """The lesion under a voxel; 0 where there is none.
+def lesion_field(result: VhiResult) -> LesionField:
+    """The lesions of an automatic result, as gestures see them."""
+    return LesionField(result.lesion_labels, result.stir.grid, lambda: (result.anatomy, result.measurement.midline_mm))
+
+
+def kept_after(
+    result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None
+) -> tuple[Mask, tuple[str, ...]]:
+    """Replay gestures over the automatic result, in order.
 
     Parameters
     ----------
-    labels : (I, J, K) int array
-    voxel : (i, j, k)
-        Index on the same grid, from 0.
+    result : VhiResult
+        The automatic one.
+    gestures : sequence of Gesture, Bridge or Cut
+        On the grid of STIR.
+    start : (lesions + 1,) bool array, optional
+        Which lesions are there before the first one, by id; all when absent.
 
-    Raises
-    ------
-    InputError
-        Outside the grid.
+    Returns
+    -------
+    kept : Mask
+        What is left of the graded voxels.
+    messages : tuple of str
+        One for each gesture that changed nothing because it takes no lesion.
     """
-    if not all(0 <= index < length for index, length in zip(voxel, labels.shape, strict=True)):
-        grid = " x ".join(map(str, labels.shape))
-        raise InputError(
-            f"The click at voxel {tuple(voxel)} lies outside the scan's grid of {grid} voxels; clicks are voxel indices of the "
-            "original series, from 0."
-        )
-    return int(labels[voxel])
+    left = replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
+    graded, kept = result.graded, np.zeros(left.labels.shape, dtype=bool)
+    kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
+    return Mask(kept, result.stir.grid, "inflammation"), left.messages
 
 
 def kept_after_clicks(
@@ -129,44 +115,9 @@ def kept_after_clicks(
     messages : tuple of str
         One for each click that changed nothing because no lesion is there.
     """
-    check_scope(scope)
-    labels = result.lesion_labels
     clicks = [*(Click("remove", voxel, scope) for voxel in remove), *(Click("restore", voxel, scope) for voxel in restore)]
-    keep, messages = replayed(labels, clicks, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
-    return Mask(keep[labels, np.arange(labels.shape[2])], result.stir.grid, "inflammation"), messages
-
-
-def replayed(labels: np.ndarray, clicks: Sequence[Click], start: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """What clicks leave of each lesion in each slice.
-
-    Parameters
-    ----------
-    labels : (I, J, K) int array
-        Lesions by id.
-    clicks : sequence of Click
-    start : (lesions + 1,) bool array
-        Which lesions are there before the first click, by id.
-
-    Returns
-    -------
-    keep : (lesions + 1, K) bool array
-        False throughout for id 0, which is no lesion.
-    messages : tuple of str
-    """
-    keep = np.repeat(start[:, np.newaxis], labels.shape[2], axis=1)
-    messages = []
-    for click in clicks:
-        try:
-            lesion = lesion_at(labels, click.voxel)
-        except InputError as error:
-            messages.append(str(error))
-            continue
-        if lesion:
-            keep[lesion, slice(None) if click.scope == "lesion" else click.voxel[2]] = click.what == "restore"
-        else:
-            messages.append(f"There is no lesion at voxel {tuple(click.voxel)}; that click changed nothing.")
-    keep[0] = False
-    return keep, tuple(messages)
+    check_scope(scope)
+    return kept_after(result, clicks, start)
 
 
 def changes_of(result: VhiResult, kept: Mask) -> Changes:
@@ -179,10 +130,13 @@ def changes_of(result: VhiResult, kept: Mask) -> Changes:
     """
     check_same_grid(result.stir, kept)
     size = np.array([0, *(lesion.voxels for lesion in result.lesions)])
-    left = np.bincount(result.lesion_labels[kept.data], minlength=size.size)
+    graded = result.graded
+    inside = kept.data[graded.at]
+    left = np.bincount(graded.lesion[inside], minlength=size.size)
     lost = size - left
     ids = np.arange(1, size.size)
-    added = result.stir.data[kept.data & (result.grade == 0)]
+    counting = _counting(result, kept)
+    added = result.stir.data[counting.data & (result.grade == 0)] if _painted(kept, inside) else np.empty(0)
     bright = int(np.count_nonzero(added >= result.thresholds.sensitive))
     return Changes(
         lesions_kept=tuple(int(n) for n in ids if not lost[n]),
@@ -190,10 +144,17 @@ def changes_of(result: VhiResult, kept: Mask) -> Changes:
         boundary_edits=tuple((int(n), int(lost[n])) for n in ids if lost[n] and left[n]),
         painted_outside=bright,
         painted_below_threshold=added.size - bright,
+        painted_left_out=kept.voxels - counting.voxels,
     )
 
 
-def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> VhiResult:
+def _counting(result: VhiResult, kept: Mask) -> Mask:
+    """A reader's mask without what the settings leave out."""
+    left_out = result.left_out
+    return kept if left_out is None else Mask(kept.data & ~left_out, kept.grid, kept.name)
+
+
+def measure_cleaned(result: VhiResult, kept: Mask) -> VhiResult:
     """The measurement of what a reader kept.
 
     Parameters
@@ -202,16 +163,17 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
         The automatic one.
     kept : Mask
         On the grid of STIR; empty for no inflammation. Automatic voxels in it keep their grade, others count where they
-        reach a threshold, and no post-transform is applied: a reader's small group stays.
-    stage : "cleaned" or "proposed"
-        Whether a reader kept it, or a model.
+        reach a threshold and the settings do not leave that part out, and no post-transform is applied: a reader's small
+        group stays.
 
     Returns
     -------
     VhiResult
         With lesions numbered anew, and `measurement.raw_sensitive` still of the automatic result. Its stability, with the
-        warning of it, is that of the cleaned number: with other thresholds, those groups count that touch what the reader
-        kept, without the voxels that the reader removed.
+        warning of it, is that of the reader's decisions on the scan as it is measured anew at other thresholds: what the reader
+        removed stays removed; of what is left, those lesions count that hold a voxel which the reader kept, whole, and a voxel
+        that the reader painted counts while it reaches the threshold. A lesion on which the reader decided nothing, as it was
+        not there, does not count.
 
     Raises
     ------
@@ -219,21 +181,53 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
         The mask lies on another grid than STIR.
     """
     check_same_grid(result.stir, kept)
+    kept = _counting(result, kept)
+    return _measured(result, kept, "cleaned", _cleaned_at(result, kept))
+
+
+def measure_proposed(result: VhiResult, decide: Callable[[VhiResult], Proposal]) -> VhiResult:
+    """The measurement of what a model keeps.
+
+    Parameters
+    ----------
+    result : VhiResult
+        The automatic one.
+    decide : callable
+        An automatic result to the model's proposal for its lesions.
+
+    Returns
+    -------
+    VhiResult
+        With `proposal`. Its stability is that of the proposed number: at other thresholds the lesions are found anew and the
+        model decides anew.
+    """
+    proposal = result.proposal or decide(result)
+    kept = Mask(proposal.keeps()[result.lesion_labels], result.stir.grid, "inflammation")
+
+    def vhi_mm3_at(sensitive: float, conservative: float) -> float:
+        if (sensitive, conservative) == (result.thresholds.sensitive, result.thresholds.conservative):
+            return kept.voxels * kept.grid.voxel_volume_mm3
+        other = decide(at_thresholds(result, sensitive, conservative))
+        return other.extent(kept.grid.voxel_volume_mm3).sensitive_mm3
+
+    return _measured(dataclasses.replace(result, proposal=proposal), kept, "proposed", vhi_mm3_at)
+
+
+def _measured(result: VhiResult, kept: Mask, stage: Stage, vhi_mm3_at: Callable[[float, float], float]) -> VhiResult:
     thresholds = result.thresholds
-    inside = Mask(kept.data, result.stir.grid, kept.name)
-    graded = grade_hyperintensity(result.stir, inside, thresholds.sensitive, thresholds.conservative)
-    grade = np.where(kept.data & (result.grade > 0), result.grade, graded)
     stability = stability_of(
-        _CleanedAt(result, kept),
+        vhi_mm3_at,
         NormalBoneSample(result.normal_bone_values, np.nonzero(result.normal_bone.data)[2]),
         dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
         thresholds.sensitive,
         thresholds.conservative,
+        result.normal_bone_source,
+        result.normal_bone_with_proposal,
     )
-    first = (*chain_warnings(result.settings), *stability.warnings)
+    first = (*chain_warnings(result.settings), *limit_warnings(result.settings), *stability.warnings)
     before = {*first, *result.stability.warnings}
     return dataclasses.replace(
-        with_grade(result, grade, result.measurement.raw_sensitive),
+        _with_kept(result, kept),
         stability=stability,
         warnings=(*first, *(one for one in result.warnings if one not in before)),
         stage=stage,
@@ -241,14 +235,61 @@ def measure_cleaned(result: VhiResult, kept: Mask, stage: Stage = "cleaned") -> 
     )
 
 
-class _CleanedAt:
+def _with_kept(result: VhiResult, kept: Mask) -> VhiResult:
+    """The result of what a reader kept, but for its stability."""
+    graded, raw = result.graded, result.measurement.raw_sensitive
+    inside = kept.data[graded.at]
+    at = tuple(graded.index[inside].T)
+    grade = np.zeros_like(result.grade)
+    if is_painted := _painted(kept, inside):
+        mask, thresholds = Mask(kept.data, result.stir.grid, kept.name), result.thresholds
+        grade = grade_hyperintensity(result.stir, mask, thresholds.sensitive, thresholds.conservative)
+    grade[at] = graded.grade[inside]
+    if is_painted or len(inside) > MOST_BRIGHT_VOXELS:
+        return with_grade(result, grade, raw)
+    labels = np.zeros_like(result.lesion_labels)
+    labels[at] = lesion = by_size(graded.touching.groups(inside)[inside])
+    return with_lesions(result, grade, labels, int(lesion.max(initial=0)), raw)
+
+
+def _painted(kept: Mask, inside: np.ndarray) -> bool:
+    """Whether a mask holds a voxel beside the graded ones, of which it holds those `inside`."""
+    return bool(kept.voxels > np.count_nonzero(inside))
+
+
+def _cleaned_at(result: VhiResult, kept: Mask) -> Callable[[float, float], float]:
     """VHI [mm3] of what a reader kept, were the thresholds others."""
+    keep, slowly = _kept_cells(result, kept), cache(lambda: _CleanedAt(result, kept))
+
+    def vhi_mm3_at(sensitive: float, conservative: float) -> float:
+        pieces = None if keep is None else result.pieces_at(sensitive, conservative)
+        if keep is None or pieces is None:
+            return slowly()(sensitive, conservative)
+        return pieces.voxels_left(keep) * result.stir.grid.voxel_volume_mm3
+
+    return vhi_mm3_at
+
+
+def _kept_cells(result: VhiResult, kept: Mask) -> np.ndarray | None:
+    """What a mask keeps of each lesion in each slice, `(lesions + 1, K)` bool; None where that is not all or nothing."""
+    graded, slices = result.graded, result.grade.shape[2]
+    inside = kept.data[graded.at]
+    cell = graded.lesion * slices + graded.slice
+    count = (len(result.lesions) + 1) * slices
+    there, left = np.bincount(cell, minlength=count), np.bincount(cell[inside], minlength=count)
+    if _painted(kept, inside) or ((left > 0) & (left < there)).any():
+        return None
+    return (left > 0).reshape(-1, slices)
+
+
+class _CleanedAt:
+    """VHI [mm3] of what a reader kept, were the thresholds others; by passes over the whole region, whatever was kept."""
 
     def __init__(self, result: VhiResult, kept: Mask) -> None:
-        box = ndimage.find_objects(result.disease_region.mask.data.view(np.uint8))[0]
+        box = box_of(result.disease_region.mask.data)
         affine = result.stir.grid.affine.copy()
         affine[:3, 3] = result.stir.grid.world_mm(np.array([span.start for span in box]))
-        region = np.asfortranarray(result.disease_region.mask.data[box])
+        region = np.asfortranarray(result.counted_region.data[box])
         grid = Grid((region.shape[0], region.shape[1], region.shape[2]), affine)
         automatic = result.grade > 0
         # beyond the automatic result nothing grows: what was painted there counts while it reaches the threshold

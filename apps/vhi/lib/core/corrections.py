@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .cleaning import Click, replayed
+from .cleaning import lesion_field
+from .gestures import AnyGesture, LesionField, replay
+from .lesions import voxels_of
 from .pipeline import VhiResult
 from .volume import Mask, check_same_grid
 
@@ -34,11 +36,12 @@ class DisplayedLesions:
     kept: np.ndarray
 
     @classmethod
-    def after(cls, labels: np.ndarray, clicks: Sequence[Click] = (), removed: Sequence[int] = ()) -> DisplayedLesions:
-        """The lesions of a label map after clicks, where the proposal took the lesions `removed` out before."""
-        proposed = np.ones(int(labels.max(initial=0)) + 1, dtype=bool)
+    def after(cls, field: LesionField, gestures: Sequence[AnyGesture] = (), removed: Sequence[int] = ()) -> DisplayedLesions:
+        """Lesions after gestures, where the proposal took the lesions `removed` out before; pieces of split ones have own ids."""
+        proposed = np.ones(field.count + 1, dtype=bool)
         proposed[[lesion for lesion in removed if lesion < proposed.size]] = False
-        return cls(labels, proposed, replayed(labels, clicks, proposed)[0])
+        left = replay(field, gestures, proposed)
+        return cls(left.labels, proposed[left.parent], left.keep)
 
     def without_undone(self, mask: np.ndarray) -> DisplayedLesions:
         """The same where a viewer does not say which clicks stand: what was taken out and lies whole in `mask` was put back.
@@ -69,12 +72,16 @@ class Corrections:
         Voxels that are in the mask although the proposal, or a click, had taken them out: put back by a click or painted back.
     hand_painted, hand_painted_below_threshold : int
         Voxels painted by hand beyond what was on the screen, those that count and those that do not.
+    hand_painted_left_out : int
+        The same where the settings leave everything out; they do not count.
     regions_appeared : int
         Voxels that belong to the automatic result only since a region or the rule changed; nobody decided about them, and they
         are not in the mask.
     regions_outside, regions_below_threshold : int
         Voxels of the mask that belonged to the automatic result until a region or the rule changed: those that still reach the
         sensitive threshold and count, and those that do not.
+    regions_left_out : int
+        The same where the settings leave everything out; they do not count.
     """
 
     proposal_removed: ByLesion = ()
@@ -84,9 +91,11 @@ class Corrections:
     hand_restored: ByLesion = ()
     hand_painted: int = 0
     hand_painted_below_threshold: int = 0
+    hand_painted_left_out: int = 0
     regions_appeared: int = 0
     regions_outside: int = 0
     regions_below_threshold: int = 0
+    regions_left_out: int = 0
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """By who did it, ready for JSON."""
@@ -102,11 +111,13 @@ class Corrections:
                 "restored": listed(self.hand_restored),
                 "painted": self.hand_painted,
                 "painted_below_threshold": self.hand_painted_below_threshold,
+                "painted_left_out": self.hand_painted_left_out,
             },
             "regions": {
                 "appeared": self.regions_appeared,
                 "outside": self.regions_outside,
                 "below_threshold": self.regions_below_threshold,
+                "left_out": self.regions_left_out,
             },
         }
 
@@ -133,23 +144,27 @@ def corrections_of(
         The mask lies on another grid than STIR.
     """
     check_same_grid(result.stir, mask)
-    shown = DisplayedLesions.after(result.lesion_labels) if displayed is None else displayed
-    was = shown.labels > 0
-    left = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
-    proposed = was & shown.proposed[shown.labels]
-    now, inside = result.grade > 0, mask.data
+    shown = DisplayedLesions.after(lesion_field(result)) if displayed is None else displayed
+    # everything below is of voxels that a lesion, the result or the mask holds: few of the grid
+    at = tuple(voxels_of((shown.labels > 0) | (result.grade > 0) | mask.data).T)
+    labels, lesion = shown.labels[at], result.lesion_labels[at]
+    was = labels > 0
+    left = shown.kept[labels, at[2]]
+    proposed = was & shown.proposed[labels]
+    now, inside = result.grade[at] > 0, mask.data[at]
     gone, added = now & ~inside, inside & ~now
-    apart = np.zeros_like(now) if set_apart is None else gone & set_apart
+    apart = np.zeros_like(now) if set_apart is None else gone & set_apart[at]
     by_proposal = apart | (gone & was & ~proposed & ~left)
     by_clicks = gone & proposed & ~left & ~apart
     appeared = gone & ~was & ~apart
-    bright = result.stir.data >= result.thresholds.sensitive
+    left_out = np.zeros_like(now) if result.left_out is None else result.left_out[at]
+    bright = result.stir.data[at] >= result.thresholds.sensitive
     painted = (inside & ~was) | (added & was & ~left)
     lost = added & was & left
 
     def by_lesion(where: np.ndarray) -> ByLesion:
-        voxels = np.bincount(result.lesion_labels[where])
-        return tuple((int(lesion), int(voxels[lesion])) for lesion in np.flatnonzero(voxels))
+        voxels = np.bincount(lesion[where])
+        return tuple((int(number), int(voxels[number])) for number in np.flatnonzero(voxels))
 
     def count(where: np.ndarray) -> int:
         return int(np.count_nonzero(where))
@@ -160,9 +175,11 @@ def corrections_of(
         clicks_restored=by_lesion(inside & now & was & ~proposed & left),
         hand_erased=by_lesion(gone & left & ~apart),
         hand_restored=by_lesion(inside & now & was & ~left),
-        hand_painted=count(painted & (bright | now)),
-        hand_painted_below_threshold=count(painted & ~bright & ~now),
+        hand_painted=count(painted & (bright | now) & ~left_out),
+        hand_painted_below_threshold=count(painted & ~bright & ~now & ~left_out),
+        hand_painted_left_out=count(painted & left_out),
         regions_appeared=count(appeared),
-        regions_outside=count(lost & bright),
-        regions_below_threshold=count(lost & ~bright),
+        regions_outside=count(lost & bright & ~left_out),
+        regions_below_threshold=count(lost & ~bright & ~left_out),
+        regions_left_out=count(lost & left_out),
     )

@@ -5,15 +5,17 @@ Networks reach this module as callables; nothing here knows how they are made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import ModelError, VhiError
+from .box import box_of
 from .normalise import NetworkFrame, normalise_t1w
+from .protocol import members_for
+from .transforms.groups import label_groups
 from .volume import Mask, Volume
 
 # (K, H, W) float32 normalised slices, hung as in lib.core.normalise, to (K, H, W) float32 probabilities
@@ -32,6 +34,14 @@ class DiseaseRegionError(VhiError):
     """The networks find no bone on the T1W scan."""
 
 
+@dataclass(frozen=True)
+class DisagreementRank:
+    """On how many of a version's reference scans the members disagree less than on this one."""
+
+    above: int
+    of: int
+
+
 @dataclass(frozen=True, eq=False)
 class DiseaseRegion:
     """The region, and how it came about.
@@ -47,12 +57,18 @@ class DiseaseRegion:
     entropy : float or None
         Mean binary entropy [bit] of the members' averaged probability inside the region, 2 mm and more from its outline in the
         slice; 0 where they are sure, 1 where they toss a coin. None for a given region.
+    computed_by : mapping or None
+        `engine` and `precision` that the networks were computed in, where they say.
+    rank : DisagreementRank or None
+        Where the disagreement stands among the version's reference scans; None where there are none to compare.
     """
 
     mask: Mask
     source: str
     member_disagreement: float | None = None
     entropy: float | None = None
+    computed_by: Mapping[str, str] | None = None
+    rank: DisagreementRank | None = None
 
     @property
     def member_dice(self) -> float | None:
@@ -77,6 +93,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     """
     if not members:
         raise ModelError("No network was given to find the disease region; pass the members of an ensemble, or a mask.")
+    members = members_for(members, t1w.grid)
     frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
     mean = np.zeros_like(slices)
@@ -94,7 +111,15 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
             "Check contrast, plane and body part, or pass a disease-region mask."
         )
     source = f"ensemble of {len(members)}" if len(members) > 1 else "single network"
-    return DiseaseRegion(mask, source, disagreement(votes), float(binary_entropy(averaged[interior(mask)]).mean()))
+    entropy = float(binary_entropy(averaged[interior(mask)]).mean())
+    return DiseaseRegion(mask, source, disagreement(votes), entropy, _computed_by(members))
+
+
+def _computed_by(members: Sequence[Member]) -> dict[str, str] | None:
+    """What members say of themselves; members that differ are all named."""
+    said = [getattr(member, "computed_by", None) or {} for member in members]
+    merged = {what: " and ".join(sorted({one[what] for one in said if what in one})) for what in ("engine", "precision")}
+    return merged if all(merged.values()) else None
 
 
 def probability_of(member: Member, t1w: Volume, slices: np.ndarray, frame: NetworkFrame) -> np.ndarray:
@@ -158,7 +183,7 @@ def binary_entropy(probability: np.ndarray) -> np.ndarray:
 
 def interior(mask: Mask, margin_mm: float = INTERIOR_MM) -> np.ndarray:
     """`(I, J, K)` bool array of what lies `margin_mm` inside the outline in the slice; all of the mask where that is nothing."""
-    box = ndimage.find_objects(mask.data.view(np.uint8))[0] if mask.voxels else (slice(0, 0),) * 3
+    box = box_of(mask.data)
     inner = mask.data[box]
     for axis in (0, 1):
         inner = _eroded(inner, max(1, round(margin_mm / mask.grid.spacing_mm[axis])), axis)
@@ -188,12 +213,12 @@ def slice_dice(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def drop_small_pieces(mask: np.ndarray, smallest: float = SMALLEST_PIECE) -> np.ndarray:
     """Clear the 26-connected 3-D pieces of an `(I, J, K)` bool array with less than `smallest` of the largest one's voxels."""
-    box = ndimage.find_objects(mask.astype(np.uint8))
-    if not box:
+    box = box_of(mask)
+    if not mask[box].size:
         return np.zeros_like(mask)
-    labels, _ = ndimage.label(mask[box[0]], structure=np.ones((3, 3, 3), dtype=bool))
+    labels, _ = label_groups(mask[box])
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     kept = np.zeros_like(mask)
-    kept[box[0]] = (sizes >= smallest * sizes.max())[labels] & (labels > 0)
+    kept[box] = (sizes >= smallest * sizes.max())[labels] & (labels > 0)
     return kept

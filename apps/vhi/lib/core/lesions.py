@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from .anatomy import Anatomy, Side, part_of_lesions, side_of_lesions
 from .settings import VhiSettings
 from .thresholds import Thresholds
 from .transforms.groups import label_groups
 from .volume import Grid, Mask, Volume
-
-Side = Literal["left", "right"]
 
 
 def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, conservative: float) -> np.ndarray:
@@ -53,7 +52,8 @@ class Lesion:
     """One 26-connected 3-D group of the cleared grade map.
 
     `centroid_mm` is RAS+; `slices` are indices along K, from 0. `relative_to_sensitive` and `relative_to_conservative` are the
-    mean STIR intensity divided by that threshold.
+    mean STIR intensity divided by that threshold. `part` is what most of it lies in (`lib.core.partition.PARTS`); `side` is
+    "midline" for one that crosses it.
     """
 
     id: int
@@ -66,6 +66,7 @@ class Lesion:
     mean_intensity: float
     relative_to_sensitive: float
     relative_to_conservative: float
+    part: str = "other"
 
     @property
     def conservative_share(self) -> float:
@@ -110,8 +111,21 @@ def side_of(x_mm: np.ndarray, midline: float) -> np.ndarray:
     return np.asarray(x_mm) < midline
 
 
+def voxels_of(grade: np.ndarray) -> np.ndarray:
+    """`(n, 3)` indices of the voxels of a map that are not 0, in the order of the array: `argwhere`, quicker where few are."""
+    _, rows, slices = grade.shape
+    rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+    return np.stack([*np.divmod(rest, rows), k], axis=1)
+
+
 def lesion_table(
-    labels: np.ndarray, count: int, grade: np.ndarray, stir: Volume, thresholds: Thresholds, midline: float
+    labels: np.ndarray,
+    count: int,
+    grade: np.ndarray,
+    stir: Volume,
+    thresholds: Thresholds,
+    midline: float,
+    anatomy: Anatomy | None = None,
 ) -> tuple[Lesion, ...]:
     """Describe every lesion of a label map, in the order of its numbers.
 
@@ -122,9 +136,11 @@ def lesion_table(
     grade : (I, J, K) uint8 array
     midline : float
         RAS+ x of the sagittal plane that divides left from right [mm].
+    anatomy : Anatomy, optional
+        Every lesion's part is "other" when absent.
     """
     grid: Grid = stir.grid
-    at = np.argwhere(labels > 0)
+    at = voxels_of(grade)
     which = labels[tuple(at.T)]
 
     def total(weights: np.ndarray) -> np.ndarray:
@@ -135,7 +151,8 @@ def lesion_table(
     mean = total(stir.data[tuple(at.T)]) / np.maximum(voxels, 1)
     centre = grid.world_mm(np.stack([total(at[:, axis]) for axis in range(3)], axis=1) / np.maximum(voxels, 1)[:, np.newaxis])
     in_slice = np.unique(np.stack([which, at[:, 2]], axis=1), axis=0)
-    left = side_of(centre[:, 0], midline)
+    sides = side_of_lesions(grid.world_mm(at)[:, 0], which, count, midline)
+    parts = ("other",) * count if anatomy is None else part_of_lesions(anatomy.part[tuple(at.T)], which, count)
     first = np.searchsorted(in_slice[:, 0], np.arange(1, count + 2))
     return tuple(
         Lesion(
@@ -145,10 +162,11 @@ def lesion_table(
             conservative_voxels=int(conservative[n]),
             centroid_mm=(float(centre[n, 0]), float(centre[n, 1]), float(centre[n, 2])),
             slices=tuple(int(k) for k in in_slice[first[n] : first[n + 1], 1]),
-            side="left" if left[n] else "right",
+            side=sides[n],
             mean_intensity=float(mean[n]),
             relative_to_sensitive=float(mean[n] / thresholds.sensitive),
             relative_to_conservative=float(mean[n] / thresholds.conservative),
+            part=parts[n],
         )
         for n in range(count)
     )

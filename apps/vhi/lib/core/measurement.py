@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .lesions import side_of
+from .anatomy import Anatomy, PartExtent, ZoneExtent, part_extents, zone_extents
+from .lesions import Lesion, side_of, voxels_of
 from .volume import Grid
 
 
@@ -32,7 +34,8 @@ class VhiMeasurement:
     """The numbers of one scan.
 
     `raw_sensitive` counts voxels at or above the sensitive threshold before any post-transform. `left` and `right` are the
-    patient's, divided at the sagittal plane `midline_mm` (RAS+ x) through the centroid of the disease region.
+    patient's, divided at the sagittal plane `midline_mm` (RAS+ x) through the centroid of the disease region. `parts`
+    and `zones` say where it is (`lib.core.anatomy`).
     """
 
     total: Extent
@@ -40,6 +43,42 @@ class VhiMeasurement:
     right: Extent
     raw_sensitive: int
     midline_mm: float
+    parts: tuple[PartExtent, ...] = ()
+    zones: tuple[ZoneExtent, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[ZoneExtent, ...]:
+        """What lies in the disease region and was not counted, as the settings say."""
+        return tuple(one for one in self.zones if not one.counted)
+
+
+def with_places(
+    measured: VhiMeasurement,
+    grade: np.ndarray,
+    labels: np.ndarray,
+    lesions: Sequence[Lesion],
+    anatomy: Anatomy,
+    grid: Grid,
+    left_out: Sequence[ZoneExtent] = (),
+) -> VhiMeasurement:
+    """A measurement with its volumes by part and zone.
+
+    Parameters
+    ----------
+    grade, labels : (I, J, K) arrays
+    left_out : sequence of ZoneExtent
+        What the settings leave out, as measured before it was.
+    """
+    index = voxels_of(labels)
+    x_mm, at = grid.world_mm(index)[:, 0], tuple(index.T)
+    sides = [lesion.side for lesion in lesions]
+    known = {one.zone: one for one in left_out}
+    zones = zone_extents(anatomy, grade, (), grid.voxel_volume_mm3)
+    return replace(
+        measured,
+        parts=part_extents(anatomy.part[at], grade[at], labels[at], sides, x_mm, measured.midline_mm, grid.voxel_volume_mm3),
+        zones=tuple(known.get(one.zone, one) for one in zones),
+    )
 
 
 def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -> VhiMeasurement:
@@ -53,7 +92,7 @@ def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -
     midline : float
         RAS+ x of the plane between left and right [mm].
     """
-    at = np.argwhere(grade > 0)
+    at = voxels_of(grade)
     conservative = grade[tuple(at.T)] == 2
     left = side_of(grid.world_mm(at)[:, 0], midline)
 

@@ -1,7 +1,7 @@
 """Normal bone: the sample of STIR intensities that both thresholds rest on.
 
 A reader draws it in the sacrum between the foramina, marrow that sacroiliitis usually spares (Hepburn et al. 2023,
-section 2.5.1). `lib.core.normal_bone_proposal` stands in when no reader did.
+section 2.5.1), or clicks in it (`lib.core.normal_bone_clicks`). `lib.core.normal_bone_proposal` stands in when no reader did.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from .volume import Mask, Volume, check_same_grid
 # larger: 1256 to 7893 voxels, and no circle on a single slice below 169.
 MIN_VOXELS = 30
 
+Voxel = tuple[int, int, int]
+
 
 @dataclass(frozen=True, eq=False)
 class NormalBone:
@@ -27,14 +29,28 @@ class NormalBone:
     mask : Mask
         On the grid of STIR.
     source : str
-        "given" where a reader drew it, "proposed" where nobody changed a voxel of the automatic proposal.
+        "given" where a reader drew it, "clicked" where it was grown from a reader's clicks, "proposed" where nobody changed a
+        voxel of the automatic proposal. The first two are a reader's.
     confidence : float or None
         Of a proposed one.
+    clicks : tuple of (i, j, k)
+        The voxels that a clicked one was grown from.
+    with_proposal : bool
+        Whether a clicked one holds voxels of the automatic proposal which the clicks alone do not reach: nobody checked those.
     """
 
     mask: Mask
     source: str = "given"
     confidence: float | None = None
+    clicks: tuple[Voxel, ...] = ()
+    with_proposal: bool = False
+
+
+@dataclass(frozen=True)
+class NormalBoneClicks:
+    """Where a reader clicked in sacral marrow: voxels `(i, j, k)` on the grid of STIR, from 0; normal bone is grown from them."""
+
+    voxels: tuple[Voxel, ...]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import ndimage
 
+from .box import box_of
 from .thresholds import ROBUST, ThresholdRule, thresholds_from
 from .transforms.groups import label_groups
 
@@ -62,7 +62,7 @@ def confidence_of(stir: np.ndarray, parts: np.ndarray, region: np.ndarray) -> Co
 
 def joined(stir: np.ndarray, region: np.ndarray, sensitive: float) -> float:
     """See `Confidence`."""
-    box = ndimage.find_objects(region.view(np.uint8))[0]
+    box = box_of(region)
     stir, region = stir[box], region[box]
     largest, above = _largest(region & (stir >= sensitive))
     if largest < LARGE_LESION * np.count_nonzero(region):

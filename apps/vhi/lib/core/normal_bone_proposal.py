@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import NormalBoneError
+from .evenness import local_statistics, noise_of
+from .normal_bone import Voxel
 from .normal_bone_confidence import Confidence, confidence_of
 from .orientation import Hanging
 from .volume import Mask, Volume, check_same_grid
@@ -26,6 +27,7 @@ SACRUM_HEIGHT_MM = 60.0  # below the first sacral body's upper end: two to three
 # What a place must look like. In the readers' outlines: coefficient of variation of STIR 0.08 to 0.17 and of T1W 0.04 to 0.17;
 # median relative to that of the disease region 0.73 to 1.42 on STIR and 0.85 to 1.41 on T1W. Discs, nerves and vessels differ.
 LARGEST_VARIATION = 0.17, 0.16  # STIR, T1W
+NOISE_ALLOWED = 1.3  # or so many times the scan's own noise, where that is more: thinner signal, smaller voxels
 STIR_RANGE = 0.65, 1.5
 T1W_RANGE = 0.8, 1.45
 
@@ -111,13 +113,8 @@ def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Propose
     -----
     The sizes were chosen on the eight published scans; on no other scan is there a manual region to compare with.
     """
-    check_same_grid(stir, disease_region)
-    check_same_grid(stir, t1w)
-    grid = stir.grid
-    hanging = Hanging.of(grid)
-    front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)  # so that the anatomy settles a tie, not the file
-    region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
-    spacing_mm = hanging.pixel_spacing_mm(grid)
+    hung = _Hung.of(t1w, stir, disease_region)
+    region, images, spacing_mm = hung.region, hung.images, hung.spacing_mm
     found = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
     circles = np.count_nonzero(np.unique(found))
     if circles < FEWEST_CIRCLES:
@@ -126,8 +123,55 @@ def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Propose
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
     certainty = confidence_of(images[0], found, region)
-    mask = np.ascontiguousarray(hanging.unhang((found > 0)[front_first]))
-    return ProposedNormalBone(Mask(mask, grid, "proposed normal bone"), certainty)
+    mask = np.ascontiguousarray(hung.hanging.unhang((found > 0)[hung.front_first]))
+    return ProposedNormalBone(Mask(mask, stir.grid, "proposed normal bone"), certainty)
+
+
+def most_even_places(t1w: Volume, stir: Volume, disease_region: Mask, most: int = 3) -> tuple[Voxel, ...]:
+    """Where a reader would click first: middles of the most even circles in the sacrum, however even, each on a slice of its own.
+
+    Parameters
+    ----------
+    t1w, stir : Volume
+    disease_region : Mask
+        On the grid of both.
+    most : int
+
+    Returns
+    -------
+    tuple of (i, j, k)
+        Voxels of STIR, from 0, the most even first; empty where no sacrum was found.
+    """
+    hung = _Hung.of(t1w, stir, disease_region)
+    by_slice: dict[int, tuple[int, int, int]] = {}
+    for k, row, column in _places(hung.region, hung.images, hung.spacing_mm, at_most_uneven=np.inf).tolist():
+        by_slice.setdefault(k, (k, row, column))
+        if len(by_slice) == most:
+            break
+    last = stir.grid.shape[2] - 1
+    slices = [(k if hung.front_first.step == 1 else last - k, row, column) for k, row, column in by_slice.values()]
+    return tuple(hung.hanging.voxel(one, stir.grid.shape) for one in slices)
+
+
+@dataclass(frozen=True, eq=False)
+class _Hung:
+    """One scan as hung slices, the front one first, so that the anatomy settles a tie and not the file."""
+
+    hanging: Hanging
+    front_first: slice
+    region: np.ndarray
+    images: tuple[np.ndarray, np.ndarray]  # STIR, T1W
+    spacing_mm: tuple[float, float]
+
+    @classmethod
+    def of(cls, t1w: Volume, stir: Volume, disease_region: Mask) -> _Hung:
+        check_same_grid(stir, disease_region)
+        check_same_grid(stir, t1w)
+        grid = stir.grid
+        hanging = Hanging.of(grid)
+        front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)
+        region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
+        return cls(hanging, front_first, region, (images[0], images[1]), hanging.pixel_spacing_mm(grid))
 
 
 def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
@@ -153,9 +197,14 @@ def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
         remaining = kept
 
 
-def _places(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> np.ndarray:
-    """Where a circle's centre may lie in hung slices `(K, rows, columns)`: `(n, 3)` indices, the most even place first."""
-    midline = _midline_column(region) if region.any() else 0.0
+def _places(
+    region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[float, float], at_most_uneven: float = 1.0
+) -> np.ndarray:
+    """Where a circle's centre may lie in hung slices `(K, rows, columns)`: `(n, 3)` indices, the most even place first.
+
+    `at_most_uneven` times the largest variation is allowed.
+    """
+    midline = midline_column(region) if region.any() else 0.0
     rows = _sacrum_rows(region, midline, spacing_mm)
     if not rows.any():
         return np.empty((0, 3), dtype=np.intp)
@@ -168,9 +217,11 @@ def _places(region: np.ndarray, images: Sequence[np.ndarray], spacing_mm: tuple[
     allowed = rows[:, :, np.newaxis] & within
     uneven = np.zeros(allowed.shape)
     for image, largest, (low, high) in zip(images, LARGEST_VARIATION, (STIR_RANGE, T1W_RANGE), strict=True):
-        mean, deviation = _local(image[:, :, band], spacing_mm)
+        mean, deviation = local_statistics(image[:, :, band], SQUARE * RADIUS_MM, spacing_mm)
         reference = float(np.median(image[region]))
-        allowed &= (mean >= low * reference) & (mean <= high * reference) & (deviation <= largest * mean)
+        noise = noise_of(deviation, region[:, :, band]) / reference if region[:, :, band].any() else 0.0
+        most = at_most_uneven * max(largest, NOISE_ALLOWED * noise)
+        allowed &= (mean >= low * reference) & (mean <= high * reference) & (deviation <= most * mean)
         uneven += deviation / np.maximum(mean, np.finfo(float).tiny) / largest
     at = np.argwhere(allowed)
     order = np.lexsort((*at.T[::-1], np.round(uneven[allowed], 6)))
@@ -193,15 +244,6 @@ def _sacrum_rows(region: np.ndarray, midline: float, spacing_mm: tuple[float, fl
     in_sacrum = (row >= upper_end + radius) & (row <= upper_end + SACRUM_HEIGHT_MM / row_mm) & (row < len(row) - radius)
     found: np.ndarray = flanked & in_sacrum
     return found
-
-
-def _local(image: np.ndarray, spacing_mm: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation about each pixel of hung slices, in a square almost as wide as a circle."""
-    size = (1, *(2 * round(SQUARE * RADIUS_MM / mm) + 1 for mm in spacing_mm))
-    image = np.asarray(image, dtype=np.float64)
-    mean = ndimage.uniform_filter(image, size, mode="nearest")
-    square = ndimage.uniform_filter(image**2, size, mode="nearest")
-    return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
 
 def _circle(spacing_mm: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +278,7 @@ def _drawn(centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tu
     return found
 
 
-def _midline_column(region: np.ndarray) -> float:
+def midline_column(region: np.ndarray) -> float:
     """Middle between the outermost columns that hold a fair share of the region; a stray speck does not count."""
     per_column = np.count_nonzero(region, axis=(0, 1))
     columns = np.flatnonzero(per_column >= 0.05 * per_column.max())

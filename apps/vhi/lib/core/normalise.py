@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.transform import resize
 
+from ..errors import ModelError
 from .body import Box, body_box
 from .orientation import Hanging, runs_to_front
 from .volume import Volume
@@ -36,6 +36,20 @@ def normalise_t1w(volume: Volume) -> np.ndarray:
     """
     deviation = volume.data[body_box(volume)].std(dtype=np.float64) or volume.data.std(dtype=np.float64)
     return (volume.data / (3.0 * deviation)).astype(np.float32)
+
+
+def check_training_spacing(version: str, pixel_spacing_mm: float) -> None:
+    """Refuse networks that learnt slices of another pixel spacing than they are fed.
+
+    Raises
+    ------
+    ModelError
+    """
+    if abs(pixel_spacing_mm - TRAINING_PIXEL_SPACING_MM) > 1e-3:
+        raise ModelError(
+            f"Version {version} was trained at {pixel_spacing_mm} mm pixels, this program feeds networks "
+            f"{TRAINING_PIXEL_SPACING_MM:.4f} mm; use a version trained by it."
+        )
 
 
 @dataclass(frozen=True)
@@ -98,5 +112,7 @@ class NetworkFrame:
         slices = np.ascontiguousarray(slices, dtype=np.float32)
         if slices.shape[1:] == size:
             return slices
+        from skimage.transform import resize  # slow to import, and few scans need it
+
         resized: np.ndarray = resize(slices, (len(slices), *size), order=1, mode="edge", anti_aliasing=True)
         return resized.astype(np.float32, copy=False)

@@ -47,6 +47,20 @@ class Hanging:
         slices = slices[:, :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
         return slices.transpose(1, 2, 0) if self.transpose else slices.transpose(2, 1, 0)
 
+    def hung_index(self, voxel: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Where voxel `(i, j, k)` of an array of that shape lies in hung slices: slice, row, column."""
+        i, j, k = voxel
+        (row, rows), (column, columns) = ((i, shape[0]), (j, shape[1])) if self.transpose else ((j, shape[1]), (i, shape[0]))
+        return k, rows - 1 - row if self.flip_rows else row, columns - 1 - column if self.flip_columns else column
+
+    def voxel(self, index: tuple[int, int, int], shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The voxel `(i, j, k)` at slice, row, column of hung slices of an `(I, J, K)` array of that shape."""
+        k, row, column = index
+        rows, columns = (shape[0], shape[1]) if self.transpose else (shape[1], shape[0])
+        row = rows - 1 - row if self.flip_rows else row
+        column = columns - 1 - column if self.flip_columns else column
+        return (row, column, k) if self.transpose else (column, row, k)
+
     def pixel_spacing_mm(self, grid: Grid) -> tuple[float, float]:
         """Spacing of rows and of columns [mm]."""
         i, j, _ = grid.spacing_mm

@@ -3,23 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, NormalBoneError
+from .anatomy import Anatomy, ZoneExtent, anatomy_of, zone_extents
 from .contrast import check_contrasts
 from .disease_region import DiseaseRegion, Member, segment_disease_region
-from .lesions import Lesion, clear, grade_hyperintensity, label_lesions, lesion_table, midline_mm
-from .measurement import Extent, VhiMeasurement, measure
-from .normal_bone import NormalBone, sample_normal_bone
-from .normal_bone_proposal import propose_normal_bone
+from .interval import Interval, NoInterval, interval_of
+from .lesions import Lesion, label_lesions, lesion_table, midline_mm
+from .measurement import Extent, VhiMeasurement, measure, with_places
+from .normal_bone import NormalBone, NormalBoneClicks, NormalBoneSample, Voxel, sample_normal_bone
+from .normal_bone_clicks import normal_bone_from_clicks
+from .normal_bone_proposal import most_even_places, propose_normal_bone
+from .not_measured import NormalBoneRefused, NotMeasured
 from .plausibility import Reference, region_warnings
 from .proposal import Proposal, Stage
+from .regrading import BoxedScan, Pieces, Regrading, bounding_box
 from .settings import VhiSettings
 from .stability import FEWEST_SLICES, Stability, stability_of
+from .stir_quality import stir_warnings
 from .thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER, Thresholds, thresholds_from
-from .volume import Grid, Mask, Volume, check_same_grid
+from .touching import TouchingVoxels, in_slices
+from .volume import Mask, Volume, check_same_grid
+
+
+@dataclass(frozen=True, eq=False)
+class LesionVoxels:
+    """The graded voxels of a result.
+
+    Parameters
+    ----------
+    index : (n, 3) int array
+        Along I, J and K of the grid of STIR, which has this `shape`; slice after slice.
+    grade : (n,) uint8 array
+        1 or 2.
+    lesion : (n,) int array
+        Ids.
+    """
+
+    index: np.ndarray
+    shape: tuple[int, int, int]
+    grade: np.ndarray
+    lesion: np.ndarray
+
+    @cached_property
+    def touching(self) -> TouchingVoxels:
+        """The same with the pairs that touch."""
+        return TouchingVoxels.of(self.index, self.shape)
+
+    @property
+    def at(self) -> tuple[np.ndarray, ...]:
+        """Indices as arrays take them."""
+        return tuple(self.index.T)
+
+    @property
+    def slice(self) -> np.ndarray:
+        return self.index[:, 2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +69,10 @@ class VhiResult:
     """Everything that one measurement found, with the images it was found on.
 
     `grade` ((I, J, K) uint8, 0/1/2) and `lesion_labels` ((I, J, K) int32, 0 or the lesion's id) lie on the grid of `stir`.
-    `normal_bone_source` is "given" or "proposed", and `normal_bone_confidence` that of a proposed one. `stage` says which
-    number this is; `raw` is the automatic one where this is another, and `proposal` what a model says about the lesions of the
-    automatic result, where it was asked.
+    `normal_bone_source` is "given", "clicked" or "proposed", `normal_bone_confidence` that of a proposed one and
+    `normal_bone_clicks` the voxels of a clicked one, which may hold the proposal beside (`normal_bone_with_proposal`). `stage`
+    says which number this is; `raw` is the automatic one where this is another, and `proposal` what a model says about the
+    lesions of the automatic result, where it was asked. `regrading` measures the same region at other thresholds.
     """
 
     t1w: Volume
@@ -50,13 +93,79 @@ class VhiResult:
     raw: Extent | None = None
     proposal: Proposal | None = None
     normal_bone_confidence: float | None = None
+    normal_bone_clicks: tuple[Voxel, ...] = ()
+    normal_bone_with_proposal: bool = False
+    regrading: Regrading | None = field(default=None, repr=False)
+    anatomy: Anatomy | None = None
+
+    @cached_property
+    def graded(self) -> LesionVoxels:
+        """The graded voxels, without the rest of the grid."""
+        index = in_slices(self.grade != 0)
+        at = tuple(index.T)
+        return LesionVoxels(index, self.stir.grid.shape, self.grade[at], self.lesion_labels[at])
+
+    @cached_property
+    def _pieces(self) -> dict[tuple[float, float], Pieces | None]:
+        return {}
+
+    def pieces_at(self, sensitive: float, conservative: float) -> Pieces | None:
+        """What other thresholds grade in pieces of the lesions of this result, found once; None where it is too much."""
+        key = (float(sensitive), float(conservative))
+        if key not in self._pieces:
+            regrading = self.regrading
+            self._pieces[key] = None if regrading is None else regrading.pieces_at(*key, self.lesion_labels)
+        return self._pieces[key]
+
+    @property
+    def left_out(self) -> np.ndarray | None:
+        """Voxels that the settings leave out whoever painted them, `(I, J, K)` bool; None where they leave out nothing."""
+        region = self.disease_region.mask
+        counted = self.counted_region
+        return None if counted is region else region.data & ~counted.data
+
+    @property
+    def counted_region(self) -> Mask:
+        """The disease region without what the settings leave out (`lib.core.limits`)."""
+        return _counted(self.disease_region.mask, self.anatomy, self.settings)
+
+    @property
+    def interval(self) -> Interval | None:
+        """What the measured components of error leave open about VHI; None where one of them was not measured."""
+        return self._interval if isinstance(self._interval, Interval) else None
+
+    @property
+    def no_interval_because(self) -> str | None:
+        """Why there is no interval."""
+        return self._interval.reason if isinstance(self._interval, NoInterval) else None
+
+    @cached_property
+    def _interval(self) -> Interval | NoInterval:
+        if not self.settings.is_papers_chain or self.settings.limits.left_out:
+            return NoInterval(
+                "How far such numbers vary was measured with the paper's post-transforms and all of the disease region alone."
+            )
+        return interval_of(
+            self.measurement.total.sensitive_mm3,
+            [(one.change, one.vhi_mm3) for one in self.stability.threshold_changes],
+            [
+                float(np.log(one.sensitive / self.thresholds.sensitive))
+                for one in self.stability.slices_left_out or ()
+                if one.sensitive is not None
+            ],
+            stage=self.stage,
+            normal_bone=self.normal_bone_source,
+            rule=self.thresholds.rule,
+            region=self.disease_region.source,
+            voxel_mm3=self.stir.grid.voxel_volume_mm3,
+        )
 
 
 def measure_vhi(
     t1w: Volume,
     stir: Volume,
     members: Sequence[Member] = (),
-    normal_bone: Mask | NormalBone | None = None,
+    normal_bone: Mask | NormalBone | NormalBoneClicks | None = None,
     settings: VhiSettings | None = None,
     disease_region: Mask | DiseaseRegion | None = None,
     reference: Reference | None = None,
@@ -69,9 +178,9 @@ def measure_vhi(
         Of one visit, on one grid.
     members : sequence of callables
         The networks of the disease-region ensemble; needed unless `disease_region` is given.
-    normal_bone : Mask or NormalBone, optional
-        As a reader drew it on STIR (a mask counts as drawn), or as it was proposed before; proposed automatically when absent,
-        and refused where the proposal is unsure.
+    normal_bone : Mask, NormalBone or NormalBoneClicks, optional
+        As a reader drew it on STIR (a mask counts as drawn), where a reader clicked in it, or as it was proposed before; proposed
+        automatically when absent, and refused where the proposal is unsure.
     settings : VhiSettings, optional
         The paper's method when absent.
     disease_region : Mask or DiseaseRegion, optional
@@ -83,61 +192,150 @@ def measure_vhi(
     ------
     VhiError
         Whatever makes the number untrustworthy: grids that differ, unusable normal bone, a region that is not found.
+    NormalBoneRefused
+        No normal bone was passed and the automatic one is missing or unsure; it carries what is there without it.
 
     Notes
     -----
     Hepburn et al. 2023, section 2.5.1, up to the reader's cleaning.
     """
     settings = settings or VhiSettings()
+    try:
+        scan = prepare_scan(t1w, stir, members, normal_bone, disease_region, reference)
+    except NormalBoneRefused as refused:
+        raise refused.described(refused.provenance, chain_warnings(settings)) from refused
+    return measure_prepared(scan, settings)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedScan:
+    """What a measurement rests on whatever its settings: regions, the sample of normal bone, and what is odd about the images."""
+
+    t1w: Volume
+    stir: Volume
+    region: DiseaseRegion
+    bone: NormalBone
+    sample: NormalBoneSample
+    boxed: BoxedScan
+    midline_mm: float
+    anatomy: Anatomy
+    warnings: tuple[str, ...]
+
+
+def prepare_scan(
+    t1w: Volume,
+    stir: Volume,
+    members: Sequence[Member] = (),
+    normal_bone: Mask | NormalBone | NormalBoneClicks | None = None,
+    disease_region: Mask | DiseaseRegion | None = None,
+    reference: Reference | None = None,
+) -> PreparedScan:
+    """All of `measure_vhi` that no setting changes; its parameters and errors are those of `measure_vhi`."""
     check_same_grid(t1w, stir)
-    contrast_warnings = check_contrasts(t1w, stir)
+    contrast_warnings = (*check_contrasts(t1w, stir), *stir_warnings(t1w, stir))
     region = _disease_region(t1w, stir, members, disease_region)
-    bone = _normal_bone(t1w, stir, region, normal_bone)
-    sample = sample_normal_bone(stir, bone.mask)
-    rule = settings.threshold_rule.resolved(proposed=bone.source == "proposed")
-    thresholds = thresholds_from(sample.values, rule, sample.slice_index)
-
-    box = _bounding_box(region.mask)
-    boxed_grid = _boxed_grid(stir.grid, box)
-    # copies, slice after slice in memory: what follows passes over them a dozen times
-    boxed_stir = Volume(np.asfortranarray(stir.data[box]), boxed_grid, stir.name)
-    boxed_region = Mask(np.asfortranarray(region.mask.data[box]), boxed_grid, region.mask.name)
-
-    def cleared(sensitive: float, conservative: float) -> tuple[np.ndarray, int]:
-        raw = grade_hyperintensity(boxed_stir, boxed_region, sensitive, conservative)
-        return clear(raw, boxed_region, settings), int(np.count_nonzero(raw))
-
-    def vhi_mm3_at(sensitive: float, conservative: float) -> float:
-        return int(np.count_nonzero(cleared(sensitive, conservative)[0])) * stir.grid.voxel_volume_mm3
-
-    boxed_grade, raw_sensitive = cleared(thresholds.sensitive, thresholds.conservative)
-    boxed_labels, count = label_lesions(boxed_grade)
-    midline = midline_mm(region.mask)
-    stability = stability_of(vhi_mm3_at, sample, rule, thresholds.sensitive, thresholds.conservative)
-    grade = _uncrop(boxed_grade, box, stir.grid.shape)
-    labels = _uncrop(boxed_labels, box, stir.grid.shape)
-    return VhiResult(
+    region = region if reference is None else replace(region, rank=reference.rank(region))
+    notes = (*contrast_warnings, *region_warnings(t1w, region, reference))
+    bone = _normal_bone(t1w, stir, region, normal_bone, notes)
+    return PreparedScan(
         t1w=t1w,
         stir=stir,
-        disease_region=region,
-        normal_bone=bone.mask,
-        normal_bone_source=bone.source,
+        region=region,
+        bone=bone,
+        sample=sample_normal_bone(stir, bone.mask),
+        boxed=BoxedScan(stir, region.mask),
+        midline_mm=midline_mm(region.mask),
+        anatomy=anatomy_of(t1w, region.mask),
+        warnings=notes,
+    )
+
+
+def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
+    """VHI of a prepared scan by these settings.
+
+    Raises
+    ------
+    VhiError
+        The sample of normal bone gives no thresholds.
+    """
+    stir, sample = scan.stir, scan.sample
+    rule = settings.threshold_rule.resolved(drawn=scan.bone.source == "given")
+    thresholds = thresholds_from(sample.values, rule, sample.slice_index)
+    at = (thresholds.sensitive, thresholds.conservative)
+    whole = scan.region.mask
+    counted = _counted(whole, scan.anatomy, settings)
+    regrading = Regrading(scan.boxed if counted is whole else _counting(stir, counted, whole), settings)
+    grade, labels, count, raw_sensitive = regrading.maps_at(*at)
+    lesions = lesion_table(labels, count, grade, stir, thresholds, scan.midline_mm, scan.anatomy)
+    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm)
+    stability = stability_of(
+        lambda *at: regrading.voxels_at(*at) * stir.grid.voxel_volume_mm3,
+        sample,
+        rule,
+        thresholds.sensitive,
+        thresholds.conservative,
+        scan.bone.source,
+        scan.bone.with_proposal,
+    )
+    return VhiResult(
+        t1w=scan.t1w,
+        stir=stir,
+        disease_region=scan.region,
+        normal_bone=scan.bone.mask,
+        normal_bone_source=scan.bone.source,
         normal_bone_values=sample.values,
         thresholds=thresholds,
         grade=grade,
         lesion_labels=labels,
-        lesions=lesion_table(labels, count, grade, stir, thresholds, midline),
-        measurement=measure(grade, raw_sensitive, stir.grid, midline),
+        lesions=lesions,
+        measurement=with_places(measurement, grade, labels, lesions, scan.anatomy, stir.grid, _left_out(scan, settings, at)),
         stability=stability,
         settings=settings,
         warnings=(
             *chain_warnings(settings),
-            *contrast_warnings,
-            *region_warnings(t1w, region, reference),
-            *_warnings(bone.source, thresholds, stability),
+            *limit_warnings(settings),
+            *scan.warnings,
+            *_warnings(scan.bone, thresholds, stability),
         ),
-        normal_bone_confidence=bone.confidence,
+        normal_bone_confidence=scan.bone.confidence,
+        normal_bone_clicks=scan.bone.clicks,
+        normal_bone_with_proposal=scan.bone.with_proposal,
+        regrading=regrading,
+        anatomy=scan.anatomy,
     )
+
+
+def _counted(region: Mask, anatomy: Anatomy | None, settings: VhiSettings) -> Mask:
+    left_out = settings.limits.left_out
+    if not left_out:
+        return region
+    if anatomy is None or not anatomy.is_known:
+        raise InputError(
+            f"{settings.limits.words} cannot be left out: no sacroiliac joint was found on T1W in the disease region, so it "
+            "is not known where the parts of the pelvis lie. Leave leave_out_above and leave_out_joint_space at their defaults, "
+            "or pass a disease region that was drawn."
+        )
+    return Mask(region.data & ~np.isin(anatomy.zone, left_out), region.grid, region.name)
+
+
+def limit_warnings(settings: VhiSettings) -> tuple[str, ...]:
+    """That a part of the disease region does not count: such numbers cannot be set beside those of all of it."""
+    words = settings.limits.words
+    return (f"What lies {words} is reported apart and left out of this number, as the settings ask.",) if words else ()
+
+
+def _counting(stir: Volume, counted: Mask, region: Mask) -> BoxedScan:
+    """What counts of the region, in the region's box: nothing may be left of it."""
+    return BoxedScan(stir, counted, bounding_box(region))
+
+
+def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]) -> tuple[ZoneExtent, ...]:
+    """What the settings leave out, as it would have been measured."""
+    if not settings.limits.left_out:
+        return ()
+    everything = Regrading(scan.boxed, settings).maps_at(*at)[0]
+    zones = zone_extents(scan.anatomy, everything, settings.limits.left_out, scan.stir.grid.voxel_volume_mm3)
+    return tuple(one for one in zones if not one.counted)
 
 
 def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiResult:
@@ -151,15 +349,29 @@ def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiR
     raw_sensitive : int
         Voxels at or above the sensitive threshold before anything was cleared.
     """
-    labels, count = label_lesions(grade)
-    midline = result.measurement.midline_mm
-    return replace(
-        result,
-        grade=grade,
-        lesion_labels=labels,
-        lesions=lesion_table(labels, count, grade, result.stir, result.thresholds, midline),
-        measurement=measure(grade, raw_sensitive, result.stir.grid, midline),
+    return with_lesions(result, grade, *label_lesions(grade), raw_sensitive)
+
+
+def with_lesions(result: VhiResult, grade: np.ndarray, labels: np.ndarray, count: int, raw_sensitive: int) -> VhiResult:
+    """The same where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
+    midline, grid, anatomy = result.measurement.midline_mm, result.stir.grid, result.anatomy
+    lesions = lesion_table(labels, count, grade, result.stir, result.thresholds, midline, anatomy)
+    measurement = measure(grade, raw_sensitive, grid, midline)
+    if anatomy is not None:
+        measurement = with_places(measurement, grade, labels, lesions, anatomy, grid, result.measurement.left_out)
+    return replace(result, grade=grade, lesion_labels=labels, lesions=lesions, measurement=measurement)
+
+
+def at_thresholds(result: VhiResult, sensitive: float, conservative: float) -> VhiResult:
+    """The automatic result that other thresholds [scanner units] give: graded, cleared and its lesions found anew.
+
+    Its stability and warnings are still those of `result`.
+    """
+    regrading = result.regrading or Regrading(
+        _counting(result.stir, result.counted_region, result.disease_region.mask), result.settings
     )
+    other = replace(result, thresholds=replace(result.thresholds, sensitive=sensitive, conservative=conservative))
+    return with_lesions(other, *regrading.maps_at(sensitive, conservative))
 
 
 def _disease_region(t1w: Volume, stir: Volume, members: Sequence[Member], given: Mask | DiseaseRegion | None) -> DiseaseRegion:
@@ -175,10 +387,22 @@ def _disease_region(t1w: Volume, stir: Volume, members: Sequence[Member], given:
     return region
 
 
-def _normal_bone(t1w: Volume, stir: Volume, region: DiseaseRegion, given: Mask | NormalBone | None) -> NormalBone:
+def _normal_bone(
+    t1w: Volume,
+    stir: Volume,
+    region: DiseaseRegion,
+    given: Mask | NormalBone | NormalBoneClicks | None,
+    warnings: tuple[str, ...],
+) -> NormalBone:
     if given is None:
-        proposed = propose_normal_bone(t1w, stir, region.mask)
+        try:
+            proposed = propose_normal_bone(t1w, stir, region.mask)
+        except NormalBoneError as error:
+            places = most_even_places(t1w, stir, region.mask)
+            raise NormalBoneRefused(NotMeasured(t1w, stir, region, str(error), places, warnings)) from error
         return NormalBone(proposed.mask, "proposed", proposed.confidence)
+    if isinstance(given, NormalBoneClicks):
+        return normal_bone_from_clicks(t1w, stir, region.mask, given.voxels)
     bone = NormalBone(given) if isinstance(given, Mask) else given
     check_same_grid(stir, bone.mask)
     return bone
@@ -195,10 +419,16 @@ def chain_warnings(settings: VhiSettings) -> tuple[str, ...]:
     )
 
 
-def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:
+def _warnings(bone: NormalBone, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:
     """Sentences for the first page, the most important first."""
     found = []
-    if source == "proposed":
+    if bone.with_proposal:
+        found.append(
+            "Normal bone was grown from a reader's clicks with the automatic proposal, which reaches beyond them and which "
+            "nobody has checked; both thresholds rest on all of it. Look at its outline; where it is not normal sacral marrow, "
+            "correct it by hand."
+        )
+    if bone.source == "proposed":
         found.append(
             "Normal bone was proposed automatically and no reader has checked it; both thresholds rest on it. "
             "Look at its outline; where it is not normal sacral marrow, draw it by hand on STIR and measure with that."
@@ -215,28 +445,3 @@ def _warnings(source: str, thresholds: Thresholds, stability: Stability) -> tupl
             "a vessel may be inside the region and both thresholds too high."
         )
     return tuple(found)
-
-
-Box = tuple[slice, slice, slice]
-
-
-def _bounding_box(mask: Mask) -> Box:
-    """The part of the grid that a mask which is not empty lies in."""
-    spans = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.data.any(axis=tuple({0, 1, 2} - {axis})))
-        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return spans[0], spans[1], spans[2]
-
-
-def _boxed_grid(grid: Grid, box: Box) -> Grid:
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.world_mm(np.array([span.start for span in box]))
-    shape = tuple(span.stop - span.start for span in box)
-    return Grid((shape[0], shape[1], shape[2]), affine)
-
-
-def _uncrop(array: np.ndarray, box: Box, shape: tuple[int, int, int]) -> np.ndarray:
-    full = np.zeros(shape, dtype=array.dtype)
-    full[box] = array
-    return full

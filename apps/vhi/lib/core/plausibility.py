@@ -11,15 +11,18 @@ networks (disagreement, entropy, volume) is compared with the `Reference` of the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from ..errors import ModelError
+from .box import box_of
+from .caution import cautions
 from .contrast import Tissues, tissues
-from .disease_region import DiseaseRegion, interior
+from .disease_region import DisagreementRank, DiseaseRegion, interior
+from .known import Known
 from .orientation import Hanging
 from .volume import Grid, Mask, Volume
 
@@ -33,8 +36,9 @@ FRONT_SHARE, BACK_SHARE = 0.65, 0.4
 # top and 0.02 at the bottom, 0.33, 0.90 and 0.10 and more on most frames cut in two.
 SIDE_SHARE, TOP_SHARE, BOTTOM_SHARE = 0.25, 0.5, 0.05
 EDGE_PIXELS = 3
-# The smaller over the larger half of the region, left and right of the frame's middle: measured 0.88 and more.
-LOWEST_BALANCE = 0.85
+# The smaller over the larger half of the region, left and right of the frame's middle: measured 0.88 and more. It says nothing
+# of a region that ends before the frame does: a large frame need not have the spine in its middle (0.54 to 0.97 on 12 such).
+LOWEST_BALANCE, REACHED = 0.85, 0.02
 # 25 slices of 3.3 mm were learnt; half of them hold no whole sacroiliac joint.
 SHALLOWEST_STACK_MM = 60.0
 # Share of the marrow brighter than the median of fat: up to 0.09 on 20 scans, 0.18 and 0.37 on atypical ones.
@@ -42,11 +46,17 @@ BRIGHTEST_MARROW = 0.13
 # Interquartile range of the marrow over its mean within 12 mm or so: up to 0.28 on 20 scans, 0.36 on an atypical one.
 MOST_UNEVEN_MARROW = 0.315
 NEIGHBOURHOOD_MM = 12.0
-# Share of dark pixels around the bone, within the box around the region: muscle is grey on T1W and nearly black on T2W. Up to
-# 0.15 on 23 scans; 0.32 and more on T2-weighted phantoms, 0.51 and more on scans whose grey scale was squared.
-DARKEST_SURROUNDINGS = 0.22
+# Share of dark pixels around the bone, within the box around the region: muscle is grey on T1W and nearly black on T2W. Dark is
+# what is below a quarter of the bright tissue nearby, so that coil fall-off changes nothing. Up to 0.08 on 15 scans of two
+# scanners, 0.10 with stronger contrast; 0.36 on T2-weighted phantoms, 0.24 and more on scans whose grey scale was squared.
+DARKEST_SURROUNDINGS, DARK_NEARBY, NEARBY_MM = 0.17, 0.25, 25.0
 # Marrow and surroundings are read at every third pixel, each way.
 STEP = 3
+# Members that disagree more than on this share of the reference scans and the scan itself are warned of: the worst decile, so
+# that of scans like those at most a tenth is.
+WORST_SHARE = 0.9
+# A frame larger than the reference scans' may show as much more bone.
+REFERENCE_FRAME_MM2 = 200.0**2
 # How far beyond every reference scan a value must lie: no scan of a small sample is the most unusual one to come.
 BEYOND = 1.5
 
@@ -66,6 +76,8 @@ class Reference:
         Bit, as in `DiseaseRegion`.
     lowest_mm3, highest_mm3 : float
         Volume of the region.
+    disagreements : tuple of float
+        Of each scan where members were compared, lowest first; none in versions of earlier builds, which know the highest alone.
     """
 
     what: str
@@ -74,6 +86,7 @@ class Reference:
     highest_entropy: float
     lowest_mm3: float
     highest_mm3: float
+    disagreements: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, regions: Sequence[DiseaseRegion], what: str) -> Reference:
@@ -87,9 +100,11 @@ class Reference:
         entropies = [region.entropy for region in regions if region.entropy is not None]
         if not entropies or len(entropies) < len(regions):
             raise ModelError("A reference is made of regions that networks drew; found none, or a given one among them.")
-        disagreements = [region.member_disagreement for region in regions if region.member_disagreement is not None]
+        disagreements = sorted(region.member_disagreement for region in regions if region.member_disagreement is not None)
         volumes = [region.mask.volume_mm3 for region in regions]
-        return cls(what, len(regions), max(disagreements, default=None), max(entropies), min(volumes), max(volumes))
+        return cls(
+            what, len(regions), max(disagreements, default=None), max(entropies), min(volumes), max(volumes), tuple(disagreements)
+        )
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any] | None) -> Reference | None:
@@ -103,8 +118,9 @@ class Reference:
         if content is None:
             return None
         try:
-            found = cls(**content)
-            numbers = (found.highest_entropy, found.lowest_mm3, found.highest_mm3, found.highest_disagreement or 0.0)
+            found = cls(**{**content, "disagreements": tuple(content.get("disagreements", ()))})
+            extremes = (found.highest_entropy, found.lowest_mm3, found.highest_mm3, found.highest_disagreement or 0.0)
+            numbers = (*extremes, *found.disagreements)
             if not all(np.isfinite(float(number)) for number in numbers):
                 raise ValueError("a value is not finite")
         except (TypeError, ValueError) as error:
@@ -112,7 +128,28 @@ class Reference:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values; disagreements are left out where none are known, as in manifests of earlier builds."""
+        values = asdict(self) | {"disagreements": list(self.disagreements)}
+        return values if self.disagreements else {name: value for name, value in values.items() if name != "disagreements"}
+
+    def widened(self, other: Reference, name: str) -> Reference:
+        """With the extremes of another version's reference too, `name`'s, but the disagreements of its own."""
+        highest = [value for value in (self.highest_disagreement, other.highest_disagreement) if value is not None]
+        return replace(
+            self,
+            what=f"{self.what}; extremes also those of {name}: {other.what}",
+            highest_disagreement=max(highest, default=None),
+            highest_entropy=max(self.highest_entropy, other.highest_entropy),
+            lowest_mm3=min(self.lowest_mm3, other.lowest_mm3),
+            highest_mm3=max(self.highest_mm3, other.highest_mm3),
+        )
+
+    def rank(self, region: DiseaseRegion) -> DisagreementRank | None:
+        """Where the members' disagreement stands among the reference scans; None where it or theirs is not known."""
+        found = region.member_disagreement
+        if found is None or not self.disagreements:
+            return None
+        return DisagreementRank(sum(other < found for other in self.disagreements), len(self.disagreements))
 
 
 def region_warnings(t1w: Volume, region: DiseaseRegion, reference: Reference | None) -> tuple[str, ...]:
@@ -120,15 +157,15 @@ def region_warnings(t1w: Volume, region: DiseaseRegion, reference: Reference | N
 
     A region that was given was drawn by someone who saw the scan: of it only the coverage is judged.
     """
-    cut_off = _coverage(coverage(region.mask))
+    cut_off = cautions("coverage", _coverage(coverage(region.mask)))
     if region.source == "given":
-        return tuple(cut_off)
-    shown = tissues(t1w)
+        return cut_off
+    look = look_of(t1w, region.mask)
     return (
-        *_plane(t1w),
-        *_surroundings(t1w, dark_surroundings(t1w, region.mask, shown)),
-        *_networks(region, reference),
-        *_marrow(marrow(t1w, region.mask, shown)),
+        *cautions("plane", _plane(t1w)),
+        *cautions("t1w", _surroundings(t1w, look.dark_surroundings)),
+        *cautions("region", _networks(region, reference)),
+        *cautions("marrow", _marrow(look.marrow)),
         *cut_off,
         *_no_reference(reference),
     )
@@ -165,8 +202,8 @@ def _plane(t1w: Volume) -> Iterator[str]:
     else:
         return
     yield (
-        f"The slices of {t1w.name} are {found} by the file's geometry; the networks know oblique coronal slices along the sacrum "
-        "only, and the disease region may be wrong. Pass the oblique coronal series, or draw the region by hand."
+        f"The slices of {t1w.name} are {found} by the file's geometry; the disease region and VHI were measured on oblique "
+        "coronal slices along the sacrum only, and may be wrong. Pass the oblique coronal series, or draw the region by hand."
     )
 
 
@@ -176,25 +213,38 @@ def _plane(t1w: Volume) -> Iterator[str]:
 def _networks(region: DiseaseRegion, reference: Reference | None) -> Iterator[str]:
     if reference is None:
         return
-    unsure = []
-    highest, found = reference.highest_disagreement, region.member_disagreement
-    if highest is not None and found is not None and found > BEYOND * highest:
-        unsure.append(f"disagree (mean Dice between them {1 - found:.3f}, at least {1 - highest:.3f}")
+    unsure = [*_disagreement(region, reference)]
     if region.entropy is not None and region.entropy > BEYOND * reference.highest_entropy:
-        unsure.append(f"are unsure inside the region (entropy {region.entropy:.2f} bit, at most {reference.highest_entropy:.2f}")
+        unsure.append(
+            f"are unsure inside the region (entropy {region.entropy:.2f} bit, at most {reference.highest_entropy:.2f} on "
+            f"{reference.scans} reference scans)"
+        )
     if unsure:
         yield (
-            f"The networks {' and '.join(f'{one} on {reference.scans} reference scans)' for one in unsure)}: this scan is unlike "
+            f"The networks {' and '.join(unsure)}: this scan is unlike "
             "those they know (contrast, plane, coverage or marrow). Check the region's outline in every slice; redraw it where "
             "it is wrong."
         )
     mm3 = region.mask.volume_mm3
-    if not reference.lowest_mm3 / BEYOND <= mm3 <= reference.highest_mm3 * BEYOND:
+    sides_mm = [n * spacing for n, spacing in zip(region.mask.grid.shape[:2], region.mask.grid.spacing_mm[:2], strict=True)]
+    larger = max(1.0, sides_mm[0] * sides_mm[1] / REFERENCE_FRAME_MM2)
+    if not reference.lowest_mm3 / BEYOND <= mm3 <= reference.highest_mm3 * BEYOND * larger:
         size = "small" if mm3 < reference.lowest_mm3 else "large"
         yield (
             f"The disease region is unusually {size}: {mm3:.0f} mm3, on {reference.scans} reference scans "
             f"{reference.lowest_mm3:.0f} to {reference.highest_mm3:.0f} mm3. Check that the scan shows the whole sacrum and both "
             "ilia, and the outline in every slice."
+        )
+
+
+def _disagreement(region: DiseaseRegion, reference: Reference) -> Iterator[str]:
+    rank, found, highest = reference.rank(region), region.member_disagreement, reference.highest_disagreement
+    if rank is not None and found is not None:
+        if rank.above >= WORST_SHARE * (rank.of + 1):
+            yield f"disagree more than on {rank.above} of {rank.of} reference scans (mean Dice between them {1 - found:.3f})"
+    elif highest is not None and found is not None and found > BEYOND * highest:
+        yield (
+            f"disagree (mean Dice between them {1 - found:.3f}, at least {1 - highest:.3f} on {reference.scans} reference scans)"
         )
 
 
@@ -210,18 +260,54 @@ def _no_reference(reference: Reference | None) -> Iterator[str]:
 
 
 def dark_surroundings(t1w: Volume, region: Mask, shown: Tissues) -> float:
-    """Share of the pixels in the box around the region, but outside it, that are dark; nan where there are none."""
-    coarse = region.data[::STEP, ::STEP]
-    boxes = ndimage.find_objects(coarse.view(np.uint8))
-    around = t1w.data[::STEP, ::STEP][boxes[0]][~coarse[boxes[0]]] if boxes else np.empty(0)
-    return float((around < shown.dark).mean()) if around.size else float("nan")
+    """Share of what is shown in the box around the region, but outside it, that is dark; nan where there is nothing."""
+    coarse, values = region.data[::STEP, ::STEP], t1w.data[::STEP, ::STEP].astype(np.float32)
+    box = box_of(coarse)
+    if not coarse[box].size:
+        return float("nan")
+    around = ~coarse[box] & (values[box] > 0)
+    dark = values < DARK_NEARBY * _bright_nearby(values, t1w.grid, shown)
+    return float(dark[box][around].mean()) if around.any() else float("nan")
+
+
+def _bright_nearby(values: np.ndarray, grid: Grid, shown: Tissues) -> np.ndarray:
+    """The mean of what is brighter than the mean of tissue nearby, of every `STEP`-th pixel: fat and marrow."""
+    width = (*(NEARBY_MM / (STEP * spacing) for spacing in grid.spacing_mm[:2]), 0)
+    tissue = values > shown.dark / 4
+
+    def mean(of: np.ndarray) -> np.ndarray:
+        total, count = (ndimage.gaussian_filter(part, width, truncate=2) for part in (values * of, of.astype(np.float32)))
+        average: np.ndarray = total / np.maximum(count, 1e-3)
+        return average
+
+    return mean(tissue & (values > mean(tissue)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What T1W looks like in and around a region, see `dark_surroundings` and `marrow`."""
+
+    dark_surroundings: float
+    marrow: Marrow
+
+
+LOOKS: Known[Mask, Volume, Look] = Known()
+
+
+def look_of(t1w: Volume, region: Mask) -> Look:
+    """What T1W looks like in and around a region; measured once for the same objects."""
+    known = LOOKS.find(region, t1w)
+    if known is not None:
+        return known
+    shown = tissues(t1w)
+    return LOOKS.keep(region, t1w, Look(dark_surroundings(t1w, region, shown), marrow(t1w, region, shown)))
 
 
 def _surroundings(t1w: Volume, found: float) -> Iterator[str]:
     if found > DARKEST_SURROUNDINGS:
         yield (
             f"{t1w.name} does not look T1-weighted around the bone: {100 * found:.0f}% of the pixels there are dark, usually "
-            "below 16% (T2-weighted, fat-suppressed or rescaled?); the disease region may be wrong. Check the series."
+            "below 10% (T2-weighted, fat-suppressed or rescaled?); the disease region may be wrong. Check the series."
         )
 
 
@@ -242,11 +328,11 @@ def marrow(t1w: Volume, region: Mask, shown: Tissues) -> Marrow:
     coarse = region.data[step]
     grid = Grid((coarse.shape[0], coarse.shape[1], coarse.shape[2]), t1w.grid.affine @ np.diag([STEP, STEP, 1.0, 1.0]))
     inside = interior(Mask(coarse, grid))
-    boxes = ndimage.find_objects(inside.view(np.uint8))
-    if not boxes:
+    box = box_of(inside)
+    inside = inside[box]
+    if not inside.size:
         return Marrow(float("nan"), float("nan"))
-    inside = inside[boxes[0]]
-    values, weight = t1w.data[step][boxes[0]].astype(np.float32), inside.astype(np.float32)
+    values, weight = t1w.data[step][box].astype(np.float32), inside.astype(np.float32)
     width = (*(NEIGHBOURHOOD_MM / spacing for spacing in grid.spacing_mm[:2]), 0)
     total, count = (ndimage.gaussian_filter(one, width, truncate=2)[inside] for one in (values * weight, weight))
     own, mean = values[inside], total / count
@@ -328,10 +414,10 @@ def _coverage(found: Coverage) -> Iterator[str]:
         what.append(f"bone is cut off at {', '.join(cut)}")
     if found.stack_mm < SHALLOWEST_STACK_MM:
         what.append(f"the stack is only {found.stack_mm:.0f} mm deep, usually 80 mm")
-    if found.balance < LOWEST_BALANCE:
+    if found.balance < LOWEST_BALANCE and max(found.right, found.left) > REACHED:
         what.append(f"one side holds {100 * found.balance:.0f}% of the region of the other, usually above 88%")
     if what:
         yield (
-            f"The scan may show only part of the bone: {'; '.join(what)}. Inflammation outside it is not in VHI; compare it only "
-            "with scans of the same coverage."
+            f"The scan may show only part of the bone: {'; '.join(what)}. Inflammation outside it is not counted; compare it "
+            "only with scans of the same coverage."
         )

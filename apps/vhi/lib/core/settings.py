@@ -10,8 +10,10 @@ from typing import Any
 
 from ..errors import SettingsError
 from .chain import PAPER, Chain, chain_of_settings
+from .limits import AnatomicalLimits
 from .setting import SettingInfo, settings_of
-from .thresholds import ThresholdRule
+from .thresholds import PAPER as PAPER_RULE
+from .thresholds import ROBUST, ThresholdRule
 from .transforms import POST_TRANSFORMS, PostTransform
 
 # what a site's chain is called where settings are named
@@ -29,11 +31,14 @@ class VhiSettings:
         Applied in this order to the grade map, unless there is a site's chain.
     site_chain : Chain, optional
         Takes their place.
+    limits : AnatomicalLimits
+        Which parts of the anatomy count.
     """
 
     threshold_rule: ThresholdRule = field(default_factory=ThresholdRule)
     post_transforms: tuple[PostTransform, ...] = tuple(cls() for cls in POST_TRANSFORMS)
     site_chain: Chain | None = None
+    limits: AnatomicalLimits = field(default_factory=AnatomicalLimits)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], site_chain: Chain | None = None) -> VhiSettings:
@@ -54,7 +59,7 @@ class VhiSettings:
         def built(part: Any) -> Any:
             return part(**{info.name: values[info.name] for info in settings_of(part) if info.name in values})
 
-        found = cls(built(ThresholdRule), tuple(built(transform) for transform in POST_TRANSFORMS), site_chain)
+        found = cls(built(ThresholdRule), tuple(built(one) for one in POST_TRANSFORMS), site_chain, built(AnatomicalLimits))
         if site_chain is not None:
             found._refuse_overruled(site_chain)
         return found
@@ -81,7 +86,7 @@ class VhiSettings:
 
     def values(self) -> dict[str, bool | int | float | str]:
         """Every setting by name that has an effect."""
-        parts = (self.threshold_rule, *(self.post_transforms if self.site_chain is None else ()))
+        parts = (self.threshold_rule, *(self.post_transforms if self.site_chain is None else ()), self.limits)
         return {info.name: getattr(part, info.name) for part in parts for info in settings_of(type(part))}
 
     def stored(self) -> dict[str, Any]:
@@ -91,4 +96,42 @@ class VhiSettings:
     @staticmethod
     def describe() -> tuple[SettingInfo, ...]:
         """Every setting with its default, range, meaning and source."""
-        return tuple(info for part in (ThresholdRule, *POST_TRANSFORMS) for info in settings_of(part))
+        return tuple(info for part in (ThresholdRule, *POST_TRANSFORMS, AnatomicalLimits) for info in settings_of(part))
+
+
+def other_measure(values: Mapping[str, Any], drawn: bool) -> tuple[str, ...]:
+    """Settings of thresholds and of parts left out that make a number another measure than the default ones do.
+
+    Parameters
+    ----------
+    values : mapping
+        Settings by name, as `VhiSettings.values` gives and `vhi.json` keeps them; what is missing is at its default.
+    drawn : bool
+        Whether a reader drew normal bone: the default rule is the paper's then, else the robust one, which no other setting
+        changes.
+
+    Returns
+    -------
+    tuple of str
+        Each by name and value; empty where the number is the default measure. Two numbers are one measure where these are equal.
+    """
+    usual = PAPER_RULE if drawn else ROBUST
+    rule = values.get("rule", "auto")
+    rule = usual if rule == "auto" else rule
+    # of the thresholds' settings all but the rule belong to the paper's alone
+    thresholds = [info for info in settings_of(ThresholdRule) if info.name != "rule" and rule == PAPER_RULE]
+    infos = (*thresholds, *settings_of(AnatomicalLimits))
+    changed = [f"{info.name} {values[info.name]}" for info in infos if values.get(info.name, info.default) != info.default]
+    return (*([] if rule == usual else [f"rule {rule} of a {'drawn' if drawn else 'grown or proposed'} normal bone"]), *changed)
+
+
+def other_measure_stated(stated: Mapping[str, str]) -> tuple[str, ...]:
+    """The same of changed settings alone, as a structured report states them; a rule counts whichever normal bone it was for."""
+    infos = (*settings_of(ThresholdRule), *settings_of(AnatomicalLimits))
+    return tuple(f"{info.name} {stated[info.name]}" for info in infos if info.name in stated)
+
+
+def other_measure_of(numbers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same of a stored result, from the content of its `vhi.json`; settings that it does not state count as default."""
+    settings = (numbers.get("provenance") or {}).get("settings") or {}
+    return other_measure(settings, drawn=(numbers.get("normal_bone") or {}).get("source", "given") == "given")

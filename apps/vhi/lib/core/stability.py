@@ -1,4 +1,9 @@
-"""How much the number depends on the threshold and on where normal bone was drawn."""
+"""How much the number depends on the threshold and on where normal bone was drawn.
+
+Every value here is that of measuring anew: the scan is graded, cleared and its lesions found again at the other thresholds. A
+raw number counts all of them, a proposed one those that the model proposes to keep *there*, a cleaned one what the reader's
+decisions keep of them (`lib.core.cleaning`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,12 @@ THRESHOLD_CHANGES = (-0.10, -0.05, 0.05, 0.10)
 FEWEST_SLICES = 3
 # A raw VHI moves by about this much on a typical scan when the sensitive threshold moves by 5%; what moves more says little.
 LARGEST_STABLE_FACTOR = 1.5
+NOT_JUDGED = (
+    "normal bone was proposed and no reader drew it: its own threshold may be off by more than the changes that were tried",
+)
+NOT_JUDGED_WITH_PROPOSAL = (
+    "part of normal bone was proposed and no reader clicked there: the threshold may be off by more than the changes tried",
+)
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,15 @@ class SliceLeftOut:
 class Stability:
     """VHI around the measured value.
 
-    `slices_left_out` is None where normal bone covers fewer than three slices.
+    `slices_left_out` is None where normal bone covers fewer than three slices. `normal_bone_source` as `NormalBone.source`,
+    `with_proposal` as `NormalBone.with_proposal`.
     """
 
     vhi_mm3: float
     threshold_changes: tuple[ThresholdChange, ...]
     slices_left_out: tuple[SliceLeftOut, ...] | None
+    normal_bone_source: str = "given"
+    with_proposal: bool = False
 
     @property
     def slices_left_out_range_mm3(self) -> tuple[float, float] | None:
@@ -62,7 +76,7 @@ class Stability:
 
     @property
     def unstable_because(self) -> tuple[str, ...]:
-        """Why the number should not be read alone; empty for a stable one."""
+        """What moves the number too far; empty where nothing does."""
         reasons = []
         low, high = self.five_percent_range_mm3
         if _factor(self.vhi_mm3, low, high) > LARGEST_STABLE_FACTOR:
@@ -73,6 +87,20 @@ class Stability:
         if self.slices_left_out is not None and any(one.vhi_mm3 is None for one in self.slices_left_out):
             reasons.append("without one of its slices, normal bone gives no threshold at all")
         return tuple(reasons)
+
+    @property
+    def stable(self) -> bool | None:
+        """Whether the number holds still; None where that cannot be said, as the threshold itself rests on a proposal."""
+        if self.unstable_because:
+            return False
+        return None if self.normal_bone_source == "proposed" or self.with_proposal else True
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the number is not called stable; empty for a stable one."""
+        if self.unstable_because or self.stable:
+            return self.unstable_because
+        return NOT_JUDGED_WITH_PROPOSAL if self.with_proposal else NOT_JUDGED
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -94,26 +122,32 @@ def stability_of(
     rule: ThresholdRule,
     sensitive: float,
     conservative: float,
+    normal_bone_source: str = "given",
+    with_proposal: bool = False,
 ) -> Stability:
     """Measure again with changed thresholds and with each slice of normal bone left out.
 
     Parameters
     ----------
     vhi_mm3_at : callable
-        `(sensitive, conservative)` [scanner units] to VHI [mm3].
+        `(sensitive, conservative)` [scanner units] to VHI [mm3], measured anew.
     sample : NormalBoneSample
     rule : ThresholdRule
         How the thresholds follow from a sample.
     sensitive, conservative : float
-        The thresholds of the measurement [scanner units].
+        The thresholds of the measurement [scanner units]; both move together, as they do with another normal bone.
+    normal_bone_source : str
+        With a "proposed" one the number is never called stable.
+    with_proposal : bool
+        Nor with one that holds voxels of the proposal which nobody checked.
     """
     changes = tuple(
-        ThresholdChange(change, sensitive * (1 + change), vhi_mm3_at(sensitive * (1 + change), conservative))
-        for change in THRESHOLD_CHANGES
+        ThresholdChange(change, sensitive * factor, vhi_mm3_at(sensitive * factor, conservative * factor))
+        for change, factor in ((change, 1 + change) for change in THRESHOLD_CHANGES)
     )
     enough = len(sample.slices) >= FEWEST_SLICES
     left_out = tuple(_without(k, vhi_mm3_at, sample, rule) for k in sample.slices) if enough else None
-    return Stability(vhi_mm3_at(sensitive, conservative), changes, left_out)
+    return Stability(vhi_mm3_at(sensitive, conservative), changes, left_out, normal_bone_source, with_proposal)
 
 
 def _without(k: int, vhi_mm3_at: Callable[[float, float], float], sample: NormalBoneSample, rule: ThresholdRule) -> SliceLeftOut:

@@ -22,13 +22,13 @@ PAPER, ROBUST = "paper", "robust"
 class ThresholdRule:
     """How the thresholds follow from the sample; the defaults are the paper's.
 
-    `rule` "auto" is the paper's for a region that a reader drew, and "robust" for a proposed one, which no reader has kept free
-    of bright voxels. The other settings are the paper rule's alone.
+    `rule` "auto" is the paper's for a region that a reader drew, and "robust" for a proposed or clicked one, which no reader has
+    kept free of bright voxels. The other settings are the paper rule's alone.
     """
 
     rule: str = setting(
         "auto",
-        "rule of both thresholds: paper, robust, or auto: paper for a reader's normal bone, robust for a proposed one",
+        "rule of both thresholds: paper, robust, or auto: paper for a drawn normal bone, robust for a clicked or proposed one",
         "paper, 2.5.2; docs/thresholds.md",
         choices=("auto", PAPER, ROBUST),
     )
@@ -47,11 +47,11 @@ class ThresholdRule:
     def __post_init__(self) -> None:
         check_settings(self)
 
-    def resolved(self, proposed: bool) -> ThresholdRule:
-        """The rule for a proposed normal bone or a reader's: "auto" becomes one of the two."""
+    def resolved(self, drawn: bool) -> ThresholdRule:
+        """The rule for a normal bone that a reader drew, or that the program did: "auto" becomes one of the two."""
         if self.rule != "auto":
             return self
-        return replace(self, rule=ROBUST if proposed else PAPER)
+        return replace(self, rule=PAPER if drawn else ROBUST)
 
     def upper_limit(self, rule: str) -> str:
         """What of normal bone the conservative threshold is by "paper" or "robust", in words."""

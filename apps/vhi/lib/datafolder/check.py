@@ -12,11 +12,13 @@ from ..readings.audit import AuditLog, unlogged
 from ..readings.checking import case_damage
 from ..readings.finished import ALIASES
 from ..readings.folder import FORMAT_FILE, check_folder
+from ..readings.reviews import review_damage
 from ..readings.store import ReadingStore
 from ..records import read_json
 from ..retraining.folder import FOLDER as RETRAINING
 from ..versions import read_live, read_version, verify
 from ..versions.site import FOLDER as MODELS
+from ..versions.site import START
 
 RESTORE = "restore it from a backup"
 REPAIR = "`data repair` makes it anew"
@@ -25,9 +27,12 @@ SERVER = "the server makes it anew; `data repair` removes it"
 # small files that are as good as gone when they are damaged
 REMAKABLE = (
     "leases/*.json",
+    "leases/readers/*/*.json",
     "reviews/*.json",
+    "skipped/*.json",
     "scores/*.json",
     "readers.json",
+    "uids.json",
     "server.json",
     ALIASES,
     "cases/*/shown/*.json",
@@ -37,8 +42,12 @@ REMAKABLE = (
     "corrections/cases/*/*.json",
     f"{RETRAINING}/progress.json",
     f"{RETRAINING}/labels/*.json",
+    f"{RETRAINING}/measured/*.json",
     f"{RETRAINING}/history/*/result.json",
+    f"{RETRAINING}/comparisons/*/comparison.json",
+    f"{MODELS}/{START}",
     "precomputed/*/*/info.json",
+    "precomputed/*/*/landmarks.json",
 )
 OUTBOX = ("outbox/waiting/*.json", "outbox/sent/*.json")
 
@@ -79,6 +88,8 @@ def _cases(root: Path) -> Iterator[Problem]:
     for folder in sorted(path for path in (root / "cases").glob("*") if path.is_dir()):
         for error in case_damage(store, folder.name):
             yield _problem(root, error, _remedy_of(error.path))
+        for error in review_damage(store, folder.name):
+            yield _problem(root, error, RESTORE)
 
 
 def _remedy_of(path: Path) -> str:

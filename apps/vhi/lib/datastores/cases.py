@@ -18,6 +18,7 @@ import numpy as np
 from monailabel.interfaces.datastore import Datastore
 
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.volume import Grid
 from ..errors import NotFoundError, RequestError
 from ..files import sha256_of
 from ..readings.submission import Submission
@@ -33,7 +34,7 @@ from .segments import drawn_map
 TAG = "final"
 KEPT_LABELS = 16
 # what a client may say of a submission, beside its segments
-_CHOSEN = ("reading", "method", "rating", "amends", "decisions", "settings", "displayed", "confirmed")
+_CHOSEN = ("reading", "method", "rating", "amends", "decisions", "settings", "displayed", "confirmed", "doubts")
 # the order in which one map holds a submission's segments: what comes later covers what came before
 FLATTENED = (DISEASE_REGION, NORMAL_BONE, INFLAMMATION)
 
@@ -66,13 +67,13 @@ class CaseDatastore(Datastore):
     def get_image_info(self, image_id: str) -> dict[str, Any]:
         """The name under which a viewer keeps the series, and the hash by which it knows an older download from this file.
 
-        In an archive also where the series lies, unless the study is blinded.
+        In an archive also where the series lies; of a blinded study by the UIDs that browsers are shown.
         """
         path = Path(self.get_image_uri(image_id))
         status = path.stat()
         case, role = self._service.cases.index.of_image(image_id)
-        archived = None if case.blinded else case.archived
-        uids = {"StudyInstanceUID": archived.study_uid, "SeriesInstanceUID": archived.series_uid(role)} if archived else {}
+        seen = case.viewed
+        uids = {"StudyInstanceUID": seen.study_uid, "SeriesInstanceUID": seen.series_uid(role)} if seen else {}
         return {
             **uids,
             "name": image_id + (".nii.gz" if path.name.lower().endswith(".gz") else ".nii"),
@@ -99,7 +100,8 @@ class CaseDatastore(Datastore):
         stated = _stated(label_info)
         drawn = drawn_map(Path(label_filename), label_info, self._service.cases.most_voxels(image_id))
         effort = label_info.get("effort")
-        made = self._service.submit(image_id, drawn.labels, drawn.grid, drawn.segments, effort=effort, **stated)
+        map_ = (drawn.labels, drawn.grid, drawn.segments, drawn.normal_bone_clicks)
+        made = self._service.submit(image_id, *map_, effort=effort, **stated)
         return made.submission_id
 
     def preview(self, image_id: str, label_filename: str, label_info: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +115,7 @@ class CaseDatastore(Datastore):
         self._service.cases.index.of_image(image_id)
         stated = _stated(label_info)
         drawn = drawn_map(Path(label_filename), label_info, self._service.cases.most_voxels(image_id))
-        return self._service.preview(image_id, drawn.labels, drawn.grid, drawn.segments, **stated)
+        return self._service.preview(image_id, drawn.labels, drawn.grid, drawn.segments, drawn.normal_bone_clicks, **stated)
 
     def reading_info(self, image_id: str, reading: int, told: Mapping[str, Any]) -> dict[str, Any]:
         """This reader's newest submission of a reading, see `VhiService.reading`.
@@ -133,11 +135,11 @@ class CaseDatastore(Datastore):
         ------
         NotFoundError, RequestError
         """
-        labels, grid = self._service.reading_labels(image_id, named_reader_of(told), reading)
-        with tempfile.TemporaryDirectory(prefix="vhi-reading-") as folder:
-            path = Path(folder) / "label.nii.gz"
-            write_labels(path, labels, grid)
-            return path.read_bytes()
+        return _as_nifti(*self._service.reading_labels(image_id, named_reader_of(told), reading))
+
+    def review_labels(self, image_id: str, first: str, second: str) -> bytes:
+        """Two readings' masks as `.nii.gz`, see `lib.service.reviewing`."""
+        return _as_nifti(*self._service.reviewing.labels(image_id, first, second))
 
     def rate(self, image_id: str, rating: str, told: Mapping[str, Any]) -> str:
         """Keep how a reader rates the automatic disease region, as a submission without segments; gives its id.
@@ -205,9 +207,16 @@ class CaseDatastore(Datastore):
         submission = self._service.readings.get(case.case_id, submission_id)
         asked = urlencode({"image": image_id, "reader": submission.reader, "form": "html"})
         delivery = self._service.delivery
-        archive = {} if delivery is None else {"archive": dict(delivery.told(submission))}
+        archive = {} if delivery is None else {"archive": self._of_archive(delivery.told(submission))}
         report = current_addresses().path(f"/vhi/report?{asked}")
-        return {**_told(submission), **archive, "report": report if submission.measured else None}
+        told = _told(submission)
+        if feedback := self._service.conduct.feedback(case.case_id, submission.reader):
+            told["messages"] = [feedback, *told["messages"]]
+        return {**told, **archive, "report": report if submission.measured else None}
+
+    def _of_archive(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        error = told.get("last_error")
+        return {**told, "last_error": self._service.for_readers(error) if error else None}
 
     def _newest(self, image_id: str) -> Submission | None:
         case, _ = self._service.cases.index.of_image(image_id)
@@ -339,3 +348,11 @@ def _refuse(sentence: str) -> NoReturn:
 @lru_cache(maxsize=1024)
 def _sha256(path: Path, size: int, mtime_ns: int) -> str:
     return sha256_of(path)
+
+
+def _as_nifti(labels: np.ndarray, grid: Grid) -> bytes:
+    """A label map as the content of a `.nii.gz`."""
+    with tempfile.TemporaryDirectory(prefix="vhi-labels-") as folder:
+        path = Path(folder) / "label.nii.gz"
+        write_labels(path, labels, grid)
+        return path.read_bytes()

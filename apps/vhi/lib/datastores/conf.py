@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.setting import fields_from
 from ..errors import InputError, SettingsError
 from ..pacs.cases import PacsCases, PacsConfig
-from ..pacs.exchange import Exchange
 from ..pacs.start import cases_of, is_archive
 from ..post_transforms import read_chain
 from ..retraining.config import TrainConfig
@@ -19,6 +19,9 @@ from ..server.config import ServerConfig
 from ..service.answers import ServiceConfig
 from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
+
+if TYPE_CHECKING:
+    from ..pacs.exchange import Exchange
 
 _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said
@@ -99,7 +102,11 @@ def exchange_of(service: VhiService) -> Exchange | None:
     VhiError
         The data folder cannot be used.
     """
-    return Exchange(service, service.cases.source, _logins) if isinstance(service.cases.source, PacsCases) else None
+    if not isinstance(service.cases.source, PacsCases):
+        return None
+    from ..pacs.exchange import Exchange  # reads and writes results as DICOM, which a folder of files does without
+
+    return Exchange(service, service.cases.source, _logins)
 
 
 def _logins() -> frozenset[str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RequestError
-from ..service.drawing import DrawnMap
+from ..service.drawing import DrawnMap, voxels_of
 from ..studies.nifti import read_labels
 
 _MOST_SEGMENTS = 255
@@ -17,6 +17,8 @@ _MOST_SEGMENTS = 255
 
 def drawn_map(path: Path, params: Mapping[str, Any], most_voxels: int) -> DrawnMap:
     """An uploaded label map with the names of its segments, which `params["label_info"]` states.
+
+    `params["normal_bone_clicks"]`, where it is there, lists the voxels that normal bone was grown from.
 
     Parameters
     ----------
@@ -35,7 +37,8 @@ def drawn_map(path: Path, params: Mapping[str, Any], most_voxels: int) -> DrawnM
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise RequestError("A label map is taken as .nii.gz; in 3D Slicer set MONAI Label's File Extension to .nii.gz.")
     labels, grid = read_labels(path, "the saved label map", most_voxels=most_voxels)
-    return DrawnMap(labels, grid, segments_of(params.get("label_info"), labels))
+    clicks = voxels_of(params.get("normal_bone_clicks") or [], "normal_bone_clicks")
+    return DrawnMap(labels, grid, segments_of(params.get("label_info"), labels), clicks)
 
 
 def segments_of(label_info: Any, labels: np.ndarray) -> tuple[tuple[str, int | Sequence[int]], ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -13,6 +11,8 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from ..core.volume import Grid
 
 PERCENTILE = 95.0
+# MONAI warns of an argument that it passes to itself
+warnings.filterwarnings("ignore", message=".*always_return_as_numpy", category=FutureWarning)
 
 
 def surface_dice(prediction: np.ndarray, reference: np.ndarray, grid: Grid, tolerance_mm: float) -> float:
@@ -36,8 +36,7 @@ def surface_dice(prediction: np.ndarray, reference: np.ndarray, grid: Grid, tole
     Nikolov et al. 2021, doi 10.2196/26151; by voxels of the surface, not by their area.
     """
     both, spacing = (_tensor(prediction), _tensor(reference)), list(grid.spacing_mm)
-    with _without_its_own_deprecations():
-        return float(compute_surface_dice(*both, [tolerance_mm], include_background=True, spacing=spacing)[0, 0])
+    return float(compute_surface_dice(*both, [tolerance_mm], include_background=True, spacing=spacing)[0, 0])
 
 
 def hausdorff95_mm(prediction: np.ndarray, reference: np.ndarray, grid: Grid) -> float:
@@ -51,18 +50,9 @@ def hausdorff95_mm(prediction: np.ndarray, reference: np.ndarray, grid: Grid) ->
         Of both.
     """
     both, spacing = (_tensor(prediction), _tensor(reference)), list(grid.spacing_mm)
-    with _without_its_own_deprecations():
-        return float(compute_hausdorff_distance(*both, include_background=True, percentile=PERCENTILE, spacing=spacing)[0, 0])
+    return float(compute_hausdorff_distance(*both, include_background=True, percentile=PERCENTILE, spacing=spacing)[0, 0])
 
 
 def _tensor(mask: np.ndarray) -> torch.Tensor:
     """One channel of one case; a border of background, so that what touches the edge of the image has a surface there."""
     return torch.from_numpy(np.pad(mask, 1).astype(np.uint8))[None, None]
-
-
-@contextmanager
-def _without_its_own_deprecations() -> Iterator[None]:
-    """MONAI warns of an argument that it passes to itself."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*always_return_as_numpy", category=FutureWarning)
-        yield

@@ -1,28 +1,24 @@
-"""Paper, ink and file formats that all figures share. No pyplot: figures are plain objects, safe in a server's threads."""
+"""Paper and file formats of figures that matplotlib draws. No pyplot: figures are plain objects, safe in a server's threads."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+import numpy as np
+from matplotlib import artist
 
-MM_PER_INCH = 25.4
+# every class of artist writes its setters' documentation when it is defined: half the time of importing matplotlib
+_documented = artist.kwdoc
+artist.kwdoc = lambda artist: ""
 
-# One meaning, one colour, in every figure and in the report's text.
-SENSITIVE_COLOUR = (255, 214, 0)
-CONSERVATIVE_COLOUR = (226, 35, 26)
-NORMAL_BONE_COLOUR = (0, 205, 215)
-REGION_COLOUR = (235, 235, 235)
-# yellow is hard to see as a line on white paper
-SENSITIVE_INK = "#b98a00"
-CONSERVATIVE_INK = "#c81e16"
-NORMAL_BONE_INK = "#7fa9ad"
-INK = "#1b2733"
-FAINT_INK = "#6b7785"
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from .paper import FAINT_INK, INK, MM_PER_INCH  # noqa: E402
+
+artist.kwdoc = _documented
 
 
 def new_chart(width_mm: float, height_mm: float) -> Figure:
@@ -55,21 +51,17 @@ def png_bytes(figure: Figure, dpi: float, compress_level: int = 6) -> bytes:
     return file.getvalue()
 
 
+def rgb_pixels(figure: Figure, dpi: float) -> np.ndarray:
+    """A figure as `(rows, columns, 3)` uint8."""
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
 def svg_bytes(figure: Figure) -> bytes:
     """A figure as an SVG file; the same bytes for the same figure."""
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "vhi"}):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     return file.getvalue()
-
-
-def jpeg_bytes(figure: Figure, dpi: float, quality: int = 85) -> bytes:
-    """A figure as a JPEG file with full colour resolution, so that thin coloured outlines stay sharp."""
-    file = io.BytesIO()
-    figure.savefig(file, format="jpeg", dpi=dpi, pil_kwargs={"quality": quality, "subsampling": 0})
-    return file.getvalue()
-
-
-def font_file(bold: bool = False) -> Path:
-    """The TrueType file of the figures' typeface, for documents that embed it; it covers mm³, ± and ≥."""
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from ..cohort.agreement import BlandAltman
 from ..cohort.assumptions import Assumptions
-from .canvas import FAINT_INK, INK, new_chart
+from .canvas import new_chart
 from .cohort_style import (
     BAND_INK,
     BY_MEAN_INK,
@@ -25,6 +25,7 @@ from .cohort_style import (
     titled,
     words,
 )
+from .paper import FAINT_INK, INK
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import FAINT_INK, new_chart
+from .canvas import new_chart
 from .cohort_style import LINE_INK, MEDIAN_INK, METHOD_INK, spread, titled, words
+from .paper import FAINT_INK
 
 
 @dataclass(frozen=True)

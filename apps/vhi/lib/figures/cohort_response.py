@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .canvas import INK, new_chart
+from .canvas import new_chart
 from .cohort_style import COLUMN_MM, DIRECTION_INK, say_nothing, titled
+from .paper import INK
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..cohort.regression import Regression
-from .canvas import FAINT_INK, INK, new_chart
+from .canvas import new_chart
 from .cohort_agreement import visit_legend
 from .cohort_style import BAND_INK, COLUMN_MM, LINE_INK, VISIT_INK, say_nothing, titled
+from .paper import FAINT_INK, INK
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..cohort.responsiveness import Roc
-from .canvas import FAINT_INK, INK, new_chart
+from .canvas import new_chart
 from .cohort_style import COLUMN_MM, say_nothing, titled
+from .paper import FAINT_INK, INK
 
 MEASURE_INK = {"VHI": "#1f6fb2", "log(VHI + 1)": "#7a5ea8", "SPARCC": "#c9401f"}
 _DASHES = {"VHI": "-", "log(VHI + 1)": (0, (5, 2)), "SPARCC": (0, (2, 1))}

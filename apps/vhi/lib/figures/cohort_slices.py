@@ -12,8 +12,9 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from ..core.volume import Mask, Volume
-from .canvas import INK, MM_PER_INCH, new_chart
+from .canvas import new_chart
 from .cohort_style import VISIT_WORDS, words
+from .paper import INK, MM_PER_INCH
 from .view import View
 
 MARGIN_MM = 22.0
@@ -25,11 +26,21 @@ CHANGE_COLOURS = {RESOLVED: "#2bd48f", PERSISTING: "#ffd600", NEW: "#ff4d3d"}
 
 
 def draw_slice(
-    stir: Volume, k: int, view: View, ax: Axes, *, codes: np.ndarray | None = None, colours: Mapping[int, str] | None = None
+    stir: Volume,
+    k: int,
+    view: View,
+    ax: Axes,
+    *,
+    codes: np.ndarray | None = None,
+    colours: Mapping[int, str] | None = None,
+    window: tuple[float, float] | None = None,
 ) -> Axes:
-    """One STIR slice with voxels coloured by their code; `codes` is `(I, J, K)` int on the scan's grid, 0 for none."""
+    """One STIR slice with voxels coloured by their code; `codes` is `(I, J, K)` int on the scan's grid, 0 for none.
+
+    `window` is the range of intensities shown; that of the scan itself when absent.
+    """
     # grey values of what is shown: bowel and vessels outside would darken the bone
-    low, high = np.percentile(view.crop(stir.data), [1.0, 99.7])
+    low, high = window or np.percentile(view.crop(stir.data), [1.0, 99.7])
     aspect = view.row_mm / view.column_mm
     ax.imshow(view.crop(stir.data)[k], cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
     if codes is not None and colours:
@@ -69,7 +80,7 @@ def disagreement_figure(stir: Volume, first: Mask, second: Mask, readers: tuple[
     view = View.around(first.data | second.data, stir.grid, MARGIN_MM)
     codes = disagreement_codes(first, second)
     names = ("STIR", f"reader {words(readers[0])}", f"reader {words(readers[1])}")
-    figure, axes = _paper(len(slices), 3, view)
+    figure, axes = slices_paper(len(slices), 3, view)
     for row, k in zip(axes, slices, strict=True):
         draw_slice(stir, k, view, row[0])
         draw_slice(stir, k, view, row[1], codes=codes * first.data, colours=READER_COLOURS)
@@ -93,7 +104,7 @@ def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.nda
     """
     marked = np.logical_or.reduce([one > 0 for one in codes.values()])
     view = View.around(marked, visits["baseline"].grid, MARGIN_MM)
-    figure, axes = _paper(2 * len(visits), len(slices), view, width_mm=min(180.0, 62.0 * len(slices)))
+    figure, axes = slices_paper(2 * len(visits), len(slices), view, width_mm=min(180.0, 62.0 * len(slices)))
     for n, (visit, stir) in enumerate(visits.items()):
         for m, k in enumerate(slices):
             draw_slice(stir, k, view, axes[2 * n, m])
@@ -104,7 +115,8 @@ def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.nda
     return figure
 
 
-def _paper(rows: int, columns: int, view: View, width_mm: float = 180.0) -> tuple[Figure, np.ndarray]:
+def slices_paper(rows: int, columns: int, view: View, width_mm: float = 180.0) -> tuple[Figure, np.ndarray]:
+    """A figure whose axes each hold one slice."""
     height, width = view.size_mm
     height_mm = width_mm / columns * height / width * rows + 12
     figure = new_chart(width_mm, min(height_mm, 250.0))

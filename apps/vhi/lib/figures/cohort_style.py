@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from .canvas import FAINT_INK, INK, tidy
+from .canvas import tidy
+from .paper import FAINT_INK, INK
 
 # told apart by everybody, also in grey: Okabe and Ito's vermilion and blue, and the paper's red, blue and green roles
 VISIT_INK = {"baseline": "#c9401f", "follow_up": "#1f6fb2"}

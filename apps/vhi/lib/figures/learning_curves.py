@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import new_chart, tidy
+from .paper import FAINT_INK, INK
 
 LEARNT, HELD_OUT = "#3b6ea5", "#c8531c"
 

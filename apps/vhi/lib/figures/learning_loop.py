@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import new_chart, tidy
+from .paper import FAINT_INK, INK
 
 COLOURS = ("#8a949f", "#3b6ea5", "#c8531c", "#5b8c3e")
 ATYPICAL, TYPICAL = "#c8531c", "#3b6ea5"

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import new_chart, tidy
+from .paper import FAINT_INK, INK
 
 COLOURS = ("#3b6ea5", "#c8531c", "#4c8c4a", "#7a5195")
 
@@ -36,7 +37,7 @@ def draw_model_history(points: Sequence[VersionPoint], ax: Axes) -> Axes:
             if what in point.parent_dice:
                 ax.plot(n, point.parent_dice[what], color=colour, marker="_", markersize=9, alpha=0.6)
     ax.set_xticks(range(len(points)), [point.version for point in points], rotation=30, ha="right")
-    ax.set_ylabel("mean slice Dice")
+    ax.set_ylabel("mean Dice")
     return tidy(ax)
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 
 from ..core.pipeline import VhiResult
-from .canvas import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, REGION_COLOUR, SENSITIVE_COLOUR
+from .chart import write
+from .paper import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, POINTS_PER_INCH, REGION_COLOUR, SENSITIVE_COLOUR
 from .view import View
 
 COLUMNS = 4
@@ -21,6 +19,7 @@ NORMAL_BONE_SLICES = 3
 GAP = 4  # pixels between slices
 OPACITY = 0.5  # of yellow and red: the signal below stays visible
 _DPI = 200.0
+_POINT = _DPI / POINTS_PER_INCH
 _LEGEND_INCHES = 0.22
 
 
@@ -50,25 +49,6 @@ def most_involved_slices(result: VhiResult, most: int = MOST_SLICES) -> tuple[in
     return tuple(sorted((checked + rest)[:most]))
 
 
-def draw_mosaic(
-    result: VhiResult, ax: Axes, *, slices: Sequence[int] | None = None, columns: int = COLUMNS, pixels_per_mm: float = 2.0
-) -> Axes:
-    """STIR slices with yellow (at or above the sensitive threshold only) and red (conservative too).
-
-    Parameters
-    ----------
-    slices : sequence of int, optional
-        Indices along K, from 0; `most_involved_slices` when absent. Printed as a reader counts, from 1.
-    columns : int
-        Slices in one row.
-    pixels_per_mm : float
-        Resolution of the picture, the same along rows and columns whatever the pixel shape of the scan.
-    """
-    picture, corners = _montage(result, slices, columns, pixels_per_mm)
-    ax.imshow(picture, interpolation="nearest", aspect="equal")
-    return _draw_labels(ax, corners)
-
-
 # where one slice lies in a mosaic: its index along K, and top, left, height and width in pixels
 Corner = tuple[int, int, int, int, int]
 
@@ -91,16 +71,6 @@ def _montage(
     return picture, corners
 
 
-def _draw_labels(ax: Axes, corners: Sequence[Corner]) -> Axes:
-    """Slice numbers as a reader counts, from 1, and the patient's sides."""
-    ax.set_axis_off()
-    for k, top, left, height, width in corners:
-        ax.text(left + 5, top + 4, f"{k + 1}", color="white", fontsize=7.5, va="top", fontweight="bold")
-        for side, x, align in (("R", left + 5, "left"), ("L", left + width - 5, "right")):
-            ax.text(x, top + height / 2, side, color="#c9d2dc", fontsize=6.5, va="center", ha=align)
-    return ax
-
-
 def mosaic_tiles(result: VhiResult, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
     """The coloured slices: `(n, height, width, 3)` uint8, hung, cropped to the bone, at equal resolution along both axes."""
     view = View.of(result)
@@ -118,12 +88,13 @@ def mosaic_tiles(result: VhiResult, slices: Sequence[int], pixels_per_mm: float)
         return cropped[:, rows][:, :, columns]
 
     grade = enlarged(result.grade)
-    tiles = np.repeat((grey * 255)[..., np.newaxis], 3, axis=-1)
-    _paint(tiles, grade == 1, SENSITIVE_COLOUR, OPACITY)
-    _paint(tiles, grade == 2, CONSERVATIVE_COLOUR, OPACITY)
-    _paint(tiles, _outline(enlarged(result.disease_region.mask.data)), REGION_COLOUR, 0.55)
-    _paint(tiles, _outline(enlarged(result.normal_bone.data), 2), NORMAL_BONE_COLOUR, 1.0)
-    return tiles.astype(np.uint8)
+    layers = (
+        (grade == 1, SENSITIVE_COLOUR, OPACITY),
+        (grade == 2, CONSERVATIVE_COLOUR, OPACITY),
+        (_outline(enlarged(result.disease_region.mask.data)), REGION_COLOUR, 0.55),
+        (_outline(enlarged(result.normal_bone.data), 2), NORMAL_BONE_COLOUR, 1.0),
+    )
+    return painted(grey * 255, layers)
 
 
 def _enlarged(slices: np.ndarray, axis: int, size: int) -> np.ndarray:
@@ -136,8 +107,18 @@ def _enlarged(slices: np.ndarray, axis: int, size: int) -> np.ndarray:
     return first + weight * (second - first)
 
 
-def _paint(tiles: np.ndarray, where: np.ndarray, colour: tuple[int, int, int], opacity: float) -> None:
-    tiles[where] = (1 - opacity) * tiles[where] + opacity * np.array(colour, dtype=np.float32)
+def painted(grey: np.ndarray, layers: Sequence[tuple[np.ndarray, tuple[int, int, int], float]]) -> np.ndarray:
+    """`(n, height, width)` grey values with layers of colour over them, as uint8; colours are mixed where there are any alone."""
+    tiles = np.empty((*grey.shape, 3), dtype=np.uint8)
+    tiles[...] = grey.astype(np.uint8)[..., np.newaxis]
+    flat = [mask.ravel() for mask, _, _ in layers]
+    at = np.flatnonzero(np.logical_or.reduce(flat))
+    mixed = np.repeat(grey.ravel()[at, np.newaxis], 3, axis=1)
+    for mask, (_, colour, opacity) in zip(flat, layers, strict=True):
+        where = mask[at]
+        mixed[where] = (1 - opacity) * mixed[where] + opacity * np.array(colour, dtype=np.float32)
+    tiles.reshape(-1, 3)[at] = mixed.astype(np.uint8)
+    return tiles
 
 
 def _outline(masks: np.ndarray, width: int = 1) -> np.ndarray:
@@ -149,37 +130,59 @@ def _outline(masks: np.ndarray, width: int = 1) -> np.ndarray:
     return masks & ~inside
 
 
-def mosaic_figure(
+def mosaic_picture(
     result: VhiResult, slices: Sequence[int] | None = None, columns: int = COLUMNS, pixels_per_mm: float = 2.0
-) -> tuple[Figure, float]:
-    """A mosaic with its legend that stands alone, and the resolution [dots per inch] at which no pixel is resampled."""
-    picture, corners = _montage(result, slices, columns, pixels_per_mm)
-    height, width = picture.shape[:2]
+) -> np.ndarray:
+    """STIR slices with yellow (at or above the sensitive threshold only) and red (conservative too), and a legend below.
+
+    Parameters
+    ----------
+    slices : sequence of int, optional
+        Indices along K, from 0; `most_involved_slices` when absent. Printed as a reader counts, from 1.
+    columns : int
+        Slices in one row.
+    pixels_per_mm : float
+        Resolution of the picture, the same along rows and columns whatever the pixel shape of the scan.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8 array
+        The pixels of `mosaic_tiles`, none of them resampled, `GAP` apart.
+    """
+    slides, corners = _montage(result, slices, columns, pixels_per_mm)
+    height, width = slides.shape[:2]
     legend = round(_LEGEND_INCHES * _DPI)
-    figure = Figure(figsize=(width / _DPI, (height + legend) / _DPI), dpi=_DPI, facecolor="black")
-    FigureCanvasAgg(figure)
-    figure.add_artist(_Pixels(picture, legend))
-    top_part = legend / (height + legend)
-    ax = figure.add_axes((0, top_part, 1, 1 - top_part), xlim=(0, width), ylim=(height, 0))
-    _draw_labels(ax, corners)
-    _draw_legend(figure, top_part / 2, width / _DPI)
-    return figure, _DPI
+    image = Image.new("RGB", (width, height + legend), "black")
+    image.paste(Image.fromarray(slides))
+    pen = ImageDraw.Draw(image)
+    _write_labels(pen, corners)
+    _write_legend(pen, height + legend / 2, width)
+    return np.asarray(image)
 
 
-class _Pixels(Artist):
-    """A picture put on a figure pixel by pixel: images on axes are resampled, which takes longer than all else together."""
-
-    def __init__(self, picture: np.ndarray, bottom: int) -> None:
-        super().__init__()
-        self._rgba = np.dstack([picture, np.full(picture.shape[:2], 255, dtype=np.uint8)])[::-1]
-        self._bottom = bottom
-        self.set_zorder(-1)
-
-    def draw(self, renderer: RendererBase) -> None:
-        renderer.draw_image(renderer.new_gc(), 0, self._bottom, np.ascontiguousarray(self._rgba))
+def jpeg_file(pixels: np.ndarray, quality: int = 85) -> bytes:
+    """`(rows, columns, 3)` uint8 as a JPEG file with full colour resolution, so that thin coloured outlines stay sharp."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", quality=quality, subsampling=0, dpi=(_DPI, _DPI))
+    return file.getvalue()
 
 
-def _draw_legend(figure: Figure, y: float, width_inches: float) -> None:
+def png_file(pixels: np.ndarray, compress_level: int = 6) -> bytes:
+    """`(rows, columns, 3)` uint8 as a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG", compress_level=compress_level)
+    return file.getvalue()
+
+
+def _write_labels(pen: ImageDraw.ImageDraw, corners: Sequence[Corner]) -> None:
+    """Slice numbers as a reader counts, from 1, and the patient's sides."""
+    for k, top, left, height, width in corners:
+        write(pen, (left + 5, top + 4), f"{k + 1}", 7.5 * _POINT, "white", "lt", bold=True)
+        for side, x, align in (("R", left + 5, "lm"), ("L", left + width - 5, "rm")):
+            write(pen, (x, top + height / 2), side, 6.5 * _POINT, "#c9d2dc", align)
+
+
+def _write_legend(pen: ImageDraw.ImageDraw, y: float, width: int) -> None:
     entries = [
         ("■", SENSITIVE_COLOUR, "sensitive only"),
         ("■", CONSERVATIVE_COLOUR, "conservative"),
@@ -187,12 +190,10 @@ def _draw_legend(figure: Figure, y: float, width_inches: float) -> None:
         ("□", REGION_COLOUR, "disease region"),
     ]
     # as many as fit: a mosaic of one narrow slice has no room for four
-    fitting = max(1, min(len(entries), int(width_inches / 1.15)))
+    fitting = max(1, min(len(entries), int(width / _DPI / 1.15)))
     for n, (sign, colour, words) in enumerate(entries[:fitting]):
-        x = 0.008 + n * 1.2 / width_inches
-        figure.text(x, y, sign, color=np.array(colour) / 255, fontsize=8, va="center")
-        figure.text(x + 0.13 / width_inches, y, words, color="#dfe5ea", fontsize=6.5, va="center")
-    if width_inches > 7:
-        figure.text(
-            0.994, y, "R, L: patient's sides; number: slice, from 1", color="#9aa5b1", fontsize=6, va="center", ha="right"
-        )
+        x = 0.008 * width + n * 1.2 * _DPI
+        write(pen, (x, y), sign, 8 * _POINT, colour, "lm")
+        write(pen, (x + 0.13 * _DPI, y), words, 6.5 * _POINT, "#dfe5ea", "lm")
+    if width / _DPI > 7:
+        write(pen, (0.994 * width, y), "R, L: patient's sides; number: slice, from 1", 6 * _POINT, "#9aa5b1", "rm")

@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..core.volume import Mask, Volume
-from .canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import new_chart, tidy
 from .cohort_slices import MARGIN_MM, draw_slice
 from .learning_curves import HELD_OUT, LEARNT
+from .paper import FAINT_INK, INK
 from .slice_dice import FOUND_COLOUR, MANUAL_COLOUR, draw_outlines
 from .view import View
 

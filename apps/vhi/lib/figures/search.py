@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .canvas import INK, new_chart, tidy
+from .canvas import new_chart, tidy
+from .paper import INK
 
 COLOURS = ("#3b6ea5", "#c8531c", "#5b8c3e", "#7b5ea7")
 

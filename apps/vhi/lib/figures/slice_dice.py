@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import FAINT_INK, INK, new_chart, tidy
+from .canvas import new_chart, tidy
+from .paper import FAINT_INK, INK
 
 MANUAL_COLOUR, FOUND_COLOUR = "#ffd600", "#00cdd7"
 _ENSEMBLE = "#3b6ea5"
@@ -50,6 +51,18 @@ def draw_outlines(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, ax: Ax
             ax.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=0.9)
     ax.set_axis_off()
     return ax
+
+
+def two_answers_figure(
+    t1w: np.ndarray, manual: np.ndarray, found: tuple[np.ndarray, np.ndarray], names: tuple[str, str], title: str
+) -> Figure:
+    """One slice twice, with the manual outline and that of one of two answers on each."""
+    figure = new_chart(170, 92)
+    for ax, answer, name in zip(figure.subplots(1, 2), found, names, strict=True):
+        draw_outlines(t1w, manual, answer, ax)
+        ax.set_title(f"yellow: manual; cyan: {name}", fontsize=7.5, color=INK, loc="left")
+    figure.suptitle(title, fontsize=7.5, color=INK, x=0.01, ha="left")
+    return figure
 
 
 def failure_figure(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, title: str) -> Figure:

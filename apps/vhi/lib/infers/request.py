@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +12,15 @@ from ..datastores.segments import drawn_map
 from ..errors import RequestError
 from ..service.drawing import DrawnMap
 
-Voxel = tuple[int, int, int]
-
 SUFFIXES = (".nrrd", ".nii.gz", ".nii")
 # Sent by 3D Slicer or OHIF with every request and without effect here: who asks, how to number labels that are already
 # numbered, a drawing region and a reset for other click tools.
 WITHOUT_EFFECT = frozenset({"client_id", "user", "restore_label_idx", "roi", "reset_state", "slice", "description"})
 _FORM = frozenset({"result_extension", "result_dtype", "result_compress"})
 _OURS = frozenset({"model", "image"})
-_MOST_CLICKS = 10_000
-# a label map with the regions to measure with: its file, which the server sets, and the names of its segments
-DRAWN = ("drawn_file", "label_info")
+# a label map with the regions to measure with: its file, which the server sets, the names of its segments, and the clicks that
+# its normal bone was grown from
+DRAWN = ("drawn_file", "label_info", "normal_bone_clicks")
 
 
 @dataclass(frozen=True)
@@ -63,26 +60,6 @@ def parse_request(request: Mapping[str, Any], task: str, options: Collection[str
     # Slicer sends an empty cell of its option table as an empty text
     given = {name: request[name] for name in options if name in request and request[name] not in ("", None)}
     return InferRequest(image_id, reader_of(request), _suffix(request), _compress(request), given)
-
-
-def voxels_of(value: Any, name: str) -> tuple[Voxel, ...]:
-    """Clicked voxels, as viewers send them: a list of `[i, j, k]` on the series' own grid.
-
-    Raises
-    ------
-    RequestError
-    """
-    if not isinstance(value, list) or len(value) > _MOST_CLICKS:
-        raise RequestError(f"{name} must be a list of at most {_MOST_CLICKS} voxels [i, j, k].")
-    return tuple(_voxel(one, name) for one in value)
-
-
-def _voxel(value: Any, name: str) -> Voxel:
-    numbers = list(value) if isinstance(value, list) else []
-    whole = [isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) and n == round(n) for n in numbers]
-    if len(numbers) != 3 or not all(whole):
-        raise RequestError(f"{name} holds {str(value)[:60]}; a voxel is three whole numbers [i, j, k].")
-    return int(numbers[0]), int(numbers[1]), int(numbers[2])
 
 
 def take_drawn(options: Mapping[str, Any], most_voxels: Callable[[], int]) -> tuple[DrawnMap | None, dict[str, Any]]:

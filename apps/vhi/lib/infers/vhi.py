@@ -11,8 +11,9 @@ from ..core.setting import option_cell
 from ..core.settings import POST_TRANSFORMS_KEY, VhiSettings
 from ..errors import RequestError
 from ..service.answers import Answer
+from ..service.drawing import voxels_of
 from ..service.service import VhiService
-from .request import DRAWN, InferRequest, choice_of, take_drawn, voxels_of
+from .request import DRAWN, InferRequest, choice_of, take_drawn
 from .task import ServiceTask
 
 SHOW = (INFLAMMATION, "both")
@@ -38,7 +39,7 @@ class VhiTask(ServiceTask):
             "VHI: hyperintense inflammation in the disease region, from STIR",
             names,
             {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table(service)},
-            also=("reading", POST_TRANSFORMS_KEY, *DRAWN),
+            also=("reading", "normal_bone_at", POST_TRANSFORMS_KEY, *DRAWN),
             passed_over=("scope",),
         )
 
@@ -46,13 +47,14 @@ class VhiTask(ServiceTask):
         drawn, given = take_drawn(request.options, lambda: self.service.cases.most_voxels(request.image_id))
         options = {**given, "show": choice_of(given, "show", SHOW)}
         options["proposal"] = choice_of(options, "proposal", PROPOSAL)
-        return self.service.vhi(request.image_id, request.reader, options, drawn)
+        clicks = voxels_of(options.pop("normal_bone_at", []), "normal_bone_at")
+        return self.service.vhi(request.image_id, request.reader, options, drawn, clicks)
 
 
 class VhiCleanTask(ServiceTask):
-    """Lesions removed by background clicks and restored by foreground clicks.
+    """Lesions removed by background clicks and restored by foreground clicks, and any other gesture.
 
-    Viewers send every click again each time, and no mask: all are replayed over the automatic result.
+    Viewers send every click and gesture again each time, and no mask: all are replayed over the automatic result.
     """
 
     def __init__(self, service: VhiService) -> None:
@@ -63,7 +65,7 @@ class VhiCleanTask(ServiceTask):
             {INFLAMMATION: 1},
             {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table(service)},
             type=InferType.DEEPGROW,
-            also=("foreground", "background", "label", "reading", POST_TRANSFORMS_KEY, *DRAWN),
+            also=("foreground", "background", "gestures", "label", "reading", POST_TRANSFORMS_KEY, *DRAWN),
             passed_over=("show",),
         )
 

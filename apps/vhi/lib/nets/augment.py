@@ -6,10 +6,14 @@ cheaper per slice than transforming slices one by one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch.nn import functional
+
+from .scanner_effects import ScannerEffects, frame_edges, with_effects
 
 # the elastic field is smooth: interpolated bicubically to this size, bilinearly from there on
 _COARSE = 42
@@ -32,6 +36,13 @@ class Augmentation:
     log_gain: float = 0.25
     bias_field: float = 0.35
     noise: float = 0.06
+
+
+@dataclass(frozen=True)
+class ScannerAugmentation(Augmentation):
+    """The same, and what other scanners and protocols do besides."""
+
+    effects: ScannerEffects = field(default_factory=ScannerEffects)
 
 
 @dataclass(frozen=True)
@@ -71,20 +82,33 @@ PUBLISHED = PublishedAugmentation()
 AnyAugmentation = Augmentation | PublishedAugmentation
 
 
+def augmentation_of(content: Mapping[str, Any]) -> AnyAugmentation:
+    """The ranges that a manifest tells."""
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in content.items()}
+    if "power" in values:
+        return PublishedAugmentation(**values)
+    if "effects" in values:
+        return ScannerAugmentation(**values | {"effects": ScannerEffects(**values["effects"])})
+    return Augmentation(**values)
+
+
 def augment(
     images: torch.Tensor, masks: torch.Tensor, generator: torch.Generator, ranges: AnyAugmentation = Augmentation()
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Transform `(B, 1, H, W)` float images and their masks alike; masks come back as 0 and 1."""
+    """Transform `(B, 1, H, W)` float images and their `(B, C, H, W)` masks alike; masks come back as 0 and 1."""
     published = isinstance(ranges, PublishedAugmentation)
     grid = _affine_grid(images.shape, generator, ranges) + _displacement(images.shape, generator, ranges)
-    both = functional.grid_sample(
-        torch.cat([images, masks], dim=1),
-        grid,
-        mode="nearest" if published else "bilinear",
-        padding_mode="reflection",
-        align_corners=False,
-    )
-    return _intensities(both[:, :1], generator, ranges), (both[:, 1:] > 0.5).float()
+    both = torch.cat([images, masks], dim=1)
+    mode = "nearest" if published else "bilinear"
+    moved = functional.grid_sample(both, grid, mode=mode, padding_mode="reflection", align_corners=False)
+    if isinstance(ranges, ScannerAugmentation):
+        ends, frame = frame_edges(images.shape, generator, ranges.effects)
+        moved[ends] = functional.grid_sample(both[ends], grid[ends], mode=mode, padding_mode="zeros", align_corners=False)
+        moved = moved * frame
+        seen = _intensities(with_effects(moved[:, :1], generator, ranges.effects), generator, ranges) * frame
+    else:
+        seen = _intensities(moved[:, :1], generator, ranges)
+    return seen, (moved[:, 1:] > 0.5).float()
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> torch.Tensor:

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .air import air_round
 from .named import named_network
-from .unet import UNet, air_round
+from .unet import UNet
 
 
 def network_of(layout: Mapping[str, Any]) -> nn.Module:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -32,33 +33,43 @@ from .unet import channels_last
 
 TrainedNetwork = nn.Module
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
+# in the text of a recipe
+_STEPS = re.compile(r"\bsteps=\d+")
 # validations in a run, beside the first report's: each costs as much as some steps
 VALIDATIONS = 40
-_DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM = 0, 1, 2
+# of the statistics of slices of other scanners, a batch of few
+_APART_MOMENTUM = 0.05
+_DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _OWN_WINDOW_STREAM = range(6)
 
 
 @dataclass(frozen=True)
 class Slices:
-    """Training slices: `(N, H, W)` float32 normalised T1W and `(N, H, W)` bool masks."""
+    """Training slices: `(N, H, W)` float32 normalised T1W and `(N, H, W)` bool masks.
+
+    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region.
+    """
 
     images: np.ndarray
     masks: np.ndarray
+    ignored: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     @classmethod
-    def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1) -> Slices:
+    def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1, ignored: Sequence[np.ndarray] | None = None) -> Slices:
         """All slices of labelled scans, at the training pixel spacing and grown by air to the largest size: no label is cut.
 
-        That size is rounded up to a multiple of `multiple`, the network's.
+        That size is rounded up to a multiple of `multiple`, the network's. `ignored` are `(I, J, K)` bool arrays, one a scan.
         """
         frames = [NetworkFrame.of(t1w) for t1w, _ in scans]
         height, width = _largest([frame.network_size for frame in frames])
         size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
         masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
-        return cls(np.concatenate([_sized(s, size) for s in images]), np.concatenate([_sized(s, size) for s in masks]))
+        unsaid = [frame.slices(array) >= 0.5 for frame, array in zip(frames, ignored or (), strict=ignored is not None)]
+        found = [np.concatenate([_sized(s, size) for s in part]) for part in (images, masks, unsaid) if part]
+        return cls(*found)
 
 
 @dataclass(frozen=True)
@@ -103,11 +114,13 @@ def fit(
     folder: Path,
     *,
     pseudo: Slices | None = None,
+    other: Slices | None = None,
     validation: Slices | None = None,
     start: nn.Module | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     every: int = 50,
     stop_after: int | None = None,
+    any_length: bool = False,
 ) -> nn.Module:
     """Train one network, or go on where a killed run stopped.
 
@@ -117,12 +130,17 @@ def fit(
         Receives `checkpoint.pt` and `curve.csv` every `every` steps; a checkpoint found there is resumed.
     pseudo : Slices, optional
         Slices with the teachers' masks; needed when `recipe.pseudo` > 0.
+    other : Slices, optional
+        Slices of other scanners; needed when `recipe.other` > 0. Of larger ones a random part of the labelled ones' size is seen.
     validation : Slices, optional
         Slices of held-out subjects, for the learning curve only: nothing is chosen by it.
     start : nn.Module, optional
         The network to go on from, of the recipe's layout; it is not changed. When absent the weights are random.
     stop_after : int, optional
         Stop early, as an interruption would.
+    any_length : bool
+        Go on from a checkpoint of a run that was to have another number of steps. The learning rate then falls off towards the
+        new end from where the run is.
 
     Raises
     ------
@@ -131,16 +149,18 @@ def fit(
     """
     if recipe.pseudo and not (pseudo is not None and len(pseudo)):
         raise ModelError(f"The recipe {recipe.name} needs pseudo-labelled slices; pass unlabelled scans, or use another recipe.")
+    if recipe.other and not (other is not None and len(other)):
+        raise ModelError(f"The recipe {recipe.name} needs slices of other scanners; pass such scans, or use another recipe.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = channels_last(recipe.network())
     if start is not None:
         net.load_state_dict(start.state_dict())
-    home = None if start is None or not recipe.pull else [parameter.detach().clone() for parameter in net.parameters()]
+    home = None if start is None else [parameter.detach().clone() for parameter in net.parameters()]
     optimiser = _optimiser(recipe, net)
-    identity = _identity(recipe, seed, labelled, pseudo) + ("" if start is None else f" start={_crc(start)}")
-    step, curve = _resume(folder / CHECKPOINT, identity, net, optimiser)
-    net.train()
+    identity = _identity(recipe, seed, labelled, pseudo, other) + ("" if start is None else f" start={_crc(start)}")
+    step, curve = _resume(folder / CHECKPOINT, identity, net, optimiser, any_length)
+    _learning(net, recipe)
     spent_s, cpu_s = (float(curve[-1][name]) if curve else 0.0 for name in ("elapsed_s", "cpu_s"))
     started, cpu_started = time.perf_counter(), time.process_time()
     losses: list[float] = []
@@ -148,18 +168,19 @@ def fit(
     last = recipe.steps if stop_after is None else min(stop_after, recipe.steps)
     validate_every = every * math.ceil(recipe.steps / (VALIDATIONS * every))
     while step < last:
-        images, masks = _batch(recipe, seed, step, labelled, pseudo)
-        loss, dice = _step(net, optimiser, recipe, step, images, masks)
-        if home is not None:
+        loss, dice = _step(net, optimiser, recipe, step, _batch(recipe, seed, step, labelled, pseudo, other))
+        if home is not None and recipe.pull:
             _pull(net, home, recipe.learning_rate * _rate(recipe, step) * recipe.pull)
         losses.append(loss)
         dices.append(dice)
         step += 1
+        if home is not None and step == recipe.steps and recipe.blend < 1:
+            _pull(net, home, 1 - recipe.blend)
         if step % every == 0 or step == last:
             cpu_s += time.process_time() - cpu_started
             due = step == every or step % validate_every == 0 or step == recipe.steps
             validated = (math.nan,) * 3 if validation is None or not due else validate(net, recipe, validation)
-            epoch = step * (recipe.batch - recipe.pseudo) / len(labelled)
+            epoch = step * (recipe.batch - recipe.pseudo - recipe.other) / len(labelled)
             state = Progress(
                 step, recipe.steps, epoch, float(np.mean(losses)), float(np.mean(dices)), *validated, cpu_s,
                 spent_s + time.perf_counter() - started,
@@ -172,6 +193,14 @@ def fit(
     return net.eval()
 
 
+def _learning(net: nn.Module, recipe: Recipe) -> None:
+    """Training mode, but for batch normalisations that keep their statistics."""
+    net.train()
+    for module in net.modules():
+        if recipe.frozen_norm and isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def seconds_per_step(recipe: Recipe, labelled: Slices, pseudo: Slices | None, steps: int = 8) -> float:
     """CPU seconds of one training step on this machine as it is now: the mean of `steps`, after two to warm up."""
     net = channels_last(recipe.network()).train()
@@ -180,7 +209,7 @@ def seconds_per_step(recipe: Recipe, labelled: Slices, pseudo: Slices | None, st
     for step in range(2 + steps):
         if step == 2:
             started = time.process_time()
-        _step(net, optimiser, recipe, step, *_batch(recipe, 0, step, labelled, pseudo))
+        _step(net, optimiser, recipe, step, _batch(recipe, 0, step, labelled, pseudo))
     return (time.process_time() - started) / steps
 
 
@@ -217,20 +246,21 @@ def validate(net: nn.Module, recipe: Recipe, slices: Slices) -> tuple[float, flo
     with autocast():
         for k in range(0, len(slices), 5):
             chunks.append(net(_images(slices.images[k : k + 5])).float())
-    net.train()
+    _learning(net, recipe)
     logits, masks = torch.cat(chunks), torch.from_numpy(slices.masks)[:, None].float()
     probability = logits.sigmoid()
     found = (probability >= 0.5).float()
+    whole = torch.cat([masks, torch.zeros_like(masks)], dim=1)
     size = (found + masks).sum(dim=(1, 2, 3))
     per_slice = 2 * (found * masks).sum(dim=(1, 2, 3))[size > 0] / size[size > 0]
-    return float(_loss(recipe, logits, masks)), float(soft_dice(probability, masks, recipe.both_classes)), float(per_slice.mean())
+    return float(_loss(recipe, logits, whole)), float(soft_dice(probability, masks, recipe.both_classes)), float(per_slice.mean())
 
 
 def _sized(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`(K, H, W)` in the middle of `size`, which is as large or larger; round it 0, which is air and no bone."""
-    missing = np.array(size) - slices.shape[1:]
+    """`(..., H, W)` in the middle of `size`, which is as large or larger; round it 0, which is air and no bone."""
+    missing = np.array(size) - slices.shape[-2:]
     before = missing // 2
-    return np.pad(slices, ((0, 0), *zip(before, missing - before, strict=True)))
+    return np.pad(slices, (*[(0, 0)] * (slices.ndim - 2), *zip(before, missing - before, strict=True)))
 
 
 def _largest(sizes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
@@ -250,41 +280,95 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
     return np.array([passes[p // size][p % size] for p in positions])
 
 
-def _batch(recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None) -> tuple[torch.Tensor, torch.Tensor]:
-    own = recipe.batch - recipe.pseudo
-    parts = [(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
+def _batch(
+    recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored.
+
+    Slices of other scanners are of this batch too, or of a second one where the recipe wants them apart.
+    """
+    own = recipe.batch - recipe.pseudo - recipe.other
+    parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
+    if recipe.window:
+        parts[0] = _windows(parts[0], (recipe.window,) * 2, np.random.default_rng([seed, _OWN_WINDOW_STREAM, step]))
     if recipe.pseudo and pseudo is not None:
-        parts.append((pseudo, _draw(seed, _PSEUDO_STREAM, step * recipe.pseudo, recipe.pseudo, len(pseudo))))
-    size = _largest([s.images.shape[1:] for s, _ in parts])
-    images = torch.from_numpy(np.concatenate([_sized(s.images[n], size) for s, n in parts]))[:, None]
-    masks = torch.from_numpy(np.concatenate([_sized(s.masks[n], size) for s, n in parts]))[:, None].float()
+        parts.append(_picked(pseudo, _draw(seed, _PSEUDO_STREAM, step * recipe.pseudo, recipe.pseudo, len(pseudo))))
+    size = _largest([part.shape[2:] for part in parts])
+    batches = [parts]
+    if recipe.other and other is not None:
+        strange = _picked(other, _draw(seed, _OTHER_STREAM, step * recipe.other, recipe.other, len(other)))
+        seen = (recipe.window,) * 2 if recipe.apart else size
+        windows = _windows(strange, seen, np.random.default_rng([seed, _WINDOW_STREAM, step]))
+        batches = [parts, [windows]] if recipe.apart else [[*parts, windows]]
     state = np.random.SeedSequence([seed, _AUGMENT_STREAM, step]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
-    images, masks = augment(images, masks, generator, recipe.augmentation)
-    return images.contiguous(memory_format=torch.channels_last), masks
+    made = []
+    for one in batches:
+        size = _largest([part.shape[2:] for part in one])
+        whole = torch.from_numpy(np.concatenate([_sized(part, size) for part in one]))
+        images, masks = augment(whole[:, :1], whole[:, 1:], generator, recipe.augmentation)
+        made.append((images.contiguous(memory_format=torch.channels_last), masks))
+    return made
+
+
+def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
+    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions."""
+    masks = slices.masks[at]
+    ignored = np.zeros_like(masks) if slices.ignored is None else slices.ignored[at]
+    return np.stack([slices.images[at], masks, ignored], axis=1).astype(np.float32)
+
+
+def _windows(parts: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random part of `(n, C, H, W)` slices, of `size` or of their own where that is smaller."""
+    height, width = (min(wanted, have) for wanted, have in zip(size, parts.shape[2:], strict=True))
+    cut = []
+    for part in parts:
+        top, left = rng.integers(part.shape[1] - height + 1), rng.integers(part.shape[2] - width + 1)
+        cut.append(part[:, top : top + height, left : left + width])
+    return np.stack(cut)
 
 
 def _step(
-    net: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, images: torch.Tensor, masks: torch.Tensor
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    step: int,
+    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
 ) -> tuple[float, float]:
+    """Loss and soft Dice before the step; of the last batch, where slices of other scanners are one of their own."""
     for group in optimiser.param_groups:
         group["lr"] = recipe.learning_rate * _rate(recipe, step)
-    with autocast():
-        logits = net(images)
-    logits = logits.float()
-    loss = _loss(recipe, logits, masks)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    count = sum(len(images) for images, _ in batches)
+    for n, (images, masks) in enumerate(batches):
+        if recipe.apart:
+            _keep_statistics(net, _APART_MOMENTUM if n else 0.0)
+        with autocast():
+            logits = net(images)
+        logits = logits.float()
+        loss = _loss(recipe, logits, masks)
+        (loss * (len(images) / count) if len(batches) > 1 else loss).backward()
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
-    return float(loss.detach()), float(soft_dice(logits.detach().sigmoid(), masks, recipe.both_classes))
+    masks, ignored = masks[:, :1], masks[:, 1:]
+    found = logits.detach().sigmoid() * (1 - ignored)
+    return float(loss.detach()), float(soft_dice(found, masks * (1 - ignored), recipe.both_classes))
+
+
+def _keep_statistics(net: nn.Module, momentum: float) -> None:
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = momentum
 
 
 def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    loss = functional.binary_cross_entropy_with_logits(logits, masks)
+    """Of `(B, 1, H, W)` logits and `(B, 2, H, W)` masks: what is disease region, and what is ignored."""
+    counted = 1 - masks[:, 1:]
+    masks = masks[:, :1] * counted
+    loss = functional.binary_cross_entropy_with_logits(logits, masks, weight=counted)
     if recipe.soft_dice_weight:
-        probability = logits.sigmoid()
+        probability = logits.sigmoid() * counted
         overlap = (probability * masks).sum(dim=(1, 2, 3))
         size = probability.square().sum(dim=(1, 2, 3)) + masks.sum(dim=(1, 2, 3))
         # the 1 lets a slice without bone be perfect, and keeps its gradient finite
@@ -312,10 +396,16 @@ def _rate(recipe: Recipe, step: int) -> float:
     return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, recipe.steps - warm))))
 
 
-def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None) -> str:
+def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None, other: Slices | None) -> str:
     """What a checkpoint must share with the run that resumes it: recipe, seed and data."""
-    data = [(len(s), zlib.crc32(s.masks.data)) for s in (labelled, pseudo) if s is not None]
+    data = [(len(s), zlib.crc32(s.masks.data)) for s in (labelled, pseudo, other) if s is not None]
     named = "" if recipe.named is None else f" named={recipe.named}"
+    named += " frozen_norm" if recipe.frozen_norm else ""
+    named += f" blend={recipe.blend}" if recipe.blend < 1 else ""
+    named += f" window={recipe.window}" if recipe.window else ""
+    named += " apart" if recipe.apart else ""
+    if recipe.other and other is not None and other.ignored is not None:
+        named += f" other={recipe.other} ignored={zlib.crc32(other.ignored.data)}"
     return f"{recipe!r} seed={seed} data={data}{named}"
 
 
@@ -327,12 +417,15 @@ def _crc(net: nn.Module) -> int:
     return found
 
 
-def _resume(path: Path, identity: str, net: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, list[dict[str, Any]]]:
+def _resume(
+    path: Path, identity: str, net: nn.Module, optimiser: torch.optim.Optimizer, any_length: bool
+) -> tuple[int, list[dict[str, Any]]]:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         return 0, []
     saved = torch.load(path, weights_only=True)
-    if saved["identity"] != identity:
+    same = [_STEPS.sub("", one, count=1) if any_length else one for one in (saved["identity"], identity)]
+    if same[0] != same[1]:
         raise ModelError(f"{path} is a checkpoint of another recipe, seed or data; choose another output folder, or remove it.")
     net.load_state_dict(saved["net"])
     optimiser.load_state_dict(saved["optimiser"])

@@ -11,6 +11,10 @@ import torch
 
 from ..errors import ModelError
 
+# about other pickle protocols: the refusal below says all; once, since `warnings.catch_warnings` would change what other threads
+# are warned of
+warnings.filterwarnings("ignore", module=r"torch\b.*unpickler")
+
 
 def load_plain(content: bytes, path: Path, way_out: str) -> Any:
     """What a torch file holds, on the CPU.
@@ -28,9 +32,7 @@ def load_plain(content: bytes, path: Path, way_out: str) -> Any:
         It is damaged, or holds anything but tensors and plain containers.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other pickle protocols: the refusal below says all
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile pickle can end in nearly any exception
         raise ModelError(
             f"{path} is no torch file of plain tensors: it is damaged, or it holds Python objects, which can run code and are "

@@ -18,7 +18,8 @@ from safetensors.torch import save
 from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import InputError, ModelError
-from ..versions import Manifest, Version, publish
+from ..versions import Manifest, Version
+from .engine_file import publish_networks
 from .plain import load_plain
 from .unet import UNet
 from .weights import member_of
@@ -78,7 +79,7 @@ def import_published(
         flip=False,
         note=NOTE,
     )
-    return publish(model_dir, manifest, weights, live=False)
+    return publish_networks(model_dir, manifest, weights, live=False)
 
 
 def released_members(states: Sequence[Mapping[str, torch.Tensor]]) -> tuple[Member, ...]:

@@ -7,6 +7,7 @@ What a bundle does before and after its network is kept in the member's layout a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class StackMember:
     """
 
     sees_stack = True
+    computed_by = MappingProxyType({"engine": "torch", "precision": "float32"})
 
     def __init__(self, net: nn.Module, layout: Mapping[str, Any]) -> None:
         from monai import inferers, transforms

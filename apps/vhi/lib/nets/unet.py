@@ -7,7 +7,6 @@ the pixels: measured on this data that costs no Dice and saves most of the time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -15,21 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .air import air_round, fitting_sizes
+
 Net = TypeVar("Net", bound=nn.Module)
-_STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks learnt
-
-
-def air_round(size: int, multiple: int, smallest: int) -> tuple[int, int]:
-    """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them.
-
-    None where the size suits the network as it is, as the study's does. Else at least half a multiple on both sides,
-    alike to a pixel: an image mirrored there would let fat at the frame's edge pass for bone.
-    """
-    if size % multiple == 0 and size >= smallest:
-        return 0, 0
-    # written so that TorchScript takes the remainder as Python does
-    missing = max((multiple - size % multiple) % multiple + multiple, smallest - size)
-    return missing // 2, missing - missing // 2
 
 
 class ConvBlock(nn.Module):
@@ -90,17 +77,15 @@ class UNet(nn.Module):
 
     Notes
     -----
-    `H` and `W` must be multiples of `shuffle`, at least `self.smallest`. They should be multiples of `self.multiple`: as even
-    as the study's slices, which halve to an odd size at the lowest level of a network of blocks of 4, and no more even. Module
-    names are those of the published state dict, which therefore loads as it is into `UNet()`: 450 897 parameters. Hepburn et
-    al. 2023, section 2.5.1.
+    `H` and `W` must be multiples of `shuffle`, at least `self.smallest`. They should be multiples of `self.multiple`
+    (`lib.nets.air`). Module names are those of the published state dict, which therefore loads as it is into `UNet()`: 450 897
+    parameters. Hepburn et al. 2023, section 2.5.1.
     """
 
     def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True, kernel: int = 3) -> None:
         super().__init__()
         self.shuffle = shuffle
-        self.smallest = shuffle * 2 ** (len(widths) - 1)
-        self.multiple = math.gcd(_STUDY_SIZE, self.smallest)
+        self.multiple, self.smallest = fitting_sizes(shuffle, len(widths))
         channels = [shuffle**2, *widths]
         self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(channels, widths, strict=False))
         self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))

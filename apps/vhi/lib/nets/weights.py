@@ -1,4 +1,7 @@
-"""From a version on disk to the members of an ensemble, ready and fast; and back."""
+"""From a version on disk to the members of an ensemble computed by torch, ready and fast; and back.
+
+`lib.engine.members` has them without torch, for all that is not training.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,13 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..core.disease_region import Member
-from ..core.normalise import TRAINING_PIXEL_SPACING_MM
+from ..core.normalise import check_training_spacing
+from ..core.protocol import Ensemble, Protocol
+from ..cores import available_cores
 from ..errors import ModelError
-from ..versions import Version, read_live, read_version, verify
+from ..versions import Manifest, Version, read_live, read_version, verify
 from .averaging import SliceNetwork, network_of
-from .cpu import available_cores, bf16_matrix_units
+from .cpu import bf16_matrix_units
 from .stack import StackMember
 from .unet import ConvBlock, UNet, channels_last
 
@@ -33,57 +38,73 @@ CHUNK = 2
 
 
 def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype | None = None) -> tuple[Member, ...]:
-    """The members of a disease-region ensemble, as callables for `lib.core.disease_region`.
+    """As `lib.engine.members.load_members`, by torch whatever other files it has, and with torch's name of the precision."""
+    return torch_members(read_live(model_dir) if version is None else read_version(model_dir, version), dtype)
+
+
+def torch_members(version: Version, dtype: torch.dtype | None = None) -> Ensemble:
+    """The same of a version that was read."""
+    return Ensemble(kind_members(version, None, dtype), torch_kinds(version, dtype))
+
+
+def torch_kinds(version: Version, dtype: torch.dtype | None = None) -> list[tuple[Protocol, list[Member]]]:
+    """The networks that a version has for kinds of scans of their own, each with the protocol of its scans."""
+    kinds = version.manifest.kinds
+    return [(Protocol.from_dict(kind["protocol"]), kind_members(version, kind["name"], dtype)) for kind in kinds]
+
+
+def kind_members(version: Version, kind: str | None, dtype: torch.dtype | None = None) -> list[Member]:
+    """The members of a verified version for one kind of scans, or for all others."""
+    manifest = version.manifest
+    return [
+        member_of(net, layout, flip=manifest.flip, dtype=dtype)
+        for net, layout in zip(load_networks(version, kind), manifest.networks, strict=True)
+    ]
+
+
+def load_networks(version: Version, kind: str | None = None) -> tuple[nn.Module, ...]:
+    """The networks of a verified version, in evaluation mode.
 
     Parameters
     ----------
-    model_dir : Path
-        A model folder as in `lib.versions`, for example `apps/vhi/model/disease_region`.
-    version : str, optional
-        Its live version when absent.
-    dtype : torch.dtype, optional
-        What to compute in, bfloat16 or float32; when absent the faster one on this CPU.
+    kind : str, optional
+        The name of a kind of scan: its own networks, where the version has such, else those for all other scans.
+    """
+    check_training_spacing(version.manifest.version, version.manifest.pixel_spacing_mm)
+    return networks_of(version.manifest, verify(version), str(version.weights), kind)
 
-    Returns
-    -------
-    tuple of Member
-        Each maps `(K, H, W)` float32 slices of any size, air being 0, to `(K, H, W)` float32 probabilities.
+
+def networks_of(manifest: Manifest, weights: bytes, where: str, kind: str | None = None) -> tuple[nn.Module, ...]:
+    """The networks that a manifest describes, in evaluation mode.
+
+    Parameters
+    ----------
+    weights : bytes
+        As `pack` makes them.
+    where : str
+        What messages call them.
+    kind : str, optional
+        As for `load_networks`.
 
     Raises
     ------
     ModelError
-        Missing, corrupt or swapped weights, or weights that do not fit the manifest's network.
+        No safetensors file, or not that of these networks.
     """
-    found = read_live(model_dir) if version is None else read_version(model_dir, version)
-    manifest = found.manifest
-    return tuple(
-        member_of(net, layout, flip=manifest.flip, dtype=dtype)
-        for net, layout in zip(load_networks(found), manifest.networks, strict=True)
-    )
-
-
-def load_networks(version: Version) -> tuple[nn.Module, ...]:
-    """The networks of a verified version, in evaluation mode."""
-    manifest = version.manifest
-    if abs(manifest.pixel_spacing_mm - TRAINING_PIXEL_SPACING_MM) > 1e-3:
-        raise ModelError(
-            f"Version {manifest.version} was trained at {manifest.pixel_spacing_mm} mm pixels, this program feeds networks "
-            f"{TRAINING_PIXEL_SPACING_MM:.4f} mm; use a version trained by it."
-        )
     try:
-        tensors = load(verify(version))
+        tensors = load(weights)
     except SafetensorError as error:
-        raise ModelError(f"{version.weights} is not a safetensors file ({error}); restore it.") from error
+        raise ModelError(f"{where} is not a safetensors file ({error}); restore it.") from error
     nets = []
     for n, network in enumerate(manifest.networks):
-        prefix = f"member{n}."
+        prefix = f"{kind}.member{n}." if kind in [one["name"] for one in manifest.kinds] else f"member{n}."
         state = {name.removeprefix(prefix): _widened(t) for name, t in tensors.items() if name.startswith(prefix)}
         net = _empty(network)
         counters = {k: torch.zeros((), dtype=torch.long) for k in net.state_dict() if k.endswith("num_batches_tracked")}
         try:
             net.load_state_dict(counters | state, assign=True)
         except RuntimeError as error:
-            raise ModelError(f"{version.weights} does not hold the network that its manifest describes: {error}") from error
+            raise ModelError(f"{where} does not hold the network that its manifest describes: {error}") from error
         nets.append(net.eval())
     return tuple(nets)
 
@@ -100,6 +121,22 @@ def _empty(layout: Mapping[str, Any]) -> nn.Module:
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def pack_onto(parent: Version, nets: Sequence[nn.Module], kind: str | None = None) -> bytes:
+    """The weights of a version with other networks for one kind of scan, or for all that are of no kind; the rest bit by bit.
+
+    Parameters
+    ----------
+    nets : sequence of nn.Module
+        In the place of those of that kind, in half precision.
+    kind : str, optional
+    """
+    prefix = "" if kind is None else f"{kind}."
+    own = tuple(f"{prefix}member{n}." for n in range(len(nets)))
+    kept = {name: tensor for name, tensor in load(verify(parent)).items() if not name.startswith(own)}
+    new = load(pack(nets))
+    return save(kept | {prefix + name: tensor for name, tensor in new.items()})
 
 
 def pack(nets: Sequence[nn.Module]) -> bytes:
@@ -136,35 +173,54 @@ def member_of(
     """
     if layout and "inferer" in layout:
         return StackMember(net, layout)
-    answer, size = _named(net, layout, flip) if layout and "name" in layout else _own(net, flip, dtype)
-
-    def member(slices: np.ndarray) -> np.ndarray:
-        slices = np.ascontiguousarray(slices, dtype=np.float32)
-        probability = np.empty_like(slices)
-
-        def work(part: slice) -> None:
-            probability[part] = answer(torch.from_numpy(slices[part])[:, None])
-
-        with ThreadPoolExecutor(available_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(work, _parts(len(slices), CHUNK * size, available_cores())))
-        return probability
-
-    return member
+    if layout and "name" in layout:
+        return SliceMember(_named(net, layout, flip), 1, torch.float32)
+    dtype = dtype or (torch.bfloat16 if bf16_matrix_units() else torch.float32)
+    answer, size = _own(net, flip, dtype)
+    return SliceMember(answer, size, dtype)
 
 
 Answer = Callable[[torch.Tensor], np.ndarray]
 
 
-def _own(net: nn.Module, flip: bool, dtype: torch.dtype | None) -> tuple[Answer, int]:
+class SliceMember:
+    """`(K, H, W)` float32 slices of any size to probabilities of the same shape, computed by torch.
+
+    Parameters
+    ----------
+    answer : callable
+        `(B, 1, H, W)` slices to `(B, H, W)` probabilities.
+    size : int
+        Side of the network's pixel blocks.
+    dtype : torch.dtype
+        What it computes in.
+    """
+
+    def __init__(self, answer: Answer, size: int, dtype: torch.dtype) -> None:
+        self.answer, self.size = answer, size
+        self.computed_by = {"engine": "torch", "precision": str(dtype).removeprefix("torch.")}
+
+    def __call__(self, slices: np.ndarray) -> np.ndarray:
+        slices = np.ascontiguousarray(slices, dtype=np.float32)
+        probability = np.empty_like(slices)
+
+        def work(part: slice) -> None:
+            probability[part] = self.answer(torch.from_numpy(slices[part])[:, None])
+
+        with ThreadPoolExecutor(available_cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(work, _parts(len(slices), CHUNK * self.size, available_cores())))
+        return probability
+
+
+def _own(net: nn.Module, flip: bool, dtype: torch.dtype) -> tuple[Answer, int]:
     """The method's U-Net on `(B, 1, H, W)` slices, and the side of its pixel blocks."""
     if not isinstance(net, UNet):
         raise TypeError(f"{type(net).__name__} is not the network that its layout describes")
-    dtype = dtype or (torch.bfloat16 if bf16_matrix_units() else torch.float32)
     fast = _fused(net, dtype)
     return lambda images: _probability(fast, images.to(dtype), flip), net.shuffle
 
 
-def _named(net: nn.Module, layout: Mapping[str, Any], flip: bool) -> tuple[Answer, int]:
+def _named(net: nn.Module, layout: Mapping[str, Any], flip: bool) -> Answer:
     """A network of MONAI on `(B, 1, H, W)` slices, in float32."""
     whole = SliceNetwork(layout, flip, net=net).eval().requires_grad_(False)
 
@@ -173,7 +229,7 @@ def _named(net: nn.Module, layout: Mapping[str, Any], flip: bool) -> tuple[Answe
         out: np.ndarray = whole(images)[:, 0].numpy()
         return out
 
-    return answer, 1
+    return answer
 
 
 def _parts(n: int, most: int, cores: int) -> list[slice]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from ..studies.pairing import ARCHIVE, ROLES, Archived, Case, CaseIndex, Role, W
 from ..studies.pairing_rules import PairingRules
 from .cache import ChangedError, SeriesCache
 from .client import Archive, Entry
+from .identity import Identities
 from .register import Pair, Register, Study, key_of
 
 # of a series this short the headers are asked for at once; of a longer one first those of one instance
@@ -56,6 +57,8 @@ class PacsConfig:
         How long the archive may take to go on answering [s].
     pacs_filter : str
         Which studies to look at, as `StudyDescription=*SIJ*`; several are divided by semicolons.
+    pacs_report : bool
+        Whether a submission's report, as Encapsulated PDF, and its pictures are stored in the archive too.
     """
 
     pacs_cache_gb: float = 20.0
@@ -63,6 +66,7 @@ class PacsConfig:
     pacs_look_s: float = 15.0
     pacs_timeout_s: float = 30.0
     pacs_filter: str = ""
+    pacs_report: bool = False
 
     def __post_init__(self) -> None:
         if self.pacs_cache_gb < 0 or self.pacs_settle_s < 0 or self.pacs_look_s < 0 or not 0 < self.pacs_timeout_s <= 3600:
@@ -121,6 +125,9 @@ class PacsCases:
         self._checked: dict[Path, float] = {}
         self._failed: dict[str, tuple[float, str]] = {}
         self._cases: dict[str, tuple[Study, Case | None]] = {}
+        self._identities = Identities(
+            archive, lambda uid: None if (study := self.register.get(uid)) is None else self.case_of(study)
+        )
         # why the archive cannot be asked, for readers; None while it can
         self.problem: str | None = f"The archive {archive.url} is being asked for its studies."
         self._index: tuple[object, CaseIndex] | None = None
@@ -194,6 +201,16 @@ class PacsCases:
             return None
         found = self.archive.studies(fields=("PatientID",), StudyInstanceUID=case.archived.study_uid)
         return next((one.text("PatientID") for one in found), "") or None
+
+    def visits(self, case: Case) -> Mapping[str, str]:
+        """The day of each case of the same patient, see `Identities`.
+
+        Raises
+        ------
+        ArchiveError
+            The archive cannot be asked now.
+        """
+        return self._identities.visits(case)
 
     # looking ------------------------------------------------------------------------------------------------------------------
 

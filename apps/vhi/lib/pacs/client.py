@@ -44,6 +44,8 @@ MOST_RETRIEVED = 64 * MIB
 _STORE_BYTES = 64 << 20
 # of what dicomweb-client brings; it logs every failure with a traceback, and what is asked again is decided here
 logging.getLogger("retrying").setLevel(logging.CRITICAL)
+# what the libraries notice of an answer is decided here too; pydicom is quiet since `lib.studies.dicom_files`
+warnings.filterwarnings("ignore", module=r"dicomweb_client\b")
 _ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
@@ -321,9 +323,7 @@ class Archive:
         """Give a part the name of its instance."""
         check_inflated(part, f"An instance of series {series_uid}")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                header = pydicom.dcmread(part, specific_tags=["SOPInstanceUID", "SeriesInstanceUID"], stop_before_pixels=True)
+            header = pydicom.dcmread(part, specific_tags=["SOPInstanceUID", "SeriesInstanceUID"], stop_before_pixels=True)
             uid, series = str(header.SOPInstanceUID), str(header.SeriesInstanceUID)
         except Exception as error:  # pydicom raises many kinds on what is no DICOM
             raise ArchiveError(
@@ -364,9 +364,7 @@ class Archive:
     def _asking(self, what: str) -> Iterator[None]:
         """Failures of the network and of the answer as sentences."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
+            yield
         except requests.HTTPError as error:
             # the error's own text holds the address that was asked, with what was searched for
             status = error.response.status_code if error.response is not None else 0

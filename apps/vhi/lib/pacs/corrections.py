@@ -26,6 +26,7 @@ from ..provenance import now
 from ..readings.folder import LEFTOVER, make_folder
 from ..readings.submission import LAST_READING
 from ..records import Kinds, read_remakable, write_json
+from ..service.conduct import OutOfTurnError
 from ..service.service import VhiService
 from ..studies.dicom_files import read_header
 from ..studies.dicom_seg_reader import read_segments
@@ -163,7 +164,8 @@ class Corrections:
 
     def _news(self, case: Case) -> Iterator[Dataset]:
         """Segmentations that were not looked at yet and are not ours, in the order in which they were written."""
-        assert case.archived is not None
+        if case.archived is None:
+            return
         study, submissions = case.archived.study_uid, self._service.readings.of_case(case.case_id)
         known = {*self._known.get(case.case_id, ()), *(one.source for one in submissions if one.source)}
         known |= {uid_of(one, study, what) for one in submissions for what in (SEG_STIR, SEG_T1W)}
@@ -209,7 +211,7 @@ class Corrections:
                 self._note(Correction(sop_uid, case.case_id, "older", why, **told))
                 return False
             made = self._service.submit_masks(image_id, masks, reader=reader, reading=reading, source=sop_uid)
-        except (InputError, RequestError, NormalBoneError, DiseaseRegionError) as error:
+        except (InputError, RequestError, NormalBoneError, DiseaseRegionError, OutOfTurnError) as error:
             self._note(Correction(sop_uid, case.case_id, "refused", str(error), **told))
             self._service.audit.append("refused", reader=reader, case=case.case_id, source=sop_uid)
             log.warning("a segmentation in the archive was refused; /vhi/archive says why")
@@ -220,7 +222,8 @@ class Corrections:
 
     def _drawn_on(self, case: Case, found: Dataset) -> Role | None:
         """Which series of the case: the one that is referred to, or STIR where none is and the frame of reference is its own."""
-        assert case.archived is not None
+        if case.archived is None:
+            return None
         named = {str(one.get("SeriesInstanceUID", "")) for one in found.get("ReferencedSeriesSequence") or []}
         if not named:
             same = str(found.get("FrameOfReferenceUID", "")) == self._frame_of_reference(case, "STIR")

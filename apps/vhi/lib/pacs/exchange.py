@@ -44,7 +44,9 @@ class Exchange:
     ) -> None:
         self._service, self._cases = service, cases
         self.outbox = Outbox(service.readings.root, cases.archive.store, first_wait_s=first_wait_s, longest_wait_s=longest_wait_s)
-        self.results = ArchiveResults(service.readings, self.outbox, cases.series_folder, service.public_name)
+        self.results = ArchiveResults(
+            service.readings, self.outbox, cases.series_folder, service.public_name, cases.config.pacs_report
+        )
         self.corrections = Corrections(service, cases.archive, cases.series_folder, logins, self._version)
         service.delivery = self.results
         self.results.post_missing()
@@ -71,14 +73,19 @@ class Exchange:
         return {
             "waiting": outbox.waiting,
             "sent": outbox.sent,
-            "last_error": outbox.last_error,
-            "refused": [self._told(one) for one in self.corrections.refused(reader)],
+            "last_error": self._words(outbox.last_error, reader),
+            "refused": [self._told(one, reader) for one in self.corrections.refused(reader)],
         }
 
-    def _told(self, one: Correction) -> dict[str, Any]:
+    def _told(self, one: Correction, reader: str | None) -> dict[str, Any]:
         # of a blinded study the UID would lead to the patient
         uid = None if self._service.config.blinded else one.sop_uid
-        return {"case": one.case_id, "reader": one.reader, "time": one.time, "reason": one.reason, "segmentation": uid}
+        reason = self._words(one.reason, reader)
+        return {"case": one.case_id, "reader": one.reader, "time": one.time, "reason": reason, "segmentation": uid}
+
+    def _words(self, sentence: str | None, reader: str | None) -> str | None:
+        """A sentence of the archive or of its objects, which of a blinded study an administrator alone is told."""
+        return sentence if sentence is None or reader is None else self._service.for_readers(sentence)
 
     def _version(self, case: Case) -> str:
         study = self._cases.register.get(case.archived.study_uid) if case.archived else None

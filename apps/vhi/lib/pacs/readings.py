@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.chain import RecordedChain
 from ..core.segment_names import CONSERVATIVE, INFLAMMATION
+from ..core.stages import NAMES
 from ..core.volume import Grid, Mask
 from ..errors import ArchiveError, InputError, VhiError
 from ..studies.dicom_seg_reader import SEGMENTATIONS, read_segments
@@ -34,7 +35,8 @@ class ArchivedReading:
     """One reading. `mask` and `conservative` are NIfTI files on the grid of `stir`; None where only numbers were reported.
 
     `study_date` is DICOM's, YYYYMMDD; "" where the study has none. `chain` is that of the post-transforms that a report
-    names; None of a manual reading, and where there is no report.
+    names, `settings` are the changed ones that make it another measure; None of a manual reading, and where there is no report.
+    `stage` is that of the number, None where it is not stated.
     """
 
     patient: str
@@ -49,6 +51,8 @@ class ArchivedReading:
     stir: Path | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     chain: RecordedChain | None = None
+    stage: str | None = None
+    settings: tuple[str, ...] | None = None
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -63,7 +67,9 @@ class ArchiveReadings:
     passed_over: list[tuple[str, str]] = field(default_factory=list)
 
 
-def fetch_readings(archive: Archive, folder: Path, filters: Mapping[str, str] | None = None) -> ArchiveReadings:
+def fetch_readings(
+    archive: Archive, folder: Path, filters: Mapping[str, str] | None = None, accept_uncleaned: bool = False
+) -> ArchiveReadings:
     """Look through the studies of an archive.
 
     Parameters
@@ -73,6 +79,8 @@ def fetch_readings(archive: Archive, folder: Path, filters: Mapping[str, str] | 
         Receives masks and STIR scans as NIfTI.
     filters : mapping, optional
         DICOM keywords and values that a study must have; all studies when absent.
+    accept_uncleaned : bool
+        Whether volumes that no reader cleaned are readings too.
 
     Raises
     ------
@@ -82,6 +90,8 @@ def fetch_readings(archive: Archive, folder: Path, filters: Mapping[str, str] | 
     found = ArchiveReadings()
     for study in archive.studies(fields=("PatientID", "StudyDate"), **(filters or {})):
         _Study(archive, study, folder, found).read()
+    if not accept_uncleaned:
+        _leave_uncleaned(found)
     found.readings = _newest(found)
     return found
 
@@ -104,17 +114,18 @@ class _Study:
                 continue
             own = sorted(reported.segmentations & by_uid.keys())
             numbers = {"vhi_mm3": reported.sensitive_mm3}
+            stated: dict[str, Any] = {"chain": reported.chain, "stage": reported.stage, "settings": reported.settings}
             if reported.conservative_mm3 is not None:
                 numbers["vhi_conservative_mm3"] = reported.conservative_mm3
             if own:
                 used |= {*own}
-                self.found.readings.append(replace(by_uid[own[0]], numbers=numbers, chain=reported.chain))
+                self.found.readings.append(replace(by_uid[own[0]], numbers=numbers, **stated))
             elif not reported.reader:
                 self._leave(report, "no reader: an automatic result")
             else:
                 method = "manual" if reported.manual else "semi-automatic"
                 reading = self._reading(report, reported.reader, method)
-                self.found.readings.append(replace(reading, numbers=numbers, chain=reported.chain))
+                self.found.readings.append(replace(reading, numbers=numbers, **stated))
         self.found.readings += [reading for uid, reading in by_uid.items() if uid not in used]
 
     def _objects(self, modality: str) -> Iterator[Dataset]:
@@ -168,6 +179,7 @@ class _Study:
             reading=stated_reading(found) or 1,
             method=method,
             written=written_at(found),
+            stage=_stated_stage(found),
         )
 
     def _drawn_on(self, seg: Dataset) -> tuple[Path, Grid, str]:
@@ -187,6 +199,21 @@ class _Study:
     def _leave(self, found: Dataset, why: str) -> None:
         what = f"{found.get('Modality', 'object')} {found.get('SOPInstanceUID', '')} of study {self.study.study_uid}"
         self.found.passed_over.append((what, why))
+
+
+def _stated_stage(found: Dataset) -> str | None:
+    """The stage that a Segmentation of ours names in its description."""
+    described = str(found.get("ContentDescription") or "")
+    return next((stage for stage, name in NAMES.items() if described.startswith(f"{name}: ")), None)
+
+
+def _leave_uncleaned(found: ArchiveReadings) -> None:
+    """Pass over what states that no reader cleaned it."""
+    uncleaned = [one for one in found.readings if one.stage not in (None, "cleaned")]
+    found.readings = [one for one in found.readings if one not in uncleaned]
+    for one in uncleaned:
+        what = f"reading of {one.reader}, {one.method}, {one.written}, of study {one.study_uid}"
+        found.passed_over.append((what, "no reader has cleaned it, so it is no VHI; --accept-uncleaned takes it"))
 
 
 def _newest(found: ArchiveReadings) -> list[ArchivedReading]:

@@ -5,6 +5,7 @@
 | `seg-stir.dcm` | on STIR: everything that was measured; of a submission that cannot be measured yet, the regions drawn |
 | `seg-t1w.dcm` | on T1W: the disease region that the reader handed in |
 | `sr.dcm` | structured report, TID 1500; where VHI was measured, be it zero |
+| `report.dcm`, `picture.dcm` | on choice (`pacs_report`): the report as Encapsulated PDF, its pictures as Secondary Capture |
 
 The files appear with the submission, whole, and their UIDs follow from it: what is sent twice is stored once.
 """
@@ -26,13 +27,16 @@ from ..errors import InputError, OutputError, VhiError
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
+from ..reports.dicom_pages import pages_of
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
 from ..reports.made_by import Maker, makers, person_name, series_description
+from ..reports.parts import ScanFacts
 from ..service.submitting import content_of
 from ..studies.dicom_series import one_series
 from ..studies.pairing import Case, Role
+from ..studies.scan_facts import day_of, patient_of, scanner_of
 from .outbox import Outbox
 
 if TYPE_CHECKING:
@@ -62,6 +66,8 @@ class ArchiveResults:
         The folder with the DICOM files of one of a case's two series.
     public_name : callable
         What a reader is called in the archive.
+    with_pages : bool
+        Whether the report and its pictures are sent too.
     """
 
     def __init__(
@@ -70,9 +76,10 @@ class ArchiveResults:
         outbox: Outbox,
         series_folder: Callable[[Case, Role], Path],
         public_name: Callable[[str], str],
+        with_pages: bool = False,
     ) -> None:
         self._readings, self.outbox = readings, outbox
-        self._series_folder, self._public_name = series_folder, public_name
+        self._series_folder, self._public_name, self._with_pages = series_folder, public_name, with_pages
 
     def write(self, folder: Path, scans: Scans, evaluated: EvaluatedSubmission, made: Submission) -> tuple[str, ...]:
         """Put the DICOM files into the submission's folder; a sentence where that is not possible.
@@ -87,7 +94,10 @@ class ArchiveResults:
         except OutputError:
             raise
         except VhiError as error:
-            return (f"The submission was kept, but nothing of it goes to the archive: {error}",)
+            if not scans.case.blinded:
+                return (f"The submission was kept, but nothing of it goes to the archive: {error}",)
+            log.error("submission %s of %s cannot go to the archive: %s", made.submission_id, made.case_id, error)
+            return ("The submission was kept, but nothing of it goes to the archive; the administrator's log says why.",)
         except Exception as error:  # a reader's work is never lost for a header that nobody foresaw
             log.error("a submission cannot be written as DICOM: %s", type(error).__name__)
             return (f"The submission was kept, but it could not be written as DICOM ({type(error).__name__}).",)
@@ -121,7 +131,11 @@ class ArchiveResults:
         self, scans: Scans, evaluated: EvaluatedSubmission, named: Submission, made: Submission
     ) -> Iterator[tuple[str, Dataset]]:
         stir, t1w = (self._headers(scans.case, role) for role in ("STIR", "T1W"))
-        content = None if evaluated.result is None else content_of(scans, evaluated, named, evaluated.result)
+        content = (
+            None
+            if evaluated.result is None
+            else content_of(scans, evaluated, named, evaluated.result, _scan_facts(scans, stir[0]))
+        )
         made_by = _drawn_by(evaluated, made) if content is None else makers(content)
         drawn = {name: mask for name, mask in evaluated.segments.items() if name in (NORMAL_BONE, DISEASE_REGION)}
         region = self._region_on_t1w(drawn.get(DISEASE_REGION), t1w, made_by, named, content)
@@ -139,6 +153,9 @@ class ArchiveResults:
             yield SEG_STIR, _known_as(found, made, SEG_STIR)
         if content is not None:
             yield SR, _known_as(structured_report(content, stir, t1w, found), made, SR)
+            if self._with_pages:
+                for name, page in pages_of(content, stir).items():
+                    yield name, _known_as(page, made, name)
 
     def _region_on_t1w(
         self,
@@ -189,6 +206,10 @@ def uid_of(made: Submission, study_uid: str, what: str) -> str:
         what,
     ]
     return f"2.25.{uuid.uuid5(_NAMESPACE, json.dumps(facts, sort_keys=True)).int}"
+
+
+def _scan_facts(scans: Scans, header: Dataset) -> ScanFacts | None:
+    return None if scans.case.blinded else ScanFacts(patient_of(header), day_of(header), scanner_of(header))
 
 
 def _known_as(dataset: Dataset, made: Submission, what: str) -> Dataset:

@@ -13,6 +13,7 @@ from ..core.transforms import POST_TRANSFORMS, PostTransform
 from ..core.transforms.base import NAMESPACE
 from ..errors import SettingsError
 from .config_file import read_config, resolve
+from .outcome import check_keys
 from .trial import check_trial
 
 PAPER_FILE = Path(__file__).with_name("paper.json")
@@ -155,14 +156,3 @@ def _ours(cls: type[PostTransform], config: dict[str, Any], source: str) -> Post
     if not step.is_on:
         raise SettingsError(f"{source}: {cls.__name__} does nothing without {cls.switch}; give it a value, or remove the step.")
     return step
-
-
-def check_keys(keys: Any, source: str) -> None:
-    """Refuse a step of a chain that works on anything but the grade map.
-
-    Raises
-    ------
-    SettingsError
-    """
-    if keys not in (_GRADE, [_GRADE]):
-        raise SettingsError(f"{source}: keys must be {_GRADE!r}, the map of grades 0, 1 and 2; found {str(keys)[:60]!r}.")

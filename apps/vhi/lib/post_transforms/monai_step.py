@@ -16,7 +16,7 @@ from monai.data import MetaTensor
 
 from ..core.volume import Grid
 from ..errors import SettingsError
-from .outcome import check_outcome
+from .outcome import check_keys, check_outcome
 
 GRADE, REGION = "grade", "disease_region"
 
@@ -53,8 +53,6 @@ class MonaiStep:
         SettingsError
             Arguments that the transform does not take.
         """
-        from .chain_file import check_keys
-
         check_keys(arguments.get("keys"), source)
         try:
             transform = getattr(monai.transforms, target.rsplit(".", 1)[1])(**arguments)

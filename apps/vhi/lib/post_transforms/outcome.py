@@ -5,6 +5,8 @@ Our own steps keep these rules by what they do; a step from elsewhere is checked
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..core.transforms.holes import fill_holes
@@ -58,3 +60,14 @@ def check_outcome(before: np.ndarray, after: np.ndarray, disease_region: np.ndar
 
 def _voxels(n: int) -> str:
     return f"{n} voxel{'s' * (n != 1)}"
+
+
+def check_keys(keys: Any, source: str) -> None:
+    """Refuse a step of a chain that works on anything but the grade map.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if keys not in ("grade", ["grade"]):
+        raise SettingsError(f"{source}: keys must be 'grade', the map of grades 0, 1 and 2; found {str(keys)[:60]!r}.")

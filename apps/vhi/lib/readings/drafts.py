@@ -66,6 +66,19 @@ class Drafts:
         """
         return _read(self._path(case_id, reader, reading))
 
+    def begun(self, reader: str, reading: int) -> frozenset[str]:
+        """The cases of which a reader has a draft in a reading, whether or not it can be read.
+
+        Raises
+        ------
+        RequestError
+            An unusable name or number.
+        """
+        check_reader(reader)
+        check_reading(reading)
+        found = (self._readings.root / "cases").glob(f"*/drafts/{reader}-{reading}.json")
+        return frozenset(path.parent.parent.name for path in found)
+
     def save(self, case_id: str, reader: str, reading: int, draft: Draft, seen: str | None) -> None:
         """Put a draft in place of the one whose revision was `seen`, of any for "*", or of none for None.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..core.chain import RecordedChain
+from ..core.settings import other_measure_of
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError
 from ..records import read_json
@@ -14,6 +16,9 @@ from .aliases import ALIASES
 from .effort import QUANTITIES
 from .store import FINISHING, ReadingStore
 from .submission import Submission
+
+# of what a reader's hand did
+PAINTED = ("painted", "painted_below_threshold", "painted_left_out")
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,10 @@ class FinishedReading:
     `case` is the true id, also of a blinded study. `numbers` are of `vhi.json`: `vhi_mm3`, `vhi_conservative_mm3`, `vhi_voxels`,
     `vhi_conservative_voxels`; of a manual reading the whole mask counts, and there is no conservative part. With them, as far as
     they are known, `clicks`, `seconds` and `boundary_edits` of that submission, and who changed how many voxels. `chain` is of
-    the post-transforms that `vhi.json` names; None of a manual reading.
+    the post-transforms that `vhi.json` names; None of a manual reading. `settings` are those that make it another measure (see
+    `lib.core.settings.other_measure`), None of a manual reading. `stage` is that of the number as `vhi.json` states it,
+    `verdict` the word on it; None of a manual reading, and of one that was stored before stages were stated. `read_on` is the
+    day (ISO 8601, UTC) on which it was handed in.
     """
 
     case: str
@@ -34,6 +42,10 @@ class FinishedReading:
     numbers: dict[str, float]
     read_mask: Callable[[], Mask]
     chain: RecordedChain | None = None
+    stage: str | None = None
+    verdict: str | None = None
+    settings: tuple[str, ...] | None = None
+    read_on: str | None = None
 
 
 def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
@@ -57,8 +69,8 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                 newest[one.reader, one.reading, one.method] = one
         for (reader, reading, method), one in sorted(newest.items()):
             mask = _reader_of(store, one)
-            numbers, chain = (
-                (_of_mask(mask()), None)
+            numbers, chain, stated = (
+                (_of_mask(mask()), None, {})
                 if method == "manual" or not one.measured
                 else _of_report(store.folder_of(one) / "vhi.json")
             )
@@ -72,6 +84,10 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
                     numbers=_of_effort(one) | _of_corrections(one) | numbers,
                     read_mask=mask,
                     chain=chain,
+                    stage=stated.get("stage"),
+                    verdict=(stated.get("verdict") or {}).get("word"),
+                    settings=other_measure_of(stated) if stated else None,
+                    read_on=one.created[:10],
                 )
             )
     return tuple(found)
@@ -106,8 +122,10 @@ def _of_corrections(submission: Submission) -> dict[str, float]:
         "clicks_removed_voxels": voxels(found["clicks"]["removed"]),
         "clicks_restored_voxels": voxels(found["clicks"]["restored"]),
         "hand_erased_voxels": voxels(hand["erased"]),
-        "hand_painted_voxels": voxels(hand["restored"]) + hand["painted"] + hand["painted_below_threshold"],
-        "regions_changed_voxels": float(regions["appeared"] + regions["outside"] + regions["below_threshold"]),
+        "hand_painted_voxels": voxels(hand["restored"]) + sum(hand[name] for name in PAINTED if name in hand),
+        "regions_changed_voxels": float(
+            sum(regions.get(name, 0) for name in ("appeared", "outside", "below_threshold", "left_out"))
+        ),
     }
 
 
@@ -115,7 +133,7 @@ def _of_mask(mask: Mask) -> dict[str, float]:
     return {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
 
 
-def _of_report(path: Path) -> tuple[dict[str, float], RecordedChain]:
+def _of_report(path: Path) -> tuple[dict[str, float], RecordedChain, Mapping[str, Any]]:
     content = read_json(path, vhi_mm3=dict, voxels=dict)
     if content is None:
         raise DamagedError(path, "it is missing")
@@ -124,6 +142,6 @@ def _of_report(path: Path) -> tuple[dict[str, float], RecordedChain]:
         for grade, name in (("sensitive", "vhi"), ("conservative", "vhi_conservative")):
             numbers[f"{name}_mm3"] = float(content["vhi_mm3"][grade])
             numbers[f"{name}_voxels"] = float(content["voxels"][grade])
-        return numbers, RecordedChain.of(content.get("provenance", {}).get("post_transforms"))
+        return numbers, RecordedChain.of(content.get("provenance", {}).get("post_transforms")), content
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(path, f"its numbers are incomplete ({error})") from error

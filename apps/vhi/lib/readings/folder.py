@@ -9,8 +9,10 @@ cases/<case>/scans.json                      sha256 of the two scans, since they
 cases/<case>/voxels.json                     sha256 of their voxels and where they lie: the same scan compressed again is the same
 cases/<case>/shown/<reader>-<reading>.json   what a reader last saw: settings, number, version of the networks
 cases/<case>/shown/<reader>-<reading>-*.nii.gz  the lesions behind that number, and behind a few before it
+cases/<case>/reviews/<NNNN>.json             what an administrator recorded where two readings differ
 cases/<case>/drafts/<reader>-<reading>.json  what a reader has begun and not handed in
 leases/<case>.json                           who is reading a case, and until when
+leases/readers/<reader>/<case>.json          the same where every reader reads every case
 corrections/cases/<case>/<SOP UID>.json      what became of a Segmentation found in the archive
 corrections/senders/<SOP UID>.json           who stored it through the gateway
 outbox/waiting/, outbox/sent/                submissions to be stored in the archive, and those that are
@@ -35,6 +37,8 @@ from .aliases import ALIASES, is_seed_of
 FORMAT = 1
 FORMAT_FILE = "format.json"
 LEFTOVER = ".*.partial-*"
+# folder of the leases of each reader, below that of the leases
+READERS = "readers"
 # from format n to n + 1, given the data folder; each leaves format.json to `open_folder`
 UPGRADES: dict[int, Callable[[Path], None]] = {}
 
@@ -145,12 +149,12 @@ def _write_format(root: Path, study: Mapping[str, Any], number: int = FORMAT) ->
 def remove_leftovers(root: Path) -> int:
     """Remove half-written files and folders that no living process is writing; returns how many."""
     removed = 0
-    for place in (root, root / "leases"):
+    for place in (root, root / "leases", *_folders(root / "leases" / READERS)):
         removed += _remove(place)
     for case in _folders(root / "cases"):
         with locked(case / "lock", wait=False) as free:
             if free:
-                removed += sum(_remove(place) for place in (case, case / "submissions", case / "shown", case / "drafts"))
+                removed += _remove(case) + sum(_remove(case / name) for name in ("submissions", "shown", "drafts", "reviews"))
     for case in _folders(root / "precomputed"):
         removed += _remove(case)
     return removed

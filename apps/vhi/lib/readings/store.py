@@ -9,20 +9,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cachetools import LRUCache
+
+from ..core.segment_names import DISEASE_REGION
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError, NotFoundError, OutputError, RequestError
 from ..files import result_folder, sha256_of, write_atomically
 from ..locks import locked
 from ..provenance import now
 from ..records import read_json, read_remakable, read_text, tell_once, write_json
-from ..studies.nifti import read_mask, write_mask
+from ..studies.nifti import read_labels, read_mask, write_labels
 from ..studies.pairing import CASE_ID
 from .folder import check_folder, make_folder, open_folder
+from .shown_lesions import ShownLesions
 from .submission import StoredSegment, Submission, check_reader, check_reading
 
 SHARED_PARTS = ("normal bone", "disease region")
 FINISHING = "inflammation"
 RESULTS_SHOWN = 20  # an undo in a viewer goes back to an older one
+FILES_KNOWN = 10_000
 _FOLDER = re.compile(r"(\d{4,})-(.+)")
 # what is noted of what was shown, as far as other code looks into it
 _NOTED: dict[str, type] = {"display": dict, "proposal": str, "settings": dict, "model": str}
@@ -59,6 +64,10 @@ class ReadingStore:
             make_folder(root / "cases")
         self._cache: dict[str, dict[str, Submission]] = {}
         self._lock = threading.Lock()
+        # what was noted for a reader, asked for several times a click
+        self._notes: LRUCache[Path, tuple[tuple[int, int, int] | None, dict[str, Any]]] = LRUCache(FILES_KNOWN)
+        # of lesions that were shown, what tells that a file is still the one that was read or written here
+        self._whole: dict[Path, tuple[int, int, int]] = {}
 
     def append(self, case_id: str, reader: str, write: Callable[[Path, int], Submission]) -> Submission:
         """Keep one submission for good; it is on disk when this returns.
@@ -227,6 +236,13 @@ class ReadingStore:
             )
         )
 
+    def finished_for_region(self, reader: str, reading: int) -> frozenset[str]:
+        """Cases of which the reader handed in the disease region, or rated it, and no inflammation, in that reading."""
+        own = {
+            case_id: [one for one in made if (one.reader, one.reading) == (reader, reading)] for case_id, made in self.intact()
+        }
+        return frozenset(case_id for case_id, made in own.items() if is_region_alone(made))
+
     def ratings(self) -> dict[str, dict[str, str]]:
         """How readers rated the automatic disease region: by case and reader, the newest rating."""
         found: dict[str, dict[str, str]] = {}
@@ -280,8 +296,8 @@ class ReadingStore:
         reader: str,
         reading: int,
         display: Mapping[str, Any],
-        lesions: Mask,
-        removed: Sequence[int] | None = None,
+        lesions: ShownLesions,
+        keep_removed: bool = False,
     ) -> None:
         """Remember the last number that a reader was shown of a case, and the lesions of the automatic result behind it.
 
@@ -290,33 +306,39 @@ class ReadingStore:
         case_id, reader, reading
         display : mapping
             Ready for JSON; its `automatic_id` tells one automatic result from another. The lesions of the last few are kept.
-        lesions : Mask
+        lesions : ShownLesions
             The graded voxels of the automatic result.
-        removed : sequence of int, optional
-            Which of its lesions the cleaning proposal takes out; what was noted before stays when absent.
+        keep_removed : bool
+            What was noted before of lesions that the cleaning proposal takes out stays.
         """
         before, automatic = self.display(case_id, reader, reading) or {}, str(display["automatic_id"])
         results: dict[str, Any] = dict(before.get("results", {}))
         known = results.pop(automatic, None)
-        results[automatic] = known or [] if removed is None else list(removed)
+        results[automatic] = known or [] if keep_removed else list(lesions.removed)
+        midlines = {**before.get("midlines", {}), automatic: lesions.midline_mm}
         path = self._shown_lesions(case_id, reader, reading, automatic)
-        if known is None or self.displayed_lesions(case_id, reader, reading, automatic) is None:
+        is_noted = known is not None and automatic in before.get("midlines", {})
+        if not is_noted or not (self._is_whole(path) or self.displayed_lesions(case_id, reader, reading, automatic)):
             make_folder(path.parent)
-            write_mask(path, lesions)
+            write_labels(path, lesions.coded, lesions.grid)
+        mark = _mark(path)
+        if mark is not None:
+            if len(self._whole) >= FILES_KNOWN:
+                self._whole.clear()
+            self._whole[path] = mark
         for older in [*results][:-RESULTS_SHOWN]:
             del results[older]
             self._shown_lesions(case_id, reader, reading, older).unlink(missing_ok=True)
-        if before != {**display, "results": results}:
-            self._note_shown(case_id, reader, reading, display={**display, "results": results})
+        noted = {**display, "results": results, "midlines": {one: midlines.get(one) for one in results}}
+        if before != noted:
+            self._note_shown(case_id, reader, reading, display=noted)
 
     def display(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """What was noted of that number; None for a reader who saw none in that reading."""
         return self._noted(case_id, reader, reading).get("display")
 
-    def displayed_lesions(
-        self, case_id: str, reader: str, reading: int, automatic: str | None = None
-    ) -> tuple[Mask, tuple[int, ...]] | None:
-        """The lesions of an automatic result that was shown, the last one where none is named, and those the proposal takes out.
+    def displayed_lesions(self, case_id: str, reader: str, reading: int, automatic: str | None = None) -> ShownLesions | None:
+        """The lesions of an automatic result that was shown, the last one where none is named.
 
         None where it is not known, or its file is damaged.
         """
@@ -326,10 +348,17 @@ class ReadingStore:
             return None
         path = self._shown_lesions(case_id, reader, reading, automatic)
         try:
-            return read_mask(path, "lesions that were shown"), tuple(display["results"][automatic])
+            coded, grid = read_labels(path, "lesions that were shown")
         except InputError as error:
             tell_once(DamagedError(path, str(error)), "it is noted anew with the next number that is shown")
             return None
+        midline = display.get("midlines", {}).get(automatic)
+        return ShownLesions(coded, grid, tuple(display["results"][automatic]), midline)
+
+    def _is_whole(self, path: Path) -> bool:
+        """Whether a file of lesions is still the one that was read or written here."""
+        known = self._whole.get(path)
+        return known is not None and known == _mark(path)
 
     def _shown_lesions(self, case_id: str, reader: str, reading: int, automatic: str) -> Path:
         path = self._shown(case_id, reader, reading)
@@ -359,7 +388,14 @@ class ReadingStore:
 
     def _noted(self, case_id: str, reader: str, reading: int) -> dict[str, Any]:
         """What is noted of what a reader was shown; damaged it is as if they had been shown nothing, and are shown it anew."""
-        noted = read_remakable(self._shown(case_id, reader, reading)) or {}
+        path = self._shown(case_id, reader, reading)
+        mark = _mark(path)
+        with self._lock:
+            known, noted = self._notes.get(path, (None, {}))
+        if mark is None or mark != known:
+            noted = read_remakable(path) or {}
+            with self._lock:
+                self._notes[path] = mark, noted
         return {name: value for name, value in noted.items() if isinstance(value, _NOTED.get(name, object))}
 
     def _shown(self, case_id: str, reader: str, reading: int) -> Path:
@@ -371,6 +407,21 @@ class ReadingStore:
         if not CASE_ID.fullmatch(case_id):
             raise RequestError("A case id holds letters, digits, dots, dashes and underscores only.")
         return self.root / "cases" / case_id
+
+
+def is_region_alone(made: Sequence[Submission]) -> bool:
+    """Whether the disease region was handed in or rated and no inflammation, among what a reader submitted in one reading."""
+    has_region = any(one.segment(DISEASE_REGION) is not None or one.rating is not None for one in made)
+    return has_region and all(one.segment(FINISHING) is None for one in made)
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    """Changes whenever the file does; None where it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def check_file(path: Path, sha256: str) -> None:

@@ -1,9 +1,9 @@
 """One submission: what a reader handed in, and everything that says how it came about.
 
-`submission.json`, schema 3 (older ones are read too: schema 2 has no `reports`, schema 1 neither `corrections`, `decisions`,
-`result` and `proposal`):
+`submission.json`, schema 4 (older ones are read too: schema 3 has no `earlier`, schema 2 no `reports` either, schema 1 neither
+`corrections`, `decisions`, `result` and `proposal`):
 
-`schema`        3
+`schema`        4
 `case_id`       the case it is about
 `number`        1, 2, ... within the case, whoever submitted
 `reader`        login name
@@ -22,6 +22,8 @@
 `decisions`     mode of the cleaning proposal and clicks (voxels of STIR) that led to the mask; or null
 `result`        `result_id` and `vhi_mm3` of the number that was kept; or null
 `reports`       sha256 of `vhi.json` and of each form of the report, by the file's name
+`earlier`       the patient's earlier visit that the report compares with: `case`, `submission` and `date`; or why it compares
+                with none, `not_compared`; null where there is none
 `settings`      every setting of the measurement
 `versions`      of this program and its libraries
 `model`         of the automatic disease region, or null
@@ -42,7 +44,7 @@ from typing import Any
 
 from ..errors import DamagedError, RequestError
 
-SCHEMA = 3
+SCHEMA = 4
 OLDEST_SCHEMA = 1
 METHODS = ("semi-automatic", "manual")
 RATINGS = ("satisfactory", "corrected", "failed")
@@ -89,6 +91,7 @@ class Submission:
     decisions: Mapping[str, Any] | None = None
     result: Mapping[str, Any] | None = None
     reports: Mapping[str, str] = field(default_factory=dict)
+    earlier: Mapping[str, str] | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

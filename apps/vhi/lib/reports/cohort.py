@@ -41,8 +41,9 @@ from .cohort_sections.relation import relation_section
 from .cohort_sections.response import change_section, response_section
 from .cohort_sections.sensitivity import sensitivity_section
 from .cohort_sections.visits import effort_section, visits_section
-from .content import NOT_A_DEVICE, Table
+from .content import NOT_A_DEVICE
 from .html import data_uri, template_environment
+from .parts import Table
 
 MARK = "cohort.json"
 OWN_FILES = (MARK, "report.html", "report.pdf", "methods.txt", "tables", "figures")
@@ -167,14 +168,21 @@ def _readings(study: Study) -> Records:
         visit = study.table.visits[one.subject, one.visit]
         values = {**visit.values, **one.values}
         seen.add((one.subject, one.visit))
-        words = (one.rating, visit.disagreement, *(visit.facts.get(name) for name in FACTS), visit.facts.get(VISIT_DATE))
+        words = (
+            one.stage,
+            one.verdict,
+            one.rating,
+            visit.disagreement,
+            *(visit.facts.get(name) for name in FACTS),
+            visit.facts.get(VISIT_DATE),
+        )
         rows.append((*one.key, visit.case, *(values.get(column) for column in columns), *words, one.read_on))
     for key, visit in study.table.visits.items():
         if key not in seen:
             facts = (*(visit.facts.get(name) for name in FACTS), visit.facts.get(VISIT_DATE))
             known = (visit.values.get(column) for column in columns)
-            rows.append((*key, None, None, None, visit.case, *known, None, visit.disagreement, *facts, None))
-    names = (*columns, "rating", "disagreement", *FACTS, *DATES)
+            rows.append((*key, None, None, None, visit.case, *known, None, None, None, visit.disagreement, *facts, None))
+    names = (*columns, "stage", "verdict", "rating", "disagreement", *FACTS, *DATES)
     return Records("readings", ("subject", "visit", "reader", "reading", "method", "case", *names), rows_of(rows))
 
 

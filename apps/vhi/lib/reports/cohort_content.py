@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..cohort.estimate import Estimate, Summary
-from .content import Figure, Table
+from .parts import Figure, Table
 
 TITLE = "VHI cohort report"
 PAPER = "Hepburn et al. 2023, PLOS ONE, doi 10.1371/journal.pone.0284508"

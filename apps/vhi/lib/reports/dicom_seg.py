@@ -17,6 +17,7 @@ from highdicom.uid import UID
 
 from ..core.planes import taken
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.stages import name_of
 from ..core.volume import Mask
 from ..errors import InputError
 from .codes import MANUFACTURER, MODEL_NAME, SEGMENTS
@@ -46,7 +47,7 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
     """
     grid = content.result.stir.grid
     masks = {name: Mask(data, grid, name) for name, data in segment_masks(content).items()}
-    description = content.vhi.replace("mm³", "mm3") + " hyperintense inflammation"
+    description = f"{name_of(content.result.stage)}: {content.vhi.replace('mm³', 'mm3')}"
     return segmentation_of(masks, stir, "STIR", makers(content), reader_name(content), program_version(content), description)
 
 

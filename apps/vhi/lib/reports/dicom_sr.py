@@ -15,8 +15,13 @@ from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.uid import UID
 
+from ..core.change import Change
 from ..core.measurement import Extent
+from ..core.pipeline import VhiResult
+from ..core.proposal import Stage
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
+from ..core.stages import name_of
+from ..core.verdict import verdict_of
 from ..errors import InputError
 from . import codes as ours
 from .codes import SEGMENTS
@@ -33,12 +38,6 @@ if TYPE_CHECKING:
 Group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations
 
 SERIES_NUMBER = 5002
-_NAMES = {
-    INFLAMMATION: "VHI at the sensitive threshold",
-    CONSERVATIVE: "VHI at the conservative threshold",
-    DISEASE_REGION: "Disease region",
-    NORMAL_BONE: "Normal bone",
-}
 _LONGEST_TEXT = 1024
 
 
@@ -84,7 +83,7 @@ def structured_report(
             manufacturer_model_name=ours.MODEL_NAME,
             software_versions=program_version(content),
             is_complete=True,
-            series_description=series_description("VHI measurements", reader_name(content)),
+            series_description=series_description(f"{name_of(content.result.stage)} measurements", reader_name(content)),
             coding_schemes=[CodingSchemeIdentificationItem(ours.OWN_SCHEME, name=ours.OWN_SCHEME_NAME)],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -135,7 +134,7 @@ def _described(image: Dataset) -> Iterator[sr.ContentItem]:
 
 
 def _groups(content: ReportContent, images: Sequence[Dataset], segments: Segmentation | None) -> Iterator[Group]:
-    made = makers(content)
+    made, called = makers(content), _names(content.result.stage)
     numbers = {one.SegmentLabel: one for one in ([] if segments is None else segments.SegmentSequence)}
     measurements = {
         INFLAMMATION: _sensitive(content),
@@ -151,14 +150,14 @@ def _groups(content: ReportContent, images: Sequence[Dataset], segments: Segment
             "finding_sites": [sr.FindingSite(code.site)],
             "algorithm_id": _algorithm(content, made[name], graded=name in (INFLAMMATION, CONSERVATIVE)),
             "measurements": measured,
-            "qualitative_evaluations": _stability(content) if name == INFLAMMATION else None,
+            "qualitative_evaluations": _evaluations(content, name) or None,
         }
         group: Group
         if segments is None or segment is None:
-            group = sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(UID(), _NAMES[name]), **common)
+            group = sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(UID(), called[name]), **common)
         else:
             group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-                sr.TrackingIdentifier(segment.TrackingUID, _NAMES[name]),
+                sr.TrackingIdentifier(segment.TrackingUID, called[name]),
                 referenced_segment=sr.ReferencedSegment(
                     sop_class_uid=segments.SOPClassUID,
                     sop_instance_uid=segments.SOPInstanceUID,
@@ -187,7 +186,52 @@ def _sensitive(content: ReportContent) -> list[sr.Measurement]:
     if left_out is not None:
         found.append(sr.Measurement(ours.SLICE_RANGE_LOW, left_out[0], ours.MM3))
         found.append(sr.Measurement(ours.SLICE_RANGE_HIGH, left_out[1], ours.MM3))
-    return found
+    return [*found, *_by_part(result), *_left_out(result), *_interval(result), *_since_earlier(content.visits)]
+
+
+def _by_part(result: VhiResult) -> list[sr.Measurement]:
+    """Volume by part and side, told apart by their finding sites; none where the anatomy is not known."""
+    return [
+        sr.Measurement(
+            ours.PART_VOLUME,
+            one.sensitive_mm3,
+            ours.MM3,
+            method=ours.SUM_OF_VOXELS,
+            finding_sites=[sr.FindingSite(ours.PARTS[one.part], laterality=ours.SIDES[one.side])],
+        )
+        for one in result.measurement.parts
+        if one.part in ours.PARTS
+    ]
+
+
+def _left_out(result: VhiResult) -> list[sr.Measurement]:
+    """What the settings leave out, in all: never a volume that a program could take for VHI."""
+    left_out = result.measurement.left_out
+    return [sr.Measurement(ours.LEFT_OUT_VOLUME, sum(one.sensitive_mm3 for one in left_out), ours.MM3)] if left_out else []
+
+
+def _interval(result: VhiResult) -> list[sr.Measurement]:
+    """The ends of the 95% interval [mm3]: as measurements of their own, since TID 310 has its uncertainty without a unit."""
+    if result.interval is None:
+        return []
+    ends = (ours.INTERVAL_LOW, result.interval.low_mm3), (ours.INTERVAL_HIGH, result.interval.high_mm3)
+    return [sr.Measurement(name, mm3, ours.MM3) for name, mm3 in ends]
+
+
+def _since_earlier(change: Change | None) -> Iterator[sr.Measurement]:
+    """Codes of our own: a program that collects volumes must not take the earlier one for this visit's."""
+    if change is None:
+        return
+    yield sr.Measurement(ours.EARLIER_VOLUME, change.earlier_mm3, ours.MM3)
+    if not change.doubts:  # a program that reads them does not read the sentence that says they may not be compared
+        yield sr.Measurement(ours.CHANGE, change.change_mm3, ours.MM3)
+        for name, mm3 in zip((ours.SMALLEST_FALL, ours.SMALLEST_RISE), change.smallest_change_mm3, strict=True):
+            yield sr.Measurement(name, mm3, ours.MM3)
+        if change.factor is not None:
+            yield sr.Measurement(ours.CHANGE_FACTOR, change.factor, ours.NO_UNITS)
+    if change.lesions is not None:
+        for fate, number in change.counts.items():
+            yield sr.Measurement(ours.FATES[fate], number, ours.NO_UNITS)
 
 
 def _conservative(content: ReportContent) -> list[sr.Measurement]:
@@ -224,13 +268,44 @@ def _parameters(content: ReportContent) -> list[str]:
     return [*changed, *named, *(f"post_transform_{n}={one}" for n, one in enumerate(steps, start=1))]
 
 
-def _stability(content: ReportContent) -> list[sr.QualitativeEvaluation]:
-    return [sr.QualitativeEvaluation(ours.STABILITY, ours.UNSTABLE if content.result.stability.unstable_because else ours.STABLE)]
+def _names(stage: Stage) -> dict[str, str]:
+    """Tracking identifiers: only what a reader cleaned is called VHI."""
+    volume = name_of(stage)
+    return {
+        INFLAMMATION: f"{volume} at the sensitive threshold",
+        CONSERVATIVE: f"{volume} at the conservative threshold",
+        DISEASE_REGION: "Disease region",
+        NORMAL_BONE: "Normal bone",
+    }
+
+
+def _evaluations(content: ReportContent, name: str) -> list[sr.QualitativeEvaluation]:
+    """Of the volume its stage, stability and verdict; of normal bone where it came from."""
+    if name == NORMAL_BONE:
+        return [sr.QualitativeEvaluation(ours.BONE_SOURCE, ours.BONE_SOURCES[content.result.normal_bone_source])]
+    if name != INFLAMMATION:
+        return []
+    stability = {True: ours.STABLE, False: ours.UNSTABLE, None: ours.NOT_JUDGED}
+    return [
+        sr.QualitativeEvaluation(ours.STAGE, ours.STAGES[content.result.stage]),
+        sr.QualitativeEvaluation(ours.STABILITY, stability[content.result.stability.stable]),
+        sr.QualitativeEvaluation(ours.VERDICT, ours.VERDICTS[verdict_of(content.result).word]),
+    ]
 
 
 def _sentences(content: ReportContent) -> tuple[str, ...]:
     """What stands beside the number in every other form of the report."""
-    return (content.vhi_meaning, *content.stability, *content.warnings, *content.automatic, *content.reader, content.disclaimer)
+    return (
+        content.title,
+        content.verdict,
+        content.vhi_meaning,
+        *content.change,
+        *content.stability,
+        *content.warnings,
+        *content.automatic,
+        *content.reader,
+        content.disclaimer,
+    )
 
 
 def _comment(words: str) -> sr.TextContentItem:

@@ -6,8 +6,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..errors import InputError
 from ..files import write_atomically
 from .content import ReportContent
+
+# beside vhi.json, which is always written: it is what says that a result stands there
+FORMS = ("json", "masks", "overlay", "html", "pdf")
+
+
+def checked_forms(text: str) -> frozenset[str]:
+    """The forms that a list such as `json,pdf` asks for.
+
+    Raises
+    ------
+    InputError
+        An unknown one.
+    """
+    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in FORMS]
+    if unknown or not names:
+        raise InputError(f"--forms is {text!r}; it must be one or several of {', '.join(FORMS)}, with commas between them.")
+    return frozenset(names)
 
 
 def write_json(content: ReportContent, path: Path) -> None:

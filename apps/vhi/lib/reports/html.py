@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .content import Figure, ReportContent
+from .content import ReportContent
+from .parts import FIRST_PAGE_CHARTS, Figure
 
 LARGEST_LESIONS = 20
 
@@ -16,7 +17,7 @@ def html_text(content: ReportContent) -> str:
     """The report as a whole HTML document; everything that comes from outside is escaped."""
     environment = template_environment()
     environment.filters["data_uri"] = _data_uri
-    return environment.get_template("report.html.j2").render(content=content, largest=LARGEST_LESIONS)
+    return environment.get_template("report.html.j2").render(content=content, largest=LARGEST_LESIONS, charts=FIRST_PAGE_CHARTS)
 
 
 def template_environment() -> Environment:

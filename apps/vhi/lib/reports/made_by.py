@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from highdicom.sr.coding import CodedConcept
@@ -27,6 +27,12 @@ class Maker:
     family: CodedConcept = HISTOGRAM_ANALYSIS
 
 
+_BONE_MAKERS = {
+    "proposed": Maker("AUTOMATIC", "VHI normal bone proposal"),
+    "clicked": Maker("SEMIAUTOMATIC", "VHI normal bone from clicks"),
+}
+
+
 def makers(content: ReportContent) -> dict[str, Maker]:
     """The maker of every segment.
 
@@ -37,8 +43,9 @@ def makers(content: ReportContent) -> dict[str, Maker]:
     changes: Mapping[str, Any] = reading.get("changes") or {}
     program = program_version(content)
     region = _region(content, DISEASE_REGION in changes)
-    proposed = result.normal_bone_source != "given"
-    bone = Maker("AUTOMATIC", "VHI normal bone proposal", program) if proposed else Maker("MANUAL")
+    proposed = result.normal_bone_source == "proposed"
+    bone = _BONE_MAKERS.get(result.normal_bone_source, Maker("MANUAL"))
+    bone = bone if bone.algorithm is None else replace(bone, version=program)
     if reading.get("method") == "manual":
         found = Maker("MANUAL")
     else:

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from ..core.disease_region import DisagreementRank
 from ..core.lesions import Lesion
 from ..core.measurement import Extent
 from ..core.pipeline import VhiResult
 from ..core.propagation import ImageStatistics
 from ..core.proposal import Proposal
 from ..core.stability import Stability
+from ..core.stages import title_of, unchanged_in, warnings_of
+from ..core.verdict import verdict_of
 
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 
 
 def vhi_numbers(
@@ -25,20 +28,33 @@ def vhi_numbers(
     provenance: Mapping[str, Any],
     image_statistics: Sequence[ImageStatistics] = (),
     reading: Mapping[str, Any] | None = None,
+    *,
+    reader: str | None = None,
 ) -> dict[str, Any]:
     """The whole content of `vhi.json`, as described in docs/vhi-json.md and `vhi.schema.json`.
+
+    `reading` is what a reader submitted; `reader` is who is at work on a number that is not submitted yet.
 
     Numbers keep full double precision; what has no value is None. Slices are indices along K, from 0.
     """
     t, m = result.thresholds, result.measurement
+    submitted = reading is not None or reader is None
+    stated, verdict = reading or {}, verdict_of(result)
+    reader, method = str(stated.get("reader") or reader or ""), str(stated.get("method") or "")
+    unchanged = unchanged_in(stated.get("changes") or {}, stated.get("corrections") or {})
     return {
         "schema_version": SCHEMA_VERSION,
+        "title": title_of(result.stage, reader, method, submitted=submitted, unchanged=unchanged),
         "stage": result.stage,
+        "verdict": {"word": verdict.word, "reasons": [plain(one) for one in verdict.reasons]},
         "stages": stages(result),
         **_extent(m.total, raw_sensitive=m.raw_sensitive),
         "left": _extent(m.left),
         "right": _extent(m.right),
         "midline_mm": plain(m.midline_mm),
+        "parts": [plain(one) for one in m.parts],
+        "zones": [plain(one) for one in m.zones],
+        "interval": plain(result.interval),
         "voxel_volume_mm3": result.stir.grid.voxel_volume_mm3,
         "thresholds": {
             "rule": t.rule,
@@ -59,6 +75,7 @@ def vhi_numbers(
             "source": result.disease_region.source,
             "member_disagreement": plain(result.disease_region.member_disagreement),
             "entropy": plain(result.disease_region.entropy),
+            "disagreement_rank": rank_numbers(result.disease_region.rank),
         },
         "normal_bone": {
             "voxels": result.normal_bone.voxels,
@@ -66,13 +83,20 @@ def vhi_numbers(
             "slices": normal_bone_slices(result),
             "source": result.normal_bone_source,
             "confidence": plain(result.normal_bone_confidence),
+            **_clicks(result),
             "disease_region_overlap": _overlap(result),
         },
         "images": plain(list(image_statistics)),
-        "warnings": list(result.warnings),
+        "warnings": list(warnings_of(result)),
         "provenance": plain(provenance),
         **({} if reading is None else {"reading": plain(reading)}),
     }
+
+
+def _clicks(result: VhiResult) -> dict[str, Any]:
+    if not result.normal_bone_clicks:
+        return {}
+    return {"clicks": plain(result.normal_bone_clicks), "with_proposal": result.normal_bone_with_proposal}
 
 
 def normal_bone_slices(result: VhiResult) -> list[int]:
@@ -121,8 +145,8 @@ def _extent(extent: Extent, **more_voxels: int) -> dict[str, Any]:
 def _stability(s: Stability) -> dict[str, Any]:
     left_out = s.slices_left_out
     return {
-        "stable": not s.unstable_because,
-        "reasons": list(s.unstable_because),
+        "stable": s.stable,
+        "reasons": list(s.reasons),
         "threshold_changes": [
             {"change": one.change, "sensitive": one.sensitive, "vhi_mm3": one.vhi_mm3} for one in s.threshold_changes
         ],
@@ -134,6 +158,11 @@ def _stability(s: Stability) -> dict[str, Any]:
     }
 
 
+def rank_numbers(rank: DisagreementRank | None) -> dict[str, int] | None:
+    """On how many of how many reference scans the members disagree less."""
+    return None if rank is None else dataclasses.asdict(rank)
+
+
 def lesion_numbers(lesion: Lesion) -> dict[str, Any]:
     return {
         "id": lesion.id,
@@ -142,6 +171,7 @@ def lesion_numbers(lesion: Lesion) -> dict[str, Any]:
         "centroid_mm": list(lesion.centroid_mm),
         "slices": list(lesion.slices),
         "side": lesion.side,
+        "part": lesion.part,
         "mean_intensity": plain(lesion.mean_intensity),
         "relative_to_sensitive": plain(lesion.relative_to_sensitive),
         "relative_to_conservative": plain(lesion.relative_to_conservative),

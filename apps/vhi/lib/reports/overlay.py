@@ -9,7 +9,7 @@ _COLUMNS = 5
 
 def overlay_png(content: ReportContent) -> bytes:
     """The mosaic of all slices that carry inflammation and their neighbours."""
-    from ..figures import inflamed_slices, mosaic_figure, png_bytes
+    from ..figures.mosaic import inflamed_slices, mosaic_picture, png_file
 
-    figure, dpi = mosaic_figure(content.result, inflamed_slices(content.result), _COLUMNS)
-    return png_bytes(figure, dpi, compress_level=2)
+    picture = mosaic_picture(content.result, inflamed_slices(content.result), _COLUMNS)
+    return png_file(picture, compress_level=2)

@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+from reportlab import rl_config
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
-from reportlab.lib.pagesizes import A4
+from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
@@ -20,12 +21,17 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, Image, PageBreak, PageTemplate, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 
-from .content import Figure, ReportContent, Table
+from .content import ReportContent
+from .parts import FIRST_PAGE_CHARTS, Figure, Table
+
+# pictures as bytes, as every reader of today takes them: as text (ASCII85) they are a quarter larger and take half of the time
+rl_config.useA85 = 0
 
 LARGEST_LESIONS = 40
 _SIDE, _TOP, _BOTTOM = 14 * mm, 11 * mm, 15 * mm
 _WIDTH = A4[0] - 2 * _SIDE
 _HEIGHT = A4[1] - _TOP - _BOTTOM
+_PAGES = {"a4": A4, "letter": LETTER}
 _INK, _FAINT, _LINE = HexColor("#1b2733"), HexColor("#566370"), HexColor("#d5dbe1")
 _AMBER, _AMBER_LINE = HexColor("#fff4d6"), HexColor("#d99a00")
 _SMALLEST_MOSAIC = 70 * mm
@@ -35,14 +41,17 @@ def pdf_bytes(content: ReportContent) -> bytes:
     """The report as a PDF file; the same bytes for the same content."""
     _register_fonts()
     file = io.BytesIO()
-    frame = Frame(_SIDE, _BOTTOM, _WIDTH, _HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
-    document = BaseDocTemplate(file, pagesize=A4, title=f"{content.title}: {content.vhi}", author="", invariant=1)
+    page = _PAGES[content.paper]
+    # letter is wider and lower: the columns stay as wide, the pictures give way
+    side, height = (page[0] - _WIDTH) / 2, page[1] - _TOP - _BOTTOM
+    frame = Frame(side, _BOTTOM, _WIDTH, height, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
+    document = BaseDocTemplate(file, pagesize=page, title=f"{content.title}: {content.vhi}", author="", invariant=1)
     document.addPageTemplates(PageTemplate(frames=[frame]))
 
     def canvas(*args: Any, **more: Any) -> Canvas:
         return _NumberedCanvas(*args, footer=content.disclaimer, **more)
 
-    document.build([*_first_page(content), PageBreak(), *_further_pages(content)], canvasmaker=canvas)
+    document.build([*_first_page(content, height), PageBreak(), *_further_pages(content)], canvasmaker=canvas)
     return file.getvalue()
 
 
@@ -63,16 +72,17 @@ class _NumberedCanvas(Canvas):
             self.__dict__.update(page)
             self.setFont("DejaVu", 7)
             self.setFillColor(_FAINT)
+            side = (self._pagesize[0] - _WIDTH) / 2
             if number == 1:
-                self.drawString(_SIDE, 8 * mm, self._footer)
-            self.drawRightString(A4[0] - _SIDE, 8 * mm, f"Page {number} of {len(self._pages)}")
+                self.drawString(side, 8 * mm, self._footer)
+            self.drawRightString(self._pagesize[0] - side, 8 * mm, f"Page {number} of {len(self._pages)}")
             super().showPage()
         super().save()
 
 
 @cache
 def _register_fonts() -> None:
-    from ..figures import font_file
+    from ..figures.paper import font_file
 
     pdfmetrics.registerFont(TTFont("DejaVu", str(font_file())))
     pdfmetrics.registerFont(TTFont("DejaVu-Bold", str(font_file(bold=True))))
@@ -95,20 +105,23 @@ def _words(text: str, style: ParagraphStyle = _TEXT) -> Paragraph:
     return Paragraph(escape(text).replace("\n", "<br/>"), style)
 
 
-def _first_page(content: ReportContent) -> list[Flowable]:
+def _first_page(content: ReportContent, height: float) -> list[Flowable]:
     above: list[Flowable] = [
-        _words(content.title, _style(10.5, bold=True, after=1)),
+        _words(content.title, _style(12, bold=True, after=1)),
+        _words(content.subtitle, _style(7, colour=_FAINT, after=1)),
+        _words("  ·  ".join(f"{name}: {value}" for name, value in content.who), _style(8.5, bold=True, after=1)),
         _words("  ·  ".join(f"{name}: {value}" for name, value in content.scan), _style(7, colour=_FAINT, after=4)),
         _headline(content),
         Spacer(1, 3),
+        *_change(content.change),
         *_warnings(content.warnings),
         Spacer(1, 3),
     ]
     gap = 3 * mm
     column = (_WIDTH - 2 * gap) / 3
-    charts = [content.figures[name] for name in ("projection", "histogram", "stability")]
+    charts = [content.figures[name] for name in FIRST_PAGE_CHARTS]
     below: list[Flowable] = [
-        _words(content.figures["mosaic"].caption, _NOTE),
+        _words(content.main_picture.caption, _NOTE),
         Spacer(1, 4),
         _columns([[_image(one, column), _words(one.caption, _NOTE)] for one in charts], [column] * 3, gap),
         Spacer(1, 4),
@@ -122,12 +135,13 @@ def _first_page(content: ReportContent) -> list[Flowable]:
         ),
     ]
     # the mosaic takes what the words leave of the page
-    left = _HEIGHT - sum(_height(one) for one in (*above, *below)) - 3 * mm
-    return [*above, _image(content.figures["mosaic"], _WIDTH, max(left, _SMALLEST_MOSAIC)), Spacer(1, 2), *below]
+    left = height - sum(_height(one) for one in (*above, *below)) - 3 * mm
+    return [*above, _image(content.main_picture, _WIDTH, max(left, _SMALLEST_MOSAIC)), Spacer(1, 2), *below]
 
 
 def _headline(content: ReportContent) -> Flowable:
     left = [
+        _words(content.verdict, _style(8, bold=True, after=2)),
         _words(content.vhi, _style(24, bold=True, after=1)),
         *(_ranged(ends, change) for ends, change in content.vhi_ranges),
         _words(content.vhi_meaning, _style(spaceBefore=3)),
@@ -143,6 +157,12 @@ def _ranged(ends: str, change: str) -> Paragraph:
 
 def _bullets(lines: Sequence[str]) -> list[Flowable]:
     return [_words(f"•  {line}", _style(leftIndent=8, firstLineIndent=-8)) for line in lines]
+
+
+def _change(sentences: Sequence[str]) -> list[Flowable]:
+    if not sentences:
+        return []
+    return [_words("Since the earlier visit", _style(8, bold=True)), *_bullets(sentences), Spacer(1, 3)]
 
 
 def _warnings(warnings: Sequence[str]) -> list[Flowable]:
@@ -163,9 +183,26 @@ def _warnings(warnings: Sequence[str]) -> list[Flowable]:
     return [box]
 
 
+def _earlier_visit(content: ReportContent) -> list[Flowable]:
+    story: list[Flowable] = []
+    if "visits" in content.figures:  # they have taken the place of the slices on the first page
+        picture = content.figures["mosaic"]
+        story += [_words("This visit", _SECTION), _image(picture, _WIDTH, 150 * mm), _words(picture.caption, _NOTE)]
+    if content.lesion_changes is not None:
+        table = content.lesion_changes
+        story += [_words(table.title, _SECTION), _grid(table, table.rows[:LARGEST_LESIONS]), _words(table.note, _NOTE)]
+    return story
+
+
 def _further_pages(content: ReportContent) -> list[Flowable]:
-    story: list[Flowable] = [_words("Stability", _SECTION), *(_words(sentence) for sentence in content.stability)]
-    story += [_words(content.thresholds.title, _SECTION), _grid(content.thresholds, content.thresholds.rows)]
+    story: list[Flowable] = [
+        *_earlier_visit(content),
+        _words("Stability", _SECTION),
+        *(_words(sentence) for sentence in content.stability),
+    ]
+    story += [_words(content.thresholds.title, _SECTION), _grid(content.thresholds, content.thresholds.rows), Spacer(1, 4)]
+    histogram = content.figures["histogram"]
+    story += [_image(histogram, _WIDTH / 3), _words(histogram.caption, _NOTE)]
     story += [_words(content.lesions.title, _SECTION), _words(content.lesions.note, _NOTE), Spacer(1, 3)]
     if content.lesions.rows:
         story.append(_grid(content.lesions, content.lesions.rows[:LARGEST_LESIONS]))

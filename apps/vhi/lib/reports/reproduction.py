@@ -11,7 +11,8 @@ from ..reproduction.comparisons import counted
 from ..reproduction.pictures import Pictures
 from ..reproduction.run import Found
 from .cohort_content import CohortContent, Records, rows_of
-from .content import NOT_A_DEVICE, Table
+from .content import NOT_A_DEVICE
+from .parts import Table
 from .reproduction_sections.printed import arithmetic_section, not_public_section
 from .reproduction_sections.readers import agreement_section, composite_section, overlap_section, similarity_section
 from .reproduction_sections.regions import additional_section, curves_section, further_section, test_scans_section

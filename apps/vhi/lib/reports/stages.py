@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.pipeline import VhiResult
+from ..core.stages import name_of
 from .numbers import printable
 
 _STAGES = {
-    "raw": "Raw: nobody and nothing has removed a lesion.",
+    "raw": "Uncleaned: nobody and nothing has removed a lesion.",
     "proposed": "Proposed: the lesions that the cleaning proposal keeps; no reader has checked it.",
     "cleaned": "What a reader kept.",
 }
@@ -22,13 +23,14 @@ def stage_sentence(result: VhiResult) -> str:
 def other_stages(result: VhiResult) -> Iterable[str]:
     """The numbers beside it that are known."""
     if result.raw is not None:
-        yield f"Raw VHI, before a lesion was removed: {result.raw.sensitive_mm3:,.0f} mm³."
+        yield f"{name_of('raw')}, before a lesion was removed: {result.raw.sensitive_mm3:,.0f} mm³."
     proposal = result.proposal
     if proposal is not None:
         proposed = proposal.extent(result.stir.grid.voxel_volume_mm3)
         yield (
-            f"Proposed VHI: {proposed.sensitive_mm3:,.0f} mm³. The cleaning proposal (version {printable(proposal.version)}) "
-            f"keeps {len(proposal.kept):,} of {len(proposal.lesions):,} lesions."
+            f"{name_of('proposed')}: {proposed.sensitive_mm3:,.0f} mm³. "
+            f"The cleaning proposal (version {printable(proposal.version)}) keeps {len(proposal.kept):,} of "
+            f"{len(proposal.lesions):,} lesions."
         )
 
 

@@ -1,4 +1,4 @@
-"""Which labels readers gave: one per case, and what other readers thought of it."""
+"""Which labels readers gave, those that count most first, and what other readers thought of them."""
 
 from __future__ import annotations
 
@@ -46,18 +46,23 @@ class Candidate:
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
 
-def find_candidates(store: ReadingStore, seniors: Sequence[str] = ()) -> tuple[Candidate, ...]:
-    """One label for each case whose region a reader submitted, or rated satisfactory. No image is read.
+def find_candidates(store: ReadingStore, seniors: Sequence[str] = ()) -> tuple[tuple[Candidate, ...], ...]:
+    """For each case whose region a reader submitted, or rated satisfactory, these labels; no image is read.
 
     Parameters
     ----------
     store : ReadingStore
     seniors : sequence of str
-        Readers, most senior first. The label of the most senior one who gave one counts; among readers who are not named, and
+        Readers, most senior first. The labels of the most senior one come first; among those of readers who are not named, and
         within a reader's own, the newest.
+
+    Returns
+    -------
+    tuple of tuple of Candidate
+        By case, none of them empty. The first label that stands the checks counts.
     """
-    found = ([label for label in _labels(made).values() if label] for _, made in store.intact())
-    return tuple(Candidate(labels[0].case_id, _chosen(labels, seniors)) for labels in found if labels)
+    found = (_ranked(_labels(made), seniors) for _, made in store.intact())
+    return tuple(labels for labels in found if labels)
 
 
 def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
@@ -72,8 +77,9 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
     if own is None:
         return {}
     found = {}
-    for reader, other in _labels(store.of_case(candidate.case_id)).items():
-        if other is None or reader == candidate.submission.reader:
+    for reader, labels in _labels(store.of_case(candidate.case_id)).items():
+        other = labels[-1]
+        if reader == candidate.submission.reader:
             continue
         mask = store.read_segment(other, REGION)
         if mask is not None and mask.data.shape == own.data.shape:
@@ -81,17 +87,20 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
     return found
 
 
-def _labels(made: Sequence[Submission]) -> dict[str, Submission | None]:
-    """Of each reader of a case who said something about its region, what counts: None where they said that it failed."""
-    said: dict[str, Submission | None] = {}
-    for one in made:
-        if one.segment(REGION) is not None or (one.rating == "satisfactory" and one.model is not None):
-            said[one.reader] = one
-        elif one.rating == "failed":
-            said[one.reader] = None
+def _labels(made: Sequence[Submission]) -> dict[str, list[Submission]]:
+    """Of each reader who gave labels of a case, these, oldest first: none from before they said that the region failed."""
+    said: dict[str, list[Submission]] = {}
+    for submission in made:
+        rated = submission.rating == "satisfactory" and submission.model is not None
+        if submission.segment(REGION) is not None or rated:
+            said.setdefault(submission.reader, []).append(submission)
+        elif submission.rating == "failed":
+            said.pop(submission.reader, None)
     return said
 
 
-def _chosen(labels: Sequence[Submission], seniors: Sequence[str]) -> Submission:
+def _ranked(labels: Mapping[str, Sequence[Submission]], seniors: Sequence[str]) -> tuple[Candidate, ...]:
     rank = {name: n for n, name in enumerate(seniors)}
-    return min(labels, key=lambda one: (rank.get(one.reader, len(rank)), -one.number))
+    made = [submission for own in labels.values() for submission in own]
+    best_first = sorted(made, key=lambda submission: (rank.get(submission.reader, len(rank)), -submission.number))
+    return tuple(Candidate(submission.case_id, submission) for submission in best_first)

@@ -7,6 +7,32 @@ from dataclasses import dataclass
 from ..errors import SettingsError
 
 KEEP = ("auto", "replay", "pull", "none")
+# from, to: what makes sense, and what a typing error does not reach
+RANGES: dict[str, tuple[float, float]] = {
+    "steps": (1, 100_000),
+    "epochs": (0.01, 10_000),
+    "minutes": (0.1, 10_080),
+    "learning_rate": (1e-7, 0.1),
+    "seed": (0, 2**31 - 1),
+    "train_holdout": (0, 0.5),
+    "train_margin": (0, 1),
+    "train_sentinel_margin": (0, 1),
+    "train_worst": (0, 1),
+    "train_jobs": (1, 256),
+    "train_replay": (0, 100_000),
+}
+
+
+def _check_ranges(config: object) -> None:
+    """Refuse a number outside of its range, in a sentence that names it."""
+    for name, (low, high) in RANGES.items():
+        value = getattr(config, name, None)
+        if value is not None and not low <= value <= high:
+            raise SettingsError(f"{name} is {value}; it must be from {_plain(low)} to {_plain(high)}.")
+
+
+def _plain(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:g}"
 
 
 @dataclass(frozen=True)
@@ -24,6 +50,8 @@ class TrainConfig:
         By how much the mean 3-D Dice of a new version may lie below the live one's on the hold-out, and on the phantoms.
     train_worst : float
         By how much that of any single case may.
+    train_gain : float
+        Where nobody is held out: by how much the mean 3-D Dice of patients who are left out in turn must rise.
     train_quarantine : bool
         Whether labels are checked before they are learnt.
     train_jobs : int
@@ -37,17 +65,13 @@ class TrainConfig:
     train_margin: float = 0.005
     train_sentinel_margin: float = 0.02
     train_worst: float = 0.05
+    train_gain: float = 0.005
     train_quarantine: bool = True
     train_jobs: int = 1
     train_replay: int = 40
 
     def __post_init__(self) -> None:
-        if not 0 <= self.train_holdout <= 0.5:
-            raise SettingsError(f"train_holdout is {self.train_holdout}; it is a share of the patients, 0 to 0.5.")
-        if min(self.train_margin, self.train_sentinel_margin, self.train_worst) < 0:
-            raise SettingsError("train_margin, train_sentinel_margin and train_worst are differences of Dice, 0 or more.")
-        if self.train_jobs < 1 or self.train_replay < 0:
-            raise SettingsError("train_jobs must be at least 1, train_replay 0 or more.")
+        _check_ranges(self)
 
     def seniors(self) -> tuple[str, ...]:
         """Readers' names, most senior first."""
@@ -84,10 +108,6 @@ class TrainOptions:
         given = {name: n for name in ("steps", "epochs", "minutes") if (n := getattr(self, name)) is not None}
         if len(given) > 1:
             raise SettingsError(f"{' and '.join(given)} were given; choose one budget.")
-        for name, value in {**given, "learning_rate": self.learning_rate}.items():
-            if value is not None and not 0 < value < 1e6:
-                raise SettingsError(f"{name} is {value}; it must be above 0.")
-        if not 0 <= self.seed < 2**31:
-            raise SettingsError(f"seed is {self.seed}; it is a whole number from 0.")
+        _check_ranges(self)
         if self.keep not in KEEP:
             raise SettingsError(f"keep is {self.keep!r}; it must be one of {', '.join(KEEP)}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.protocol import Protocol
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..readings.scan_identity import is_the_scan
@@ -14,7 +15,7 @@ from ..studies.nifti import read_mask, read_volume, write_mask, write_scan
 from ..studies.pairing import Case, CaseSource
 from ..studies.registration import fitted, turned
 from .candidates import REGION, Candidate, disagreement
-from .holdout import Side
+from .holdout import Side, digest_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Entry:
         Whether it may be learnt, or measures.
     known : bool
         Whether the live version learnt this label already.
+    protocol : dict
+        `lib.core.protocol.Protocol` of the scan.
+    patient : str
+        A digest of the patient's id.
     disagreement : dict
         Dice with the labels of other readers.
     """
@@ -44,13 +49,20 @@ class Entry:
     side: Side
     known: bool
     slices: int
+    protocol: dict[str, float]
+    patient: str
     disagreement: dict[str, float] = field(default_factory=dict)
 
     def t1w_path(self, folder: Path) -> Path:
         return folder / "scans" / f"{self.case_id}_T1W.nii.gz"
 
     def label_path(self, folder: Path) -> Path:
-        return folder / "scans" / f"{self.case_id}_region.nii.gz"
+        return folder / "scans" / f"{self.case_id}--{self.submission}_region.nii.gz"
+
+    @property
+    def key(self) -> str:
+        """Of the label, unique within a session."""
+        return f"{self.case_id}/{self.submission}"
 
     def labelled(self, folder: Path) -> LabelledCase:
         """The case as training reads it."""
@@ -64,7 +76,14 @@ class Entry:
 
 
 def write_case(
-    folder: Path, case: Case, source: CaseSource, store: ReadingStore, candidate: Candidate, side: Side, known: bool
+    folder: Path,
+    case: Case,
+    source: CaseSource,
+    store: ReadingStore,
+    candidate: Candidate,
+    side: Side,
+    known: bool,
+    patient: str = "",
 ) -> Entry:
     """Copy a case's T1W scan, on the grid of its labels, and its label into the folder of a session.
 
@@ -89,11 +108,14 @@ def write_case(
         side=side,
         known=known,
         slices=t1w.grid.shape[2],
+        protocol=Protocol.of(t1w.grid).as_dict(),
+        patient=digest_of(patient or case.case_id),
         disagreement=disagreement(store, candidate),
     )
     label = store.read_segment(made, REGION)
     entry.t1w_path(folder).parent.mkdir(parents=True, exist_ok=True)
-    write_scan(entry.t1w_path(folder), t1w)
+    if not entry.t1w_path(folder).exists():  # of several labels of a case
+        write_scan(entry.t1w_path(folder), t1w)
     if label is not None:
         write_mask(entry.label_path(folder), label)
     return entry

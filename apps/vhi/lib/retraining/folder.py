@@ -8,6 +8,7 @@ retraining/
   labels/<case>--<submission>.png    its slice that fits worst
   session/                the session under way: everything it needs, removed when it has ended
   history/<id>/           what became of it: result.json, pictures of the worst slices of a rejected version
+  comparisons/<a>--<b>/   two versions case by case; lib.retraining.comparison
   progress.json           how far the session is, for viewers
   stop                    there while a stop is wanted
   lock, pid               held by the process that works; its id
@@ -34,8 +35,14 @@ from ..records import Kinds, read_remakable, write_json
 
 FOLDER = "retraining"
 _CHECK: dict[str, Kinds] = {"case": str, "submission": str, "label_id": str, "state": str, "reasons": list}
+# states of a label that no session learns: what a check found, and what an administrator decided
+HELD, TAKEN_BACK = "held", "taken back"
+ASIDE = (HELD, TAKEN_BACK)
+# of labels that a check or an administrator spoke for; of one that a session used without a check
+CHECKED, UNCHECKED = ("passed", "released"), "unchecked"
+_BY = "It was set aside by"
 # states of `progress.json` in which nothing more happens
-ENDED = ("accepted", "rejected", "nothing", "stopped", "failed")
+ENDED = ("accepted", "rejected", "nothing", "waits", "stopped", "failed")
 
 # whoever looks whether a session runs holds the lock for a moment, which is no session
 TRIES, TRY_AGAIN_S = 10, 0.05
@@ -172,13 +179,24 @@ class RetrainingFolder:
         """What the check of a label found; None before it was checked, and where that is damaged: then it is checked anew."""
         return read_remakable(self._check_path(case_id, submission_id), **_CHECK)
 
-    def held(self) -> tuple[dict[str, Any], ...]:
-        """The labels in quarantine: `case`, `submission`, `reader`, `reasons`, `dice`, `version`, `releasable`, `picture`."""
+    def checks(self) -> tuple[dict[str, Any], ...]:
+        """What is known of every label that was checked, or decided about, by `case`, `submission`, `state` and more."""
         found = (read_remakable(path, **_CHECK) for path in sorted((self.root / "labels").glob("*.json")))
-        return tuple(one for one in found if one is not None and one["state"] == "held")
+        return tuple(one for one in found if one is not None)
 
-    def release(self, case_id: str, submission_id: str, who: str) -> None:
-        """For an administrator: learn this label from the next session on, whatever the check said.
+    def held(self) -> tuple[dict[str, Any], ...]:
+        """The labels in quarantine, by a check or by an administrator: `case`, `submission`, `reader`, `reasons`, `dice`,
+        `version`, `releasable`, `picture`. For administrators: the reasons name the other case that a label fits better."""
+        return tuple({**one, "reasons": [*one["reasons"], *_fitted(one)]} for one in self.checks() if one["state"] in ASIDE)
+
+    def release(self, case_id: str, submission_id: str, who: str) -> str:
+        """For an administrator: learn this label from the next session on, whatever the check said; one that was never checked is
+        checked there first.
+
+        Returns
+        -------
+        str
+            The state of the label now: "released" or "unchecked".
 
         Raises
         ------
@@ -188,14 +206,54 @@ class RetrainingFolder:
             Nothing could be learnt from it.
         """
         found = self.check_of(case_id, submission_id)
-        if found is None or found["state"] != "held":
+        if found is None or found["state"] not in ASIDE:
             raise NotFoundError(f"Submission {submission_id} of case {case_id} is not in quarantine; ask for the list.")
-        if not found["releasable"]:
+        if not found.get("releasable", True):
             raise RequestError(f"Submission {submission_id} of case {case_id} cannot be learnt: {' '.join(found['reasons'])}")
+        if found["state"] == TAKEN_BACK and found.get("before") not in CHECKED:
+            self._forget_check(found)
+            return UNCHECKED
         self.note_check({**found, "state": "released", "released_by": who})
+        return "released"
+
+    def _forget_check(self, record: Mapping[str, Any]) -> None:
+        """As before an administrator set a label aside that was never checked; what a session said of it stays."""
+        if record.get("fate"):
+            self.note_check({**record, "state": UNCHECKED, "reasons": []})
+        else:
+            self._check_path(str(record["case"]), str(record["submission"])).unlink(missing_ok=True)
+
+    def take_back(self, case_id: str, submission_id: str, label_id: str, who: str) -> None:
+        """For an administrator: no session learns this label or measures on it, whatever the check said, until it is released.
+
+        Parameters
+        ----------
+        case_id, submission_id : str
+            Of a submission that there is.
+        label_id : str
+            See `lib.retraining.candidates.Candidate.label_id`.
+        who : str
+
+        Raises
+        ------
+        ConflictError
+            It is set aside already.
+        """
+        found = self.check_of(case_id, submission_id)
+        if found is not None and found["state"] in ASIDE:
+            raise ConflictError(f"Submission {submission_id} of case {case_id} is set aside already.")
+        known = found or {"case": case_id, "submission": submission_id, "label_id": label_id, "releasable": True}
+        said = [one for one in known.get("reasons", []) if not one.startswith(_BY)]
+        before = found["state"] if found else None
+        reasons = [f"{_BY} {who}.", *said]
+        self.note_check({**known, "state": TAKEN_BACK, "reasons": reasons, "taken_back_by": who, "before": before})
 
     def _check_path(self, case_id: str, submission_id: str) -> Path:
         name = f"{case_id}--{submission_id}"
         if "/" in name or "\0" in name or name.startswith("."):
             raise RequestError("A case id and a submission id hold letters, digits, dots, dashes, underscores and @ only.")
         return self.root / "labels" / f"{name}.json"
+
+
+def _fitted(check: Mapping[str, Any]) -> list[str]:
+    return [f"The other case is {check['fits_case']}."] if check.get("fits_case") else []

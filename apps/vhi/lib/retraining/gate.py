@@ -1,8 +1,8 @@
-"""Is the candidate ensemble no worse than the live one? Paired, on the hold-out and on phantoms."""
+"""Is the candidate ensemble good enough to go live? Paired, against the live version and the best one that ever was live here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,9 @@ import numpy as np
 
 from .config import TrainConfig
 
-HOLDOUT, SENTINEL = "hold-out", "phantoms"
+HOLDOUT, SENTINEL, LEFT_OUT = "hold-out", "phantoms", "patients left out in turn"
+# a kind of scans that is new to the networks gains this much on each patient, or is not worth networks of its own
+KIND_GAIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,59 +30,168 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The version with the highest mean Dice, among all that ever were live here, on the cases of one set."""
+
+    version: str
+    mean: float
+
+
+@dataclass(frozen=True)
 class Decision:
-    """Whether the candidate is published, and why; `compared` tells per set the number of cases and the mean and worst gain."""
+    """Whether the candidate is published, and why.
+
+    Parameters
+    ----------
+    reasons : tuple of str
+        Why not; empty where it is.
+    compared : dict
+        By set the number of cases, margin, mean and worst gain over the live version, and the best version with its mean.
+    findings : tuple of str
+        What was measured, in sentences.
+    reader_reasons : tuple of str
+        `reasons` as readers, who may read blinded, are told them: they name no case and no submission. Empty where `reasons` do
+        not either.
+    """
 
     accepted: bool
     reasons: tuple[str, ...]
     compared: dict[str, Any]
     pairs: tuple[Pair, ...]
+    findings: tuple[str, ...] = ()
+    reader_reasons: tuple[str, ...] = ()
+
+    @property
+    def for_readers(self) -> tuple[str, ...]:
+        """Why not, without the name of any case or submission."""
+        return self.reader_reasons or self.reasons
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the manifest."""
         return {
             "accepted": self.accepted,
             "reasons": list(self.reasons),
+            "findings": list(self.findings),
             "compared": self.compared,
             "cases": [asdict(pair) for pair in self.pairs],
         }
 
 
-def decide(pairs: Sequence[Pair], config: TrainConfig) -> Decision:
-    """Accept where no set's mean falls by more than its margin, and no case by more than `train_worst`.
+def decide(
+    pairs: Sequence[Pair],
+    config: TrainConfig,
+    best: Mapping[str, Best] | None = None,
+    *,
+    new_kind: bool = False,
+    learnt_here: bool = True,
+) -> Decision:
+    """Accept where every set allows it.
 
-    Labels that nobody checked need a hold-out: phantoms alone do not tell networks that learnt labels shifted by some pixels
-    (docs/retraining.md).
+    - Hold-out and phantoms: the mean lies no more than the margin below that of the live version, and no more than the margin
+      below that of the best version that ever was live here. Losses that lie within the margin each cannot add up beyond it.
+    - Where nobody is held out: the mean of patients who were left out in turn rises by `train_gain` or more (for a kind of scans
+      that is new to the networks, each one's by 0.05), and that of the phantoms does not fall at all.
+    - No case falls by more than `train_worst`.
 
     Parameters
     ----------
     pairs : sequence of Pair
         At least one.
+    best : mapping, optional
+        By set.
+    new_kind : bool
+        Whether the candidate has networks for a kind of scans that the live version does not know.
+    learnt_here : bool
+        Whether it learnt labels of this site: networks from elsewhere cannot have learnt misplaced ones, and nobody can be left
+        out.
     """
     reasons: list[str] = []
+    findings: list[str] = []
     compared: dict[str, Any] = {}
-    for what, margin in ((HOLDOUT, config.train_margin), (SENTINEL, config.train_sentinel_margin)):
-        gains = np.array([pair.gain for pair in pairs if pair.what == what])
-        if not len(gains):
-            continue
-        mean = float(gains.mean())
-        compared[what] = {
-            "cases": len(gains),
-            "margin": margin,
-            "mean_gain": round(mean, 5),
-            "worst": round(float(gains.min()), 5),
-        }
-        if mean < -margin:
-            reasons.append(f"On the {what} its mean Dice is {-mean:.4f} below that of the live version; {margin:g} is allowed.")
-    if HOLDOUT not in compared and not config.train_quarantine:
-        reasons.append(
-            "The quarantine is off and no case is held out, and phantoms alone cannot tell misplaced labels; "
+    held_out = any(pair.what == HOLDOUT for pair in pairs) or not learnt_here
+    margins = {HOLDOUT: config.train_margin, SENTINEL: config.train_sentinel_margin if held_out else 0.0}
+    for what, margin in margins.items():
+        own = [pair for pair in pairs if pair.what == what]
+        if own:
+            compared[what] = _compared(own, margin, (best or {}).get(what))
+            findings.append(_sentence(what, compared[what]))
+            reasons += _below(what, compared[what])
+    if not held_out:
+        reasons += _without_holdout([pair for pair in pairs if pair.what == LEFT_OUT], config, compared, new_kind)
+    named, counted = _falls(pairs, config.train_worst)
+    told = (*reasons, *counted)
+    reasons += named
+    return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs), tuple(findings), told)
+
+
+def _falls(pairs: Sequence[Pair], allowed: float) -> tuple[list[str], list[str]]:
+    """What is said of cases whose Dice falls by more than is allowed: case by case, and without their names."""
+    fell = [pair for pair in pairs if pair.gain < -allowed]
+    named = [
+        f"On case {pair.case_id} of the {pair.what} its Dice is {pair.candidate:.3f}, the live version's {pair.live:.3f}; "
+        f"a fall of {allowed:g} is allowed."
+        for pair in fell
+    ]
+    cases = "1 case" if len(fell) == 1 else f"{len(fell)} cases"
+    counted = [f"On {cases} its Dice is below that of the live version by more than the {allowed:g} that is allowed."]
+    return named, counted if fell else []
+
+
+def _compared(own: Sequence[Pair], margin: float, best: Best | None) -> dict[str, Any]:
+    gains = np.array([pair.gain for pair in own])
+    mean = float(np.mean([pair.candidate for pair in own]))
+    told: dict[str, Any] = {
+        "cases": len(own),
+        "margin": margin,
+        "mean_gain": round(float(gains.mean()), 5),
+        "worst": round(float(gains.min()), 5),
+    }
+    if best is not None:
+        told |= {"best": best.version, "gain_over_best": round(mean - best.mean, 5)}
+    return told
+
+
+def _below(what: str, told: Mapping[str, Any]) -> list[str]:
+    allowed = f"{told['margin']:g} is allowed"
+    if told["mean_gain"] < -told["margin"]:
+        return [f"On the {what} its mean Dice is {-told['mean_gain']:.4f} below that of the live version; {allowed}."]
+    if told.get("gain_over_best", 0.0) < -told["margin"]:
+        return [
+            f"On the {what} its mean Dice is {-told['gain_over_best']:.4f} below that of {told['best']}, the best version that "
+            f"was live here; {allowed}."
+        ]
+    return []
+
+
+def _sentence(what: str, told: Mapping[str, Any]) -> str:
+    gain, cases = told["mean_gain"], f"{told['cases']} case" + ("s" if told["cases"] != 1 else "")
+    if gain > 0:
+        return f"On the {what} ({cases}) its mean Dice is {gain:.4f} above that of the live version."
+    if gain == 0:
+        return f"On the {what} ({cases}) its mean Dice is that of the live version."
+    where = "within" if gain >= -told["margin"] else "beyond"
+    below = f"On the {what} ({cases}) its mean Dice is {-gain:.4f} below that of the live version"
+    return f"{below}, {where} the margin of {told['margin']:g}."
+
+
+def _without_holdout(own: Sequence[Pair], config: TrainConfig, compared: dict[str, Any], new_kind: bool) -> list[str]:
+    if not config.train_quarantine:
+        return [
+            "The quarantine is off and no case is held out, and nothing else tells misplaced labels; "
             "switch the quarantine on, or let more cases be read."
-        )
-    for pair in pairs:
-        if pair.gain < -config.train_worst:
-            reasons.append(
-                f"On case {pair.case_id} of the {pair.what} its Dice is {pair.candidate:.3f}, the live version's "
-                f"{pair.live:.3f}; a fall of {config.train_worst:g} is allowed."
-            )
-    return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs))
+        ]
+    if not own:
+        return ["No case is held out, and no patient was left out: nothing shows whether it is better."]
+    gains = [pair.gain for pair in own]
+    compared[LEFT_OUT] = {
+        "cases": len(gains), "needed": KIND_GAIN if new_kind else config.train_gain,
+        "mean_gain": round(float(np.mean(gains)), 5), "worst": round(float(min(gains)), 5),
+    }  # fmt: skip
+    found, what = (min(gains), "lowest") if new_kind else (float(np.mean(gains)), "mean")
+    needed = compared[LEFT_OUT]["needed"]
+    if found >= needed:
+        return []
+    return [
+        f"Of patients who were left out in turn the {what} gain of Dice is {found:+.4f}; where nobody is held out, {needed:g} or "
+        "more is needed. The labels wait for more patients, or for one who is held out."
+    ]

@@ -13,24 +13,31 @@ from ..versions import Manifest, list_versions, read_live, read_version
 from ..versions.difference import case_changes
 
 CROSS_VALIDATION = "cross-validation"
+SLICES, WHOLE = "mean slice Dice", "3-D Dice"
 
 
-def version_history(models: Path) -> list[dict[str, Any]]:
+def version_history(models: Path, live: str | None = None) -> list[dict[str, Any]]:
     """Every version of a model folder, oldest first.
+
+    Parameters
+    ----------
+    models : Path
+    live : str, optional
+        The version that answers now; by default the one that the pointer names.
 
     Returns
     -------
     list of dict
         `version`, `created`, `parent`, `members`, `note`; `state`: "live", "earlier" or "rejected", and `reasons` of a rejection;
         `cases` that were learnt, and `added`, `removed`, `changed` against the parent where that is here; `dice`: by what it was
-        measured on, the mean of this version and of the live one then (`version`, `before`), and the number of `cases`.
+        measured on, see `dice_of`.
 
     Raises
     ------
     ModelError
         There is no live version.
     """
-    live = read_live(models).manifest.version
+    live = live or read_live(models).manifest.version
     return [_told(models, read_version(models, version).manifest, live) for version in list_versions(models)]
 
 
@@ -64,17 +71,18 @@ def _told(models: Path, manifest: Manifest, live: str) -> dict[str, Any]:
 
 
 def dice_of(manifest: Manifest) -> dict[str, dict[str, Any]]:
-    """By what a version was measured on: the mean of its cases (`version`), that of the live one then (`before`), and `cases`."""
+    """By what a version was measured on: which Dice (`measure`: "mean slice Dice", or "3-D Dice" as the gate compares), the mean
+    of its cases (`version`), that of the live one then (`before`, None where nothing was), and `cases`, how many there were."""
     found: dict[str, dict[str, Any]] = {}
     folds: Mapping[str, Any] | None = (manifest.metrics or {}).get("cross_validation")
     if folds and manifest.gate is None:
         cases = len(folds.get("cases") or {})
-        found[CROSS_VALIDATION] = {"version": folds["mean_slice_dice"], "before": None, "cases": cases}
+        found[CROSS_VALIDATION] = {"measure": SLICES, "version": folds["mean_slice_dice"], "before": None, "cases": cases}
     pairs = (manifest.gate or {}).get("cases", [])
     for what in dict.fromkeys(pair["what"] for pair in pairs):
         own = [pair for pair in pairs if pair["what"] == what]
         means = {name: round(float(np.mean([pair[key] for pair in own])), 4) for name, key in _MEANS.items()}
-        found[what] = {**means, "cases": len(own)}
+        found[what] = {"measure": WHOLE, **means, "cases": len(own)}
     return found
 
 

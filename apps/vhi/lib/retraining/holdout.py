@@ -47,7 +47,7 @@ class HoldOut:
             The file is damaged, or the patient's id cannot be had.
         """
         kept = self._read()
-        digest = kept["cases"].get(case_id) or _digest(patient_of(case_id))
+        digest = kept["cases"].get(case_id) or digest_of(patient_of(case_id))
         return self._side(kept, case_id, digest)
 
     def write_down(self, patients: Mapping[str, str]) -> dict[str, Side]:
@@ -67,9 +67,9 @@ class HoldOut:
         kept = self._read()
         sides: dict[str, Side] = {}
         for case_id, patient in patients.items():
-            sides[case_id] = self._side(kept, case_id, _digest(patient))
-            kept["patients"][_digest(patient)] = sides[case_id]
-            kept["cases"][case_id] = _digest(patient)
+            sides[case_id] = self._side(kept, case_id, digest_of(patient))
+            kept["patients"][digest_of(patient)] = sides[case_id]
+            kept["cases"][case_id] = digest_of(patient)
         make_folder(self.root)
         write_json(self.root / FILE, kept)
         return sides
@@ -91,7 +91,8 @@ class HoldOut:
         return {"patients": dict(found.get("patients", {})), "cases": dict(found.get("cases", {}))}
 
 
-def _digest(patient: str) -> str:
+def digest_of(patient: str) -> str:
+    """What stands for a patient's id in files."""
     return hashlib.sha256(f"vhi hold-out {patient}".encode()).hexdigest()[:24]
 
 

@@ -6,6 +6,7 @@ A job is picklable, keeps what it did in the session's folder, and does the same
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,22 +18,29 @@ import numpy as np
 from ..core.disease_region import Member, dice
 from ..core.orientation import Hanging
 from ..core.volume import Mask, Volume
-from ..figures import failure_figure, png_bytes
+from ..engine.members import load_members
+from ..errors import ModelError
+from ..figures.canvas import png_bytes
+from ..figures.slice_dice import failure_figure
 from ..files import write_atomically
 from ..nets.fit import Slices, TrainedNetwork, fit, read_trained
 from ..nets.recipes import Recipe
-from ..nets.weights import load_members, load_networks, member_of
+from ..nets.weights import load_networks, member_of
+from ..readings.folder import make_folder
+from ..records import read_remakable, write_json
 from ..studies.labelled import Case
 from ..studies.nifti import write_mask
 from ..training.run import Measured, measure_case
 from ..training.scans import probabilities, read_labelled, region_of
-from ..versions import read_version
+from ..versions import Version, read_version
 from .entries import Entry
 from .gate import HOLDOUT, SENTINEL
+from .kinds import other_scanners
 from .quarantine import Check, check_label
 from .sentinel import sentinel_cases
 
-MEASURED, PICTURES = "measured.json", 4
+logger = logging.getLogger("vhi.retraining")
+MEASURED, CANDIDATE, PICTURES = "measured.json", "candidate", 4
 # steps between two checkpoints, reports of progress and looks for a wish to stop
 EVERY = 10
 _BOOTSTRAP_STREAM = 3
@@ -50,11 +58,11 @@ class Checking:
     entries : tuple of Entry
         All of the session.
     unchecked : frozenset of str
-        The cases whose label is to be checked.
+        The keys of the labels to be checked.
     version : str
         The live one.
-    usual : float
-        Dice between its regions and right labels.
+    usual : dict
+        By label the Dice between that version's regions and right labels of such scans.
     """
 
     folder: Path
@@ -62,24 +70,29 @@ class Checking:
     version: str
     entries: tuple[Entry, ...]
     unchecked: frozenset[str]
-    usual: float
+    usual: dict[str, float]
 
     def __call__(self) -> dict[str, tuple[Check, bytes | None]]:
-        """What was found and a picture of the slice that fits worst, where something was, by case id."""
+        """What was found and a picture of the slice that fits worst, where something was, by key of the label."""
         for entry in self.entries:
             if entry.rated_version is not None and not entry.label_path(self.folder).exists():
                 rated = load_members(self.model_dir, entry.rated_version)
                 write_mask(entry.label_path(self.folder), region_by(entry.read_t1w(self.folder), rated))
         live = load_members(self.model_dir, self.version)
-        asked = [entry for entry in self.entries if entry.case_id in self.unchecked]
+        asked = [entry for entry in self.entries if entry.key in self.unchecked]
         regions = {entry.case_id: region_by(entry.read_t1w(self.folder), live) for entry in asked}
-        found = {}
+        checks = {}
         for entry in asked:
-            t1w, label, region = entry.read_t1w(self.folder), entry.read_label(self.folder), regions[entry.case_id]
             others = {case_id: other for case_id, other in regions.items() if case_id != entry.case_id}
-            check = check_label(label, t1w, region, others, self.usual)
-            found[entry.case_id] = check, _picture(t1w, label, region, entry) if check.reasons else None
-        return found
+            t1w, label = entry.read_t1w(self.folder), entry.read_label(self.folder)
+            checks[entry.key] = check_label(label, t1w, regions[entry.case_id], others, self.usual[entry.key])
+        checks = other_scanners(self.entries, checks)
+        return {entry.key: (checks[entry.key], self._drawn(entry, checks[entry.key], regions[entry.case_id])) for entry in asked}
+
+    def _drawn(self, entry: Entry, check: Check, region: Mask) -> bytes | None:
+        if not check.reasons:
+            return None
+        return _picture(entry.read_t1w(self.folder), entry.read_label(self.folder), region, entry)
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,8 @@ class MemberTraining:
     model_dir, parent : Path, str
         The live version.
     scratch : bool
+    kind : str or None
+        Of scans, where it becomes networks of their own.
     """
 
     folder: Path
@@ -111,6 +126,7 @@ class MemberTraining:
     model_dir: Path
     parent: str
     scratch: bool
+    kind: str | None = None
 
     @property
     def name(self) -> str:
@@ -120,9 +136,9 @@ class MemberTraining:
         multiple = self.recipe.multiple
         slices = self._drawn(Slices.of([read_labelled(case) for case in self.new], multiple))
         before = [read_labelled(case) for case in self.replay] if self.recipe.pseudo else []
-        start = None if self.scratch else load_networks(read_version(self.model_dir, self.parent))[self.number]
+        start = None if self.scratch else load_networks(read_version(self.model_dir, self.parent), self.kind)[self.number]
         fit(
-            self.recipe, self.seed, slices, self.folder, start=start, every=EVERY,
+            self.recipe, self.seed, slices, self.folder, start=start, every=EVERY, any_length=True,
             pseudo=Slices.of(before, multiple) if before else None,
         )  # fmt: skip
 
@@ -137,52 +153,128 @@ class MemberTraining:
 
 
 @dataclass(frozen=True)
+class LeavingOut:
+    """A short training without some patients, and the 3-D Dice of that network and of the one it began from on their scans."""
+
+    training: MemberTraining
+    left_out: tuple[Entry, ...]
+
+    def __call__(self) -> dict[str, dict[str, float]]:
+        """`live` and `candidate` by key of the label."""
+        self.training()
+        folder, recipe = self.training.folder.parent, self.training.recipe
+        parent = read_version(self.training.model_dir, self.training.parent)
+        flip = parent.manifest.flip
+        before = load_networks(parent, self.training.kind)[self.training.number]
+        members = [member_of(net, recipe.layout(), flip=flip) for net in (before, self.training.read())]
+        found = {}
+        for entry in self.left_out:
+            t1w, label = entry.read_t1w(folder), entry.read_label(folder)
+            live, candidate = (measured_case(t1w, label, [member])[0]["dice"] for member in members)
+            found[entry.key] = {"live": live, "candidate": candidate}
+        return found
+
+
+@dataclass(frozen=True)
 class Measuring:
-    """2-D Dice of the live and of the candidate ensemble on the hold-out and on the phantoms."""
+    """Dice of the stored candidate, of the live version and of all that were live before, on the hold-out and on the phantoms.
+
+    Everything is measured as a server answers: by the weights of a file, loaded as a server loads them.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's; `candidate` in it is the model folder that holds the candidate.
+    candidate, parent : str
+        Versions.
+    earlier : tuple of str
+        Versions of `model_dir`.
+    """
 
     folder: Path
     model_dir: Path
     parent: str
-    flip: bool
-    trainings: tuple[MemberTraining, ...]
+    candidate: str
+    earlier: tuple[str, ...]
     holdout: tuple[Entry, ...]
 
     def __call__(self) -> Mapping[str, Any]:
-        """`measured.json`: by set, "live" and "candidate", and case id: `lib.training.run.Measured` with the 3-D `dice`.
+        """`measured.json`: by set, "live" and "candidate", and case id: `lib.training.run.Measured` with the 3-D `dice`;
+        "earlier": by version and case id that Dice alone.
 
         `pictures/` in the session's folder receives the slices on which the candidate falls most behind.
         """
         live = load_members(self.model_dir, self.parent)
-        candidate = [member_of(training.read(), training.recipe.layout(), flip=self.flip) for training in self.trainings]
-        measured: dict[str, dict[str, dict[str, Measured]]] = {
-            what: {"live": {}, "candidate": {}} for what in (HOLDOUT, SENTINEL)
+        candidate = load_members(self.folder / CANDIDATE, self.candidate)
+        earlier = [Known(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
+        measured: dict[str, dict[str, dict[str, Any]]] = {
+            what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, SENTINEL)
         }
         worst: list[tuple[float, str, bytes]] = []
-        for what, case_id, t1w, truth in self._cases():
+        for what, case_id, label_id, t1w, truth in self._cases():
             before, _ = measured_case(t1w, truth, live)
             after, region = measured_case(t1w, truth, candidate)
             measured[what]["live"][case_id], measured[what]["candidate"][case_id] = before, after
+            for known in list(earlier):
+                version = known.version.manifest.version
+                try:
+                    found = known.dice(label_id, t1w, truth)
+                except ModelError as error:
+                    # its mean over some of the cases would be compared with those over all
+                    logger.warning("Version %s is not compared with: %s", version, error)
+                    earlier.remove(known)
+                    for one in measured.values():
+                        one["earlier"].pop(version, None)
+                    continue
+                measured[what]["earlier"].setdefault(version, {})[case_id] = found
             worst += _lowest(case_id, t1w, truth, region, before["slice_dice"], after["slice_dice"])
+        for known in earlier:
+            known.write()
         (self.folder / "pictures").mkdir(exist_ok=True)
         for n, (_, _, content) in enumerate(sorted(worst)[:PICTURES]):
             write_atomically(self.folder / "pictures" / f"{n + 1}.png", content)
         write_atomically(self.folder / MEASURED, (json.dumps(measured, indent=1) + "\n").encode())
         return measured
 
-    def _cases(self) -> Iterator[tuple[str, str, Volume, Mask]]:
+    def _cases(self) -> Iterator[tuple[str, str, str, Volume, Mask]]:
         for entry in self.holdout:
-            yield HOLDOUT, entry.case_id, entry.read_t1w(self.folder), entry.read_label(self.folder)
+            key = f"{entry.case_id}/{entry.label_id}"
+            yield HOLDOUT, entry.case_id, key, entry.read_t1w(self.folder), entry.read_label(self.folder)
         for name, t1w, truth in sentinel_cases():
-            yield SENTINEL, name, t1w, truth
+            yield SENTINEL, name, name, t1w, truth
+
+
+class Known:
+    """3-D Dice that a version reached, measured once for each case and kept: `measured/<version>.json` in retraining's folder."""
+
+    def __init__(self, root: Path, version: Version) -> None:
+        self.version = version
+        self._path = root / "measured" / f"{version.manifest.version}.json"
+        kept = read_remakable(self._path, sha256=str, dice=dict)
+        same = kept is not None and kept["sha256"] == version.manifest.sha256
+        self._dice: dict[str, float] = dict(kept["dice"]) if kept is not None and same else {}
+        self._members: Sequence[Member] = ()
+
+    def dice(self, label_id: str, t1w: Volume, truth: Mask) -> float:
+        """Of one case, by what tells its label from any other."""
+        if label_id not in self._dice:
+            manifest = self.version.manifest
+            self._members = self._members or load_members(self.version.folder.parent.parent, manifest.version)
+            self._dice[label_id] = measured_case(t1w, truth, self._members)[0]["dice"]
+        return self._dice[label_id]
+
+    def write(self) -> None:
+        make_folder(self._path.parent)
+        write_json(self._path, {"sha256": self.version.manifest.sha256, "dice": self._dice})
 
 
 def measured_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
     measured, _, region = measure_case(t1w, truth, members)
-    return measured | {"dice": round(dice(region.data, truth.data), 5)}, region
+    return measured | {"dice": round(dice(region.data, truth.data), 7)}, region
 
 
 def region_by(t1w: Volume, members: Sequence[Member]) -> Mask:
-    return region_of(np.mean(probabilities(t1w, members), axis=0), t1w)
+    return region_of(probabilities(t1w, members)[0], t1w)
 
 
 def _lowest(

@@ -6,23 +6,24 @@ From here on a session needs neither the studies nor the archive, and nothing th
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..core.protocol import Protocol
 from ..errors import ConflictError, InputError, VhiError
 from ..files import result_folder
 from ..readings.store import ReadingStore
 from ..records import read_json, write_json
 from ..studies.pairing import Case, CaseSource
 from ..versions import Manifest
-from ..versions.site import adopt_live
+from ..versions.site import adopt_live, own_models
 from .candidates import Candidate, find_candidates
 from .config import TrainConfig, TrainOptions
 from .entries import Entry, write_case
-from .folder import RetrainingFolder
+from .folder import CHECKED, HELD, TAKEN_BACK, RetrainingFolder
 from .holdout import HoldOut, Side
 
 FILE = "session.json"
@@ -66,7 +67,8 @@ class Session:
                 "entries": tuple(Entry(**one) for one in content["entries"]),
                 "skipped": tuple(content["skipped"]),
             }
-            return cls(**{**content, **read})
+            # where the site's versions lie now: a server that starts may have moved them in since
+            return cls(**{**content, **read, "model_dir": str(own_models(folder.parents[1]))})
         except (KeyError, TypeError) as error:
             raise InputError(f"{folder / FILE} is damaged ({error}); discard the session and start another.") from error
 
@@ -76,12 +78,16 @@ class Session:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A label that no session has taken up yet, or that the live version learnt: see `waiting_labels`."""
+    """A label that no session has taken up yet, or that the live version learnt: see `waiting_labels`.
+
+    `others` are labels of the case that count should the check, which is still to come, set this one aside: best first.
+    """
 
     candidate: Candidate
     side: Side
     known: bool
     held: bool
+    others: tuple[Candidate, ...] = ()
 
     @property
     def is_new(self) -> bool:
@@ -92,7 +98,8 @@ class Waiting:
 def waiting_labels(
     store: ReadingStore, live: Manifest, config: TrainConfig, patient_of: Callable[[str], str]
 ) -> tuple[Waiting, ...]:
-    """Every label that readers gave, one per case, and whether it is new to the live version. Reads small files alone.
+    """Of every case that readers labelled the first label that the checks did not set aside, and whether it is new to the live
+    version. Reads small files alone.
 
     Parameters
     ----------
@@ -111,13 +118,34 @@ def waiting_labels(
     holdout = HoldOut(folder.root, config.train_holdout)
     learnt = {(case.case_id, case.label_sha256) for case in live.training_cases}
     found = []
-    for candidate in find_candidates(store, config.seniors()):
-        made = candidate.submission
-        check = folder.check_of(candidate.case_id, made.submission_id)
-        held = check is not None and check["state"] == "held" and config.train_quarantine
-        side = holdout.side(candidate.case_id, patient_of)
-        found.append(Waiting(candidate, side, (candidate.case_id, candidate.label_id) in learnt, held))
+    for labels in find_candidates(store, config.seniors()):
+        states = [_state(folder, candidate) for candidate in labels]
+        standing = [n for n, state in enumerate(states) if not is_aside(state, config)]
+        chosen = standing[0] if standing else 0
+        # those after it count only as long as nothing is known of those before them
+        last = next((n for n in standing if states[n] in CHECKED or not config.train_quarantine), len(labels))
+        candidate = labels[chosen]
+        found.append(
+            Waiting(
+                candidate,
+                holdout.side(candidate.case_id, patient_of),
+                (candidate.case_id, candidate.label_id) in learnt,
+                not standing,
+                tuple(labels[n] for n in standing if chosen < n <= last),
+            )
+        )
     return tuple(found)
+
+
+def _state(folder: RetrainingFolder, candidate: Candidate) -> str | None:
+    """What is known of this very label."""
+    check = folder.check_of(candidate.case_id, candidate.submission.submission_id)
+    return None if check is None or check["label_id"] != candidate.label_id else str(check["state"])
+
+
+def is_aside(state: str | None, config: TrainConfig) -> bool:
+    """Whether a label in this state is neither learnt nor measured on: an administrator's word counts without quarantine too."""
+    return state == TAKEN_BACK or (state == HELD and config.train_quarantine)
 
 
 def prepare(
@@ -173,7 +201,10 @@ def prepare(
         now = datetime.now(UTC)
         version = _free_version(live.folder.parent, f"site-{now:%Y%m%d-%H%M%S}")
         with result_folder(folder.session, (), FILE) as staging:
-            entries, skipped = _copied(staging, store, source, cases, _chosen(labels, config, options), sides)
+            copying = _Copying(staging, store, source, {case.case_id: case for case in cases}, sides, live.manifest, patient_of)
+            copying.copy(_counting(_chosen(labels, config, options)))
+            copying.copy(_contradicting(store, config, copying.entries))
+            entries, skipped = tuple(copying.entries), tuple(copying.skipped)
             if not any(entry.side == "train" and (options.scratch or not entry.known) for entry in entries):
                 why = "; ".join(f"{one['case']}: {one['reason']}" for one in skipped)
                 raise InputError(f"None of the new labels can be used. {why}")
@@ -214,26 +245,53 @@ def _chosen(labels: Sequence[Waiting], config: TrainConfig, options: TrainOption
     return [one for one in usable if one.side == "holdout" or not one.known or one in known]
 
 
-def _copied(
-    staging: Path,
-    store: ReadingStore,
-    source: CaseSource,
-    cases: Sequence[Case],
-    chosen: Sequence[Waiting],
-    sides: dict[str, Side],
-) -> tuple[tuple[Entry, ...], tuple[dict[str, str], ...]]:
-    by_id = {case.case_id: case for case in cases}
-    entries: list[Entry] = []
-    skipped: list[dict[str, str]] = []
-    for one in chosen:
-        case_id = one.candidate.case_id
-        try:
-            if case_id not in by_id:
-                raise InputError("Its scans are not among the studies now.")
-            entries.append(write_case(staging, by_id[case_id], source, store, one.candidate, sides[case_id], one.known))
-        except VhiError as error:
-            skipped.append({"case": case_id, "submission": one.candidate.submission.submission_id, "reason": str(error)})
-    return tuple(entries), tuple(skipped)
+def _counting(chosen: Sequence[Waiting]) -> list[Candidate]:
+    return [label for one in chosen for label in (one.candidate, *one.others)]
+
+
+def _contradicting(store: ReadingStore, config: TrainConfig, entries: Sequence[Entry]) -> list[Candidate]:
+    """Of cases without another label those in quarantine that only contradict the networks, where new labels of such scans came:
+    they may be right together, though none of them could be believed alone."""
+    folder = RetrainingFolder(store.root)
+    new = [Protocol.from_dict(entry.protocol) for entry in entries if not entry.known]
+    there = {entry.case_id for entry in entries}
+
+    def contradicts(label: Candidate) -> bool:
+        check = folder.check_of(label.case_id, label.submission.submission_id) or {}
+        if _state(folder, label) != HELD or not check.get("unlike"):
+            return False
+        return any(Protocol.from_dict(check["protocol"]).is_like(protocol) for protocol in new)
+
+    found = find_candidates(store, config.seniors()) if config.train_quarantine and new else ()
+    first = (next(filter(contradicts, labels), None) for labels in found if labels[0].case_id not in there)
+    return [label for label in first if label is not None]
+
+
+@dataclass(frozen=True)
+class _Copying:
+    """Copies labels and their scans into the folder of a session: `entries`; those that could not be had are `skipped`."""
+
+    staging: Path
+    store: ReadingStore
+    source: CaseSource
+    cases: Mapping[str, Case]
+    sides: Mapping[str, Side]
+    live: Manifest
+    patient_of: Callable[[str], str]
+    entries: list[Entry] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    def copy(self, labels: Sequence[Candidate]) -> None:
+        learnt = {(case.case_id, case.label_sha256) for case in self.live.training_cases}
+        for label in labels:
+            case_id, known = label.case_id, (label.case_id, label.label_id) in learnt
+            try:
+                if case_id not in self.cases:
+                    raise InputError("Its scans are not among the studies now.")
+                case, side, patient = self.cases[case_id], self.sides[case_id], self.patient_of(case_id)
+                self.entries.append(write_case(self.staging, case, self.source, self.store, label, side, known, patient))
+            except VhiError as error:
+                self.skipped.append({"case": case_id, "submission": label.submission.submission_id, "reason": str(error)})
 
 
 def _free_version(versions: Path, wanted: str) -> str:

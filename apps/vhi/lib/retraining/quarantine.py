@@ -14,6 +14,10 @@ volume over the networks'       0.96 to 1.06
 ==============================  ===================================  =========================================
 
 A shift is therefore caught from 2 pixels (1.2 mm) or one slice on; one of a single pixel only sometimes.
+
+On another scanner the ensemble may be wrong where the reader is right. Where a label is far from its answer, the image is asked
+in its place: whether the label lies on the edges there (`lib.retraining.placement`), and then the other labels of such scans
+(`lib.retraining.kinds`).
 """
 
 from __future__ import annotations
@@ -24,8 +28,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.disease_region import dice
-from ..core.volume import Mask, Volume, check_same_grid
+from ..core.orientation import Hanging
+from ..core.volume import Grid, Mask, Volume, check_same_grid
 from ..errors import GridMismatchError
+from .placement import FLAT, LARGEST_SHIFT, Placement, placement_of
+from .placement import FLIP_GAIN as EDGE_FLIP_GAIN
+from .placement import SLICE_GAIN as EDGE_SLICE_GAIN
 
 SHIFT_GAIN = 0.01
 FLIP_GAIN = 0.02
@@ -36,7 +44,7 @@ USUAL = 0.92
 VOLUME_FACTOR = 1.5
 # in pixels within the slice, and in slices
 _STEPS = ((16, 1), (8, 1), (4, 1), (2, 1), (1, 1))
-_AXES = ("i (across the slice)", "j (along the slice)", "k (the order of the slices)")
+_AXES = ("i", "j", "k")
 Shift = tuple[int, int, int]
 
 
@@ -52,11 +60,28 @@ class Check:
         With the live ensemble's region; None where the two could not be compared.
     usable : bool
         Whether an administrator may release it all the same: not where there is nothing to learn, or no grid to learn it on.
+    placement : Placement or None
+        Of a label that is unlike the live ensemble's region: how it lies on its image.
+    misplaced : bool
+        Whether it seems to lie wrong on its image, or to be another scan's.
+    share_found : float or None
+        Share of the label that the live ensemble's region has.
+    fits_case : str or None
+        The other case whose scan it fits better; the reasons do not name it, because readers may read blinded.
     """
 
     reasons: tuple[str, ...]
     dice: float | None = None
     usable: bool = True
+    placement: Placement | None = None
+    misplaced: bool = False
+    share_found: float | None = None
+    fits_case: str | None = None
+
+    @property
+    def unlike(self) -> bool:
+        """Whether all that speaks against it is that the live ensemble finds something else."""
+        return self.placement is not None and bool(self.reasons) and not self.misplaced
 
 
 def check_label(label: Mask, t1w: Volume, region: Mask, others: Mapping[str, Mask], usual: float = USUAL) -> Check:
@@ -76,16 +101,75 @@ def check_label(label: Mask, t1w: Volume, region: Mask, others: Mapping[str, Mas
     try:
         check_same_grid(t1w, label)
     except GridMismatchError as error:
-        return Check((f"It lies on another grid than its scan: {error}",), usable=False)
+        return Check((f"It lies on another grid than its scan: {error}",), usable=False, misplaced=True)
     if not label.voxels:
-        return Check(("It is empty; every scan of the pelvis shows bone.",), usable=False)
-    if not region.voxels:
-        return Check(("The live ensemble finds no bone on this scan, so nothing can be compared.",))
+        return Check(("It is empty; every scan of the pelvis shows bone.",), usable=False, misplaced=True)
     found = dice(label.data, region.data)
-    reasons = [*_misplaced(label, region, found), *_of_another(label, found, others), *_implausible(label, region)]
-    if found < usual - DROP:
-        reasons.append(f"Its Dice with the live ensemble is {found:.2f}, far below the usual {usual:.2f}.")
-    return Check(tuple(reasons), found)
+    share = float(np.count_nonzero(label.data & region.data) / label.voxels)
+    moved = _best_moves(label, region) if region.voxels else None
+    if moved is not None and max(found, *moved.flips, moved.shifted) >= usual - DROP:
+        other, fit = _of_another(label, found, others)
+        wrong = [*_misplaced(moved, label.grid, found), *fit]
+        far = [_far(found, usual)] if found < usual - DROP else []
+        reasons = (*wrong, *_implausible(label, region), *far)
+        return Check(reasons, found, misplaced=bool(wrong), share_found=share, fits_case=other)
+    placement = placement_of(label, t1w)
+    wrong = placement_doubts(placement, t1w.grid)
+    # where the ensemble answers wrong, only a good fit elsewhere tells
+    other, fit = _of_another(label, max(found, usual - DROP - FLIP_GAIN), others if region.voxels else {})
+    wrong += fit
+    unlike = (
+        [_far(found, usual), *_implausible(label, region)]
+        if region.voxels
+        else ["The live ensemble finds no bone on this scan, so nothing can be compared."]
+    )
+    return Check((*wrong, *unlike), found, placement=placement, misplaced=bool(wrong), share_found=share, fits_case=other)
+
+
+def doubts_of(t1w: Volume, region: Mask, expected: Mask | None) -> tuple[str, ...]:
+    """What seems wrong with a reader's region, before it is handed in: sentences for the reader, none for one that may be right.
+
+    Parameters
+    ----------
+    t1w : Volume
+    region : Mask
+        As drawn.
+    expected : Mask or None
+        What the networks found on this scan; None where that is not known. A region that differs much from it is no reason for a
+        doubt as long as it lies right on the image.
+    """
+    check = check_label(region, t1w, expected or Mask(np.zeros_like(region.data), region.grid, region.name), {})
+    told = check.reasons if not check.placement else placement_doubts(check.placement, t1w.grid)
+    return tuple(f"The disease region may be wrong. {one}" for one in told)
+
+
+def placement_doubts(placement: Placement, grid: Grid, usual: tuple[float, float] = (0.0, 0.0)) -> list[str]:
+    """What is wrong with how a label lies on its image, by the edges there.
+
+    Parameters
+    ----------
+    usual : tuple of float
+        The shift along i and j that labels of such scans seem to have: a way of drawing, more than a place.
+    """
+    axis = int(np.argmax(placement.flipped))
+    if placement.flipped[axis] > 1 + EDGE_FLIP_GAIN:
+        return [
+            f"It fits its scan better {_turned(axis, grid)}: the edges of the image under its outline are "
+            f"{placement.flipped[axis]:.2f} times as strong then."
+        ]
+    if placement.next_slice > 1 + EDGE_SLICE_GAIN:
+        return [
+            f"It fits its scan better one slice on: the edges under its outline are {placement.next_slice:.2f} times as strong."
+        ]
+    off = [n - own for n, own in zip(placement.shift, usual, strict=True)]
+    if max(map(abs, off)) > LARGEST_SHIFT:
+        return [f"It seems shifted by ({off[0]:.1f}, {off[1]:.1f}) pixels from the edges of its scan."]
+    if placement.flat > FLAT:
+        return [
+            "Its outline does not follow the edges of its scan: some pixels away they are "
+            f"{placement.flat:.2f} times as strong as under it."
+        ]
+    return []
 
 
 def best_shift(label: np.ndarray, region: np.ndarray) -> tuple[Shift, float]:
@@ -124,24 +208,52 @@ def _overlap(label: np.ndarray, region: np.ndarray, shift: Shift) -> int:
     return int(np.count_nonzero(label[source] & region[target]))
 
 
-def _misplaced(label: Mask, region: Mask, found: float) -> list[str]:
-    flips = [dice(np.flip(label.data, axis), region.data) for axis in range(3)]
-    axis = int(np.argmax(flips))
-    if flips[axis] >= found + FLIP_GAIN:
-        return [f"It seems flipped along {_AXES[axis]}: Dice {found:.2f}, flipped back {flips[axis]:.2f}."]
-    shift, shifted = best_shift(label.data, region.data)
-    if shifted >= found + SHIFT_GAIN:
-        by = ", ".join(str(-n) for n in shift)
-        return [f"It seems shifted by ({by}) voxels: Dice {found:.3f}, moved back {shifted:.3f}."]
+@dataclass(frozen=True)
+class _Moves:
+    """Dice of a label with a region, flipped along each axis, and shifted to where it fits best."""
+
+    flips: tuple[float, float, float]
+    shift: Shift
+    shifted: float
+
+
+def _best_moves(label: Mask, region: Mask) -> _Moves:
+    i, j, k = (dice(np.flip(label.data, axis), region.data) for axis in range(3))
+    return _Moves((i, j, k), *best_shift(label.data, region.data))
+
+
+def _misplaced(moves: _Moves, grid: Grid, found: float) -> list[str]:
+    axis = int(np.argmax(moves.flips))
+    if moves.flips[axis] >= found + FLIP_GAIN:
+        return [
+            f"It fits better {_turned(axis, grid)}: it seems flipped along {_AXES[axis]}, Dice with the networks' region "
+            f"{found:.2f}, flipped back {moves.flips[axis]:.2f}."
+        ]
+    if moves.shifted >= found + SHIFT_GAIN:
+        by = ", ".join(str(-n) for n in moves.shift)
+        return [f"It seems shifted by ({by}) voxels: Dice with the networks' region {found:.3f}, moved back {moves.shifted:.3f}."]
     return []
 
 
-def _of_another(label: Mask, found: float, others: Mapping[str, Mask]) -> list[str]:
+def _far(found: float, usual: float) -> str:
+    return f"Its Dice with the live ensemble is {found:.2f}, far below the usual {usual:.2f}."
+
+
+def _turned(axis: int, grid: Grid) -> str:
+    """What flipping an array along an axis does to a hung slice, in a reader's words."""
+    if axis == 2:
+        return "with its slices in reverse order"
+    along_rows = axis == (0 if Hanging.of(grid).transpose else 1)
+    return "upside down" if along_rows else "with left and right exchanged"
+
+
+def _of_another(label: Mask, found: float, others: Mapping[str, Mask]) -> tuple[str | None, list[str]]:
+    """The other case whose scan a label fits better, and what is said of that."""
     fits = {case_id: dice(label.data, other.data) for case_id, other in others.items() if other.data.shape == label.data.shape}
     closest = max(fits, key=lambda case_id: fits[case_id], default=None)
     if closest is None or fits[closest] <= found + FLIP_GAIN:
-        return []
-    return [f"It fits the scan of case {closest} better (Dice {fits[closest]:.2f}) than its own ({found:.2f})."]
+        return None, []
+    return closest, [f"It fits the scan of another case better (Dice {fits[closest]:.2f}) than its own ({found:.2f})."]
 
 
 def _implausible(label: Mask, region: Mask) -> list[str]:

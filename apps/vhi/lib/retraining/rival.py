@@ -8,14 +8,13 @@ from tempfile import TemporaryDirectory
 
 from ..core.disease_region import Member
 from ..core.volume import Mask, Volume
-from ..nets.weights import load_members
+from ..engine.members import load_members
 from ..readings.store import ReadingStore
 from ..studies.pairing import Case, CaseSource
 from ..versions import Version
 from .config import TrainConfig
 from .entries import write_case
 from .gate import HOLDOUT, SENTINEL, Decision, Pair, decide
-from .jobs import measured_case, region_by
 from .prepare import waiting_labels
 from .sentinel import sentinel_cases
 
@@ -39,12 +38,14 @@ def judge(
     on_case : callable
         Told each case when it has been measured.
     """
+    from .jobs import measured_case  # brings torch
+
     pairs = []
     for what, case_id, t1w, truth in cases:
         pair = Pair(what, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
         on_case(pair)
         pairs.append(pair)
-    return decide(pairs, config)
+    return decide(pairs, config, learnt_here=False)
 
 
 def phantom_cases() -> Iterator[Measured]:
@@ -60,6 +61,7 @@ def holdout_cases(
     live: Version,
     patient_of: Callable[[str], str],
     config: TrainConfig,
+    *others: Version,
 ) -> Iterator[Measured]:
     """A site's hold-out, as a session of retraining would measure it: labels that are not in quarantine, of patients that no
     version learns.
@@ -69,15 +71,18 @@ def holdout_cases(
     cases : sequence of Case
         By the ids that `store` knows them by.
     live : Version
-        Cases that it learnt are left out. A region that a reader only rated is made by the version that was rated.
+        Cases that it learnt, or one of `others`, are left out. A region that a reader only rated is made by the version that
+        was rated.
 
     Raises
     ------
     VhiError
         A scan or a label cannot be had: what was held out may not shrink unnoticed.
     """
+    from .jobs import region_by
+
     by_id = {case.case_id: case for case in cases}
-    seen = {case.case_id for case in live.manifest.training_cases}
+    seen = {case.case_id for version in (live, *others) for case in version.manifest.training_cases}
     for one in waiting_labels(store, live.manifest, config, patient_of):
         case_id = one.candidate.case_id
         if one.side != "holdout" or one.held or case_id in seen or case_id not in by_id:

@@ -26,13 +26,14 @@ from ..training.run import Pace
 from ..versions import read_version
 from .folder import RetrainingFolder
 from .gate import Decision, decide
-from .jobs import MEASURED, Measuring, MemberTraining
-from .plan import Plan, checking, make_plan, note_checks, trainings
+from .jobs import CANDIDATE, MEASURED, Measuring, MemberTraining
+from .kinds import outliers
+from .plan import Plan, checking, left_out, make_plan, note_checks, note_fates, set_aside_as_outliers, set_aside_since, trainings
 from .prepare import Session
 from .recipes import steps_in
-from .version import go_live, pairs_of, publish_candidate, remove_leftovers
+from .version import Storing, best_of, ever_live, go_live, pairs_of, publish_candidate, remove_leftovers
 
-RESULT = "result.json"
+RESULT, LEFT_OUT_FILE = "result.json", "left_out.json"
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -55,7 +56,8 @@ def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str,
     Returns
     -------
     dict
-        `state` ("accepted", "rejected", "nothing" where no new label passed the checks, or "stopped": then the session waits),
+        `state` ("accepted", "rejected", "nothing" where no new label passed the checks, "waits" where those that did are too few
+        to show what a version is worth, or "stopped": then the session waits),
         and unless it stopped all of `result.json`:
         `session`, `version`, `parent`, `live`, `reasons`, `compared`, `learnt`, `replayed`, `holdout`, `held`, `skipped`,
         `pictures`, `options`, `begun`, `ended`.
@@ -139,23 +141,79 @@ class _Work:
         if not (self.place / MEASURED).exists():
             with processes(self.session.config.train_jobs) as pool:
                 plan = self.plan = self.plan or self._planned(pool)
-                if not plan.learn:
-                    return Decision(False, (f"All {len(plan.held)} new labels were set aside; see the quarantine.",), {}, ())
+                if set_aside_since(self.folder, self.session, plan):
+                    plan = self._plan_anew()
+                if plan.waits or not plan.learn:
+                    return Decision(False, (plan.waits or _nothing(plan),), {}, ())
+                if (refused := self._left_out(pool)) is not None:
+                    return refused
                 self.state = "training"
                 self._done(pool, self.trainings())
                 self.state = "measuring"
-                holdout = plan.of(self.session, plan.holdout)
-                models = Path(self.session.model_dir)
-                self._done(pool, [Measuring(self.place, models, self.session.parent, self.live.flip, self.trainings(), holdout)])
-        return decide(pairs_of(read_json(self.place / MEASURED) or {}), self.session.config)
+                self._done(pool, [self._storing()])
+                self._done(pool, [self._measuring()])
+        measured = read_json(self.place / MEASURED) or {}
+        new_kind = self._plan().protocol is not None
+        pairs = pairs_of(measured, read_json(self.place / LEFT_OUT_FILE))
+        return decide(pairs, self.session.config, best_of(measured, self.session.parent), new_kind=new_kind)
+
+    def _left_out(self, pool: ProcessPoolExecutor) -> Decision | None:
+        """Where nobody is held out, patients are left out of short trainings in turn: a decision where those gain too little."""
+        plan = self._plan()
+        if not plan.folds:
+            return None
+        if not (self.place / LEFT_OUT_FILE).exists():
+            self.state = "validating"
+            jobs = left_out(self.place, self.session, self.live, plan)
+            found = {key: dice for part in self._done(pool, jobs) for key, dice in part.items()}
+            write_json(self.place / LEFT_OUT_FILE, found)
+        found = read_json(self.place / LEFT_OUT_FILE) or {}
+        odd = outliers({key: one["candidate"] for key, one in found.items()}) if plan.protocol else []
+        if odd:
+            set_aside_as_outliers(self.folder, plan.of(self.session, odd))
+            anew = self._plan_anew()
+            if anew.waits:
+                return Decision(False, (anew.waits,), {}, ())
+            return self._left_out(pool)
+        decision = decide(pairs_of({}, found), self.session.config, new_kind=plan.protocol is not None)
+        return None if decision.accepted else decision
+
+    def _storing(self) -> Storing:
+        plan = self._plan()
+        new_kind = None
+        if plan.protocol is not None:
+            found = read_json(self.place / LEFT_OUT_FILE) or {}
+            dices = [one["candidate"] for one in found.values()]
+            new_kind = {"name": plan.kind, "protocol": plan.protocol} | ({"usual": float(np.mean(dices))} if dices else {})
+        learnt = plan.of(self.session, plan.learn)
+        return Storing(self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
+
+    def _measuring(self) -> Measuring:
+        plan, models = self._plan(), Path(self.session.model_dir)
+        earlier = ever_live(models, self.session.parent, self.folder.results())
+        return Measuring(
+            self.place, models, self.session.parent, self.session.version, earlier, plan.of(self.session, plan.holdout)
+        )
 
     def _planned(self, pool: ProcessPoolExecutor) -> Plan:
         (found,) = self._done(pool, [checking(self.folder, self.session, self.live)])
         note_checks(self.folder, self.session, found)
         plan = make_plan(self.folder, self.session, self.live)
-        if self.session.options.minutes is not None:
+        if self.session.options.minutes is not None and plan.learn:
             plan = replace(plan, steps=self._affordable(pool, plan, self.session.options.minutes))
         plan.write(self.place)
+        return plan
+
+    def _plan_anew(self) -> Plan:
+        """Without labels that were set aside since the plan was made; nothing that was trained with them stays."""
+        plan = make_plan(self.folder, self.session, self.live)
+        if self.session.options.minutes is not None:
+            plan = replace(plan, steps=self._plan().steps)  # those that were found affordable
+        (self.place / LEFT_OUT_FILE).unlink(missing_ok=True)
+        for trained in (*self.place.glob("without*"), *self.place.glob("member*")):
+            shutil.rmtree(trained, ignore_errors=True)
+        plan.write(self.place)
+        self.plan = plan
         return plan
 
     def _affordable(self, pool: ProcessPoolExecutor, plan: Plan, minutes: float) -> tuple[int, ...]:
@@ -186,26 +244,33 @@ class _Work:
         self.state = "publishing"
         self.glance()
         place = self._history
-        plan, measured = self._plan(), read_json(self.place / MEASURED) or {}
-        if plan.learn:
-            publish_candidate(self.session, self.trainings(), plan.of(self.session, plan.learn), measured, decision)
-        obstacle = go_live(self.session) if decision.accepted else None
+        plan, measured = self._plan(), read_json(self.place / MEASURED)
+        if measured is not None:
+            publish_candidate(self.session, read_version(self.place / CANDIDATE, self.session.version), measured, decision)
+        set_aside = [entry.case_id for entry in set_aside_since(self.folder, self.session, plan)]
+        obstacle = go_live(self.session, set_aside) if decision.accepted else None
+        note_fates(self.folder, self.session, plan, decision, self.live, is_live=obstacle is None)
         make_folder(place)
         pictures = sorted((self.place / "pictures").glob("*.png")) if not decision.accepted else []
         for picture in pictures:
             shutil.copyfile(picture, place / picture.name)
         result = {
-            "state": "accepted" if decision.accepted else "rejected" if plan.learn else "nothing",
+            "state": _state(decision, plan, measured is not None),
             "session": self.session.session_id,
-            "version": self.session.version if plan.learn else None,
+            "version": self.session.version if measured is not None else None,
             "parent": self.session.parent,
             "live": decision.accepted and obstacle is None,
             "reasons": [*decision.reasons, *([obstacle] if obstacle else [])],
+            "told": [*decision.for_readers, *([obstacle] if obstacle else [])],
+            "message": " ".join((*decision.for_readers, *decision.findings)),
             "compared": decision.compared,
-            "learnt": list(plan.learn),
-            "replayed": list(plan.replay),
-            "holdout": list(plan.holdout),
-            "held": list(plan.held),
+            "findings": list(decision.findings),
+            "learnt": self._cases(plan.learn if measured is not None else ()),
+            "replayed": self._cases(plan.replay),
+            "holdout": self._cases(plan.holdout),
+            "held": self._cases(plan.held),
+            "later": self._cases(plan.later if measured is not None else (*plan.learn, *plan.later)),
+            "kind": plan.kind,
             "skipped": list(self.session.skipped),
             "pictures": [picture.name for picture in pictures],
             "options": self.session.as_dict()["options"],
@@ -215,6 +280,9 @@ class _Work:
         }
         write_json(place / RESULT, result)
         return result
+
+    def _cases(self, keys: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys(entry.case_id for entry in self._plan().of(self.session, keys)))
 
     # progress -----------------------------------------------------------------------------------------------------------------
 
@@ -238,6 +306,18 @@ class _Work:
         self.folder.write_progress(said)
         self.on_progress(said)
         return said
+
+
+def _nothing(plan: Plan) -> str:
+    return f"All {len(plan.held)} new labels were set aside; see the quarantine."
+
+
+def _state(decision: Decision, plan: Plan, was_measured: bool) -> str:
+    if decision.accepted:
+        return "accepted"
+    if was_measured:
+        return "rejected"
+    return "waits" if plan.waits or plan.learn else "nothing"
 
 
 def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Sequence[Progress]], side_by_side: int) -> dict[str, Any]:

@@ -4,36 +4,135 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..nets.weights import pack
+import numpy as np
+
+from ..nets.engine_file import publish_networks
+from ..nets.weights import pack_onto
 from ..studies.labelled import Case
 from ..training.results import summary
-from ..versions import Manifest, TrainingCase, Version, list_versions, make_live, publish, read_live, read_version
+from ..versions import (
+    Manifest,
+    TrainingCase,
+    Version,
+    list_versions,
+    make_live,
+    pinned,
+    publish,
+    read_live,
+    read_version,
+    verify,
+    verify_engine,
+)
 from .entries import Entry
-from .gate import HOLDOUT, SENTINEL, Decision, Pair
+from .gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, Pair
 from .jobs import MemberTraining
 from .prepare import Session
 
 
-def pairs_of(measured: Mapping[str, Any]) -> list[Pair]:
-    """What `Measuring` found, case by case."""
-    return [
+def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[Pair]:
+    """What `Measuring` found, case by case, and what `LeavingOut` did."""
+    apart = [Pair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
+    return apart + [
         Pair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
         for what, found in measured.items()
         for case_id, before in found["live"].items()
     ]
 
 
-def publish_candidate(
+def best_of(measured: Mapping[str, Any], parent: str) -> dict[str, Best]:
+    """By set the best of the versions that ever were live, the parent among them."""
+    found = {}
+    for what, one in measured.items():
+        means = {version: float(np.mean(list(cases.values()))) for version, cases in one["earlier"].items() if cases}
+        if one["live"]:
+            means[parent] = float(np.mean([case["dice"] for case in one["live"].values()]))
+            version = max(means, key=lambda name: means[name])
+            found[what] = Best(version, means[version])
+    return found
+
+
+def ever_live(root: Path, but: str, results: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
+    """The versions of a site that a session began from, or that one made live; without one of them.
+
+    Parameters
+    ----------
+    root : Path
+    but : str
+    results : sequence of mapping
+        See `RetrainingFolder.results`.
+    """
+    were = {one.get("version") for one in results if one.get("live")}
+    versions = list_versions(root)
+    manifests = [read_version(root, version).manifest for version in versions]
+    were |= {manifest.parent for manifest in manifests if manifest.gate is not None}
+    return tuple(version for version in versions if version in were - {but})
+
+
+@dataclass(frozen=True)
+class Storing:
+    """`store_candidate` as a job."""
+
+    session: Session
+    trainings: tuple[MemberTraining, ...]
+    learnt: tuple[Entry, ...]
+    place: Path
+    new_kind: dict[str, Any] | None
+
+    def __call__(self) -> None:
+        store_candidate(self.session, self.trainings, self.learnt, self.place, self.new_kind)
+
+
+def store_candidate(
     session: Session,
     trainings: Sequence[MemberTraining],
     learnt: Sequence[Entry],
-    measured: Mapping[str, Any],
-    decision: Decision,
+    place: Path,
+    new_kind: Mapping[str, Any] | None = None,
 ) -> Version:
-    """Add the candidate to the site's versions, whatever was decided; what is live stays live. Done already is done.
+    """The candidate as a version in a model folder of its own, as it will be published: what is measured is what is stored.
+
+    Parameters
+    ----------
+    place : Path
+        The model folder; made anew.
+    new_kind : mapping, optional
+        As a manifest tells it, of a kind of scans that the parent does not know.
+    """
+    shutil.rmtree(place, ignore_errors=True)
+    parent = read_version(Path(session.model_dir), session.parent)
+    old = parent.manifest
+    before = [] if session.options.scratch else list(old.training_cases)
+    cases = {one.case_id: one for one in before} | {one.case_id: TrainingCase(one.case_id, one.label_id) for one in learnt}
+    manifest = Manifest(
+        version=session.version,
+        created=session.created,
+        code_version=session.code_version,
+        sha256="",
+        network=old.network,
+        members=old.members,
+        pixel_spacing_mm=old.pixel_spacing_mm,
+        # of the networks for all scans, which those of one kind leave as they are
+        recipes=old.recipes if trainings[0].kind else [one.recipe.as_dict() for one in trainings],
+        seeds=old.seeds if trainings[0].kind else [one.seed for one in trainings],
+        training_cases=[cases[case_id] for case_id in sorted(cases)],
+        unlabelled_cases=[] if session.options.scratch else old.unlabelled_cases,
+        parent=session.parent,
+        flip=old.flip,
+        # measured where the parent was: what is unlike the scans that it knew is still worth a warning
+        reference=old.reference,
+        kinds=[*old.kinds, *([dict(new_kind)] if new_kind else [])],
+    )
+    weights = pack_onto(parent, [one.read() for one in trainings], trainings[0].kind)
+    return publish_networks(place, manifest, weights, live=False)
+
+
+def publish_candidate(session: Session, stored: Version, measured: Mapping[str, Any], decision: Decision) -> Version:
+    """Add the stored candidate to the site's versions, bit by bit, whatever was decided; what is live stays live. Done already is
+    done.
 
     Raises
     ------
@@ -42,34 +141,24 @@ def publish_candidate(
     root = Path(session.model_dir)
     if session.version in list_versions(root):
         return read_version(root, session.version)
-    parent = read_version(root, session.parent).manifest
-    before = [] if session.options.scratch else list(parent.training_cases)
-    cases = {one.case_id: one for one in before} | {one.case_id: TrainingCase(one.case_id, one.label_id) for one in learnt}
-    manifest = Manifest(
-        version=session.version,
-        created=session.created,
-        code_version=session.code_version,
-        sha256="",
-        network=parent.network,
-        members=parent.members,
-        pixel_spacing_mm=parent.pixel_spacing_mm,
-        recipes=[one.recipe.as_dict() for one in trainings],
-        seeds=[one.seed for one in trainings],
-        training_cases=[cases[case_id] for case_id in sorted(cases)],
-        unlabelled_cases=[] if session.options.scratch else parent.unlabelled_cases,
+    manifest = replace(
+        stored.manifest,
         metrics=_metrics(measured),
-        parent=session.parent,
-        flip=parent.flip,
         note=None if decision.accepted else "Rejected: " + " ".join(decision.reasons),
-        # measured where the parent was: what is unlike the scans that it knew is still worth a warning
-        reference=parent.reference,
         gate=decision.as_dict(),
     )
-    return publish(root, manifest, pack([one.read() for one in trainings]), live=False)
+    engine = None if stored.manifest.engine is None else verify_engine(stored)
+    return publish(root, manifest, verify(stored), engine=engine, live=False)
 
 
-def go_live(session: Session) -> str | None:
+def go_live(session: Session, set_aside: Sequence[str] = ()) -> str | None:
     """Make an accepted candidate the live version, in one step; why not, where another one became live meanwhile.
+
+    Parameters
+    ----------
+    session : Session
+    set_aside : sequence of str
+        The cases of labels that it rests on and that were set aside while it was made: it does not become live then.
 
     Raises
     ------
@@ -80,6 +169,13 @@ def go_live(session: Session) -> str | None:
     live = read_live(root).manifest.version
     if live not in (session.parent, session.version):
         return f"Version {live} became live meanwhile, and this one was compared with {session.parent}; choose with models use."
+    if set_aside and live != session.version:
+        count = len(set(set_aside))
+        cases = "1 case" if count == 1 else f"{count} cases"
+        return f"Labels that it rests on, of {cases}, were set aside meanwhile, so that it is kept but does not become live."
+    kept = pinned(root)
+    if kept is not None and kept["version"] != session.version:
+        return f"Version {kept['version']} was pinned by {kept['by']}: it stays live until an administrator chooses another one."
     make_live(root, session.version)
     return None
 
@@ -100,4 +196,5 @@ def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: summary(text, measured[what]["candidate"], [Case(case_id, Path()) for case_id in measured[what]["candidate"]])
         for name, (what, text) in told.items()
+        if what in measured
     }

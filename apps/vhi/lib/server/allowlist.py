@@ -54,6 +54,8 @@ ALLOWED = (
     Allowed(("POST",), "/logout", "reader"),
     # the viewer's page looks itself who is signed in; its files are no secret
     Allowed(("GET",), "/ohif/{path}", "anyone", "page", matching=rf"/ohif(?:/{SEGMENT})*"),
+    # this page too
+    Allowed(("GET",), "/vhi/worklist", "anyone", "page"),
     Allowed(("GET",), "/auth/", "anyone"),
     Allowed(("POST",), "/auth/token", "anyone"),
     Allowed(("GET",), "/auth/token/valid", "reader"),
@@ -76,6 +78,12 @@ ALLOWED = (
     # or with a token of its own, see lib.server.watching
     Allowed(("GET",), "/vhi/metrics", "admin", basic=True),
     Allowed(("GET",), "/vhi/cases", "admin", basic=True),
+    Allowed(("GET",), "/vhi/worklist/rows", "reader"),
+    Allowed(("GET",), "/vhi/worklist/progress", "admin"),
+    Allowed(("GET", "POST"), "/vhi/review", "admin"),
+    Allowed(("GET",), "/vhi/review/differences", "admin"),
+    Allowed(("GET",), "/vhi/review/labels", "admin"),
+    Allowed(("GET",), "/vhi/reviews", "admin", basic=True),
     Allowed(("GET",), "/vhi/study", "reader"),
     Allowed(("GET",), "/vhi/submissions", "reader", basic=True),
     Allowed(("GET",), "/vhi/report", "reader", basic=True),
@@ -89,6 +97,10 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/models", "admin", "page", basic=True),
     Allowed(("POST",), "/vhi/models/live", "admin", basic=True),
     Allowed(("POST",), "/vhi/models/release", "admin", basic=True),
+    Allowed(("POST",), "/vhi/models/set-aside", "admin", basic=True),
+    Allowed(("POST",), "/vhi/models/pin", "admin", basic=True),
+    Allowed(("POST",), "/vhi/models/unpin", "admin", basic=True),
+    Allowed(("POST",), "/vhi/models/compare", "admin", basic=True),
     Allowed(("GET",), "/proxy/dicom/{service}/{resource}", "reader", "archive", basic=True, matching=READ_PATH),
     Allowed(("POST",), "/proxy/dicom/{service}/studies", "reader", "archive", large=True, basic=True, matching=STORE_PATH),
 )

@@ -125,6 +125,14 @@ def validation_sentence(problems: Any) -> str:
     return ("The request cannot be read: " + "; ".join(parts))[:500]
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON; walked through by `finite` only where it holds what JSON does not know."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return json.dumps(finite(value))
+
+
 def finite(value: Any) -> Any:
     """The same value for JSON: what is not finite becomes null, numpy numbers plain ones."""
     if isinstance(value, Mapping):

@@ -7,9 +7,11 @@ import os
 # MONAI Label would drop every module of ours when it loads the app, and load each a second time
 os.environ.setdefault("MONAI_LABEL_RELOAD_APP_LIB", "false")
 
-from monailabel.app import app
-
 from .guard import install
+from .postponed import MONAI_LABEL_POSTPONES, postponed
+
+with postponed(MONAI_LABEL_POSTPONES):
+    from monailabel.app import app
 
 install(app)
 

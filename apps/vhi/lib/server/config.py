@@ -85,6 +85,11 @@ class ServerConfig:
             return None
         return self.secret or self.accounts.with_name(f"{self.accounts.name}.secret")
 
+    @property
+    def ended_file(self) -> Path | None:
+        """Keeps which logins have ended."""
+        return None if self.accounts is None else self.accounts.with_name(f"{self.accounts.name}.ended")
+
     def read_metrics_token(self) -> str:
         """The token that Prometheus shows; empty where there is none.
 

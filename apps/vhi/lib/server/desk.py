@@ -28,6 +28,7 @@ class Desk:
     infer: WorkerPool
     save: WorkerPool
     quick: WorkerPool
+    copies: WorkerPool
     password: WorkerPool
     sign_on: WorkerPool
     login: Login

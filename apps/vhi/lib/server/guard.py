@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .addresses import Addresses, set_addresses
 from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
 from .answers import Refusal, body_of, refusal_of, validation_sentence
+from .blinded import BlindedGateway
 from .config import MIB, ServerConfig, is_address, is_loopback
 from .desk import Desk
 from .dicomweb import check_plain
@@ -76,6 +77,7 @@ class Guard:
             infer=WorkerPool("infer", config.workers, config.queue, nice=5),
             save=WorkerPool("save", 2, 64),
             quick=WorkerPool("quick", 4, 256),
+            copies=WorkerPool("copies", 4, 256),
             password=WorkerPool("password", 1, 32, nice=5),
             sign_on=WorkerPool("sign-on", 2, 32),
             login=self.login,
@@ -85,6 +87,7 @@ class Guard:
         self.metrics = Metrics(self.desk)
         self._own = make_routes(self.desk, self.metrics, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
+        self._blinded = BlindedGateway(self.desk)
         self._behind_proxies = Forwarded(self._serve, config.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +95,7 @@ class Guard:
             await self._stock(scope, receive, send)
             if self._gateway:
                 await self._gateway.close()
+            await self._blinded.close()
         elif scope["type"] == "http":
             await self._behind_proxies(scope, receive, send)
         else:
@@ -116,10 +120,7 @@ class Guard:
     async def _to_archive(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._gateway is None:
             raise Refusal(403, CLOSED["/proxy"])
-        if self.desk.is_blinded:
-            # the archive's images carry the patient's name and the date, in headers and sometimes in the pixels
-            raise Refusal(403, "This study is blinded: images are handed out as cases without names, not by the archive.")
-        await self._gateway(scope, receive, send)
+        await (self._blinded if self.desk.is_blinded else self._gateway)(scope, receive, send)
 
     async def _note_stored(self, uids: tuple[str, ...]) -> None:
         await asyncio.wrap_future(self.desk.quick.submit(lambda: self.desk.note_stored(uids)))
@@ -182,8 +183,8 @@ class Exchange:
             await self._answer(204, b"", self.cors | {"access-control-max-age": "600"})
             return
         self.allowed = self._find_route()
-        self._check_length()
-        self.identity = LOCAL if self.allowed.who == "anyone" else await self._sign_in()
+        self._check_length(self.allowed)
+        self.identity = LOCAL if self.allowed.who == "anyone" else await self._sign_in(self.allowed)
         if self.allowed.who == "admin" and not self.identity.is_admin:
             raise Refusal(403, "This needs an administrator's account.")
         set_identity(self.identity)
@@ -247,34 +248,32 @@ class Exchange:
             else Refusal(404, f"There is nothing at that path; see {self.addresses.path('/openapi.json')}.")
         )
 
-    def _check_length(self) -> None:
-        assert self.allowed is not None
+    def _check_length(self, allowed: Allowed) -> None:
         if self.method in BODILESS:
             # MONAI Label's client repeats the length of its last upload in every later request
             return
-        self._limit = self._body_left = self.guard.config.max_body_mib * MIB if self.allowed.large else SMALL_BODY
+        self._limit = self._body_left = self.guard.config.max_body_mib * MIB if allowed.large else SMALL_BODY
         length = self.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise Refusal(400, "The Content-Length header is no number.")
         if int(length[:20]) > self._limit:
             raise _too_large(self._limit)
 
-    async def _sign_in(self) -> Identity:
+    async def _sign_in(self, allowed: Allowed) -> Identity:
         login, given = self.guard.login, self.headers.get("authorization", "")
         if not login.needed:
             return LOCAL
-        assert self.allowed is not None
-        if (asking := scraper(self.guard.config, self.allowed.template, given)) is not None:
+        if (asking := scraper(self.guard.config, allowed.template, given)) is not None:
             return asking
-        if given[:6].lower() == "basic " and self.allowed.basic:
+        if given[:6].lower() == "basic " and allowed.basic:
             job = self.guard.desk.password.submit(lambda: login.identity_by_password(given, self.address))
             return await asyncio.wrap_future(job)
         names = cookie_names(login, self.scope)
         by_cookie = None if given else identity_by_cookie(login, names, self.method, self.headers)
-        found = login.identity_of(given) if given else by_cookie or self._granted()
+        found = login.identity_of(given) if given else by_cookie or self._granted(allowed)
         if found is None:
             # a script's request must not make the browser open its own dialog over the page
-            is_page = self.allowed.basic and self.headers.get("sec-fetch-mode", "navigate") == "navigate"
+            is_page = allowed.basic and self.headers.get("sec-fetch-mode", "navigate") == "navigate"
             scheme = 'Basic realm="VHI", charset="UTF-8"' if is_page else "Bearer"
             where = {"login": self.addresses.path("/login"), "token": self.addresses.path("/auth/token")}
             raise Refusal(401, SIGN_IN.format(**where), {"WWW-Authenticate": scheme})
@@ -282,9 +281,8 @@ class Exchange:
         self.scope[MAY_FETCH_KEY] = bool(given) and not self.scope[CONCEALED_KEY]
         return found
 
-    def _granted(self) -> Identity | None:
-        assert self.allowed is not None
-        if self.allowed.template != "/datastore/image" or self.method != "GET" or self.scope[CONCEALED_KEY]:
+    def _granted(self, allowed: Allowed) -> Identity | None:
+        if allowed.template != "/datastore/image" or self.method != "GET" or self.scope[CONCEALED_KEY]:
             return None
         images = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("image", [])
         return self.guard.login.grants.take(self.address, images[0]) if len(images) == 1 else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+import logging
 import os
 import secrets
 import time
@@ -16,14 +18,16 @@ from typing import Any
 
 import jwt
 
-from ..errors import InputError
-from ..files import output_error
+from ..errors import InputError, OutputError
+from ..files import output_error, write_atomically
+from ..records import NUMBER, read_remakable
 from .accounts import Account, Accounts, DisabledError, Role
 
 ALGORITHM = "HS256"
 SECRET_BYTES = 32
 # how far the clock may be set back without ending the logins that were made before
 LEEWAY_S = 300.0
+log = logging.getLogger("vhi.server")
 
 _identity: ContextVar[Identity | None] = ContextVar("vhi_identity", default=None)
 
@@ -83,14 +87,21 @@ class Tokens:
     lifetime_s : float
     issuer : str
         The provider of OpenID Connect whose sign-ons are believed; empty for none.
+    ended_file : Path, optional
+        Keeps the sessions that have ended over a restart; in memory alone when absent.
     """
 
-    def __init__(self, accounts: Accounts, secret: bytes, lifetime_s: float, issuer: str = "") -> None:
+    def __init__(
+        self, accounts: Accounts, secret: bytes, lifetime_s: float, issuer: str = "", ended_file: Path | None = None
+    ) -> None:
         self._accounts = accounts
         self._issuer = issuer
         self._secret = secret
         self._lifetime_s = lifetime_s
+        self._ended_file = ended_file
         self._ended: dict[str, float] = {}
+        if ended_file is not None and (kept := read_remakable(ended_file, ended=dict)) is not None:
+            self._ended = {session: until for session, until in kept["ended"].items() if isinstance(until, NUMBER)}
         self._lock = Lock()
 
     def issue(self, account: Account) -> str:
@@ -132,13 +143,14 @@ class Tokens:
 
     def _identity_by(self, claims: dict[str, Any]) -> Identity | None:
         account, signed_on = self._accounts.find(claims["sub"]), claims.get("role")
-        if (account is not None and account.is_disabled) or not (account if signed_on is None else self._issuer):
+        if account is not None and account.is_disabled:
             return None
-        if signed_on is not None:
+        if signed_on is not None and self._issuer:
             mark, found = self._mark_signed_on(account, signed_on), Identity(claims["sub"], signed_on, claims["jti"], True)
-        else:
-            assert account is not None
+        elif signed_on is None and account is not None:
             mark, found = _mark(account), Identity(account.name, account.role, claims["jti"])
+        else:
+            return None
         return found if secrets.compare_digest(mark, str(claims["mark"])) else None
 
     def _mark_signed_on(self, account: Account | None, role: str) -> str:
@@ -150,11 +162,17 @@ class Tokens:
         return hmac.new(self._secret, b"mark of " + session.encode(), hashlib.sha256).hexdigest()
 
     def end(self, session: str) -> None:
-        """From now on no token of this session proves anybody, until the server is started again."""
+        """From now on no token of this session proves anybody. Where that cannot be kept on disk, the log says so."""
         now = time.time()
         with self._lock:
             current = {ended: until for ended, until in self._ended.items() if until > now}
             self._ended = current | {session: now + self._lifetime_s + LEEWAY_S}
+            if self._ended_file is None:
+                return
+            try:
+                write_atomically(self._ended_file, json.dumps({"ended": self._ended}).encode(), 0o600)
+            except OutputError as error:
+                log.warning("A session that has ended would be believed again after a restart. %s", error)
 
 
 def _mark(account: Account) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
 import time
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from requests_toolbelt import MultipartEncoder
 from starlette.datastructures import UploadFile as StarletteUpload
 
-from .answers import Refusal, finite
+from .answers import Refusal, finite, json_text
 from .config import is_loopback
 from .desk import Desk, address_of
 from .identity import current_identity
@@ -21,7 +20,7 @@ from .requests import check_id, check_params, parse_params, take_file, uploaded_
 
 INFO_AGE_S = 0.5
 # models that measure with regions which a reader drew and has not submitted
-DRAWN_ON = ("vhi", "vhi_clean")
+DRAWN_ON = ("vhi", "vhi_clean", "normal_bone_clicks")
 
 
 def add_inference(api: FastAPI, desk: Desk) -> None:
@@ -33,7 +32,7 @@ def add_inference(api: FastAPI, desk: Desk) -> None:
         who = current_identity().name or ""
         made, content = known.get(who, (0.0, b""))
         if time.monotonic() - made > INFO_AGE_S:
-            content = json.dumps(finite(desk.app.info())).encode()
+            content = json_text(desk.app.info()).encode()
             known.clear()
             known[who] = time.monotonic(), content
         return content
@@ -89,14 +88,14 @@ def add_inference(api: FastAPI, desk: Desk) -> None:
 def _answer(result: dict[str, Any], output: str | None) -> Response:
     """The result of an inference in MONAI Label's form; its file is gone afterwards."""
     labels = take_file(result.get("file") or result.get("label"))
-    facts = finite(result.get("params") or {})
+    facts = json_text(result.get("params") or {})
     if output == "json" or (labels is None and output != "image"):
-        return JSONResponse(facts)
+        return Response(facts, media_type="application/json")
     if labels is None:
         raise Refusal(404, "That model answers without a label map; leave output away.")
     name, content = labels
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     if output == "image":
         return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
-    parts = MultipartEncoder({"params": (None, json.dumps(facts), "application/json"), "image": (name, content, kind)})
+    parts = MultipartEncoder({"params": (None, facts, "application/json"), "image": (name, content, kind)})
     return Response(parts.to_string(), media_type=parts.content_type)

@@ -7,9 +7,9 @@ import hashlib
 import hmac
 import math
 import secrets
-import time
-from collections import OrderedDict
 from threading import Lock
+
+from cachetools import TTLCache
 
 from .accounts import Account, Accounts, DisabledError, Role
 from .answers import Refusal
@@ -24,6 +24,7 @@ GRANT_S = 60.0
 # key of a scope: whether a case that is handed out may be fetched without a token, see `Grants`
 MAY_FETCH_KEY = "vhi.may_fetch"
 _REMEMBERED = 10_000
+NO_ACCOUNTS = "This server has no accounts: nobody signs in."
 
 
 class Login:
@@ -46,8 +47,9 @@ class Login:
         self._secret = read_or_create_secret(config.secret_file) if config.secret_file else b""
         self.provider = Provider(ProviderSettings.read(config.sign_on)) if config.sign_on else None
         issuer = self.provider.settings.issuer if self.provider else ""
-        self._tokens = Tokens(self._accounts, self._secret, config.token_hours * 3600, issuer) if self._accounts else None
-        self._known: OrderedDict[bytes, tuple[float, str, str]] = OrderedDict()
+        lifetime_s, ended_file = config.token_hours * 3600, config.ended_file
+        self._tokens = Tokens(self._accounts, self._secret, lifetime_s, issuer, ended_file) if self._accounts else None
+        self._known: TTLCache[bytes, tuple[str, str]] = TTLCache(_REMEMBERED, REMEMBER_S)
         self._pepper = secrets.token_bytes(16)
         self._lock = Lock()
 
@@ -73,8 +75,7 @@ class Login:
             401 for a wrong name or password, 429 after too many.
         """
         account = self._sign_in(name, password, address)
-        assert self._tokens is not None
-        return self._tokens.issue(account)
+        return self._signing.issue(account)
 
     def token_for_signed_on(self, name: str, role: Role) -> str:
         """A token for who signed in at the provider.
@@ -83,8 +84,13 @@ class Login:
         ------
         DisabledError
         """
-        assert self._tokens is not None
-        return self._tokens.issue_signed_on(name, role)
+        return self._signing.issue_signed_on(name, role)
+
+    @property
+    def _signing(self) -> Tokens:
+        if self._tokens is None:
+            raise Refusal(404, NO_ACCOUNTS)
+        return self._tokens
 
     @property
     def sign_on_key(self) -> bytes:
@@ -122,18 +128,17 @@ class Login:
         """
         key = hashlib.sha256(self._pepper + authorization.encode()).digest()
         with self._lock:
-            until, name, hashed = self._known.get(key, (0.0, "", ""))
-        account = self._accounts.find(name) if self._accounts and until > time.monotonic() else None
+            name, hashed = self._known.get(key, ("", ""))
+        account = self._accounts.find(name) if self._accounts and name else None
         if account is None or account.password != hashed:
             account = self._sign_in(*_basic(authorization), address)
             with self._lock:
-                self._known[key] = (time.monotonic() + REMEMBER_S, account.name, account.password)
-                while len(self._known) > _REMEMBERED:
-                    self._known.popitem(last=False)
+                self._known[key] = (account.name, account.password)
         return Identity(account.name, account.role)
 
     def _sign_in(self, name: str, password: str, address: str) -> Account:
-        assert self._accounts is not None
+        if self._accounts is None:
+            raise Refusal(404, NO_ACCOUNTS)
         name = name[:LONGEST_PASSWORD]
         wait_s = self.failures.wait_s(address, name)
         if wait_s > 0:
@@ -162,21 +167,17 @@ class Grants:
     """
 
     def __init__(self) -> None:
-        self._until: OrderedDict[tuple[str, str], tuple[float, Identity]] = OrderedDict()
+        self._granted: TTLCache[tuple[str, str], Identity] = TTLCache(_REMEMBERED, GRANT_S)
         self._lock = Lock()
 
     def give(self, address: str, image_id: str, identity: Identity) -> None:
         with self._lock:
-            self._until.pop((address, image_id), None)
-            self._until[address, image_id] = (time.monotonic() + GRANT_S, identity)
-            while len(self._until) > _REMEMBERED:
-                self._until.popitem(last=False)
+            self._granted[address, image_id] = identity
 
     def take(self, address: str, image_id: str) -> Identity | None:
         """Who was handed that image at that address; asked again, nobody."""
         with self._lock:
-            until, identity = self._until.pop((address, image_id), (0.0, None))
-        return identity if until > time.monotonic() else None
+            return self._granted.pop((address, image_id), None)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

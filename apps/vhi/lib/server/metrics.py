@@ -21,7 +21,7 @@ BUCKETS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 CLOSED = "(closed)"
 # names of findings, see `lib.service.findings`
-KNOWN_FINDINGS = ("share", "archive", "damaged", "disk", "model", "accounts", "unlogged")
+KNOWN_FINDINGS = ("share", "archive", "damaged", "calibration", "patients", "disk", "model", "accounts", "unlogged")
 # what this program's temporary files and folders begin with
 TEMPORARY = "vhi-*"
 
@@ -74,7 +74,7 @@ class _State(Collector):
 
     def _queues(self) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("vhi_jobs", "Jobs waiting or at work.", labels=["pool"])
-        for name in ("infer", "save", "quick", "password"):
+        for name in ("infer", "save", "quick", "copies", "password"):
             jobs.add_metric([name], getattr(self._desk, name).jobs)
         yield jobs
 

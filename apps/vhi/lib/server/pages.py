@@ -24,19 +24,17 @@ def slicer_steps(url: str, *, login: bool) -> list[str]:
     return [step.format(url=url, login=" (sign in with your name and password)" if login else "") for step in SLICER_STEPS]
 
 
-def front_page(url: str, *, login: bool) -> str:
-    """HTML of the front page."""
-    steps = "".join(f"<li>{escape(step)}</li>" for step in slicer_steps(url, login=login))
-    return _page(
-        "<p>Volume of hyperintense inflammation. Research use only.</p>"
-        f'<p>In the browser: <a href="{_path("/ohif/")}">the studies of the archive</a>, where the server has one.</p>'
-        f"<ol>{steps}</ol>"
-    )
+def slicer_help(*, login: bool) -> str:
+    """HTML of these steps, folded, at this server's address as the page's reader has it."""
+    steps = "".join(f"<li>{escape(step)}</li>" for step in slicer_steps(current_addresses().url(""), login=login))
+    return f"<details><summary>Reading with 3D Slicer</summary><ol>{steps}</ol></details>"
 
 
 def notice_page(sentence: str) -> str:
     """HTML of a page that says one thing."""
-    return _page(f'<p>{escape(sentence)}</p><p><a href="{_path("/")}">How to read with 3D Slicer</a></p>')
+    return _page(
+        f'<p>{escape(sentence)}</p><p><a href="{_path("/vhi/worklist")}">Worklist, and how to read with 3D Slicer</a></p>'
+    )
 
 
 def login_page(following: str, problem: str = "", sign_on: str = "") -> str:
@@ -59,7 +57,7 @@ def login_page(following: str, problem: str = "", sign_on: str = "") -> str:
         f'{wrong}{service}<form method="post" action="{_path("/login")}">{to}'
         '<label>Name <input name="username" autocomplete="username" required autofocus></label>'
         '<label>Password <input name="password" type="password" autocomplete="current-password" required></label>'
-        "<button>Sign in</button></form>"
+        f"<button>Sign in</button></form>{slicer_help(login=True)}"
     )
 
 

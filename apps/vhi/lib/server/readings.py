@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,9 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         by = current_identity().name
 
         def read() -> bytes:
-            return Path(desk.app.service.report(image, asked, form, by=by, submission=submission)).read_bytes()
+            service = desk.app.service
+            content = Path(service.report(image, asked, form, by=by, submission=submission)).read_bytes()
+            return content if form != "html" else with_fate(content, service.fate(image, asked, submission))
 
         return Response(await desk.quickly(request, read), media_type=FORMS[form])
 
@@ -49,8 +52,14 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
     async def submissions(request: Request, image: str, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
         check_id("image", image)
         asked = _reader_asked(reader)
-        found = await desk.quickly(request, lambda: desk.app.service.submissions(image, asked))
-        return JSONResponse([{"id": one.submission_id, **finite(asdict(one))} for one in found])
+
+        def look() -> list[dict[str, Any]]:
+            found, known = desk.app.service.submissions(image, asked), desk.app.service.fates()
+            told = [{"id": one.submission_id, **asdict(one), "fate": known.of(one, found)} for one in found]
+            # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
+            return [{**one, "source": None} for one in told] if desk.is_blinded else told
+
+        return JSONResponse(finite(await desk.quickly(request, look)))
 
     @api.post("/vhi/share", tags=["VHI"], summary="Let every reader of a case start from the regions of one submission")
     async def share(
@@ -86,9 +95,9 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
 
 def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
-    archived = next((one.archived for one in index.cases if one.case_id == study_uid), None)
-    if archived is not None:
-        return {"t1w": archived.t1w_uid, "stir": archived.stir_uid, "why": None}
+    seen = next((one.viewed for one in index.cases if one.viewed and one.viewed.study_uid == study_uid), None)
+    if seen is not None:
+        return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
     return {"t1w": None, "stir": None, "why": without_paths(index.why_waiting(study_uid) or "") or None}
 
 
@@ -102,11 +111,20 @@ def _reader_asked(reader: str | None) -> str | None:
     return who.name
 
 
+def with_fate(report: bytes, sentence: str | None) -> bytes:
+    """A report in HTML with what became of the region since it was handed in, at its end: the stored file stays as it was."""
+    if sentence is None:
+        return report
+    body, end, rest = report.rpartition(b"</body>")
+    return body + f'<p id="fate">What became of the disease region: {escape(sentence)}</p>'.encode() + end + rest
+
+
 def _states(service: Any) -> dict[str, Any]:
     """Every case with who submitted what, and what waits with its reason."""
     index, ratings = service.cases.index, service.readings.ratings()
-    cases = []
+    cases, known = [], service.fates()
     for case in index.cases:
+        made = service.readings.of_case(case.case_id)
         handed_in = [
             {
                 "id": one.submission_id,
@@ -114,8 +132,9 @@ def _states(service: Any) -> dict[str, Any]:
                 "reading": one.reading,
                 "created": one.created,
                 "measured": one.measured,
+                "fate": known.of(one, made),
             }
-            for one in service.readings.of_case(case.case_id)
+            for one in made
         ]
         cases.append({"case": case.case_id, "submissions": handed_in, "ratings": ratings.get(case.case_id, {})})
     return {

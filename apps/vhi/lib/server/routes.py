@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from .addresses import current_addresses
 from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
@@ -15,16 +14,17 @@ from .desk import Desk
 from .drafts import add_drafts
 from .inference import add_inference
 from .metrics import Metrics
-from .pages import front_page
 from .rating import add_rating
 from .readings import add_readings
 from .reopening import add_reopening
+from .review import add_review
 from .sessions import add_sessions
 from .sign_on import add_sign_on
 from .tokens import add_tokens
 from .training import add_models, add_training
 from .viewer import add_viewer
 from .watching import add_watching
+from .worklist import add_worklist
 
 
 def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
@@ -40,6 +40,7 @@ def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
         add_inference,
         add_datastore,
         add_readings,
+        add_review,
         add_reopening,
         add_rating,
         add_drafts,
@@ -49,14 +50,11 @@ def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
         add(api, desk)
     add_watching(api, desk, metrics)
     add_viewer(api, desk, has_archive=has_archive)
+    add_worklist(api, desk, has_archive=has_archive)
 
     @api.get("/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:
         return JSONResponse(description_of(api))
-
-    @api.get("/", include_in_schema=False)
-    def front() -> HTMLResponse:
-        return HTMLResponse(front_page(current_addresses().url(""), login=desk.login.needed))
 
     return api
 

@@ -30,7 +30,7 @@ from .pages import login_page
 from .pool import BusyError
 
 CSRF_HEADER = "x-csrf-token"
-HOME = "/ohif/"
+HOME = "/vhi/worklist"
 # how long signing out waits for the provider; here the session has ended before
 LEAVING_S = 5.0
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -172,6 +172,6 @@ def set_cookie(answer: Response, name: str, value: str, seconds: int, *, httponl
 
 
 def local_path(path: str) -> str:
-    """A path on this server to go on to; the viewer's for any other."""
+    """A path on this server to go on to; the worklist's for any other."""
     addresses = current_addresses()
     return path if _LOCAL_PATH.fullmatch(path) and addresses.holds(path) else addresses.path(HOME)

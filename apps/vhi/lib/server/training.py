@@ -83,7 +83,35 @@ def add_models(api: FastAPI, desk: Desk) -> None:
     ) -> Response:
         check_id("case", case)
         by = current_identity().name
-        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.release(case, submission, by)))
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.decisions(by).release(case, submission)))
+
+    @api.post("/vhi/models/set-aside", tags=["VHI"], summary="Have a label not be learnt, also one that was released or trusted")
+    async def set_aside(
+        request: Request, case: Annotated[str, Query(max_length=64)], submission: Annotated[str, Query(max_length=80)]
+    ) -> Response:
+        check_id("case", case)
+        by = current_identity().name
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.decisions(by).set_aside(case, submission)))
+
+    @api.post("/vhi/models/pin", tags=["VHI"], summary="Keep the live version live whatever is trained")
+    async def pin(request: Request, version: Annotated[str, Query(max_length=128)]) -> Response:
+        check_id("version", version)
+        by = current_identity().name
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.decisions(by).pin(version)))
+
+    @api.post("/vhi/models/compare", tags=["VHI"], summary="Compare two versions case by case; what was found is at /vhi/models")
+    async def compare(
+        request: Request, a: Annotated[str, Query(max_length=128)], b: Annotated[str, Query(max_length=128)]
+    ) -> Response:
+        check_id("a", a)
+        check_id("b", b)
+        by = current_identity().name
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.comparing.start(a, b, by)))
+
+    @api.post("/vhi/models/unpin", tags=["VHI"], summary="Let training replace the live version again")
+    async def unpin(request: Request) -> Response:
+        by = current_identity().name
+        return JSONResponse(await desk.quickly(request, lambda: desk.app.training.decisions(by).unpin()))
 
 
 def options_of(given: dict[str, Any]) -> dict[str, Any]:

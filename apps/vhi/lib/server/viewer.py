@@ -35,6 +35,8 @@ MODULES = Path(__file__).parent / "ohif"
 # the version that the modules were written for and are tested with: its number, and the start of its main script's sha256; the
 # main script names every other script by a hash of its content
 EXPECTED = "3.10.0-beta.5 eefbda3a38a3"
+# in the address of the page: a finished case is opened to look at where its readers differ, see `ohif/review.js`
+REVIEW = "review"
 LONG = "public, max-age=31536000, immutable"
 ASK_FIRST = "no-cache"
 # proxies and nosniff need these right, whatever the operating system's own table says
@@ -68,8 +70,10 @@ class Viewer:
     def __init__(self, folder: Path | None = None) -> None:
         if folder is None:
             package = find_spec("monailabel")
-            assert package is not None
-            assert package.origin is not None
+            if package is None or package.origin is None:
+                raise InputError(
+                    "MONAI Label is not installed here, whose viewer is served; install it, or name a build in VHI_SERVER_VIEWER."
+                )
             folder = Path(package.origin).parent / "endpoints" / "static" / "ohif"
         self.folder = folder
         try:
@@ -207,22 +211,19 @@ def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
             return await viewer.file(path, request.scope)
         if path.startswith("vhi/"):
             raise Refusal(404, "There is no such module.")
+        who = identity_of_page(desk.login, request)
+        if who is not None and REVIEW in request.query_params and not who.is_admin:
+            raise Refusal(403, "Finished cases are reviewed by administrators.")
         if not has_archive:
             return HTMLResponse(notice_page(NO_ARCHIVE))
-        if desk.login.needed and identity_of_page(desk.login, request) is None:
+        if who is None:
             return RedirectResponse(login_address(request), 303)
-        if desk.is_blinded:
-            return HTMLResponse(notice_page(BLINDED))
         return HTMLResponse(viewer.page, headers={"content-security-policy": viewer.policy, "cache-control": ASK_FIRST})
 
 
 NO_ARCHIVE = (
     "The viewer shows DICOM studies of an archive, and this server was started on a folder of NIfTI files. Read these in 3D "
     "Slicer, or start the server with --archive or --pacs."
-)
-BLINDED = (
-    "This study is blinded, and the archive's images carry names and dates: the viewer in the browser is closed. Read in 3D "
-    "Slicer, which is handed cases without names."
 )
 
 

@@ -68,7 +68,7 @@ def _details(desk: Desk) -> dict[str, Any]:
         "findings": [{"name": one.name, "sentence": one.sentence, "files": list(one.files)} for one in found],
         "disk": {name: _room(place) for name, place in places_of(desk).items()},
         "archive": None if exchange is None else _archive(exchange),
-        "jobs": {name: getattr(desk, name).jobs for name in ("infer", "save", "quick", "password")},
+        "jobs": {name: getattr(desk, name).jobs for name in ("infer", "save", "quick", "copies", "password")},
     }
 
 

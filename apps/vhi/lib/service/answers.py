@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.volume import Grid
 from ..errors import SettingsError
+from .conduct import ConductRules
 
 ORDERS = ("first", "random", "uncertain", "diverse", "review")
 
@@ -32,6 +33,9 @@ class ServiceConfig:
         How long a case that was offered to one reader is kept from others.
     loaded_cases, kept_results : int
         How many pairs of scans and how many measurements stay in memory.
+    washout_days, adjudicate_above : float
+    adjudicators, calibration, calibration_reader : str
+        See `lib.service.conduct.ConductRules`; names divided by commas.
     """
 
     blinded: bool = False
@@ -40,8 +44,22 @@ class ServiceConfig:
     lease_minutes: float = 120.0
     loaded_cases: int = 4
     kept_results: int = 8
+    washout_days: float = 0.0
+    adjudicate_above: float = 0.0
+    adjudicators: str = ""
+    calibration: str = ""
+    calibration_reader: str = ""
+
+    @property
+    def conduct(self) -> ConductRules:
+        """When readers may read which case."""
+        adjudicators, calibration = (
+            tuple(name for one in text.split(",") if (name := one.strip())) for text in (self.adjudicators, self.calibration)
+        )
+        return ConductRules(self.washout_days, self.adjudicate_above, adjudicators, calibration, self.calibration_reader.strip())
 
     def __post_init__(self) -> None:
+        self.conduct.check(self.several_readers)
         if not 0 < self.lease_minutes <= 7 * 24 * 60:
             raise SettingsError(f"lease_minutes is {self.lease_minutes}; it must be above 0 and at most a week.")
         if self.loaded_cases < 1 or self.kept_results < 1:
@@ -70,7 +88,8 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class RegionAnswer(Answer):
-    """The automatic disease region; facts: `source`, `model_version`, `member_disagreement`, `entropy`, `voxels`, `mm3`."""
+    """The automatic disease region; facts: `source`, `model_version`, `member_disagreement`, `entropy`,
+    `disagreement_rank`, `voxels`, `mm3`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,8 @@ from typing import Any
 
 from ..core.contrast import t1w_warnings
 from ..core.disease_region import DiseaseRegion
-from ..core.normal_bone_proposal import propose_normal_bone
+from ..core.normal_bone_proposal import most_even_places, propose_normal_bone
+from ..core.not_measured import NormalBoneRefused, NotMeasured
 from ..core.plausibility import Reference, region_warnings
 from ..core.selection import features_of
 from ..core.volume import Mask
@@ -25,11 +26,12 @@ from ..records import read_json, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..versions import Manifest
 from .keep import Kept
+from .landmarks import recall_landmarks
 from .networks import Networks
 from .scans import Scans
 
 # raised when the method of the automatic regions changes, so that no older one is taken from the disk
-METHOD = 4
+METHOD = 5
 # per case: those of the live version, and of the ones that readings rest on; what is gone is computed again
 KEPT_VERSIONS = 4
 _REGION, _BONE, _INFO = "disease_region.nii.gz", "normal_bone.nii.gz", "info.json"
@@ -109,11 +111,12 @@ class Automatic:
         """
         manifest = self.networks.manifest() if version is None else self.networks.manifest_of(version)
         key = self.key(scans.sha256, manifest)
+        folder = self.root / scans.case.case_id / key
         found = self._kept.find(key)
         if found is None:
-            folder = self.root / scans.case.case_id / key
             found = _read(folder, scans) or self._computed(scans, manifest, folder)
             self._kept.keep(key, found)
+        recall_landmarks(folder, scans, found.region.mask)
         return found
 
     def forget_but(self, case_ids: Collection[str]) -> None:
@@ -128,10 +131,11 @@ class Automatic:
             proposed = propose_normal_bone(scans.t1w, scans.stir, region.mask)
             bone, confidence = proposed.mask, proposed.confidence
         except NormalBoneError as error:
-            why = str(error)
+            places = most_even_places(scans.t1w, scans.stir, region.mask)
+            why = str(NormalBoneRefused(NotMeasured(scans.t1w, scans.stir, region, str(error), places)))
         reference = Reference.from_dict(manifest.reference)
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
-        found = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest), warnings, reference)
+        found = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest, region), warnings, reference)
         try:
             _write(folder, found, features_of(scans.t1w, region.mask))
         except OutputError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import random
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -14,7 +13,8 @@ from ..readings.aliases import ALIASES, alias_of
 from ..readings.folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.anonymous import write_anonymous
-from ..studies.pairing import Case, CaseIndex, Role, Waiting
+from ..studies.pairing import Archived, Case, CaseIndex, Role, Waiting
+from .deidentified import DeidentifiedCopies
 
 
 class Blinding:
@@ -29,15 +29,18 @@ class Blinding:
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.seed = root, seed
+        self.copies = DeidentifiedCopies(root)
         self._copied: dict[Path, tuple[int, int]] = {}
         self._writing = threading.Lock()
 
     def index(self, found: CaseIndex) -> CaseIndex:
         """The cases under their aliases, in an order that tells nothing."""
+        aliased = [(self.alias(case.case_id), case) for case in found.cases]
         cases = sorted(
-            (replace(case, case_id=self.alias(case.case_id), blinded=True) for case in found.cases), key=lambda case: case.case_id
+            (replace(case, case_id=alias, blinded=True, shown=self._shown(alias, case.archived)) for alias, case in aliased),
+            key=lambda case: case.case_id,
         )
-        names = {self.alias(case.case_id): case.case_id for case in found.cases}
+        names = {alias: case.case_id for alias, case in aliased}
         if read_remakable(self.root / ALIASES) != names:
             write_json(self.root / ALIASES, names)
         hidden = sorted(self.alias(one.name) for one in found.waiting)
@@ -46,6 +49,9 @@ class Blinding:
             tuple(Waiting(name, "It is not ready; the administrator's log says why.") for name in hidden),
             found.complete,
         )
+
+    def _shown(self, alias: str, archived: Archived | None) -> Archived | None:
+        return self.copies.shown(alias, archived) if archived else None
 
     def alias(self, case_id: str) -> str:
         return alias_of(self.seed, case_id)
@@ -66,6 +72,7 @@ class Blinding:
     def forget_but(self, case_ids: Collection[str]) -> None:
         """Remove the copies of scans that are no longer there."""
         remove_but(self.root / "blinded", case_ids)
+        self.copies.forget_but(case_ids)
 
     def image_file(self, case: Case, role: Role) -> Path:
         """A copy of a scan whose name and header carry no words."""
@@ -87,7 +94,5 @@ def _mark(path: Path) -> tuple[int, int]:
 
 
 def shuffled(cases: Sequence[Case], seed: str) -> list[Case]:
-    """A random order that the text `seed` decides."""
-    mixed = sorted(cases, key=lambda case: case.case_id)
-    random.Random(seed).shuffle(mixed)
-    return mixed
+    """A random order that the text `seed` decides; cases that are left out, or that are new, do not change that of the others."""
+    return sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case.case_id}".encode()).digest())

@@ -10,12 +10,22 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import DamagedError, InputError, OutputError, ShareError, UnavailableError, UnknownImageError, VhiError
+from ..errors import (
+    DamagedError,
+    InputError,
+    NotFoundError,
+    OutputError,
+    ShareError,
+    UnavailableError,
+    UnknownImageError,
+    VhiError,
+)
 from ..readings.checking import check_case, check_records
 from ..readings.store import ReadingStore
 from ..records import tell_once
 from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
+from .deidentified import CopiesVersion
 from .keep import Kept, Locks
 from .scans import ScanReader, Scans
 from .unusable import UnusableCases, version_of
@@ -159,10 +169,11 @@ class Cases:
         """
         if not self._checked(case.case_id, check_case):
             return False
-        if case.archived is not None:
+        if case.archived is not None and not self._blinding:
             return True  # its scans come from the archive when it is opened
         try:
             with self._using_scans(case):
+                self._make_copies(case)
                 for role in ROLES:
                     self.scans.checked_hash(case, role)
         except (UnavailableError, OutputError):
@@ -178,8 +189,8 @@ class Cases:
         version = version_of(case)
         try:
             yield
-        except (UnavailableError, OutputError):
-            raise  # nothing is wrong with the scans
+        except (UnavailableError, OutputError) as error:
+            raise self._unusable.told(case, error) from error.__cause__  # nothing is wrong with the scans
         except DamagedError as error:
             self._set_aside(case.case_id, error)
             raise
@@ -227,6 +238,7 @@ class Cases:
         self._refuse_damaged(case)
         with self._using_scans(case):
             self.scans.checked_hash(case, role)
+            self._make_copies(case)
             return self._blinding.image_file(case, role) if self._blinding else case.path(role)
 
     @contextmanager
@@ -243,6 +255,7 @@ class Cases:
             self._refuse_damaged(case)
             with self._using_scans(case):
                 scans = self.scans.of(case)
+                self._make_copies(case)
             self._unusable.forget(case)
             try:
                 yield scans
@@ -251,11 +264,53 @@ class Cases:
                     self._set_aside(case.case_id, error)
                 raise
 
+    def _make_copies(self, case: Case) -> None:
+        """Of a blinded study's archived case: pixels that may hold text are refused there, whatever shows them."""
+        if self._blinding and case.archived:
+            self._blinding.copies.make(case, self.source.series_folder)
+
     def _refuse_damaged(self, case: Case) -> None:
         """Raise the `DamagedError` of a case whose records are damaged."""
         self._checked(case.case_id, check_case if case.case_id in self._damaged else check_records)
         if (error := self._damaged.get(case.case_id)) is not None:
             raise error
+
+    @property
+    def copies_folder(self) -> Path:
+        """Where a blinded study's series lie as browsers are shown them.
+
+        Raises
+        ------
+        NotFoundError
+            The study is not blinded.
+        """
+        if self._blinding is None:
+            raise NotFoundError("This study is not blinded: the archive's own images are shown.")
+        return self._blinding.copies.folder
+
+    def show(self, study_uid: str) -> CopiesVersion:
+        """See to it that a browser can be shown a case of a blinded study; which copies it is shown.
+
+        Parameters
+        ----------
+        study_uid : str
+            In place of the study's own.
+
+        Raises
+        ------
+        UnknownImageError
+            No case is shown under that UID.
+        VhiError
+            As `loaded`.
+        """
+        case = next((one for one in self._index.cases if one.shown and one.shown.study_uid == study_uid), None)
+        if self._blinding is None or case is None:
+            raise UnknownImageError("The archive does not have that.")
+        version = None if case in self._unusable else self._blinding.copies.version(case)
+        if version is None:
+            with self.loaded(case):
+                version = self._blinding.copies.version(case)
+        return version
 
     def voxels_of(self, image_id: str) -> Mapping[Role, int]:
         """How many voxels each series of a case has.

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.chain import CHANGED, PAPER, Chain
 from ..core.settings import POST_TRANSFORMS_KEY, VhiSettings
 from ..errors import RequestError, SettingsError
-from ..post_transforms import settings_of_stored
+from ..post_transforms import chain_of_record, settings_of_stored
 from ..readings.store import ReadingStore
 
 # "as the reading began; what begins now, as the server was started"
@@ -59,8 +59,10 @@ class Chains:
             An unknown setting or chain, or a value outside its range.
         """
         others = {name: value for name, value in values.items() if name != POST_TRANSFORMS_KEY}
-        begun = self._begun(case_id, reader, reading)
-        chain = self._chosen(values.get(POST_TRANSFORMS_KEY, DEFAULT), begun)
+        stored = None if reader is None else self._readings.shown(case_id, reader, reading)
+        record = None if stored is None else stored.get(POST_TRANSFORMS_KEY)
+        begun = None if record is None else chain_of_record(record)
+        chain = self._chosen(values.get(POST_TRANSFORMS_KEY, DEFAULT), self._first if stored is None else begun, begun)
         return VhiSettings.from_values(others, None if chain is None or chain.name == PAPER else chain)
 
     def shown(self, case_id: str, reader: str, reading: int) -> VhiSettings:
@@ -68,15 +70,11 @@ class Chains:
         stored = self._readings.shown(case_id, reader, reading)
         return self.settings(case_id, reader, reading, {}) if stored is None else settings_of_stored(stored)
 
-    def _begun(self, case_id: str, reader: str | None, reading: int) -> VhiSettings | None:
-        stored = None if reader is None else self._readings.shown(case_id, reader, reading)
-        return None if stored is None else settings_of_stored(stored)
-
-    def _chosen(self, name: Any, begun: VhiSettings | None) -> Chain | None:
+    def _chosen(self, name: Any, default: Chain | None, begun: Chain | None) -> Chain | None:
         if name == DEFAULT:
-            return self._first if begun is None else begun.site_chain
-        if begun is not None and begun.site_chain is not None and name == begun.site_chain.name:
-            return begun.site_chain  # as it was then, whatever its file holds now
+            return default
+        if begun is not None and name == begun.name:
+            return begun  # as it was then, whatever its file holds now
         if name in (PAPER, CHANGED):
             return None
         if name not in self._chains:

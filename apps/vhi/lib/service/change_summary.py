@@ -33,7 +33,7 @@ def _sentences(changes: Mapping[str, Any], corrections: Mapping[str, Any], clean
     found = changes.get(INFLAMMATION)
     if found is None:
         if cleaned is not None:
-            yield "Correction: none. No reader has removed vessels, joint fluid or artefacts from this VHI."
+            yield "Correction: none. No reader has removed vessels, joint fluid or artefacts."
         return
     removed, kept, edits = found["lesions_removed"], found["lesions_kept"], found["boundary_edits"]
     if cleaned is not None or removed or edits:
@@ -56,12 +56,14 @@ def _credited(corrections: Mapping[str, Any]) -> Iterator[str]:
     for words, voxels in (
         ("Painted by hand: {} that were not on the screen, counted.", hand.get("painted")),
         ("Painted by hand: {} below the sensitive threshold, not counted.", hand.get("painted_below_threshold")),
+        ("Painted by hand: {} in a part that the settings leave out, not counted.", hand.get("painted_left_out")),
         ("Changed regions or rule: {} belong to the automatic result only since then, not counted.", regions.get("appeared")),
         ("Changed regions or rule: {} belonged to the automatic result before; counted.", regions.get("outside")),
         (
             "Changed regions or rule: {} lie below the sensitive threshold since then, not counted.",
             regions.get("below_threshold"),
         ),
+        ("Changed settings: {} lie in a part that they leave out, not counted.", regions.get("left_out")),
     ):
         if voxels:
             yield words.format(_voxels(voxels))

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..core.cleaning import Changes, changes_of, measure_cleaned
+from ..core.anatomy import Anatomy, anatomy_of
+from ..core.cleaning import Changes, changes_of, lesion_field, measure_cleaned
 from ..core.corrections import Corrections, DisplayedLesions, corrections_of
 from ..core.disease_region import DiseaseRegionError
 from ..core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped, hyperintense_share
-from ..core.lesions import label_lesions
+from ..core.gestures import Click, LesionField, lesion_at
+from ..core.lesions import label_lesions, midline_mm
 from ..core.pipeline import VhiResult
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE
 from ..core.settings import VhiSettings
 from ..core.volume import Mask
-from ..errors import ModelError, NormalBoneError, RequestError, VhiError
+from ..errors import InputError, ModelError, NormalBoneError, RequestError, VhiError
 from ..reports.numbers import plain
 from .change_summary import reading_sentences
 from .decisions import Decisions, parse_decisions
+from .earlier import SinceEarlier
 from .measuring import KnownRegions, MeasurementService
-from .proposals import APPLY
-from .regions import ActiveRegions, DrawnRegions, drawn_regions, proposal_of
+from .proposals import APPLY, OFF
+from .regions import ActiveRegions, DrawnRegions, proposal_of
 from .scans import Scans
 from .segments import Submitted
 
@@ -38,7 +42,8 @@ class SubmissionMetadata:
 
     `decisions` are those that led to the label map, None from a viewer that sends none. `settings` are those of the measurement,
     None for those with which the reader last saw VHI. `displayed` is the id of the result on the reader's screen, `confirmed`
-    that of the one which the reader takes instead.
+    that of the one which the reader takes instead. `doubts` is "ask" where the viewer shows doubts about a region before it is
+    kept, "confirmed" where its reader confirmed it in spite of them, None from a viewer that cannot show any.
     """
 
     reader: str
@@ -52,11 +57,14 @@ class SubmissionMetadata:
     settings: Mapping[str, Any] | None = None
     displayed: str | None = None
     confirmed: str | None = None
+    doubts: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedSubmission:
-    """A submission compared with what the reader started from; `result` is None where nothing could be measured.
+    """A submission compared with what the reader started from, and `since` the patient's earlier visit.
+
+    `result` is None where nothing could be measured.
 
     `automatic` is the result from the same regions before anything was taken out of it. `proposals` says, for each segment that
     is the automatic proposal voxel for voxel, how that came about.
@@ -75,6 +83,7 @@ class EvaluatedSubmission:
     proposals: Mapping[str, Mapping[str, Any]]
     started_from: Mapping[str, str]
     messages: tuple[str, ...]
+    since: SinceEarlier | None = None
 
     @property
     def model(self) -> Mapping[str, Any] | None:
@@ -101,13 +110,13 @@ def evaluate_submission(
     display = readings.display(*who)
     messages = list(submitted.messages)
     _refuse_covered(submitted, known.in_force)
-    drawn = drawn_regions(submitted, known.in_force, known.automatic, AS_DRAWN)
+    drawn = measurements.drawn_beside(known, scans, metadata.reader, submitted, AS_DRAWN)
     if drawn.region is not None and known.automatic is not None and metadata.displayed is None:
         check_region_not_flipped(drawn.region, known.automatic.region.mask)
     unseen = drawn.active is None or display is None or display["regions"] != drawn.active.key
     inflammation = _inflammation(submitted, drawn, unseen, metadata, messages)
     decisions = metadata.decisions or parse_decisions((display or {}).get("decisions", {}))
-    noted = _lesions_after_clicks(measurements, who, decisions)
+    noted = _lesions_after_gestures(measurements, who, decisions, lambda: _places(scans, drawn, known))
     if metadata.decisions is None and noted is not None:
         _refuse_left_behind(submitted, noted, decisions)
     segments = {NORMAL_BONE: drawn.normal_bone, DISEASE_REGION: drawn.region, INFLAMMATION: inflammation}
@@ -118,8 +127,15 @@ def evaluate_submission(
     chains = measurements.chains
     settings = chains.shown(*who) if metadata.settings is None else chains.settings(*who, metadata.settings)
 
+    version = readings.proposal_shown(*who)
+    if version is not None and decisions.mode == OFF and not measurements.has_proposal(version):
+        messages.append(
+            f"The cleaning proposal that was shown before, {version}, is gone; this reading is reported without a proposal."
+        )
+        version = None
+
     def measure(regions: ActiveRegions) -> VhiResult:
-        return measurements.result(scans, readings.proposal_shown(*who), regions, settings)
+        return measurements.result(scans, version, regions, settings)
 
     before = None
     if inflammation is not None:
@@ -174,7 +190,7 @@ def _measured(
         # what the reader did not touch may fail without losing what the reader did
         if inflammation is not None or (isinstance(error, NormalBoneError) and drawn.normal_bone is not None):
             raise
-        messages.append(f"VHI was not measured yet: {error}")
+        messages.append(f"The volume was not measured yet: {error}")
         return None
 
 
@@ -206,20 +222,33 @@ def _displayed_lesions(
     if metadata.method == "manual":
         return None
     if noted is None:
-        return None if metadata.decisions is None else DisplayedLesions.after(automatic.lesion_labels, decisions.clicks)
+        return None if metadata.decisions is None else DisplayedLesions.after(lesion_field(automatic), decisions.clicks)
     return noted if metadata.decisions is not None else noted.without_undone(inflammation.data)
 
 
-def _lesions_after_clicks(
-    measurements: MeasurementService, who: tuple[str, str, int], decisions: Decisions
+def _places(scans: Scans, drawn: DrawnRegions, known: KnownRegions) -> tuple[Anatomy | None, float]:
+    """Anatomy and midline of the scan, from the region of now: for lesions that were noted without."""
+    active = drawn.active or known.in_force
+    if active is None:
+        return None, float("nan")
+    region = active.region.mask
+    return anatomy_of(scans.t1w, region), midline_mm(region)
+
+
+def _lesions_after_gestures(
+    measurements: MeasurementService,
+    who: tuple[str, str, int],
+    decisions: Decisions,
+    places: Callable[[], tuple[Anatomy | None, float]],
 ) -> DisplayedLesions | None:
-    """The lesions of the result that the decisions are about, with the clicks; None where no result is noted."""
-    known = measurements.readings.displayed_lesions(*who, decisions.automatic_id)
-    if known is None:
+    """The lesions of the result that the decisions are about, with the gestures; None where no result is noted."""
+    shown = measurements.readings.displayed_lesions(*who, decisions.automatic_id)
+    if shown is None:
         return None
-    lesions, proposed = known
-    removed = proposed if decisions.mode == APPLY else ()
-    return DisplayedLesions.after(label_lesions(lesions.data.astype(np.uint8))[0], decisions.clicks, removed)
+    removed, midline = shown.removed if decisions.mode == APPLY else (), shown.midline_mm
+    labels = label_lesions(shown.mask.astype(np.uint8))[0]
+    field = LesionField(labels, shown.grid, places if midline is None else lambda: (shown, midline))
+    return DisplayedLesions.after(field, decisions.clicks, removed)
 
 
 def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions: Decisions) -> None:
@@ -234,7 +263,12 @@ def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions
     if not decisions.clicks:
         return  # what the proposal left out is no click's work
     left = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
-    restored = {int(shown.labels[click.voxel]) for click in decisions.clicks if click.what == "restore"} - {0}
+    restored = set[int]()
+    for one in decisions.clicks:
+        if isinstance(one, Click) and one.what == "restore":
+            with suppress(InputError):  # outside the grid it restored nothing
+                restored.add(lesion_at(shown.labels, one.voxel))
+    restored.discard(0)
     behind = {
         CONSERVATIVE: ((shown.labels > 0) & ~left, "removed"),
         PROPOSED_TO_REMOVE: (np.isin(shown.labels, list(restored)) & left, "restored"),

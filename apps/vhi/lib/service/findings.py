@@ -14,7 +14,9 @@ from ..errors import OutputError
 from ..files import write_atomically
 from ..findings import Finding
 from .cases import Cases
+from .conduct import Conduct
 from .networks import Networks
+from .turns import Turns
 
 # below this a submission with its report may not fit
 LEAST_FREE_BYTES = 256 * 2**20
@@ -70,6 +72,16 @@ def archive(cases: Cases) -> Iterator[Finding]:
     """The archive of the studies, where it cannot be asked."""
     if getattr(cases.source, "problem", None):
         yield Finding("archive", "The archive of the studies cannot be used now; it is asked again until it can.")
+
+
+def conduct(cases: Cases, rules: Conduct, turns: Turns) -> Iterator[Finding]:
+    """What keeps a trial from being conducted as it is set up: calibration cases that nobody can open, patients not known."""
+    known, named = {case.case_id for case in cases.index.cases}, rules.calibration
+    if missing := sum(case_id not in known for case_id in named):
+        sentence = f"{missing} of {len(named)} calibration cases cannot be opened; who has not finished them is offered no other."
+        yield Finding("calibration", sentence)
+    if turns.problem is not None:
+        yield Finding("patients", turns.problem)
 
 
 def model(networks: Networks) -> Iterator[Finding]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
+
+from cachetools import LRUCache
 
 T = TypeVar("T")
 
@@ -15,22 +16,16 @@ class Kept(Generic[T]):
     """What was used last, by key; beyond `count` the longest unused goes. Safe between threads."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
-        self._kept: OrderedDict[object, T] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: LRUCache[object, T] = LRUCache(count)
+        self._lock = threading.Lock()  # of the library's caches none is safe between threads
 
     def find(self, key: object) -> T | None:
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def keep(self, key: object, value: T) -> None:
         with self._lock:
             self._kept[key] = value
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._count:
-                self._kept.popitem(last=False)
 
 
 class Locks:

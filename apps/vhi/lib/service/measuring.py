@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from ..core.disease_region import DiseaseRegionError
-from ..core.pipeline import VhiResult
-from ..core.segment_names import INFLAMMATION
+from ..core.normal_bone import NormalBone, Voxel
+from ..core.normal_bone_clicks import normal_bone_from_clicks
+from ..core.pipeline import PreparedScan, VhiResult, measure_prepared
+from ..core.segment_names import NORMAL_BONE
 from ..core.settings import VhiSettings
 from ..core.volume import Mask
-from ..errors import ModelError
+from ..errors import ModelError, NormalBoneError, OutputError
+from ..readings.clicked_bones import ClickedBones
+from ..readings.shown_lesions import ShownLesions
 from ..readings.store import ReadingStore
 from .automatic import Automatic, AutomaticRegions
 from .begun import shown_to
@@ -21,21 +27,27 @@ from .chains import Chains
 from .decisions import Decisions
 from .keep import Kept
 from .proposals import OFF, Proposals
-from .regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, measured, regions_in_force
+from .regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .response_facts import result_id_of, short_result
 from .scans import Scans
 from .segments import Submitted
 
 NUMBERS_SHOWN = 1000
+# of a reader in a case: what undo may bring back; beyond them the clicks are asked for again
+CLICKED_CASES, CLICKED_BONES = 100, 10
 
 
 @dataclass(frozen=True, eq=False)
 class KnownRegions:
-    """The regions of a reader before anything is drawn; `missing` says why there are none in force."""
+    """The regions of a reader before anything is drawn; `missing` says why there are none in force.
+
+    `clicked` are the normal bones that were grown from the reader's clicks, the newest first.
+    """
 
     in_force: ActiveRegions | None
     automatic: AutomaticRegions | None
     missing: ModelError | DiseaseRegionError | None
+    clicked: tuple[NormalBone, ...] = ()
 
 
 class MeasurementService:
@@ -44,6 +56,9 @@ class MeasurementService:
     def __init__(self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, chains: Chains, kept: int) -> None:
         self.readings, self.automatic, self._proposals, self.chains = readings, automatic, proposals, chains
         self._results: Kept[VhiResult] = Kept(kept)
+        self._prepared: Kept[PreparedScan] = Kept(kept)
+        self._clicked: Kept[tuple[NormalBone, ...]] = Kept(CLICKED_CASES)
+        self._clicked_before = ClickedBones(readings)
         self._shown: Kept[dict[str, Any]] = Kept(NUMBERS_SHOWN)
 
     def shown(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
@@ -68,26 +83,133 @@ class MeasurementService:
             missing = error
         with suppress(ModelError, DiseaseRegionError):
             automatic = self.shown(reader, reading)(scans)
-        return KnownRegions(in_force, automatic, missing)
+        return KnownRegions(in_force, automatic, missing, self._clicked_by(scans, reader))
 
     def drawn(self, scans: Scans, reader: str | None, reading: int, submitted: Submitted, words: str) -> DrawnRegions:
         """The regions of a label map, beside those that are known; `words` say where a drawn one comes from."""
-        known = self.known_regions(scans, reader, reading)
-        return drawn_regions(submitted, known.in_force, known.automatic, words)
+        return self.drawn_beside(self.known_regions(scans, reader, reading), scans, reader, submitted, words)
 
-    def show(
-        self, scans: Scans, reader: str | None, reading: int, settings: VhiSettings, mode: str, drawn: Submitted | None = None
-    ) -> tuple[ActiveRegions, VhiResult]:
-        """The automatic result for a reader, with the regions that it rests on: those in force, or drawn and not submitted.
+    def drawn_beside(
+        self, known: KnownRegions, scans: Scans, reader: str | None, submitted: Submitted, words: str
+    ) -> DrawnRegions:
+        """The same beside regions that were looked up before."""
+        clicked = self._clicked_bones(known, scans, reader, submitted)
+        return drawn_regions(submitted, known.in_force, known.automatic, words, clicked)
+
+    def _clicked_bones(
+        self, known: KnownRegions, scans: Scans, reader: str | None, submitted: Submitted
+    ) -> tuple[NormalBone, ...]:
+        """What was grown from the reader's clicks, that of the clicks which come with the label map first.
+
+        The viewer knows the clicks of what it shows, also after undo. Where none that is kept was grown from them, they are grown
+        again: in the disease region as it is drawn, in force, or found automatically.
+        """
+        clicks = submitted.normal_bone_clicks
+        if not clicks or submitted.normal_bone is None:
+            return known.clicked
+        same = tuple(bone for bone in known.clicked if bone.clicks == clicks)
+        if not same:
+            active = drawn_regions(submitted, known.in_force, known.automatic).active
+            places = (
+                active and active.region,
+                known.in_force and known.in_force.region,
+                known.automatic and known.automatic.region,
+            )
+            same = self._grown_again(scans, reader, clicks, [place.mask for place in places if place])
+        return (*same, *(bone for bone in known.clicked if bone.clicks != clicks))
+
+    def _grown_again(
+        self, scans: Scans, reader: str | None, clicks: tuple[Voxel, ...], regions: Sequence[Mask]
+    ) -> tuple[NormalBone, ...]:
+        grown: list[NormalBone] = []
+        for n, region in enumerate(regions):
+            if not any(np.array_equal(region.data, other.data) for other in regions[:n]):
+                with suppress(NormalBoneError):  # then it was not grown in this region
+                    grown.append(normal_bone_from_clicks(scans.t1w, scans.stir, region, clicks))
+        self._note_clicked(scans, reader, *grown)
+        return tuple(grown)
+
+    def _note_clicked(self, scans: Scans, reader: str | None, *bones: NormalBone) -> None:
+        known = (*bones, *self._clicked_by(scans, reader))[:CLICKED_BONES]
+        self._clicked.keep((scans.case.case_id, reader), known)
+        if reader is not None and bones:
+            with suppress(OutputError):  # a full disk: they are known until the server ends
+                self._clicked_before.keep(scans.case.case_id, reader, known)
+
+    def _clicked_by(self, scans: Scans, reader: str | None) -> tuple[NormalBone, ...]:
+        """What was grown from a reader's clicks, the newest first."""
+        key = (scans.case.case_id, reader)
+        known = self._clicked.find(key)
+        if known is None:
+            known = () if reader is None else self._clicked_before.of(scans.case.case_id, reader, scans.stir.grid)
+            self._clicked.keep(key, known)
+        return known
+
+    def grow(
+        self, scans: Scans, reader: str | None, reading: int, clicks: Sequence[Voxel], drawn: Submitted | None = None
+    ) -> NormalBone:
+        """Normal bone grown from a reader's clicks; where a label map has it again, voxel for voxel, it is known to be that.
+
+        Parameters
+        ----------
+        clicks : sequence of (i, j, k)
+            Voxels of STIR.
 
         Raises
         ------
         VhiError
         """
+        regions = self._shown_regions(scans, reader, reading, drawn)
+        bone = normal_bone_from_clicks(scans.t1w, scans.stir, regions.region.mask, clicks)
+        self._note_clicked(scans, reader, bone)
+        return bone
+
+    def _shown_regions(self, scans: Scans, reader: str | None, reading: int, drawn: Submitted | None) -> ActiveRegions:
         regions = None if drawn is None else self.drawn(scans, reader, reading, drawn, DRAWN).active
-        if regions is None:
-            regions = self.regions(scans, reader, reading)
-        return regions, self.result(scans, None if mode == OFF else self._proposals.live_version(), regions, settings)
+        return self.regions(scans, reader, reading) if regions is None else regions
+
+    def show(
+        self,
+        scans: Scans,
+        reader: str | None,
+        reading: int,
+        settings: VhiSettings,
+        proposal: str | None,
+        drawn: Submitted | None = None,
+        clicks: Sequence[Voxel] = (),
+    ) -> tuple[ActiveRegions, VhiResult]:
+        """The automatic result for a reader, with the regions that it rests on: those in force, or drawn and not submitted.
+
+        Normal bone is grown from clicks on STIR where there are any. `proposal` is the version of the cleaning model that
+        proposes.
+
+        Raises
+        ------
+        VhiError
+        """
+        regions = self._shown_regions(scans, reader, reading, drawn)
+        if clicks:
+            bone = self.grow(scans, reader, reading, clicks, drawn)
+            regions = replace(regions, normal_bone=bone, used={**regions.used, NORMAL_BONE: grown_from(bone)})
+        return regions, self.result(scans, proposal, regions, settings)
+
+    def proposal_version(self, mode: str, shown: str | None = None) -> str | None:
+        """The version of the cleaning model that proposes: the one that was shown, while it is there, else the live one.
+
+        None with the mode "off".
+
+        Raises
+        ------
+        ModelError
+            There is no version.
+        """
+        if mode == OFF:
+            return None
+        return shown if shown is not None and self.has_proposal(shown) else self._proposals.live_version()
+
+    def has_proposal(self, version: str) -> bool:
+        """Whether that version of the cleaning model is still there."""
+        return self._proposals.has(version)
 
     def note_shown(
         self,
@@ -113,9 +235,10 @@ class MeasurementService:
             "automatic_id": result_id_of(automatic, regions.model),
             "decisions": decisions.as_dict(),
         }
-        lesions = Mask(automatic.grade > 0, scans.stir.grid, INFLAMMATION)
-        removed = None if proposal is None else [lesion.id for lesion in proposal.removed]
-        self.readings.note_display(case_id, reader, reading, display, lesions, removed)
+        removed = () if proposal is None else [lesion.id for lesion in proposal.removed]
+        midline = automatic.measurement.midline_mm
+        lesions = ShownLesions.of(automatic.grade, scans.stir.grid, automatic.anatomy, removed, midline)
+        self.readings.note_display(case_id, reader, reading, display, lesions, keep_removed=proposal is None)
 
     def note_number(self, scans: Scans, reader: str, shown: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
         """Remember a number that a reader was shown, in memory; it is given back in short."""
@@ -147,7 +270,16 @@ class MeasurementService:
             if proposal is not None:
                 result = self._proposals.proposed(self.result(scans, None, regions, settings), proposal)
             else:
-                result = measured(scans, regions, settings)
+                result = measure_prepared(self._prepared_scan(scans, regions), settings)
                 result = replace(result, warnings=(*scans.warnings, *result.warnings))
             self._results.keep(key, result)
         return result
+
+    def _prepared_scan(self, scans: Scans, regions: ActiveRegions) -> PreparedScan:
+        """Regions, normal bone and what is odd about the images: the same for every setting."""
+        key = (scans.case.case_id, *sorted(scans.sha256.values()), regions.key)
+        scan = self._prepared.find(key)
+        if scan is None:
+            scan = prepared(scans, regions)
+            self._prepared.keep(key, scan)
+        return scan

@@ -9,13 +9,13 @@ from pathlib import Path
 from ..core.disease_region import DiseaseRegion, Member, segment_disease_region
 from ..core.volume import Volume
 from ..errors import ModelError
-from ..versions import Manifest, read_live, read_version, verify
+from ..versions import Manifest, read_live, read_version, verify_files
 from ..versions.site import folder_with, models_in_use
 from ..versions.store import POINTER
 from .keep import Kept
 
-# the live ensemble, and the one that readings rest on which began before it was live
-LOADED = 2
+# the live ensemble, the one that readings rest on which began before it was live, and two that are compared
+LOADED = 4
 log = logging.getLogger("vhi.service")
 
 
@@ -86,7 +86,7 @@ class Networks:
             live = read_live(self.folder)
             mark = (live.manifest.sha256, *_mark(live.weights))
             if mark != self._proved:
-                verify(live)
+                verify_files(live)
                 self._proved = mark
         except ModelError as error:
             if str(error) != self._told:
@@ -108,9 +108,11 @@ class Networks:
         with self._one_scan:
             members = self._loaded.find(manifest.sha256)
             if members is None:
-                from ..nets.weights import load_members  # torch takes seconds to import
+                from ..engine.members import load_members
 
                 members = load_members(self._root_of(manifest.version), manifest.version)
+                if self._live is not None:
+                    self._loaded.find(self._live.sha256)  # never the longest unused: what readers ask for next does not wait
                 self._loaded.keep(manifest.sha256, members)
             return segment_disease_region(t1w, members)
 
@@ -119,7 +121,7 @@ class Networks:
         try:
             found = read_live(self.folder)
             if found.manifest != before:
-                verify(found)
+                verify_files(found)
                 log.info("model %s is live, after %s", found.manifest.version, before.version)
             return found.manifest
         except ModelError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ..cleaning.model import CleaningModel, model_of, propose
-from ..core.cleaning import Changes, changes_of, kept_after_clicks, measure_cleaned
+from ..cleaning.model import CleaningModel, model_of, propose, proposer
+from ..core.cleaning import Changes, changes_of, kept_after, measure_cleaned, measure_proposed
+from ..core.gestures import AnyGesture, Gesture
 from ..core.pipeline import VhiResult
 from ..core.proposal import Proposal
 from ..core.segment_names import CONSERVATIVE, INFLAMMATION, PROPOSED_TO_REMOVE
-from ..core.volume import Mask
 from ..errors import ModelError, RequestError
 from ..versions import read_live, read_version
 from ..versions.site import folder_with, models_in_use
-from .answers import Voxel, names_present
+from .answers import names_present
 from .keep import Kept
 
 OFF, SHOW, APPLY = "off", "show", "apply"
@@ -55,6 +56,8 @@ class Proposals:
         self.shipped, self.data = shipped, data
         self._loading = threading.Lock()
         self._loaded: Kept[CleaningModel] = Kept(2)
+        # at every other threshold the model decides anew: seconds, once for each result
+        self._applied: weakref.WeakKeyDictionary[VhiResult, VhiResult] = weakref.WeakKeyDictionary()
 
     def live_version(self) -> str:
         """Its id.
@@ -64,7 +67,11 @@ class Proposals:
         ModelError
             There is none.
         """
-        return read_live(models_in_use(self.data, self.shipped)).manifest.version
+        return read_live(models_in_use(self.data, self.shipped, "cleaning")).manifest.version
+
+    def has(self, version: str) -> bool:
+        """Whether that version is still there."""
+        return folder_with(self.data, self.shipped, version, "cleaning") is not None
 
     def proposed(self, result: VhiResult, version: str) -> VhiResult:
         """An automatic result with what that version proposes.
@@ -74,15 +81,34 @@ class Proposals:
         ModelError
             The version is missing, corrupt or swapped.
         """
+        return replace(result, proposal=propose(result, self._model(version)))
+
+    def applied(self, automatic: VhiResult) -> VhiResult:
+        """What is left of an automatic result when the proposal that it holds is followed.
+
+        Raises
+        ------
+        ModelError
+            The version is missing, corrupt or swapped.
+        """
+        found = self._applied.get(automatic)
+        if found is None:
+            if automatic.proposal is None:
+                raise ModelError("This result holds no proposal that could be followed; ask for one first.")
+            found = measure_proposed(automatic, proposer(automatic, self._model(automatic.proposal.version)))
+            self._applied[automatic] = found
+        return found
+
+    def _model(self, version: str) -> CleaningModel:
         with self._loading:
             model = self._loaded.find(version)
             if model is None:
                 model = self._read(version)
                 self._loaded.keep(version, model)
-        return replace(result, proposal=propose(result, model))
+            return model
 
     def _read(self, version: str) -> CleaningModel:
-        root = folder_with(self.data, self.shipped, version)
+        root = folder_with(self.data, self.shipped, version, "cleaning")
         if root is None:
             raise ModelError(f"Version {version} of the cleaning proposal is gone; restore it, or run vhi again.")
         return model_of(read_version(root, version))
@@ -99,7 +125,7 @@ class DisplayedResult:
     messages: tuple[str, ...] = ()
 
 
-def render_result(automatic: VhiResult, mode: str, grades: bool = False) -> DisplayedResult:
+def render_result(automatic: VhiResult, mode: str, proposals: Proposals, grades: bool = False) -> DisplayedResult:
     """The automatic result, or what the proposal keeps of it.
 
     Parameters
@@ -108,12 +134,11 @@ def render_result(automatic: VhiResult, mode: str, grades: bool = False) -> Disp
         With a proposal, unless the mode is off.
     mode : str
         With `show` what is proposed to be removed has a label of its own and still counts; with `apply` it is gone.
+    proposals : Proposals
     grades : bool
         Both grades apart.
     """
-    result = automatic
-    if mode == APPLY and automatic.proposal is not None:
-        result = measure_cleaned(automatic, _kept(automatic, automatic.proposal), "proposed")
+    result = proposals.applied(automatic) if mode == APPLY and automatic.proposal is not None else automatic
     labels = result.grade.copy() if grades else (result.grade > 0).astype(np.uint8)
     present = [INFLAMMATION, *([CONSERVATIVE] if grades else [])]
     if mode == SHOW and automatic.proposal is not None:
@@ -122,32 +147,33 @@ def render_result(automatic: VhiResult, mode: str, grades: bool = False) -> Disp
     return DisplayedResult(labels, names_present(labels, {name: _VALUES[name] for name in present}), result)
 
 
-def apply_clicks(
-    automatic: VhiResult, mode: str, remove: Sequence[Voxel], restore: Sequence[Voxel], scope: Any
-) -> DisplayedResult:
-    """What is left after clicks, from the automatic result or, with `apply`, from what the proposal keeps.
+def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGesture], proposals: Proposals) -> DisplayedResult:
+    """What is left after gestures, from the automatic result or, with `apply`, from what the proposal keeps.
 
-    With `show` what is proposed to be removed and no click has restored has its own label; it counts until a click removes it.
-
-    Raises
-    ------
-    InputError
-        No such scope.
+    With `show` what is proposed to be removed and no gesture has restored has its own label; it counts until one removes it.
     """
     keeps = None if automatic.proposal is None or mode == OFF else automatic.proposal.keeps()
     start = keeps if mode == APPLY else None
-    kept, messages = kept_after_clicks(automatic, remove, restore, scope, start)
+    kept, messages = kept_after(automatic, gestures, start)
     labels = kept.data.astype(np.uint8)
     names = {INFLAMMATION: _VALUES[INFLAMMATION]}
     if mode == SHOW and keeps is not None:
-        undecided, _ = kept_after_clicks(automatic, restore, (), scope, ~keeps)
+        undecided, _ = kept_after(automatic, [_decided(one) for one in gestures if _decides(one)], ~keeps)
         labels[undecided.data & kept.data] = _VALUES[PROPOSED_TO_REMOVE]
         names = names_present(labels, {**names, PROPOSED_TO_REMOVE: _VALUES[PROPOSED_TO_REMOVE]})
-    return DisplayedResult(labels, names, measure_cleaned(automatic, kept), changes_of(automatic, kept), messages)
+    # without a gesture nobody has cleaned anything yet
+    result = measure_cleaned(automatic, kept) if gestures else render_result(automatic, mode, proposals).result
+    return DisplayedResult(labels, names, result, changes_of(automatic, kept), messages)
 
 
-def _kept(automatic: VhiResult, proposal: Proposal) -> Mask:
-    return Mask(proposal.keeps()[automatic.lesion_labels], automatic.stir.grid, INFLAMMATION)
+def _decides(gesture: AnyGesture) -> bool:
+    """Whether it changes what a proposal leaves undecided."""
+    return not isinstance(gesture, Gesture) or gesture.what != "remove"
+
+
+def _decided(gesture: AnyGesture) -> AnyGesture:
+    """What it restores is no longer undecided."""
+    return replace(gesture, what="remove") if isinstance(gesture, Gesture) else gesture
 
 
 def with_decisions(lesions: list[dict[str, Any]], proposal: Proposal, changes: Changes | None) -> list[dict[str, Any]]:

@@ -7,19 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.selection import standing, uncertain_and_unlike, unlikeness
+from ..core.setting import value_as
 from ..errors import RequestError
 from ..studies.pairing import Case
 from .scores import Entry, features_in
 
 MEASURES = ("disagreement", "entropy")
+UNREAD, SKIPPED, REGION_ONLY = "unread", "skipped", "region only"
+# options of every order: which cases are asked for, and whether the one in hand is skipped; an image's id skips that one's case
+_COMMON: Mapping[str, Any] = {"cases": (UNREAD, SKIPPED, REGION_ONLY), "skip": False}
 # options of each order with their defaults; a tuple is a choice
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "first": {},
-    "random": {},
-    "uncertain": {"measure": MEASURES},
-    "diverse": {"measure": MEASURES, "weight": 0.5},
+    "first": {**_COMMON},
+    "random": {**_COMMON},
+    "uncertain": {"measure": MEASURES, **_COMMON},
+    "diverse": {"measure": MEASURES, "weight": 0.5, **_COMMON},
     # the mean slice Dice of the shipped ensemble on scans that it did not learn is 0.92: agreement below is not the usual kind
-    "review": {"below": 0.9},
+    "review": {"below": 0.9, "skip": False},
 }
 
 
@@ -47,6 +51,8 @@ def ranking_options(order: str, values: Mapping[str, Any]) -> dict[str, Any]:
             options[name] = default[0] if value in (None, "") else value
             if options[name] not in default:
                 raise RequestError(f"{name} must be {' or '.join(default)}, found {str(value)[:60]!r}.")
+        elif name == "skip":
+            options[name] = _skipping(value)
         else:
             options[name] = _share(name, default if value in (None, "") else value)
     return options
@@ -148,6 +154,16 @@ def _compared(place: Mapping[str, float], case: Case, words: str) -> str:
 def _unseen(cases: Sequence[Case], seen: Collection[str], version: str) -> list[Ranked]:
     why = f"The networks of version {version} have not looked at it yet; what they have seen comes first."
     return [Ranked(case, why) for case in cases if case.case_id not in seen]
+
+
+def _skipping(value: Any) -> bool | str:
+    """Whether the case in hand is skipped; or the image whose case is."""
+    if value in (None, ""):
+        return False
+    known = value_as(value, bool)
+    if known is None and not isinstance(value, str):
+        raise RequestError(f"skip must be true, false or the id of an image, found {str(value)[:60]!r}.")
+    return str(value) if known is None else bool(known)
 
 
 def _share(name: str, value: Any) -> float:

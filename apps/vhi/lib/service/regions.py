@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..core.covered import equals_but_for_covered, without_holes
 from ..core.disease_region import DiseaseRegion
 from ..core.normal_bone import NormalBone
-from ..core.pipeline import VhiResult, measure_vhi
+from ..core.pipeline import PreparedScan, prepare_scan
 from ..core.plausibility import Reference
 from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
-from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
@@ -26,6 +26,8 @@ from .segments import Submitted
 
 PROPOSED_BONE = "automatic, proposed inside the disease region"
 DRAWN = "drawn, not submitted"
+# made once of each, so that their key is: a hash of two whole masks
+_ACTIVE: WeakKeyDictionary[AutomaticRegions, ActiveRegions] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class ActiveRegions:
         digest.update(np.packbits(self.region.mask.data).tobytes())
         if self.normal_bone is not None:
             digest.update(self.normal_bone.source.encode())
+            if self.normal_bone.clicks:
+                digest.update(repr((self.normal_bone.clicks, self.normal_bone.with_proposal)).encode())
             digest.update(np.packbits(self.normal_bone.mask.data).tobytes())
         return digest.hexdigest()
 
@@ -105,12 +109,20 @@ def regions_in_force(
 
 def automatic_regions(found: AutomaticRegions) -> ActiveRegions:
     """Both regions as nobody has changed them."""
-    used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: found.origin}
-    return ActiveRegions(found.region, _proposed_bone(found), used, found.model, found.reference)
+    active = _ACTIVE.get(found)
+    if active is None:
+        used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: found.origin}
+        active = ActiveRegions(found.region, _proposed_bone(found), used, found.model, found.reference)
+        _ACTIVE[found] = active
+    return active
 
 
 def drawn_regions(
-    submitted: Submitted, started: ActiveRegions | None, automatic: AutomaticRegions | None, words: str = "as handed in"
+    submitted: Submitted,
+    started: ActiveRegions | None,
+    automatic: AutomaticRegions | None,
+    words: str = "as handed in",
+    clicked: Sequence[NormalBone] = (),
 ) -> DrawnRegions:
     """The regions of a label map. One that equals a region that is known, voxel for voxel, is that region.
 
@@ -123,10 +135,12 @@ def drawn_regions(
         The automatic proposals, as the reader was first shown them.
     words : str
         Where a drawn region comes from, for `used`.
+    clicked : sequence of NormalBone
+        Those that were grown from this reader's clicks; of several with the same voxels the first counts.
     """
     known = [one for one in (started, None if automatic is None else automatic_regions(automatic)) if one is not None]
     active, region = _with_region(submitted, started, known, words)
-    active, bone = _with_bone(submitted, active, known, words)
+    active, bone = _with_bone(submitted, active, known, words, clicked)
     differences = {}
     if started is not None and region is not None:
         differences[DISEASE_REGION] = _difference(region, started.region.mask)
@@ -140,7 +154,9 @@ def proposal_of(regions: ActiveRegions, name: str) -> dict[str, Any] | None:
     """What `submission.json` says of a region that nobody changed; None for one that a reader drew."""
     if name == NORMAL_BONE:
         bone = regions.normal_bone
-        return None if bone is None or bone.source == "given" else {"confidence": bone.confidence}
+        if bone is not None and bone.source == "clicked":
+            return {"clicks": [list(one) for one in bone.clicks], "with_proposal": bone.with_proposal}
+        return None if bone is None or bone.source != "proposed" else {"confidence": bone.confidence}
     found = regions.region
     if found.source == "given":
         return None
@@ -153,20 +169,15 @@ def proposal_of(regions: ActiveRegions, name: str) -> dict[str, Any] | None:
     }
 
 
-def measured(scans: Scans, regions: ActiveRegions, settings: VhiSettings) -> VhiResult:
-    """The automatic result from these regions, by the one path of the command line.
+def prepared(scans: Scans, regions: ActiveRegions) -> PreparedScan:
+    """What the measurement of these regions rests on, whatever the settings, by the one path of the command line.
 
     Raises
     ------
     VhiError
     """
-    return measure_vhi(
-        scans.t1w,
-        scans.stir,
-        normal_bone=regions.normal_bone,
-        settings=settings,
-        disease_region=regions.region,
-        reference=regions.reference,
+    return prepare_scan(
+        scans.t1w, scans.stir, normal_bone=regions.normal_bone, disease_region=regions.region, reference=regions.reference
     )
 
 
@@ -188,7 +199,7 @@ def _with_region(
             return replace(one, normal_bone=bone, used=used), one.region.mask
     whole = without_holes(drawn, None if started is None else started.region.mask, covering)
     bone = None if started is None else started.normal_bone
-    if started is None or bone is None or bone.source != "given":
+    if started is None or bone is None or bone.source == "proposed":
         # proposed anew, inside the region as it is now
         return ActiveRegions(
             DiseaseRegion(whole, "given"), None, {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: words}, None
@@ -197,18 +208,25 @@ def _with_region(
 
 
 def _with_bone(
-    submitted: Submitted, active: ActiveRegions | None, known: list[ActiveRegions], words: str
+    submitted: Submitted, active: ActiveRegions | None, known: list[ActiveRegions], words: str, clicked: Sequence[NormalBone]
 ) -> tuple[ActiveRegions | None, Mask | None]:
     drawn = submitted.normal_bone
     if drawn is None:
         return active, None
     covering = submitted.covering(NORMAL_BONE)
     before = [(one.normal_bone, one.used[NORMAL_BONE]) for one in known if one.normal_bone is not None]
-    for bone, where in before:
+    grown = [(bone, grown_from(bone)) for bone in clicked]
+    for bone, where in (*before, *grown):
         if equals_but_for_covered(drawn, bone.mask, covering):
             return _bone_in(active, bone, where), bone.mask
     whole = without_holes(drawn, before[0][0].mask if before else None, covering, touching=True)
     return _bone_in(active, NormalBone(whole), words), whole
+
+
+def grown_from(bone: NormalBone) -> str:
+    """Where a clicked normal bone comes from, for `used`."""
+    count = len(bone.clicks)
+    return f"grown from {count} {'click' if count == 1 else 'clicks'}"
 
 
 def _bone_in(active: ActiveRegions | None, bone: NormalBone, words: str) -> ActiveRegions | None:
@@ -240,7 +258,13 @@ def _submitted_bone(
 def bone_of_submission(submission: Submission, mask: Mask) -> NormalBone:
     """The normal bone that was handed in: drawn, or the proposal unchanged."""
     proposal = _proposal_in(submission, NORMAL_BONE)
-    return NormalBone(mask) if proposal is None else NormalBone(mask, "proposed", proposal["confidence"])
+    if proposal is None:
+        return NormalBone(mask)
+    if "clicks" in proposal:
+        # submissions from before this was stated: all grown regions held the proposal, where there was one
+        clicks = tuple((i, j, k) for i, j, k in proposal["clicks"])
+        return NormalBone(mask, "clicked", clicks=clicks, with_proposal=proposal.get("with_proposal", True))
+    return NormalBone(mask, "proposed", proposal["confidence"])
 
 
 def region_of_submission(submission: Submission, mask: Mask, words: str) -> ActiveRegions:
@@ -270,5 +294,5 @@ def _submitted(
     if found is None or mask is None:
         return None, None, ""
     proposal = _proposal_in(found, part)
-    unchanged = "" if proposal is None else ", the proposal unchanged"
+    unchanged = "" if proposal is None or "clicks" in proposal else ", the proposal unchanged"
     return found, Mask(mask.data, scans.stir.grid, part), words.format(found.number) + unchanged

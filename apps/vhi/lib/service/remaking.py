@@ -24,6 +24,7 @@ from ..readings.checking import check_report, report_damage
 from ..readings.submission import Submission
 from ..records import read_json, tell_once
 from .decisions import parse_decisions
+from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission
 from .measuring import MeasurementService
 from .regions import ActiveRegions, automatic_regions, bone_of_submission, region_of_submission
@@ -44,7 +45,7 @@ def is_damaged(path: Path, made: Submission) -> bool:
     return False
 
 
-def remake_reports(measurements: MeasurementService, scans: Scans, made: Submission) -> tuple[str, ...]:
+def remake_reports(measurements: MeasurementService, earlier: EarlierVisits, scans: Scans, made: Submission) -> tuple[str, ...]:
     """Make again what is damaged of the reports of a submission; the names of the files. Callers hold the case's lock.
 
     Raises
@@ -63,6 +64,7 @@ def remake_reports(measurements: MeasurementService, scans: Scans, made: Submiss
     result = evaluated.result
     if result is None or (made.result and result_id_of(result, evaluated.model) != made.result["result_id"]):
         raise DamagedError(damaged[0].path, "made again it would have another number than the one that was kept")
+    evaluated = replace(evaluated, since=earlier.again(scans, result, made.earlier))
     with tempfile.TemporaryDirectory(prefix="vhi-report-") as beside:
         hashes = write_reports(content_of(scans, evaluated, made, result), Path(beside))
         for one in damaged:
@@ -99,13 +101,17 @@ def _evaluated(measurements: MeasurementService, scans: Scans, made: Submission)
 
 
 def _proposal_version(measurements: MeasurementService, made: Submission) -> str | None:
-    """The version of the cleaning proposal beside the result: as `vhi.json` says, else as was noted of what was shown."""
+    """The version of the cleaning proposal beside the result: as `vhi.json` says, else as was noted of what was shown.
+
+    None for a noted one that is gone: a reading handed in since is reported without it, and any other is told by its sha256.
+    """
     readings = measurements.readings
     path = readings.folder_of(made) / REPORT_FILES["json"]
     if not is_damaged(path, made):
         proposal = (read_json(path) or {}).get("proposal")
         return None if proposal is None else str(proposal["version"])
-    return readings.proposal_shown(made.case_id, made.reader, made.reading)
+    shown = readings.proposal_shown(made.case_id, made.reader, made.reading)
+    return shown if shown is not None and measurements.has_proposal(shown) else None
 
 
 def _regions(measurements: MeasurementService, scans: Scans, made: Submission) -> ActiveRegions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,11 +12,12 @@ from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..errors import NotFoundError
 from ..readings.checking import check_report
 from ..readings.store import ReadingStore
-from ..readings.submission import Submission
+from ..readings.submission import StoredSegment, Submission
 from ..records import read_json
 from ..studies.pairing import Role
-from .answers import Voxel
 from .chains import with_chain_named
+from .fates import Fates
+from .gestures import gesture_as_dict, parse_gestures
 from .scans import Scans
 from .submitting import REPORT_FILES
 
@@ -74,12 +76,13 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
         "method": made.method,
         "amends": made.amends,
         "settings": with_chain_named(made.settings),
-        "segments": [{"name": one.name, "voxels": one.voxels, "is_proposal": one.proposal is not None} for one in made.segments],
+        "segments": [{"name": one.name, "voxels": one.voxels, "is_proposal": _is_proposal(one)} for one in made.segments],
         "label_info": [{"name": name, "idx": [value for value in range(1, 8) if value & BITS[name]]} for name in present],
         "rating": ratings[-1] if ratings else None,
         "decisions": _decisions(scans, role, made),
         "corrections": dict(made.corrections),
         "messages": list(made.messages),
+        "fate": Fates.read(readings).of(made, readings.of_case(made.case_id)),
         "measured": made.measured,
         "result": _numbers(readings, made),
         "reports": {form: f"/vhi/report?{urlencode({**asked, 'form': form})}" for form in REPORT_FILES} if made.measured else {},
@@ -89,11 +92,8 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
 def _decisions(scans: Scans, role: Role, made: Submission) -> dict[str, Any] | None:
     if made.decisions is None:
         return None
-    clicks = made.decisions["clicks"]
-    voxels: list[Voxel] = [(one["voxel"][0], one["voxel"][1], one["voxel"][2]) for one in clicks]
-    seen = scans.voxels_seen(voxels, role)
-    moved = [{**one, "voxel": list(voxel)} for one, voxel in zip(clicks, seen, strict=True)]
-    return {**made.decisions, "clicks": moved}
+    seen = parse_gestures(made.decisions["clicks"], "decisions", partial(scans.points_seen, role=role))
+    return {**made.decisions, "clicks": [gesture_as_dict(one) for one in seen]}
 
 
 def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:
@@ -103,3 +103,8 @@ def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:
     path = readings.folder_of(made) / REPORT_FILES["json"]
     check_report(path, made)
     return {**(read_json(path) or {}), **(made.result or {})}
+
+
+def _is_proposal(segment: StoredSegment) -> bool:
+    """Whether nobody changed a voxel of what the program proposed; normal bone from clicks is a reader's."""
+    return segment.proposal is not None and "clicks" not in segment.proposal

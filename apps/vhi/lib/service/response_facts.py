@@ -5,19 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..core.lesions import voxels_of
+from ..core.normal_bone import NormalBone, sample_normal_bone
 from ..core.pipeline import VhiResult
-from ..core.volume import Mask
+from ..core.thresholds import ThresholdRule, thresholds_from
+from ..core.volume import Mask, Volume
 from ..provenance import provenance_of
-from ..reports.numbers import lesion_numbers, plain, vhi_numbers
+from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
 from .answers import Voxel
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
 from .regions import ActiveRegions
 from .scans import Scans
+
+# made once of each: a hash of two whole masks
+_IDS: WeakKeyDictionary[VhiResult, dict[Any, str]] = WeakKeyDictionary()
 
 
 def _size_of(mask: Mask) -> dict[str, Any]:
@@ -32,6 +39,7 @@ def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
         "model_version": found.model["version"],
         "member_disagreement": plain(found.region.member_disagreement),
         "entropy": plain(found.region.entropy),
+        "disagreement_rank": None if found.reference is None else rank_numbers(found.reference.rank(found.region)),
         **_size_of(found.region.mask),
         "warnings": list(found.warnings),
         "messages": [],
@@ -51,8 +59,36 @@ def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict
     }
 
 
+def clicked_bone_facts(case_id: str, bone: NormalBone, stir: Volume) -> dict[str, Any]:
+    """Of normal bone that was grown from clicks, with both thresholds by the rule that counts for it."""
+    sample = sample_normal_bone(stir, bone.mask)
+    thresholds = thresholds_from(sample.values, ThresholdRule().resolved(drawn=False), sample.slice_index)
+    return {
+        "case": case_id,
+        "source": bone.source,
+        **_size_of(bone.mask),
+        "slices": list(sample.slices),
+        "clicks": [list(one) for one in bone.clicks],
+        "thresholds": {
+            "rule": thresholds.rule,
+            "sensitive": thresholds.sensitive,
+            "conservative": thresholds.conservative,
+            "n_normal_bone": thresholds.n_normal_bone,
+        },
+        "warnings": [],
+        "messages": [],
+    }
+
+
 def response_facts(
-    scans: Scans, regions: ActiveRegions, shown: DisplayedResult, command: str, role: Role, automatic: VhiResult | None = None
+    scans: Scans,
+    regions: ActiveRegions,
+    shown: DisplayedResult,
+    command: str,
+    role: Role,
+    automatic: VhiResult | None = None,
+    *,
+    reader: str | None = None,
 ) -> dict[str, Any]:
     """The numbers of a measurement, and where its lesions lie in the series that was asked for.
 
@@ -60,7 +96,7 @@ def response_facts(
     """
     result = shown.result
     provenance = provenance_of(command, result.settings, regions.model, scans.inputs)
-    facts = vhi_numbers(result, provenance)
+    facts = vhi_numbers(result, provenance, reader=reader or "")
     if automatic is not None and automatic.proposal is not None:
         placed = _placed([lesion_numbers(one) for one in automatic.lesions], scans, automatic, role)
         facts["lesions"] = with_decisions(placed, automatic.proposal, shown.changes)
@@ -103,8 +139,15 @@ def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str
 
 def result_id_of(result: VhiResult, model: Mapping[str, Any] | None) -> str:
     """A hash of grade map, thresholds, rule, a site's chain and version of the networks: equal for equal results alone."""
+    ids, version = _IDS.setdefault(result, {}), model["version"] if model else None
+    if version not in ids:
+        ids[version] = _result_id(result, version)
+    return ids[version]
+
+
+def _result_id(result: VhiResult, version: Any) -> str:
     t = result.thresholds
-    stated = (result.grade.shape, t.sensitive.hex(), t.conservative.hex(), t.rule, model["version"] if model else None)
+    stated = (result.grade.shape, t.sensitive.hex(), t.conservative.hex(), t.rule, version)
     digest = hashlib.sha256(repr(stated).encode())
     if result.settings.site_chain is not None:  # the paper's chain keeps the ids that are on disk
         digest.update(result.settings.site_chain.text.encode())
@@ -130,7 +173,7 @@ def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role
 
 def _central(result: VhiResult) -> list[Voxel]:
     """Of each lesion the voxel next to its centroid, on STIR's grid."""
-    at = np.argwhere(result.lesion_labels > 0)
+    at = voxels_of(result.grade)
     which = result.lesion_labels[tuple(at.T)]
     centroids = np.array([lesion.centroid_mm for lesion in result.lesions]).reshape(-1, 3)
     distance = np.linalg.norm(result.stir.grid.world_mm(at) - centroids[which - 1], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ from ..studies.registration import fitted, labels_at, turn_between, turned
 from .answers import Voxel
 from .keep import Kept
 
+log = logging.getLogger("vhi.service")
+HIDDEN_WARNING = "Something is to be known about the series of this case; ask the administrator, whose log says what."
 Version = tuple[tuple[int, int], ...]  # size and time of each of the two files
 
 
@@ -75,6 +78,14 @@ class Scans:
         """Voxel indices in a series as indices of STIR's grid."""
         return _moved(clicks, self.grid(role), self.stir.grid) if self._apart(role) else list(clicks)
 
+    def points(self, points: np.ndarray, role: Role) -> np.ndarray:
+        """`(n, 3)` float indices in a series as indices of STIR's grid."""
+        return _moved_points(points, self.grid(role), self.stir.grid) if self._apart(role) else points
+
+    def points_seen(self, points: np.ndarray, role: Role) -> np.ndarray:
+        """`(n, 3)` float indices of STIR's grid as indices in a series."""
+        return _moved_points(points, self.stir.grid, self.grid(role)) if self._apart(role) else points
+
     def voxels_seen(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices of STIR's grid as indices of the nearest voxels in a series."""
         return _moved(voxels, self.stir.grid, self.grid(role)) if self._apart(role) else list(voxels)
@@ -92,10 +103,14 @@ class Scans:
 
 def _moved(voxels: Sequence[Voxel], grid: Grid, other: Grid) -> list[Voxel]:
     """Voxel indices of one grid as indices of the nearest voxels of another."""
-    to_index = np.linalg.inv(other.affine)
-    points = grid.world_mm(np.array(voxels, dtype=np.float64).reshape(-1, 3))
-    found = np.rint(points @ to_index[:3, :3].T + to_index[:3, 3]).astype(int)
+    found = np.rint(_moved_points(np.array(voxels, dtype=np.float64).reshape(-1, 3), grid, other))
     return [(int(i), int(j), int(k)) for i, j, k in found]
+
+
+def _moved_points(points: np.ndarray, grid: Grid, other: Grid) -> np.ndarray:
+    to_index = np.linalg.inv(other.affine)
+    found: np.ndarray = grid.world_mm(points) @ to_index[:3, :3].T + to_index[:3, 3]
+    return found
 
 
 class ScanReader:
@@ -127,7 +142,7 @@ class ScanReader:
             return kept
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
-        t1w_grid, warnings = None, self.source.warnings(case)
+        t1w_grid, warnings = None, _told(case, self.source.warnings(case))
         as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
         fitting, told = (turned(t1w, stir.grid), ()) if case.archived is None else fitted(t1w, stir)
         check_same_grid(fitting, stir)
@@ -212,3 +227,11 @@ def _version(case: Case) -> Version:
             ) from error
         found.append((status.st_size, status.st_mtime_ns))
     return tuple(found)
+
+
+def _told(case: Case, warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """What readers are told of the series: of a blinded study that there is something, since it names series and UIDs."""
+    if not case.blinded or not warnings:
+        return warnings
+    log.warning("of the series of %s readers are told that there is something to know: %s", case.case_id, " ".join(warnings))
+    return (HIDDEN_WARNING,)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.normal_bone import Voxel
 from ..core.segment_names import (
     CONSERVATIVE,
     DISEASE_REGION,
@@ -33,7 +34,8 @@ class Submitted:
     in): nothing can be measured with an empty one, so it means no change. `inflammation` is None where it was not listed and
     empty for none; voxels of `inflammation (conservative)` belong to it, those of
     `inflammation (proposed to remove)` do not. `other` are segments of any other name. `order` is the one in which segments cover
-    each other in a map, and empty where they do not; `masks` are all of them as they came.
+    each other in a map, and empty where they do not; `masks` are all of them as they came. `normal_bone_clicks` are the voxels of
+    STIR that normal bone was grown from, as the viewer says; it may have been changed by hand since.
     """
 
     normal_bone: Mask | None
@@ -43,6 +45,7 @@ class Submitted:
     order: tuple[str, ...]
     messages: tuple[str, ...]
     masks: Mapping[str, Mask]
+    normal_bone_clicks: tuple[Voxel, ...] = ()
 
     def covering(self, name: str) -> np.ndarray:
         """`(I, J, K)` or `()` bool: voxels of the map that hold a segment which covers the one of that name."""

@@ -7,14 +7,16 @@ networks' work; nothing else waits for anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.chain import Chain
-from ..core.cleaning import Click
+from ..core.cleaning import lesion_field
 from ..core.corrections import DisplayedLesions, corrections_of
+from ..core.gestures import Click
 from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
@@ -28,6 +30,9 @@ from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
 from ..reports.numbers import plain
+from ..retraining.cases import patients_of
+from ..retraining.folder import RetrainingFolder
+from ..retraining.holdout import PATIENTS
 from ..studies.pairing import Case, CaseFinder, CaseSource, Role
 from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from .automatic import Automatic, AutomaticRegions
@@ -36,31 +41,40 @@ from .cases import Cases
 from .chains import Chains
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
+from .conduct import Conduct
 from .decisions import Decisions, parse_decisions
+from .doubts import checked_choice
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
+from .earlier import EarlierVisits
 from .evaluation import SubmissionMetadata
-from .findings import Disk, archive, damaged, model, share
+from .fates import Fates, gives_label
+from .findings import Disk, archive, conduct, damaged, model, share
+from .gestures import parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
 from .openings import Openings
 from .options import options_of, reading_number
 from .precomputing import Precomputing
-from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_clicks, checked_mode, render_result
-from .regions import ActiveRegions
+from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
+from .reading_list import ReadingList
 from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
-from .response_facts import normal_bone_facts, region_facts, response_facts
+from .response_facts import clicked_bone_facts, normal_bone_facts, region_facts, response_facts
+from .reviewing import Reviewing
 from .scans import Scans
 from .scores import Scores
 from .segments import segments_of_masks
+from .skipped import Skipped
 from .submissions import Submissions
 from .submitting import REPORT_FILES, Delivery
+from .turns import Turns
 from .worklist import Offer, Worklist
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
 DATA_FOLDER = ".vhi"
 MOST_CLICKS = 10_000
+BLINDED_WORDS = "This study is blinded: what the archive said is for its administrator."
 
 
 class VhiService:
@@ -96,12 +110,14 @@ class VhiService:
     ) -> None:
         self.config = config or ServiceConfig()
         source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
-        source.find()  # before anything is written
+        found = source.find()  # before anything is written
+        if isinstance(studies, Path):
+            self.config.conduct.check_known(found)
         root = Path(data) if data is not None else Path(studies) / DATA_FOLDER  # type: ignore[arg-type]
         study = {"blinded": True, "seed": self.config.seed} if self.config.blinded else {}
         self.readings = ReadingStore(root, study)
         self.audit = AuditLog(root / "audit.jsonl")
-        self.leases = Leases(root / "leases", self.config.lease_minutes)
+        self.leases = Leases(root / "leases", self.config.lease_minutes, several_readers=self.config.several_readers)
         self.networks = Networks(Path(model_dir), root)
         # where submissions are delivered to, beside the data folder; set at start, where there is such a place
         self.delivery: Delivery | None = None
@@ -109,15 +125,34 @@ class VhiService:
         automatic = Automatic(root / "precomputed", self.networks, self.config.loaded_cases)
         proposals = Proposals(Path(cleaning_dir), root)
         self.chains = Chains(self.readings, post_transforms)
+        self._proposals = proposals
         self._measuring = MeasurementService(self.readings, automatic, proposals, self.chains, self.config.kept_results)
         self._openings = Openings(self.audit)
-        self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases)
+        self.conduct = Conduct(
+            self.readings, self.config.conduct, self._blinding.alias if self._blinding else lambda case_id: case_id
+        )
         log_unlogged(self.audit, self.readings)
         self._disk = Disk(root)
         self.cases = Cases(source, self.readings, self._blinding, self.config.loaded_cases)
-        self.drafting = Drafting(self.cases, Drafts(self.readings))
+        self.reviewing = Reviewing(self.cases, self.audit)
+        self._earlier = EarlierVisits(self.cases, self.config)
+        self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases, self._earlier, self.conduct)
+        drafts = Drafts(self.readings)
+        self.drafting = Drafting(self.cases, drafts)
+        skipped = Skipped(root / "skipped")
+        self.reading_list = ReadingList(
+            lambda: self.cases.index, self.readings, drafts, self.leases, self._blinding, self.config, skipped, self.conduct
+        )
         scores = Scores(root / "scores", automatic)
         self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
+        self._turns = Turns(
+            self.readings,
+            self.conduct,
+            lambda: patients_of(root, source, self.cases.index.cases),
+            RetrainingFolder(root).root / PATIENTS,
+        )
+        if self.config.blinded:
+            patients_of(root)  # a table that cannot be used is refused now, not passed over when readers are offered cases
         self._worklist = Worklist(
             lambda: self.cases.index,
             self.cases.is_whole,
@@ -127,6 +162,8 @@ class VhiService:
             self._blinding,
             self.config,
             root / "reviews",
+            skipped,
+            self._turns,
         )
 
     # what needs no reader -----------------------------------------------------------------------------------------------
@@ -180,7 +217,43 @@ class VhiService:
 
     # VHI ----------------------------------------------------------------------------------------------------------------
 
-    def vhi(self, image_id: str, reader: str | None, values: Mapping[str, Any], drawn: DrawnMap | None = None) -> VhiAnswer:
+    def normal_bone_from_clicks(
+        self,
+        image_id: str,
+        reader: str | None,
+        clicks: Sequence[Voxel],
+        reading: int = 1,
+        drawn: DrawnMap | None = None,
+    ) -> NormalBoneAnswer:
+        """Normal bone grown from a reader's clicks, in the disease region in force for them or drawn; facts: both thresholds too.
+
+        Parameters
+        ----------
+        clicks : sequence of (i, j, k)
+            Voxels of the series' own grid.
+
+        Raises
+        ------
+        VhiError
+            NormalBoneError for clicks that are not in marrow.
+        """
+        case, role = self.cases.of_image(image_id)
+        with self.cases.loaded(case) as scans:
+            submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
+            places = scans.voxels(clicks, role)
+            bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
+        facts = clicked_bone_facts(case.case_id, bone, scans.stir)
+        labels = scans.seen(bone.mask.data.astype(np.uint8), role)
+        return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
+
+    def vhi(
+        self,
+        image_id: str,
+        reader: str | None,
+        values: Mapping[str, Any],
+        drawn: DrawnMap | None = None,
+        clicks: Sequence[Voxel] = (),
+    ) -> VhiAnswer:
         """VHI from the regions in force for a reader, or from regions that they drew and have not submitted.
 
         Parameters
@@ -194,6 +267,8 @@ class VhiService:
             "show", "apply") and `reading` (1).
         drawn : DrawnMap, optional
             The regions to measure with; kept nowhere.
+        clicks : sequence of (i, j, k)
+            Voxels of the series' own grid in normal bone, which is grown from them; kept nowhere.
 
         Raises
         ------
@@ -204,10 +279,16 @@ class VhiService:
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, role, reader, options["reading"], chosen, mode, drawn)
-        seen = render_result(automatic, mode, options["show"] == "both")
-        self._note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
-        facts = response_facts(scans, regions, seen, "server, vhi", role, automatic)
+        version = self._measuring.proposal_version(mode)
+        settings = self._begin(case, reader, options["reading"], chosen)
+        with self.cases.loaded(case) as scans:
+            submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
+            places = scans.voxels(clicks, role)
+            regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted, places)
+            seen = render_result(automatic, mode, self._proposals, options["show"] == "both")
+            self._measuring.note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
+        facts = response_facts(scans, regions, seen, "server, vhi", role, automatic, reader=reader)
+        facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
         return VhiAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def clean(
@@ -219,35 +300,45 @@ class VhiService:
         restore: Sequence[Voxel],
         drawn: DrawnMap | None = None,
     ) -> CleanAnswer:
-        """VHI without the lesions that clicks removed: all clicks are replayed over the automatic result.
+        """VHI without the lesions that clicks and gestures removed: all are replayed over the automatic result.
 
         Parameters
         ----------
         image_id, reader, values, drawn
-            As for `vhi`, with `scope` ("lesion" or "slice") in place of `show`.
+            As for `vhi`, with `scope` ("lesion" or "slice") and `gestures` (see `lib.service.decisions`) in place of `show`.
         remove, restore : sequences of (i, j, k)
-            Voxel indices on the series' own grid; first all removals count, then all restorations.
+            Voxel indices on the series' own grid; first all removals count, then all restorations, then the gestures in order.
 
         Raises
         ------
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        chosen, options = options_of(values, {"scope": "lesion", "reading": 1, "proposal": OFF})
+        chosen, options = options_of(values, {"scope": "lesion", "gestures": [], "reading": 1, "proposal": OFF})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
         if len(remove) + len(restore) > MOST_CLICKS:
             raise RequestError(f"{len(remove) + len(restore)} clicks were sent; at most {MOST_CLICKS} are replayed.")
         mode = checked_mode(options["proposal"])
-        scans, regions, automatic = self._measured(case, role, reader, options["reading"], chosen, mode, drawn)
-        removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
-        seen = apply_clicks(automatic, mode, removed, restored, scope)
-        clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
-        self._note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode, tuple(clicks)))
-        facts = response_facts(scans, regions, seen, "server, vhi_clean", role, automatic)
+        # a version that is published meanwhile would decide otherwise on what stands on the screen
+        shown = None if reader is None else self.readings.proposal_shown(case.case_id, reader, options["reading"])
+        version = self._measuring.proposal_version(mode, shown)
+        settings = self._begin(case, reader, options["reading"], chosen)
+        with self.cases.loaded(case) as scans:
+            submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
+            regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted)
+            removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
+            clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
+            gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points, role=role)))
+            seen = apply_gestures(automatic, mode, gestures, self._proposals)
+            self._measuring.note_shown(
+                scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode, gestures)
+            )
+        facts = response_facts(scans, regions, seen, "server, vhi_clean", role, automatic, reader=reader)
+        facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
         proposal = automatic.proposal if mode == APPLY else None
         before = DisplayedLesions.after(
-            automatic.lesion_labels, clicks, [] if proposal is None else [lesion.id for lesion in proposal.removed]
+            lesion_field(automatic), gestures, [] if proposal is None else [lesion.id for lesion in proposal.removed]
         )
         corrections = corrections_of(automatic, Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION), before).as_dict()
         changes = {INFLAMMATION: plain(seen.changes)}
@@ -255,27 +346,17 @@ class VhiService:
         facts |= {"changes": changes, "corrections": corrections, "messages": messages}
         return CleanAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
 
-    def _measured(
-        self,
-        case: Case,
-        role: Role,
-        reader: str | None,
-        reading: int,
-        chosen: Mapping[str, Any],
-        mode: str,
-        drawn: DrawnMap | None,
-    ) -> tuple[Scans, ActiveRegions, VhiResult]:
+    def _begin(self, case: Case, reader: str | None, reading: int, chosen: Mapping[str, Any]) -> VhiSettings:
+        """The settings that a reading is measured with; the reader has the case before them from now on."""
         if reader is not None:
             check_reader(reader)
         settings = self.chains.settings(case.case_id, reader, reading, chosen)
         self._openings.note(case.case_id, reader)
-        with self.cases.loaded(case) as scans:
-            submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
-            return scans, *self._measuring.show(scans, reader, reading, settings, mode, submitted)
+        return settings
 
-    def _note_shown(self, scans: Scans, reader: str | None, reading: int, *shown: Any) -> None:
-        with self.cases.loaded(scans.case):
-            self._measuring.note_shown(scans, reader, reading, *shown)
+    def _since_earlier(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> dict[str, Any]:
+        """What changed since the patient's earlier visit; nothing where there is none."""
+        return self._earlier.facts(self._earlier.since(scans, result, reader, reading), reader)
 
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong with the studies, the records, the disk and the networks; nothing where all is well."""
@@ -284,6 +365,7 @@ class VhiService:
             *share(self.cases),
             *archive(self.cases),
             *damaged(self.cases),
+            *conduct(self.cases, self.conduct, self._turns),
             *self._disk.findings(),
             *model(self.networks),
             *([Finding("unlogged", "A submission was kept that the audit log lacks until there is room.")] if unlogged else []),
@@ -309,6 +391,7 @@ class VhiService:
         labels: np.ndarray,
         grid: Grid,
         segments: Sequence[tuple[str, int | Sequence[int]]],
+        normal_bone_clicks: Sequence[Voxel] = (),
         *,
         effort: Any = None,
         **stated: Any,
@@ -329,12 +412,14 @@ class VhiService:
             inflammation, except beside a newly drawn region before the reader ever asked for VHI: then it is a viewer's
             placeholder. What other segments cover of the region that the reader started from is filled in again; a region that
             then is the automatic proposal, voxel for voxel, stays the proposal.
+        normal_bone_clicks : sequence of (i, j, k)
+            Voxels of the series that normal bone was grown from; it is grown again, and a mask that differs was drawn.
         effort : mapping, optional
             See `lib.readings.effort`.
         stated
             `reader`, `reading`, `method`, `rating` and `amends`, see `lib.readings.submission`; `decisions`, `settings`,
-            `displayed` and `confirmed`, see `SubmissionMetadata`. Without `amends` the reader's last submission of that reading
-            and method is the one that is replaced, where there is one.
+            `displayed`, `confirmed` and `doubts`, see `SubmissionMetadata`. Without `amends` the reader's last submission of that
+            reading and method is the one that is replaced, where there is one.
 
         Returns
         -------
@@ -349,7 +434,7 @@ class VhiService:
         case, role = self.cases.of_image(image_id)
         with self.cases.loaded(case) as scans:
             metadata = _metadata(scans, role, **stated)
-            submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments))
+            submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments, normal_bone_clicks))
             return self._submissions.accept(scans, submitted, metadata, effort, self.delivery)
 
     def preview(
@@ -358,6 +443,7 @@ class VhiService:
         labels: np.ndarray,
         grid: Grid,
         segments: Sequence[tuple[str, int | Sequence[int]]],
+        normal_bone_clicks: Sequence[Voxel] = (),
         **stated: Any,
     ) -> dict[str, Any]:
         """Facts of the number that `submit` with the same arguments would keep; nothing is kept.
@@ -371,7 +457,7 @@ class VhiService:
         with self.cases.loaded(case) as scans:
             metadata = _metadata(scans, role, **stated)
             self._openings.note(case.case_id, metadata.reader)
-            submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments))
+            submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments, normal_bone_clicks))
             return self._submissions.preview(scans, submitted, metadata, role)
 
     def reading(self, image_id: str, reader: str, reading: int = 1) -> dict[str, Any]:
@@ -451,6 +537,19 @@ class VhiService:
             metadata = SubmissionMetadata(reader, reading, method, rating, None, source)
             return self._submissions.accept(scans, submitted, metadata, delivery=self.delivery)
 
+    def fate(self, image_id: str, reader: str | None, submission: str | None = None) -> str | None:
+        """What became of the region of a reader's newest submission of a case that gives one, or of the one that is named: a
+        sentence for its reader; None where there is none."""
+        case, _ = self.cases.of_image(image_id)
+        made = self.readings.of_case(case.case_id)
+        own = [one for one in made if one.reader == reader and gives_label(one) and submission in (None, one.submission_id)]
+        told = self.fates().of(own[-1], made) if own else None
+        return None if told is None else told["reason"]
+
+    def fates(self) -> Fates:
+        """What retraining made of submissions, as of now."""
+        return Fates.read(self.readings)
+
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
         case, _ = self.cases.of_image(image_id)
@@ -495,7 +594,12 @@ class VhiService:
         if offer is not None:
             self.cases.note_work()
             self._openings.note(offer.case.case_id, reader)
+            self.audit.append("offered", reader=reader, case=offer.case.case_id, reading=reading, reason=offer.reason)
         return offer
+
+    def why_no_case(self, reader: str, *, order: str = "first", reading: int = 1, **more: Any) -> str:
+        """Why `next_case`, asked the same, had none: a sentence for the reader."""
+        return self._worklist.why_none(reader, order, reading, **more)
 
     def report(
         self, image_id: str, reader: str | None, form: str, *, by: str | None = None, submission: str | None = None
@@ -533,7 +637,7 @@ class VhiService:
         path = self.readings.folder_of(found[-1]) / REPORT_FILES[form]
         if is_damaged(path, found[-1]):
             with self.cases.loaded(case) as scans:
-                remake_reports(self._measuring, scans, found[-1])
+                remake_reports(self._measuring, self._earlier, scans, found[-1])
         return path
 
     def remake_reports(self, case: Case) -> tuple[str, ...]:
@@ -549,9 +653,13 @@ class VhiService:
             folder = self.readings.folder_of(one)
             if any(report_damage(folder, one)):
                 with self.cases.loaded(case) as scans:
-                    names = remake_reports(self._measuring, scans, one)
+                    names = remake_reports(self._measuring, self._earlier, scans, one)
                 made += [str((folder / name).relative_to(self.readings.root)) for name in names]
         return tuple(made)
+
+    def for_readers(self, sentence: str) -> str:
+        """What readers are told of something that may name patients or UIDs: of a blinded study, that an administrator knows."""
+        return BLINDED_WORDS if self.config.blinded else sentence
 
     def public_name(self, reader: str) -> str:
         """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
@@ -571,6 +679,7 @@ def _metadata(
     settings: Mapping[str, Any] | None = None,
     displayed: str | None = None,
     confirmed: str | None = None,
+    doubts: Any = None,
 ) -> SubmissionMetadata:
     """What a viewer states of a submission, checked."""
     check_reader(reader)
@@ -585,8 +694,9 @@ def _metadata(
         method,
         rating or None,
         amends,
-        decisions=None if decisions is None else parse_decisions(decisions, lambda voxels: scans.voxels(voxels, role)),
+        decisions=None if decisions is None else parse_decisions(decisions, partial(scans.points, role=role)),
         settings=settings,
         displayed=displayed,
         confirmed=confirmed,
+        doubts=checked_choice(doubts),
     )

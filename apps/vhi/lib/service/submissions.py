@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from ..core.segment_names import INFLAMMATION
+from ..core.segment_names import DISEASE_REGION, INFLAMMATION
 from ..errors import ConflictError, OutputError
 from ..readings.audit import AuditLog
 from ..readings.effort import effort_of
 from ..readings.leases import Leases
 from ..readings.submission import Submission
+from ..reports.change import change_sentences
 from ..studies.pairing import Role
 from .begun import amended, check_follows
+from .conduct import Conduct
+from .doubts import doubt_messages, region_doubts
+from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission, SubmissionMetadata, evaluate_submission
 from .measuring import MeasurementService
 from .openings import Openings
@@ -45,8 +49,18 @@ class ChangedNumberError(ConflictError):
 class Submissions:
     """Takes submissions."""
 
-    def __init__(self, measurements: MeasurementService, openings: Openings, audit: AuditLog, leases: Leases) -> None:
+    def __init__(
+        self,
+        measurements: MeasurementService,
+        openings: Openings,
+        audit: AuditLog,
+        leases: Leases,
+        earlier: EarlierVisits,
+        conduct: Conduct,
+    ) -> None:
+        self._conduct = conduct
         self._measurements, self._openings, self._audit, self._leases = measurements, openings, audit, leases
+        self._earlier = earlier
         # whether something was kept that the audit log lacks
         self.unlogged = False
 
@@ -70,7 +84,9 @@ class Submissions:
             return {"case": scans.case.case_id, **told}
         self._measurements.note_number(scans, metadata.reader, found.result, found.model)
         shown = DisplayedResult(np.zeros(0, np.uint8), {}, found.result, found.found)
-        return {**response_facts(scans, found.regions, shown, "server, preview", role, found.automatic), **told}
+        facts = response_facts(scans, found.regions, shown, "server, preview", role, found.automatic, reader=metadata.reader)
+        since = self._earlier.since(scans, found.result, metadata.reader, metadata.reading)
+        return {**facts, **self._earlier.facts(since, metadata.reader), **told}
 
     def accept(
         self,
@@ -95,6 +111,8 @@ class Submissions:
 
         Raises
         ------
+        DoubtedRegionError
+            The region seems to lie wrong, and the viewer asked to be asked.
         ChangedNumberError
             Another number than the one displayed would be kept, and the reader has not confirmed it.
         VhiError
@@ -104,7 +122,15 @@ class Submissions:
         took = effort_of(effort, self._openings.seconds(scans.case.case_id, metadata.reader))
         metadata = replace(metadata, amends=amends, effort=took)
         evaluated = evaluate_submission(self._measurements, scans, submitted, metadata)
+        doubts = region_doubts(self._measurements, scans, evaluated, metadata)
         evaluated = self._compared(scans, evaluated, metadata)
+        region = evaluated.segments.get(DISEASE_REGION)
+        said = doubt_messages(doubts, metadata, self._measurements.readings, scans.case.case_id, region)
+        evaluated = replace(evaluated, messages=(*said, *evaluated.messages))
+        if evaluated.result is not None:
+            since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
+            changed = () if since is None else change_sentences(since.change)
+            evaluated = replace(evaluated, since=since, messages=(*evaluated.messages, *changed))
         made = keep(self._measurements.readings, scans, evaluated, metadata, delivery)
         # it is kept: what fails from here on, as on a disk that has just run full, must not tell the reader that it is not
         try:
@@ -115,7 +141,7 @@ class Submissions:
         self._openings.begin_again(made.case_id, made.reader)
         if made.segment(INFLAMMATION) is not None:
             with suppress(OutputError):  # it runs out by itself
-                self._leases.release(made.case_id, made.reader)
+                self._leases.of(made.reader).release(made.case_id, made.reader)
         if delivery is not None:
             delivery.post(made)
         return made
@@ -124,6 +150,8 @@ class Submissions:
         """Refuse a reading before its turn; the id of the submission that is amended."""
         case_id, readings = scans.case.case_id, self._measurements.readings
         check_follows(readings, case_id, metadata.reader, metadata.reading)
+        is_held = self._leases.of(metadata.reader).holder(case_id) == metadata.reader
+        self._conduct.check(case_id, metadata.reader, metadata.reading, is_offered=is_held)
         return amended(readings, case_id, metadata.reader, metadata.reading, metadata.method, metadata.amends)
 
     def _compared(self, scans: Scans, evaluated: EvaluatedSubmission, metadata: SubmissionMetadata) -> EvaluatedSubmission:
@@ -140,7 +168,7 @@ class Submissions:
         last = self._measurements.readings.display(case_id, reader, metadata.reading)
         if last is None or last["result_id"] == would_be["result_id"]:
             return evaluated
-        both = f"VHI shown last: {mm3_of(last)}; kept: {mm3_of(would_be)}{_other_rule(last, would_be)}."
+        both = f"Shown last: {mm3_of(last)}; kept: {mm3_of(would_be)}{_other_rule(last, would_be)}."
         return replace(evaluated, messages=(both, *evaluated.messages))
 
 

@@ -15,6 +15,7 @@ from ..provenance import method_versions, now, provenance_of
 from ..readings.store import ReadingStore, stored_segment
 from ..readings.submission import StoredSegment, Submission
 from ..reports import Reading, ReportContent, report_content, write_html, write_json, write_pdf
+from ..reports.parts import ScanFacts
 from ..studies.nifti import write_mask
 from .change_summary import reading_sentences
 from .evaluation import EvaluatedSubmission, SubmissionMetadata
@@ -71,7 +72,7 @@ def keep(
             started_from=evaluated.started_from,
             changes=evaluated.changes,
             settings=evaluated.settings.stored(),
-            versions=method_versions(with_networks=evaluated.model is not None),
+            versions=method_versions(evaluated.model),
             model=evaluated.model,
             measured=evaluated.result is not None,
             messages=evaluated.messages,
@@ -80,6 +81,7 @@ def keep(
             corrections=evaluated.corrections,
             decisions=evaluated.decisions.as_dict(),
             result=None if evaluated.result is None else short_result(evaluated.result, evaluated.model),
+            earlier=None if evaluated.since is None else evaluated.since.record(),
         )
         if evaluated.result is not None:
             content = content_of(scans, evaluated, made, evaluated.result)
@@ -104,8 +106,13 @@ def write_reports(content: ReportContent, folder: Path) -> dict[str, str]:
     return {name: sha256_of(folder / name) for name in REPORT_FILES.values()}
 
 
-def content_of(scans: Scans, evaluated: EvaluatedSubmission, made: Submission, result: VhiResult) -> ReportContent:
-    """What every form of the report of a submission says; the same whenever it is asked."""
+def content_of(
+    scans: Scans, evaluated: EvaluatedSubmission, made: Submission, result: VhiResult, scan: ScanFacts | None = None
+) -> ReportContent:
+    """What every form of the report of a submission says; the same whenever it is asked.
+
+    `scan` says whose scan it is, for what goes to the archive of the patient; never in a blinded study.
+    """
     facts = {
         "case": made.case_id,
         "submission": made.submission_id,
@@ -125,7 +132,8 @@ def content_of(scans: Scans, evaluated: EvaluatedSubmission, made: Submission, r
     done = reading_sentences(evaluated.changes, evaluated.corrections, cleaned=INFLAMMATION in evaluated.segments)
     provenance = provenance_of(f"server, submission {made.submission_id}", evaluated.settings, evaluated.model, scans.inputs)
     provenance |= {"created": made.created, "versions": dict(made.versions)}
-    return report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)))
+    change = None if evaluated.since is None else evaluated.since.change
+    return report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)), scan=scan, change=change)
 
 
 def _stored(path: Path, mask: Mask, proposal: Mapping[str, Any] | None = None) -> StoredSegment:

@@ -7,7 +7,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import DamagedError, InputError, VhiError, may_pass
+from ..errors import (
+    ArchiveError,
+    ConflictError,
+    DamagedError,
+    InputError,
+    OutputError,
+    ShareError,
+    UnavailableError,
+    VhiError,
+    may_pass,
+)
+from ..studies.deidentify import BurnedInError
 from ..studies.pairing import ROLES, Case, Role
 
 log = logging.getLogger("vhi.service")
@@ -15,6 +26,10 @@ log = logging.getLogger("vhi.service")
 # what may pass by itself (no free memory, a disk that did not answer) is tried again after this time
 RETRY_S = 60.0
 HIDDEN = "A scan of this case cannot be used now; the administrator's log says why."
+NOT_SENT = "The archive does not send the scans of this case now; try again later. The administrator's log says why."
+NOT_WRITTEN = "The server's disk does not take what this case needs now; the administrator's log says why."
+# their sentences know cases by their aliases, files that this program keeps, and nothing of the archive
+_NAME_NOBODY = (BurnedInError, ConflictError, DamagedError, ShareError)
 
 FileVersion = tuple[int, int, int] | str | None
 
@@ -49,13 +64,15 @@ class UnusableCases:
         return {case_id: failure.reason for case_id, failure in dict(self._failures).items()}
 
     def told(self, case: Case, error: VhiError) -> VhiError:
-        """What readers are told of a failure: the error itself, but in a blinded study no name of a file."""
-        if not self._blinded or not isinstance(error, InputError) or isinstance(error, DamagedError):
+        """What readers are told of a failure: in a blinded study a fixed sentence, unless the error can name nobody."""
+        if not self._blinded or isinstance(error, _NAME_NOBODY):
             return error
         if (mark := (case.case_id, str(error))) not in self._logged:
             self._logged.add(mark)
             log.error("%s cannot be used: %s", case.case_id, error)
-        return InputError(HIDDEN)
+        if isinstance(error, UnavailableError):
+            return ArchiveError(NOT_SENT)
+        return OutputError(NOT_WRITTEN) if isinstance(error, OutputError) else InputError(HIDDEN)
 
     def note(self, case: Case, version: tuple[FileVersion, ...], error: VhiError) -> None:
         """From now on a case waits, whose files were of this version when they could not be used."""

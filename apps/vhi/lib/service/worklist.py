@@ -1,4 +1,8 @@
-"""Which case a reader is offered next, and why: leased to them, never one that they finished, but for review."""
+"""Which case a reader is offered next, and why: leased to them, never one that they finished, but for review.
+
+A case of which a reader handed in the disease region alone is finished for its region: they are not offered it again unless they
+ask for such cases. The same holds for one that they skipped.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,12 @@ from ..records import read_remakable, write_json
 from ..studies.pairing import Case, CaseIndex
 from .answers import ORDERS, ServiceConfig
 from .blinding import Blinding, shuffled
+from .no_case import why_no_case, why_no_review
 from .options import reading_number
-from .ranking import Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
+from .ranking import REGION_ONLY, SKIPPED, UNREAD, Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
 from .scores import Scores, newest_regions
+from .skipped import Skipped
+from .turns import Turns, UnknownPatientError
 
 _SCORED = {"uncertain": by_uncertainty, "diverse": by_diversity}
 _PLAIN = {
@@ -49,6 +56,9 @@ class Worklist:
         Whether the files of a case are what was kept; one that is not is set aside.
     root : Path
         Folder where it is noted what was offered for review.
+    skipped : Skipped
+    turns : Turns
+        Which of them a reader may read now, and in which order.
     """
 
     def __init__(
@@ -61,7 +71,10 @@ class Worklist:
         blinding: Blinding | None,
         config: ServiceConfig,
         root: Path,
+        skipped: Skipped,
+        turns: Turns,
     ) -> None:
+        self._skipped, self._turns = skipped, turns
         self._index, self._is_whole = index, is_whole
         self._readings, self._leases, self._scores = readings, leases, scores
         self._blinding, self._config, self._root = blinding, config, root
@@ -96,34 +109,162 @@ class Worklist:
         options = ranking_options(order, values or {})
         if order == "review" and self._blinding:
             raise RequestError("This study is blinded: its cases come in a fixed order, and none comes back for review.")
-        with self._leases.choosing():
-            holders = {case.case_id: self._leases.holder(case.case_id) for case in self._index().cases}
-            if order == "review":
-                ranked = self._review(reader, options, everyone, holders)
+        leases = self._leases.of(reader)
+        # what may take long (an archive is asked, files are read) is found out between two tries: others choose meanwhile
+        whole: dict[str, bool] = {}
+        keep_apart, skip = self._blinding is not None, options["skip"]
+        while True:
+            with leases.choosing():
+                holders = self._holders(reader)
+                if skip:
+                    self._skip(reader, reading, order, skip, holders, everyone)
+                    skip = False
+                chosen = self._chosen(reader, order, reading, options, everyone, holders, keep_apart, whole)
+                if chosen is None:
+                    return None
+                if isinstance(chosen, Ranked) and chosen.case.case_id in whole:
+                    held = holders[chosen.case.case_id] == reader
+                    self._hand_out(chosen.case, reader, order, reading, everyone, holders)
+                    return Offer(chosen.case, _HELD if held else chosen.reason, {} if held else chosen.facts)
+            if isinstance(chosen, Ranked):
+                whole[chosen.case.case_id] = self._is_whole(chosen.case)
             else:
-                ranked = self._unread(reader, order, reading, options, holders)
-            # whole files are looked for in the first one alone: what is handed out is usable
-            first = next((one for one in ranked if self._is_whole(one.case)), None)
-            if first is None:
-                return None
-            held = holders[first.case.case_id] == reader
-            self._leases.take(first.case.case_id, reader)
+                keep_apart = self._turns.learn_patient(chosen)
+
+    def _chosen(
+        self,
+        reader: str,
+        order: str,
+        reading: int,
+        options: Mapping[str, Any],
+        everyone: bool,
+        holders: Mapping[str, str | None],
+        keep_apart: bool,
+        whole: Mapping[str, bool],
+    ) -> Ranked | str | None:
+        """The first case that is not known to be damaged; the id of one whose patient is to be found out first; None for none."""
+        try:
+            ranked = self._candidates(reader, order, reading, options, everyone, holders, keep_apart)
+        except UnknownPatientError as error:
+            return error.case_id
+        # whole files are looked for in the first one alone: what is handed out is usable
+        return next((one for one in ranked if whole.get(one.case.case_id, True)), None)
+
+    def _hand_out(
+        self, case: Case, reader: str, order: str, reading: int, everyone: bool, holders: Mapping[str, str | None]
+    ) -> None:
+        self._leases.of(reader).take(case.case_id, reader)
+        if order == "review":
+            self._note_review(case, reader, everyone)
+        else:
+            self._lay_aside(reader, reading, case, holders)
+            self._turns.note(case, reader, reading)
+
+    def why_none(
+        self, reader: str, order: str = "first", reading: int = 1, values: Mapping[str, Any] | None = None, everyone: bool = False
+    ) -> str:
+        """Why `offer`, asked the same, had nothing: a sentence for the reader."""
+        options, reading = ranking_options(order, values or {}), reading_number(reading)
+        if order == "review":
+            manifest, entries = self._scores.live()
+            labels = {case.case_id: own for case in self._index().cases if (own := self._labels(case, reader, everyone))}
+            return why_no_review(manifest.version, labels, entries, options["below"], everyone)
+        cases = [case.case_id for case in self._index().cases]
+        done = self._readings.finished(reader, reading) if self._config.several_readers else self._readings.finished()
+        mine, holders, skipped = (
+            self._readings.finished(reader, reading),
+            self._holders(reader),
+            self._skipped.cases(reader, reading),
+        )
+        obstacle = self._turns.first_obstacle([one for one in self._index().cases if one.case_id not in mine], reader, reading)
+        sentence = why_no_case(
+            cases,
+            finished=done,
+            elsewhere=[one for one in cases if holders[one] not in (None, reader)],
+            region=self._readings.finished_for_region(reader, reading),
+            skipped=[one for one in cases if one in skipped],
+            asked=options["cases"],
+        )
+        return f"{sentence} {obstacle}" if obstacle else sentence
+
+    def _holders(self, reader: str) -> dict[str, str | None]:
+        held = self._leases.of(reader).holders()
+        return {case.case_id: held.get(case.case_id) for case in self._index().cases}
+
+    def _candidates(
+        self,
+        reader: str,
+        order: str,
+        reading: int,
+        options: Mapping[str, Any],
+        everyone: bool,
+        holders: Mapping[str, str | None],
+        keep_apart: bool,
+    ) -> list[Ranked]:
+        if order == "review":
+            return self._review(reader, options, everyone, holders)
+        return self._unread(reader, order, reading, options, holders, keep_apart)
+
+    def _skip(
+        self,
+        reader: str,
+        reading: int,
+        order: str,
+        skip: bool | str,
+        holders: dict[str, str | None],
+        everyone: bool,
+    ) -> None:
+        """Take the reader past the case in hand, or past that of an image; others may have it at once."""
+        index = self._index()
+        if isinstance(skip, str):
+            cases = [index.of_image(skip)[0]]
+        else:
+            cases = [case for case in index.cases if holders[case.case_id] == reader]
+        for case in cases:
             if order == "review":
-                self._note_review(first.case, reader, everyone)
-        return Offer(first.case, _HELD if held else first.reason, {} if held else first.facts)
+                self._note_review(case, reader, everyone, skipped=True)
+            else:
+                self._skipped.note(case.case_id, reader, reading)
+            if holders[case.case_id] == reader:
+                self._leases.of(reader).drop(case.case_id)
+                holders[case.case_id] = None
+
+    def _lay_aside(self, reader: str, reading: int, chosen: Case, holders: Mapping[str, str | None]) -> None:
+        """The reader has another case now: what they handed in the region of, and held, is free for others."""
+        self._skipped.forget(chosen.case_id, reader, reading)
+        for case_id in self._readings.finished_for_region(reader, reading):
+            if case_id != chosen.case_id and holders.get(case_id) == reader:
+                self._leases.of(reader).drop(case_id)
 
     def _unread(
-        self, reader: str, order: str, reading: int, options: Mapping[str, Any], holders: Mapping[str, str | None]
+        self,
+        reader: str,
+        order: str,
+        reading: int,
+        options: Mapping[str, Any],
+        holders: Mapping[str, str | None],
+        keep_apart: bool,
     ) -> list[Ranked]:
         mine = self._readings.finished(reader, reading)
         several = self._config.several_readers
         others = frozenset() if several else self._readings.finished() - self._readings.finished(reader)
+        region = self._readings.finished_for_region(reader, reading)
+        skipped = self._skipped.cases(reader, reading)
+
+        def kind(case: Case) -> str:
+            return REGION_ONLY if case.case_id in region else SKIPPED if case.case_id in skipped else UNREAD
+
         free = [
             case
             for case in self._index().cases
-            if case.case_id not in mine and case.case_id not in others and (several or holders[case.case_id] in (None, reader))
+            if case.case_id not in mine
+            and case.case_id not in others
+            and (several or holders[case.case_id] in (None, reader))
+            and kind(case) == options["cases"]
         ]
-        ranked = self._ranked(free, reader, order, reading, options)
+        ranked = self._ranked(self._turns.allowed(free, reader, reading), reader, order, reading, options)
+        if keep_apart:
+            ranked = self._turns.apart(ranked, reader, reading)
         return sorted(ranked, key=lambda one: holders[one.case.case_id] != reader)  # stable: the held one, then the order
 
     def _ranked(self, free: list[Case], reader: str, order: str, reading: int, options: Mapping[str, Any]) -> list[Ranked]:
@@ -146,8 +287,9 @@ class Worklist:
             if not labels or entry is None or holders[case.case_id] not in (None, reader):
                 continue
             noted = self._noted(case).get(reader, {})
-            if noted.get("version") == manifest.version and noted.get("labels") != labels:
-                continue  # looked at again since this version was asked
+            answered = noted.get("labels") != labels or noted.get("skipped")
+            if noted.get("version") == manifest.version and answered:
+                continue  # looked at again, or skipped, since this version was asked
             found.append((case, {label: entry["labels"].get(label) for label in labels}))
         return by_dispute(found, manifest.version, options)
 
@@ -155,11 +297,11 @@ class Worklist:
         newest = newest_regions(self._readings, case.case_id)
         return sorted(one.submission_id for one in newest if everyone or one.reader == reader)
 
-    def _note_review(self, case: Case, reader: str, everyone: bool) -> None:
+    def _note_review(self, case: Case, reader: str, everyone: bool, *, skipped: bool = False) -> None:
         """Remember which labels were offered, so that a case whose label was handed in again is not offered again."""
         manifest, _ = self._scores.live()
         make_folder(self._root)
-        entry = {"version": manifest.version, "labels": self._labels(case, reader, everyone)}
+        entry = {"version": manifest.version, "labels": self._labels(case, reader, everyone), "skipped": skipped}
         write_json(self._note_path(case), {**self._noted(case), reader: entry})
 
     def _noted(self, case: Case) -> dict[str, dict[str, Any]]:

@@ -42,6 +42,8 @@ MOST_UNPACKED = 2**30
 # values that break the rules of their kind are read as they are, or refused in our own words where they matter: without a warning
 # of pydicom on the user's terminal
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+# once, not around each read: `warnings.catch_warnings` would change what every other thread is warned of
+warnings.filterwarnings("ignore", module=r"pydicom\b")
 _GZIP = b"\x1f\x8b"
 _HEAD_BYTES = 4096
 _MARK_END = 132
@@ -133,16 +135,14 @@ def read_whole(path: Path) -> Dataset:
 
 def _read(path: Path, stop_before_pixels: bool) -> Dataset:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's, about values longer than allowed and the like, which do no harm here
-            head = _head(path)
-            source = BytesIO(_unpacked(path)) if _is_gzip(path) else path
-            if _is_marked(head):
-                check_inflated(source, path.name)
-            bare = not _is_marked(head) and _begins_as_data_set(head)
-            header = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels, force=bare)
-            _name_syntax(header)
-            header.decode()  # texts too: what is damaged shows here
+        head = _head(path)
+        source = BytesIO(_unpacked(path)) if _is_gzip(path) else path
+        if _is_marked(head):
+            check_inflated(source, path.name)
+        bare = not _is_marked(head) and _begins_as_data_set(head)
+        header = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels, force=bare)
+        _name_syntax(header)
+        header.decode()  # texts too: what is damaged shows here
         return header
     except FileNotFoundError as error:
         raise InputError(f"There is no file {path}; check the path.") from error

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import nibabel as nib
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
@@ -27,6 +25,7 @@ from ..errors import InputError
 from ..files import result_folder
 from .dicom_frames import MR_IMAGE
 from .nifti import read_volume
+from .nifti_library import ArrayProxy, nib
 
 # [ms]; a published protocol's order of magnitude
 _TIMES = {

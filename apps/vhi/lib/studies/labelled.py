@@ -4,7 +4,9 @@ Three layouts are read, told apart by what lies there:
 
 shared and own data
     `images_study/T1W/<id>_T1W.nii.gz` with `segmentations/disease_region/<id>_*.nii.gz`; `images_atypical/T1W` with
-    `segmentations/disease_region_atypical`; `images_unlabelled/T1W`. Only the first pair is needed. `.nii` will do too.
+    `segmentations/disease_region_atypical`; `images_unlabelled/T1W`; scans of other scanners, `images_other/T1W`, with labels
+    of several bones, `segmentations/bones_other`, and what they mean, `labels.json` there. Only the first pair is needed.
+    `.nii` will do too.
 a clone of the authors' public repository
     the same files under `data/`, in their folders (`Pre_Scans`, `Post_Scans`, `Additional_scans`, ...).
 
@@ -13,6 +15,7 @@ The id is the file name up to its first underscore.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,11 +38,12 @@ _IMAGES = (
     "data/images_study/T1W",
     "data/images_model_evaluation/T1W",
 )
+_OTHER = ("images_other/T1W", "segmentations/bones_other")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One T1W scan, with its manual disease region where there is one."""
+    """One T1W scan, with its manual disease region, or of another scanner its labels, where there is one."""
 
     case_id: str
     t1w: Path
@@ -50,13 +54,15 @@ class Case:
 class LabelledData:
     """The scans of a data folder by their use, each sorted by id.
 
-    `study` trains; `test` and `atypical` are labelled but held out; `unlabelled` has no mask.
+    `study` trains; `test` and `atypical` are labelled but held out; `unlabelled` has no mask; `other` are of other scanners, with
+    labels by other rules.
     """
 
     study: tuple[Case, ...]
     test: tuple[Case, ...] = field(default=())
     atypical: tuple[Case, ...] = field(default=())
     unlabelled: tuple[Case, ...] = field(default=())
+    other: tuple[Case, ...] = field(default=())
 
 
 def find_labelled(folder: Path) -> LabelledData:
@@ -80,7 +86,21 @@ def find_labelled(folder: Path) -> LabelledData:
         )
     used = {case.case_id for cases in labelled.values() for case in cases}
     unlabelled = tuple(Case(case_id, path) for case_id, path in sorted(images.items()) if case_id not in used)
-    return LabelledData(labelled["study"], labelled["test"], labelled["atypical"], unlabelled)
+    return LabelledData(labelled["study"], labelled["test"], labelled["atypical"], unlabelled, _other(folder, used | set(images)))
+
+
+def _other(folder: Path, used: Container[str]) -> tuple[Case, ...]:
+    """Scans of other scanners and their labels, each of both."""
+    images, labels = (_by_id(folder / place, recursive=False) for place in _OTHER)
+    for case_id in sorted(images.keys() ^ labels.keys()):
+        have, lack = ("a scan", "labels") if case_id in images else ("labels", "a scan")
+        raise InputError(
+            f"{case_id} of another scanner has {have} but no {lack}: {' and '.join(_OTHER)} in {folder} go in pairs."
+        )
+    for case_id in images:
+        if case_id in used:
+            raise InputError(f"{images[case_id]} has the id {case_id} of another scan in {folder}; rename it and its labels.")
+    return tuple(Case(case_id, images[case_id], labels[case_id]) for case_id in sorted(images))
 
 
 def _labelled(folder: Path, places: tuple[str, ...], images: dict[str, Path]) -> tuple[Case, ...]:

@@ -16,10 +16,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-import nibabel as nib
 import numpy as np
-from nibabel.spatialimages import HeaderDataError
-from nibabel.wrapstruct import WrapStructError
 
 from ..core.volume import Grid, Mask, Volume
 from ..core.whole_numbers import whole_numbers
@@ -27,7 +24,11 @@ from ..errors import InputError, RequestError, TooLargeError
 from ..files import write_atomically
 from ..unpacking import MIB, check_memory, check_packed_length, length_of
 from .nifti_geometry import Form, Forms, forms_of, grid_of_header, shear
+from .nifti_library import HeaderDataError, WrapStructError, nib
 
+# about fields that say nothing of voxels or place; once, since `warnings.catch_warnings` would change what other threads are
+# warned of
+warnings.filterwarnings("ignore", module=r"nibabel\b")
 _GZIP_MAGIC = b"\x1f\x8b"
 _SMALLEST_HEADER = 348
 _LONGEST_FIXED_HEADER = 540
@@ -360,10 +361,8 @@ def _parse(content: bytes, label: str, whole: bool = True) -> tuple[nib.Nifti1He
     else:
         raise InputError(f"{label} is not a NIfTI file; a single .nii or .nii.gz is needed. Convert the series first.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about fields that say nothing of voxels or place
-            header = kind(content[: kind.sizeof_hdr])
-            offset, item = int(header.get_data_offset()), header.get_data_dtype().itemsize
+        header = kind(content[: kind.sizeof_hdr])
+        offset, item = int(header.get_data_offset()), header.get_data_dtype().itemsize
         if any(int(n) < 1 for n in header.get_data_shape()):
             raise HeaderDataError(f"shape {header.get_data_shape()}")
     except (HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError) as error:

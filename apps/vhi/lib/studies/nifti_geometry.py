@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import nibabel as nib
 import numpy as np
-from nibabel.quaternions import quat2mat
 
 from ..core.planes import TOLERANCE_VOXELS
 from ..core.volume import Grid, grid_distance_mm
 from ..errors import InputError
+from .nifti_library import nib, quat2mat
 
 Form = Literal["sform", "qform"]
 # a quaternion of single precision is rounded by some 1e-7; writers that sum up roundings stay below this

@@ -36,8 +36,8 @@ ARCHIVE = "archive"  # the name under which it waits that an archive cannot be a
 _IGNORED = {"truth", "segmentations", "labels"}
 _SUFFIX = re.compile(r"\.nii(\.gz)?", re.IGNORECASE)
 _GZIP_MAGIC = b"\x1f\x8b"
-# file version -> why it cannot be used, or None: a large archive is decompressed once at most
-_Checked = dict[tuple[str, int, int], str | None]
+# by file: its version (size and time), and why that cannot be used, or None: a large archive is decompressed once at most
+_Checked = dict[str, tuple[tuple[int, int], str | None]]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,14 @@ class Case:
     t1w: Path
     stir: Path
     archived: Archived | None = None
-    # of a blinded study: the UIDs of an archive lead to the patient
+    # of a blinded study: the UIDs of an archive lead to the patient; those that browsers are `shown` do not
     blinded: bool = False
+    shown: Archived | None = None
+
+    @property
+    def viewed(self) -> Archived | None:
+        """Its series by the UIDs that viewers in a browser know; None where none can show them."""
+        return self.shown if self.blinded else self.archived
 
     def image_id(self, role: Role) -> str:
         """What viewers call the series."""
@@ -73,7 +79,10 @@ class Case:
     def image_ids(self, role: Role) -> tuple[str, ...]:
         """All names of the series; the one for viewers first."""
         own = (f"{self.case_id}_{role}",)
-        return (self.archived.series_uid(role), *own) if self.archived and not self.blinded else own
+        if self.viewed is None:
+            return own
+        uid = self.viewed.series_uid(role)
+        return (*own, uid) if self.blinded else (uid, *own)
 
     def path(self, role: Role) -> Path:
         return self.t1w if role == "T1W" else self.stir
@@ -190,6 +199,26 @@ class CaseSource(Protocol):
             It cannot be asked for now.
         """
 
+    def visits(self, case: Case) -> Mapping[str, str]:
+        """The day (YYYY-MM-DD, "" where none is stated) of each case of the same patient by its id, this one among them.
+
+        Empty where the patient is not known.
+
+        Raises
+        ------
+        VhiError
+            They cannot be asked for now.
+        """
+
+    def series_folder(self, case: Case, role: Role) -> Path:
+        """The DICOM files of a series of a case that is archived.
+
+        Raises
+        ------
+        VhiError
+            They cannot be had, or there are none.
+        """
+
 
 @dataclass
 class CaseFinder:
@@ -210,7 +239,7 @@ class CaseFinder:
             The folder is missing or cannot be listed.
         """
         times = self._directory_times()
-        unfinished = self._index is None or any(reason for reason in self._checked.values())
+        unfinished = self._index is None or any(reason for _, reason in self._checked.values())
         if self._index is None or unfinished or times != self._times:
             self._index = _index_of(self.folder, self._checked, self.form)
             self._times = times
@@ -230,6 +259,14 @@ class CaseFinder:
     def patient(self, case: Case) -> str | None:
         """None: no file says whose it is."""
         return None
+
+    def visits(self, case: Case) -> Mapping[str, str]:
+        """None: no file says whose it is."""
+        return {}
+
+    def series_folder(self, case: Case, role: Role) -> Path:
+        """Raises UnknownImageError: the scans are NIfTI files."""
+        raise UnknownImageError(f"Case {_shown(case.case_id)} is of NIfTI files; there are no DICOM files of it.")
 
     def _directory_times(self) -> dict[str, int]:
         try:
@@ -330,15 +367,14 @@ def _unusable(path: Path, role: Role, checked: _Checked, form: Form | None) -> s
         status = path.stat()
     except OSError as error:
         return f"Its {role} series cannot be read ({error.strerror or error})."
-    version = (str(path), status.st_size, status.st_mtime_ns)
-    if version not in checked:
-        for old in [one for one in checked if one[0] == str(path)]:
-            del checked[old]
+    version = (status.st_size, status.st_mtime_ns)
+    known = checked.get(str(path))
+    if known is None or known[0] != version:
         failure = None if _looks_whole(path, status.st_size) else _read_error(path, role, form)
         if failure is not None and may_pass(failure):
-            version = (str(path), -1, -1)  # that of no file: it is looked at again
-        checked[version] = None if failure is None else str(failure)
-    return checked[version]
+            version = (-1, -1)  # that of no file: it is looked at again
+        known = checked[str(path)] = version, None if failure is None else str(failure)
+    return known[1]
 
 
 def _read_error(path: Path, role: Role, form: Form | None) -> InputError | None:

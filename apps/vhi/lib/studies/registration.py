@@ -43,6 +43,9 @@ class Turn:
         return Grid((shape[0], shape[1], shape[2]), affine)
 
 
+AS_IT_IS = Turn((0, 1, 2), ())
+
+
 def turn_between(grid: Grid, onto: Grid, tolerance_mm: float = GRID_TOLERANCE_MM) -> Turn | None:
     """The turn that brings arrays of one grid onto another whose voxels lie at the same places, None where they do not."""
     unit = grid.affine[:3, :3] / np.array(grid.spacing_mm)
@@ -57,7 +60,7 @@ def turn_between(grid: Grid, onto: Grid, tolerance_mm: float = GRID_TOLERANCE_MM
 def turned(image: Image, onto: Grid) -> Image:
     """The same voxels in the array order of `onto` where both lie at the same places; otherwise the image as it is."""
     turn = turn_between(image.grid, onto)
-    if turn is None:
+    if turn is None or turn == AS_IT_IS:
         return image
     return type(image)(np.ascontiguousarray(turn.apply(image.data)), turn.apply_to_grid(image.grid), image.name)
 

@@ -19,17 +19,18 @@ NICE = 19
 
 
 def main(data: Path) -> int:
-    """0 when the session was decided or stopped, 2 where it cannot go on (the sentence is the last line), 1 for a bug."""
+    """0 when the session was decided or stopped, 2 where it cannot go on (with the sentence in the log), 1 for a bug."""
     threading.Thread(target=_end_with_server, daemon=True).start()
     os.nice(NICE)
     from ..errors import VhiError
     from ..retraining.session import run
+    from .process import REFUSED, SENTENCE
 
     try:
         run(data)
     except VhiError as error:
-        print(" ".join(str(error).split()), flush=True)
-        return 2
+        print(SENTENCE + " ".join(str(error).split()), flush=True)
+        return REFUSED
     except Exception:
         # the place, without messages, which may name a patient
         print("".join(traceback.format_tb(sys.exc_info()[2])), flush=True)

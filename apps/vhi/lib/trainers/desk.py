@@ -8,20 +8,25 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConflictError, InputError, ModelError, RequestError, VhiError
+from ..errors import ConflictError, InputError, ModelError, VhiError
 from ..reports.models import SCRIPT, models_html
 from ..retraining.cases import patients_of
+from ..retraining.comparison import FOLDER as COMPARISONS
+from ..retraining.comparison import comparisons
 from ..retraining.config import TrainConfig, TrainOptions
-from ..retraining.folder import ENDED, RetrainingFolder
+from ..retraining.decisions import Decisions
+from ..retraining.effort import effort_sentence, reading_efforts
+from ..retraining.folder import ASIDE, ENDED, RetrainingFolder
 from ..retraining.gate import HOLDOUT, SENTINEL
-from ..retraining.history import CROSS_VALIDATION, dice_of, is_rejected, version_history
+from ..retraining.history import CROSS_VALIDATION, dice_of, version_history
 from ..retraining.prepare import Session, prepare, waiting_labels
-from ..retraining.session import discard
 from ..service.service import VhiService
-from ..versions import make_live, read_version
+from ..versions import pinned
+from ..versions.site import own_models
+from .comparing import Comparing
 from .options import options_from
 from .process import TrainerProcess
-from .told import stats_of, task_of, text_of
+from .told import WHY_IS_HIDDEN, stats_of, task_of, text_of, without_cases
 
 # a client waits so long for the copies of the scans, to be told what hinders them; they go on behind it
 ANSWER_WITHIN_S = 20.0
@@ -48,6 +53,7 @@ class TrainingDesk:
         self._unwanted = threading.Event()
         self._process: TrainerProcess | None = None
         self._threads = ThreadPoolExecutor(1, "vhi-training")
+        self.comparing = Comparing(service, config, self.folder)
 
     # the session --------------------------------------------------------------------------------------------------------------
 
@@ -77,8 +83,14 @@ class TrainingDesk:
     def _begin(self, options: TrainOptions, go_on: bool) -> None:
         if self.folder.waits() and not (go_on and self._session()):
             # one that is damaged cannot be gone on with
+            from ..retraining.session import discard  # brings torch
+
             discard(self.data)
-        if not self.folder.waits():
+        if self.folder.waits():
+            from ..retraining.resuming import resume_with  # brings torch
+
+            resume_with(self.data, options)
+        else:
             prepare(
                 self.service.readings,
                 self.service.cases.source,
@@ -104,7 +116,10 @@ class TrainingDesk:
         """The session as MONAI Label tells of a task; None before the first."""
         session = self._session()
         asked = session.as_dict() if session else None
-        return task_of(self._progress(), asked, running=self.is_running(), said=self._last_words())
+        said = self._last_words()
+        if said and self.service.config.blinded:
+            said = [WHY_IS_HIDDEN]
+        return task_of(self._told(), asked, running=self.is_running(), said=said, live=self._live_version())
 
     def _session(self) -> Session | None:
         """The one that waits or runs."""
@@ -119,7 +134,10 @@ class TrainingDesk:
         if began is not None and began.done() and (error := began.exception()) is not None:
             return [str(error) if isinstance(error, VhiError) else type(error).__name__]
         process = self._process
-        return [] if process is None or process.exit_code in (None, 0) else process.last_lines()
+        # one that was stopped and had to be ended from here, as it found no time to end by itself, has not failed
+        if process is None or process.exit_code in (None, 0) or self._unwanted.is_set():
+            return []
+        return [process.why_it_ended()]
 
     def _progress(self) -> dict[str, Any] | None:
         """As written; where a session has begun that nothing was said of yet, that it is being prepared."""
@@ -127,6 +145,11 @@ class TrainingDesk:
         if self.is_running() and (found is None or found["state"] in (*ENDED, "interrupted")):
             return {"state": "preparing"}
         return found
+
+    def _told(self) -> dict[str, Any] | None:
+        """What readers are told of the session."""
+        found = self._progress()
+        return without_cases(found) if found is not None and self.service.config.blinded else found
 
     def stop(self, by: str | None) -> dict[str, Any] | None:
         """Stop the session; it waits to be gone on with. None where none runs."""
@@ -151,7 +174,15 @@ class TrainingDesk:
 
     def stats(self) -> dict[str, Any]:
         """What viewers draw their progress bars from."""
-        return stats_of(self._progress(), running=self.is_running(), dice=self._live_dice())
+        running, live = self.is_running(), self._live_version()
+        gain = "" if running or live is None else effort_sentence(reading_efforts(self.service.readings), live)
+        return stats_of(self._told(), running=running, dice=self._live_dice(), live=live, gain=gain)
+
+    def _live_version(self) -> str | None:
+        try:
+            return self.service.networks.manifest().version
+        except ModelError:
+            return None
 
     def _live_dice(self) -> float | None:
         try:
@@ -180,14 +211,21 @@ class TrainingDesk:
         ModelError
             There is no live version.
         """
-        progress = self._progress()
+        efforts = reading_efforts(self.service.readings)
+        progress, models, live = self._progress(), self.service.networks.folder, self.service.networks.manifest().version
         return {
-            "live": self.service.networks.manifest().version,
+            "live": live,
             "waiting": self.new_labels(),
-            "progress": {**progress, "text": text_of(progress)} if progress else None,
-            "versions": version_history(self.service.networks.folder),
-            "sessions": [{**one, "id": one["session"], "text": text_of(one)} for one in self.folder.results()],
+            "progress": {**progress, "text": " ".join([text_of(progress, live), *self._last_words()])} if progress else None,
+            "pinned": pinned(models) if models == own_models(self.data) else None,
+            "versions": version_history(models, live),
+            "sessions": [{**one, "id": one["session"], "text": text_of(one, live)} for one in self.folder.results()],
             "quarantine": [dict(one) for one in self.folder.held()],
+            "trusted": [dict(one) for one in self.folder.checks() if one["state"] not in ASIDE],
+            "efforts": [one.as_dict() for one in efforts],
+            "gain": effort_sentence(efforts, live),
+            "comparing": self.comparing.text(),
+            "comparisons": list(comparisons(self.folder)),
         }
 
     def models_page(self, address: str, csrf_cookie: str) -> tuple[str, str]:
@@ -207,41 +245,26 @@ class TrainingDesk:
         for one in content["quarantine"]:
             name = f"{one['case']}--{one['submission']}"
             pictures[name] = _files(self.folder.root / "labels", f"{name}.png")
+        for one in content["comparisons"]:
+            place = self.folder.root / COMPARISONS / one["folder"]
+            drawn = ((n, place / f"{n}.png") for n in range(1, len(one["cases"]) + 1))
+            pictures |= {f"{one['folder']}/{n}": [path.read_bytes()] for n, path in drawn if path.is_file()}
         return models_html(content, pictures, address, csrf_cookie), SCRIPT
 
+    def decisions(self, by: str | None) -> Decisions:
+        """What that person may decide about labels and versions."""
+        return Decisions(self.service.readings, self.service.audit, self.service.networks.shipped, by or "local")
+
     def make_live(self, version: str, by: str | None) -> dict[str, str]:
-        """Go back to an earlier version; the next request is answered by it.
+        """Go back to an earlier version; see `Decisions.make_live`.
 
         Raises
         ------
-        ConflictError
-            A session is under way, which compares with the live version.
-        RequestError
-            The version was rejected.
-        ModelError
-            There is no such version, or its files are damaged.
+        ConflictError, RequestError, ModelError
         """
-        models = self.service.networks.folder
         if self.is_running():
             raise ConflictError("A training session is under way, and is compared with the live version; stop it first.")
-        if is_rejected(read_version(models, version).manifest):
-            raise RequestError(f"Version {version} was rejected, because it is worse than the one it came from.")
-        with self.folder.alone():
-            make_live(models, version)
-        self.service.audit.append("model made live", reader=by or "local", version=version)
-        return {"live": version}
-
-    def release(self, case_id: str, submission_id: str, by: str | None) -> dict[str, str]:
-        """Let a label in quarantine be learnt from the next session on.
-
-        Raises
-        ------
-        NotFoundError, RequestError
-        """
-        who = by or "local"
-        self.folder.release(case_id, submission_id, who)
-        self.service.audit.append("label released", reader=who, case=case_id, submission=submission_id)
-        return {"case": case_id, "submission": submission_id, "state": "released"}
+        return self.decisions(by).make_live(version)
 
 
 def _files(folder: Path, pattern: str) -> list[bytes]:

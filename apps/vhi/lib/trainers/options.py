@@ -10,11 +10,11 @@ from ..errors import RequestError, SettingsError
 from ..retraining.config import KEEP, TrainOptions
 
 GO_ON = "go_on"
-_SHOWN = ("minutes", "epochs", "learning_rate", "scratch", "seed", "keep")
+_SHOWN = ("steps", "minutes", "epochs", "learning_rate", "scratch", "seed", "keep")
 # 3D Slicer sends this whole table, OHIF what was changed in it; an empty cell is the default
 TABLE: Mapping[str, Any] = {
     **{name: option_cell(getattr(TrainOptions, name), KEEP if name == "keep" else ()) for name in _SHOWN},
-    # whether a session that was stopped goes on; else it is given up, and another begins
+    # whether a session that was stopped goes on, where `steps` are those in all; else it is given up, and another begins
     GO_ON: True,
 }
 _KINDS: Mapping[str, type] = {
@@ -34,13 +34,13 @@ def options_from(given: Mapping[str, Any]) -> tuple[TrainOptions, bool]:
     Parameters
     ----------
     given : mapping
-        By name; numbers may be texts. `steps`, which no table shows, is for scripts and tests.
+        By name; numbers may be texts.
 
     Raises
     ------
     RequestError
     """
-    foreign = sorted(set(given) - set(TABLE) - {"steps"})
+    foreign = sorted(set(given) - set(TABLE))
     if foreign:
         raise RequestError(f"Training takes no {foreign[0][:60]!r}; it takes {', '.join(TABLE)}.")
     values = {name: _value(name, value) for name, value in given.items() if value not in ("", None)}

@@ -13,7 +13,10 @@ from pathlib import Path
 from ..files import output_error
 
 APP_DIR = Path(__file__).resolve().parents[2]
-LOG_TAIL = 2000
+LOG_TAIL = 20_000
+# of the child: it cannot go on, and its log says why in a line that begins so
+REFUSED, SENTENCE = 2, "Training cannot go on: "
+KEPT = "What was learnt is kept: start training again to go on."
 
 
 class TrainerProcess:
@@ -71,11 +74,18 @@ class TrainerProcess:
                 os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
-    def last_lines(self) -> list[str]:
-        """The end of what it said."""
+    def why_it_ended(self) -> str:
+        """Why it ended before its work was done, in words for anybody; what libraries wrote into the log stays there."""
+        code = self.exit_code or 0
+        if code < 0:
+            return f"The process that trains was ended from outside (signal {-code}). {KEPT}"
         with suppress(OSError):
-            return self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:].splitlines()[-10:]
-        return []
+            lines = self.log.read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:].splitlines()
+            for line in reversed(lines):
+                if code == REFUSED and line.startswith(SENTENCE):
+                    return line.removeprefix(SENTENCE)
+        where = f"{self.log.parent.name}/{self.log.name} in the data folder"
+        return f"An error of the program ended the training; {where} says where. {KEPT}"
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -25,22 +25,33 @@ class Group:
         Labelled scans that none of its networks learns, study subjects first.
     n_study : int
         How many of `held_out` are study subjects.
+    other, held_out_other : tuple of Case
+        Scans of other scanners that its networks learn, and that they do not.
     """
 
     name: str
     cases: tuple[Case, ...]
     held_out: tuple[Case, ...]
     n_study: int = 0
+    other: tuple[Case, ...] = ()
+    held_out_other: tuple[Case, ...] = ()
 
 
-def folds_of(found: LabelledData) -> tuple[Group, ...]:
-    """Four folds by subject: every fourth study subject and every fourth atypical scan is held out of one, once each.
+def folds_of(found: LabelledData, *, kind: bool = False) -> tuple[Group, ...]:
+    """Four folds by subject: every fourth study subject, atypical scan and scan of another scanner is held out of one.
+
+    Parameters
+    ----------
+    kind : bool
+        Of networks for the other scanner alone: every fold learns all scans of the study, which measure nothing.
 
     Raises
     ------
     InputError
-        Fewer than two study subjects.
+        Fewer than two study subjects, or scans of another scanner.
     """
+    if kind:
+        return _kind_folds(found)
     n = min(FOLDS, len(found.study))
     if n < 2:
         raise InputError("Cross-validation needs at least two labelled study scans, one was found; train without --folds.")
@@ -48,8 +59,18 @@ def folds_of(found: LabelledData) -> tuple[Group, ...]:
     for f in range(n):
         study, atypical = found.study[f::n], found.atypical[f::n]
         rest = tuple(case for case in (*found.study, *found.atypical) if case not in (*study, *atypical))
-        folds.append(Group(f"fold{f}", rest, study + atypical, len(study)))
+        other = tuple(case for case in found.other if case not in found.other[f::n])
+        folds.append(Group(f"fold{f}", rest, study + atypical, len(study), other, found.other[f::n]))
     return tuple(folds)
+
+
+def _kind_folds(found: LabelledData) -> tuple[Group, ...]:
+    n = min(FOLDS, len(found.other))
+    if n < 2:
+        raise InputError("Cross-validation needs at least two scans of another scanner; train without --folds.")
+    parts = [(tuple(case for case in found.other if case not in found.other[f::n]), found.other[f::n]) for f in range(n)]
+    known = found.study + found.atypical
+    return tuple(Group(f"fold{f}", known, (), 0, other, held_out) for f, (other, held_out) in enumerate(parts))
 
 
 def shipped_group(found: LabelledData, *, with_test: bool = False) -> Group:
@@ -61,5 +82,5 @@ def shipped_group(found: LabelledData, *, with_test: bool = False) -> Group:
         It learns those too, as the paper's networks did before their last evaluation; then nothing is left to measure it on.
     """
     if with_test:
-        return Group(SHIPPED, found.study + found.atypical + found.test, ())
-    return Group(SHIPPED, found.study + found.atypical, found.test)
+        return Group(SHIPPED, found.study + found.atypical + found.test, (), other=found.other)
+    return Group(SHIPPED, found.study + found.atypical, found.test, other=found.other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -20,9 +21,7 @@ _GLANCE_S = 0.5
 @contextmanager
 def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """A pool whose processes end with this one, however it ends."""
-    # a long-lived training process wants its freed memory kept: page faults cost as much as the arithmetic
-    os.environ |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
+    with _freed_memory_kept(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
         try:
             yield pool
         except BaseException as error:
@@ -35,6 +34,22 @@ def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
                     "with fewer --jobs if it happens again."
                 ) from error
             raise
+
+
+@contextmanager
+def _freed_memory_kept() -> Iterator[None]:
+    """Processes started meanwhile keep the memory they free: in long training page faults cost as much as the arithmetic."""
+    wished = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+    before = {name: os.environ.get(name) for name in wished}
+    os.environ |= wished
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def run_stages(
@@ -80,8 +95,10 @@ def run_all(pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], T]]) -> list[
 
 
 def _begin() -> None:
-    """For a process that has not imported torch yet."""
+    """One thread for torch, which a script that is imported anew here may have imported already."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     Thread(target=_end_with_parent, daemon=True).start()
 
 

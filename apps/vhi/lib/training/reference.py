@@ -11,7 +11,9 @@ from .run import Ensemble
 from .scans import read_t1w
 
 
-def reference_of(ensemble: Ensemble, folds: Sequence[Ensemble], study: Sequence[Case]) -> Reference | None:
+def reference_of(
+    ensemble: Ensemble, folds: Sequence[Ensemble], study: Sequence[Case], members: Sequence[Member] | None = None
+) -> Reference | None:
     """The reference values of a shipped ensemble, from scans with ordinary marrow.
 
     Study scans are answered by the ensemble of the fold that did not learn them, or, without folds, by the shipped one, which
@@ -25,13 +27,15 @@ def reference_of(ensemble: Ensemble, folds: Sequence[Ensemble], study: Sequence[
         All folds of the cross-validation, or none.
     study : sequence of Case
         The study scans.
+    members : sequence of Member, optional
+        That answer for scans like the study's where the shipped ones do not.
 
     Returns
     -------
     Reference or None
         None where the networks find no bone on any of these scans.
     """
-    shipped = ensemble.callables(ensemble.members())
+    shipped = ensemble.callables(ensemble.members()) if members is None else members
     asked: list[tuple[Sequence[Case], Sequence[Member]]] = [(ensemble.unlabelled, shipped)]
     if folds:
         asked += [(fold.group.held_out[: fold.group.n_study], fold.callables(fold.members())) for fold in folds]

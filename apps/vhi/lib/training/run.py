@@ -17,12 +17,15 @@ import numpy as np
 from ..core.disease_region import Member, slice_dice
 from ..core.volume import Mask, Volume
 from ..files import write_atomically
+from ..nets.cpu import training_dtype
 from ..nets.fit import Slices, TrainedNetwork, fit, read_trained, seconds_per_step
 from ..nets.recipes import Plan, Recipe
 from ..nets.weights import member_of
 from ..studies.labelled import Case
 from .groups import Group
+from .other import read_other, write_other_labels
 from .scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
+from .start import Start
 
 PREDICTIONS = "predictions"
 # of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty
@@ -38,6 +41,8 @@ class Network:
     seed: int
     group: Group
     unlabelled: tuple[Case, ...] = ()
+    start: Start | None = None
+    plan: Plan | None = None
 
     @property
     def name(self) -> str:
@@ -52,8 +57,20 @@ class Network:
         fit(
             self.recipe, self.seed, Slices.of([read_labelled(case) for case in self.group.cases], multiple), self.folder,
             pseudo=Slices.of(pseudo, multiple) if pseudo else None,
+            other=self._other(multiple),
             validation=Slices.of(held_out, multiple) if held_out else None,
+            start=self._start(),
         )  # fmt: skip
+
+    def _other(self, multiple: int) -> Slices | None:
+        if not self.recipe.other:
+            return None
+        scans, ignored = zip(*(read_other(self.folder.parent, case) for case in self.group.other), strict=True)
+        return Slices.of(scans, multiple, ignored)
+
+    def _start(self) -> TrainedNetwork | None:
+        networks = () if self.start is None or self.plan is None else self.start.networks(self.group, self.plan)
+        return networks[self.seed] if networks else None
 
     def read(self) -> TrainedNetwork:
         return read_trained(self.folder, self.recipe)
@@ -67,6 +84,7 @@ class Ensemble:
     plan: Plan
     out: Path
     unlabelled: tuple[Case, ...] = ()
+    start: Start | None = None
 
     @property
     def folder(self) -> Path:
@@ -74,9 +92,19 @@ class Ensemble:
 
     def members(self) -> tuple[Network, ...]:
         return tuple(
-            Network(self.folder / f"member{n}", recipe, n, self.group, self.unlabelled if recipe.pseudo else ())
+            Network(
+                self.folder / f"member{n}", recipe, n, self.group, self.unlabelled if recipe.pseudo else (), self.start, self.plan
+            )
             for n, recipe in enumerate(self.plan.members)
         )
+
+    def learnt(self) -> tuple[Case, ...]:
+        """The labelled scans that its networks learn, those of other scanners among them."""
+        return self.group.cases + (self.group.other if any(recipe.other for recipe in self.plan.members) else ())
+
+    def measured_on(self) -> tuple[Case, ...]:
+        """The held-out scans that are of those that its networks are for."""
+        return self.group.held_out_other if self.plan.kind else self.group.held_out
 
     def teachers(self) -> tuple[Network, ...]:
         """The members that learn no masks of unlabelled scans."""
@@ -90,11 +118,13 @@ class Ensemble:
         """Jobs that may run side by side, stage after stage; what is done already ends at once."""
         teachers = self.teachers()
         students = [network for network in self.members() if network not in teachers]
+        if any(recipe.other for recipe in self.plan.members):
+            yield [self.label_other]
         yield list(teachers)
         if students:
             yield [self.label]
             yield list(students)
-        if self.group.held_out:
+        if self.measured_on():
             yield [self.measure]
 
     def label(self) -> None:
@@ -104,16 +134,32 @@ class Ensemble:
             self.folder, self.unlabelled, [member_of(network.read(), network.recipe.layout()) for network in self.teachers()]
         )
 
+    def label_other(self) -> None:
+        """What is learnt of other scanners' scans, with what the start networks make of them."""
+        held_out = self.group.held_out_other if self.plan.kind else ()
+        write_other_labels(self.folder, (*self.group.other, *held_out), self._start_members)
+
+    def _start_members(self) -> list[Member]:
+        networks = () if self.start is None else self.start.networks(self.group, self.plan)
+        # frames of other scanners are large, and what is ignored need not be exact
+        members = zip(networks, self.plan.members, strict=False)
+        return [member_of(net, recipe.layout(), flip=False, dtype=training_dtype()) for net, recipe in members]
+
     def measure(self) -> dict[str, Measured]:
         """2-D Dice of every held-out scan on its own grid, by the ensemble and by each member; keeps the ensemble's answer.
+
+        Of scans of another scanner where their labels say what is region and what is not.
 
         `predictions/<id>.npz` receives `probability`, the mean of the members as float16, and `mask`, both `(I, J, K)`.
         """
         members = self.callables(self.members())
         measured: dict[str, Measured] = {}
-        for case in self.group.held_out:
-            t1w, truth = read_labelled(case)
-            measured[case.case_id], mean, region = measure_case(t1w, truth, members)
+        for case in self.measured_on():
+            if self.plan.kind:
+                (t1w, truth), ignored = read_other(self.folder, case)
+            else:
+                (t1w, truth), ignored = read_labelled(case), None
+            measured[case.case_id], mean, region = measure_case(t1w, truth, members, ignored)
             content = io.BytesIO()
             np.savez_compressed(content, probability=mean.astype(np.float16), mask=region.data)
             path = self.folder / PREDICTIONS / f"{case.case_id}.npz"
@@ -134,15 +180,22 @@ class Pace:
         return seconds_per_step(self.recipe, slices, slices if self.recipe.pseudo else None)
 
 
-def measure_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, np.ndarray, Mask]:
-    """2-D Dice of one scan by an ensemble and by each member, the `(I, J, K)` mean probability, and the ensemble's region."""
-    each = probabilities(t1w, members)
-    mean: np.ndarray = np.mean(each, axis=0)
+def measure_case(
+    t1w: Volume, truth: Mask, members: Sequence[Member], ignored: np.ndarray | None = None
+) -> tuple[Measured, np.ndarray, Mask]:
+    """2-D Dice of one scan by an ensemble and by each member, the `(I, J, K)` mean probability, and the ensemble's region.
+
+    What is `ignored`, `(I, J, K)` bool, is taken out of both masks.
+    """
+    mean, each = probabilities(t1w, members)
     region = region_of(mean, t1w)
-    measured = {
-        "slice_dice": plain_dice(slice_dice(region.data, truth.data)),
-        "member_slice_dice": [plain_dice(slice_dice(region_of(one, t1w).data, truth.data)) for one in each],
-    }
+
+    def dices(found: Mask) -> list[float | None]:
+        if ignored is None:
+            return plain_dice(slice_dice(found.data, truth.data))
+        return plain_dice(slice_dice(found.data & ~ignored, truth.data & ~ignored))
+
+    measured = {"slice_dice": dices(region), "member_slice_dice": [dices(region_of(one, t1w)) for one in each]}
     return measured, mean, region
 
 

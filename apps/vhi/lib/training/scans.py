@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.disease_region import Member, drop_small_pieces, probability_of
 from ..core.normalise import NetworkFrame, normalise_t1w
+from ..core.protocol import members_for
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..files import write_atomically
@@ -34,11 +35,19 @@ def read_labelled(case: Case) -> tuple[Volume, Mask]:
     return t1w, mask
 
 
-def probabilities(t1w: Volume, members: Sequence[Member]) -> list[np.ndarray]:
-    """Each member's `(I, J, K)` float32 probability of disease region."""
+def probabilities(t1w: Volume, members: Sequence[Member]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """`(I, J, K)` float32 probability of disease region: of the ensemble, to the bit as `segment_disease_region` has it, and of
+    each member that answers for this kind of scan.
+    """
     frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
-    return [frame.volume(probability_of(member, t1w, slices, frame)) for member in members]
+    mean, each = np.zeros_like(slices), []
+    for member in members_for(members, t1w.grid):
+        probability = probability_of(member, t1w, slices, frame)
+        mean += probability
+        each.append(frame.volume(probability))
+    mean /= len(each)
+    return frame.volume(mean), each
 
 
 def region_of(probability: np.ndarray, t1w: Volume) -> Mask:
@@ -59,7 +68,7 @@ def write_pseudo_labels(folder: Path, cases: Sequence[Case], teachers: Sequence[
         if path.exists():
             continue
         t1w = read_t1w(case)
-        mask = region_of(np.mean(probabilities(t1w, teachers), axis=0), t1w)
+        mask = region_of(probabilities(t1w, teachers)[0], t1w)
         content = io.BytesIO()
         np.save(content, mask.data)
         path.parent.mkdir(parents=True, exist_ok=True)

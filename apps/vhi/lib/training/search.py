@@ -145,7 +145,7 @@ def _write_result(network: SearchNetwork, net: TrainedNetwork, epochs: int, out:
 
 def _slice_dice(net: TrainedNetwork, case: Case) -> list[float | None]:
     t1w, truth = read_labelled(case)
-    (probability,) = probabilities(t1w, [member_of(net, flip=False)])
+    probability, _ = probabilities(t1w, [member_of(net, flip=False)])
     return plain_dice(slice_dice(region_of(probability, t1w).data, truth.data))
 
 

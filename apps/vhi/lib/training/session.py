@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..figures import LearningCurve, learning_curves_figure, png_bytes, svg_bytes
+from ..figures.canvas import png_bytes, svg_bytes
+from ..figures.learning_curves import LearningCurve, learning_curves_figure
 from ..files import output_error, write_atomically
 from ..locks import locked
 from ..nets.fit import Progress, read_curve
@@ -23,8 +24,9 @@ from .groups import SHIPPED, Group, folds_of, shipped_group
 from .pool import processes, run_stages
 from .results import GOAL, dice_against_cpu, summary
 from .run import Ensemble, Measured, Network
+from .start import RESULT, Start
 
-RESULT, CURVES, LOCK = "cross_validation.json", "learning_curves", ".lock"
+CURVES, LOCK = "learning_curves", ".lock"
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Wanted:
         Networks trained at a time.
     with_test : bool
         Whether that ensemble learns the test scans too.
+    first_folds : int or None
+        Only so many folds, where time is short; their scans alone are measured.
+    start : Start or None
+        What the networks go on from, instead of random weights.
     """
 
     plan: Plan
@@ -49,6 +55,8 @@ class Wanted:
     ensemble: bool = True
     jobs: int = 1
     with_test: bool = False
+    first_folds: int | None = None
+    start: Start | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,13 @@ def train_ensemble(
         A checkpoint there is of other data, or a process died.
     """
     plan = wanted.plan if found.unlabelled else wanted.plan.without_unlabelled()
-    groups = (folds_of(found) if wanted.folds else ()) + (
+    plan = plan if found.other else plan.without_other()
+    if plan.kind and (not found.other or wanted.start is None or wanted.start.version is None):
+        raise InputError(
+            f"The recipe {plan.name} makes networks for scans of another scanner, going on from those of a version: it needs "
+            "such scans in the data folder (docs/models.md) and --start VERSION."
+        )
+    groups = (folds_of(found, kind=plan.kind)[: wanted.first_folds] if wanted.folds else ()) + (
         (shipped_group(found, with_test=wanted.with_test),) if wanted.ensemble else ()
     )
     if not groups:
@@ -100,17 +114,18 @@ def train_ensemble(
     with _alone(out), processes(wanted.jobs) as pool:
         budget = fix_budget(out, plan, wanted.asked, found.study, pool, wanted.jobs)
         plan = plan.with_steps(budget.steps)
-        ensembles = {group.name: Ensemble(group, plan, out, found.unlabelled) for group in groups}
+        ensembles = {group.name: Ensemble(group, plan, out, found.unlabelled, wanted.start) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}
         shown = _Shown([network for ensemble in ensembles.values() for network in ensemble.members()], on_progress)
 
         def done(name: str, results: list[Any]) -> None:
-            group = ensembles[name].group
-            if group.held_out:
+            if ensembles[name].measured_on():
                 measured[name] = {case: entry | {"fold": name} for case, entry in results[0].items()}
                 on_measured(name, measured[name])
-            _write_results(out, found, ensembles, budget, measured)
+            _write_numbers(out, found, ensembles, budget, measured)
+            _draw_curves(out, ensembles)
 
+        _write_numbers(out, found, ensembles, budget, measured)
         run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.glance)
         shown.glance()
     folds = tuple(ensemble for name, ensemble in ensembles.items() if name != SHIPPED)
@@ -158,7 +173,8 @@ def _metrics(
     folds = {name: ensemble for name, ensemble in ensembles.items() if name != SHIPPED}
     held_out = {case: entry for name in folds for case, entry in measured.get(name, {}).items()}
     unseen = "ensembles of the folds on scans that none of their networks learnt"
-    return {
+    kind = summary(f"{unseen}: another scanner, where its labels decide", held_out, found.other)
+    return ({} if kind is None else {"cross_validation_kind": kind}) | {
         "cross_validation": summary(f"{unseen}: study subjects", held_out, found.study),
         "cross_validation_atypical": summary(f"{unseen}: abnormal marrow", held_out, found.atypical),
         "test": summary("this ensemble on test scans that no network learnt", measured.get(SHIPPED, {}), found.test),
@@ -196,23 +212,26 @@ def _costs(ensembles: Iterable[Ensemble]) -> dict[str, dict[str, float]]:
     }
 
 
-def _write_results(
+def _write_numbers(
     out: Path,
     found: LabelledData,
     ensembles: Mapping[str, Ensemble],
     budget: Budget,
     measured: Mapping[str, Mapping[str, Measured]],
 ) -> None:
-    """Of the groups that have ended."""
+    """Of the groups that have ended; from the start on, which scans each fold learns, for who goes on from them."""
     folds = [ensemble for ensemble in ensembles.values() if ensemble.group.name != SHIPPED]
     if folds:
         content = {
             "recipe": budget.plan,
             "folds_measured": sorted(name for name in measured if name != SHIPPED),
-            "folds": {fold.group.name: _split(fold.group) for fold in folds},
+            "folds": {fold.group.name: _split(fold) for fold in folds},
             **_metrics(found, ensembles, budget, measured),
         }
         write_atomically(out / RESULT, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _draw_curves(out: Path, ensembles: Mapping[str, Ensemble]) -> None:
     curves = {
         _title(ensemble.group): [_curve(points) for network in ensemble.members() if (points := read_curve(network.folder))]
         for ensemble in ensembles.values()
@@ -222,17 +241,18 @@ def _write_results(
     write_atomically(out / f"{CURVES}.svg", svg_bytes(figure))
 
 
-def _split(group: Group) -> dict[str, list[str]]:
+def _split(fold: Ensemble) -> dict[str, list[str]]:
     return {
-        "learnt": [case.case_id for case in group.cases],
-        "held_out": [case.case_id for case in group.held_out],
+        "learnt": [case.case_id for case in fold.learnt()],
+        "held_out": [case.case_id for case in (*fold.group.held_out, *fold.group.held_out_other)],
     }
 
 
 def _title(group: Group) -> str:
     if group.name == SHIPPED:
         return "all scans"
-    return f"{group.name}, held out {' '.join(case.case_id for case in group.held_out[: group.n_study])}"
+    held_out = group.held_out[: group.n_study] or group.held_out_other
+    return f"{group.name}, held out {' '.join(case.case_id for case in held_out)}"
 
 
 def _curve(points: Sequence[Progress]) -> LearningCurve:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
+from ..core.plausibility import Reference
+from ..core.protocol import Protocol
+from ..errors import ModelError
 from ..files import sha256_of
-from ..nets.cpu import bf16_matrix_units
-from ..nets.weights import pack
-from ..versions import Manifest, TrainingCase, Version, publish
+from ..nets.cpu import bf16_training
+from ..nets.engine_file import publish_networks
+from ..nets.weights import kind_members, pack, pack_onto
+from ..versions import Manifest, TrainingCase, Version, read_version
 from .reference import reference_of
 from .run import Ensemble
+from .scans import read_t1w
 from .session import Trained
 
 
@@ -26,10 +34,12 @@ def publish_trained(
     parent: str | None = None,
     live: bool = True,
     baseline: dict[str, Any] | None = None,
+    measured: dict[str, Any] | None = None,
 ) -> Version:
     """Add a trained ensemble to `model_dir`; it becomes the live one unless `live` is False.
 
-    `baseline` are another recipe's results in the same folds, kept beside this one's under `metrics`.
+    `baseline` are another recipe's results in the same folds, kept beside this one's under `metrics`; `measured` are results of
+    folds of this recipe that were trained elsewhere, perhaps fewer or with fewer members, and stand for what is missing.
 
     Raises
     ------
@@ -38,10 +48,16 @@ def publish_trained(
     OutputError
         The folder cannot be written.
     """
+    if ensemble.plan.kind:
+        return _publish_kind(trained, ensemble, model_dir, version, created, code_version, live=live, measured=measured)
     members = ensemble.members()
     reference = reference_of(ensemble, trained.folds, trained.study)
+    before = None if parent is None else Reference.from_dict(read_version(model_dir, parent).manifest.reference)
+    if reference is not None and before is not None and not trained.folds:
+        # networks are surer of scans that they learnt: what the parent measured on others still holds
+        reference = reference.widened(before, str(parent))
     layouts = [network.recipe.layout() for network in members]
-    precision = {"precision": "bfloat16" if bf16_matrix_units() else "float32"}
+    precision = {"precision": "bfloat16" if bf16_training() else "float32"}
     manifest = Manifest(
         version=version,
         created=created,
@@ -54,13 +70,79 @@ def publish_trained(
         seeds=[network.seed for network in members],
         training_cases=[
             TrainingCase(case.case_id, sha256_of(case.disease_region))
-            for case in sorted(ensemble.group.cases, key=lambda case: case.case_id)
+            for case in sorted(ensemble.learnt(), key=lambda case: case.case_id)
             if case.disease_region is not None
         ],
         unlabelled_cases=sorted({case.case_id for network in members for case in network.unlabelled}),
-        metrics=trained.metrics | {"baseline": baseline},
+        metrics=_metrics(trained, measured) | {"baseline": baseline},
         parent=parent,
         flip=ensemble.plan.flip,
         reference=None if reference is None else reference.as_dict(),
     )
-    return publish(model_dir, manifest, pack([network.read() for network in members]), live=live)
+    return publish_networks(model_dir, manifest, pack([network.read() for network in members]), live=live)
+
+
+def _publish_kind(
+    trained: Trained,
+    ensemble: Ensemble,
+    model_dir: Path,
+    version: str,
+    created: str,
+    code_version: str,
+    *,
+    live: bool,
+    measured: dict[str, Any] | None,
+) -> Version:
+    """The version that the networks went on from, bit by bit, with these for the other scanner's scans beside its own."""
+    if ensemble.start is None or ensemble.start.version is None:
+        raise ModelError("Networks for a kind of scans stand beside those of a version; start from one.")
+    parent = read_version(ensemble.start.model_dir, ensemble.start.version)
+    old, members = parent.manifest, ensemble.members()
+    found = (measured or trained.metrics).get("cross_validation_kind")
+    protocols = [Protocol.of(read_t1w(case).grid).as_dict() for case in ensemble.group.other]
+    reference = reference_of(ensemble, (), trained.study, kind_members(parent, None))
+    before = Reference.from_dict(old.reference)
+    if reference is not None and before is not None:
+        reference = reference.widened(before, old.version)
+    kind = {
+        "name": f"kind{len(old.kinds) + 1}",
+        "protocol": {name: round(float(np.median([one[name] for one in protocols])), 4) for name in protocols[0]},
+        **({"usual": found["mean_slice_dice"]} if found else {}),
+        "recipes": [network.recipe.as_dict() for network in members],
+        "seeds": [network.seed for network in members],
+    }
+    cases = {case.case_id: case for case in old.training_cases}
+    for case in ensemble.learnt():
+        if case.disease_region is not None:
+            cases[case.case_id] = TrainingCase(case.case_id, sha256_of(case.disease_region))
+    manifest = replace(
+        old,
+        version=version,
+        created=created,
+        code_version=code_version,
+        training_cases=[cases[case_id] for case_id in sorted(cases)],
+        metrics=_with_kind(old.metrics or {}, trained.metrics["budget"]["networks"], found),
+        parent=old.version,
+        reference=None if reference is None else reference.as_dict(),
+        kinds=[*old.kinds, kind],
+    )
+    weights = pack_onto(parent, [network.read() for network in members], kind["name"])
+    return publish_networks(model_dir, manifest, weights, live=live)
+
+
+def _with_kind(before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:
+    """What was measured of a version, and of the networks beside its own."""
+    budget = before.get("budget") or {}
+    networks = (budget.get("networks") or {}) | costs
+    return before | {"budget": budget | {"networks": networks}} | ({"cross_validation_kind": found} if found else {})
+
+
+def _metrics(trained: Trained, measured: dict[str, Any] | None) -> dict[str, Any]:
+    if measured is None:
+        return trained.metrics
+    folds = {name: measured[name] for name in ("cross_validation", "cross_validation_atypical", "dice_against_cpu")}
+    members = len(measured["cross_validation"]["member_mean_slice_dice"])
+    for entry in (folds["cross_validation"], folds["cross_validation_atypical"]):
+        if entry:
+            entry["what"] += f" ({len(measured['folds_measured'])} folds of this recipe, {members} member(s) each)"
+    return trained.metrics | folds

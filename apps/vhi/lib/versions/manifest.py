@@ -20,6 +20,9 @@
 `flip`              whether a member averages its answers for a slice and for the slice's mirror image
 `note`              what a user must know beside all this, or null
 `gate`              of a retrained version: `accepted`, `reasons`, and what it was compared on (`lib.retraining.gate`); else null
+`kinds`             kinds of scans that have networks of their own in the same file, laid out as the members: list of
+                    `{name, protocol, usual}` (`lib.core.protocol`; the usual Dice there); tensors `<name>.member0. ...`
+`engine`            of `ensemble.onnx`, the same networks for an engine without torch: its `sha256`; null where there is none
 `reference`         what its networks answer on scans like those they know (`lib.core.plausibility.Reference`), or null
 """
 
@@ -63,6 +66,8 @@ class Manifest:
     note: str | None = None
     reference: dict[str, Any] | None = None
     gate: dict[str, Any] | None = None
+    kinds: list[dict[str, Any]] = field(default_factory=list)
+    engine: dict[str, str] | None = None
     schema: int = SCHEMA
 
     @property

@@ -9,13 +9,14 @@ import secrets
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import DamagedError, ModelError
 from ..files import output_error, write_atomically
-from ..records import read_json, read_text, tell_once
+from ..records import read_json, read_text, tell_once, write_json
 from .manifest import Manifest
 
-WEIGHTS, MANIFEST, POINTER = "ensemble.safetensors", "manifest.json", "live.json"
+WEIGHTS, ENGINE, MANIFEST, POINTER, PIN = "ensemble.safetensors", "ensemble.onnx", "manifest.json", "live.json", "pinned.json"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -29,6 +30,10 @@ class Version:
     @property
     def weights(self) -> Path:
         return self.folder / WEIGHTS
+
+    @property
+    def engine(self) -> Path:
+        return self.folder / ENGINE
 
 
 def list_versions(root: Path) -> tuple[str, ...]:
@@ -92,21 +97,52 @@ def verify(version: Version) -> bytes:
     ModelError
         The file is missing, or its sha256 is another one.
     """
+    return _proved(version.weights, version.manifest.sha256, "Restore the file, or use another version.")
+
+
+def verify_engine(version: Version) -> bytes:
+    """The bytes of the engine file, likewise.
+
+    Raises
+    ------
+    ModelError
+        The version has none, or as `verify`.
+    """
+    name, engine = version.manifest.version, version.manifest.engine
+    if engine is None:
+        raise ModelError(f"Version {name} has no engine file; make it with models add-engine {name}.")
+    return _proved(version.engine, engine.get("sha256", ""), f"Make it again with models add-engine {name}.")
+
+
+def verify_files(version: Version) -> None:
+    """That every file of a version is that of its manifest.
+
+    Raises
+    ------
+    ModelError
+    """
+    verify(version)
+    if version.manifest.engine is not None:
+        verify_engine(version)
+
+
+def _proved(path: Path, sha256: str, way_out: str) -> bytes:
     try:
-        content = version.weights.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{version.weights} is missing or cannot be read; restore it, or use another version.") from error
+        raise ModelError(f"{path} is missing or cannot be read; restore it, or use another version.") from error
     found = hashlib.sha256(content).hexdigest()
-    if found != version.manifest.sha256:
+    if found != sha256:
         raise ModelError(
-            f"{version.weights} is corrupt or was swapped: its sha256 starts {found[:12]}, the manifest says "
-            f"{version.manifest.sha256[:12]}. Restore the file, or use another version."
+            f"{path} is corrupt or was swapped: its sha256 starts {found[:12]}, the manifest says {sha256[:12]}. {way_out}"
         )
     return content
 
 
-def publish(root: Path, manifest: Manifest, weights: bytes, *, live: bool = True) -> Version:
-    """Add a version, and by default point `live.json` at it. `manifest.sha256` is set from `weights`.
+def publish(root: Path, manifest: Manifest, weights: bytes, *, engine: bytes | None = None, live: bool = True) -> Version:
+    """Add a version, and by default point `live.json` at it.
+
+    `manifest.sha256` and `manifest.engine` are set from `weights` and `engine`, the ONNX file of the same networks.
 
     Raises
     ------
@@ -115,7 +151,7 @@ def publish(root: Path, manifest: Manifest, weights: bytes, *, live: bool = True
     OutputError
         The folder cannot be written; nothing is left behind.
     """
-    manifest = replace(manifest, sha256=hashlib.sha256(weights).hexdigest())
+    manifest = replace(manifest, sha256=hashlib.sha256(weights).hexdigest(), engine=_engine_entry(engine))
     folder = root / "versions" / _checked_id(manifest.version)
     if folder.exists():
         raise ModelError(f"Version {manifest.version} exists at {folder}; versions are never overwritten, choose another id.")
@@ -127,6 +163,8 @@ def publish(root: Path, manifest: Manifest, weights: bytes, *, live: bool = True
         raise output_error(folder, error) from error
     try:
         write_atomically(beside / WEIGHTS, weights)
+        if engine is not None:
+            write_atomically(beside / ENGINE, engine)
         write_atomically(beside / MANIFEST, manifest.as_json().encode())
         beside.rename(folder)
     except OSError as error:
@@ -138,12 +176,65 @@ def publish(root: Path, manifest: Manifest, weights: bytes, *, live: bool = True
     return Version(folder, manifest)
 
 
+def add_engine(version: Version, content: bytes) -> Version:
+    """Put an engine file beside the weights of a version, and its sha256 into the manifest.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    manifest = replace(version.manifest, engine=_engine_entry(content))
+    # the manifest is last: until then the version is used as it was
+    write_atomically(version.engine, content)
+    write_atomically(version.folder / MANIFEST, manifest.as_json().encode())
+    return Version(version.folder, manifest)
+
+
+def _engine_entry(content: bytes | None) -> dict[str, str] | None:
+    return None if content is None else {"sha256": hashlib.sha256(content).hexdigest()}
+
+
 def make_live(root: Path, version: str) -> Version:
-    """Point `live.json` at a version whose weights have been verified; also the way to roll back."""
+    """Point `live.json` at a version whose files have been verified; also the way to roll back."""
     found = read_version(root, version)
-    verify(found)
+    verify_files(found)
     write_atomically(root / POINTER, (json.dumps({"version": version}) + "\n").encode())
     return found
+
+
+def pin(root: Path, who: str) -> str:
+    """Keep the live version live: training publishes others and does not replace it. Returns its id.
+
+    Raises
+    ------
+    ModelError
+        There is no live version.
+    """
+    version = read_live(root).manifest.version
+    write_json(root / PIN, {"version": version, "by": who})
+    return version
+
+
+def unpin(root: Path) -> None:
+    """Let training replace the live version again."""
+    (root / PIN).unlink(missing_ok=True)
+
+
+def pinned(root: Path) -> dict[str, Any] | None:
+    """The `version` that is pinned and by whom (`by`); None where none is, or where another one was made live since.
+
+    Raises
+    ------
+    ModelError
+        There is no live version.
+    """
+    try:
+        found = read_json(root / PIN, version=str, by=str)
+    except DamagedError:
+        # whose file it was cannot be told: what was to be kept is kept
+        return {"version": read_live(root).manifest.version, "by": "somebody"}
+    return found if found is not None and found["version"] == read_live(root).manifest.version else None
 
 
 def _checked_id(version: str) -> str:

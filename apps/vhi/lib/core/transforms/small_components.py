@@ -53,8 +53,11 @@ class DropSmallComponentsd(PostTransform):
     min_area_mm2: float = setting(0.0, "smallest in-plane group that stays [mm2]; 0 is off", "off in the paper", minimum=0)
     connectivity: int = setting(8, "4: edges join pixels of a slice; 8: corners too", "authors' code", choices=(4, 8))
 
-    def apply(self, grade: np.ndarray, grid: Grid, disease_region: np.ndarray) -> np.ndarray:
+    def smallest(self, grid: Grid) -> float:
+        """Pixels of the smallest group that stays."""
         pixel_mm2 = float(np.linalg.norm(np.cross(grid.affine[:3, 0], grid.affine[:3, 1])))
         # a hair less, so that a group of exactly this area stays whatever the rounding of the affine
-        by_area = self.min_area_mm2 / pixel_mm2 * (1 - 1e-6)
-        return drop_small_components(grade, max(self.min_pixels, by_area), self.connectivity)
+        return max(self.min_pixels, self.min_area_mm2 / pixel_mm2 * (1 - 1e-6))
+
+    def apply(self, grade: np.ndarray, grid: Grid, disease_region: np.ndarray) -> np.ndarray:
+        return drop_small_components(grade, self.smallest(grid), self.connectivity)

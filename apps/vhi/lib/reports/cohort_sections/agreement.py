@@ -13,7 +13,7 @@ from ...cohort.scales import Scale
 from ...cohort.study import VHI, ReaderAgreement, Study
 from ...figures.cohort_agreement import AgreementPanel, agreement_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, p_words, section_figure
 
 

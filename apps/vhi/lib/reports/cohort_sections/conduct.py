@@ -21,7 +21,7 @@ from ...cohort.conduct import (
 from ...cohort.sparcc import N_SLICES
 from ...cohort.table import NUMBERS, CohortTable
 from ..cohort_content import PAPER, Records, Section, number, of_visit, rows_of
-from ..content import Table
+from ..parts import Table
 
 
 def conduct_section(table: CohortTable, left_out: Mapping[str, str] | None) -> Section:

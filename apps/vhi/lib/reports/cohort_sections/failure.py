@@ -13,7 +13,7 @@ from ...cohort.study import Study
 from ...cohort.table import DISAGREEMENTS
 from ...figures.cohort_slices import disagreement_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, of_visit, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import as_percent, ascii_unit, left_out_rows, section_figure
 
 if TYPE_CHECKING:

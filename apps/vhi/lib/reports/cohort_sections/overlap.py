@@ -13,7 +13,7 @@ from ...cohort.reference import COMPOSITE, STANDARDS, Standard
 from ...cohort.study import StudySettings
 from ...figures.cohort_overlap import Box, BoxPanel, boxes_figure
 from ..cohort_content import PAPER, CohortFigure, Records, Section, median_range, number, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import left_out_rows, section_figure
 
 

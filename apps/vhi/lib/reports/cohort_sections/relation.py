@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...cohort.study import Relation, Study
 from ...figures.cohort_scatter import ScatterPanel, scatter_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, p_words, section_figure, sentence
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ...cohort.study import LeftOut, MeasureChange, Response, Study, main_method
 from ...figures.cohort_response import SpaghettiPanel, spaghetti_figure
 from ...figures.cohort_scatter import ScatterPanel, scatter_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import left_out_rows, p_words, section_figure, sentence
 
 if TYPE_CHECKING:

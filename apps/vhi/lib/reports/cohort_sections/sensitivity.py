@@ -14,7 +14,7 @@ from ...cohort.sensitivity import LOG_VHI, PER_ARM, POWERS, SPARCC_NAME, VHI_NAM
 from ...cohort.study import Study
 from ...figures.cohort_sensitivity import PowerPanel, RocPanel, power_figure, roc_figure
 from ..cohort_content import CohortFigure, Records, Section, estimate, number, p_value, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import p_words, section_figure, sentence
 
 SMALL = 30

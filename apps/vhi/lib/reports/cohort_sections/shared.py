@@ -12,7 +12,7 @@ from ...figures.canvas import png_bytes, svg_bytes
 from ...figures.cohort_style import DPI
 from ...figures.drawn_points import COLUMNS, drawn_points
 from ..cohort_content import CohortFigure, Records, number, p_value
-from ..content import Figure
+from ..parts import Figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

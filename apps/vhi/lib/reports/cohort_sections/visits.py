@@ -10,7 +10,7 @@ from ...cohort.masks import TwoVisits
 from ...cohort.study import EFFORT, LeftOut, Study
 from ...figures.cohort_slices import before_after_figure
 from ..cohort_content import PAPER, Records, Section, median_range, number, rows_of
-from ..content import Table
+from ..parts import Table
 from .shared import left_out_rows, section_figure, sentence
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ...reproduction.comparison import Comparison, paper
 from ...reproduction.comparisons import ARITHMETIC
 from ..cohort_content import PAPER, Section
-from ..content import Table
+from ..parts import Table
 from .shared import printed_table
 
 

@@ -29,7 +29,7 @@ from ...reproduction.comparisons import (
 from ...reproduction.run import Found
 from ..cohort_content import PAPER, CohortFigure, Section, estimate, number
 from ..cohort_sections.shared import section_figure
-from ..content import Table
+from ..parts import Table
 from .shared import matrix, pairs_of, printed_table, scans_of, verdicts
 
 _TRIALS = ("R11 R21", "R11 R22", "R12 R21", "R12 R22")

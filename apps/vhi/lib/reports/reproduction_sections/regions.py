@@ -15,7 +15,7 @@ from ...reproduction.pictures import Pictures
 from ...reproduction.run import Found, by_use
 from ..cohort_content import PAPER, Records, Section, rows_of
 from ..cohort_sections.shared import section_figure
-from ..content import Table
+from ..parts import Table
 from .shared import printed_table
 
 

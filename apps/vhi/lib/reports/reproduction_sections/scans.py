@@ -13,7 +13,7 @@ from ...reproduction.pictures import Pictures
 from ...reproduction.run import Found
 from ..cohort_content import PAPER, Section
 from ..cohort_sections.shared import section_figure
-from ..content import Table
+from ..parts import Table
 from .shared import printed_table, verdicts
 
 

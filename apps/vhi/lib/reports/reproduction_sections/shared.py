@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ...reproduction.comparison import Comparison
 from ...reproduction.comparisons import counted
-from ..content import Table
+from ..parts import Table
 
 
 def printed_table(title: str, comparisons: Sequence[Comparison]) -> Table:

@@ -88,8 +88,7 @@ export async function submissions(image, reader) {
 export async function submitted(image, reader, reading) {
   const who = query({ image, client_id: reader, reading });
   const [made, file] = await Promise.all([asked(`/vhi/reading?${who}`), asked(`/vhi/reading/label?${who}`)]);
-  const plain = (await file.blob()).stream().pipeThrough(new DecompressionStream('gzip'));
-  return { ...(await made.json()), label: parseNifti(await new Response(plain).arrayBuffer()) };
+  return { ...(await made.json()), label: await niftiIn(file) };
 }
 
 /** The numbers of the report of a reader's newest submission. */
@@ -97,7 +96,39 @@ export async function report(image, reader) {
   return (await asked(`/vhi/report?${query({ image, reader, form: 'json' })}`)).json();
 }
 
+/** The finished readings of a case, the classes of differences, and what was recorded; for administrators. */
+export async function reviewOf(image) {
+  return (await asked(`/vhi/review?${query({ image })}`)).json();
+}
+
+/** Where two readings, by their submissions, differ: the slices, and both masks as 1, 2 and their sum. */
+export async function compared(image, first, second) {
+  const which = query({ image, first, second });
+  const [slices, file] = await Promise.all([asked(`/vhi/review/differences?${which}`), asked(`/vhi/review/labels?${which}`)]);
+  return { ...(await slices.json()), labels: await niftiIn(file) };
+}
+
+/** Record the class of a difference, or of the case. */
+export async function recordReview(values) {
+  return (await asked('/vhi/review', { method: 'POST', ...json(values) })).json();
+}
+
+async function niftiIn(answer) {
+  const plain = (await answer.blob()).stream().pipeThrough(new DecompressionStream('gzip'));
+  return parseNifti(await new Response(plain).arrayBuffer());
+}
+
 /** The next case for this reader; an empty object when there is none. */
 export async function nextSample(strategy, params) {
   return (await asked(`/activelearning/${strategy}`, { method: 'POST', ...json(params) })).json();
+}
+
+/** The cases as a reader sees them, see `/vhi/worklist/rows`. */
+export async function worklist(values) {
+  return (await asked(`/vhi/worklist/rows?${query(values)}`)).json();
+}
+
+/** How far each reader is; for administrators. */
+export async function progress() {
+  return (await asked('/vhi/worklist/progress')).json();
 }

@@ -14,3 +14,17 @@ export function showBanner(text, id = 'vhi-banner') {
   if (document.body) show();
   else document.addEventListener('DOMContentLoaded', show);
 }
+
+const LEAST_PX = 900;
+
+/** Two images and a panel need a wide window: where it is narrower, the page says so. */
+export function watchWidth() {
+  const narrow = window.matchMedia(`(max-width: ${LEAST_PX - 1}px)`);
+  const tell = () => {
+    document.getElementById('vhi-narrow')?.remove();
+    if (!narrow.matches) return;
+    showBanner(`Reading needs a window at least ${LEAST_PX} pixels wide; this one has ${window.innerWidth}. Use a wider window or a computer.`, 'vhi-narrow');
+  };
+  narrow.addEventListener('change', tell);
+  tell();
+}

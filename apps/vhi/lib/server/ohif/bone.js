@@ -37,7 +37,7 @@ export class Bone {
     return api.preview(
       reading.case.stir,
       niftiOf(data, reading.labelmap.place()),
-      reading.params({ label_info: names, settings }),
+      reading.params({ label_info: names, normal_bone_clicks: reading.state.boneClicks, settings }),
     );
   }
 

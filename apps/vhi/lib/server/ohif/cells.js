@@ -12,7 +12,7 @@ const REGIONS = REGION_BIT | BONE_BIT;
 const REGIONS_SHIFT = 2; // where a draft has the regions of the measurement, above those of now
 const FLAGS = { 'disease region': 1, 'normal bone': 2, inflammation: 4 };
 
-const seen = (cell) => cell & SEEN;
+export const seen = (cell) => cell & SEEN;
 
 /** The regions of a voxel with nothing on them: normal bone is seen above the disease region. */
 const bare = (cell) => {
@@ -37,6 +37,9 @@ export const hasRegion = (cells, index) => cells.some((cell) => cell & (index ==
 
 /** Whether two differ in a region. */
 export const regionsDiffer = (one, other) => one.some((cell, n) => (cell ^ other[n]) & REGIONS);
+
+/** Whether inflammation lies in other voxels than those of a map of seen segments. */
+export const inflammationDiffers = (cells, map) => cells.some((cell, n) => isInflammation(seen(cell)) !== isInflammation(map[n]));
 
 /**
  * After a tool drew: what was painted lies above the regions, what was erased shows what lay beneath it.
@@ -84,21 +87,30 @@ export function answered(cells, answer, names) {
  * @param {Uint8Array} before what was left before: 0, INFLAMMATION, or PROPOSED for what is proposed to be removed
  * @param {Uint8Array} after what is left now
  * @param {Uint8Array} grades of the automatic result: INFLAMMATION or CONSERVATIVE, for voxels that come back
+ * @param {Iterable<number>|null} at places of the voxels that may have changed; all where it is absent
  */
-export function clicked(cells, before, after, grades) {
-  return eachOf(cells, (cell, n) => {
+export function clicked(cells, before, after, grades, at = null) {
+  const change = (cell, n) => {
     if (before[n] === after[n] || (before[n] && !isInflammation(seen(cell)))) return cell;
     if (!after[n]) return bare(cell);
     return (cell & REGIONS) | (after[n] === PROPOSED ? PROPOSED : grades[n] || INFLAMMATION);
-  });
+  };
+  if (!at) return eachOf(cells, change);
+  const result = Uint8Array.from(cells);
+  for (const n of at) result[n] = change(cells[n], n);
+  return result;
 }
 
-/** Both grades in one colour, or each in its own. */
-export function graded(cells, grades, both) {
-  return eachOf(cells, (cell, n) => {
+/** Both grades in one colour, or each in its own; at some places alone where they are given. */
+export function graded(cells, grades, both, at = null) {
+  const change = (cell, n) => {
     if (seen(cell) !== INFLAMMATION && seen(cell) !== CONSERVATIVE) return cell;
     return (cell & REGIONS) | (both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION);
-  });
+  };
+  if (!at) return eachOf(cells, change);
+  const result = Uint8Array.from(cells);
+  for (const n of at) result[n] = change(cells[n], n);
+  return result;
 }
 
 const flagsOf = (cell) =>

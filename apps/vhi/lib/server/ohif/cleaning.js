@@ -1,42 +1,46 @@
-/** Which lesions, slice by slice, a reader removed or restored; the server replays it over the automatic result. */
+/** What a reader decided of lesions, as gestures in their order; the server replays them over the automatic result. */
 
-/** What was decided of each lesion in each slice, where the last decision counts, and the clicks that decided it. */
+import { takenBy } from './gestures.js';
+
+/** The lesions of which a gesture decides: of all, where it keeps those alone that it takes. */
+export const touchedBy = (gesture, taken, found) => (gesture.what === 'only' ? found.ids : taken);
+
+/** Gestures in their order, a click being one, and the lesions that any of them took. */
 export class Decisions {
-  constructor(clicks = [], byVoxel = new Map(), lesions = new Set()) {
-    Object.assign(this, { clicks, byVoxel, lesions });
+  constructor(clicks = [], lesions = new Set()) {
+    Object.assign(this, { clicks, lesions });
   }
 
   /**
-   * The same with one more click.
+   * The same with one more gesture.
    *
-   * @param {'remove'|'restore'} what
-   * @param {number[]} voxel that was clicked
-   * @param {'lesion'|'slice'} scope whether it counts for the whole lesion, or for what of it lies in the slice
-   * @param {import('./lesions.js').Lesions} found
+   * @param {object} gesture as `vhi_clean` takes it: `what`, `scope` and its place
+   * @param {Iterable<number>} touched the lesions of which it decides
    */
-  with(what, voxel, scope, found) {
-    const id = found.at(voxel);
-    const byVoxel = new Map(this.byVoxel);
-    for (const [slice, first] of found.slicesOf(id)) {
-      if (scope === 'lesion' || slice === voxel[2]) byVoxel.set(first.join(), { what, voxel: first });
-    }
-    return new Decisions([...this.clicks, { what, voxel, scope }], byVoxel, new Set([...this.lesions, id]));
+  with(gesture, touched) {
+    return new Decisions([...this.clicks, gesture], new Set([...this.lesions, ...touched]));
   }
 
-  /** Decisions of clicks that were made before, on the same automatic result. */
-  static of(clicks, found) {
-    const add = (before, { what, voxel, scope }) => (found.at(voxel) ? before.with(what, voxel, scope, found) : before);
-    return clicks.reduce(add, new Decisions());
+  /**
+   * Decisions of gestures that were made before, on the same automatic result. Those that take nothing of it are left out; from a split
+   * on all stay, because its pieces are the server's alone.
+   */
+  static of(gestures, found) {
+    const add = (before, gesture) => {
+      const taken = takenBy(gesture, found);
+      const isSplit = [...before.clicks, gesture].some(({ what }) => what === 'split');
+      return taken.length || isSplit ? before.with(gesture, touchedBy(gesture, taken, found)) : before;
+    };
+    return gestures.reduce(add, new Decisions());
   }
 
-  /** As `vhi_clean` takes them; each voxel stands for its lesion in its slice. */
+  /** As `vhi_clean` takes them. */
   params() {
-    const of = (what) => [...this.byVoxel.values()].filter((one) => one.what === what).map((one) => one.voxel);
-    return { background: of('remove'), foreground: of('restore'), scope: 'slice' };
+    return { gestures: this.clicks };
   }
 
   get size() {
-    return this.byVoxel.size;
+    return this.clicks.length;
   }
 }
 

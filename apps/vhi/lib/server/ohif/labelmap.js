@@ -7,30 +7,56 @@ const FARTHEST_MM = 0.5;
 export class Labelmap {
   #services;
   #colours = null;
+  #as;
+  chosen;
+  isWriting = false; // this page, and no tool of the viewer
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
-  constructor(services) {
+  /**
+   * @param {{opacity: number, isFilled: boolean}} chosen how it is drawn
+   * @param {{id: string, segments: object, colours: number[][]}} as under which id and with which segments, if not those of a reading
+   */
+  constructor(services, chosen, as = { id: SEGMENTATION_ID, segments: viewerSegments(), colours: colourTable() }) {
     this.#services = services;
+    this.chosen = chosen;
+    this.#as = as;
   }
 
   /** Make it for a series of the viewer; it is seen from `show` on. */
   async create(displaySet) {
-    const { config, state } = window.cornerstoneTools.segmentation;
+    const { state } = window.cornerstoneTools.segmentation;
     const { utilities, volumeLoader } = window.cornerstone;
     const { segmentationService } = this.#services;
-    const [segmentationId, told] = [SEGMENTATION_ID, { segments: viewerSegments(), label: 'Segmentations' }];
+    const [segmentationId, told] = [this.#as.id, { segments: this.#as.segments, label: 'Segmentations' }];
     await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId, ...told });
     // MONAI Label's panel looks for the segments here
     segmentationService.addOrUpdateSegmentation({ segmentationId, representation: { type: 'Labelmap' }, config: told });
-    const { Labelmap: data } = state.getSegmentation(SEGMENTATION_ID).representationData;
+    const { Labelmap: data } = state.getSegmentation(this.#as.id).representationData;
     data.volumeId = utilities.uuidv4();
     await volumeLoader.createAndCacheVolumeFromImages(data.volumeId, data.imageIds);
-    const style = { type: 'Labelmap' };
-    config.style.setStyle(style, { ...config.style.getStyle(style), fillAlpha: 0.35, outlineWidth: 2 });
+    this.#style(this.chosen);
   }
 
+  #style({ opacity, isFilled }) {
+    const { style } = window.cornerstoneTools.segmentation.config;
+    const isReading = this.#as.id === SEGMENTATION_ID;
+    const type = { type: 'Labelmap', ...(isReading ? {} : { segmentationId: this.#as.id }) };
+    const alphas = { fillAlpha: isFilled ? opacity / 100 : 0, outlineOpacity: 1, outlineWidth: 2, renderFill: isFilled };
+    // of two that are shown together the viewer calls one inactive
+    const both = isReading ? alphas : { ...alphas, renderOutline: !isFilled, ...inactive({ ...alphas, renderOutline: !isFilled }) };
+    style.setStyle(type, { ...style.getStyle(type), ...both });
+  }
+
+  /** How opaque the colours are [%], and whether they fill what they outline. */
+  setStyle(chosen) {
+    this.#style(chosen);
+    this.#tellWritten([0]);
+  }
+
+  /** Null before it is made; the viewer's service knows no answer for that. */
   get volume() {
-    return this.#services.segmentationService.getLabelmapVolume(SEGMENTATION_ID) ?? null;
+    const { segmentationService } = this.#services;
+    return segmentationService.getSegmentation(this.#as.id) ? (segmentationService.getLabelmapVolume(this.#as.id) ?? null) : null;
   }
 
   /** Show it, in its colours, in the viewports that do not show it yet; the viewer forgets it where another series is loaded. */
@@ -39,11 +65,11 @@ export class Labelmap {
     for (const viewportId of this.viewportIds()) {
       const viewport = cornerstoneViewportService.getCornerstoneViewport(viewportId);
       if (!viewport || !(viewport.getAllVolumeIds?.().length > 0)) continue;
-      const specifier = { segmentationId: SEGMENTATION_ID, type: 'Labelmap' };
+      const specifier = { segmentationId: this.#as.id, type: 'Labelmap' };
       const isShown = segmentationService.getSegmentationRepresentations(viewportId, specifier).length > 0;
       if (!isShown) {
         await segmentationService.addSegmentationRepresentation(viewportId, specifier);
-        segmentationService.setActiveSegmentation(viewportId, SEGMENTATION_ID);
+        segmentationService.setActiveSegmentation(viewportId, this.#as.id);
       }
       this.#colour(viewportId, specifier);
     }
@@ -52,13 +78,22 @@ export class Labelmap {
   /** One table of colours for all viewports; setting them one by one has everything drawn again for each. */
   #colour(viewportId, specifier) {
     const { config, state } = window.cornerstoneTools.segmentation;
-    this.#colours ??= config.color.addColorLUT(colourTable());
+    this.#colours ??= config.color.addColorLUT(this.#as.colours);
     if (state.getSegmentationRepresentations(viewportId, specifier)[0]?.colorLUTIndex === this.#colours) return;
-    config.color.setColorLUT(viewportId, SEGMENTATION_ID, this.#colours);
+    config.color.setColorLUT(viewportId, this.#as.id, this.#colours);
   }
 
   viewportIds() {
     return [...this.#services.viewportGridService.getState().viewports.keys()];
+  }
+
+  /** Show or hide it in all viewports. */
+  setVisible(isVisible) {
+    const { visibility } = window.cornerstoneTools.segmentation.config;
+    const specifier = { segmentationId: this.#as.id, type: 'Labelmap' };
+    for (const viewportId of this.viewportIds()) {
+      visibility.setSegmentationRepresentationVisibility(viewportId, specifier, isVisible);
+    }
   }
 
   /** A copy of the voxels, first axis fastest, as the server's NRRD and NIfTI have them. */
@@ -69,7 +104,29 @@ export class Labelmap {
   write(data) {
     const { voxelManager } = this.volume;
     (this.plainWrite ?? voxelManager.setCompleteScalarDataArray.bind(voxelManager))(data);
-    window.cornerstoneTools.segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(SEGMENTATION_ID);
+    this.#tellWritten();
+  }
+
+  /** Write some voxels alone; only their slices go to the graphics card. */
+  writeAt(places, valueAt) {
+    const { dimensions, voxelManager } = this.volume;
+    const inSlice = dimensions[0] * dimensions[1];
+    const slices = new Set();
+    for (const n of places) {
+      voxelManager.setAtIndex(n, valueAt(n));
+      slices.add(Math.floor(n / inSlice));
+    }
+    if (slices.size) this.#tellWritten([...slices]);
+  }
+
+  #tellWritten(slices) {
+    const { triggerSegmentationDataModified } = window.cornerstoneTools.segmentation.triggerSegmentationEvents;
+    this.isWriting = true;
+    try {
+      triggerSegmentationDataModified(this.#as.id, slices);
+    } finally {
+      this.isWriting = false;
+    }
   }
 
   /** Where it lies, as `niftiOf` takes it. */
@@ -89,7 +146,12 @@ export class Labelmap {
   }
 
   voxelAt(world) {
-    return [...this.volume.imageData.worldToIndex(world)].map(Math.round);
+    return this.pointAt(world).map(Math.round);
+  }
+
+  /** Between voxels too. */
+  pointAt(world) {
+    return [...this.volume.imageData.worldToIndex(world)];
   }
 
   worldAt(voxel) {
@@ -107,15 +169,17 @@ export class Labelmap {
   }
 
   get active() {
-    const segments = this.#services.segmentationService.getSegmentation(SEGMENTATION_ID)?.segments ?? {};
+    const segments = this.#services.segmentationService.getSegmentation(this.#as.id)?.segments ?? {};
     return Object.values(segments).find((one) => one.active)?.segmentIndex ?? INFLAMMATION;
   }
 
   /** Draw this segment from now on. */
   activate(index) {
-    this.#services.segmentationService.setActiveSegment(SEGMENTATION_ID, index);
+    this.#services.segmentationService.setActiveSegment(this.#as.id, index);
   }
 }
+
+const inactive = (style) => Object.fromEntries(Object.entries(style).map(([name, value]) => [`${name}Inactive`, value]));
 
 /** The largest distance between corresponding corners of two grids [mm]. */
 export function farthest(one, other) {

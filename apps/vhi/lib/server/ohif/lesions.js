@@ -10,11 +10,12 @@ export class Lesions {
   /**
    * @param {Uint8Array} grades not 0 in lesions
    * @param {number[]} sizes of the map
-   * @param {{id: number, voxel: number[]}[]} listed each lesion with one of its voxels
+   * @param {{id: number, voxel: number[], part: string, side: string, mm3: number}[]} listed each lesion with one of its voxels
    */
   constructor(grades, sizes, listed) {
     this.#sizes = sizes;
     this.grades = grades;
+    this.listed = listed;
     for (const { id, voxel } of listed) this.#grow(id, this.#place(voxel));
   }
 
@@ -52,15 +53,21 @@ export class Lesions {
     return isInside ? this.#idAt.get(this.#place(voxel)) : undefined;
   }
 
-  /** Slice to a voxel of the lesion in it, the same one wherever the lesion is clicked. */
-  slicesOf(id) {
+  /** Places of a lesion's voxels in the map, those of one slice alone where one is named. */
+  voxelsOf(id, slice = null) {
+    const voxels = this.#voxels.get(id) ?? new Uint32Array(0);
+    const inSlice = this.#sizes[0] * this.#sizes[1];
+    return slice === null ? voxels : voxels.filter((n) => Math.floor(n / inSlice) === slice);
+  }
+
+  /** The same as voxels [i, j, k]. */
+  pointsOf(id, slice = null) {
     const [width, height] = this.#sizes;
-    const first = new Map();
-    for (const n of this.#voxels.get(id) ?? []) {
-      const k = Math.floor(n / (width * height));
-      if (!first.has(k)) first.set(k, [n % width, Math.floor(n / width) % height, k]);
-    }
-    return first;
+    return Array.from(this.voxelsOf(id, slice), (n) => [n % width, Math.floor(n / width) % height, Math.floor(n / (width * height))]);
+  }
+
+  get ids() {
+    return [...this.#voxels.keys()];
   }
 
   /**

@@ -13,6 +13,7 @@ export class LinkedViews {
   #active;
   #leader = null; // the id of the viewport that was touched last; the others follow it
   #isMoving = false;
+  onReset = () => {}; // what else is put back
 
   /**
    * @param {() => {id: string, viewport: object}[]} views of the open case, the one that leads at first before the others
@@ -81,6 +82,7 @@ export class LinkedViews {
         viewport.render();
       }
     });
+    this.onReset();
     this.#leader = this.#views()[0]?.id ?? null;
     this.#align();
   }

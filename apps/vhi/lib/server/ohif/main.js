@@ -4,10 +4,12 @@
  */
 
 import { provideViews } from './array_views.js';
-import { showBanner } from './banner.js';
+import { isReview } from './addresses.js';
+import { showBanner, watchWidth } from './banner.js';
 import { Desk } from './desk.js';
 import { readingMode } from './mode.js';
 import { mountPanel } from './panel.js';
+import { mountReview } from './panel-review.js';
 import { setServer, watchRequests } from './stock.js';
 import { watchStored } from './stored.js';
 import { showTraining } from './training.js';
@@ -20,7 +22,7 @@ const element = (type, ref) => ({ $$typeof: Symbol.for('react.element'), type, k
 function install(config) {
   const desk = new Desk(told);
   window.vhiDesk = desk; // for tests, and for who looks into the page
-  const show = (node) => node && mountPanel(node, desk);
+  const show = (node) => node && (isReview() ? mountReview : mountPanel)(node, desk);
   config.extensions.push({
     id: '@vhi/reading',
     preRegistration: ({ servicesManager }) => watchStored(servicesManager),
@@ -30,6 +32,7 @@ function install(config) {
   });
   config.modes.push(readingMode(desk));
   provideViews();
+  watchWidth();
   setServer();
   watchRequests(() => desk.reading);
   showTraining();

@@ -1,9 +1,11 @@
 /** VHI of the open case: measured from what is drawn, and cleaned by clicks. What is on screen changes once all of it is answered. */
 
-import { answered, clicked, graded, regionsDiffer, regionsOf } from './cells.js';
-import { Decisions } from './cleaning.js';
+import { answered, clicked, graded, hasRegion, regionsDiffer, regionsOf } from './cells.js';
+import { Decisions, touchedBy } from './cleaning.js';
+import { takenBy, voxelsTaken } from './gestures.js';
 import { numbered, ungraded } from './labels.js';
 import { Lesions } from './lesions.js';
+import { INFLAMMATION, REGION } from './segments.js';
 
 /** Measure VHI, with the regions that are drawn; what was decided by clicks before starts anew. */
 export function measure(reading) {
@@ -14,19 +16,20 @@ export function measure(reading) {
     await reading.put(cells, state, known(reading, state));
     reading.look(false);
     if (reading.isUnsent) reading.touched();
-    reading.jumpTo(state.measured.facts.lesions[0]);
+    const isLeft = ({ keep }) => keep !== false || state.measured.options.proposal !== 'apply';
+    reading.jumpTo(state.measured.facts.lesions.find(isLeft));
   });
 }
 
 /** Ask for a measurement, with some clicks on it: the state with it, and the label map that it shows. */
-export async function measurement(reading, options, regions, clicks = []) {
+export async function measurement(reading, options, regions, clicks = [], boneClicks = reading.state.boneClicks) {
   const { proposal, ...settings } = options;
-  const first = await reading.ask('vhi', { ...settings, show: 'both' }, regions);
+  const first = await reading.ask('vhi', { ...settings, show: 'both' }, regions, boneClicks);
   const grades = numbered(first.labels.data, first.facts.label_names);
-  const measured = { facts: first.facts, grades, options, regions };
+  const measured = { facts: first.facts, grades, options, regions, boneClicks };
   measured.lesions = new Lesions(grades, reading.labelmap.place().sizes, first.facts.lesions);
   const decisions = Decisions.of(clicks, measured.lesions);
-  const state = { measured, decisions, left: ungraded(grades), now: first.facts, wasShown: true, isByHand: false };
+  const state = { measured, decisions, left: ungraded(grades), isExpected: false, now: first.facts, wasShown: true, isByHand: false };
   if (!proposal && !decisions.size) return { state, labels: grades, names: Object.keys(first.facts.label_names) };
   const { facts, left } = await cleaned(reading, measured, decisions);
   if (proposal) measured.facts = facts;
@@ -35,7 +38,7 @@ export async function measurement(reading, options, regions, clicks = []) {
 }
 
 async function cleaned(reading, measured, decisions) {
-  const { facts, labels } = await reading.ask('vhi_clean', { ...measured.options, ...decisions.params() }, measured.regions);
+  const { facts, labels } = await reading.ask('vhi_clean', { ...measured.options, ...decisions.params() }, measured.regions, measured.boneClicks);
   return { facts, left: numbered(labels.data, facts.label_names) };
 }
 
@@ -46,18 +49,54 @@ function known(reading, { measured, now, isByHand }) {
 }
 
 /** Remove or restore the lesion at a voxel, in all its slices or in this one. */
-export function clean(reading, what, voxel, scope = 'lesion') {
-  return reading.work('Cleaning', async () => {
-    const { measured } = reading.state;
+export const clean = (reading, what, voxel, scope = 'lesion') => decide(reading, { what, scope, voxel });
+
+/** A gesture on lesions: drawn at once, and the server's answer confirms it. */
+export function decide(reading, gesture) {
+  return reading.atOnce(() => {
+    const { measured, left: before, decisions } = reading.state;
     if (!measured) throw new Error('Measure VHI first: lesions are removed from it.');
-    if (!measured.lesions.at(voxel)) throw new Error('There is no lesion of the automatic result here.');
-    const decisions = reading.state.decisions.with(what, voxel, scope, measured.lesions);
-    const { facts, left } = await cleaned(reading, measured, decisions);
-    const cells = clicked(reading.cells, reading.state.left, left, measured.grades);
-    const state = { ...reading.state, decisions, left, now: facts };
-    await reading.put(graded(cells, measured.grades, reading.both), { decisions, left }, known(reading, state));
+    const { lesions } = measured;
+    const taken = takenBy(gesture, lesions);
+    if (!taken.length) throw new Error(`There is no lesion of the automatic result ${gesture.voxel ? 'here' : 'there'}.`);
+    const left = Uint8Array.from(before);
+    const places = new Set();
+    const become = (value, voxels) => {
+      for (const n of voxels) {
+        left[n] = value;
+        places.add(n);
+      }
+    };
+    if (gesture.what === 'only') lesions.ids.forEach((id) => become(0, lesions.voxelsOf(id)));
+    taken.forEach((id) => become(gesture.what === 'remove' ? 0 : INFLAMMATION, voxelsTaken(gesture, id, lesions)));
+    const more = { decisions: decisions.with(gesture, touchedBy(gesture, taken, lesions)), left, isExpected: true };
+    reading.putAt(places, clicked(reading.cells, before, left, gradesShown(reading), places), more);
+  });
+}
+
+/** The grades that voxels come back in: all yellow where both grades are shown alike. */
+const gradesShown = ({ state: { measured }, both }) => (both ? measured.grades : { length: 0 });
+
+/** What the server makes of the clicks: what is left, what it says, and its numbers where they are those of what is on screen. */
+export async function confirmed(reading, { measured, decisions, isByHand }) {
+  const { facts, left } = await cleaned(reading, measured, decisions);
+  return { left, now: known(reading, { measured, now: facts, isByHand }), messages: facts.messages ?? [] };
+}
+
+/** The voxels on screen once an answer says that something else is left than was expected. */
+export const corrected = (reading, before, left) => clicked(reading.cells, before, left, gradesShown(reading));
+
+/** Grow normal bone from a click and those before it; undo takes back the click. */
+export function growBone(reading, voxel) {
+  return reading.work('Growing normal bone', async () => {
+    const boneClicks = [...reading.state.boneClicks, voxel];
+    const regions = hasRegion(reading.cells, REGION) ? regionsOf(reading.cells) : null;
+    const { facts, labels } = await reading.ask('normal_bone_clicks', { foreground: boneClicks }, regions);
+    const answer = numbered(labels.data, facts.label_names);
+    await reading.put(answered(reading.cells, answer, Object.keys(facts.label_names)), { boneClicks });
     reading.touched();
-    reading.look(false);
+    reading.look(true);
+    reading.message = '';
   });
 }
 
@@ -68,7 +107,7 @@ export function showRegion(reading, model) {
   return reading.work(REGIONS[model], async () => {
     const { facts, labels } = await reading.ask(model);
     const answer = numbered(labels.data, facts.label_names);
-    await reading.put(answered(reading.cells, answer, Object.keys(facts.label_names)), {});
+    await reading.put(answered(reading.cells, answer, Object.keys(facts.label_names)), model === 'normal_bone' ? { boneClicks: [] } : {});
     reading.touched();
     reading.look(true);
     reading.message = (facts.warnings ?? []).join(' ');

@@ -1,11 +1,13 @@
 /** MONAI Label's mode with our hanging, our panel, and the viewer's drawing tools. */
 
+import { isReview } from './addresses.js';
 import { PROTOCOL_ID, protocolOf } from './hanging.js';
 import { HOTKEYS } from './keys.js';
 import { BUTTONS } from './toolbar.js';
 import { caseOf } from './waiting.js';
 
 export const MODE_ID = '@ohif/mode-monai-label';
+const REVIEW = ['@vhi/reading.panelModule.vhi'];
 const PANELS = ['@vhi/reading.panelModule.vhi', '@ohif/extension-cornerstone.panelModule.panelSegmentationWithTools'];
 
 /**
@@ -32,7 +34,8 @@ function changed(mode, reader) {
     given.servicesManager.services.hangingProtocolService.addProtocol(PROTOCOL_ID, protocolOf(found.case));
     reader.opened(found);
     const layout = layoutTemplate(given);
-    layout.props.rightPanels = [...PANELS, ...layout.props.rightPanels];
+    // no panel that draws, measures or submits
+    layout.props.rightPanels = isReview() ? REVIEW : [...PANELS, ...layout.props.rightPanels];
     return layout;
   };
   return Object.assign(mode, {
@@ -41,7 +44,7 @@ function changed(mode, reader) {
     hotkeys: HOTKEYS,
     onModeEnter: (managers) => {
       onModeEnter(managers);
-      managers.servicesManager.services.toolbarService.addButtons(BUTTONS);
+      if (!isReview()) managers.servicesManager.services.toolbarService.addButtons(BUTTONS);
       reader.ready(managers);
     },
     onModeExit: (managers) => {

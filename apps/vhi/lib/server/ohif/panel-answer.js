@@ -1,15 +1,12 @@
-/** Parts of the panel: VHI, the lesions, cleaning by clicks. */
+/** Parts of the panel: VHI and what is said of it. */
 
-import { fates } from './cleaning.js';
-import { VIEW } from './desk.js';
 import { button, choice, count, el, mm3 } from './dom.js';
-import { clean, measure } from './measuring.js';
+import { earlierVisit } from './earlier_visit.js';
+import { measure } from './measuring.js';
 import { otherChain } from './other_chain.js';
-import { seenOf } from './cells.js';
 
 const YELLOW = 'rgb(255,220,0)';
 const RED = 'rgb(230,30,30)';
-const PURPLE = 'rgb(200,90,255)';
 
 const swatch = (color) => el('span', { class: 'swatch', style: `background:${color}` });
 
@@ -29,12 +26,25 @@ function caveats(numbers) {
   const { stable, reasons } = numbers.stability;
   const verdict = stable
     ? el('div', { class: 'told good', data: { vhi: 'stability' } }, 'Stable: other thresholds give nearly the same volume.')
-    : el('div', { class: 'warn', data: { vhi: 'stability' } }, 'Unstable. ', reasons.join(' '));
+    : el('div', { class: 'warn', data: { vhi: 'stability' } }, stable === null ? 'Stability not judged: ' : 'Unstable. ', reasons.join(' '));
   const warnings = numbers.warnings.length
     ? el('details', {}, el('summary', {}, count(numbers.warnings.length, 'warning')), numbers.warnings.map(warning))
     : null;
   return [verdict, warnings];
 }
+
+/** What the number may be called, and that it is no VHI where no reader cleaned it. */
+function heading({ title, stage, warnings, verdict }) {
+  if (!title) return null; // numbers that an earlier version stored
+  return [
+    el('h3', { data: { vhi: 'title' } }, title),
+    verdict ? el('div', { class: 'told', data: { vhi: 'verdict' } }, `${WORDS[verdict.word]}${clauses(verdict.reasons)}`) : null,
+    stage === 'cleaned' ? null : el('div', { class: 'warn', data: { vhi: 'stage' } }, warnings[0]),
+  ];
+}
+
+const WORDS = { usable: 'Usable', check: 'Check', 'not comparable': 'Not comparable' };
+const clauses = (reasons) => (reasons.length ? `: ${reasons.map(({ clause }) => clause).join('; ')}.` : '.');
 
 const warning = (text) => el('div', { class: 'warn' }, text);
 
@@ -59,8 +69,10 @@ export function numberSection({ reading }) {
   return el(
     'section',
     {},
+    numbers ? heading(numbers) : null,
     numbers ? grades(numbers, reading.isBehind) : null,
     numbers ? otherChain(numbers) : null,
+    numbers ? earlierVisit(numbers) : null,
     why ? el('div', { class: 'error', id: 'vhi-no-numbers' }, why) : null,
     isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, OTHER),
   );
@@ -110,111 +122,5 @@ function suggestions(desk) {
     { class: 'line' },
     'Cleaning',
     choice(modes, reading.options.proposal ?? 'off', pick, { id: 'vhi-proposal' }),
-  );
-}
-
-export function lesionSection(desk) {
-  const { reading } = desk;
-  if (!reading?.facts) return null;
-  const { measured, decisions } = reading.state;
-  const left = measured.lesions.left(seenOf(reading.cells));
-  const fate = fates(reading.facts.lesions, left, measured.options.proposal === 'apply', decisions);
-  const head = ['', 'Slice', 'Side', 'mm³', 'red', ''].map((text, n) =>
-    el('th', { class: n === 1 || n > 2 ? 'number' : '' }, text),
-  );
-  return el(
-    'section',
-    {},
-    el('h3', {}, 'Lesions'),
-    cleaningRow(desk),
-    el(
-      'div',
-      { class: 'lesions' },
-      el(
-        'table',
-        {},
-        el('thead', {}, el('tr', {}, head)),
-        el(
-          'tbody',
-          {},
-          reading.facts.lesions.map((one) => lesionRow(reading, one, fate.get(one.id), left.get(one.id))),
-          paintedRow(reading, [...left.values()]),
-        ),
-      ),
-    ),
-  );
-}
-
-const SAID = { kept: '', part: ' (part)', removed: '', proposed: ' (left out)' };
-const number = (text) => el('td', { class: 'number' }, text);
-const whole = (value) => Math.round(value).toLocaleString('en');
-
-/** A lesion of the measurement, with what is left of it; all of it where it is gone. */
-function lesionRow(reading, lesion, fate, left) {
-  const isGone = fate === 'removed' || fate === 'proposed';
-  const act = (event) => {
-    event.stopPropagation();
-    clean(reading, isGone ? 'restore' : 'remove', lesion.voxel);
-  };
-  const voxel = reading.facts.voxel_volume_mm3;
-  const { sensitive, conservative } = isGone
-    ? lesion.vhi_mm3
-    : { sensitive: left.sensitive * voxel, conservative: left.conservative * voxel };
-  return el(
-    'tr',
-    {
-      class: fate,
-      title: fate === 'proposed' ? `Left out by the cleaning proposal: ${lesion.reason}` : (lesion.reason ?? 'Show this lesion'),
-      data: { lesion: lesion.id },
-      onclick: () => reading.jumpTo(lesion),
-    },
-    el('td', {}, `${lesion.id}${SAID[fate]}`, mark(lesion)),
-    number(String(reading.labelmap.numberOf(lesion.slice))),
-    el('td', {}, lesion.side),
-    number(whole(sensitive)),
-    number(whole(conservative)),
-    el(
-      'td',
-      {},
-      button(isGone ? '↺' : '✕', act, {
-        title: isGone ? 'Restore this lesion' : 'Remove this lesion',
-        disabled: Boolean(reading.busy),
-      }),
-    ),
-  );
-}
-
-/** What counts beside the lesions of the measurement: painted by hand; no row where there is nothing. */
-function paintedRow(reading, left) {
-  const voxel = reading.facts.voxel_volume_mm3;
-  const beside = (grade) => Math.round(reading.now.voxels[grade] - left.reduce((sum, one) => sum + one[grade], 0)) * voxel;
-  if (reading.isBehind || !reading.state.isByHand || beside('sensitive') <= 0) return null;
-  const numbers = [number(whole(beside('sensitive'))), number(whole(Math.max(0, beside('conservative'))))];
-  return el('tr', { class: 'painted' }, el('td', { colSpan: 3 }, 'painted'), ...numbers, el('td'));
-}
-
-/** What is proposed for a lesion: a dot for "remove", a question mark where it is uncertain; the reason is the row's title. */
-function mark({ keep, uncertain }) {
-  if (keep === undefined) return null;
-  if (uncertain) return ' ?';
-  return keep ? null : el('span', { class: 'swatch', style: `background:${PURPLE};margin-left:4px` });
-}
-
-function cleaningRow(desk) {
-  const tool = (name, text, title) =>
-    button(text, () => desk.take(desk.tool === name ? VIEW : name), {
-      ariaPressed: String(desk.tool === name),
-      title,
-      data: { tool: name },
-    });
-  const scope = choice({ lesion: 'all slices', slice: 'one slice' }, desk.scope, (value) => (desk.scope = value), {
-    title: 'What one click takes',
-  });
-  return el(
-    'div',
-    { class: 'line tight' },
-    tool('remove', '✕ Remove', 'Then click lesions in the image'),
-    tool('restore', '↺ Restore', 'Then click where a lesion was removed'),
-    scope,
   );
 }

@@ -28,7 +28,7 @@ function effect(reading, facts) {
     'div',
     { class: 'told' },
     el('div', { data: { bone: 'thresholds' } }, `Thresholds ${fixed(sensitive)} and ${fixed(conservative)} (${rule}, n = ${n})`),
-    el('div', { data: { bone: 'vhi' } }, `VHI with it: ${mm3(vhi.sensitive)} and ${mm3(vhi.conservative)}, before cleaning${before}.`),
+    el('div', { data: { bone: 'vhi' } }, `Uncleaned volume with it: ${mm3(vhi.sensitive)} and ${mm3(vhi.conservative)}${before}.`),
     now && !same ? el('div', { class: 'warn' }, 'Measure VHI to draw it with these thresholds.') : null,
   );
 }

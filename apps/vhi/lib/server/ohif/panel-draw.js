@@ -1,11 +1,11 @@
 /** Part of the panel: drawing regions and inflammation by hand. */
 
-import { VIEW } from './desk.js';
 import { button, el } from './dom.js';
 import { showRegion } from './measuring.js';
 import { BONE, INFLAMMATION, REGION, SEGMENTS } from './segments.js';
+import { BONE_CLICK, VIEW } from './tools.js';
 
-const TOOLS = { CircularBrush: 'Brush', CircularEraser: 'Eraser', CircleScissor: 'Circle', RectangleScissor: 'Rectangle' };
+const TOOLS = { [VIEW]: 'Window', CircularBrush: 'Brush', CircularEraser: 'Eraser', CircleScissor: 'Circle', RectangleScissor: 'Rectangle' };
 
 export function drawSection(desk) {
   const { reading } = desk;
@@ -27,7 +27,7 @@ export function drawSection(desk) {
     );
   };
   const tool = ([name, text]) =>
-    button(text, () => desk.take(desk.tool === name ? VIEW : name), {
+    button(text, () => desk.take(name), {
       ariaPressed: String(desk.tool === name),
       data: { tool: name },
     });
@@ -58,6 +58,11 @@ export function drawSection(desk) {
       { class: 'line' },
       proposal(reading, 'disease_region', REGION),
       proposal(reading, 'normal_bone', BONE),
+      button('Normal bone by click', () => desk.take(BONE_CLICK), {
+        ariaPressed: String(desk.tool === BONE_CLICK),
+        title: 'Then click in even marrow of the sacrum, best once a slice on three slices; normal bone is grown from the clicks',
+        data: { tool: BONE_CLICK },
+      }),
     ),
   );
 }

@@ -36,6 +36,11 @@ export function submitSection(desk) {
         title: desk.reader ? '' : 'Enter your name first',
       }),
       button('Next case', () => next(reading), { id: 'vhi-next', disabled: isWaiting }),
+      button('Skip', () => next(reading, true), {
+        id: 'vhi-skip',
+        disabled: isWaiting,
+        title: 'Another case; this one comes back to you only when you ask for skipped cases',
+      }),
     ),
   );
 }
@@ -62,6 +67,7 @@ function submitted(made, isThis) {
     'div',
     { id: isThis ? 'vhi-submitted' : 'vhi-amending' },
     el('div', { class: isThis ? 'told good' : 'told' }, text, link),
+    made.fate ? el('div', { class: 'told', id: 'vhi-fate' }, made.fate.reason) : null,
     isThis && (made.messages ?? []).length
       ? el(
           'details',
@@ -75,9 +81,12 @@ function submitted(made, isThis) {
 
 export const timeOf = (text) => new Date(text).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
 
-/** Another number would be kept than the one on screen: the reader sees it first. */
+/** Another number would be kept than the one on screen, or a region that seems to lie wrong: the reader sees it first. */
 function question(reading, keeper) {
-  const { text, would_be: wouldBe } = reading.question;
+  const { text, would_be: wouldBe, picture, sent } = reading.question;
+  const [words, confirmed] = wouldBe
+    ? ['Submit the new number', { confirmed: wouldBe.result_id }]
+    : ['It is right: submit it', { doubts: 'confirmed' }];
   const back = () => {
     reading.question = null;
     reading.changed();
@@ -86,10 +95,11 @@ function question(reading, keeper) {
     'div',
     { id: 'vhi-question', role: 'alert' },
     el('div', { class: 'warn' }, text),
+    picture ? el('img', { src: picture, alt: 'Yellow: your region; cyan: that of the networks', id: 'vhi-doubt' }) : null,
     el(
       'div',
       { class: 'line' },
-      button('Submit the new number', () => submit(reading, keeper, wouldBe.result_id), { id: 'vhi-confirm' }),
+      button(words, () => submit(reading, keeper, { ...sent, ...confirmed }), { id: 'vhi-confirm' }),
       button('Back', back),
     ),
   );
@@ -113,7 +123,7 @@ export function readerSection(desk) {
 /** Which reading of the case this is, where the first one is finished. */
 export function showReadings(panel, { reading, keeping }) {
   const place = panel.querySelector('#vhi-readings');
-  const last = keeping.finished + 1;
+  const last = Math.max(keeping.finished + 1, reading?.number ?? 1);
   const isOffered = reading && keeping.keeper && last > 1;
   const names = Object.fromEntries(Array.from({ length: last }, (_, n) => [n + 1, `reading ${n + 1}`]));
   const pick = (value) => keeping.read(Number(value));

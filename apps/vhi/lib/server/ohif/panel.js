@@ -1,10 +1,12 @@
 /** The panel beside the images: VHI, lesions, drawing, and at its foot handing in. */
 
 import { el } from './dom.js';
-import { lesionSection, measureButton, numberSection, showBusy, vhiSection } from './panel-answer.js';
+import { measureButton, numberSection, showBusy, vhiSection } from './panel-answer.js';
 import { boneSection } from './panel-bone.js';
+import { displaySection } from './panel-display.js';
 import { drawSection } from './panel-draw.js';
 import { keepSection } from './panel-keep.js';
+import { lesionSection } from './panel-lesions.js';
 import { optionSection } from './panel-options.js';
 import { readerSection, showReadings, submitSection } from './panel-submit.js';
 import { addStyle } from './style.js';
@@ -23,11 +25,16 @@ export function mountPanel(node, desk) {
   const measure = measureButton(desk);
   const [head, rest, foot] = [el('div'), el('div', { class: 'rest' }), el('div')];
   panel.append(readerSection(desk), el('section', { class: 'bare' }, measure), head, rest, foot);
+  let isPlanned = false;
+  let isPressed = false;
   const draw = () => {
     if (!node.isConnected) {
-      desk.removeEventListener('change', draw);
+      desk.removeEventListener('change', drawSoon);
+      gone.abort();
       return;
     }
+    if (isPressed) return;
+    isPlanned = false;
     if (kept.some((one, n) => one !== [desk.reading, desk.reading?.options][n]) || !kept.length) {
       options = desk.reading ? optionSection(desk) : null;
     }
@@ -38,7 +45,7 @@ export function mountPanel(node, desk) {
     panel.ariaBusy = String(desk.keeping.isLooking || Boolean(desk.reading?.busy));
     const asked = keepSection(desk);
     const isFound = Boolean(desk.keeping.keeper?.found);
-    const sections = isFound ? [] : [vhiSection(desk), lesionSection(desk), drawSection(desk), boneSection(desk), options];
+    const sections = isFound ? [] : [vhiSection(desk), lesionSection(desk), drawSection(desk), boneSection(desk), displaySection(desk), options];
     rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
     head.replaceChildren(...[isFound ? null : numberSection(desk)].filter(Boolean));
     foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
@@ -46,7 +53,27 @@ export function mountPanel(node, desk) {
     rest.scrollTop = asked ? 0 : places[0];
     if (list) [, list.scrollTop] = places;
   };
-  desk.addEventListener('change', draw);
+  // after the images, which a click changes first; a page in the background draws none
+  const plan = () => {
+    if (document.hidden) setTimeout(draw);
+    else requestAnimationFrame(() => setTimeout(draw));
+  };
+  const drawSoon = () => {
+    if (isPlanned) return;
+    isPlanned = true;
+    panel.ariaBusy = 'true';
+    plan();
+  };
+  // a click is what is pressed and let go on one button: none is replaced in between; the browser's own list of a choice may take the end
+  const gone = new AbortController();
+  const letGo = () => {
+    isPressed = false;
+    if (isPlanned) plan();
+  };
+  panel.addEventListener('pointerdown', ({ button, target }) => (isPressed = button === 0 && !target.closest('select')));
+  for (const type of ['pointerup', 'pointercancel']) window.addEventListener(type, letGo, { capture: true, signal: gone.signal });
+  window.addEventListener('blur', letGo, { signal: gone.signal });
+  desk.addEventListener('change', drawSoon);
   draw();
 }
 

@@ -8,14 +8,17 @@ const TOLERANCE_MM = 0.01;
 
 /**
  * @param {() => {id: string, viewport: object}[]} views
+ * @param {(viewport: object|null, world: number[]|null) => void} told over which image, and where
  */
-export function markPointer(views) {
+export function markPointer(views, told) {
   let pointer = null; // where it was seen last
   const draw = (event) => {
     if (event.clientX !== undefined) pointer = { x: event.clientX, y: event.clientY, target: event.target };
     const shown = pointer ? views().filter(({ viewport }) => volumeOf(viewport)) : [];
     const over = shown.find(({ viewport }) => frameOf(viewport).contains(pointer.target));
-    for (const { viewport } of shown) place(viewport, over && viewport !== over.viewport ? worldAt(over.viewport, pointer) : null);
+    const world = over ? worldAt(over.viewport, pointer) : null;
+    for (const { viewport } of shown) place(viewport, viewport !== over?.viewport ? world : null);
+    told(over?.viewport ?? null, world);
   };
   for (const kind of EVENTS) window.addEventListener(kind, draw, { capture: true, passive: true });
 }

@@ -1,10 +1,11 @@
 /** One case being read: what lies in its voxels, what the numbers are, and how it became so. Changes are told as `change` events. */
 
 import * as api from './api.js';
-import { drawn, graded, hasRegion, regionsDiffer, seenOf, submission } from './cells.js';
+import { drawn, graded, hasRegion, regionsDiffer, seen, seenOf, submission } from './cells.js';
 import { Decisions } from './cleaning.js';
 import { History } from './history.js';
 import { Latest } from './latest.js';
+import { confirmed, corrected } from './measuring.js';
 import { niftiOf } from './nifti.js';
 import { BONE, REGION } from './segments.js';
 
@@ -14,13 +15,15 @@ import { BONE, REGION } from './segments.js';
  * measured: the last measurement, see measuring.js; null before it
  * decisions: what clicks decided of its lesions
  * left: of its grades after clicks, in the numbers of this page
+ * isExpected: whether `left` is what this page makes of the clicks, and the server has not answered yet
  * now: the numbers of what is on screen, of the same function that measures a submission
  * wasShown: whether VHI was seen: then no voxel of inflammation means that there is none
+ * boneClicks: voxels of STIR that normal bone was grown from; sent with what is drawn, so that the server knows it again
  * isByHand: whether a stroke or MONAI Label's panel drew since the measurement
  * version, nowOf: which content this is, and of which one the numbers are
  */
 const NOTHING = {
-  ...{ measured: null, decisions: new Decisions(), left: null, now: null },
+  ...{ measured: null, decisions: new Decisions(), left: null, isExpected: false, now: null, boneClicks: [] },
   ...{ wasShown: false, isByHand: false, version: 0, nowOf: 0 },
 };
 
@@ -42,11 +45,12 @@ export class Reading extends EventTarget {
   #cells = null;
   #versions = 0;
   #waiting = 0;
+  #takenBack = null; // why a step that was drawn at once is gone again
   #numbers = new Latest(
-    () => (this.isBehind ? this.state : null),
-    () => this.#evaluated(),
-    (state, now) => this.#tellNumbers({ ...state, now, nowOf: state.version }),
-    (error) => this.#tellNumbers(this.state, error.message),
+    () => (this.isBehind || this.state.isExpected ? this.state : null),
+    (state) => (state.isExpected ? confirmed(this, state) : this.#evaluated()),
+    (state, answer) => (state.isExpected ? this.#confirm(answer) : this.#tellNumbers({ ...state, now: answer, nowOf: state.version })),
+    (error) => (this.state.isExpected ? this.#takeBack(error) : this.#tellNumbers(this.state, error.message)),
   );
 
   /**
@@ -121,15 +125,28 @@ export class Reading extends EventTarget {
     this.changed();
   }
 
+  /** Do what needs no answer now, or after what is under way; an Error's sentence is the message. */
+  atOnce(run) {
+    if (this.busy) return this.work(this.busy, run);
+    this.message = '';
+    try {
+      run();
+    } catch (error) {
+      this.message = error.message;
+      this.changed();
+    }
+    return this.resting;
+  }
+
   params(more = {}) {
     return { ...(this.reader ? { client_id: this.reader } : {}), ...(this.number > 1 ? { reading: this.number } : {}), ...more };
   }
 
   /** Run a task on STIR, maybe while its images still load; its label map lies where this page's does. */
-  async ask(model, params = {}, regions = null) {
+  async ask(model, params = {}, regions = null, boneClicks = this.state.boneClicks) {
     const drawnRegions = regions && submission(regions, false);
     const label = drawnRegions?.names.length ? niftiOf(drawnRegions.data, this.labelmap.place()) : null;
-    const told = this.params(label ? { ...params, label_info: drawnRegions.names } : params);
+    const told = this.params(label ? { ...params, label_info: drawnRegions.names, normal_bone_clicks: boneClicks } : params);
     const answer = await api.infer(model, this.case.stir, told, label);
     await this.drawable;
     this.labelmap.check(answer.labels);
@@ -146,6 +163,48 @@ export class Reading extends EventTarget {
     this.state = { ...this.state, ...more, version, ...(now ? { now, nowOf: version } : {}) };
     this.labelmap.write(seenOf(cells));
     await this.labelmap.show();
+  }
+
+  /** The same where the voxels at some places alone may differ, before the server has answered; it is asked then. */
+  putAt(places, cells, more) {
+    this.history.note(this.cells, cells, this.state, places);
+    this.#show(cells, places);
+    this.state = { ...this.state, ...more, version: this.#nextVersion() };
+    this.touched();
+    this.look(false);
+  }
+
+  #show(cells, places) {
+    this.#cells = cells;
+    this.labelmap.writeAt(places, (n) => seen(cells[n]));
+  }
+
+  /** The server's answer to the clicks that were drawn at once: where something else is left, that is drawn, and why is said. */
+  #confirm({ left, now, messages }) {
+    const { left: before, version } = this.state;
+    if (left.some((value, n) => value !== before[n])) {
+      const predicted = this.cells;
+      this.#cells = corrected(this, before, left);
+      this.history.amend(predicted, this.#cells, (state) => ({ ...state, nowOf: -1 })); // measured anew once it is back
+      this.labelmap.write(seenOf(this.#cells));
+      this.message = ['The server leaves something else than was drawn at once; its answer is drawn now.', ...messages].join(' ');
+    }
+    this.#tellNumbers({ ...this.state, left, isExpected: false, ...(now ? { now, nowOf: version } : {}) });
+  }
+
+  /** The server did not answer: everything is as it was at its last answer. */
+  #takeBack({ message }) {
+    let steps = 0;
+    while (this.state.isExpected && this.history.canUndo) {
+      this.#step(false);
+      steps += 1;
+    }
+    if (this.state.isExpected) this.state = { ...this.state, isExpected: false }; // more steps than are remembered
+    const again = steps === 1 ? 'Redo tries the last step again.' : `${steps} steps were taken back; Redo tries them again.`;
+    this.message = `${message} ${again}`;
+    this.#takenBack = this.message;
+    this.touched();
+    this.changed();
   }
 
   /** The map was changed by a stroke of brush, eraser or shape. */
@@ -170,15 +229,22 @@ export class Reading extends EventTarget {
   }
 
   #back(redo) {
-    const step = redo ? this.history.redo(this.cells, this.state) : this.history.undo(this.cells, this.state);
-    if (!step) return;
-    const [before, after] = [this.cells, graded(step.map, step.state.measured?.grades, this.both)];
-    this.#cells = after;
-    this.state = step.state;
-    this.labelmap.write(seenOf(after));
     this.message = '';
-    this.touched();
-    this.look(regionsDiffer(before, after));
+    const before = this.cells;
+    if (this.#step(redo)) {
+      this.touched();
+      this.look(regionsDiffer(before, this.cells));
+    } else {
+      this.changed();
+    }
+  }
+
+  #step(redo) {
+    const step = redo ? this.history.redo(this.cells, this.state) : this.history.undo(this.cells, this.state);
+    if (!step) return false;
+    this.state = step.state;
+    this.#show(graded(step.map, step.state.measured?.grades, this.both, step.at), step.at);
+    return true;
   }
 
   /** Voxels and state of a draft or a submission; nothing before it can be undone. */
@@ -215,15 +281,17 @@ export class Reading extends EventTarget {
 
   /** Once the numbers are those of what is on screen; the server's sentence as an Error where there are none. */
   async evaluated() {
+    this.#takenBack = null;
     await this.#numbers.settle();
+    if (this.#takenBack) throw new Error(this.#takenBack);
     if (this.isBehind) throw new Error(this.numbersWhy);
   }
 
   /** What is on screen as it is sent: label map, its segments, and what the reader did. */
   sent() {
     const { data, names } = submission(this.cells, this.state.wasShown);
-    const { measured, decisions } = this.state;
-    const terms = { label_info: names };
+    const { measured, decisions, boneClicks } = this.state;
+    const terms = { label_info: names, normal_bone_clicks: boneClicks };
     if (measured) {
       const { proposal = 'off', ...settings } = measured.options;
       const { automatic_id: automatic } = measured.facts;

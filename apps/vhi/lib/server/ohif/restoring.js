@@ -1,17 +1,19 @@
 /** What was begun or handed in, back on screen: measured again as it was measured, with its clicks and every voxel as it was. */
 
-import { cellsOf, packed, unpacked } from './cells.js';
+import { cellsOf, inflammationDiffers, packed, unpacked } from './cells.js';
 import { measurement } from './measuring.js';
 import { mapOfRuns, runsOf } from './runs.js';
 
 /** What of a reading a draft keeps. */
 export function kept(reading) {
-  const { measured, decisions, wasShown, isByHand } = reading.state;
+  const { measured, decisions, wasShown, isByHand, boneClicks } = reading.state;
   const { options, rating, both, effort } = reading;
   const state = {
     ...{ options, rating, both, wasShown, isByHand, effort: effort.told() },
     measured: measured?.options ?? null,
     clicks: decisions.clicks,
+    boneClicks,
+    measuredBoneClicks: measured?.boneClicks ?? [],
   };
   return { state, map: runsOf(packed(reading.cells, measured?.regions)) };
 }
@@ -53,7 +55,10 @@ function chosen(options, config) {
   return Object.fromEntries(Object.entries(options).filter((one) => one[0] in config && !isDefault(one)));
 }
 
-async function draw(reading, cells, { measured, clicks, wasShown, isByHand }, regions, more = {}) {
-  const found = measured ? await measurement(reading, measured, regions, clicks) : { state: {} };
-  await reading.restore(cells, { ...found.state, wasShown, isByHand, ...more });
+async function draw(reading, cells, told, regions, more = {}) {
+  const { measured, clicks, wasShown, isByHand, boneClicks = [], measuredBoneClicks = [] } = told;
+  const found = measured ? await measurement(reading, measured, regions, clicks, measuredBoneClicks) : { state: {} };
+  // the numbers of an answer that leaves other voxels than these are not theirs
+  const isOther = Boolean(found.labels) && inflammationDiffers(cells, found.labels);
+  await reading.restore(cells, { ...found.state, wasShown, isByHand: isByHand || isOther, boneClicks, ...more });
 }

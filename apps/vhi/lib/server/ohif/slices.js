@@ -20,3 +20,10 @@ export function nearestSlice({ dimensions, spacing, direction, origin }, point, 
   const moved = point.map((value, n) => value + (slice - at) * apart * along[n]);
   return { slice, point: moved, away: Math.abs(at - slice) * apart, spacing: apart };
 }
+
+/** The intensity of the voxel at a point in space; undefined outside the volume. */
+export function valueAt({ imageData, dimensions, voxelManager }, world) {
+  const voxel = [...imageData.worldToIndex(world)].map(Math.round);
+  const isInside = voxel.every((n, axis) => n >= 0 && n < dimensions[axis]);
+  return isInside ? voxelManager.getAtIJK(...voxel) : undefined;
+}

@@ -116,7 +116,7 @@ export function mendWriting(labelmap, reading, models) {
     const found = numbered(parseNrrd(answer.buffer).data, names);
     const isVhi = answer.model.startsWith('vhi');
     // lesions are listed by our own measurement alone
-    const more = isVhi ? { measured: null, decisions: new Decisions(), left: null, now: null, wasShown: true } : {};
+    const more = isVhi ? { measured: null, decisions: new Decisions(), left: null, isExpected: false, now: null, wasShown: true } : {};
     reading.put(answered(reading.cells, found, Object.keys(names)), { ...more, isByHand: true });
     if (isVhi) reading.message = "MONAI Label's panel drew this. Measure VHI lists its lesions.";
     reading.touched();

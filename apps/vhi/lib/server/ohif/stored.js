@@ -3,7 +3,7 @@
 import { address } from './addresses.js';
 import { button, el } from './dom.js';
 
-const OURS = 'VHI measurements'; // and the reader's name
+const OURS = /^(VHI|Uncleaned volume|Proposed volume) measurements/; // and the reader's name
 const PERSON_OBSERVER = '121008';
 const MODES = { SEG: ['segmentation', 'Segmentation'], SR: ['viewer', 'Basic Viewer'] };
 
@@ -24,7 +24,7 @@ export function watchStored({ services: { displaySetService } }) {
 /** What to open in place of a series, with a sentence; null where the mode shows it. */
 function noteOf(displaySet) {
   const { Modality: modality, SeriesDescription: description, StudyInstanceUID: study, instance } = displaySet ?? {};
-  if (modality === 'SR' && description?.startsWith(OURS)) {
+  if (modality === 'SR' && OURS.test(description)) {
     const reader = readerOf(instance);
     const asked = new URLSearchParams({ image: `${study}_STIR`, form: 'html', ...(reader ? { reader } : {}) });
     const words = 'The viewer shows reports that mark places in the images; the numbers of this one are in the report of VHI.';

@@ -17,9 +17,10 @@ const TEXT = `
 .vhi button[aria-pressed=true] { background: #3c64d8; border-color: #8fabff; }
 .vhi button.main { width: 100%; padding: 7px; font-size: 14px; font-weight: 600; background: #2f55c8; }
 .vhi button.main:hover:not(:disabled) { background: #3c64d8; }
-.vhi select, .vhi input[type=text] { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 6px; }
+.vhi select, .vhi input[type=text], .vhi textarea { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 6px; }
 .vhi input[type=range] { flex: 1; min-width: 60px; height: 16px; padding: 0; background: none; accent-color: #5f86ff; appearance: auto; }
 .vhi .line { display: flex; gap: 6px; align-items: center; flex-wrap: wrap; margin: 4px 0; }
+.vhi textarea { width: 100%; box-sizing: border-box; font: inherit; margin: 4px 0; }
 .vhi .tight { flex-wrap: nowrap; }
 .vhi .tight select { flex: 1; min-width: 0; }
 .vhi .grow { flex: 1; }
@@ -38,15 +39,24 @@ const TEXT = `
 .vhi summary { cursor: pointer; color: #9fb4e8; }
 .vhi table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .vhi th { text-align: left; font-weight: 400; color: #9fb4e8; font-size: 11px; }
-.vhi td, .vhi th { padding: 2px 4px; }
+.vhi td, .vhi th { padding: 2px 3px; }
 .vhi td.number, .vhi th.number { text-align: right; }
 .vhi tbody tr { cursor: pointer; }
 .vhi tbody tr:hover { background: #16244d; }
 .vhi tr.removed td:not(:last-child) { text-decoration: line-through; opacity: .55; }
 .vhi tr.proposed td:not(:last-child) { opacity: .5; font-style: italic; }
 .vhi tr.painted { cursor: default; }
-.vhi .lesions { max-height: 230px; overflow-y: auto; }
-.vhi td button { padding: 0 6px; }
+.vhi .lesions { max-height: max(230px, calc(100vh - 560px)); overflow-y: auto; }
+.vhi th button { background: none; border: 0; color: inherit; padding: 0; font-size: 11px; }
+.vhi th[aria-sort=ascending] button { text-decoration: underline; color: #fff; }
+.vhi tr.current { outline: 1px solid #8fabff; outline-offset: -1px; }
+.vhi tr.selected { background: #24377a; }
+.vhi tr:focus-visible, .vhi button:focus-visible, .vhi select:focus-visible { outline: 2px solid #7fd4ff; outline-offset: -2px; }
+#vhi-keys { background: #0b1530; color: #e8eefc; border: 1px solid #3b519a; border-radius: 6px; font: 14px/1.5 Inter, system-ui, sans-serif; }
+#vhi-keys::backdrop { background: rgba(0, 0, 0, .5); }
+#vhi-keys td { padding: 1px 12px 1px 0; }
+#vhi-keys kbd { border: 1px solid #3b519a; border-radius: 3px; padding: 0 5px; font: inherit; }
+.vhi td button { padding: 0 6px; white-space: nowrap; }
 .vhi-cross { position: absolute; top: 0; left: 0; z-index: 5; pointer-events: none; }
 .vhi-cross::before, .vhi-cross::after { content: ''; position: absolute; background: #7fd4ff; box-shadow: 0 0 0 .5px #000; }
 .vhi-cross::before { width: 17px; height: 1px; left: -8px; top: 0; }

@@ -1,27 +1,30 @@
-/** Handing in what is on screen, with its number: another one is kept only once the reader has seen and confirmed it. */
+/**
+ * Handing in what is on screen, with its number: another one, or a region that seems to lie wrong, is kept only once the reader has
+ * seen that and confirmed it.
+ */
 
-import { address } from './addresses.js';
+import { caseAddress } from './addresses.js';
 import * as api from './api.js';
 import { leaveFor } from './leaving.js';
 
 /**
  * @param {import('./reading.js').Reading} reading
  * @param {import('./keeper.js').Keeper} keeper of its draft
- * @param {string|null} confirmed the `result_id` of another number, which the reader has confirmed
+ * @param {object} confirmed what the reader has confirmed: another number by its `result_id` (`confirmed`), doubts (`doubts`)
  */
-export function submit(reading, keeper, confirmed = null) {
+export function submit(reading, keeper, confirmed = {}) {
   return reading.work('Submitting', async () => {
     await reading.evaluated();
     const draft = await keeper.handingIn();
     const { version } = reading.state;
     try {
-      const made = await handedIn(reading, { draft, ...(confirmed ? { confirmed } : {}) });
+      const made = await handedIn(reading, { draft, doubts: 'ask', ...confirmed });
       Object.assign(reading, { submitted: { ...made, version }, isUnsent: reading.state.version !== version, question: null });
       keeper.handedIn();
     } catch (error) {
       keeper.notHandedIn();
-      if (!error.facts?.would_be) throw error;
-      reading.question = { text: error.message, ...error.facts };
+      if (!error.facts?.would_be && !error.facts?.doubts) throw error;
+      reading.question = { text: error.message, ...error.facts, sent: confirmed };
     }
   });
 }
@@ -45,11 +48,11 @@ async function rated(reading, rating, { draft }) {
   return { ...made, report: null, messages: [`Rated ${made.rating}.`] };
 }
 
-/** Open the next case that this reader has not finished. */
-export function next(reading) {
+/** Open the next case that this reader has not finished; past the one that is open where that is skipped. */
+export function next(reading, isSkipped = false) {
   return reading.work('Looking for the next case', async () => {
-    const sample = await api.nextSample('first', reading.params());
-    if (!sample.StudyInstanceUID) throw new Error('There is no further case for you.');
-    leaveFor(address(`/ohif/monai-label?StudyInstanceUIDs=${sample.StudyInstanceUID}`), reading.isUnsent);
+    const sample = await api.nextSample('first', reading.params(isSkipped ? { skip: reading.case.stir } : {}));
+    if (!sample.StudyInstanceUID) throw new Error(sample.reason ?? 'There is no further case for you.');
+    leaveFor(caseAddress(sample.StudyInstanceUID, reading.number), reading.isUnsent);
   });
 }

@@ -1,0 +1,169 @@
+"""Where inflammation is: by part of the pelvis and side, for every lesion and in total (the voxels: `lib.core.partition`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from .context import Context, context_of
+from .known import Known
+from .partition import PARTS, ZONES, partition
+from .volume import Mask, Volume
+
+Side = Literal["left", "right", "midline"]
+SIDES: tuple[Side, ...] = ("left", "right", "midline")
+MIDLINE_SHARE = 0.2  # of a lesion's voxels on its smaller side: then it crosses the midline
+MIDLINE_MM = 5.0  # a lesion whose centre lies this near to the midline lies on neither side
+
+
+class Partition(Protocol):
+    """Parts of the pelvis, as `Anatomy` has them."""
+
+    @property
+    def part(self) -> np.ndarray: ...
+
+    @property
+    def is_known(self) -> bool: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """What each voxel of the disease region is part of.
+
+    Parameters
+    ----------
+    context : Context
+    part, zone : (I, J, K) uint8 arrays
+        Indices of `PARTS` and `ZONES` (`lib.core.partition`); "other" throughout where no joint was found.
+    """
+
+    context: Context
+    part: np.ndarray
+    zone: np.ndarray
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the joints were found, on which all of it rests."""
+        return bool(self.part.any())
+
+
+@dataclass(frozen=True)
+class PartExtent:
+    """Volume in one part on one side [mm3]; what belongs to a lesion across the midline counts as "midline"."""
+
+    part: str
+    side: Side
+    sensitive_mm3: float
+    conservative_mm3: float
+
+
+@dataclass(frozen=True)
+class ZoneExtent:
+    """Volume in one zone [mm3], and whether it counts in the total (`lib.core.limits`)."""
+
+    zone: str
+    sensitive_mm3: float
+    conservative_mm3: float
+    counted: bool = True
+
+
+ANATOMIES: Known[Mask, Volume, Anatomy] = Known()
+
+
+def anatomy_of(t1w: Volume, disease_region: Mask) -> Anatomy:
+    """The anatomy of a scan; found once for the same objects, as other settings do not change it.
+
+    Raises
+    ------
+    InputError
+        The disease region is empty.
+    """
+    known = ANATOMIES.find(disease_region, t1w)
+    if known is not None:
+        return known
+    context = context_of(t1w, disease_region)
+    hang = context.hanging.hang
+    t1w_hung, region = np.ascontiguousarray(hang(t1w.data), dtype=np.float32), np.ascontiguousarray(hang(disease_region.data))
+    part, zone = partition(context, t1w_hung / context.marrow, region)
+    found = Anatomy(context, context.hanging.unhang(part), context.hanging.unhang(zone))
+    return ANATOMIES.keep(disease_region, t1w, found)
+
+
+def part_of_lesions(part: np.ndarray, which: np.ndarray, count: int) -> tuple[str, ...]:
+    """The part that most of a lesion lies in.
+
+    Parameters
+    ----------
+    part, which : (voxels,) int arrays
+        Part of each voxel, and its lesion (1..count).
+    """
+    votes = np.zeros((count + 1, len(PARTS)), dtype=np.intp)
+    np.add.at(votes, (which, part), 1)
+    return tuple(PARTS[n] for n in votes[1:].argmax(axis=1))
+
+
+def side_of_lesions(x_mm: np.ndarray, which: np.ndarray, count: int, midline: float) -> tuple[Side, ...]:
+    """Left, right, or "midline" for a lesion that crosses it or whose centre lies on it.
+
+    Parameters
+    ----------
+    x_mm : (voxels,) float array
+        RAS+ x of each voxel.
+    which : (voxels,) int array
+        Its lesion (1..count).
+    midline : float
+        RAS+ x [mm].
+    """
+    voxels = np.bincount(which, minlength=count + 1)[1:]
+    left = np.bincount(which, weights=x_mm < midline, minlength=count + 1)[1:] / voxels
+    centre = np.bincount(which, weights=x_mm, minlength=count + 1)[1:] / voxels
+    across = (np.minimum(left, 1 - left) >= MIDLINE_SHARE) | (
+        (np.abs(centre - midline) < MIDLINE_MM) & (np.minimum(left, 1 - left) > 0)
+    )
+    return tuple("midline" if both else "left" if x < midline else "right" for both, x in zip(across, centre, strict=True))
+
+
+def part_extents(
+    part: np.ndarray, grade: np.ndarray, which: np.ndarray, sides: Sequence[Side], x_mm: np.ndarray, midline: float, voxel: float
+) -> tuple[PartExtent, ...]:
+    """Volume by part and side, of those parts where there is any.
+
+    Parameters
+    ----------
+    part, grade, which : (voxels,) int arrays
+        Of the voxels of all lesions: part, grade, and lesion (1..count).
+    sides : sequence of Side
+        Of each lesion, in the order of their ids.
+    x_mm : (voxels,) float array
+        RAS+ x of each voxel.
+    midline, voxel : float
+        RAS+ x of the midline [mm]; volume of a voxel [mm3].
+    """
+    across = np.array([False, *(side == "midline" for side in sides)])[which]
+    side = np.where(across, 2, np.where(x_mm < midline, 0, 1))
+    counts = np.zeros((len(PARTS), 3, 2), dtype=np.intp)
+    np.add.at(counts[..., 0], (part, side), 1)
+    np.add.at(counts[..., 1], (part, side), grade == 2)
+    return tuple(
+        PartExtent(PARTS[n], SIDES[s], float(counts[n, s, 0] * voxel), float(counts[n, s, 1] * voxel))
+        for n, s in np.argwhere(counts[..., 0])
+    )
+
+
+def zone_extents(anatomy: Anatomy, grade: np.ndarray, left_out: Sequence[int], voxel: float) -> tuple[ZoneExtent, ...]:
+    """Volume by zone, as `ZONES` lists them; empty where the anatomy is not known.
+
+    Parameters
+    ----------
+    grade : (I, J, K) uint8 array
+        Of the whole disease region.
+    left_out : sequence of int
+        Zones that do not count.
+    """
+    if not anatomy.is_known:
+        return ()
+    every = [np.bincount(anatomy.zone[grade >= least], minlength=len(ZONES)) * voxel for least in (1, 2)]
+    return tuple(ZoneExtent(name, float(every[0][n]), float(every[1][n]), n not in left_out) for n, name in enumerate(ZONES))

@@ -1,0 +1,14 @@
+"""The box of a mask: all that need be looked at of a grid whose other voxels are empty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def box_of(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box that holds every True of an N-D bool array, a slice for each axis; empty slices where there is none."""
+    found = []
+    for axis in range(mask.ndim):
+        at = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        found.append(slice(int(at[0]), int(at[-1]) + 1) if at.size else slice(0, 0))
+    return tuple(found)

@@ -1,0 +1,105 @@
+"""Few voxels of a large grid and which of them touch: their connected groups without a pass over the whole grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# steps (slice, row, column) to voxels that touch, each pair of voxels once; what each connectivity adds to the one before: edges
+# within a slice, corners within a slice, the next slice
+_STEPS = {
+    4: ((0, 0, 1), (0, 1, 0)),
+    8: ((0, 1, -1), (0, 1, 1)),
+    26: tuple((1, row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TouchingVoxels:
+    """Voxels, and the pairs of them that touch.
+
+    Parameters
+    ----------
+    index : (n, 3) int array
+        Of the voxels, along I, J and K; slice after slice, as `in_slices` orders them.
+    pairs : (2, m) int32 array
+        Positions in `index` of voxels that touch, each pair once: the pairs of a slice that share an edge first, then those
+        that share a corner, then those of neighbouring slices.
+    counts : mapping of 4, 8, 26 to int
+        How many of the pairs make that connectivity; 4 and 8 are within a slice.
+    """
+
+    index: np.ndarray
+    pairs: np.ndarray
+    counts: dict[int, int]
+
+    @classmethod
+    def of(cls, index: np.ndarray, shape: tuple[int, int, int]) -> TouchingVoxels:
+        """The voxels of a grid of that shape; `index` (n, 3) in the order of `in_slices`."""
+        columns, rows, slices = shape
+        # a rim of one voxel, so that no step leads from the end of a row to the next
+        row_step, slice_step = columns + 2, (columns + 2) * (rows + 2)
+        at = index @ np.array([1, row_step, slice_step]) + (1 + row_step + slice_step)
+        number = np.zeros((slices + 2) * slice_step, dtype=np.int32)
+        number[at] = np.arange(1, len(at) + 1)
+        found: list[np.ndarray] = []
+        counts = {}
+        for connectivity, steps in _STEPS.items():
+            for k, j, i in steps:
+                other = number[at + (k * slice_step + j * row_step + i)]
+                here = np.flatnonzero(other)
+                found.append(np.stack([here.astype(np.int32), other[here] - 1]))
+            counts[connectivity] = sum(pairs.shape[1] for pairs in found)
+        return cls(index, np.concatenate(found, axis=1), counts)
+
+    def groups(self, alive: np.ndarray, connectivity: int = 26, same: np.ndarray | None = None) -> np.ndarray:
+        """The connected group of each voxel.
+
+        Parameters
+        ----------
+        alive : (n,) bool array
+            Voxels that are there; the others are alone.
+        connectivity : 4, 8 or 26
+        same : (n,) array, optional
+            Voxels touch only where this is equal.
+
+        Returns
+        -------
+        (n,) int32 array
+            From 0, in the order of each group's first voxel.
+        """
+        first, second = self.pairs[:, : self.counts[connectivity]]
+        there = alive[first] & alive[second]
+        if same is not None:
+            there &= same[first] == same[second]
+        return groups_of_pairs(len(self.index), first[there], second[there])
+
+
+def in_slices(mask: np.ndarray) -> np.ndarray:
+    """`(n, 3)` indices of a mask's voxels, slice after slice and row after row, as labelling goes through them."""
+    columns, rows, _ = mask.shape
+    flat = np.flatnonzero(mask.T)
+    rest, i = np.divmod(flat, columns)
+    k, j = np.divmod(rest, rows)
+    return np.stack([i, j, k], axis=1)
+
+
+def groups_of_pairs(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The connected group of each of `count` things, of which pairs touch; from 0, in the order of the groups' first things.
+
+    Notes
+    -----
+    Every group's root, its first thing so far, is hung below the lowest root that it touches, until no two roots touch (Shiloach
+    and Vishkin 1982). scipy's `connected_components` takes a tenth of a second to import, half of what one scan takes.
+    """
+    root = np.arange(count, dtype=np.int32)
+    while first.size:
+        low, high = np.minimum(root[first], root[second]), np.maximum(root[first], root[second])
+        apart = low != high
+        first, second = low[apart], high[apart]
+        np.minimum.at(root, second, first)
+        while not np.array_equal(above := root[root], root):
+            root = above
+    number = np.cumsum(root == np.arange(count), dtype=np.int32) - 1
+    return number[root]

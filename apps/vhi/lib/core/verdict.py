@@ -1,0 +1,105 @@
+"""Whether a number may be used, in a word, with the reasons.
+
+| word | when |
+|---|---|
+| usable | a reader cleaned it, and nothing below holds |
+| check | something about it wants a look before it is used |
+| not comparable | it may not be set beside the patient's other visits or other patients' numbers |
+
+docs/verdict.md says what every rule was measured on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from .caution import About, Caution
+from .pipeline import VhiResult
+from .settings import other_measure
+from .stability import FEWEST_SLICES
+from .thresholds import LARGEST_PLAUSIBLE_MULTIPLE, PAPER
+
+Word = Literal["usable", "check", "not comparable"]
+USABLE: Word = "usable"
+CHECK: Word = "check"
+NOT_COMPARABLE: Word = "not comparable"
+WORDS: tuple[Word, ...] = (USABLE, CHECK, NOT_COMPARABLE)
+# Below it parts of a proposed normal bone differ by more than 5%: docs/thresholds.md.
+SURE_OF_NORMAL_BONE = 0.75
+_OF_A_SCAN: dict[About, tuple[Word, str]] = {
+    "coverage": (NOT_COMPARABLE, "the scan may show only part of the bone"),
+    "fat suppression": (NOT_COMPARABLE, "fat suppression of STIR seems to have failed"),
+    "motion": (CHECK, "the patient may have moved during STIR"),
+    "t1w": (CHECK, "T1W does not look T1-weighted"),
+    "plane": (CHECK, "the slices lie in another plane than those that the networks learnt"),
+    "region": (CHECK, "the networks are unsure of the disease region"),
+    "marrow": (CHECK, "the marrow is atypical, so parts of the disease region may be missing"),
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a number is not simply usable: a code, the word that follows from it, and a clause."""
+
+    code: str
+    word: Word
+    clause: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word, which is the worst of its reasons', and the reasons, the worst first."""
+
+    word: Word
+    reasons: tuple[Reason, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The word with its reasons."""
+        if not self.reasons:
+            return f"{self.word.capitalize()}."
+        return f"{self.word.capitalize()}: {'; '.join(one.clause for one in self.reasons)}."
+
+
+def verdict_of(result: VhiResult) -> Verdict:
+    """The verdict on a result."""
+    reasons = sorted(_reasons(result), key=lambda one: -WORDS.index(one.word))
+    return Verdict(reasons[0].word if reasons else USABLE, tuple(reasons))
+
+
+def _reasons(result: VhiResult) -> Iterator[Reason]:
+    if not result.settings.is_papers_chain:
+        yield Reason("chain", NOT_COMPARABLE, "the post-transforms are not the paper's")
+    other = other_measure(result.settings.values(), drawn=result.normal_bone_source == "given")
+    if other:
+        yield Reason("settings", NOT_COMPARABLE, f"settings are not at their defaults ({', '.join(other)})")
+    if result.stage == "raw":
+        yield Reason("stage", CHECK, "no reader has cleaned it")
+    elif result.stage == "proposed":
+        yield Reason("stage", CHECK, "a model cleaned it and no reader has checked it")
+    yield from _normal_bone(result)
+    if result.stability.unstable_because:
+        yield Reason("stability", CHECK, "a small change of the thresholds changes it much")
+    seen: set[str] = set()
+    for warning in result.warnings:
+        if isinstance(warning, Caution) and warning.about not in seen:
+            seen.add(warning.about)
+            word, clause = _OF_A_SCAN[warning.about]
+            yield Reason(warning.about, word, clause)
+
+
+def _normal_bone(result: VhiResult) -> Iterator[Reason]:
+    if result.normal_bone_source == "proposed":
+        sure = result.normal_bone_confidence
+        low = sure is not None and sure < SURE_OF_NORMAL_BONE
+        confidence = f" (confidence {sure:.2f}, which is low)" if low and sure is not None else ""
+        yield Reason("normal bone", CHECK, f"normal bone was proposed and no reader has checked it{confidence}")
+    elif result.normal_bone_with_proposal:
+        yield Reason("normal bone", CHECK, "normal bone was grown from clicks with the proposal, which no reader has checked")
+    elif result.stability.slices_left_out is None:
+        yield Reason("normal bone", CHECK, f"normal bone covers fewer than {FEWEST_SLICES} slices")
+    t = result.thresholds
+    if t.rule == PAPER and t.multiple > LARGEST_PLAUSIBLE_MULTIPLE:
+        yield Reason("normal bone outlier", CHECK, "one bright voxel of normal bone sets the threshold")

@@ -1,0 +1,115 @@
+/** The panel of a review: which two readings, where they differ, and what is recorded. Nothing in it changes a reading. */
+
+import { address } from './addresses.js';
+import { button, choice, el, mm3 } from './dom.js';
+import { SIDES } from './review.js';
+import { addStyle } from './style.js';
+
+const HOW = ['filled', 'outlined'];
+
+/** Fill a node of the viewer with the panel, and keep it as the review is. */
+export function mountReview(node, desk) {
+  if (node.dataset.vhi) return;
+  node.dataset.vhi = 'review';
+  addStyle();
+  const panel = el('div', { class: 'vhi', id: 'vhi-review' });
+  node.style.height = '100%';
+  node.append(panel);
+  // what is typed stays while the rest changes
+  const note = el('textarea', { id: 'vhi-note', rows: 3, ariaLabel: 'Note' });
+  const said = { reason: '', ofCase: true };
+  const draw = () => {
+    if (!node.isConnected) return desk.removeEventListener('change', draw);
+    panel.replaceChildren(...sections(desk, said, note, draw));
+  };
+  desk.addEventListener('change', draw);
+  draw();
+}
+
+function sections(desk, said, note, draw) {
+  const { review } = desk;
+  const why = review ? review.why : desk.why;
+  const head = el('section', { class: 'bare' }, el('h3', {}, 'Review'), el('a', { href: address('/vhi/worklist') }, 'Worklist'));
+  const told = why ? el('div', { class: 'warn', role: 'alert' }, why) : null;
+  if (!review?.facts) return [head, told].filter(Boolean);
+  const rest = el('div', { class: 'rest' }, ...[review.found && differences(review), review.found && recording(review, said, note, draw), recorded(review)].filter(Boolean));
+  return [head, told, readings(review), rest].filter(Boolean);
+}
+
+function readings(review) {
+  const names = Object.fromEntries(
+    review.facts.readings.map((one) => [one.submission, `${one.reader}, reading ${one.reading}: ${mm3(one.vhi_mm3)}`]),
+  );
+  const rows = review.chosen.map((chosen, n) => {
+    const [red, green, blue] = SIDES[n].color;
+    const colour = `rgb(${red}, ${green}, ${blue})`;
+    const swatch = el('span', { class: 'swatch' });
+    swatch.style.cssText = n ? `border: 2px solid ${colour}; box-sizing: border-box` : `background: ${colour}`;
+    const change = (value) => review.choose(review.chosen.map((one, at) => (at === n ? value : one)));
+    return el('div', { class: 'line tight' }, swatch, HOW[n], choice(names, chosen, change, { id: `vhi-side-${n + 1}`, ariaLabel: `Reading ${HOW[n]}` }));
+  });
+  return el('section', {}, ...rows);
+}
+
+function differences(review) {
+  const { slices, differing_mm3: total, both_mm3: both } = review.found;
+  const row = (one) =>
+    el(
+      'tr',
+      { data: { slice: one.slice }, class: one.slice === review.slice ? 'current' : '' },
+      el('td', {}, button(`Slice ${review.numberOf(one.slice)}`, () => review.goTo(one))),
+      ...[one.differing_mm3, one.only_first_mm3, one.only_second_mm3].map((value) => el('td', { class: 'number' }, Math.round(value).toLocaleString('en'))),
+    );
+  const heads = ['mm³', 'differing', 'filled only', 'outlined only'].map((text, n) => el('th', { class: n ? 'number' : '', scope: 'col' }, text));
+  return el(
+    'section',
+    {},
+    el('h3', {}, 'Where they differ'),
+    el('div', { class: 'told', id: 'vhi-differing' }, `${mm3(total)} differ, ${mm3(both)} are of both.`),
+    slices.length ? el('div', { class: 'lesions' }, el('table', {}, el('thead', {}, el('tr', {}, heads)), el('tbody', {}, slices.map(row)))) : null,
+  );
+}
+
+function recording(review, said, note, draw) {
+  const { classes, longest_note: longest } = review.facts;
+  if (!review.found.slices.length) return null;
+  note.maxLength = longest;
+  const of = (isOfCase, text) =>
+    el(
+      'label',
+      {},
+      el('input', { type: 'radio', name: 'vhi-of', value: isOfCase ? 'case' : 'slice', checked: said.ofCase === isOfCase, disabled: !isOfCase && review.slice === null, onchange: () => (said.ofCase = isOfCase) }),
+      text,
+    );
+  if (review.slice === null) said.ofCase = true;
+  const words = { '': 'class ...', ...Object.fromEntries(classes.map(({ name, meaning }) => [name, `${name}: ${meaning}`])) };
+  const chosen = (value) => {
+    said.reason = value;
+    draw();
+  };
+  const keep = async () => {
+    if (!(await review.record(said.ofCase, said.reason, note.value))) return;
+    note.value = '';
+    said.reason = '';
+    draw();
+  };
+  const where = review.slice === null ? 'a slice of the list' : `slice ${review.numberOf(review.slice)}`;
+  return el(
+    'section',
+    {},
+    el('h3', {}, 'Why they differ'),
+    el('div', { class: 'line' }, of(true, 'the case'), of(false, where)),
+    el('div', { class: 'line tight' }, choice(words, said.reason, chosen, { id: 'vhi-class', ariaLabel: 'Class of the difference' })),
+    note,
+    button('Record', keep, { id: 'vhi-record', disabled: !said.reason }),
+    el('div', { class: 'told good', role: 'status' }, review.kept),
+  );
+}
+
+function recorded(review) {
+  const { reviews } = review.facts;
+  if (!reviews.length) return null;
+  const line = (one) =>
+    el('li', {}, `${review.whatOf(one)}: ${one.reason}${one.note ? ` (${one.note})` : ''}. ${one.by}, ${one.created.slice(0, 10)}; ${one.first} beside ${one.second}`);
+  return el('section', {}, el('h3', {}, 'Recorded'), el('ul', { id: 'vhi-recorded' }, reviews.map(line)));
+}

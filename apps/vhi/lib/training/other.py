@@ -1,0 +1,91 @@
+"""Labels of other scanners' scans as training wants them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.bone_labels import LabelMap, learnt_of
+from ..core.disease_region import Member
+from ..core.volume import Mask, Volume, check_same_grid
+from ..errors import InputError
+from ..files import write_atomically
+from ..studies.labelled import Case
+from ..studies.nifti import read_labels
+from .scans import probabilities, read_t1w
+
+LABEL_MAP, WRITTEN = "labels.json", "other_labels"
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """From JSON such as `{"region": [2, 4], "partly": [3], "ignored": [1]}`.
+
+    Raises
+    ------
+    InputError
+        The file is missing or says something else, or one number twice.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = LabelMap(**{name: tuple(_whole(n) for n in numbers) for name, numbers in content.items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f'{path} does not say what the labels mean ({error}); write for example {{"region": [2, 4], "partly": [3], '
+            '"ignored": [1]}.'
+        ) from error
+    numbers = (*found.region, *found.partly, *found.ignored)
+    if not found.region or len(set(numbers)) < len(numbers):
+        raise InputError(f"{path} must name at least one label as region, and each label once; found {found}.")
+    return found
+
+
+def _whole(number: Any) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{number!r} is no label, which are whole numbers from 1 on")
+    return number
+
+
+def write_other_labels(folder: Path, cases: Sequence[Case], start: Callable[[], Sequence[Member]]) -> None:
+    """What is learnt of each scan, into a group's folder, once: a resumed run must find what it began with.
+
+    `start` gives the networks that the training starts from; it may give none, whose bone is then nowhere.
+    """
+    missing = [case for case in cases if not _written(folder, case).exists()]
+    members = start() if missing else ()
+    for case in missing:
+        t1w, labels = read_t1w(case), _labels(case)
+        bone = probabilities(t1w, members)[0] >= 0.5 if members else np.zeros(labels.shape, dtype=bool)
+        mask, ignored = learnt_of(t1w, labels, read_label_map(_map_of(case)), bone)
+        content = io.BytesIO()
+        np.savez_compressed(content, mask=mask.data, ignored=ignored)
+        path = _written(folder, case)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.getvalue())
+
+
+def read_other(folder: Path, case: Case) -> tuple[tuple[Volume, Mask], np.ndarray]:
+    """T1W, what is learnt of it and what is ignored, from a group's folder."""
+    t1w = read_t1w(case)
+    with np.load(_written(folder, case)) as found:
+        return (t1w, Mask(found["mask"], t1w.grid)), found["ignored"]
+
+
+def _labels(case: Case) -> np.ndarray:
+    if case.disease_region is None:
+        raise InputError(f"{case.t1w} has no labels.")
+    labels, grid = read_labels(case.disease_region, f"labels {case.case_id}")
+    check_same_grid(read_t1w(case), Mask(labels > 0, grid, f"labels {case.case_id}"))
+    return labels
+
+
+def _map_of(case: Case) -> Path:
+    return (case.disease_region or case.t1w).parent / LABEL_MAP
+
+
+def _written(folder: Path, case: Case) -> Path:
+    return folder / WRITTEN / f"{case.case_id}.npz"

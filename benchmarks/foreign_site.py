@@ -1,0 +1,149 @@
+"""What a site on another scanner gains from its first corrected cases, and what it costs scans like the study's.
+
+A site of its own with a data folder, from a version that never learnt such a scan: some labelled foreign scans are submitted
+as a reader would, a session of retraining decides with the usual settings (nothing is released by hand), and what is live then
+is measured on the foreign scans that nobody submitted and on the study's labelled scans, each as the server answers. Femur,
+which the study never showed, is taken out of both masks; "box" is a frame like the study's (see foreign_scans.py).
+
+    VHI_DATA=... VHI_DATA_FOREIGN=... PYTHONPATH=apps/vhi python benchmarks/foreign_site.py WORK [--cases N] [--jobs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lib.core.disease_region import dice, segment_disease_region
+from lib.core.volume import Mask, Volume
+from lib.engine.members import load_members
+from lib.provenance import now
+from lib.readings.store import ReadingStore, stored_segment
+from lib.readings.submission import Submission
+from lib.retraining.cases import patients_of, public_cases
+from lib.retraining.config import TrainConfig, TrainOptions
+from lib.retraining.folder import RetrainingFolder
+from lib.retraining.holdout import HoldOut
+from lib.retraining.prepare import prepare
+from lib.retraining.session import run
+from lib.studies.labelled import find_labelled
+from lib.studies.nifti import read_volume, write_mask, write_scan
+from lib.studies.pairing import CaseFinder
+from lib.training.scans import read_labelled
+from lib.versions import make_live
+from lib.versions.site import models_in_use
+
+REGION, FEMUR, SACRUM, BOX_MM = "disease region", 1, 4, 200.0
+SHIPPED = Path(__file__).resolve().parents[1] / "apps" / "vhi" / "model" / "disease_region"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--cases", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--start", default="vhi-1")
+    asked = parser.parse_args()
+    foreign, studies = Path(os.environ["VHI_DATA_FOREIGN"]), asked.work / "studies"
+    names = sorted(path.name.removesuffix(".nii.gz") for path in (foreign / "images").glob("*.nii.gz"))
+    rule = HoldOut(studies / ".vhi" / "retraining", TrainConfig().train_holdout)
+    learnt = [name for name in names if rule.side(name, str) == "train"][: asked.cases]
+    if not (studies / ".vhi").exists():
+        make_live(Path(shutil.copytree(SHIPPED, asked.work / "shipped" / "disease_region")), asked.start)
+        submit(foreign, studies, learnt)
+    started, spent = time.monotonic(), cpu_s()
+    result = retrained(studies, asked.work / "shipped" / "disease_region", asked.jobs, asked.steps)
+    took, cpu = time.monotonic() - started, cpu_s() - spent
+    told = {name: result[name] for name in ("state", "reasons", "findings", "learnt", "held", "kind", "compared")}
+    print(json.dumps(told, indent=1), f"\n{cpu / 60:.1f} CPU minutes, {took / 60:.1f} minutes by the clock", flush=True)
+    before = load_members(asked.work / "shipped" / "disease_region", asked.start)
+    after = load_members(models_in_use(studies / ".vhi", asked.work / "shipped" / "disease_region"))
+    for what, cases in (("foreign", unseen(foreign, [n for n in names if n not in learnt])), ("study", study())):
+        rows = []
+        for name, t1w, truth, ignored, box in cases:
+            regions = [segment_disease_region(t1w, members).mask.data & ~ignored for members in (before, after)]
+            rows.append([value for found in regions for value in (dice(found, truth), dice(found[box], truth[box]))])
+            print(what, name, *(f"{value:.4f}" for value in rows[-1]), flush=True)
+        mean = np.mean(rows, axis=0)
+        print(
+            f"{what}, {len(rows)} scans: Dice {mean[0]:.4f} -> {mean[2]:.4f} ({mean[2] - mean[0]:+.4f}), "
+            f"box {mean[1]:.4f} -> {mean[3]:.4f} ({mean[3] - mean[1]:+.4f})",
+            flush=True,
+        )
+
+
+def submit(foreign: Path, studies: Path, names: list[str]) -> None:
+    """Scans and labels of some patients, as a reader's submissions; no STIR is there, so T1W stands in for it."""
+    store = ReadingStore(studies / ".vhi")
+    for name in names:
+        t1w = read_volume(foreign / "images" / f"{name}.nii.gz", name)
+        region = Mask(read_volume(foreign / "labels" / f"{name}.nii.gz", name).data > FEMUR, t1w.grid, REGION)
+        for contrast in ("T1W", "STIR"):
+            write_scan(studies / f"{name}_{contrast}.nii.gz", t1w)
+
+        def write(folder: Path, number: int, name: str = name, region: Mask = region) -> Submission:
+            write_mask(folder / "disease_region.nii.gz", region)
+            segment = stored_segment(REGION, folder / "disease_region.nii.gz", region.voxels)
+            return Submission(name, number, "reader", 1, "semi-automatic", now(), (segment,))
+
+        store.append(name, "reader", write)
+
+
+def retrained(studies: Path, shipped: Path, jobs: int, steps: int | None) -> dict[str, object]:
+    """What became of a session with the usual settings; one that was interrupted goes on."""
+    data = studies / ".vhi"
+    if not RetrainingFolder(data).waits():
+        source = CaseFinder(studies)
+        cases = public_cases(source, data)
+        prepare(
+            ReadingStore(data, read_only=True), source, cases, shipped, patient_of=patients_of(data, source, cases),
+            code_version="0", config=TrainConfig(train_jobs=jobs), options=TrainOptions(steps=steps),
+        )  # fmt: skip
+    return run(data, on_progress=lambda told: print(told["state"], told.get("left_s"), flush=True))
+
+
+Compared = tuple[str, Volume, np.ndarray, np.ndarray, tuple[slice, ...]]
+
+
+def unseen(foreign: Path, names: list[str]) -> Iterator[Compared]:
+    """Name, T1W, bone, what is ignored, and the box."""
+    for name in names:
+        labels = read_volume(foreign / "labels" / f"{name}.nii.gz", name)
+        box = study_box(labels)
+        t1w = read_volume(foreign / "images" / f"{name}.nii.gz", name)
+        yield name, t1w, labels.data > FEMUR, labels.data == FEMUR, box
+
+
+def study() -> Iterator[Compared]:
+    found = find_labelled(Path(os.environ["VHI_DATA"]))
+    for case in (*found.study, *found.atypical):
+        t1w, mask = read_labelled(case)
+        yield case.case_id, t1w, mask.data, np.zeros_like(mask.data), (slice(None),) * 3
+
+
+def study_box(labels: Volume) -> tuple[slice, ...]:
+    """Where a frame of the study's size round the middle of the sacrum lies in the array."""
+    places = np.argwhere(labels.data == SACRUM)
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    half = BOX_MM / 2 / np.array(labels.grid.spacing_mm[:2])
+    low, high = (np.clip(middle[:2] + sign * half, 0, labels.data.shape[:2]).astype(int) for sign in (-1, 1))
+    return slice(low[0], high[0]), slice(low[1], high[1]), slice(int(places[:, 2].min()), int(places[:, 2].max()) + 1)
+
+
+def cpu_s() -> float:
+    """Of this process and of those that it started and that ended."""
+    return sum(
+        used.ru_utime + used.ru_stime for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+"""Sites of few patients from their start to the tenth session, many times over: what goes live, what it gains, what it costs.
+
+A site has two, three, four or ten patients, phantoms as its scanner shows them (contrast, coil fall-off and noise are drawn for
+each site), and a live version of one small network that learnt three phantoms of the plain scanner. In the first session each
+patient's first scan is labelled, in each later one another visit of one patient. A reader's label is the truth, somewhat larger
+or smaller at sites with such a reader, and one in eight is flipped or moved. All else is the product's own session with its usual
+settings: quarantine, hold-out, patients left out in turn, gate, lineage. After each session what is live is measured on scans
+that nobody handed in: four as the site's scanner shows other patients, and two of the plain scanner.
+
+So that many sites can be played, scans are small, a network makes twenty steps in a session, three phantoms stand in for the
+seven of the gate, versions have no engine file, and all work is done in this process. Results are one JSON file a site in the
+working folder: a killed run goes on.
+
+    PYTHONPATH=apps/vhi python benchmarks/simulated_sites.py WORK [--seeds N] [--sessions N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from scipy import ndimage
+
+from lib.core.disease_region import dice, segment_disease_region
+from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
+from lib.core.volume import Mask, Volume
+from lib.errors import InputError, VhiError
+from lib.files import write_atomically
+from lib.nets.augment import Augmentation
+from lib.nets.fit import Slices, fit
+from lib.nets.recipes import Recipe
+from lib.nets.weights import load_members, pack
+from lib.phantom.study import PhantomStudy, make_phantom
+from lib.provenance import now
+from lib.readings.folder import make_folder
+from lib.readings.store import ReadingStore, stored_segment
+from lib.readings.submission import Submission
+from lib.retraining import jobs, session, version
+from lib.retraining.cases import patients_of, public_cases
+from lib.retraining.config import TrainConfig, TrainOptions
+from lib.retraining.folder import RetrainingFolder
+from lib.retraining.holdout import PATIENTS
+from lib.retraining.prepare import prepare
+from lib.studies.nifti import write_mask, write_scan
+from lib.studies.pairing import CaseFinder
+from lib.versions import Manifest, TrainingCase, publish
+from lib.versions.site import models_in_use
+
+SIZES = (2, 3, 4, 10)
+SHAPE = (96, 96, 6)
+STEPS = 20
+# the widest of the gate's margins
+BOUND = TrainConfig().train_sentinel_margin
+REGION = "disease region"
+# seeds of phantoms: of visits, each another anatomy; and of unseen scans, as shown by the scanner of the site and the plain one
+VISITS, UNSEEN = range(1000, 1030), (range(2000, 2004), range(2004, 2006))
+Look = Callable[[PhantomStudy], Volume]
+Scan = tuple[Volume, np.ndarray]
+
+
+class InThisProcess(Executor):
+    """Does each job when it is handed in."""
+
+    def submit(self, job: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(job(*given, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+@cache
+def phantom(seed: int) -> PhantomStudy:
+    """Sites show the same anatomies, each as its own scanner and readers do."""
+    return make_phantom(seed, SHAPE)
+
+
+@contextmanager
+def smaller() -> Iterator[None]:
+    """The product's sessions with less to compute, as the docstring says."""
+    cases = [(f"phantom-{seed}", make_phantom(seed, SHAPE)) for seed in (90_001, 90_002, 90_003)]
+    found = [(name, one.t1w, one.disease_region) for name, one in cases]
+
+    @contextmanager
+    def in_this_process(count: int) -> Iterator[Executor]:
+        yield InThisProcess()
+
+    with (
+        patch.object(session, "processes", in_this_process),
+        patch.object(jobs, "sentinel_cases", lambda: iter(found)),
+        patch.object(jobs, "load_members", load_members),
+        patch.object(version, "publish_networks", publish),
+    ):
+        yield
+
+
+@dataclass
+class Site:
+    """A folder of studies with a data folder; `look` is how its scanner shows a phantom."""
+
+    folder: Path
+    shipped: Path
+    look: Look
+
+    @property
+    def data(self) -> Path:
+        return self.folder / ".vhi"
+
+    def label(self, case_id: str, study: PhantomStudy, drawn: np.ndarray) -> None:
+        """Scans of a case, and a reader's region of it."""
+        for contrast in ("T1W", "STIR"):
+            write_scan(self.folder / f"{case_id}_{contrast}.nii.gz", self.look(study))
+
+        def write(folder: Path, number: int) -> Submission:
+            region = Mask(drawn, study.grid, REGION)
+            write_mask(folder / "disease_region.nii.gz", region)
+            segment = stored_segment(REGION, folder / "disease_region.nii.gz", region.voxels)
+            return Submission(case_id, number, "reader", 1, "semi-automatic", now(), (segment,))
+
+        ReadingStore(self.data).append(case_id, "reader", write)
+
+    def learn(self, seed: int) -> dict[str, Any]:
+        """A session; `state` "none" where there was nothing to learn."""
+        source = CaseFinder(self.folder)
+        cases = public_cases(source, self.data)
+        try:
+            prepare(
+                ReadingStore(self.data, read_only=True), source, cases, self.shipped,
+                patient_of=patients_of(self.data, source, cases), code_version="0",
+                config=TrainConfig(), options=TrainOptions(steps=STEPS, seed=seed),
+            )  # fmt: skip
+        except InputError:
+            return {"state": "none", "live": False}
+        return session.run(self.data)
+
+    def dice(self, scans: Sequence[Scan]) -> float:
+        """Mean 3-D Dice of what is live, as a server answers."""
+        members = load_members(models_in_use(self.data, self.shipped))
+        found = []
+        for t1w, truth in scans:
+            try:
+                found.append(dice(segment_disease_region(t1w, members).mask.data, truth))
+            except VhiError:
+                found.append(0.0)
+        return float(np.mean(found))
+
+
+def start(root: Path) -> Path:
+    """The version that all sites begin with."""
+    if not root.exists():
+        recipe = Recipe(
+            "tiny", steps=150, batch=4, learning_rate=5e-3, widths=(16, 32, 64), shuffle=4,
+            augmentation=Augmentation(rotation_deg=8.0, elastic=0.01),
+        )  # fmt: skip
+        learnt = [make_phantom(seed, SHAPE) for seed in (1, 2, 3)]
+        slices = Slices.of([(one.t1w, one.disease_region) for one in learnt], recipe.multiple)
+        net = fit(recipe, 0, slices, root.parent / "start")
+        manifest = Manifest(
+            version="tiny-1", created="2026-01-01T00:00:00+00:00", code_version="0", sha256="", network=recipe.layout(),
+            members=1, pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM, recipes=[recipe.as_dict()], seeds=[0],
+            training_cases=[TrainingCase(f"start-{n}", f"{n}") for n in range(3)], flip=False,
+        )  # fmt: skip
+        publish(root, manifest, pack([net]))
+    return root
+
+
+def look_of(rng: np.random.Generator) -> Look:
+    """How a site's scanner shows a phantom's T1W."""
+    power, fall, noise = rng.uniform(0.75, 1.3), rng.uniform(-0.5, 0.5), rng.uniform(0, 0.04)
+
+    def shown(study: PhantomStudy) -> Volume:
+        data = np.clip(study.t1w.data, 0, None)
+        bright = float(np.percentile(data, 99))
+        ramp = np.exp(fall * np.linspace(-1, 1, data.shape[0]))[:, None, None]
+        grains = np.random.default_rng(study.seed).normal(0, noise * bright, data.shape)
+        return replace(study.t1w, data=np.abs(bright * (data / bright) ** power * ramp + grains).astype(np.float32))
+
+    return shown
+
+
+def drawn_by(rng: np.random.Generator, habit: int, truth: np.ndarray) -> np.ndarray:
+    """A reader's label: the truth, grown or shrunk by habit in every slice; one in eight is flipped, or moved by 3 pixels."""
+    around = ndimage.generate_binary_structure(2, 1)[:, :, None]
+    change = {-1: ndimage.binary_erosion, 1: ndimage.binary_dilation}.get(habit)
+    drawn = truth if change is None else change(truth, around)
+    if rng.random() < 1 / 8:
+        return np.flip(drawn, int(rng.integers(3))) if rng.random() < 0.5 else np.roll(drawn, 3, int(rng.integers(2)))
+    return drawn
+
+
+def played(work: Path, shipped: Path, patients: int, seed: int, sessions: int) -> dict[str, Any]:
+    """One site from its start to its last session, from its file or played now."""
+    path = work / f"site-{patients}-{seed}.json"
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    began = time.process_time()
+    folder = work / f"site-{patients}-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng([patients, seed])
+    site = Site(folder, shipped, look_of(rng))
+    habit = int(rng.integers(-1, 2))
+    visits = iter(rng.permutation(VISITS))
+    other, plain = (tuple(map(phantom, seeds)) for seeds in UNSEEN)
+    unseen = {
+        "site": [(site.look(one), one.disease_region.data) for one in other],
+        "plain": [(one.t1w, one.disease_region.data) for one in plain],
+    }
+    make_folder(RetrainingFolder(site.data).root)
+    table = RetrainingFolder(site.data).root / PATIENTS
+    lines = ["case,patient"]
+    rounds = [{"state": "start", "live": True} | {name: site.dice(scans) for name, scans in unseen.items()}]
+    for n in range(sessions):
+        for patient in range(patients) if n == 0 else [int(rng.integers(patients))]:
+            case_id, study = f"s{seed}p{patient}v{n}", phantom(int(next(visits)))
+            lines.append(f"{case_id},s{seed}p{patient}")
+            table.write_text("\n".join(lines) + "\n")
+            site.label(case_id, study, drawn_by(rng, habit, study.disease_region.data))
+        result = site.learn(n)
+        told = {name: result.get(name) for name in ("state", "live", "reasons", "holdout", "learnt", "held")}
+        rounds.append(told | ({name: site.dice(scans) for name, scans in unseen.items()} if told["live"] else {}))
+    result = {
+        "patients": patients,
+        "seed": seed,
+        "habit": habit,
+        "rounds": rounds,
+        "cpu_s": round(time.process_time() - began, 1),
+    }
+    write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
+    shutil.rmtree(folder)
+    return result
+
+
+def row(sites: Sequence[dict[str, Any]]) -> list[str]:
+    """Of all sites of a size: hold-outs, sessions and publications, gain at the end, and the worst change of what went live."""
+    published, gains, plain, steps, behind = 0, [], [], [], []
+    for site in sites:
+        live = [one for one in site["rounds"] if one["live"]]
+        published += len(live) - 1
+        gains.append(live[-1]["site"] - live[0]["site"])
+        plain.append(live[-1]["plain"] - live[0]["plain"])
+        for name in ("site", "plain"):
+            reached = [one[name] for one in live]
+            steps += [after - before for before, after in pairwise(reached)]
+            behind += [after - max(reached[:n]) for n, after in enumerate(reached) if n]
+    held_out = sum(any(one.get("holdout") for one in site["rounds"]) for site in sites)
+    went_live = sum(any(one["live"] for one in site["rounds"][1:]) for site in sites)
+    sessions = sum(len(site["rounds"]) - 1 for site in sites)
+    worst = [f"{min(found):+.4f}" if found else "-" for found in (steps, behind)]
+    beyond = sum(change < -BOUND for change in behind)
+    return [
+        str(sites[0]["patients"]), str(len(sites)), str(held_out), f"{published} of {sessions}", str(went_live),
+        f"{np.mean(gains):+.4f}", f"{np.mean(plain):+.4f}", *worst, str(beyond),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--sessions", type=int, default=10)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    asked.work.mkdir(parents=True, exist_ok=True)
+    shipped = start(asked.work / "shipped" / "disease_region")
+    sites: dict[int, list[dict[str, Any]]] = {patients: [] for patients in SIZES}
+    with smaller():
+        for seed in range(asked.seeds):
+            for patients, found in sites.items():
+                found.append(played(asked.work, shipped, patients, seed, asked.sessions))
+                print(f"seed {seed}, {patients} patients: {found[-1]['cpu_s']} CPU s", flush=True)
+    titles = (
+        "patients", "sites", "with hold-out", "published", "sites with one", "gain", "plain scanner", "worst step",
+        "below best", f"beyond {BOUND:g}",
+    )  # fmt: skip
+    table = Table(*titles, title=f"Unseen scans, Dice; {asked.sessions} sessions a site")
+    for found in sites.values():
+        table.add_row(*row(found))
+    Console(width=140).print(table)
+    print(f"{sum(one['cpu_s'] for found in sites.values() for one in found) / 60:.1f} CPU minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Usable, check, not comparable."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from handmade import handmade
+from lib.core.caution import Caution
+from lib.core.chain import Chain
+from lib.core.cleaning import measure_cleaned
+from lib.core.pipeline import VhiResult
+from lib.core.settings import VhiSettings
+from lib.core.transforms.small_components import DropSmallComponentsd
+from lib.core.verdict import verdict_of
+from lib.core.volume import Mask
+
+
+def cleaned(**changes) -> VhiResult:
+    """What a reader kept whole of the scan drawn by hand, stable: all but its lesion at the threshold."""
+    result = handmade()
+    kept = result.lesion_labels == 1
+    made = measure_cleaned(result, Mask(kept, result.stir.grid, "inflammation"))
+    stable = replace(
+        made.stability,
+        vhi_mm3=48.0,
+        threshold_changes=tuple(replace(one, vhi_mm3=48.0) for one in made.stability.threshold_changes),
+        slices_left_out=tuple(replace(one, vhi_mm3=48.0) for one in made.stability.slices_left_out),
+    )
+    return replace(made, stability=stable, warnings=(), **changes)
+
+
+def test_what_a_reader_cleaned_and_nothing_speaks_against_is_usable():
+    verdict = verdict_of(cleaned())
+    assert (verdict.word, verdict.reasons, verdict.sentence) == ("usable", (), "Usable.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "code"),
+    [
+        ({"stage": "raw"}, "check", "stage"),
+        ({"stage": "proposed"}, "check", "stage"),
+        ({"normal_bone_source": "proposed", "normal_bone_confidence": 0.9}, "check", "normal bone"),
+    ],
+)
+def test_what_nobody_has_checked_wants_a_look(changes, word, code):
+    verdict = verdict_of(replace(cleaned(), **changes))
+    assert (verdict.word, [one.code for one in verdict.reasons]) == (word, [code])
+
+
+def test_a_low_confidence_is_named():
+    sure, unsure = (
+        verdict_of(replace(cleaned(), normal_bone_source="proposed", normal_bone_confidence=confidence)).sentence
+        for confidence in (0.9, 0.6)
+    )
+    assert "confidence" not in sure
+    assert "confidence 0.60, which is low" in unsure
+
+
+def test_an_unstable_number_wants_a_look():
+    result = cleaned()
+    half = tuple(replace(one, vhi_mm3=24.0) for one in result.stability.threshold_changes)
+    verdict = verdict_of(replace(result, stability=replace(result.stability, threshold_changes=half)))
+    assert [one.code for one in verdict.reasons] == ["stability"]
+
+
+@pytest.mark.parametrize(
+    ("about", "word"),
+    [
+        ("coverage", "not comparable"),
+        ("fat suppression", "not comparable"),
+        ("motion", "check"),
+        ("t1w", "check"),
+        ("region", "check"),
+        ("marrow", "check"),
+        ("plane", "check"),
+    ],
+)
+def test_a_warning_counts_by_what_it_is_about(about, word):
+    result = replace(cleaned(), warnings=(Caution("one", about), Caution("two", about), "and another"))
+    verdict = verdict_of(result)
+    assert (verdict.word, [one.code for one in verdict.reasons]) == (word, [about])
+
+
+def test_the_worst_reason_comes_first_and_is_the_word():
+    chain = Chain.of("clinic", [(step, step.config()) for step in [DropSmallComponentsd(min_pixels=3)]])
+    verdict = verdict_of(handmade(site_chain=chain))
+    assert verdict.word == "not comparable"
+    assert [one.code for one in verdict.reasons][:3] == ["chain", "coverage", "stage"]
+    assert verdict.sentence.startswith(
+        "Not comparable: the post-transforms are not the paper's; the scan may show only part of the bone; no reader"
+    )
+
+
+def test_a_caution_keeps_what_it_is_about_when_it_is_copied_or_sent_to_another_process():
+    caution = Caution("The scan may show only part of the bone.", "coverage")
+    for same in (copy.deepcopy(caution), pickle.loads(pickle.dumps(caution))):
+        assert (same, same.about) == (caution, "coverage")
+
+
+def settings_of(**values):
+    return VhiSettings.from_values(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"leave_out_above": "l4/5"}, "leave_out_above l4/5"),
+        ({"leave_out_joint_space": True}, "leave_out_joint_space True"),
+        ({"first_multiple": 2.0}, "first_multiple 2.0"),
+        ({"rule": "robust"}, "rule robust of a drawn normal bone"),
+    ],
+)
+def test_a_number_with_parts_left_out_or_other_thresholds_is_not_comparable(values, words):
+    verdict = verdict_of(replace(cleaned(), settings=settings_of(**values)))
+    assert verdict.sentence == f"Not comparable: settings are not at their defaults ({words})."
+
+
+@pytest.mark.parametrize(
+    ("values", "source"), [({"rule": "paper"}, "given"), ({"rule": "robust", "first_multiple": 2.0}, "clicked")]
+)
+def test_the_rule_that_counts_anyway_and_what_has_no_effect_change_nothing(values, source):
+    assert verdict_of(replace(cleaned(), settings=settings_of(**values), normal_bone_source=source)).word == "usable"
+
+
+def test_normal_bone_from_clicks_with_the_proposal_wants_a_look():
+    verdict = verdict_of(replace(cleaned(), normal_bone_source="clicked", normal_bone_with_proposal=True))
+    assert (verdict.word, [one.code for one in verdict.reasons]) == ("check", ["normal bone"])
+    assert "with the proposal, which no reader has checked" in verdict.sentence
+    assert verdict_of(replace(cleaned(), normal_bone_source="clicked")).word == "usable"

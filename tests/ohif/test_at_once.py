@@ -1,0 +1,138 @@
+"""A click is drawn before the server has answered it; the answer confirms it, corrects it, or everything goes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from browsing import Reader, lesion_of_two_grades, number
+from viewing import wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
+CLEAN = "**/infer/vhi_clean?**"
+DRAFT = "**/vhi/draft?**"
+# the panel is drawn after the next frame
+DRAWN_AGAIN = """() => new Promise((resolve) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve, 50))))"""
+
+
+@pytest.fixture
+def reader(desks, page) -> Reader:
+    """A measured case over the embedded archive."""
+    desk = desks("embedded")
+    made = Reader(page, desk, desk.studies["ascending"], "paula")
+    made.open()
+    made.measure()
+    return made
+
+
+def button(reader: Reader, lesion: dict[str, Any]) -> Any:
+    return reader.row(lesion["id"]).get_by_role("button")
+
+
+def test_removals_and_undo_are_drawn_while_the_server_has_answered_none_of_them(reader, shot):
+    facts, labels = reader.asked("vhi", show="both")
+    first = lesion_of_two_grades(facts)
+    second = next(one for one in facts["lesions"] if one["id"] != first["id"])
+    before, held = reader.map(), []
+    reader.page.route(CLEAN, lambda route: held.append(route))
+    button(reader, first).click()
+    button(reader, second).click()
+    gone = [(labels > 0) & (reader.asked("vhi_clean", background=[one["voxel"]])[1] == 0) for one in (first, second)]
+    np.testing.assert_array_equal(reader.map(), np.where(gone[0] | gone[1], 0, before))
+    reader.page.locator(f"tr.removed[data-lesion='{second['id']}']").wait_for()
+    assert reader.page.locator(".grades.behind").count() == 1  # the numbers are still those of before
+    shot("before-the-answer")
+    reader.page.keyboard.press("Control+z")
+    np.testing.assert_array_equal(reader.map(), np.where(gone[0], 0, before))
+    assert len(held) == 1  # the second click waits for the first one's answer, and is never asked for: it was undone
+    held[0].continue_()
+    reader.page.unroute(CLEAN)
+    reader.rest()
+    told = reader.asked("vhi_clean", background=[first["voxel"]])[0]
+    assert number(reader.page.locator("[data-vhi='sensitive']").inner_text()) == round(told["vhi_mm3"]["sensitive"])
+    np.testing.assert_array_equal(reader.map(), np.where(gone[0], 0, before))
+
+
+def test_without_an_answer_everything_goes_back_with_one_sentence_and_redo_tries_again(reader, watch):
+    facts, _ = reader.asked("vhi", show="both")
+    lesion, before = facts["lesions"][0], reader.map()
+    reader.page.route(CLEAN, lambda route: route.fulfill(status=500, json={"detail": "The disk is full; nothing was kept."}))
+    button(reader, lesion).click()
+    reader.page.locator("#vhi-message").filter(has_text="The disk is full; nothing was kept. Redo tries").wait_for()
+    np.testing.assert_array_equal(reader.map(), before)
+    reader.page.locator(f"tr.kept[data-lesion='{lesion['id']}']").wait_for()
+    assert number(reader.page.locator("[data-vhi='sensitive']").inner_text()) == round(facts["vhi_mm3"]["sensitive"])
+    reader.page.unroute(CLEAN)
+    reader.page.locator("#vhi-redo").click()
+    reader.wait_until(lesion, "removed")
+    assert reader.page.locator("#vhi-message").count() == 0
+    left = reader.asked("vhi_clean", background=[lesion["voxel"]])[1]
+    wait_for(lambda: np.array_equal(reader.map() > 0, left > 0))
+    assert len(watch.errors) == 1
+    assert "500" in watch.errors.pop()
+
+
+def mistake(reader: Reader, lesion: dict[str, Any], other: dict[str, Any]) -> None:
+    """Have the page take another lesion's voxels for this one's."""
+    reader.page.evaluate(
+        """([id, other]) => {
+          const { lesions } = window.vhiDesk.reading.state.measured;
+          const plain = lesions.voxelsOf.bind(lesions);
+          lesions.voxelsOf = (one, slice) => plain(one === id ? other : one, slice);
+        }""",
+        [lesion["id"], other["id"]],
+    )
+
+
+def test_where_the_server_leaves_something_else_that_is_drawn(reader):
+    facts, labels = reader.asked("vhi", show="both")
+    lesion, other = facts["lesions"][:2]
+    voxels = np.argwhere(labels > 0)
+    mistake(reader, lesion, other)
+    button(reader, lesion).click()
+    left = reader.asked("vhi_clean", background=[lesion["voxel"]])[1]
+    assert 0 < np.count_nonzero(left) < len(voxels)
+    wait_for(lambda: np.array_equal(reader.map() > 0, left > 0))
+    reader.wait_until(lesion, "removed")
+
+
+def test_an_undo_after_a_corrected_answer_shows_the_number_of_what_is_on_screen(reader):
+    facts, _ = reader.asked("vhi", show="both")
+    lesion, other = facts["lesions"][:2]
+    before = reader.map()
+    mistake(reader, lesion, other)
+    button(reader, lesion).click()
+    left = reader.asked("vhi_clean", background=[lesion["voxel"]])[1]
+    reader.page.locator("#vhi-message").filter(has_text="The server leaves something else than was drawn at once").wait_for()
+    for key, expected in (("Control+z", before), ("Control+Shift+z", left), ("Control+z", before)):
+        reader.page.keyboard.press(key)
+        wait_for(lambda expected=expected: np.array_equal(reader.map() > 0, expected > 0))
+        reader.rest()
+        shown = number(reader.page.locator("[data-vhi='sensitive']").inner_text())
+        assert shown == round(np.count_nonzero(expected) * facts["voxel_volume_mm3"])
+    np.testing.assert_array_equal(reader.map(), before)
+    assert reader.page.locator("#vhi-message").count() == 0
+
+
+def test_a_lesion_is_removed_by_a_press_that_lasts_while_the_page_keeps_what_was_begun(reader):
+    lesion = reader.asked("vhi")[0]["lesions"][0]
+    page, held = reader.page, []
+    page.route(DRAFT, lambda route: held.append(route))
+    page.locator("summary", has_text="Options").click()
+    page.locator("input[name='min_pixels']").fill("6")
+    with page.expect_request(DRAFT):
+        page.keyboard.press("Tab")
+    button(reader, lesion).hover()
+    page.mouse.down()
+    held[0].continue_()
+    page.unroute(DRAFT)
+    wait_for(lambda: page.evaluate("window.vhiDesk.keeping.keeper.isKept"))
+    page.evaluate(DRAWN_AGAIN)
+    page.mouse.up()
+    reader.wait_until(lesion, "removed")
+    clicks = page.evaluate("window.vhiDesk.reading.state.decisions.clicks")
+    assert clicks == [{"what": "remove", "scope": "lesion", "voxel": lesion["voxel"]}]
+    reader.kept()  # the panel is drawn again once the press is over

@@ -1,0 +1,147 @@
+"""A reading by keys alone, the list of lesions, and how images are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from browsing import Reader
+from viewing import THUMBNAILS, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
+SHOWN = """() => window.vhiDesk.reading.labelmap.viewportIds().map((id) =>
+  window.cornerstoneTools.segmentation.config.visibility.getSegmentationRepresentationVisibility(
+    id, { segmentationId: '1', type: 'Labelmap' }))"""
+# the grey that the middle half of an image has on screen, from 0 to 255
+GREY = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].map((canvas) => {
+  const [width, height] = [canvas.width, canvas.height];
+  const { data } = canvas.getContext('2d').getImageData(width / 4, height / 3, width / 2, height / 3);
+  const grey = Array.from({ length: data.length / 4 }, (_, n) => data[4 * n]).sort((a, b) => a - b);
+  return grey[Math.floor(grey.length / 2)];
+})"""
+
+RENDERED = """() => Promise.all(window.vhiDesk.reading.labelmap.viewportIds().map((id) => new Promise((resolve) => {
+  const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
+  viewport.element.addEventListener('CORNERSTONE_IMAGE_RENDERED', () => resolve(), { once: true });
+  viewport.render();
+})))"""
+
+
+@pytest.fixture
+def reader(desks, page) -> Reader:
+    desk = desks("embedded")
+    made = Reader(page, desk, desk.studies["ascending"], "rosa")
+    made.open()
+    return made
+
+
+def rows(reader: Reader) -> list[int]:
+    return [
+        int(one) for one in reader.page.locator("tr[data-lesion]").evaluate_all("all => all.map((one) => one.dataset.lesion)")
+    ]
+
+
+def current(reader: Reader) -> int:
+    return int(reader.page.locator("tr.current").get_attribute("data-lesion") or 0)
+
+
+def test_a_case_is_measured_cleaned_and_submitted_without_the_pointer(reader, shot):
+    key = reader.page.keyboard.press
+    reader.page.locator("#vhi-rating").focus()
+    reader.page.evaluate("document.activeElement.blur()")
+    key("m")
+    reader.page.locator("tr[data-lesion]").first.wait_for()
+    reader.rest()
+    order, before = rows(reader), reader.map()
+    for n in (0, 1, 0):
+        key("p" if n == 0 and reader.page.locator("tr.current").count() else "n")
+        wait_for(lambda n=n: current(reader) == order[n])
+    key("x")
+    reader.wait_until({"id": order[0]}, "removed")
+    assert np.count_nonzero(reader.map()) < np.count_nonzero(before)
+    key("r")
+    reader.wait_until({"id": order[0]}, "kept")
+    np.testing.assert_array_equal(reader.map(), before)
+    key("x")
+    reader.wait_until({"id": order[0]}, "removed")
+    key("?")
+    reader.page.locator("#vhi-keys").filter(has_text="next unsure lesion").wait_for()
+    shot("keys")
+    key("Escape")
+    reader.page.locator("#vhi-keys").wait_for(state="detached")
+    key("u")
+    reader.page.locator("#vhi-message").filter(has_text="No lesion of the list is unsure").wait_for()
+    key("Control+Enter")
+    reader.page.locator("#vhi-submitted").wait_for()
+
+
+def test_the_overlay_is_hidden_while_a_key_is_held_and_by_another_for_good(reader):
+    reader.measure()
+    keyboard = reader.page.keyboard
+    assert reader.page.evaluate(SHOWN) == [True, True]
+    keyboard.down("h")
+    assert reader.page.evaluate(SHOWN) == [False, False]
+    keyboard.up("h")
+    assert reader.page.evaluate(SHOWN) == [True, True]
+    keyboard.press("o")
+    assert reader.page.evaluate(SHOWN) == [False, False]
+    keyboard.press("o")
+    assert reader.page.evaluate(SHOWN) == [True, True]
+
+
+def test_the_list_sorts_filters_and_takes_several_lesions_at_once(reader, shot):
+    reader.measure()
+    facts = reader.asked("vhi")[0]
+    by_slice = sorted(facts["lesions"], key=lambda one: (one["slice"], one["id"]))
+    reader.page.get_by_role("button", name="Slice", exact=True).click()
+    wait_for(lambda: rows(reader) == [one["id"] for one in by_slice])
+    first, third = (reader.row(rows(reader)[n]).locator("td").first for n in (0, 2))
+    first.click()
+    third.click(modifiers=["Shift"])
+    reader.page.locator("#vhi-selected").filter(has_text="3 selected").wait_for()
+    shot("selected")
+    chosen = by_slice[:3]
+    reader.page.locator("#vhi-selected").get_by_role("button", name="Remove").click()
+    for one in chosen:
+        reader.wait_until(one, "removed")
+    (gesture,) = reader.page.evaluate("window.vhiDesk.reading.state.decisions.clicks")
+    assert (gesture["scope"], len(gesture["voxels"])) == ("several", 3)
+    reader.page.locator("#vhi-filter").select_option("removed")
+    wait_for(lambda: rows(reader) == [one["id"] for one in chosen])
+    reader.page.locator("#vhi-filter").select_option("kept")
+    wait_for(lambda: rows(reader) == [one["id"] for one in by_slice[3:]])
+    reader.row(by_slice[3]["id"]).focus()
+    reader.page.keyboard.press("Enter")
+    wait_for(lambda: current(reader) == by_slice[3]["id"])
+
+
+def test_marrow_is_not_black_and_a_window_that_a_reader_chose_holds_for_the_next_page(reader, shot):
+    page = reader.page
+    stir = grey_on_screen(page)
+    assert 15 < stir < 200
+    page.locator("[data-window='stir-bright']").click()
+    bright = grey_on_screen(page)
+    assert bright > 1.3 * stir
+    shot("bright")
+    page.reload()
+    reader.settled()
+    assert abs(grey_on_screen(page) - bright) < 4
+
+
+def grey_on_screen(page: Any) -> int:
+    """Of STIR, drawn once more: a slow machine draws long after a window was set."""
+    page.locator(THUMBNAILS).nth(1).wait_for()  # after the windows are set
+    page.evaluate(RENDERED)
+    return int(page.evaluate(GREY)[0])
+
+
+def test_a_narrow_window_is_told_that_it_is_too_narrow(reader):
+    reader.page.set_viewport_size({"width": 400, "height": 800})
+    reader.page.locator("#vhi-narrow").filter(has_text="at least 900 pixels wide; this one has 400").wait_for()
+    reader.page.set_viewport_size({"width": 1280, "height": 720})
+    reader.page.locator("#vhi-narrow").wait_for(state="detached")
+    for button in ("#vhi-submit", "#vhi-measure"):
+        box = reader.page.locator(button).bounding_box()
+        assert box["y"] + box["height"] <= 720

@@ -1,0 +1,117 @@
+"""An administrator looks at a finished case in the browser: two readings in two styles, where they differ, and why."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+
+from archives import ARCHIVES
+from viewing import ViewerDesk, dismiss_notice
+
+pytestmark = [pytest.mark.browser]
+# of a label map by its id: its voxels
+MAP = """(id) => {
+  const data = window.services.segmentationService.getLabelmapVolume(id).voxelManager.getCompleteScalarDataArray();
+  let text = '';
+  for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
+  return btoa(text);
+}"""
+SHOWN_SLICES = """() => [...window.services.viewportGridService.getState().viewports.keys()].map((id) =>
+  window.services.cornerstoneViewportService.getCornerstoneViewport(id).getSliceIndex())"""
+# pixels of the first image that are orange (filled) and blue (outlined)
+COLOURS = """() => {
+  const canvas = document.querySelector('canvas.cornerstone-canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let [orange, blue] = [0, 0];
+  for (let n = 0; n < data.length; n += 4) {
+    orange += data[n] - data[n + 2] > 60;
+    blue += data[n + 2] - data[n] > 60;
+  }
+  return [orange, blue];
+}"""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
+def desk(request: pytest.FixtureRequest, desks_of_two) -> ViewerDesk:
+    return desks_of_two(request.param)
+
+
+def read(desk: ViewerDesk, reader: str, without: int, folder: Any) -> None:
+    """Hand in a case without one of its lesions, as 3D Slicer's own client does."""
+    series = desk.studies["ascending"].stir_uid
+    client = desk.server.client(reader, folder)
+    form = {"result_extension": ".nii.gz", "result_dtype": "uint8"}
+    _, facts = client.infer("vhi", series, form)
+    clicks = [one["voxel"] for one in facts["lesions"] if one["id"] == without]
+    file, _ = client.infer("vhi_clean", series, {**form, "background": clicks})
+    client.save_label(series, file, "", {"label_info": [{"name": "inflammation", "idx": 1}]})
+
+
+def voxels(page: Any, name: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(page.evaluate(MAP, name)), np.uint8)
+
+
+def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_the_reason_is_kept(page, desk, shot, tmp_path):
+    for reader, without in (("otto", 1), ("paul", 2)):
+        read(desk, reader, without, tmp_path)
+    study = desk.studies["ascending"]
+    before = requests.get(f"{desk.url}/vhi/cases", timeout=60).json()["cases"]
+    page.goto(f"{desk.url}/vhi/worklist", wait_until="domcontentloaded")
+    page.locator("#reader").fill("root")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Review", exact=True).click()
+    page.locator("#vhi-differing").wait_for()
+    dismiss_notice(page)
+
+    # what the page shows is what the server keeps, to the voxel
+    facts = requests.get(f"{desk.url}/vhi/review", {"image": study.stir_uid}, timeout=60).json()
+    by_reader = {one["reader"]: one["submission"] for one in facts["readings"]}
+    asked = {"image": study.stir_uid, "first": by_reader["otto"], "second": by_reader["paul"]}
+    found = requests.get(f"{desk.url}/vhi/review/differences", asked, timeout=60).json()
+    page.wait_for_function("() => window.vhiDesk.review.found !== null")
+    first, second = (voxels(page, name) for name in ("vhi-first", "vhi-second"))
+    each = found["first_mm3"] / first.sum()
+    assert second.sum() * each == pytest.approx(found["second_mm3"])
+    assert (first ^ second).sum() * each == pytest.approx(found["differing_mm3"])
+    shot("opened")
+
+    # nothing there draws or hands in
+    for name in ("#vhi-panel", "#vhi-submit", "#vhi-measure", "#vhi-undo"):
+        assert page.locator(name).count() == 0
+    offered = page.locator("button").all_inner_texts() + page.locator("[data-cy]").evaluate_all(
+        "all => all.map((one) => one.dataset.cy)"
+    )
+    assert not [text for text in offered if re.search(r"brush|eraser|scissor|threshold|submit|^run", text, re.IGNORECASE)]
+
+    rows = page.locator("#vhi-review tr[data-slice]")
+    assert [int(row.get_attribute("data-slice")) for row in rows.all()] == [one["slice"] for one in found["slices"]]
+    for n in (len(found["slices"]) - 1, 0):
+        rows.nth(n).get_by_role("button").click()
+        number = int(rows.nth(n).get_by_role("button").inner_text().removeprefix("Slice "))
+        page.wait_for_function("(n) => (" + SHOWN_SLICES + ")().every((one) => one === n - 1)", arg=number)
+    page.locator("#vhi-side-1").select_option(by_reader["paul"])
+    page.get_by_text("Choose two readings.").wait_for()
+    page.locator("#vhi-side-2").select_option(by_reader["otto"])
+    page.locator("#vhi-differing").wait_for()
+    rows.first.get_by_role("button").click()
+    page.wait_for_function("() => { const [orange, blue] = (" + COLOURS + ")(); return orange > 30 && blue > 10; }")
+    shot("swapped")
+
+    page.locator("input[name=vhi-of][value=slice]").check()
+    page.locator("#vhi-class").select_option("anatomical")
+    page.locator("#vhi-note").fill("posterior ilium")
+    page.locator("#vhi-record").click()
+    page.locator("#vhi-recorded").get_by_text("posterior ilium").wait_for()
+    shot("recorded")
+    (kept,) = requests.get(f"{desk.url}/vhi/reviews", timeout=60).json()["reviews"]
+    assert (kept["first"], kept["second"], kept["reason"]) == (by_reader["paul"], by_reader["otto"], "anatomical")
+    assert (kept["slice"], kept["note"], kept["case"]) == (found["slices"][0]["slice"], "posterior ilium", study.study_uid)
+    assert requests.get(f"{desk.url}/vhi/cases", timeout=60).json()["cases"] == before
+    page.goto(f"{desk.url}/vhi/worklist", wait_until="domcontentloaded")
+    page.get_by_role("link", name="Reviewed").wait_for()
+    shot("worklist")
