@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.core.orientation import Hanging
+from lib.core.orientation import DisplayOrientation
 from lib.core.volume import check_same_grid
 from lib.errors import SettingsError
 from lib.phantom.anatomy import LESION_SITES, Lesion, Pelvis
@@ -40,7 +40,7 @@ def test_slices_are_oblique_coronal_and_hang_as_stored_scans_do(study):
     assert up[1] > 0
     assert back[1] < 0 < back[2]
     # rows from the top: J counts upwards, I to the patient's left, which is where columns go
-    assert Hanging.of(study.grid) == Hanging(transpose=False, flip_rows=True, flip_columns=False)
+    assert DisplayOrientation.of(study.grid) == DisplayOrientation(transpose=False, flip_rows=True, flip_columns=False)
 
 
 def test_one_seed_gives_one_study_and_another_seed_another(study):

@@ -113,7 +113,7 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
     """The lowest slices of the folds, with both outlines: caption and file name."""
     import numpy as np
 
-    from ..core.orientation import Hanging
+    from ..core.orientation import DisplayOrientation
     from ..errors import InputError
     from ..figures.canvas import png_bytes
     from ..figures.slice_dice import failure_figure
@@ -136,7 +136,7 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
         if not path.exists():
             raise InputError(f"{path} is missing: {results} is not the working folder that this version was trained in.")
         t1w, manual = read_labelled(labelled[case_id])
-        hanging = Hanging.of(t1w.grid)
+        hanging = DisplayOrientation.of(t1w.grid)
         with np.load(path) as kept:
             image, drawn, answer = (hanging.hang(array)[k] for array in (t1w.data, manual.data, kept["mask"]))
         caption = f"{case_id}, slice {k + 1}: Dice {dice:.2f}"

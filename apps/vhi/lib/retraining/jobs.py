@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.disease_region import Member, dice
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Mask, Volume
 from ..engine.members import load_members
 from ..errors import ModelError
@@ -298,6 +298,6 @@ def _picture(t1w: Volume, label: Mask, region: Mask, entry: Entry) -> bytes | No
 
 
 def _drawn_slice(t1w: Volume, label: Mask, region: Mask, k: int, title: str) -> bytes:
-    hanging = Hanging.of(t1w.grid)
+    hanging = DisplayOrientation.of(t1w.grid)
     image, drawn, answer = (hanging.hang(array)[k] for array in (t1w.data, label.data, region.data))
     return png_bytes(failure_figure(image, drawn, answer, title), _DPI)
