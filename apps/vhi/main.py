@@ -30,7 +30,7 @@ from lib.provenance import code_version
 from lib.readings.holding import hold
 from lib.server.answers import hide
 from lib.trainers.continuous import ContinuousTraining, Schedule
-from lib.trainers.desk import TrainingDesk
+from lib.trainers.desk import TrainingManager
 from lib.trainers.task import trainers
 from lib.versions.site import note_start
 
@@ -67,7 +67,7 @@ class VHIApp(MONAILabelApp):
         self.exchange = exchange_of(self.service)
         # what browsers are shown of a blinded study in place of its archive
         self.viewed = viewed_archive_of(self.service)
-        self.training = TrainingDesk(self.service, train_config_of(conf or {}), code_version())
+        self.training = TrainingManager(self.service, train_config_of(conf or {}), code_version())
         self._schedule = Schedule.parse(conf[RETRAIN]) if conf and conf.get(RETRAIN) else None
         self._cases = CaseDatastore(self.service)
         # Slicer makes an empty segment of each of these for every case, and an empty inflammation would mean that there is none

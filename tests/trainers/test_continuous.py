@@ -16,7 +16,7 @@ from lib.retraining.config import TrainConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
 from lib.trainers.continuous import ContinuousTraining, Schedule
-from lib.trainers.desk import TrainingDesk
+from lib.trainers.desk import TrainingManager
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ class Studies(OfTruth):
             write_volume(folder / f"{case}_T1W.nii.gz", self.truth.t1w)
             write_volume(folder / f"{case}_STIR.nii.gz", Volume(self.truth.stir.data, self.grid))
         self.service = VhiService(folder)
-        self.desk = TrainingDesk(self.service, TrainConfig(train_holdout=0.0), "1")
+        self.desk = TrainingManager(self.service, TrainConfig(train_holdout=0.0), "1")
         self.begun: list[str | None] = []
         monkeypatch.setattr(self.desk, "start", lambda given, by: self.begun.append(by))
 

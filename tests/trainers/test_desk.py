@@ -12,7 +12,7 @@ from lib.retraining.config import TrainConfig
 from lib.service.answers import ServiceConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
-from lib.trainers.desk import TrainingDesk
+from lib.trainers.desk import TrainingManager
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def studies(tmp_path: Path) -> Path:
 
 
 def test_a_refused_start_leaves_no_trace(studies):
-    desk = TrainingDesk(VhiService(studies), TrainConfig(), "1")
+    desk = TrainingManager(VhiService(studies), TrainConfig(), "1")
     for _ in range(2):
         with pytest.raises(InputError, match="nothing new to learn"):
             desk.start({}, "root")
@@ -35,7 +35,7 @@ def test_a_refused_start_leaves_no_trace(studies):
 
 @pytest.mark.parametrize("blinded", [False, True])
 def test_a_blinded_study_tells_no_reader_which_cases_were_learnt_and_tells_the_administrator(studies, blinded):
-    desk = TrainingDesk(VhiService(studies, config=ServiceConfig(blinded=blinded)), TrainConfig(), "1")
+    desk = TrainingManager(VhiService(studies, config=ServiceConfig(blinded=blinded)), TrainConfig(), "1")
     ended = {"state": "accepted", "version": "site-1", "parent": "vhi-2", "learnt": ["c-one"], "held": ["c-two"], "skipped": []}
     desk.folder.root.mkdir(parents=True)
     desk.folder.write_progress(ended)
@@ -46,14 +46,14 @@ def test_a_blinded_study_tells_no_reader_which_cases_were_learnt_and_tells_the_a
 
 
 def test_without_a_model_nothing_is_trained_and_the_bars_are_empty(studies, tmp_path):
-    desk = TrainingDesk(VhiService(studies, model_dir=tmp_path / "none"), TrainConfig(), "1")
+    desk = TrainingManager(VhiService(studies, model_dir=tmp_path / "none"), TrainConfig(), "1")
     with pytest.raises(ModelError, match="No trained model"):
         desk.start({}, None)
     assert "best_metric" not in desk.stats()
 
 
 def test_a_session_that_another_process_works_on_is_told_and_not_begun_again(studies):
-    desk = TrainingDesk(VhiService(studies), TrainConfig(), "1")
+    desk = TrainingManager(VhiService(studies), TrainConfig(), "1")
     with desk.folder.alone():
         desk.folder.write_progress({"state": "training", "session": "7", "members": []})
         assert desk.start({}, None) is None

@@ -18,7 +18,7 @@ from lib.retraining.config import TrainConfig
 from lib.server.config import ServerConfig
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.nifti import write_volume
-from lib.trainers.desk import TrainingDesk
+from lib.trainers.desk import TrainingManager
 from lib.versions import make_live, publish, read_live, verify
 from lib.versions.site import own_models
 from standin import PASSWORDS, cookie_of, guarded, signed_in, write_known_accounts
@@ -33,7 +33,7 @@ def gate(live: float, candidate: float, accepted: bool, *reasons: str) -> dict:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> TrainingDesk:
+def desk(tmp_path: Path) -> TrainingManager:
     """A site with three versions of its own, a rejected session and a label in quarantine."""
     studies = tmp_path / "studies"
     studies.mkdir()
@@ -55,7 +55,7 @@ def desk(tmp_path: Path) -> TrainingDesk:
         verify(shipped),
         live=False,
     )
-    desk = TrainingDesk(service, TrainConfig(), "1")
+    desk = TrainingManager(service, TrainConfig(), "1")
     place = desk.folder.history / "s3"
     make_folder(place)
     (place / "1.png").write_bytes(PICTURE)
@@ -70,7 +70,7 @@ def desk(tmp_path: Path) -> TrainingDesk:
 
 
 @pytest.fixture
-def client(desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def client(desk: TrainingManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     accounts = tmp_path / "accounts.json"
     write_known_accounts(accounts)
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from .answers import Refusal
-from .desk import Desk
+from .desk import ServerContext
 from .dicomweb import resource_of
 from .gateway import ArchiveAddress, Gateway
 
@@ -31,7 +31,7 @@ _STUDY_KEYS = ("studyinstanceuid", "0020000d")
 class BlindedGateway:
     """ASGI application for what the allow-list lets through to the archive, while the study is blinded."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ServerContext) -> None:
         self._desk = desk
         self._gateway: Gateway | None = None
         self._jobs: dict[str, Future[None]] = {}

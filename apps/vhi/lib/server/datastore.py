@@ -13,14 +13,14 @@ from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from .answers import Refusal, finite
-from .desk import Desk
+from .desk import ServerContext
 from .drafts import handed_in
 from .requests import check_id, parse_params, uploaded_file
 
 CHECKSUM = re.compile(r"(?:(SHA256|SHA512|MD5):)?([0-9a-fA-F]{32,128})")
 
 
-def add_datastore(api: FastAPI, desk: Desk) -> None:
+def add_datastore(api: FastAPI, desk: ServerContext) -> None:
     """Series to download, labels to save and to download."""
 
     @api.get("/datastore/", tags=["Datastore"], summary="What there is: counts, or every series")

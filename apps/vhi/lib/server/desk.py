@@ -22,7 +22,7 @@ QUICK_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
-class Desk:
+class ServerContext:
     """What routes need."""
 
     infer: WorkerPool

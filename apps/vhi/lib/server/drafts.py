@@ -10,7 +10,7 @@ from fastapi import Body, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from .answers import Refusal, finite
-from .desk import Desk
+from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id, check_params
 
@@ -19,7 +19,7 @@ Reading = Annotated[int, Query(ge=1, le=99)]
 IfMatch = Annotated[str | None, Header(max_length=80)]
 
 
-def add_drafts(api: FastAPI, desk: Desk) -> None:
+def add_drafts(api: FastAPI, desk: ServerContext) -> None:
     """The routes; `reader` names the reader where the server asks for no login."""
 
     @api.get("/vhi/draft", tags=["VHI"], summary="What this reader has begun of a case and not handed in; {} for nothing")
@@ -58,7 +58,7 @@ def add_drafts(api: FastAPI, desk: Desk) -> None:
         return JSONResponse({})
 
 
-def handed_in(desk: Desk, image: str, told: Mapping[str, Any]) -> None:
+def handed_in(desk: ServerContext, image: str, told: Mapping[str, Any]) -> None:
     """A submission was kept: the draft that it hands in goes.
 
     Parameters

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..findings import Finding
-from .desk import Desk
+from .desk import ServerContext
 
 
-def findings_of(desk: Desk) -> tuple[Finding, ...]:
+def findings_of(desk: ServerContext) -> tuple[Finding, ...]:
     """What is wrong now; nothing where all is well."""
     problem = desk.login.accounts_problem
     accounts = [] if problem is None else [Finding("accounts", problem)]

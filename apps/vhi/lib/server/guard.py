@@ -18,7 +18,7 @@ from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, wh
 from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .blinded import BlindedGateway
 from .config import MIB, ServerConfig, is_address, is_loopback
-from .desk import Desk
+from .desk import ServerContext
 from .dicomweb import check_plain
 from .forwarded import CONCEALED_KEY, HOST_KEY, PREFIX_KEY, Forwarded
 from .gateway import ArchiveAddress, Gateway
@@ -73,7 +73,7 @@ class Guard:
     def __init__(self, stock: ASGIApp, config: ServerConfig, archive: ArchiveAddress | None = None) -> None:
         self.config = config
         self.login = Login(config)
-        self.desk = Desk(
+        self.desk = ServerContext(
             infer=WorkerPool("infer", config.workers, config.queue, nice=5),
             save=WorkerPool("save", 2, 64),
             quick=WorkerPool("quick", 4, 256),

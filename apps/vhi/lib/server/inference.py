@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile as StarletteUpload
 
 from .answers import Refusal, finite, json_text
 from .config import is_loopback
-from .desk import Desk, address_of
+from .desk import ServerContext, address_of
 from .identity import current_identity
 from .login import MAY_FETCH_KEY
 from .requests import check_id, check_params, parse_params, take_file, uploaded_file
@@ -23,7 +23,7 @@ INFO_AGE_S = 0.5
 DRAWN_ON = ("vhi", "vhi_clean", "normal_bone_clicks")
 
 
-def add_inference(api: FastAPI, desk: Desk) -> None:
+def add_inference(api: FastAPI, desk: ServerContext) -> None:
     """Information, inference, next sample."""
     known: dict[str, tuple[float, bytes]] = {}
 

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..errors import VhiError
-from .desk import Desk
+from .desk import ServerContext
 from .findings import findings_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,7 +34,7 @@ class Metrics:
     desk : Desk
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ServerContext) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "vhi_requests", "Requests by method, route and status.", ["method", "route", "status"], registry=self._registry
@@ -59,7 +59,7 @@ class Metrics:
 class _State(Collector):
     """Gauges that are looked up when they are asked for; one that cannot be had now is left out."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ServerContext) -> None:
         self._desk = desk
 
     def describe(self) -> Iterable[Metric]:
@@ -116,7 +116,7 @@ class _State(Collector):
         yield wrong
 
 
-def places_of(desk: Desk) -> dict[str, Path]:
+def places_of(desk: ServerContext) -> dict[str, Path]:
     """The folders that must have room."""
     return {"data": desk.app.service.readings.root, "temporary": Path(tempfile.gettempdir())}
 

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from .desk import Desk
+from .desk import ServerContext
 from .drafts import handed_in
 from .requests import check_id
 
 
-def add_rating(api: FastAPI, desk: Desk) -> None:
+def add_rating(api: FastAPI, desk: ServerContext) -> None:
     """The route; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
 
     @api.post("/vhi/rating", tags=["VHI"], summary="Rate the automatic disease region of a case")

@@ -11,14 +11,14 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from .answers import Refusal, finite, without_paths
-from .desk import Desk
+from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id
 
 FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 
 
-def add_readings(api: FastAPI, desk: Desk) -> None:
+def add_readings(api: FastAPI, desk: ServerContext) -> None:
     """`/vhi/`."""
 
     @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")

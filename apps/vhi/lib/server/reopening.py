@@ -8,14 +8,14 @@ from fastapi import FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from .answers import finite
-from .desk import Desk
+from .desk import ServerContext
 from .requests import check_id, parse_params, uploaded_file
 
 Reader = Annotated[str | None, Query(max_length=64)]
 Number = Annotated[int, Query(ge=1, le=99)]
 
 
-def add_reopening(api: FastAPI, desk: Desk) -> None:
+def add_reopening(api: FastAPI, desk: ServerContext) -> None:
     """The routes; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
 
     @api.get("/vhi/reading", tags=["VHI"], summary="This reader's newest submission of a reading, with its numbers and decisions")

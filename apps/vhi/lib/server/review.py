@@ -9,14 +9,14 @@ from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from .answers import finite
-from .desk import Desk
+from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id
 
 Name = Annotated[str, Query(max_length=80)]
 
 
-def add_review(api: FastAPI, desk: Desk) -> None:
+def add_review(api: FastAPI, desk: ServerContext) -> None:
     """`/vhi/review` and `/vhi/reviews`."""
 
     @api.get("/vhi/review", tags=["VHI"], summary="The finished readings of a case, and what was recorded of their differences")

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
-from .desk import Desk
+from .desk import ServerContext
 from .drafts import add_drafts
 from .inference import add_inference
 from .metrics import Metrics
@@ -27,7 +27,7 @@ from .watching import add_watching
 from .worklist import add_worklist
 
 
-def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
+def make_routes(desk: ServerContext, metrics: Metrics, *, has_archive: bool) -> FastAPI:
     """The application that answers the allow-list's own routes."""
     # the guard settles trailing slashes; redirects of the framework know no prefix
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)

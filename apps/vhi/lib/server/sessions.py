@@ -23,7 +23,7 @@ from starlette.types import Scope
 
 from .addresses import current_addresses
 from .answers import Refusal
-from .desk import Desk
+from .desk import ServerContext
 from .identity import LOCAL, Identity, current_identity
 from .login import Login
 from .pages import login_page
@@ -104,7 +104,7 @@ def login_address(request: Request) -> str:
     return addresses.path(f"/login?next={quote(addresses.path(request.url.path) + query, safe='/')}")
 
 
-def add_sessions(api: FastAPI, desk: Desk) -> None:
+def add_sessions(api: FastAPI, desk: ServerContext) -> None:
     """The routes `/login` and `/logout`."""
 
     @api.get("/login", include_in_schema=False)
@@ -141,7 +141,7 @@ def add_sessions(api: FastAPI, desk: Desk) -> None:
         return answer
 
 
-async def _leaving(request: Request, desk: Desk) -> str | None:
+async def _leaving(request: Request, desk: ServerContext) -> str | None:
     """The provider's page for signing out; None for who did not sign in there, and where it does not say in time.
 
     Without it who signed in by the provider would be signed in again by one click, whoever clicks.
@@ -155,7 +155,7 @@ async def _leaving(request: Request, desk: Desk) -> str | None:
         return None
 
 
-def set_session(answer: Response, request: Request, desk: Desk, token: str) -> None:
+def set_session(answer: Response, request: Request, desk: ServerContext, token: str) -> None:
     """Sign a browser in: both cookies, for as long as the token lasts."""
     names, seconds = cookie_names(desk.login, request.scope), int(desk.config.token_hours * 3600)
     who = desk.login.identity_of_token(token)

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from ..errors import VhiError
 from .addresses import current_addresses
 from .answers import Refusal, refusal_of
-from .desk import Desk
+from .desk import ServerContext
 from .pages import going_on_page, login_page
 from .sessions import PAGE_HEADERS, cookie_value, local_path, set_session
 
@@ -27,7 +27,7 @@ LASTS_S = 600
 _ENDED = "This sign-on was not begun in this browser, or over ten minutes ago; begin it again."
 
 
-def add_sign_on(api: FastAPI, desk: Desk) -> None:
+def add_sign_on(api: FastAPI, desk: ServerContext) -> None:
     """The routes, which answer 404 where no provider is configured."""
 
     @api.get(START, include_in_schema=False)
@@ -68,7 +68,7 @@ def add_sign_on(api: FastAPI, desk: Desk) -> None:
         return answer
 
 
-async def _finished(request: Request, desk: Desk, code: str, kept: dict[str, Any]) -> str:
+async def _finished(request: Request, desk: ServerContext, code: str, kept: dict[str, Any]) -> str:
     """A token for who signed in at the provider; it is logged who did."""
     provider, back = desk.needed_provider(), current_addresses().url(BACK)
 
@@ -81,17 +81,17 @@ async def _finished(request: Request, desk: Desk, code: str, kept: dict[str, Any
     return await desk.run(desk.sign_on, request, LASTS_S, finish)
 
 
-def _told(desk: Desk, following: str, problem: Exception) -> Response:
+def _told(desk: ServerContext, following: str, problem: Exception) -> Response:
     """The login page again, with what went wrong; readers may still sign in by password."""
     refusal = refusal_of(problem)
     return HTMLResponse(login_page(following, refusal.sentence, desk.sign_on_label), refusal.status, PAGE_HEADERS)
 
 
-def _kept_name(request: Request, desk: Desk) -> str:
+def _kept_name(request: Request, desk: ServerContext) -> str:
     return f"vhi_sign_on_{desk.login.instance((request.scope.get('server') or ('', None))[1])}"
 
 
-def _set_kept(answer: Response, request: Request, desk: Desk, value: str) -> None:
+def _set_kept(answer: Response, request: Request, desk: ServerContext, value: str) -> None:
     addresses = current_addresses()
     answer.set_cookie(
         _kept_name(request, desk),
@@ -104,7 +104,7 @@ def _set_kept(answer: Response, request: Request, desk: Desk, value: str) -> Non
     )
 
 
-def _kept(request: Request, desk: Desk) -> dict[str, Any]:
+def _kept(request: Request, desk: ServerContext) -> dict[str, Any]:
     text = cookie_value(request.headers.get("cookie", ""), _kept_name(request, desk))
     try:
         return dict(jwt.decode(text, desk.login.sign_on_key, ["HS256"], options={"require": ["exp"]}))

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Form, Request
 
 from .answers import Refusal
-from .desk import Desk
+from .desk import ServerContext
 from .identity import current_identity
 
 
-def add_tokens(api: FastAPI, desk: Desk) -> None:
+def add_tokens(api: FastAPI, desk: ServerContext) -> None:
     """`/auth/`."""
 
     @api.get("/auth/", tags=["Auth"], summary="Whether a login is needed")

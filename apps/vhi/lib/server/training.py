@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from .addresses import current_addresses
 from .answers import Refusal, finite
-from .desk import Desk
+from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id, check_params
 from .sessions import cookie_names
@@ -21,7 +21,7 @@ NAME = "disease_region"
 WITHOUT_EFFECT = ("client_id", "user", "model")
 
 
-def add_training(api: FastAPI, desk: Desk) -> None:
+def add_training(api: FastAPI, desk: ServerContext) -> None:
     """`/train/`, as MONAI Label's clients know it; the work is done in a process of its own, which others do not see."""
 
     def start(given: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def add_training(api: FastAPI, desk: Desk) -> None:
         return JSONResponse(finite(await desk.quickly(request, lambda: desk.app.training.stop(by))))
 
 
-def add_models(api: FastAPI, desk: Desk) -> None:
+def add_models(api: FastAPI, desk: ServerContext) -> None:
     """`/vhi/models`: what there was and is, and what administrators may do about it."""
 
     @api.get("/vhi/models", tags=["VHI"], summary="Versions of the networks, training sessions, labels in quarantine")
@@ -129,7 +129,7 @@ def options_of(given: dict[str, Any]) -> dict[str, Any]:
     return {**flat, **{name: value for name, value in nested.items() if name not in WITHOUT_EFFECT}}
 
 
-def _check_may_train(desk: Desk) -> None:
+def _check_may_train(desk: ServerContext) -> None:
     if desk.config.train_by == "admin" and not current_identity().is_admin:
         raise Refusal(403, "Training needs an administrator's account on this server.")
 

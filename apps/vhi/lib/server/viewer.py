@@ -26,7 +26,7 @@ from starlette.staticfiles import StaticFiles
 from ..errors import InputError
 from .addresses import current_addresses
 from .answers import Refusal
-from .desk import Desk
+from .desk import ServerContext
 from .dicomweb import ROOT
 from .pages import notice_page
 from .sessions import cookie_names, identity_of_page, login_address
@@ -173,7 +173,7 @@ for (const name of ['session', 'main']) {{
 """
 
 
-def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
+def add_viewer(api: FastAPI, desk: ServerContext, *, has_archive: bool) -> None:
     """Routes below `/ohif/`.
 
     Raises

@@ -12,7 +12,7 @@ from fastapi.responses import Response
 
 from ..errors import SettingsError, VhiError
 from .config import ServerConfig
-from .desk import Desk
+from .desk import ServerContext
 from .findings import findings_of
 from .identity import Identity
 from .metrics import CONTENT_TYPE, Metrics, places_of
@@ -22,7 +22,7 @@ METRICS_PATH = "/vhi/metrics"
 SCRAPER = Identity("prometheus", "admin")
 
 
-def add_watching(api: FastAPI, desk: Desk, metrics: Metrics) -> None:
+def add_watching(api: FastAPI, desk: ServerContext, metrics: Metrics) -> None:
     """`/vhi/health` and `/vhi/metrics`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
@@ -61,7 +61,7 @@ def _metrics_token(config: ServerConfig) -> str:
         return ""
 
 
-def _details(desk: Desk) -> dict[str, Any]:
+def _details(desk: ServerContext) -> dict[str, Any]:
     found = findings_of(desk)
     exchange = getattr(desk.app, "exchange", None)
     return {

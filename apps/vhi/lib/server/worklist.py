@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from .addresses import current_addresses
 from .answers import Refusal, finite, without_paths
-from .desk import Desk
+from .desk import ServerContext
 from .identity import current_identity
 from .pages import slicer_help
 from .sessions import HOME, cookie_names, identity_of_page, login_address
@@ -27,7 +27,7 @@ _POLICY = (
 )
 
 
-def add_worklist(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
+def add_worklist(api: FastAPI, desk: ServerContext, *, has_archive: bool) -> None:
     """The page `/vhi/worklist`, its rows, and `/`, which leads there."""
 
     @api.get("/", include_in_schema=False)

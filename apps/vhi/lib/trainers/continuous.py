@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import SettingsError, VhiError
 from ..provenance import now
-from .desk import TrainingDesk
+from .desk import TrainingManager
 
 INTERVAL_S = 10.0
 _QUIET = re.compile(r"(\d{1,6}(?:\.\d+)?)([smh])")
@@ -50,11 +50,11 @@ class ContinuousTraining:
 
     Parameters
     ----------
-    desk : TrainingDesk
+    desk : TrainingManager
     schedule : Schedule
     """
 
-    def __init__(self, desk: TrainingDesk, schedule: Schedule) -> None:
+    def __init__(self, desk: TrainingManager, schedule: Schedule) -> None:
         self._desk, self._schedule = desk, schedule
         self._tried = ""
         self._stop = threading.Event()

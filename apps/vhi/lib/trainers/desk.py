@@ -33,7 +33,7 @@ ANSWER_WITHIN_S = 20.0
 STOP_WITHIN_S = 5.0
 
 
-class TrainingDesk:
+class TrainingManager:
     """The one training session of a server.
 
     Parameters

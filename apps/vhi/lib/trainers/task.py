@@ -8,7 +8,7 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from .desk import TrainingDesk
+from .desk import TrainingManager
 from .options import TABLE
 from .told import NAME
 
@@ -16,7 +16,7 @@ from .told import NAME
 class DiseaseRegionTrainer(TrainTask):
     """Has the ensemble of the disease region learn what readers corrected."""
 
-    def __init__(self, desk: TrainingDesk) -> None:
+    def __init__(self, desk: TrainingManager) -> None:
         super().__init__("The disease region's networks learn from corrected cases; published only if no worse")
         self._desk = desk
 
@@ -33,6 +33,6 @@ class DiseaseRegionTrainer(TrainTask):
         return self._desk.start(options, None) or {}
 
 
-def trainers(desk: TrainingDesk) -> dict[str, TrainTask]:
+def trainers(desk: TrainingManager) -> dict[str, TrainTask]:
     """All trainers by name: one, since OHIF starts every one there is."""
     return {NAME: DiseaseRegionTrainer(desk)}
