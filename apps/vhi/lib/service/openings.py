@@ -7,7 +7,7 @@ import time
 from ..readings.audit import AuditLog
 
 
-class Openings:
+class ReadingTimer:
     """What was opened in this process."""
 
     def __init__(self, audit: AuditLog) -> None:

@@ -53,7 +53,7 @@ from .findings import Disk, archive, conduct, damaged, model, share
 from .gestures import parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
-from .openings import Openings
+from .openings import ReadingTimer
 from .options import options_of, reading_number
 from .precomputing import Precomputing
 from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
@@ -127,7 +127,7 @@ class VhiService:
         self.chains = Chains(self.readings, post_transforms)
         self._proposals = proposals
         self._measuring = MeasurementService(self.readings, automatic, proposals, self.chains, self.config.kept_results)
-        self._openings = Openings(self.audit)
+        self._openings = ReadingTimer(self.audit)
         self.conduct = Conduct(
             self.readings, self.config.conduct, self._blinding.alias if self._blinding else lambda case_id: case_id
         )

@@ -24,7 +24,7 @@ from .doubts import doubt_messages, region_doubts
 from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission, SubmissionMetadata, evaluate_submission
 from .measuring import MeasurementService
-from .openings import Openings
+from .openings import ReadingTimer
 from .proposals import DisplayedResult
 from .response_facts import response_facts, short_result
 from .scans import Scans
@@ -52,7 +52,7 @@ class Submissions:
     def __init__(
         self,
         measurements: MeasurementService,
-        openings: Openings,
+        openings: ReadingTimer,
         audit: AuditLog,
         leases: Leases,
         earlier: EarlierVisits,
