@@ -102,7 +102,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Exchange(self, scope, receive, send).serve()
+        await RequestHandler(self, scope, receive, send).serve()
 
     async def dispatch(self, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request that passed to the routes that answer it."""
@@ -126,7 +126,7 @@ class Guard:
         await asyncio.wrap_future(self.desk.quick.submit(lambda: self.desk.note_stored(uids)))
 
 
-class Exchange:
+class RequestHandler:
     """One request and its answer."""
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
