@@ -13,7 +13,7 @@ from .outbox import FIRST_WAIT_S, LONGEST_WAIT_S, Outbox
 from .results import ArchiveResults
 
 
-class Exchange:
+class ArchiveSync:
     """Delivers the submissions of a service to its archive, and has it take those that arrive there.
 
     Parameters
