@@ -68,7 +68,7 @@ def test_random_sessions_tell_what_their_files_answer_and_never_end_below_their_
             one()
         stored = store_candidate(now, networks, plan.of(now, plan.learn), place / jobs.CANDIDATE)
         earlier = ever_live(models, now.parent)
-        measured = jobs.Measuring(place, models, now.parent, now.version, earlier, plan.of(now, plan.holdout))()
+        measured = jobs.VersionMeasurement(place, models, now.parent, now.version, earlier, plan.of(now, plan.holdout))()
         decision = decide(pairs_of(measured), CONFIG, best_of(measured, now.parent))
         publish_candidate(now, stored, measured, decision)
         told = {pair["case_id"]: pair["candidate"] for pair in read_version(models, now.version).manifest.gate["cases"]}

@@ -198,7 +198,7 @@ def test_an_earlier_version_with_damaged_weights_is_left_out_of_the_comparison(f
     sha256 = read_version(models, "v1").manifest.sha256
     (folder.root / "measured" / "v1.json").write_text(json.dumps({"sha256": sha256, "dice": {"first": 1.0}}))
     (models / "versions" / "v1" / "ensemble.safetensors").write_bytes(b"rotten")
-    measured = jobs.Measuring(folder.session, models, "v2", "site-s1", ("v1",), ())()
+    measured = jobs.VersionMeasurement(folder.session, models, "v2", "site-s1", ("v1",), ())()
     assert measured["phantoms"]["earlier"] == {}
     assert measured["phantoms"]["candidate"]["second"]["dice"] == 1.0
     assert "Version v1 is not compared with" in caplog.text

@@ -176,7 +176,7 @@ class LeavingOut:
 
 
 @dataclass(frozen=True)
-class Measuring:
+class VersionMeasurement:
     """Dice of the stored candidate, of the live version and of all that were live before, on the hold-out and on the phantoms.
 
     Everything is measured as a server answers: by the weights of a file, loaded as a server loads them.

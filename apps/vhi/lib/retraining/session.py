@@ -26,7 +26,7 @@ from ..training.run import Pace
 from ..versions import read_version
 from .folder import RetrainingFolder
 from .gate import Decision, decide
-from .jobs import CANDIDATE, MEASURED, Measuring, MemberTraining
+from .jobs import CANDIDATE, MEASURED, MemberTraining, VersionMeasurement
 from .kinds import outliers
 from .plan import Plan, checking, left_out, make_plan, note_checks, note_fates, set_aside_as_outliers, set_aside_since, trainings
 from .prepare import Session
@@ -188,10 +188,10 @@ class _Work:
         learnt = plan.of(self.session, plan.learn)
         return Storing(self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
 
-    def _measuring(self) -> Measuring:
+    def _measuring(self) -> VersionMeasurement:
         plan, models = self._plan(), Path(self.session.model_dir)
         earlier = ever_live(models, self.session.parent, self.folder.results())
-        return Measuring(
+        return VersionMeasurement(
             self.place, models, self.session.parent, self.session.version, earlier, plan.of(self.session, plan.holdout)
         )
 

@@ -34,7 +34,7 @@ from .prepare import Session
 
 
 def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[Pair]:
-    """What `Measuring` found, case by case, and what `LeavingOut` did."""
+    """What `VersionMeasurement` found, case by case, and what `LeavingOut` did."""
     apart = [Pair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
     return apart + [
         Pair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
