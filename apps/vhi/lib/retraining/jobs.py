@@ -206,7 +206,7 @@ class VersionMeasurement:
         """
         live = load_members(self.model_dir, self.parent)
         candidate = load_members(self.folder / CANDIDATE, self.candidate)
-        earlier = [Known(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
+        earlier = [KnownDice(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
         measured: dict[str, dict[str, dict[str, Any]]] = {
             what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, SENTINEL)
         }
@@ -244,7 +244,7 @@ class VersionMeasurement:
             yield SENTINEL, name, name, t1w, truth
 
 
-class Known:
+class KnownDice:
     """3-D Dice that a version reached, measured once for each case and kept: `measured/<version>.json` in retraining's folder."""
 
     def __init__(self, root: Path, version: Version) -> None:
