@@ -86,7 +86,7 @@ def import_bundle(
         from ..bundles.importing import import_id, members_of, version_of, with_members
         from ..engine.members import load_members
         from ..retraining.config import TrainConfig
-        from ..retraining.rival import judge, phantom_cases
+        from ..retraining.rival import decide_between, phantom_cases
 
         imported = read_bundle(folder, foreground=foreground, allowed=allow or ())
         told = {"version": name or import_id(imported, folder), "created": now(), "code_version": code_version()}
@@ -94,7 +94,7 @@ def import_bundle(
             raise ModelError(f"Version {told['version']} exists in {root}; versions are never overwritten, pass another --name.")
         manifest, weights = with_members(live, imported, **told) if as_member else version_of(imported, **told)
         before, after = load_members(root, live.manifest.version), members_of(manifest, weights)
-    decision = judge(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
+    decision = decide_between(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
     note = manifest.note if decision.accepted else f"Rejected: {' '.join(decision.reasons)} {manifest.note}"
     publish(root, replace(manifest, gate=decision.as_dict(), note=note), weights, live=False)
     for what, one in decision.compared.items():

@@ -22,7 +22,7 @@ from .sentinel import sentinel_cases
 Measured = tuple[str, str, Volume, Mask]
 
 
-def judge(
+def decide_between(
     live: Sequence[Member],
     rival: Sequence[Member],
     cases: Iterator[Measured],
