@@ -25,7 +25,7 @@ from ..readings.folder import make_folder, remove_but
 from ..records import read_json, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..versions import Manifest
-from .keep import Kept
+from .keep import LastUsed
 from .landmarks import recall_landmarks
 from .networks import Networks
 from .scans import Scans
@@ -68,7 +68,7 @@ class Automatic:
 
     def __init__(self, root: Path, networks: Networks, count: int) -> None:
         self.root, self.networks = root, networks
-        self._kept: Kept[AutomaticRegions] = Kept(count)
+        self._kept: LastUsed[AutomaticRegions] = LastUsed(count)
 
     def is_ready(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> bool:
         """Whether those of a version of the model lie on disk already."""

@@ -26,7 +26,7 @@ from ..records import tell_once
 from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .deidentified import CopiesVersion
-from .keep import Kept, Locks
+from .keep import LastUsed, Locks
 from .scans import ScanReader, Scans
 from .unusable import UnusableCases, version_of
 
@@ -57,7 +57,7 @@ class Cases:
         self._locks = Locks()
         self._refreshing = threading.Lock()
         self._unusable = UnusableCases(blinding is not None)
-        self._voxels: Kept[tuple[Case, Mapping[Role, int]]] = Kept(4096)
+        self._voxels: LastUsed[tuple[Case, Mapping[Role, int]]] = LastUsed(4096)
         self._damaged: dict[str, DamagedError] = {}
         self._away: ShareError | None = None
         self._looked_at: set[str] = set()

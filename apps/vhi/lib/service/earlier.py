@@ -36,7 +36,7 @@ from ..studies.alignment import Alignment
 from ..studies.pairing import Case
 from .answers import ServiceConfig
 from .cases import Cases
-from .keep import Kept
+from .keep import LastUsed
 from .scans import Scans
 
 KNOWN_FOR_S = 20.0  # clicks follow each other; an archive is not asked at each
@@ -71,9 +71,9 @@ class EarlierVisits:
 
     def __init__(self, cases: Cases, config: ServiceConfig) -> None:
         self._cases, self._readings, self._config = cases, cases.readings, config
-        self._days: Kept[tuple[float, Mapping[str, str]]] = Kept(config.kept_results)
-        self._visits: Kept[EarlierVisit] = Kept(config.kept_results)
-        self._motions: Kept[Alignment | GridMismatchError] = Kept(config.kept_results)
+        self._days: LastUsed[tuple[float, Mapping[str, str]]] = LastUsed(config.kept_results)
+        self._visits: LastUsed[EarlierVisit] = LastUsed(config.kept_results)
+        self._motions: LastUsed[Alignment | GridMismatchError] = LastUsed(config.kept_results)
 
     def since(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> SinceEarlier | None:
         """What changed since the newest earlier visit; None where there is none.

@@ -12,7 +12,7 @@ from cachetools import LRUCache
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class LastUsed(Generic[T]):
     """What was used last, by key; beyond `count` the longest unused goes. Safe between threads."""
 
     def __init__(self, count: int) -> None:

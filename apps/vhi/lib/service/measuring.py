@@ -25,7 +25,7 @@ from .automatic import Automatic, AutomaticRegions
 from .begun import shown_to
 from .chains import Chains
 from .decisions import Decisions
-from .keep import Kept
+from .keep import LastUsed
 from .proposals import OFF, Proposals
 from .regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .response_facts import result_id_of, short_result
@@ -55,11 +55,11 @@ class MeasurementService:
 
     def __init__(self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, chains: Chains, kept: int) -> None:
         self.readings, self.automatic, self._proposals, self.chains = readings, automatic, proposals, chains
-        self._results: Kept[VhiResult] = Kept(kept)
-        self._prepared: Kept[PreparedScan] = Kept(kept)
-        self._clicked: Kept[tuple[NormalBone, ...]] = Kept(CLICKED_CASES)
+        self._results: LastUsed[VhiResult] = LastUsed(kept)
+        self._prepared: LastUsed[PreparedScan] = LastUsed(kept)
+        self._clicked: LastUsed[tuple[NormalBone, ...]] = LastUsed(CLICKED_CASES)
         self._clicked_before = ClickedBones(readings)
-        self._shown: Kept[dict[str, Any]] = Kept(NUMBERS_SHOWN)
+        self._shown: LastUsed[dict[str, Any]] = LastUsed(NUMBERS_SHOWN)
 
     def shown(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
         """The automatic regions of a scan as that reader first saw them in that reading, see `lib.service.begun`."""

@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..versions import Manifest, read_live, read_version, verify_files
 from ..versions.site import folder_with, models_in_use
 from ..versions.store import POINTER
-from .keep import Kept
+from .keep import LastUsed
 
 # the live ensemble, the one that readings rest on which began before it was live, and two that are compared
 LOADED = 4
@@ -43,7 +43,7 @@ class Networks:
         self._live: Manifest | None = None
         self._proved: tuple[object, ...] = ()
         self._told = ""
-        self._loaded: Kept[tuple[Member, ...]] = Kept(LOADED)
+        self._loaded: LastUsed[tuple[Member, ...]] = LastUsed(LOADED)
 
     @property
     def folder(self) -> Path:

@@ -22,7 +22,7 @@ from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
 from ..studies.registration import fitted, labels_at, turn_between, turned
 from .answers import Voxel
-from .keep import Kept
+from .keep import LastUsed
 
 log = logging.getLogger("vhi.service")
 HIDDEN_WARNING = "Something is to be known about the series of this case; ask the administrator, whose log says what."
@@ -122,8 +122,8 @@ class ScanReader:
 
     def __init__(self, store: ReadingStore, count: int, source: CaseSource) -> None:
         self.store, self.source = store, source
-        self._kept: Kept[Scans] = Kept(count)
-        self._hashes: Kept[str] = Kept(64 * count)
+        self._kept: LastUsed[Scans] = LastUsed(count)
+        self._hashes: LastUsed[str] = LastUsed(64 * count)
 
     def of(self, case: Case) -> Scans:
         """The pair of a case.
