@@ -13,7 +13,7 @@ from ..errors import ArchiveError
 from ..files import result_folder
 from ..readings.folder import make_folder
 from ..records import NUMBER, Kinds, read_remakable, write_json
-from ..service.keep import Locks
+from ..service.keep import NamedLocks
 from ..studies.dicom_series import read_series
 from ..studies.nifti import write_scan
 from ..studies.pairing import ROLES, Archived, Role
@@ -49,7 +49,7 @@ class SeriesCache:
 
     def __init__(self, archive: Archive, root: Path, most_bytes: float, rules: PairingRules | None = None) -> None:
         self.archive, self.root, self.most_bytes, self.rules = archive, root, most_bytes, rules
-        self._locks = Locks()
+        self._locks = NamedLocks()
         make_folder(root)
         for leftover in (*root.glob(".*"), *root.glob("*/.*")):
             shutil.rmtree(leftover, ignore_errors=True)

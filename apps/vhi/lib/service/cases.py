@@ -26,7 +26,7 @@ from ..records import tell_once
 from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .deidentified import CopiesVersion
-from .keep import LastUsed, Locks
+from .keep import LastUsed, NamedLocks
 from .scans import ScanReader, Scans
 from .unusable import UnusableCases, version_of
 
@@ -54,7 +54,7 @@ class Cases:
     def __init__(self, source: CaseSource, readings: ReadingStore, blinding: Blinding | None, loaded: int) -> None:
         self.source, self.readings, self._blinding = source, readings, blinding
         self.scans = ScanReader(readings, loaded, source)
-        self._locks = Locks()
+        self._locks = NamedLocks()
         self._refreshing = threading.Lock()
         self._unusable = UnusableCases(blinding is not None)
         self._voxels: LastUsed[tuple[Case, Mapping[Role, int]]] = LastUsed(4096)

@@ -11,7 +11,7 @@ from ..readings.folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.deidentify import Pseudonym, write_deidentified
 from ..studies.pairing import ROLES, Archived, Case, Role
-from .keep import Locks
+from .keep import NamedLocks
 
 KEY_FILE = "uids.json"
 FOLDER = "deidentified"
@@ -31,7 +31,7 @@ class DeidentifiedCopies:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._locks = Locks()
+        self._locks = NamedLocks()
 
     @cached_property
     def folder(self) -> Path:

@@ -28,7 +28,7 @@ class LastUsed(Generic[T]):
             self._kept[key] = value
 
 
-class Locks:
+class NamedLocks:
     """A lock per name: who asks for one case does not wait for another."""
 
     def __init__(self) -> None:
