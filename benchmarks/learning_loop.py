@@ -36,7 +36,7 @@ from rich.table import Table
 
 from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
 from lib.core.normalise import NetworkFrame, normalise_t1w
-from lib.core.selection import features_of, uncertain_and_unlike, unlikeness
+from lib.core.selection import feature_distance, features_of, uncertain_and_unlike
 from lib.core.volume import Mask, Volume
 from lib.figures.canvas import svg_bytes
 from lib.figures.learning_loop import learning_loop_figure
@@ -151,7 +151,7 @@ def choose(
     score = {scan.name: found[scan.name][1] for scan in pool}
     if strategy == "diverse":
         features = {scan.name: features_of(scan.t1w, scan.region(found[scan.name][0])) for scan in (*pool, *labelled)}
-        score = uncertain_and_unlike(score, unlikeness(features, [scan.name for scan in labelled]))
+        score = uncertain_and_unlike(score, feature_distance(features, [scan.name for scan in labelled]))
     return max(pool, key=lambda scan: score[scan.name])
 
 

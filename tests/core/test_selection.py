@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib.core.selection import FEATURES, features_of, standing, uncertain_and_unlike, unlikeness
+from lib.core.selection import FEATURES, feature_distance, features_of, standing, uncertain_and_unlike
 from lib.core.volume import Grid, Mask, Volume
 
 GRID = Grid((8, 6, 4), np.diag([0.5, 0.5, 3.0, 1.0]))
@@ -47,17 +47,17 @@ def test_grey_values_in_other_units_are_the_same_scan():
 def test_unlike_is_the_distance_to_the_nearest_labelled_scan_in_spreads():
     # percentiles 16 and 84 of 0..4 are 0.64 and 3.36, so a spread is 1.36; the second number never varies
     features = {name: (float(n), 7.0) for n, name in enumerate("abcde")}
-    found = unlikeness(features, {"a", "c"})
+    found = feature_distance(features, {"a", "c"})
     one = np.sqrt((1 / 1.36) ** 2 / 2)
     assert found == pytest.approx({"a": 0, "b": one, "c": 0, "d": one, "e": 2 * one})
 
 
 def test_without_labelled_scans_the_most_unusual_one_is_the_most_unlike():
     features = {"a": (0.0,), "b": (1.0,), "c": (1.0,), "d": (2.0,), "e": (90.0,)}
-    found = unlikeness(features, ())
+    found = feature_distance(features, ())
     assert max(found, key=found.__getitem__) == "e"
     assert found["b"] == 0
-    assert unlikeness({}, ()) == {}
+    assert feature_distance({}, ()) == {}
 
 
 def test_standing_counts_those_below_and_half_of_the_equal_ones():

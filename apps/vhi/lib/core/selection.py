@@ -71,7 +71,7 @@ def _both(mask: np.ndarray, axis: int) -> np.ndarray:
     return both
 
 
-def unlikeness(features: Mapping[str, Sequence[float]], labelled: Collection[str]) -> dict[str, float]:
+def feature_distance(features: Mapping[str, Sequence[float]], labelled: Collection[str]) -> dict[str, float]:
     """How far each scan lies from the nearest labelled one.
 
     Parameters
