@@ -132,9 +132,9 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
             if first is None or second is None:
                 continue
             with step(f"Drawing {visit.subject}"):
-                from ..studies.registration import turned
+                from ..studies.registration import reoriented
 
-                second = turned(second, first.grid)
+                second = reoriented(second, first.grid)
                 stir = given.stir_of(*key, first)
                 if stir is None:
                     continue

@@ -28,7 +28,7 @@ from .dicom_study import chosen_study, opened_study
 from .nifti import read_volume
 from .nifti_geometry import Form
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, fitted, turn_between, turned
+from .registration import LEAST_COVERAGE, coverage, fitted, reoriented, turn_between
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
@@ -106,7 +106,7 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
         t1w_volume, more = fitted(t1w_volume, stir_volume)
         warnings = (*warnings, *more)
     else:
-        t1w_volume = turned(t1w_volume, stir_volume.grid)
+        t1w_volume = reoriented(t1w_volume, stir_volume.grid)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
     told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
     return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
