@@ -20,7 +20,7 @@ from ..readings.store import ReadingStore
 from ..records import write_json
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
-from ..studies.registration import fitted, labels_at, reoriented, turn_between
+from ..studies.registration import labels_at, on_grid_of, reoriented, turn_between
 from .answers import Voxel
 from .keep import LastUsed
 
@@ -144,7 +144,7 @@ class ScanReader:
         t1w, stir = (_named(case, role) for role in ROLES)
         t1w_grid, warnings = None, _told(case, self.source.warnings(case))
         as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
-        fitting, told = (reoriented(t1w, stir.grid), ()) if case.archived is None else fitted(t1w, stir)
+        fitting, told = (reoriented(t1w, stir.grid), ()) if case.archived is None else on_grid_of(t1w, stir)
         check_same_grid(fitting, stir)
         as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
         t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)

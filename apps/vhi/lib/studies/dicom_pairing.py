@@ -28,7 +28,7 @@ from .dicom_study import chosen_study, opened_study
 from .nifti import read_volume
 from .nifti_geometry import Form
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, fitted, reoriented, turn_between
+from .registration import LEAST_COVERAGE, coverage, on_grid_of, reoriented, turn_between
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
@@ -103,7 +103,7 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     if t1w_info is not None and stir_info is not None:
         warnings = _check_frame_of_reference(t1w_info, stir_info)
     if t1w_info is not None or stir_info is not None:
-        t1w_volume, more = fitted(t1w_volume, stir_volume)
+        t1w_volume, more = on_grid_of(t1w_volume, stir_volume)
         warnings = (*warnings, *more)
     else:
         t1w_volume = reoriented(t1w_volume, stir_volume.grid)
@@ -161,7 +161,7 @@ def read_study(
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
         t1w_grid = t1w_volume.grid
-        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+        t1w_volume, warnings = on_grid_of(t1w_volume, stir_volume)
     except BaseException:
         opened.close()
         raise

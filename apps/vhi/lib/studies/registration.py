@@ -131,7 +131,7 @@ def labels_at(labels: np.ndarray, grid: Grid, onto: Grid) -> np.ndarray:
     return found
 
 
-def fitted(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
+def on_grid_of(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
     """A volume on the grid of another of the same visit: as it is, turned, or resampled.
 
     Returns
