@@ -32,7 +32,7 @@ def scans(t1w_grid: Grid) -> Scans:
 def test_what_is_shown_on_a_finer_t1w_comes_back_to_the_voxel(factor, shape):
     pair = scans(scaled(factor, shape))
     labels = np.random.default_rng(1).integers(0, 4, STIR.shape).astype(np.int32)
-    shown = pair.seen(labels, "T1W")
+    shown = pair.to_series_grid(labels, "T1W")
     assert shown.shape == shape
     back, grid = pair.measured(shown, pair.grid("T1W"), "T1W")
     np.testing.assert_array_equal(back, labels)

@@ -54,7 +54,7 @@ class Scans:
         """The grid exactly as that series has it."""
         return (self.t1w_grid or self.t1w.grid) if role == "T1W" else self.stir.grid
 
-    def seen(self, labels: np.ndarray, role: Role) -> np.ndarray:
+    def to_series_grid(self, labels: np.ndarray, role: Role) -> np.ndarray:
         """Labels on STIR's grid as they lie on that of a series."""
         return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
 
@@ -94,7 +94,7 @@ class Scans:
     def _t1w_tells_all_voxels(self) -> bool:
         """Whether every voxel of STIR comes back from T1W's grid."""
         numbers = np.arange(1, self.stir.data.size + 1, dtype=np.int32).reshape(self.stir.grid.shape)
-        back = labels_at(self.seen(numbers, "T1W"), self.grid("T1W"), self.stir.grid)
+        back = labels_at(self.to_series_grid(numbers, "T1W"), self.grid("T1W"), self.stir.grid)
         return bool(np.array_equal(back, numbers))
 
     def _apart(self, role: Role) -> bool:

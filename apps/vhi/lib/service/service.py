@@ -192,7 +192,7 @@ class VhiService:
         """
         case, role = self.cases.of_image(image_id)
         scans, found = self._automatic_of(case, reader, reading)
-        labels = scans.seen(found.region.mask.data.astype(np.uint8), role)
+        labels = scans.to_series_grid(found.region.mask.data.astype(np.uint8), role)
         return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, found))
 
     def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> NormalBoneAnswer:
@@ -208,7 +208,7 @@ class VhiService:
         if found.normal_bone is None:
             raise NormalBoneError(found.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
         facts = normal_bone_facts(case.case_id, found, found.normal_bone)
-        labels = scans.seen(found.normal_bone.data.astype(np.uint8), role)
+        labels = scans.to_series_grid(found.normal_bone.data.astype(np.uint8), role)
         return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def _automatic_of(self, case: Case, reader: str | None, reading: int) -> tuple[Scans, AutomaticRegions]:
@@ -243,7 +243,7 @@ class VhiService:
             places = scans.voxels(clicks, role)
             bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
         facts = clicked_bone_facts(case.case_id, bone, scans.stir)
-        labels = scans.seen(bone.mask.data.astype(np.uint8), role)
+        labels = scans.to_series_grid(bone.mask.data.astype(np.uint8), role)
         return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def vhi(
@@ -289,7 +289,7 @@ class VhiService:
             self._measuring.note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
         facts = response_facts(scans, regions, seen, "server, vhi", role, automatic, reader=reader)
         facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        return VhiAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
+        return VhiAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def clean(
         self,
@@ -344,7 +344,7 @@ class VhiService:
         changes = {INFLAMMATION: plain(seen.changes)}
         messages = [*seen.messages, *reading_sentences(changes, corrections)]
         facts |= {"changes": changes, "corrections": corrections, "messages": messages}
-        return CleanAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
+        return CleanAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def _begin(self, case: Case, reader: str | None, reading: int, chosen: Mapping[str, Any]) -> VhiSettings:
         """The settings that a reading is measured with; the reader has the case before them from now on."""
@@ -486,7 +486,7 @@ class VhiService:
         check_reader(reader)
         made = reopened(self.readings, case.case_id, reader, reading_number(reading))
         with self.cases.loaded(case) as scans:
-            return scans.seen(reading_labels(self.readings, scans, made), role), scans.grid(role)
+            return scans.to_series_grid(reading_labels(self.readings, scans, made), role), scans.grid(role)
 
     def stir_grid(self, image_id: str) -> Grid:
         """Where the masks of a case lie.
