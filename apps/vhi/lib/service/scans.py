@@ -58,7 +58,7 @@ class Scans:
         """Labels on STIR's grid as they lie on that of a series."""
         return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
 
-    def measured(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
+    def to_stir_grid(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
         """Labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
 
         That is where the voxels of both are the same, and where T1W has a voxel of its own for each of STIR: what is shown on
