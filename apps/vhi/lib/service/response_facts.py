@@ -159,7 +159,7 @@ def _result_id(result: VhiResult, version: Any) -> str:
 def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role: Role) -> list[dict[str, Any]]:
     """Lesions with `voxel`, one of theirs as `[i, j, k]` of the series asked for, its `slice`, and mm3 per grade."""
     voxel_mm3 = result.stir.grid.voxel_volume_mm3
-    placed = zip(lesions, result.lesions, scans.voxels_seen(_central(result), role), strict=True)
+    placed = zip(lesions, result.lesions, scans.voxels_to_series_grid(_central(result), role), strict=True)
     return [
         {
             **numbers,

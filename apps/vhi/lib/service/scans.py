@@ -86,7 +86,7 @@ class Scans:
         """`(n, 3)` float indices of STIR's grid as indices in a series."""
         return _moved_points(points, self.stir.grid, self.grid(role)) if self._apart(role) else points
 
-    def voxels_seen(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
+    def voxels_to_series_grid(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices of STIR's grid as indices of the nearest voxels in a series."""
         return _moved(voxels, self.stir.grid, self.grid(role)) if self._apart(role) else list(voxels)
 
