@@ -82,7 +82,7 @@ class Scans:
         """`(n, 3)` float indices in a series as indices of STIR's grid."""
         return _moved_points(points, self.grid(role), self.stir.grid) if self._apart(role) else points
 
-    def points_seen(self, points: np.ndarray, role: Role) -> np.ndarray:
+    def points_to_series_grid(self, points: np.ndarray, role: Role) -> np.ndarray:
         """`(n, 3)` float indices of STIR's grid as indices in a series."""
         return _moved_points(points, self.stir.grid, self.grid(role)) if self._apart(role) else points
 
