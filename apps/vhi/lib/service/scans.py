@@ -74,7 +74,7 @@ class Scans:
             return labels_at(labels, self.grid(role), self.stir.grid), self.stir.grid
         return labels, grid
 
-    def voxels(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
+    def voxels_to_stir_grid(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices in a series as indices of STIR's grid."""
         return _moved(clicks, self.grid(role), self.stir.grid) if self._apart(role) else list(clicks)
 

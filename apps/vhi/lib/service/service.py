@@ -240,7 +240,7 @@ class VhiService:
         case, role = self.cases.of_image(image_id)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
-            places = scans.voxels(clicks, role)
+            places = scans.voxels_to_stir_grid(clicks, role)
             bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
         facts = clicked_bone_facts(case.case_id, bone, scans.stir)
         labels = scans.to_series_grid(bone.mask.data.astype(np.uint8), role)
@@ -283,7 +283,7 @@ class VhiService:
         settings = self._begin(case, reader, options["reading"], chosen)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
-            places = scans.voxels(clicks, role)
+            places = scans.voxels_to_stir_grid(clicks, role)
             regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted, places)
             seen = render_result(automatic, mode, self._proposals, options["show"] == "both")
             self._measuring.note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
@@ -327,7 +327,11 @@ class VhiService:
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
             regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted)
-            removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
+            removed, restored, scope = (
+                scans.voxels_to_stir_grid(remove, role),
+                scans.voxels_to_stir_grid(restore, role),
+                options["scope"],
+            )
             clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
             gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points, role=role)))
             seen = apply_gestures(automatic, mode, gestures, self._proposals)
