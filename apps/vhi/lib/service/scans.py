@@ -78,7 +78,7 @@ class Scans:
         """Voxel indices in a series as indices of STIR's grid."""
         return _moved(clicks, self.grid(role), self.stir.grid) if self._apart(role) else list(clicks)
 
-    def points(self, points: np.ndarray, role: Role) -> np.ndarray:
+    def points_to_stir_grid(self, points: np.ndarray, role: Role) -> np.ndarray:
         """`(n, 3)` float indices in a series as indices of STIR's grid."""
         return _moved_points(points, self.grid(role), self.stir.grid) if self._apart(role) else points
 

@@ -333,7 +333,7 @@ class VhiService:
                 options["scope"],
             )
             clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
-            gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points, role=role)))
+            gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role)))
             seen = apply_gestures(automatic, mode, gestures, self._proposals)
             self._measuring.note_shown(
                 scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode, gestures)
@@ -698,7 +698,7 @@ def _metadata(
         method,
         rating or None,
         amends,
-        decisions=None if decisions is None else parse_decisions(decisions, partial(scans.points, role=role)),
+        decisions=None if decisions is None else parse_decisions(decisions, partial(scans.points_to_stir_grid, role=role)),
         settings=settings,
         displayed=displayed,
         confirmed=confirmed,
