@@ -205,7 +205,7 @@ def test_one_session_at_a_time_and_a_discarded_one_leaves_no_scan(site):
     began, end = threading.Event(), threading.Event()
 
     def hold():
-        with RetrainingFolder(site.data).alone():
+        with RetrainingFolder(site.data).lock():
             began.set()
             end.wait(20)
 

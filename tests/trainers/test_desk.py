@@ -54,7 +54,7 @@ def test_without_a_model_nothing_is_trained_and_the_bars_are_empty(studies, tmp_
 
 def test_a_session_that_another_process_works_on_is_told_and_not_begun_again(studies):
     desk = TrainingManager(VhiService(studies), TrainConfig(), "1")
-    with desk.folder.alone():
+    with desk.folder.lock():
         desk.folder.write_progress({"state": "training", "session": "7", "members": []})
         assert desk.start({}, None) is None
         assert desk.status()["status"] == "RUNNING"

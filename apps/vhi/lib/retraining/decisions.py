@@ -91,7 +91,7 @@ class Decisions:
         kept = pinned(models)
         if kept is not None and kept["version"] != version:
             raise ConflictError(f"Version {kept['version']} was pinned by {kept['by']}; take the pin off first.")
-        with RetrainingFolder(self.store.root).alone():
+        with RetrainingFolder(self.store.root).lock():
             make_live(models, version)
         self._log("model made live", version=version)
         return {"live": version}

@@ -74,7 +74,7 @@ class RetrainingFolder:
         return self.root / "history"
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the folder; a killed process holds nothing.
 
         Raises

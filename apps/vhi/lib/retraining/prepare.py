@@ -188,7 +188,7 @@ def prepare(
     """
     config, options = config or TrainConfig(), options or TrainOptions()
     folder = RetrainingFolder(store.root)
-    with folder.alone():
+    with folder.lock():
         folder.remove_leftovers()
         if folder.waits():
             raise ConflictError("A session of training was begun and has not ended; go on with it, or discard it.")

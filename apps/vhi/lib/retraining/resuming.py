@@ -36,7 +36,7 @@ def resume_with(data: Path, options: TrainOptions) -> Session:
         A process works on it.
     """
     folder = RetrainingFolder(data)
-    with folder.alone():
+    with folder.lock():
         session = Session.read(folder.session)
         other = _differing(options, session.options)
         for name in other:

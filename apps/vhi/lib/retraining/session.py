@@ -72,7 +72,7 @@ def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str,
         A process died, the disk is full, ...; the session waits and can be gone on with.
     """
     folder = RetrainingFolder(data)
-    with folder.alone():
+    with folder.lock():
         folder.forget_stop()
         folder.remove_leftovers()
         session = Session.read(folder.session)
@@ -105,7 +105,7 @@ def discard(data: Path) -> None:
         It is under way.
     """
     folder = RetrainingFolder(data)
-    with folder.alone():
+    with folder.lock():
         if folder.session.exists():
             folder.end_session()
             folder.write_progress({"state": "stopped", "message": "The session was discarded."})
