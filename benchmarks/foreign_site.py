@@ -100,7 +100,7 @@ def submit(foreign: Path, studies: Path, names: list[str]) -> None:
 def retrained(studies: Path, shipped: Path, jobs: int, steps: int | None) -> dict[str, object]:
     """What became of a session with the usual settings; one that was interrupted goes on."""
     data = studies / ".vhi"
-    if not RetrainingFolder(data).waits():
+    if not RetrainingFolder(data).has_pending_session():
         source = CaseFinder(studies)
         cases = public_cases(source, data)
         prepare(

@@ -110,7 +110,7 @@ class RetrainingFolder:
         except OSError:
             return "unknown"
 
-    def waits(self) -> bool:
+    def has_pending_session(self) -> bool:
         """Whether there is a session that was begun and has not ended: it can be gone on with."""
         return (self.session / "session.json").is_file()
 

@@ -190,7 +190,7 @@ def prepare(
     folder = RetrainingFolder(store.root)
     with folder.lock():
         folder.remove_leftovers()
-        if folder.waits():
+        if folder.has_pending_session():
             raise ConflictError("A session of training was begun and has not ended; go on with it, or discard it.")
         live = adopt_live(store.root, shipped)
         labels = waiting_labels(store, live.manifest, config, patient_of)

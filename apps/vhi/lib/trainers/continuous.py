@@ -76,7 +76,7 @@ class ContinuousTraining:
         desk = self._desk
         if desk.is_running() or desk.service.cases.idle_s < self._schedule.quiet_s:
             return False
-        if desk.folder.waits():
+        if desk.folder.has_pending_session():
             progress = desk.folder.progress()
             due = progress is None or progress["state"] == "interrupted"
         else:

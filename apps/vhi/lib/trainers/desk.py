@@ -81,12 +81,12 @@ class TrainingManager:
         return self.status()
 
     def _begin(self, options: TrainOptions, go_on: bool) -> None:
-        if self.folder.waits() and not (go_on and self._session()):
+        if self.folder.has_pending_session() and not (go_on and self._session()):
             # one that is damaged cannot be gone on with
             from ..retraining.session import discard  # brings torch
 
             discard(self.data)
-        if self.folder.waits():
+        if self.folder.has_pending_session():
             from ..retraining.resuming import resume_with  # brings torch
 
             resume_with(self.data, options)
