@@ -155,7 +155,7 @@ class RetrainingFolder:
     def stop_requested(self) -> bool:
         return (self.root / "stop").exists()
 
-    def forget_stop(self) -> None:
+    def clear_stop(self) -> None:
         (self.root / "stop").unlink(missing_ok=True)
 
     # what became of earlier sessions ------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str,
     """
     folder = RetrainingFolder(data)
     with folder.lock():
-        folder.forget_stop()
+        folder.clear_stop()
         folder.remove_leftovers()
         session = Session.read(folder.session)
         remove_leftovers(Path(session.model_dir))

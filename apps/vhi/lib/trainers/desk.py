@@ -165,7 +165,7 @@ class TrainingManager:
         session = None if self.is_running() else self._session()
         if session is not None:
             # that a person stopped it, also where its own process had no time to say so: it does not go on by itself
-            self.folder.forget_stop()
+            self.folder.clear_stop()
             told = self.folder.progress() or {}
             told = told if told.get("session") == session.session_id else {"session": session.session_id}
             self.folder.write_progress({**told, "state": "stopped", "message": "It was stopped, and can be gone on with."})
