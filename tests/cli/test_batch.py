@@ -202,7 +202,7 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
 def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     case = BatchCase("A1", study=tmp_path)
-    with working("VersionMeasurement", 2, str) as show:
+    with working("Measuring", 2, str) as show:
         show(Outcome(case))
         show(Outcome(case, "[STIR] is missing.", "Traceback: line 3"))
     shown = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""VersionMeasurement, batches and the cohort where Python has nothing of POSIX, as on Windows: whole commands, here on Linux."""
+"""Measuring, batches and the cohort where Python has nothing of POSIX, as on Windows: whole commands, here on Linux."""
 
 from __future__ import annotations
 

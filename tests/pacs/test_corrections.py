@@ -217,13 +217,13 @@ import os, signal, sys
 from pathlib import Path
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
-from lib.pacs.exchange import Exchange
+from lib.pacs.exchange import ArchiveSync
 from lib.service.service import VhiService
 data, url, user, password, patient = sys.argv[1:]
 settings = PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={patient}")
 cases = PacsCases(Archive(url, user or None, password or None), Path(data), config=settings)
 service = VhiService(cases, data=Path(data), model_dir=Path(data) / "no-model")
-site = Exchange(service, cases)
+site = ArchiveSync(service, cases)
 site.corrections._note = lambda correction: os.kill(os.getpid(), signal.SIGKILL)
 site.poll()
 """

@@ -128,7 +128,7 @@ def batch(
             dicom_report=dicom_report,
         )
         try:
-            showing = working("VersionMeasurement", len(to_do), partial(_short, out))
+            showing = working("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:
                     told.append(outcome.case.name)

@@ -153,7 +153,7 @@ def measure(
             from .ensemble import load_ensemble
 
             members, model = load_ensemble(model_dir)
-    with step("VersionMeasurement"):
+    with step("Measuring"):
         from ..core.not_measured import NormalBoneRefused
         from ..core.pipeline import measure_vhi
         from ..core.propagation import image_statistics

@@ -9,7 +9,7 @@ import { INFLAMMATION, REGION } from './segments.js';
 
 /** Measure VHI, with the regions that are drawn; what was decided by clicks before starts anew. */
 export function measure(reading) {
-  return reading.work('VersionMeasurement VHI', async () => {
+  return reading.work('Measuring VHI', async () => {
     const regions = reading.hasDrawnRegion ? regionsOf(reading.cells) : null;
     const { state, labels, names } = await measurement(reading, { ...reading.options }, regions);
     const cells = graded(answered(reading.cells, labels, names), state.measured.grades, reading.both);
