@@ -34,9 +34,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from lib.core.active_learning import feature_distance, features_of, uncertain_and_unlike
 from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
 from lib.core.normalise import NetworkFrame, normalise_t1w
-from lib.core.selection import feature_distance, features_of, uncertain_and_unlike
 from lib.core.volume import Mask, Volume
 from lib.figures.canvas import svg_bytes
 from lib.figures.learning_loop import learning_loop_figure

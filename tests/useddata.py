@@ -22,8 +22,8 @@ from lib.records import write_json
 from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import HoldOut
 from lib.server.config import ServerConfig
-from lib.server.desk import ServerContext as RoutesDesk
 from lib.server.guard import install
+from lib.server.server_context import ServerContext as RoutesDesk
 from lib.service.service import MODEL_DIR
 from lib.versions.site import adopt_live
 

@@ -30,8 +30,8 @@ from lib.provenance import code_version
 from lib.readings.holding import hold
 from lib.server.answers import hide
 from lib.trainers.continuous import ContinuousTraining, Schedule
-from lib.trainers.desk import TrainingManager
 from lib.trainers.task import trainers
+from lib.trainers.training_manager import TrainingManager
 from lib.versions.site import note_start
 
 log = logging.getLogger("vhi.app")

@@ -20,8 +20,8 @@ from lib.batch.cases import BatchCase
 from lib.batch.folder import MARK, batch_folder
 from lib.batch.workers import Outcome
 from lib.cli.batch import RESULT_COLUMNS, measure_case
+from lib.cli.batch_progress import working
 from lib.cli.measure import RESULT_FILES
-from lib.cli.working import working
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
 from lib.provenance import code_version

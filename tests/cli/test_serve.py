@@ -125,7 +125,7 @@ def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
 
 
 def test_small_answers_leave_at_once():
-    from lib.listening import listen
+    from lib.bound_socket import listen
 
     with (
         listen("127.0.0.1", 0, "The server", "pass another port") as listening,

@@ -217,7 +217,7 @@ import os, signal, sys
 from pathlib import Path
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
-from lib.pacs.exchange import ArchiveSync
+from lib.pacs.archive_sync import ArchiveSync
 from lib.service.service import VhiService
 data, url, user, password, patient = sys.argv[1:]
 settings = PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={patient}")

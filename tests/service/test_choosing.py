@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.core.selection import feature_distance, uncertain_and_unlike
+from lib.core.active_learning import feature_distance, uncertain_and_unlike
 from lib.errors import ModelError, RequestError
 from lib.phantom.study import make_phantom
 from lib.service.service import MODEL_DIR, ServiceConfig, VhiService

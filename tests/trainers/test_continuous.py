@@ -16,7 +16,7 @@ from lib.retraining.config import TrainConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
 from lib.trainers.continuous import ContinuousTraining, Schedule
-from lib.trainers.desk import TrainingManager
+from lib.trainers.training_manager import TrainingManager
 
 
 @pytest.mark.parametrize(

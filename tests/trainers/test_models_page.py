@@ -18,7 +18,7 @@ from lib.retraining.config import TrainConfig
 from lib.server.config import ServerConfig
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.nifti import write_volume
-from lib.trainers.desk import TrainingManager
+from lib.trainers.training_manager import TrainingManager
 from lib.versions import make_live, publish, read_live, verify
 from lib.versions.site import own_models
 from standin import PASSWORDS, cookie_of, guarded, signed_in, write_known_accounts

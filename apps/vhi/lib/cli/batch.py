@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .batch_progress import working
 from .dicom_out import DICOM_REPORT_HELP
 from .ensemble import MODEL_DIR
 from .forms import DEFAULT_FORMS, FORMS_HELP, checked_paper
 from .nifti_header import FORM_HELP, form_of
 from .post_transforms import CHAIN_HELP, chosen_settings
-from .working import working
 
 if TYPE_CHECKING:
     from ..batch.cases import BatchCase

@@ -12,8 +12,8 @@ import typer
 from .ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
+    from ..retraining.challenger import Measured
     from ..retraining.gate import Pair
-    from ..retraining.rival import Measured
     from ..versions import Version
 
 _ModelDir = Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")]
@@ -28,7 +28,7 @@ def export_bundle(
 ) -> None:
     """Write a version as a MONAI bundle, which needs nothing of this program to run."""
     from ..versions import read_version
-    from .steps import step
+    from .status import step
 
     found = read_version(model_dir, version)
     with step("Writing the bundle"):
@@ -75,7 +75,7 @@ def import_bundle(
     from ..errors import InputError, ModelError
     from ..provenance import code_version, now
     from ..versions import list_versions, publish
-    from .steps import step
+    from .status import step
 
     if as_member == as_version:
         raise InputError("Pass either --as-member or --as-version.")
@@ -85,8 +85,8 @@ def import_bundle(
         from ..bundles.foreign import read_bundle
         from ..bundles.importing import import_id, members_of, version_of, with_members
         from ..engine.members import load_members
+        from ..retraining.challenger import decide_between, phantom_cases
         from ..retraining.config import TrainConfig
-        from ..retraining.rival import decide_between, phantom_cases
 
         imported = read_bundle(folder, foreground=foreground, allowed=allow or ())
         told = {"version": name or import_id(imported, folder), "created": now(), "code_version": code_version()}
@@ -115,8 +115,8 @@ def _site(studies: Path | None, data: Path | None, model_dir: Path) -> tuple[Ver
         return read_live(model_dir), iter(())
     from ..readings.store import ReadingStore
     from ..retraining.cases import patients_of, public_cases
+    from ..retraining.challenger import holdout_cases
     from ..retraining.config import TrainConfig
-    from ..retraining.rival import holdout_cases
     from ..studies.pairing import CaseFinder
     from ..versions.site import adopt_live
     from .retrain import DATA_FOLDER

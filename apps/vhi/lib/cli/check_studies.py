@@ -43,7 +43,7 @@ def check_studies(
     from ..pacs.start import is_archive
     from ..studies.pairing_rules import read_rules
     from .serve import pacs_login
-    from .steps import step
+    from .status import step
 
     rules = read_rules(pairing_rules) if pairing_rules else None
     login = pacs_login(source if is_archive(source) else None, pacs_user, pacs_password_file)

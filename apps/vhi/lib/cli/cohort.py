@@ -67,7 +67,7 @@ def cohort(
     from ..reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
     from ..studies.staple import staple
     from .cohort_input import read_cohort
-    from .steps import step
+    from .status import step
 
     settings = StudySettings(truncate, votes, vhi_response, sparcc_response, failure_sd, reading, per_reader)
     check_cohort_folder(out)
@@ -118,7 +118,7 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
     from ..cohort.slices import slices_of_disagreement
     from ..core.volume import check_same_grid
     from ..errors import GridMismatchError
-    from .steps import step
+    from .status import step
 
     images: list[CaseImages] = []
     why = "there are no masks, only numbers." if not given.masks else "there are no STIR scans of them (--scans)."
@@ -157,7 +157,7 @@ def _two_visits(
     from ..cohort.study import LeftOut, main_method, vhi_column
     from ..cohort.table import VISITS
     from ..errors import VhiError
-    from .steps import step
+    from .status import step
 
     method = main_method(study.table)
     if not given.masks or method is None:

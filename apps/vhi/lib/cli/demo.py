@@ -50,7 +50,7 @@ def demo(
 def _store(pair: Path, study: Path) -> None:
     """Write a pair as a DICOM study; one that is there, with what readers stored beside it, stays."""
     from ..studies.dicomize import Labels, write_dicom_study
-    from .steps import step
+    from .status import step
 
     if not study.exists():
         with step(f"Writing {pair.name} as DICOM"):
@@ -65,8 +65,8 @@ def _try_server(out: Path) -> None:
     OutputError
         It did not start, or did not answer as it should; the log says more.
     """
+    from ..bound_socket import listen
     from ..errors import OutputError
-    from ..listening import listen
 
     with listen("127.0.0.1", 0, "The demo", "stop other programs that listen") as free:
         port = free.getsockname()[1]

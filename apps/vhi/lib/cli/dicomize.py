@@ -21,7 +21,7 @@ def dicomize(
     For tests, demonstrations, and sites that keep NIfTI. Intensities and geometry stay as they are.
     """
     from ..studies.dicomize import Labels, write_dicom_study
-    from .steps import step
+    from .status import step
 
     with step("Writing the DICOM study"):
         done = write_dicom_study(out, t1w, stir, Labels(patient_id, study_date, descending))

@@ -18,7 +18,7 @@ def disease_region(
     """Outline the disease region on a T1W scan."""
     from ..errors import OutputError
     from ..files import check_output_file
-    from .steps import step
+    from .status import step
 
     if not out.name.endswith((".nii", ".nii.gz")):
         raise OutputError(f"{out} must end in .nii or .nii.gz; a mask is written as NIfTI.")

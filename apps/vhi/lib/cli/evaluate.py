@@ -44,7 +44,7 @@ def evaluate(
     from ..errors import InputError, VhiError
     from ..evaluation import compare_masks, summarise
     from ..files import check_result_folder, result_folder
-    from .steps import step
+    from .status import step
 
     check_result_folder(out, FILES, FILES[0])
     (predicted, odd), (given, other_odd) = _masks_in(predictions), _masks_in(references)

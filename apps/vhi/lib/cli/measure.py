@@ -125,7 +125,7 @@ def measure(
     from ..reports.forms import checked_forms
     from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from .one_scan import normal_bone_of, read_regions, read_scans
-    from .steps import step
+    from .status import step
 
     wanted = checked_forms(forms)
     settings = chosen_settings(parse_changes(change or []), post_transforms)

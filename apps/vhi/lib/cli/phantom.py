@@ -30,7 +30,7 @@ def phantom(
     lesions' volumes as lesions.json.
     """
     from ..phantom.study import make_phantom
-    from .steps import step
+    from .status import step
 
     check_phantom_folder(out)
     with step("Building the phantom"):

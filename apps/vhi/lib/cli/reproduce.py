@@ -40,7 +40,7 @@ def reproduce(
     from ..reproduction.pictures import draw_pictures
     from ..reproduction.run import reproduce_steps
     from ..studies.staple import staple
-    from .steps import step
+    from .status import step
 
     check_output(out)
     with step("Looking through the clone"):
@@ -87,7 +87,7 @@ def _released(clone: Clone) -> Ensemble | None:
     """The networks in the clone; a file that holds none of the paper's is passed over with the reason."""
     from ..errors import VhiError
     from ..reproduction.regions import Ensemble
-    from .steps import step
+    from .status import step
 
     hashes, states = [], []
     if clone.networks:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..provenance import code_version
-from .bars import Bars, bars
 from .ensemble import MODEL_DIR
 from .settings import parse_changes
+from .training_progress import Bars, bars
 
 if TYPE_CHECKING:
     from ..retraining.config import TrainConfig, TrainOptions

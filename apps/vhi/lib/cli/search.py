@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .batch import SOME_FAILED
-from .working import working
+from .batch_progress import working
 
 if TYPE_CHECKING:
     from ..studies.labelled import LabelledData

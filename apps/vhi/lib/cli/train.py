@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..provenance import code_version
-from .bars import Bars, bars
 from .ensemble import MODEL_DIR
 from .retrain import retrain
 from .search import run_search
+from .training_progress import Bars, bars
 
 if TYPE_CHECKING:
     from ..nets.fit import Progress

@@ -83,7 +83,7 @@ def _write_scans(
     from ..cohort.sparcc import SparccSheet
     from ..files import write_atomically
     from ..phantom.trial import simulate_scans
-    from .steps import step
+    from .status import step
 
     rows: list[dict[str, str]] = []
     sheets: dict[str, list[Scored]] = {}

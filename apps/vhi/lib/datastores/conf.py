@@ -21,7 +21,7 @@ from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
 
 if TYPE_CHECKING:
-    from ..pacs.exchange import ArchiveSync
+    from ..pacs.archive_sync import ArchiveSync
 
 _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said
@@ -104,7 +104,7 @@ def exchange_of(service: VhiService) -> ArchiveSync | None:
     """
     if not isinstance(service.cases.source, PacsCases):
         return None
-    from ..pacs.exchange import ArchiveSync  # reads and writes results as DICOM, which a folder of files does without
+    from ..pacs.archive_sync import ArchiveSync  # reads and writes results as DICOM, which a folder of files does without
 
     return ArchiveSync(service, service.cases.source, _logins)
 

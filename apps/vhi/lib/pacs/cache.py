@@ -13,7 +13,7 @@ from ..errors import ArchiveError
 from ..files import result_folder
 from ..readings.folder import make_folder
 from ..records import NUMBER, Kinds, read_remakable, write_json
-from ..service.keep import NamedLocks
+from ..service.memory_cache import NamedLocks
 from ..studies.dicom_series import read_series
 from ..studies.nifti import write_scan
 from ..studies.pairing import ROLES, Archived, Role

@@ -25,8 +25,8 @@ from ..core.volume import Mask, Volume
 from ..files import result_folder, write_atomically
 from ..provenance import now
 from ..records import read_remakable, write_json
+from .challenger import Measured
 from .folder import RetrainingFolder
-from .rival import Measured
 
 FOLDER, FILE = "comparisons", "comparison.json"
 # cases, so that a comparison takes minutes
@@ -65,7 +65,7 @@ def compare_versions(
     segments : (callable, callable)
         The region that each of them finds on a T1W.
     cases : iterable
-        See `lib.retraining.rival.holdout_cases`.
+        See `lib.retraining.challenger.holdout_cases`.
     on_case : callable
         Told each case when it has been measured.
 

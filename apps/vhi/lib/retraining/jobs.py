@@ -36,8 +36,8 @@ from ..versions import Version, read_version
 from .entries import Entry
 from .gate import HOLDOUT, SENTINEL
 from .kinds import other_scanners
+from .phantom_regression import sentinel_cases
 from .quarantine import Check, check_label
-from .sentinel import sentinel_cases
 
 logger = logging.getLogger("vhi.retraining")
 MEASURED, CANDIDATE, PICTURES = "measured.json", "candidate", 4

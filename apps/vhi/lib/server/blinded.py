@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from .answers import Refusal
-from .desk import ServerContext
 from .dicomweb import resource_of
 from .gateway import ArchiveAddress, Gateway
+from .server_context import ServerContext
 
 STORING = (
     "This study is blinded: what you read is handed in in the panel, and the server stores it with the patient. Nothing else is "

@@ -13,9 +13,9 @@ from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from .answers import Refusal, finite
-from .desk import ServerContext
 from .drafts import handed_in
 from .requests import check_id, parse_params, uploaded_file
+from .server_context import ServerContext
 
 CHECKSUM = re.compile(r"(?:(SHA256|SHA512|MD5):)?([0-9a-fA-F]{32,128})")
 

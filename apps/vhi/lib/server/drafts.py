@@ -10,9 +10,9 @@ from fastapi import Body, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from .answers import Refusal, finite
-from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id, check_params
+from .server_context import ServerContext
 
 Reader = Annotated[str | None, Query(max_length=64)]
 Reading = Annotated[int, Query(ge=1, le=99)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..findings import Finding
-from .desk import ServerContext
+from .server_context import ServerContext
 
 
 def findings_of(desk: ServerContext) -> tuple[Finding, ...]:

@@ -18,7 +18,6 @@ from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, wh
 from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .blinded import BlindedGateway
 from .config import MIB, ServerConfig, is_address, is_loopback
-from .desk import ServerContext
 from .dicomweb import check_plain
 from .forwarded import CONCEALED_KEY, HOST_KEY, PREFIX_KEY, Forwarded
 from .gateway import ArchiveAddress, Gateway
@@ -28,6 +27,7 @@ from .metrics import CLOSED as CLOSED_ROUTE
 from .metrics import Metrics
 from .pool import GoneError, WorkerPool
 from .routes import make_routes
+from .server_context import ServerContext
 from .sessions import cookie_names, identity_by_cookie
 from .watching import scraper
 

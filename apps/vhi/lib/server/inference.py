@@ -13,10 +13,10 @@ from starlette.datastructures import UploadFile as StarletteUpload
 
 from .answers import Refusal, finite, json_text
 from .config import is_loopback
-from .desk import ServerContext, address_of
 from .identity import current_identity
 from .login import MAY_FETCH_KEY
 from .requests import check_id, check_params, parse_params, take_file, uploaded_file
+from .server_context import ServerContext, address_of
 
 INFO_AGE_S = 0.5
 # models that measure with regions which a reader drew and has not submitted

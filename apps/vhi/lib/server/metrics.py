@@ -12,8 +12,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..errors import VhiError
-from .desk import ServerContext
 from .findings import findings_of
+from .server_context import ServerContext
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # from a cached answer to an inference that waited [s]

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from .desk import ServerContext
 from .drafts import handed_in
 from .requests import check_id
+from .server_context import ServerContext
 
 
 def add_rating(api: FastAPI, desk: ServerContext) -> None:

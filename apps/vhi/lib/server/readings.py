@@ -11,9 +11,9 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from .answers import Refusal, finite, without_paths
-from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id
+from .server_context import ServerContext
 
 FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 

@@ -8,8 +8,8 @@ from fastapi import FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
 from .answers import finite
-from .desk import ServerContext
 from .requests import check_id, parse_params, uploaded_file
+from .server_context import ServerContext
 
 Reader = Annotated[str | None, Query(max_length=64)]
 Number = Annotated[int, Query(ge=1, le=99)]

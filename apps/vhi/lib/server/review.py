@@ -9,9 +9,9 @@ from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from .answers import finite
-from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id
+from .server_context import ServerContext
 
 Name = Annotated[str, Query(max_length=80)]
 

@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
-from .desk import ServerContext
 from .drafts import add_drafts
 from .inference import add_inference
 from .metrics import Metrics
@@ -18,6 +17,7 @@ from .rating import add_rating
 from .readings import add_readings
 from .reopening import add_reopening
 from .review import add_review
+from .server_context import ServerContext
 from .sessions import add_sessions
 from .sign_on import add_sign_on
 from .tokens import add_tokens

@@ -23,11 +23,11 @@ from starlette.types import Scope
 
 from .addresses import current_addresses
 from .answers import Refusal
-from .desk import ServerContext
 from .identity import LOCAL, Identity, current_identity
 from .login import Login
 from .pages import login_page
 from .pool import BusyError
+from .server_context import ServerContext
 
 CSRF_HEADER = "x-csrf-token"
 HOME = "/vhi/worklist"

@@ -18,8 +18,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from ..errors import VhiError
 from .addresses import current_addresses
 from .answers import Refusal, refusal_of
-from .desk import ServerContext
 from .pages import going_on_page, login_page
+from .server_context import ServerContext
 from .sessions import PAGE_HEADERS, cookie_value, local_path, set_session
 
 START, BACK = "/sign-on", "/sign-on/back"

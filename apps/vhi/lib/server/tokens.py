@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Form, Request
 
 from .answers import Refusal
-from .desk import ServerContext
 from .identity import current_identity
+from .server_context import ServerContext
 
 
 def add_tokens(api: FastAPI, desk: ServerContext) -> None:

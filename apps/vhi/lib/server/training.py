@@ -11,9 +11,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from .addresses import current_addresses
 from .answers import Refusal, finite
-from .desk import ServerContext
 from .identity import current_identity
 from .requests import check_id, check_params
+from .server_context import ServerContext
 from .sessions import cookie_names
 
 NAME = "disease_region"

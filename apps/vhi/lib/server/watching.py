@@ -12,10 +12,10 @@ from fastapi.responses import Response
 
 from ..errors import SettingsError, VhiError
 from .config import ServerConfig
-from .desk import ServerContext
 from .findings import findings_of
 from .identity import Identity
 from .metrics import CONTENT_TYPE, Metrics, places_of
+from .server_context import ServerContext
 
 logger = logging.getLogger("vhi.server")
 METRICS_PATH = "/vhi/metrics"

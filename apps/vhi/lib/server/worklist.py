@@ -12,9 +12,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from .addresses import current_addresses
 from .answers import Refusal, finite, without_paths
-from .desk import ServerContext
 from .identity import current_identity
 from .pages import slicer_help
+from .server_context import ServerContext
 from .sessions import HOME, cookie_names, identity_of_page, login_address
 
 MOST_ROWS = 1000

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.active_learning import features_of
 from ..core.contrast import t1w_warnings
 from ..core.disease_region import DiseaseRegion
 from ..core.normal_bone_proposal import most_even_places, propose_normal_bone
 from ..core.not_measured import NormalBoneRefused, NotMeasured
 from ..core.plausibility import Reference, region_warnings
-from ..core.selection import features_of
 from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, OutputError
 from ..files import result_folder
@@ -25,8 +25,8 @@ from ..readings.folder import make_folder, remove_but
 from ..records import read_json, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..versions import Manifest
-from .keep import LastUsed
 from .landmarks import recall_landmarks
+from .memory_cache import LastUsed
 from .networks import Networks
 from .scans import Scans
 

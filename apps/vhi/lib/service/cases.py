@@ -26,7 +26,7 @@ from ..records import tell_once
 from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .deidentified import CopiesVersion
-from .keep import LastUsed, NamedLocks
+from .memory_cache import LastUsed, NamedLocks
 from .scans import ScanReader, Scans
 from .unusable import UnusableCases, version_of
 

@@ -11,7 +11,7 @@ from ..readings.folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.deidentify import Pseudonym, write_deidentified
 from ..studies.pairing import ROLES, Archived, Case, Role
-from .keep import NamedLocks
+from .memory_cache import NamedLocks
 
 KEY_FILE = "uids.json"
 FOLDER = "deidentified"

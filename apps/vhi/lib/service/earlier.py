@@ -36,7 +36,7 @@ from ..studies.alignment import Alignment
 from ..studies.pairing import Case
 from .answers import ServiceConfig
 from .cases import Cases
-from .keep import LastUsed
+from .memory_cache import LastUsed
 from .scans import Scans
 
 KNOWN_FOR_S = 20.0  # clicks follow each other; an archive is not asked at each

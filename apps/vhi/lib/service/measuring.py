@@ -22,11 +22,11 @@ from ..readings.clicked_bones import ClickedBones
 from ..readings.shown_lesions import ShownLesions
 from ..readings.store import ReadingStore
 from .automatic import Automatic, AutomaticRegions
-from .begun import shown_to
 from .chains import Chains
 from .decisions import Decisions
-from .keep import LastUsed
+from .memory_cache import LastUsed
 from .proposals import OFF, Proposals
+from .reading_context import shown_to
 from .regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .response_facts import result_id_of, short_result
 from .scans import Scans
@@ -62,7 +62,7 @@ class MeasurementService:
         self._shown: LastUsed[dict[str, Any]] = LastUsed(NUMBERS_SHOWN)
 
     def shown(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
-        """The automatic regions of a scan as that reader first saw them in that reading, see `lib.service.begun`."""
+        """The automatic regions of a scan as that reader first saw them in that reading, see `lib.service.reading_context`."""
         return partial(shown_to, self.readings, self.automatic, reader, reading)
 
     def regions(self, scans: Scans, reader: str | None, reading: int) -> ActiveRegions:

@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..versions import Manifest, read_live, read_version, verify_files
 from ..versions.site import folder_with, models_in_use
 from ..versions.store import POINTER
-from .keep import LastUsed
+from .memory_cache import LastUsed
 
 # the live ensemble, the one that readings rest on which began before it was live, and two that are compared
 LOADED = 4

@@ -21,7 +21,7 @@ from ..errors import ModelError, RequestError
 from ..versions import read_live, read_version
 from ..versions.site import folder_with, models_in_use
 from .answers import names_present
-from .keep import LastUsed
+from .memory_cache import LastUsed
 
 OFF, SHOW, APPLY = "off", "show", "apply"
 MODES = (OFF, SHOW, APPLY)

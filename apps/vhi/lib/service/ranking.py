@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.selection import feature_distance, standing, uncertain_and_unlike
+from ..core.active_learning import feature_distance, standing, uncertain_and_unlike
 from ..core.setting import value_as
 from ..errors import RequestError
 from ..studies.pairing import Case

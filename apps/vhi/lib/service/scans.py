@@ -22,7 +22,7 @@ from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
 from ..studies.registration import labels_at, on_grid_of, reoriented, turn_between
 from .answers import Voxel
-from .keep import LastUsed
+from .memory_cache import LastUsed
 
 log = logging.getLogger("vhi.service")
 HIDDEN_WARNING = "Something is to be known about the series of this case; ask the administrator, whose log says what."

@@ -53,11 +53,11 @@ from .findings import Disk, archive, conduct, damaged, model, share
 from .gestures import parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
-from .openings import ReadingTimer
 from .options import options_of, reading_number
 from .precomputing import Precomputing
 from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
 from .reading_list import ReadingList
+from .reading_timer import ReadingTimer
 from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
 from .response_facts import clicked_bone_facts, normal_bone_facts, region_facts, response_facts

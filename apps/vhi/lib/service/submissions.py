@@ -18,14 +18,14 @@ from ..readings.leases import Leases
 from ..readings.submission import Submission
 from ..reports.change import change_sentences
 from ..studies.pairing import Role
-from .begun import amended, check_follows
 from .conduct import Conduct
 from .doubts import doubt_messages, region_doubts
 from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission, SubmissionMetadata, evaluate_submission
 from .measuring import MeasurementService
-from .openings import ReadingTimer
 from .proposals import DisplayedResult
+from .reading_context import amended, check_follows
+from .reading_timer import ReadingTimer
 from .response_facts import response_facts, short_result
 from .scans import Scans
 from .segments import Submitted

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import SettingsError, VhiError
 from ..provenance import now
-from .desk import TrainingManager
+from .training_manager import TrainingManager
 
 INTERVAL_S = 10.0
 _QUIET = re.compile(r"(\d{1,6}(?:\.\d+)?)([smh])")

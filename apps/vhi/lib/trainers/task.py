@@ -8,9 +8,9 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from .desk import TrainingManager
 from .options import TABLE
-from .told import NAME
+from .training_manager import TrainingManager
+from .training_status import NAME
 
 
 class DiseaseRegionTrainer(TrainTask):

@@ -55,7 +55,7 @@ export const measureButton = (desk) =>
 export function showBusy(button_, desk) {
   const reading = desk.reading ?? desk.coming;
   button_.disabled = !reading || Boolean(reading.busy) || Boolean(desk.keeping.keeper?.isWaiting);
-  const text = reading?.busy === 'Measuring VHI' ? 'VersionMeasurement ...' : 'Measure VHI';
+  const text = reading?.busy === 'Measuring VHI' ? 'Measuring ...' : 'Measure VHI';
   if (button_.textContent !== text) button_.textContent = text;
 }
 

@@ -1,4 +1,4 @@
-"""The process that trains: `python -m lib.trainers.child DATA`, started by the server, in a process group of its own.
+"""The process that trains: `python -m lib.trainers.worker_main DATA`, started by the server, in a process group of its own.
 
 It does what is left of the session in the data folder, and ends at once when the server does: its standard input is a pipe that
 nobody writes to and that closes with the server, however that ends. Every step is on disk whole or not at all, so that the

@@ -26,7 +26,7 @@ from ..versions.site import own_models
 from .comparing import Comparing
 from .options import options_from
 from .process import TrainerProcess
-from .told import WHY_IS_HIDDEN, stats_of, task_of, text_of, without_cases
+from .training_status import WHY_IS_HIDDEN, stats_of, task_of, text_of, without_cases
 
 # a client waits so long for the copies of the scans, to be told what hinders them; they go on behind it
 ANSWER_WITHIN_S = 20.0

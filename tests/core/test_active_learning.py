@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib.core.selection import FEATURES, feature_distance, features_of, standing, uncertain_and_unlike
+from lib.core.active_learning import FEATURES, feature_distance, features_of, standing, uncertain_and_unlike
 from lib.core.volume import Grid, Mask, Volume
 
 GRID = Grid((8, 6, 4), np.diag([0.5, 0.5, 3.0, 1.0]))

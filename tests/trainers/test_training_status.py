@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from lib.trainers import process
-from lib.trainers.told import stats_of, task_of, text_of, without_cases
+from lib.trainers.training_status import stats_of, task_of, text_of, without_cases
 
 TRAINING = {
     "state": "training",

@@ -22,14 +22,14 @@ def listen(host: str, port: int, who: str, advice: str) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # only where the protocol is named does asyncio send small answers at once instead of 40 ms later
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
         # at once: two servers started together do not both believe that the port is theirs
-        listening.listen(128)
+        bound.listen(128)
     except OSError as error:
-        listening.close()
+        bound.close()
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(f"{who} cannot listen on {host} port {port} ({reason}); {advice}.") from error
-    return listening
+    return bound

@@ -12,7 +12,7 @@ from lib.retraining.config import TrainConfig
 from lib.service.answers import ServiceConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
-from lib.trainers.desk import TrainingManager
+from lib.trainers.training_manager import TrainingManager
 
 
 @pytest.fixture

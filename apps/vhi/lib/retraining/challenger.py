@@ -15,8 +15,8 @@ from ..versions import Version
 from .config import TrainConfig
 from .entries import write_case
 from .gate import HOLDOUT, SENTINEL, Decision, Pair, decide
+from .phantom_regression import sentinel_cases
 from .prepare import waiting_labels
-from .sentinel import sentinel_cases
 
 # set, case id, T1W, true region
 Measured = tuple[str, str, Volume, Mask]
