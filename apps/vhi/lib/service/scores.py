@@ -3,7 +3,7 @@
 One file per version, `scores/<version>.json`, replaced whole; a cache that may be deleted at any time:
 
 `version`, `sha256`, `method`   of the weights, and of the automatic regions (`lib.service.automatic.METHOD`)
-`cases`                         by case: `key` of its regions, `disagreement`, `entropy`, `features` (of `lib.core.active_learning`),
+`cases`                         by case: `key` of its regions, `disagreement`, `entropy`, `features` (`lib.core.active_learning`),
                                 and `labels`: mean slice Dice of the networks' region with each submitted one, by submission
 """
 
