@@ -12,7 +12,7 @@ import time
 import pytest
 
 from embedded import bytes_of, place_of, slice_of
-from lib.archive.folder import Archive
+from lib.archive.folder import ArchiveFolder
 from lib.archive.index import Index
 from lib.errors import ConflictError, InputError, OutputError
 from lib.pacs.register import Register
@@ -228,14 +228,14 @@ def test_what_is_given_up_without_a_word_closes_its_file(tmp_path, kind):
 
 def test_a_folder_has_one_archive(served):
     with pytest.raises(ConflictError, match="is served by another archive; stop that one"):
-        Archive(served.folder)
+        ArchiveFolder(served.folder)
     served.running.stop()
-    Archive(served.folder).close()
+    ArchiveFolder(served.folder).close()
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="is no folder; pass the folder of the DICOM files"):
-        Archive(tmp_path / "nothing")
+        ArchiveFolder(tmp_path / "nothing")
 
 
 def test_links_do_not_lead_out_of_the_folder(served, tmp_path, objects):

@@ -30,7 +30,7 @@ from ..accept import parameters_of, ranges_of, takes_json
 from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
 from ..studies.dicom_structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
 from .attributes import Level, tag_of
-from .folder import Archive, Outcome
+from .folder import ArchiveFolder, Outcome
 from .frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
 from .index import Located
 from .instance import HERE, is_uid
@@ -104,7 +104,7 @@ class Login:
         return answer
 
 
-def make_app(archive: Archive, user: str | None = None, password: str | None = None, base: str | None = None) -> ASGIApp:
+def make_app(archive: ArchiveFolder, user: str | None = None, password: str | None = None, base: str | None = None) -> ASGIApp:
     """The application for an archive.
 
     Parameters
@@ -154,7 +154,7 @@ def make_app(archive: Archive, user: str | None = None, password: str | None = N
 
 
 class _Services:
-    def __init__(self, archive: Archive, base: str | None) -> None:
+    def __init__(self, archive: ArchiveFolder, base: str | None) -> None:
         self._archive, self._given = archive, base
 
     def _base(self, request: Request) -> str:

@@ -49,7 +49,7 @@ class Outcome:
     sentence: str
 
 
-class Archive:
+class ArchiveFolder:
     """A folder of DICOM files.
 
     Parameters

@@ -16,7 +16,7 @@ import uvicorn
 from ..bound_socket import listen
 from ..errors import OutputError, SettingsError
 from .app import PREFIX, make_app
-from .folder import Archive
+from .folder import ArchiveFolder
 
 logger = logging.getLogger("vhi.archive")
 
@@ -49,7 +49,7 @@ class EmbeddedArchive:
     """
 
     url: str
-    archive: Archive
+    archive: ArchiveFolder
     _server: _Server
     _bound: socket.socket
     _look_every_s: float
@@ -151,7 +151,7 @@ def open_archive(
     warnings.filterwarnings("ignore", module="pydicom")
     bound = listen(host, port, "The archive", "pass another port")
     try:
-        archive = Archive(folder)
+        archive = ArchiveFolder(folder)
         archive.rescan(everything=True)
     except BaseException:
         bound.close()
