@@ -41,7 +41,7 @@ NOT_UNDERSTOOD, DUPLICATE, OTHER_STUDY, OUT_OF_RESOURCES = 0xC000, 0x0111, 0xA90
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StoreOutcome:
     """What became of one stored file; `reason` is None for one that is now in the archive, and then `sentence` is empty."""
 
     instance: Instance | None
@@ -121,7 +121,7 @@ class ArchiveFolder:
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def store(self, files: Iterable[Path], study_uid: str | None = None) -> list[Outcome]:
+    def store(self, files: Iterable[Path], study_uid: str | None = None) -> list[StoreOutcome]:
         """Take files that were received: checked, to disk, under their final name, and only then indexed.
 
         The same instance again, with the same data set, changes nothing and is a success; with another it is refused.
@@ -133,16 +133,16 @@ class ArchiveFolder:
         """
         read = [self._checked(path, study_uid) for path in files]
         with self._committing, self._repairing(), self.index.changing() as changes:
-            return [one if isinstance(one, Outcome) else self._commit(one[0], one[1], changes) for one in read]
+            return [one if isinstance(one, StoreOutcome) else self._commit(one[0], one[1], changes) for one in read]
 
-    def _checked(self, path: Path, study_uid: str | None) -> Outcome | tuple[Path, Instance]:
+    def _checked(self, path: Path, study_uid: str | None) -> StoreOutcome | tuple[Path, Instance]:
         try:
             instance = read_instance(path)
         except InputError as error:
-            return Outcome(None, NOT_UNDERSTOOD, str(error).replace(path.name, "One file"))
+            return StoreOutcome(None, NOT_UNDERSTOOD, str(error).replace(path.name, "One file"))
         if study_uid is not None and instance.study_uid != study_uid:
             sentence = f"Instance {instance.sop_uid} belongs to study {instance.study_uid}, not to {study_uid}."
-            return Outcome(instance, OTHER_STUDY, sentence)
+            return StoreOutcome(instance, OTHER_STUDY, sentence)
         try:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -150,27 +150,27 @@ class ArchiveFolder:
             raise output_error(path, error) from error
         return path, instance
 
-    def _commit(self, path: Path, instance: Instance, changes: Changes) -> Outcome:
+    def _commit(self, path: Path, instance: Instance, changes: Changes) -> StoreOutcome:
         known = changes.located(instance.sop_uid)
         relative = known.path if known else f"{instance.study_uid}/{instance.series_uid}/{instance.sop_uid}.dcm"
         target = self.path(relative)
         if target.exists() and _is_whole(target):
             if _content_digest(target) != _content_digest(path):
                 sentence = f"Instance {instance.sop_uid} is here with other content; a changed object needs its own UID."
-                return Outcome(instance, DUPLICATE, sentence)
+                return StoreOutcome(instance, DUPLICATE, sentence)
             if known:
-                return Outcome(instance, None, "")
+                return StoreOutcome(instance, None, "")
         else:
             other = changes.series_study(instance.series_uid)
             if other not in (None, instance.study_uid):
                 sentence = f"Series {instance.series_uid} is here already, in study {other}; it cannot be in two studies."
-                return Outcome(instance, OTHER_STUDY, sentence)
+                return StoreOutcome(instance, OTHER_STUDY, sentence)
             move_into_place(path, target)
         if known:
             changes.drop(relative)
         self._skipped.pop(relative, None)
         changes.put(instance, relative, _stamp(target.stat()))
-        return Outcome(instance, None, "")
+        return StoreOutcome(instance, None, "")
 
     def rescan(self, *, everything: bool = False) -> None:
         """Bring the index in line with the folder: new, changed and removed files.
