@@ -63,7 +63,7 @@ class Refused(VhiError):
         self.status = status
 
 
-class Login:
+class BasicAuthentication:
     """Lets requests in by name and password; without one, only those that call this machine by a local name. Logs what fails.
 
     A page on the web can make a browser on this machine send requests here under the page's own host name.
@@ -150,7 +150,7 @@ def make_app(archive: ArchiveFolder, user: str | None = None, password: str | No
             405: lambda request, error: _sentence(405, "Here is only searched, retrieved and stored."),
         },
     )
-    return Login(app, user, password)
+    return BasicAuthentication(app, user, password)
 
 
 class _Services:
