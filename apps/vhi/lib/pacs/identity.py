@@ -11,7 +11,7 @@ from .client import Archive
 
 
 @dataclass(frozen=True)
-class Identity:
+class PatientIdentity:
     """Whose scan a case is and of which day (YYYY-MM-DD); "" for what its header does not state."""
 
     patient: str = ""
@@ -31,7 +31,7 @@ class Identities:
 
     def __init__(self, archive: Archive, case_of: Callable[[str], Case | None]) -> None:
         self._archive, self._case_of = archive, case_of
-        self._known: dict[str, tuple[Case, Identity]] = {}
+        self._known: dict[str, tuple[Case, PatientIdentity]] = {}
 
     def visits(self, case: Case) -> Mapping[str, str]:
         """See `CaseSource.visits`: one patient is one PatientID of one issuer.
@@ -50,17 +50,17 @@ class Identities:
         patient = whose.patient, whose.issuer
         return {case_id: one.day for case_id, one in all_of_them.items() if (one.patient, one.issuer) == patient}
 
-    def _of(self, case: Case) -> Identity:
+    def _of(self, case: Case) -> PatientIdentity:
         if case.archived is None:
-            return Identity()
+            return PatientIdentity()
         known = self._known.get(case.case_id)
         if known is None or known[0] != case:
             known = self._known[case.case_id] = case, self._asked(case.archived)
         return known[1]
 
-    def _asked(self, series: Archived) -> Identity:
+    def _asked(self, series: Archived) -> PatientIdentity:
         place = series.study_uid, series.stir_uid
         first = min((one.sop_uid for one in self._archive.instances(*place)), default=None)
         header = self._archive.metadata(*place, first)[0]
         patient, issuer = (str(header.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID"))
-        return Identity(patient, issuer, day_of(header))
+        return PatientIdentity(patient, issuer, day_of(header))
