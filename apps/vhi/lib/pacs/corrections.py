@@ -77,7 +77,7 @@ class Correction:
     time: str = ""
 
 
-class Corrections:
+class ArchiveCorrections:
     """Looks for new Segmentations of the cases, and submits them.
 
     Parameters
