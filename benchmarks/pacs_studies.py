@@ -27,7 +27,7 @@ from lib.core.volume import Grid, Volume
 from lib.datastores.cases import CaseDatastore
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
-from lib.pacs.register import Pair, Study, key_of
+from lib.pacs.register import SeriesPair, Study, key_of
 from lib.service.service import VhiService
 from lib.studies.pairing import ROLES, Archived
 from mrseries import mr_series
@@ -54,10 +54,10 @@ def study(number: int) -> Iterator[Dataset]:
             yield one
 
 
-def known(number: int) -> Pair:
+def known(number: int) -> SeriesPair:
     """What is found out about a study."""
     series = Archived(uid_of(number), uid_of(number, "T1W"), uid_of(number, "STIR"))
-    return Pair(series, key_of(series, {role: [uid_of(number, role, k) for k in range(SLICES)] for role in ROLES}))
+    return SeriesPair(series, key_of(series, {role: [uid_of(number, role, k) for k in range(SLICES)] for role in ROLES}))
 
 
 def seconds(act: Callable[[], Any]) -> float:

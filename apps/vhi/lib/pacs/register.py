@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Pair:
+class SeriesPair:
     """T1W and STIR of a study, and what the reader of a result must know about the choice.
 
     `key` tells one set of instances of the two series from another, see `key_of`.
@@ -59,7 +59,7 @@ class Study:
     since: float = 0.0
     examined: float | None = None
     mr: str = ""
-    pair: Pair | None = None
+    pair: SeriesPair | None = None
     obstacle: str | None = None
 
 
@@ -166,5 +166,5 @@ def key_of(series: Archived, instances: Mapping[Role, Iterable[str]]) -> str:
 def _study(content: dict[str, Any]) -> Study:
     pair = content.pop("pair")
     if pair is not None:
-        pair = Pair(Archived(**pair["series"]), pair["key"], tuple(pair["warnings"]))
+        pair = SeriesPair(Archived(**pair["series"]), pair["key"], tuple(pair["warnings"]))
     return Study(**content, pair=pair)
