@@ -17,7 +17,7 @@ from lib.errors import ArchiveError, ConflictError, SettingsError, UnknownImageE
 from lib.pacs import cache
 from lib.pacs.cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
-from lib.pacs.register import Register, Study
+from lib.pacs.register import ArchivedStudy, Register
 from lib.pacs.survey import check_archive
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.deidentify import BurnedInError
@@ -466,7 +466,7 @@ def test_a_study_that_was_deleted_is_forgotten_with_its_series(orthanc, tmp_path
 def test_a_damaged_register_is_learnt_again(tmp_path):
     path = tmp_path / "studies.sqlite"
     first = Register(path)
-    first.put([Study("1.2.3", since=5.0)])
+    first.put([ArchivedStudy("1.2.3", since=5.0)])
     first.close()
     assert [one.uid for one in Register(path).all()] == ["1.2.3"]
     path.write_bytes(b"no database" * 100)

@@ -32,7 +32,7 @@ class SeriesPair:
 
 
 @dataclass(frozen=True)
-class Study:
+class ArchivedStudy:
     """One study.
 
     Parameters
@@ -68,7 +68,7 @@ class Register:
     """All studies by their UIDs, in memory and on disk. Safe between threads."""
 
     path: Path
-    _studies: dict[str, Study] = field(default_factory=dict)
+    _studies: dict[str, ArchivedStudy] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     version: int = 0
 
@@ -100,15 +100,15 @@ class Register:
     def close(self) -> None:
         self._closing()
 
-    def all(self) -> list[Study]:
+    def all(self) -> list[ArchivedStudy]:
         with self._lock:
             return list(self._studies.values())
 
-    def get(self, uid: str) -> Study | None:
+    def get(self, uid: str) -> ArchivedStudy | None:
         with self._lock:
             return self._studies.get(uid)
 
-    def put(self, studies: Iterable[Study]) -> None:
+    def put(self, studies: Iterable[ArchivedStudy]) -> None:
         """Keep studies as they are given.
 
         Raises
@@ -163,8 +163,8 @@ def key_of(series: Archived, instances: Mapping[Role, Iterable[str]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _study(content: dict[str, Any]) -> Study:
+def _study(content: dict[str, Any]) -> ArchivedStudy:
     pair = content.pop("pair")
     if pair is not None:
         pair = SeriesPair(Archived(**pair["series"]), pair["key"], tuple(pair["warnings"]))
-    return Study(**content, pair=pair)
+    return ArchivedStudy(**content, pair=pair)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..studies.survey import StudyCheck
 from .cases import PacsCases
 from .client import Entry
-from .register import Study
+from .register import ArchivedStudy
 
 
 def check_archive(cases: PacsCases) -> tuple[StudyCheck, ...]:
@@ -21,7 +21,7 @@ def check_archive(cases: PacsCases) -> tuple[StudyCheck, ...]:
     return tuple(_check(study, cases) for study in sorted(cases.register.all(), key=lambda one: (one.date, one.uid)))
 
 
-def _check(study: Study, cases: PacsCases) -> StudyCheck:
+def _check(study: ArchivedStudy, cases: PacsCases) -> StudyCheck:
     series = {one.series_uid: _shown(one) for one in cases.archive.series(study.uid) if one.modality == "MR"}
     found = cases.archive.studies(fields=("PatientID",), StudyInstanceUID=study.uid)
     patient = next((one.text("PatientID") for one in found), "")
