@@ -44,7 +44,7 @@ from lib.files import write_atomically
 from lib.nets.fit import Slices, TrainedNetwork, fit
 from lib.nets.recipes import Recipe
 from lib.nets.weights import member_of
-from lib.studies.labelled import Case, find_labelled
+from lib.studies.labelled import LabelledCase, find_labelled
 from lib.training.scans import read_labelled, read_t1w
 
 MEMBERS = 3
@@ -75,7 +75,7 @@ class Scan:
     masks: np.ndarray | None
 
     @classmethod
-    def of(cls, case: Case) -> Scan:
+    def of(cls, case: LabelledCase) -> Scan:
         t1w, mask = read_labelled(case) if case.disease_region else (read_t1w(case), None)
         frame = NetworkFrame.of(t1w)
         masks = None if mask is None else _small(frame.slices(mask.data)) >= 0.5

@@ -11,7 +11,7 @@ import torch
 from lib.errors import InputError
 from lib.nets.fit import Slices, fit
 from lib.nets.recipes import Plan, Recipe
-from lib.studies.labelled import Case
+from lib.studies.labelled import LabelledCase
 from lib.training.groups import Group
 from lib.training.start import Start
 
@@ -19,8 +19,8 @@ TINY = Recipe("tiny", steps=2, batch=2, widths=(4, 8), shuffle=2)
 PLAN = Plan("tiny", (replace(TINY, name="on", steps=5),))
 
 
-def case(case_id: str) -> Case:
-    return Case(case_id, Path(f"{case_id}.nii.gz"), Path(f"{case_id}_mask.nii.gz"))
+def case(case_id: str) -> LabelledCase:
+    return LabelledCase(case_id, Path(f"{case_id}.nii.gz"), Path(f"{case_id}_mask.nii.gz"))
 
 
 @pytest.fixture

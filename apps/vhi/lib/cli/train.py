@@ -226,10 +226,10 @@ class _Display:
         self._bars.show(network.name, progress.step, progress.steps, _line(progress))
 
     def measured(self, group: str, measured: Mapping[str, Measured]) -> None:
-        from ..studies.labelled import Case
+        from ..studies.labelled import LabelledCase
         from ..training.results import summary
 
-        found = summary("", measured, [Case(case_id, Path()) for case_id in measured])
+        found = summary("", measured, [LabelledCase(case_id, Path()) for case_id in measured])
         if found is None:
             return
         cases = ", ".join(f"{case} {entry['mean_slice_dice']:.3f}" for case, entry in found["cases"].items())

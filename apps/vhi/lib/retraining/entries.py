@@ -10,7 +10,7 @@ from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..readings.scan_identity import is_the_scan
 from ..readings.store import ReadingStore
-from ..studies.labelled import Case as LabelledCase
+from ..studies.labelled import LabelledCase as LabelledCase
 from ..studies.nifti import read_mask, read_volume, write_mask, write_scan
 from ..studies.pairing import Case, CaseSource
 from ..studies.registration import on_grid_of, reoriented

@@ -28,7 +28,7 @@ from ..nets.recipes import Recipe
 from ..nets.weights import load_networks, member_of
 from ..readings.folder import make_folder
 from ..records import read_remakable, write_json
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from ..studies.nifti import write_mask
 from ..training.run import Measured, measure_case
 from ..training.scans import probabilities, read_labelled, region_of
@@ -121,8 +121,8 @@ class MemberTraining:
     number: int
     recipe: Recipe
     seed: int
-    new: tuple[Case, ...]
-    replay: tuple[Case, ...]
+    new: tuple[LabelledCase, ...]
+    replay: tuple[LabelledCase, ...]
     model_dir: Path
     parent: str
     scratch: bool

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..nets.engine_file import publish_networks
 from ..nets.weights import pack_onto
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from ..training.results import summary
 from ..versions import (
     Manifest,
@@ -194,7 +194,9 @@ def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
         "sentinel": (SENTINEL, "this version on the phantoms of every site"),
     }
     return {
-        name: summary(text, measured[what]["candidate"], [Case(case_id, Path()) for case_id in measured[what]["candidate"]])
+        name: summary(
+            text, measured[what]["candidate"], [LabelledCase(case_id, Path()) for case_id in measured[what]["candidate"]]
+        )
         for name, (what, text) in told.items()
         if what in measured
     }

@@ -18,7 +18,7 @@ from ..files import output_error, write_atomically
 from ..locks import locked
 from ..nets.fit import Progress, read_curve
 from ..nets.recipes import Plan
-from ..studies.labelled import Case, LabelledData
+from ..studies.labelled import LabelledCase, LabelledData
 from .budget import Budget, fix_budget
 from .groups import SHIPPED, Group, folds_of, shipped_group
 from .pool import processes, run_stages
@@ -70,7 +70,7 @@ class Trained:
     plan: Plan
     metrics: dict[str, Any]
     folds: tuple[Ensemble, ...]
-    study: tuple[Case, ...]
+    study: tuple[LabelledCase, ...]
 
 
 def train_ensemble(
