@@ -18,7 +18,7 @@ from lib.phantom.study import make_phantom
 from lib.readings.audit import AuditLog
 from lib.retraining.comparison import by_file, compare_versions, comparisons
 from lib.retraining.config import TrainConfig
-from lib.retraining.decisions import Decisions
+from lib.retraining.decisions import AdministratorDecisions
 from lib.retraining.plan import checking
 from lib.retraining.prepare import waiting_labels
 from lib.versions import Manifest, pinned, publish, read_live
@@ -31,9 +31,9 @@ MANIFEST = Manifest(
 
 
 @pytest.fixture
-def decisions(empty_site) -> Decisions:
+def decisions(empty_site) -> AdministratorDecisions:
     publish(empty_site.shipped, MANIFEST, b"weights")
-    return Decisions(empty_site.store, AuditLog(empty_site.data / "audit.jsonl"), empty_site.shipped, "root")
+    return AdministratorDecisions(empty_site.store, AuditLog(empty_site.data / "audit.jsonl"), empty_site.shipped, "root")
 
 
 def events(site) -> list[tuple[str, str]]:

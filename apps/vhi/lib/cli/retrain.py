@@ -15,7 +15,7 @@ from .training_progress import Bars, bars
 
 if TYPE_CHECKING:
     from ..retraining.config import TrainConfig, TrainOptions
-    from ..retraining.decisions import Decisions
+    from ..retraining.decisions import AdministratorDecisions
 
 # as VhiService has it, which takes longer to import
 DATA_FOLDER = ".vhi"
@@ -136,17 +136,17 @@ def set_aside(
 quarantine.command("take-back", help="The same as set-aside, of a label that was released.")(set_aside)
 
 
-def decisions_of(data: Path) -> Decisions:
+def decisions_of(data: Path) -> AdministratorDecisions:
     """What the person at this terminal decides about a data folder."""
     import getpass
 
     from ..readings.audit import AuditLog
     from ..readings.store import ReadingStore
-    from ..retraining.decisions import Decisions
+    from ..retraining.decisions import AdministratorDecisions
     from ..versions.site import start_of
 
     store = ReadingStore(data, read_only=True)
-    return Decisions(store, AuditLog(data / "audit.jsonl"), start_of(data, None, MODEL_DIR), getpass.getuser())
+    return AdministratorDecisions(store, AuditLog(data / "audit.jsonl"), start_of(data, None, MODEL_DIR), getpass.getuser())
 
 
 class _Teller:

@@ -16,7 +16,7 @@ from .history import is_rejected
 
 
 @dataclass(frozen=True)
-class Decisions:
+class AdministratorDecisions:
     """The decisions of one person.
 
     Parameters

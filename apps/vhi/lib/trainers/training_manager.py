@@ -14,7 +14,7 @@ from ..retraining.cases import patients_of
 from ..retraining.comparison import FOLDER as COMPARISONS
 from ..retraining.comparison import comparisons
 from ..retraining.config import TrainConfig, TrainOptions
-from ..retraining.decisions import Decisions
+from ..retraining.decisions import AdministratorDecisions
 from ..retraining.effort import effort_sentence, reading_efforts
 from ..retraining.folder import ASIDE, ENDED, RetrainingFolder
 from ..retraining.gate import HOLDOUT, SENTINEL
@@ -251,9 +251,9 @@ class TrainingManager:
             pictures |= {f"{one['folder']}/{n}": [path.read_bytes()] for n, path in drawn if path.is_file()}
         return models_html(content, pictures, address, csrf_cookie), SCRIPT
 
-    def decisions(self, by: str | None) -> Decisions:
+    def decisions(self, by: str | None) -> AdministratorDecisions:
         """What that person may decide about labels and versions."""
-        return Decisions(self.service.readings, self.service.audit, self.service.networks.shipped, by or "local")
+        return AdministratorDecisions(self.service.readings, self.service.audit, self.service.networks.shipped, by or "local")
 
     def make_live(self, version: str, by: str | None) -> dict[str, str]:
         """Go back to an earlier version; see `Decisions.make_live`.
