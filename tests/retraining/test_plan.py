@@ -20,7 +20,7 @@ from lib.retraining.fate import fates
 from lib.retraining.folder import RetrainingFolder
 from lib.retraining.gate import Decision
 from lib.retraining.placement import Placement
-from lib.retraining.plan import Plan, make_plan, note_checks, note_fates, set_aside_as_outliers
+from lib.retraining.plan import SessionPlan, make_plan, note_checks, note_fates, set_aside_as_outliers
 from lib.retraining.prepare import FILE, Session
 from lib.retraining.quarantine import Check
 from lib.retraining.recipes import member_recipes
@@ -81,7 +81,7 @@ def test_a_session_that_goes_on_learns_no_label_that_was_set_aside_meanwhile(fol
     place = folder.session / "member0"
     place.mkdir(parents=True)
     write_json(folder.session / FILE, session_of(one, model_dir=models).as_dict())
-    Plan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,)).write(folder.session)
+    SessionPlan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,)).write(folder.session)
     take_back(folder, one)
     result = run(folder.data)
     assert (result["state"], result["learnt"], result["held"]) == ("nothing", [], ["a"])
@@ -94,7 +94,7 @@ def test_steps_that_were_found_affordable_outlast_a_new_plan(folder, models):
         note(folder, one, "passed")
     work = _Work(folder, session_of(*labels, model_dir=models, minutes=5.0), lambda told: None)
     folder.session.mkdir()
-    work.plan = Plan(learn=tuple(one.key for one in labels), replay=(), holdout=(), held=(), later=(), steps=(7,))
+    work.plan = SessionPlan(learn=tuple(one.key for one in labels), replay=(), holdout=(), held=(), later=(), steps=(7,))
     take_back(folder, labels[0])
     anew = work._plan_anew()
     assert (anew.steps, anew.held) == ((7,), (labels[0].key,))
@@ -114,7 +114,7 @@ def test_readers_are_told_why_a_label_was_neither_learnt_nor_measured_on(folder)
     used, older = entry("a"), entry("a", submission="0000-ben")
     out, seen, foreign = entry("b", "holdout"), entry("seen", "holdout"), entry("c", "holdout", OTHER)
     session = session_of(used, older, out, seen, foreign)
-    plan = Plan(learn=(used.key,), replay=(), holdout=(out.key,), held=(), later=(), steps=(40,))
+    plan = SessionPlan(learn=(used.key,), replay=(), holdout=(out.key,), held=(), later=(), steps=(40,))
     note_fates(folder, session, plan, Decision(True, (), {}, ()), MANIFEST, is_live=True)
     told = fates(folder)
     assert (told[used.key].state, told[used.key].version) == ("learnt", "site-s1")
@@ -127,7 +127,7 @@ def test_readers_are_told_why_a_label_was_neither_learnt_nor_measured_on(folder)
 
 def test_a_label_of_a_version_that_did_not_become_live_waits_for_the_next_session(folder):
     one = entry("a")
-    plan = Plan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,))
+    plan = SessionPlan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,))
     note_fates(folder, session_of(one), plan, Decision(True, (), {}, ()), MANIFEST, is_live=False)
     told = fates(folder)[one.key]
     assert (told.state, told.version) == ("waits", None)

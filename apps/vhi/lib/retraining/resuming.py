@@ -11,7 +11,7 @@ from ..records import write_json
 from .config import TrainOptions
 from .folder import RetrainingFolder
 from .jobs import MEASURED
-from .plan import Plan
+from .plan import SessionPlan
 from .prepare import FILE, Session
 
 
@@ -59,7 +59,7 @@ def _differing(asked: TrainOptions, began: TrainOptions) -> list[str]:
 
 def _lengthened(folder: RetrainingFolder, session: Session, steps: int) -> Session:
     """The session with so many steps of each network in all."""
-    plan = Plan.read(folder.session)
+    plan = SessionPlan.read(folder.session)
     members = range(len(plan.steps)) if plan else ()
     made = max((curve[-1].step for n in members if (curve := read_curve(folder.session / f"member{n}"))), default=0)
     if made > steps:

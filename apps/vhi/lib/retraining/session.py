@@ -28,7 +28,17 @@ from .folder import RetrainingFolder
 from .gate import Decision, decide
 from .jobs import CANDIDATE, MEASURED, MemberTraining, VersionMeasurement
 from .kinds import outliers
-from .plan import Plan, checking, left_out, make_plan, note_checks, note_fates, set_aside_as_outliers, set_aside_since, trainings
+from .plan import (
+    SessionPlan,
+    checking,
+    left_out,
+    make_plan,
+    note_checks,
+    note_fates,
+    set_aside_as_outliers,
+    set_aside_since,
+    trainings,
+)
 from .prepare import Session
 from .recipes import steps_in
 from .version import Storing, best_of, ever_live, go_live, pairs_of, publish_candidate, remove_leftovers
@@ -117,7 +127,7 @@ class _Work:
     def __init__(self, folder: RetrainingFolder, session: Session, on_progress: Report) -> None:
         self.folder, self.session, self.on_progress = folder, session, on_progress
         self.live = read_version(Path(session.model_dir), session.parent).manifest
-        self.plan = Plan.read(folder.session)
+        self.plan = SessionPlan.read(folder.session)
         self.state = "checking"
         self._told: tuple[Any, ...] = ()
 
@@ -129,7 +139,7 @@ class _Work:
         """One per member; none before it is known what they learn."""
         return () if self.plan is None else trainings(self.place, self.session, self.live, self.plan)
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> SessionPlan:
         if self.plan is None:
             raise ModelError(f"{self.place} was measured without a plan: it is damaged; discard the session, and start another.")
         return self.plan
@@ -195,7 +205,7 @@ class _Work:
             self.place, models, self.session.parent, self.session.version, earlier, plan.of(self.session, plan.holdout)
         )
 
-    def _planned(self, pool: ProcessPoolExecutor) -> Plan:
+    def _planned(self, pool: ProcessPoolExecutor) -> SessionPlan:
         (found,) = self._done(pool, [checking(self.folder, self.session, self.live)])
         note_checks(self.folder, self.session, found)
         plan = make_plan(self.folder, self.session, self.live)
@@ -204,7 +214,7 @@ class _Work:
         plan.write(self.place)
         return plan
 
-    def _plan_anew(self) -> Plan:
+    def _plan_anew(self) -> SessionPlan:
         """Without labels that were set aside since the plan was made; nothing that was trained with them stays."""
         plan = make_plan(self.folder, self.session, self.live)
         if self.session.options.minutes is not None:
@@ -216,7 +226,7 @@ class _Work:
         self.plan = plan
         return plan
 
-    def _affordable(self, pool: ProcessPoolExecutor, plan: Plan, minutes: float) -> tuple[int, ...]:
+    def _affordable(self, pool: ProcessPoolExecutor, plan: SessionPlan, minutes: float) -> tuple[int, ...]:
         """The same steps for all members, by trying some of each one's with all processes busy."""
         jobs = self.session.config.train_jobs
         tried = []
@@ -308,11 +318,11 @@ class _Work:
         return said
 
 
-def _nothing(plan: Plan) -> str:
+def _nothing(plan: SessionPlan) -> str:
     return f"All {len(plan.held)} new labels were set aside; see the quarantine."
 
 
-def _state(decision: Decision, plan: Plan, was_measured: bool) -> str:
+def _state(decision: Decision, plan: SessionPlan, was_measured: bool) -> str:
     if decision.accepted:
         return "accepted"
     if was_measured:
