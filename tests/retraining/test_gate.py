@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lib.retraining.config import TrainConfig
-from lib.retraining.gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, Pair, decide
+from lib.retraining.gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, DicePair, decide
 
 CONFIG = TrainConfig(train_margin=0.01, train_sentinel_margin=0.02, train_worst=0.05)
 
 
 def pairs(what, *gains):
-    return [Pair(what, f"{what}-{n}", 0.9, 0.9 + gain) for n, gain in enumerate(gains)]
+    return [DicePair(what, f"{what}-{n}", 0.9, 0.9 + gain) for n, gain in enumerate(gains)]
 
 
 def test_as_good_is_accepted_and_a_little_worse_is_told_to_be_within_the_margin():
@@ -60,7 +60,7 @@ def test_one_case_that_falls_far_is_refused_whatever_the_mean_gains():
 
 
 def test_readers_are_told_why_not_without_the_name_of_a_case_or_submission():
-    blinded = [*pairs(HOLDOUT, 0.01, -0.06), Pair(LEFT_OUT, "b/0002-anna", 0.9, 0.8)]
+    blinded = [*pairs(HOLDOUT, 0.01, -0.06), DicePair(LEFT_OUT, "b/0002-anna", 0.9, 0.8)]
     found = decide(blinded, CONFIG)
     assert [word in " ".join(found.reasons) for word in ("b/0002-anna", "hold-out-1")] == [True, True]
     assert found.for_readers == (

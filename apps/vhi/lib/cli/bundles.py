@@ -13,7 +13,7 @@ from .ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
     from ..retraining.challenger import Measured
-    from ..retraining.gate import Pair
+    from ..retraining.gate import DicePair
     from ..versions import Version
 
 _ModelDir = Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")]
@@ -128,5 +128,5 @@ def _site(studies: Path | None, data: Path | None, model_dir: Path) -> tuple[Ver
     return live, holdout_cases(store, source, cases, live, patients_of(data, source, cases), TrainConfig())
 
 
-def _tell_case(pair: Pair) -> None:
+def _tell_case(pair: DicePair) -> None:
     typer.echo(f"{pair.what} {pair.case_id}: Dice {pair.candidate:.4f}, live version {pair.live:.4f}", err=True)

@@ -14,7 +14,7 @@ from ..studies.pairing import Case, CaseSource
 from ..versions import Version
 from .config import TrainConfig
 from .entries import write_case
-from .gate import HOLDOUT, SENTINEL, Decision, Pair, decide
+from .gate import HOLDOUT, SENTINEL, Decision, DicePair, decide
 from .phantom_regression import sentinel_cases
 from .prepare import waiting_labels
 
@@ -27,7 +27,7 @@ def decide_between(
     rival: Sequence[Member],
     cases: Iterator[Measured],
     config: TrainConfig,
-    on_case: Callable[[Pair], None] = lambda pair: None,
+    on_case: Callable[[DicePair], None] = lambda pair: None,
 ) -> Decision:
     """Measure both ensembles on each case, and decide as the gate does.
 
@@ -42,7 +42,7 @@ def decide_between(
 
     pairs = []
     for what, case_id, t1w, truth in cases:
-        pair = Pair(what, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
+        pair = DicePair(what, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
         on_case(pair)
         pairs.append(pair)
     return decide(pairs, config, learnt_here=False)

@@ -28,16 +28,16 @@ from ..versions import (
     verify_engine,
 )
 from .entries import Entry
-from .gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, Pair
+from .gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, DicePair
 from .jobs import MemberTraining
 from .prepare import Session
 
 
-def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[Pair]:
+def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[DicePair]:
     """What `VersionMeasurement` found, case by case, and what `LeavingOut` did."""
-    apart = [Pair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
+    apart = [DicePair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
     return apart + [
-        Pair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
+        DicePair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
         for what, found in measured.items()
         for case_id, before in found["live"].items()
     ]
