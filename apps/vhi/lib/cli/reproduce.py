@@ -13,7 +13,7 @@ MOST_WARNINGS = 4
 
 if TYPE_CHECKING:
     from ..reproduction.clone import Clone
-    from ..reproduction.regions import Ensemble
+    from ..reproduction.regions import RegionNetworks
 
 
 def reproduce(
@@ -67,26 +67,26 @@ def reproduce(
     typer.echo(f"report      {out / REPORT / 'report.html'}")
 
 
-def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[Ensemble, ...], list[str]]:
+def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[RegionNetworks, ...], list[str]]:
     """The released networks, where they lie in the clone and can be used, and ours."""
-    from ..reproduction.regions import Ensemble
+    from ..reproduction.regions import RegionNetworks
     from ..versions import read_live
     from .ensemble import load_ensemble, reference_of
 
     manifest = read_live(model_dir).manifest
     learnt = frozenset(case.case_id for case in manifest.training_cases)
     identity = f"{manifest.version} {manifest.sha256}"
-    ours = Ensemble("ours", identity, learnt, lambda: load_ensemble(model_dir)[0], reference_of(manifest))
+    ours = RegionNetworks("ours", identity, learnt, lambda: load_ensemble(model_dir)[0], reference_of(manifest))
     released = _released(clone)
     if released is None:
         return (ours,), ["The authors' networks (model_1.pt, ...) are not in the clone: disease regions by ours alone."]
     return (released, ours), []
 
 
-def _released(clone: Clone) -> Ensemble | None:
+def _released(clone: Clone) -> RegionNetworks | None:
     """The networks in the clone; a file that holds none of the paper's is passed over with the reason."""
     from ..errors import VhiError
-    from ..reproduction.regions import Ensemble
+    from ..reproduction.regions import RegionNetworks
     from .status import step
 
     hashes, states = [], []
@@ -109,10 +109,10 @@ def _released(clone: Clone) -> Ensemble | None:
         return None
     # released after training on every manual region of the repository, the test subjects' included
     identity = f"{len(states)} networks, sha256 {', '.join(one[:12] for one in hashes)}"
-    return Ensemble("released", identity, frozenset(clone.regions), lambda: released_members(states))
+    return RegionNetworks("released", identity, frozenset(clone.regions), lambda: released_members(states))
 
 
-def _origin(clone: Path, ensembles: tuple[Ensemble, ...]) -> dict[str, Any]:
+def _origin(clone: Path, ensembles: tuple[RegionNetworks, ...]) -> dict[str, Any]:
     """When, by what, from what."""
     from ..provenance import command_line, method_versions, now
 

@@ -17,7 +17,7 @@ from .readers import voxel_by_voxel
 
 
 @dataclass(eq=False)
-class Ensemble:
+class RegionNetworks:
     """Networks that find disease regions.
 
     Parameters
@@ -45,7 +45,7 @@ class Ensemble:
         return self.load()
 
 
-def region_of(ensemble: Ensemble, t1w: Path, manual: Path | None, keep: Path) -> dict[str, Any]:
+def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, keep: Path) -> dict[str, Any]:
     """One scan's region by an ensemble, kept as a mask, and how it lies on the manual one.
 
     Returns

@@ -17,7 +17,7 @@ from .clone import Clone
 from .kept import Kept
 from .normal_bone import automatic_of, sample_of
 from .readers import SEMI, read_scan
-from .regions import Ensemble, agreement_of, kept_mask, region_of
+from .regions import RegionNetworks, agreement_of, kept_mask, region_of
 
 ShowStep = Callable[[str], AbstractContextManager[None]]
 
@@ -32,7 +32,7 @@ class Found:
     """
 
     clone: Clone
-    ensembles: tuple[Ensemble, ...]
+    ensembles: tuple[RegionNetworks, ...]
     work: Path
     readers: dict[str, dict[str, Any]] = field(default_factory=dict)
     bone: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Found:
 def reproduce_steps(
     clone: Clone,
     kept: Kept,
-    ensembles: Sequence[Ensemble],
+    ensembles: Sequence[RegionNetworks],
     staple: Callable[[Sequence[Mask]], Mask],
     show: ShowStep,
 ) -> Found:
@@ -146,7 +146,7 @@ class _Run:
         if result is not None:
             self.found.automatic[case] = result
 
-    def regions(self, ensemble: Ensemble) -> None:
+    def regions(self, ensemble: RegionNetworks) -> None:
         regions = self.found.regions[ensemble.name] = {}
         for case, t1w in sorted(self.clone.t1w.items()):
             what, name = f"disease region of {case} ({ensemble.name})", f"region_{ensemble.name}_{case}"
