@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from ..core.disease_region import DiseaseRegion, DiseaseRegionError, Member, segment_disease_region
 from ..core.plausibility import Reference
 from ..studies.labelled import LabelledCase
-from .run import Ensemble
+from .run import EnsembleTraining
 from .scans import read_t1w
 
 
 def reference_of(
-    ensemble: Ensemble, folds: Sequence[Ensemble], study: Sequence[LabelledCase], members: Sequence[Member] | None = None
+    ensemble: EnsembleTraining,
+    folds: Sequence[EnsembleTraining],
+    study: Sequence[LabelledCase],
+    members: Sequence[Member] | None = None,
 ) -> Reference | None:
     """The reference values of a shipped ensemble, from scans with ordinary marrow.
 

@@ -77,7 +77,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class EnsembleTraining:
     """The networks of one group by a plan, under `out/<group>`."""
 
     group: Group

@@ -23,7 +23,7 @@ from .budget import Budget, fix_budget
 from .groups import SHIPPED, Group, folds_of, shipped_group
 from .pool import processes, run_stages
 from .results import GOAL, dice_against_cpu, summary
-from .run import Ensemble, Measured, Network
+from .run import EnsembleTraining, Measured, Network
 from .start import RESULT, Start
 
 CURVES, LOCK = "learning_curves", ".lock"
@@ -66,10 +66,10 @@ class Trained:
     `folds` are the ensembles of the cross-validation, if any; `study` the study scans.
     """
 
-    ensemble: Ensemble | None
+    ensemble: EnsembleTraining | None
     plan: Plan
     metrics: dict[str, Any]
-    folds: tuple[Ensemble, ...]
+    folds: tuple[EnsembleTraining, ...]
     study: tuple[LabelledCase, ...]
 
 
@@ -114,7 +114,7 @@ def train_ensemble(
     with _alone(out), processes(wanted.jobs) as pool:
         budget = fix_budget(out, plan, wanted.asked, found.study, pool, wanted.jobs)
         plan = plan.with_steps(budget.steps)
-        ensembles = {group.name: Ensemble(group, plan, out, found.unlabelled, wanted.start) for group in groups}
+        ensembles = {group.name: EnsembleTraining(group, plan, out, found.unlabelled, wanted.start) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}
         shown = _Shown([network for ensemble in ensembles.values() for network in ensemble.members()], on_progress)
 
@@ -167,7 +167,7 @@ class _Shown:
 
 
 def _metrics(
-    found: LabelledData, ensembles: Mapping[str, Ensemble], budget: Budget, measured: Mapping[str, Mapping[str, Measured]]
+    found: LabelledData, ensembles: Mapping[str, EnsembleTraining], budget: Budget, measured: Mapping[str, Mapping[str, Measured]]
 ) -> dict[str, Any]:
     """For the manifest: what was measured on which scans, and what it cost."""
     folds = {name: ensemble for name, ensemble in ensembles.items() if name != SHIPPED}
@@ -183,7 +183,7 @@ def _metrics(
     }
 
 
-def _dice_against_cpu(folds: Iterable[Ensemble]) -> dict[str, Any] | None:
+def _dice_against_cpu(folds: Iterable[EnsembleTraining]) -> dict[str, Any] | None:
     """By the recipe's name, of the networks that have finished; None where none was measured."""
     finished: dict[str, list[tuple[int, list[Progress]]]] = {}
     for ensemble in folds:
@@ -195,7 +195,7 @@ def _dice_against_cpu(folds: Iterable[Ensemble]) -> dict[str, Any] | None:
     return {name: entry for name, entry in found.items() if entry is not None} or None
 
 
-def _costs(ensembles: Iterable[Ensemble]) -> dict[str, dict[str, float]]:
+def _costs(ensembles: Iterable[EnsembleTraining]) -> dict[str, dict[str, float]]:
     """By the recipe's name: how many networks, their mean CPU minutes and CPU seconds a step."""
     ends: dict[str, list[Progress]] = {}
     for ensemble in ensembles:
@@ -215,7 +215,7 @@ def _costs(ensembles: Iterable[Ensemble]) -> dict[str, dict[str, float]]:
 def _write_numbers(
     out: Path,
     found: LabelledData,
-    ensembles: Mapping[str, Ensemble],
+    ensembles: Mapping[str, EnsembleTraining],
     budget: Budget,
     measured: Mapping[str, Mapping[str, Measured]],
 ) -> None:
@@ -231,7 +231,7 @@ def _write_numbers(
         write_atomically(out / RESULT, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _draw_curves(out: Path, ensembles: Mapping[str, Ensemble]) -> None:
+def _draw_curves(out: Path, ensembles: Mapping[str, EnsembleTraining]) -> None:
     curves = {
         _title(ensemble.group): [_curve(points) for network in ensemble.members() if (points := read_curve(network.folder))]
         for ensemble in ensembles.values()
@@ -241,7 +241,7 @@ def _draw_curves(out: Path, ensembles: Mapping[str, Ensemble]) -> None:
     write_atomically(out / f"{CURVES}.svg", svg_bytes(figure))
 
 
-def _split(fold: Ensemble) -> dict[str, list[str]]:
+def _split(fold: EnsembleTraining) -> dict[str, list[str]]:
     return {
         "learnt": [case.case_id for case in fold.learnt()],
         "held_out": [case.case_id for case in (*fold.group.held_out, *fold.group.held_out_other)],
