@@ -14,7 +14,7 @@ from ..errors import OutputError, VhiError
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import ReaderMask
 from .clone import Clone
-from .kept import Kept
+from .kept import StepCache
 from .normal_bone import automatic_of, sample_of
 from .readers import SEMI, read_scan
 from .regions import RegionNetworks, agreement_of, kept_mask, region_of
@@ -46,7 +46,7 @@ class Found:
 
 def reproduce_steps(
     clone: Clone,
-    kept: Kept,
+    kept: StepCache,
     ensembles: Sequence[RegionNetworks],
     staple: Callable[[Sequence[Mask]], Mask],
     show: ShowStep,
@@ -81,7 +81,7 @@ def reproduce_steps(
 
 
 class _Run:
-    def __init__(self, found: Found, kept: Kept, show: ShowStep) -> None:
+    def __init__(self, found: Found, kept: StepCache, show: ShowStep) -> None:
         self.found, self.kept, self.show = found, kept, show
         self.clone = found.clone
 
