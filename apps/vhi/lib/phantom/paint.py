@@ -13,16 +13,16 @@ from .shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
 
 
 @dataclass(frozen=True)
-class Marrow:
+class MarrowTissue:
     """Mean fat fraction of a marrow, and how strong its grain is; red marrow is patchier than fatty marrow."""
 
     fat: Value
     grain: Value
 
 
-RED = Marrow(fat=0.29, grain=1.35)  # the bodies of the sacrum
-FATTY = Marrow(fat=0.38, grain=0.7)  # its alae, and the ilia
-LUMBAR = Marrow(fat=0.30, grain=0.8)
+RED = MarrowTissue(fat=0.29, grain=1.35)  # the bodies of the sacrum
+FATTY = MarrowTissue(fat=0.38, grain=0.7)  # its alae, and the ilia
+LUMBAR = MarrowTissue(fat=0.30, grain=0.8)
 
 
 FORAMEN_WALL_MM = 0.7  # cortex round a nerve's channel through the sacrum
@@ -216,7 +216,7 @@ class Painter:
         canvas.lay(window, coverage(joint, canvas.width_mm), (signals[0], signals[1]), region=(1 - behind) * read_sacrum(x, y, z))
         beside = ramp(np.abs(x), 14, 32)
         beside_joint = ramp(ilium, 22, 4) * ramp(texture.patches[window], 0.2, 1.4)  # fat left by old inflammation
-        marrow = Marrow(
+        marrow = MarrowTissue(
             fat=RED.fat + (FATTY.fat - RED.fat) * beside + 0.2 * beside_joint,
             grain=RED.grain + (FATTY.grain - RED.grain) * beside,
         )
@@ -295,7 +295,7 @@ def _bone(
     texture: Texture,
     window: Window,
     distance: np.ndarray,
-    marrow: Marrow,
+    marrow: MarrowTissue,
     *,
     region: Value = 1.0,
     lesions: Sequence[PhantomLesion] = (),
