@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from lib.core.pipeline import measure_vhi
-from lib.pacs.client import Entry
+from lib.pacs.client import SearchEntry
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.nifti import read_mask, read_volume
 from lib.studies.registration import labels_at
@@ -347,7 +347,7 @@ def test_an_archive_that_lists_more_than_segmentations_is_not_believed(desk, sit
     site.corrections._archive.series = lambda study, **filters: real(study)
     assert look(site) == 0
     assert stored(site) == 2
-    assert all(isinstance(one, Entry) for one in real(desk.study.study_uid))
+    assert all(isinstance(one, SearchEntry) for one in real(desk.study.study_uid))
 
 
 # real scans ---------------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from ..accept import parameters_of, ranges_of, takes_json
 from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
 from ..studies.dicom_structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
 from .attributes import Level, tag_of
-from .folder import ArchiveFolder, Outcome
+from .folder import ArchiveFolder, StoreOutcome
 from .frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
 from .index import Located
 from .instance import HERE, is_uid
@@ -334,7 +334,7 @@ class _Services:
         return places
 
 
-def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
+def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
     """The answer of the standard (PS3.18, 10.5.3), with the reasons as sentences in Warning headers."""
     kept = [one.instance for one in outcomes if one.reason is None and one.instance is not None]
     answer: dict[str, object] = {}
@@ -365,7 +365,7 @@ def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
     return response
 
 
-def _reference(one: Outcome, base: str) -> dict[str, object]:
+def _reference(one: StoreOutcome, base: str) -> dict[str, object]:
     found = one.instance
     if found is None:
         return {}

@@ -23,7 +23,7 @@ from ..files import move_into_place, output_error, write_atomically
 from ..locks import taken
 from ..studies.dicom_files import is_dicom
 from ..studies.dicom_structure import structure_of
-from .index import Changes, Index, Stamp
+from .index import Index, IndexChanges, Stamp
 from .instance import Instance, read_instance
 
 logger = logging.getLogger("vhi.archive")
@@ -150,7 +150,7 @@ class ArchiveFolder:
             raise output_error(path, error) from error
         return path, instance
 
-    def _commit(self, path: Path, instance: Instance, changes: Changes) -> StoreOutcome:
+    def _commit(self, path: Path, instance: Instance, changes: IndexChanges) -> StoreOutcome:
         known = changes.located(instance.sop_uid)
         relative = known.path if known else f"{instance.study_uid}/{instance.series_uid}/{instance.sop_uid}.dcm"
         target = self.path(relative)
@@ -294,7 +294,7 @@ class ArchiveFolder:
                     changes.put(instance, path, stamp)
                     self._skipped.pop(path, None)
 
-    def _meet(self, path: str, stamp: Stamp, known: str, changes: Changes) -> None:
+    def _meet(self, path: str, stamp: Stamp, known: str, changes: IndexChanges) -> None:
         """A second file of an instance: the first goes on being served where both are equal; else neither is."""
         if _same_content(self.path(path), self.path(known)):
             self._skip(path, stamp, f"{path} holds the same instance as {known}; remove one of them.")

@@ -115,7 +115,7 @@ def learn(
 
     Returns
     -------
-    verdict : Verdict
+    verdict : PublishingDecision
     version : Version or None
         None where it was refused.
 

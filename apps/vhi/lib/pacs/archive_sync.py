@@ -8,7 +8,7 @@ from typing import Any
 from ..service.service import VhiService
 from ..studies.pairing import Case
 from .cases import PacsCases
-from .corrections import Correction, Corrections
+from .corrections import ArchiveCorrections, Correction
 from .outbox import FIRST_WAIT_S, LONGEST_WAIT_S, Outbox
 from .results import ArchiveResults
 
@@ -23,7 +23,7 @@ class ArchiveSync:
     cases : PacsCases
         Of that service.
     logins : callable
-        See `Corrections`.
+        See `ArchiveCorrections`.
     first_wait_s, longest_wait_s : float
         See `Outbox`.
 
@@ -47,7 +47,7 @@ class ArchiveSync:
         self.results = ArchiveResults(
             service.readings, self.outbox, cases.series_folder, service.public_name, cases.config.pacs_report
         )
-        self.corrections = Corrections(service, cases.archive, cases.series_folder, logins, self._version)
+        self.corrections = ArchiveCorrections(service, cases.archive, cases.series_folder, logins, self._version)
         service.delivery = self.results
         self.results.post_missing()
 

@@ -19,7 +19,7 @@ from ..studies.nifti import write_scan
 from ..studies.pairing import ROLES, Archived, Role
 from ..studies.pairing_rules import PairingRules
 from .client import Archive
-from .register import Pair, key_of
+from .register import SeriesPair, key_of
 
 # whatever they weigh: an answer may be in the middle of reading them
 NEVER_REMOVED = 8
@@ -54,7 +54,7 @@ class SeriesCache:
         for leftover in (*root.glob(".*"), *root.glob("*/.*")):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def folder(self, pair: Pair) -> Path:
+    def folder(self, pair: SeriesPair) -> Path:
         """Where a pair lies, or will."""
         return self.root / pair.series.study_uid / pair.key
 

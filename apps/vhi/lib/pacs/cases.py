@@ -26,9 +26,9 @@ from ..studies.dicom_pairing import find_pair
 from ..studies.pairing import ARCHIVE, ROLES, Archived, Case, CaseIndex, Role, Waiting
 from ..studies.pairing_rules import PairingRules
 from .cache import ChangedError, SeriesCache
-from .client import Archive, Entry
+from .client import Archive, SearchEntry
 from .identity import Identities
-from .register import Pair, Register, Study, key_of
+from .register import ArchivedStudy, Register, SeriesPair, key_of
 
 # of a series this short the headers are asked for at once; of a longer one first those of one instance
 _SHORT_SERIES = 3
@@ -124,7 +124,7 @@ class PacsCases:
         self._not_listed: set[str] = set()
         self._checked: dict[Path, float] = {}
         self._failed: dict[str, tuple[float, str]] = {}
-        self._cases: dict[str, tuple[Study, Case | None]] = {}
+        self._cases: dict[str, tuple[ArchivedStudy, Case | None]] = {}
         self._identities = Identities(
             archive, lambda uid: None if (study := self.register.get(uid)) is None else self.case_of(study)
         )
@@ -142,14 +142,14 @@ class PacsCases:
             held = self._index = (known, self._index_of(self.register.all()))
         return held[1]
 
-    def case_of(self, study: Study) -> Case | None:
+    def case_of(self, study: ArchivedStudy) -> Case | None:
         """The case that a study is, where it is one."""
         held = self._cases.get(study.uid)
         if held is None or held[0] is not study:
             held = self._cases[study.uid] = (study, self._case_of(study))
         return held[1]
 
-    def _case_of(self, study: Study) -> Case | None:
+    def _case_of(self, study: ArchivedStudy) -> Case | None:
         if study.pair is None or study.obstacle is not None:
             return None
         folder = self.cache.folder(study.pair)
@@ -271,7 +271,7 @@ class PacsCases:
             counts = "/".join(entry.text(key) for key in ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"))
             known = self.register.get(uid)
             if known is None:
-                news.append(Study(uid, entry.text("StudyDate"), counts, since=now))
+                news.append(ArchivedStudy(uid, entry.text("StudyDate"), counts, since=now))
             elif known.counts != counts:
                 news.append(replace(known, counts=counts, since=now, examined=None))
             elif counts == "/" and known.examined is not None and now - known.examined > _AGAIN_S:
@@ -305,11 +305,11 @@ class PacsCases:
             except ArchiveError:
                 self.archive.check()  # it is down, then; else there is something about this series
 
-    def _folder(self, study: Study) -> Path | None:
+    def _folder(self, study: ArchivedStudy) -> Path | None:
         case = self.case_of(study)
         return case.t1w.parent if case else None
 
-    def _is_unchanged(self, pair: Pair) -> bool:
+    def _is_unchanged(self, pair: SeriesPair) -> bool:
         series = pair.series
         try:
             found = {role: self._instances(series.study_uid, series.series_uid(role)) for role in ROLES}
@@ -320,17 +320,17 @@ class PacsCases:
     def _instances(self, study_uid: str, series_uid: str) -> tuple[str, ...]:
         return tuple(sorted(one.sop_uid for one in self.archive.instances(study_uid, series_uid)))
 
-    def _has_settled(self, study: Study) -> bool:
+    def _has_settled(self, study: ArchivedStudy) -> bool:
         quiet_s = self._clock() - study.since
         return quiet_s >= self.config.pacs_settle_s or (study.uid in (self._at_start or ()) and quiet_s >= _AT_START_S)
 
-    def _may_be_tried(self, study: Study) -> bool:
+    def _may_be_tried(self, study: ArchivedStudy) -> bool:
         failed = self._failed.get(study.uid)
         return failed is None or time.monotonic() - failed[0] > _AGAIN_S
 
     # one study ----------------------------------------------------------------------------------------------------------------
 
-    def _examined(self, study: Study, in_use: Callable[[str], bool]) -> Study:
+    def _examined(self, study: ArchivedStudy, in_use: Callable[[str], bool]) -> ArchivedStudy:
         """The study with what its headers tell.
 
         Raises
@@ -352,7 +352,7 @@ class PacsCases:
             return replace(looked_at, mr=mr, pair=None, obstacle=_for_servers(str(error)))
         return replace(looked_at, mr=mr, pair=pair, obstacle=None)
 
-    def _why_changed(self, pair: Pair) -> str | None:
+    def _why_changed(self, pair: SeriesPair) -> str | None:
         if self._is_unchanged(pair):
             return None
         return (
@@ -360,7 +360,7 @@ class PacsCases:
             "not fit. Put the original instances back."
         )
 
-    def _pair(self, study_uid: str, found: list[Entry]) -> Pair:
+    def _pair(self, study_uid: str, found: list[SearchEntry]) -> SeriesPair:
         """T1W and STIR of a study.
 
         Raises
@@ -376,7 +376,7 @@ class PacsCases:
         t1w, stir, told = find_pair(series, self.rules)
         chosen = Archived(study_uid, t1w.series.uid, stir.series.uid)
         key = key_of(chosen, {role: instances[chosen.series_uid(role)] for role in ROLES})
-        return Pair(chosen, key, tuple(_for_servers(one) for one in told))
+        return SeriesPair(chosen, key, tuple(_for_servers(one) for one in told))
 
     def _series(self, study_uid: str, series_uid: str, sop_uids: tuple[str, ...]) -> tuple[Series, ...]:
         """The headers of a series; of one that fits no role only the first."""
@@ -391,7 +391,7 @@ class PacsCases:
 
     # telling ------------------------------------------------------------------------------------------------------------------
 
-    def _index_of(self, studies: list[Study]) -> CaseIndex:
+    def _index_of(self, studies: list[ArchivedStudy]) -> CaseIndex:
         cases, waiting = [], []
         for study in sorted(studies, key=lambda one: one.uid):
             case = self.case_of(study)
@@ -405,7 +405,7 @@ class PacsCases:
             waiting.insert(0, Waiting(ARCHIVE, self.problem))
         return CaseIndex(tuple(cases), tuple(waiting))
 
-    def _under_way(self, study: Study) -> str:
+    def _under_way(self, study: ArchivedStudy) -> str:
         images = study.counts.rpartition("/")[2]
         so_far = f" (so far {images} instances)" if images else ""
         return (

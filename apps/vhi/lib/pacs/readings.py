@@ -22,7 +22,7 @@ from ..studies.dicom_series import read_series
 from ..studies.dicom_sr_reader import read_vhi_report
 from ..studies.nifti import write_mask, write_volume
 from .authors import named_person, stated_reading, written_at
-from .client import Archive, Entry
+from .client import Archive, SearchEntry
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -99,7 +99,7 @@ def fetch_readings(
 class _Study:
     """One study of the archive."""
 
-    def __init__(self, archive: Archive, study: Entry, folder: Path, found: ArchiveReadings) -> None:
+    def __init__(self, archive: Archive, study: SearchEntry, folder: Path, found: ArchiveReadings) -> None:
         self.archive, self.study, self.folder, self.found = archive, study, folder, found
         self.grids: dict[str, tuple[Path, Grid, str]] = {}
 

@@ -48,7 +48,7 @@ class ArchivedStudy:
         When it was looked at last; None before the first time and after it changed.
     mr : str
         Its MR series with their sizes, at that time.
-    pair : Pair or None
+    pair : SeriesPair or None
     obstacle : str or None
         Why there is no usable pair; None where there is one, or where the study was not looked at yet.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..studies.survey import StudyCheck
 from .cases import PacsCases
-from .client import Entry
+from .client import SearchEntry
 from .register import ArchivedStudy
 
 
@@ -34,6 +34,6 @@ def _check(study: ArchivedStudy, cases: PacsCases) -> StudyCheck:
     return StudyCheck(study.uid, patient, study.date, t1w, stir, why, series=tuple(series.values()))
 
 
-def _shown(entry: Entry) -> str:
+def _shown(entry: SearchEntry) -> str:
     number, description = entry.text("SeriesNumber"), entry.text("SeriesDescription") or "without description"
     return f"{number} {description!r} ({entry.series_uid})".strip()

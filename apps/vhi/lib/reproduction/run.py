@@ -56,9 +56,9 @@ def reproduce_steps(
     Parameters
     ----------
     clone : Clone
-    kept : Kept
+    kept : StepCache
         Where results of steps are kept; those that stand there are not made again.
-    ensembles : sequence of Ensemble
+    ensembles : sequence of RegionNetworks
         Whose disease regions are looked at.
     staple : callable
         See `lib.studies.staple`.

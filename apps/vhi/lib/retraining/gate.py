@@ -95,7 +95,7 @@ def decide(
 
     Parameters
     ----------
-    pairs : sequence of Pair
+    pairs : sequence of DicePair
         At least one.
     best : mapping, optional
         By set.

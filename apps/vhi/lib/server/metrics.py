@@ -31,7 +31,7 @@ class Metrics:
 
     Parameters
     ----------
-    desk : Desk
+    desk : ServerContext
     """
 
     def __init__(self, desk: ServerContext) -> None:

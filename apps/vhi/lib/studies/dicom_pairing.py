@@ -187,7 +187,7 @@ def find_pair(
 
     Returns
     -------
-    t1w, stir : Candidate
+    t1w, stir : SeriesCandidate
     warnings : tuple of str
         Series that fit but could not be used.
 

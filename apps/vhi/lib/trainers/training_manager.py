@@ -256,7 +256,7 @@ class TrainingManager:
         return AdministratorDecisions(self.service.readings, self.service.audit, self.service.networks.shipped, by or "local")
 
     def make_live(self, version: str, by: str | None) -> dict[str, str]:
-        """Go back to an earlier version; see `Decisions.make_live`.
+        """Go back to an earlier version; see `AdministratorDecisions.make_live`.
 
         Raises
         ------

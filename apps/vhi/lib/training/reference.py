@@ -24,9 +24,9 @@ def reference_of(
 
     Parameters
     ----------
-    ensemble : Ensemble
+    ensemble : EnsembleTraining
         The shipped one.
-    folds : sequence of Ensemble
+    folds : sequence of EnsembleTraining
         All folds of the cross-validation, or none.
     study : sequence of Case
         The study scans.
