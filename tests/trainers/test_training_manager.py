@@ -24,39 +24,39 @@ def studies(tmp_path: Path) -> Path:
 
 
 def test_a_refused_start_leaves_no_trace(studies):
-    desk = TrainingManager(VhiService(studies), TrainConfig(), "1")
+    manager = TrainingManager(VhiService(studies), TrainConfig(), "1")
     for _ in range(2):
         with pytest.raises(InputError, match="nothing new to learn"):
-            desk.start({}, "root")
-        assert (desk.status(), desk.is_running(), desk.stop("root")) == (None, False, None)
-    assert list(desk.service.audit.entries()) == []
-    assert desk.stats()["total_time"]
+            manager.start({}, "root")
+        assert (manager.status(), manager.is_running(), manager.stop("root")) == (None, False, None)
+    assert list(manager.service.audit.entries()) == []
+    assert manager.stats()["total_time"]
 
 
 @pytest.mark.parametrize("blinded", [False, True])
 def test_a_blinded_study_tells_no_reader_which_cases_were_learnt_and_tells_the_administrator(studies, blinded):
-    desk = TrainingManager(VhiService(studies, config=ServiceConfig(blinded=blinded)), TrainConfig(), "1")
+    manager = TrainingManager(VhiService(studies, config=ServiceConfig(blinded=blinded)), TrainConfig(), "1")
     ended = {"state": "accepted", "version": "site-1", "parent": "vhi-2", "learnt": ["c-one"], "held": ["c-two"], "skipped": []}
-    desk.folder.root.mkdir(parents=True)
-    desk.folder.write_progress(ended)
-    for told in (desk.status(), desk.stats()):
+    manager.folder.root.mkdir(parents=True)
+    manager.folder.write_progress(ended)
+    for told in (manager.status(), manager.stats()):
         assert ("c-one" in str(told)) is not blinded
         assert ("c-two" in str(told)) is not blinded
-    assert "c-one" in desk.models()["progress"]["text"]
+    assert "c-one" in manager.models()["progress"]["text"]
 
 
 def test_without_a_model_nothing_is_trained_and_the_bars_are_empty(studies, tmp_path):
-    desk = TrainingManager(VhiService(studies, model_dir=tmp_path / "none"), TrainConfig(), "1")
+    manager = TrainingManager(VhiService(studies, model_dir=tmp_path / "none"), TrainConfig(), "1")
     with pytest.raises(ModelError, match="No trained model"):
-        desk.start({}, None)
-    assert "best_metric" not in desk.stats()
+        manager.start({}, None)
+    assert "best_metric" not in manager.stats()
 
 
 def test_a_session_that_another_process_works_on_is_told_and_not_begun_again(studies):
-    desk = TrainingManager(VhiService(studies), TrainConfig(), "1")
-    with desk.folder.lock():
-        desk.folder.write_progress({"state": "training", "session": "7", "members": []})
-        assert desk.start({}, None) is None
-        assert desk.status()["status"] == "RUNNING"
-    assert desk.status()["status"] == "STOPPED"
-    assert "interrupted" in desk.status()["details"][0]
+    manager = TrainingManager(VhiService(studies), TrainConfig(), "1")
+    with manager.folder.lock():
+        manager.folder.write_progress({"state": "training", "session": "7", "members": []})
+        assert manager.start({}, None) is None
+        assert manager.status()["status"] == "RUNNING"
+    assert manager.status()["status"] == "STOPPED"
+    assert "interrupted" in manager.status()["details"][0]

@@ -6,8 +6,8 @@ from ..findings import Finding
 from .server_context import ServerContext
 
 
-def findings_of(desk: ServerContext) -> tuple[Finding, ...]:
+def findings_of(context: ServerContext) -> tuple[Finding, ...]:
     """What is wrong now; nothing where all is well."""
-    problem = desk.login.accounts_problem
+    problem = context.login.accounts_problem
     accounts = [] if problem is None else [Finding("accounts", problem)]
-    return (*desk.app.service.findings(), *accounts)
+    return (*context.app.service.findings(), *accounts)

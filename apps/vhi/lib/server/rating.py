@@ -12,7 +12,7 @@ from .requests import check_id
 from .server_context import ServerContext
 
 
-def add_rating(api: FastAPI, desk: ServerContext) -> None:
+def add_rating(api: FastAPI, context: ServerContext) -> None:
     """The route; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
 
     @api.post("/vhi/rating", tags=["VHI"], summary="Rate the automatic disease region of a case")
@@ -28,9 +28,9 @@ def add_rating(api: FastAPI, desk: ServerContext) -> None:
         told = {"client_id": client_id, "reading": reading, "draft": draft}
 
         def rate() -> str:
-            made = desk.app.datastore().rate(image, rating, told)
-            handed_in(desk, image, told)
+            made = context.app.datastore().rate(image, rating, told)
+            handed_in(context, image, told)
             return str(made)
 
-        made = await desk.save_for(request, rate)
+        made = await context.save_for(request, rate)
         return JSONResponse({"submission": made, "rating": rating})

@@ -27,7 +27,7 @@ from .watching import add_watching
 from .worklist import add_worklist
 
 
-def make_routes(desk: ServerContext, metrics: Metrics, *, has_archive: bool) -> FastAPI:
+def make_routes(context: ServerContext, metrics: Metrics, *, has_archive: bool) -> FastAPI:
     """The application that answers the allow-list's own routes."""
     # the guard settles trailing slashes; redirects of the framework know no prefix
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -47,10 +47,10 @@ def make_routes(desk: ServerContext, metrics: Metrics, *, has_archive: bool) -> 
         add_training,
         add_models,
     ):
-        add(api, desk)
-    add_watching(api, desk, metrics)
-    add_viewer(api, desk, has_archive=has_archive)
-    add_worklist(api, desk, has_archive=has_archive)
+        add(api, context)
+    add_watching(api, context, metrics)
+    add_viewer(api, context, has_archive=has_archive)
+    add_worklist(api, context, has_archive=has_archive)
 
     @api.get("/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:

@@ -22,26 +22,26 @@ METRICS_PATH = "/vhi/metrics"
 SCRAPER = Identity("prometheus", "admin")
 
 
-def add_watching(api: FastAPI, desk: ServerContext, metrics: Metrics) -> None:
+def add_watching(api: FastAPI, context: ServerContext, metrics: Metrics) -> None:
     """`/vhi/health` and `/vhi/metrics`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
     async def health(request: Request) -> dict[str, Any]:
-        found = await desk.quickly(request, lambda: findings_of(desk))
+        found = await context.quickly(request, lambda: findings_of(context))
         return {
             "status": "impaired" if found else "ok",
             "findings": [{"name": one.name, "sentence": one.sentence} for one in found],
-            "inferences": desk.infer.jobs,
-            "saves": desk.save.jobs,
+            "inferences": context.infer.jobs,
+            "saves": context.save.jobs,
         }
 
     @api.get("/vhi/health/details", tags=["VHI"], summary="The same with files, folders, the archive and the outbox")
     async def details(request: Request) -> dict[str, Any]:
-        return await desk.quickly(request, lambda: _details(desk))
+        return await context.quickly(request, lambda: _details(context))
 
     @api.get(METRICS_PATH, tags=["VHI"], summary="Numbers for Prometheus")
     async def numbers(request: Request) -> Response:
-        return Response(await desk.quickly(request, metrics.text), media_type=CONTENT_TYPE)
+        return Response(await context.quickly(request, metrics.text), media_type=CONTENT_TYPE)
 
 
 def scraper(config: ServerConfig, template: str, authorization: str) -> Identity | None:
@@ -61,14 +61,14 @@ def _metrics_token(config: ServerConfig) -> str:
         return ""
 
 
-def _details(desk: ServerContext) -> dict[str, Any]:
-    found = findings_of(desk)
-    exchange = getattr(desk.app, "exchange", None)
+def _details(context: ServerContext) -> dict[str, Any]:
+    found = findings_of(context)
+    exchange = getattr(context.app, "exchange", None)
     return {
         "findings": [{"name": one.name, "sentence": one.sentence, "files": list(one.files)} for one in found],
-        "disk": {name: _room(place) for name, place in places_of(desk).items()},
+        "disk": {name: _room(place) for name, place in places_of(context).items()},
         "archive": None if exchange is None else _archive(exchange),
-        "jobs": {name: getattr(desk, name).jobs for name in ("infer", "save", "quick", "copies", "password")},
+        "jobs": {name: getattr(context, name).jobs for name in ("infer", "save", "quick", "copies", "password")},
     }
 
 
