@@ -94,7 +94,7 @@ def train_config_of(conf: Mapping[str, str]) -> TrainConfig:
     return TrainConfig(**fields_from(TrainConfig, conf))
 
 
-def exchange_of(service: VhiService) -> ArchiveSync | None:
+def archive_sync_of(service: VhiService) -> ArchiveSync | None:
     """What goes between the service and its archive beside the scans; None where its studies are a folder.
 
     Raises

@@ -82,9 +82,9 @@ class _State(Collector):
         training = getattr(self._context.app, "training", None)
         if training is not None:
             yield _gauge("vhi_retraining", "Whether the networks are being retrained.", training.is_running())
-        exchange = getattr(self._context.app, "exchange", None)
-        if exchange is not None:
-            outbox = exchange.outbox.state()
+        archive_sync = getattr(self._context.app, "archive_sync", None)
+        if archive_sync is not None:
+            outbox = archive_sync.outbox.state()
             yield _gauge("vhi_outbox_waiting", "Submissions that wait to be stored in the archive.", outbox.waiting)
             yield _gauge("vhi_outbox_failing", "Whether the last attempt to store one failed.", outbox.last_error is not None)
 

@@ -85,10 +85,10 @@ def add_readings(api: FastAPI, context: ServerContext) -> None:
         asked = _reader_asked(reader)
 
         def state() -> dict[str, Any]:
-            exchange = getattr(context.app, "exchange", None)
-            if exchange is None:
+            archive_sync = getattr(context.app, "archive_sync", None)
+            if archive_sync is None:
                 raise Refusal(404, "The studies of this server are a folder; there is no archive.")
-            return dict(exchange.state(asked))
+            return dict(archive_sync.state(asked))
 
         return JSONResponse(finite(await context.quickly(request, state)))
 

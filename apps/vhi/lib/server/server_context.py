@@ -95,9 +95,9 @@ class ServerContext:
         """Log that the person who asks stored something in the archive through the gateway."""
         who = current_identity()
         self.app.service.audit.append("stored in archive", reader=who.name or "local")
-        exchange = getattr(self.app, "exchange", None)
-        if exchange is not None and who.name and not who.is_admin:  # an administrator may store what another one read
-            exchange.corrections.note_sender(uids, who.name)
+        archive_sync = getattr(self.app, "archive_sync", None)
+        if archive_sync is not None and who.name and not who.is_admin:  # an administrator may store what another one read
+            archive_sync.corrections.note_sender(uids, who.name)
 
 
 def address_of(request: Request) -> str:

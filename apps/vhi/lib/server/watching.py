@@ -63,11 +63,11 @@ def _metrics_token(config: ServerConfig) -> str:
 
 def _details(context: ServerContext) -> dict[str, Any]:
     found = findings_of(context)
-    exchange = getattr(context.app, "exchange", None)
+    archive_sync = getattr(context.app, "archive_sync", None)
     return {
         "findings": [{"name": one.name, "sentence": one.sentence, "files": list(one.files)} for one in found],
         "disk": {name: _room(place) for name, place in places_of(context).items()},
-        "archive": None if exchange is None else _archive(exchange),
+        "archive": None if archive_sync is None else _archive(archive_sync),
         "jobs": {name: getattr(context, name).jobs for name in ("infer", "save", "quick", "copies", "password")},
     }
 
@@ -79,9 +79,9 @@ def _room(place: Any) -> dict[str, Any]:
         return {"folder": str(place), "free_bytes": None, "problem": error.strerror}
 
 
-def _archive(exchange: Any) -> dict[str, Any]:
+def _archive(archive_sync: Any) -> dict[str, Any]:
     try:
-        outbox = exchange.outbox.state()
+        outbox = archive_sync.outbox.state()
     except VhiError as error:
         return {"problem": str(error)}
     return {"waiting": outbox.waiting, "sent": outbox.sent, "last_error": outbox.last_error}
