@@ -207,7 +207,7 @@ class CaseDatastore(Datastore):
         submission = self._service.readings.get(case.case_id, submission_id)
         asked = urlencode({"image": image_id, "reader": submission.reader, "form": "html"})
         delivery = self._service.delivery
-        archive = {} if delivery is None else {"archive": self._of_archive(delivery.told(submission))}
+        archive = {} if delivery is None else {"archive": self._of_archive(delivery.delivery_state(submission))}
         report = current_addresses().path(f"/vhi/report?{asked}")
         told = _told(submission)
         if feedback := self._service.conduct.feedback(case.case_id, submission.reader):

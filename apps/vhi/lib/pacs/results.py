@@ -121,7 +121,7 @@ class ArchiveResults:
             for made in submissions:
                 self.post(made)
 
-    def told(self, made: Submission) -> dict[str, Any]:
+    def delivery_state(self, made: Submission) -> dict[str, Any]:
         """For the reader: whether a submission is in the archive by now, how many wait, and why."""
         state = self.outbox.state()
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")

@@ -35,7 +35,7 @@ class Delivery(Protocol):
     def post(self, made: Submission) -> None:
         """Have them delivered, now that the submission is kept; returns at once."""
 
-    def told(self, made: Submission) -> Mapping[str, Any]:
+    def delivery_state(self, made: Submission) -> Mapping[str, Any]:
         """For the reader: what became of it."""
 
 
