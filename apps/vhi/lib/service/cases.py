@@ -190,14 +190,14 @@ class Cases:
         try:
             yield
         except (UnavailableError, OutputError) as error:
-            raise self._unusable.told(case, error) from error.__cause__  # nothing is wrong with the scans
+            raise self._unusable.error_for_readers(case, error) from error.__cause__  # nothing is wrong with the scans
         except DamagedError as error:
             self._set_aside(case.case_id, error)
             raise
         except VhiError as error:
             self._refuse_away()
             self._unusable.note(case, version, error)
-            raise self._unusable.told(case, error) from error.__cause__
+            raise self._unusable.error_for_readers(case, error) from error.__cause__
 
     def _checked(self, case_id: str, check: Callable[[ReadingStore, str], None]) -> bool:
         try:
