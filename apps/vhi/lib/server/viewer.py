@@ -183,7 +183,7 @@ def add_viewer(api: FastAPI, context: ServerContext, *, has_archive: bool) -> No
     """
     viewer = Viewer(context.config.viewer)
 
-    def told(request: Request) -> dict[str, Any]:
+    def viewer_settings(request: Request) -> dict[str, Any]:
         who = identity_of_page(context.login, request)
         return {
             "viewer_version_expected": EXPECTED,
@@ -198,7 +198,7 @@ def add_viewer(api: FastAPI, context: ServerContext, *, has_archive: bool) -> No
 
     @api.get("/ohif/app-config.js", include_in_schema=False)
     async def config(request: Request) -> Response:
-        script = await context.quickly(request, lambda: viewer.config(told(request)))
+        script = await context.quickly(request, lambda: viewer.config(viewer_settings(request)))
         return Response(script, media_type=TYPES[".js"])
 
     @api.get("/ohif", include_in_schema=False)
