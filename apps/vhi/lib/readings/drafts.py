@@ -66,7 +66,7 @@ class Drafts:
         """
         return _read(self._path(case_id, reader, reading))
 
-    def begun(self, reader: str, reading: int) -> frozenset[str]:
+    def cases_with_draft(self, reader: str, reading: int) -> frozenset[str]:
         """The cases of which a reader has a draft in a reading, whether or not it can be read.
 
         Raises

@@ -110,7 +110,7 @@ class ReadingList:
         reading = reading_number(reading)
         if state and state not in STATES:
             raise RequestError(f"The state is {state[:60]!r}; it must be {', '.join(STATES[:-1])} or {STATES[-1]}.")
-        submissions, begun = dict(self._readings.intact()), self._drafts.begun(reader, reading)
+        submissions, begun = dict(self._readings.intact()), self._drafts.cases_with_draft(reader, reading)
         listed = self._listed(reader, reading, submissions, begun)
         sought = matching[:LONGEST_FILTER].casefold()
         wanted = [
