@@ -14,7 +14,7 @@ from lib.errors import VhiError
 from lib.phantom.study import make_phantom
 from lib.retraining import jobs
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.gate import HOLDOUT, SENTINEL, decide
+from lib.retraining.gate import HOLDOUT, PHANTOMS, decide
 from lib.retraining.plan import make_plan, trainings
 from lib.retraining.version import best_of, ever_live, go_live, pairs_of, publish_candidate, store_candidate
 from lib.versions import read_live, read_version
@@ -55,7 +55,7 @@ def test_random_sessions_tell_what_their_files_answer_and_never_end_below_their_
     rng = np.random.default_rng(0)
     reached = {
         what: [np.mean([*answered(models, "tiny-1", cases).values()])]
-        for what, cases in ((HOLDOUT, held_out), (SENTINEL, two_phantoms))
+        for what, cases in ((HOLDOUT, held_out), (PHANTOMS, two_phantoms))
     }
     published = 0
     for n in range(SESSIONS):
@@ -79,7 +79,7 @@ def test_random_sessions_tell_what_their_files_answer_and_never_end_below_their_
             published += 1
             for what, cases, margin in (
                 (HOLDOUT, held_out, CONFIG.train_margin),
-                (SENTINEL, two_phantoms, CONFIG.train_sentinel_margin),
+                (PHANTOMS, two_phantoms, CONFIG.train_sentinel_margin),
             ):
                 reached[what].append(np.mean([found[name] for name, _, _ in cases]))
                 assert reached[what][-1] >= max(reached[what]) - margin - 1e-6

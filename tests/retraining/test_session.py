@@ -15,7 +15,7 @@ from lib.errors import ConflictError, InputError
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.fate import fates
 from lib.retraining.folder import RetrainingFolder
-from lib.retraining.phantom_regression import sentinel_cases
+from lib.retraining.phantom_regression import phantom_regression_cases
 from lib.retraining.session import discard, run
 from lib.versions import TrainingCase, list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import models_in_use, own_models
@@ -72,7 +72,7 @@ def test_what_was_measured_is_what_the_published_file_answers(site):
     told = {pair["case_id"]: pair["candidate"] for pair in read_version(models, result["version"]).manifest.gate["cases"]}
     members = load_members(models, result["version"])
     cases = {out: (site.phantoms[5].t1w, site.phantoms[5].disease_region)}
-    cases |= {name: (t1w, truth) for name, t1w, truth in sentinel_cases()}
+    cases |= {name: (t1w, truth) for name, t1w, truth in phantom_regression_cases()}
     answered = {name: dice(segment_disease_region(t1w, members).mask.data, truth.data) for name, (t1w, truth) in cases.items()}
     assert told == pytest.approx(answered, abs=1e-5)
 

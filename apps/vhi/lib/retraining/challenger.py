@@ -14,8 +14,8 @@ from ..studies.pairing import Case, CaseSource
 from ..versions import Version
 from .config import TrainConfig
 from .entries import write_case
-from .gate import HOLDOUT, SENTINEL, Decision, DicePair, decide
-from .phantom_regression import sentinel_cases
+from .gate import HOLDOUT, PHANTOMS, Decision, DicePair, decide
+from .phantom_regression import phantom_regression_cases
 from .prepare import waiting_labels
 
 # set, case id, T1W, true region
@@ -50,8 +50,8 @@ def decide_between(
 
 def phantom_cases() -> Iterator[Measured]:
     """The phantoms of every site."""
-    for name, t1w, truth in sentinel_cases():
-        yield SENTINEL, name, t1w, truth
+    for name, t1w, truth in phantom_regression_cases():
+        yield PHANTOMS, name, t1w, truth
 
 
 def holdout_cases(

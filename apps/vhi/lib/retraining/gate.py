@@ -10,7 +10,7 @@ import numpy as np
 
 from .config import TrainConfig
 
-HOLDOUT, SENTINEL, LEFT_OUT = "hold-out", "phantoms", "patients left out in turn"
+HOLDOUT, PHANTOMS, LEFT_OUT = "hold-out", "phantoms", "patients left out in turn"
 # a kind of scans that is new to the networks gains this much on each patient, or is not worth networks of its own
 KIND_GAIN = 0.05
 
@@ -109,7 +109,7 @@ def decide(
     findings: list[str] = []
     compared: dict[str, Any] = {}
     held_out = any(pair.what == HOLDOUT for pair in pairs) or not learnt_here
-    margins = {HOLDOUT: config.train_margin, SENTINEL: config.train_sentinel_margin if held_out else 0.0}
+    margins = {HOLDOUT: config.train_margin, PHANTOMS: config.train_sentinel_margin if held_out else 0.0}
     for what, margin in margins.items():
         own = [pair for pair in pairs if pair.what == what]
         if own:

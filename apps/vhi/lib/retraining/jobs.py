@@ -34,9 +34,9 @@ from ..training.run import Measured, measure_case
 from ..training.scans import probabilities, read_labelled, region_of
 from ..versions import Version, read_version
 from .entries import Entry
-from .gate import HOLDOUT, SENTINEL
+from .gate import HOLDOUT, PHANTOMS
 from .kinds import other_scanners
-from .phantom_regression import sentinel_cases
+from .phantom_regression import phantom_regression_cases
 from .quarantine import Check, check_label
 
 logger = logging.getLogger("vhi.retraining")
@@ -208,7 +208,7 @@ class VersionMeasurement:
         candidate = load_members(self.folder / CANDIDATE, self.candidate)
         earlier = [KnownDice(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
         measured: dict[str, dict[str, dict[str, Any]]] = {
-            what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, SENTINEL)
+            what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, PHANTOMS)
         }
         worst: list[tuple[float, str, bytes]] = []
         for what, case_id, label_id, t1w, truth in self._cases():
@@ -240,8 +240,8 @@ class VersionMeasurement:
         for entry in self.holdout:
             key = f"{entry.case_id}/{entry.label_id}"
             yield HOLDOUT, entry.case_id, key, entry.read_t1w(self.folder), entry.read_label(self.folder)
-        for name, t1w, truth in sentinel_cases():
-            yield SENTINEL, name, name, t1w, truth
+        for name, t1w, truth in phantom_regression_cases():
+            yield PHANTOMS, name, name, t1w, truth
 
 
 class KnownDice:

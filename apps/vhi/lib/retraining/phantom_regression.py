@@ -21,7 +21,7 @@ _NOISE, _FALL_OFF, _COARSER = 0.12, 0.9, 2
 Scan = tuple[Volume, Mask]
 
 
-def sentinel_cases(shape: tuple[int, int, int] = SHAPE) -> Iterator[tuple[str, Volume, Mask]]:
+def phantom_regression_cases(shape: tuple[int, int, int] = SHAPE) -> Iterator[tuple[str, Volume, Mask]]:
     """Name, T1W and true disease region of each phantom, one after the other."""
     for seed in SEEDS:
         study = make_phantom(seed, shape)

@@ -28,7 +28,7 @@ from ..versions import (
     verify_engine,
 )
 from .entries import Entry
-from .gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, DicePair
+from .gate import HOLDOUT, LEFT_OUT, PHANTOMS, Best, Decision, DicePair
 from .jobs import MemberTraining
 from .prepare import Session
 
@@ -191,7 +191,7 @@ def remove_leftovers(root: Path) -> None:
 def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
     told = {
         "holdout": (HOLDOUT, "this version on the site's hold-out, which no version learnt"),
-        "sentinel": (SENTINEL, "this version on the phantoms of every site"),
+        "sentinel": (PHANTOMS, "this version on the phantoms of every site"),
     }
     return {
         name: summary(

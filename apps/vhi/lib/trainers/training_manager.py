@@ -17,7 +17,7 @@ from ..retraining.config import TrainConfig, TrainOptions
 from ..retraining.decisions import AdministratorDecisions
 from ..retraining.effort import effort_sentence, reading_efforts
 from ..retraining.folder import ASIDE, ENDED, RetrainingFolder
-from ..retraining.gate import HOLDOUT, SENTINEL
+from ..retraining.gate import HOLDOUT, PHANTOMS
 from ..retraining.history import CROSS_VALIDATION, dice_of, version_history
 from ..retraining.prepare import Session, prepare, waiting_labels
 from ..service.service import VhiService
@@ -189,7 +189,7 @@ class TrainingManager:
             dices = dice_of(self.service.networks.manifest())
         except ModelError:
             return None
-        return next((dices[what]["version"] for what in (HOLDOUT, CROSS_VALIDATION, SENTINEL) if what in dices), None)
+        return next((dices[what]["version"] for what in (HOLDOUT, CROSS_VALIDATION, PHANTOMS) if what in dices), None)
 
     def new_labels(self, since: str = "") -> int:
         """Cases with a label that the live version did not learn and that was handed in after a time (ISO 8601, UTC).
