@@ -91,18 +91,18 @@ def run(data: Path, *, on_progress: Report = lambda progress: None) -> dict[str,
         try:
             result = work.known_result() or work.published(work.decided())
             folder.end_session()
-            return work.say(**result)
+            return work.record_progress(**result)
         except StopRequested:
-            return work.say("stopped", message="It was stopped, and can be gone on with.")
+            return work.record_progress("stopped", message="It was stopped, and can be gone on with.")
         except VhiError as error:
-            work.say("failed", message=str(error))
+            work.record_progress("failed", message=str(error))
             raise
         except Exception as error:
             # by its kind alone: its message may name a patient
-            work.say("failed", message=f"An unexpected error ended it ({type(error).__name__}); the log says where.")
+            work.record_progress("failed", message=f"An unexpected error ended it ({type(error).__name__}); the log says where.")
             raise
         except BaseException:
-            work.say("stopped", message="It was interrupted, and can be gone on with.")
+            work.record_progress("stopped", message="It was interrupted, and can be gone on with.")
             raise
 
 
@@ -236,9 +236,9 @@ class _Work:
 
     def _done(self, pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
         """What jobs return, in their order; looks for a wish to stop while they work."""
-        self.glance()
+        self.report_progress()
         found: list[Any] = []
-        run_stages(pool, {"session": iter([list(jobs)])}, lambda _, results: found.extend(results), self.glance)
+        run_stages(pool, {"session": iter([list(jobs)])}, lambda _, results: found.extend(results), self.report_progress)
         return found
 
     @property
@@ -252,7 +252,7 @@ class _Work:
     def published(self, decision: Decision) -> dict[str, Any]:
         """Publish, switch, and write down what became of it; each of these once."""
         self.state = "publishing"
-        self.glance()
+        self.report_progress()
         place = self._history
         plan, measured = self._plan(), read_json(self.place / MEASURED)
         if measured is not None:
@@ -296,7 +296,7 @@ class _Work:
 
     # progress -----------------------------------------------------------------------------------------------------------------
 
-    def glance(self) -> None:
+    def report_progress(self) -> None:
         """Tell how far it is, where that changed.
 
         Raises
@@ -309,9 +309,9 @@ class _Work:
         told = (self.state, *(point.step for found in points.values() for point in found))
         if told != self._told:
             self._told = told
-            self.say(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
+            self.record_progress(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
 
-    def say(self, state: str, **facts: Any) -> dict[str, Any]:
+    def record_progress(self, state: str, **facts: Any) -> dict[str, Any]:
         said = {"session": self.session.session_id, "version": self.session.version, **facts, "state": state}
         self.folder.write_progress(said)
         self.on_progress(said)

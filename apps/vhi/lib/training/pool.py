@@ -56,7 +56,7 @@ def run_stages(
     pool: ProcessPoolExecutor,
     stages: Mapping[str, Iterator[list[Callable[[], Any]]]],
     done: Callable[[str, list[Any]], None],
-    glance: Callable[[], None],
+    report_progress: Callable[[], None],
 ) -> None:
     """Run every group's jobs stage after stage, the groups side by side.
 
@@ -80,7 +80,7 @@ def run_stages(
         advance(name, [])
     while running:
         wait([future for futures in running.values() for future in futures if not future.done()], _GLANCE_S, FIRST_COMPLETED)
-        glance()
+        report_progress()
         for name, futures in list(running.items()):
             # a job that failed ends all at once, not only when its stage has ended
             results = [future.result() for future in futures if future.done()]

@@ -116,7 +116,7 @@ def train_ensemble(
         plan = plan.with_steps(budget.steps)
         ensembles = {group.name: EnsembleTraining(group, plan, out, found.unlabelled, wanted.start) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}
-        shown = _Shown([network for ensemble in ensembles.values() for network in ensemble.members()], on_progress)
+        shown = _ProgressReporter([network for ensemble in ensembles.values() for network in ensemble.members()], on_progress)
 
         def done(name: str, results: list[Any]) -> None:
             if ensembles[name].measured_on():
@@ -126,8 +126,8 @@ def train_ensemble(
             _draw_curves(out, ensembles)
 
         _write_numbers(out, found, ensembles, budget, measured)
-        run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.glance)
-        shown.glance()
+        run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.report_progress)
+        shown.report_progress()
     folds = tuple(ensemble for name, ensemble in ensembles.items() if name != SHIPPED)
     return Trained(ensembles.get(SHIPPED), plan, _metrics(found, ensembles, budget, measured), folds, tuple(found.study))
 
@@ -150,7 +150,7 @@ def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:
     return content
 
 
-class _Shown:
+class _ProgressReporter:
     """Reports the curves that networks write, each row once."""
 
     def __init__(self, networks: Sequence[Network], on_progress: Callable[[Network, Progress], None]) -> None:
@@ -158,7 +158,7 @@ class _Shown:
         self._on_progress = on_progress
         self._told: dict[str, int] = {}
 
-    def glance(self) -> None:
+    def report_progress(self) -> None:
         for network in self._networks:
             for point in read_curve(network.folder)[-1:]:
                 if point.step != self._told.get(network.name):
