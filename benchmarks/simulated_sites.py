@@ -103,7 +103,7 @@ def smaller() -> Iterator[None]:
 
     with (
         patch.object(session, "processes", in_this_process),
-        patch.object(jobs, "sentinel_cases", lambda: iter(found)),
+        patch.object(jobs, "phantom_regression_cases", lambda: iter(found)),
         patch.object(jobs, "load_members", load_members),
         patch.object(version, "publish_networks", publish),
     ):

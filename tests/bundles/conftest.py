@@ -49,4 +49,4 @@ def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from lib.retraining.phantom_regression import phantom_regression_cases
 
-    monkeypatch.setattr("lib.retraining.challenger.sentinel_cases", partial(phantom_regression_cases, (96, 96, 5)))
+    monkeypatch.setattr("lib.retraining.challenger.phantom_regression_cases", partial(phantom_regression_cases, (96, 96, 5)))

@@ -20,7 +20,7 @@ from lib.batch.cases import BatchCase
 from lib.batch.folder import MARK, batch_folder
 from lib.batch.workers import Outcome
 from lib.cli.batch import RESULT_COLUMNS, measure_case
-from lib.cli.batch_progress import working
+from lib.cli.batch_progress import batch_progress
 from lib.cli.measure import RESULT_FILES
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
@@ -202,7 +202,7 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
 def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     case = BatchCase("A1", study=tmp_path)
-    with working("Measuring", 2, str) as show:
+    with batch_progress("Measuring", 2, str) as show:
         show(Outcome(case))
         show(Outcome(case, "[STIR] is missing.", "Traceback: line 3"))
     shown = capsys.readouterr().err

@@ -29,7 +29,7 @@ def two_phantoms(monkeypatch):
     """In place of seven: what is measured on does not matter here, and fifty sessions measure it."""
     cases = [(f"phantom-{seed}", make_phantom(seed, (80, 80, 5))) for seed in (31, 32)]
     found = [(name, study.t1w, study.disease_region) for name, study in cases]
-    monkeypatch.setattr(jobs, "sentinel_cases", lambda: iter(found))
+    monkeypatch.setattr(jobs, "phantom_regression_cases", lambda: iter(found))
     return found
 
 

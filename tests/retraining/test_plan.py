@@ -193,7 +193,7 @@ def test_an_earlier_version_with_damaged_weights_is_left_out_of_the_comparison(f
         return [np.ones_like]
 
     monkeypatch.setattr(jobs, "load_members", everything_where_the_file_is_whole)
-    monkeypatch.setattr(jobs, "sentinel_cases", lambda: iter([("first", t1w, truth), ("second", t1w, truth)]))
+    monkeypatch.setattr(jobs, "phantom_regression_cases", lambda: iter([("first", t1w, truth), ("second", t1w, truth)]))
     (folder.root / "measured").mkdir()
     sha256 = read_version(models, "v1").manifest.sha256
     (folder.root / "measured" / "v1.json").write_text(json.dumps({"sha256": sha256, "dice": {"first": 1.0}}))

@@ -7,7 +7,7 @@ import socket
 from .errors import SettingsError
 
 
-def listen(host: str, port: int, who: str, advice: str) -> socket.socket:
+def bound_socket(host: str, port: int, who: str, advice: str) -> socket.socket:
     """A socket that listens there; port 0 takes a free one.
 
     Parameters

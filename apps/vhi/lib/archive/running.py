@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from ..bound_socket import listen
+from ..bound_socket import bound_socket
 from ..errors import OutputError, SettingsError
 from .app import PREFIX, make_app
 from .folder import ArchiveFolder
@@ -149,7 +149,7 @@ def open_archive(
         raise SettingsError(f"Listening on {host} opens the archive to others: give it a name and a password.")
     # pydicom's, about values longer than allowed and the like, which are served as they are
     warnings.filterwarnings("ignore", module="pydicom")
-    bound = listen(host, port, "The archive", "pass another port")
+    bound = bound_socket(host, port, "The archive", "pass another port")
     try:
         archive = ArchiveFolder(folder)
         archive.rescan(everything=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .batch_progress import working
+from .batch_progress import batch_progress
 from .dicom_out import DICOM_REPORT_HELP
 from .ensemble import MODEL_DIR
 from .forms import DEFAULT_FORMS, FORMS_HELP, checked_paper
@@ -128,7 +128,7 @@ def batch(
             dicom_report=dicom_report,
         )
         try:
-            showing = working("Measuring", len(to_do), partial(_short, out))
+            showing = batch_progress("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:
                     told.append(outcome.case.name)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def working(what: str, total: int, result: Callable[[Case], str]) -> Iterator[Callable[[Outcome[Case]], None]]:
+def batch_progress(what: str, total: int, result: Callable[[Case], str]) -> Iterator[Callable[[Outcome[Case]], None]]:
     """A bar on a terminal, else one line per case that ended, with its result; failures are always said."""
     if not sys.stderr.isatty():
         count = 0

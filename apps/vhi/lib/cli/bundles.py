@@ -28,10 +28,10 @@ def export_bundle(
 ) -> None:
     """Write a version as a MONAI bundle, which needs nothing of this program to run."""
     from ..versions import read_version
-    from .status import step
+    from .status import status
 
     found = read_version(model_dir, version)
-    with step("Writing the bundle"):
+    with status("Writing the bundle"):
         from ..bundles.export import export_bundle as write
 
         told = write(found, folder)
@@ -75,13 +75,13 @@ def import_bundle(
     from ..errors import InputError, ModelError
     from ..provenance import code_version, now
     from ..versions import list_versions, publish
-    from .status import step
+    from .status import status
 
     if as_member == as_version:
         raise InputError("Pass either --as-member or --as-version.")
     live, held_out = _site(studies, data, model_dir)
     root = live.folder.parent.parent
-    with step("Reading the bundle"):
+    with status("Reading the bundle"):
         from ..bundles.foreign import read_bundle
         from ..bundles.importing import import_id, members_of, version_of, with_members
         from ..engine.members import load_members

@@ -44,7 +44,7 @@ def evaluate(
     from ..errors import InputError, VhiError
     from ..evaluation import compare_masks, summarise
     from ..files import check_result_folder, result_folder
-    from .status import step
+    from .status import status
 
     check_result_folder(out, FILES, FILES[0])
     (predicted, odd), (given, other_odd) = _masks_in(predictions), _masks_in(references)
@@ -60,7 +60,7 @@ def evaluate(
     }
     cases: list[MaskAgreement] = []
     failures: list[dict[str, str]] = []
-    with step(f"Comparing {len(names)} masks"):
+    with status(f"Comparing {len(names)} masks"):
         for name in names:
             try:
                 masks = _read(predicted[name], "prediction", lesions), _read(given[name], "reference", lesions)

@@ -40,16 +40,16 @@ def reproduce(
     from ..reproduction.pictures import draw_pictures
     from ..reproduction.run import reproduce_steps
     from ..studies.staple import staple
-    from .status import step
+    from .status import status
 
     check_output(out)
-    with step("Looking through the clone"):
+    with status("Looking through the clone"):
         files = find_clone(clone)
     with kept_steps(out, code_version()) as kept:
         ensembles, notes = _ensembles(files, model_dir) if networks else ((), ["Networks were not used."])
-        found = reproduce_steps(files, kept, ensembles, staple, step)
+        found = reproduce_steps(files, kept, ensembles, staple, status)
         comparisons = compare_all(found)
-        with step("Writing the report"), result_folder(out / REPORT, OWN_FILES, MARK) as folder:
+        with status("Writing the report"), result_folder(out / REPORT, OWN_FILES, MARK) as folder:
             content = reproduction_content(found, comparisons, draw_pictures(found), notes, _origin(clone, ensembles))
             write_cohort(content, folder)
     counts = counted(comparisons)
@@ -87,11 +87,11 @@ def _released(clone: Clone) -> RegionNetworks | None:
     """The networks in the clone; a file that holds none of the paper's is passed over with the reason."""
     from ..errors import VhiError
     from ..reproduction.regions import RegionNetworks
-    from .status import step
+    from .status import status
 
     hashes, states = [], []
     if clone.networks:
-        with step("Loading the released networks"):
+        with status("Loading the released networks"):
             from ..nets.published import read_released, released_members
 
             for path in clone.networks:

@@ -11,7 +11,7 @@ import typer
 from ..provenance import code_version
 from .ensemble import MODEL_DIR
 from .settings import parse_changes
-from .training_progress import Bars, bars
+from .training_progress import TrainingProgress, training_progress
 
 if TYPE_CHECKING:
     from ..retraining.config import TrainConfig, TrainOptions
@@ -57,7 +57,7 @@ def retrain(
     else:
         resume_with(data, asked)
     try:
-        with bars() as shown:
+        with training_progress() as shown:
             result = run(data, on_progress=_Teller(shown))
     except KeyboardInterrupt:
         typer.echo("Interrupted. What was trained is kept: the same command with --go-on goes on from there.", err=True)
@@ -152,17 +152,17 @@ def decisions_of(data: Path) -> AdministratorDecisions:
 class _Teller:
     """Shows what a session reports, each thing once."""
 
-    def __init__(self, shown: Bars) -> None:
-        self._bars = shown
+    def __init__(self, shown: TrainingProgress) -> None:
+        self._progress_shown = shown
         self._state = ""
         self._steps: dict[str, int] = {}
 
     def __call__(self, progress: Mapping[str, Any]) -> None:
         if progress["state"] != self._state:
             self._state = progress["state"]
-            self._bars.say(self._state)
+            self._progress_shown.log_line(self._state)
         for one in progress.get("members", ()):
             if one["step"] != self._steps.get(one["name"], 0):
                 self._steps[one["name"]] = one["step"]
                 line = f"loss {one['loss']:.3f}, soft Dice {one['dice']:.3f}, {progress['left_s'] / 60:.1f} min left in all"
-                self._bars.show(one["name"], one["step"], one["steps"], line)
+                self._progress_shown.show(one["name"], one["step"], one["steps"], line)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .batch import SOME_FAILED
-from .batch_progress import working
+from .batch_progress import batch_progress
 
 if TYPE_CHECKING:
     from ..studies.labelled import LabelledData
@@ -63,7 +63,7 @@ def run_search(
         to_do = [network for network in networks if not network.is_finished(out)]
         typer.echo(f"{len(networks)} networks of {total} steps, {len(networks) - len(to_do)} of them finished before")
         try:
-            showing = working("Training", len(to_do), partial(_reached, out))
+            showing = batch_progress("Training", len(to_do), partial(_reached, out))
             work = partial(train_network, out=out)
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:

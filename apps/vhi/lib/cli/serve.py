@@ -96,13 +96,13 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a folder of studies, or those of a PACS, to 3D Slicer, until Ctrl-C."""
-    from ..bound_socket import listen
+    from ..bound_socket import bound_socket
     from ..errors import SettingsError
     from ..server.config import LOOPBACK, ServerConfig, is_loopback
     from ..server.log import LogConfig
     from ..server.tls import check_certificate
     from .settings import parse_changes
-    from .status import step
+    from .status import status
 
     place = where(studies, pacs, archive)
     login = pacs_login(pacs, pacs_user, pacs_password_file)
@@ -126,7 +126,7 @@ def serve(
     config.read_metrics_token()
     log = LogConfig(log_file, log_mib, log_files, log_json)
     tls = check_certificate(tls_cert, tls_key) if tls_cert or tls_key else None
-    bound = listen(host, port, "The server", "pass another --port or --host")
+    bound = bound_socket(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
         conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
@@ -138,7 +138,7 @@ def serve(
         conf["pairing_rules"] = str(pairing_rules.resolve())
     local = f"{'https' if tls else 'http'}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     url = config.public.url("") if config.public else local
-    with step("Starting the server"):
+    with status("Starting the server"):
         if archive is not None:
             place, login = start_archive(archive)
         os.environ |= login

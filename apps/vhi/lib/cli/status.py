@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
+def status(what: str) -> Iterator[None]:
     """A status line on the error stream for as long as the block runs; nothing where that is not a terminal."""
     if not sys.stderr.isatty():
         yield

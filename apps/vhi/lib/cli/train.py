@@ -13,7 +13,7 @@ from ..provenance import code_version
 from .ensemble import MODEL_DIR
 from .retrain import retrain
 from .search import run_search
-from .training_progress import Bars, bars
+from .training_progress import TrainingProgress, training_progress
 
 if TYPE_CHECKING:
     from ..nets.fit import Progress
@@ -169,7 +169,7 @@ def train(
     wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test, first_folds, begun)
     try:
         tracking = trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name, warn=partial(typer.echo, err=True))
-        with bars() as shown, tracking as track:
+        with training_progress() as shown, tracking as track:
             display = _Display(shown)
 
             def progressed(network: Network, progress: Progress) -> None:
@@ -219,11 +219,11 @@ def _with_network(plan: Plan, network: str | None, arguments: str | None) -> Pla
 class _Display:
     """What the training tells, on the terminal."""
 
-    def __init__(self, shown: Bars) -> None:
-        self._bars = shown
+    def __init__(self, shown: TrainingProgress) -> None:
+        self._progress_shown = shown
 
     def progress(self, network: Network, progress: Progress) -> None:
-        self._bars.show(network.name, progress.step, progress.steps, _line(progress))
+        self._progress_shown.show(network.name, progress.step, progress.steps, _line(progress))
 
     def measured(self, group: str, measured: Mapping[str, Measured]) -> None:
         from ..studies.labelled import LabelledCase
@@ -234,7 +234,7 @@ class _Display:
             return
         cases = ", ".join(f"{case} {entry['mean_slice_dice']:.3f}" for case, entry in found["cases"].items())
         members = ", ".join(f"{dice:.3f}" for dice in found["member_mean_slice_dice"])
-        self._bars.say(
+        self._progress_shown.log_line(
             f"{group} measured: mean slice Dice {found['mean_slice_dice']:.4f}, lowest {found['lowest_slice_dice']:.3f}; "
             f"members {members}; {cases}"
         )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-class Bars:
+class TrainingProgress:
     """One bar per network."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
@@ -27,15 +27,15 @@ class Bars:
         ended = step == steps
         self._progress.update(TaskID(self._tasks[name]), completed=step, text=line, visible=not ended)
         if ended or not self._console.is_terminal:
-            self.say(f"{name} {step}/{steps} {line}")
+            self.log_line(f"{name} {step}/{steps} {line}")
 
-    def say(self, text: str) -> None:
+    def log_line(self, text: str) -> None:
         """A line above the bars."""
         self._console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 @contextmanager
-def bars() -> Iterator[Bars]:
+def training_progress() -> Iterator[TrainingProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -43,4 +43,4 @@ def bars() -> Iterator[Bars]:
     counter = TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[text]}")
     hidden = not console.is_terminal
     with Progress(TextColumn("{task.description:16}"), BarColumn(), counter, console=console, disable=hidden) as progress:
-        yield Bars(console, progress)
+        yield TrainingProgress(console, progress)

@@ -64,7 +64,7 @@ def run_stages(
     ----------
     done : callable
         Told a group's name and the results of its last stage, when it has ended.
-    glance : callable
+    report_progress : callable
         Called some times a second, to show progress.
     """
     running: dict[str, list[Future[Any]]] = {}
