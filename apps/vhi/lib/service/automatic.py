@@ -112,10 +112,10 @@ class Automatic:
         manifest = self.networks.manifest() if version is None else self.networks.manifest_of(version)
         key = self.key(scans.sha256, manifest)
         folder = self.root / scans.case.case_id / key
-        found = self._kept.find(key)
+        found = self._kept.get(key)
         if found is None:
             found = _read(folder, scans) or self._computed(scans, manifest, folder)
-            self._kept.keep(key, found)
+            self._kept.put(key, found)
         recall_landmarks(folder, scans, found.region.mask)
         return found
 

@@ -51,7 +51,7 @@ class Blinding:
         )
 
     def _shown(self, alias: str, archived: Archived | None) -> Archived | None:
-        return self.copies.shown(alias, archived) if archived else None
+        return self.copies.replaced_uids(alias, archived) if archived else None
 
     def alias(self, case_id: str) -> str:
         return alias_of(self.seed, case_id)

@@ -321,12 +321,12 @@ class Cases:
             No such case, or its scans cannot be had now.
         """
         case, _ = self.of_image(image_id)
-        known = self._voxels.find(case.case_id)
+        known = self._voxels.get(case.case_id)
         # kept, so that what is asked often waits for nobody who works on the case; a pair in an archive may still change
         if known is None or known[0] != case:
             with self.loaded(case) as scans:
                 known = case, {role: math.prod(scans.grid(role).shape) for role in ROLES}
-            self._voxels.keep(case.case_id, known)
+            self._voxels.put(case.case_id, known)
         return known[1]
 
     def most_voxels(self, image_id: str) -> int:

@@ -44,7 +44,7 @@ class DeidentifiedCopies:
     def _key(self) -> bytes:
         return _key_of(self._root / KEY_FILE)
 
-    def shown(self, alias: str, archived: Archived) -> Archived:
+    def replaced_uids(self, alias: str, archived: Archived) -> Archived:
         """The UIDs in place of those that the archive has."""
         uids = (archived.study_uid, archived.t1w_uid, archived.stir_uid)
         return Archived(*(Pseudonym(alias, "STIR", self._key).uid(uid) for uid in uids))

@@ -169,11 +169,11 @@ class EarlierVisits:
 
     def _days_of(self, case: Case) -> Mapping[str, str]:
         """The day of each visit of the patient by case id, this case's among them; "" for one that is not known."""
-        known = self._days.find(case.case_id)
+        known = self._days.get(case.case_id)
         if known is None or time.monotonic() - known[0] > KNOWN_FOR_S:
             found = self._cases.source.visits(case) if case.archived else self._of_folder(case)
             known = time.monotonic(), {case.case_id: "", **found}
-            self._days.keep(case.case_id, known)
+            self._days.put(case.case_id, known)
         return known[1]
 
     def _of_folder(self, case: Case) -> dict[str, str]:
@@ -195,7 +195,7 @@ class EarlierVisits:
     def _earlier(self, made: Submission, date: str) -> EarlierVisit:
         """What was kept of a reading, as `measure --previous` has it of a result folder."""
         key = made.case_id, made.submission_id, date
-        known = self._visits.find(key)
+        known = self._visits.get(key)
         if known is not None:
             return known
         path = self._readings.folder_of(made) / NUMBERS
@@ -218,19 +218,19 @@ class EarlierVisits:
         lesions = label_lesions(kept.astype("uint8"))[0]
         found = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
         if stir is not None:
-            self._visits.keep(key, found)
+            self._visits.put(key, found)
         return found
 
     def _motion(self, scans: Scans, result: VhiResult, made: Submission, earlier: EarlierVisit) -> Alignment:
         """Found once: it follows from both scans alone."""
         key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, earlier.stir is None
-        known = self._motions.find(key)
+        known = self._motions.get(key)
         if known is None:
             try:
                 known = lay_over(result, earlier)
             except GridMismatchError as error:
                 known = error
-            self._motions.keep(key, known)
+            self._motions.put(key, known)
         if isinstance(known, GridMismatchError):
             raise known
         return known

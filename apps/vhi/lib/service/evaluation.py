@@ -125,7 +125,7 @@ def evaluate_submission(
             "The submission holds nothing: every segment is empty. Draw something, or submit inflammation after vhi."
         )
     chains = measurements.chains
-    settings = chains.shown(*who) if metadata.settings is None else chains.settings(*who, metadata.settings)
+    settings = chains.settings_for(*who) if metadata.settings is None else chains.settings(*who, metadata.settings)
 
     version = readings.proposal_shown(*who)
     if version is not None and decisions.mode == OFF and not measurements.has_proposal(version):

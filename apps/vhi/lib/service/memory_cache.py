@@ -19,11 +19,11 @@ class LastUsed(Generic[T]):
         self._kept: LRUCache[object, T] = LRUCache(count)
         self._lock = threading.Lock()  # of the library's caches none is safe between threads
 
-    def find(self, key: object) -> T | None:
+    def get(self, key: object) -> T | None:
         with self._lock:
             return self._kept.get(key)
 
-    def keep(self, key: object, value: T) -> None:
+    def put(self, key: object, value: T) -> None:
         with self._lock:
             self._kept[key] = value
 

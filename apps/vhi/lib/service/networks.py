@@ -106,14 +106,14 @@ class Networks:
             No bone was found.
         """
         with self._one_scan:
-            members = self._loaded.find(manifest.sha256)
+            members = self._loaded.get(manifest.sha256)
             if members is None:
                 from ..engine.members import load_members
 
                 members = load_members(self._root_of(manifest.version), manifest.version)
                 if self._live is not None:
-                    self._loaded.find(self._live.sha256)  # never the longest unused: what readers ask for next does not wait
-                self._loaded.keep(manifest.sha256, members)
+                    self._loaded.get(self._live.sha256)  # never the longest unused: what readers ask for next does not wait
+                self._loaded.put(manifest.sha256, members)
             return segment_disease_region(t1w, members)
 
     def _next(self, before: Manifest) -> Manifest:

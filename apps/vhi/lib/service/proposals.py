@@ -101,10 +101,10 @@ class Proposals:
 
     def _model(self, version: str) -> CleaningModel:
         with self._loading:
-            model = self._loaded.find(version)
+            model = self._loaded.get(version)
             if model is None:
                 model = self._read(version)
-                self._loaded.keep(version, model)
+                self._loaded.put(version, model)
             return model
 
     def _read(self, version: str) -> CleaningModel:

@@ -11,7 +11,9 @@ from .automatic import Automatic, AutomaticRegions
 from .scans import Scans
 
 
-def shown_to(store: ReadingStore, automatic: Automatic, reader: str | None, reading: int, scans: Scans) -> AutomaticRegions:
+def automatic_regions_shown_to(
+    store: ReadingStore, automatic: Automatic, reader: str | None, reading: int, scans: Scans
+) -> AutomaticRegions:
     """The automatic regions as that reader first saw them in that reading, whatever version became live since.
 
     Raises
@@ -32,10 +34,10 @@ def shown_to(store: ReadingStore, automatic: Automatic, reader: str | None, read
     return found
 
 
-def region_shown_to(store: ReadingStore, automatic: Automatic, reader: str, reading: int, scans: Scans) -> Mask | None:
+def disease_region_shown_to(store: ReadingStore, automatic: Automatic, reader: str, reading: int, scans: Scans) -> Mask | None:
     """The disease region among them; None where the networks have none."""
     try:
-        return shown_to(store, automatic, reader, reading, scans).region.mask
+        return automatic_regions_shown_to(store, automatic, reader, reading, scans).region.mask
     except (ModelError, DiseaseRegionError):
         return None
 
@@ -54,7 +56,9 @@ def check_follows(store: ReadingStore, case_id: str, reader: str, reading: int) 
         )
 
 
-def amended(store: ReadingStore, case_id: str, reader: str, reading: int, method: str, amends: str | None) -> str | None:
+def amended_submission(
+    store: ReadingStore, case_id: str, reader: str, reading: int, method: str, amends: str | None
+) -> str | None:
     """The id of the submission that a new one replaces: the one that is named, else the reader's last of that kind.
 
     Raises

@@ -137,7 +137,7 @@ class ScanReader:
         """
         self.source.fetch(case)
         version = _version(case)
-        kept = self._kept.find(case.case_id)
+        kept = self._kept.get(case.case_id)
         if kept is not None and kept.version == version and kept.case == case:
             return kept
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
@@ -155,7 +155,7 @@ class ScanReader:
             self._write_down(case, hashes)
         note_scans(self.store.root, case.case_id, hashes, as_read)
         scans = Scans(case, t1w, stir, hashes, version, t1w_grid, warnings)
-        self._kept.keep(case.case_id, scans)
+        self._kept.put(case.case_id, scans)
         return scans
 
     def checked_hash(self, case: Case, role: Role) -> str:
@@ -172,16 +172,16 @@ class ScanReader:
         """
         self.source.fetch(case)
         version = (case.path(role), _version(case)[ROLES.index(role)])
-        found = self._hashes.find(version)
+        found = self._hashes.get(version)
         if found is None:
             found = sha256_of(case.path(role))
-            self._hashes.keep(version, found)
+            self._hashes.put(version, found)
         known = (self.known(case) or {}).get(role, found)
         if known != found and case.archived is not None and not self.store.of_case(case.case_id):
             self._path(case).unlink(missing_ok=True)  # a better pair was found, or the rest of a series arrived
         elif known != found:
             if is_the_scan(self.store.root, case.case_id, role, case.path(role), known):
-                self._hashes.keep(version, known)
+                self._hashes.put(version, known)
                 return known
             raise ConflictError(
                 f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "

@@ -213,7 +213,7 @@ class VhiService:
 
     def _automatic_of(self, case: Case, reader: str | None, reading: int) -> tuple[Scans, AutomaticRegions]:
         with self.cases.loaded(case) as scans:
-            return scans, self._measuring.shown(reader, reading_number(reading))(scans)
+            return scans, self._measuring.automatic_regions_for(reader, reading_number(reading))(scans)
 
     # VHI ----------------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission, SubmissionMetadata, evaluate_submission
 from .measuring import MeasurementService
 from .proposals import DisplayedResult
-from .reading_context import amended, check_follows
+from .reading_context import amended_submission, check_follows
 from .reading_timer import ReadingTimer
 from .response_facts import response_facts, short_result
 from .scans import Scans
@@ -152,7 +152,7 @@ class Submissions:
         check_follows(readings, case_id, metadata.reader, metadata.reading)
         is_held = self._leases.of(metadata.reader).holder(case_id) == metadata.reader
         self._conduct.check(case_id, metadata.reader, metadata.reading, is_offered=is_held)
-        return amended(readings, case_id, metadata.reader, metadata.reading, metadata.method, metadata.amends)
+        return amended_submission(readings, case_id, metadata.reader, metadata.reading, metadata.method, metadata.amends)
 
     def _compared(self, scans: Scans, evaluated: EvaluatedSubmission, metadata: SubmissionMetadata) -> EvaluatedSubmission:
         """Refuse another number than the displayed one; a viewer that displays none is told of both."""
