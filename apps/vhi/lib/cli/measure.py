@@ -283,7 +283,7 @@ def print_summary(result: VhiResult, report: Path, change: Sequence[str] = ()) -
         f"({result.normal_bone_source}{certainty_of_bone(result)})"
     )
     interval = result.interval
-    console.print(f"interval        {result.no_interval_because if interval is None else interval.words}", markup=False)
+    console.print(f"interval        {result.no_interval_because if interval is None else interval.text}", markup=False)
     for part in measured.parts:
         console.print(f"where           {part.part}, {part.side}: {part.sensitive_mm3:.0f} mm3", markup=False)
     for zone in measured.left_out:

@@ -68,11 +68,11 @@ class Comparing:
     def _run(self, a: Version, b: Version) -> None:
         names = a.manifest.version, b.manifest.version
 
-        def told(case: Compared) -> None:
+        def note_case(case: Compared) -> None:
             self._text = f"{names[0]} and {names[1]} are compared: {case.what}, case {case.case}, is measured."
 
         try:
-            compare_versions(self._folder, names, (self._segment(a), self._segment(b)), self._cases(a, b), told)
+            compare_versions(self._folder, names, (self._segment(a), self._segment(b)), self._cases(a, b), note_case)
             self._text = ""
         except VhiError as error:
             self._text = f"{names[0]} and {names[1]} could not be compared: {error}"
