@@ -53,7 +53,6 @@ OUT = {
     "turned": "reoriented",
     "unlikeness": "feature_distance",
     "waits": "has_pending_session",
-    "words": "text, description, zone_names",
     "working": "batch_progress",
 }
 

@@ -28,6 +28,6 @@ class AnatomicalLimits:
         return (*above, *((IN_JOINT,) if self.leave_out_joint_space else ()))
 
     @property
-    def zone_names(self) -> str:
+    def words(self) -> str:
         """The zones that are left out, for a sentence; empty where all count."""
         return " and ".join(ZONES[zone] for zone in self.left_out)

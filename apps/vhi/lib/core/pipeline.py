@@ -311,7 +311,7 @@ def _counted(region: Mask, anatomy: Anatomy | None, settings: VhiSettings) -> Ma
         return region
     if anatomy is None or not anatomy.is_known:
         raise InputError(
-            f"{settings.limits.zone_names} cannot be left out: no sacroiliac joint was found on T1W in the disease region, so it "
+            f"{settings.limits.words} cannot be left out: no sacroiliac joint was found on T1W in the disease region, so it "
             "is not known where the parts of the pelvis lie. Leave leave_out_above and leave_out_joint_space at their defaults, "
             "or pass a disease region that was drawn."
         )
@@ -320,7 +320,7 @@ def _counted(region: Mask, anatomy: Anatomy | None, settings: VhiSettings) -> Ma
 
 def limit_warnings(settings: VhiSettings) -> tuple[str, ...]:
     """That a part of the disease region does not count: such numbers cannot be set beside those of all of it."""
-    words = settings.limits.zone_names
+    words = settings.limits.words
     return (f"What lies {words} is reported apart and left out of this number, as the settings ask.",) if words else ()
 
 
