@@ -75,7 +75,7 @@ def write_folder(folder: Path, studies: int) -> None:
 
 def measured(source: str, work: Path, studies: int) -> dict[str, float]:
     """In a process of its own: what a service costs that knows them."""
-    from lib.pacs.cases import PacsCases, PacsConfig
+    from lib.pacs.archive_cases import PacsCases, PacsConfig
     from lib.pacs.client import Archive
     from lib.service.service import VhiService
 

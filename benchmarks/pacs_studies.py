@@ -24,8 +24,8 @@ from pydicom.uid import generate_uid
 
 from archives import ARCHIVES
 from lib.core.volume import Grid, Volume
-from lib.datastores.cases import CaseDatastore
-from lib.pacs.cases import PacsCases, PacsConfig
+from lib.datastores.case_datastore import CaseDatastore
+from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
 from lib.pacs.register import ArchivedStudy, SeriesPair, key_of
 from lib.service.service import VhiService

@@ -22,8 +22,8 @@ from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Volume
 from lib.errors import ArchiveError
 from lib.pacs import client
+from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.archive_sync import ArchiveSync
-from lib.pacs.cases import PacsCases, PacsConfig
 from lib.readings.submission import Submission
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.dicomize import Labels

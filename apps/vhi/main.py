@@ -20,7 +20,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from lib.activelearning import strategies
 from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
-from lib.datastores.cases import CaseDatastore
+from lib.datastores.case_datastore import CaseDatastore
 from lib.datastores.conf import RETRAIN, archive_sync_of, data_folder_of, service_of, train_config_of
 from lib.datastores.viewed import viewed_archive_of
 from lib.datastores.watcher import StudyWatcher

@@ -16,8 +16,8 @@ import psutil
 import pydicom
 import pytest
 
-from lib.batch.cases import BatchCase
-from lib.batch.folder import MARK, batch_folder
+from lib.batch.batch_folder import MARK, batch_folder
+from lib.batch.case_list import BatchCase
 from lib.batch.workers import Outcome
 from lib.cli.batch import RESULT_COLUMNS, measure_case
 from lib.cli.batch_progress import batch_progress

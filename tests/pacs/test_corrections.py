@@ -215,7 +215,7 @@ def test_a_second_reading_before_its_time_is_refused_for_good_and_holds_nobody_u
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lib.pacs.cases import PacsCases, PacsConfig
+from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
 from lib.pacs.archive_sync import ArchiveSync
 from lib.service.service import VhiService

@@ -15,7 +15,7 @@ import pytest
 from lib.core.volume import Grid, Mask
 from lib.errors import ConflictError, InputError, NotFoundError, OutputError, RequestError
 from lib.files import sha256_of
-from lib.readings import folder as data_folder
+from lib.readings import data_folder as data_folder
 from lib.readings.audit import AuditLog
 from lib.readings.leases import Leases
 from lib.readings.store import ReadingStore, now, stored_segment

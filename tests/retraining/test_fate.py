@@ -8,9 +8,9 @@ import pytest
 
 from lib.retraining.config import TrainConfig
 from lib.retraining.fate import Fate, fate_key, fates, note_fate
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.gate import HOLDOUT, LEFT_OUT, DicePair, decide
 from lib.retraining.plan import SessionPlan, note_fates
+from lib.retraining.retraining_folder import RetrainingFolder
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.session import run
+from lib.retraining.retraining_session import run
 from lib.versions import list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import own_models
 
 pytestmark = pytest.mark.slow
 LOOSE = TrainConfig(train_margin=0.03, train_sentinel_margin=0.05, train_worst=0.1)
 LIB = Path(__file__).parents[2] / "apps" / "vhi"
-RUN = "import sys; from pathlib import Path; from lib.retraining.session import run; run(Path(sys.argv[1]))"
+RUN = "import sys; from pathlib import Path; from lib.retraining.retraining_session import run; run(Path(sys.argv[1]))"
 # from the moment that publishing begins, counts what changes the disk, and dies before the n-th
 RUN_AND_DIE = """
 import os, shutil, signal, sys
@@ -38,7 +38,7 @@ def deadly(work):
         return work(*args, **kwargs)
     return done
 
-from lib.retraining.session import run
+from lib.retraining.retraining_session import run
 
 def begin(progress):
     global count

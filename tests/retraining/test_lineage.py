@@ -13,10 +13,10 @@ from lib.engine.members import load_members
 from lib.errors import VhiError
 from lib.phantom.study import make_phantom
 from lib.retraining import jobs
+from lib.retraining.candidate_version import best_of, ever_live, go_live, pairs_of, publish_candidate, store_candidate
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.gate import HOLDOUT, PHANTOMS, decide
 from lib.retraining.plan import make_plan, trainings
-from lib.retraining.version import best_of, ever_live, go_live, pairs_of, publish_candidate, store_candidate
 from lib.versions import read_live, read_version
 
 pytestmark = pytest.mark.slow

@@ -14,18 +14,18 @@ from lib.core.volume import Grid, Mask, Volume
 from lib.nets.recipes import Recipe
 from lib.records import write_json
 from lib.retraining import jobs
+from lib.retraining.candidate_version import ever_live, go_live, store_candidate
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.entries import Entry
 from lib.retraining.fate import fates
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.gate import Decision
 from lib.retraining.placement import Placement
 from lib.retraining.plan import SessionPlan, make_plan, note_checks, note_fates, set_aside_as_outliers
 from lib.retraining.prepare import FILE, Session
 from lib.retraining.quarantine import Check
 from lib.retraining.recipes import member_recipes
-from lib.retraining.session import _Work, run
-from lib.retraining.version import ever_live, go_live, store_candidate
+from lib.retraining.retraining_folder import RetrainingFolder
+from lib.retraining.retraining_session import _Work, run
 from lib.versions import Manifest, TrainingCase, publish, read_live, read_version, verify
 
 RECIPE = Recipe("tiny", steps=150, widths=(16, 32, 64), shuffle=4)

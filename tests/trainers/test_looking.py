@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from lib.errors import ConflictError
-from lib.retraining.folder import RetrainingFolder
+from lib.retraining.retraining_folder import RetrainingFolder
 
 
 def test_a_session_begins_however_often_somebody_looks(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 
 from handmade import handmade
 from lib.figures.canvas import new_chart, png_bytes
-from lib.readings.folder import make_folder
+from lib.readings.data_folder import make_folder
 from lib.records import write_json
 from lib.retraining.config import TrainConfig
 from lib.server.config import ServerConfig

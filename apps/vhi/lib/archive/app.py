@@ -29,12 +29,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..accept import parameters_of, ranges_of, takes_json
 from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
 from ..studies.dicom_structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
+from .archive_folder import ArchiveFolder, StoreOutcome
 from .attributes import Level, tag_of
-from .folder import ArchiveFolder, StoreOutcome
 from .frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
 from .index import Located
 from .instance import HERE, is_uid
-from .multipart import Part, PartWriter, body_length, body_of, joined, part_of
+from .multipart_related import Part, PartWriter, body_length, body_of, joined, part_of
 from .query import parse_query
 from .rendered import MEDIA, Rendering, parse_rendering
 

@@ -16,7 +16,7 @@ import uvicorn
 from ..bound_socket import bound_socket
 from ..errors import OutputError, SettingsError
 from .app import PREFIX, make_app
-from .folder import ArchiveFolder
+from .archive_folder import ArchiveFolder
 
 logger = logging.getLogger("vhi.archive")
 

@@ -114,9 +114,9 @@ def _site(studies: Path | None, data: Path | None, model_dir: Path) -> tuple[Ver
     if studies is None:
         return read_live(model_dir), iter(())
     from ..readings.store import ReadingStore
-    from ..retraining.cases import patients_of, public_cases
     from ..retraining.challenger import holdout_cases
     from ..retraining.config import TrainConfig
+    from ..retraining.patients import patients_of, public_cases
     from ..studies.pairing import CaseFinder
     from ..versions.site import adopt_live
     from .retrain import DATA_FOLDER

@@ -46,7 +46,7 @@ def card(
     manifest = (read_live(model_dir) if version is None else read_version(model_dir, version)).manifest
     metrics = manifest.metrics or {}
     if baseline is not None:
-        from ..training.session import read_results
+        from ..training.training_session import read_results
 
         metrics = metrics | {"baseline": read_results(baseline, whole=False)}
     try:
@@ -99,7 +99,7 @@ def _copy_curves(out: Path, results: Path) -> str:
     """The learning curves of the folds, as `train` drew them."""
     from ..errors import InputError
     from ..files import write_atomically
-    from ..training.session import CURVES as DRAWN
+    from ..training.training_session import CURVES as DRAWN
 
     try:
         drawn = (results / f"{DRAWN}.svg").read_bytes()

@@ -67,7 +67,7 @@ def _of_folder(folder: Path, rules: PairingRules | None) -> Sequence[StudyCheck]
 
 
 def _of_archive(url: str, login: dict[str, str], rules: PairingRules | None, pacs_filter: str) -> Sequence[StudyCheck]:
-    from ..pacs.cases import PacsConfig
+    from ..pacs.archive_cases import PacsConfig
     from ..pacs.start import cases_of
     from ..pacs.survey import check_archive
 

@@ -16,8 +16,8 @@ from ..core.proposal import Stage
 from ..core.stages import NAMES
 from ..core.volume import Mask, Volume
 from ..errors import InputError
+from ..readings.data_folder import FORMAT_FILE
 from ..readings.finished import FinishedReading, finished_readings
-from ..readings.folder import FORMAT_FILE
 from ..readings.reviews import classes_of_cases
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation

@@ -120,7 +120,7 @@ def measure(
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
 
-    from ..batch.cases import BatchCase
+    from ..batch.case_list import BatchCase
     from ..files import check_result_folder, result_folder
     from ..reports.forms import checked_forms
     from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files

@@ -13,7 +13,7 @@ MOST_WARNINGS = 4
 
 if TYPE_CHECKING:
     from ..reproduction.clone import Clone
-    from ..reproduction.regions import RegionNetworks
+    from ..reproduction.network_regions import RegionNetworks
 
 
 def reproduce(
@@ -69,7 +69,7 @@ def reproduce(
 
 def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[RegionNetworks, ...], list[str]]:
     """The released networks, where they lie in the clone and can be used, and ours."""
-    from ..reproduction.regions import RegionNetworks
+    from ..reproduction.network_regions import RegionNetworks
     from ..versions import read_live
     from .ensemble import load_ensemble, reference_of
 
@@ -86,7 +86,7 @@ def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[RegionNetworks, ...
 def _released(clone: Clone) -> RegionNetworks | None:
     """The networks in the clone; a file that holds none of the paper's is passed over with the reason."""
     from ..errors import VhiError
-    from ..reproduction.regions import RegionNetworks
+    from ..reproduction.network_regions import RegionNetworks
     from .status import status
 
     hashes, states = [], []

@@ -14,8 +14,8 @@ from .settings import parse_changes
 from .training_progress import TrainingProgress, training_progress
 
 if TYPE_CHECKING:
+    from ..retraining.administrator_decisions import AdministratorDecisions
     from ..retraining.config import TrainConfig, TrainOptions
-    from ..retraining.decisions import AdministratorDecisions
 
 # as VhiService has it, which takes longer to import
 DATA_FOLDER = ".vhi"
@@ -35,10 +35,10 @@ def retrain(
     VhiError
     """
     from ..readings.store import ReadingStore
-    from ..retraining.cases import patients_of, public_cases
+    from ..retraining.patients import patients_of, public_cases
     from ..retraining.prepare import prepare
     from ..retraining.resuming import resume_with
-    from ..retraining.session import run
+    from ..retraining.retraining_session import run
     from ..studies.pairing import CaseFinder
     from ..versions.site import start_of
 
@@ -69,7 +69,7 @@ def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
     """What a site decides and what is asked of this session, by name."""
     from ..core.setting import fields_from
     from ..retraining.config import TrainConfig
-    from ..trainers.options import options_from
+    from ..trainers.training_options import options_from
 
     config = fields_from(TrainConfig, given)
     options, _ = options_from({name: value for name, value in given.items() if name not in config})
@@ -78,7 +78,7 @@ def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
 
 def _tell(result: Mapping[str, Any], data: Path) -> None:
     from ..errors import ModelError
-    from ..retraining.folder import RetrainingFolder
+    from ..retraining.retraining_folder import RetrainingFolder
 
     state = result["state"]
     if state == "stopped":
@@ -101,7 +101,7 @@ def _tell(result: Mapping[str, Any], data: Path) -> None:
 @quarantine.command("list")
 def list_held(data: _Data) -> None:
     """List the labels that were set aside, with the reasons."""
-    from ..retraining.folder import RetrainingFolder
+    from ..retraining.retraining_folder import RetrainingFolder
 
     held = RetrainingFolder(data).held()
     for one in held:
@@ -142,7 +142,7 @@ def decisions_of(data: Path) -> AdministratorDecisions:
 
     from ..readings.audit import AuditLog
     from ..readings.store import ReadingStore
-    from ..retraining.decisions import AdministratorDecisions
+    from ..retraining.administrator_decisions import AdministratorDecisions
     from ..versions.site import start_of
 
     store = ReadingStore(data, read_only=True)

@@ -41,7 +41,7 @@ def run_search(
     typer.Exit
         3 when networks failed, 130 when interrupted.
     """
-    from ..batch.folder import batch_folder
+    from ..batch.batch_folder import batch_folder
     from ..batch.workers import run_anywhere
     from ..errors import InputError
     from ..files import sha256_of
@@ -111,7 +111,7 @@ def _reached(out: Path, network: SearchNetwork) -> str:
 
 
 def _write(out: Path, results: Sequence[SettingResult]) -> None:
-    from ..batch.folder import write_table
+    from ..batch.batch_folder import write_table
     from ..figures.canvas import png_bytes, svg_bytes
     from ..figures.search import search_figure
     from ..files import write_atomically

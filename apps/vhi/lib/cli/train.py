@@ -130,9 +130,9 @@ def train(
     from ..errors import InputError
     from ..nets.recipes import PLANS
     from ..studies.labelled import find_labelled
-    from ..training.session import Wanted, read_results, train_ensemble
-    from ..training.start import RESULT, Start
+    from ..training.initial_weights import RESULT, Start
     from ..training.tracking import trackers
+    from ..training.training_session import Wanted, read_results, train_ensemble
     from ..training.version import publish_trained
     from ..versions import read_version
 

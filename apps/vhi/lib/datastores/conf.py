@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.setting import fields_from
 from ..errors import InputError, SettingsError
-from ..pacs.cases import PacsCases, PacsConfig
+from ..pacs.archive_cases import PacsCases, PacsConfig
 from ..pacs.start import cases_of, is_archive
 from ..post_transforms import read_chain
 from ..retraining.config import TrainConfig

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..service.service import VhiService
 from ..studies.pairing import Case
-from .cases import PacsCases
+from .archive_cases import PacsCases
 from .corrections import ArchiveCorrections, Correction
 from .outbox import FIRST_WAIT_S, LONGEST_WAIT_S, Outbox
 from .results import ArchiveResults

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ArchiveError
 from ..files import result_folder
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import NUMBER, Kinds, read_remakable, write_json
 from ..service.memory_cache import NamedLocks
 from ..studies.dicom_series import read_series

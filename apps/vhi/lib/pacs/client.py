@@ -30,7 +30,7 @@ from ..multipart import MultipartError
 from ..studies.dicom_files import check_inflated, read_whole
 from ..studies.dicom_structure import structure_of
 from ..unpacking import MIB
-from .multipart import write_parts
+from .answer_parts import write_parts
 
 TIMEOUT_S = 30.0
 PAGE = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..studies.survey import StudyCheck
-from .cases import PacsCases
+from .archive_cases import PacsCases
 from .client import SearchEntry
 from .register import ArchivedStudy
 

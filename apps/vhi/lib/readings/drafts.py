@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import ConflictError, DamagedError, InputError, RequestError
 from ..provenance import now
 from ..records import read_json, write_json
-from .folder import locked, make_folder
+from .data_folder import locked, make_folder
 from .store import ReadingStore
 from .submission import check_reader, check_reading
 

@@ -20,7 +20,7 @@ from ..provenance import now
 from ..records import read_json, read_remakable, read_text, tell_once, write_json
 from ..studies.nifti import read_labels, read_mask, write_labels
 from ..studies.pairing import CASE_ID
-from .folder import check_folder, make_folder, open_folder
+from .data_folder import check_folder, make_folder, open_folder
 from .shown_lesions import ShownLesions
 from .submission import StoredSegment, Submission, check_reader, check_reading
 

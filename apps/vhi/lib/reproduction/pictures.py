@@ -14,8 +14,8 @@ from ..errors import VhiError
 from ..studies.nifti import read_labels, read_mask, read_volume
 from ..studies.reader_masks import ReaderMask, read_inflammation
 from .comparisons import BOTH_SEMI, dices
+from .network_regions import kept_mask
 from .readers import SEMI, voxel_by_voxel
-from .regions import kept_mask
 from .run import Found, kept_grade
 
 MOST_EXAMPLES = 2

@@ -15,9 +15,9 @@ from ..studies.nifti import read_volume
 from ..studies.reader_masks import ReaderMask
 from .clone import Clone
 from .kept import StepCache
+from .network_regions import RegionNetworks, agreement_of, kept_mask, region_of
 from .normal_bone import automatic_of, sample_of
 from .readers import SEMI, read_scan
-from .regions import RegionNetworks, agreement_of, kept_mask, region_of
 
 ShowStep = Callable[[str], AbstractContextManager[None]]
 

@@ -26,7 +26,7 @@ from ..files import result_folder, write_atomically
 from ..provenance import now
 from ..records import read_remakable, write_json
 from .challenger import Measured
-from .folder import RetrainingFolder
+from .retraining_folder import RetrainingFolder
 
 FOLDER, FILE = "comparisons", "comparison.json"
 # cases, so that a comparison takes minutes

@@ -26,7 +26,7 @@ from ..files import write_atomically
 from ..nets.fit import Slices, TrainedNetwork, fit, read_trained
 from ..nets.recipes import Recipe
 from ..nets.weights import load_networks, member_of
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import read_remakable, write_json
 from ..studies.labelled import LabelledCase
 from ..studies.nifti import write_mask

@@ -13,7 +13,6 @@ from ..records import read_json, write_json
 from ..versions import Manifest
 from .entries import Entry
 from .fate import Fate, State, note_fate
-from .folder import TAKEN_BACK, RetrainingFolder
 from .gate import Decision
 from .jobs import Checking, LeavingOut, MemberTraining
 from .kinds import PATIENTS as FEWEST_NEW_KIND
@@ -21,6 +20,7 @@ from .kinds import kind_of
 from .prepare import Session, is_aside
 from .quarantine import USUAL, Check
 from .recipes import SHORT_STEPS, member_recipes
+from .retraining_folder import TAKEN_BACK, RetrainingFolder
 
 FILE = "plan.json"
 # patients whose labels are enough to try a version where nobody is held out, and groups of them that are left out in turn

@@ -23,8 +23,8 @@ from ..versions.site import adopt_live, own_models
 from .candidates import Candidate, find_candidates
 from .config import TrainConfig, TrainOptions
 from .entries import Entry, write_case
-from .folder import CHECKED, HELD, TAKEN_BACK, RetrainingFolder
 from .holdout import HoldOut, Side
+from .retraining_folder import CHECKED, HELD, TAKEN_BACK, RetrainingFolder
 
 FILE = "session.json"
 

@@ -9,10 +9,10 @@ from ..errors import RequestError
 from ..nets.fit import read_curve
 from ..records import write_json
 from .config import TrainOptions
-from .folder import RetrainingFolder
 from .jobs import MEASURED
 from .plan import SessionPlan
 from .prepare import FILE, Session
+from .retraining_folder import RetrainingFolder
 
 
 def resume_with(data: Path, options: TrainOptions) -> Session:

@@ -25,11 +25,11 @@ from .identity import LOCAL, Identity, set_identity
 from .login import MAY_FETCH_KEY, Login
 from .metrics import CLOSED as CLOSED_ROUTE
 from .metrics import Metrics
-from .pool import GoneError, WorkerPool
 from .routes import make_routes
 from .server_context import ServerContext
 from .sessions import cookie_names, identity_by_cookie
 from .watching import scraper
+from .worker_pool import GoneError, WorkerPool
 
 logger = logging.getLogger("vhi.server")
 

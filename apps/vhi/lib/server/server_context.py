@@ -13,8 +13,8 @@ from .answers import Refusal
 from .config import ServerConfig
 from .identity import current_identity
 from .login import Login
-from .pool import WorkerPool
 from .provider import Provider
+from .worker_pool import WorkerPool
 
 T = TypeVar("T")
 SAVE_TIMEOUT_S = 120.0

@@ -26,8 +26,8 @@ from .answers import Refusal
 from .identity import LOCAL, Identity, current_identity
 from .login import Login
 from .pages import login_page
-from .pool import BusyError
 from .server_context import ServerContext
+from .worker_pool import BusyError
 
 CSRF_HEADER = "x-csrf-token"
 HOME = "/vhi/worklist"

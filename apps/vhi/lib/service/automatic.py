@@ -21,7 +21,7 @@ from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, OutputError
 from ..files import result_folder
 from ..provenance import ensemble_of
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_json, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..versions import Manifest

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..readings.aliases import ALIASES, alias_of
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.anonymous import write_anonymous
 from ..studies.pairing import Archived, Case, CaseIndex, Role, Waiting

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.deidentify import Pseudonym, write_deidentified
 from ..studies.pairing import ROLES, Archived, Case, Role

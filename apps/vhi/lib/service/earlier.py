@@ -30,8 +30,8 @@ from ..readings.submission import Submission
 from ..records import read_json
 from ..reports.change import change_facts
 from ..reports.numbers import plain
-from ..retraining.folder import RetrainingFolder
 from ..retraining.holdout import PATIENTS, patients_of_table
+from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment
 from ..studies.pairing import Case
 from .answers import ServiceConfig

@@ -22,12 +22,12 @@ from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, RequestError, VhiError
 from ..reports.numbers import plain
+from .active_regions import ActiveRegions, DrawnRegions, proposal_of
 from .change_summary import reading_sentences
 from .decisions import Decisions, parse_decisions
 from .earlier import SinceEarlier
 from .measuring import KnownRegions, MeasurementService
 from .proposals import APPLY, OFF
-from .regions import ActiveRegions, DrawnRegions, proposal_of
 from .scans import Scans
 from .segments import Submitted
 

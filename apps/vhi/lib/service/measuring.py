@@ -21,13 +21,13 @@ from ..errors import ModelError, NormalBoneError, OutputError
 from ..readings.clicked_bones import ClickedBones
 from ..readings.shown_lesions import ShownLesions
 from ..readings.store import ReadingStore
+from .active_regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .automatic import Automatic, AutomaticRegions
 from .chains import Chains
 from .decisions import Decisions
 from .memory_cache import LastUsed
 from .proposals import OFF, Proposals
 from .reading_context import automatic_regions_shown_to
-from .regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .response_facts import result_id_of, short_result
 from .scans import Scans
 from .segments import Submitted

@@ -17,10 +17,10 @@ from ..core.volume import Mask, Volume
 from ..provenance import provenance_of
 from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
+from .active_regions import ActiveRegions
 from .answers import Voxel
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
-from .regions import ActiveRegions
 from .scans import Scans
 
 # made once of each: a hash of two whole masks

@@ -14,7 +14,7 @@ from ..core.volume import GRID_TOLERANCE_MM, Grid, Volume, check_same_grid, grid
 from ..errors import ConflictError, InputError
 from ..files import sha256_of
 from ..readings.checking import SCANS_FILE, read_scan_hashes
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
 from ..records import write_json

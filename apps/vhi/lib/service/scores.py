@@ -22,7 +22,7 @@ from ..core.disease_region import slice_dice
 from ..core.segment_names import DISEASE_REGION
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError, VhiError
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 from ..records import read_json, write_json

@@ -30,9 +30,9 @@ from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
 from ..reports.numbers import plain
-from ..retraining.cases import patients_of
-from ..retraining.folder import RetrainingFolder
 from ..retraining.holdout import PATIENTS
+from ..retraining.patients import patients_of
+from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.pairing import Case, CaseFinder, CaseSource, Role
 from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from .automatic import Automatic, AutomaticRegions

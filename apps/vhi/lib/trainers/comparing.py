@@ -9,11 +9,11 @@ from itertools import chain
 
 from ..core.volume import Mask, Volume
 from ..errors import ConflictError, RequestError, VhiError
-from ..retraining.cases import patients_of
 from ..retraining.challenger import Measured, holdout_cases, phantom_cases
 from ..retraining.comparison import Compared, compare_versions, region_or_none
 from ..retraining.config import TrainConfig
-from ..retraining.folder import RetrainingFolder
+from ..retraining.patients import patients_of
+from ..retraining.retraining_folder import RetrainingFolder
 from ..service.service import VhiService
 from ..versions import Version, read_version
 

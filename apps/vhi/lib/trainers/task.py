@@ -8,8 +8,8 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
-from .options import TABLE
 from .training_manager import TrainingManager
+from .training_options import TABLE
 from .training_status import NAME
 
 

@@ -10,22 +10,22 @@ from typing import Any
 
 from ..errors import ConflictError, InputError, ModelError, VhiError
 from ..reports.models import SCRIPT, models_html
-from ..retraining.cases import patients_of
+from ..retraining.administrator_decisions import AdministratorDecisions
 from ..retraining.comparison import FOLDER as COMPARISONS
 from ..retraining.comparison import comparisons
 from ..retraining.config import TrainConfig, TrainOptions
-from ..retraining.decisions import AdministratorDecisions
-from ..retraining.effort import effort_sentence, reading_efforts
-from ..retraining.folder import ASIDE, ENDED, RetrainingFolder
+from ..retraining.effort_history import effort_sentence, reading_efforts
 from ..retraining.gate import HOLDOUT, PHANTOMS
 from ..retraining.history import CROSS_VALIDATION, dice_of, version_history
+from ..retraining.patients import patients_of
 from ..retraining.prepare import Session, prepare, waiting_labels
+from ..retraining.retraining_folder import ASIDE, ENDED, RetrainingFolder
 from ..service.service import VhiService
 from ..versions import pinned
 from ..versions.site import own_models
 from .comparing import Comparing
-from .options import options_from
 from .process import TrainerProcess
+from .training_options import options_from
 from .training_status import WHY_IS_HIDDEN, stats_of, task_of, text_of, without_cases
 
 # a client waits so long for the copies of the scans, to be told what hinders them; they go on behind it
@@ -83,7 +83,7 @@ class TrainingManager:
     def _begin(self, options: TrainOptions, go_on: bool) -> None:
         if self.folder.has_pending_session() and not (go_on and self._session()):
             # one that is damaged cannot be gone on with
-            from ..retraining.session import discard  # brings torch
+            from ..retraining.retraining_session import discard  # brings torch
 
             discard(self.data)
         if self.folder.has_pending_session():

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..retraining.folder import ENDED
+from ..retraining.retraining_folder import ENDED
 
 NAME = "disease_region"
 # lists of cases in what a session tells
@@ -37,7 +37,7 @@ def without_cases(progress: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     progress : mapping
-        See `lib.retraining.folder.RetrainingFolder.progress`.
+        See `lib.retraining.retraining_folder.RetrainingFolder.progress`.
     """
     counted = {name: _counted(progress[name]) for name in _CASES if name in progress}
     told = {**progress, **counted}
@@ -58,7 +58,7 @@ def text_of(progress: Mapping[str, Any], live: str | None = None) -> str:
     Parameters
     ----------
     progress : mapping
-        See `lib.retraining.folder.RetrainingFolder.progress`.
+        See `lib.retraining.retraining_folder.RetrainingFolder.progress`.
     live : str, optional
         The version that is live now, which another one may have become since the session ended.
     """

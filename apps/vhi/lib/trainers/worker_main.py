@@ -23,7 +23,7 @@ def main(data: Path) -> int:
     threading.Thread(target=_end_with_server, daemon=True).start()
     os.nice(NICE)
     from ..errors import VhiError
-    from ..retraining.session import run
+    from ..retraining.retraining_session import run
     from .process import REFUSED, SENTENCE
 
     try:

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..files import write_atomically
 from ..nets.recipes import Plan
 from ..studies.labelled import LabelledCase
-from .pool import run_all
+from .process_pool import run_all
 from .run import Pace
 
 FILE = "budget.json"

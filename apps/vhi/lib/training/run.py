@@ -23,9 +23,9 @@ from ..nets.recipes import Plan, Recipe
 from ..nets.weights import member_of
 from ..studies.labelled import LabelledCase
 from .groups import Group
+from .initial_weights import Start
 from .other import read_other, write_other_labels
 from .scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
-from .start import Start
 
 PREDICTIONS = "predictions"
 # of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty

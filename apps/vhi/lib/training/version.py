@@ -20,7 +20,7 @@ from ..versions import Manifest, TrainingCase, Version, read_version
 from .reference import reference_of
 from .run import EnsembleTraining
 from .scans import read_t1w
-from .session import Trained
+from .training_session import Trained
 
 
 def publish_trained(

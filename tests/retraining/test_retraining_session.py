@@ -14,9 +14,9 @@ from lib.engine.members import load_members
 from lib.errors import ConflictError, InputError
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.fate import fates
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.phantom_regression import phantom_regression_cases
-from lib.retraining.session import discard, run
+from lib.retraining.retraining_folder import RetrainingFolder
+from lib.retraining.retraining_session import discard, run
 from lib.versions import TrainingCase, list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import models_in_use, own_models
 

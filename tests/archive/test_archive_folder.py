@@ -12,7 +12,7 @@ import time
 import pytest
 
 from embedded import bytes_of, place_of, slice_of
-from lib.archive.folder import ArchiveFolder
+from lib.archive.archive_folder import ArchiveFolder
 from lib.archive.index import Index
 from lib.errors import ConflictError, InputError, OutputError
 from lib.pacs.register import Register

@@ -16,9 +16,9 @@ from lib.core.volume import Grid, Mask, Volume
 from lib.errors import ConflictError, NotFoundError, RequestError
 from lib.phantom.study import make_phantom
 from lib.readings.audit import AuditLog
+from lib.retraining.administrator_decisions import AdministratorDecisions
 from lib.retraining.comparison import by_file, compare_versions, comparisons
 from lib.retraining.config import TrainConfig
-from lib.retraining.decisions import AdministratorDecisions
 from lib.retraining.plan import checking
 from lib.retraining.prepare import waiting_labels
 from lib.versions import Manifest, pinned, publish, read_live

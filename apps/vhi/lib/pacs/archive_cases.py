@@ -19,7 +19,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
 from ..errors import ArchiveError, InputError, NotFoundError, SettingsError, UnknownImageError
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..studies.dicom_content import series_of_headers
 from ..studies.dicom_frames import Series
 from ..studies.dicom_pairing import find_pair
@@ -27,7 +27,7 @@ from ..studies.pairing import ARCHIVE, ROLES, Archived, Case, CaseIndex, Role, W
 from ..studies.pairing_rules import PairingRules
 from .cache import ChangedError, SeriesCache
 from .client import Archive, SearchEntry
-from .identity import Identities
+from .patient_identity import Identities
 from .register import ArchivedStudy, Register, SeriesPair, key_of
 
 # of a series this short the headers are asked for at once; of a longer one first those of one instance

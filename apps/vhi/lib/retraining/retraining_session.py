@@ -19,12 +19,12 @@ import numpy as np
 from ..errors import ModelError, VhiError
 from ..nets.fit import Progress, read_curve
 from ..provenance import now
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
-from ..training.pool import processes, run_all, run_stages
+from ..training.process_pool import processes, run_all, run_stages
 from ..training.run import Pace
 from ..versions import read_version
-from .folder import RetrainingFolder
+from .candidate_version import Storing, best_of, ever_live, go_live, pairs_of, publish_candidate, remove_leftovers
 from .gate import Decision, decide
 from .jobs import CANDIDATE, MEASURED, MemberTraining, VersionMeasurement
 from .kinds import outliers
@@ -41,7 +41,7 @@ from .plan import (
 )
 from .prepare import Session
 from .recipes import steps_in
-from .version import Storing, best_of, ever_live, go_live, pairs_of, publish_candidate, remove_leftovers
+from .retraining_folder import RetrainingFolder
 
 RESULT, LEFT_OUT_FILE = "result.json", "left_out.json"
 Report = Callable[[Mapping[str, Any]], None]

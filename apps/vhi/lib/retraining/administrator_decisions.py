@@ -11,8 +11,8 @@ from ..readings.store import ReadingStore
 from ..versions import make_live, pin, pinned, unpin
 from ..versions.site import adopt, adopt_live, own_models
 from .candidates import Candidate
-from .folder import RetrainingFolder
 from .history import is_rejected
+from .retraining_folder import RetrainingFolder
 
 
 @dataclass(frozen=True)

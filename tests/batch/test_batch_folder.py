@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from lib.batch.cases import BatchCase
-from lib.batch.folder import MARK, batch_folder, is_finished, sweep, write_table
+from lib.batch.batch_folder import MARK, batch_folder, is_finished, sweep, write_table
+from lib.batch.case_list import BatchCase
 from lib.errors import OutputError
 
 

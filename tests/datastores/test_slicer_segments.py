@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.datastores.segments import segments_of
+from lib.datastores.slicer_segments import segments_of
 from lib.errors import RequestError
 
 

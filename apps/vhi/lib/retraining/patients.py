@@ -10,8 +10,8 @@ from pathlib import Path
 from ..readings.finished import ALIASES
 from ..records import read_json
 from ..studies.pairing import Case, CaseSource
-from .folder import RetrainingFolder
 from .holdout import PATIENTS, patients_of_table
+from .retraining_folder import RetrainingFolder
 
 
 def public_cases(source: CaseSource, data: Path) -> tuple[Case, ...]:

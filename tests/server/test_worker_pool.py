@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lib.server.pool import BusyError, GoneError, WorkerPool
+from lib.server.worker_pool import BusyError, GoneError, WorkerPool
 
 
 async def never() -> None:

@@ -30,7 +30,7 @@ from ..errors import ConflictError, NotFoundError, RequestError
 from ..files import write_atomically
 from ..locks import locked
 from ..provenance import now
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import Kinds, read_remakable, write_json
 
 FOLDER = "retraining"

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import OutputError
 from ..files import RESULT_MARK, output_error, write_atomically
 from ..locks import locked
-from .cases import BatchCase
+from .case_list import BatchCase
 
 MARK = "batch.json"
 RESULTS, FAILURES = "results.csv", "failures.csv"

@@ -23,7 +23,7 @@ from drawing import OBLIQUE
 from lib.core.volume import Grid, Volume
 from lib.errors import GridMismatchError, InputError
 from lib.studies.dicom_pairing import ScanPair
-from lib.studies.regions import read_region
+from lib.studies.region_files import read_region
 from mrseries import FRAME_OF_REFERENCE_UID, mr_series
 
 SHAPE = (9, 7, 5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drawing import pair
-from lib.batch.cases import BatchCase, parse_cases, read_cases
+from lib.batch.case_list import BatchCase, parse_cases, read_cases
 from lib.errors import InputError
 from lib.studies.nifti import write_volume
 

@@ -8,7 +8,7 @@ from lib.errors import RequestError
 from lib.retraining.config import TrainOptions
 from lib.server.answers import Refusal
 from lib.server.training import options_of
-from lib.trainers.options import TABLE, options_from
+from lib.trainers.training_options import TABLE, options_from
 
 
 def test_the_whole_table_as_3d_slicer_sends_it_is_the_defaults():

@@ -29,7 +29,7 @@ from ..service.service import VhiService
 from ..studies.nifti import write_labels
 from ..studies.pairing import ROLES
 from .reader import named_reader_of, reader_of
-from .segments import drawn_map
+from .slicer_segments import drawn_map
 
 TAG = "final"
 KEPT_LABELS = 16

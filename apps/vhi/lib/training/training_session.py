@@ -21,10 +21,10 @@ from ..nets.recipes import Plan
 from ..studies.labelled import LabelledCase, LabelledData
 from .budget import Budget, fix_budget
 from .groups import SHIPPED, Group, folds_of, shipped_group
-from .pool import processes, run_stages
+from .initial_weights import RESULT, Start
+from .process_pool import processes, run_stages
 from .results import GOAL, dice_against_cpu, summary
 from .run import EnsembleTraining, Measured, Network
-from .start import RESULT, Start
 
 CURVES, LOCK = "learning_curves", ".lock"
 

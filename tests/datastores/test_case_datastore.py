@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from drawing import pair
-from lib.datastores.cases import CaseDatastore
+from lib.datastores.case_datastore import CaseDatastore
 from lib.datastores.conf import service_of
 from lib.errors import NotFoundError, RequestError, SettingsError, UnknownImageError, VhiError
 from lib.server.identity import Identity, _identity

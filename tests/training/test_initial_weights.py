@@ -13,7 +13,7 @@ from lib.nets.fit import Slices, fit
 from lib.nets.recipes import Plan, Recipe
 from lib.studies.labelled import LabelledCase
 from lib.training.groups import Group
-from lib.training.start import Start
+from lib.training.initial_weights import Start
 
 TINY = Recipe("tiny", steps=2, batch=2, widths=(4, 8), shuffle=2)
 PLAN = Plan("tiny", (replace(TINY, name="on", steps=5),))

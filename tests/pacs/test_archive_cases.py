@@ -12,10 +12,10 @@ from pydicom.uid import generate_uid
 
 from handmade import handmade
 from lib.core.volume import Grid, Volume
-from lib.datastores.cases import CaseDatastore
+from lib.datastores.case_datastore import CaseDatastore
 from lib.errors import ArchiveError, ConflictError, SettingsError, UnknownImageError
 from lib.pacs import cache
-from lib.pacs.cases import PacsCases, PacsConfig
+from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
 from lib.pacs.register import ArchivedStudy, Register
 from lib.pacs.survey import check_archive
@@ -411,7 +411,7 @@ def test_a_study_that_the_archive_cannot_read_waits_and_holds_up_no_other(site, 
     assert {only(service).case_id} == uids - {bad}
     assert reasons(service) == {bad: "The archive failed on that series (status 500); it is asked again later."}
     monkeypatch.undo()
-    monkeypatch.setattr("lib.pacs.cases._AGAIN_S", 0.0)
+    monkeypatch.setattr("lib.pacs.archive_cases._AGAIN_S", 0.0)
     look(service)
     assert len(service.cases.index.cases) == 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.retraining.effort import ReadingEffort, effort_sentence, median_effort, reading_efforts
+from lib.retraining.effort_history import ReadingEffort, effort_sentence, median_effort, reading_efforts
 
 
 def effort(version: str, seconds: float, clicks: float) -> ReadingEffort:
