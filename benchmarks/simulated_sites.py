@@ -50,7 +50,7 @@ from lib.provenance import now
 from lib.readings.data_folder import make_folder
 from lib.readings.store import ReadingStore, stored_segment
 from lib.readings.submission import Submission
-from lib.retraining import jobs, retraining_session
+from lib.retraining import candidate_version, jobs, retraining_session
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.holdout import PATIENTS
 from lib.retraining.patients import patients_of, public_cases

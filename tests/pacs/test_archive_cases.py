@@ -475,8 +475,8 @@ def test_a_damaged_register_is_learnt_again(tmp_path):
 
 def test_a_register_that_was_killed_in_the_middle_holds_what_was_put_before(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from lib.pacs.register import Register, Study\n"
-        "found = Register(Path(sys.argv[1])); found.put([Study('1.2.3')])\n"
+        "import os, sys; from pathlib import Path; from lib.pacs.register import ArchivedStudy, Register\n"
+        "found = Register(Path(sys.argv[1])); found.put([ArchivedStudy('1.2.3')])\n"
         "found._database.execute('BEGIN'); found._database.execute(\"INSERT INTO studies VALUES ('9', '{')\"); os._exit(9)"
     )
     path = tmp_path / "studies.sqlite"

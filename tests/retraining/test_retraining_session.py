@@ -193,7 +193,7 @@ def test_a_stop_leaves_all_as_it_was_and_the_session_goes_on_to_the_weights_that
             assert site.folder.request_stop()
 
     assert run(site.data, on_progress=stop_in_the_second_member)["state"] == "stopped"
-    assert (live_of(site), site.folder.waits(), site.folder.running()) == ("tiny-1", True, False)
+    assert (live_of(site), site.folder.has_pending_session(), site.folder.running()) == ("tiny-1", True, False)
     with pytest.raises(ConflictError, match="has not ended"):
         site.prepare(LOOSE, FEW)
     assert weights_of(site, run(site.data)["version"]) == whole

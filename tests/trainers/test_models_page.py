@@ -166,7 +166,7 @@ def test_an_administrator_goes_back_to_an_earlier_version_but_not_to_a_rejected_
     def back_to(version: str):
         return served.post("/vhi/models/live", params={"version": version}, headers=headers)
 
-    with manager.folder.alone():
+    with manager.folder.lock():
         assert back_to(shipped).status_code == 409
     assert "was rejected" in back_to("site-3").json()["detail"]
     assert back_to("site-9").status_code == 422
