@@ -108,9 +108,9 @@ def settings_of(**values):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"leave_out_above": "l4/5"}, "leave_out_above l4/5"),
-        ({"leave_out_joint_space": True}, "leave_out_joint_space True"),
-        ({"first_multiple": 2.0}, "first_multiple 2.0"),
+        ({"leave_out_above": "l4/5"}, "the part above the L4/5 disc left out"),
+        ({"leave_out_joint_space": True}, "the joint space left out"),
+        ({"first_multiple": 2.0}, "first multiple 2.0"),
         ({"rule": "robust"}, "rule robust of a drawn normal bone"),
     ],
 )

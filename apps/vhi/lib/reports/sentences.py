@@ -43,10 +43,11 @@ def vhi_ranges(result: VhiResult) -> Iterable[tuple[str, str]]:
     """Where else the number may lie, and under which change."""
     s, interval = result.stability, result.interval
     if interval is not None:
-        words = f"{100 * interval.level:.0f}% interval from what is known to vary (× / ÷ {interval.factor:.2f})"
+        # spaces that no line breaks at
+        words = f"{100 * interval.level:.0f}% interval from what is known to vary (×\u00a0/\u00a0÷\u00a0{interval.factor:.2f})"
         yield range_mm3((interval.low_mm3, interval.high_mm3)), words
         return
-    yield range_mm3(s.five_percent_range_mm3), "with the sensitive threshold 5% higher or lower"
+    yield range_mm3(s.five_percent_range_mm3), "with the sensitive threshold 5% higher or lower: no confidence interval"
     if s.slices_left_out_range_mm3 is not None:
         yield range_mm3(s.slices_left_out_range_mm3), "with one slice of normal bone left out"
 
@@ -57,6 +58,8 @@ def stability_sentences(result: VhiResult) -> tuple[str, ...]:
     changed = sorted((one.change, one.vhi_mm3) for one in s.threshold_changes)
     at_each = "; ".join(f"{percent(change)}: {mm3(volume)}" for change, volume in changed)
     sentences = [f"{name} with the sensitive threshold changed: {at_each}."]
+    if result.no_interval_because is not None:
+        sentences.insert(0, f"No interval is given around the number. {result.no_interval_because}")
     if s.slices_left_out is None:
         sentences.append("Normal bone covers too few slices to tell what each of them contributes.")
     else:
@@ -105,7 +108,7 @@ def _clearing_rule(settings: VhiSettings) -> tuple[str, str]:
         words = f"the chain {printable(settings.site_chain.name)!r}, not the paper's: {typeset(settings.site_chain.summary)}"
         return words, words
     rule = f"groups of fewer than {settings.values()['min_pixels']} pixels in a slice"
-    return rule + (" and the changed settings" if changed_settings(settings) else ""), "the changed settings"
+    return rule + ("" if settings.is_papers_chain else " and the changed settings"), "the changed settings"
 
 
 def reader_sentences(result: VhiResult, reading: Reading | None) -> Iterable[str]:
