@@ -9,6 +9,7 @@ from ..core.setting import SettingInfo
 from ..core.settings import VhiSettings
 from ..core.stability import LARGEST_STABLE_FACTOR
 from ..core.stages import name_of
+from ..core.verdict import stability_and_reasons
 from .numbers import normal_bone_slices, printable
 from .parts import Reading
 from .stages import other_stages, stage_sentence
@@ -66,10 +67,11 @@ def stability_sentences(result: VhiResult) -> tuple[str, ...]:
         without = ((one.left_out + 1, "no threshold" if one.vhi_mm3 is None else mm3(one.vhi_mm3)) for one in s.slices_left_out)
         without_each = "; ".join(f"slice {number}: {found}" for number, found in without)
         sentences.append(f"{name} with one slice of normal bone left out: {without_each}.")
-    if s.unstable_because:
-        sentences.append(f"{name} is unstable: " + typeset("; ".join(s.unstable_because)) + ".")
-    elif s.stable is None:
-        sentences.append(f"{name}: whether it holds still cannot be told: " + "; ".join(s.reasons) + ".")
+    stable, reasons = stability_and_reasons(result)
+    if stable is False:
+        sentences.append(f"{name} is unstable: " + typeset("; ".join(reasons)) + ".")
+    elif stable is None:
+        sentences.append(f"{name}: whether it holds still cannot be told: " + "; ".join(reasons) + ".")
     else:
         cause = "5% of the threshold" if s.slices_left_out is None else "neither 5% of the threshold nor one slice of normal bone"
         verb = "does not change" if s.slices_left_out is None else "changes"
