@@ -97,7 +97,7 @@ def _reasons(result: VhiResult) -> Iterator[Reason]:
 
 
 def stability_and_reasons(result: VhiResult) -> tuple[bool | None, tuple[str, ...]]:
-    """Whether the number holds still, and why not: as `Stability` says, but not where one slice takes it to the interval's end."""
+    """Whether the number holds still, and why not: as `Stability` says, and no where a slice takes it to the interval's end."""
     s = result.stability
     if s.unstable_because or not _hangs_on_a_slice(result) or result.interval is None or s.slices_left_out_range_mm3 is None:
         return s.stable, s.reasons
