@@ -81,7 +81,7 @@ def forms(content: ReportContent, capsys: pytest.CaptureFixture[str], tmp_path) 
         "html": html.unescape(re.sub(r"<[^>]*>", " ", page)) + captions,
         "json": " ".join(texts_of_json(json.loads(json_text(content)))),
         "structured report": " ".join([*texts_of_sr(report), report.SeriesDescription]),
-        "segmentation": seg.ContentDescription,
+        "segmentation": f"{seg.ContentDescription} {seg.SeriesDescription}",
         "terminal": capsys.readouterr().out,
     }
 
