@@ -144,9 +144,9 @@ class ArchiveResults:
         if content is None:
             if region is not None:
                 drawn.pop(DISEASE_REGION)
-            found = segmentation_of(
-                drawn, stir, "STIR", made_by, person_name(named.reader), _program(made), "Regions that VHI is measured with"
-            )
+            description = "Regions that VHI is measured with"
+            reader = person_name(named.reader)
+            found = segmentation_of(drawn, stir, "STIR", made_by, reader, _program(made), description, "Regions")
         else:
             found = segmentation(content, stir)
         if found is not None:
