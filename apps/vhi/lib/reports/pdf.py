@@ -204,7 +204,7 @@ def _earlier_visit(content: ReportContent) -> list[Flowable]:
     story: list[Flowable] = []
     if "visits" in content.figures:  # they have taken the place of the slices on the first page
         picture = content.figures["mosaic"]
-        story += [_words("This visit", _SECTION), _image(picture, _WIDTH, 150 * mm), _words(picture.caption, _NOTE)]
+        story += [_words("This visit", _SECTION), _image(picture, _WIDTH, 150 * mm), Spacer(1, 2), _words(picture.caption, _NOTE)]
     if content.lesion_changes is not None:
         table = content.lesion_changes
         story += [_words(table.title, _SECTION), _grid(table, table.rows[:LARGEST_LESIONS]), _words(table.note, _NOTE)]
