@@ -11,11 +11,12 @@ import pytest
 from drawing import pair
 from lib.core.volume import Volume
 from lib.errors import GridMismatchError, InputError
-from lib.studies.dicom_pairing import read_pair, read_study
+from lib.studies.dicom_pairing import read_study
 from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels, write_dicom_study
 from lib.studies.nifti import read_volume, write_volume
 from lib.studies.pairing_rules import read_rules
+from lib.studies.scan_pair import read_pair
 
 # I to the patient's left, J up and forward, K back, perpendicular as a scanner's axes are
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])

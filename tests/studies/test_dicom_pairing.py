@@ -11,9 +11,10 @@ from pydicom.uid import generate_uid
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import GridMismatchError, InputError, SettingsError
-from lib.studies.dicom_pairing import ScanPair, read_study
+from lib.studies.dicom_pairing import read_study
 from lib.studies.pairing_rules import read_rules
 from lib.studies.registration import LEAST_COVERAGE, coverage, reoriented, resampled
+from lib.studies.scan_pair import ScanPair
 from mrseries import mr_series
 
 # perpendicular, 0.6 x 0.6 x 3 mm: oblique coronal, and the same voxels' directions turned to sagittal
@@ -262,7 +263,7 @@ class TestRegistration:
 
 
 def test_series_named_one_by_one_must_show_one_place_too(study):
-    from lib.studies.dicom_pairing import read_pair
+    from lib.studies.scan_pair import read_pair
 
     away = CORONAL.copy()
     away[0, 3] += 10.0

@@ -22,8 +22,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from drawing import OBLIQUE
 from lib.core.volume import Grid, Volume
 from lib.errors import GridMismatchError, InputError
-from lib.studies.dicom_pairing import ScanPair
 from lib.studies.region_files import read_region
+from lib.studies.scan_pair import ScanPair
 from mrseries import FRAME_OF_REFERENCE_UID, mr_series
 
 SHAPE = (9, 7, 5)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from .core.pipeline import VhiResult
     from .reports.content import ReportContent
     from .reports.parts import Paper, ScanFacts
-    from .studies.dicom_pairing import ScanPair
     from .studies.dicom_series import SeriesInfo
     from .studies.nifti_geometry import Form
     from .studies.pairing_rules import PairingRules
+    from .studies.scan_pair import ScanPair
     from .versions import Manifest
 
 NOT_MEASURED_FILES = ("not_measured.json", "not_measured.html", "disease_region.nii.gz", "region_t1w.png", "region_stir.png")
@@ -331,11 +331,12 @@ def write_masks(result: VhiResult, folder: Path) -> None:
 def scan_facts(stir: SeriesInfo | None) -> ScanFacts:
     """What the header of the STIR series says for the first page; nothing of a scan that was no DICOM series."""
     from .reports.parts import ScanFacts
-    from .studies.dicom_files import read_header
-    from .studies.scan_facts import day_of, patient_of, scanner_of
 
     if stir is None or not stir.files:
         return ScanFacts()
+    from .studies.dicom_files import read_header
+    from .studies.scan_facts import day_of, patient_of, scanner_of
+
     header = read_header(stir.files[0])
     return ScanFacts(patient_of(header), day_of(header), scanner_of(header))
 

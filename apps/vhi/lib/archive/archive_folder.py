@@ -21,7 +21,7 @@ from filelock import FileLock
 from ..errors import ConflictError, InputError, OutputError
 from ..files import move_into_place, output_error, write_atomically
 from ..locks import taken
-from ..studies.dicom_files import is_dicom
+from ..studies.dicom_mark import is_dicom
 from ..studies.dicom_structure import structure_of
 from .index import Index, IndexChanges, Stamp
 from .instance import Instance, read_instance

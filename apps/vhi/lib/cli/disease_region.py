@@ -26,8 +26,8 @@ def disease_region(
     if out.exists() and t1w.exists() and out.samefile(t1w):
         raise OutputError(f"{out} is the T1W scan itself; pass another name for the mask.")
     with status("Reading T1W"):
-        from ..studies.dicom_pairing import read_scan
         from ..studies.nifti import write_mask
+        from ..studies.scan_pair import read_scan
 
         volume, _ = read_scan(t1w, "T1W")
     with status("Loading the networks"):

@@ -139,9 +139,13 @@ def measure(
     case = BatchCase("scan", t1w, stir, study, normal_bone, disease_region, *choices)
     with status("Reading the scans"):
         from ..studies.nifti import read_volume
-        from ..studies.pairing_rules import read_rules
 
-        pair = read_scans(case, read_rules(pairing_rules) if pairing_rules else None)
+        rules = None
+        if pairing_rules is not None:
+            from ..studies.pairing_rules import read_rules
+
+            rules = read_rules(pairing_rules)
+        pair = read_scans(case, rules)
         dicom_series = None if dicom_out is None else check_dicom_series(pair.stir_info)
         masks, notes = read_regions(case, pair)
         others = {role: read_volume(path, role, case.use_form) for role, path in other_files.items()}
@@ -220,7 +224,7 @@ def earlier_visit(result: Path | None, stir: Path | None) -> EarlierVisit | None
             raise InputError("--previous-stir is the scan of the visit that --previous names; pass both, or --previous alone.")
         return None
     from ..followup import read_earlier
-    from ..studies.dicom_pairing import read_scan
+    from ..studies.scan_pair import read_scan
 
     if stir is None:
         return read_earlier(result)

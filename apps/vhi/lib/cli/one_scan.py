@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from ..batch.case_list import BatchCase
     from ..core.normal_bone import NormalBoneClicks
     from ..core.volume import Mask
-    from ..studies.dicom_pairing import ScanPair
     from ..studies.pairing_rules import PairingRules
+    from ..studies.scan_pair import ScanPair
 
 
 def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
@@ -21,10 +21,12 @@ def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
     ------
     InputError
     """
-    from ..studies.dicom_pairing import read_pair, read_study
-
     if case.study is not None:
+        from ..studies.dicom_pairing import read_study
+
         return read_study(case.study, rules, case.stir_series, case.t1w_series, study_uid=case.study_uid, patient=case.patient)
+    from ..studies.scan_pair import read_pair
+
     return read_pair(case.t1w or Path(), case.stir or Path(), case.use_form)
 
 

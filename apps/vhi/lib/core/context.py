@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import InputError
 from .joint import joint_columns
+from .library import ndimage
 from .orientation import DisplayOrientation
 from .volume import Grid, Mask, Volume
 

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import ModelError
 from .box import box_of
@@ -23,6 +22,7 @@ from .caution import cautions
 from .contrast import Tissues, tissues
 from .disease_region import DisagreementRank, DiseaseRegion, interior
 from .known import Known
+from .library import ndimage
 from .orientation import DisplayOrientation
 from .volume import Grid, Mask, Volume
 

@@ -17,39 +17,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.volume import Grid, Volume
+from ..core.volume import Grid
 from ..errors import InputError
 from .dicom_content import find_series, series_of
 from .dicom_contrasts import Doubts, doubts_of
-from .dicom_files import is_dicom
 from .dicom_frames import Series
 from .dicom_series import NotAScanError, SeriesInfo, grid_of, info_of, read_series
 from .dicom_study import chosen_study, opened_study
-from .nifti import read_volume
-from .nifti_geometry import Form
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, on_grid_of, reoriented, turn_between
+from .registration import LEAST_COVERAGE, coverage, on_grid_of, turn_between
+from .scan_pair import ScanPair, check_frame_of_reference, share_reference
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
 _CHOOSE = "Choose with {option} and the UID of one."
-
-
-@dataclass(frozen=True, eq=False)
-class ScanPair:
-    """Both scans of a visit on STIR's grid.
-
-    `t1w_info` and `stir_info` are None for a scan that was NIfTI. `files` are those of each role, `warnings` what the reader
-    of a result must know about how the pair came about. `t1w_grid` is that of the T1W series itself.
-    """
-
-    t1w: Volume
-    stir: Volume
-    t1w_info: SeriesInfo | None
-    stir_info: SeriesInfo | None
-    files: dict[str, tuple[Path, ...]]
-    warnings: tuple[str, ...] = ()
-    t1w_grid: Grid | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,47 +62,6 @@ class SeriesCandidate:
 
     def same_place_as(self, other: SeriesCandidate) -> bool:
         return self.parallel_to(other) and max(coverage(self.grid, other.grid), coverage(other.grid, self.grid)) >= LEAST_COVERAGE
-
-
-def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
-    """Two scans that a user named: NIfTI files, DICOM files, or folders of one DICOM series each.
-
-    `form` is the transform that rules in NIfTI files that carry two different ones.
-
-    Raises
-    ------
-    InputError
-        A scan cannot be read, or both are DICOM of different frames of reference.
-    GridMismatchError
-        DICOM series that show too little of the same place. Of two NIfTI files T1W is brought into the array order of STIR
-        where both have the same voxels, and else left as it is.
-    """
-    t1w_volume, t1w_info = read_scan(t1w, "T1W", form)
-    stir_volume, stir_info = read_scan(stir, "STIR", form)
-    t1w_grid = t1w_volume.grid
-    warnings: tuple[str, ...] = ()
-    if t1w_info is not None and stir_info is not None:
-        warnings = _check_frame_of_reference(t1w_info, stir_info)
-    if t1w_info is not None or stir_info is not None:
-        t1w_volume, more = on_grid_of(t1w_volume, stir_volume)
-        warnings = (*warnings, *more)
-    else:
-        t1w_volume = reoriented(t1w_volume, stir_volume.grid)
-    files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
-    told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
-    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
-
-
-def read_scan(path: Path, name: str, form: Form | None = None) -> tuple[Volume, SeriesInfo | None]:
-    """One scan from a NIfTI file, or a DICOM file or folder.
-
-    Raises
-    ------
-    InputError
-    """
-    if path.is_dir() or is_dicom(path):
-        return read_series(path, name)
-    return read_volume(path, name, form), None
 
 
 def read_study(
@@ -199,7 +139,7 @@ def find_pair(
     t1ws, t1w_told = _candidates("T1W", series, rules.t1w, t1w_uid)
     stir = _best_stir(stirs, t1ws, rules.stir)
     t1w = _best_t1w(t1ws, stir, rules.t1w)
-    return t1w, stir, (*stir_told, *t1w_told, *_check_frame_of_reference(t1w.info, stir.info))
+    return t1w, stir, (*stir_told, *t1w_told, *check_frame_of_reference(t1w.info, stir.info))
 
 
 def _candidates(
@@ -231,7 +171,7 @@ def _candidates(
 
 def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
     def physics(one: SeriesCandidate) -> tuple[int, ...]:
-        partners = [other for other in t1ws if other is not one and _share_reference(other.info, one.info)]
+        partners = [other for other in t1ws if other is not one and share_reference(other.info, one.info)]
         beside = max((_nearness(other, one) for other in partners), default=0)
         agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
         return (-agent, -others, beside, one.plain)
@@ -251,9 +191,9 @@ def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule
     others = [one for one in t1ws if one.series.uid != stir.series.uid]
     if not others:
         raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
-    sharing = [one for one in others if _share_reference(one.info, stir.info)]
+    sharing = [one for one in others if share_reference(one.info, stir.info)]
     if not sharing:
-        _check_frame_of_reference(others[0].info, stir.info)
+        check_frame_of_reference(others[0].info, stir.info)
     covering = [one for one in sharing if _nearness(one, stir)]
     if not covering:
         share = max(coverage(one.grid, stir.grid) for one in sharing)
@@ -301,35 +241,6 @@ def _undecided(role: str, equals: Sequence[SeriesCandidate]) -> InputError:
     return InputError(
         f"{len(equals)} series fit {role} equally well: {'; '.join(times)}. {_CHOOSE.format(option=f'--{role.lower()}-series')} "
         f"A server takes the one whose UID stands under take in the table [{role.lower()}] of its pairing rules."
-    )
-
-
-def _share_reference(one: SeriesInfo, other: SeriesInfo) -> bool:
-    """Whether positions can be compared: one frame of reference, or where neither series names one, one study."""
-    if one.frame_of_reference_uid or other.frame_of_reference_uid:
-        return one.frame_of_reference_uid == other.frame_of_reference_uid
-    return bool(one.study_uid) and one.study_uid == other.study_uid
-
-
-def _check_frame_of_reference(t1w: SeriesInfo, stir: SeriesInfo) -> tuple[str, ...]:
-    """A warning where the frames of reference are not known.
-
-    Raises
-    ------
-    InputError
-        They differ.
-    """
-    if not _share_reference(t1w, stir):
-        raise InputError(
-            f"T1W (series {t1w.number}) and STIR (series {stir.number}) have different frames of reference "
-            f"({t1w.frame_of_reference_uid or 'none'} and {stir.frame_of_reference_uid or 'none'}), so their coordinates cannot "
-            "be compared: the patient may have been moved in between. Pass series of one session, or register them first."
-        )
-    if t1w.frame_of_reference_uid:
-        return ()
-    return (
-        "Neither T1W nor STIR names a frame of reference, which anonymising may have removed; as both are of one study, they "
-        "were laid onto each other by their positions. Check that the anatomy agrees.",
     )
 
 

@@ -16,8 +16,8 @@ from pydicom.dataset import Dataset
 
 from ..core.volume import GRID_TOLERANCE_MM, Grid, Mask, grid_distance_mm
 from ..errors import GridMismatchError, InputError
-from .dicom_files import is_dicom, read_whole
-from .dicom_pairing import ScanPair
+from .dicom_files import read_whole
+from .dicom_mark import is_dicom
 from .dicom_seg_reader import SEGMENTATIONS, read_segments
 from .dicom_series import SeriesInfo
 from .nifti import read_labels, read_mask
@@ -25,6 +25,7 @@ from .nifti_geometry import Form
 from .nrrd import MAGIC, read_nrrd
 from .registration import labels_at, placed, turn_between
 from .rtstruct import RT_STRUCTURE_SET, roi_mask, roi_names
+from .scan_pair import ScanPair
 
 _CODED_BY = ("SegmentedPropertyTypeCodeSequence", "SegmentedPropertyCategoryCodeSequence", "AnatomicRegionSequence")
 # from the grid and the frame of reference of a scan: the segment that is meant, there or as it lies, and a sentence on the choice
