@@ -10,7 +10,7 @@ import requests
 
 from browsing import Reader, number
 from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import THUMBNAILS, ViewerDesk, known_cases, wait_for
+from viewing import PICTURED, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -35,7 +35,7 @@ def opened(request, page, desks, thin) -> tuple[Reader, Images]:
     study = thin if name == "unequal" else desk.studies[name]
     reader = Reader(page, desk, study, "lena")
     reader.open()
-    page.locator(THUMBNAILS).nth(1).wait_for()  # drawn after the images
+    page.locator(PICTURED).wait_for()  # drawn after the images
     page.evaluate(COUNT)
     return reader, Images(page, study)
 

@@ -14,7 +14,7 @@ from archives import phantom_study
 from browsing import BONE, INFLAMMATION, Reader, lesion_of_two_grades, number
 from lib.studies.dicomize import Labels
 from random_readings import RandomReading
-from viewing import THUMBNAILS, ViewerDesk, dismiss_notice, viewer_over, wait_for
+from viewing import PICTURED, ViewerDesk, dismiss_notice, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 
@@ -381,7 +381,7 @@ def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_lo
     case = Reader(page, desk, study, "anna")
     case.open()
     case.measure()
-    page.locator(THUMBNAILS).nth(1).wait_for()
+    page.locator(PICTURED).wait_for()
     check_in_sight(page)
     shot("measured")
     facts = case.asked("vhi")[0]
@@ -408,7 +408,7 @@ def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_lo
     case.kept()
     page.reload()
     page.locator("#vhi-draft").wait_for()
-    page.locator(THUMBNAILS).nth(1).wait_for()
+    page.locator(PICTURED).wait_for()
     shot("draft")
     case.settled("go-on")
     page.locator("#vhi-rating").select_option("satisfactory")

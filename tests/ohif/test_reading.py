@@ -30,7 +30,7 @@ from browsing import (
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.dicomize import Labels
 from pacsdesk import dice, numbers_of
-from viewing import DRAWN, OPEN, THUMBNAILS, wait_for
+from viewing import DRAWN, OPEN, PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -182,7 +182,7 @@ def test_images_are_shown_while_vhi_is_measured(page, desk):
     page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
     with page.expect_request("**/infer/vhi?**"):
         page.locator("#vhi-measure:enabled").click()
-    page.locator(THUMBNAILS).nth(1).wait_for()
+    page.locator(PICTURED).wait_for()
     assert page.locator("[data-vhi='sensitive']").count() == 0
     (asked,) = held
     asked.continue_()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from .answers import Refusal, finite, without_paths
+from .answers import Refusal, finite, for_readers
 from .identity import current_identity
 from .requests import check_id
 from .server_context import ServerContext
@@ -98,7 +98,7 @@ def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     seen = next((one.viewed for one in index.cases if one.viewed and one.viewed.study_uid == study_uid), None)
     if seen is not None:
         return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
-    return {"t1w": None, "stir": None, "why": without_paths(index.why_waiting(study_uid) or "") or None}
+    return {"t1w": None, "stir": None, "why": for_readers(index.why_waiting(study_uid) or "") or None}
 
 
 def _reader_asked(reader: str | None) -> str | None:

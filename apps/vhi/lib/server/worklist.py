@@ -11,7 +11,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from .addresses import current_addresses
-from .answers import Refusal, finite, without_paths
+from .answers import Refusal, finite, for_readers
 from .identity import current_identity
 from .pages import slicer_help
 from .server_context import ServerContext
@@ -67,7 +67,7 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
 
         def listed() -> dict[str, Any]:
             found = context.app.service.reading_list.page(asked, reading, state=state, matching=matching, limit=limit)
-            shown = [_row(row, who.is_admin) for row in found.rows]
+            shown = [{**asdict(row), "note": for_readers(row.note)} for row in found.rows]
             if who.is_admin:
                 reviewed = context.app.service.reviewing.state_of_cases()
                 shown = [{**row, **reviewed.get(row["case"], NOT_READ)} for row in shown]
@@ -82,10 +82,6 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
             return {"cases": len(service.cases.index.cases), "readers": [asdict(one) for one in service.reading_list.progress()]}
 
         return JSONResponse(await context.quickly(request, counted))
-
-
-def _row(row: Any, is_admin: bool) -> dict[str, Any]:
-    return {**asdict(row), "note": row.note if is_admin else without_paths(row.note)}
 
 
 def _page(told: dict[str, Any]) -> str:

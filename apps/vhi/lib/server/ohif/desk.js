@@ -6,6 +6,8 @@ import { Bone } from './bone.js';
 import { Display } from './display.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
+import { fit } from './fitting.js';
+import { Folds } from './folding.js';
 import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
 import { watchKeys } from './lesion_keys.js';
@@ -15,6 +17,7 @@ import { watchPointer } from './pointer.js';
 import { Keeping } from './keeping.js';
 import { simplified } from './gestures.js';
 import { clean, decide, growBone } from './measuring.js';
+import { showNumbers } from './numbers.js';
 import { markPointer } from './pointer_mark.js';
 import { Reading } from './reading.js';
 import { Review } from './review.js';
@@ -44,6 +47,8 @@ export class Desk extends EventTarget {
   list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
   isOverlayShown = true;
   valueText = '';
+  folds = new Folds(() => this.changed());
+  isPictured = false; // all images of the case are there, in their windows
   #isPeeking = false;
   #managers = null;
   #case = null;
@@ -51,6 +56,7 @@ export class Desk extends EventTarget {
   #drawOften = () => {};
   #linked;
   #stopWaiting = () => {};
+  #stopFitting = () => {};
   #wasDrawn = false;
 
   constructor(told) {
@@ -70,6 +76,7 @@ export class Desk extends EventTarget {
     this.#linked.onReset = () => this.display.reset();
     markPointer(views, (viewport, world) => this.#pointedAt(viewport, world));
     keepSpaceBar();
+    showNumbers(this, () => this.#roles());
     watchKeys(this);
     const strokeInHand = () => (this.reading && CLEANING.includes(this.tool) ? (STROKES[this.scope] ?? null) : null);
     watchStrokes(() => this.#viewports(), strokeInHand, (viewport, path) => this.#stroked(viewport, path));
@@ -85,6 +92,13 @@ export class Desk extends EventTarget {
     if (!this.reading || !(event.ctrlKey || event.metaKey) || !['z', 'y'].includes(key) || isText) return;
     event.preventDefault();
     this.reading.undo(key === 'y' || event.shiftKey);
+  }
+
+  /** Whose case is open, as the archive's headers have it: in a blinded study an alias. */
+  get patient() {
+    const shown = this.#roles().map(({ displaySet }) => displaySet)[0];
+    const { PatientName: name, PatientID: id } = shown?.instances?.[0] ?? {};
+    return String(name?.Alphabetic ?? name?.[0]?.Alphabetic ?? name ?? '').replaceAll('^', ' ').trim() || id || '';
   }
 
   get reader() {
@@ -112,6 +126,7 @@ export class Desk extends EventTarget {
     this.#stopWaiting();
     if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
+    this.isPictured = false;
     this.effort.restart();
     Object.assign(this.list, { current: null, selected: new Set() });
     this.isOverlayShown = true; // its label map is a new one
@@ -124,12 +139,14 @@ export class Desk extends EventTarget {
     mendCommands(managers.commandsManager, () => this.#case !== null, this.#linked);
     keepLabelmap(managers.commandsManager);
     mendPoints(window.cornerstoneTools.annotation.state.getAnnotationManager());
+    if (this.#case) this.#fitImages(managers.servicesManager.services.cornerstoneViewportService);
     const start = isReview() ? (found) => this.#startReview(found) : (found) => this.#start(found);
     if (this.#case) this.#opened = start(this.#case).catch((error) => this.#fail(error));
   }
 
   closed() {
     this.#stopWaiting();
+    this.#stopFitting();
     this.#drawOften();
     this.keeping.end();
     this.#case = null;
@@ -168,7 +185,7 @@ export class Desk extends EventTarget {
       await Promise.race([reading.resting, pictured]); // what is measured by then is drawn with the pictures
       if (this.#case === found) await labelmap.show();
       await pictured;
-      if (this.#case === found) this.display.open();
+      if (this.#case === found) this.#showPictured();
     } finally {
       drawOften();
     }
@@ -185,8 +202,7 @@ export class Desk extends EventTarget {
     Object.assign(this, { review, why: '' });
     await this.#pictured(found);
     await review.draw();
-    this.display.open();
-    this.changed();
+    this.#showPictured();
   }
 
   /** The image that shows STIR, once it does. */
@@ -196,6 +212,26 @@ export class Desk extends EventTarget {
       displaySet?.SeriesInstanceUID === found.stir && viewport.getAllVolumeIds?.().length;
     const look = () => this.#case !== found || this.#viewports().find(isShown);
     return until(look, (again) => service.subscribe(service.EVENTS.VIEWPORT_VOLUMES_CHANGED, again).unsubscribe);
+  }
+
+  #showPictured() {
+    this.display.open();
+    this.isPictured = true;
+    this.changed();
+  }
+
+  /** Every image fills its place once its volume is there. */
+  #fitImages(service) {
+    const fitted = new WeakMap();
+    const { unsubscribe } = service.subscribe(service.EVENTS.VIEWPORT_VOLUMES_CHANGED, () => {
+      for (const { viewport } of this.#case ? this.#viewports() : []) {
+        const volume = volumeOf(viewport);
+        if (!volume || fitted.get(viewport) === volume) continue;
+        fitted.set(viewport, volume);
+        fit(viewport);
+      }
+    });
+    this.#stopFitting = unsubscribe;
   }
 
   /** A label map on STIR, once that is shown, and what the server offers. */
@@ -233,7 +269,7 @@ export class Desk extends EventTarget {
   #roles() {
     if (!this.#case || !this.#managers) return [];
     const role = ({ displaySet }) => ({ [this.#case.stir]: 'stir', [this.#case.t1w]: 't1w' })[displaySet?.SeriesInstanceUID];
-    return this.#viewports().flatMap((view) => (role(view) ? [{ viewport: view.viewport, role: role(view) }] : []));
+    return this.#viewports().flatMap((view) => (role(view) ? [{ ...view, role: role(view) }] : []));
   }
 
   /** The pointer lies over an image; null for none. */
@@ -318,6 +354,12 @@ export class Desk extends EventTarget {
 
   say(message) {
     this.reading.message = message;
+    this.changed();
+  }
+
+  /** The numbers of lesions on the images, from now on. */
+  number(isNumbered) {
+    this.display.number(isNumbered);
     this.changed();
   }
 

@@ -49,8 +49,6 @@ export function drawSection(desk) {
       'div',
       { class: 'line' },
       Object.entries(TOOLS).map(tool),
-      button('Undo', () => reading.undo(), { id: 'vhi-undo', title: 'Ctrl+Z', disabled: !reading.history.canUndo }),
-      button('Redo', () => reading.undo(true), { id: 'vhi-redo', title: 'Ctrl+Shift+Z', disabled: !reading.history.canRedo }),
     ),
     el('label', { class: 'line' }, 'Size', size),
     el(

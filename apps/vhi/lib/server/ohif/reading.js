@@ -262,6 +262,7 @@ export class Reading extends EventTarget {
     this.both = both;
     this.#cells = graded(this.cells, this.state.measured?.grades, both);
     this.labelmap.write(seenOf(this.#cells));
+    this.labelmap.setStyle(this.labelmap.chosen, both);
     this.changed();
   }
 
