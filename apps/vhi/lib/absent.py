@@ -11,7 +11,7 @@ from threading import get_ident
 from typing import Any
 
 
-class _Finder(MetaPathFinder):
+class _AbsentFinder(MetaPathFinder):
     """Says of some modules that there are none, to one thread."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ def absent(*names: str) -> Iterator[None]:
     names : str
         Full names of modules that what is imported within can do without.
     """
-    finder = _Finder(names)
+    finder = _AbsentFinder(names)
     sys.meta_path.insert(0, finder)
     try:
         yield

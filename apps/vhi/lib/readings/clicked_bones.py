@@ -19,7 +19,7 @@ from ..core.volume import Grid, Mask
 from ..errors import DamagedError, InputError
 from ..records import read_remakable, tell_once, write_json
 from ..studies.nifti import read_mask, write_mask
-from .folder import make_folder
+from .data_folder import make_folder
 from .store import ReadingStore
 from .submission import check_reader
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .folder import UNCHECKED, RetrainingFolder
+from .retraining_folder import UNCHECKED, RetrainingFolder
 
 State = Literal["learnt", "hold-out", "set aside", "waits", "taken back"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
 
 Side = Literal["train", "holdout"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ..findings import Finding
-from .desk import Desk
+from .server_context import ServerContext
 
 
-def findings_of(desk: Desk) -> tuple[Finding, ...]:
+def findings_of(context: ServerContext) -> tuple[Finding, ...]:
     """What is wrong now; nothing where all is well."""
-    problem = desk.login.accounts_problem
+    problem = context.login.accounts_problem
     accounts = [] if problem is None else [Finding("accounts", problem)]
-    return (*desk.app.service.findings(), *accounts)
+    return (*context.app.service.findings(), *accounts)

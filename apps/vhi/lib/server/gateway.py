@@ -30,7 +30,7 @@ from .addresses import current_addresses
 from .answers import Refusal
 from .dicomweb import ROOT, is_answered_in_json, is_picture, is_resource, resource_of
 from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
-from .pool import GoneError
+from .worker_pool import GoneError
 
 logger = logging.getLogger("vhi.server")
 

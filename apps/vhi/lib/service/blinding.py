@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..readings.aliases import ALIASES, alias_of
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.anonymous import write_anonymous
 from ..studies.pairing import Archived, Case, CaseIndex, Role, Waiting
@@ -51,7 +51,7 @@ class Blinding:
         )
 
     def _shown(self, alias: str, archived: Archived | None) -> Archived | None:
-        return self.copies.shown(alias, archived) if archived else None
+        return self.copies.replaced_uids(alias, archived) if archived else None
 
     def alias(self, case_id: str) -> str:
         return alias_of(self.seed, case_id)

@@ -9,7 +9,7 @@ from ..core.segment_names import DISEASE_REGION
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 from ..retraining.fate import Fate, fate_of
-from ..retraining.folder import RetrainingFolder
+from ..retraining.retraining_folder import RetrainingFolder
 
 REPLACED = "replaced"
 

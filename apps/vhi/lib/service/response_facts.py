@@ -17,10 +17,10 @@ from ..core.volume import Mask, Volume
 from ..provenance import provenance_of
 from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
+from .active_regions import ActiveRegions
 from .answers import Voxel
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
-from .regions import ActiveRegions
 from .scans import Scans
 
 # made once of each: a hash of two whole masks
@@ -159,7 +159,7 @@ def _result_id(result: VhiResult, version: Any) -> str:
 def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role: Role) -> list[dict[str, Any]]:
     """Lesions with `voxel`, one of theirs as `[i, j, k]` of the series asked for, its `slice`, and mm3 per grade."""
     voxel_mm3 = result.stir.grid.voxel_volume_mm3
-    placed = zip(lesions, result.lesions, scans.voxels_seen(_central(result), role), strict=True)
+    placed = zip(lesions, result.lesions, scans.voxels_to_series_grid(_central(result), role), strict=True)
     return [
         {
             **numbers,

@@ -28,7 +28,7 @@ from .dicom_study import chosen_study, opened_study
 from .nifti import read_volume
 from .nifti_geometry import Form
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, fitted, turn_between, turned
+from .registration import LEAST_COVERAGE, coverage, on_grid_of, reoriented, turn_between
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
@@ -53,7 +53,7 @@ class ScanPair:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class SeriesCandidate:
     """A series that fits a role, and where it lies; `plain` where it fits by the role's usual conditions."""
 
     series: Series
@@ -76,10 +76,10 @@ class Candidate:
         normal = np.cross(self.grid.affine[:3, 0], self.grid.affine[:3, 1])
         return normal / np.linalg.norm(normal)
 
-    def parallel_to(self, other: Candidate) -> bool:
+    def parallel_to(self, other: SeriesCandidate) -> bool:
         return abs(float(self.normal @ other.normal)) > _SAME_DIRECTION
 
-    def same_place_as(self, other: Candidate) -> bool:
+    def same_place_as(self, other: SeriesCandidate) -> bool:
         return self.parallel_to(other) and max(coverage(self.grid, other.grid), coverage(other.grid, self.grid)) >= LEAST_COVERAGE
 
 
@@ -103,10 +103,10 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     if t1w_info is not None and stir_info is not None:
         warnings = _check_frame_of_reference(t1w_info, stir_info)
     if t1w_info is not None or stir_info is not None:
-        t1w_volume, more = fitted(t1w_volume, stir_volume)
+        t1w_volume, more = on_grid_of(t1w_volume, stir_volume)
         warnings = (*warnings, *more)
     else:
-        t1w_volume = turned(t1w_volume, stir_volume.grid)
+        t1w_volume = reoriented(t1w_volume, stir_volume.grid)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
     told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
     return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
@@ -161,7 +161,7 @@ def read_study(
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
         t1w_grid = t1w_volume.grid
-        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+        t1w_volume, warnings = on_grid_of(t1w_volume, stir_volume)
     except BaseException:
         opened.close()
         raise
@@ -175,7 +175,7 @@ def read_study(
 
 def find_pair(
     series: Sequence[Series], rules: PairingRules, stir_uid: str | None = None, t1w_uid: str | None = None
-) -> tuple[Candidate, Candidate, tuple[str, ...]]:
+) -> tuple[SeriesCandidate, SeriesCandidate, tuple[str, ...]]:
     """T1W and STIR among the series of one study, from their headers alone.
 
     Parameters
@@ -187,7 +187,7 @@ def find_pair(
 
     Returns
     -------
-    t1w, stir : Candidate
+    t1w, stir : SeriesCandidate
     warnings : tuple of str
         Series that fit but could not be used.
 
@@ -202,7 +202,9 @@ def find_pair(
     return t1w, stir, (*stir_told, *t1w_told, *_check_frame_of_reference(t1w.info, stir.info))
 
 
-def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | None) -> tuple[list[Candidate], tuple[str, ...]]:
+def _candidates(
+    role: str, series: Sequence[Series], rule: RoleRule, uid: str | None
+) -> tuple[list[SeriesCandidate], tuple[str, ...]]:
     option = f"--{role.lower()}-series"
     chosen = {uid} if uid else {one.uid for one in series} & set(rule.take)
     fitting = [one for one in series if (one.uid in chosen if chosen else rule.fits(one))]
@@ -216,7 +218,7 @@ def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | 
     for one in fitting:
         info = info_of(one)
         try:
-            usable.append(Candidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
+            usable.append(SeriesCandidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
         except NotAScanError as error:
             no_scans.append(str(error))
         except InputError as error:
@@ -227,8 +229,8 @@ def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | 
     return usable, tuple(f"Another {role} series was passed over: {reason}" for reason in broken)
 
 
-def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) -> Candidate:
-    def physics(one: Candidate) -> tuple[int, ...]:
+def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
+    def physics(one: SeriesCandidate) -> tuple[int, ...]:
         partners = [other for other in t1ws if other is not one and _share_reference(other.info, one.info)]
         beside = max((_nearness(other, one) for other in partners), default=0)
         agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
@@ -245,7 +247,7 @@ def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) ->
     return _the_only("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
 
 
-def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candidate:
+def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule) -> SeriesCandidate:
     others = [one for one in t1ws if one.series.uid != stir.series.uid]
     if not others:
         raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
@@ -260,7 +262,7 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
             f"{LEAST_COVERAGE:.0%}): {_listed([one.info for one in sharing])}. Pass series of the same place."
         )
 
-    def physics(one: Candidate) -> tuple[float, ...]:
+    def physics(one: SeriesCandidate) -> tuple[float, ...]:
         agent, fat_suppressed, others = one.doubts.rank
         near = _nearness(one, stir)
         covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
@@ -270,7 +272,7 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
     return _the_only("T1W", [one for one in covering if physics(one) == best], rule)
 
 
-def _nearness(t1w: Candidate, stir: Candidate) -> int:
+def _nearness(t1w: SeriesCandidate, stir: SeriesCandidate) -> int:
     """3: the same voxels; 2: parallel; 1: of the same place, at an angle; 0: too little in common."""
     if turn_between(t1w.grid, stir.grid) is not None:
         return 3
@@ -279,7 +281,7 @@ def _nearness(t1w: Candidate, stir: Candidate) -> int:
     return 2 if t1w.parallel_to(stir) else 1
 
 
-def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
+def _the_only(role: str, equals: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
     """The one that a description decides for. Time never does: which of two repeats is the good one, no header says."""
     left = _by_description(equals, rule)
     if len(left) > 1:
@@ -287,14 +289,14 @@ def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
     return left[0]
 
 
-def _by_description(equals: list[Candidate], rule: RoleRule) -> list[Candidate]:
+def _by_description(equals: list[SeriesCandidate], rule: RoleRule) -> list[SeriesCandidate]:
     if len(equals) < 2:
         return equals
     preferred = [one for one in equals if re.search(rule.prefer, one.info.description, re.IGNORECASE)]
     return preferred or equals
 
 
-def _undecided(role: str, equals: Sequence[Candidate]) -> InputError:
+def _undecided(role: str, equals: Sequence[SeriesCandidate]) -> InputError:
     times = (f"{one.info}, acquired {one.info.acquired_at or 'at an unknown time'}" for one in equals)
     return InputError(
         f"{len(equals)} series fit {role} equally well: {'; '.join(times)}. {_CHOOSE.format(option=f'--{role.lower()}-series')} "

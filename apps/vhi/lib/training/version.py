@@ -18,14 +18,14 @@ from ..nets.engine_file import publish_networks
 from ..nets.weights import kind_members, pack, pack_onto
 from ..versions import Manifest, TrainingCase, Version, read_version
 from .reference import reference_of
-from .run import Ensemble
+from .run import EnsembleTraining
 from .scans import read_t1w
-from .session import Trained
+from .training_session import Trained
 
 
 def publish_trained(
     trained: Trained,
-    ensemble: Ensemble,
+    ensemble: EnsembleTraining,
     model_dir: Path,
     *,
     version: str,
@@ -84,7 +84,7 @@ def publish_trained(
 
 def _publish_kind(
     trained: Trained,
-    ensemble: Ensemble,
+    ensemble: EnsembleTraining,
     model_dir: Path,
     version: str,
     created: str,
