@@ -196,7 +196,7 @@ class CaseDatastore(Datastore):
         return io.BytesIO(Path(self.get_label_uri(label_id, label_tag)).read_bytes())
 
     def get_label_info(self, label_id: str, label_tag: str) -> dict[str, Any]:
-        """What is known of this reader's newest submission of a case."""
+        """Facts about this reader's newest submission of a case."""
         submission = self._needed(label_id, label_tag)
         names = [{"name": name, "idx": value} for value, name in enumerate(FLATTENED, start=1) if submission.segment(name)]
         return {"name": f"{label_id}.nii.gz", "label_info": names, **_told(submission)}

@@ -95,7 +95,7 @@ def train_config_of(conf: Mapping[str, str]) -> TrainConfig:
 
 
 def archive_sync_of(service: VhiService) -> ArchiveSync | None:
-    """What goes between the service and its archive beside the scans; None where its studies are a folder.
+    """The synchronisation of the service with its archive; None where its studies are a folder.
 
     Raises
     ------

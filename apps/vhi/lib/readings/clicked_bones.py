@@ -31,7 +31,7 @@ class ClickedBones:
         self._readings = readings
 
     def of(self, case_id: str, reader: str, grid: Grid) -> tuple[NormalBone, ...]:
-        """What was grown for a reader, the newest first, on the grid of STIR."""
+        """The normal bone grown for a reader, the newest first, on the grid of STIR."""
         path = self._path(case_id, reader)
         found = []
         for one in (read_remakable(path) or {}).get("bones", []):

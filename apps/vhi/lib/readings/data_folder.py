@@ -108,7 +108,7 @@ def _format_of(path: Path) -> dict[str, Any] | None:
 
 
 def _format_or_none(root: Path) -> dict[str, Any] | None:
-    """What the format file says; None where it is gone or damaged, and is to be made anew."""
+    """The content of the format file; None where it is gone or damaged, and is to be made anew."""
     try:
         return _format_of(root / FORMAT_FILE)
     except DamagedError as error:

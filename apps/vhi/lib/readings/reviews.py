@@ -1,4 +1,4 @@
-"""What an administrator recorded where two readings of a case differ: one file each, never changed.
+"""Reviews that an administrator recorded where two readings of a case differ: one file each, never changed.
 
 `cases/<case>/reviews/<NNNN>.json` holds the fields of `Review`.
 """

@@ -34,7 +34,7 @@ _NOTED: dict[str, type] = {"display": dict, "proposal": str, "settings": dict, "
 
 
 class ReadingStore:
-    """What readers submitted, under one data folder.
+    """The submissions of readers, under one data folder.
 
     Parameters
     ----------

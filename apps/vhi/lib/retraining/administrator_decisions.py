@@ -1,4 +1,4 @@
-"""What an administrator decides about labels and versions, from the page or by command; every decision is in the audit log."""
+"""An administrator's decisions about labels and versions, from the page or by command; every decision is in the audit log."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from .prepare import Session
 
 
 def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[DicePair]:
-    """What `VersionMeasurement` found, case by case, and what `LeavingOut` did."""
+    """The results of `VersionMeasurement`, case by case, and those of `LeavingOut`."""
     apart = [DicePair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
     return apart + [
         DicePair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
@@ -181,7 +181,7 @@ def go_live(session: Session, set_aside: Sequence[str] = ()) -> str | None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """What a process that was killed while it published left half written. Nobody else may be publishing."""
+    """Remove what a process that was killed while publishing left half written. Nobody else may be publishing."""
     for path in (root / "versions").glob(".publishing-*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in root.glob(".*.partial-*"):

@@ -90,7 +90,7 @@ def compare_versions(
 
 
 def comparisons(folder: RetrainingFolder) -> tuple[dict[str, Any], ...]:
-    """What was compared before, newest first; `folder` is where the pictures are."""
+    """Earlier comparisons, newest first; `folder` is where the pictures are."""
     found = []
     for path in (folder.root / FOLDER).glob(f"*/{FILE}"):
         content = read_remakable(path, a=str, b=str, created=str, cases=list)

@@ -1,4 +1,4 @@
-"""What readings took over time, as viewers and the server counted it, and what that has to do with the versions."""
+"""The effort of readings over time, as viewers and the server counted it, and what that has to do with the versions."""
 
 from __future__ import annotations
 

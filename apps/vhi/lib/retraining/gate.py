@@ -125,7 +125,7 @@ def decide(
 
 
 def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[str]]:
-    """What is said of cases whose Dice falls by more than is allowed: case by case, and without their names."""
+    """Sentences about cases whose Dice falls by more than is allowed: case by case, and without their names."""
     fell = [pair for pair in pairs if pair.gain < -allowed]
     named = [
         f"On case {pair.case_id} of the {pair.what} its Dice is {pair.candidate:.3f}, the live version's {pair.live:.3f}; "

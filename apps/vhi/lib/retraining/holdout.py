@@ -92,7 +92,7 @@ class HoldOut:
 
 
 def digest_of(patient: str) -> str:
-    """What stands for a patient's id in files."""
+    """A hash that stands for a patient's id in files."""
     return hashlib.sha256(f"vhi hold-out {patient}".encode()).hexdigest()[:24]
 
 

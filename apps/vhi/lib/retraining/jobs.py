@@ -1,4 +1,4 @@
-"""What a session has done by processes of one thread each: checking labels, training a member, measuring both ensembles.
+"""The work that a session gives to processes of one thread each: checking labels, training a member, measuring both ensembles.
 
 A job is picklable, keeps what it did in the session's folder, and does the same again when it is started again.
 """

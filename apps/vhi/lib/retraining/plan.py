@@ -1,4 +1,4 @@
-"""What a session learns and measures on, once the labels were checked; what waits, and for what."""
+"""The plan of a session: the labels that it learns and measures on, once the labels were checked; what waits, and for what."""
 
 from __future__ import annotations
 
@@ -339,7 +339,7 @@ def _is_held(folder: RetrainingFolder, session: Session, entry: Entry) -> bool:
 
 
 def _state(folder: RetrainingFolder, entry: Entry) -> str | None:
-    """What the last check said of this very label."""
+    """The result of the last check of this very label."""
     found = folder.check_of(entry.case_id, entry.submission)
     return None if found is None or found["label_id"] != entry.label_id else str(found["state"])
 

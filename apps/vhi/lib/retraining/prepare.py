@@ -31,7 +31,7 @@ FILE = "session.json"
 
 @dataclass(frozen=True)
 class Session:
-    """What was decided when a session began: `session.json`.
+    """A session as decided when it began: `session.json`.
 
     `version` is the id that the candidate gets; `parent` that of the version that was live. `skipped` are cases that could not be
     used, with the reason.
@@ -138,7 +138,7 @@ def waiting_labels(
 
 
 def _state(folder: RetrainingFolder, candidate: Candidate) -> str | None:
-    """What is known of this very label."""
+    """The state of this very label."""
     check = folder.check_of(candidate.case_id, candidate.submission.submission_id)
     return None if check is None or check["label_id"] != candidate.label_id else str(check["state"])
 

@@ -50,7 +50,7 @@ Shift = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found: nothing to object, or why the label is set aside.
+    """The result of a check: nothing to object, or why the label is set aside.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def _far(found: float, usual: float) -> str:
 
 
 def _turned(axis: int, grid: Grid) -> str:
-    """What flipping an array along an axis does to a hung slice, in a reader's words."""
+    """The effect of flipping an array along an axis on a hung slice, in a reader's words."""
     if axis == 2:
         return "with its slices in reverse order"
     along_rows = axis == (0 if DisplayOrientation.of(grid).transpose else 1)

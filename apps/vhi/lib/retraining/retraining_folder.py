@@ -135,7 +135,7 @@ class RetrainingFolder:
         write_json(self.root / "progress.json", {**content, "updated": now()})
 
     def progress(self) -> dict[str, Any] | None:
-        """What was last said of the session; None before the first.
+        """The last progress of the session; None before the first.
 
         `state` is one of checking, training, measuring, publishing, accepted, rejected, nothing, stopped, failed;
         "interrupted" where it says that work goes on but no process does it.
@@ -176,7 +176,7 @@ class RetrainingFolder:
         write_json(path, {**content, "checked": now()})
 
     def check_of(self, case_id: str, submission_id: str) -> dict[str, Any] | None:
-        """What the check of a label found; None before it was checked, and where that is damaged: then it is checked anew."""
+        """The result of a label's check; None before it was checked, and where that is damaged: then it is checked anew."""
         return read_remakable(self._check_path(case_id, submission_id), **_CHECK)
 
     def checks(self) -> tuple[dict[str, Any], ...]:

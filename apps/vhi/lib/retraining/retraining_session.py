@@ -235,7 +235,7 @@ class _Work:
         return (steps_in(minutes, float(np.mean(tried)), len(tried), jobs),) * len(tried)
 
     def _done(self, pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        """What jobs return, in their order; looks for a wish to stop while they work."""
+        """The results of jobs, in their order; looks for a wish to stop while they work."""
         self.report_progress()
         found: list[Any] = []
         run_stages(pool, {"session": iter([list(jobs)])}, lambda _, results: found.extend(results), self.report_progress)
@@ -246,7 +246,7 @@ class _Work:
         return self.folder.history / self.session.session_id
 
     def known_result(self) -> dict[str, Any] | None:
-        """What became of the session, where that is written down: then only its folder is left to remove."""
+        """The result of the session, where that is written down: then only its folder is left to remove."""
         return read_json(self._history / RESULT)
 
     def published(self, decision: Decision) -> dict[str, Any]:

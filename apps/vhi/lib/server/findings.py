@@ -1,4 +1,4 @@
-"""What the server knows of its own state: the findings of the service, and the accounts."""
+"""Findings about the server itself: those of the service, and the accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .server_context import ServerContext
 
 
 def findings_of(context: ServerContext) -> tuple[Finding, ...]:
-    """What is wrong now; nothing where all is well."""
+    """The findings now; empty where all is well."""
     problem = context.login.accounts_problem
     accounts = [] if problem is None else [Finding("accounts", problem)]
     return (*context.app.service.findings(), *accounts)

@@ -371,7 +371,7 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
 
 
 def _warnings(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
-    """What the archive warns of, in its words and under the gateway's name: that more is there, or why something was not stored.
+    """Warnings of the archive, in its words and under the gateway's name: that more is there, or why something was not stored.
 
     The sender within a Warning (RFC 7234, 5.5) is the archive's address or name, which readers do not learn.
     """

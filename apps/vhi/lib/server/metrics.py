@@ -27,7 +27,7 @@ TEMPORARY = "vhi-*"
 
 
 class Metrics:
-    """What is counted while requests are served, and what is looked up when somebody asks.
+    """Numbers counted while requests are served, and those looked up when somebody asks.
 
     Parameters
     ----------

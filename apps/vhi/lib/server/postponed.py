@@ -32,7 +32,7 @@ MONAI_LABEL_POSTPONES = (
 
 
 class PostponedName:
-    """What was taken from a postponed module by name: a function, a class, a value. The module is imported at the first use."""
+    """A name taken from a postponed module: a function, a class, a value. The module is imported at the first use."""
 
     def __init__(self, module: PostponedModule, name: str) -> None:
         self._module, self._name = module, name

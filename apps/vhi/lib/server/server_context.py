@@ -1,4 +1,4 @@
-"""What the routes work with: the pools, the login, the configuration, and MONAI Label's application behind them."""
+"""The routes' dependencies: the pools, the login, the configuration, and MONAI Label's application behind them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUICK_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class ServerContext:
-    """What routes need."""
+    """Pools, login, configuration and application, handed to every module of routes."""
 
     infer: WorkerPool
     save: WorkerPool

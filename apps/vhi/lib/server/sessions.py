@@ -59,7 +59,7 @@ def cookie_names(login: Login, scope: Scope) -> CookieNames:
 
 
 def cookie_value(cookies: str, name: str) -> str:
-    """What a Cookie header holds under a name; empty where there is nothing.
+    """The value of a Cookie header under a name; empty where there is nothing.
 
     Read as browsers write it: cookies of other sites of the domain, which stand in the same header, keep to no grammar.
     """

@@ -151,7 +151,7 @@ def drawn_regions(
 
 
 def proposal_of(regions: ActiveRegions, name: str) -> dict[str, Any] | None:
-    """What `submission.json` says of a region that nobody changed; None for one that a reader drew."""
+    """The entry of `submission.json` for a region that nobody changed; None for one that a reader drew."""
     if name == NORMAL_BONE:
         bone = regions.normal_bone
         if bone is not None and bone.source == "clicked":
@@ -170,7 +170,7 @@ def proposal_of(regions: ActiveRegions, name: str) -> dict[str, Any] | None:
 
 
 def prepared(scans: Scans, regions: ActiveRegions) -> PreparedScan:
-    """What the measurement of these regions rests on, whatever the settings, by the one path of the command line.
+    """The prepared scan that a measurement of these regions takes, whatever the settings, by the one path of the command line.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What needs no reader: the disease region from the networks and the proposal of normal bone, computed once per scan."""
+"""The automatic regions: the disease region from the networks and the proposal of normal bone, computed once per scan."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Automatic:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def info(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> dict[str, Any] | None:
-        """What was noted beside those regions; None where they do not lie on disk.
+        """The facts noted beside those regions; None where they do not lie on disk.
 
         Raises
         ------

@@ -57,7 +57,7 @@ class Blinding:
         return alias_of(self.seed, case_id)
 
     def pseudonym(self, reader: str) -> str:
-        """What a reader is called outside the data folder; `readers.json` in it is for the administrator."""
+        """A reader's pseudonym outside the data folder; `readers.json` in it is for the administrator."""
         name = f"reader-{hmac.new(str(self.seed).encode(), f'reader/{reader}'.encode(), hashlib.sha256).hexdigest()[:10]}"
         with self._writing:
             known = read_remakable(self.root / "readers.json") or {}

@@ -40,7 +40,7 @@ class Chains:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What can be chosen: nothing where there is but the paper's chain."""
+        """The chains that can be chosen: none where there is but the paper's chain."""
         return (DEFAULT, *self._chains, *(() if PAPER in self._chains else (PAPER,))) if self._chains else ()
 
     def settings(self, case_id: str, reader: str | None, reading: int, values: Mapping[str, Any]) -> VhiSettings:

@@ -13,7 +13,7 @@ from .reading_context import check_follows
 
 
 class Drafting:
-    """What readers have begun.
+    """Drafts of readers, through the service.
 
     Parameters
     ----------

@@ -46,14 +46,14 @@ _ORDER = ("baseline", "follow_up")
 
 @dataclass(frozen=True, eq=False)
 class SinceEarlier:
-    """What is said of an earlier visit: the `change`, or why there is none, and the `submission` compared with on its `date`."""
+    """The comparison with an earlier visit: `change`, or why there is none, and the `submission` compared with on its `date`."""
 
     change: Change | NotCompared
     submission: Submission | None = None
     date: str = ""
 
     def record(self) -> dict[str, str]:
-        """What `submission.json` keeps: enough to compare again."""
+        """The form of it in `submission.json`: enough to compare again."""
         if self.submission is None:
             return {"not_compared": "" if isinstance(self.change, Change) else self.change.sentence}
         return {"case": self.submission.case_id, "submission": self.submission.submission_id, "date": self.date}
@@ -76,7 +76,7 @@ class EarlierVisits:
         self._motions: LastUsed[Alignment | GridMismatchError] = LastUsed(config.kept_results)
 
     def since(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> SinceEarlier | None:
-        """What changed since the newest earlier visit; None where there is none.
+        """The change since the newest earlier visit; None where there is none.
 
         Callers may hold the lock of the case: that of an earlier one is only ever taken inside that of a later one.
         """

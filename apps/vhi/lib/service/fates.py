@@ -1,4 +1,4 @@
-"""What became of what readers handed in, as they are told: learnt in a version, hold-out, set aside and why, still waiting."""
+"""The fates of submissions, as their readers are told: learnt in a version, hold-out, set aside and why, still waiting."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class MeasurementService:
                 self._clicked_before.keep(scans.case.case_id, reader, known)
 
     def _clicked_by(self, scans: Scans, reader: str | None) -> tuple[NormalBone, ...]:
-        """What was grown from a reader's clicks, the newest first."""
+        """The normal bone grown from a reader's clicks, the newest first."""
         key = (scans.case.case_id, reader)
         known = self._clicked.get(key)
         if known is None:

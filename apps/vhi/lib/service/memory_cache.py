@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class LastUsed(Generic[T]):
-    """What was used last, by key; beyond `count` the longest unused goes. Safe between threads."""
+    """A cache of at most `count` values by key, from which the least recently used goes first. Safe between threads."""
 
     def __init__(self, count: int) -> None:
         self._kept: LRUCache[object, T] = LRUCache(count)

@@ -51,7 +51,7 @@ class Networks:
         return models_in_use(self.data, self.shipped)
 
     def manifest(self) -> Manifest:
-        """What the live version says about itself.
+        """The manifest of the live version.
 
         Raises
         ------

@@ -116,7 +116,7 @@ class Proposals:
 
 @dataclass(frozen=True, eq=False)
 class DisplayedResult:
-    """What a viewer is shown of a result: a label map on the grid of STIR, and the measurement beside it."""
+    """A result as a viewer shows it: a label map on the grid of STIR, and the measurement beside it."""
 
     labels: np.ndarray
     names: dict[str, int]

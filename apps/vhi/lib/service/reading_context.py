@@ -1,4 +1,4 @@
-"""What a reading rests on: the automatic regions that it began with, the reading before it, the submission that it amends."""
+"""The context of a reading: the automatic regions that it began with, the reading before it, the submission that it amends."""
 
 from __future__ import annotations
 

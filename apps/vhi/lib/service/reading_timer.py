@@ -8,7 +8,7 @@ from ..readings.audit import AuditLog
 
 
 class ReadingTimer:
-    """What was opened in this process."""
+    """Seconds since a reader opened a case, in this process."""
 
     def __init__(self, audit: AuditLog) -> None:
         self._audit = audit

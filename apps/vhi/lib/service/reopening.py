@@ -56,7 +56,7 @@ def reading_labels(readings: ReadingStore, scans: Scans, made: Submission) -> np
 
 
 def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submission) -> dict[str, Any]:
-    """What was handed in and what was found, ready for JSON; voxels are those of the series.
+    """A submission with its result, ready for JSON; voxels are those of the series.
 
     Raises
     ------

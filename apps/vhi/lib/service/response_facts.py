@@ -127,7 +127,7 @@ def histogram_of(values: np.ndarray, bins: int = 40) -> dict[str, list[float] | 
 
 
 def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What tells one number from another: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
+    """The identity of a number: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
     total = result.measurement.total
     return {
         "result_id": result_id_of(result, model),

@@ -359,11 +359,11 @@ class VhiService:
         return settings
 
     def _since_earlier(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> dict[str, Any]:
-        """What changed since the patient's earlier visit; nothing where there is none."""
+        """The change since the patient's earlier visit; nothing where there is none."""
         return self._earlier.facts(self._earlier.since(scans, result, reader, reading), reader)
 
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with the studies, the records, the disk and the networks; nothing where all is well."""
+        """Findings about the studies, the records, the disk and the networks; none where all is well."""
         unlogged = self._submissions.unlogged
         return (
             *share(self.cases),
@@ -551,7 +551,7 @@ class VhiService:
         return None if told is None else told["reason"]
 
     def fates(self) -> Fates:
-        """What retraining made of submissions, as of now."""
+        """The fates of submissions in retraining, as of now."""
         return Fates.read(self.readings)
 
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
@@ -560,7 +560,7 @@ class VhiService:
         return tuple(one for one in self.readings.of_case(case.case_id) if reader is None or one.reader == reader)
 
     def cleanings(self, patient_of: Callable[[str], str]) -> Cleanings:
-        """What readers submitted, for the cleaning proposal to learn from."""
+        """Readers' submissions, for the cleaning proposal to learn from."""
         by_id = {case.case_id: case for case in self.cases.listed.cases}
 
         def measure(one: Submission, settings: VhiSettings) -> VhiResult:
@@ -666,7 +666,7 @@ class VhiService:
         return BLINDED_WORDS if self.config.blinded else sentence
 
     def public_name(self, reader: str) -> str:
-        """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
+        """A reader's name outside this server: as it is, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
 
 
@@ -685,7 +685,7 @@ def _metadata(
     confirmed: str | None = None,
     doubts: Any = None,
 ) -> SubmissionMetadata:
-    """What a viewer states of a submission, checked."""
+    """The metadata of a submission as a viewer states them, checked."""
     check_reader(reader)
     for name, value in (("displayed", displayed), ("confirmed", confirmed)):
         if value is not None and not isinstance(value, str):

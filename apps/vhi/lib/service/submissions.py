@@ -1,4 +1,4 @@
-"""What a reader hands in: evaluated, shown before it is kept, kept, logged and sent on."""
+"""A reader's submission: evaluated, shown before it is kept, kept, logged and sent on."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def write_reports(content: ReportContent, folder: Path) -> dict[str, str]:
 def content_of(
     scans: Scans, evaluated: EvaluatedSubmission, made: Submission, result: VhiResult, scan: ScanFacts | None = None
 ) -> ReportContent:
-    """What every form of the report of a submission says; the same whenever it is asked.
+    """The content of every form of a submission's report; the same whenever it is asked.
 
     `scan` says whose scan it is, for what goes to the archive of the patient; never in a blinded study.
     """

@@ -64,7 +64,7 @@ class UnusableCases:
         return {case_id: failure.reason for case_id, failure in dict(self._failures).items()}
 
     def error_for_readers(self, case: Case, error: VhiError) -> VhiError:
-        """What readers are told of a failure: in a blinded study a fixed sentence, unless the error can name nobody."""
+        """The error that readers are told of a failure: in a blinded study a fixed sentence, unless the error can name nobody."""
         if not self._blinded or isinstance(error, _NAME_NOBODY):
             return error
         if (mark := (case.case_id, str(error))) not in self._logged:

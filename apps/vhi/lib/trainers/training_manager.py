@@ -147,7 +147,7 @@ class TrainingManager:
         return found
 
     def _told(self) -> dict[str, Any] | None:
-        """What readers are told of the session."""
+        """The progress of the session as readers may see it."""
         found = self._progress()
         return without_cases(found) if found is not None and self.service.config.blinded else found
 
@@ -173,7 +173,7 @@ class TrainingManager:
         return self.status()
 
     def stats(self) -> dict[str, Any]:
-        """What viewers draw their progress bars from."""
+        """Numbers for the progress bars of viewers."""
         running, live = self.is_running(), self._live_version()
         gain = "" if running or live is None else effort_sentence(reading_efforts(self.service.readings), live)
         return stats_of(self._told(), running=running, dice=self._live_dice(), live=live, gain=gain)
@@ -252,7 +252,7 @@ class TrainingManager:
         return models_html(content, pictures, address, csrf_cookie), SCRIPT
 
     def decisions(self, by: str | None) -> AdministratorDecisions:
-        """What that person may decide about labels and versions."""
+        """The decisions about labels and versions, in that person's name."""
         return AdministratorDecisions(self.service.readings, self.service.audit, self.service.networks.shipped, by or "local")
 
     def make_live(self, version: str, by: str | None) -> dict[str, str]:

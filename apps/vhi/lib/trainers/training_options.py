@@ -1,4 +1,4 @@
-"""What clients may ask of a training session: one option table, and their answers to it."""
+"""Options of a training session: their table, and the values that clients send."""
 
 from __future__ import annotations
 

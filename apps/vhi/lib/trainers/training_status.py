@@ -92,7 +92,7 @@ def _published(progress: Mapping[str, Any], live: str | None) -> str:
 
 
 def _left_out(progress: Mapping[str, Any]) -> str:
-    """What a session did not learn though readers handed it in."""
+    """Submissions that a session did not learn, in words."""
     held, skipped = list(progress.get("held") or []), list(progress.get("skipped") or [])
     aside = f" Set aside: {', '.join(held)}; an administrator finds why at /vhi/models." if held else ""
     return aside + "".join(f" Left out: {one['case']}. {one['reason']}" for one in skipped)
@@ -101,7 +101,7 @@ def _left_out(progress: Mapping[str, Any]) -> str:
 def stats_of(
     progress: Mapping[str, Any] | None, *, running: bool, dice: float | None, live: str | None = None, gain: str = ""
 ) -> dict[str, Any]:
-    """What 3D Slicer and OHIF draw progress bars from.
+    """Numbers for the progress bars of 3D Slicer and OHIF.
 
     Parameters
     ----------

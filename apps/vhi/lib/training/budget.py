@@ -23,7 +23,7 @@ FILE = "budget.json"
 
 @dataclass(frozen=True)
 class Budget:
-    """What was asked for each network, and the steps that came of it.
+    """The budget asked for each network, and the steps that came of it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What networks answer on scans like those they know, to tell later what is unlike: the `reference` of a version."""
+"""The networks' answers on scans like those they know, to tell later what is unlike: the `reference` of a version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the folds reached: plain values for `cross_validation.json`, the manifest and the model card."""
+"""Results of the folds: plain values for `cross_validation.json`, the manifest and the model card."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ RESULTS, NETWORKS = "results", "networks"
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What is chosen: epochs, resolution levels, side of the convolution kernel."""
+    """A choice of the search: epochs, resolution levels, side of the convolution kernel."""
 
     epochs: int
     levels: int
@@ -151,7 +151,7 @@ def _slice_dice(net: TrainedNetwork, case: LabelledCase) -> list[float | None]:
 
 @dataclass(frozen=True)
 class SettingResult:
-    """What a setting reached on held-out subjects, over its finished cells.
+    """The results of a setting on held-out subjects, over its finished cells.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ CURVES, LOCK = "learning_curves", ".lock"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to train.
+    """A training to do.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out: the shipped ensemble (None when not wanted), its plan with the steps as trained, and all measurements.
+    """The outcome: the shipped ensemble (None when not wanted), its plan with the steps as trained, and all measurements.
 
     `folds` are the ensembles of the cross-validation, if any; `study` the study scans.
     """
@@ -133,7 +133,7 @@ def train_ensemble(
 
 
 def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:
-    """What the folds trained in `out` reached, as `cross_validation.json` there says.
+    """The results of the folds trained in `out`, as `cross_validation.json` there says.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def _publish_kind(
 
 
 def _with_kind(before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:
-    """What was measured of a version, and of the networks beside its own."""
+    """The measurements of a version, and of the networks beside its own."""
     budget = before.get("budget") or {}
     networks = (budget.get("networks") or {}) | costs
     return before | {"budget": budget | {"networks": networks}} | ({"cross_validation_kind": found} if found else {})
