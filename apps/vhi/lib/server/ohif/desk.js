@@ -6,6 +6,7 @@ import { Bone } from './bone.js';
 import { Display } from './display.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
+import { BRUSHES, Freehand } from './freehand.js';
 import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
 import { watchKeys } from './lesion_keys.js';
@@ -20,7 +21,7 @@ import { Reading } from './reading.js';
 import { Review } from './review.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 import { watchStrokes } from './strokes.js';
-import { BONE_CLICK, CLEANING, DRAWING, VIEW } from './tools.js';
+import { BONE_CLICK, CLEANING, DRAWING, RADIUS_MM, VIEW } from './tools.js';
 import { shown } from './panel-display.js';
 import { valueAt } from './slices.js';
 import { waitForCase } from './waiting.js';
@@ -49,6 +50,9 @@ export class Desk extends EventTarget {
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
   #drawOften = () => {};
+  #freehand = new Freehand(this);
+  #isTaking = false;
+  #pointed = [null, null]; // the image that the pointer is over, and where
   #linked;
   #stopWaiting = () => {};
   #wasDrawn = false;
@@ -71,8 +75,13 @@ export class Desk extends EventTarget {
     markPointer(views, (viewport, world) => this.#pointedAt(viewport, world));
     keepSpaceBar();
     watchKeys(this);
-    const strokeInHand = () => (this.reading && CLEANING.includes(this.tool) ? (STROKES[this.scope] ?? null) : null);
-    watchStrokes(() => this.#viewports(), strokeInHand, (viewport, path) => this.#stroked(viewport, path));
+    const strokeInHand = () => (this.reading ? this.#strokeInHand() : null);
+    const isDrawing = () => DRAWING.includes(this.tool);
+    watchStrokes(() => this.#viewports(), strokeInHand, {
+      moved: (...stroke) => isDrawing() && this.#freehand.moved(...stroke),
+      drawn: (...stroke) => (isDrawing() ? this.#freehand.drawn(...stroke) : this.#stroked(...stroke)),
+      dropped: () => this.#freehand.dropped(),
+    });
     watchPointer(() => (this.reading ? this.#viewports() : []), {
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
@@ -238,6 +247,8 @@ export class Desk extends EventTarget {
 
   /** The pointer lies over an image; null for none. */
   #pointedAt(viewport, world) {
+    this.#pointed = [viewport, world];
+    this.#freehand.ring(viewport, world);
     const view = world && this.#roles().find((one) => one.viewport === viewport);
     const volume = view && volumeOf(viewport);
     const value = volume && valueAt(volume, world);
@@ -250,7 +261,8 @@ export class Desk extends EventTarget {
 
   #watch(labelmap) {
     const { cornerstoneViewportService } = this.#managers.servicesManager.services;
-    const { SEGMENTATION_DATA_MODIFIED } = window.cornerstoneTools.Enums.Events;
+    const { SEGMENTATION_DATA_MODIFIED, TOOL_ACTIVATED } = window.cornerstoneTools.Enums.Events;
+    window.cornerstone.eventTarget.addEventListener(TOOL_ACTIVATED, ({ detail }) => this.#putDown(detail));
     window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn ||= !labelmap.isWriting));
     const again = async () => {
       if (this.reading?.labelmap !== labelmap) return;
@@ -269,6 +281,13 @@ export class Desk extends EventTarget {
     const voxel = this.reading.labelmap.voxelAt(world);
     if (this.scope === 'on slice') decide(this.reading, { what: this.tool, scope: 'on slice', slice: voxel[2] });
     else clean(this.reading, this.tool, voxel, this.scope);
+  }
+
+  /** What is drawn with the tool in hand; null for what is not drawn. */
+  #strokeInHand() {
+    if (CLEANING.includes(this.tool)) return STROKES[this.scope] ?? null;
+    if (!DRAWING.includes(this.tool)) return null;
+    return BRUSHES.includes(this.tool) ? 'brush' : this.tool;
   }
 
   /** A lasso or a line was drawn on an image, as points of its canvas. */
@@ -339,18 +358,26 @@ export class Desk extends EventTarget {
 
   // tools ----------------------------------------------------------------------------------------------------------------
 
-  /** Take up a tool: a drawing tool of the viewer, `remove`, `restore` or BONE_CLICK, or VIEW for none. */
+  /** Take up a tool: one that draws or cleans, BONE_CLICK, or VIEW for none. The viewer's own is then the window, and gets no press. */
   take(tool) {
     this.tool = tool;
-    const toolName = DRAWING.includes(tool) ? tool : VIEW;
-    this.setBrush(this.brushMm);
-    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName, toolGroupIds: ['default'] });
+    this.#isTaking = true;
+    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName: VIEW, toolGroupIds: ['default'] });
+    this.#isTaking = false;
+    this.#freehand.ring(...this.#pointed);
+    this.changed();
+  }
+
+  /** A tool of the viewer's own was taken up: none of ours is in hand any longer. */
+  #putDown({ toolBindingsOptions }) {
+    const isPrimary = toolBindingsOptions?.bindings?.some(({ mouseButton }) => mouseButton === 1);
+    if (this.#isTaking || !isPrimary || this.tool === VIEW) return;
+    this.tool = VIEW;
     this.changed();
   }
 
   setBrush(radiusMm) {
-    this.brushMm = radiusMm;
-    const toolNames = ['CircularBrush', 'CircularEraser'];
-    this.#managers.commandsManager.runCommand('setBrushSize', { value: radiusMm, toolNames });
+    this.brushMm = Math.min(Math.max(radiusMm, RADIUS_MM.least), RADIUS_MM.most);
+    this.#freehand.ring(...this.#pointed);
   }
 }
