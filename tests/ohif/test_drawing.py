@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
+from scipy.ndimage import distance_transform_edt
 
-from browsing import BONE, INFLAMMATION, NUMBERS, REGION, Reader
+from browsing import BONE, INFLAMMATION, NUMBERS, REGION, Reader, lesion_of_two_grades, nifti
 from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
@@ -17,6 +19,14 @@ MIDDLE = """() => {
   const { labelmap } = window.vhiDesk.reading;
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
   return labelmap.voxelAt(viewport.getCamera().focalPoint);
+}"""
+LOOK_AT = """(voxel) => {
+  const { labelmap } = window.vhiDesk.reading;
+  const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
+  const { focalPoint, position } = viewport.getCamera();
+  const world = labelmap.worldAt(voxel);
+  viewport.setCamera({ focalPoint: world, position: position.map((value, n) => value + world[n] - focalPoint[n]) });
+  viewport.render();
 }"""
 PAINTED = NUMBERS[INFLAMMATION]
 
@@ -194,3 +204,172 @@ def test_who_takes_up_a_tool_of_the_viewer_has_put_down_the_brush(open_case):
     reader.page.locator("[data-tool='brush'][aria-pressed='true']").wait_for()
     reader.page.locator("[data-cy='Zoom']").click()
     reader.page.locator("[data-tool='WindowLevel'][aria-pressed='true']").wait_for()
+
+
+def stir_values(reader: Reader) -> np.ndarray:
+    """STIR as the server has it, `(I, J, K)`."""
+    url = f"{reader.desk.url}/datastore/image?image={reader.study.stir_uid}"
+    return np.asarray(nifti(requests.get(url, timeout=120).content).dataobj)
+
+
+@pytest.mark.parametrize(("study", "tool"), [("ascending", "brush"), ("descending", "circle")])
+def test_with_the_switch_inflammation_is_painted_at_or_above_the_shown_threshold_alone(open_case, study, tool, shot):
+    reader = open_case("olga", study)
+    page = reader.page
+    page.locator("#vhi-threshold-only").check()
+    page.locator(f"[data-tool='{tool}']").click()
+    voxel = middle(reader)
+    start = reader.at(voxel)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(start[0] + 30, start[1], steps=3)
+    page.mouse.up()
+    page.locator("#vhi-message").filter(has_text="There is no threshold yet: measure VHI first").wait_for()
+    assert not reader.map().any()
+    reader.measure()
+    facts = reader.asked("vhi", show="both")[0]
+    threshold = facts["thresholds"]["sensitive"]
+    page.locator("label", has_text=f"at or above {threshold:.0f}").wait_for()
+    lesion = lesion_of_two_grades(facts)
+    reader.row(lesion["id"]).get_by_role("button").click()
+    reader.wait_until(lesion, "removed")
+    voxel, before = lesion["voxel"], reader.map()
+    bring_to_middle(reader, voxel)
+    radius = step_of_range(reader, voxel)
+    if tool == "brush":
+        set_radius(reader, radius)
+        click(reader, voxel)
+    else:
+        radius = between_shells(reader, voxel, 8.0)
+        drag(reader, voxel, [voxel[0] + radius / np.linalg.norm(reader.grid.affine[:3, 0]), *voxel[1:]])
+    shot("at-or-above")
+    bright, near = stir_values(reader) >= threshold, away(reader, voxel) <= radius
+    assert (near & bright).any()
+    assert (near & ~bright).any()
+    np.testing.assert_array_equal(reader.map() >= PAINTED, (before >= PAINTED) | near & bright)
+    page.keyboard.press("Control+z")
+    wait_for(lambda: np.array_equal(reader.map(), before))
+    reader.rest()
+    page.keyboard.press("t")
+    page.locator("#vhi-threshold-only:not(:checked)").wait_for()
+    if tool == "brush":
+        click(reader, voxel)
+        np.testing.assert_array_equal(reader.map() >= PAINTED, (before >= PAINTED) | near)
+
+
+def bring_to_middle(reader: Reader, voxel: list[int]) -> None:
+    """Look at a voxel; the images were enlarged elsewhere."""
+    reader.page.evaluate(LOOK_AT, voxel)
+    wait_for(lambda: middle(reader) == voxel)
+
+
+def in_plane(reader: Reader) -> np.ndarray:
+    """How far voxels lie apart along the two axes of a slice [mm]."""
+    return np.linalg.norm(reader.grid.affine[:3, :2], axis=0)
+
+
+def press_over(reader: Reader, voxel: list[int], key: str) -> None:
+    before = reader.cells()
+    reader.page.mouse.move(*reader.at(voxel))
+    reader.page.keyboard.press(key)
+    changed(reader, before)
+
+
+def dilated(mask: np.ndarray, by: float, spacing: np.ndarray) -> np.ndarray:
+    """Voxels within a distance of a mask of one slice."""
+    return distance_transform_edt(~mask, sampling=spacing) <= by + 1e-6
+
+
+@pytest.mark.parametrize("study", ["ascending", "descending"])
+def test_what_is_drawn_under_the_pointer_grows_shrinks_and_is_copied_to_the_next_slice(open_case, study, shot):
+    reader = open_case("petra", study)
+    page, voxel = reader.page, middle(reader)
+    i, j, k = voxel
+    page.keyboard.press("k")
+    drag(reader, [i - 6.5, j - 4.5, k], [i + 5.5, j + 3.5, k])
+    drag(reader, [i + 14.5, j - 1.5, k], [i + 17.5, j + 1.5, k])  # another part
+    drawn = reader.map()[..., k] > 0
+    own = drawn.copy()
+    own[i + 10 :] = False
+    assert (np.count_nonzero(own), np.count_nonzero(drawn)) == (12 * 8, 12 * 8 + 9)
+    spacing, step = in_plane(reader), max(in_plane(reader))
+    press_over(reader, voxel, "g")
+    large = dilated(own, step, spacing)
+    np.testing.assert_array_equal(reader.map()[..., k] > 0, drawn | large)
+    press_over(reader, voxel, "s")
+    back = ~dilated(~large, step, spacing)
+    np.testing.assert_array_equal(reader.map()[..., k] > 0, drawn & ~own | back)
+    page.keyboard.press("Control+z")
+    wait_for(lambda: np.array_equal(reader.map()[..., k] > 0, drawn | large))
+    shown = page.locator("[data-cy='viewport-overlay-bottom-right']").first.inner_text()
+    press_over(reader, voxel, ".")
+    page.locator("[data-cy='viewport-overlay-bottom-right']").first.filter(has_not_text=shown).wait_for()
+    (other,) = [n for n in range(reader.grid.shape[2]) if n != k and reader.map()[..., n].any()]
+    numbers = [page.evaluate("(slice) => window.vhiDesk.reading.labelmap.numberOf(slice)", n) for n in (k, other)]
+    assert numbers[1] == numbers[0] + 1
+    np.testing.assert_array_equal(reader.map()[..., other] > 0, large)
+    shot("copied")
+    page.locator("[data-tool='back']").click()
+    page.keyboard.press("Control+z")
+    wait_for(lambda: not reader.map()[..., other].any())
+    bring_to_middle(reader, voxel)
+    click(reader, voxel)
+    (other,) = [n for n in range(reader.grid.shape[2]) if n != k and reader.map()[..., n].any()]
+    assert page.evaluate("(slice) => window.vhiDesk.reading.labelmap.numberOf(slice)", other) == numbers[0] - 1
+    np.testing.assert_array_equal(reader.map()[..., other] > 0, large)
+
+
+@pytest.mark.parametrize("study", ["ascending", "descending"])
+def test_slices_between_two_drawn_ones_are_filled_by_signed_distances(open_case, study, shot):
+    reader = open_case("petra", study)
+    page, voxel = reader.page, middle(reader)
+    i, j, k = voxel
+    spacing = in_plane(reader)
+    for slice_, radius in ((k, 9.0), (k + 3, 5.0)):
+        bring_to_middle(reader, [i, j, slice_])
+        page.keyboard.press("q")
+        exact = between_shells(reader, [i, j, slice_], radius)
+        drag(reader, [i, j, slice_], [i + exact / spacing[0], j, slice_])
+    before = reader.map() > 0
+    page.mouse.move(*reader.at([i, j, k + 3]))
+    press_over(reader, [i, j, k + 3], "f")
+    first, last = (signed(before[..., n], spacing) for n in (k, k + 3))
+    expected = before.copy()
+    for n in (1, 2):
+        expected[..., k + n] = (3 - n) / 3 * first + n / 3 * last >= -1e-6
+    np.testing.assert_array_equal(reader.map() > 0, expected)
+    sizes = [int(np.count_nonzero(expected[..., k + n])) for n in range(4)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 4
+    bring_to_middle(reader, [i, j, k + 1])
+    shot("between")
+    page.keyboard.press("Control+z")
+    wait_for(lambda: np.array_equal(reader.map() > 0, before))
+    page.keyboard.press("Control+y")
+    wait_for(lambda: np.array_equal(reader.map() > 0, expected))
+    page.mouse.move(*reader.at([i, j, k + 1]))
+    page.keyboard.press("f")
+    page.locator("#vhi-message").filter(has_text="There is nothing to fill between").wait_for()
+
+
+def signed(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """The distance to the nearest voxel on the other side of the border, negative outside [mm]."""
+    return np.where(mask, distance_transform_edt(mask, sampling=spacing), -distance_transform_edt(~mask, sampling=spacing))
+
+
+def test_the_list_of_keys_names_every_drawing_tool(open_case):
+    reader = open_case("petra", "ascending")
+    reader.page.keyboard.press("?")
+    said = reader.page.locator("#vhi-keys").inner_text()
+    for words in (
+        "brush",
+        "eraser",
+        "circle",
+        "rectangle",
+        "at or above the threshold",
+        "grow",
+        "shrink",
+        "next slice",
+        "between",
+    ):
+        assert words in said, said

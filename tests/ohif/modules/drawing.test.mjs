@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { circle, gridOf, grown, partAt, polygon, shifted, shrunk, sliceOf, stroke } = await import('../drawing.js');
+const { between, circle, gridOf, grown, partAt, polygon, shifted, shrunk, stroke, voxelOf } = await import('../drawing.js');
 
 /** Voxels of one slice as text, a line for each row; all others must be empty. */
 function seen({ sizes }, slice, places) {
@@ -125,5 +125,35 @@ test('a part is copied to the same places of another slice', () => {
   const part = places(SQUARE, 1, PARTS);
   assert.deepEqual(seen(SQUARE, 2, shifted(SQUARE, part, 1)), PARTS);
   assert.deepEqual(seen(SQUARE, 0, shifted(SQUARE, part, -1)), PARTS);
-  assert.deepEqual([sliceOf(SQUARE, part[0]), sliceOf(SQUARE, shifted(SQUARE, part, 1)[3])], [1, 2]);
+  assert.deepEqual(voxelOf(SQUARE.sizes, shifted(SQUARE, part, 1)[2]), [7, 0, 2]);
+});
+
+test('between two parts the shape goes from one to the other, nearer to the nearer one, and in the slices between alone', () => {
+  const grid = { sizes: [9, 7, 5], spacing: [1, 1, 4] };
+  const blank = '.........';
+  const wide = places(grid, 0, [blank, blank, blank, '.#######.']);
+  const narrow = places(grid, 4, [blank, blank, blank, '....#....']);
+  // away from the middle by x the wide one is 1 at most (its border is above and below), then x - 3 outside; the narrow one is 1 - 0, then x outside
+  const rows = (k) => between(grid, wide, narrow).filter((n) => voxelOf(grid.sizes, n)[2] === k);
+  const row = (text) => [blank, blank, blank, text, blank, blank, blank];
+  assert.deepEqual(seen(grid, 1, rows(1)), row('.#######.')); // 3/4 - 3/4 is on the border at x = 3
+  assert.deepEqual(seen(grid, 2, rows(2)), row('...###...')); // 1/2 - 1/2
+  assert.deepEqual(seen(grid, 3, rows(3)), row('....#....')); // 1/4 - 3/4 at x = 1
+  assert.deepEqual([...rows(1), ...rows(2), ...rows(3)].length, between(grid, wide, narrow).length);
+  assert.deepEqual(new Set(between(grid, narrow, wide)), new Set(between(grid, wide, narrow)));
+});
+
+test('between two equal parts lies the same, and between circles of 5 and 3 mm one of 4', () => {
+  const grid = { sizes: [15, 13, 3], spacing: [1, 1, 4] };
+  const large = circle(grid, 0, [7, 6], [12, 6]);
+  assert.deepEqual(between(grid, large, shifted(grid, large, 2)).sort(), shifted(grid, large, 1).sort());
+  const found = new Set(between(grid, large, circle(grid, 2, [7, 6], [10, 6])));
+  circle(grid, 1, [7, 6], [10.9, 6]).forEach((n) => assert.ok(found.has(n)));
+  const most = new Set(circle(grid, 1, [7, 6], [11.5, 6]));
+  found.forEach((n) => assert.ok(most.has(n)));
+});
+
+test('a part that lies beside the other is no bridge to it', () => {
+  const grid = { sizes: [9, 7, 3], spacing: [1, 1, 4] };
+  assert.deepEqual(between(grid, places(grid, 0, ['#........']), places(grid, 2, ['.......#.'])), []);
 });

@@ -63,6 +63,24 @@ export function erased(cell) {
   return bare(seen(cell) === BONE ? cell & REGION_BIT : cell);
 }
 
+const bitOf = (index) => ({ [REGION]: REGION_BIT, [BONE]: BONE_BIT })[index] ?? 0;
+
+/** Whether a segment lies in a voxel: a region also beneath others, inflammation of any grade. */
+export const holds = (cell, index) => (bitOf(index) ? Boolean(cell & bitOf(index)) : isInflammation(seen(cell)));
+
+/** A voxel with a segment added: what lies above that stays, and a grade. */
+export function laid(cell, index) {
+  if (holds(cell, index)) return cell;
+  if (!bitOf(index)) return index | (cell & REGIONS);
+  return seen(cell) > BONE ? cell | bitOf(index) : bare(cell | bitOf(index));
+}
+
+/** A voxel without a segment: what lies above and beneath it stays. */
+export function taken(cell, index) {
+  if (!holds(cell, index)) return cell;
+  return seen(cell) > BONE && bitOf(index) ? cell & ~bitOf(index) : bare(cell & ~bitOf(index));
+}
+
 /** Some voxels changed, the others as they were. */
 export function changedAt(cells, places, change) {
   const result = Uint8Array.from(cells);

@@ -17,6 +17,7 @@ import { Keeping } from './keeping.js';
 import { simplified } from './gestures.js';
 import { clean, decide, growBone } from './measuring.js';
 import { markPointer } from './pointer_mark.js';
+import { PARTS, actOnPart } from './parts.js';
 import { Reading } from './reading.js';
 import { Review } from './review.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
@@ -42,6 +43,7 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
+  isThresholded = false; // inflammation is painted at or above the threshold alone
   list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
   isOverlayShown = true;
   valueText = '';
@@ -52,7 +54,7 @@ export class Desk extends EventTarget {
   #drawOften = () => {};
   #freehand = new Freehand(this);
   #isTaking = false;
-  #pointed = [null, null]; // the image that the pointer is over, and where
+  #pointed = [null, null, null]; // the image that the pointer is over, and where in space and on its canvas
   #linked;
   #stopWaiting = () => {};
   #wasDrawn = false;
@@ -247,7 +249,7 @@ export class Desk extends EventTarget {
 
   /** The pointer lies over an image; null for none. */
   #pointedAt(viewport, world) {
-    this.#pointed = [viewport, world];
+    this.#pointed = [viewport, world, world && viewport.worldToCanvas(world)];
     this.#freehand.ring(viewport, world);
     const view = world && this.#roles().find((one) => one.viewport === viewport);
     const volume = view && volumeOf(viewport);
@@ -276,11 +278,20 @@ export class Desk extends EventTarget {
 
   #clicked(world) {
     if (!this.reading) return;
+    if (PARTS[this.tool]) actOnPart(this, this.tool, this.reading.labelmap.voxelAt(world));
     if (this.tool === BONE_CLICK) growBone(this.reading, this.reading.labelmap.voxelAt(world));
     if (!CLEANING.includes(this.tool) || STROKES[this.scope]) return;
     const voxel = this.reading.labelmap.voxelAt(world);
     if (this.scope === 'on slice') decide(this.reading, { what: this.tool, scope: 'on slice', slice: voxel[2] });
     else clean(this.reading, this.tool, voxel, this.scope);
+  }
+
+  /** Something with the drawn part that the pointer is over, by a key. */
+  actUnderPointer(what) {
+    const [viewport, , place] = this.#pointed;
+    // of the slice that is shown now, also before the pointer moves again
+    if (place) actOnPart(this, what, this.reading.labelmap.voxelAt(viewport.canvasToWorld(place)));
+    else this.say('Hold the pointer over what is drawn, in an image.');
   }
 
   /** What is drawn with the tool in hand; null for what is not drawn. */
@@ -364,7 +375,7 @@ export class Desk extends EventTarget {
     this.#isTaking = true;
     this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName: VIEW, toolGroupIds: ['default'] });
     this.#isTaking = false;
-    this.#freehand.ring(...this.#pointed);
+    this.#freehand.ring(...this.#pointed.slice(0, 2));
     this.changed();
   }
 
@@ -376,8 +387,13 @@ export class Desk extends EventTarget {
     this.changed();
   }
 
+  threshold(isThresholded) {
+    this.isThresholded = isThresholded;
+    this.changed();
+  }
+
   setBrush(radiusMm) {
     this.brushMm = Math.min(Math.max(radiusMm, RADIUS_MM.least), RADIUS_MM.most);
-    this.#freehand.ring(...this.#pointed);
+    this.#freehand.ring(...this.#pointed.slice(0, 2));
   }
 }

@@ -12,6 +12,9 @@ const ROUNDING_MM = 1e-6;
 /** The grid of a place as `Labelmap.place` tells it. */
 export const gridOf = ({ sizes, directions }) => ({ sizes, spacing: directions.map((axis) => Math.hypot(...axis)) });
 
+/** The voxel at a place. */
+export const voxelOf = ([columns, rows], n) => [n % columns, Math.floor(n / columns) % rows, Math.floor(n / (columns * rows))];
+
 /**
  * What a round brush covers on its way from one point to another: voxels whose middle lies within its radius, and those at both points.
  *
@@ -71,11 +74,50 @@ export function shrunk(grid, part, mm) {
 /** The places of a part some slices farther on. */
 export const shifted = ({ sizes: [columns, rows] }, part, slices) => part.map((n) => n + slices * columns * rows);
 
-export const sliceOf = ({ sizes: [columns, rows] }, n) => Math.floor(n / (columns * rows));
+/**
+ * Voxels of the slices between two parts of different slices, shape by shape: where the signed distance from the border of each, weighted
+ * by how near its slice is, is not outside (Raya and Udupa 1990).
+ *
+ * @returns {number[]}
+ */
+export function between(grid, one, other) {
+  const { sizes } = grid;
+  const [first, last] = [one, other].map((part) => voxelOf(sizes, part[0])[2]);
+  const box = boxAbout(sizes, [...one, ...other]);
+  const [from, to] = [one, other].map((part) => signedDistances(grid, part, box));
+  const step = Math.sign(last - first);
+  const found = [];
+  for (let k = first + step; k !== last; k += step) {
+    const share = (k - first) / (last - first);
+    box.forEach(([i, j], n) => {
+      if ((1 - share) * from[n] + share * to[n] >= -ROUNDING_MM) found.push(i + sizes[0] * (j + sizes[1] * k));
+    });
+  }
+  return found;
+}
+
+/** Columns and rows of the smallest rectangle about some places. */
+function boxAbout(sizes, places) {
+  const at = places.map((n) => voxelOf(sizes, n));
+  const [[i0, i1], [j0, j1]] = [0, 1].map((axis) => at.reduce(([low, high], one) => [Math.min(low, one[axis]), Math.max(high, one[axis])], [Infinity, -1]));
+  return Array.from({ length: (i1 - i0 + 1) * (j1 - j0 + 1) }, (_, n) => [i0 + (n % (i1 - i0 + 1)), j0 + Math.floor(n / (i1 - i0 + 1))]);
+}
+
+/** From each column and row to the nearest voxel outside of a part [mm]; outside, to its nearest own, negative. */
+function signedDistances({ sizes, spacing: [di, dj] }, part, box) {
+  const at = part.map((n) => voxelOf(sizes, n));
+  const key = (i, j) => `${i} ${j}`;
+  const own = new Set(at.map(([i, j]) => key(i, j)));
+  const beside = ([i, j]) => [[i - 1, j], [i + 1, j], [i, j - 1], [i, j + 1]].filter((one) => !own.has(key(...one)));
+  const rim = at.filter((one) => beside(one).length);
+  const outside = [...new Map(rim.flatMap(beside).map((one) => [key(...one), one])).values()];
+  const nearest = ([i, j], others) => Math.sqrt(others.reduce((least, [x, y]) => Math.min(least, ((x - i) * di) ** 2 + ((y - j) * dj) ** 2), Infinity));
+  return box.map((one) => (own.has(key(...one)) ? nearest(one, outside) : -nearest(one, rim)));
+}
 
 /** Voxels of the same slice within some mm of one. */
-function around({ sizes: [columns, rows], spacing: [di, dj] }, n, mm) {
-  const [i, j] = [n % columns, Math.floor(n / columns) % rows];
+function around({ sizes, spacing: [di, dj] }, n, mm) {
+  const [[columns, rows], [i, j]] = [sizes, voxelOf(sizes, n)];
   const [across, down] = [di, dj].map((size) => Math.floor((mm + ROUNDING_MM) / size));
   const found = [];
   for (let y = Math.max(j - down, 0); y <= Math.min(j + down, rows - 1); y += 1) {

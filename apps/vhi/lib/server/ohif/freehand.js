@@ -2,6 +2,7 @@
 
 import { erased, painted } from './cells.js';
 import { circle, gridOf, polygon, stroke } from './drawing.js';
+import { paintable, whyNotPainted } from './painting.js';
 
 const RING = 'vhi-ring';
 export const BRUSHES = ['brush', 'eraser'];
@@ -49,10 +50,11 @@ export class Freehand {
     const { reading, tool, brushMm } = this.#desk;
     const grid = gridOf(reading.labelmap.place());
     const slice = Math.round(reading.labelmap.pointAt(viewport.canvasToWorld(point))[2]);
-    const why = whyNot(reading.labelmap, viewport, slice, grid);
-    if (why) this.#desk.say(why);
     const index = reading.labelmap.active;
-    const change = tool === 'eraser' ? erased : (cell) => painted(cell, index);
+    const why = whyNot(reading.labelmap, viewport, slice, grid) || (tool === 'eraser' ? '' : whyNotPainted(this.#desk, index));
+    if (why) this.#desk.say(why);
+    const isPaintable = why ? null : paintable(this.#desk, index);
+    const change = tool === 'eraser' ? erased : (cell, n) => (isPaintable(n) ? painted(cell, index) : cell);
     this.#stroke = why ? null : { reading, tool, grid, slice, radius: brushMm, places: new Set(), change };
   }
 

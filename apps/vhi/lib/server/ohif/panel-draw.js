@@ -2,6 +2,9 @@
 
 import { button, el } from './dom.js';
 import { showRegion } from './measuring.js';
+import { thresholdOf } from './painting.js';
+import { PARTS } from './parts.js';
+import { shown } from './panel-display.js';
 import { BONE, DRAWN, REGION, SEGMENTS } from './segments.js';
 import { BONE_CLICK, RADIUS_MM, VIEW } from './tools.js';
 
@@ -45,6 +48,13 @@ export function drawSection(desk) {
     },
   });
   const told = el('span', { id: 'vhi-brush-mm' }, radius(desk));
+  const value = thresholdOf(reading);
+  const threshold = el('input', {
+    type: 'checkbox',
+    checked: desk.isThresholded,
+    id: 'vhi-threshold-only',
+    onchange: ({ target }) => desk.threshold(target.checked),
+  });
   return el(
     'section',
     {},
@@ -58,6 +68,12 @@ export function drawSection(desk) {
       button('Redo', () => reading.undo(true), { id: 'vhi-redo', title: 'Ctrl+Shift+Z', disabled: !reading.history.canRedo }),
     ),
     el('label', { class: 'line' }, 'Radius', size, told),
+    el('label', { class: 'line' }, threshold, `inflammation only at or above ${value === undefined ? 'the threshold' : shown(value)}`),
+    el(
+      'div',
+      { class: 'line', title: 'Then click what is drawn in an image; keys: g, s, comma, full stop and f' },
+      Object.entries(PARTS).map(tool),
+    ),
     el(
       'div',
       { class: 'line' },
