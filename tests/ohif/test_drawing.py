@@ -357,6 +357,27 @@ def signed(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     return np.where(mask, distance_transform_edt(mask, sampling=spacing), -distance_transform_edt(~mask, sampling=spacing))
 
 
+def strokes(reader: Reader) -> int:
+    return int(reader.page.evaluate("window.vhiDesk.reading.effort.strokes"))
+
+
+def test_two_quick_presses_are_two_strokes_and_both_images_stay(open_case):
+    reader = open_case("petra", "ascending")
+    i, j, k = middle(reader)
+    reader.page.keyboard.press("b")
+    reader.page.mouse.dblclick(*reader.at([i, j, k]))
+    wait_for(lambda: strokes(reader) == 1)  # the second press changes nothing
+    small = np.count_nonzero(reader.map())
+    reader.page.locator("[data-tool='grow']").click()
+    reader.page.mouse.dblclick(*reader.at([i, j, k]))
+    wait_for(lambda: strokes(reader) == 3)
+    assert np.count_nonzero(reader.map()) > small
+    assert reader.page.locator("canvas.cornerstone-canvas").count() == 2
+    reader.page.keyboard.press("w")
+    reader.page.mouse.dblclick(*reader.at([i, j, k]))  # without a tool it is the viewer's
+    wait_for(lambda: reader.page.locator("canvas.cornerstone-canvas").count() == 1)
+
+
 def test_the_list_of_keys_names_every_drawing_tool(open_case):
     reader = open_case("petra", "ascending")
     reader.page.keyboard.press("?")

@@ -87,6 +87,7 @@ export class Desk extends EventTarget {
     watchPointer(() => (this.reading ? this.#viewports() : []), {
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
+      isInHand: () => this.tool !== VIEW,
     });
   }
 
