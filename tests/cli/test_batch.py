@@ -199,6 +199,18 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
     assert (ended.code, "results with another settings" in ended.error) == (2, True)
 
 
+@pytest.mark.parametrize(("proposal", "title"), [("off", "Uncleaned volume"), ("apply", "Proposed volume")])
+def test_neither_the_table_nor_the_terminal_of_a_batch_calls_its_numbers_vhi(run, study, tmp_path, proposal, title):
+    cases, out = table(study, tmp_path, names=("A1",)), tmp_path / "out"
+    ended = run(["batch", str(cases), "--out", str(out), "--jobs", "1", "--proposal", proposal])
+    assert ended.code == 0, ended.error
+    (row,) = rows_of(out / "results.csv")
+    assert row["title"] == title
+    assert title in ended.out
+    for text in (ended.out, ended.error, (out / "results.csv").read_text()):
+        assert "VHI" not in text.replace(str(out), "")
+
+
 def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     case = BatchCase("A1", study=tmp_path)

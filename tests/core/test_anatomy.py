@@ -9,6 +9,7 @@ from lib.core.anatomy import PartExtent, anatomy_of, side_of_lesions
 from lib.core.cleaning import changes_of, measure_cleaned
 from lib.core.corrections import Corrections, DisplayedLesions, corrections_of
 from lib.core.gestures import LesionField
+from lib.core.limits import AnatomicalLimits
 from lib.core.partition import FACET, ILIUM, JOINT_SPACE, LUMBAR, PARTS, SACRUM
 from lib.core.pipeline import measure_vhi
 from lib.core.settings import VhiSettings
@@ -85,6 +86,8 @@ def test_what_is_left_out_is_reported_apart_and_the_rest_is_the_sacroiliac_total
     for zone in less.left_out:
         assert zone.sensitive_mm3 == pytest.approx(of[zone.zone].sensitive_mm3)
     assert whole.left_out == ()
+    assert AnatomicalLimits("l5/s1", True).words == "above the L5/S1 disc and in the joint space"
+    assert AnatomicalLimits("l4/5").words == "above the L4/5 disc"
 
 
 def test_what_a_reader_paints_where_everything_is_left_out_does_not_count_and_is_told(phantom):
@@ -116,7 +119,7 @@ def test_without_joints_every_part_is_other_and_nothing_can_be_left_out():
     assert found.measurement.parts == (PartExtent("other", "left", 48.0, 24.0), PartExtent("other", "right", 24.0, 0.0))
     assert {lesion.part for lesion in found.lesions} == {PARTS[0]}
     assert found.measurement.zones == ()
-    with pytest.raises(InputError, match="above L4/5 cannot be left out: no sacroiliac joint was found"):
+    with pytest.raises(InputError, match="What lies above the L4/5 disc cannot be left out: no sacroiliac joint was found"):
         handmade(leave_out_above="l4/5")
 
 

@@ -163,10 +163,10 @@ def test_algorithms_carry_name_and_version():
 @pytest.mark.parametrize(
     ("reader", "name", "series"),
     [
-        ("R11", "R11^", "VHI segmentation, R11"),
-        ("O^Brien\\x=y\n", "O Brien x y^", "VHI segmentation, O Brien x y"),
-        ("R" * 70, "R" * 63 + "^", "VHI segmentation, " + "R" * 46),
-        ("", "", "VHI segmentation"),
+        ("R11", "R11^", "Uncleaned volume segmentation, R11"),
+        ("O^Brien\\x=y\n", "O Brien x y^", "Uncleaned volume segmentation, O Brien x y"),
+        ("R" * 70, "R" * 63 + "^", "Uncleaned volume segmentation, " + "R" * 33),
+        ("", "", "Uncleaned volume segmentation"),
     ],
 )
 def test_the_reader_is_the_creator_and_the_list_of_series_says_whose_it_is(reader, name, series):

@@ -121,7 +121,7 @@ def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the
 
 @pytest.mark.parametrize(
     ("changes", "settings"),
-    [({"min_pixels": 3}, ()), ({"first_multiple": 2.0, "rule": "paper"}, ("rule paper", "first_multiple 2"))],
+    [({"min_pixels": 3}, ()), ({"first_multiple": 2.0, "rule": "paper"}, ("rule paper", "first multiple 2"))],
 )
 def test_settings_that_make_it_another_measure_are_read_back(changes, settings):
     found = read_vhi_report(report_of(report_content(handmade(**changes), PROVENANCE)))

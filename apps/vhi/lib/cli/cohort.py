@@ -106,6 +106,8 @@ def cohort(
             given.left_out,
         )
         write_cohort(content, folder)
+    for note in content.notes:
+        typer.echo(f"NOTE     {note}")
     for section in content.sections:
         state = f"not available: {section.why_not}" if section.why_not else f"n = {section.n}"
         typer.echo(f"{section.title}: {state}")

@@ -31,7 +31,7 @@ from ..reports.dicom_pages import pages_of
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
-from ..reports.made_by import Maker, makers, person_name, series_description
+from ..reports.made_by import Maker, makers, person_name
 from ..reports.parts import ScanFacts
 from ..service.submitting import content_of
 from ..studies.dicom_series import one_series
@@ -144,9 +144,9 @@ class ArchiveResults:
         if content is None:
             if region is not None:
                 drawn.pop(DISEASE_REGION)
-            found = segmentation_of(
-                drawn, stir, "STIR", made_by, person_name(named.reader), _program(made), "Regions that VHI is measured with"
-            )
+            description = "Regions that VHI is measured with"
+            reader = person_name(named.reader)
+            found = segmentation_of(drawn, stir, "STIR", made_by, reader, _program(made), description, "Regions")
         else:
             found = segmentation(content, stir)
         if found is not None:
@@ -176,12 +176,12 @@ class ArchiveResults:
                 person_name(named.reader),
                 _program(named),
                 "Disease region that VHI is measured in",
+                "Disease region",
             )
         except InputError:  # T1W was resampled: the region lies on the voxels of STIR alone
             return None
         if found is not None:
             found.SeriesNumber = T1W_SERIES_NUMBER
-            found.SeriesDescription = series_description("VHI disease region", person_name(named.reader))
         return found
 
     def _headers(self, case: Case, role: Role) -> list[Dataset]:

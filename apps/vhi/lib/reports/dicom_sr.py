@@ -21,7 +21,7 @@ from ..core.pipeline import VhiResult
 from ..core.proposal import Stage
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.stages import name_of
-from ..core.verdict import verdict_of
+from ..core.verdict import stability_and_reasons, verdict_of
 from ..errors import InputError
 from . import codes as ours
 from .codes import SEGMENTS
@@ -288,7 +288,7 @@ def _evaluations(content: ReportContent, name: str) -> list[sr.QualitativeEvalua
     stability = {True: ours.STABLE, False: ours.UNSTABLE, None: ours.NOT_JUDGED}
     return [
         sr.QualitativeEvaluation(ours.STAGE, ours.STAGES[content.result.stage]),
-        sr.QualitativeEvaluation(ours.STABILITY, stability[content.result.stability.stable]),
+        sr.QualitativeEvaluation(ours.STABILITY, stability[stability_and_reasons(content.result)[0]]),
         sr.QualitativeEvaluation(ours.VERDICT, ours.VERDICTS[verdict_of(content.result).word]),
     ]
 
