@@ -230,10 +230,12 @@ def test_with_the_switch_inflammation_is_painted_at_or_above_the_shown_threshold
     facts = reader.asked("vhi", show="both")[0]
     threshold = facts["thresholds"]["sensitive"]
     page.locator("label", has_text=f"at or above {threshold:.0f}").wait_for()
-    lesion = lesion_of_two_grades(facts)
+    lesion, measured = lesion_of_two_grades(facts), reader.map()
     reader.row(lesion["id"]).get_by_role("button").click()
     reader.wait_until(lesion, "removed")
-    voxel, before = lesion["voxel"], reader.map()
+    before = reader.map()
+    bright = stir_values(reader) >= threshold
+    voxel = half_bright(reader, (measured > 0) & (before == 0), bright)
     bring_to_middle(reader, voxel)
     radius = step_of_range(reader, voxel)
     if tool == "brush":
@@ -243,7 +245,7 @@ def test_with_the_switch_inflammation_is_painted_at_or_above_the_shown_threshold
         radius = between_shells(reader, voxel, 8.0)
         drag(reader, voxel, [voxel[0] + radius / np.linalg.norm(reader.grid.affine[:3, 0]), *voxel[1:]])
     shot("at-or-above")
-    bright, near = stir_values(reader) >= threshold, away(reader, voxel) <= radius
+    near = away(reader, voxel) <= radius
     assert (near & bright).any()
     assert (near & ~bright).any()
     np.testing.assert_array_equal(reader.map() >= PAINTED, (before >= PAINTED) | near & bright)
@@ -255,6 +257,16 @@ def test_with_the_switch_inflammation_is_painted_at_or_above_the_shown_threshold
     if tool == "brush":
         click(reader, voxel)
         np.testing.assert_array_equal(reader.map() >= PAINTED, (before >= PAINTED) | near)
+
+
+def half_bright(reader: Reader, lesion: np.ndarray, bright: np.ndarray) -> list[int]:
+    """The voxel of a lesion about which half of 3 mm is bright."""
+
+    def share(voxel: np.ndarray) -> float:
+        return float(bright[away(reader, voxel.tolist()) <= 3].mean())
+
+    some = np.argwhere(lesion)[::5]
+    return [int(n) for n in min(some, key=lambda voxel: abs(share(voxel) - 0.5))]
 
 
 def bring_to_middle(reader: Reader, voxel: list[int]) -> None:
