@@ -11,7 +11,7 @@ import requests
 from scipy.ndimage import distance_transform_edt
 
 from browsing import BONE, INFLAMMATION, NUMBERS, REGION, Reader, lesion_of_two_grades, nifti
-from viewing import wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 
@@ -39,6 +39,7 @@ def open_case(desks, page) -> Callable[[str, str], Reader]:
         desk = desks("embedded")
         reader = Reader(page, desk, desk.studies[study], name)
         reader.open()
+        page.locator(PICTURED).wait_for()  # they are made to fit when they are there
         page.evaluate("document.activeElement.blur()")
         before = reader.at([0, 0, 0]), reader.at([1, 0, 0])
         for _ in range(12):
