@@ -71,8 +71,8 @@ def forked_pools(made_phantoms: Path, forking_context: Any, monkeypatch: pytest.
     """Training processes are forked from one that has imported torch, and the gate's phantoms are made once."""
     from pooling import made_once
 
-    monkeypatch.setattr("lib.training.pool.get_context", lambda method: forking_context)
-    monkeypatch.setattr("lib.retraining.sentinel.make_phantom", partial(made_once, made_phantoms))
+    monkeypatch.setattr("lib.training.process_pool.get_context", lambda method: forking_context)
+    monkeypatch.setattr("lib.retraining.phantom_regression.make_phantom", partial(made_once, made_phantoms))
 
 
 @pytest.hookimpl(optionalhook=True)

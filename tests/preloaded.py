@@ -6,7 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from lib.retraining import sentinel, session  # noqa: F401 (brings torch)
+from lib.retraining import phantom_regression, retraining_session  # noqa: F401 (brings torch)
 from pooling import PHANTOMS, made_once
 
-sentinel.make_phantom = partial(made_once, Path(os.environ[PHANTOMS]))
+phantom_regression.make_phantom = partial(made_once, Path(os.environ[PHANTOMS]))

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import preloaded  # noqa: F401
-from lib.retraining.session import run
-from lib.training import pool
+from lib.retraining.retraining_session import run
+from lib.training import process_pool
 
 ENDS = {0: "ended", -signal.SIGKILL: "killed"}
 
@@ -54,7 +54,7 @@ def session(data: Path, dies_at: int | None) -> None:
 
 
 def main() -> None:
-    pool.get_context = lambda method: multiprocessing.get_context("fork")  # type: ignore[assignment]
+    process_pool.get_context = lambda method: multiprocessing.get_context("fork")  # type: ignore[assignment]
     print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
