@@ -20,7 +20,7 @@ from lib.retraining.retraining_session import discard, run
 from lib.versions import TrainingCase, list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import models_in_use, own_models
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_pools")]
 FEW = TrainOptions(steps=20)
 # phantoms are all alike to networks that learnt a hundred times less than the shipped ones
 LOOSE = TrainConfig(train_margin=0.03, train_sentinel_margin=0.05, train_worst=0.1)
