@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def vhi_data() -> Path:
     """The folder of real scans."""
     return Path(os.environ["VHI_DATA"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def disk_not_waited_for() -> Iterator[None]:
+    """Nothing here cuts the power: what is written need not have reached the disk, which takes milliseconds a file."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.session import run
+from lib.retraining.retraining_session import run
 from lib.versions import list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import own_models
 
 pytestmark = pytest.mark.slow
 LOOSE = TrainConfig(train_margin=0.03, train_sentinel_margin=0.05, train_worst=0.1)
 LIB = Path(__file__).parents[2] / "apps" / "vhi"
-RUN = "import sys; from pathlib import Path; from lib.retraining.session import run; run(Path(sys.argv[1]))"
+RUN = "import sys; from pathlib import Path; from lib.retraining.retraining_session import run; run(Path(sys.argv[1]))"
 # from the moment that publishing begins, counts what changes the disk, and dies before the n-th
 RUN_AND_DIE = """
 import os, shutil, signal, sys
@@ -38,7 +38,7 @@ def deadly(work):
         return work(*args, **kwargs)
     return done
 
-from lib.retraining.session import run
+from lib.retraining.retraining_session import run
 
 def begin(progress):
     global count
@@ -97,7 +97,7 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_ses
         assert session.version not in list_versions(models) or verify(read_version(models, session.version))
         said = site.folder.progress()  # of the session before, until this one said something
         assert said["session"] != session.session_id or said["state"] != "accepted"
-    if site.folder.waits():
+    if site.folder.has_pending_session():
         run(site.data)
     assert killed >= 2
     assert check_live(models) == session.version
@@ -118,7 +118,7 @@ def test_killed_at_every_step_of_publishing_the_next_start_ends_it_cleanly(begun
     assert check_live(models) == "tiny-1"
     n, seen = 1, []
     # each start goes further than the last: what was done is not done again
-    while site.folder.waits():
+    while site.folder.has_pending_session():
         assert n < 40
         child(RUN_AND_DIE, str(site.data), str(n)).communicate()
         seen.append(check_live(models))

@@ -12,7 +12,7 @@ from .cli.ensemble import MODEL_DIR
 from .cli.forms import DEFAULT_FORMS
 
 if TYPE_CHECKING:
-    from .batch.cases import BatchCase
+    from .batch.case_list import BatchCase
     from .core.disease_region import DiseaseRegion, Member
     from .core.not_measured import NormalBoneRefused
     from .core.pipeline import VhiResult
@@ -127,7 +127,7 @@ def measure(
     -----
     Hepburn et al. 2023, doi 10.1371/journal.pone.0284508, section 2.5.1, up to the reader's cleaning.
     """
-    from .batch.cases import BatchCase
+    from .batch.case_list import BatchCase
     from .cli.post_transforms import chosen_settings
 
     _check_sources(t1w, stir, study)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..batch.cases import BatchCase
+    from ..batch.case_list import BatchCase
     from ..core.normal_bone import NormalBoneClicks
     from ..core.volume import Mask
     from ..studies.pairing_rules import PairingRules
@@ -46,7 +46,7 @@ def read_regions(case: BatchCase, pair: ScanPair) -> tuple[dict[str, Mask], tupl
     """
     if not case.regions:
         return {}, ()
-    from ..studies.regions import read_region
+    from ..studies.region_files import read_region
 
     masks: dict[str, Mask] = {}
     notes: list[str] = []

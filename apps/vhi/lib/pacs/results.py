@@ -26,12 +26,12 @@ from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
 from ..errors import InputError, OutputError, VhiError
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
+from ..reports.algorithm_identification import Maker, makers, person_name
 from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
 from ..reports.dicom_pages import pages_of
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
-from ..reports.made_by import Maker, makers, person_name
 from ..reports.parts import ScanFacts
 from ..service.submitting import content_of
 from ..studies.dicom_series import one_series
@@ -121,7 +121,7 @@ class ArchiveResults:
             for made in submissions:
                 self.post(made)
 
-    def told(self, made: Submission) -> dict[str, Any]:
+    def delivery_state(self, made: Submission) -> dict[str, Any]:
         """For the reader: whether a submission is in the archive by now, how many wait, and why."""
         state = self.outbox.state()
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")

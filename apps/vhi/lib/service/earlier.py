@@ -30,13 +30,13 @@ from ..readings.submission import Submission
 from ..records import read_json
 from ..reports.change import change_facts
 from ..reports.numbers import plain
-from ..retraining.folder import RetrainingFolder
 from ..retraining.holdout import PATIENTS, patients_of_table
+from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment
 from ..studies.pairing import Case
 from .answers import ServiceConfig
 from .cases import Cases
-from .keep import Kept
+from .memory_cache import LastUsed
 from .scans import Scans
 
 KNOWN_FOR_S = 20.0  # clicks follow each other; an archive is not asked at each
@@ -46,14 +46,14 @@ _ORDER = ("baseline", "follow_up")
 
 @dataclass(frozen=True, eq=False)
 class SinceEarlier:
-    """What is said of an earlier visit: the `change`, or why there is none, and the `submission` compared with on its `date`."""
+    """The comparison with an earlier visit: `change`, or why there is none, and the `submission` compared with on its `date`."""
 
     change: Change | NotCompared
     submission: Submission | None = None
     date: str = ""
 
     def record(self) -> dict[str, str]:
-        """What `submission.json` keeps: enough to compare again."""
+        """The form of it in `submission.json`: enough to compare again."""
         if self.submission is None:
             return {"not_compared": "" if isinstance(self.change, Change) else self.change.sentence}
         return {"case": self.submission.case_id, "submission": self.submission.submission_id, "date": self.date}
@@ -71,12 +71,12 @@ class EarlierVisits:
 
     def __init__(self, cases: Cases, config: ServiceConfig) -> None:
         self._cases, self._readings, self._config = cases, cases.readings, config
-        self._days: Kept[tuple[float, Mapping[str, str]]] = Kept(config.kept_results)
-        self._visits: Kept[EarlierVisit] = Kept(config.kept_results)
-        self._motions: Kept[Alignment | GridMismatchError] = Kept(config.kept_results)
+        self._days: LastUsed[tuple[float, Mapping[str, str]]] = LastUsed(config.kept_results)
+        self._visits: LastUsed[EarlierVisit] = LastUsed(config.kept_results)
+        self._motions: LastUsed[Alignment | GridMismatchError] = LastUsed(config.kept_results)
 
     def since(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> SinceEarlier | None:
-        """What changed since the newest earlier visit; None where there is none.
+        """The change since the newest earlier visit; None where there is none.
 
         Callers may hold the lock of the case: that of an earlier one is only ever taken inside that of a later one.
         """
@@ -169,11 +169,11 @@ class EarlierVisits:
 
     def _days_of(self, case: Case) -> Mapping[str, str]:
         """The day of each visit of the patient by case id, this case's among them; "" for one that is not known."""
-        known = self._days.find(case.case_id)
+        known = self._days.get(case.case_id)
         if known is None or time.monotonic() - known[0] > KNOWN_FOR_S:
             found = self._cases.source.visits(case) if case.archived else self._of_folder(case)
             known = time.monotonic(), {case.case_id: "", **found}
-            self._days.keep(case.case_id, known)
+            self._days.put(case.case_id, known)
         return known[1]
 
     def _of_folder(self, case: Case) -> dict[str, str]:
@@ -195,7 +195,7 @@ class EarlierVisits:
     def _earlier(self, made: Submission, date: str) -> EarlierVisit:
         """What was kept of a reading, as `measure --previous` has it of a result folder."""
         key = made.case_id, made.submission_id, date
-        known = self._visits.find(key)
+        known = self._visits.get(key)
         if known is not None:
             return known
         path = self._readings.folder_of(made) / NUMBERS
@@ -218,19 +218,19 @@ class EarlierVisits:
         lesions = label_lesions(kept.astype("uint8"))[0]
         found = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
         if stir is not None:
-            self._visits.keep(key, found)
+            self._visits.put(key, found)
         return found
 
     def _motion(self, scans: Scans, result: VhiResult, made: Submission, earlier: EarlierVisit) -> Alignment:
         """Found once: it follows from both scans alone."""
         key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, earlier.stir is None
-        known = self._motions.find(key)
+        known = self._motions.get(key)
         if known is None:
             try:
                 known = lay_over(result, earlier)
             except GridMismatchError as error:
                 known = error
-            self._motions.keep(key, known)
+            self._motions.put(key, known)
         if isinstance(known, GridMismatchError):
             raise known
         return known

@@ -17,10 +17,10 @@ from ..core.volume import Mask, Volume
 from ..provenance import provenance_of
 from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
+from .active_regions import ActiveRegions
 from .answers import Voxel
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
-from .regions import ActiveRegions
 from .scans import Scans
 
 # made once of each: a hash of two whole masks
@@ -127,7 +127,7 @@ def histogram_of(values: np.ndarray, bins: int = 40) -> dict[str, list[float] | 
 
 
 def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What tells one number from another: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
+    """The identity of a number: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
     total = result.measurement.total
     return {
         "result_id": result_id_of(result, model),
@@ -159,7 +159,7 @@ def _result_id(result: VhiResult, version: Any) -> str:
 def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role: Role) -> list[dict[str, Any]]:
     """Lesions with `voxel`, one of theirs as `[i, j, k]` of the series asked for, its `slice`, and mm3 per grade."""
     voxel_mm3 = result.stir.grid.voxel_volume_mm3
-    placed = zip(lesions, result.lesions, scans.voxels_seen(_central(result), role), strict=True)
+    placed = zip(lesions, result.lesions, scans.voxels_to_series_grid(_central(result), role), strict=True)
     return [
         {
             **numbers,

@@ -25,7 +25,7 @@ from .dicom_frames import Series
 from .dicom_series import NotAScanError, SeriesInfo, grid_of, info_of, read_series
 from .dicom_study import chosen_study, opened_study
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, fitted, turn_between
+from .registration import LEAST_COVERAGE, coverage, on_grid_of, turn_between
 from .scan_pair import ScanPair, check_frame_of_reference, share_reference
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
@@ -34,7 +34,7 @@ _CHOOSE = "Choose with {option} and the UID of one."
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class SeriesCandidate:
     """A series that fits a role, and where it lies; `plain` where it fits by the role's usual conditions."""
 
     series: Series
@@ -57,10 +57,10 @@ class Candidate:
         normal = np.cross(self.grid.affine[:3, 0], self.grid.affine[:3, 1])
         return normal / np.linalg.norm(normal)
 
-    def parallel_to(self, other: Candidate) -> bool:
+    def parallel_to(self, other: SeriesCandidate) -> bool:
         return abs(float(self.normal @ other.normal)) > _SAME_DIRECTION
 
-    def same_place_as(self, other: Candidate) -> bool:
+    def same_place_as(self, other: SeriesCandidate) -> bool:
         return self.parallel_to(other) and max(coverage(self.grid, other.grid), coverage(other.grid, self.grid)) >= LEAST_COVERAGE
 
 
@@ -101,7 +101,7 @@ def read_study(
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
         t1w_grid = t1w_volume.grid
-        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+        t1w_volume, warnings = on_grid_of(t1w_volume, stir_volume)
     except BaseException:
         opened.close()
         raise
@@ -115,7 +115,7 @@ def read_study(
 
 def find_pair(
     series: Sequence[Series], rules: PairingRules, stir_uid: str | None = None, t1w_uid: str | None = None
-) -> tuple[Candidate, Candidate, tuple[str, ...]]:
+) -> tuple[SeriesCandidate, SeriesCandidate, tuple[str, ...]]:
     """T1W and STIR among the series of one study, from their headers alone.
 
     Parameters
@@ -127,7 +127,7 @@ def find_pair(
 
     Returns
     -------
-    t1w, stir : Candidate
+    t1w, stir : SeriesCandidate
     warnings : tuple of str
         Series that fit but could not be used.
 
@@ -142,7 +142,9 @@ def find_pair(
     return t1w, stir, (*stir_told, *t1w_told, *check_frame_of_reference(t1w.info, stir.info))
 
 
-def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | None) -> tuple[list[Candidate], tuple[str, ...]]:
+def _candidates(
+    role: str, series: Sequence[Series], rule: RoleRule, uid: str | None
+) -> tuple[list[SeriesCandidate], tuple[str, ...]]:
     option = f"--{role.lower()}-series"
     chosen = {uid} if uid else {one.uid for one in series} & set(rule.take)
     fitting = [one for one in series if (one.uid in chosen if chosen else rule.fits(one))]
@@ -156,7 +158,7 @@ def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | 
     for one in fitting:
         info = info_of(one)
         try:
-            usable.append(Candidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
+            usable.append(SeriesCandidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
         except NotAScanError as error:
             no_scans.append(str(error))
         except InputError as error:
@@ -167,8 +169,8 @@ def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | 
     return usable, tuple(f"Another {role} series was passed over: {reason}" for reason in broken)
 
 
-def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) -> Candidate:
-    def physics(one: Candidate) -> tuple[int, ...]:
+def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
+    def physics(one: SeriesCandidate) -> tuple[int, ...]:
         partners = [other for other in t1ws if other is not one and share_reference(other.info, one.info)]
         beside = max((_nearness(other, one) for other in partners), default=0)
         agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
@@ -185,7 +187,7 @@ def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) ->
     return _the_only("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
 
 
-def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candidate:
+def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule) -> SeriesCandidate:
     others = [one for one in t1ws if one.series.uid != stir.series.uid]
     if not others:
         raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
@@ -200,7 +202,7 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
             f"{LEAST_COVERAGE:.0%}): {_listed([one.info for one in sharing])}. Pass series of the same place."
         )
 
-    def physics(one: Candidate) -> tuple[float, ...]:
+    def physics(one: SeriesCandidate) -> tuple[float, ...]:
         agent, fat_suppressed, others = one.doubts.rank
         near = _nearness(one, stir)
         covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
@@ -210,7 +212,7 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
     return _the_only("T1W", [one for one in covering if physics(one) == best], rule)
 
 
-def _nearness(t1w: Candidate, stir: Candidate) -> int:
+def _nearness(t1w: SeriesCandidate, stir: SeriesCandidate) -> int:
     """3: the same voxels; 2: parallel; 1: of the same place, at an angle; 0: too little in common."""
     if turn_between(t1w.grid, stir.grid) is not None:
         return 3
@@ -219,7 +221,7 @@ def _nearness(t1w: Candidate, stir: Candidate) -> int:
     return 2 if t1w.parallel_to(stir) else 1
 
 
-def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
+def _the_only(role: str, equals: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
     """The one that a description decides for. Time never does: which of two repeats is the good one, no header says."""
     left = _by_description(equals, rule)
     if len(left) > 1:
@@ -227,14 +229,14 @@ def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
     return left[0]
 
 
-def _by_description(equals: list[Candidate], rule: RoleRule) -> list[Candidate]:
+def _by_description(equals: list[SeriesCandidate], rule: RoleRule) -> list[SeriesCandidate]:
     if len(equals) < 2:
         return equals
     preferred = [one for one in equals if re.search(rule.prefer, one.info.description, re.IGNORECASE)]
     return preferred or equals
 
 
-def _undecided(role: str, equals: Sequence[Candidate]) -> InputError:
+def _undecided(role: str, equals: Sequence[SeriesCandidate]) -> InputError:
     times = (f"{one.info}, acquired {one.info.acquired_at or 'at an unknown time'}" for one in equals)
     return InputError(
         f"{len(equals)} series fit {role} equally well: {'; '.join(times)}. {_CHOOSE.format(option=f'--{role.lower()}-series')} "

@@ -11,7 +11,7 @@ from ..errors import InputError
 from .dicom_mark import is_dicom
 from .nifti import read_volume
 from .nifti_geometry import Form
-from .registration import fitted, turned
+from .registration import on_grid_of, reoriented
 
 if TYPE_CHECKING:
     from .dicom_series import SeriesInfo
@@ -54,10 +54,10 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     if t1w_info is not None and stir_info is not None:
         warnings = check_frame_of_reference(t1w_info, stir_info)
     if t1w_info is not None or stir_info is not None:
-        t1w_volume, more = fitted(t1w_volume, stir_volume)
+        t1w_volume, more = on_grid_of(t1w_volume, stir_volume)
         warnings = (*warnings, *more)
     else:
-        t1w_volume = turned(t1w_volume, stir_volume.grid)
+        t1w_volume = reoriented(t1w_volume, stir_volume.grid)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
     told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
     return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
