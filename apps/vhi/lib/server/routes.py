@@ -12,6 +12,7 @@ from .datastore import add_datastore
 from .describe import description_of
 from .desk import Desk
 from .drafts import add_drafts
+from .earlier import add_earlier
 from .inference import add_inference
 from .metrics import Metrics
 from .rating import add_rating
@@ -42,6 +43,7 @@ def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
         add_readings,
         add_review,
         add_reopening,
+        add_earlier,
         add_rating,
         add_drafts,
         add_training,
