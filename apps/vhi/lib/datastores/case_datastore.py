@@ -11,14 +11,14 @@ import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import urlencode
 
 import numpy as np
 from monailabel.interfaces.datastore import Datastore
 
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
-from ..core.volume import Grid
+from ..core.volume import Grid, Volume
 from ..errors import NotFoundError, RequestError
 from ..files import sha256_of
 from ..readings.submission import Submission
@@ -26,7 +26,7 @@ from ..server.addresses import current_addresses
 from ..server.answers import without_paths
 from ..server.identity import current_identity
 from ..service.service import VhiService
-from ..studies.nifti import write_labels
+from ..studies.nifti import write_labels, write_scan
 from ..studies.pairing import ROLES
 from .reader import named_reader_of, reader_of
 from .slicer_segments import drawn_map
@@ -140,6 +140,29 @@ class CaseDatastore(Datastore):
     def review_labels(self, image_id: str, first: str, second: str) -> bytes:
         """Two readings' masks as `.nii.gz`, see `lib.service.reviewing`."""
         return _as_nifti(*self._service.reviewing.labels(image_id, first, second))
+
+    def earlier_facts(self, image_id: str, reading: int, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Which earlier visit of the patient is shown beside this one, see `VhiService.earlier`.
+
+        Raises
+        ------
+        NotFoundError, RequestError
+            There is none, or nobody named as the reader.
+        """
+        return self._service.earlier(image_id, named_reader_of(told), reading).facts()
+
+    def earlier_file(self, image_id: str, part: Literal["image", "label"], reading: int, told: Mapping[str, Any]) -> bytes:
+        """Its STIR (float32 at most) or what was kept of it, as `.nii.gz` on the grid of this case's STIR.
+
+        Errors as of `earlier_facts`.
+        """
+        found = self._service.earlier(image_id, named_reader_of(told), reading)
+        if part == "label":
+            return _as_nifti(found.kept.data.astype(np.uint8), found.kept.grid)
+        with tempfile.TemporaryDirectory(prefix="vhi-earlier-") as folder:
+            path = Path(folder) / "stir.nii.gz"
+            write_scan(path, Volume(found.stir.data.astype(np.float32), found.stir.grid, found.stir.name))
+            return path.read_bytes()
 
     def rate(self, image_id: str, rating: str, told: Mapping[str, Any]) -> str:
         """Keep how a reader rates the automatic disease region, as a submission without segments; gives its id.

@@ -60,6 +60,8 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
     config = ServiceConfig(**fields_from(ServiceConfig, conf))
+    if config.hide_others and is_archive(studies) and _logins() is None:
+        raise SettingsError("hide_others=true needs accounts: without login everybody is one reader. Start with --accounts.")
     data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))
     models = models or MODEL_DIR
     chains = [read_chain(Path(one)) for one in conf.get(CHAINS, "").split(os.pathsep) if one]

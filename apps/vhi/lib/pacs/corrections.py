@@ -162,6 +162,11 @@ class ArchiveCorrections:
                 make_folder(self._senders)
                 write_json(self._senders / f"{uid}.json", {"reader": reader, "time": now()})
 
+    def is_sent_by(self, sop_uid: str, reader: str) -> bool:
+        """Whether that reader stored an instance through the gateway."""
+        noted = read_remakable(self._senders / f"{sop_uid}.json", reader=str) if re.fullmatch(r"[0-9.]{1,64}", sop_uid) else None
+        return noted is not None and noted["reader"] == reader
+
     def _news(self, case: Case) -> Iterator[Dataset]:
         """Segmentations that were not looked at yet and are not ours, in the order in which they were written."""
         if case.archived is None:

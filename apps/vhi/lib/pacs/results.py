@@ -28,7 +28,7 @@ from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 from ..reports.algorithm_identification import Maker, makers, person_name
 from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
-from ..reports.dicom_pages import pages_of
+from ..reports.dicom_pages import PICTURE, REPORT, VISITS, pages_of
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
@@ -192,6 +192,11 @@ class ArchiveResults:
 def is_ours(dataset: Dataset) -> bool:
     """Whether this program, or another copy of it, made an object."""
     return (str(dataset.get("Manufacturer", "")), str(dataset.get("ManufacturerModelName", ""))) == (MANUFACTURER, MODEL_NAME)
+
+
+def uids_of(made: Submission, study_uid: str) -> frozenset[str]:
+    """The instances that a submission becomes, whether or not each of them was made."""
+    return frozenset(uid_of(made, study_uid, what) for what in (SEG_STIR, SEG_T1W, SR, REPORT, PICTURE, VISITS))
 
 
 def uid_of(made: Submission, study_uid: str, what: str) -> str:

@@ -25,6 +25,7 @@ from .identity import LOCAL, Identity, set_identity
 from .login import MAY_FETCH_KEY, Login
 from .metrics import CLOSED as CLOSED_ROUTE
 from .metrics import Metrics
+from .own_results import OwnResults
 from .routes import make_routes
 from .server_context import ServerContext
 from .sessions import cookie_names, identity_by_cookie
@@ -87,6 +88,7 @@ class Guard:
         self.metrics = Metrics(self.context)
         self._own = make_routes(self.context, self.metrics, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
+        self._own_results = OwnResults(self._gateway, self.context) if self._gateway else None
         self._blinded = BlindedGateway(self.context)
         self._behind_proxies = Forwarded(self._serve, config.trusted_proxies)
 
@@ -118,9 +120,10 @@ class Guard:
             await send(message)
 
     async def _to_archive(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._gateway is None:
+        if self._gateway is None or self._own_results is None:
             raise Refusal(403, CLOSED["/proxy"])
-        await (self._blinded if self.context.is_blinded else self._gateway)(scope, receive, send)
+        open_ = self._own_results if self.context.app.service.config.hide_others else self._gateway
+        await (self._blinded if self.context.is_blinded else open_)(scope, receive, send)
 
     async def _note_stored(self, uids: tuple[str, ...]) -> None:
         await asyncio.wrap_future(self.context.quick.submit(lambda: self.context.note_stored(uids)))

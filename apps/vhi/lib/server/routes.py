@@ -11,6 +11,7 @@ from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sente
 from .datastore import add_datastore
 from .describe import description_of
 from .drafts import add_drafts
+from .earlier import add_earlier
 from .inference import add_inference
 from .metrics import Metrics
 from .rating import add_rating
@@ -42,6 +43,7 @@ def make_routes(context: ServerContext, metrics: Metrics, *, has_archive: bool) 
         add_readings,
         add_review,
         add_reopening,
+        add_earlier,
         add_rating,
         add_drafts,
         add_training,

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..core.cleaning import Pieces
 from ..core.lesions import voxels_of
 from ..core.normal_bone import NormalBone, sample_normal_bone
 from ..core.pipeline import VhiResult
@@ -169,6 +170,24 @@ def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role
         }
         for numbers, lesion, voxel in placed
     ]
+
+
+def piece_facts(pieces: Pieces, scans: Scans, role: Role) -> list[dict[str, Any]]:
+    """The pieces of split lesions, told as lesions are, with the lesion that each is `of` and where it lies: `runs`.
+
+    A run is the place of its first voxel and how many follow it, in the series asked for with its first axis fastest.
+    """
+    placed = _placed([lesion_numbers(one) for one in pieces.result.lesions], scans, pieces.result, role)
+    flat = scans.to_series_grid(pieces.result.lesion_labels, role).ravel(order="F")
+    at = np.flatnonzero(flat)
+    told = []
+    for numbers, name, of in zip(placed, pieces.ids, pieces.of, strict=True):
+        own = at[flat[at] == numbers["id"]]
+        ends = np.flatnonzero(np.diff(own, append=-1) != 1)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        runs = [[int(own[start]), int(end - start + 1)] for start, end in zip(starts, ends, strict=True)]
+        told.append({**numbers, "id": int(name), "of": int(of), "runs": runs})
+    return told
 
 
 def _central(result: VhiResult) -> list[Voxel]:

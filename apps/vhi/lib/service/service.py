@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..core.chain import Chain
-from ..core.cleaning import lesion_field
+from ..core.cleaning import lesion_field, pieces_after
 from ..core.corrections import DisplayedLesions, corrections_of
 from ..core.gestures import Click
 from ..core.pipeline import VhiResult
@@ -46,7 +46,7 @@ from .decisions import Decisions, parse_decisions
 from .doubts import checked_choice
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
-from .earlier import EarlierVisits
+from .earlier import EarlierVisits, VisitBeside
 from .evaluation import SubmissionMetadata
 from .fates import Fates, gives_label
 from .findings import Disk, archive, conduct, damaged, model, share
@@ -60,7 +60,7 @@ from .reading_list import ReadingList
 from .reading_timer import ReadingTimer
 from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
-from .response_facts import clicked_bone_facts, normal_bone_facts, region_facts, response_facts
+from .response_facts import clicked_bone_facts, normal_bone_facts, piece_facts, region_facts, response_facts
 from .reviewing import Reviewing
 from .scans import Scans
 from .scores import Scores
@@ -347,7 +347,9 @@ class VhiService:
         corrections = corrections_of(automatic, Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION), before).as_dict()
         changes = {INFLAMMATION: plain(seen.changes)}
         messages = [*seen.messages, *reading_sentences(changes, corrections)]
-        facts |= {"changes": changes, "corrections": corrections, "messages": messages}
+        facts |= {"changes": changes, "corrections": corrections, "messages": messages, "without_effect": list(seen.messages)}
+        pieces = pieces_after(automatic, gestures)
+        facts["pieces"] = [] if pieces is None else piece_facts(pieces, scans, role)
         return CleanAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def _begin(self, case: Case, reader: str | None, reading: int, chosen: Mapping[str, Any]) -> VhiSettings:
@@ -361,6 +363,18 @@ class VhiService:
     def _since_earlier(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> dict[str, Any]:
         """The change since the patient's earlier visit; nothing where there is none."""
         return self._earlier.facts(self._earlier.since(scans, result, reader, reading), reader)
+
+    def earlier(self, image_id: str, reader: str, reading: int = 1) -> VisitBeside:
+        """The patient's earlier visit on the grid of this case's STIR, see `EarlierVisits.beside`.
+
+        Raises
+        ------
+        VhiError
+        """
+        case, _ = self.cases.of_image(image_id)
+        check_reader(reader)
+        with self.cases.loaded(case) as scans:
+            return self._earlier.beside(scans, reader, reading_number(reading))
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings about the studies, the records, the disk and the networks; none where all is well."""
