@@ -7,7 +7,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
-from lib.datastores.cases import CaseDatastore
+from lib.datastores.case_datastore import CaseDatastore
 
 from folderdesk import INFLAMMATION, Desk, phantom_truth
 from standin import signed_in
