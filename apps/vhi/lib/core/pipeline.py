@@ -21,7 +21,7 @@ from .normal_bone_proposal import most_even_places, propose_normal_bone
 from .not_measured import NormalBoneRefused, NotMeasured
 from .plausibility import Reference, region_warnings
 from .proposal import Proposal, Stage
-from .regrading import BoxedScan, Pieces, Regrading, bounding_box
+from .regrading import BoxedScan, RegradedPieces, Regrading, bounding_box
 from .settings import VhiSettings
 from .stability import FEWEST_SLICES, Stability, stability_of
 from .stir_quality import stir_warnings
@@ -106,10 +106,10 @@ class VhiResult:
         return LesionVoxels(index, self.stir.grid.shape, self.grade[at], self.lesion_labels[at])
 
     @cached_property
-    def _pieces(self) -> dict[tuple[float, float], Pieces | None]:
+    def _pieces(self) -> dict[tuple[float, float], RegradedPieces | None]:
         return {}
 
-    def pieces_at(self, sensitive: float, conservative: float) -> Pieces | None:
+    def pieces_at(self, sensitive: float, conservative: float) -> RegradedPieces | None:
         """What other thresholds grade in pieces of the lesions of this result, found once; None where it is too much."""
         key = (float(sensitive), float(conservative))
         if key not in self._pieces:

@@ -102,13 +102,13 @@ class Regrading:
         lesion = by_size(group)
         return whole(graded.grade[graded.kept], at), whole(lesion, at), int(lesion.max(initial=0)), graded.raw
 
-    def pieces_at(self, sensitive: float, conservative: float, lesion_labels: np.ndarray) -> Pieces | None:
+    def pieces_at(self, sensitive: float, conservative: float, lesion_labels: np.ndarray) -> RegradedPieces | None:
         """What is graded in pieces of the lesions of a label map; None where it is too much."""
         graded = self._of_bright(sensitive, conservative) or self._of_cleared(*self._of_all(sensitive, conservative))
         if graded is None:
             return None
         lesion = lesion_labels[self.scan.box][tuple(graded.voxels.index.T)]
-        return Pieces.of(graded, lesion, self.scan.shape[2], self.scan.box[2].start)
+        return RegradedPieces.of(graded, lesion, self.scan.shape[2], self.scan.box[2].start)
 
     def _of_bright(self, sensitive: float, conservative: float) -> GradedVoxels | None:
         """By the bright voxels alone; None where the chain asks for more, or where they are many."""
@@ -142,7 +142,7 @@ class Regrading:
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class RegradedPieces:
     """What is graded at other thresholds, divided by lesions of a result and their slices: what a click takes is whole pieces.
 
     Parameters
@@ -160,7 +160,7 @@ class Pieces:
     touching: np.ndarray
 
     @classmethod
-    def of(cls, graded: GradedVoxels, lesion: np.ndarray, slices: int, first_slice: int) -> Pieces:
+    def of(cls, graded: GradedVoxels, lesion: np.ndarray, slices: int, first_slice: int) -> RegradedPieces:
         """From voxels of a box that begins with slice `first_slice`, and the lesion that each lies in, 0 for none."""
         voxels, kept = graded.voxels, graded.kept
         cell = np.where(lesion > 0, lesion * slices + voxels.index[:, 2] + first_slice, -1)

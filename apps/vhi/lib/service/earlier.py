@@ -145,7 +145,7 @@ class EarlierVisits:
             found["earlier"] = {"case": made.case_id, "date": since.date or None, "report": report}
         return found
 
-    def beside(self, scans: Scans, reader: str, reading: int) -> VisitBeside:
+    def visit_on_grid(self, scans: Scans, reader: str, reading: int) -> VisitBeside:
         """The visit that `since` compares with, to look at beside this one; callers hold the lock of the case.
 
         Raises

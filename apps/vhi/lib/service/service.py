@@ -365,7 +365,7 @@ class VhiService:
         return self._earlier.facts(self._earlier.since(scans, result, reader, reading), reader)
 
     def earlier(self, image_id: str, reader: str, reading: int = 1) -> VisitBeside:
-        """The patient's earlier visit on the grid of this case's STIR, see `EarlierVisits.beside`.
+        """The patient's earlier visit on the grid of this case's STIR, see `EarlierVisits.visit_on_grid`.
 
         Raises
         ------
@@ -374,7 +374,7 @@ class VhiService:
         case, _ = self.cases.of_image(image_id)
         check_reader(reader)
         with self.cases.loaded(case) as scans:
-            return self._earlier.beside(scans, reader, reading_number(reading))
+            return self._earlier.visit_on_grid(scans, reader, reading_number(reading))
 
     def findings(self) -> tuple[Finding, ...]:
         """Findings about the studies, the records, the disk and the networks; none where all is well."""
