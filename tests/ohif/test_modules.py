@@ -148,7 +148,7 @@ def test_the_panel_says_beside_the_number_that_another_chain_made_it(js, name, t
 PANEL = """(() => {
   const reading = { now: a[0], facts: a[0], bone: null, options: {}, isBehind: false, clicks: [] };
   const desk = { reading, models: { vhi: { config: {} } } };
-  return [m.numberSection(desk), m.vhiSection(desk)].map((part) => part?.textContent ?? '').join(' ');
+  return [m.numberSection(desk), m.reliabilitySection(desk)].map((part) => part?.textContent ?? '').join(' ');
 })()"""
 
 
