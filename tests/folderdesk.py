@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from handmade import OfTruth, handmade
-from lib.core.pipeline import VhiResult
+from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Volume
+from lib.phantom.study import make_phantom
 from lib.readings.submission import Submission
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.nifti import write_volume
@@ -50,6 +51,12 @@ class Desk(OfTruth):
         """Hand in both regions exactly, one after the other: in one map they would cover each other."""
         self.submit(service, (REGION, self.region), image=image, reader=reader)
         self.submit(service, (BONE, self.bone), image=image, reader=reader)
+
+
+def phantom_truth(seed: int = 4, shape: tuple[int, int, int] = (112, 112, 9)) -> VhiResult:
+    """The automatic result of a phantom inside its own regions: large enough that two visits can be laid over each other."""
+    made = make_phantom(seed, shape)
+    return measure_vhi(made.t1w, made.stir, normal_bone=made.normal_bone, disease_region=made.disease_region)
 
 
 def finish(service, case_id, reader, reading=1):

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from handmade import handmade
+from lib.core import partition as parts_of
 from lib.core.anatomy import PartExtent, anatomy_of, side_of_lesions
 from lib.core.cleaning import changes_of, measure_cleaned
 from lib.core.corrections import Corrections, DisplayedLesions, corrections_of
@@ -128,3 +129,14 @@ def test_a_lesion_across_the_midline_is_called_so():
     x = np.array([*[-20.0] * 9, 1.0, -3.0, 3.0, -6.0, -1.0, -1.0, -1.0, -1.0, 1.0])
     which = np.array([1] * 10 + [2] * 2 + [3] * 6)
     assert side_of_lesions(x, which, 3, 0.0) == ("left", "midline", "midline")
+
+
+def test_parts_are_looked_for_in_the_box_of_the_region_alone_and_are_those_of_the_whole_scan(phantom, anatomy, monkeypatch):
+    hang = anatomy.context.hanging.hang
+    t1w, region = hang(phantom.t1w.data) / anatomy.context.marrow, np.ascontiguousarray(hang(phantom.disease_region.data))
+    found = parts_of.partition(anatomy.context, t1w, region)
+    monkeypatch.setattr(parts_of, "box_of", lambda mask: tuple(slice(0, n) for n in mask.shape))
+    whole = parts_of.partition(anatomy.context, t1w, region)
+    for one, other in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert set(np.unique(found[0])) > {SACRUM, ILIUM, LUMBAR}

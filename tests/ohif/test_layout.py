@@ -73,15 +73,15 @@ def test_a_part_that_is_folded_gives_its_room_to_the_list_and_stays_folded(reade
     before = page.evaluate(IN_SIGHT)
     heading = page.locator("[data-fold='Draw']")
     heading.click()
-    page.locator("[data-tool='CircularBrush']").wait_for(state="hidden")
+    page.locator("[data-tool='brush']").wait_for(state="hidden")
     assert heading.get_attribute("aria-expanded") == "false"
     assert page.evaluate(IN_SIGHT) > before
     page.reload()
     reader.settled()
-    assert page.locator("[data-tool='CircularBrush']").is_hidden()
+    assert page.locator("[data-tool='brush']").is_hidden()
     page.locator("[data-fold='Draw']").focus()
     page.keyboard.press("Enter")
-    page.locator("[data-tool='CircularBrush']").wait_for()
+    page.locator("[data-tool='brush']").wait_for()
 
 
 def test_images_fit_again_after_a_side_panel_was_folded_or_the_view_was_reset(reader):

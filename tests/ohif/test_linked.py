@@ -218,7 +218,7 @@ def test_a_t1w_on_another_grid_is_drawn_on_and_the_number_on_screen_is_the_one_t
     reader.wait_until(lesion, "removed")
     removed = reader.map()
     reader.row(lesion["id"]).click()
-    reader.take("CircularBrush")
+    reader.take("brush")
     reader.stroke(lesion["voxel"], "T1W")
     page.wait_for_function("window.vhiDesk.reading.effort.strokes > 0")
     reader.rest()

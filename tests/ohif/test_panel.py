@@ -48,7 +48,7 @@ def report(reader: Reader) -> dict[str, Any]:
     return requests.get(url, timeout=60).json()
 
 
-def draw(reader: Reader, segment: str, voxel: list[int], tool: str = "CircularBrush") -> None:
+def draw(reader: Reader, segment: str, voxel: list[int], tool: str = "brush") -> None:
     """One stroke of a segment, across a voxel of the slice that is shown."""
     reader.page.locator(f"[data-segment='{segment}']").click()
     if not reader.page.locator(f"[data-tool='{tool}'][aria-pressed='true']").count():
@@ -73,7 +73,7 @@ def test_undo_and_redo_by_keys_go_through_clicks_strokes_and_regions_with_their_
     note()
     other = next(one for one in facts["lesions"] if one["id"] != lesion["id"] and one["voxels"] > 50)
     case.row(other["id"]).click()
-    draw(case, INFLAMMATION, other["voxel"], "CircularEraser")
+    draw(case, INFLAMMATION, other["voxel"], "eraser")
     case.wait_until(other, "part")
     note()
     page.locator("[data-proposal='normal_bone']").click()
@@ -140,7 +140,7 @@ def strokes_and_clicks(case: Reader) -> tuple[np.ndarray, dict[str, int], str]:
     case.row(lesion["id"]).get_by_role("button").click()
     case.wait_until(lesion, "removed")
     case.row(other["id"]).click()
-    draw(case, INFLAMMATION, other["voxel"], "CircularEraser")
+    draw(case, INFLAMMATION, other["voxel"], "eraser")
     case.page.locator("[data-proposal='normal_bone']").click()
     case.page.locator("#vhi-bone [data-bone='vhi']").wait_for()
     case.page.locator("#vhi-rating").select_option("corrected")

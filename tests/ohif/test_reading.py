@@ -95,13 +95,13 @@ def paint_and_undo(reader: Reader, removed: dict[str, Any], other: dict[str, Any
     """A stroke where a lesion was removed, in the other series, and one of the eraser that is undone; the map then."""
     reader.row(removed["id"]).click()
     before = reader.map()
-    reader.take("CircularBrush")
+    reader.take("brush")
     draw(reader, removed, "T1W")
     painted = reader.map()
     assert set(np.unique(painted[painted != before])) <= {NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]}
     assert np.count_nonzero(painted) > np.count_nonzero(before)
     reader.row(other["id"]).click()
-    reader.take("CircularEraser")
+    reader.take("eraser")
     draw(reader, other, "STIR")
     assert np.count_nonzero(reader.map()) < np.count_nonzero(painted)
     reader.page.locator("#vhi-undo").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import requests
 
 from accessible import grave_faults
-from archives import ARCHIVES
-from viewing import ViewerDesk, dismiss_notice
+from archives import ARCHIVES, phantom_study, serving_archive, why_no_orthanc
+from lib.studies.dicomize import Labels
+from marked import marked, places, recording
+from standin import PASSWORDS, write_known_accounts
+from viewing import ViewerDesk, dismiss_notice, wait_for
 
 pytestmark = [pytest.mark.browser]
 # of a label map by its id: its voxels
@@ -117,3 +121,80 @@ def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_
     page.goto(f"{desk.url}/vhi/worklist", wait_until="domcontentloaded")
     page.get_by_role("link", name="Reviewed").wait_for()
     shot("worklist")
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
+def test_a_blinded_case_is_reviewed_under_its_alias_and_no_byte_of_it_names_the_patient(name, page, shot, tmp_path):
+    reason = why_no_orthanc() if name == "orthanc" else None
+    if reason:
+        pytest.skip(reason)
+    archive = ARCHIVES[name](tmp_path / "archive")
+    archive.start()
+    archive.store(marked(phantom_study(tmp_path / "true", 3, labels=Labels("P3", "20250601"))).files())
+    write_known_accounts(tmp_path / "accounts.json")
+    options, conf = ["--accounts", str(tmp_path / "accounts.json")], {"blinded": "true", "seed": "11", "several_readers": "true"}
+    try:
+        with (
+            serving_archive(archive, tmp_path / "server", *options, conf=conf, OMP_NUM_THREADS="1") as server,
+            recording(server.url) as recorder,
+        ):
+            anna, root = (signed_in_at(server.url, who) for who in ("anna", "root"))
+            rows = f"{server.url}/vhi/worklist/rows"
+            wait_for(lambda: [one["state"] for one in anna.get(rows, timeout=60).json()["rows"]] == ["open"])
+            (row,) = anna.get(rows, timeout=60).json()["rows"]
+            for reading in (1, 2):
+                read_twice(server.url, anna, row["image"], reading)
+            review(recorder.url, page, row, shot)
+            (kept,) = root.get(f"{server.url}/vhi/reviews", timeout=60).json()["reviews"]
+            assert (kept["case"], kept["reason"], kept["by"]) == (row["case"], "artefact", "root")
+            sent = recorder.bytes()
+            assert row["case"].encode() in sent  # it is recorded in the clear
+            assert places(sent) == []
+            assert places(page.content().encode()) == []
+    finally:
+        archive.stop()
+
+
+def signed_in_at(url: str, name: str) -> requests.Session:
+    session = requests.Session()
+    form = {"username": name, "password": PASSWORDS[name], "grant_type": "password"}
+    token = session.post(f"{url}/auth/token", data=form, timeout=60).json()["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
+def read_twice(url: str, session: requests.Session, image: str, reading: int) -> None:
+    """Hand in a case without the lesion of that number, as one reading."""
+
+    def asked(model: str, output: str, **params: Any) -> requests.Response:
+        form = {"params": json.dumps({"reading": reading, "result_extension": ".nii.gz", **params})}
+        return session.post(f"{url}/infer/{model}?image={image}&output={output}", data=form, timeout=240)
+
+    lesions = asked("vhi", "json").json()["lesions"]
+    clicks = [one["voxel"] for one in lesions if one["id"] == reading]
+    label = asked("vhi_clean", "image", background=clicks)
+    params = json.dumps({"label_info": [{"name": "inflammation", "idx": 1}], "reading": reading})
+    files = {"label": ("label.nii.gz", label.content)}
+    session.put(f"{url}/datastore/label?image={image}", data={"params": params}, files=files, timeout=240).raise_for_status()
+
+
+def review(url: str, page: Any, row: dict[str, Any], shot: Any) -> None:
+    """From the login to a class that is recorded, with real events."""
+    page.goto(f"{url}/", wait_until="domcontentloaded")
+    page.get_by_label("Name").fill("root")
+    page.get_by_label("Password").fill(PASSWORDS["root"])
+    page.get_by_role("button", name="Sign in").click()
+    page.locator("tbody").get_by_text(row["case"]).wait_for()
+    page.get_by_role("link", name="Review", exact=True).click()
+    page.locator("#vhi-differing").wait_for()
+    dismiss_notice(page)
+    page.wait_for_function("() => window.vhiDesk.review.found !== null")
+    first, second = (voxels(page, name) for name in ("vhi-first", "vhi-second"))
+    assert (first ^ second).any()
+    page.locator("#vhi-review tr[data-slice]").first.get_by_role("button").click()
+    page.wait_for_function("() => { const [orange, blue] = (" + COLOURS + ")(); return orange + blue > 20; }")
+    shot("blinded")
+    page.locator("#vhi-class").select_option("artefact")
+    page.locator("#vhi-record").click()
+    page.locator("#vhi-recorded li").wait_for()

@@ -22,7 +22,7 @@ from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
 from lib.files import OutputError
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.codes import SEGMENTS
 from lib.reports.dicom_seg import segment_masks, segmentation
 from lib.reports.dicom_source import write_dicom
@@ -35,7 +35,7 @@ NAMES = ["normal bone", "disease region", "inflammation", "inflammation (conserv
 
 
 def said(result: VhiResult, **reading: Any) -> ReportContent:
-    return report_content(result, PROVENANCE, reading=Reading(reading, ()) if reading else None)
+    return report_content(result, PROVENANCE, reading=ReaderWork(reading, ()) if reading else None)
 
 
 def stored(dataset: Dataset) -> Dataset:

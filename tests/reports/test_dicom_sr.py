@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from handmade import PROVENANCE, handmade
 from lib.core.anatomy import PartExtent, ZoneExtent
 from lib.errors import InputError
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
 from lib.studies.dicom_sr_reader import read_vhi_report
@@ -213,7 +213,7 @@ def test_the_program_observes_and_the_reader_where_there_was_one():
     alone = report_of(report_content(handmade(), PROVENANCE))
     assert observers(alone) == ["Device"]
     assert named(alone, "121013")[0].TextValue == "VHI 0.1.0"
-    reading = Reading({"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: one.",))
+    reading = ReaderWork({"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: one.",))
     cleaned = report_of(report_content(handmade(), PROVENANCE, reading=reading))
     assert observers(cleaned) == ["Person", "Device"]
     assert named(cleaned, "121008")[0].PersonName == "R11^"

@@ -17,7 +17,7 @@ from lib.core.cleaning import measure_cleaned, measure_proposed
 from lib.core.pipeline import VhiResult
 from lib.core.proposal import LesionProposal, Proposal
 from lib.core.volume import Mask
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.dicom_pages import pages_of
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
@@ -33,7 +33,7 @@ NOT_VHI = "It is not VHI"
 ONE_LINE = ("segmentation", "encapsulated pdf and secondary capture")
 # names of programs and of the method, which title no number
 NAMES = r"VHI thresholds|VHI disease region ensemble|VHI normal bone proposal|VHI, research only|\(VHI\)|VHI 0\.1\.0|Device Observer Manufacturer VHI"
-READER = Reading({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
+READER = ReaderWork({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
 
 
 def of_stage(stage: str) -> VhiResult:

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from folderdesk import INFLAMMATION, Desk
+from folderdesk import INFLAMMATION, Desk, phantom_truth
+from lib.errors import GridMismatchError, NotFoundError
 
 
 @pytest.fixture
@@ -189,3 +190,59 @@ def test_where_the_lesions_behind_the_earlier_number_cannot_be_told_the_volumes_
         "Which lesions are new or gone is not told: which voxels of the earlier mask count in its number is not known."
         in made.messages
     )
+
+
+# beside this one -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_earlier_visit_is_shown_on_the_grid_of_this_one_with_what_was_kept_of_it(tmp_path):
+    desk = Desk(tmp_path / "phantoms", phantom_truth())
+    for case_id in ("p_baseline", "p_follow_up"):
+        desk.add_case(case_id)
+    service = desk.service()
+    before = finish(desk, service, "p_baseline", desk.lesions == 1)
+    found = service.earlier("p_follow_up_T1W", "anna")
+    assert found.stir.grid is found.kept.grid
+    assert found.stir.data.shape == desk.grid.shape
+    # both scans are one: it lies where it lay
+    np.testing.assert_array_equal(found.kept.data, desk.lesions == 1)
+    inner = (slice(2, -2), slice(2, -2), slice(1, -1))  # nothing is known beyond the field of view
+    assert (
+        np.corrcoef(found.stir.data[inner].ravel(), desk.truth.stir.data[inner].ravel())[0, 1] > 0.99
+    )  # linear interpolation smooths
+    assert found.facts() == {
+        "case": "p_baseline",
+        "date": None,
+        "reader": "anna",
+        "sensitive": numbers_of(service, before)["thresholds"]["sensitive"],
+    }
+
+
+def test_where_there_is_no_earlier_visit_none_is_shown(desk):
+    service = desk.service()
+    with pytest.raises(NotFoundError, match="No earlier visit of this patient was finished"):
+        service.earlier("p_follow_up_STIR", "anna")
+    finish(desk, service, "p_baseline", desk.lesions == 1)
+    with pytest.raises(NotFoundError, match="No earlier visit"):
+        service.earlier("p_baseline_STIR", "anna")
+    dated(desk, "p_follow_up,X,2024-05-01\np_baseline,X,2024-05-01\n")
+    with pytest.raises(NotFoundError, match="another scan of the same day"):
+        desk.service().earlier("p_follow_up_STIR", "anna")
+
+
+def test_a_blinded_study_shows_no_visit_beside_another(desk):
+    service = desk.service(blinded=True, seed=3)
+    cases = {case.t1w.name: case.case_id for case in service.cases.index.cases}
+    finish(desk, service, cases["p_baseline_T1W.nii.gz"], desk.lesions == 1)
+    with pytest.raises(NotFoundError, match="This study is blinded: its visits are read apart"):
+        service.earlier(f"{cases['p_follow_up_T1W.nii.gz']}_STIR", "anna")
+
+
+def test_another_readers_earlier_visit_is_not_shown_where_every_reader_reads_every_case(desk):
+    """That of the handmade scans, of a few voxels each, cannot be laid over, and says so to the reader whose it is."""
+    service = desk.service(several_readers=True)
+    finish(desk, service, "p_baseline", desk.lesions == 1, reader="ben")
+    with pytest.raises(NotFoundError, match="No earlier visit"):
+        service.earlier("p_follow_up_STIR", "anna")
+    with pytest.raises(GridMismatchError, match="could not be aligned"):
+        service.earlier("p_follow_up_STIR", "ben")

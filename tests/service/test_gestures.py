@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from folderdesk import Desk, phantom_truth
 from lib.core.gestures import Lasso, OnSlice
 from lib.errors import RequestError
 from lib.service.decisions import on_stir
@@ -163,3 +164,40 @@ def test_lesions_that_an_older_program_noted_without_their_places_are_still_repl
     assert kept.corrections["hand"]["erased"] == []
     service.clean("a_STIR", "anna", {"gestures": [SMALL]}, [], [])
     assert list(json.loads(path.read_text())["display"]["midlines"]) == [answer.facts["automatic_id"]]
+
+
+def test_pieces_of_a_split_lesion_are_told_as_lesions_and_where_they_lie(tmp_path):
+    desk = Desk(tmp_path / "phantoms", phantom_truth())
+    desk.add_case("a")
+    service = desk.service()
+    desk.draw_regions(service)
+    lesion = max(desk.truth.lesions, key=lambda one: one.voxels)
+    at = np.argwhere(desk.truth.lesion_labels == lesion.id)
+    i, k = (int(np.median(at[:, axis])) for axis in (0, 2))
+    ends = [[i, int(at[:, 1].min()) - 5], [i, int(at[:, 1].max()) + 5]]
+    split = {"what": "split", "scope": "stroke", "slice": k, "stroke": ends}
+    facts = service.clean("a_STIR", "anna", {"gestures": [split]}, [], []).facts
+    assert facts["without_effect"] == []
+    pieces = [one for one in facts["pieces"] if one["of"] == lesion.id]
+    assert len(pieces) >= 2
+    whole = np.zeros(desk.grid.shape, bool)
+    for piece in pieces:
+        places = np.concatenate([np.arange(start, start + length) for start, length in piece["runs"]])
+        assert places.size == piece["voxels"]
+        here = np.zeros(whole.size, bool)
+        here[places] = True
+        here = here.reshape(whole.shape, order="F")
+        assert here[tuple(piece["voxel"])]
+        assert not (whole & here).any()
+        whole |= here
+        gone = {"what": "remove", "scope": "lesion", "voxel": piece["voxel"]}
+        left = service.clean("a_STIR", "anna", {"gestures": [split, gone]}, [], []).labels > 0
+        np.testing.assert_array_equal(left, (desk.truth.grade > 0) & ~here)
+    np.testing.assert_array_equal(whole, desk.truth.lesion_labels == lesion.id)
+
+
+def test_a_split_that_finds_nothing_is_told_and_leaves_no_pieces(service):
+    beside = {"what": "split", "scope": "stroke", "slice": 0, "stroke": [[0, 0], [1, 0]]}
+    facts = service.clean("a_STIR", "anna", {"gestures": [beside]}, [], []).facts
+    assert facts["pieces"] == []
+    assert facts["without_effect"] == ["That stroke on slice 0 crosses no lesion; nothing was split."]

@@ -14,10 +14,10 @@ import requests
 
 from lib.nets.fit import Slices
 from lib.readings.store import ReadingStore
-from lib.retraining.cases import patients_of, public_cases
 from lib.retraining.entries import Entry
-from lib.retraining.folder import RetrainingFolder
+from lib.retraining.patients import patients_of, public_cases
 from lib.retraining.prepare import prepare
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.studies.pairing import CaseFinder
 from lib.training.scans import read_labelled
 from serving import APP, Server

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from .box import box_of
-from .gestures import AnyGesture, Click, LesionField, Scope, Voxel, check_scope, replay
+from .gestures import AnyGesture, Click, Gesture, LesionField, Scope, Voxel, check_scope, replay
 from .lesions import clear, grade_hyperintensity
 from .normal_bone import NormalBoneSample
 from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
@@ -86,6 +86,43 @@ def kept_after(
     graded, kept = result.graded, np.zeros(left.labels.shape, dtype=bool)
     kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
     return Mask(kept, result.stir.grid, "inflammation"), left.messages
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The pieces of the lesions that gestures split.
+
+    Parameters
+    ----------
+    result : VhiResult
+        With the pieces as its lesions, numbered from 1; nothing else of the automatic result is left in it.
+    ids, of : (pieces,) int arrays
+        The id that gestures know each piece by, and the lesion that it is a piece of.
+    """
+
+    result: VhiResult
+    ids: np.ndarray
+    of: np.ndarray
+
+
+def pieces_after(result: VhiResult, gestures: Sequence[AnyGesture]) -> Pieces | None:
+    """The pieces that gestures split lesions of the automatic result into; None where they split none."""
+    splits = [one for one in gestures if not isinstance(one, Gesture)]
+    if not splits:
+        return None
+    whole = len(result.lesions) + 1
+    found = replay(lesion_field(result), splits, np.ones(whole, dtype=bool))
+    if found.parent.size == whole:
+        return None
+    is_piece = np.isin(found.parent, found.parent[whole:])
+    is_piece[0] = False
+    ids = np.flatnonzero(is_piece)
+    number = np.zeros(found.parent.size, dtype=np.int32)
+    number[ids] = np.arange(1, ids.size + 1)
+    labels = number[found.labels]
+    grade = np.where(labels > 0, result.grade, 0).astype(result.grade.dtype)
+    alone = with_lesions(result, grade, labels, ids.size, result.measurement.raw_sensitive)
+    return Pieces(alone, ids, found.parent[ids])
 
 
 def kept_after_clicks(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.setting import fields_from
 from ..errors import InputError, SettingsError
-from ..pacs.cases import PacsCases, PacsConfig
+from ..pacs.archive_cases import PacsCases, PacsConfig
 from ..pacs.start import cases_of, is_archive
 from ..post_transforms import read_chain
 from ..retraining.config import TrainConfig
@@ -21,7 +21,7 @@ from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
 
 if TYPE_CHECKING:
-    from ..pacs.exchange import Exchange
+    from ..pacs.archive_sync import ArchiveSync
 
 _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said
@@ -60,6 +60,8 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
     config = ServiceConfig(**fields_from(ServiceConfig, conf))
+    if config.hide_others and is_archive(studies) and _logins() is None:
+        raise SettingsError("hide_others=true needs accounts: without login everybody is one reader. Start with --accounts.")
     data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))
     models = models or MODEL_DIR
     chains = [read_chain(Path(one)) for one in conf.get(CHAINS, "").split(os.pathsep) if one]
@@ -94,8 +96,8 @@ def train_config_of(conf: Mapping[str, str]) -> TrainConfig:
     return TrainConfig(**fields_from(TrainConfig, conf))
 
 
-def exchange_of(service: VhiService) -> Exchange | None:
-    """What goes between the service and its archive beside the scans; None where its studies are a folder.
+def archive_sync_of(service: VhiService) -> ArchiveSync | None:
+    """The synchronisation of the service with its archive; None where its studies are a folder.
 
     Raises
     ------
@@ -104,9 +106,9 @@ def exchange_of(service: VhiService) -> Exchange | None:
     """
     if not isinstance(service.cases.source, PacsCases):
         return None
-    from ..pacs.exchange import Exchange  # reads and writes results as DICOM, which a folder of files does without
+    from ..pacs.archive_sync import ArchiveSync  # reads and writes results as DICOM, which a folder of files does without
 
-    return Exchange(service, service.cases.source, _logins)
+    return ArchiveSync(service, service.cases.source, _logins)
 
 
 def _logins() -> frozenset[str] | None:

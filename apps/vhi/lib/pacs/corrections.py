@@ -23,7 +23,7 @@ from ..core.disease_region import DiseaseRegionError
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..errors import ArchiveError, InputError, NormalBoneError, RequestError
 from ..provenance import now
-from ..readings.folder import LEFTOVER, make_folder
+from ..readings.data_folder import LEFTOVER, make_folder
 from ..readings.submission import LAST_READING
 from ..records import Kinds, read_remakable, write_json
 from ..service.conduct import OutOfTurnError
@@ -77,7 +77,7 @@ class Correction:
     time: str = ""
 
 
-class Corrections:
+class ArchiveCorrections:
     """Looks for new Segmentations of the cases, and submits them.
 
     Parameters
@@ -161,6 +161,11 @@ class Corrections:
             if re.fullmatch(r"[0-9.]{1,64}", uid):
                 make_folder(self._senders)
                 write_json(self._senders / f"{uid}.json", {"reader": reader, "time": now()})
+
+    def is_sent_by(self, sop_uid: str, reader: str) -> bool:
+        """Whether that reader stored an instance through the gateway."""
+        noted = read_remakable(self._senders / f"{sop_uid}.json", reader=str) if re.fullmatch(r"[0-9.]{1,64}", sop_uid) else None
+        return noted is not None and noted["reader"] == reader
 
     def _news(self, case: Case) -> Iterator[Dataset]:
         """Segmentations that were not looked at yet and are not ours, in the order in which they were written."""

@@ -26,12 +26,12 @@ from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
 from ..errors import InputError, OutputError, VhiError
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
+from ..reports.algorithm_identification import Maker, makers, person_name
 from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
-from ..reports.dicom_pages import pages_of
+from ..reports.dicom_pages import PICTURE, REPORT, VISITS, pages_of
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
-from ..reports.made_by import Maker, makers, person_name
 from ..reports.parts import ScanFacts
 from ..service.submitting import content_of
 from ..studies.dicom_series import one_series
@@ -121,7 +121,7 @@ class ArchiveResults:
             for made in submissions:
                 self.post(made)
 
-    def told(self, made: Submission) -> dict[str, Any]:
+    def delivery_state(self, made: Submission) -> dict[str, Any]:
         """For the reader: whether a submission is in the archive by now, how many wait, and why."""
         state = self.outbox.state()
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")
@@ -192,6 +192,11 @@ class ArchiveResults:
 def is_ours(dataset: Dataset) -> bool:
     """Whether this program, or another copy of it, made an object."""
     return (str(dataset.get("Manufacturer", "")), str(dataset.get("ManufacturerModelName", ""))) == (MANUFACTURER, MODEL_NAME)
+
+
+def uids_of(made: Submission, study_uid: str) -> frozenset[str]:
+    """The instances that a submission becomes, whether or not each of them was made."""
+    return frozenset(uid_of(made, study_uid, what) for what in (SEG_STIR, SEG_T1W, SR, REPORT, PICTURE, VISITS))
 
 
 def uid_of(made: Submission, study_uid: str, what: str) -> str:

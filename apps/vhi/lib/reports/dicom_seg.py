@@ -20,10 +20,10 @@ from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NOR
 from ..core.stages import name_of
 from ..core.volume import Mask
 from ..errors import InputError
+from .algorithm_identification import Maker, makers, program_version, reader_name, series_description
 from .codes import MANUFACTURER, MODEL_NAME, SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, is_multi_frame, planes_of, source_headers
-from .made_by import Maker, makers, program_version, reader_name, series_description
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

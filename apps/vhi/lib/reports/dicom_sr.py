@@ -24,10 +24,10 @@ from ..core.stages import name_of
 from ..core.verdict import stability_and_reasons, verdict_of
 from ..errors import InputError
 from . import codes as ours
+from .algorithm_identification import Maker, makers, program_version, reader_name, series_description
 from .codes import SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, source_headers
-from .made_by import Maker, makers, program_version, reader_name, series_description
 from .numbers import printable
 
 if TYPE_CHECKING:

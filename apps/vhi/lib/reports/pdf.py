@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -36,6 +37,7 @@ _INK, _FAINT, _LINE = HexColor("#1b2733"), HexColor("#566370"), HexColor("#d5dbe
 _AMBER, _AMBER_LINE = HexColor("#fff4d6"), HexColor("#d99a00")
 _VERDICTS = {"usable": HexColor("#2c8a4b"), "check": _AMBER_LINE, "not comparable": HexColor("#c0392b")}
 _SMALLEST_MOSAIC = 70 * mm
+_MARKED = re.compile(r"[&<>\n]")  # what has to be parsed
 
 
 def pdf_bytes(content: ReportContent) -> bytes:
@@ -102,8 +104,30 @@ _HEAD_NUMBER = _style(6.6, colour=_FAINT, alignment=TA_RIGHT)
 _SECTION = _style(9.5, bold=True, after=3, spaceBefore=9, keepWithNext=1)
 
 
+class _Words(Paragraph):
+    """A paragraph that is broken into lines once for a width: a table asks for the height of each cell three times."""
+
+    _broken_for: float | None = None
+
+    def wrap(self, availWidth: float, availHeight: float) -> tuple[float, float]:
+        if availWidth == self._broken_for:
+            return self.width, self.height
+        size: tuple[float, float] = super().wrap(availWidth, availHeight)
+        self._broken_for = availWidth if size[0] == availWidth else None
+        return size
+
+
 def _words(text: str, style: ParagraphStyle = _TEXT) -> Paragraph:
-    return Paragraph(escape(text).replace("\n", "<br/>"), style)
+    if _MARKED.search(text) or not text.strip():
+        return _Words(escape(text).replace("\n", "<br/>"), style)
+    words = " ".join(text.split())
+    return _Words(words, style, frags=[_fragment(style).clone(text=words)])
+
+
+@lru_cache(maxsize=64)
+def _fragment(style: ParagraphStyle) -> Any:
+    """Plain words in a style, as the parser of marked text gives them."""
+    return Paragraph("x", style).frags[0]
 
 
 def _first_page(content: ReportContent, height: float) -> list[Flowable]:

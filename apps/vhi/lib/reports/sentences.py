@@ -11,7 +11,7 @@ from ..core.stability import LARGEST_STABLE_FACTOR
 from ..core.stages import name_of
 from ..core.verdict import stability_and_reasons
 from .numbers import normal_bone_slices, printable
-from .parts import Reading
+from .parts import ReaderWork
 from .stages import other_stages, stage_sentence
 from .wording import counted, mm3, percent, range_mm3, slice_numbers, typeset
 
@@ -113,7 +113,7 @@ def _clearing_rule(settings: VhiSettings) -> tuple[str, str]:
     return rule + ("" if settings.is_papers_chain else " and the changed settings"), "the changed settings"
 
 
-def reader_sentences(result: VhiResult, reading: Reading | None) -> Iterable[str]:
+def reader_sentences(result: VhiResult, reading: ReaderWork | None) -> Iterable[str]:
     """What a reader did."""
     if result.disease_region.source == "given":
         yield "Disease region: given as a mask and used as drawn."

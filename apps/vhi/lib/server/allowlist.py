@@ -90,6 +90,9 @@ ALLOWED = (
     Allowed(("GET",), "/vhi/reading", "reader"),
     Allowed(("GET",), "/vhi/reading/label", "reader"),
     Allowed(("POST",), "/vhi/reading/preview", "reader", large=True),
+    Allowed(("GET",), "/vhi/earlier", "reader"),
+    Allowed(("GET",), "/vhi/earlier/image", "reader"),
+    Allowed(("GET",), "/vhi/earlier/label", "reader"),
     Allowed(("POST",), "/vhi/rating", "reader"),
     Allowed(("GET", "PUT", "DELETE"), "/vhi/draft", "reader"),
     Allowed(("POST",), "/vhi/share", "admin"),
@@ -122,7 +125,7 @@ CLOSED = {
 
 
 def find_allowed(method: str, path: str) -> Allowed | None:
-    """What the list says of a request, if it is on it."""
+    """The entry of the list that a request matches; None where it is not on it."""
     return next((one for one, pattern in _PATTERNS if method in one.methods and pattern.fullmatch(path)), None)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, VhiError
-from .pool import BusyError, GoneError
+from .worker_pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
 _HIDDEN: set[str] = set()

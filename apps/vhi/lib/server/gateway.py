@@ -30,7 +30,7 @@ from .addresses import current_addresses
 from .answers import Refusal
 from .dicomweb import ROOT, is_answered_in_json, is_picture, is_resource, resource_of
 from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
-from .pool import GoneError
+from .worker_pool import GoneError
 
 logger = logging.getLogger("vhi.server")
 
@@ -48,9 +48,10 @@ MOST_WARNINGS, WARN_AGENT = 20, "archive"
 _WARNING = re.compile(r'([1-9]\d\d) +\S+ +"((?:[^"\\\x00-\x1f]|\\.){0,500})"')
 
 _BINARY_ANSWERS = re.compile(r"multipart/related|application/dicom|application/octet-stream|(?:image|video)/[\w.-]+")
+NOT_THERE = "The archive does not have that."
 _SENTENCES = {
     400: "The archive cannot read that request; check its query and frame numbers.",
-    404: "The archive does not have that.",
+    404: NOT_THERE,
     406: "The archive cannot answer in a form that was asked for.",
     409: "The archive did not store that: it contradicts what is there.",
     413: "The archive takes no body of that size.",
@@ -144,6 +145,25 @@ class Gateway:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
+
+    async def search(self, resource: str, query: str = "") -> bytes:
+        """What the archive answers to a search of the server's own, in DICOM JSON; empty where it found nothing.
+
+        Raises
+        ------
+        Refusal
+        """
+        target = f"{self._base.path.rstrip('/')}{resource}" + (f"?{query}" if query else "")
+        headers = {"accept": JSON, "accept-encoding": "identity", "user-agent": "vhi"}
+        url = self._base.copy_with(raw_path=target.encode())
+        answer = await self._answer(self._connections().build_request("GET", url, headers=headers))
+        try:
+            self._check(answer, storing=False)
+            return await answer.aread()
+        except httpx.HTTPError as error:
+            raise Refusal(502, "The archive broke off its answer; try again.") from error
+        finally:
+            await answer.aclose()
 
     async def close(self) -> None:
         """Close idle connections."""
@@ -371,7 +391,7 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
 
 
 def _warnings(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
-    """What the archive warns of, in its words and under the gateway's name: that more is there, or why something was not stored.
+    """Warnings of the archive, in its words and under the gateway's name: that more is there, or why something was not stored.
 
     The sender within a Warning (RFC 7234, 5.5) is the archive's address or name, which readers do not learn.
     """

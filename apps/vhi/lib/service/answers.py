@@ -1,4 +1,4 @@
-"""What the service is asked for and what it answers: plain values, on the grid of the series that was asked for."""
+"""Questions to the service and its answers: plain values, on the grid of the series that was asked for."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class ServiceConfig:
         Of the aliases and orders of a blinded study.
     several_readers : bool
         Every reader is offered every case; else a case goes to one reader.
+    hide_others : bool
+        Of the results in an archive, and of earlier visits, a reader sees their own alone.
     lease_minutes : float
         How long a case that was offered to one reader is kept from others.
     loaded_cases, kept_results : int
@@ -41,6 +43,7 @@ class ServiceConfig:
     blinded: bool = False
     seed: int = 0
     several_readers: bool = False
+    hide_others: bool = False
     lease_minutes: float = 120.0
     loaded_cases: int = 4
     kept_results: int = 8

@@ -3,8 +3,8 @@
 The patient is the archive's, by PatientID and its issuer; of a folder of studies that of `retraining/patients.csv` in the data
 folder (columns `case`, `patient` and, for the order of the visits, `date` as YYYY-MM-DD), else that of the case's name as a
 cohort reads it (`S01_follow_up` is S01's follow-up). A visit counts once a reader finished it, in a reading of the same number.
-Where every reader reads every case it must be the same reader's: their readings know nothing of each other. In a blinded study
-nothing is compared.
+Where every reader reads every case, or others' results are hidden, it must be the same reader's: their readings know nothing of
+each other. In a blinded study nothing is compared.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,23 +22,24 @@ from ..core.change import Change, NotCompared
 from ..core.lesions import label_lesions
 from ..core.pipeline import VhiResult
 from ..core.segment_names import INFLAMMATION
-from ..core.volume import Volume
-from ..errors import GridMismatchError, InputError, VhiError
+from ..core.volume import Mask, Volume
+from ..errors import GridMismatchError, InputError, NotFoundError, VhiError
 from ..followup import NUMBERS, EarlierVisit, compare_with_earlier, lay_over
 from ..readings.checking import check_report
 from ..readings.submission import Submission
 from ..records import read_json
 from ..reports.change import change_facts
 from ..reports.numbers import plain
-from ..retraining.folder import RetrainingFolder
 from ..retraining.holdout import PATIENTS, patients_of_table
-from ..studies.alignment import Alignment
+from ..retraining.retraining_folder import RetrainingFolder
+from ..studies.alignment import Alignment, align, moved_mask, moved_volume
 from ..studies.pairing import Case
 from .answers import ServiceConfig
 from .cases import Cases
-from .keep import Kept
+from .memory_cache import LastUsed
 from .scans import Scans
 
+KEPT_BESIDE = 2  # a viewer asks for facts, image and mask one after the other
 KNOWN_FOR_S = 20.0  # clicks follow each other; an archive is not asked at each
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ORDER = ("baseline", "follow_up")
@@ -46,17 +47,45 @@ _ORDER = ("baseline", "follow_up")
 
 @dataclass(frozen=True, eq=False)
 class SinceEarlier:
-    """What is said of an earlier visit: the `change`, or why there is none, and the `submission` compared with on its `date`."""
+    """The comparison with an earlier visit: `change`, or why there is none, and the `submission` compared with on its `date`."""
 
     change: Change | NotCompared
     submission: Submission | None = None
     date: str = ""
 
     def record(self) -> dict[str, str]:
-        """What `submission.json` keeps: enough to compare again."""
+        """The form of it in `submission.json`: enough to compare again."""
         if self.submission is None:
             return {"not_compared": "" if isinstance(self.change, Change) else self.change.sentence}
         return {"case": self.submission.case_id, "submission": self.submission.submission_id, "date": self.date}
+
+
+@dataclass(frozen=True, eq=False)
+class VisitBeside:
+    """The earlier visit laid over this one, on the grid of this one's STIR.
+
+    Parameters
+    ----------
+    stir : Volume
+        In its own intensities; 0 outside its field of view.
+    kept : Mask
+        What its reading kept.
+    submission, date
+        As of `SinceEarlier`.
+    sensitive : float
+        Its sensitive threshold: over it both visits are as bright.
+    """
+
+    stir: Volume
+    kept: Mask
+    submission: Submission
+    date: str
+    sensitive: float
+
+    def facts(self) -> dict[str, Any]:
+        """For an answer."""
+        made = self.submission
+        return {"case": made.case_id, "date": self.date or None, "reader": made.reader, "sensitive": self.sensitive}
 
 
 class EarlierVisits:
@@ -71,12 +100,13 @@ class EarlierVisits:
 
     def __init__(self, cases: Cases, config: ServiceConfig) -> None:
         self._cases, self._readings, self._config = cases, cases.readings, config
-        self._days: Kept[tuple[float, Mapping[str, str]]] = Kept(config.kept_results)
-        self._visits: Kept[EarlierVisit] = Kept(config.kept_results)
-        self._motions: Kept[Alignment | GridMismatchError] = Kept(config.kept_results)
+        self._days: LastUsed[tuple[float, Mapping[str, str]]] = LastUsed(config.kept_results)
+        self._visits: LastUsed[EarlierVisit] = LastUsed(config.kept_results)
+        self._motions: LastUsed[Alignment | GridMismatchError] = LastUsed(config.kept_results)
+        self._beside: LastUsed[VisitBeside] = LastUsed(KEPT_BESIDE)
 
     def since(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> SinceEarlier | None:
-        """What changed since the newest earlier visit; None where there is none.
+        """The change since the newest earlier visit; None where there is none.
 
         Callers may hold the lock of the case: that of an earlier one is only ever taken inside that of a later one.
         """
@@ -114,6 +144,43 @@ class EarlierVisits:
             report = {"image": image, "submission": made.submission_id, "reader": made.reader} if made.reader == reader else None
             found["earlier"] = {"case": made.case_id, "date": since.date or None, "report": report}
         return found
+
+    def beside(self, scans: Scans, reader: str, reading: int) -> VisitBeside:
+        """The visit that `since` compares with, to look at beside this one; callers hold the lock of the case.
+
+        Raises
+        ------
+        NotFoundError
+            There is none: the study is blinded, nothing earlier was finished, or which visit is the earlier is not known.
+        GridMismatchError
+            They cannot be laid over each other.
+        VhiError
+            The earlier scan or its mask cannot be read.
+        """
+        if self._config.blinded:
+            raise NotFoundError("This study is blinded: its visits are read apart, and none is shown beside another.")
+        chosen = self._newest(scans.case, reader, reading)
+        if chosen is None:
+            raise NotFoundError("No earlier visit of this patient was finished; there is none to show.")
+        if isinstance(chosen, NotCompared):
+            raise NotFoundError(chosen.sentence)
+        made, date = chosen
+        key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, made.submission_id, date
+        found = self._beside.get(key)
+        if found is None:
+            found = self._laid_over(scans, made, date)
+            self._beside.put(key, found)
+        return found
+
+    def _laid_over(self, scans: Scans, made: Submission, date: str) -> VisitBeside:
+        earlier = self._earlier(made, date)
+        stir = earlier.stir
+        if stir is None:
+            raise NotFoundError("The scan of the earlier visit is not at hand; its numbers alone are.")
+        motion = self._motion(scans, made, earlier, lambda: align(scans.stir, stir))
+        kept = Mask(earlier.lesions > 0, earlier.grid, "lesions of the earlier visit")
+        grid, sensitive = scans.stir.grid, float(earlier.numbers["thresholds"]["sensitive"])
+        return VisitBeside(moved_volume(stir, grid, motion), moved_mask(kept, grid, motion), made, date, sensitive)
 
     # which one ----------------------------------------------------------------------------------------------------------------
 
@@ -164,16 +231,16 @@ class EarlierVisits:
             if one.measured and one.reading == reading and one.segment(INFLAMMATION) is not None
         ]
         own = [one for one in made if one.reader == reader]
-        others = [] if self._config.several_readers else made
+        others = [] if self._config.several_readers or self._config.hide_others else made
         return next(iter(reversed(own or others)), None)
 
     def _days_of(self, case: Case) -> Mapping[str, str]:
         """The day of each visit of the patient by case id, this case's among them; "" for one that is not known."""
-        known = self._days.find(case.case_id)
+        known = self._days.get(case.case_id)
         if known is None or time.monotonic() - known[0] > KNOWN_FOR_S:
             found = self._cases.source.visits(case) if case.archived else self._of_folder(case)
             known = time.monotonic(), {case.case_id: "", **found}
-            self._days.keep(case.case_id, known)
+            self._days.put(case.case_id, known)
         return known[1]
 
     def _of_folder(self, case: Case) -> dict[str, str]:
@@ -187,7 +254,9 @@ class EarlierVisits:
     def _compared(self, scans: Scans, result: VhiResult, made: Submission, date: str) -> SinceEarlier:
         try:
             earlier = self._earlier(made, date)
-            change = compare_with_earlier(result, earlier, lambda: self._motion(scans, result, made, earlier))
+            change = compare_with_earlier(
+                result, earlier, lambda: self._motion(scans, made, earlier, lambda: lay_over(result, earlier))
+            )
         except VhiError as error:
             change = NotCompared(f"The earlier visit is not compared with this one: {error}")
         return SinceEarlier(change, made, date)
@@ -195,7 +264,7 @@ class EarlierVisits:
     def _earlier(self, made: Submission, date: str) -> EarlierVisit:
         """What was kept of a reading, as `measure --previous` has it of a result folder."""
         key = made.case_id, made.submission_id, date
-        known = self._visits.find(key)
+        known = self._visits.get(key)
         if known is not None:
             return known
         path = self._readings.folder_of(made) / NUMBERS
@@ -218,19 +287,19 @@ class EarlierVisits:
         lesions = label_lesions(kept.astype("uint8"))[0]
         found = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
         if stir is not None:
-            self._visits.keep(key, found)
+            self._visits.put(key, found)
         return found
 
-    def _motion(self, scans: Scans, result: VhiResult, made: Submission, earlier: EarlierVisit) -> Alignment:
+    def _motion(self, scans: Scans, made: Submission, earlier: EarlierVisit, find: Callable[[], Alignment]) -> Alignment:
         """Found once: it follows from both scans alone."""
         key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, earlier.stir is None
-        known = self._motions.find(key)
+        known = self._motions.get(key)
         if known is None:
             try:
-                known = lay_over(result, earlier)
+                known = find()
             except GridMismatchError as error:
                 known = error
-            self._motions.keep(key, known)
+            self._motions.put(key, known)
         if isinstance(known, GridMismatchError):
             raise known
         return known

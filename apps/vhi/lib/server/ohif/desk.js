@@ -8,6 +8,7 @@ import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
 import { fit } from './fitting.js';
 import { Folds } from './folding.js';
+import { BRUSHES, Freehand } from './freehand.js';
 import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
 import { watchKeys } from './lesion_keys.js';
@@ -19,11 +20,12 @@ import { simplified } from './gestures.js';
 import { clean, decide, growBone } from './measuring.js';
 import { showNumbers } from './numbers.js';
 import { markPointer } from './pointer_mark.js';
+import { PARTS, actOnPart } from './parts.js';
 import { Reading } from './reading.js';
 import { Review } from './review.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 import { watchStrokes } from './strokes.js';
-import { BONE_CLICK, CLEANING, DRAWING, VIEW } from './tools.js';
+import { BONE_CLICK, CLEANING, DRAWING, RADIUS_MM, VIEW } from './tools.js';
 import { shown } from './panel-display.js';
 import { valueAt } from './slices.js';
 import { waitForCase } from './waiting.js';
@@ -44,6 +46,7 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
+  isThresholded = false; // inflammation is painted at or above the threshold alone
   list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
   isOverlayShown = true;
   valueText = '';
@@ -54,6 +57,9 @@ export class Desk extends EventTarget {
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
   #drawOften = () => {};
+  #freehand = new Freehand(this);
+  #isTaking = false;
+  #pointed = [null, null, null]; // the image that the pointer is over, and where in space and on its canvas
   #linked;
   #stopWaiting = () => {};
   #stopFitting = () => {};
@@ -78,11 +84,17 @@ export class Desk extends EventTarget {
     keepSpaceBar();
     showNumbers(this, () => this.#roles());
     watchKeys(this);
-    const strokeInHand = () => (this.reading && CLEANING.includes(this.tool) ? (STROKES[this.scope] ?? null) : null);
-    watchStrokes(() => this.#viewports(), strokeInHand, (viewport, path) => this.#stroked(viewport, path));
+    const strokeInHand = () => (this.reading ? this.#strokeInHand() : null);
+    const isDrawing = () => DRAWING.includes(this.tool);
+    watchStrokes(() => this.#viewports(), strokeInHand, {
+      moved: (...stroke) => isDrawing() && this.#freehand.moved(...stroke),
+      drawn: (...stroke) => (isDrawing() ? this.#freehand.drawn(...stroke) : this.#stroked(...stroke)),
+      dropped: () => this.#freehand.dropped(),
+    });
     watchPointer(() => (this.reading ? this.#viewports() : []), {
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
+      isInHand: () => this.tool !== VIEW,
     });
   }
 
@@ -274,6 +286,8 @@ export class Desk extends EventTarget {
 
   /** The pointer lies over an image; null for none. */
   #pointedAt(viewport, world) {
+    this.#pointed = [viewport, world, world && viewport.worldToCanvas(world)];
+    this.#freehand.ring(viewport, world);
     const view = world && this.#roles().find((one) => one.viewport === viewport);
     const volume = view && volumeOf(viewport);
     const value = volume && valueAt(volume, world);
@@ -286,7 +300,8 @@ export class Desk extends EventTarget {
 
   #watch(labelmap) {
     const { cornerstoneViewportService } = this.#managers.servicesManager.services;
-    const { SEGMENTATION_DATA_MODIFIED } = window.cornerstoneTools.Enums.Events;
+    const { SEGMENTATION_DATA_MODIFIED, TOOL_ACTIVATED } = window.cornerstoneTools.Enums.Events;
+    window.cornerstone.eventTarget.addEventListener(TOOL_ACTIVATED, ({ detail }) => this.#putDown(detail));
     window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn ||= !labelmap.isWriting));
     const again = async () => {
       if (this.reading?.labelmap !== labelmap) return;
@@ -300,11 +315,27 @@ export class Desk extends EventTarget {
 
   #clicked(world) {
     if (!this.reading) return;
+    if (PARTS[this.tool]) actOnPart(this, this.tool, this.reading.labelmap.voxelAt(world));
     if (this.tool === BONE_CLICK) growBone(this.reading, this.reading.labelmap.voxelAt(world));
     if (!CLEANING.includes(this.tool) || STROKES[this.scope]) return;
     const voxel = this.reading.labelmap.voxelAt(world);
     if (this.scope === 'on slice') decide(this.reading, { what: this.tool, scope: 'on slice', slice: voxel[2] });
     else clean(this.reading, this.tool, voxel, this.scope);
+  }
+
+  /** Something with the drawn part that the pointer is over, by a key. */
+  actUnderPointer(what) {
+    const [viewport, , place] = this.#pointed;
+    // of the slice that is shown now, also before the pointer moves again
+    if (place) actOnPart(this, what, this.reading.labelmap.voxelAt(viewport.canvasToWorld(place)));
+    else this.say('Hold the pointer over what is drawn, in an image.');
+  }
+
+  /** What is drawn with the tool in hand; null for what is not drawn. */
+  #strokeInHand() {
+    if (CLEANING.includes(this.tool)) return STROKES[this.scope] ?? null;
+    if (!DRAWING.includes(this.tool)) return null;
+    return BRUSHES.includes(this.tool) ? 'brush' : this.tool;
   }
 
   /** A lasso or a line was drawn on an image, as points of its canvas. */
@@ -381,18 +412,31 @@ export class Desk extends EventTarget {
 
   // tools ----------------------------------------------------------------------------------------------------------------
 
-  /** Take up a tool: a drawing tool of the viewer, `remove`, `restore` or BONE_CLICK, or VIEW for none. */
+  /** Take up a tool: one that draws or cleans, BONE_CLICK, or VIEW for none. The viewer's own is then the window, and gets no press. */
   take(tool) {
     this.tool = tool;
-    const toolName = DRAWING.includes(tool) ? tool : VIEW;
-    this.setBrush(this.brushMm);
-    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName, toolGroupIds: ['default'] });
+    this.#isTaking = true;
+    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName: VIEW, toolGroupIds: ['default'] });
+    this.#isTaking = false;
+    this.#freehand.ring(...this.#pointed.slice(0, 2));
+    this.changed();
+  }
+
+  /** A tool of the viewer's own was taken up: none of ours is in hand any longer. */
+  #putDown({ toolBindingsOptions }) {
+    const isPrimary = toolBindingsOptions?.bindings?.some(({ mouseButton }) => mouseButton === 1);
+    if (this.#isTaking || !isPrimary || this.tool === VIEW) return;
+    this.tool = VIEW;
+    this.changed();
+  }
+
+  threshold(isThresholded) {
+    this.isThresholded = isThresholded;
     this.changed();
   }
 
   setBrush(radiusMm) {
-    this.brushMm = radiusMm;
-    const toolNames = ['CircularBrush', 'CircularEraser'];
-    this.#managers.commandsManager.runCommand('setBrushSize', { value: radiusMm, toolNames });
+    this.brushMm = Math.min(Math.max(radiusMm, RADIUS_MM.least), RADIUS_MM.most);
+    this.#freehand.ring(...this.#pointed.slice(0, 2));
   }
 }

@@ -3,11 +3,9 @@
 import { button, el } from './dom.js';
 import { clean, decide } from './measuring.js';
 import { listed } from './panel-lesions.js';
+import { DRAWN } from './segments.js';
 import { next, submit } from './submitting.js';
-import { CLEANING, VIEW } from './tools.js';
-
-const BRUSH_STEP_MM = 0.5;
-const BRUSH_MM = [1, 20];
+import { CLEANING, RADIUS_MM, VIEW } from './tools.js';
 
 /** By key: what it says in the list of keys, and what it does with the desk. */
 export const KEYS = {
@@ -19,8 +17,19 @@ export const KEYS = {
   o: ['overlay on or off', (desk) => desk.showOverlay(!desk.isOverlayShown)],
   l: ['numbers of lesions on or off', (desk) => desk.number(!desk.display.chosen.isNumbered)],
   h: ['hold: images without the overlay', (desk) => desk.peek(true)],
-  '[': ['smaller brush', (desk) => brush(desk, -BRUSH_STEP_MM)],
-  ']': ['larger brush', (desk) => brush(desk, BRUSH_STEP_MM)],
+  b: ['brush', (desk) => desk.take('brush')],
+  e: ['eraser', (desk) => desk.take('eraser')],
+  q: ['circle', (desk) => desk.take('circle')],
+  k: ['rectangle', (desk) => desk.take('rectangle')],
+  d: ['draw the next segment: inflammation, disease region, normal bone', (desk) => nextSegment(desk)],
+  t: ['paint inflammation only at or above the threshold, on or off', (desk) => desk.threshold(!desk.isThresholded)],
+  '[': ['smaller brush', (desk) => brush(desk, -RADIUS_MM.step)],
+  ']': ['larger brush', (desk) => brush(desk, RADIUS_MM.step)],
+  g: ['grow what is drawn under the pointer by a voxel', (desk) => desk.actUnderPointer('grow')],
+  s: ['shrink it', (desk) => desk.actUnderPointer('shrink')],
+  '.': ['copy it to the next slice', (desk) => desk.actUnderPointer('copy')],
+  ',': ['copy it to the previous slice', (desk) => desk.actUnderPointer('back')],
+  f: ['fill the slices between it and the next one drawn at its place', (desk) => desk.actUnderPointer('between')],
   c: ['cleaning by clicks on or off', (desk) => desk.take(CLEANING.includes(desk.tool) ? VIEW : 'remove')],
   w: ['no tool: the pointer sets the window', (desk) => desk.take(VIEW)],
   m: ['measure VHI', () => press('#vhi-measure')],
@@ -80,8 +89,14 @@ function act(desk, what) {
   else desk.say('Choose a lesion first: n goes to the next one.');
 }
 
+function nextSegment(desk) {
+  const { labelmap } = desk.reading;
+  labelmap.activate(DRAWN[(DRAWN.indexOf(labelmap.active) + 1) % DRAWN.length]);
+  desk.changed();
+}
+
 function brush(desk, by) {
-  desk.setBrush(Math.min(BRUSH_MM[1], Math.max(BRUSH_MM[0], desk.brushMm + by)));
+  desk.setBrush(desk.brushMm + by);
   desk.changed();
 }
 
