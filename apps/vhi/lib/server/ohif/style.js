@@ -32,7 +32,7 @@ const TEXT = `
 .vhi button.main.grow { width: auto; }
 .vhi .grades { display: grid; grid-template-columns: auto 1fr auto; gap: 2px 8px; margin: 2px 0; font-size: 15px; }
 .vhi .grades b { text-align: right; font-variant-numeric: tabular-nums; }
-#vhi-panel .behind b { opacity: .45; }
+#vhi-panel .behind b { opacity: .65; }
 #vhi-panel .behind b::after { content: ' …'; }
 .vhi .rest > .asked { background: #3a2f0e; border: 1px solid #b98a1e; border-radius: 4px; padding: 8px; margin: 4px 0; }
 .vhi .histogram { width: 100%; height: 56px; background: #0b1530; border-radius: 3px; }
