@@ -4,7 +4,7 @@ import { button, el } from './dom.js';
 import { clean, decide } from './measuring.js';
 import { listed } from './panel-lesions.js';
 import { next, submit } from './submitting.js';
-import { CLEANING, VIEW } from './tools.js';
+import { CLEANING, SPLIT, VIEW } from './tools.js';
 
 const BRUSH_STEP_MM = 0.5;
 const BRUSH_MM = [1, 20];
@@ -21,7 +21,9 @@ export const KEYS = {
   '[': ['smaller brush', (desk) => brush(desk, -BRUSH_STEP_MM)],
   ']': ['larger brush', (desk) => brush(desk, BRUSH_STEP_MM)],
   c: ['cleaning by clicks on or off', (desk) => desk.take(CLEANING.includes(desk.tool) ? VIEW : 'remove')],
+  s: ['split a lesion on or off', (desk) => desk.take(desk.tool === SPLIT ? VIEW : SPLIT)],
   w: ['no tool: the pointer sets the window', (desk) => desk.take(VIEW)],
+  b: ['earlier visit beside, or T1W again', () => press('#vhi-beside')],
   m: ['measure VHI', () => press('#vhi-measure')],
   'Ctrl+Enter': ['submit', (desk) => ready(desk) && submit(desk.reading, desk.keeping.keeper)],
   N: ['next case', (desk) => ready(desk) && next(desk.reading)],

@@ -57,6 +57,8 @@ const TEXT = `
 #vhi-keys td { padding: 1px 12px 1px 0; }
 #vhi-keys kbd { border: 1px solid #3b519a; border-radius: 3px; padding: 0 5px; font: inherit; }
 .vhi td button { padding: 0 6px; white-space: nowrap; }
+.vhi-beside { position: absolute; left: 8px; right: 8px; bottom: 40px; z-index: 6; pointer-events: none; color: #7fd4ff; background: rgba(0, 0, 0, .7); font: 13px/1.4 Inter, system-ui, sans-serif; padding: 2px 6px; border-radius: 3px; }
+[data-cy=viewport-pane]:has(.vhi-beside) [data-cy=viewport-overlay-top-left] { visibility: hidden; }
 .vhi-cross { position: absolute; top: 0; left: 0; z-index: 5; pointer-events: none; }
 .vhi-cross::before, .vhi-cross::after { content: ''; position: absolute; background: #7fd4ff; box-shadow: 0 0 0 .5px #000; }
 .vhi-cross::before { width: 17px; height: 1px; left: -8px; top: 0; }
