@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lib.cleaning.evaluation import Agreement, LeftOut, between_readers, brier, leave_one_patient_out, volume_ratio
+from lib.cleaning.evaluation import Agreement, LeftOutPatient, between_readers, brier, leave_one_patient_out, volume_ratio
 from lib.cleaning.features import FEATURES, lesion_features
 from lib.cleaning.fitting import fit_forest, keep_limit, read_voxels
 from lib.cleaning.model import CleaningModel, propose
@@ -66,7 +66,7 @@ def main() -> None:
     _cost(console, results, tables)
 
 
-def _shifted(every: Sequence[LeftOut]) -> Table:
+def _shifted(every: Sequence[LeftOutPatient]) -> Table:
     """Volumes at each factor of the thresholds: over the readers' there, and over the readers' at the right one."""
     right = {one.table.case_id: read_voxels(one.table) for one in every if one.table.as_measured}
     table = Table("thresholds", *right, "within 1.5", "sensitivity", "false keeps")
@@ -93,7 +93,7 @@ def _mean(found: Sequence[Agreement], name: str) -> float:
     return float(np.nanmean([getattr(one, name) for one in found]))
 
 
-def _decisions(left_out: Sequence[LeftOut]) -> Table:
+def _decisions(left_out: Sequence[LeftOutPatient]) -> Table:
     table = Table(
         "scan", "lesions", "kept", "limit", "sensitivity\nproposal", "sensitivity\nreaders", "false keeps\nproposal",
         "false keeps\nreaders", "wrong\nproposal", "wrong\nreaders", "remove all\nwrong",
@@ -116,7 +116,7 @@ def _decisions(left_out: Sequence[LeftOut]) -> Table:
     return table
 
 
-def _volumes(console: Console, left_out: Sequence[LeftOut]) -> Table:
+def _volumes(console: Console, left_out: Sequence[LeftOutPatient]) -> Table:
     table = Table("scan", "raw", "proposed", "readers, lesions", "published 1", "published 2", "ln proposed/published", "ln 1/2")
     table.title = "Voxels at the sensitive threshold; published readers by their geometric mean"
     ours, same, theirs, manual = [], [], [], []
@@ -148,7 +148,7 @@ def _agreement(logs: Sequence[float]) -> str:
     )
 
 
-def _effort(left_out: Sequence[LeftOut]) -> Table:
+def _effort(left_out: Sequence[LeftOutPatient]) -> Table:
     table = Table("scan", "from raw, all", "from raw, 95%", "from proposal, all", "from proposal, 95%", "readers apart, 95%")
     table.title = "Clicks until every lesion is as the consensus has it, or until no more than 5% of its volume is wrong"
     rows = []
@@ -161,7 +161,7 @@ def _effort(left_out: Sequence[LeftOut]) -> Table:
     return table
 
 
-def _splitting(left_out: Sequence[LeftOut]) -> Table:
+def _splitting(left_out: Sequence[LeftOutPatient]) -> Table:
     """What whole lesions cost: the best that keeping or removing them whole can do, against the published volumes."""
     table = Table("scan", "published mean", "whole lesions of the consensus", "ln ratio", "largest kept lesion [voxels]")
     table.title = "Are whole lesions enough? Decisions of the consensus on whole lesions against the published cleaned volumes"

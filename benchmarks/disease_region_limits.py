@@ -29,7 +29,7 @@ from lib.nets.recipes import PLANS
 from lib.studies.labelled import find_labelled
 from lib.training.budget import FILE
 from lib.training.groups import folds_of
-from lib.training.run import PREDICTIONS, Ensemble
+from lib.training.run import PREDICTIONS, EnsembleTraining
 from lib.training.scans import probabilities, read_labelled, read_t1w
 
 # a piece of difference that reaches further than this from the manual outline is a structure of its own, not a wobbly outline
@@ -90,7 +90,7 @@ def region(probability: np.ndarray) -> np.ndarray:
     return drop_small_pieces(probability >= 0.5)
 
 
-def read_held(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) -> list[Held]:
+def read_held(folds: Sequence[EnsembleTraining], members: Sequence[Sequence[Member]]) -> list[Held]:
     held = []
     cases = [(fold, case) for fold in folds for case in fold.group.held_out[: fold.group.n_study]]
     for fold, case in track(cases, "study subjects", console=Console(stderr=True)):
@@ -103,7 +103,7 @@ def read_held(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) ->
     return held
 
 
-def agreement(folds: Sequence[Ensemble], members: Sequence[Sequence[Member]]) -> float:
+def agreement(folds: Sequence[EnsembleTraining], members: Sequence[Sequence[Member]]) -> float:
     """Mean Dice per slice between the ensembles of two folds on the scans without masks."""
     found = []
     for case in track(folds[0].unlabelled, "scans without masks", console=Console(stderr=True)):
@@ -147,7 +147,7 @@ def main() -> None:
     budget = json.loads((out / FILE).read_text(encoding="utf-8"))
     plan = PLANS[budget["plan"]].with_steps(budget["steps"])
     found = find_labelled(Path(os.environ["VHI_DATA"]))
-    folds = [Ensemble(group, plan, out, found.unlabelled) for group in folds_of(found)]
+    folds = [EnsembleTraining(group, plan, out, found.unlabelled) for group in folds_of(found)]
     members = [fold.callables(fold.members()) for fold in folds]
     table = Table("what", "mean slice Dice")
     for what, value in (*rows(read_held(folds, members)), ("two folds on scans without masks", agreement(folds, members))):

@@ -27,12 +27,12 @@ from lib.engine.members import load_members
 from lib.provenance import now
 from lib.readings.store import ReadingStore, stored_segment
 from lib.readings.submission import Submission
-from lib.retraining.cases import patients_of, public_cases
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import HoldOut
+from lib.retraining.patients import patients_of, public_cases
 from lib.retraining.prepare import prepare
-from lib.retraining.session import run
+from lib.retraining.retraining_folder import RetrainingFolder
+from lib.retraining.retraining_session import run
 from lib.studies.labelled import find_labelled
 from lib.studies.nifti import read_volume, write_mask, write_scan
 from lib.studies.pairing import CaseFinder
@@ -100,7 +100,7 @@ def submit(foreign: Path, studies: Path, names: list[str]) -> None:
 def retrained(studies: Path, shipped: Path, jobs: int, steps: int | None) -> dict[str, object]:
     """What became of a session with the usual settings; one that was interrupted goes on."""
     data = studies / ".vhi"
-    if not RetrainingFolder(data).waits():
+    if not RetrainingFolder(data).has_pending_session():
         source = CaseFinder(studies)
         cases = public_cases(source, data)
         prepare(

@@ -34,9 +34,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from lib.core.active_learning import feature_distance, features_of, uncertain_and_unlike
 from lib.core.disease_region import disagreement, drop_small_pieces, slice_dice
 from lib.core.normalise import NetworkFrame, normalise_t1w
-from lib.core.selection import features_of, uncertain_and_unlike, unlikeness
 from lib.core.volume import Mask, Volume
 from lib.figures.canvas import svg_bytes
 from lib.figures.learning_loop import learning_loop_figure
@@ -44,7 +44,7 @@ from lib.files import write_atomically
 from lib.nets.fit import Slices, TrainedNetwork, fit
 from lib.nets.recipes import Recipe
 from lib.nets.weights import member_of
-from lib.studies.labelled import Case, find_labelled
+from lib.studies.labelled import LabelledCase, find_labelled
 from lib.training.scans import read_labelled, read_t1w
 
 MEMBERS = 3
@@ -75,7 +75,7 @@ class Scan:
     masks: np.ndarray | None
 
     @classmethod
-    def of(cls, case: Case) -> Scan:
+    def of(cls, case: LabelledCase) -> Scan:
         t1w, mask = read_labelled(case) if case.disease_region else (read_t1w(case), None)
         frame = NetworkFrame.of(t1w)
         masks = None if mask is None else _small(frame.slices(mask.data)) >= 0.5
@@ -151,7 +151,7 @@ def choose(
     score = {scan.name: found[scan.name][1] for scan in pool}
     if strategy == "diverse":
         features = {scan.name: features_of(scan.t1w, scan.region(found[scan.name][0])) for scan in (*pool, *labelled)}
-        score = uncertain_and_unlike(score, unlikeness(features, [scan.name for scan in labelled]))
+        score = uncertain_and_unlike(score, feature_distance(features, [scan.name for scan in labelled]))
     return max(pool, key=lambda scan: score[scan.name])
 
 

@@ -43,15 +43,15 @@ def resident_mb() -> float:
 
 def write_register(data: Path, studies: int) -> None:
     """Studies of an archive as they are known once they were found."""
-    from lib.pacs.register import Pair, Register, Study, key_of
+    from lib.pacs.register import ArchivedStudy, Register, SeriesPair, key_of
     from lib.studies.pairing import ROLES, Archived
 
-    def found() -> Iterator[Study]:
+    def found() -> Iterator[ArchivedStudy]:
         for n in range(studies):
             study, t1w, stir = (f"2.25.{n + 1}{end}" for end in ("", "01", "02"))
             series = Archived(study, t1w, stir)
             key = key_of(series, {role: [f"{series.series_uid(role)}.{k}" for k in range(2)] for role in ROLES})
-            yield Study(study, "20250601", "2/4", examined=time.time(), pair=Pair(series, key))
+            yield ArchivedStudy(study, "20250601", "2/4", examined=time.time(), pair=SeriesPair(series, key))
 
     (data / "pacs").mkdir(parents=True)
     register = Register(data / "pacs" / "studies.sqlite")
@@ -75,7 +75,7 @@ def write_folder(folder: Path, studies: int) -> None:
 
 def measured(source: str, work: Path, studies: int) -> dict[str, float]:
     """In a process of its own: what a service costs that knows them."""
-    from lib.pacs.cases import PacsCases, PacsConfig
+    from lib.pacs.archive_cases import PacsCases, PacsConfig
     from lib.pacs.client import Archive
     from lib.service.service import VhiService
 

@@ -24,10 +24,10 @@ from pydicom.uid import generate_uid
 
 from archives import ARCHIVES
 from lib.core.volume import Grid, Volume
-from lib.datastores.cases import CaseDatastore
-from lib.pacs.cases import PacsCases, PacsConfig
+from lib.datastores.case_datastore import CaseDatastore
+from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
-from lib.pacs.register import Pair, Study, key_of
+from lib.pacs.register import ArchivedStudy, SeriesPair, key_of
 from lib.service.service import VhiService
 from lib.studies.pairing import ROLES, Archived
 from mrseries import mr_series
@@ -54,10 +54,10 @@ def study(number: int) -> Iterator[Dataset]:
             yield one
 
 
-def known(number: int) -> Pair:
+def known(number: int) -> SeriesPair:
     """What is found out about a study."""
     series = Archived(uid_of(number), uid_of(number, "T1W"), uid_of(number, "STIR"))
-    return Pair(series, key_of(series, {role: [uid_of(number, role, k) for k in range(SLICES)] for role in ROLES}))
+    return SeriesPair(series, key_of(series, {role: [uid_of(number, role, k) for k in range(SLICES)] for role in ROLES}))
 
 
 def seconds(act: Callable[[], Any]) -> float:
@@ -96,11 +96,11 @@ def measure(archive: Any, data: Path, studies: int, stored: int, examined: int) 
     cases._list()
     numbers = {uid_of(number): number for number in range(studies)}
     asked = cases.register.all()[:examined]
-    found: list[Study] = []
+    found: list[ArchivedStudy] = []
     took = seconds(lambda: found.extend(cases._examined(one, lambda _: False) for one in asked))
     assert all(one.pair == known(numbers[one.uid]) for one in found)
     rows.append((f"headers of one study are asked for and paired (mean of {examined})", took / max(1, examined)))
-    beside = [Study(uid_of(number), "20250601", "2/4", examined=time.time()) for number in range(stored, studies)]
+    beside = [ArchivedStudy(uid_of(number), "20250601", "2/4", examined=time.time()) for number in range(stored, studies)]
     listed = [replace(one, examined=time.time()) for one in cases.register.all()]
     cases.register.put(replace(one, pair=known(numbers[one.uid])) for one in (*listed, *beside) if one.uid in numbers)
     cases.register.close()
@@ -129,7 +129,7 @@ def measure(archive: Any, data: Path, studies: int, stored: int, examined: int) 
     else:
         cases_now = service.cases.source
         assert isinstance(cases_now, PacsCases)
-        cases_now.register.put([Study(uid_of(studies), examined=time.time(), pair=known(studies))])
+        cases_now.register.put([ArchivedStudy(uid_of(studies), examined=time.time(), pair=known(studies))])
     rows.append(("the list of cases is made again, with one more", seconds(service.cases.refresh)))
     assert len(service.cases.index.cases) == studies + 1
     print(f"{studies} studies, {stored} of them in the {archive.name} archive\n")

@@ -27,7 +27,7 @@ from PIL import Image
 from lib.core.anatomy import anatomy_of
 from lib.core.lesions import clear, grade_hyperintensity, label_lesions
 from lib.core.normal_bone import sample_normal_bone
-from lib.core.orientation import Hanging
+from lib.core.orientation import DisplayOrientation
 from lib.core.partition import PARTS
 from lib.core.settings import VhiSettings
 from lib.core.thresholds import thresholds_from
@@ -48,7 +48,7 @@ def page(t1w: Volume, region: Mask, lesions: np.ndarray | None, slices: Sequence
         Hung slices.
     """
     anatomy = anatomy_of(t1w, region)
-    hang = Hanging.of(t1w.grid).hang
+    hang = DisplayOrientation.of(t1w.grid).hang
     grey, part = hang(t1w.data), hang(anatomy.part)
     outlined = None if lesions is None else hang(lesions)
     inside = np.nonzero(hang(region.data))
@@ -79,7 +79,7 @@ def page(t1w: Volume, region: Mask, lesions: np.ndarray | None, slices: Sequence
 def write_phantom(path: Path) -> None:
     """Six slices of a phantom, from front to back."""
     phantom = make_phantom(seed=3)
-    used = np.flatnonzero(Hanging.of(phantom.t1w.grid).hang(phantom.disease_region.data).any(axis=(1, 2)))
+    used = np.flatnonzero(DisplayOrientation.of(phantom.t1w.grid).hang(phantom.disease_region.data).any(axis=(1, 2)))
     slices = [int(k) for k in used[np.linspace(1, used.size - 2, 6).round().astype(int)]]
     page(phantom.t1w, phantom.disease_region, None, slices, 3).savefig(path, dpi=90)
     # 128 colours do for a drawing: a fifth of the size
@@ -104,7 +104,7 @@ def write_scans(folder: Path) -> None:
         sacral = part == PARTS.index("sacrum")
         touching = np.setdiff1d(np.unique(labels[lumbar]), [0])
         both = np.intersect1d(touching, np.unique(labels[sacral]))
-        shown = np.flatnonzero(Hanging.of(scan.t1w.grid).hang(lumbar).any(axis=(1, 2)))
+        shown = np.flatnonzero(DisplayOrientation.of(scan.t1w.grid).hang(lumbar).any(axis=(1, 2)))
         page(scan.t1w, scan.region, labels > 0, [int(k) for k in shown], 5).savefig(folder / f"{scan.name}.png", dpi=75)
         print(f"{scan.name}: {touching.size} lesions touch lumbar bone, {both.size} of them the sacrum too", flush=True)
 

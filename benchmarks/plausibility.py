@@ -68,14 +68,14 @@ def fold_members(folder: Path) -> dict[str, Sequence[Member]]:
     from lib.nets.recipes import PLANS
     from lib.studies.labelled import find_labelled
     from lib.training.groups import folds_of
-    from lib.training.run import Ensemble
+    from lib.training.run import EnsembleTraining
 
     found = find_labelled(DATA)
     budget = json.loads((folder / "budget.json").read_text(encoding="utf-8"))
     plan = PLANS[budget["plan"]].with_steps(budget["steps"])
     members: dict[str, Sequence[Member]] = {}
     for group in folds_of(found):
-        ensemble = Ensemble(group, plan, folder, found.unlabelled)
+        ensemble = EnsembleTraining(group, plan, folder, found.unlabelled)
         members |= dict.fromkeys((case.case_id for case in group.held_out), ensemble.callables(ensemble.members()))
     return members
 

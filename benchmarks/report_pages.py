@@ -32,12 +32,12 @@ from lib.core.volume import Mask
 from lib.followup import EarlierVisit, compare_with_earlier
 from lib.phantom.study import make_phantom
 from lib.provenance import provenance_of
-from lib.reports import Reading, ReportContent, report_content, write_html, write_pdf
+from lib.reports import ReaderWork, ReportContent, report_content, write_html, write_pdf
 from lib.reports.parts import PAPERS, ScanFacts
 from lib.studies.nifti import read_mask, read_volume
 
 REAL = "1013"
-READER = Reading(
+READER = ReaderWork(
     {"reader": "anna", "method": "semi-automatic", "changes": {}},
     ("Reader anna, reading 1, semi-automatic, submission 0001-anna.", "Correction: half of the lesions removed by clicks."),
 )
@@ -75,7 +75,7 @@ def follow_up() -> ReportContent:
     return content_of(now, READER, since)
 
 
-def content_of(result: VhiResult, reading: Reading | None = None, since: Change | None = None) -> ReportContent:
+def content_of(result: VhiResult, reading: ReaderWork | None = None, since: Change | None = None) -> ReportContent:
     """The report; provenance is that of this program."""
     inputs = [{"role": role, "file": f"case_{role}.nii.gz", "sha256": "0" * 64} for role in ("T1W", "STIR")]
     provenance = provenance_of("benchmarks/report_pages.py", result.settings, None, inputs)

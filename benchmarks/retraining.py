@@ -25,12 +25,12 @@ from lib.phantom.study import PhantomStudy, make_phantom
 from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import Submission
 from lib.retraining.candidates import REGION
-from lib.retraining.cases import patients_of, public_cases
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import HoldOut
+from lib.retraining.patients import patients_of, public_cases
 from lib.retraining.prepare import prepare
-from lib.retraining.session import run
+from lib.retraining.retraining_folder import RetrainingFolder
+from lib.retraining.retraining_session import run
 from lib.studies.nifti import write_mask, write_scan
 from lib.studies.pairing import CaseFinder
 

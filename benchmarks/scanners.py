@@ -33,7 +33,7 @@ from lib.core.volume import Grid, Mask, Volume
 from lib.errors import VhiError
 from lib.files import write_atomically
 from lib.nets.recipes import PLANS
-from lib.studies.labelled import Case, LabelledData, find_labelled
+from lib.studies.labelled import LabelledCase, LabelledData, find_labelled
 from lib.studies.nifti import read_mask, read_volume
 from lib.training.groups import folds_of
 from lib.training.scans import read_labelled
@@ -258,7 +258,7 @@ def kinds(warnings: tuple[str, ...]) -> set[str]:
     return {name for name, words in CHECKS.items() if any(words in warning for warning in warnings)}
 
 
-def scans_of(data: Path, cases: tuple[Case, ...]) -> Iterator[tuple[str, Scan]]:
+def scans_of(data: Path, cases: tuple[LabelledCase, ...]) -> Iterator[tuple[str, Scan]]:
     for case in cases:
         t1w, region = read_labelled(case)
         stir = read_volume(data / "images_study" / "STIR" / f"{case.case_id}_STIR.nii.gz", "STIR")

@@ -47,15 +47,15 @@ from lib.nets.recipes import Recipe
 from lib.nets.weights import load_members, pack
 from lib.phantom.study import PhantomStudy, make_phantom
 from lib.provenance import now
-from lib.readings.folder import make_folder
+from lib.readings.data_folder import make_folder
 from lib.readings.store import ReadingStore, stored_segment
 from lib.readings.submission import Submission
-from lib.retraining import jobs, session, version
-from lib.retraining.cases import patients_of, public_cases
+from lib.retraining import candidate_version, jobs, retraining_session
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import PATIENTS
+from lib.retraining.patients import patients_of, public_cases
 from lib.retraining.prepare import prepare
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.studies.nifti import write_mask, write_scan
 from lib.studies.pairing import CaseFinder
 from lib.versions import Manifest, TrainingCase, publish
@@ -102,10 +102,10 @@ def smaller() -> Iterator[None]:
         yield InThisProcess()
 
     with (
-        patch.object(session, "processes", in_this_process),
-        patch.object(jobs, "sentinel_cases", lambda: iter(found)),
+        patch.object(retraining_session, "processes", in_this_process),
+        patch.object(jobs, "phantom_regression_cases", lambda: iter(found)),
         patch.object(jobs, "load_members", load_members),
-        patch.object(version, "publish_networks", publish),
+        patch.object(candidate_version, "publish_networks", publish),
     ):
         yield
 
@@ -147,7 +147,7 @@ class Site:
             )  # fmt: skip
         except InputError:
             return {"state": "none", "live": False}
-        return session.run(self.data)
+        return retraining_session.run(self.data)
 
     def dice(self, scans: Sequence[Scan]) -> float:
         """Mean 3-D Dice of what is live, as a server answers."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from distributed import LocalCluster
 
-from lib.batch.cases import BatchCase
+from lib.batch.case_list import BatchCase
 from lib.errors import InputError
 from lib.files import result_folder
 

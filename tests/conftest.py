@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,36 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def vhi_data() -> Path:
     """The folder of real scans."""
     return Path(os.environ["VHI_DATA"])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def disk_not_waited_for() -> Iterator[None]:
+    """Nothing here cuts the power: what is written need not have reached the disk, which takes milliseconds a file."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def made_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the gate's phantoms are kept, see `pooling.made_once`."""
+    return tmp_path_factory.mktemp("made-phantoms")
+
+
+@pytest.fixture(scope="session")
+def forking_context(made_phantoms: Path) -> Any:
+    from pooling import forking
+
+    return forking(made_phantoms)
+
+
+@pytest.fixture
+def forked_pools(made_phantoms: Path, forking_context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training processes are forked from one that has imported torch, and the gate's phantoms are made once."""
+    from pooling import made_once
+
+    monkeypatch.setattr("lib.training.process_pool.get_context", lambda method: forking_context)
+    monkeypatch.setattr("lib.retraining.phantom_regression.make_phantom", partial(made_once, made_phantoms))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -22,8 +22,8 @@ from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Volume
 from lib.errors import ArchiveError
 from lib.pacs import client
-from lib.pacs.cases import PacsCases, PacsConfig
-from lib.pacs.exchange import Exchange
+from lib.pacs.archive_cases import PacsCases, PacsConfig
+from lib.pacs.archive_sync import ArchiveSync
 from lib.readings.submission import Submission
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.dicomize import Labels
@@ -81,7 +81,7 @@ class PacsDesk(OfTruth):
         self.archive.store(self.study.files())
         self.client = client_of(self.archive)
 
-    def exchange(self, logins: Any = None, *, model_dir: Path | None = None, **config: Any) -> Exchange:
+    def exchange(self, logins: Any = None, *, model_dir: Path | None = None, **config: Any) -> ArchiveSync:
         """A server's insides after its start: they send when they are told to."""
         data = self.folder / "data"
         settings = PacsConfig(
@@ -93,7 +93,7 @@ class PacsDesk(OfTruth):
             while service.cases.look():
                 pass
         assert service.cases.refresh().cases, service.cases.index.waiting
-        return Exchange(service, cases, lambda: logins, first_wait_s=0.05, longest_wait_s=0.2)
+        return ArchiveSync(service, cases, lambda: logins, first_wait_s=0.05, longest_wait_s=0.2)
 
     def service(self, **config: Any) -> VhiService:
         """The service of `exchange`; its submissions are put into `service.delivery.outbox`."""

@@ -76,10 +76,10 @@ class RandomReading:
         self.clicks = [*self.clicks, {"what": what, "lesion": lesion}]
 
     def paint(self) -> None:
-        self._stroke("CircularBrush")
+        self._stroke("brush")
 
     def erase(self) -> None:
-        self._stroke("CircularEraser")
+        self._stroke("eraser")
 
     def _stroke(self, tool: str) -> None:
         """Of inflammation, over a lesion that is on the list."""

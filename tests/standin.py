@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from lib.errors import RequestError, UnknownImageError
 from lib.server.accounts import Account, hash_password, write_accounts
 from lib.server.config import ServerConfig
-from lib.server.desk import Desk
 from lib.server.gateway import ArchiveAddress
 from lib.server.guard import Guard, install
 from lib.server.identity import current_login
+from lib.server.server_context import ServerContext
 from lib.service.answers import ServiceConfig
 from lib.service.submissions import ChangedNumberError
 
@@ -153,7 +153,7 @@ def guarded(
 ) -> tuple[FastAPI, Guard, App]:
     """A stock application behind the guard."""
     app = App(folder)
-    monkeypatch.setattr(Desk, "app", app)
+    monkeypatch.setattr(ServerContext, "app", app)
     stock = FastAPI()
 
     @stock.get("/scoring/")

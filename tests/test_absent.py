@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lib.absent import absent
+from lib.absent import absent, later
 
 
 @pytest.fixture
@@ -37,3 +37,11 @@ def test_what_is_loaded_already_stays(wave):
     loaded = importlib.import_module(wave)
     with absent(wave):
         assert importlib.import_module(wave) is loaded
+
+
+def test_what_comes_later_is_loaded_when_it_is_used(wave):
+    with later(wave):
+        module = importlib.import_module(wave)
+    assert "Wave_read" not in object.__getattribute__(module, "__dict__")  # looking as usual would load it
+    assert module.Wave_read.__module__ == wave
+    assert importlib.import_module(wave) is module

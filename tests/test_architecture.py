@@ -22,12 +22,12 @@ MAY: dict[str, set[str]] = {
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
     "absent": set(),
-    "listening": {"lib.errors"},
+    "bound_socket": {"lib.errors"},
     "provenance": {"lib.__version__", "lib.files"},
     "accept": set(),
     "multipart": set(),
     "unpacking": {"psutil", "lib.errors"},
-    "core": {*CORE, "lib.errors", "lib.core"},
+    "core": {*CORE, "lib.absent", "lib.errors", "lib.core"},
     # monai and torch in monai_step and map_transforms alone
     "post_transforms": {"numpy", "yaml", "monai", "torch", "lib.core", "lib.errors", "lib.post_transforms"},
     # monai and torch in surfaces alone
@@ -176,7 +176,7 @@ MAY: dict[str, set[str]] = {
         "lib.errors",
         "lib.files",
         "lib.multipart",
-        "lib.listening",
+        "lib.bound_socket",
         "lib.studies",
         "lib.unpacking",
         "PIL",
@@ -457,7 +457,8 @@ def test_the_method_needs_no_network_library(module):
 @pytest.mark.parametrize(
     ("module", "without"),
     [
-        ("lib.studies.nifti", {"pydicom", "requests"}),
+        ("lib.studies.nifti, lib.studies.scan_pair", {"pydicom", "requests"}),
+        ("lib.core.pipeline", {"numpy.testing._private", "numpy.f2py.f2py2e"}),
         ("lib.engine.runtime", {"openvino.tools.ovc", "openvino_telemetry"}),
         ("lib.reports.pictures, lib.reports.pdf, lib.reports.html, lib.figures.mosaic", {"matplotlib"}),
     ],

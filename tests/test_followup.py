@@ -75,8 +75,8 @@ def test_visits_that_were_measured_with_different_settings_are_not_compared(resu
     refused = compare_with_earlier(result, other)
     assert isinstance(refused, NotCompared)
     assert refused.sentence == (
-        "The earlier visit is not compared with this one: they were measured with different settings (earlier: leave_out_above "
-        "l4/5; now: the defaults)."
+        "The earlier visit is not compared with this one: they were measured with different settings (earlier: the part above "
+        "the L4/5 disc left out; now: the defaults)."
     )
     content = report_content(result, PROVENANCE, change=refused)
     assert content.change == (refused.sentence,)

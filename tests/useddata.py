@@ -17,13 +17,13 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from folderdesk import BONE, INFLAMMATION, REGION, Desk
-from lib.readings.folder import make_folder
+from lib.readings.data_folder import make_folder
 from lib.records import write_json
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import HoldOut
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.server.config import ServerConfig
-from lib.server.desk import Desk as RoutesDesk
 from lib.server.guard import install
+from lib.server.server_context import ServerContext as RoutesDesk
 from lib.service.service import MODEL_DIR
 from lib.versions.site import adopt_live
 

@@ -25,11 +25,13 @@ from serving import Server
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # software rendering, as on machines without a graphics card
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+# the images alone are drawn so, and not the page around them: opening a case takes two thirds of the processor's time
+FLAGS += ["--disable-gpu-compositing", "--disable-gpu-rasterization"]
 FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
 OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
-THUMBNAILS = "[data-cy='study-browser-thumbnail'] img"  # the viewer draws them last, once all images are there
+PICTURED = "#vhi-panel[data-pictured='true']"  # all images of the case are there, in their windows
 # each image is there, and lesions in it: a sixteenth of it is grey at least, and something has a colour
 DRAWN = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].every((canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -151,6 +153,11 @@ def screenshot_folder(otherwise: Path) -> Path:
 
 def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
+
+
+def show_series(page: Any) -> None:
+    """Open the list of series, which is folded while a case is read."""
+    page.locator("[data-cy='side-panel-header-left']").click()
 
 
 def dismiss_notice(page: Any) -> None:

@@ -20,8 +20,8 @@ from monailabel.interfaces.tasks.train import TrainTask
 
 from lib.activelearning import strategies
 from lib.core.segment_names import DISEASE_REGION, NORMAL_BONE
-from lib.datastores.cases import CaseDatastore
-from lib.datastores.conf import RETRAIN, data_folder_of, exchange_of, service_of, train_config_of
+from lib.datastores.case_datastore import CaseDatastore
+from lib.datastores.conf import RETRAIN, archive_sync_of, data_folder_of, service_of, train_config_of
 from lib.datastores.viewed import viewed_archive_of
 from lib.datastores.watcher import StudyWatcher
 from lib.errors import NotFoundError, RequestError
@@ -30,8 +30,8 @@ from lib.provenance import code_version
 from lib.readings.holding import hold
 from lib.server.answers import hide
 from lib.trainers.continuous import ContinuousTraining, Schedule
-from lib.trainers.desk import TrainingDesk
 from lib.trainers.task import trainers
+from lib.trainers.training_manager import TrainingManager
 from lib.versions.site import note_start
 
 log = logging.getLogger("vhi.app")
@@ -64,10 +64,10 @@ class VHIApp(MONAILabelApp):
         if unused is not None:
             log.warning("%s", unused)
         hide(data, Path(studies), self.service.networks.shipped, Path(tempfile.gettempdir()), Path(app_dir))
-        self.exchange = exchange_of(self.service)
+        self.archive_sync = archive_sync_of(self.service)
         # what browsers are shown of a blinded study in place of its archive
         self.viewed = viewed_archive_of(self.service)
-        self.training = TrainingDesk(self.service, train_config_of(conf or {}), code_version())
+        self.training = TrainingManager(self.service, train_config_of(conf or {}), code_version())
         self._schedule = Schedule.parse(conf[RETRAIN]) if conf and conf.get(RETRAIN) else None
         self._cases = CaseDatastore(self.service)
         # Slicer makes an empty segment of each of these for every case, and an empty inflammation would mean that there is none
@@ -93,9 +93,9 @@ class VHIApp(MONAILabelApp):
 
     def on_init_complete(self) -> None:
         """The server is up; MONAI Label's own jobs, scoring and clearing out sessions, have nothing to do here."""
-        if self.exchange is not None:
-            self.exchange.start()
-        StudyWatcher(self.service, after_look=self.exchange.poll if self.exchange else None).start()
+        if self.archive_sync is not None:
+            self.archive_sync.start()
+        StudyWatcher(self.service, after_look=self.archive_sync.poll if self.archive_sync else None).start()
         if self._schedule is not None:
             ContinuousTraining(self.training, self._schedule).start()
 

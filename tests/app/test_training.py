@@ -30,6 +30,8 @@ SHAPE = (224, 224, 13)
 CASES = {"p3": 3, "p4": 4, "p5": 5, "p6": 6}
 # enough to go through every step; too gentle to be worse
 TINY = {"steps": 2, "learning_rate": 1e-5}
+# more than lie between two checkpoints
+TO_BE_KILLED = {"steps": 12, "learning_rate": 1e-5}
 WITHIN_S = 900.0  # of a busy machine
 SLICER = {"result_extension": ".nrrd", "result_dtype": "uint8"}
 
@@ -197,7 +199,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, t
             correct(server, studies, tmp_path, case)
         client = server.client("anna", tmp_path)
         before = model_of(server, tmp_path, "p6", "anna")
-        client.train_start("disease_region", {"steps": 30, "learning_rate": 1e-5})
+        client.train_start("disease_region", TO_BE_KILLED)
         until(lambda: client.train_status()["progress"]["state"] == "training")
         trainer = int((data / "retraining" / "pid").read_text())
         children = _children(trainer)
@@ -227,7 +229,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, t
         assert ended(client)["progress"]["state"] == "accepted"
     (version,) = retrained(data)
     # gone on with what it began with, not begun anew
-    assert read_version(data / "models" / "disease_region", version).manifest.recipes[0]["steps"] == 30
+    assert read_version(data / "models" / "disease_region", version).manifest.recipes[0]["steps"] == TO_BE_KILLED["steps"]
 
 
 def _children(pid: int) -> list[int]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import batchwork
-from lib.batch.cases import BatchCase
-from lib.batch.folder import sweep
+from lib.batch.batch_folder import sweep
+from lib.batch.case_list import BatchCase
 from lib.batch.workers import cluster_workers, local_workers, run_cases
 from lib.errors import InputError, SettingsError
 

@@ -47,6 +47,6 @@ def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate's phantoms with five slices of 96 x 96 pixels."""
     from functools import partial
 
-    from lib.retraining.sentinel import sentinel_cases
+    from lib.retraining.phantom_regression import phantom_regression_cases
 
-    monkeypatch.setattr("lib.retraining.rival.sentinel_cases", partial(sentinel_cases, (96, 96, 5)))
+    monkeypatch.setattr("lib.retraining.challenger.phantom_regression_cases", partial(phantom_regression_cases, (96, 96, 5)))

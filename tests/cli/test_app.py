@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from lib.cli.app import OneSentence, app
+from lib.cli.app import OneSentence, app, asked_for
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
 from serving import free_port
@@ -105,3 +105,15 @@ def test_a_command_without_its_packages_says_which_one_is_missing(tmp_path):
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "needs the Python package monailabel, which is not installed" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [["measure", "--help"], ["measure"], ["settings", "--no-such"], ["archive", "--help"]])
+def test_a_command_that_is_made_alone_says_what_it_says_among_all(words):
+    alone, among = (CliRunner().invoke(one, words, prog_name="vhi") for one in (asked_for(words), app))
+    assert asked_for(words) is not app
+    assert (alone.exit_code, alone.output) == (among.exit_code, among.output)
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version", "measure"], ["measur"], ["models", "list"], ["users"]])
+def test_anything_else_is_answered_with_all_commands_at_hand(words):
+    assert asked_for(words) is app

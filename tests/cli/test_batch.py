@@ -16,12 +16,12 @@ import psutil
 import pydicom
 import pytest
 
-from lib.batch.cases import BatchCase
-from lib.batch.folder import MARK, batch_folder
+from lib.batch.batch_folder import MARK, batch_folder
+from lib.batch.case_list import BatchCase
 from lib.batch.workers import Outcome
 from lib.cli.batch import RESULT_COLUMNS, measure_case
+from lib.cli.batch_progress import batch_progress
 from lib.cli.measure import RESULT_FILES
-from lib.cli.working import working
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
 from lib.provenance import code_version
@@ -199,10 +199,22 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
     assert (ended.code, "results with another settings" in ended.error) == (2, True)
 
 
+@pytest.mark.parametrize(("proposal", "title"), [("off", "Uncleaned volume"), ("apply", "Proposed volume")])
+def test_neither_the_table_nor_the_terminal_of_a_batch_calls_its_numbers_vhi(run, study, tmp_path, proposal, title):
+    cases, out = table(study, tmp_path, names=("A1",)), tmp_path / "out"
+    ended = run(["batch", str(cases), "--out", str(out), "--jobs", "1", "--proposal", proposal])
+    assert ended.code == 0, ended.error
+    (row,) = rows_of(out / "results.csv")
+    assert row["title"] == title
+    assert title in ended.out
+    for text in (ended.out, ended.error, (out / "results.csv").read_text()):
+        assert "VHI" not in text.replace(str(out), "")
+
+
 def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     case = BatchCase("A1", study=tmp_path)
-    with working("Measuring", 2, str) as show:
+    with batch_progress("Measuring", 2, str) as show:
         show(Outcome(case))
         show(Outcome(case, "[STIR] is missing.", "Traceback: line 3"))
     shown = capsys.readouterr().err

@@ -11,6 +11,7 @@ from lib.core.volume import Grid, Mask
 from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import Submission
 from lib.studies.nifti import write_mask
+from reports.test_forms import pages_of as pdf_words
 
 TABLE = """subject,visit,reader,vhi_mm3,sparcc,basdai,spinal_vas_cm
 S1,baseline,a,100,10,6,6
@@ -27,6 +28,27 @@ S2,follow_up,b,410,23,,
 def rows_of(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_numbers_that_no_reader_cleaned_are_told_first_in_every_form_of_the_report(run, tmp_path):
+    source, out = tmp_path / "t.csv", tmp_path / "out"
+    subjects = [f"S{n},baseline,{reader},{100 * n + 10 * k}" for n in range(1, 4) for k, reader in enumerate("ab")]
+    stages = ["cleaned", "uncleaned", "proposed", "cleaned", "cleaned", "cleaned"]
+    rows = [f"{one},{stage}" for one, stage in zip(subjects, stages, strict=True)]
+    source.write_text("\n".join(["subject,visit,reader,vhi_mm3,stage", *rows, ""]))
+    refused = run(["cohort", str(source), "--out", str(out)])
+    assert (refused.code, out.exists()) == (2, False)
+    assert "2 of the readings are no VHI" in refused.error
+    ended = run(["cohort", str(source), "--out", str(out), "--accept-uncleaned"])
+    assert ended.code == 0, ended.error
+    note = "Not all of these numbers are VHI: 1 of uncleaned volume and 1 of proposed volume were accepted"
+    page = (out / "report.html").read_text()
+    assert page.index(note) < page.index("<h2")
+    assert any(one.startswith(note) for one in json.loads((out / "cohort.json").read_text())["notes"])
+    assert note in " ".join(pdf_words((out / "report.pdf").read_bytes())[0].split())
+    assert f"NOTE     {note}" in ended.out
+    assert "Not all of these volumes are VHI: 1 of uncleaned volume and 1 of proposed volume" in (out / "methods.txt").read_text()
+    assert {row["stage"] for row in rows_of(out / "tables" / "readings.csv")} == {"cleaned", "raw", "proposed"}
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from lib.cli.cohort_archive import _archived_visits
 from lib.cli.cohort_input import CohortInput
 from lib.cohort.table import EMPTY, parse_table
 from lib.errors import InputError
-from lib.pacs.readings import ArchivedReading
+from lib.pacs.archive_readings import ArchivedReading
 
 
 def reading(patient: str, study: str, date: str) -> ArchivedReading:

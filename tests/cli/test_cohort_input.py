@@ -56,17 +56,21 @@ def test_one_chain_that_is_not_the_papers_is_named(chains, notes):
     assert all("site (aaaaaaaaaaaa), which are not the paper's" in note for note in cohort.notes)
 
 
-LEFT_OUT = ("leave_out_above l4/5",)
+LEFT_OUT = ("the part above the L4/5 disc left out",)
 
 
 def test_readings_with_different_parts_left_out_or_thresholds_are_refused_and_one_way_that_is_not_the_default_is_named():
     given = [("S1", "baseline", ()), ("S2", "baseline", LEFT_OUT)]
-    with pytest.raises(InputError, match=r"the defaults: 1 of them, the first of S1, baseline; leave_out_above l4/5: 1"):
+    with pytest.raises(
+        InputError, match=r"the defaults: 1 of them, the first of S1, baseline; the part above the L4/5 disc left out: 1"
+    ):
         CohortInput(settings=given).check_settings()
     CohortInput(settings=given, left_out={"S2": "excluded"}).check_settings()
     cohort = CohortInput(settings=given[1:])
     cohort.check_settings()
-    assert cohort.notes == ["The readings were measured with leave_out_above l4/5, which is not the default method."]
+    assert cohort.notes == [
+        "The readings were measured with the part above the L4/5 disc left out, which is not the default method."
+    ]
 
 
 def hand_in(store, case, method, chain):

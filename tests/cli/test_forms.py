@@ -13,6 +13,9 @@ from lib.reports.forms import checked_forms
 MAIN = Path(__file__).parents[2] / "main.py"
 # of a measurement of NIfTI files: torch is for training, the rest for DICOM, other grids, other people's chains, or many scans
 NOT_NEEDED = {
+    "pydicom",
+    "requests",
+    "numpy.f2py.f2py2e",
     "torch",
     "monai",
     "monailabel",

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lib.batch.cases import BatchCase
+from lib.batch.case_list import BatchCase
 from lib.cli.measure import NOT_MEASURED_FILES, RESULT_FILES
 from lib.core.volume import Mask, Volume
 from lib.errors import InputError

@@ -125,10 +125,10 @@ def test_without_a_terminal_the_demo_asks_its_server_and_stops_it(tmp_path):
 
 
 def test_small_answers_leave_at_once():
-    from lib.listening import listen
+    from lib.bound_socket import bound_socket
 
     with (
-        listen("127.0.0.1", 0, "The server", "pass another port") as listening,
+        bound_socket("127.0.0.1", 0, "The server", "pass another port") as listening,
         socket.create_connection(listening.getsockname()),
     ):
         accepted, _ = listening.accept()

@@ -28,6 +28,7 @@ AFFINE = np.array([[-1.0, 0, 0, 0], [0, 0, -5, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]]
     [TRAINING_PIXEL_SPACING_MM] * 3 + [1]
 )
 APP = Path(__file__).parents[2] / "apps" / "vhi"
+pytestmark = pytest.mark.usefixtures("forked_pools")
 
 
 def write_scan(folder: Path, images: str, masks: str | None, case_id: str, size: int = 16) -> None:

@@ -5,10 +5,12 @@ import pytest
 from scipy import ndimage
 
 from handmade import handmade
+from lib.core import partition as parts_of
 from lib.core.anatomy import PartExtent, anatomy_of, side_of_lesions
 from lib.core.cleaning import changes_of, measure_cleaned
 from lib.core.corrections import Corrections, DisplayedLesions, corrections_of
 from lib.core.gestures import LesionField
+from lib.core.limits import AnatomicalLimits
 from lib.core.partition import FACET, ILIUM, JOINT_SPACE, LUMBAR, PARTS, SACRUM
 from lib.core.pipeline import measure_vhi
 from lib.core.settings import VhiSettings
@@ -85,6 +87,8 @@ def test_what_is_left_out_is_reported_apart_and_the_rest_is_the_sacroiliac_total
     for zone in less.left_out:
         assert zone.sensitive_mm3 == pytest.approx(of[zone.zone].sensitive_mm3)
     assert whole.left_out == ()
+    assert AnatomicalLimits("l5/s1", True).words == "above the L5/S1 disc and in the joint space"
+    assert AnatomicalLimits("l4/5").words == "above the L4/5 disc"
 
 
 def test_what_a_reader_paints_where_everything_is_left_out_does_not_count_and_is_told(phantom):
@@ -116,7 +120,7 @@ def test_without_joints_every_part_is_other_and_nothing_can_be_left_out():
     assert found.measurement.parts == (PartExtent("other", "left", 48.0, 24.0), PartExtent("other", "right", 24.0, 0.0))
     assert {lesion.part for lesion in found.lesions} == {PARTS[0]}
     assert found.measurement.zones == ()
-    with pytest.raises(InputError, match="above L4/5 cannot be left out: no sacroiliac joint was found"):
+    with pytest.raises(InputError, match="What lies above the L4/5 disc cannot be left out: no sacroiliac joint was found"):
         handmade(leave_out_above="l4/5")
 
 
@@ -125,3 +129,14 @@ def test_a_lesion_across_the_midline_is_called_so():
     x = np.array([*[-20.0] * 9, 1.0, -3.0, 3.0, -6.0, -1.0, -1.0, -1.0, -1.0, 1.0])
     which = np.array([1] * 10 + [2] * 2 + [3] * 6)
     assert side_of_lesions(x, which, 3, 0.0) == ("left", "midline", "midline")
+
+
+def test_parts_are_looked_for_in_the_box_of_the_region_alone_and_are_those_of_the_whole_scan(phantom, anatomy, monkeypatch):
+    hang = anatomy.context.hanging.hang
+    t1w, region = hang(phantom.t1w.data) / anatomy.context.marrow, np.ascontiguousarray(hang(phantom.disease_region.data))
+    found = parts_of.partition(anatomy.context, t1w, region)
+    monkeypatch.setattr(parts_of, "box_of", lambda mask: tuple(slice(0, n) for n in mask.shape))
+    whole = parts_of.partition(anatomy.context, t1w, region)
+    for one, other in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert set(np.unique(found[0])) > {SACRUM, ILIUM, LUMBAR}

@@ -13,7 +13,7 @@ from lib.core.disease_region import (
     segment_disease_region,
     slice_dice,
 )
-from lib.core.orientation import Hanging
+from lib.core.orientation import DisplayOrientation
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import ModelError
 
@@ -23,7 +23,7 @@ T1W = Volume(np.random.default_rng(0).random(SHAPE), Grid(SHAPE, np.diag([-0.6, 
 
 def member_saying(probability: np.ndarray):
     """A network that answers with an (I, J, K) array, whatever it is shown."""
-    hung = Hanging.of(T1W.grid).hang(probability).astype(np.float32)
+    hung = DisplayOrientation.of(T1W.grid).hang(probability).astype(np.float32)
     return lambda slices: hung.copy()
 
 
@@ -51,7 +51,7 @@ def test_a_network_is_shown_normalised_hung_slices():
         return np.ones_like(slices)
 
     segment_disease_region(T1W, [member])
-    expected = Hanging.of(T1W.grid).hang(T1W.data / (3 * T1W.data.std()))
+    expected = DisplayOrientation.of(T1W.grid).hang(T1W.data / (3 * T1W.data.std()))
     np.testing.assert_allclose(seen[0], expected, rtol=1e-6)
     assert seen[0].dtype == np.float32
 

@@ -70,15 +70,20 @@ def test_stability_of_a_proposed_number_is_that_of_measuring_and_proposing_anew(
     compare(scan, result.stability, lambda anew: sum(one.voxels for one in bright_ones(anew).kept), result.thresholds)
 
 
+@pytest.mark.parametrize("by", ["whole lesions", "slices of lesions", "brush"])
 @pytest.mark.parametrize("seed", range(3))
-def test_stability_of_a_cleaned_number_is_that_of_the_readers_decisions_on_the_scan_measured_anew(seed):
+def test_stability_of_a_cleaned_number_is_that_of_the_readers_decisions_on_the_scan_measured_anew(seed, by):
     scan = scan_of(seed)
     automatic = measured(scan)
     rng = np.random.default_rng(seed)
     keep = np.r_[False, rng.random(len(automatic.lesions)) > 0.4]
     kept = keep[automatic.lesion_labels]
-    kept[automatic.grade > 0] &= rng.random(np.count_nonzero(automatic.grade)) > 0.1  # erased in part
-    painted = (automatic.grade == 0) & (rng.random(kept.shape) > 0.98)
+    painted = np.zeros_like(kept)
+    if by == "slices of lesions":
+        kept &= (rng.random((len(automatic.lesions) + 1, kept.shape[2])) > 0.3)[automatic.lesion_labels, np.arange(kept.shape[2])]
+    elif by == "brush":
+        kept[automatic.grade > 0] &= rng.random(np.count_nonzero(automatic.grade)) > 0.1  # erased in part
+        painted = (automatic.grade == 0) & (rng.random(kept.shape) > 0.98)
     cleaned = measure_cleaned(automatic, Mask(kept | painted, scan.stir.grid))
 
     def decided(anew):

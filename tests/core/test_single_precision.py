@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from drawing import OBLIQUE, pair
+from lib.core.active_learning import features_of
 from lib.core.contrast import bright_fill, tissues
 from lib.core.pipeline import measure_vhi
 from lib.core.propagation import image_statistics
-from lib.core.selection import features_of
 from lib.core.settings import VhiSettings
 from lib.core.thresholds import ThresholdRule, thresholds_from
 from lib.core.volume import Grid, Volume

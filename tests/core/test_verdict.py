@@ -15,7 +15,7 @@ from lib.core.cleaning import measure_cleaned
 from lib.core.pipeline import VhiResult
 from lib.core.settings import VhiSettings
 from lib.core.transforms.small_components import DropSmallComponentsd
-from lib.core.verdict import verdict_of
+from lib.core.verdict import stability_and_reasons, verdict_of
 from lib.core.volume import Mask
 
 
@@ -67,6 +67,39 @@ def test_an_unstable_number_wants_a_look():
     assert [one.code for one in verdict.reasons] == ["stability"]
 
 
+def moving_by(left_out: float) -> VhiResult:
+    """The scan drawn by hand, whose volume moves by a tenth with 5% of the threshold, and by a factor with a slice left out."""
+    result = handmade()
+    by = {-0.10: 1.2, -0.05: 1.1, 0.05: 1 / 1.1, 0.10: 1 / 1.2}
+    changes = tuple(replace(one, vhi_mm3=72 * by[one.change]) for one in result.stability.threshold_changes)
+    slices = tuple(replace(one, vhi_mm3=72.0) for one in result.stability.slices_left_out[1:])
+    first = replace(result.stability.slices_left_out[0], vhi_mm3=72 * left_out)
+    return replace(result, stability=replace(result.stability, threshold_changes=changes, slices_left_out=(first, *slices)))
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize(("of_the_way", "hangs"), [(0.5, False), (0.85, False), (0.95, True), (1.1, True)])
+def test_a_number_that_one_slice_of_normal_bone_takes_to_the_end_of_its_interval_wants_a_look(of_the_way, hangs, direction):
+    factor = moving_by(1.0).interval.factor
+    assert 1.05 < factor < 1.4  # what is tried is less than the factor of 1.5 that is unstable by itself
+    result = moving_by(factor ** (direction * of_the_way))
+    assert result.interval.factor == factor
+    assert result.stability.stable is True
+    clauses = [one.clause for one in verdict_of(result).reasons if one.code == "stability"]
+    assert clauses == (["leaving out one slice of normal bone takes it to the end of its interval, or beyond"] if hangs else [])
+    stable, reasons = stability_and_reasons(result)
+    assert stable is not hangs
+    assert [one[:36] for one in reasons] == (["leaving out one slice of normal bone"] if hangs else [])
+
+
+def test_a_number_that_nothing_moves_hangs_on_no_slice():
+    result = moving_by(1.0)
+    still = tuple(replace(one, vhi_mm3=72.0) for one in result.stability.threshold_changes)
+    result = replace(result, stability=replace(result.stability, threshold_changes=still))
+    assert result.interval.factor == 1.0
+    assert stability_and_reasons(result) == (True, ())
+
+
 @pytest.mark.parametrize(
     ("about", "word"),
     [
@@ -108,9 +141,9 @@ def settings_of(**values):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"leave_out_above": "l4/5"}, "leave_out_above l4/5"),
-        ({"leave_out_joint_space": True}, "leave_out_joint_space True"),
-        ({"first_multiple": 2.0}, "first_multiple 2.0"),
+        ({"leave_out_above": "l4/5"}, "the part above the L4/5 disc left out"),
+        ({"leave_out_joint_space": True}, "the joint space left out"),
+        ({"first_multiple": 2.0}, "first multiple 2.0"),
         ({"rule": "robust"}, "rule robust of a drawn normal bone"),
     ],
 )

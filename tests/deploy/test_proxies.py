@@ -27,7 +27,7 @@ from lib.phantom.study import make_phantom
 from lib.server.accounts import Account, hash_password, write_accounts
 from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels, write_dicom_study
-from lib.studies.registration import turned
+from lib.studies.registration import reoriented
 from proxying import NAME
 from serving import APP, serving
 from waiting import wait_for
@@ -239,8 +239,8 @@ def test_a_label_is_uploaded_by_slicers_way_and_its_report_comes_back(site):
     answer = session.post(f"{site.url}/auth/token", data={"username": "anna", "password": PASSWORD})
     session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
     study, grid = make_phantom(3, SHAPE), read_series(site.archive / "p3" / "STIR", "STIR")[0].grid
-    labels = turned(study.disease_region, grid).data.astype(np.uint8)
-    labels[turned(study.normal_bone, grid).data] = 2
+    labels = reoriented(study.disease_region, grid).data.astype(np.uint8)
+    labels[reoriented(study.normal_bone, grid).data] = 2
     content = gzip.compress(nibabel.Nifti1Image(labels, grid.affine).to_bytes())
     params = {"client_id": "anna", "label_info": [{"name": "disease region", "idx": 1}, {"name": "normal bone", "idx": 2}]}
     case = f"{site.url}/datastore/image/info?image={site.stir}"

@@ -10,7 +10,7 @@ import torch
 
 from lib.core.disease_region import dice, segment_disease_region
 from lib.engine.members import load_members
-from lib.engine.runtime import members_of_file
+from lib.engine.runtime import graph_of, members_of_graph
 from lib.errors import ModelError
 from lib.nets.engine_file import add_engine_file, engine_file, publish_networks
 from lib.nets.unet import UNet
@@ -121,7 +121,7 @@ def test_an_engine_file_that_was_changed_is_refused(tmp_path):
 def test_the_file_of_other_networks_is_refused(tmp_path):
     content = published(tmp_path).engine.read_bytes()
     with pytest.raises(ModelError, match="does not hold the networks that its manifest describes"):
-        members_of_file(content, [HALVES, HALVES])
+        members_of_graph(graph_of(content), [HALVES, HALVES])
 
 
 def test_a_file_that_answers_otherwise_than_torch_is_not_published(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from lib.figures.cohort_response import SpaghettiPanel, draw_spaghetti, spaghett
 from lib.figures.cohort_scatter import ScatterPanel, draw_regression, scatter_figure
 from lib.figures.cohort_sensitivity import RocPanel, draw_roc
 from lib.figures.cohort_slices import before_after_figure, disagreement_codes, disagreement_figure
-from lib.figures.cohort_style import DIRECTION_INK, VISIT_INK, spread, words
+from lib.figures.cohort_style import DIRECTION_INK, VISIT_INK, literal_text, spread
 
 RNG = np.random.default_rng(5)
 A, B = RNG.lognormal(6, 1, 12), RNG.lognormal(6, 1, 12)
@@ -125,7 +125,7 @@ def test_pictures_of_readers_and_of_visits_are_drawn():
 @pytest.mark.parametrize("name", ["$\\frac{", "a$b", "$x$", "100%", "<b>", "_^{"])
 def test_a_hostile_name_is_drawn_as_it_is(name):
     ax = axes()
-    ax.set_title(words(name))
+    ax.set_title(literal_text(name))
     check_both_formats(ax.figure)
 
 

@@ -9,7 +9,7 @@ from lib.core.settings import VhiSettings
 from lib.errors import RequestError
 from lib.infers import infer_tasks
 from lib.infers.vhi import option_table
-from lib.trainers.options import TABLE
+from lib.trainers.training_options import TABLE
 
 
 def test_every_setting_of_the_method_is_an_option_with_its_default():

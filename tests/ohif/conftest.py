@@ -1,13 +1,14 @@
 """Fixtures of the browser tests; helpers are in `tests/viewing.py`.
 
 `desk` runs a test twice, over the embedded archive and over Orthanc; archive, server and studies live as long as the session.
-`page` is a new browser window whose errors fail the test. Every test leaves a screenshot of how its page ended, `shot(name)` more of
-them, in the folder that VHI_SCREENSHOTS names.
+`page` is a new browser window whose errors fail the test. Where VHI_SCREENSHOTS names a folder, every test leaves a screenshot there
+of how its page ended, else only one that fails, in its own folder; `shot(name)` takes more of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -30,6 +31,18 @@ from viewing import (
 
 # readers of earlier tests have finished the cases; the next one is offered them all the same
 OPTIONS = ("--set", "several_readers=true")
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note for `page` how the test itself ended."""
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +136,8 @@ def page(browser, watch, request, tmp_path) -> Iterator[Any]:
     found = context.new_page()
     watch.over(found)
     yield found
-    if not found.is_closed():
+    wanted = os.environ.get("VHI_SCREENSHOTS") or not request.node.stash.get(PASSED, False)
+    if wanted and not found.is_closed():
         found.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}.png")
     context.close()
     assert watch.errors == []

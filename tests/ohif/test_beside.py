@@ -167,7 +167,7 @@ def test_the_earlier_stir_lies_over_this_one_is_linked_outlined_and_takes_no_cli
     assert ("1 new" in line, "resolved" in line) == (True, True)  # the one taken out of the first visit, and this one
 
     # the key puts T1W back, and the colours of this visit with it
-    page.keyboard.press("b")
+    page.keyboard.press("v")
     page.locator("#vhi-beside[aria-pressed='false']").wait_for()
     again = page.evaluate(VIEW, PANE)
     assert np.array_equal(voxels(again), t1w)

@@ -19,7 +19,7 @@ from lib.studies.dicomize import Labels
 from marked import MARK, Recorder, marked, places, recording, true_uids
 from serving import Server
 from standin import PASSWORDS, write_known_accounts
-from viewing import OPEN, PATIENCE_S, ViewerDesk, dismiss_notice, wait_for
+from viewing import OPEN, PATIENCE_S, PICTURED, ViewerDesk, dismiss_notice, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.pacs, pytest.mark.server]
 DICOM_JSON = {"Accept": "application/dicom+json"}
@@ -116,7 +116,7 @@ def read_in_browser(room: Room, page: Any, shot: Any) -> dict[str, Any]:
     reader = Reader(page, ViewerDesk(room.archive, room.server, {}), shown, "anna")
     reader.settled()
     reader.measure()
-    page.locator("[data-cy='study-browser-thumbnail'] img").first.wait_for()
+    page.locator(PICTURED).wait_for()
     page.locator("tr[data-lesion]").first.click()
     page.keyboard.press("Control+z")
     page.locator("[data-vhi='sensitive']").wait_for(state="detached")

@@ -10,7 +10,7 @@ import requests
 
 from browsing import Reader, number
 from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import THUMBNAILS, ViewerDesk, known_cases, wait_for
+from viewing import PICTURED, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -35,7 +35,7 @@ def opened(request, page, desks, thin) -> tuple[Reader, Images]:
     study = thin if name == "unequal" else desk.studies[name]
     reader = Reader(page, desk, study, "lena")
     reader.open()
-    page.locator(THUMBNAILS).nth(1).wait_for()  # drawn after the images
+    page.locator(PICTURED).wait_for()  # drawn after the images
     page.evaluate(COUNT)
     return reader, Images(page, study)
 
@@ -218,7 +218,7 @@ def test_a_t1w_on_another_grid_is_drawn_on_and_the_number_on_screen_is_the_one_t
     reader.wait_until(lesion, "removed")
     removed = reader.map()
     reader.row(lesion["id"]).click()
-    reader.take("CircularBrush")
+    reader.take("brush")
     reader.stroke(lesion["voxel"], "T1W")
     page.wait_for_function("window.vhiDesk.reading.effort.strokes > 0")
     reader.rest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import nibabel
 import numpy as np
 import pytest
 
+from handmade import PROVENANCE
 from lib.core.volume import Grid
+from lib.reports.numbers import vhi_numbers
 from lib.server.viewer import Viewer
 from lib.studies.nrrd import nrrd_labels
+from reports.test_stages_in_forms import of_stage
 
 pytestmark = pytest.mark.browser
 
@@ -139,6 +143,35 @@ def test_the_panel_says_beside_the_number_that_another_chain_made_it(js, name, t
     text = js("other_chain", "m.otherChain(a[0])?.textContent ?? ''", numbers)
     assert ("Not made by the paper's chain of post-transforms" in text) == told
     assert (f"“{name}”" in text) == told
+
+
+PANEL = """(() => {
+  const reading = { now: a[0], facts: a[0], bone: null, options: {}, isBehind: false, clicks: [] };
+  const desk = { reading, models: { vhi: { config: {} } } };
+  return [m.numberSection(desk), m.reliabilitySection(desk)].map((part) => part?.textContent ?? '').join(' ');
+})()"""
+
+
+@pytest.mark.parametrize("stage", ["raw", "proposed", "cleaned"])
+def test_the_panel_calls_vhi_only_what_a_reader_cleaned(js, stage):
+    numbers = vhi_numbers(of_stage(stage), PROVENANCE, reader="anna")
+    text = js("panel-answer", PANEL, json.loads(json.dumps(numbers, allow_nan=False)))
+    title = {"raw": "Uncleaned volume", "proposed": "Proposed volume", "cleaned": "VHI (cleaned by anna, not submitted)"}[stage]
+    assert title in text
+    assert ("It is not VHI" in text) == (stage != "cleaned")
+    if stage != "cleaned":
+        assert "VHI" not in text.replace("It is not VHI", "")
+
+
+def test_with_a_proposed_normal_bone_the_panel_does_not_say_stable(js):
+    numbers = vhi_numbers(of_stage("raw"), PROVENANCE)
+    told = {
+        stable: js("panel-answer", PANEL, {**numbers, "stability": {**numbers["stability"], "stable": stable, "reasons": []}})
+        for stable in (True, None)
+    }
+    assert "Stable:" in told[True]
+    assert "Stable" not in told[None]
+    assert "Stability not judged" in told[None]
 
 
 CHANGE = {

@@ -14,7 +14,7 @@ from archives import phantom_study
 from browsing import BONE, INFLAMMATION, Reader, lesion_of_two_grades, number
 from lib.studies.dicomize import Labels
 from random_readings import RandomReading
-from viewing import THUMBNAILS, ViewerDesk, dismiss_notice, viewer_over, wait_for
+from viewing import PICTURED, ViewerDesk, dismiss_notice, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 
@@ -48,7 +48,7 @@ def report(reader: Reader) -> dict[str, Any]:
     return requests.get(url, timeout=60).json()
 
 
-def draw(reader: Reader, segment: str, voxel: list[int], tool: str = "CircularBrush") -> None:
+def draw(reader: Reader, segment: str, voxel: list[int], tool: str = "brush") -> None:
     """One stroke of a segment, across a voxel of the slice that is shown."""
     reader.page.locator(f"[data-segment='{segment}']").click()
     if not reader.page.locator(f"[data-tool='{tool}'][aria-pressed='true']").count():
@@ -73,7 +73,7 @@ def test_undo_and_redo_by_keys_go_through_clicks_strokes_and_regions_with_their_
     note()
     other = next(one for one in facts["lesions"] if one["id"] != lesion["id"] and one["voxels"] > 50)
     case.row(other["id"]).click()
-    draw(case, INFLAMMATION, other["voxel"], "CircularEraser")
+    draw(case, INFLAMMATION, other["voxel"], "eraser")
     case.wait_until(other, "part")
     note()
     page.locator("[data-proposal='normal_bone']").click()
@@ -140,7 +140,7 @@ def strokes_and_clicks(case: Reader) -> tuple[np.ndarray, dict[str, int], str]:
     case.row(lesion["id"]).get_by_role("button").click()
     case.wait_until(lesion, "removed")
     case.row(other["id"]).click()
-    draw(case, INFLAMMATION, other["voxel"], "CircularEraser")
+    draw(case, INFLAMMATION, other["voxel"], "eraser")
     case.page.locator("[data-proposal='normal_bone']").click()
     case.page.locator("#vhi-bone [data-bone='vhi']").wait_for()
     case.page.locator("#vhi-rating").select_option("corrected")
@@ -381,7 +381,7 @@ def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_lo
     case = Reader(page, desk, study, "anna")
     case.open()
     case.measure()
-    page.locator(THUMBNAILS).nth(1).wait_for()
+    page.locator(PICTURED).wait_for()
     check_in_sight(page)
     shot("measured")
     facts = case.asked("vhi")[0]
@@ -408,7 +408,7 @@ def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_lo
     case.kept()
     page.reload()
     page.locator("#vhi-draft").wait_for()
-    page.locator(THUMBNAILS).nth(1).wait_for()
+    page.locator(PICTURED).wait_for()
     shot("draft")
     case.settled("go-on")
     page.locator("#vhi-rating").select_option("satisfactory")

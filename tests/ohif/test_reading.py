@@ -30,7 +30,7 @@ from browsing import (
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.dicomize import Labels
 from pacsdesk import dice, numbers_of
-from viewing import DRAWN, OPEN, THUMBNAILS, wait_for
+from viewing import DRAWN, OPEN, PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -95,13 +95,13 @@ def paint_and_undo(reader: Reader, removed: dict[str, Any], other: dict[str, Any
     """A stroke where a lesion was removed, in the other series, and one of the eraser that is undone; the map then."""
     reader.row(removed["id"]).click()
     before = reader.map()
-    reader.take("CircularBrush")
+    reader.take("brush")
     draw(reader, removed, "T1W")
     painted = reader.map()
     assert set(np.unique(painted[painted != before])) <= {NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]}
     assert np.count_nonzero(painted) > np.count_nonzero(before)
     reader.row(other["id"]).click()
-    reader.take("CircularEraser")
+    reader.take("eraser")
     draw(reader, other, "STIR")
     assert np.count_nonzero(reader.map()) < np.count_nonzero(painted)
     reader.page.locator("#vhi-undo").click()
@@ -182,7 +182,7 @@ def test_images_are_shown_while_vhi_is_measured(page, desk):
     page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
     with page.expect_request("**/infer/vhi?**"):
         page.locator("#vhi-measure:enabled").click()
-    page.locator(THUMBNAILS).nth(1).wait_for()
+    page.locator(PICTURED).wait_for()
     assert page.locator("[data-vhi='sensitive']").count() == 0
     (asked,) = held
     asked.continue_()

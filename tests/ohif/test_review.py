@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import requests
 
+from accessible import grave_faults
 from archives import ARCHIVES, phantom_study, serving_archive, why_no_orthanc
 from lib.studies.dicomize import Labels
 from marked import marked, places, recording
@@ -83,6 +84,7 @@ def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_
     assert second.sum() * each == pytest.approx(found["second_mm3"])
     assert (first ^ second).sum() * each == pytest.approx(found["differing_mm3"])
     shot("opened")
+    assert grave_faults(page, "#vhi-review") == []
 
     # nothing there draws or hands in
     for name in ("#vhi-panel", "#vhi-submit", "#vhi-measure", "#vhi-undo"):

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 
 from browsing import CONSERVATIVE, INFLAMMATION, NUMBERS, REGION, Reader, by_reader, in_archive
-from viewing import ViewerDesk, dismiss_notice, wait_for
+from viewing import ViewerDesk, dismiss_notice, show_series, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -110,6 +110,7 @@ def check_report(reader: Reader, report: pydicom.Dataset, seg: pydicom.Dataset, 
     opened.value.close()
     note.get_by_role("button", name="Close").click()
     page.goto(reader.desk.address(reader.study), wait_until="domcontentloaded")
+    show_series(page)
     tile_of(page, seg).dblclick()
     link = page.locator("#vhi-stored a")
     link.wait_for()

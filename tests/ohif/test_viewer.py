@@ -15,7 +15,7 @@ from front import in_front_of
 from lib.server.gateway import ArchiveAddress
 from server.test_viewer import another_build
 from standin import PASSWORDS, cookie_of, write_known_accounts
-from viewing import OPEN, THUMBNAILS, ViewerDesk, dismiss_notice, viewer_over
+from viewing import OPEN, PICTURED, ViewerDesk, dismiss_notice, show_series, viewer_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -54,6 +54,7 @@ def test_only_the_open_patients_studies_are_asked_for_and_listed(desk, page):
     page.on("requestfinished", lambda request: note(request.response()))
     open_case(page, desk, "descending")
     assert set(found) == {"PHANTOM-4"}
+    show_series(page)
     page.locator("[data-cy='study-browser-thumbnail']").first.wait_for()
     others = desk.studies["ascending"]
     assert "PHANTOM-3" not in page.locator("body").inner_text()
@@ -166,7 +167,7 @@ def test_a_login_that_ends_is_told_in_the_page_which_stays(behind_login, page, w
     sign_in(page)
     page.locator(OPEN).wait_for()
     dismiss_notice(page)
-    page.locator(THUMBNAILS).nth(1).wait_for()  # no image is asked for after it
+    page.locator(PICTURED).wait_for()  # no image is asked for after it
     page.context.clear_cookies()
     page.locator("#vhi-measure").click()
     page.locator("#vhi-signed-out").wait_for()

@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from lib.core.pipeline import measure_vhi
-from lib.pacs.client import Entry
+from lib.pacs.client import SearchEntry
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.nifti import read_mask, read_volume
 from lib.studies.registration import labels_at
@@ -215,15 +215,15 @@ def test_a_second_reading_before_its_time_is_refused_for_good_and_holds_nobody_u
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lib.pacs.cases import PacsCases, PacsConfig
+from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
-from lib.pacs.exchange import Exchange
+from lib.pacs.archive_sync import ArchiveSync
 from lib.service.service import VhiService
 data, url, user, password, patient = sys.argv[1:]
 settings = PacsConfig(pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={patient}")
 cases = PacsCases(Archive(url, user or None, password or None), Path(data), config=settings)
 service = VhiService(cases, data=Path(data), model_dir=Path(data) / "no-model")
-site = Exchange(service, cases)
+site = ArchiveSync(service, cases)
 site.corrections._note = lambda correction: os.kill(os.getpid(), signal.SIGKILL)
 site.poll()
 """
@@ -347,7 +347,7 @@ def test_an_archive_that_lists_more_than_segmentations_is_not_believed(desk, sit
     site.corrections._archive.series = lambda study, **filters: real(study)
     assert look(site) == 0
     assert stored(site) == 2
-    assert all(isinstance(one, Entry) for one in real(desk.study.study_uid))
+    assert all(isinstance(one, SearchEntry) for one in real(desk.study.study_uid))
 
 
 # real scans ---------------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_what_a_reader_stores_is_in_the_audit_log(front, stored):
 
 def test_what_a_reader_stores_is_known_as_theirs_and_what_an_administrator_stores_is_nobodys(front, stored):
     noted = []
-    front.app.exchange = SimpleNamespace(
+    front.app.archive_sync = SimpleNamespace(
         corrections=SimpleNamespace(note_sender=lambda uids, reader: noted.append((uids, reader)))
     )
     body, kind = stow_body([path.read_bytes() for path in stored.files()[:2]])

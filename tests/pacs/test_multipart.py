@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib.multipart import MultipartError, boundary_of
-from lib.pacs.multipart import write_parts
+from lib.pacs.answer_parts import write_parts
 
 BODY = (
     b"--edge\r\nContent-Type: application/dicom\r\nContent-Length: 9\r\n\r\none\r\n--two"

@@ -228,7 +228,7 @@ def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(d
     found = [*desk.found("SEG"), *desk.found("SR")]
     assert len(found) == 5
     assert len({one.SOPInstanceUID for one in found}) == 5
-    assert service.delivery.told(made)["stored"]
+    assert service.delivery.delivery_state(made)["stored"]
 
 
 def until_empty(outbox: Outbox) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lib.cli.app import app
-from lib.pacs.readings import fetch_readings
+from lib.pacs.archive_readings import fetch_readings
 from lib.studies.nifti import read_mask
 from pacsdesk import INFLAMMATION, PacsDesk, seg_of
 

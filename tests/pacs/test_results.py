@@ -170,9 +170,9 @@ def test_what_was_kept_but_not_posted_by_a_killed_process_is_posted_at_the_next_
         path.unlink()
     later = desk.service()
     assert later.delivery.outbox.state().waiting == 1
-    assert not later.delivery.told(made)["stored"]
+    assert not later.delivery.delivery_state(made)["stored"]
     later.delivery.outbox.send()
-    assert later.delivery.told(made) == {"stored": True, "waiting": 0, "last_error": None}
+    assert later.delivery.delivery_state(made) == {"stored": True, "waiting": 0, "last_error": None}
     assert len(desk.found("SR")) == 2  # of the region with bone, and of this one
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lib.core.orientation import Hanging
+from lib.core.orientation import DisplayOrientation
 from lib.core.volume import check_same_grid
 from lib.errors import SettingsError
-from lib.phantom.anatomy import LESION_SITES, Lesion, Pelvis
+from lib.phantom.anatomy import LESION_SITES, Pelvis, PhantomLesion
 from lib.phantom.study import Prescription, coil_sensitivity, make_phantom, rician
 
 SMALL = (96, 96, 9)
@@ -40,7 +40,7 @@ def test_slices_are_oblique_coronal_and_hang_as_stored_scans_do(study):
     assert up[1] > 0
     assert back[1] < 0 < back[2]
     # rows from the top: J counts upwards, I to the patient's left, which is where columns go
-    assert Hanging.of(study.grid) == Hanging(transpose=False, flip_rows=True, flip_columns=False)
+    assert DisplayOrientation.of(study.grid) == DisplayOrientation(transpose=False, flip_rows=True, flip_columns=False)
 
 
 def test_one_seed_gives_one_study_and_another_seed_another(study):
@@ -94,7 +94,7 @@ def test_a_lesion_deep_in_marrow_has_the_volume_of_its_ellipsoid():
     pelvis = Pelvis.random(np.random.default_rng(0))
     still = Pelvis(pelvis.vertebrae, np.zeros_like(pelvis.warp), pelvis.joint_waves)
     # 4 mm round a point in the ala that is more than 8 mm from every surface
-    lesion = Lesion(1, "sacrum", 1, (40.0, 20.0, -10.0), (4.0, 4.0, 4.0), 0.8, (0.0, 0.0, 0.0))
+    lesion = PhantomLesion(1, "sacrum", 1, (40.0, 20.0, -10.0), (4.0, 4.0, 4.0), 0.8, (0.0, 0.0, 0.0))
     assert still.marrow_of(lesion, *np.array([[40.0], [20.0], [-10.0]], np.float32))[0] < -8
     lobes_mm = 1.4  # the outline moves by up to this; over the surface its waves nearly average out
     low, high = (4 / 3 * np.pi * r**3 for r in (4 - lobes_mm, 4 + lobes_mm))
@@ -103,7 +103,7 @@ def test_a_lesion_deep_in_marrow_has_the_volume_of_its_ellipsoid():
 
 def test_lesion_volumes_grow_with_the_cube_of_their_radii():
     pelvis = Pelvis.random(np.random.default_rng(0))
-    small, large = (Lesion(1, "sacrum", 1, (40.0, 20.0, -10.0), (r, r, r), 0.8, (0.0, np.pi, 0.0)) for r in (3.0, 6.0))
+    small, large = (PhantomLesion(1, "sacrum", 1, (40.0, 20.0, -10.0), (r, r, r), 0.8, (0.0, np.pi, 0.0)) for r in (3.0, 6.0))
     ratio = pelvis.lesion_volume_mm3(large, 0.25) / pelvis.lesion_volume_mm3(small, 0.25)
     assert ratio == pytest.approx(8, rel=0.35)  # lobes do not grow along
 

@@ -15,7 +15,7 @@ import pytest
 from lib.core.volume import Grid, Mask
 from lib.errors import ConflictError, InputError, NotFoundError, OutputError, RequestError
 from lib.files import sha256_of
-from lib.readings import folder as data_folder
+from lib.readings import data_folder as data_folder
 from lib.readings.audit import AuditLog
 from lib.readings.leases import Leases
 from lib.readings.store import ReadingStore, now, stored_segment
@@ -206,10 +206,10 @@ def test_a_folder_without_permission_is_refused(tmp_path):
 
 
 def test_what_a_reader_was_shown_is_remembered(store):
-    assert store.shown("1013", "anna", 1) is None
+    assert store.settings_shown("1013", "anna", 1) is None
     store.note_shown("1013", "anna", 1, {"min_pixels": 6})
-    assert ReadingStore(store.root).shown("1013", "anna", 1) == {"min_pixels": 6}
-    assert store.shown("1013", "anna", 2) is None
+    assert ReadingStore(store.root).settings_shown("1013", "anna", 1) == {"min_pixels": 6}
+    assert store.settings_shown("1013", "anna", 2) is None
 
 
 def test_leases_run_out_and_belong_to_one(tmp_path):

@@ -7,15 +7,17 @@ from dataclasses import replace
 import pytest
 
 from handmade import PROVENANCE, handmade
+from lib.core.anatomy import ZoneExtent
 from lib.core.disease_region import DiseaseRegion
 from lib.core.propagation import ImageStatistics, RegionStatistics
+from lib.core.settings import VhiSettings
 from lib.reports import report_content
 
 
 def test_the_number_stands_beside_its_range():
     content = report_content(handmade(), PROVENANCE)
     assert content.vhi == "72 mm³"
-    assert content.vhi_ranges == (("29 to 178 mm³", "95% interval from what is known to vary (× / ÷ 2.48)"),)
+    assert content.vhi_ranges == (("29 to 178 mm³", "95% interval from what is known to vary (×\u00a0/\u00a0÷\u00a02.48)"),)
     assert content.vhi_meaning == (
         "At the sensitive threshold, the primary measure: 12 voxels in 2 lesions. Uncleaned: nobody and nothing has removed a lesion."
     )
@@ -99,6 +101,27 @@ def test_no_inflammation_is_a_result():
     )
     assert content.lesions.rows == ()
     assert content.vhi_ranges[0][0] == "0 mm³"
+
+
+def test_a_number_without_an_interval_says_why_and_that_its_ranges_are_none():
+    content = report_content(handmade(lesions=False), PROVENANCE)
+    assert content.vhi_ranges[0][1] == "with the sensitive threshold 5% higher or lower: no confidence interval"
+    assert content.stability[0] == (
+        "No interval is given around the number. Nothing was measured, and a factor says nothing about zero."
+    )
+
+
+def test_what_is_left_out_is_reported_apart_and_told_in_words():
+    result = handmade()
+    zone = ZoneExtent("above L4/5", 30.0, 12.0, counted=False)
+    settings = VhiSettings.from_values({"leave_out_above": "l4/5"})
+    apart = replace(result, measurement=replace(result.measurement, zones=(zone,)), settings=settings)
+    content = report_content(apart, PROVENANCE)
+    assert content.volumes.rows[-1] == ("Left out: above L4/5", "30", "12")
+    assert "the part above the L4/5 disc left out" in content.verdict
+    assert "leave_out" not in " ".join([content.verdict, *content.warnings, *content.automatic])
+    # of the rules that clear the map none was changed
+    assert any(one.endswith("removed by rule (groups of fewer than 4 pixels in a slice).") for one in content.automatic)
 
 
 def test_not_a_voxel_above_the_threshold_is_said_as_such():

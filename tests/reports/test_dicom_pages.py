@@ -14,14 +14,14 @@ import pytest
 from handmade import PROVENANCE, handmade
 from lib.core.change import Change, LesionFate
 from lib.core.volume import Volume
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.dicom_pages import PICTURE, REPORT, VISITS, pages_of
 from lib.reports.dicom_source import write_dicom
 from lib.reports.parts import ScanFacts
 from lib.reports.pdf import pdf_bytes
 from mrseries import mr_series
 
-READER = Reading({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
+READER = ReaderWork({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
 
 
 def content_with_earlier_visit() -> ReportContent:

@@ -22,7 +22,7 @@ from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
 from lib.files import OutputError
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.codes import SEGMENTS
 from lib.reports.dicom_seg import segment_masks, segmentation
 from lib.reports.dicom_source import write_dicom
@@ -35,7 +35,7 @@ NAMES = ["normal bone", "disease region", "inflammation", "inflammation (conserv
 
 
 def said(result: VhiResult, **reading: Any) -> ReportContent:
-    return report_content(result, PROVENANCE, reading=Reading(reading, ()) if reading else None)
+    return report_content(result, PROVENANCE, reading=ReaderWork(reading, ()) if reading else None)
 
 
 def stored(dataset: Dataset) -> Dataset:
@@ -163,10 +163,10 @@ def test_algorithms_carry_name_and_version():
 @pytest.mark.parametrize(
     ("reader", "name", "series"),
     [
-        ("R11", "R11^", "VHI segmentation, R11"),
-        ("O^Brien\\x=y\n", "O Brien x y^", "VHI segmentation, O Brien x y"),
-        ("R" * 70, "R" * 63 + "^", "VHI segmentation, " + "R" * 46),
-        ("", "", "VHI segmentation"),
+        ("R11", "R11^", "Uncleaned volume segmentation, R11"),
+        ("O^Brien\\x=y\n", "O Brien x y^", "Uncleaned volume segmentation, O Brien x y"),
+        ("R" * 70, "R" * 63 + "^", "Uncleaned volume segmentation, " + "R" * 33),
+        ("", "", "Uncleaned volume segmentation"),
     ],
 )
 def test_the_reader_is_the_creator_and_the_list_of_series_says_whose_it_is(reader, name, series):

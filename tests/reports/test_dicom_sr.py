@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from handmade import PROVENANCE, handmade
 from lib.core.anatomy import PartExtent, ZoneExtent
 from lib.errors import InputError
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
 from lib.studies.dicom_sr_reader import read_vhi_report
@@ -121,7 +121,7 @@ def test_changed_settings_and_the_chain_of_post_transforms_are_parameters_of_the
 
 @pytest.mark.parametrize(
     ("changes", "settings"),
-    [({"min_pixels": 3}, ()), ({"first_multiple": 2.0, "rule": "paper"}, ("rule paper", "first_multiple 2"))],
+    [({"min_pixels": 3}, ()), ({"first_multiple": 2.0, "rule": "paper"}, ("rule paper", "first multiple 2"))],
 )
 def test_settings_that_make_it_another_measure_are_read_back(changes, settings):
     found = read_vhi_report(report_of(report_content(handmade(**changes), PROVENANCE)))
@@ -213,7 +213,7 @@ def test_the_program_observes_and_the_reader_where_there_was_one():
     alone = report_of(report_content(handmade(), PROVENANCE))
     assert observers(alone) == ["Device"]
     assert named(alone, "121013")[0].TextValue == "VHI 0.1.0"
-    reading = Reading({"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: one.",))
+    reading = ReaderWork({"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: one.",))
     cleaned = report_of(report_content(handmade(), PROVENANCE, reading=reading))
     assert observers(cleaned) == ["Person", "Device"]
     assert named(cleaned, "121008")[0].PersonName == "R11^"

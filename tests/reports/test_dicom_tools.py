@@ -10,7 +10,7 @@ import pytest
 from pydicom.valuerep import DSfloat
 
 from handmade import PROVENANCE, handmade
-from lib.reports import Reading, report_content
+from lib.reports import ReaderWork, report_content
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_source import write_dicom
 from lib.reports.dicom_sr import structured_report
@@ -29,7 +29,7 @@ EXPLAINED = {
     "that would be needed to build DICOMDIR": "DICOMDIR",
     "Retired Person Name form": "patient's name has one part",
 }
-CLEANED = Reading(
+CLEANED = ReaderWork(
     {"reader": "R11", "method": "semi-automatic", "changes": {"inflammation": {}}}, ("Correction: 1 lesion removed.",)
 )
 

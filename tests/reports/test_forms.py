@@ -11,10 +11,12 @@ import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import jsonschema
 import numpy as np
 import pytest
+from reportlab.platypus import Paragraph
 
 from handmade import PROVENANCE, handmade
 from lib.core.chain import Chain
@@ -22,7 +24,7 @@ from lib.core.propagation import ImageStatistics, RegionStatistics
 from lib.core.stability import SliceLeftOut
 from lib.core.transforms.small_components import DropSmallComponentsd
 from lib.errors import OutputError
-from lib.reports import ReportContent, report_content, write_html, write_json, write_overlay_png, write_pdf
+from lib.reports import ReportContent, pdf, report_content, write_html, write_json, write_overlay_png, write_pdf
 from lib.reports.html import html_text
 from lib.reports.json_report import json_text, vhi_schema
 from lib.reports.numbers import plain
@@ -245,6 +247,13 @@ PAPER_NOTE = "Every setting has its default: the paper's method"
 def test_pdf_is_the_same_for_the_same_content(content):
     assert pdf_bytes(content) == pdf_bytes(content)
     assert pdf_bytes(content) == pdf_bytes(report_content(handmade(), PROVENANCE, [OTHER]))
+
+
+def test_plain_words_are_the_paragraphs_that_parsing_makes_of_them(content, hostile, monkeypatch):
+    quick = [pdf_bytes(one) for one in (content, hostile)]
+    plainly = lambda text, style=pdf._TEXT: Paragraph(escape(text).replace("\n", "<br/>"), style)  # noqa: E731
+    monkeypatch.setattr(pdf, "_words", plainly)
+    assert [pdf_bytes(one) for one in (content, hostile)] == quick
 
 
 def test_pdf_prints_a_hostile_file_name_and_very_long_words(hostile):

@@ -17,18 +17,23 @@ from lib.core.cleaning import measure_cleaned, measure_proposed
 from lib.core.pipeline import VhiResult
 from lib.core.proposal import LesionProposal, Proposal
 from lib.core.volume import Mask
-from lib.reports import Reading, ReportContent, report_content
+from lib.reports import ReaderWork, ReportContent, report_content
+from lib.reports.dicom_pages import pages_of
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
 from lib.reports.html import html_text
 from lib.reports.json_report import json_text
+from lib.reports.pdf import pdf_bytes
 from lib.studies.dicom_sr_reader import read_vhi_report
 from mrseries import mr_series
+from reports.test_forms import pages_of as pdf_words
 
 NOT_VHI = "It is not VHI"
+# descriptions of objects, which an archive lists in a line: the title alone
+ONE_LINE = ("segmentation", "encapsulated pdf and secondary capture")
 # names of programs and of the method, which title no number
 NAMES = r"VHI thresholds|VHI disease region ensemble|VHI normal bone proposal|VHI, research only|\(VHI\)|VHI 0\.1\.0|Device Observer Manufacturer VHI"
-READER = Reading({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
+READER = ReaderWork({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
 
 
 def of_stage(stage: str) -> VhiResult:
@@ -67,11 +72,16 @@ def forms(content: ReportContent, capsys: pytest.CaptureFixture[str], tmp_path) 
     print_summary(content.result, tmp_path)
     captions = " ".join(figure.caption + figure.alternative for figure in content.figures.values())
     page = re.sub(r"<style>.*?</style>|data:image/[^\"]*", "", html_text(content), flags=re.DOTALL)
+    pages = pages_of(content, stir).values()
     return {
+        "pdf": re.sub(r"\\([()\\])", r"\1", " ".join(pdf_words(pdf_bytes(content)))),
+        "encapsulated pdf and secondary capture": " ".join(
+            str(one.get(name, "")) for one in pages for name in ("SeriesDescription", "DocumentTitle", "DerivationDescription")
+        ),
         "html": html.unescape(re.sub(r"<[^>]*>", " ", page)) + captions,
         "json": " ".join(texts_of_json(json.loads(json_text(content)))),
         "structured report": " ".join([*texts_of_sr(report), report.SeriesDescription]),
-        "segmentation": seg.ContentDescription,
+        "segmentation": f"{seg.ContentDescription} {seg.SeriesDescription}",
         "terminal": capsys.readouterr().out,
     }
 
@@ -83,7 +93,7 @@ def test_no_form_prints_an_uncleaned_number_under_the_title_vhi(stage, title, re
     assert (content.title, content.numbers["title"], content.numbers["stage"]) == (title, title, stage)
     for form, text in forms(content, capsys, tmp_path).items():
         assert title in text, form
-        if form != "segmentation":
+        if form not in ONE_LINE:
             assert NOT_VHI in text, form
         left = re.sub(NAMES, "", text.replace(NOT_VHI, ""))
         assert re.findall(r".{0,40}\bVHI\b.{0,40}", left) == [], form
@@ -95,7 +105,7 @@ def test_a_number_that_a_reader_cleaned_is_vhi_in_every_form(capsys, tmp_path):
     found = forms(content, capsys, tmp_path)
     assert all(NOT_VHI not in text for text in found.values())
     assert found["segmentation"].startswith("VHI: 48 mm3")
-    assert all("VHI (cleaned by anna)" in found[form] for form in ("html", "json", "structured report"))
+    assert all("VHI (cleaned by anna)" in found[form] for form in ("html", "pdf", "json", "structured report"))
 
 
 @pytest.mark.parametrize("stage", ["raw", "proposed", "cleaned"])
@@ -111,3 +121,17 @@ def test_the_schema_knows_the_title_and_the_verdict():
     numbers = json.loads(json_text(report_content(of_stage("raw"), PROVENANCE)))
     assert numbers["verdict"]["word"] == "not comparable"
     assert {"code": "stage", "word": "check", "clause": "no reader has cleaned it"} in numbers["verdict"]["reasons"]
+
+
+@pytest.mark.parametrize("stage", ["raw", "proposed", "cleaned"])
+def test_with_a_proposed_normal_bone_no_form_says_stable(stage, capsys, tmp_path):
+    result = of_stage(stage)
+    unmoved = tuple(replace(one, vhi_mm3=result.stability.vhi_mm3) for one in result.stability.threshold_changes)
+    still = replace(result.stability, threshold_changes=unmoved, slices_left_out=None)
+    told = {}
+    for source in ("given", "proposed"):
+        moved = replace(result, stability=replace(still, normal_bone_source=source), normal_bone_source=source)
+        found = forms(report_content(replace(moved, warnings=()), PROVENANCE, reading=READER), capsys, tmp_path)
+        told[source] = {form for form, text in found.items() if re.search(r"\b(is stable|stable +yes|Stable)\b", text)}
+    assert {"html", "pdf"} <= told["given"]
+    assert told["proposed"] == set()

@@ -15,11 +15,11 @@ from lib.core.volume import Mask
 from lib.phantom.study import PhantomStudy, make_phantom
 from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import Submission
-from lib.retraining.cases import patients_of, public_cases
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import HoldOut
+from lib.retraining.patients import patients_of, public_cases
 from lib.retraining.prepare import Session, prepare
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.studies.nifti import write_mask, write_scan
 from lib.studies.pairing import CaseFinder
 from lib.versions import Manifest, TrainingCase, publish

@@ -14,7 +14,7 @@ from lib.retraining.config import TrainConfig, TrainOptions
 from lib.versions import read_live
 from lib.versions.site import own_models
 
-pytestmark = pytest.mark.slow  # of trained networks
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_pools")]  # of trained networks
 
 
 def typed(*words: object):

@@ -8,9 +8,9 @@ import pytest
 
 from lib.retraining.config import TrainConfig
 from lib.retraining.fate import Fate, fate_key, fates, note_fate
-from lib.retraining.folder import RetrainingFolder
-from lib.retraining.gate import HOLDOUT, LEFT_OUT, Pair, decide
-from lib.retraining.plan import Plan, note_fates
+from lib.retraining.gate import HOLDOUT, LEFT_OUT, DicePair, decide
+from lib.retraining.plan import SessionPlan, note_fates
+from lib.retraining.retraining_folder import RetrainingFolder
 
 
 @pytest.fixture
@@ -76,10 +76,10 @@ def test_the_other_case_that_a_label_fits_better_is_named_to_administrators_alon
 def test_what_waiting_labels_and_held_out_cases_of_others_are_called_is_in_no_fate(folder):
     entries = [entry("a", "0001-ben"), entry("c", "0002-anna", "holdout")]
     session = SimpleNamespace(entries=entries, parent="vhi-1")
-    falls = [Pair(HOLDOUT, "c", 0.9, 0.7), Pair(LEFT_OUT, "c/0002-anna", 0.9, 0.7)]
+    falls = [DicePair(HOLDOUT, "c", 0.9, 0.7), DicePair(LEFT_OUT, "c/0002-anna", 0.9, 0.7)]
     decision = decide(falls, TrainConfig())
     assert not decision.accepted
-    plan = Plan(learn=("a/0001-ben",), replay=(), holdout=("c/0002-anna",), held=(), later=(), steps=())
+    plan = SessionPlan(learn=("a/0001-ben",), replay=(), holdout=("c/0002-anna",), held=(), later=(), steps=())
     note_fates(folder, session, plan, decision, SimpleNamespace(training_cases=[], version="vhi-1"), is_live=False)
     told = fates(folder)["a/0001-ben"]
     assert told.state == "waits"

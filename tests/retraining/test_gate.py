@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lib.retraining.config import TrainConfig
-from lib.retraining.gate import HOLDOUT, LEFT_OUT, SENTINEL, Best, Decision, Pair, decide
+from lib.retraining.gate import HOLDOUT, LEFT_OUT, PHANTOMS, Best, Decision, DicePair, decide
 
 CONFIG = TrainConfig(train_margin=0.01, train_sentinel_margin=0.02, train_worst=0.05)
 
 
 def pairs(what, *gains):
-    return [Pair(what, f"{what}-{n}", 0.9, 0.9 + gain) for n, gain in enumerate(gains)]
+    return [DicePair(what, f"{what}-{n}", 0.9, 0.9 + gain) for n, gain in enumerate(gains)]
 
 
 def test_as_good_is_accepted_and_a_little_worse_is_told_to_be_within_the_margin():
     assert decide(pairs(HOLDOUT, 0.0, 0.0), CONFIG).accepted
-    found = decide([*pairs(HOLDOUT, -0.009, -0.009), *pairs(SENTINEL, -0.019)], CONFIG)
+    found = decide([*pairs(HOLDOUT, -0.009, -0.009), *pairs(PHANTOMS, -0.019)], CONFIG)
     assert found.accepted
     assert found.findings == (
         "On the hold-out (2 cases) its mean Dice is 0.0090 below that of the live version, within the margin of 0.01.",
@@ -35,9 +35,9 @@ def test_small_losses_do_not_add_up_below_the_best_version_that_was_live():
 
 def test_where_nobody_is_held_out_those_who_were_left_out_must_gain_and_the_phantoms_lose_nothing():
     gained = pairs(LEFT_OUT, 0.02, 0.0, 0.004, 0.0)  # 0.006 on average
-    assert decide([*gained, *pairs(SENTINEL, 0.0)], CONFIG).accepted
-    assert "phantoms its mean Dice is 0.0010 below" in decide([*gained, *pairs(SENTINEL, -0.001)], CONFIG).reasons[0]
-    found = decide([*pairs(LEFT_OUT, 0.02, 0.0, -0.002, 0.0), *pairs(SENTINEL, 0.01)], CONFIG)
+    assert decide([*gained, *pairs(PHANTOMS, 0.0)], CONFIG).accepted
+    assert "phantoms its mean Dice is 0.0010 below" in decide([*gained, *pairs(PHANTOMS, -0.001)], CONFIG).reasons[0]
+    found = decide([*pairs(LEFT_OUT, 0.02, 0.0, -0.002, 0.0), *pairs(PHANTOMS, 0.01)], CONFIG)
     assert "the mean gain of Dice is +0.0045; where nobody is held out, 0.005 or more is needed" in found.reasons[0]
 
 
@@ -60,7 +60,7 @@ def test_one_case_that_falls_far_is_refused_whatever_the_mean_gains():
 
 
 def test_readers_are_told_why_not_without_the_name_of_a_case_or_submission():
-    blinded = [*pairs(HOLDOUT, 0.01, -0.06), Pair(LEFT_OUT, "b/0002-anna", 0.9, 0.8)]
+    blinded = [*pairs(HOLDOUT, 0.01, -0.06), DicePair(LEFT_OUT, "b/0002-anna", 0.9, 0.8)]
     found = decide(blinded, CONFIG)
     assert [word in " ".join(found.reasons) for word in ("b/0002-anna", "hold-out-1")] == [True, True]
     assert found.for_readers == (
@@ -71,7 +71,7 @@ def test_readers_are_told_why_not_without_the_name_of_a_case_or_submission():
 
 
 def test_a_good_hold_out_does_not_excuse_the_phantoms():
-    assert not decide([*pairs(HOLDOUT, 0.05), *pairs(SENTINEL, -0.03, -0.03)], CONFIG).accepted
+    assert not decide([*pairs(HOLDOUT, 0.05), *pairs(PHANTOMS, -0.03, -0.03)], CONFIG).accepted
 
 
 def test_nothing_measured_is_nothing_accepted():
@@ -80,9 +80,9 @@ def test_nothing_measured_is_nothing_accepted():
 
 def test_labels_that_nobody_checked_need_a_hold_out():
     unchecked = replace(CONFIG, train_quarantine=False)
-    found = decide(pairs(SENTINEL, 0.01, 0.01), unchecked)
+    found = decide(pairs(PHANTOMS, 0.01, 0.01), unchecked)
     assert not found.accepted
     assert "no case is held out" in found.reasons[0]
-    assert "no patient was left out" in decide(pairs(SENTINEL, 0.01, 0.01), CONFIG).reasons[0]
-    assert decide(pairs(SENTINEL, 0.01, 0.01), CONFIG, learnt_here=False).accepted
-    assert decide([*pairs(HOLDOUT, 0.0), *pairs(SENTINEL, 0.01)], unchecked).accepted
+    assert "no patient was left out" in decide(pairs(PHANTOMS, 0.01, 0.01), CONFIG).reasons[0]
+    assert decide(pairs(PHANTOMS, 0.01, 0.01), CONFIG, learnt_here=False).accepted
+    assert decide([*pairs(HOLDOUT, 0.0), *pairs(PHANTOMS, 0.01)], unchecked).accepted

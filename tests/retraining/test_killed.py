@@ -3,57 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.session import run
+from lib.retraining.retraining_session import run
 from lib.versions import list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import own_models
+from pooling import environment_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_pools")]
 LOOSE = TrainConfig(train_margin=0.03, train_sentinel_margin=0.05, train_worst=0.1)
-LIB = Path(__file__).parents[2] / "apps" / "vhi"
-RUN = "import sys; from pathlib import Path; from lib.retraining.session import run; run(Path(sys.argv[1]))"
-# from the moment that publishing begins, counts what changes the disk, and dies before the n-th
-RUN_AND_DIE = """
-import os, shutil, signal, sys
-from pathlib import Path
-data, n = Path(sys.argv[1]), int(sys.argv[2])
-count = None
-
-def deadly(work):
-    def done(*args, **kwargs):
-        global count
-        if count is not None:
-            count += 1
-        if count == n:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return work(*args, **kwargs)
-    return done
-
-from lib.retraining.session import run
-
-def begin(progress):
-    global count
-    if progress["state"] == "publishing" and count is None:
-        count = 0
-
-for place, name in ((Path, "replace"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree"), (shutil, "copyfile")):
-    setattr(place, name, deadly(getattr(place, name)))
-run(data, on_progress=begin)
-"""
 
 
-def child(code: str, *args: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(LIB), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", code, *args], env=environment, stdout=subprocess.PIPE, text=True)
+class Forks:
+    """Starts sessions in processes that have imported everything, see `forking.py`."""
+
+    def __init__(self, phantoms: Path) -> None:
+        program = [sys.executable, str(Path(__file__).with_name("forking.py"))]
+        variables = os.environ | environment_of(phantoms)
+        self.process = subprocess.Popen(program, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._answer() == "ready"
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def run(self, data: Path, **killed: float) -> str:
+        """Whether a session "ended" or was "killed": `after_s` seconds, or where it `dies_at`."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"data": str(data), **killed}) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+
+@pytest.fixture(scope="module")
+def forks(made_phantoms) -> Iterator[Forks]:
+    found = Forks(made_phantoms)
+    yield found
+    found.process.communicate(timeout=60)
 
 
 def check_live(models: Path) -> str:
@@ -73,31 +68,29 @@ def begun(site):
     site.label(site.name("train"), 3)
     site.label(site.name("holdout"), 5)
     models = own_models(site.data)
-    site.prepare(LOOSE, TrainOptions(steps=60))
+    site.prepare(LOOSE, TrainOptions(steps=30))
     whole = weights_of(models, run(site.data)["version"])
     make_live(models, "tiny-1")
-    session = site.prepare(LOOSE, TrainOptions(steps=60))
+    session = site.prepare(LOOSE, TrainOptions(steps=30))
     return site, models, session, whole
 
 
-def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_session(begun):
+def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_session(begun, forks):
     site, models, session, whole = begun
     rng = random.Random(7)
     killed = 0
     for _ in range(30):
-        process = child(RUN, str(site.data))
-        time.sleep(rng.uniform(3, 14))  # it needs some seconds to import torch
-        if process.poll() is not None:
+        # later each time, so that a slow machine comes to the end too
+        if (end := forks.run(site.data, after_s=rng.uniform(0, 1 + killed))) == "ended":
             break
-        process.kill()
-        process.wait()
+        assert end == "killed"
         killed += 1
         if check_live(models) != "tiny-1":
             break
         assert session.version not in list_versions(models) or verify(read_version(models, session.version))
         said = site.folder.progress()  # of the session before, until this one said something
         assert said["session"] != session.session_id or said["state"] != "accepted"
-    if site.folder.waits():
+    if site.folder.has_pending_session():
         run(site.data)
     assert killed >= 2
     assert check_live(models) == session.version
@@ -105,7 +98,7 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_ses
     assert not site.folder.session.exists()
 
 
-def test_killed_at_every_step_of_publishing_the_next_start_ends_it_cleanly(begun):
+def test_killed_at_every_step_of_publishing_the_next_start_ends_it_cleanly(begun, forks):
     site, models, session, whole = begun
 
     def stop_before_publishing(progress):
@@ -118,9 +111,9 @@ def test_killed_at_every_step_of_publishing_the_next_start_ends_it_cleanly(begun
     assert check_live(models) == "tiny-1"
     n, seen = 1, []
     # each start goes further than the last: what was done is not done again
-    while site.folder.waits():
+    while site.folder.has_pending_session():
         assert n < 40
-        child(RUN_AND_DIE, str(site.data), str(n)).communicate()
+        assert forks.run(site.data, dies_at=n) in ("killed", "ended")
         seen.append(check_live(models))
         n += 1
     assert len(seen) > 5

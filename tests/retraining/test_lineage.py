@@ -13,10 +13,10 @@ from lib.engine.members import load_members
 from lib.errors import VhiError
 from lib.phantom.study import make_phantom
 from lib.retraining import jobs
+from lib.retraining.candidate_version import best_of, ever_live, go_live, pairs_of, publish_candidate, store_candidate
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.gate import HOLDOUT, SENTINEL, decide
+from lib.retraining.gate import HOLDOUT, PHANTOMS, decide
 from lib.retraining.plan import make_plan, trainings
-from lib.retraining.version import best_of, ever_live, go_live, pairs_of, publish_candidate, store_candidate
 from lib.versions import read_live, read_version
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def two_phantoms(monkeypatch):
     """In place of seven: what is measured on does not matter here, and fifty sessions measure it."""
     cases = [(f"phantom-{seed}", make_phantom(seed, (80, 80, 5))) for seed in (31, 32)]
     found = [(name, study.t1w, study.disease_region) for name, study in cases]
-    monkeypatch.setattr(jobs, "sentinel_cases", lambda: iter(found))
+    monkeypatch.setattr(jobs, "phantom_regression_cases", lambda: iter(found))
     return found
 
 
@@ -55,7 +55,7 @@ def test_random_sessions_tell_what_their_files_answer_and_never_end_below_their_
     rng = np.random.default_rng(0)
     reached = {
         what: [np.mean([*answered(models, "tiny-1", cases).values()])]
-        for what, cases in ((HOLDOUT, held_out), (SENTINEL, two_phantoms))
+        for what, cases in ((HOLDOUT, held_out), (PHANTOMS, two_phantoms))
     }
     published = 0
     for n in range(SESSIONS):
@@ -68,7 +68,7 @@ def test_random_sessions_tell_what_their_files_answer_and_never_end_below_their_
             one()
         stored = store_candidate(now, networks, plan.of(now, plan.learn), place / jobs.CANDIDATE)
         earlier = ever_live(models, now.parent)
-        measured = jobs.Measuring(place, models, now.parent, now.version, earlier, plan.of(now, plan.holdout))()
+        measured = jobs.VersionMeasurement(place, models, now.parent, now.version, earlier, plan.of(now, plan.holdout))()
         decision = decide(pairs_of(measured), CONFIG, best_of(measured, now.parent))
         publish_candidate(now, stored, measured, decision)
         told = {pair["case_id"]: pair["candidate"] for pair in read_version(models, now.version).manifest.gate["cases"]}
@@ -79,7 +79,7 @@ def test_random_sessions_tell_what_their_files_answer_and_never_end_below_their_
             published += 1
             for what, cases, margin in (
                 (HOLDOUT, held_out, CONFIG.train_margin),
-                (SENTINEL, two_phantoms, CONFIG.train_sentinel_margin),
+                (PHANTOMS, two_phantoms, CONFIG.train_sentinel_margin),
             ):
                 reached[what].append(np.mean([found[name] for name, _, _ in cases]))
                 assert reached[what][-1] >= max(reached[what]) - margin - 1e-6

@@ -14,18 +14,18 @@ from lib.core.volume import Grid, Mask, Volume
 from lib.nets.recipes import Recipe
 from lib.records import write_json
 from lib.retraining import jobs
+from lib.retraining.candidate_version import ever_live, go_live, store_candidate
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.entries import Entry
 from lib.retraining.fate import fates
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.gate import Decision
 from lib.retraining.placement import Placement
-from lib.retraining.plan import Plan, make_plan, note_checks, note_fates, set_aside_as_outliers
+from lib.retraining.plan import SessionPlan, make_plan, note_checks, note_fates, set_aside_as_outliers
 from lib.retraining.prepare import FILE, Session
 from lib.retraining.quarantine import Check
 from lib.retraining.recipes import member_recipes
-from lib.retraining.session import _Work, run
-from lib.retraining.version import ever_live, go_live, store_candidate
+from lib.retraining.retraining_folder import RetrainingFolder
+from lib.retraining.retraining_session import _Work, run
 from lib.versions import Manifest, TrainingCase, publish, read_live, read_version, verify
 
 RECIPE = Recipe("tiny", steps=150, widths=(16, 32, 64), shuffle=4)
@@ -81,7 +81,7 @@ def test_a_session_that_goes_on_learns_no_label_that_was_set_aside_meanwhile(fol
     place = folder.session / "member0"
     place.mkdir(parents=True)
     write_json(folder.session / FILE, session_of(one, model_dir=models).as_dict())
-    Plan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,)).write(folder.session)
+    SessionPlan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,)).write(folder.session)
     take_back(folder, one)
     result = run(folder.data)
     assert (result["state"], result["learnt"], result["held"]) == ("nothing", [], ["a"])
@@ -94,7 +94,7 @@ def test_steps_that_were_found_affordable_outlast_a_new_plan(folder, models):
         note(folder, one, "passed")
     work = _Work(folder, session_of(*labels, model_dir=models, minutes=5.0), lambda told: None)
     folder.session.mkdir()
-    work.plan = Plan(learn=tuple(one.key for one in labels), replay=(), holdout=(), held=(), later=(), steps=(7,))
+    work.plan = SessionPlan(learn=tuple(one.key for one in labels), replay=(), holdout=(), held=(), later=(), steps=(7,))
     take_back(folder, labels[0])
     anew = work._plan_anew()
     assert (anew.steps, anew.held) == ((7,), (labels[0].key,))
@@ -114,7 +114,7 @@ def test_readers_are_told_why_a_label_was_neither_learnt_nor_measured_on(folder)
     used, older = entry("a"), entry("a", submission="0000-ben")
     out, seen, foreign = entry("b", "holdout"), entry("seen", "holdout"), entry("c", "holdout", OTHER)
     session = session_of(used, older, out, seen, foreign)
-    plan = Plan(learn=(used.key,), replay=(), holdout=(out.key,), held=(), later=(), steps=(40,))
+    plan = SessionPlan(learn=(used.key,), replay=(), holdout=(out.key,), held=(), later=(), steps=(40,))
     note_fates(folder, session, plan, Decision(True, (), {}, ()), MANIFEST, is_live=True)
     told = fates(folder)
     assert (told[used.key].state, told[used.key].version) == ("learnt", "site-s1")
@@ -127,7 +127,7 @@ def test_readers_are_told_why_a_label_was_neither_learnt_nor_measured_on(folder)
 
 def test_a_label_of_a_version_that_did_not_become_live_waits_for_the_next_session(folder):
     one = entry("a")
-    plan = Plan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,))
+    plan = SessionPlan(learn=(one.key,), replay=(), holdout=(), held=(), later=(), steps=(40,))
     note_fates(folder, session_of(one), plan, Decision(True, (), {}, ()), MANIFEST, is_live=False)
     told = fates(folder)[one.key]
     assert (told.state, told.version) == ("waits", None)
@@ -193,12 +193,12 @@ def test_an_earlier_version_with_damaged_weights_is_left_out_of_the_comparison(f
         return [np.ones_like]
 
     monkeypatch.setattr(jobs, "load_members", everything_where_the_file_is_whole)
-    monkeypatch.setattr(jobs, "sentinel_cases", lambda: iter([("first", t1w, truth), ("second", t1w, truth)]))
+    monkeypatch.setattr(jobs, "phantom_regression_cases", lambda: iter([("first", t1w, truth), ("second", t1w, truth)]))
     (folder.root / "measured").mkdir()
     sha256 = read_version(models, "v1").manifest.sha256
     (folder.root / "measured" / "v1.json").write_text(json.dumps({"sha256": sha256, "dice": {"first": 1.0}}))
     (models / "versions" / "v1" / "ensemble.safetensors").write_bytes(b"rotten")
-    measured = jobs.Measuring(folder.session, models, "v2", "site-s1", ("v1",), ())()
+    measured = jobs.VersionMeasurement(folder.session, models, "v2", "site-s1", ("v1",), ())()
     assert measured["phantoms"]["earlier"] == {}
     assert measured["phantoms"]["candidate"]["second"]["dice"] == 1.0
     assert "Version v1 is not compared with" in caplog.text

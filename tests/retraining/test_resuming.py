@@ -11,12 +11,12 @@ from lib.nets.fit import Slices, fit, read_curve
 from lib.nets.recipes import Recipe
 from lib.records import write_json
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.plan import Plan
+from lib.retraining.plan import SessionPlan
 from lib.retraining.prepare import FILE, Session
 from lib.retraining.resuming import resume_with
 from lib.versions.site import own_models
 
-PLAN = Plan(learn=("a",), replay=(), holdout=(), held=(), later=(), steps=(40, 40))
+PLAN = SessionPlan(learn=("a",), replay=(), holdout=(), held=(), later=(), steps=(40, 40))
 
 
 def waiting(site, models=None, **options) -> Session:
@@ -35,7 +35,7 @@ def test_steps_are_those_in_all_of_a_session_that_goes_on(empty_site):
     (empty_site.folder.session / "measured.json").write_text("{}")
     assert resume_with(empty_site.data, TrainOptions(steps=60)).options.steps == 60
     assert Session.read(empty_site.folder.session).options.steps == 60
-    assert Plan.read(empty_site.folder.session).steps == (60, 60)
+    assert SessionPlan.read(empty_site.folder.session).steps == (60, 60)
     # of networks that learn on, nothing was measured
     assert not (empty_site.folder.session / "measured.json").exists()
 

@@ -77,7 +77,7 @@ def test_information_and_saves_are_answered_while_an_inference_runs(running):
 def test_beyond_the_queue_clients_are_told_to_come_back(running):
     with ThreadPoolExecutor(3) as clients:
         waiting = [clients.submit(running.infer) for _ in range(3)]
-        until(lambda: running.guard.desk.infer.jobs == 3)
+        until(lambda: running.guard.context.infer.jobs == 3)
         refused = running.infer()
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
@@ -93,8 +93,8 @@ def test_a_client_that_hangs_up_leaves_the_queue_and_the_rest_are_answered(runni
         head = f"POST /infer/vhi?image=one_T1W HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(BODY)}\r\n"
         with socket.create_connection(running.address) as impatient:
             impatient.sendall(head.encode() + f"Content-Type: {FORM['Content-Type']}\r\n\r\n".encode() + BODY)
-            until(lambda: running.guard.desk.infer.jobs == 2)
-        until(lambda: running.guard.desk.infer.jobs == 1)
+            until(lambda: running.guard.context.infer.jobs == 2)
+        until(lambda: running.guard.context.infer.jobs == 1)
         running.app.go_on.set()
         assert first.result(20).status_code == 200
         assert running.infer().status_code == 200
@@ -107,5 +107,5 @@ def test_an_inference_whose_client_hangs_up_ends_by_itself_and_leaves_no_file(ru
         impatient.sendall(head.encode() + f"Content-Type: {FORM['Content-Type']}\r\n\r\n".encode() + BODY)
         assert running.app.begun.acquire(timeout=20)
     running.app.go_on.set()
-    until(lambda: running.guard.desk.infer.jobs == 0)
+    until(lambda: running.guard.context.infer.jobs == 0)
     assert not (running.app.folder / "result.nii.gz").exists()

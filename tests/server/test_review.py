@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from folderdesk import INFLAMMATION, Desk
-from lib.datastores.cases import CaseDatastore
+from lib.datastores.case_datastore import CaseDatastore
 from standin import PASSWORDS, signed_in
 
 FORM = {"username": "anna", "password": PASSWORDS["anna"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.core.selection import uncertain_and_unlike, unlikeness
+from lib.core.active_learning import feature_distance, uncertain_and_unlike
 from lib.errors import ModelError, RequestError
 from lib.phantom.study import make_phantom
 from lib.service.service import MODEL_DIR, ServiceConfig, VhiService
@@ -91,7 +91,7 @@ def test_diverse_weighs_being_unsure_against_being_unlike_what_is_labelled(studi
     service = ready(studies)
     submit_region(service, "p")
     entries = json.loads(next((studies / ".vhi" / "scores").iterdir()).read_text())["cases"]
-    unlike = unlikeness({case: entry["features"] for case, entry in entries.items()}, {"p"})
+    unlike = feature_distance({case: entry["features"] for case, entry in entries.items()}, {"p"})
     assert unlike["p"] == 0
     assert set(entries) == set(CASES)
     for weight in ("0", 0.5, 1):

@@ -12,12 +12,12 @@ import pytest
 
 from folderdesk import INFLAMMATION, REGION, finish
 from lib.core.volume import Mask
-from lib.datastores.cases import CaseDatastore
+from lib.datastores.case_datastore import CaseDatastore
 from lib.errors import ConflictError, InputError, SettingsError
 from lib.readings.store import now, stored_segment
 from lib.readings.submission import Submission
-from lib.retraining.folder import RetrainingFolder
 from lib.retraining.holdout import PATIENTS
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.service.service import ServiceConfig
 from lib.studies.nifti import write_mask
 

@@ -125,7 +125,7 @@ def test_other_settings_are_refused_in_a_sentence(desk):
     service.vhi("p_baseline_STIR", "anna", {"first_multiple": 2.0})
     desk.submit(service, (INFLAMMATION, desk.lesions == 1), image="p_baseline_STIR")
     made = finish(desk, service, "p_follow_up", desk.lesions > 0)
-    assert "measured with different settings (earlier: first_multiple 2.0; now: the defaults)" in made.messages[-1]
+    assert "measured with different settings (earlier: first multiple 2.0; now: the defaults)" in made.messages[-1]
 
 
 def test_a_blinded_study_compares_nothing(desk):

@@ -30,11 +30,12 @@ def models(tmp_path: Path) -> Path:
 
 
 def publish_two(models: Path, version: str = "two") -> None:
-    """The first two members alone, as another version, live."""
+    """The first two members alone, for every kind of scan, as another version, live."""
     from lib.nets.weights import load_networks, pack
 
     live = read_live(models)
-    two = replace(live.manifest, version=version, members=2, network=live.manifest.networks[:2], parent=live.manifest.version)
+    manifest = live.manifest
+    two = replace(manifest, version=version, members=2, network=manifest.networks[:2], kinds=[], parent=manifest.version)
     publish(models, two, pack(load_networks(live)[:2]))
 
 

@@ -32,9 +32,9 @@ def scans(t1w_grid: Grid) -> Scans:
 def test_what_is_shown_on_a_finer_t1w_comes_back_to_the_voxel(factor, shape):
     pair = scans(scaled(factor, shape))
     labels = np.random.default_rng(1).integers(0, 4, STIR.shape).astype(np.int32)
-    shown = pair.seen(labels, "T1W")
+    shown = pair.to_series_grid(labels, "T1W")
     assert shown.shape == shape
-    back, grid = pair.measured(shown, pair.grid("T1W"), "T1W")
+    back, grid = pair.to_stir_grid(shown, pair.grid("T1W"), "T1W")
     np.testing.assert_array_equal(back, labels)
     np.testing.assert_array_equal(grid.affine, STIR.affine)
 
@@ -43,11 +43,11 @@ def test_what_is_shown_on_a_finer_t1w_comes_back_to_the_voxel(factor, shape):
 def test_what_was_drawn_on_a_t1w_that_loses_voxels_stays_where_it_is(t1w):
     pair = scans(t1w)
     drawn = np.ones(t1w.shape, np.int32)
-    assert pair.measured(drawn, t1w, "T1W")[1] is t1w
+    assert pair.to_stir_grid(drawn, t1w, "T1W")[1] is t1w
 
 
 def test_a_t1w_in_another_axis_order_is_turned():
     turned = Grid((5, 6, 4), OBLIQUE[:, [1, 0, 2, 3]])
     drawn = np.arange(120, dtype=np.int32).reshape(5, 6, 4)
-    back, _ = scans(turned).measured(drawn, turned, "T1W")
+    back, _ = scans(turned).to_stir_grid(drawn, turned, "T1W")
     np.testing.assert_array_equal(back, drawn.transpose(1, 0, 2))

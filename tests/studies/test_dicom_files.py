@@ -10,10 +10,12 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import VR
 
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError
+from lib.studies.dicom_mark import VRS
 from lib.studies.dicom_series import read_series
 from mrseries import mr_series
 
@@ -170,3 +172,7 @@ def test_objects_that_are_no_images_are_passed_over_whatever_series_they_name(fo
     other.save_as(folder / "other.dcm", enforce_file_format=True)
     volume, info = read_series(folder, "STIR")
     assert (volume.grid.shape[2], info.warnings) == (6, ())
+
+
+def test_every_value_representation_of_the_standard_is_known_without_pydicom():
+    assert {vr.decode() for vr in VRS} == {str(vr) for vr in VR if len(str(vr)) == 2}

@@ -11,11 +11,12 @@ import pytest
 from drawing import pair
 from lib.core.volume import Volume
 from lib.errors import GridMismatchError, InputError
-from lib.studies.dicom_pairing import read_pair, read_study
+from lib.studies.dicom_pairing import read_study
 from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels, write_dicom_study
 from lib.studies.nifti import read_volume, write_volume
 from lib.studies.pairing_rules import read_rules
+from lib.studies.scan_pair import read_pair
 
 # I to the patient's left, J up and forward, K back, perpendicular as a scanner's axes are
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
@@ -189,7 +190,7 @@ def test_a_sites_rules_replace_a_role(tmp_path, study):
 def test_a_published_scan_measures_to_the_voxel_as_from_nifti(vhi_data, tmp_path, subject, descending):
     from lib.core.pipeline import measure_vhi
     from lib.studies.nifti import read_mask
-    from lib.studies.registration import turned
+    from lib.studies.registration import reoriented
 
     images, masks = vhi_data / "images_study", vhi_data / "segmentations"
     t1w, stir = images / "T1W" / f"{subject}_T1W.nii.gz", images / "STIR" / f"{subject}_STIR.nii.gz"
@@ -198,7 +199,7 @@ def test_a_published_scan_measures_to_the_voxel_as_from_nifti(vhi_data, tmp_path
     bone = read_mask(masks / "normal_marrow" / f"{subject}_normal_marrow.nii.gz", "normal bone")
     region = read_mask(masks / "disease_region" / f"{subject}_disease_region.nii.gz", "disease region")
     grid = found.stir.grid
-    from_dicom = measure_vhi(found.t1w, found.stir, normal_bone=turned(bone, grid), disease_region=turned(region, grid))
+    from_dicom = measure_vhi(found.t1w, found.stir, normal_bone=reoriented(bone, grid), disease_region=reoriented(region, grid))
     from_nifti = measure_vhi(read_volume(t1w, "T1W"), read_volume(stir, "STIR"), normal_bone=bone, disease_region=region)
     assert from_dicom.measurement.total.sensitive == from_nifti.measurement.total.sensitive
     assert from_dicom.measurement.total.conservative == from_nifti.measurement.total.conservative

@@ -11,9 +11,10 @@ from pydicom.uid import generate_uid
 from drawing import pair
 from lib.core.volume import Grid, Volume
 from lib.errors import GridMismatchError, InputError, SettingsError
-from lib.studies.dicom_pairing import ScanPair, read_study
+from lib.studies.dicom_pairing import read_study
 from lib.studies.pairing_rules import read_rules
-from lib.studies.registration import LEAST_COVERAGE, coverage, resampled, turned
+from lib.studies.registration import LEAST_COVERAGE, coverage, reoriented, resampled
+from lib.studies.scan_pair import ScanPair
 from mrseries import mr_series
 
 # perpendicular, 0.6 x 0.6 x 3 mm: oblique coronal, and the same voxels' directions turned to sagittal
@@ -249,7 +250,7 @@ class TestRegistration:
             affine[:3, 3] += affine[:3, k] * (shape[k] - 1)
             affine[:3, k] *= -1
         other = self.ramp(Grid(shape, affine))
-        found = turned(other, grid)
+        found = reoriented(other, grid)
         assert found.grid.shape == grid.shape
         np.testing.assert_allclose(found.data, self.ramp(grid).data, atol=1e-9)
         assert (found is other) == (axes == (0, 1, 2) and not reverse)  # nothing is copied where nothing is turned
@@ -258,11 +259,11 @@ class TestRegistration:
         shifted = CORONAL.copy()
         shifted[0, 3] += 1.0
         image = self.ramp(Grid((24, 20, 6), shifted))
-        assert turned(image, Grid((24, 20, 6), CORONAL)) is image
+        assert reoriented(image, Grid((24, 20, 6), CORONAL)) is image
 
 
 def test_series_named_one_by_one_must_show_one_place_too(study):
-    from lib.studies.dicom_pairing import read_pair
+    from lib.studies.scan_pair import read_pair
 
     away = CORONAL.copy()
     away[0, 3] += 10.0

@@ -12,7 +12,7 @@ import pytest
 from lib.errors import ConflictError, RequestError
 from lib.readings.audit import AuditLog
 from lib.retraining.config import TrainConfig
-from lib.retraining.folder import RetrainingFolder
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.trainers import comparing
 from lib.trainers.comparing import Comparing
 

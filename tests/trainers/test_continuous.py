@@ -16,7 +16,7 @@ from lib.retraining.config import TrainConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
 from lib.trainers.continuous import ContinuousTraining, Schedule
-from lib.trainers.desk import TrainingDesk
+from lib.trainers.training_manager import TrainingManager
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ class Studies(OfTruth):
             write_volume(folder / f"{case}_T1W.nii.gz", self.truth.t1w)
             write_volume(folder / f"{case}_STIR.nii.gz", Volume(self.truth.stir.data, self.grid))
         self.service = VhiService(folder)
-        self.desk = TrainingDesk(self.service, TrainConfig(train_holdout=0.0), "1")
+        self.manager = TrainingManager(self.service, TrainConfig(train_holdout=0.0), "1")
         self.begun: list[str | None] = []
-        monkeypatch.setattr(self.desk, "start", lambda given, by: self.begun.append(by))
+        monkeypatch.setattr(self.manager, "start", lambda given, by: self.begun.append(by))
 
     def submit(self, case: str) -> None:
         """The region as a reader drew it, without asking the networks."""
@@ -76,7 +76,7 @@ def studies(tmp_path, monkeypatch) -> Studies:
 
 
 def test_it_begins_once_enough_cases_wait_and_the_server_is_idle(studies):
-    continuous = ContinuousTraining(studies.desk, Schedule(2, 600))
+    continuous = ContinuousTraining(studies.manager, Schedule(2, 600))
     studies.submit("a")
     studies.later(601)
     assert not continuous.look()
@@ -86,7 +86,7 @@ def test_it_begins_once_enough_cases_wait_and_the_server_is_idle(studies):
 
 
 def test_work_of_readers_puts_it_off(studies):
-    continuous = ContinuousTraining(studies.desk, Schedule(1, 600))
+    continuous = ContinuousTraining(studies.manager, Schedule(1, 600))
     studies.submit("a")
     studies.later(601)
     studies.service.next_case("anna")
@@ -96,7 +96,7 @@ def test_work_of_readers_puts_it_off(studies):
 
 
 def test_labels_of_a_session_that_failed_to_begin_are_not_tried_again_alone(studies, monkeypatch):
-    continuous = ContinuousTraining(studies.desk, Schedule(1, 1))
+    continuous = ContinuousTraining(studies.manager, Schedule(1, 1))
     studies.submit("a")
     studies.later(2)
     monkeypatch.setattr("lib.trainers.continuous.now", lambda: "2999-01-01T00:00:00+00:00")
@@ -107,20 +107,20 @@ def test_labels_of_a_session_that_failed_to_begin_are_not_tried_again_alone(stud
 def test_labels_of_a_rejected_version_wait_for_newer_ones_after_a_restart_too(studies):
     studies.submit("a")
     studies.later(2)
-    place = studies.desk.folder.history / "1"
+    place = studies.manager.folder.history / "1"
     place.mkdir(parents=True)
     # the last was written by a clock that was ahead, and is not believed
     for begun, due in ((now(), False), ("2000-01-01T00:00:00+00:00", True), ("2999-01-01T00:00:00+00:00", True)):
         facts = {"session": "1", "version": "v1", "state": "rejected", "begun": begun}
         (place / "result.json").write_text(json.dumps(facts))
-        assert ContinuousTraining(studies.desk, Schedule(1, 1)).look() is due
+        assert ContinuousTraining(studies.manager, Schedule(1, 1)).look() is due
 
 
 @pytest.mark.parametrize(("state", "due"), [("training", True), ("stopped", False), ("failed", False)])
 def test_what_the_end_of_a_server_interrupted_goes_on_and_what_a_person_stopped_does_not(studies, state, due):
     studies.later(2)
-    folder = studies.desk.folder
+    folder = studies.manager.folder
     folder.session.mkdir(parents=True)
     (folder.session / "session.json").write_text("{}")
     folder.write_progress({"state": state})
-    assert ContinuousTraining(studies.desk, Schedule(1, 1)).look() is due
+    assert ContinuousTraining(studies.manager, Schedule(1, 1)).look() is due

@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from lib.errors import ConflictError
-from lib.retraining.folder import RetrainingFolder
+from lib.retraining.retraining_folder import RetrainingFolder
 
 
 def test_a_session_begins_however_often_somebody_looks(tmp_path):
     folder, done = RetrainingFolder(tmp_path), threading.Event()
-    with folder.alone():
+    with folder.lock():
         assert folder.running()
 
     def look() -> None:
@@ -24,7 +24,7 @@ def test_a_session_begins_however_often_somebody_looks(tmp_path):
         watcher.start()
     try:
         for _ in range(100):
-            with folder.alone():
+            with folder.lock():
                 pass
     finally:
         done.set()
@@ -34,5 +34,5 @@ def test_a_session_begins_however_often_somebody_looks(tmp_path):
 
 def test_two_sessions_do_not_run_at_once(tmp_path):
     folder = RetrainingFolder(tmp_path)
-    with folder.alone(), pytest.raises(ConflictError, match="under way"), RetrainingFolder(tmp_path).alone():
+    with folder.lock(), pytest.raises(ConflictError, match="under way"), RetrainingFolder(tmp_path).lock():
         pass

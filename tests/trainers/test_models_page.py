@@ -12,13 +12,13 @@ import pytest
 
 from handmade import handmade
 from lib.figures.canvas import new_chart, png_bytes
-from lib.readings.folder import make_folder
+from lib.readings.data_folder import make_folder
 from lib.records import write_json
 from lib.retraining.config import TrainConfig
 from lib.server.config import ServerConfig
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.nifti import write_volume
-from lib.trainers.desk import TrainingDesk
+from lib.trainers.training_manager import TrainingManager
 from lib.versions import make_live, publish, read_live, verify
 from lib.versions.site import own_models
 from standin import PASSWORDS, cookie_of, guarded, signed_in, write_known_accounts
@@ -33,7 +33,7 @@ def gate(live: float, candidate: float, accepted: bool, *reasons: str) -> dict:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> TrainingDesk:
+def manager(tmp_path: Path) -> TrainingManager:
     """A site with three versions of its own, a rejected session and a label in quarantine."""
     studies = tmp_path / "studies"
     studies.mkdir()
@@ -55,8 +55,8 @@ def desk(tmp_path: Path) -> TrainingDesk:
         verify(shipped),
         live=False,
     )
-    desk = TrainingDesk(service, TrainConfig(), "1")
-    place = desk.folder.history / "s3"
+    manager = TrainingManager(service, TrainConfig(), "1")
+    place = manager.folder.history / "s3"
     make_folder(place)
     (place / "1.png").write_bytes(PICTURE)
     write_json(place / "result.json", {
@@ -65,12 +65,12 @@ def desk(tmp_path: Path) -> TrainingDesk:
     })  # fmt: skip
     held = {"case": "a", "submission": "0001-anna", "label_id": "x", "state": "held", "reasons": ["It seems flipped."],
             "dice": 0.4, "releasable": True}  # fmt: skip
-    desk.folder.note_check(held, PICTURE)
-    return desk
+    manager.folder.note_check(held, PICTURE)
+    return manager
 
 
 @pytest.fixture
-def client(desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def client(manager: TrainingManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     accounts = tmp_path / "accounts.json"
     write_known_accounts(accounts)
 
@@ -80,7 +80,7 @@ def client(desk: TrainingDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         folder = tmp_path / "standin"
         folder.mkdir(exist_ok=True)
         stock, _, app = guarded(monkeypatch, folder, ServerConfig(accounts=accounts, **config))
-        app.training = desk
+        app.training = manager
         return TestClient(stock, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
 
     return make
@@ -118,7 +118,7 @@ def test_browsers_get_a_page_whose_only_script_is_its_own(client):
     assert re.findall(r"release\?case=([^\"]+)", page) == ["a&amp;submission=0001-anna"]
 
 
-def test_readers_see_no_history_and_change_nothing(client, desk):
+def test_readers_see_no_history_and_change_nothing(client, manager):
     served = client()
     headers = signed_in(served)
     for method, path in (
@@ -136,7 +136,7 @@ def test_readers_see_no_history_and_change_nothing(client, desk):
         answer = served.request(method, path, headers=headers)
         assert (answer.status_code, "administrator" in answer.json()["detail"]) == (403, True), path
     assert served.get("/train/", headers=headers).json()["status"] == "NONE"
-    assert desk.folder.held()
+    assert manager.folder.held()
 
 
 def test_readers_may_train_where_the_site_says_so(client):
@@ -146,38 +146,38 @@ def test_readers_may_train_where_the_site_says_so(client):
     assert served.delete("/train/", headers=signed_in(served)).json() is None
 
 
-def test_a_page_signed_in_by_cookie_needs_the_sessions_mark(client, desk):
+def test_a_page_signed_in_by_cookie_needs_the_sessions_mark(client, manager):
     served = client()
     served.post("/login", data={"username": "root", "password": PASSWORDS["root"]}, headers={"Origin": "http://127.0.0.1:8000"})
     path = "/vhi/models/release?case=a&submission=0001-anna"
     assert served.post(path).status_code == 403
-    assert desk.folder.held()
+    assert manager.folder.held()
     answer = served.post(path, headers={"X-CSRF-Token": cookie_of(served)})
     assert answer.json() == {"case": "a", "submission": "0001-anna", "state": "released"}
-    assert desk.folder.held() == ()
-    assert [(one["event"], one["reader"]) for one in desk.service.audit.entries()] == [("label released", "root")]
+    assert manager.folder.held() == ()
+    assert [(one["event"], one["reader"]) for one in manager.service.audit.entries()] == [("label released", "root")]
     assert served.post(path, headers={"X-CSRF-Token": cookie_of(served)}).status_code == 404
 
 
-def test_an_administrator_goes_back_to_an_earlier_version_but_not_to_a_rejected_one(client, desk):
+def test_an_administrator_goes_back_to_an_earlier_version_but_not_to_a_rejected_one(client, manager):
     served = client()
     headers, shipped = signed_in(served, "root"), read_live(MODEL_DIR).manifest.version
 
     def back_to(version: str):
         return served.post("/vhi/models/live", params={"version": version}, headers=headers)
 
-    with desk.folder.alone():
+    with manager.folder.lock():
         assert back_to(shipped).status_code == 409
     assert "was rejected" in back_to("site-3").json()["detail"]
     assert back_to("site-9").status_code == 422
     assert back_to("../site-2").status_code == 400
-    assert desk.service.networks.manifest().version == "site-2"
+    assert manager.service.networks.manifest().version == "site-2"
     assert back_to(shipped).json() == {"live": shipped}
-    assert desk.service.networks.manifest().version == shipped
-    make_live(desk.service.networks.folder, "site-2")
+    assert manager.service.networks.manifest().version == shipped
+    make_live(manager.service.networks.folder, "site-2")
 
 
-def test_the_live_version_is_pinned_and_a_released_label_taken_back_by_the_page(client, desk):
+def test_the_live_version_is_pinned_and_a_released_label_taken_back_by_the_page(client, manager):
     served = client()
     headers = signed_in(served, "root")
 

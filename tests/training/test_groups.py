@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from lib.errors import InputError
-from lib.studies.labelled import Case, LabelledData
+from lib.studies.labelled import LabelledCase, LabelledData
 from lib.training.groups import folds_of, shipped_group
 
 
-def cases(*ids: str) -> tuple[Case, ...]:
-    return tuple(Case(case_id, Path(f"{case_id}_T1W.nii.gz"), Path(f"{case_id}_mask.nii.gz")) for case_id in ids)
+def cases(*ids: str) -> tuple[LabelledCase, ...]:
+    return tuple(LabelledCase(case_id, Path(f"{case_id}_T1W.nii.gz"), Path(f"{case_id}_mask.nii.gz")) for case_id in ids)
 
 
-def ids(some: tuple[Case, ...]) -> list[str]:
+def ids(some: tuple[LabelledCase, ...]) -> list[str]:
     return [case.case_id for case in some]
 
 

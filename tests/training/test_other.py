@@ -9,7 +9,7 @@ import pytest
 from lib.core.bone_labels import LabelMap, learnt_of
 from lib.core.volume import Grid, Volume
 from lib.errors import GridMismatchError, InputError
-from lib.studies.labelled import Case
+from lib.studies.labelled import LabelledCase
 from lib.studies.nifti import write_labels, write_volume
 from lib.training.other import read_label_map, read_other, write_other_labels
 
@@ -91,9 +91,9 @@ def test_labels_on_another_grid_are_refused(tmp_path):
         write_other_labels(tmp_path / "fold0", [case], tuple)
 
 
-def case_in(folder: Path, t1w: Volume, labels: np.ndarray, grid: Grid) -> Case:
+def case_in(folder: Path, t1w: Volume, labels: np.ndarray, grid: Grid) -> LabelledCase:
     write_volume(folder / "1_T1W.nii.gz", t1w)
     write_labels(folder / "1_labels.nii.gz", labels, grid)
     meaning = {"region": MEANING.region, "partly": MEANING.partly, "ignored": MEANING.ignored}
     (folder / "labels.json").write_text(json.dumps(meaning))
-    return Case("1", folder / "1_T1W.nii.gz", folder / "1_labels.nii.gz")
+    return LabelledCase("1", folder / "1_T1W.nii.gz", folder / "1_labels.nii.gz")

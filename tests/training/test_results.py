@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lib.nets.fit import Progress
-from lib.studies.labelled import Case
+from lib.studies.labelled import LabelledCase
 from lib.training.results import dice_against_cpu, summary
 
-CASES = [Case("1", Path("1")), Case("2", Path("2")), Case("3", Path("3"))]
+CASES = [LabelledCase("1", Path("1")), LabelledCase("2", Path("2")), LabelledCase("3", Path("3"))]
 MEASURED = {
     "1": {"fold": "fold0", "slice_dice": [0.9, None, 0.8], "member_slice_dice": [[0.9, None, 0.7], [0.8, 0.0, 0.8]]},
     "2": {"fold": "fold1", "slice_dice": [1.0, 0.5, 0.6], "member_slice_dice": [[1.0, 0.4, 0.6], [1.0, 0.6, 0.6]]},

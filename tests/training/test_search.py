@@ -9,7 +9,7 @@ import pytest
 from cli.test_train import write_scan
 from lib.errors import InputError
 from lib.nets.fit import CHECKPOINT, fit
-from lib.studies.labelled import Case, LabelledData, find_labelled
+from lib.studies.labelled import LabelledCase, LabelledData, find_labelled
 from lib.training.groups import folds_of
 from lib.training.search import NETWORKS, SearchNetwork, Setting, networks_of, read_results, steps_in, train_network
 
@@ -23,7 +23,9 @@ def network(tmp_path) -> SearchNetwork:
 
 
 def test_every_network_meets_every_fold_and_seed_and_abnormal_marrow_takes_no_part(tmp_path):
-    study, atypical = (tuple(Case(name, tmp_path / name) for name in names) for names in (("1", "2", "3", "4", "5"), ("9",)))
+    study, atypical = (
+        tuple(LabelledCase(name, tmp_path / name) for name in names) for names in (("1", "2", "3", "4", "5"), ("9",))
+    )
     networks = networks_of(LabelledData(study, atypical=atypical), 35_000, 2)
     assert len({network.name for network in networks}) == len(networks) == 3 * 2 * 4 * 2
     assert {network.recipe.name for network in networks} == {
@@ -43,7 +45,9 @@ def test_every_network_meets_every_fold_and_seed_and_abnormal_marrow_takes_no_pa
 
 
 def test_with_atypical_scans_the_folds_are_those_of_train_folds(tmp_path):
-    study, atypical = (tuple(Case(name, tmp_path / name) for name in names) for names in (("1", "2", "3", "4", "5"), ("8", "9")))
+    study, atypical = (
+        tuple(LabelledCase(name, tmp_path / name) for name in names) for names in (("1", "2", "3", "4", "5"), ("8", "9"))
+    )
     found = LabelledData(study, atypical=atypical)
     networks = networks_of(found, 35_000, 1, atypical=True)
     assert {network.fold.name: network.fold for network in networks} == {fold.name: fold for fold in folds_of(found)}
@@ -102,7 +106,7 @@ def test_a_killed_network_goes_on_to_the_same_cells(network, tmp_path, monkeypat
 
 
 def test_settings_are_compared_over_all_slices_of_all_folds(tmp_path):
-    networks = networks_of(LabelledData(tuple(Case(name, tmp_path) for name in "12")), 100, 1)
+    networks = networks_of(LabelledData(tuple(LabelledCase(name, tmp_path) for name in "12")), 100, 1)
     dices = {
         (60, 2, 3, "fold0"): [0.5, None, 0.7], (60, 2, 3, "fold1"): [0.9],
         (100, 2, 3, "fold0"): [0.8, 0.8, 0.8], (100, 2, 3, "fold1"): [0.4],
@@ -134,7 +138,7 @@ def test_a_budget_in_cpu_time_is_steps_at_the_pace_of_all_networks_together(tmp_
 
 
 def test_too_few_steps_or_subjects_are_refused(tmp_path):
-    cases = tuple(Case(name, tmp_path) for name in "12")
+    cases = tuple(LabelledCase(name, tmp_path) for name in "12")
     with pytest.raises(InputError, match="1 step cannot tell 60 from 100 epochs; give 2 or more"):
         networks_of(LabelledData(cases), 1, 1)
     with pytest.raises(InputError, match="at least two labelled study scans"):

@@ -12,16 +12,16 @@ from .cli.ensemble import MODEL_DIR
 from .cli.forms import DEFAULT_FORMS
 
 if TYPE_CHECKING:
-    from .batch.cases import BatchCase
+    from .batch.case_list import BatchCase
     from .core.disease_region import DiseaseRegion, Member
     from .core.not_measured import NormalBoneRefused
     from .core.pipeline import VhiResult
     from .reports.content import ReportContent
     from .reports.parts import Paper, ScanFacts
-    from .studies.dicom_pairing import ScanPair
     from .studies.dicom_series import SeriesInfo
     from .studies.nifti_geometry import Form
     from .studies.pairing_rules import PairingRules
+    from .studies.scan_pair import ScanPair
     from .versions import Manifest
 
 NOT_MEASURED_FILES = ("not_measured.json", "not_measured.html", "disease_region.nii.gz", "region_t1w.png", "region_stir.png")
@@ -127,7 +127,7 @@ def measure(
     -----
     Hepburn et al. 2023, doi 10.1371/journal.pone.0284508, section 2.5.1, up to the reader's cleaning.
     """
-    from .batch.cases import BatchCase
+    from .batch.case_list import BatchCase
     from .cli.post_transforms import chosen_settings
 
     _check_sources(t1w, stir, study)
@@ -331,11 +331,12 @@ def write_masks(result: VhiResult, folder: Path) -> None:
 def scan_facts(stir: SeriesInfo | None) -> ScanFacts:
     """What the header of the STIR series says for the first page; nothing of a scan that was no DICOM series."""
     from .reports.parts import ScanFacts
-    from .studies.dicom_files import read_header
-    from .studies.scan_facts import day_of, patient_of, scanner_of
 
     if stir is None or not stir.files:
         return ScanFacts()
+    from .studies.dicom_files import read_header
+    from .studies.scan_facts import day_of, patient_of, scanner_of
+
     header = read_header(stir.files[0])
     return ScanFacts(patient_of(header), day_of(header), scanner_of(header))
 

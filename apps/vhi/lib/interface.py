@@ -34,9 +34,9 @@ def read_scan(path: StrPath, name: str = "scan") -> Volume:
     InputError
         Missing, damaged, not one 3-D series, constant, or not finite.
     """
-    from .studies import dicom_pairing
+    from .studies import scan_pair
 
-    return dicom_pairing.read_scan(Path(path), name)[0]
+    return scan_pair.read_scan(Path(path), name)[0]
 
 
 def read_mask(path: StrPath, name: str = "mask") -> Mask:

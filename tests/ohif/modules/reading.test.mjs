@@ -104,3 +104,25 @@ test('keeping one lesion alone decides of all, reopened too', async () => {
   await goOn(again, { state: JSON.parse(JSON.stringify(kept(reading).state)), map: kept(reading).map });
   for (const one of [reading, again]) assert.deepEqual([...one.state.decisions.lesions].sort(), [1, 2, 3]);
 });
+
+test('what is drawn is one step where it changes a voxel, in the grade of each voxel, and none where it changes nothing', async () => {
+  new Server();
+  const { erased, painted } = await import('../cells.js');
+  const reading = await measured();
+  reading.preview([0, 1, 2], erased);
+  assert.deepEqual([...reading.labelmap.map], [0, 0, 0, 3, 0, 3]);
+  reading.preview([0, 1, 2], (cell) => cell); // given up
+  assert.deepEqual([shown(reading)[0], reading.effort.strokes], ['110101', 0]);
+  await done(reading, () => reading.draw([1, 2], (cell) => painted(cell, 3)));
+  assert.deepEqual([...shown(reading), reading.effort.strokes], ['111101', 5, 1]);
+  await done(reading, () => reading.draw([1, 2], (cell) => painted(cell, 3)));
+  assert.equal(reading.effort.strokes, 1);
+  await done(reading, () => reading.draw([0, 1, 4], erased));
+  assert.deepEqual([...shown(reading), reading.effort.strokes], ['001101', 3, 2]);
+  await done(reading, () => reading.undo());
+  assert.deepEqual(shown(reading), ['111101', 5]);
+  await done(reading, () => reading.undo());
+  assert.deepEqual(shown(reading), ['110101', 4]);
+  await done(reading, () => reading.undo(true));
+  assert.deepEqual(shown(reading), ['111101', 5]);
+});

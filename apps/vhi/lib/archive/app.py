@@ -29,12 +29,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..accept import parameters_of, ranges_of, takes_json
 from ..errors import ConflictError, InputError, NotFoundError, OutputError, RequestError, VhiError
 from ..studies.dicom_structure import EXPLICIT_LITTLE, NUMBER_OF_FRAMES, structure_of
+from .archive_folder import ArchiveFolder, StoreOutcome
 from .attributes import Level, tag_of
-from .folder import Archive, Outcome
 from .frames import OCTETS, bulk_value, decoded_frames, explicit_little_endian, is_compressed, media_of, stored_frames
 from .index import Located
 from .instance import HERE, is_uid
-from .multipart import Part, PartWriter, body_length, body_of, joined, part_of
+from .multipart_related import Part, PartWriter, body_length, body_of, joined, part_of
 from .query import parse_query
 from .rendered import MEDIA, Rendering, parse_rendering
 
@@ -63,7 +63,7 @@ class Refused(VhiError):
         self.status = status
 
 
-class Login:
+class BasicAuthentication:
     """Lets requests in by name and password; without one, only those that call this machine by a local name. Logs what fails.
 
     A page on the web can make a browser on this machine send requests here under the page's own host name.
@@ -104,7 +104,7 @@ class Login:
         return answer
 
 
-def make_app(archive: Archive, user: str | None = None, password: str | None = None, base: str | None = None) -> ASGIApp:
+def make_app(archive: ArchiveFolder, user: str | None = None, password: str | None = None, base: str | None = None) -> ASGIApp:
     """The application for an archive.
 
     Parameters
@@ -150,11 +150,11 @@ def make_app(archive: Archive, user: str | None = None, password: str | None = N
             405: lambda request, error: _sentence(405, "Here is only searched, retrieved and stored."),
         },
     )
-    return Login(app, user, password)
+    return BasicAuthentication(app, user, password)
 
 
 class _Services:
-    def __init__(self, archive: Archive, base: str | None) -> None:
+    def __init__(self, archive: ArchiveFolder, base: str | None) -> None:
         self._archive, self._given = archive, base
 
     def _base(self, request: Request) -> str:
@@ -334,7 +334,7 @@ class _Services:
         return places
 
 
-def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
+def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
     """The answer of the standard (PS3.18, 10.5.3), with the reasons as sentences in Warning headers."""
     kept = [one.instance for one in outcomes if one.reason is None and one.instance is not None]
     answer: dict[str, object] = {}
@@ -365,7 +365,7 @@ def _stored(outcomes: Sequence[Outcome], base: str) -> Response:
     return response
 
 
-def _reference(one: Outcome, base: str) -> dict[str, object]:
+def _reference(one: StoreOutcome, base: str) -> dict[str, object]:
     found = one.instance
     if found is None:
         return {}

@@ -125,12 +125,12 @@ class Index:
             self._closing()
 
     @contextmanager
-    def changing(self) -> Iterator[Changes]:
+    def changing(self) -> Iterator[IndexChanges]:
         """Changes that are kept together, or not at all when the block fails."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                changes = Changes(self._connection)
+                changes = IndexChanges(self._connection)
                 yield changes
                 changes.count()
                 self._connection.execute("COMMIT")
@@ -222,7 +222,7 @@ def _within(uids: Mapping[Level, str], table: str) -> tuple[str, list[str]]:
     return " AND ".join(terms) or "1", list(uids.values())
 
 
-class Changes:
+class IndexChanges:
     """Inside `Index.changing`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

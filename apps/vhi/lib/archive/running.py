@@ -13,10 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
+from ..bound_socket import bound_socket
 from ..errors import OutputError, SettingsError
-from ..listening import listen
 from .app import PREFIX, make_app
-from .folder import Archive
+from .archive_folder import ArchiveFolder
 
 logger = logging.getLogger("vhi.archive")
 
@@ -49,9 +49,9 @@ class EmbeddedArchive:
     """
 
     url: str
-    archive: Archive
+    archive: ArchiveFolder
     _server: _Server
-    _listening: socket.socket
+    _bound: socket.socket
     _look_every_s: float
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -66,11 +66,11 @@ class EmbeddedArchive:
         looking = threading.Thread(target=self._look, name="archive-look", daemon=True)
         looking.start()
         try:
-            self._server.run(sockets=[self._listening])
+            self._server.run(sockets=[self._bound])
         finally:
             self._ended.set()
             looking.join(STOP_WITHIN_S)
-            self._listening.close()
+            self._bound.close()
             self.archive.close()
 
     def start(self) -> EmbeddedArchive:
@@ -149,15 +149,15 @@ def open_archive(
         raise SettingsError(f"Listening on {host} opens the archive to others: give it a name and a password.")
     # pydicom's, about values longer than allowed and the like, which are served as they are
     warnings.filterwarnings("ignore", module="pydicom")
-    listening = listen(host, port, "The archive", "pass another port")
+    bound = bound_socket(host, port, "The archive", "pass another port")
     try:
-        archive = Archive(folder)
+        archive = ArchiveFolder(folder)
         archive.rescan(everything=True)
     except BaseException:
-        listening.close()
+        bound.close()
         raise
     shown = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listening.getsockname()[1]}{PREFIX}"
+    url = f"http://{shown}:{bound.getsockname()[1]}{PREFIX}"
     base = public_url or (None if host in _EVERYWHERE else url)
     config = uvicorn.Config(
         make_app(archive, user, password, base),
@@ -167,7 +167,7 @@ def open_archive(
         lifespan="off",
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
-    return EmbeddedArchive(url, archive, _Server(config), listening, look_every_s)
+    return EmbeddedArchive(url, archive, _Server(config), bound, look_every_s)
 
 
 def serve_here(served: EmbeddedArchive, ready: Callable[[], None]) -> None:

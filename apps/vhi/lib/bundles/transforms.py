@@ -17,7 +17,7 @@ from monai.utils import ensure_tuple
 
 from ..core.disease_region import SMALLEST_PIECE, drop_small_pieces
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM, NetworkFrame, normalise_t1w
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Grid, Volume
 from ..errors import InputError
 
@@ -141,7 +141,7 @@ def _hung(slices: np.ndarray, scan: Any, grid: Grid, frame: NetworkFrame) -> Met
 def _frame_of(numbers: Any) -> NetworkFrame:
     """The frame that `_hung` noted."""
     n = [int(one) for one in np.asarray(numbers).ravel()]
-    hanging = Hanging(bool(n[0]), bool(n[1]), bool(n[2]))
+    hanging = DisplayOrientation(bool(n[0]), bool(n[1]), bool(n[2]))
     body = slice(n[6], n[7]), slice(n[8], n[9])
     return NetworkFrame(hanging, (n[3], n[4], n[5]), body, (n[10], n[11]), (n[12], n[13]))
 

@@ -50,7 +50,7 @@ def between_readers(table: LesionTable) -> list[Agreement]:
 
 
 @dataclass(frozen=True, eq=False)
-class LeftOut:
+class LeftOutPatient:
     """A patient's table with what a model says that did not learn from that patient."""
 
     table: LesionTable
@@ -69,20 +69,22 @@ class LeftOut:
 
 def leave_one_patient_out(
     tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED, told: Callable[[str], None] = lambda _: None
-) -> tuple[LeftOut, ...]:
+) -> tuple[LeftOutPatient, ...]:
     """Each patient, at every threshold, by a model of the others; the limit too is chosen among the others alone."""
     found = []
     for patient in dict.fromkeys(one.patient for one in tables):
         others = [one for one in tables if one.patient != patient]
         forest, limit = fit_forest(others, trees, seed), keep_limit(others, trees, seed)
         found += [
-            LeftOut(one, probability_of(forest, one.features, one.left_out), limit) for one in tables if one.patient == patient
+            LeftOutPatient(one, probability_of(forest, one.features, one.left_out), limit)
+            for one in tables
+            if one.patient == patient
         ]
         told(patient)
     return tuple(found)
 
 
-def metrics_of(left_out: Sequence[LeftOut]) -> dict[str, Any]:
+def metrics_of(left_out: Sequence[LeftOutPatient]) -> dict[str, Any]:
     """For a manifest: per case and over all, proposal and readers; at other thresholds the volumes."""
     every, left_out = left_out, [one for one in left_out if one.table.as_measured]
     cases: dict[str, dict[str, Any]] = {
@@ -110,7 +112,7 @@ def metrics_of(left_out: Sequence[LeftOut]) -> dict[str, Any]:
     }
 
 
-def volume_ratio(one: LeftOut) -> float:
+def volume_ratio(one: LeftOutPatient) -> float:
     """Proposed over read volume of the lesions of one table; nan where a reading kept none."""
     read = read_voxels(one.table)
     return float(one.table.voxels[one.keep].sum() / read) if read else float("nan")

@@ -8,10 +8,10 @@ of the region's median (T1W), so that scanner and patient cancel out.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from ..core.anatomy import Anatomy, anatomy_of
 from ..core.context import Context, context_of
+from ..core.library import ndimage
 from ..core.partition import ABOVE_L45, LUMBAR
 from ..core.pipeline import VhiResult
 

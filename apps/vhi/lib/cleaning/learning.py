@@ -30,7 +30,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PublishingDecision:
     """Whether a candidate is published.
 
     Parameters
@@ -68,7 +68,7 @@ def publish_model(
     code_version: str,
     parent: str | None = None,
     metrics: Mapping[str, Any] | None = None,
-    gate: Verdict | None = None,
+    gate: PublishingDecision | None = None,
     live: bool = True,
 ) -> Version:
     """Add a version to a model folder.
@@ -101,7 +101,7 @@ def publish_model(
 
 def learn(
     root: Path, tables: Sequence[LesionTable], held_out: Collection[str], *, version: str, created: str, code_version: str
-) -> tuple[Verdict, Version | None]:
+) -> tuple[PublishingDecision, Version | None]:
     """Learn from new readings beside what the live version learnt; the result is published where the gate allows it.
 
     Parameters
@@ -115,7 +115,7 @@ def learn(
 
     Returns
     -------
-    verdict : Verdict
+    verdict : PublishingDecision
     version : Version or None
         None where it was refused.
 
@@ -158,7 +158,7 @@ def _older(root: Path, live: str) -> tuple[list[CleaningModel], list[str]]:
     return models, damaged
 
 
-def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_out: Sequence[LesionTable]) -> Verdict:
+def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_out: Sequence[LesionTable]) -> PublishingDecision:
     """The gate, as that of the networks: on patients that no version learns the candidate may be worse by a margin alone, neither
     than the live version nor than the best one that ever was live here.
 
@@ -173,7 +173,7 @@ def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_o
     if patients < FEWEST:
         there = {0: "None", 1: "1 held-out patient"}.get(patients, f"{patients} held-out patients")
         verb = "is" if patients < 2 else "are"
-        return Verdict(
+        return PublishingDecision(
             False,
             (
                 f"Readings of {FEWEST} held-out patients are needed to compare the versions on; {there} {verb} there. "
@@ -196,7 +196,7 @@ def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_o
                 f"{margin:g} is allowed."
             )
     told = {"cases": len(held_out), "patients": patients, "live": reached[ever_live[0].version], "candidate": new, "best": bests}
-    return Verdict(not reasons, tuple(reasons), told, tuple(findings))
+    return PublishingDecision(not reasons, tuple(reasons), told, tuple(findings))
 
 
 def _standing(worse: float, margin: float) -> str:

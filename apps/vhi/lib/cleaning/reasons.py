@@ -13,7 +13,7 @@ Numbers = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Reason:
+class ProposalReason:
     """A cause in words: the features whose part in the model's answer counts for it, and when it may be named at all."""
 
     words: str
@@ -22,51 +22,53 @@ class Reason:
 
 
 ABOVE_L4_5 = "above the L4/5 disc"
-REMOVE: tuple[Reason, ...] = (
-    Reason(
+REMOVE: tuple[ProposalReason, ...] = (
+    ProposalReason(
         "vessel-like",
         ("elongation", "flatness", "thickness", "solidity", "slices", "size"),
         lambda f: f["elongation"] >= 2.0 and f["thickness"] <= 2.0,
     ),
-    Reason(
+    ProposalReason(
         "joint space",
         ("joint_nearest", "subchondral", "joint", "t1w_darkest", "t1w"),
         lambda f: f["joint"] <= 3.0 and f["joint_nearest"] <= 0.7,
     ),
-    Reason(ABOVE_L4_5, ("level", "height", "midline"), lambda f: f["level"] >= 1.5),
-    Reason(
+    ProposalReason(ABOVE_L4_5, ("level", "height", "midline"), lambda f: f["level"] >= 1.5),
+    ProposalReason(
         "foramen",
         ("outside", "depth", "depth_nearest", "midline", "height"),
         lambda f: f["outside"] >= 1.0 and f["depth_nearest"] <= 1.5 and f["midline"] <= 40.0 and f["joint"] > 10.0,
     ),
-    Reason(
+    ProposalReason(
         "artefact-like",
         ("front", "mirrored", "slices", "continued", "solidity", "peak"),
         lambda f: f["slices"] <= 1.0 and (not -0.1 <= f["front"] <= 1.2 or f["solidity"] <= 0.0),
     ),
-    Reason(
+    ProposalReason(
         "outside subchondral bone",
         ("joint", "joint_nearest", "subchondral", "iliac", "midline", "front"),
         lambda f: f["joint_nearest"] > 4.0,
     ),
-    Reason(
+    ProposalReason(
         "faint and diffuse",
         ("brightness", "peak", "conservative", "contrast", "crowding", "t1w", "t1w_contrast"),
         lambda f: f["brightness"] < 1.3,
     ),
 )
-KEEP: tuple[Reason, ...] = (
-    Reason(
+KEEP: tuple[ProposalReason, ...] = (
+    ProposalReason(
         "beside the joint", ("joint", "joint_nearest", "subchondral", "iliac", "front", "height"), lambda f: f["joint"] <= 12.0
     ),
-    Reason("bright against the marrow", ("brightness", "peak", "conservative", "contrast"), lambda f: f["contrast"] >= 1.5),
-    Reason("dark on T1W", ("t1w", "t1w_darkest", "t1w_contrast"), lambda f: f["t1w"] < 1.0),
-    Reason(
+    ProposalReason(
+        "bright against the marrow", ("brightness", "peak", "conservative", "contrast"), lambda f: f["contrast"] >= 1.5
+    ),
+    ProposalReason("dark on T1W", ("t1w", "t1w_darkest", "t1w_contrast"), lambda f: f["t1w"] < 1.0),
+    ProposalReason(
         "large and solid",
         ("size", "slices", "continued", "thickness", "solidity", "elongation", "crowding"),
         lambda f: f["size"] >= 2.0,
     ),
-    Reason(
+    ProposalReason(
         "spine at the level of the sacrum",
         ("level", "height", "midline", "mirrored", "depth", "outside"),
         lambda f: f["joint"] > 12.0,
@@ -97,7 +99,7 @@ def reasons_of(
 
 
 def _reason(numbers: Numbers, moved: Numbers, kept: bool) -> str:
-    possible: Sequence[Reason] = KEEP if kept else REMOVE
+    possible: Sequence[ProposalReason] = KEEP if kept else REMOVE
     sign = 1.0 if kept else -1.0
     found = [(sign * sum(moved[name] for name in one.features), one.words) for one in possible if one.holds(numbers)]
     strength, words = max(found, default=(0.0, ""))

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .batch_progress import batch_progress
 from .dicom_out import DICOM_REPORT_HELP
 from .ensemble import MODEL_DIR
 from .forms import DEFAULT_FORMS, FORMS_HELP, checked_paper
 from .nifti_header import FORM_HELP, form_of
 from .post_transforms import CHAIN_HELP, chosen_settings
-from .working import working
 
 if TYPE_CHECKING:
-    from ..batch.cases import BatchCase
+    from ..batch.case_list import BatchCase
     from ..reports.parts import Paper
     from ..studies.pairing_rules import PairingRules
 
@@ -80,8 +80,8 @@ def batch(
     stop the others; of one that is not measured for want of normal bone the folder holds the region and where to click. The same
     call goes on where an earlier one was interrupted. Ends with 3 when cases failed.
     """
-    from ..batch.cases import read_cases
-    from ..batch.folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
+    from ..batch.batch_folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
+    from ..batch.case_list import read_cases
     from ..batch.workers import run_anywhere
     from ..provenance import code_version, command_line
     from ..reports.forms import checked_forms
@@ -128,7 +128,7 @@ def batch(
             dicom_report=dicom_report,
         )
         try:
-            showing = working("Measuring", len(to_do), partial(_short, out))
+            showing = batch_progress("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:
                     told.append(outcome.case.name)
@@ -158,7 +158,7 @@ def _short(out: Path, case: BatchCase) -> str:
 
 def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
     """The numbers of a finished case, from its own `vhi.json`."""
-    from ..batch.folder import result_of
+    from ..batch.batch_folder import result_of
     from ..core.stages import title_of
     from ..files import RESULT_MARK
 
@@ -190,7 +190,7 @@ _TURN = threading.Lock()
 
 
 def _is_done(case: BatchCase, out: Path, dicom_out: Path | None, dicom_report: bool) -> bool:
-    from ..batch.folder import is_finished
+    from ..batch.batch_folder import is_finished
     from .dicom_out import MARK, REPORT
 
     wanted = () if dicom_out is None else (MARK, REPORT) if dicom_report else (MARK,)
@@ -217,7 +217,7 @@ def measure_case(
     ------
     VhiError
     """
-    from ..batch.folder import result_of
+    from ..batch.batch_folder import result_of
     from ..core.not_measured import NormalBoneRefused
     from ..errors import NormalBoneError
     from ..examination import examined, write_dicom, write_not_measured, write_report

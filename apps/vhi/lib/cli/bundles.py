@@ -12,8 +12,8 @@ import typer
 from .ensemble import MODEL_DIR
 
 if TYPE_CHECKING:
-    from ..retraining.gate import Pair
-    from ..retraining.rival import Measured
+    from ..retraining.challenger import Measured
+    from ..retraining.gate import DicePair
     from ..versions import Version
 
 _ModelDir = Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")]
@@ -28,10 +28,10 @@ def export_bundle(
 ) -> None:
     """Write a version as a MONAI bundle, which needs nothing of this program to run."""
     from ..versions import read_version
-    from .steps import step
+    from .status import status
 
     found = read_version(model_dir, version)
-    with step("Writing the bundle"):
+    with status("Writing the bundle"):
         from ..bundles.export import export_bundle as write
 
         told = write(found, folder)
@@ -75,18 +75,18 @@ def import_bundle(
     from ..errors import InputError, ModelError
     from ..provenance import code_version, now
     from ..versions import list_versions, publish
-    from .steps import step
+    from .status import status
 
     if as_member == as_version:
         raise InputError("Pass either --as-member or --as-version.")
     live, held_out = _site(studies, data, model_dir)
     root = live.folder.parent.parent
-    with step("Reading the bundle"):
+    with status("Reading the bundle"):
         from ..bundles.foreign import read_bundle
         from ..bundles.importing import import_id, members_of, version_of, with_members
         from ..engine.members import load_members
+        from ..retraining.challenger import decide_between, phantom_cases
         from ..retraining.config import TrainConfig
-        from ..retraining.rival import judge, phantom_cases
 
         imported = read_bundle(folder, foreground=foreground, allowed=allow or ())
         told = {"version": name or import_id(imported, folder), "created": now(), "code_version": code_version()}
@@ -94,7 +94,7 @@ def import_bundle(
             raise ModelError(f"Version {told['version']} exists in {root}; versions are never overwritten, pass another --name.")
         manifest, weights = with_members(live, imported, **told) if as_member else version_of(imported, **told)
         before, after = load_members(root, live.manifest.version), members_of(manifest, weights)
-    decision = judge(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
+    decision = decide_between(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
     note = manifest.note if decision.accepted else f"Rejected: {' '.join(decision.reasons)} {manifest.note}"
     publish(root, replace(manifest, gate=decision.as_dict(), note=note), weights, live=False)
     for what, one in decision.compared.items():
@@ -114,9 +114,9 @@ def _site(studies: Path | None, data: Path | None, model_dir: Path) -> tuple[Ver
     if studies is None:
         return read_live(model_dir), iter(())
     from ..readings.store import ReadingStore
-    from ..retraining.cases import patients_of, public_cases
+    from ..retraining.challenger import holdout_cases
     from ..retraining.config import TrainConfig
-    from ..retraining.rival import holdout_cases
+    from ..retraining.patients import patients_of, public_cases
     from ..studies.pairing import CaseFinder
     from ..versions.site import adopt_live
     from .retrain import DATA_FOLDER
@@ -128,5 +128,5 @@ def _site(studies: Path | None, data: Path | None, model_dir: Path) -> tuple[Ver
     return live, holdout_cases(store, source, cases, live, patients_of(data, source, cases), TrainConfig())
 
 
-def _tell_case(pair: Pair) -> None:
+def _tell_case(pair: DicePair) -> None:
     typer.echo(f"{pair.what} {pair.case_id}: Dice {pair.candidate:.4f}, live version {pair.live:.4f}", err=True)

@@ -46,7 +46,7 @@ def card(
     manifest = (read_live(model_dir) if version is None else read_version(model_dir, version)).manifest
     metrics = manifest.metrics or {}
     if baseline is not None:
-        from ..training.session import read_results
+        from ..training.training_session import read_results
 
         metrics = metrics | {"baseline": read_results(baseline, whole=False)}
     try:
@@ -99,7 +99,7 @@ def _copy_curves(out: Path, results: Path) -> str:
     """The learning curves of the folds, as `train` drew them."""
     from ..errors import InputError
     from ..files import write_atomically
-    from ..training.session import CURVES as DRAWN
+    from ..training.training_session import CURVES as DRAWN
 
     try:
         drawn = (results / f"{DRAWN}.svg").read_bytes()
@@ -113,7 +113,7 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
     """The lowest slices of the folds, with both outlines: caption and file name."""
     import numpy as np
 
-    from ..core.orientation import Hanging
+    from ..core.orientation import DisplayOrientation
     from ..errors import InputError
     from ..figures.canvas import png_bytes
     from ..figures.slice_dice import failure_figure
@@ -136,7 +136,7 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
         if not path.exists():
             raise InputError(f"{path} is missing: {results} is not the working folder that this version was trained in.")
         t1w, manual = read_labelled(labelled[case_id])
-        hanging = Hanging.of(t1w.grid)
+        hanging = DisplayOrientation.of(t1w.grid)
         with np.load(path) as kept:
             image, drawn, answer = (hanging.hang(array)[k] for array in (t1w.data, manual.data, kept["mask"]))
         caption = f"{case_id}, slice {k + 1}: Dice {dice:.2f}"

@@ -43,11 +43,11 @@ def check_studies(
     from ..pacs.start import is_archive
     from ..studies.pairing_rules import read_rules
     from .serve import pacs_login
-    from .steps import step
+    from .status import status
 
     rules = read_rules(pairing_rules) if pairing_rules else None
     login = pacs_login(source if is_archive(source) else None, pacs_user, pacs_password_file)
-    with step("Looking at the studies"):
+    with status("Looking at the studies"):
         found = _of_archive(source, login, rules, pacs_filter) if is_archive(source) else _of_folder(Path(source), rules)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
@@ -67,7 +67,7 @@ def _of_folder(folder: Path, rules: PairingRules | None) -> Sequence[StudyCheck]
 
 
 def _of_archive(url: str, login: dict[str, str], rules: PairingRules | None, pacs_filter: str) -> Sequence[StudyCheck]:
-    from ..pacs.cases import PacsConfig
+    from ..pacs.archive_cases import PacsConfig
     from ..pacs.start import cases_of
     from ..pacs.survey import check_archive
 

@@ -67,13 +67,13 @@ def cohort(
     from ..reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
     from ..studies.staple import staple
     from .cohort_input import read_cohort
-    from .steps import step
+    from .status import status
 
     settings = StudySettings(truncate, votes, vhi_response, sparcc_response, failure_sd, reading, per_reader)
     check_cohort_folder(out)
     if (source is None) == (pacs is None):
         raise SettingsError("Pass a folder or a table, or --pacs URL for an archive: one of them.")
-    with step("Reading"):
+    with status("Reading"):
         if pacs is not None:
             from .cohort_archive import read_archive
 
@@ -81,15 +81,15 @@ def cohort(
             given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch), accept_uncleaned)
         elif source is not None:
             given = read_cohort(source, table or [], scans, accept_uncleaned)
-    with step("Comparing masks"):
+    with status("Comparing masks"):
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
-    with step("Analysing"):
+    with status("Analysing"):
         study = analyse(given.whole_table(), settings)
     images, why_no_images = _failure_images(study, given, pictures)
     visits, left_out, why_no_visits = (
         _two_visits(study, given, tolerance_mm, pictures) if align else ([], [], "--no-align was given.")
     )
-    with step("Writing the report"), result_folder(out, OWN_FILES, MARK) as folder:
+    with status("Writing the report"), result_folder(out, OWN_FILES, MARK) as folder:
         origin = _origin(given, {**asdict(settings), "lesion_tolerance_mm": tolerance_mm})
         content = cohort_content(
             study,
@@ -106,6 +106,8 @@ def cohort(
             given.left_out,
         )
         write_cohort(content, folder)
+    for note in content.notes:
+        typer.echo(f"NOTE     {note}")
     for section in content.sections:
         state = f"not available: {section.why_not}" if section.why_not else f"n = {section.n}"
         typer.echo(f"{section.title}: {state}")
@@ -118,7 +120,7 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
     from ..cohort.slices import slices_of_disagreement
     from ..core.volume import check_same_grid
     from ..errors import GridMismatchError
-    from .steps import step
+    from .status import status
 
     images: list[CaseImages] = []
     why = "there are no masks, only numbers." if not given.masks else "there are no STIR scans of them (--scans)."
@@ -131,10 +133,10 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
             first, second = pair
             if first is None or second is None:
                 continue
-            with step(f"Drawing {visit.subject}"):
-                from ..studies.registration import turned
+            with status(f"Drawing {visit.subject}"):
+                from ..studies.registration import reoriented
 
-                second = turned(second, first.grid)
+                second = reoriented(second, first.grid)
                 stir = given.stir_of(*key, first)
                 if stir is None:
                     continue
@@ -157,7 +159,7 @@ def _two_visits(
     from ..cohort.study import LeftOut, main_method, vhi_column
     from ..cohort.table import VISITS
     from ..errors import VhiError
-    from .steps import step
+    from .status import status
 
     method = main_method(study.table)
     if not given.masks or method is None:
@@ -176,7 +178,7 @@ def _two_visits(
             left_out.append(LeftOut(subject, "", f"no STIR scan at {' nor at '.join(missing)}"))
             continue
         try:
-            with step(f"Aligning the visits of {subject}"):
+            with status(f"Aligning the visits of {subject}"):
                 one = _compare_visits(subject, reader, study.settings.reading, method, given, tolerance_mm)
         except VhiError as error:
             left_out.append(LeftOut(subject, "", str(error)))

@@ -8,9 +8,9 @@ from pathlib import Path
 from ..cohort.table import EMPTY, VISITS, Reading, parse_tables
 from ..core.volume import Mask
 from ..errors import InputError
-from ..pacs.cases import PacsConfig
+from ..pacs.archive_cases import PacsConfig
+from ..pacs.archive_readings import ArchivedReading, fetch_readings
 from ..pacs.client import Archive, checked_url
-from ..pacs.readings import ArchivedReading, fetch_readings
 from ..pacs.start import PASSWORD, USER, login_environment
 from ..studies.nifti import read_mask
 from ..studies.reader_masks import PassedOver

@@ -16,12 +16,12 @@ from ..core.proposal import Stage
 from ..core.stages import NAMES
 from ..core.volume import Mask, Volume
 from ..errors import InputError
+from ..readings.data_folder import FORMAT_FILE
 from ..readings.finished import FinishedReading, finished_readings
-from ..readings.folder import FORMAT_FILE
 from ..readings.reviews import classes_of_cases
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import PassedOver, ReaderMask, find_reader_masks, find_stir, passed_over, read_inflammation
-from ..studies.registration import placed, turned
+from ..studies.registration import placed, reoriented
 
 LARGEST_TABLE = 64 * 2**20
 DATA_FOLDER = ".vhi"
@@ -198,7 +198,7 @@ class CohortInput:
     def stir_of(self, subject: str, visit: str, like: Mask) -> Volume | None:
         """The STIR scan of a visit in the array order of a mask; None where there is no file of it."""
         path = self.stir.get((subject, visit))
-        return None if path is None else turned(read_volume(path, "STIR"), like.grid)
+        return None if path is None else reoriented(read_volume(path, "STIR"), like.grid)
 
 
 def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept_uncleaned: bool = False) -> CohortInput:

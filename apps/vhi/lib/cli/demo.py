@@ -50,10 +50,10 @@ def demo(
 def _store(pair: Path, study: Path) -> None:
     """Write a pair as a DICOM study; one that is there, with what readers stored beside it, stays."""
     from ..studies.dicomize import Labels, write_dicom_study
-    from .steps import step
+    from .status import status
 
     if not study.exists():
-        with step(f"Writing {pair.name} as DICOM"):
+        with status(f"Writing {pair.name} as DICOM"):
             write_dicom_study(study, pair / "t1w.nii.gz", pair / "stir.nii.gz", Labels(pair.name, STUDY_DATE))
 
 
@@ -65,10 +65,10 @@ def _try_server(out: Path) -> None:
     OutputError
         It did not start, or did not answer as it should; the log says more.
     """
+    from ..bound_socket import bound_socket
     from ..errors import OutputError
-    from ..listening import listen
 
-    with listen("127.0.0.1", 0, "The demo", "stop other programs that listen") as free:
+    with bound_socket("127.0.0.1", 0, "The demo", "stop other programs that listen") as free:
         port = free.getsockname()[1]
     log = out / "server.log"
     url = f"http://127.0.0.1:{port}"

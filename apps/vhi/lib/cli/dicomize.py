@@ -21,9 +21,9 @@ def dicomize(
     For tests, demonstrations, and sites that keep NIfTI. Intensities and geometry stay as they are.
     """
     from ..studies.dicomize import Labels, write_dicom_study
-    from .steps import step
+    from .status import status
 
-    with step("Writing the DICOM study"):
+    with status("Writing the DICOM study"):
         done = write_dicom_study(out, t1w, stir, Labels(patient_id, study_date, descending))
     for one in done:
         typer.echo(f"{one.role:<9} {one.slices} files, series {one.series_uid}")

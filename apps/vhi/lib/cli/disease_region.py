@@ -18,26 +18,26 @@ def disease_region(
     """Outline the disease region on a T1W scan."""
     from ..errors import OutputError
     from ..files import check_output_file
-    from .steps import step
+    from .status import status
 
     if not out.name.endswith((".nii", ".nii.gz")):
         raise OutputError(f"{out} must end in .nii or .nii.gz; a mask is written as NIfTI.")
     check_output_file(out)
     if out.exists() and t1w.exists() and out.samefile(t1w):
         raise OutputError(f"{out} is the T1W scan itself; pass another name for the mask.")
-    with step("Reading T1W"):
-        from ..studies.dicom_pairing import read_scan
+    with status("Reading T1W"):
         from ..studies.nifti import write_mask
+        from ..studies.scan_pair import read_scan
 
         volume, _ = read_scan(t1w, "T1W")
-    with step("Loading the networks"):
+    with status("Loading the networks"):
         from ..core.contrast import t1w_warnings
         from ..core.disease_region import segment_disease_region
         from ..core.plausibility import region_warnings
         from .ensemble import load_ensemble, reference_of
 
         members, manifest = load_ensemble(model_dir)
-    with step("Finding the disease region"):
+    with status("Finding the disease region"):
         region, reference = segment_disease_region(volume, members), reference_of(manifest)
         rank = None if reference is None else reference.rank(region)
         warnings = (*t1w_warnings(volume), *region_warnings(volume, region, reference))

@@ -44,7 +44,7 @@ def evaluate(
     from ..errors import InputError, VhiError
     from ..evaluation import compare_masks, summarise
     from ..files import check_result_folder, result_folder
-    from .steps import step
+    from .status import status
 
     check_result_folder(out, FILES, FILES[0])
     (predicted, odd), (given, other_odd) = _masks_in(predictions), _masks_in(references)
@@ -60,7 +60,7 @@ def evaluate(
     }
     cases: list[MaskAgreement] = []
     failures: list[dict[str, str]] = []
-    with step(f"Comparing {len(names)} masks"):
+    with status(f"Comparing {len(names)} masks"):
         for name in names:
             try:
                 masks = _read(predicted[name], "prediction", lesions), _read(given[name], "reference", lesions)
@@ -166,7 +166,7 @@ def _print(cases: Sequence[MaskAgreement], summary: EvaluationSummary, lesions: 
     from rich.console import Console
     from rich.table import Table
 
-    def shown(value: float, digits: int = 3) -> str:
+    def number_text(value: float, digits: int = 3) -> str:
         return "–" if value != value else f"{value:.{digits}f}"
 
     columns = ["case", "Dice", f"surface Dice ({tolerance_mm:g} mm)", "Hausdorff 95 (mm)", "prediction (mm3)", "reference (mm3)"]
@@ -176,20 +176,21 @@ def _print(cases: Sequence[MaskAgreement], summary: EvaluationSummary, lesions: 
     for column in table.columns[1:]:
         column.justify = "right"
     for one in cases:
-        numbers = (shown(one.dice), shown(one.surface_dice), shown(one.hausdorff95_mm, 2))
+        numbers = (number_text(one.dice), number_text(one.surface_dice), number_text(one.hausdorff95_mm, 2))
         volumes = (f"{one.prediction_mm3:.0f}", f"{one.reference_mm3:.0f}")
         counted = (f"{one.found_lesions} of {one.reference_lesions}", f"{one.false_lesions} of {one.predicted_lesions}")
         table.add_row(one.case, *numbers, *volumes, *(counted if lesions else ()))
     console.print(table, markup=False)
     of = summary.dice.n, summary.surface_dice.n, summary.hausdorff95_mm.n
     console.print(
-        f"mean      Dice {shown(summary.dice.mean)} ({of[0]} cases), surface Dice {shown(summary.surface_dice.mean)} ({of[1]}), "
-        f"Hausdorff 95 {shown(summary.hausdorff95_mm.mean, 2)} mm ({of[2]})"
+        f"mean      Dice {number_text(summary.dice.mean)} ({of[0]} cases), "
+        f"surface Dice {number_text(summary.surface_dice.mean)} ({of[1]}), "
+        f"Hausdorff 95 {number_text(summary.hausdorff95_mm.mean, 2)} mm ({of[2]})"
     )
     console.print(f"empty     both {summary.both_empty} (in no mean), one of them {summary.one_empty} (Dice 0, no distance)")
     if lesions:
         console.print(
-            f"lesions   sensitivity {shown(summary.lesion_sensitivity)} "
+            f"lesions   sensitivity {number_text(summary.lesion_sensitivity)} "
             f"({summary.found_lesions} of {summary.reference_lesions}), "
-            f"precision {shown(summary.lesion_precision)} ({summary.false_lesions} false of {summary.predicted_lesions})"
+            f"precision {number_text(summary.lesion_precision)} ({summary.false_lesions} false of {summary.predicted_lesions})"
         )

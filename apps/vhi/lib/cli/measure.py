@@ -120,12 +120,12 @@ def measure(
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
 
-    from ..batch.cases import BatchCase
+    from ..batch.case_list import BatchCase
     from ..files import check_result_folder, result_folder
     from ..reports.forms import checked_forms
     from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from .one_scan import normal_bone_of, read_regions, read_scans
-    from .steps import step
+    from .status import status
 
     wanted = checked_forms(forms)
     settings = chosen_settings(parse_changes(change or []), post_transforms)
@@ -137,11 +137,15 @@ def measure(
     _check_sources(t1w, stir, study, (*within_study, pairing_rules))
     choices = (*within_study, *segments, form_of(use_qform), "; ".join(normal_bone_at or ()) or None)
     case = BatchCase("scan", t1w, stir, study, normal_bone, disease_region, *choices)
-    with step("Reading the scans"):
+    with status("Reading the scans"):
         from ..studies.nifti import read_volume
-        from ..studies.pairing_rules import read_rules
 
-        pair = read_scans(case, read_rules(pairing_rules) if pairing_rules else None)
+        rules = None
+        if pairing_rules is not None:
+            from ..studies.pairing_rules import read_rules
+
+            rules = read_rules(pairing_rules)
+        pair = read_scans(case, rules)
         dicom_series = None if dicom_out is None else check_dicom_series(pair.stir_info)
         masks, notes = read_regions(case, pair)
         others = {role: read_volume(path, role, case.use_form) for role, path in other_files.items()}
@@ -149,11 +153,11 @@ def measure(
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
     if disease_region is None:
-        with step("Loading the networks"):
+        with status("Loading the networks"):
             from .ensemble import load_ensemble
 
             members, model = load_ensemble(model_dir)
-    with step("Measuring"):
+    with status("Measuring"):
         from ..core.not_measured import NormalBoneRefused
         from ..core.pipeline import measure_vhi
         from ..core.propagation import image_statistics
@@ -180,11 +184,11 @@ def measure(
         statistics = [image_statistics(other, result) for other in others.values()]
     since = None
     if earlier is not None:
-        with step("Comparing with the earlier visit"):
+        with status("Comparing with the earlier visit"):
             from ..followup import compare_with_earlier
 
             since = compare_with_earlier(result, earlier)
-    with step("Writing the report"), ExitStack() as places:
+    with status("Writing the report"), ExitStack() as places:
         folder = places.enter_context(result_folder(out, own_files))
         from ..reports.content import report_content
 
@@ -220,7 +224,7 @@ def earlier_visit(result: Path | None, stir: Path | None) -> EarlierVisit | None
             raise InputError("--previous-stir is the scan of the visit that --previous names; pass both, or --previous alone.")
         return None
     from ..followup import read_earlier
-    from ..studies.dicom_pairing import read_scan
+    from ..studies.scan_pair import read_scan
 
     if stir is None:
         return read_earlier(result)
@@ -283,7 +287,7 @@ def print_summary(result: VhiResult, report: Path, change: Sequence[str] = ()) -
         f"({result.normal_bone_source}{certainty_of_bone(result)})"
     )
     interval = result.interval
-    console.print(f"interval        {result.no_interval_because if interval is None else interval.words}", markup=False)
+    console.print(f"interval        {result.no_interval_because if interval is None else interval.text}", markup=False)
     for part in measured.parts:
         console.print(f"where           {part.part}, {part.side}: {part.sensitive_mm3:.0f} mm3", markup=False)
     for zone in measured.left_out:

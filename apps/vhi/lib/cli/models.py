@@ -175,11 +175,11 @@ def compare(
     from itertools import chain
 
     from ..readings.store import ReadingStore
-    from ..retraining.cases import patients_of, public_cases
+    from ..retraining.challenger import holdout_cases, phantom_cases
     from ..retraining.comparison import by_file, compare_versions
     from ..retraining.config import TrainConfig
-    from ..retraining.folder import RetrainingFolder
-    from ..retraining.rival import holdout_cases, phantom_cases
+    from ..retraining.patients import patients_of, public_cases
+    from ..retraining.retraining_folder import RetrainingFolder
     from ..studies.pairing import CaseFinder
     from ..versions.site import models_in_use
     from .retrain import DATA_FOLDER

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..batch.cases import BatchCase
+    from ..batch.case_list import BatchCase
     from ..core.normal_bone import NormalBoneClicks
     from ..core.volume import Mask
-    from ..studies.dicom_pairing import ScanPair
     from ..studies.pairing_rules import PairingRules
+    from ..studies.scan_pair import ScanPair
 
 
 def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
@@ -21,10 +21,12 @@ def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
     ------
     InputError
     """
-    from ..studies.dicom_pairing import read_pair, read_study
-
     if case.study is not None:
+        from ..studies.dicom_pairing import read_study
+
         return read_study(case.study, rules, case.stir_series, case.t1w_series, study_uid=case.study_uid, patient=case.patient)
+    from ..studies.scan_pair import read_pair
+
     return read_pair(case.t1w or Path(), case.stir or Path(), case.use_form)
 
 
@@ -44,7 +46,7 @@ def read_regions(case: BatchCase, pair: ScanPair) -> tuple[dict[str, Mask], tupl
     """
     if not case.regions:
         return {}, ()
-    from ..studies.regions import read_region
+    from ..studies.region_files import read_region
 
     masks: dict[str, Mask] = {}
     notes: list[str] = []

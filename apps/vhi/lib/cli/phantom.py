@@ -30,12 +30,12 @@ def phantom(
     lesions' volumes as lesions.json.
     """
     from ..phantom.study import make_phantom
-    from .steps import step
+    from .status import status
 
     check_phantom_folder(out)
-    with step("Building the phantom"):
+    with status("Building the phantom"):
         study = make_phantom(seed, shape, n_lesions=n_lesions, lesion_scale=lesion_scale)
-    with step("Writing the study"):
+    with status("Writing the study"):
         write_phantom(study, out)
     for lesion in study.lesion_table:
         typer.echo(f"lesion {lesion.label}  {lesion.volume_mm3:7.0f} mm3  {lesion.side} {lesion.bone}")

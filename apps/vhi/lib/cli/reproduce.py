@@ -13,7 +13,7 @@ MOST_WARNINGS = 4
 
 if TYPE_CHECKING:
     from ..reproduction.clone import Clone
-    from ..reproduction.regions import Ensemble
+    from ..reproduction.network_regions import RegionNetworks
 
 
 def reproduce(
@@ -40,16 +40,16 @@ def reproduce(
     from ..reproduction.pictures import draw_pictures
     from ..reproduction.run import reproduce_steps
     from ..studies.staple import staple
-    from .steps import step
+    from .status import status
 
     check_output(out)
-    with step("Looking through the clone"):
+    with status("Looking through the clone"):
         files = find_clone(clone)
     with kept_steps(out, code_version()) as kept:
         ensembles, notes = _ensembles(files, model_dir) if networks else ((), ["Networks were not used."])
-        found = reproduce_steps(files, kept, ensembles, staple, step)
+        found = reproduce_steps(files, kept, ensembles, staple, status)
         comparisons = compare_all(found)
-        with step("Writing the report"), result_folder(out / REPORT, OWN_FILES, MARK) as folder:
+        with status("Writing the report"), result_folder(out / REPORT, OWN_FILES, MARK) as folder:
             content = reproduction_content(found, comparisons, draw_pictures(found), notes, _origin(clone, ensembles))
             write_cohort(content, folder)
     counts = counted(comparisons)
@@ -67,31 +67,31 @@ def reproduce(
     typer.echo(f"report      {out / REPORT / 'report.html'}")
 
 
-def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[Ensemble, ...], list[str]]:
+def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[RegionNetworks, ...], list[str]]:
     """The released networks, where they lie in the clone and can be used, and ours."""
-    from ..reproduction.regions import Ensemble
+    from ..reproduction.network_regions import RegionNetworks
     from ..versions import read_live
     from .ensemble import load_ensemble, reference_of
 
     manifest = read_live(model_dir).manifest
     learnt = frozenset(case.case_id for case in manifest.training_cases)
     identity = f"{manifest.version} {manifest.sha256}"
-    ours = Ensemble("ours", identity, learnt, lambda: load_ensemble(model_dir)[0], reference_of(manifest))
+    ours = RegionNetworks("ours", identity, learnt, lambda: load_ensemble(model_dir)[0], reference_of(manifest))
     released = _released(clone)
     if released is None:
         return (ours,), ["The authors' networks (model_1.pt, ...) are not in the clone: disease regions by ours alone."]
     return (released, ours), []
 
 
-def _released(clone: Clone) -> Ensemble | None:
+def _released(clone: Clone) -> RegionNetworks | None:
     """The networks in the clone; a file that holds none of the paper's is passed over with the reason."""
     from ..errors import VhiError
-    from ..reproduction.regions import Ensemble
-    from .steps import step
+    from ..reproduction.network_regions import RegionNetworks
+    from .status import status
 
     hashes, states = [], []
     if clone.networks:
-        with step("Loading the released networks"):
+        with status("Loading the released networks"):
             from ..nets.published import read_released, released_members
 
             for path in clone.networks:
@@ -109,10 +109,10 @@ def _released(clone: Clone) -> Ensemble | None:
         return None
     # released after training on every manual region of the repository, the test subjects' included
     identity = f"{len(states)} networks, sha256 {', '.join(one[:12] for one in hashes)}"
-    return Ensemble("released", identity, frozenset(clone.regions), lambda: released_members(states))
+    return RegionNetworks("released", identity, frozenset(clone.regions), lambda: released_members(states))
 
 
-def _origin(clone: Path, ensembles: tuple[Ensemble, ...]) -> dict[str, Any]:
+def _origin(clone: Path, ensembles: tuple[RegionNetworks, ...]) -> dict[str, Any]:
     """When, by what, from what."""
     from ..provenance import command_line, method_versions, now
 

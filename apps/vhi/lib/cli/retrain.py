@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..provenance import code_version
-from .bars import Bars, bars
 from .ensemble import MODEL_DIR
 from .settings import parse_changes
+from .training_progress import TrainingProgress, training_progress
 
 if TYPE_CHECKING:
+    from ..retraining.administrator_decisions import AdministratorDecisions
     from ..retraining.config import TrainConfig, TrainOptions
-    from ..retraining.decisions import Decisions
 
 # as VhiService has it, which takes longer to import
 DATA_FOLDER = ".vhi"
@@ -35,10 +35,10 @@ def retrain(
     VhiError
     """
     from ..readings.store import ReadingStore
-    from ..retraining.cases import patients_of, public_cases
+    from ..retraining.patients import patients_of, public_cases
     from ..retraining.prepare import prepare
     from ..retraining.resuming import resume_with
-    from ..retraining.session import run
+    from ..retraining.retraining_session import run
     from ..studies.pairing import CaseFinder
     from ..versions.site import start_of
 
@@ -57,7 +57,7 @@ def retrain(
     else:
         resume_with(data, asked)
     try:
-        with bars() as shown:
+        with training_progress() as shown:
             result = run(data, on_progress=_Teller(shown))
     except KeyboardInterrupt:
         typer.echo("Interrupted. What was trained is kept: the same command with --go-on goes on from there.", err=True)
@@ -69,7 +69,7 @@ def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
     """What a site decides and what is asked of this session, by name."""
     from ..core.setting import fields_from
     from ..retraining.config import TrainConfig
-    from ..trainers.options import options_from
+    from ..trainers.training_options import options_from
 
     config = fields_from(TrainConfig, given)
     options, _ = options_from({name: value for name, value in given.items() if name not in config})
@@ -78,7 +78,7 @@ def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
 
 def _tell(result: Mapping[str, Any], data: Path) -> None:
     from ..errors import ModelError
-    from ..retraining.folder import RetrainingFolder
+    from ..retraining.retraining_folder import RetrainingFolder
 
     state = result["state"]
     if state == "stopped":
@@ -101,7 +101,7 @@ def _tell(result: Mapping[str, Any], data: Path) -> None:
 @quarantine.command("list")
 def list_held(data: _Data) -> None:
     """List the labels that were set aside, with the reasons."""
-    from ..retraining.folder import RetrainingFolder
+    from ..retraining.retraining_folder import RetrainingFolder
 
     held = RetrainingFolder(data).held()
     for one in held:
@@ -136,33 +136,33 @@ def set_aside(
 quarantine.command("take-back", help="The same as set-aside, of a label that was released.")(set_aside)
 
 
-def decisions_of(data: Path) -> Decisions:
+def decisions_of(data: Path) -> AdministratorDecisions:
     """What the person at this terminal decides about a data folder."""
     import getpass
 
     from ..readings.audit import AuditLog
     from ..readings.store import ReadingStore
-    from ..retraining.decisions import Decisions
+    from ..retraining.administrator_decisions import AdministratorDecisions
     from ..versions.site import start_of
 
     store = ReadingStore(data, read_only=True)
-    return Decisions(store, AuditLog(data / "audit.jsonl"), start_of(data, None, MODEL_DIR), getpass.getuser())
+    return AdministratorDecisions(store, AuditLog(data / "audit.jsonl"), start_of(data, None, MODEL_DIR), getpass.getuser())
 
 
 class _Teller:
     """Shows what a session reports, each thing once."""
 
-    def __init__(self, shown: Bars) -> None:
-        self._bars = shown
+    def __init__(self, shown: TrainingProgress) -> None:
+        self._progress_shown = shown
         self._state = ""
         self._steps: dict[str, int] = {}
 
     def __call__(self, progress: Mapping[str, Any]) -> None:
         if progress["state"] != self._state:
             self._state = progress["state"]
-            self._bars.say(self._state)
+            self._progress_shown.log_line(self._state)
         for one in progress.get("members", ()):
             if one["step"] != self._steps.get(one["name"], 0):
                 self._steps[one["name"]] = one["step"]
                 line = f"loss {one['loss']:.3f}, soft Dice {one['dice']:.3f}, {progress['left_s'] / 60:.1f} min left in all"
-                self._bars.show(one["name"], one["step"], one["steps"], line)
+                self._progress_shown.show(one["name"], one["step"], one["steps"], line)

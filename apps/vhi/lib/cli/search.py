@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from .batch import SOME_FAILED
-from .working import working
+from .batch_progress import batch_progress
 
 if TYPE_CHECKING:
     from ..studies.labelled import LabelledData
@@ -41,7 +41,7 @@ def run_search(
     typer.Exit
         3 when networks failed, 130 when interrupted.
     """
-    from ..batch.folder import batch_folder
+    from ..batch.batch_folder import batch_folder
     from ..batch.workers import run_anywhere
     from ..errors import InputError
     from ..files import sha256_of
@@ -63,7 +63,7 @@ def run_search(
         to_do = [network for network in networks if not network.is_finished(out)]
         typer.echo(f"{len(networks)} networks of {total} steps, {len(networks) - len(to_do)} of them finished before")
         try:
-            showing = working("Training", len(to_do), partial(_reached, out))
+            showing = batch_progress("Training", len(to_do), partial(_reached, out))
             work = partial(train_network, out=out)
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:
@@ -111,7 +111,7 @@ def _reached(out: Path, network: SearchNetwork) -> str:
 
 
 def _write(out: Path, results: Sequence[SettingResult]) -> None:
-    from ..batch.folder import write_table
+    from ..batch.batch_folder import write_table
     from ..figures.canvas import png_bytes, svg_bytes
     from ..figures.search import search_figure
     from ..files import write_atomically

@@ -96,13 +96,13 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a folder of studies, or those of a PACS, to 3D Slicer, until Ctrl-C."""
+    from ..bound_socket import bound_socket
     from ..errors import SettingsError
-    from ..listening import listen
     from ..server.config import LOOPBACK, ServerConfig, is_loopback
     from ..server.log import LogConfig
     from ..server.tls import check_certificate
     from .settings import parse_changes
-    from .steps import step
+    from .status import status
 
     place = where(studies, pacs, archive)
     login = pacs_login(pacs, pacs_user, pacs_password_file)
@@ -126,7 +126,7 @@ def serve(
     config.read_metrics_token()
     log = LogConfig(log_file, log_mib, log_files, log_json)
     tls = check_certificate(tls_cert, tls_key) if tls_cert or tls_key else None
-    listening = listen(host, port, "The server", "pass another --port or --host")
+    bound = bound_socket(host, port, "The server", "pass another --port or --host")
     conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
         conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
@@ -138,13 +138,13 @@ def serve(
         conf["pairing_rules"] = str(pairing_rules.resolve())
     local = f"{'https' if tls else 'http'}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     url = config.public.url("") if config.public else local
-    with step("Starting the server"):
+    with status("Starting the server"):
         if archive is not None:
             place, login = start_archive(archive)
         os.environ |= login
         prepare(place, port, config, conf)
         application = load(log)
-    run(application, listening, lambda: _announce(url, login=accounts is not None, viewer=studies is None), tls)
+    run(application, bound, lambda: _announce(url, login=accounts is not None, viewer=studies is None), tls)
 
 
 def where(studies: Path | None, pacs: str | None, archive: Path | None) -> str:
@@ -295,7 +295,7 @@ def preload() -> None:
         )
 
 
-def run(application: object, listening: socket.socket, ready: Callable[[], None], tls: tuple[Path, Path] | None = None) -> None:
+def run(application: object, bound: socket.socket, ready: Callable[[], None], tls: tuple[Path, Path] | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C, which ends the process with code 0; by TLS where certificate and key are given."""
     import uvicorn
 
@@ -320,7 +320,7 @@ def run(application: object, listening: socket.socket, ready: Callable[[], None]
         )
     )
     try:
-        server.run(sockets=[listening])
+        server.run(sockets=[bound])
     except (KeyboardInterrupt, SystemExit):
         if not server.should_exit:
             raise  # it did not start

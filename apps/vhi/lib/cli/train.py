@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..provenance import code_version
-from .bars import Bars, bars
 from .ensemble import MODEL_DIR
 from .retrain import retrain
 from .search import run_search
+from .training_progress import TrainingProgress, training_progress
 
 if TYPE_CHECKING:
     from ..nets.fit import Progress
@@ -130,9 +130,9 @@ def train(
     from ..errors import InputError
     from ..nets.recipes import PLANS
     from ..studies.labelled import find_labelled
-    from ..training.session import Wanted, read_results, train_ensemble
-    from ..training.start import RESULT, Start
+    from ..training.initial_weights import RESULT, Start
     from ..training.tracking import trackers
+    from ..training.training_session import Wanted, read_results, train_ensemble
     from ..training.version import publish_trained
     from ..versions import read_version
 
@@ -169,7 +169,7 @@ def train(
     wanted = Wanted(plan, asked, folds, ensemble, jobs or available_cores(), with_test, first_folds, begun)
     try:
         tracking = trackers(out, tensorboard=tensorboard, mlflow=mlflow, name=plan.name, warn=partial(typer.echo, err=True))
-        with bars() as shown, tracking as track:
+        with training_progress() as shown, tracking as track:
             display = _Display(shown)
 
             def progressed(network: Network, progress: Progress) -> None:
@@ -219,22 +219,22 @@ def _with_network(plan: Plan, network: str | None, arguments: str | None) -> Pla
 class _Display:
     """What the training tells, on the terminal."""
 
-    def __init__(self, shown: Bars) -> None:
-        self._bars = shown
+    def __init__(self, shown: TrainingProgress) -> None:
+        self._progress_shown = shown
 
     def progress(self, network: Network, progress: Progress) -> None:
-        self._bars.show(network.name, progress.step, progress.steps, _line(progress))
+        self._progress_shown.show(network.name, progress.step, progress.steps, _line(progress))
 
     def measured(self, group: str, measured: Mapping[str, Measured]) -> None:
-        from ..studies.labelled import Case
+        from ..studies.labelled import LabelledCase
         from ..training.results import summary
 
-        found = summary("", measured, [Case(case_id, Path()) for case_id in measured])
+        found = summary("", measured, [LabelledCase(case_id, Path()) for case_id in measured])
         if found is None:
             return
         cases = ", ".join(f"{case} {entry['mean_slice_dice']:.3f}" for case, entry in found["cases"].items())
         members = ", ".join(f"{dice:.3f}" for dice in found["member_mean_slice_dice"])
-        self._bars.say(
+        self._progress_shown.log_line(
             f"{group} measured: mean slice Dice {found['mean_slice_dice']:.4f}, lowest {found['lowest_slice_dice']:.3f}; "
             f"members {members}; {cases}"
         )

@@ -83,7 +83,7 @@ def _write_scans(
     from ..cohort.sparcc import SparccSheet
     from ..files import write_atomically
     from ..phantom.trial import simulate_scans
-    from .steps import step
+    from .status import status
 
     rows: list[dict[str, str]] = []
     sheets: dict[str, list[Scored]] = {}
@@ -91,7 +91,7 @@ def _write_scans(
     scans, total = simulate_scans(plans, shape), sum(sum(plan.present) for plan in plans)
     (folder / "scans").mkdir()
     for number in range(1, total + 1):
-        with step(f"Scan {number} of {total}"):
+        with status(f"Scan {number} of {total}"):
             scan = next(scans)
             _write_scan(folder, scan)
             rows += _prefixed(scan.rows())

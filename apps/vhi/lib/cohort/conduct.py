@@ -33,7 +33,7 @@ class BaselineValue:
 
 
 @dataclass(frozen=True)
-class Interval:
+class ScanInterval:
     """Days between a subject's two scans; `within` is None, with the reason, where it cannot be judged."""
 
     subject: str
@@ -105,7 +105,7 @@ def _fact(table: CohortTable, subject: str, column: str) -> str:
     return next((visit.facts[column] for visit in visits if visit is not None and column in visit.facts), "")
 
 
-def intervals(table: CohortTable) -> tuple[Interval, ...]:
+def intervals(table: CohortTable) -> tuple[ScanInterval, ...]:
     """Of every subject with two visits: was the second scan after 12 weeks of anti-TNF or 16 of anti-IL-17, give or take 2?
 
     Empty where no visit has a date.
@@ -116,19 +116,19 @@ def intervals(table: CohortTable) -> tuple[Interval, ...]:
     return tuple(_interval(table, subject) for subject in both)
 
 
-def _interval(table: CohortTable, subject: str) -> Interval:
+def _interval(table: CohortTable, subject: str) -> ScanInterval:
     drug = _fact(table, subject, "drug")
     days = [table.visits[subject, visit].facts.get(VISIT_DATE) for visit in ("baseline", "follow_up")]
     first, second = days
     if first is None or second is None:
-        return Interval(subject, drug, None, None, "a visit has no date")
+        return ScanInterval(subject, drug, None, None, "a visit has no date")
     between = (date.fromisoformat(second) - date.fromisoformat(first)).days
     if between <= 0:
-        return Interval(subject, drug, between, False, "the follow-up is not after the baseline")
+        return ScanInterval(subject, drug, between, False, "the follow-up is not after the baseline")
     if not drug:
-        return Interval(subject, drug, between, None, "no drug is given")
+        return ScanInterval(subject, drug, between, None, "no drug is given")
     planned, tolerance = 7 * PLANNED_WEEKS[drug], 7 * TOLERANCE_WEEKS
-    return Interval(subject, drug, between, abs(between - planned) <= tolerance)
+    return ScanInterval(subject, drug, between, abs(between - planned) <= tolerance)
 
 
 def washouts(table: CohortTable) -> tuple[Washout, ...]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy import ndimage
 
+from ..core.library import ndimage
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 

@@ -343,7 +343,7 @@ def _change(table: CohortTable, column: str, method: str | None, reading: int, t
     for one in table.subjects:
         missing = [visit.replace("_", "-") for visit in VISITS if (one, visit) not in mean.values]
         if missing:
-            left_out.append(LeftOut(one, "", f"no {words_of(column)} of every reader at {' nor at '.join(missing)}"))
+            left_out.append(LeftOut(one, "", f"no {column_text(column)} of every reader at {' nor at '.join(missing)}"))
     return MeasureChange(
         column,
         subjects,
@@ -499,7 +499,7 @@ def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
     )
 
 
-def words_of(column: str) -> str:
+def column_text(column: str) -> str:
     """How sentences call a column."""
     return {VHI: "VHI", VHI_VOXELS: "VHI in voxels", SPARCC: "SPARCC score"}.get(
         column, column if column not in NUMBERS else column.replace("_", " ")
@@ -512,7 +512,7 @@ def _ordered(table: CohortTable) -> list[Key]:
 
 def _not_read(column: str, missing: Sequence[str], method: str | None) -> str:
     of = "anybody" if not missing else f"reader {_names(missing)}"
-    return f"no {method + ' ' if method else ''}{words_of(column)} of {of}"
+    return f"no {method + ' ' if method else ''}{column_text(column)} of {of}"
 
 
 def _names(readers: Sequence[str]) -> str:

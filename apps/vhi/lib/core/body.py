@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .known import Known
 from .volume import Volume
 
 # What is body: brighter than a twentieth of fat, and fat is what the brightest 10 ml exceed. A volume and not a percentile, since
@@ -14,6 +15,7 @@ FAT_ML = 10.0
 BODY_LENGTH_MM = 5.0
 
 Box = tuple[slice, slice]
+BOXES: Known[Volume, Volume, Box] = Known()  # intensities and frame both ask
 
 
 def body_box(volume: Volume) -> Box:
@@ -29,9 +31,13 @@ def body_box(volume: Volume) -> Box:
     box : (slice, slice)
         Along I and J; the whole frame where nothing stands out from air. The same anatomy whatever air lies round it.
     """
+    known = BOXES.find(volume, volume)
+    if known is not None:
+        return known
     i_mm, j_mm, _ = volume.grid.spacing_mm
     body = volume.data > BODY_SHARE_OF_FAT * _fat(volume)
-    return _extent(body.mean((1, 2)), body.shape[1] * j_mm), _extent(body.mean((0, 2)), body.shape[0] * i_mm)
+    box = _extent(body.mean((1, 2)), body.shape[1] * j_mm), _extent(body.mean((0, 2)), body.shape[0] * i_mm)
+    return BOXES.keep(volume, volume, box)
 
 
 def _fat(volume: Volume) -> float:

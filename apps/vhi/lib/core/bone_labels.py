@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from .library import ndimage
 from .volume import Mask, Volume
 
 # joint spaces are gaps of labelled bone that are narrower; elsewhere bone that only networks see is taken for an error of theirs

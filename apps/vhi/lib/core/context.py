@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import InputError
 from .joint import joint_columns
-from .orientation import Hanging
+from .library import ndimage
+from .orientation import DisplayOrientation
 from .volume import Grid, Mask, Volume
 
 SPINE_HALF_MM = 12.0  # of the column of vertebral bodies that is looked along
@@ -23,7 +23,7 @@ class Context:
 
     Parameters
     ----------
-    hanging : Hanging
+    hanging : DisplayOrientation
         How `(I, J, K)` arrays become hung slices.
     spacing_mm : (slice, row, column)
     front_first : bool
@@ -40,7 +40,7 @@ class Context:
         Median T1W intensity of the region.
     """
 
-    hanging: Hanging
+    hanging: DisplayOrientation
     spacing_mm: tuple[float, float, float]
     front_first: bool
     midline: float
@@ -52,7 +52,7 @@ class Context:
     @classmethod
     def on(cls, grid: Grid, midline: float, joints: np.ndarray, present: np.ndarray, level: np.ndarray, marrow: float) -> Context:
         """These landmarks of a T1W scan on that grid, which says how its slices hang."""
-        hanging = Hanging.of(grid)
+        hanging = DisplayOrientation.of(grid)
         spacing_mm = (grid.spacing_mm[2], *hanging.pixel_spacing_mm(grid))
         return cls(hanging, spacing_mm, bool(grid.affine[1, 2] <= 0), midline, joints, present, level, marrow)
 
@@ -86,7 +86,7 @@ def context_of(t1w: Volume, disease_region: Mask) -> Context:
     if not disease_region.voxels:
         raise InputError("The disease region is empty; nothing can be told about lesions without it.")
     grid = t1w.grid
-    hanging = Hanging.of(grid)
+    hanging = DisplayOrientation.of(grid)
     region = np.ascontiguousarray(hanging.hang(disease_region.data))
     hung = np.ascontiguousarray(hanging.hang(t1w.data), dtype=np.float32)
     marrow = max(float(np.median(hung[region])), 1e-6)

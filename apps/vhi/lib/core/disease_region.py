@@ -217,8 +217,10 @@ def drop_small_pieces(mask: np.ndarray, smallest: float = SMALLEST_PIECE) -> np.
     if not mask[box].size:
         return np.zeros_like(mask)
     labels, _ = label_groups(mask[box])
-    sizes = np.bincount(labels.ravel())
+    sizes = np.bincount(labels.ravel(order="K"))
     sizes[0] = 0
+    large = sizes >= smallest * sizes.max()
+    large[0] = False
     kept = np.zeros_like(mask)
-    kept[box] = (sizes >= smallest * sizes.max())[labels] & (labels > 0)
+    kept[box] = large[labels]
     return kept

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+
+from .library import ndimage
 
 # Of the disease region's pixels, the share that vary least: their deviation is noise, not anatomy.
 QUIETEST = 10.0

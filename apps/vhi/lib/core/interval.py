@@ -51,7 +51,7 @@ class Interval:
     method: str = METHOD
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The interval for a line of text."""
         return f"{self.low_mm3:,.0f} to {self.high_mm3:,.0f} mm3 (x / ÷ {self.factor:.2g}, {self.level:.0%} interval)"
 

@@ -9,7 +9,9 @@ once near the smoothed surface of all slices.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+
+from .box import box_of
+from .library import ndimage
 
 GAP_MM = 8.0  # a dark gap wider than this is no joint
 NEAREST_MM, FARTHEST_MM = 22.0, 85.0  # from the midline
@@ -52,16 +54,25 @@ def joint_columns(
 
 def _gap_score(t1w: np.ndarray, region: np.ndarray, column_mm: float) -> np.ndarray:
     """How much darker a pixel is than what lies beside it on both sides, 0 where bone is not near on both sides."""
-    smooth = ndimage.gaussian_filter(np.minimum(t1w, 1.5), (0.0, 1.0, 0.5))
     width = 2 * round(GAP_MM / 2 / column_mm) + 1
-    gap = ndimage.grey_closing(smooth, (1, 1, width)) - smooth
     reach = round(BONE_WITHIN_MM / column_mm)
+    # without bone on both sides nothing counts: filters see the box of the region, and as far beyond it as they look
+    box = tuple(
+        slice(max(0, one.start - more), one.stop + more) for one, more in zip(box_of(region), (0, 4, width + 2), strict=True)
+    )
+    score = np.zeros(t1w.shape, dtype=np.float32)
+    if not score[box].size:
+        return score
+    t1w, region = t1w[box], region[box]
+    smooth = ndimage.gaussian_filter(np.minimum(t1w, 1.5), (0.0, 1.0, 0.5))
+    gap = ndimage.grey_closing(smooth, (1, 1, width)) - smooth
     bone = region & (t1w > 0.6)
     count = np.cumsum(bone, axis=2, dtype=np.int32)
     before = np.pad(count, ((0, 0), (0, 0), (reach, 0)))[:, :, :-reach]
     after = np.pad(count, ((0, 0), (0, 0), (0, reach)), mode="edge")[:, :, reach:]
     between = (count - before > reach // 4) & (after - count > reach // 4)
-    return np.where(between, gap, 0.0).astype(np.float32)
+    score[box] = np.where(between, gap, 0.0)
+    return score
 
 
 def _one_side(score: np.ndarray, midline: float, column_mm: float, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -115,16 +126,22 @@ def _best_lines(cost: np.ndarray) -> np.ndarray:
     total = cost[:, 0].astype(np.float32)
     came = np.zeros((rows, slices, width), dtype=np.int8)
     padded: np.ndarray = np.empty(0, dtype=np.int8)
-    choices = padded
+    choice, is_less = padded, np.empty((slices, width), dtype=bool)
     for row in range(1, rows):
         if padded.dtype != total.dtype:  # the first row is float32, and what follows has the precision of the cost
             padded = np.full((slices, width + 2 * MOST_STEPS), np.inf, dtype=total.dtype)
-            choices = np.empty((2 * MOST_STEPS + 1, slices, width), dtype=total.dtype)
+            choice = np.empty((slices, width), dtype=total.dtype)
         padded[:, MOST_STEPS:-MOST_STEPS] = total
-        for n, choice in enumerate(choices):
+        # the least of the choices, the first of equal ones: five times as fast as argmin over their axis
+        least = padded[:, :width] + STEP_COST * MOST_STEPS
+        step = came[row]
+        step[:] = -MOST_STEPS
+        for n in range(1, 2 * MOST_STEPS + 1):
             np.add(padded[:, n : n + width], STEP_COST * abs(n - MOST_STEPS), out=choice)
-        np.subtract(choices.argmin(axis=0), MOST_STEPS, out=came[row], casting="unsafe")
-        total = choices.min(axis=0) + cost[:, row]
+            np.less(choice, least, out=is_less)
+            np.copyto(step, n - MOST_STEPS, where=is_less)
+            np.minimum(choice, least, out=least)
+        total = least + cost[:, row]
     lines = np.empty((slices, rows), dtype=np.intp)
     lines[:, -1] = total.argmin(axis=1)
     for row in range(rows - 1, 0, -1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .partition import ABOVE_L45, IN_JOINT, L45_TO_S1, ZONES
+from .partition import ABOVE_L45, IN_JOINT, L45_TO_S1
 from .setting import check_settings, setting
 
 NOTHING, L45, L5S1 = "nothing", "l4/5", "l5/s1"
@@ -29,5 +29,6 @@ class AnatomicalLimits:
 
     @property
     def words(self) -> str:
-        """The zones that are left out, for a sentence; empty where all count."""
-        return " and ".join(ZONES[zone] for zone in self.left_out)
+        """Where what is left out lies, for a sentence; empty where all counts."""
+        above = () if self.leave_out_above == NOTHING else (f"above the {self.leave_out_above.upper()} disc",)
+        return " and ".join((*above, *(("in the joint space",) if self.leave_out_joint_space else ())))

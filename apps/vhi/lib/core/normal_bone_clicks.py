@@ -16,7 +16,7 @@ from ..errors import NormalBoneError
 from .evenness import local_statistics, noise_of, structure
 from .normal_bone import MIN_VOXELS, NormalBone, Voxel
 from .normal_bone_proposal import bright_limit, midline_column, propose_normal_bone
-from .orientation import Hanging
+from .orientation import DisplayOrientation
 from .volume import Grid, Mask, Volume, check_same_grid
 
 # The part of the sacrum that a click stands for: an ellipse at its level, about the midline. A click further out than
@@ -48,7 +48,7 @@ class SacralMarrow:
     """
 
     grid: Grid
-    hanging: Hanging
+    hanging: DisplayOrientation
     spacing_mm: tuple[float, float, float]
     region: np.ndarray
     stir: np.ndarray
@@ -75,7 +75,7 @@ class SacralMarrow:
         """
         check_same_grid(stir, disease_region)
         check_same_grid(stir, t1w)
-        hanging = Hanging.of(stir.grid)
+        hanging = DisplayOrientation.of(stir.grid)
         region = np.ascontiguousarray(hanging.hang(disease_region.data))
         in_plane = hanging.pixel_spacing_mm(stir.grid)
         even = np.ones(region.shape, dtype=bool)

@@ -11,7 +11,7 @@ from ..errors import NormalBoneError
 from .evenness import local_statistics, noise_of
 from .normal_bone import Voxel
 from .normal_bone_confidence import Confidence, confidence_of
-from .orientation import Hanging
+from .orientation import DisplayOrientation
 from .volume import Mask, Volume, check_same_grid
 
 # Sizes, in the plane of the slice. Readers of the published scans drew 3 to 9 outlines, 8 to 45 mm wide, within 7 mm of the
@@ -157,7 +157,7 @@ def most_even_places(t1w: Volume, stir: Volume, disease_region: Mask, most: int 
 class _Hung:
     """One scan as hung slices, the front one first, so that the anatomy settles a tie and not the file."""
 
-    hanging: Hanging
+    hanging: DisplayOrientation
     front_first: slice
     region: np.ndarray
     images: tuple[np.ndarray, np.ndarray]  # STIR, T1W
@@ -168,7 +168,7 @@ class _Hung:
         check_same_grid(stir, disease_region)
         check_same_grid(stir, t1w)
         grid = stir.grid
-        hanging = Hanging.of(grid)
+        hanging = DisplayOrientation.of(grid)
         front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)
         region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
         return cls(hanging, front_first, region, (images[0], images[1]), hanging.pixel_spacing_mm(grid))

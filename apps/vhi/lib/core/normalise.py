@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .body import Box, body_box
-from .orientation import Hanging, runs_to_front
+from .orientation import DisplayOrientation, runs_to_front
 from .volume import Volume
 
 # 200 mm field of view in 336 pixels, the study's protocol
@@ -58,7 +58,7 @@ class NetworkFrame:
 
     Parameters
     ----------
-    hanging : Hanging
+    hanging : DisplayOrientation
         Rows from superior to inferior, columns from the patient's right to the left.
     shape : (I, J, K)
         Of the scan.
@@ -72,7 +72,7 @@ class NetworkFrame:
         Whether the slices run from the patient's back to the front.
     """
 
-    hanging: Hanging
+    hanging: DisplayOrientation
     shape: tuple[int, int, int]
     body: Box
     own_size: tuple[int, int]
@@ -86,7 +86,7 @@ class NetworkFrame:
         A direction of the slice is resampled when its spacing differs from the network's by more than 10%.
         """
         size_i, size_j, _ = t1w.grid.shape
-        hanging, body = Hanging.of(t1w.grid), (slice(0, size_i), slice(0, size_j)) if air else body_box(t1w)
+        hanging, body = DisplayOrientation.of(t1w.grid), (slice(0, size_i), slice(0, size_j)) if air else body_box(t1w)
         size = [part.stop - part.start for part in body]
         rows, columns = size if hanging.transpose else size[::-1]
         ratios = [spacing / pixel_spacing_mm for spacing in hanging.pixel_spacing_mm(t1w.grid)]

@@ -22,7 +22,7 @@ _FRONT = np.array([0.0, 1.0, -1.0]) / np.sqrt(2.0)
 
 
 @dataclass(frozen=True)
-class Hanging:
+class DisplayOrientation:
     """How to turn `(I, J, K)` arrays of one grid into hung slices `(K, rows, columns)` and back, without interpolation."""
 
     transpose: bool
@@ -30,7 +30,7 @@ class Hanging:
     flip_columns: bool
 
     @classmethod
-    def of(cls, grid: Grid) -> Hanging:
+    def of(cls, grid: Grid) -> DisplayOrientation:
         i, j = grid.affine[:3, 0], grid.affine[:3, 1]
         i, j = i / np.linalg.norm(i), j / np.linalg.norm(j)
         transpose = abs(i @ _LEFT) < abs(j @ _LEFT)  # then columns run along J

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from .box import box_of
 from .context import DISC_MM, SPINE_HALF_MM, Context
+from .library import ndimage
 
 PARTS = ("other", "sacrum", "ilium", "sacroiliac joint space", "lumbar vertebrae", "disc", "facet joint")
 OTHER, SACRUM, ILIUM, JOINT_SPACE, LUMBAR, DISC, FACET = range(len(PARTS))
@@ -57,26 +58,30 @@ def partition(context: Context, t1w: np.ndarray, region: np.ndarray) -> tuple[np
         return part, zone
     _, row_mm, column_mm = context.spacing_mm
     surfaces = [_carried_on(context, side) for side in (0, 1)]
-    columns = np.arange(region.shape[2])
     midline = _midline(context, surfaces)
-    from_midline = np.abs(columns - midline) * column_mm
-    to_line = np.stack([(columns - surface[:, :, None]) * column_mm for surface in surfaces])
-    lateral = (to_line[0] < 0) | (to_line[1] > 0)
-    space = region & ((np.abs(to_line) <= JOINT_HALF_MM) & context.present[:, :, :, None]).any(axis=0)
     planes = disc_planes(context, region)
-    rows = np.arange(region.shape[1])[:, None]
+    from_midline = np.abs(np.arange(region.shape[2]) - midline) * column_mm
+    # outside the region there is no part: only its box is looked at, slice by slice
+    _, within_rows, within_columns = box_of(region)
+    rows, columns = (np.arange(within.start, within.stop) for within in (within_rows, within_columns))
+    rows, away = rows[:, None], from_midline[within_columns]
     for k in range(region.shape[0]):
+        bone, found = (array[k, within_rows, within_columns] for array in (region, part))
+        to_line = np.stack([(columns - surface[k, within_rows, None]) * column_mm for surface in surfaces])
+        lateral = (to_line[0] < 0) | (to_line[1] > 0)
+        space = bone & ((np.abs(to_line) <= JOINT_HALF_MM) & context.present[:, k, within_rows, None]).any(axis=0)
         above, near = (_above(planes.l5_s1, k, rows, below_mm / row_mm) for below_mm in (0.0, BELOW_DISC_MM))
-        part[k] = _slice_parts(region[k] & ~space[k], lateral[k], above, near, from_midline)
-        part[k][space[k]] = JOINT_SPACE
+        found[:] = _slice_parts(bone & ~space, lateral, above, near, away)
+        found[space] = JOINT_SPACE
         if _is_behind(context, k):
-            _whole_ilium(part[k], region[k], from_midline)
+            _whole_ilium(found, bone, away)
     _mark_discs(part, context, planes, t1w, from_midline)
-    above_s1 = np.isin(part, (LUMBAR, DISC, FACET))
-    zone[above_s1] = L45_TO_S1
     for k in range(region.shape[0]):
-        zone[k][above_s1[k] & _above(planes.l4_5, k, rows)] = ABOVE_L45
-    zone[part == JOINT_SPACE] = IN_JOINT
+        found, zones = (array[k, within_rows, within_columns] for array in (part, zone))
+        above_s1 = np.isin(found, (LUMBAR, DISC, FACET))
+        zones[above_s1] = L45_TO_S1
+        zones[above_s1 & _above(planes.l4_5, k, rows)] = ABOVE_L45
+        zones[found == JOINT_SPACE] = IN_JOINT
     return part, zone
 
 

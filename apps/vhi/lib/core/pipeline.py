@@ -311,9 +311,9 @@ def _counted(region: Mask, anatomy: Anatomy | None, settings: VhiSettings) -> Ma
         return region
     if anatomy is None or not anatomy.is_known:
         raise InputError(
-            f"{settings.limits.words} cannot be left out: no sacroiliac joint was found on T1W in the disease region, so it "
-            "is not known where the parts of the pelvis lie. Leave leave_out_above and leave_out_joint_space at their defaults, "
-            "or pass a disease region that was drawn."
+            f"What lies {settings.limits.words} cannot be left out: no sacroiliac joint was found on T1W in the disease region, "
+            "so it is not known where the parts of the pelvis lie. Leave leave_out_above and leave_out_joint_space at their "
+            "defaults, or pass a disease region that was drawn."
         )
     return Mask(region.data & ~np.isin(anatomy.zone, left_out), region.grid, region.name)
 

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import ModelError
 from .box import box_of
@@ -23,7 +22,8 @@ from .caution import cautions
 from .contrast import Tissues, tissues
 from .disease_region import DisagreementRank, DiseaseRegion, interior
 from .known import Known
-from .orientation import Hanging
+from .library import ndimage
+from .orientation import DisplayOrientation
 from .volume import Grid, Mask, Volume
 
 # Lean of the slices from coronal along the sacrum; measured 25 to 52 degrees on 23 scans, and turned sideways up to 5.
@@ -375,7 +375,7 @@ class Coverage:
 
 def coverage(region: Mask) -> Coverage:
     """The coverage of a region that is not empty."""
-    hung = Hanging.of(region.grid).hang(region.data)
+    hung = DisplayOrientation.of(region.grid).hang(region.data)
     area = np.count_nonzero(hung, axis=(1, 2))
     if region.grid.affine[1, 2] > 0:  # later slices lie further to the front
         area = area[::-1]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import InputError
+from .library import ndimage
 from .pipeline import VhiResult
 from .volume import Volume
 

@@ -113,7 +113,7 @@ def other_measure(values: Mapping[str, Any], drawn: bool) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Each by name and value; empty where the number is the default measure. Two numbers are one measure where these are equal.
+        Each in words; empty where the number is the default measure. Two numbers are one measure where these are equal.
     """
     usual = PAPER_RULE if drawn else ROBUST
     rule = values.get("rule", "auto")
@@ -121,14 +121,23 @@ def other_measure(values: Mapping[str, Any], drawn: bool) -> tuple[str, ...]:
     # of the thresholds' settings all but the rule belong to the paper's alone
     thresholds = [info for info in settings_of(ThresholdRule) if info.name != "rule" and rule == PAPER_RULE]
     infos = (*thresholds, *settings_of(AnatomicalLimits))
-    changed = [f"{info.name} {values[info.name]}" for info in infos if values.get(info.name, info.default) != info.default]
+    changed = [_in_words(info.name, values[info.name]) for info in infos if values.get(info.name, info.default) != info.default]
     return (*([] if rule == usual else [f"rule {rule} of a {'drawn' if drawn else 'grown or proposed'} normal bone"]), *changed)
 
 
 def other_measure_stated(stated: Mapping[str, str]) -> tuple[str, ...]:
     """The same of changed settings alone, as a structured report states them; a rule counts whichever normal bone it was for."""
     infos = (*settings_of(ThresholdRule), *settings_of(AnatomicalLimits))
-    return tuple(f"{info.name} {stated[info.name]}" for info in infos if info.name in stated)
+    return tuple(_in_words(info.name, stated[info.name]) for info in infos if info.name in stated)
+
+
+def _in_words(name: str, value: Any) -> str:
+    """A setting that is not at its default, as a clinician reads it."""
+    if name == "leave_out_above":
+        return f"the part above the {str(value).upper()} disc left out"
+    if name == "leave_out_joint_space":
+        return "the joint space left out"
+    return f"{name.replace('_', ' ')} {value}"
 
 
 def other_measure_of(numbers: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
 from skimage.draw import line
 
+from .library import ndimage
 from .polygon import Point
 
 MOST_LEVELS = 40

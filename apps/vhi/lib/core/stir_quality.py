@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from .caution import Caution
 from .contrast import Tissues, tissues
 from .known import Known
+from .library import ndimage
 from .volume import Volume
 
 # Of fat over muscle on one half of the frame over that on the other. docs/verdict.md has the scans it was measured on.

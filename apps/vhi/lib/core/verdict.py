@@ -11,6 +11,7 @@ docs/verdict.md says what every rule was measured on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,9 @@ USABLE: Word = "usable"
 CHECK: Word = "check"
 NOT_COMPARABLE: Word = "not comparable"
 WORDS: tuple[Word, ...] = (USABLE, CHECK, NOT_COMPARABLE)
+# Of the way to an end of the interval, in logarithms. Cleaned numbers of the shared scans go at most 0.45 of it with a slice of
+# normal bone left out, or 0.95 and more: docs/verdict.md.
+NEAR_THE_END = 0.9
 # Below it parts of a proposed normal bone differ by more than 5%: docs/thresholds.md.
 SURE_OF_NORMAL_BONE = 0.75
 _OF_A_SCAN: dict[About, tuple[Word, str]] = {
@@ -82,12 +86,35 @@ def _reasons(result: VhiResult) -> Iterator[Reason]:
     yield from _normal_bone(result)
     if result.stability.unstable_because:
         yield Reason("stability", CHECK, "a small change of the thresholds changes it much")
+    elif _hangs_on_a_slice(result):
+        yield Reason("stability", CHECK, "leaving out one slice of normal bone takes it to the end of its interval, or beyond")
     seen: set[str] = set()
     for warning in result.warnings:
         if isinstance(warning, Caution) and warning.about not in seen:
             seen.add(warning.about)
             word, clause = _OF_A_SCAN[warning.about]
             yield Reason(warning.about, word, clause)
+
+
+def stability_and_reasons(result: VhiResult) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether the number holds still, and why not: as `Stability` says, and no where a slice takes it to the interval's end."""
+    s = result.stability
+    if s.unstable_because or not _hangs_on_a_slice(result) or result.interval is None or s.slices_left_out_range_mm3 is None:
+        return s.stable, s.reasons
+    (low, high), interval = s.slices_left_out_range_mm3, result.interval
+    return False, (
+        f"leaving out one slice of normal bone gives {low:,.0f} to {high:,.0f} mm3, at the end of the interval or beyond "
+        f"({interval.low_mm3:,.0f} to {interval.high_mm3:,.0f} mm3)",
+    )
+
+
+def _hangs_on_a_slice(result: VhiResult) -> bool:
+    """Whether a slice of normal bone, left out, moves the number by what the interval gives to everything together."""
+    ends, interval = result.stability.slices_left_out_range_mm3, result.interval
+    if ends is None or interval is None:
+        return False
+    farthest = max(abs(math.log(one / result.stability.vhi_mm3)) if one > 0 else math.inf for one in ends)
+    return farthest > 0 and farthest >= NEAR_THE_END * math.log(interval.factor)
 
 
 def _normal_bone(result: VhiResult) -> Iterator[Reason]:

@@ -10,12 +10,12 @@ from typing import Any
 from ..errors import DamagedError, InputError, ModelError
 from ..readings.audit import AuditLog, unlogged
 from ..readings.checking import case_damage
+from ..readings.data_folder import FORMAT_FILE, check_folder
 from ..readings.finished import ALIASES
-from ..readings.folder import FORMAT_FILE, check_folder
 from ..readings.reviews import review_damage
 from ..readings.store import ReadingStore
 from ..records import read_json
-from ..retraining.folder import FOLDER as RETRAINING
+from ..retraining.retraining_folder import FOLDER as RETRAINING
 from ..versions import read_live, read_version, verify
 from ..versions.site import FOLDER as MODELS
 from ..versions.site import START

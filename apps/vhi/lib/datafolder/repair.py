@@ -11,7 +11,7 @@ from ..provenance import now
 from ..readings.aliases import ALIASES
 from ..readings.audit import AuditLog, log_unlogged, unlogged
 from ..readings.checking import SCANS_FILE, read_scan_hashes
-from ..readings.folder import FORMAT, FORMAT_FILE
+from ..readings.data_folder import FORMAT, FORMAT_FILE
 from ..readings.holding import held
 from ..readings.store import ReadingStore
 from ..records import read_json, write_json

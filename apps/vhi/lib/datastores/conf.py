@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.setting import fields_from
 from ..errors import InputError, SettingsError
-from ..pacs.cases import PacsCases, PacsConfig
+from ..pacs.archive_cases import PacsCases, PacsConfig
 from ..pacs.start import cases_of, is_archive
 from ..post_transforms import read_chain
 from ..retraining.config import TrainConfig
@@ -21,7 +21,7 @@ from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
 
 if TYPE_CHECKING:
-    from ..pacs.exchange import Exchange
+    from ..pacs.archive_sync import ArchiveSync
 
 _FOLDERS = ("data", "models")
 # where submissions are kept of an archive, when nothing else is said
@@ -96,8 +96,8 @@ def train_config_of(conf: Mapping[str, str]) -> TrainConfig:
     return TrainConfig(**fields_from(TrainConfig, conf))
 
 
-def exchange_of(service: VhiService) -> Exchange | None:
-    """What goes between the service and its archive beside the scans; None where its studies are a folder.
+def archive_sync_of(service: VhiService) -> ArchiveSync | None:
+    """The synchronisation of the service with its archive; None where its studies are a folder.
 
     Raises
     ------
@@ -106,9 +106,9 @@ def exchange_of(service: VhiService) -> Exchange | None:
     """
     if not isinstance(service.cases.source, PacsCases):
         return None
-    from ..pacs.exchange import Exchange  # reads and writes results as DICOM, which a folder of files does without
+    from ..pacs.archive_sync import ArchiveSync  # reads and writes results as DICOM, which a folder of files does without
 
-    return Exchange(service, service.cases.source, _logins)
+    return ArchiveSync(service, service.cases.source, _logins)
 
 
 def _logins() -> frozenset[str] | None:

@@ -1,4 +1,4 @@
-"""What browsers are shown of a blinded study in an archive: the de-identified copies, behind a DICOMweb address of their own."""
+"""The de-identified copies that browsers are shown of a blinded study in an archive, behind a DICOMweb address of their own."""
 
 from __future__ import annotations
 

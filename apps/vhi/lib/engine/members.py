@@ -48,13 +48,13 @@ def members_of_version(version: Version, precision: Precision | None = None) -> 
         from ..nets.weights import torch_members
 
         return torch_members(version, None if precision is None else getattr(torch, precision))
-    from .runtime import members_of_file
+    from .runtime import graph_of, members_of_graph
 
     check_training_spacing(version.manifest.version, version.manifest.pixel_spacing_mm)
-    content, networks = verify_engine(version), version.manifest.networks
-    members = members_of_file(content, networks, precision)
+    whole, networks = graph_of(verify_engine(version)), version.manifest.networks
+    members = members_of_graph(whole, networks, precision)
     kinds = [
-        (Protocol.from_dict(kind["protocol"]), members_of_file(content, networks, precision, kind["name"]))
+        (Protocol.from_dict(kind["protocol"]), members_of_graph(whole, networks, precision, kind["name"]))
         for kind in version.manifest.kinds
     ]
     return Ensemble(members, kinds) if kinds else members

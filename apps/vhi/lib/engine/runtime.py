@@ -75,15 +75,28 @@ class EngineMember:
         return before, before + size
 
 
-def members_of_file(
-    content: bytes, networks: Sequence[Mapping[str, Any]], precision: Precision | None = None, kind: str | None = None
+def graph_of(content: bytes) -> ov.Model:
+    """The networks of an ensemble from its ONNX file, as `lib.engine.graph.ensemble_graph` writes it.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        return _core().read_model(content)
+    except RuntimeError as error:
+        raise _other_networks(error) from error
+
+
+def members_of_graph(
+    whole: ov.Model, networks: Sequence[Mapping[str, Any]], precision: Precision | None = None, kind: str | None = None
 ) -> tuple[EngineMember, ...]:
-    """The members of an ensemble from its ONNX file.
+    """The members of an ensemble.
 
     Parameters
     ----------
-    content : bytes
-        As `lib.engine.graph.ensemble_graph` writes it.
+    whole : ov.Model
+        Read once, for the networks of every kind.
     networks : sequence of mapping
         The layout of each member, as the manifest has it.
     precision : {"bfloat16", "float32"}, optional
@@ -99,7 +112,6 @@ def members_of_file(
     chosen = precision or best_precision()
     computed_by = {"engine": ENGINE, "precision": chosen}
     try:
-        whole = _core().read_model(content)
         named = [ends(n, kind) for n in range(len(networks))]
         parts = [ov.Model([whole.output(found)], [whole.input(member).get_node()]) for member, found in named]
         sizes = [fitting_sizes(int(layout["shuffle"]), len(layout["widths"])) for layout in networks]
@@ -108,11 +120,15 @@ def members_of_file(
             for member in members:
                 member.compile()
     except RuntimeError as error:
-        raise ModelError(
-            f"The engine file does not hold the networks that its manifest describes ({' '.join(str(error).split())[:200]}); "
-            "make it again with models add-engine."
-        ) from error
+        raise _other_networks(error) from error
     return members
+
+
+def _other_networks(error: RuntimeError) -> ModelError:
+    return ModelError(
+        f"The engine file does not hold the networks that its manifest describes ({' '.join(str(error).split())[:200]}); "
+        "make it again with models add-engine."
+    )
 
 
 def ends(n: int, kind: str | None = None) -> tuple[str, str]:

@@ -21,9 +21,9 @@ from .cohort_style import (
     LINE_INK,
     VISIT_INK,
     VISIT_WORDS,
+    literal_text,
     say_nothing,
     titled,
-    words,
 )
 from .paper import FAINT_INK, INK
 
@@ -56,8 +56,8 @@ def draw_readers(panel: AgreementPanel, ax: Axes, readers: tuple[str, str]) -> A
         for mark in (ax.axhline, ax.axvline):
             mark(panel.truncate_at, color="#1f6fb2", linewidth=0.8, linestyle=":")
     pad = 0.04 * top
-    ax.set(xlim=(-pad, top + pad), ylim=(-pad, top + pad), xlabel=f"reader {words(readers[0])} [{panel.unit}]")
-    ax.set_ylabel(f"reader {words(readers[1])} [{panel.unit}]")
+    ax.set(xlim=(-pad, top + pad), ylim=(-pad, top + pad), xlabel=f"reader {literal_text(readers[0])} [{panel.unit}]")
+    ax.set_ylabel(f"reader {literal_text(readers[1])} [{panel.unit}]")
     ax.set_aspect("equal", adjustable="box")
     return ax
 
@@ -92,7 +92,7 @@ def draw_bland_altman(panel: AgreementPanel, ax: Axes, readers: tuple[str, str] 
         ends += lines[~np.isnan(lines)].tolist()
     pad = 0.06 * (max(ends) - min(ends) or 1.0)
     ax.set_ylim(min(ends) - pad, max(ends) + pad)
-    difference = f"{words(readers[0])} − {words(readers[1])}"
+    difference = f"{literal_text(readers[0])} − {literal_text(readers[1])}"
     ax.set(xlabel=f"mean of both readers [{panel.unit}]", ylabel=f"{difference} [{panel.unit}]")
     ax.annotate(
         panel.checks, (0.5, 0), xycoords="axes fraction", xytext=(0, -30), textcoords="offset points", fontsize=6, ha="center",

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .canvas import new_chart
-from .cohort_style import LINE_INK, MEDIAN_INK, METHOD_INK, spread, titled, words
+from .cohort_style import LINE_INK, MEDIAN_INK, METHOD_INK, literal_text, spread, titled
 from .paper import FAINT_INK
 
 
@@ -37,7 +37,7 @@ def draw_boxes(boxes: Sequence[Box], ax: Axes, *, ylabel: str = "Dice") -> Axes:
     for n, box in enumerate(boxes):
         present = np.array([one for one in box.values if not np.isnan(one)])
         missing = len(box.values) - present.size
-        ticks.append(f"{words(box.name)}\nn = {present.size}" + (f"\n{missing} n/a" if missing else ""))
+        ticks.append(f"{literal_text(box.name)}\nn = {present.size}" + (f"\n{missing} n/a" if missing else ""))
         if not present.size:
             continue
         line = {"color": LINE_INK, "linewidth": 0.8}

@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from ..core.volume import Mask, Volume
 from .canvas import new_chart
-from .cohort_style import VISIT_WORDS, words
+from .cohort_style import VISIT_WORDS, literal_text
 from .paper import INK, MM_PER_INCH
 from .view import View
 
@@ -79,7 +79,7 @@ def disagreement_figure(stir: Volume, first: Mask, second: Mask, readers: tuple[
     """
     view = View.around(first.data | second.data, stir.grid, MARGIN_MM)
     codes = disagreement_codes(first, second)
-    names = ("STIR", f"reader {words(readers[0])}", f"reader {words(readers[1])}")
+    names = ("STIR", f"reader {literal_text(readers[0])}", f"reader {literal_text(readers[1])}")
     figure, axes = slices_paper(len(slices), 3, view)
     for row, k in zip(axes, slices, strict=True):
         draw_slice(stir, k, view, row[0])

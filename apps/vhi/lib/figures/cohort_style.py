@@ -23,7 +23,7 @@ COLUMN_MM = 60.0
 DPI = 300.0
 
 
-def words(text: str) -> str:
+def literal_text(text: str) -> str:
     """A name as it is: no part of it is a formula."""
     return text.replace("$", r"\$")
 
@@ -31,7 +31,7 @@ def words(text: str) -> str:
 def titled(ax: Axes, title: str, letter: str = "") -> Axes:
     """Axes with small type, a title, and the letter that a caption refers to."""
     tidy(ax)
-    ax.set_title(words(title), fontsize=7.5, color=INK, loc="left", x=0.07 if letter else 0.0)
+    ax.set_title(literal_text(title), fontsize=7.5, color=INK, loc="left", x=0.07 if letter else 0.0)
     if letter:
         ax.annotate(
             letter, (0, 1), xycoords="axes fraction", xytext=(-9, 5), textcoords="offset points", fontsize=9, fontweight="bold"
@@ -57,5 +57,7 @@ def spread(values: ArrayLike, width: float = 0.32, bins: int = 24) -> np.ndarray
 def say_nothing(ax: Axes, reason: str) -> Axes:
     """Axes without data, with the reason."""
     ax.set_axis_off()
-    ax.text(0.5, 0.5, words(reason), ha="center", va="center", fontsize=7, color=FAINT_INK, transform=ax.transAxes, wrap=True)
+    ax.text(
+        0.5, 0.5, literal_text(reason), ha="center", va="center", fontsize=7, color=FAINT_INK, transform=ax.transAxes, wrap=True
+    )
     return ax

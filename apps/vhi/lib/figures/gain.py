@@ -49,7 +49,7 @@ def draw_effort(efforts: Sequence[Mapping[str, Any]], quantity: str, ax: Axes) -
     Parameters
     ----------
     efforts : sequence of mapping
-        `ended`, `version` and the quantities, see `lib.retraining.effort.ReadingEffort`.
+        `ended`, `version` and the quantities, see `lib.retraining.effort_history.ReadingEffort`.
     quantity : "seconds" or "clicks"
     ax : Axes
     """

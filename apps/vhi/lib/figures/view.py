@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.pipeline import VhiResult
 from ..core.volume import Grid
 
@@ -21,7 +21,7 @@ class View:
     """
 
     grid: Grid
-    hanging: Hanging
+    hanging: DisplayOrientation
     rows: slice
     columns: slice
     row_mm: float
@@ -35,7 +35,7 @@ class View:
     @classmethod
     def around(cls, mask: np.ndarray, grid: Grid, margin_mm: float) -> View:
         """The smallest view that holds an `(I, J, K)` bool array in every slice, with a margin."""
-        hanging = Hanging.of(grid)
+        hanging = DisplayOrientation.of(grid)
         row_mm, column_mm = hanging.pixel_spacing_mm(grid)
         shown = hanging.hang(mask)
         rows = _span(np.asarray(shown.any(axis=(0, 2))), round(margin_mm / row_mm))

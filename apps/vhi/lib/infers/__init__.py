@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..service.service import VhiService
-from .regions import DiseaseRegionTask, NormalBoneClicksTask, NormalBoneTask
+from .region_tasks import DiseaseRegionTask, NormalBoneClicksTask, NormalBoneTask
 from .task import ServiceTask
 from .vhi import VhiCleanTask, VhiTask
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..datastores.reader import reader_of
-from ..datastores.segments import drawn_map
+from ..datastores.slicer_segments import drawn_map
 from ..errors import RequestError
 from ..service.drawing import DrawnMap
 

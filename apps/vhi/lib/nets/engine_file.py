@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from safetensors.numpy import load as load_arrays
 
+from ..core.library import ndimage
 from ..engine.graph import ensemble_graph
-from ..engine.runtime import members_of_file
+from ..engine.runtime import graph_of, members_of_graph
 from ..errors import ModelError
 from ..versions import Manifest, Version, add_engine, publish, read_version, verify
 from .weights import member_of, networks_of
@@ -32,9 +33,10 @@ def engine_file(manifest: Manifest, weights: bytes) -> bytes | None:
         return None
     kinds = [kind["name"] for kind in manifest.kinds]
     content = ensemble_graph(manifest.networks, load_arrays(weights), manifest.flip, kinds)
+    whole = graph_of(content)
     for kind in (None, *kinds):
         nets = networks_of(manifest, weights, "The file of weights", kind)
-        members = members_of_file(content, manifest.networks, "float32", kind)
+        members = members_of_graph(whole, manifest.networks, "float32", kind)
         for n, (net, member) in enumerate(zip(nets, members, strict=True)):
             expected = member_of(net, manifest.networks[n], flip=manifest.flip, dtype=torch.float32)
             what = f"member {n}{f' for {kind}' if kind else ''} of version {manifest.version}"
@@ -75,10 +77,8 @@ def add_engine_file(root: Path, version: str) -> Version:
 
 def _bodies(size: tuple[int, int, int], seed: int) -> np.ndarray:
     """Slices of smooth blobs as bright as T1W is to a network: noise alone is nothing that a network knows."""
-    from scipy.ndimage import gaussian_filter
-
     noise = np.random.default_rng(seed).normal(size=size)
-    smooth = gaussian_filter(noise, (0, size[1] / 24, size[2] / 24))
+    smooth = ndimage.gaussian_filter(noise, (0, size[1] / 24, size[2] / 24))
     return np.clip(0.4 + 0.35 * smooth / smooth.std() + 0.05 * noise, 0, None).astype(np.float32)
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from ..errors import ArchiveError
 from ..files import result_folder
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import NUMBER, Kinds, read_remakable, write_json
-from ..service.keep import Locks
+from ..service.memory_cache import NamedLocks
 from ..studies.dicom_series import read_series
 from ..studies.nifti import write_scan
 from ..studies.pairing import ROLES, Archived, Role
 from ..studies.pairing_rules import PairingRules
 from .client import Archive
-from .register import Pair, key_of
+from .register import SeriesPair, key_of
 
 # whatever they weigh: an answer may be in the middle of reading them
 NEVER_REMOVED = 8
@@ -49,12 +49,12 @@ class SeriesCache:
 
     def __init__(self, archive: Archive, root: Path, most_bytes: float, rules: PairingRules | None = None) -> None:
         self.archive, self.root, self.most_bytes, self.rules = archive, root, most_bytes, rules
-        self._locks = Locks()
+        self._locks = NamedLocks()
         make_folder(root)
         for leftover in (*root.glob(".*"), *root.glob("*/.*")):
             shutil.rmtree(leftover, ignore_errors=True)
 
-    def folder(self, pair: Pair) -> Path:
+    def folder(self, pair: SeriesPair) -> Path:
         """Where a pair lies, or will."""
         return self.root / pair.series.study_uid / pair.key
 

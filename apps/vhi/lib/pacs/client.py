@@ -30,7 +30,7 @@ from ..multipart import MultipartError
 from ..studies.dicom_files import check_inflated, read_whole
 from ..studies.dicom_structure import structure_of
 from ..unpacking import MIB
-from .multipart import write_parts
+from .answer_parts import write_parts
 
 TIMEOUT_S = 30.0
 PAGE = 1000
@@ -50,7 +50,7 @@ _ANY_SYNTAX = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
 @dataclass(frozen=True)
-class Entry:
+class SearchEntry:
     """One line of a search: a study, series or instance with the attributes that the archive told of it."""
 
     attributes: Mapping[str, Any] = field(repr=False)
@@ -125,7 +125,7 @@ class Archive:
 
     # searching ------------------------------------------------------------------------------------------------------------
 
-    def studies(self, *, fields: Sequence[str] = (), **filters: str) -> list[Entry]:
+    def studies(self, *, fields: Sequence[str] = (), **filters: str) -> list[SearchEntry]:
         """The studies that match, each once.
 
         Parameters
@@ -141,7 +141,7 @@ class Archive:
         """
         return self._search(self._client.search_for_studies, "StudyInstanceUID", fields, filters)
 
-    def series(self, study_uid: str | None = None, *, fields: Sequence[str] = (), **filters: str) -> list[Entry]:
+    def series(self, study_uid: str | None = None, *, fields: Sequence[str] = (), **filters: str) -> list[SearchEntry]:
         """The series that match, of one study or of all.
 
         Raises
@@ -153,7 +153,7 @@ class Archive:
         given = {} if study_uid is None else {"study_instance_uid": _checked_uid(study_uid)}
         return self._search(self._client.search_for_series, "SeriesInstanceUID", fields, filters, **given)
 
-    def instances(self, study_uid: str, series_uid: str, *, fields: Sequence[str] = (), **filters: str) -> list[Entry]:
+    def instances(self, study_uid: str, series_uid: str, *, fields: Sequence[str] = (), **filters: str) -> list[SearchEntry]:
         """The instances of a series.
 
         Raises
@@ -292,13 +292,13 @@ class Archive:
 
     # within ---------------------------------------------------------------------------------------------------------------
 
-    def _search(self, ask: Any, key: str, fields: Sequence[str], filters: Mapping[str, str], **where: str) -> list[Entry]:
-        found: dict[str, Entry] = {}
+    def _search(self, ask: Any, key: str, fields: Sequence[str], filters: Mapping[str, str], **where: str) -> list[SearchEntry]:
+        found: dict[str, SearchEntry] = {}
         offset = 0
         with self._asking(f"series {where['series_instance_uid']}" if "series_instance_uid" in where else "its studies"):
             while True:
                 rows = self._rows(ask(**where, limit=PAGE, offset=offset, fields=list(fields) or None, search_filters=filters))
-                entries = {uid: one for one in map(Entry, rows) if _UID.fullmatch(uid := one.text(key))}
+                entries = {uid: one for one in map(SearchEntry, rows) if _UID.fullmatch(uid := one.text(key))}
                 news = entries.keys() - found.keys()
                 found |= {uid: entries[uid] for uid in entries if uid in news}
                 # an archive may have smaller pages than asked for; one that knows no offset says the same again and again

@@ -23,7 +23,7 @@ from ..core.disease_region import DiseaseRegionError
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..errors import ArchiveError, InputError, NormalBoneError, RequestError
 from ..provenance import now
-from ..readings.folder import LEFTOVER, make_folder
+from ..readings.data_folder import LEFTOVER, make_folder
 from ..readings.submission import LAST_READING
 from ..records import Kinds, read_remakable, write_json
 from ..service.conduct import OutOfTurnError
@@ -77,7 +77,7 @@ class Correction:
     time: str = ""
 
 
-class Corrections:
+class ArchiveCorrections:
     """Looks for new Segmentations of the cases, and submits them.
 
     Parameters

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import InputError, VhiError
 from ..provenance import now
-from ..readings.folder import LEFTOVER, make_folder
+from ..readings.data_folder import LEFTOVER, make_folder
 from ..records import read_json, write_json
 
 FIRST_WAIT_S = 2.0

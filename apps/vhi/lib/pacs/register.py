@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Pair:
+class SeriesPair:
     """T1W and STIR of a study, and what the reader of a result must know about the choice.
 
     `key` tells one set of instances of the two series from another, see `key_of`.
@@ -32,7 +32,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Study:
+class ArchivedStudy:
     """One study.
 
     Parameters
@@ -48,7 +48,7 @@ class Study:
         When it was looked at last; None before the first time and after it changed.
     mr : str
         Its MR series with their sizes, at that time.
-    pair : Pair or None
+    pair : SeriesPair or None
     obstacle : str or None
         Why there is no usable pair; None where there is one, or where the study was not looked at yet.
     """
@@ -59,7 +59,7 @@ class Study:
     since: float = 0.0
     examined: float | None = None
     mr: str = ""
-    pair: Pair | None = None
+    pair: SeriesPair | None = None
     obstacle: str | None = None
 
 
@@ -68,7 +68,7 @@ class Register:
     """All studies by their UIDs, in memory and on disk. Safe between threads."""
 
     path: Path
-    _studies: dict[str, Study] = field(default_factory=dict)
+    _studies: dict[str, ArchivedStudy] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     version: int = 0
 
@@ -100,15 +100,15 @@ class Register:
     def close(self) -> None:
         self._closing()
 
-    def all(self) -> list[Study]:
+    def all(self) -> list[ArchivedStudy]:
         with self._lock:
             return list(self._studies.values())
 
-    def get(self, uid: str) -> Study | None:
+    def get(self, uid: str) -> ArchivedStudy | None:
         with self._lock:
             return self._studies.get(uid)
 
-    def put(self, studies: Iterable[Study]) -> None:
+    def put(self, studies: Iterable[ArchivedStudy]) -> None:
         """Keep studies as they are given.
 
         Raises
@@ -163,8 +163,8 @@ def key_of(series: Archived, instances: Mapping[Role, Iterable[str]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _study(content: dict[str, Any]) -> Study:
+def _study(content: dict[str, Any]) -> ArchivedStudy:
     pair = content.pop("pair")
     if pair is not None:
-        pair = Pair(Archived(**pair["series"]), pair["key"], tuple(pair["warnings"]))
-    return Study(**content, pair=pair)
+        pair = SeriesPair(Archived(**pair["series"]), pair["key"], tuple(pair["warnings"]))
+    return ArchivedStudy(**content, pair=pair)

@@ -26,12 +26,12 @@ from ..core.segment_names import DISEASE_REGION, NORMAL_BONE
 from ..errors import InputError, OutputError, VhiError
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
+from ..reports.algorithm_identification import Maker, makers, person_name
 from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
 from ..reports.dicom_pages import PICTURE, REPORT, VISITS, pages_of
 from ..reports.dicom_seg import segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
-from ..reports.made_by import Maker, makers, person_name, series_description
 from ..reports.parts import ScanFacts
 from ..service.submitting import content_of
 from ..studies.dicom_series import one_series
@@ -121,7 +121,7 @@ class ArchiveResults:
             for made in submissions:
                 self.post(made)
 
-    def told(self, made: Submission) -> dict[str, Any]:
+    def delivery_state(self, made: Submission) -> dict[str, Any]:
         """For the reader: whether a submission is in the archive by now, how many wait, and why."""
         state = self.outbox.state()
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")
@@ -144,9 +144,9 @@ class ArchiveResults:
         if content is None:
             if region is not None:
                 drawn.pop(DISEASE_REGION)
-            found = segmentation_of(
-                drawn, stir, "STIR", made_by, person_name(named.reader), _program(made), "Regions that VHI is measured with"
-            )
+            description = "Regions that VHI is measured with"
+            reader = person_name(named.reader)
+            found = segmentation_of(drawn, stir, "STIR", made_by, reader, _program(made), description, "Regions")
         else:
             found = segmentation(content, stir)
         if found is not None:
@@ -176,12 +176,12 @@ class ArchiveResults:
                 person_name(named.reader),
                 _program(named),
                 "Disease region that VHI is measured in",
+                "Disease region",
             )
         except InputError:  # T1W was resampled: the region lies on the voxels of STIR alone
             return None
         if found is not None:
             found.SeriesNumber = T1W_SERIES_NUMBER
-            found.SeriesDescription = series_description("VHI disease region", person_name(named.reader))
         return found
 
     def _headers(self, case: Case, role: Role) -> list[Dataset]:

@@ -11,7 +11,7 @@ from ..errors import InputError, SettingsError
 
 if TYPE_CHECKING:
     from ..studies.pairing_rules import PairingRules
-    from .cases import PacsCases, PacsConfig
+    from .archive_cases import PacsCases, PacsConfig
 
 USER, PASSWORD = "MONAI_LABEL_DICOMWEB_USERNAME", "MONAI_LABEL_DICOMWEB_PASSWORD"
 
@@ -53,7 +53,7 @@ def cases_of(url: str, data: Path, rules: PairingRules | None = None, config: Pa
         The data folder cannot be used.
     """
     # here, so that a folder of studies is looked through without the packages of the server
-    from .cases import PacsCases, PacsConfig
+    from .archive_cases import PacsCases, PacsConfig
     from .client import Archive, checked_url
 
     config = config or PacsConfig()

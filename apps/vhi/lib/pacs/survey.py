@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..studies.survey import StudyCheck
-from .cases import PacsCases
-from .client import Entry
-from .register import Study
+from .archive_cases import PacsCases
+from .client import SearchEntry
+from .register import ArchivedStudy
 
 
 def check_archive(cases: PacsCases) -> tuple[StudyCheck, ...]:
@@ -21,7 +21,7 @@ def check_archive(cases: PacsCases) -> tuple[StudyCheck, ...]:
     return tuple(_check(study, cases) for study in sorted(cases.register.all(), key=lambda one: (one.date, one.uid)))
 
 
-def _check(study: Study, cases: PacsCases) -> StudyCheck:
+def _check(study: ArchivedStudy, cases: PacsCases) -> StudyCheck:
     series = {one.series_uid: _shown(one) for one in cases.archive.series(study.uid) if one.modality == "MR"}
     found = cases.archive.studies(fields=("PatientID",), StudyInstanceUID=study.uid)
     patient = next((one.text("PatientID") for one in found), "")
@@ -34,6 +34,6 @@ def _check(study: Study, cases: PacsCases) -> StudyCheck:
     return StudyCheck(study.uid, patient, study.date, t1w, stir, why, series=tuple(series.values()))
 
 
-def _shown(entry: Entry) -> str:
+def _shown(entry: SearchEntry) -> str:
     number, description = entry.text("SeriesNumber"), entry.text("SeriesDescription") or "without description"
     return f"{number} {description!r} ({entry.series_uid})".strip()

@@ -115,7 +115,7 @@ class Vertebra:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class PhantomLesion:
     """A patch of marrow oedema under one joint surface.
 
     `severity` is the share of the marrow that oedema replaces; `phase` shapes the outline.
@@ -221,14 +221,14 @@ class Pelvis:
         parts = [capsule(x, y, z, (0.0, *a[:2]), (0.0, *b[:2]), a[2], b[2]) for a, b in pairwise(chain)]
         return np.minimum.reduce(parts)
 
-    def marrow_of(self, lesion: Lesion, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    def marrow_of(self, lesion: PhantomLesion, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Distance to the marrow of the bone that a lesion lies in."""
         ilium = self.ilium(x, y, z, lesion.side)
         if lesion.bone == "ilium":
             return ilium + CORTEX_MM
         return self.sacrum(self.sacrum_untrimmed(x, y, z), ilium, self.joint_gap(y, z, lesion.side)) + CORTEX_MM
 
-    def lesion_volume_mm3(self, lesion: Lesion, step_mm: float = 0.5) -> float:
+    def lesion_volume_mm3(self, lesion: PhantomLesion, step_mm: float = 0.5) -> float:
         """Volume of a lesion inside the marrow, by counting points of a fine lattice."""
         axes = [
             np.arange(c - r - 4, c + r + 4, step_mm, dtype=np.float32) for c, r in zip(lesion.centre, lesion.radii, strict=True)
@@ -237,7 +237,7 @@ class Pelvis:
         inside = np.maximum(lesion.distance(x, y, z), self.marrow_of(lesion, x, y, z)) <= 0
         return float(np.count_nonzero(inside)) * step_mm**3
 
-    def place_lesions(self, rng: np.random.Generator, n: int, scale: float) -> tuple[Lesion, ...]:
+    def place_lesions(self, rng: np.random.Generator, n: int, scale: float) -> tuple[PhantomLesion, ...]:
         """`n` oedema patches at different sites, radii times `scale`; at most `len(LESION_SITES)`."""
         order = rng.permutation(len(LESION_SITES))[:n]
         lesions = []
@@ -252,5 +252,5 @@ class Pelvis:
                 radii = tuple(scale * rng.uniform((4.5, 6.5, 6.0), (6.0, 9.0, 8.0)))
                 x = surface + side * (CORTEX_MM + 0.6 * radii[0])
             phase = tuple(rng.uniform(0, 2 * np.pi, 3))
-            lesions.append(Lesion(label, bone, side, (x, y, z), radii, rng.uniform(0.65, 0.9), phase))
+            lesions.append(PhantomLesion(label, bone, side, (x, y, z), radii, rng.uniform(0.65, 0.9), phase))
         return tuple(lesions)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from ..core.library import ndimage
 from .contrast import STIR, T1W, TISSUES
 
 N_CHANNELS = 5

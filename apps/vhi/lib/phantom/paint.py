@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Lesion, Pelvis
+from .anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Pelvis, PhantomLesion
 from .canvas import SIGNALS, Canvas, Range, Texture, Value, Window, mixed
 from .shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
 
 
 @dataclass(frozen=True)
-class Marrow:
+class MarrowTissue:
     """Mean fat fraction of a marrow, and how strong its grain is; red marrow is patchier than fatty marrow."""
 
     fat: Value
     grain: Value
 
 
-RED = Marrow(fat=0.29, grain=1.35)  # the bodies of the sacrum
-FATTY = Marrow(fat=0.38, grain=0.7)  # its alae, and the ilia
-LUMBAR = Marrow(fat=0.30, grain=0.8)
+RED = MarrowTissue(fat=0.29, grain=1.35)  # the bodies of the sacrum
+FATTY = MarrowTissue(fat=0.38, grain=0.7)  # its alae, and the ilia
+LUMBAR = MarrowTissue(fat=0.30, grain=0.8)
 
 
 FORAMEN_WALL_MM = 0.7  # cortex round a nerve's channel through the sacrum
@@ -79,7 +79,7 @@ class Contents:
     joint_fluid: tuple[Rod, ...]
 
     @classmethod
-    def random(cls, rng: np.random.Generator, pelvis: Pelvis, lesions: Sequence[Lesion]) -> Contents:
+    def random(cls, rng: np.random.Generator, pelvis: Pelvis, lesions: Sequence[PhantomLesion]) -> Contents:
         return cls(_bowel(rng), _pelvic_vessels(rng), _marrow_vessels(rng, lesions), _joint_fluid(rng, pelvis, lesions))
 
 
@@ -130,11 +130,11 @@ def _veins(rng: np.random.Generator, side: int, n: int, starts: Box, courses: Bo
     return veins
 
 
-def _far_from(lesions: Sequence[Lesion], point: np.ndarray, clearance_mm: float) -> bool:
+def _far_from(lesions: Sequence[PhantomLesion], point: np.ndarray, clearance_mm: float) -> bool:
     return all(np.linalg.norm(point - lesion.centre) > max(lesion.radii) + clearance_mm for lesion in lesions)
 
 
-def _marrow_vessels(rng: np.random.Generator, lesions: Sequence[Lesion]) -> tuple[Rod, ...]:
+def _marrow_vessels(rng: np.random.Generator, lesions: Sequence[PhantomLesion]) -> tuple[Rod, ...]:
     rods = [Rod("venous blood", (side * 1.5, 65, -3), (side * 5.0, 64, -12), 1.3, 0.8) for side in (-1, 1)]
     places: tuple[Box, Box] = (((30, -20, -12), (48, 30, 4)), ((76, 30, -30), (90, 40, -4)))  # sacrum, ilium
     while len(rods) < 10:
@@ -145,7 +145,7 @@ def _marrow_vessels(rng: np.random.Generator, lesions: Sequence[Lesion]) -> tupl
     return tuple(rods)
 
 
-def _joint_fluid(rng: np.random.Generator, pelvis: Pelvis, lesions: Sequence[Lesion]) -> tuple[Rod, ...]:
+def _joint_fluid(rng: np.random.Generator, pelvis: Pelvis, lesions: Sequence[PhantomLesion]) -> tuple[Rod, ...]:
     rods: list[Rod] = []
     for _ in range(60):
         side, y, z = int(rng.choice((-1, 1))), float(rng.uniform(-18, 25)), float(rng.uniform(-22, -4))
@@ -159,7 +159,7 @@ def _joint_fluid(rng: np.random.Generator, pelvis: Pelvis, lesions: Sequence[Les
 class Painter:
     """Lays the whole pelvis on one canvas after another."""
 
-    def __init__(self, pelvis: Pelvis, contents: Contents, lesions: Sequence[Lesion]) -> None:
+    def __init__(self, pelvis: Pelvis, contents: Contents, lesions: Sequence[PhantomLesion]) -> None:
         self.pelvis, self.contents, self.lesions = pelvis, contents, tuple(lesions)
 
     def paint(self, canvas: Canvas, texture: Texture) -> None:
@@ -193,7 +193,7 @@ class Painter:
         window = (slice(middle, n), slice(0, m)) if side > 0 else (slice(0, middle), slice(0, m))
         return window, self.pelvis.ilium(*canvas.at(window), side)
 
-    def _lesions_here(self, canvas: Canvas, bone: str, side: int) -> list[Lesion]:
+    def _lesions_here(self, canvas: Canvas, bone: str, side: int) -> list[PhantomLesion]:
         low, high = canvas.z_range
         return [
             lesion
@@ -216,7 +216,7 @@ class Painter:
         canvas.lay(window, coverage(joint, canvas.width_mm), (signals[0], signals[1]), region=(1 - behind) * read_sacrum(x, y, z))
         beside = ramp(np.abs(x), 14, 32)
         beside_joint = ramp(ilium, 22, 4) * ramp(texture.patches[window], 0.2, 1.4)  # fat left by old inflammation
-        marrow = Marrow(
+        marrow = MarrowTissue(
             fat=RED.fat + (FATTY.fat - RED.fat) * beside + 0.2 * beside_joint,
             grain=RED.grain + (FATTY.grain - RED.grain) * beside,
         )
@@ -295,10 +295,10 @@ def _bone(
     texture: Texture,
     window: Window,
     distance: np.ndarray,
-    marrow: Marrow,
+    marrow: MarrowTissue,
     *,
     region: Value = 1.0,
-    lesions: Sequence[Lesion] = (),
+    lesions: Sequence[PhantomLesion] = (),
     cortex_mm: float = CORTEX_MM,
 ) -> None:
     """Cortex, and inside it marrow that oedema replaces where a lesion lies; readers outline along the middle of the cortex."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.volume import Grid, Mask, Volume
 from ..errors import SettingsError
-from .anatomy import LESION_SITES, Lesion, Pelvis
+from .anatomy import LESION_SITES, Pelvis, PhantomLesion
 from .canvas import SIGNALS, Canvas, Noise, Texture
 from .paint import Contents, Painter
 
@@ -234,7 +234,7 @@ def rician(rng: np.random.Generator, magnitude: np.ndarray, sigma: float) -> np.
     return np.hypot(real, sigma * rng.standard_normal(magnitude.shape, dtype=np.float32)).astype(np.float32)
 
 
-def _label_map(inside: np.ndarray, plan: Prescription, lesions: tuple[Lesion, ...]) -> np.ndarray:
+def _label_map(inside: np.ndarray, plan: Prescription, lesions: tuple[PhantomLesion, ...]) -> np.ndarray:
     labels = np.zeros(inside.shape, np.uint8)
     index = np.argwhere(inside)
     if len(index) and lesions:
@@ -244,7 +244,7 @@ def _label_map(inside: np.ndarray, plan: Prescription, lesions: tuple[Lesion, ..
     return labels
 
 
-def _truth(lesion: Lesion, plan: Prescription, pelvis: Pelvis) -> LesionTruth:
+def _truth(lesion: PhantomLesion, plan: Prescription, pelvis: Pelvis) -> LesionTruth:
     x, y, z = plan.grid.world_mm(plan.to_index(np.array(lesion.centre)))
     side = "left" if lesion.side > 0 else "right"
     level = "upper" if lesion.centre[1] > MIDDLE_OF_JOINT_MM else "lower"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage
 
+from ..core.library import ndimage
 from ..core.pipeline import VhiResult, measure_vhi
 from ..core.volume import Mask, Volume
 from ..errors import SettingsError

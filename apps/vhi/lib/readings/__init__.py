@@ -1,1 +1,1 @@
-"""What readers submitted: kept for good, never overwritten, one reader's apart from another's."""
+"""Readers' submissions: kept for good, never overwritten, one reader's apart from another's."""

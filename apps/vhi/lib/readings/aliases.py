@@ -12,7 +12,7 @@ ALIASES = "aliases.json"
 
 
 def alias_of(seed: int, case_id: str) -> str:
-    """What a case is called, which tells neither its own name nor the order of visits."""
+    """An alias of a case, which tells neither its own name nor the order of visits."""
     digest = hmac.new(str(seed).encode(), case_id.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     return f"case-{digest[:10]}"
 

@@ -39,7 +39,7 @@ def check_case(store: ReadingStore, case_id: str) -> None:
 
 
 def case_damage(store: ReadingStore, case_id: str, *, with_reports: bool = True) -> Iterator[DamagedError]:
-    """What of a case's files is damaged, file by file; every file is read."""
+    """Damages of a case's files, file by file; every file is read."""
     yield from _damage(read_scan_hashes, store.root / "cases" / case_id / SCANS_FILE)
     yield from _damage(store.shared_by_choice, case_id)
     for name in store.names(case_id):
@@ -56,7 +56,7 @@ def case_damage(store: ReadingStore, case_id: str, *, with_reports: bool = True)
 
 
 def report_damage(folder: Path, made: Submission) -> Iterator[DamagedError]:
-    """What is damaged of the reports of a submission."""
+    """Damages of the reports of a submission."""
     for name in report_names(made):
         yield from _damage(check_report, folder / name, made)
 

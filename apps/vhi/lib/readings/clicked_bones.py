@@ -19,7 +19,7 @@ from ..core.volume import Grid, Mask
 from ..errors import DamagedError, InputError
 from ..records import read_remakable, tell_once, write_json
 from ..studies.nifti import read_mask, write_mask
-from .folder import make_folder
+from .data_folder import make_folder
 from .store import ReadingStore
 from .submission import check_reader
 
@@ -31,7 +31,7 @@ class ClickedBones:
         self._readings = readings
 
     def of(self, case_id: str, reader: str, grid: Grid) -> tuple[NormalBone, ...]:
-        """What was grown for a reader, the newest first, on the grid of STIR."""
+        """The normal bone grown for a reader, the newest first, on the grid of STIR."""
         path = self._path(case_id, reader)
         found = []
         for one in (read_remakable(path) or {}).get("bones", []):

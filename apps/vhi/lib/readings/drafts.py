@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import ConflictError, DamagedError, InputError, RequestError
 from ..provenance import now
 from ..records import read_json, write_json
-from .folder import locked, make_folder
+from .data_folder import locked, make_folder
 from .store import ReadingStore
 from .submission import check_reader, check_reading
 
@@ -66,7 +66,7 @@ class Drafts:
         """
         return _read(self._path(case_id, reader, reading))
 
-    def begun(self, reader: str, reading: int) -> frozenset[str]:
+    def cases_with_draft(self, reader: str, reading: int) -> frozenset[str]:
         """The cases of which a reader has a draft in a reading, whether or not it can be read.
 
         Raises

@@ -1,4 +1,4 @@
-"""What a reading took: seconds, clicks and edited boundaries, as a viewer counts them, or else the server's own seconds."""
+"""The effort of a reading: seconds, clicks and edited boundaries, as a viewer counts them, or else the server's own seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUANTITIES = tuple(_MOST)
 
 
 def checked_effort(value: Any) -> dict[str, float | int]:
-    """What a viewer says of the effort: `seconds`, `clicks`, `boundary_edits`, each or none of them.
+    """The effort as a viewer counts it: `seconds`, `clicks`, `boundary_edits`, each or none of them.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def checked_effort(value: Any) -> dict[str, float | int]:
 
 
 def effort_of(value: Any, opened_s_ago: float | None) -> dict[str, Any]:
-    """What is stored: the viewer's numbers, with the server's seconds where the viewer has none.
+    """The effort to store: the viewer's numbers, with the server's seconds where the viewer has none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What all readers handed in, for the analysis of a study: one entry per reading, the newest submission of each."""
+"""The finished readings of all readers, for the analysis of a study: one entry per reading, the newest submission of each."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from ..files import keep_private, output_error
 from ..locks import taken
 from ..provenance import now
 from ..records import read_remakable, write_json
-from .folder import make_folder
+from .data_folder import make_folder
 
 LOCK, NOTE = "server.lock", "server.json"
 _held: dict[Path, object] = {}

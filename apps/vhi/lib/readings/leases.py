@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..locks import locked
 from ..records import NUMBER, read_remakable, write_json
-from .folder import READERS, make_folder
+from .data_folder import READERS, make_folder
 from .submission import check_reader
 
 # a clock may step back by so much, as time servers have it do, and its leases are still believed

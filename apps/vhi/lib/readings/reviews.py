@@ -1,4 +1,4 @@
-"""What an administrator recorded where two readings of a case differ: one file each, never changed.
+"""Reviews that an administrator recorded where two readings of a case differ: one file each, never changed.
 
 `cases/<case>/reviews/<NNNN>.json` holds the fields of `Review`.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import DamagedError
 from ..records import read_json, tell_once, write_json
 from .aliases import ALIASES
-from .folder import make_folder
+from .data_folder import make_folder
 from .store import ReadingStore
 
 FOLDER = "reviews"

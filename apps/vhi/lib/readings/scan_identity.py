@@ -16,7 +16,7 @@ from ..core.volume import Grid, Volume, grid_distance_mm
 from ..files import sha256_of
 from ..records import read_remakable, write_json
 from ..studies.nifti import read_volume, voxels_sha256
-from .folder import make_folder
+from .data_folder import make_folder
 
 # programs that store a transform again round it by some 0.01 mm; a scan that was moved is off by a pixel or more
 SAME_PLACE_MM = 0.05

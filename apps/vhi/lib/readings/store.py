@@ -20,7 +20,7 @@ from ..provenance import now
 from ..records import read_json, read_remakable, read_text, tell_once, write_json
 from ..studies.nifti import read_labels, read_mask, write_labels
 from ..studies.pairing import CASE_ID
-from .folder import check_folder, make_folder, open_folder
+from .data_folder import check_folder, make_folder, open_folder
 from .shown_lesions import ShownLesions
 from .submission import StoredSegment, Submission, check_reader, check_reading
 
@@ -34,7 +34,7 @@ _NOTED: dict[str, type] = {"display": dict, "proposal": str, "settings": dict, "
 
 
 class ReadingStore:
-    """What readers submitted, under one data folder.
+    """The submissions of readers, under one data folder.
 
     Parameters
     ----------
@@ -285,7 +285,7 @@ class ReadingStore:
         self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any], proposal: str | None = None
     ) -> None:
         """Remember with which settings a reader last saw VHI of a case, and the version of the cleaning proposal beside it."""
-        if self.shown(case_id, reader, reading) != settings:
+        if self.settings_shown(case_id, reader, reading) != settings:
             self._note_shown(case_id, reader, reading, settings=dict(settings))
         if proposal is not None and self.proposal_shown(case_id, reader, reading) != proposal:
             self._note_shown(case_id, reader, reading, proposal=proposal)
@@ -368,7 +368,7 @@ class ReadingStore:
         """The version of the cleaning proposal that a reader saw of a case; None for one who saw none in that reading."""
         return self._noted(case_id, reader, reading).get("proposal")
 
-    def shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
+    def settings_shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """Those settings; None for a reader who never saw it in that reading."""
         return self._noted(case_id, reader, reading).get("settings")
 

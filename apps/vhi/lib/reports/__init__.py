@@ -2,6 +2,6 @@
 
 from .content import ReportContent, report_content
 from .forms import write_html, write_json, write_overlay_png, write_pdf
-from .parts import Reading
+from .parts import ReaderWork
 
-__all__ = ["Reading", "ReportContent", "report_content", "write_html", "write_json", "write_overlay_png", "write_pdf"]
+__all__ = ["ReaderWork", "ReportContent", "report_content", "write_html", "write_json", "write_overlay_png", "write_pdf"]

@@ -14,7 +14,7 @@ from ..core.stages import warnings_of
 from ..core.verdict import verdict_of
 from .change import change_facts, change_sentences, change_table
 from .numbers import plain, printable, vhi_numbers
-from .parts import Figure, Paper, Reading, ScanFacts, Table
+from .parts import Figure, Paper, ReaderWork, ScanFacts, Table
 from .pictures import figures_of
 from .sentences import automatic_sentences, reader_sentences, stability_sentences, vhi_meaning, vhi_ranges
 from .tables import image_tables, lesions_table, provenance_tables, settings_table, thresholds_table, volumes_table
@@ -104,7 +104,7 @@ def report_content(
     result: VhiResult,
     provenance: Mapping[str, Any],
     image_statistics: Sequence[ImageStatistics] = (),
-    reading: Reading | None = None,
+    reading: ReaderWork | None = None,
     *,
     scan: ScanFacts | None = None,
     change: Change | NotCompared | None = None,
@@ -165,7 +165,7 @@ def report_content(
     )
 
 
-def _who(scan: ScanFacts | None, reading: Reading | None) -> Iterator[tuple[str, str]]:
+def _who(scan: ScanFacts | None, reading: ReaderWork | None) -> Iterator[tuple[str, str]]:
     """What a clinician looks for first; only what is known."""
     known = scan or ScanFacts()
     stated = {} if reading is None else reading.facts

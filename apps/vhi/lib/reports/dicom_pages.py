@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from ..core.stages import name_of
+from .algorithm_identification import program_version, reader_name, series_description
 from .codes import MANUFACTURER, MODEL_NAME
 from .content import ReportContent
 from .dicom_source import complete_result, source_headers
-from .made_by import program_version, reader_name, series_description
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,10 +20,10 @@ from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NOR
 from ..core.stages import name_of
 from ..core.volume import Mask
 from ..errors import InputError
+from .algorithm_identification import Maker, makers, program_version, reader_name, series_description
 from .codes import MANUFACTURER, MODEL_NAME, SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, is_multi_frame, planes_of, source_headers
-from .made_by import Maker, makers, program_version, reader_name, series_description
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -47,8 +47,10 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
     """
     grid = content.result.stir.grid
     masks = {name: Mask(data, grid, name) for name, data in segment_masks(content).items()}
-    description = f"{name_of(content.result.stage)}: {content.vhi.replace('mm³', 'mm3')}"
-    return segmentation_of(masks, stir, "STIR", makers(content), reader_name(content), program_version(content), description)
+    title = name_of(content.result.stage)
+    description, what = f"{title}: {content.vhi.replace('mm³', 'mm3')}", f"{title} segmentation"
+    made = makers(content)
+    return segmentation_of(masks, stir, "STIR", made, reader_name(content), program_version(content), description, what)
 
 
 def segmentation_of(
@@ -59,6 +61,7 @@ def segmentation_of(
     reader: str | None,
     version: str,
     description: str,
+    what: str,
 ) -> Segmentation | None:
     """A BINARY Segmentation of those masks that hold a voxel; None where none does.
 
@@ -77,6 +80,8 @@ def segmentation_of(
         Of this program.
     description : str
         At most 64 characters.
+    what : str
+        What the list of series calls it, before the reader's name.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def segmentation_of(
             content_label="VHI",
             content_description=description,
             content_creator_name=reader,
-            series_description=series_description("VHI segmentation", reader),
+            series_description=series_description(what, reader),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

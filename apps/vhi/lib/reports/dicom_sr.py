@@ -21,13 +21,13 @@ from ..core.pipeline import VhiResult
 from ..core.proposal import Stage
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.stages import name_of
-from ..core.verdict import verdict_of
+from ..core.verdict import stability_and_reasons, verdict_of
 from ..errors import InputError
 from . import codes as ours
+from .algorithm_identification import Maker, makers, program_version, reader_name, series_description
 from .codes import SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, source_headers
-from .made_by import Maker, makers, program_version, reader_name, series_description
 from .numbers import printable
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _evaluations(content: ReportContent, name: str) -> list[sr.QualitativeEvalua
     stability = {True: ours.STABLE, False: ours.UNSTABLE, None: ours.NOT_JUDGED}
     return [
         sr.QualitativeEvaluation(ours.STAGE, ours.STAGES[content.result.stage]),
-        sr.QualitativeEvaluation(ours.STABILITY, stability[content.result.stability.stable]),
+        sr.QualitativeEvaluation(ours.STABILITY, stability[stability_and_reasons(content.result)[0]]),
         sr.QualitativeEvaluation(ours.VERDICT, ours.VERDICTS[verdict_of(content.result).word]),
     ]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from .content import ReportContent
 from .parts import FIRST_PAGE_CHARTS, Figure
@@ -15,9 +16,15 @@ LARGEST_LESIONS = 20
 
 def html_text(content: ReportContent) -> str:
     """The report as a whole HTML document; everything that comes from outside is escaped."""
+    return _report().render(content=content, largest=LARGEST_LESIONS, charts=FIRST_PAGE_CHARTS)
+
+
+@cache
+def _report() -> Template:
+    """Compiled once by a process that writes many reports."""
     environment = template_environment()
     environment.filters["data_uri"] = _data_uri
-    return environment.get_template("report.html.j2").render(content=content, largest=LARGEST_LESIONS, charts=FIRST_PAGE_CHARTS)
+    return environment.get_template("report.html.j2")
 
 
 def template_environment() -> Environment:

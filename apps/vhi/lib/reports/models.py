@@ -37,7 +37,7 @@ def models_html(
     Parameters
     ----------
     content : mapping
-        What `lib.trainers.desk.TrainingDesk.models` gives.
+        What `lib.trainers.training_manager.TrainingManager.models` gives.
     pictures : mapping of name to PNG files
         Of labels in quarantine by `<case>--<submission>`, of sessions by their id.
     address : str

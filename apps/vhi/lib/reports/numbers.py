@@ -16,9 +16,8 @@ from ..core.measurement import Extent
 from ..core.pipeline import VhiResult
 from ..core.propagation import ImageStatistics
 from ..core.proposal import Proposal
-from ..core.stability import Stability
 from ..core.stages import title_of, unchanged_in, warnings_of
-from ..core.verdict import verdict_of
+from ..core.verdict import stability_and_reasons, verdict_of
 
 SCHEMA_VERSION = "1.5"
 
@@ -66,7 +65,7 @@ def vhi_numbers(
             "iqr": t.iqr,
             "n_normal_bone": t.n_normal_bone,
         },
-        "stability": _stability(result.stability),
+        "stability": _stability(result),
         "lesions": [lesion_numbers(lesion) for lesion in result.lesions],
         **({} if result.proposal is None else {"proposal": proposal_numbers(result.proposal)}),
         "disease_region": {
@@ -142,11 +141,12 @@ def _extent(extent: Extent, **more_voxels: int) -> dict[str, Any]:
     }
 
 
-def _stability(s: Stability) -> dict[str, Any]:
-    left_out = s.slices_left_out
+def _stability(result: VhiResult) -> dict[str, Any]:
+    s = result.stability
+    left_out, (stable, reasons) = s.slices_left_out, stability_and_reasons(result)
     return {
-        "stable": s.stable,
-        "reasons": list(s.reasons),
+        "stable": stable,
+        "reasons": list(reasons),
         "threshold_changes": [
             {"change": one.change, "sensitive": one.sensitive, "vhi_mm3": one.vhi_mm3} for one in s.threshold_changes
         ],

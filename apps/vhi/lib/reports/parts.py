@@ -12,7 +12,7 @@ PAPERS: tuple[Paper, ...] = ("a4", "letter")
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReaderWork:
     """What a reader did: `facts` for `vhi.json`, and the same in sentences."""
 
     facts: Mapping[str, Any]

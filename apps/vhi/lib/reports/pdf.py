@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -34,7 +35,9 @@ _HEIGHT = A4[1] - _TOP - _BOTTOM
 _PAGES = {"a4": A4, "letter": LETTER}
 _INK, _FAINT, _LINE = HexColor("#1b2733"), HexColor("#566370"), HexColor("#d5dbe1")
 _AMBER, _AMBER_LINE = HexColor("#fff4d6"), HexColor("#d99a00")
+_VERDICTS = {"usable": HexColor("#2c8a4b"), "check": _AMBER_LINE, "not comparable": HexColor("#c0392b")}
 _SMALLEST_MOSAIC = 70 * mm
+_MARKED = re.compile(r"[&<>\n]")  # what has to be parsed
 
 
 def pdf_bytes(content: ReportContent) -> bytes:
@@ -101,8 +104,30 @@ _HEAD_NUMBER = _style(6.6, colour=_FAINT, alignment=TA_RIGHT)
 _SECTION = _style(9.5, bold=True, after=3, spaceBefore=9, keepWithNext=1)
 
 
+class _Words(Paragraph):
+    """A paragraph that is broken into lines once for a width: a table asks for the height of each cell three times."""
+
+    _broken_for: float | None = None
+
+    def wrap(self, availWidth: float, availHeight: float) -> tuple[float, float]:
+        if availWidth == self._broken_for:
+            return self.width, self.height
+        size: tuple[float, float] = super().wrap(availWidth, availHeight)
+        self._broken_for = availWidth if size[0] == availWidth else None
+        return size
+
+
 def _words(text: str, style: ParagraphStyle = _TEXT) -> Paragraph:
-    return Paragraph(escape(text).replace("\n", "<br/>"), style)
+    if _MARKED.search(text) or not text.strip():
+        return _Words(escape(text).replace("\n", "<br/>"), style)
+    words = " ".join(text.split())
+    return _Words(words, style, frags=[_fragment(style).clone(text=words)])
+
+
+@lru_cache(maxsize=64)
+def _fragment(style: ParagraphStyle) -> Any:
+    """Plain words in a style, as the parser of marked text gives them."""
+    return Paragraph("x", style).frags[0]
 
 
 def _first_page(content: ReportContent, height: float) -> list[Flowable]:
@@ -141,13 +166,29 @@ def _first_page(content: ReportContent, height: float) -> list[Flowable]:
 
 def _headline(content: ReportContent) -> Flowable:
     left = [
-        _words(content.verdict, _style(8, bold=True, after=2)),
+        _verdict(content),
         _words(content.vhi, _style(24, bold=True, after=1)),
         *(_ranged(ends, change) for ends, change in content.vhi_ranges),
         _words(content.vhi_meaning, _style(spaceBefore=3)),
     ]
     right = [_grid(content.volumes, content.volumes.rows, 0.47 * _WIDTH), Spacer(1, 2), _words(content.volumes.note, _NOTE)]
     return _columns([left, right], [0.5 * _WIDTH, 0.47 * _WIDTH], 0.03 * _WIDTH)
+
+
+def _verdict(content: ReportContent) -> Grid:
+    """The sentence behind a bar in the colour of its word."""
+    bar = Grid([[_words(content.verdict, _style(8, bold=True))]], colWidths=[0.5 * _WIDTH], spaceAfter=2)
+    colour = _VERDICTS[content.numbers["verdict"]["word"]]
+    bar.setStyle(
+        [
+            ("LINEBEFORE", (0, 0), (0, -1), 3, colour),
+            ("LEFTPADDING", (0, 0), (-1, -1), 7),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+            ("TOPPADDING", (0, 0), (-1, -1), 0),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+        ]
+    )
+    return bar
 
 
 def _ranged(ends: str, change: str) -> Paragraph:
@@ -187,7 +228,7 @@ def _earlier_visit(content: ReportContent) -> list[Flowable]:
     story: list[Flowable] = []
     if "visits" in content.figures:  # they have taken the place of the slices on the first page
         picture = content.figures["mosaic"]
-        story += [_words("This visit", _SECTION), _image(picture, _WIDTH, 150 * mm), _words(picture.caption, _NOTE)]
+        story += [_words("This visit", _SECTION), _image(picture, _WIDTH, 150 * mm), Spacer(1, 2), _words(picture.caption, _NOTE)]
     if content.lesion_changes is not None:
         table = content.lesion_changes
         story += [_words(table.title, _SECTION), _grid(table, table.rows[:LARGEST_LESIONS]), _words(table.note, _NOTE)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Mask, Volume
 
 _DPI = 100
@@ -26,7 +26,7 @@ def region_picture(t1w: Volume, region: Mask, expected: Mask | None) -> bytes:
 
     other = np.zeros_like(region.data) if expected is None else expected.data
     k = int(np.count_nonzero(region.data ^ other, axis=(0, 1)).argmax())
-    hanging = Hanging.of(t1w.grid)
+    hanging = DisplayOrientation.of(t1w.grid)
     image, drawn, found = (hanging.hang(array)[k] for array in (t1w.data, region.data, other))
     figure = new_chart(60, 60)
     draw_outlines(image, drawn, found, figure.subplots())

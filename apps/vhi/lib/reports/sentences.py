@@ -9,8 +9,9 @@ from ..core.setting import SettingInfo
 from ..core.settings import VhiSettings
 from ..core.stability import LARGEST_STABLE_FACTOR
 from ..core.stages import name_of
+from ..core.verdict import stability_and_reasons
 from .numbers import normal_bone_slices, printable
-from .parts import Reading
+from .parts import ReaderWork
 from .stages import other_stages, stage_sentence
 from .wording import counted, mm3, percent, range_mm3, slice_numbers, typeset
 
@@ -43,10 +44,11 @@ def vhi_ranges(result: VhiResult) -> Iterable[tuple[str, str]]:
     """Where else the number may lie, and under which change."""
     s, interval = result.stability, result.interval
     if interval is not None:
-        words = f"{100 * interval.level:.0f}% interval from what is known to vary (× / ÷ {interval.factor:.2f})"
+        # spaces that no line breaks at
+        words = f"{100 * interval.level:.0f}% interval from what is known to vary (×\u00a0/\u00a0÷\u00a0{interval.factor:.2f})"
         yield range_mm3((interval.low_mm3, interval.high_mm3)), words
         return
-    yield range_mm3(s.five_percent_range_mm3), "with the sensitive threshold 5% higher or lower"
+    yield range_mm3(s.five_percent_range_mm3), "with the sensitive threshold 5% higher or lower: no confidence interval"
     if s.slices_left_out_range_mm3 is not None:
         yield range_mm3(s.slices_left_out_range_mm3), "with one slice of normal bone left out"
 
@@ -57,16 +59,19 @@ def stability_sentences(result: VhiResult) -> tuple[str, ...]:
     changed = sorted((one.change, one.vhi_mm3) for one in s.threshold_changes)
     at_each = "; ".join(f"{percent(change)}: {mm3(volume)}" for change, volume in changed)
     sentences = [f"{name} with the sensitive threshold changed: {at_each}."]
+    if result.no_interval_because is not None:
+        sentences.insert(0, f"No interval is given around the number. {result.no_interval_because}")
     if s.slices_left_out is None:
         sentences.append("Normal bone covers too few slices to tell what each of them contributes.")
     else:
         without = ((one.left_out + 1, "no threshold" if one.vhi_mm3 is None else mm3(one.vhi_mm3)) for one in s.slices_left_out)
         without_each = "; ".join(f"slice {number}: {found}" for number, found in without)
         sentences.append(f"{name} with one slice of normal bone left out: {without_each}.")
-    if s.unstable_because:
-        sentences.append(f"{name} is unstable: " + typeset("; ".join(s.unstable_because)) + ".")
-    elif s.stable is None:
-        sentences.append(f"{name}: whether it holds still cannot be told: " + "; ".join(s.reasons) + ".")
+    stable, reasons = stability_and_reasons(result)
+    if stable is False:
+        sentences.append(f"{name} is unstable: " + typeset("; ".join(reasons)) + ".")
+    elif stable is None:
+        sentences.append(f"{name}: whether it holds still cannot be told: " + "; ".join(reasons) + ".")
     else:
         cause = "5% of the threshold" if s.slices_left_out is None else "neither 5% of the threshold nor one slice of normal bone"
         verb = "does not change" if s.slices_left_out is None else "changes"
@@ -105,10 +110,10 @@ def _clearing_rule(settings: VhiSettings) -> tuple[str, str]:
         words = f"the chain {printable(settings.site_chain.name)!r}, not the paper's: {typeset(settings.site_chain.summary)}"
         return words, words
     rule = f"groups of fewer than {settings.values()['min_pixels']} pixels in a slice"
-    return rule + (" and the changed settings" if changed_settings(settings) else ""), "the changed settings"
+    return rule + ("" if settings.is_papers_chain else " and the changed settings"), "the changed settings"
 
 
-def reader_sentences(result: VhiResult, reading: Reading | None) -> Iterable[str]:
+def reader_sentences(result: VhiResult, reading: ReaderWork | None) -> Iterable[str]:
     """What a reader did."""
     if result.disease_region.source == "given":
         yield "Disease region: given as a mask and used as drawn."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.anatomy import PartExtent
+from ..core.anatomy import PartExtent, ZoneExtent
 from ..core.measurement import Extent
 from ..core.pipeline import VhiResult
 from ..core.propagation import ImageStatistics, RegionStatistics
@@ -25,7 +25,8 @@ def volumes_table(result: VhiResult) -> Table:
     """Both grades by side."""
     m = result.measurement
     sides = (("Both sides", m.total), ("Patient's right", m.right), ("Patient's left", m.left))
-    rows: list[tuple[str, Extent | PartExtent]] = [*sides, *_largest_parts(result)]
+    left_out = ((f"Left out: {one.zone}", one) for one in m.left_out)
+    rows: list[tuple[str, Extent | PartExtent | ZoneExtent]] = [*sides, *_largest_parts(result), *left_out]
     return Table(
         "Volumes",
         (f"{name_of(result.stage)} (mm³)", "sensitive", "conservative"),

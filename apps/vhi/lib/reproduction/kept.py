@@ -17,7 +17,7 @@ WORK, REPORT = "work", "report"
 _LOCK = ".reproduce.lock"
 
 
-class Kept:
+class StepCache:
     """The steps of one output folder.
 
     A step's result is strict JSON in a file of its own, which also says of what it was made: the contents of its files, and what
@@ -104,7 +104,7 @@ def check_output(folder: Path) -> None:
 
 
 @contextmanager
-def kept_steps(folder: Path, program: str) -> Iterator[Kept]:
+def kept_steps(folder: Path, program: str) -> Iterator[StepCache]:
     """Hold an output folder for one run.
 
     Raises
@@ -120,4 +120,4 @@ def kept_steps(folder: Path, program: str) -> Iterator[Kept]:
     with locked(folder / _LOCK, wait=False) as free:
         if not free:
             raise OutputError(f"Another run of reproduce is at work in {folder}; wait for it, or pass another folder.")
-        yield Kept(folder / WORK, program)
+        yield StepCache(folder / WORK, program)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.disease_region import dice
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Mask, Volume
 from ..errors import VhiError
 from ..studies.nifti import read_labels, read_mask, read_volume
 from ..studies.reader_masks import ReaderMask, read_inflammation
 from .comparisons import BOTH_SEMI, dices
+from .network_regions import kept_mask
 from .readers import SEMI, voxel_by_voxel
-from .regions import kept_mask
 from .run import Found, kept_grade
 
 MOST_EXAMPLES = 2
@@ -90,7 +90,7 @@ def _region(found: Found, case: str) -> RegionPicture | None:
         return None
     # in voxels, not in Dice: a sliver at the edge of the pelvis has a low Dice and says little
     k = int(np.argmax(sum(np.count_nonzero(manual ^ answer, axis=(0, 1)) for answer in answers.values())))
-    hanging = Hanging.of(scan.grid)
+    hanging = DisplayOrientation.of(scan.grid)
     hung = {name: hanging.hang(answer)[k] for name, answer in answers.items()}
     drawn = hanging.hang(manual)[k]
     dices_of = {name: dice(drawn, answer) for name, answer in hung.items()}

@@ -14,10 +14,10 @@ from ..errors import OutputError, VhiError
 from ..studies.nifti import read_volume
 from ..studies.reader_masks import ReaderMask
 from .clone import Clone
-from .kept import Kept
+from .kept import StepCache
+from .network_regions import RegionNetworks, agreement_of, kept_mask, region_of
 from .normal_bone import automatic_of, sample_of
 from .readers import SEMI, read_scan
-from .regions import Ensemble, agreement_of, kept_mask, region_of
 
 ShowStep = Callable[[str], AbstractContextManager[None]]
 
@@ -32,7 +32,7 @@ class Found:
     """
 
     clone: Clone
-    ensembles: tuple[Ensemble, ...]
+    ensembles: tuple[RegionNetworks, ...]
     work: Path
     readers: dict[str, dict[str, Any]] = field(default_factory=dict)
     bone: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class Found:
 
 def reproduce_steps(
     clone: Clone,
-    kept: Kept,
-    ensembles: Sequence[Ensemble],
+    kept: StepCache,
+    ensembles: Sequence[RegionNetworks],
     staple: Callable[[Sequence[Mask]], Mask],
     show: ShowStep,
 ) -> Found:
@@ -56,9 +56,9 @@ def reproduce_steps(
     Parameters
     ----------
     clone : Clone
-    kept : Kept
+    kept : StepCache
         Where results of steps are kept; those that stand there are not made again.
-    ensembles : sequence of Ensemble
+    ensembles : sequence of RegionNetworks
         Whose disease regions are looked at.
     staple : callable
         See `lib.studies.staple`.
@@ -81,7 +81,7 @@ def reproduce_steps(
 
 
 class _Run:
-    def __init__(self, found: Found, kept: Kept, show: ShowStep) -> None:
+    def __init__(self, found: Found, kept: StepCache, show: ShowStep) -> None:
         self.found, self.kept, self.show = found, kept, show
         self.clone = found.clone
 
@@ -146,7 +146,7 @@ class _Run:
         if result is not None:
             self.found.automatic[case] = result
 
-    def regions(self, ensemble: Ensemble) -> None:
+    def regions(self, ensemble: RegionNetworks) -> None:
         regions = self.found.regions[ensemble.name] = {}
         for case, t1w in sorted(self.clone.t1w.items()):
             what, name = f"disease region of {case} ({ensemble.name})", f"region_{ensemble.name}_{case}"

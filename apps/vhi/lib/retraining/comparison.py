@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from ..core.disease_region import DiseaseRegionError, dice, slice_dice
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Mask, Volume
 from ..files import result_folder, write_atomically
 from ..provenance import now
 from ..records import read_remakable, write_json
-from .folder import RetrainingFolder
-from .rival import Measured
+from .challenger import Measured
+from .retraining_folder import RetrainingFolder
 
 FOLDER, FILE = "comparisons", "comparison.json"
 # cases, so that a comparison takes minutes
@@ -65,7 +65,7 @@ def compare_versions(
     segments : (callable, callable)
         The region that each of them finds on a T1W.
     cases : iterable
-        See `lib.retraining.rival.holdout_cases`.
+        See `lib.retraining.challenger.holdout_cases`.
     on_case : callable
         Told each case when it has been measured.
 
@@ -90,7 +90,7 @@ def compare_versions(
 
 
 def comparisons(folder: RetrainingFolder) -> tuple[dict[str, Any], ...]:
-    """What was compared before, newest first; `folder` is where the pictures are."""
+    """Earlier comparisons, newest first; `folder` is where the pictures are."""
     found = []
     for path in (folder.root / FOLDER).glob(f"*/{FILE}"):
         content = read_remakable(path, a=str, b=str, created=str, cases=list)
@@ -129,7 +129,7 @@ def by_file(models: Path, version: str) -> Segment:
 def _picture(t1w: Volume, truth: Mask, regions: Sequence[Mask], found: Compared, versions: tuple[str, str]) -> bytes:
     dices = np.nan_to_num(np.array([slice_dice(one.data, truth.data) for one in regions]), nan=1.0)
     k = int(np.abs(dices[0] - dices[1]).argmax())
-    hanging = Hanging.of(t1w.grid)
+    hanging = DisplayOrientation.of(t1w.grid)
     image, drawn, first, second = (hanging.hang(one)[k] for one in (t1w.data, truth.data, *(region.data for region in regions)))
     title = f"{found.case}, slice {k + 1}: Dice {dices[0, k]:.2f} ({versions[0]}), {dices[1, k]:.2f} ({versions[1]})"
     from ..figures.canvas import png_bytes  # brings matplotlib

@@ -1,4 +1,4 @@
-"""What a site decides once about retraining, and what is asked for each time."""
+"""Settings of retraining: those that a site decides once, and those of each session."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What is asked of one session.
+    """Options of one session.
 
     Parameters
     ----------

@@ -10,10 +10,10 @@ from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..readings.scan_identity import is_the_scan
 from ..readings.store import ReadingStore
-from ..studies.labelled import Case as LabelledCase
+from ..studies.labelled import LabelledCase as LabelledCase
 from ..studies.nifti import read_mask, read_volume, write_mask, write_scan
 from ..studies.pairing import Case, CaseSource
-from ..studies.registration import fitted, turned
+from ..studies.registration import on_grid_of, reoriented
 from .candidates import REGION, Candidate, disagreement
 from .holdout import Side, digest_of
 
@@ -125,7 +125,7 @@ def _on_grid_of_labels(case: Case) -> Volume:
     """T1W where readers' masks lie: on the grid of STIR."""
     t1w, stir = read_volume(case.t1w, f"T1W of case {case.case_id}"), read_volume(case.stir, f"STIR of case {case.case_id}")
     if case.archived is not None:
-        return fitted(t1w, stir)[0]
-    t1w = turned(t1w, stir.grid)
+        return on_grid_of(t1w, stir)[0]
+    t1w = reoriented(t1w, stir.grid)
     check_same_grid(t1w, stir)
     return t1w

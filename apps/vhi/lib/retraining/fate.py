@@ -1,4 +1,4 @@
-"""What became of each submission: learnt, held out, set aside, waiting, taken back; for its reader and for pages."""
+"""The fate of each submission: learnt, held out, set aside, waiting, taken back; for its reader and for pages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .folder import UNCHECKED, RetrainingFolder
+from .retraining_folder import UNCHECKED, RetrainingFolder
 
 State = Literal["learnt", "hold-out", "set aside", "waits", "taken back"]
 
 
 @dataclass(frozen=True)
 class Fate:
-    """What retraining did with a reader's region.
+    """The outcome of a reader's region in retraining.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fates(folder: RetrainingFolder) -> dict[str, Fate]:
 
 
 def fate_of(folder: RetrainingFolder, case_id: str, submission_id: str) -> Fate | None:
-    """What became of one submission; None where no session looked at it."""
+    """The fate of one submission; None where no session looked at it."""
     record = folder.check_of(case_id, submission_id)
     return None if record is None else _fate(record)
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from .config import TrainConfig
 
-HOLDOUT, SENTINEL, LEFT_OUT = "hold-out", "phantoms", "patients left out in turn"
+HOLDOUT, PHANTOMS, LEFT_OUT = "hold-out", "phantoms", "patients left out in turn"
 # a kind of scans that is new to the networks gains this much on each patient, or is not worth networks of its own
 KIND_GAIN = 0.05
 
 
 @dataclass(frozen=True)
-class Pair:
+class DicePair:
     """3-D Dice of one case by both ensembles: slices at the ends of a stack, which hold little bone, do not sway it."""
 
     what: str
@@ -57,7 +57,7 @@ class Decision:
     accepted: bool
     reasons: tuple[str, ...]
     compared: dict[str, Any]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[DicePair, ...]
     findings: tuple[str, ...] = ()
     reader_reasons: tuple[str, ...] = ()
 
@@ -78,7 +78,7 @@ class Decision:
 
 
 def decide(
-    pairs: Sequence[Pair],
+    pairs: Sequence[DicePair],
     config: TrainConfig,
     best: Mapping[str, Best] | None = None,
     *,
@@ -95,7 +95,7 @@ def decide(
 
     Parameters
     ----------
-    pairs : sequence of Pair
+    pairs : sequence of DicePair
         At least one.
     best : mapping, optional
         By set.
@@ -109,7 +109,7 @@ def decide(
     findings: list[str] = []
     compared: dict[str, Any] = {}
     held_out = any(pair.what == HOLDOUT for pair in pairs) or not learnt_here
-    margins = {HOLDOUT: config.train_margin, SENTINEL: config.train_sentinel_margin if held_out else 0.0}
+    margins = {HOLDOUT: config.train_margin, PHANTOMS: config.train_sentinel_margin if held_out else 0.0}
     for what, margin in margins.items():
         own = [pair for pair in pairs if pair.what == what]
         if own:
@@ -124,8 +124,8 @@ def decide(
     return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs), tuple(findings), told)
 
 
-def _falls(pairs: Sequence[Pair], allowed: float) -> tuple[list[str], list[str]]:
-    """What is said of cases whose Dice falls by more than is allowed: case by case, and without their names."""
+def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[str]]:
+    """Sentences about cases whose Dice falls by more than is allowed: case by case, and without their names."""
     fell = [pair for pair in pairs if pair.gain < -allowed]
     named = [
         f"On case {pair.case_id} of the {pair.what} its Dice is {pair.candidate:.3f}, the live version's {pair.live:.3f}; "
@@ -137,7 +137,7 @@ def _falls(pairs: Sequence[Pair], allowed: float) -> tuple[list[str], list[str]]
     return named, counted if fell else []
 
 
-def _compared(own: Sequence[Pair], margin: float, best: Best | None) -> dict[str, Any]:
+def _compared(own: Sequence[DicePair], margin: float, best: Best | None) -> dict[str, Any]:
     gains = np.array([pair.gain for pair in own])
     mean = float(np.mean([pair.candidate for pair in own]))
     told: dict[str, Any] = {
@@ -174,7 +174,7 @@ def _sentence(what: str, told: Mapping[str, Any]) -> str:
     return f"{below}, {where} the margin of {told['margin']:g}."
 
 
-def _without_holdout(own: Sequence[Pair], config: TrainConfig, compared: dict[str, Any], new_kind: bool) -> list[str]:
+def _without_holdout(own: Sequence[DicePair], config: TrainConfig, compared: dict[str, Any], new_kind: bool) -> list[str]:
     if not config.train_quarantine:
         return [
             "The quarantine is off and no case is held out, and nothing else tells misplaced labels; "

@@ -1,4 +1,4 @@
-"""What became of the networks: every version with its data and its Dice, as plain values for a page or a program."""
+"""The history of the networks: every version with its data and its Dice, as plain values for a page or a program."""
 
 from __future__ import annotations
 

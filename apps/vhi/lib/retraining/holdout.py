@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import InputError
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
 
 Side = Literal["train", "holdout"]
@@ -92,7 +92,7 @@ class HoldOut:
 
 
 def digest_of(patient: str) -> str:
-    """What stands for a patient's id in files."""
+    """A hash that stands for a patient's id in files."""
     return hashlib.sha256(f"vhi hold-out {patient}".encode()).hexdigest()[:24]
 
 

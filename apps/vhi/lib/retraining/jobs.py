@@ -1,4 +1,4 @@
-"""What a session has done by processes of one thread each: checking labels, training a member, measuring both ensembles.
+"""The work that a session gives to processes of one thread each: checking labels, training a member, measuring both ensembles.
 
 A job is picklable, keeps what it did in the session's folder, and does the same again when it is started again.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.disease_region import Member, dice
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Mask, Volume
 from ..engine.members import load_members
 from ..errors import ModelError
@@ -26,18 +26,18 @@ from ..files import write_atomically
 from ..nets.fit import Slices, TrainedNetwork, fit, read_trained
 from ..nets.recipes import Recipe
 from ..nets.weights import load_networks, member_of
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import read_remakable, write_json
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from ..studies.nifti import write_mask
 from ..training.run import Measured, measure_case
 from ..training.scans import probabilities, read_labelled, region_of
 from ..versions import Version, read_version
 from .entries import Entry
-from .gate import HOLDOUT, SENTINEL
+from .gate import HOLDOUT, PHANTOMS
 from .kinds import other_scanners
+from .phantom_regression import phantom_regression_cases
 from .quarantine import Check, check_label
-from .sentinel import sentinel_cases
 
 logger = logging.getLogger("vhi.retraining")
 MEASURED, CANDIDATE, PICTURES = "measured.json", "candidate", 4
@@ -121,8 +121,8 @@ class MemberTraining:
     number: int
     recipe: Recipe
     seed: int
-    new: tuple[Case, ...]
-    replay: tuple[Case, ...]
+    new: tuple[LabelledCase, ...]
+    replay: tuple[LabelledCase, ...]
     model_dir: Path
     parent: str
     scratch: bool
@@ -176,7 +176,7 @@ class LeavingOut:
 
 
 @dataclass(frozen=True)
-class Measuring:
+class VersionMeasurement:
     """Dice of the stored candidate, of the live version and of all that were live before, on the hold-out and on the phantoms.
 
     Everything is measured as a server answers: by the weights of a file, loaded as a server loads them.
@@ -206,9 +206,9 @@ class Measuring:
         """
         live = load_members(self.model_dir, self.parent)
         candidate = load_members(self.folder / CANDIDATE, self.candidate)
-        earlier = [Known(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
+        earlier = [KnownDice(self.folder.parent, read_version(self.model_dir, version)) for version in self.earlier]
         measured: dict[str, dict[str, dict[str, Any]]] = {
-            what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, SENTINEL)
+            what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, PHANTOMS)
         }
         worst: list[tuple[float, str, bytes]] = []
         for what, case_id, label_id, t1w, truth in self._cases():
@@ -240,11 +240,11 @@ class Measuring:
         for entry in self.holdout:
             key = f"{entry.case_id}/{entry.label_id}"
             yield HOLDOUT, entry.case_id, key, entry.read_t1w(self.folder), entry.read_label(self.folder)
-        for name, t1w, truth in sentinel_cases():
-            yield SENTINEL, name, name, t1w, truth
+        for name, t1w, truth in phantom_regression_cases():
+            yield PHANTOMS, name, name, t1w, truth
 
 
-class Known:
+class KnownDice:
     """3-D Dice that a version reached, measured once for each case and kept: `measured/<version>.json` in retraining's folder."""
 
     def __init__(self, root: Path, version: Version) -> None:
@@ -298,6 +298,6 @@ def _picture(t1w: Volume, label: Mask, region: Mask, entry: Entry) -> bytes | No
 
 
 def _drawn_slice(t1w: Volume, label: Mask, region: Mask, k: int, title: str) -> bytes:
-    hanging = Hanging.of(t1w.grid)
+    hanging = DisplayOrientation.of(t1w.grid)
     image, drawn, answer = (hanging.hang(array)[k] for array in (t1w.data, label.data, region.data))
     return png_bytes(failure_figure(image, drawn, answer, title), _DPI)

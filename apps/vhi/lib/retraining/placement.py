@@ -18,8 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from ..core.library import ndimage
 from ..core.volume import Mask, Volume
 
 # how far an outline is moved each way

@@ -1,4 +1,4 @@
-"""What a session learns and measures on, once the labels were checked; what waits, and for what."""
+"""The plan of a session: the labels that it learns and measures on, once the labels were checked; what waits, and for what."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ..records import read_json, write_json
 from ..versions import Manifest
 from .entries import Entry
 from .fate import Fate, State, note_fate
-from .folder import TAKEN_BACK, RetrainingFolder
 from .gate import Decision
 from .jobs import Checking, LeavingOut, MemberTraining
 from .kinds import PATIENTS as FEWEST_NEW_KIND
@@ -21,6 +20,7 @@ from .kinds import kind_of
 from .prepare import Session, is_aside
 from .quarantine import USUAL, Check
 from .recipes import SHORT_STEPS, member_recipes
+from .retraining_folder import TAKEN_BACK, RetrainingFolder
 
 FILE = "plan.json"
 # patients whose labels are enough to try a version where nobody is held out, and groups of them that are left out in turn
@@ -29,7 +29,7 @@ _SEEDS_PER_SESSION = 100
 
 
 @dataclass(frozen=True)
-class Plan:
+class SessionPlan:
     """By the keys of labels, what is learnt and measured on and what was set aside; and the steps of each member.
 
     Parameters
@@ -56,7 +56,7 @@ class Plan:
     waits: str = ""
 
     @classmethod
-    def read(cls, folder: Path) -> Plan | None:
+    def read(cls, folder: Path) -> SessionPlan | None:
         """The plan of the session in a folder; None before it was made."""
         content = read_json(folder / FILE)
         if content is None:
@@ -143,7 +143,7 @@ def set_aside_as_outliers(folder: RetrainingFolder, entries: Sequence[Entry]) ->
 
 
 def note_fates(
-    folder: RetrainingFolder, session: Session, plan: Plan, decision: Decision, live: Manifest, *, is_live: bool
+    folder: RetrainingFolder, session: Session, plan: SessionPlan, decision: Decision, live: Manifest, *, is_live: bool
 ) -> None:
     """Tell every label's reader what became of it.
 
@@ -174,7 +174,7 @@ def note_fates(
             note_fate(folder, Fate(entry.case_id, entry.submission, *told[entry.key]), entry.label_id)
 
 
-def _held_out(session: Session, plan: Plan, live: Manifest) -> dict[str, tuple[State, str | None, str]]:
+def _held_out(session: Session, plan: SessionPlan, live: Manifest) -> dict[str, tuple[State, str | None, str]]:
     """What became of the labels of patients whom no version learns, of each case the one that counts."""
     seen = {case.case_id for case in live.training_cases}
     labels = {entry.case_id: entry for entry in reversed(session.entries) if entry.key not in plan.held}
@@ -191,13 +191,13 @@ def _held_out(session: Session, plan: Plan, live: Manifest) -> dict[str, tuple[S
     return told
 
 
-def set_aside_since(folder: RetrainingFolder, session: Session, plan: Plan) -> tuple[Entry, ...]:
+def set_aside_since(folder: RetrainingFolder, session: Session, plan: SessionPlan) -> tuple[Entry, ...]:
     """The labels that a plan learns or measures on, and that were set aside after it was made."""
     used = plan.of(session, (*plan.learn, *plan.replay, *plan.holdout))
     return tuple(entry for entry in used if _is_held(folder, session, entry))
 
 
-def make_plan(folder: RetrainingFolder, session: Session, live: Manifest) -> Plan:
+def make_plan(folder: RetrainingFolder, session: Session, live: Manifest) -> SessionPlan:
     """Who is learnt, now that the checks are written down; `steps` are those of `member_recipes`.
 
     Of each case the first label counts that was not set aside. One kind of scans is learnt in a session, that with most patients.
@@ -217,7 +217,7 @@ def make_plan(folder: RetrainingFolder, session: Session, live: Manifest) -> Pla
     holdout = [entry for entry in own if entry.side == "holdout" and entry.case_id not in seen]
     waits, folds = _evidence(learn, holdout, new_kind=protocol is not None, scratch=session.options.scratch)
     recipes = _recipes(session, live, learn, bool(replay), protocol is not None)
-    return Plan(
+    return SessionPlan(
         learn=() if waits else _keys(learn),
         replay=_keys(replay),
         holdout=_keys(holdout),
@@ -292,7 +292,7 @@ def _recipes(session: Session, live: Manifest, learn: Sequence[Entry], replays: 
     return member_recipes(live, session.options, n_new=n_new, replays=replays, new_kind=new_kind)
 
 
-def trainings(folder: Path, session: Session, live: Manifest, plan: Plan) -> tuple[MemberTraining, ...]:
+def trainings(folder: Path, session: Session, live: Manifest, plan: SessionPlan) -> tuple[MemberTraining, ...]:
     """One job per member, by the plan."""
     new, replay = plan.of(session, plan.learn), plan.of(session, plan.replay)
     recipes = _recipes(session, live, new, bool(replay), plan.protocol is not None)
@@ -313,7 +313,7 @@ def trainings(folder: Path, session: Session, live: Manifest, plan: Plan) -> tup
     )
 
 
-def left_out(folder: Path, session: Session, live: Manifest, plan: Plan) -> tuple[LeavingOut, ...]:
+def left_out(folder: Path, session: Session, live: Manifest, plan: SessionPlan) -> tuple[LeavingOut, ...]:
     """One short training of the first member for each group of labels that is left out."""
     if not plan.folds:
         return ()
@@ -339,7 +339,7 @@ def _is_held(folder: RetrainingFolder, session: Session, entry: Entry) -> bool:
 
 
 def _state(folder: RetrainingFolder, entry: Entry) -> str | None:
-    """What the last check said of this very label."""
+    """The result of the last check of this very label."""
     found = folder.check_of(entry.case_id, entry.submission)
     return None if found is None or found["label_id"] != entry.label_id else str(found["state"])
 

@@ -23,15 +23,15 @@ from ..versions.site import adopt_live, own_models
 from .candidates import Candidate, find_candidates
 from .config import TrainConfig, TrainOptions
 from .entries import Entry, write_case
-from .folder import CHECKED, HELD, TAKEN_BACK, RetrainingFolder
 from .holdout import HoldOut, Side
+from .retraining_folder import CHECKED, HELD, TAKEN_BACK, RetrainingFolder
 
 FILE = "session.json"
 
 
 @dataclass(frozen=True)
 class Session:
-    """What was decided when a session began: `session.json`.
+    """A session as decided when it began: `session.json`.
 
     `version` is the id that the candidate gets; `parent` that of the version that was live. `skipped` are cases that could not be
     used, with the reason.
@@ -77,7 +77,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingLabel:
     """A label that no session has taken up yet, or that the live version learnt: see `waiting_labels`.
 
     `others` are labels of the case that count should the check, which is still to come, set this one aside: best first.
@@ -97,7 +97,7 @@ class Waiting:
 
 def waiting_labels(
     store: ReadingStore, live: Manifest, config: TrainConfig, patient_of: Callable[[str], str]
-) -> tuple[Waiting, ...]:
+) -> tuple[WaitingLabel, ...]:
     """Of every case that readers labelled the first label that the checks did not set aside, and whether it is new to the live
     version. Reads small files alone.
 
@@ -126,7 +126,7 @@ def waiting_labels(
         last = next((n for n in standing if states[n] in CHECKED or not config.train_quarantine), len(labels))
         candidate = labels[chosen]
         found.append(
-            Waiting(
+            WaitingLabel(
                 candidate,
                 holdout.side(candidate.case_id, patient_of),
                 (candidate.case_id, candidate.label_id) in learnt,
@@ -138,7 +138,7 @@ def waiting_labels(
 
 
 def _state(folder: RetrainingFolder, candidate: Candidate) -> str | None:
-    """What is known of this very label."""
+    """The state of this very label."""
     check = folder.check_of(candidate.case_id, candidate.submission.submission_id)
     return None if check is None or check["label_id"] != candidate.label_id else str(check["state"])
 
@@ -188,9 +188,9 @@ def prepare(
     """
     config, options = config or TrainConfig(), options or TrainOptions()
     folder = RetrainingFolder(store.root)
-    with folder.alone():
+    with folder.lock():
         folder.remove_leftovers()
-        if folder.waits():
+        if folder.has_pending_session():
             raise ConflictError("A session of training was begun and has not ended; go on with it, or discard it.")
         live = adopt_live(store.root, shipped)
         labels = waiting_labels(store, live.manifest, config, patient_of)
@@ -224,7 +224,7 @@ def prepare(
         return session
 
 
-def _refuse_nothing(labels: Sequence[Waiting], options: TrainOptions) -> None:
+def _refuse_nothing(labels: Sequence[WaitingLabel], options: TrainOptions) -> None:
     usable = [one for one in labels if one.is_new or (options.scratch and one.side == "train" and not one.held)]
     if usable:
         return
@@ -236,7 +236,7 @@ def _refuse_nothing(labels: Sequence[Waiting], options: TrainOptions) -> None:
     )
 
 
-def _chosen(labels: Sequence[Waiting], config: TrainConfig, options: TrainOptions) -> list[Waiting]:
+def _chosen(labels: Sequence[WaitingLabel], config: TrainConfig, options: TrainOptions) -> list[WaitingLabel]:
     """All of the hold-out and all that is new; of what was learnt already some, the same for one seed."""
     usable = [one for one in labels if not one.held]
     known = [one for one in usable if one.known and one.side == "train"]
@@ -245,7 +245,7 @@ def _chosen(labels: Sequence[Waiting], config: TrainConfig, options: TrainOption
     return [one for one in usable if one.side == "holdout" or not one.known or one in known]
 
 
-def _counting(chosen: Sequence[Waiting]) -> list[Candidate]:
+def _counting(chosen: Sequence[WaitingLabel]) -> list[Candidate]:
     return [label for one in chosen for label in (one.candidate, *one.others)]
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.disease_region import dice
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Grid, Mask, Volume, check_same_grid
 from ..errors import GridMismatchError
 from .placement import FLAT, LARGEST_SHIFT, Placement, placement_of
@@ -50,7 +50,7 @@ Shift = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Check:
-    """What a check found: nothing to object, or why the label is set aside.
+    """The result of a check: nothing to object, or why the label is set aside.
 
     Parameters
     ----------
@@ -240,10 +240,10 @@ def _far(found: float, usual: float) -> str:
 
 
 def _turned(axis: int, grid: Grid) -> str:
-    """What flipping an array along an axis does to a hung slice, in a reader's words."""
+    """The effect of flipping an array along an axis on a hung slice, in a reader's words."""
     if axis == 2:
         return "with its slices in reverse order"
-    along_rows = axis == (0 if Hanging.of(grid).transpose else 1)
+    along_rows = axis == (0 if DisplayOrientation.of(grid).transpose else 1)
     return "upside down" if along_rows else "with left and right exchanged"
 
 

@@ -9,10 +9,10 @@ from ..errors import RequestError
 from ..nets.fit import read_curve
 from ..records import write_json
 from .config import TrainOptions
-from .folder import RetrainingFolder
 from .jobs import MEASURED
-from .plan import Plan
+from .plan import SessionPlan
 from .prepare import FILE, Session
+from .retraining_folder import RetrainingFolder
 
 
 def resume_with(data: Path, options: TrainOptions) -> Session:
@@ -36,7 +36,7 @@ def resume_with(data: Path, options: TrainOptions) -> Session:
         A process works on it.
     """
     folder = RetrainingFolder(data)
-    with folder.alone():
+    with folder.lock():
         session = Session.read(folder.session)
         other = _differing(options, session.options)
         for name in other:
@@ -59,7 +59,7 @@ def _differing(asked: TrainOptions, began: TrainOptions) -> list[str]:
 
 def _lengthened(folder: RetrainingFolder, session: Session, steps: int) -> Session:
     """The session with so many steps of each network in all."""
-    plan = Plan.read(folder.session)
+    plan = SessionPlan.read(folder.session)
     members = range(len(plan.steps)) if plan else ()
     made = max((curve[-1].step for n in members if (curve := read_curve(folder.session / f"member{n}"))), default=0)
     if made > steps:

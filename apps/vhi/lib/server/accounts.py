@@ -223,5 +223,5 @@ def write_accounts(path: Path, accounts: list[Account]) -> None:
 
 
 def _entry(account: Account) -> dict[str, object]:
-    """What the file holds of an account; without what older versions cannot read, where it says nothing."""
+    """An account as the file holds it; without what older versions cannot read, where it says nothing."""
     return {name: value for name, value in asdict(account).items() if name != "ended" or value}

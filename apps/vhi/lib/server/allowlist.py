@@ -125,7 +125,7 @@ CLOSED = {
 
 
 def find_allowed(method: str, path: str) -> Allowed | None:
-    """What the list says of a request, if it is on it."""
+    """The entry of the list that a request matches; None where it is not on it."""
     return next((one for one, pattern in _PATTERNS if method in one.methods and pattern.fullmatch(path)), None)
 
 

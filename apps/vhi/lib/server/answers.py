@@ -16,10 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, VhiError
-from .pool import BusyError, GoneError
+from .worker_pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
 _HIDDEN: set[str] = set()
+_DOTTED = r"\d+(?:\.\d+){4,}"
+_KIND = r"[Cc]ase|[Ss]tudy|[Ss]eries|[Ii]mage|[Ss]egmentation"
+_NAMED = re.compile(rf"\b(?P<none>no )?(?P<kind>{_KIND}) '?{_DOTTED}(?:_T1W|_STIR)?'?")
+_UID = re.compile(rf" ?\(?'?{_DOTTED}'?\)?")
+_AT_ADDRESS = re.compile(r"\bAt https?://[^\s,;()]*[^\s,;().]")
+_ADDRESS = re.compile(r" '?https?://[^\s,;()]*[^\s,;().']'?")
 
 STATUS_OF = {
     "UnknownImageError": 404,
@@ -71,7 +77,7 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(507, NO_ROOM)
     if isinstance(error, VhiError):
         status = next((STATUS_OF[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in STATUS_OF), 422)
-        return Refusal(status, without_paths(one_line(str(error))), facts=getattr(error, "facts", None))
+        return Refusal(status, for_readers(one_line(str(error))), facts=getattr(error, "facts", None))
     incident = secrets.token_hex(4)
     trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
     logger.error("incident %s: %s\n%s", incident, type(error).__name__, trace.rstrip())
@@ -102,6 +108,23 @@ def without_paths(text: str) -> str:
         text = re.sub(rf"{name}{re.escape(os.sep)}", "", text)
         text = re.sub(rf"{name}(?![\w.-])", Path(folder).name.replace("\\", r"\\"), text)
     return text
+
+
+def for_readers(text: str) -> str:
+    """A sentence as a reader is shown it: without folders, addresses and UIDs, which say nothing to them.
+
+    What a UID names is named by its kind: "Case 1.2.840.1.2 is ..." becomes "This case is ...".
+    """
+    text = _ADDRESS.sub("", _AT_ADDRESS.sub("At its address", without_paths(text)))
+    return _UID.sub("", _NAMED.sub(_by_kind, text))
+
+
+def _by_kind(found: re.Match[str]) -> str:
+    kind = found["kind"]
+    if found["none"]:
+        return f"no such {kind}"
+    article = "a" if kind.lower() in ("series", "segmentation") else "this"
+    return f"{article.capitalize() if kind[0].isupper() else article} {kind.lower()}"
 
 
 def one_line(text: str) -> str:

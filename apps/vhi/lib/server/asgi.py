@@ -1,4 +1,4 @@
-"""What uvicorn runs: `lib.server.asgi:app`, MONAI Label behind the guard."""
+"""The application that uvicorn runs: `lib.server.asgi:app`, MONAI Label behind the guard."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from .answers import Refusal
-from .desk import Desk
 from .dicomweb import resource_of
 from .gateway import ArchiveAddress, Gateway
+from .server_context import ServerContext
 
 STORING = (
     "This study is blinded: what you read is handed in in the panel, and the server stores it with the patient. Nothing else is "
@@ -31,8 +31,8 @@ _STUDY_KEYS = ("studyinstanceuid", "0020000d")
 class BlindedGateway:
     """ASGI application for what the allow-list lets through to the archive, while the study is blinded."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._gateway: Gateway | None = None
         self._jobs: dict[str, Future[None]] = {}
 
@@ -46,7 +46,7 @@ class BlindedGateway:
         VhiError
             The scans of the case cannot be had, or cannot be used.
         """
-        viewed = getattr(self._desk.app, "viewed", None)
+        viewed = getattr(self._context.app, "viewed", None)
         if viewed is None:
             raise Refusal(403, CLOSED)
         if scope["method"] == "POST":
@@ -61,10 +61,10 @@ class BlindedGateway:
     def _showing(self, viewed: Any, study: str | None) -> Future[None]:
         """The one job that sees to it that a study is there; a search of all looks anew. For the event loop alone."""
         if study is None:
-            return self._desk.copies.submit(viewed.look)
+            return self._context.copies.submit(viewed.look)
         job = self._jobs.get(study)
         if job is None:
-            job = self._jobs[study] = self._desk.copies.submit(lambda: viewed.show(study))
+            job = self._jobs[study] = self._context.copies.submit(lambda: viewed.show(study))
             job.add_done_callback(lambda _: self._jobs.pop(study, None))
         return job
 

@@ -1,4 +1,4 @@
-"""What the server is told: by `serve`, or by environment variables when MONAI Label starts it."""
+"""Settings of the server: given by `serve`, or by environment variables when MONAI Label starts it."""
 
 from __future__ import annotations
 

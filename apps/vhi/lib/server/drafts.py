@@ -10,23 +10,23 @@ from fastapi import Body, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse
 
 from .answers import Refusal, finite
-from .desk import Desk
 from .identity import current_identity
 from .requests import check_id, check_params
+from .server_context import ServerContext
 
 Reader = Annotated[str | None, Query(max_length=64)]
 Reading = Annotated[int, Query(ge=1, le=99)]
 IfMatch = Annotated[str | None, Header(max_length=80)]
 
 
-def add_drafts(api: FastAPI, desk: Desk) -> None:
+def add_drafts(api: FastAPI, context: ServerContext) -> None:
     """The routes; `reader` names the reader where the server asks for no login."""
 
     @api.get("/vhi/draft", tags=["VHI"], summary="What this reader has begun of a case and not handed in; {} for nothing")
     async def draft(request: Request, image: str, reader: Reader = None, reading: Reading = 1) -> JSONResponse:
         who = _reader_of(reader)
         check_id("image", image)
-        found = await desk.quickly(request, lambda: desk.app.service.drafting.find(image, who, reading))
+        found = await context.quickly(request, lambda: context.app.service.drafting.find(image, who, reading))
         return JSONResponse(finite(asdict(found)) if found else {})
 
     @api.put("/vhi/draft", tags=["VHI"], summary="Keep what was begun; If-Match names the revision that it replaces, if any")
@@ -42,8 +42,8 @@ def add_drafts(api: FastAPI, desk: Desk) -> None:
         who, seen = _reader_of(reader), _revision(if_match)
         check_id("image", image)
         told = check_params(state, reserved=frozenset())
-        save = desk.app.service.drafting.save
-        made = await desk.save_for(request, lambda: save(image, who, reading, told, map, seen))
+        save = context.app.service.drafting.save
+        made = await context.save_for(request, lambda: save(image, who, reading, told, map, seen))
         return JSONResponse({"revision": made.revision, "saved": made.saved}, headers={"ETag": f'"{made.revision}"'})
 
     @api.delete("/vhi/draft", tags=["VHI"], summary="Throw away what was begun; If-Match names its revision")
@@ -54,11 +54,11 @@ def add_drafts(api: FastAPI, desk: Desk) -> None:
         check_id("image", image)
         if seen is None:
             raise Refusal(428, "The header If-Match is needed: the revision of the draft that is thrown away.")
-        await desk.save_for(request, lambda: desk.app.service.drafting.remove(image, who, reading, seen))
+        await context.save_for(request, lambda: context.app.service.drafting.remove(image, who, reading, seen))
         return JSONResponse({})
 
 
-def handed_in(desk: Desk, image: str, told: Mapping[str, Any]) -> None:
+def handed_in(context: ServerContext, image: str, told: Mapping[str, Any]) -> None:
     """A submission was kept: the draft that it hands in goes.
 
     Parameters
@@ -68,7 +68,7 @@ def handed_in(desk: Desk, image: str, told: Mapping[str, Any]) -> None:
     """
     if isinstance(seen := told.get("draft"), str):
         reader, reading = current_identity().name or str(told.get("client_id")), told.get("reading") or 1
-        desk.app.service.drafting.remove_submitted(image, reader, int(reading), seen)
+        context.app.service.drafting.remove_submitted(image, reader, int(reading), seen)
 
 
 def _reader_of(reader: str | None) -> str:

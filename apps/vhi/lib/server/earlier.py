@@ -8,14 +8,14 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from .answers import finite
-from .desk import Desk
 from .requests import check_id
+from .server_context import ServerContext
 
 Reader = Annotated[str | None, Query(max_length=64)]
 Number = Annotated[int, Query(ge=1, le=99)]
 
 
-def add_earlier(api: FastAPI, desk: Desk) -> None:
+def add_earlier(api: FastAPI, context: ServerContext) -> None:
     """The routes; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
 
     @api.get("/vhi/earlier", tags=["VHI"], summary="The earlier visit that is shown beside a case: its day, reader and threshold")
@@ -23,17 +23,17 @@ def add_earlier(api: FastAPI, desk: Desk) -> None:
         check_id("image", image)
 
         def look() -> dict[str, Any]:
-            return dict(desk.app.datastore().earlier_facts(image, reading, {"client_id": client_id}))
+            return dict(context.app.datastore().earlier_facts(image, reading, {"client_id": client_id}))
 
-        return JSONResponse(finite(await desk.run(desk.infer, request, desk.config.inference_timeout_s, look)))
+        return JSONResponse(finite(await context.run(context.infer, request, context.config.inference_timeout_s, look)))
 
     async def file(request: Request, image: str, part: Literal["image", "label"], reading: int, reader: str | None) -> Response:
         check_id("image", image)
 
         def read() -> bytes:
-            return bytes(desk.app.datastore().earlier_file(image, part, reading, {"client_id": reader}))
+            return bytes(context.app.datastore().earlier_file(image, part, reading, {"client_id": reader}))
 
-        content = await desk.run(desk.infer, request, desk.config.inference_timeout_s, read)
+        content = await context.run(context.infer, request, context.config.inference_timeout_s, read)
         headers = {"Content-Disposition": f'attachment; filename="earlier-{part}.nii.gz"'}
         return Response(content, media_type="application/gzip", headers=headers)
 

@@ -1,13 +1,13 @@
-"""What the server knows of its own state: the findings of the service, and the accounts."""
+"""Findings about the server itself: those of the service, and the accounts."""
 
 from __future__ import annotations
 
 from ..findings import Finding
-from .desk import Desk
+from .server_context import ServerContext
 
 
-def findings_of(desk: Desk) -> tuple[Finding, ...]:
-    """What is wrong now; nothing where all is well."""
-    problem = desk.login.accounts_problem
+def findings_of(context: ServerContext) -> tuple[Finding, ...]:
+    """The findings now; empty where all is well."""
+    problem = context.login.accounts_problem
     accounts = [] if problem is None else [Finding("accounts", problem)]
-    return (*desk.app.service.findings(), *accounts)
+    return (*context.app.service.findings(), *accounts)

@@ -30,7 +30,7 @@ from .addresses import current_addresses
 from .answers import Refusal
 from .dicomweb import ROOT, is_answered_in_json, is_picture, is_resource, resource_of
 from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
-from .pool import GoneError
+from .worker_pool import GoneError
 
 logger = logging.getLogger("vhi.server")
 
@@ -391,7 +391,7 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
 
 
 def _warnings(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
-    """What the archive warns of, in its words and under the gateway's name: that more is there, or why something was not stored.
+    """Warnings of the archive, in its words and under the gateway's name: that more is there, or why something was not stored.
 
     The sender within a Warning (RFC 7234, 5.5) is the archive's address or name, which readers do not learn.
     """

@@ -18,7 +18,6 @@ from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, wh
 from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .blinded import BlindedGateway
 from .config import MIB, ServerConfig, is_address, is_loopback
-from .desk import Desk
 from .dicomweb import check_plain
 from .forwarded import CONCEALED_KEY, HOST_KEY, PREFIX_KEY, Forwarded
 from .gateway import ArchiveAddress, Gateway
@@ -27,10 +26,11 @@ from .login import MAY_FETCH_KEY, Login
 from .metrics import CLOSED as CLOSED_ROUTE
 from .metrics import Metrics
 from .own_results import OwnResults
-from .pool import GoneError, WorkerPool
 from .routes import make_routes
+from .server_context import ServerContext
 from .sessions import cookie_names, identity_by_cookie
 from .watching import scraper
+from .worker_pool import GoneError, WorkerPool
 
 logger = logging.getLogger("vhi.server")
 
@@ -74,7 +74,7 @@ class Guard:
     def __init__(self, stock: ASGIApp, config: ServerConfig, archive: ArchiveAddress | None = None) -> None:
         self.config = config
         self.login = Login(config)
-        self.desk = Desk(
+        self.context = ServerContext(
             infer=WorkerPool("infer", config.workers, config.queue, nice=5),
             save=WorkerPool("save", 2, 64),
             quick=WorkerPool("quick", 4, 256),
@@ -85,11 +85,11 @@ class Guard:
             config=config,
         )
         self._stock = stock
-        self.metrics = Metrics(self.desk)
-        self._own = make_routes(self.desk, self.metrics, has_archive=archive is not None)
+        self.metrics = Metrics(self.context)
+        self._own = make_routes(self.context, self.metrics, has_archive=archive is not None)
         self._gateway = Gateway(archive, self._note_stored) if archive else None
-        self._own_results = OwnResults(self._gateway, self.desk) if self._gateway else None
-        self._blinded = BlindedGateway(self.desk)
+        self._own_results = OwnResults(self._gateway, self.context) if self._gateway else None
+        self._blinded = BlindedGateway(self.context)
         self._behind_proxies = Forwarded(self._serve, config.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +104,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Exchange(self, scope, receive, send).serve()
+        await RequestHandler(self, scope, receive, send).serve()
 
     async def dispatch(self, allowed: Allowed, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request that passed to the routes that answer it."""
@@ -115,21 +115,21 @@ class Guard:
             await self._to_archive(scope, receive, send)
             return
         body = await _read_all(receive)
-        messages = await asyncio.wrap_future(self.desk.quick.submit(lambda: _run_apart(self._stock, scope, body)))
+        messages = await asyncio.wrap_future(self.context.quick.submit(lambda: _run_apart(self._stock, scope, body)))
         for message in _told_in_one_sentence(messages):
             await send(message)
 
     async def _to_archive(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._gateway is None or self._own_results is None:
             raise Refusal(403, CLOSED["/proxy"])
-        open_ = self._own_results if self.desk.app.service.config.hide_others else self._gateway
-        await (self._blinded if self.desk.is_blinded else open_)(scope, receive, send)
+        open_ = self._own_results if self.context.app.service.config.hide_others else self._gateway
+        await (self._blinded if self.context.is_blinded else open_)(scope, receive, send)
 
     async def _note_stored(self, uids: tuple[str, ...]) -> None:
-        await asyncio.wrap_future(self.desk.quick.submit(lambda: self.desk.note_stored(uids)))
+        await asyncio.wrap_future(self.context.quick.submit(lambda: self.context.note_stored(uids)))
 
 
-class Exchange:
+class RequestHandler:
     """One request and its answer."""
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
@@ -269,7 +269,7 @@ class Exchange:
         if (asking := scraper(self.guard.config, allowed.template, given)) is not None:
             return asking
         if given[:6].lower() == "basic " and allowed.basic:
-            job = self.guard.desk.password.submit(lambda: login.identity_by_password(given, self.address))
+            job = self.guard.context.password.submit(lambda: login.identity_by_password(given, self.address))
             return await asyncio.wrap_future(job)
         names = cookie_names(login, self.scope)
         by_cookie = None if given else identity_by_cookie(login, names, self.method, self.headers)

@@ -13,17 +13,17 @@ from starlette.datastructures import UploadFile as StarletteUpload
 
 from .answers import Refusal, finite, json_text
 from .config import is_loopback
-from .desk import Desk, address_of
 from .identity import current_identity
 from .login import MAY_FETCH_KEY
 from .requests import check_id, check_params, parse_params, take_file, uploaded_file
+from .server_context import ServerContext, address_of
 
 INFO_AGE_S = 0.5
 # models that measure with regions which a reader drew and has not submitted
 DRAWN_ON = ("vhi", "vhi_clean", "normal_bone_clicks")
 
 
-def add_inference(api: FastAPI, desk: Desk) -> None:
+def add_inference(api: FastAPI, context: ServerContext) -> None:
     """Information, inference, next sample."""
     known: dict[str, tuple[float, bytes]] = {}
 
@@ -32,14 +32,14 @@ def add_inference(api: FastAPI, desk: Desk) -> None:
         who = current_identity().name or ""
         made, content = known.get(who, (0.0, b""))
         if time.monotonic() - made > INFO_AGE_S:
-            content = json_text(desk.app.info()).encode()
+            content = json_text(context.app.info()).encode()
             known.clear()
             known[who] = time.monotonic(), content
         return content
 
     @api.get("/info/", tags=["App"], summary="Models, their options, strategies, counts of cases")
     async def info(request: Request) -> Response:
-        content = await desk.quickly(request, information)
+        content = await context.quickly(request, information)
         return Response(content, media_type="application/json")
 
     @api.post("/infer/{model}", tags=["Infer"], summary="Run a model on a series; label map and facts as multipart/form-data")
@@ -67,19 +67,19 @@ def add_inference(api: FastAPI, desk: Desk) -> None:
 
         def answer() -> Response:
             if not isinstance(label, StarletteUpload):
-                return _answer(desk.app.infer(asked), output)
+                return _answer(context.app.infer(asked), output)
             with uploaded_file(label.filename, label.file) as path:
-                return _answer(desk.app.infer({**asked, "drawn_file": str(path)}), output)
+                return _answer(context.app.infer({**asked, "drawn_file": str(path)}), output)
 
-        return await desk.run(desk.infer, request, desk.config.inference_timeout_s, answer)
+        return await context.run(context.infer, request, context.config.inference_timeout_s, answer)
 
     @api.post("/activelearning/{strategy}", tags=["ActiveLearning"], summary="The next case for this reader")
     async def next_sample(request: Request, strategy: str, params: Annotated[Any, Body()] = None) -> Response:
         asked = {**check_params(params), "strategy": check_id("strategy", strategy)}
-        sample = finite(await desk.quickly(request, lambda: desk.app.next_sample(asked)) or {})
+        sample = finite(await context.quickly(request, lambda: context.app.next_sample(asked)) or {})
         address = address_of(request)
         if sample.get("id") and request.scope.get(MAY_FETCH_KEY):
-            desk.login.grants.give(address, sample["id"], current_identity())
+            context.login.grants.give(address, sample["id"], current_identity())
         if not is_loopback(address):
             sample.pop("path", None)  # a file on the server says nothing elsewhere
         return JSONResponse(sample)

@@ -22,7 +22,7 @@ class Rewriter(Protocol):
     """Takes an answer piece by piece."""
 
     def feed(self, piece: bytes) -> bytes:
-        """What can be passed on now."""
+        """The bytes that can be passed on now."""
 
     def finish(self) -> bytes:
         """The rest; raises TruncatedError when the answer was not complete."""

@@ -1,4 +1,4 @@
-"""What the server writes to its log: one line per request, without ids of images, parameters, tokens or exceptions' texts."""
+"""The server's log: one line per request, without ids of images, parameters, tokens or exceptions' texts."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..errors import VhiError
-from .desk import Desk
 from .findings import findings_of
+from .server_context import ServerContext
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # from a cached answer to an inference that waited [s]
@@ -27,14 +27,14 @@ TEMPORARY = "vhi-*"
 
 
 class Metrics:
-    """What is counted while requests are served, and what is looked up when somebody asks.
+    """Numbers counted while requests are served, and those looked up when somebody asks.
 
     Parameters
     ----------
-    desk : Desk
+    context : ServerContext
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, context: ServerContext) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "vhi_requests", "Requests by method, route and status.", ["method", "route", "status"], registry=self._registry
@@ -43,7 +43,7 @@ class Metrics:
             "vhi_request_seconds", "Seconds until the answer was sent.", ["route"], buckets=BUCKETS, registry=self._registry
         )
         ProcessCollector(registry=self._registry)
-        self._registry.register(_State(desk))
+        self._registry.register(_State(context))
 
     def note(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count a request; `route` is the allow-list's template, and None for what is closed."""
@@ -59,8 +59,8 @@ class Metrics:
 class _State(Collector):
     """Gauges that are looked up when they are asked for; one that cannot be had now is left out."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
 
     def describe(self) -> Iterable[Metric]:
         return ()  # nothing is looked up while the server is being made
@@ -75,21 +75,21 @@ class _State(Collector):
     def _queues(self) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("vhi_jobs", "Jobs waiting or at work.", labels=["pool"])
         for name in ("infer", "save", "quick", "copies", "password"):
-            jobs.add_metric([name], getattr(self._desk, name).jobs)
+            jobs.add_metric([name], getattr(self._context, name).jobs)
         yield jobs
 
     def _work(self) -> Iterator[Metric]:
-        training = getattr(self._desk.app, "training", None)
+        training = getattr(self._context.app, "training", None)
         if training is not None:
             yield _gauge("vhi_retraining", "Whether the networks are being retrained.", training.is_running())
-        exchange = getattr(self._desk.app, "exchange", None)
-        if exchange is not None:
-            outbox = exchange.outbox.state()
+        archive_sync = getattr(self._context.app, "archive_sync", None)
+        if archive_sync is not None:
+            outbox = archive_sync.outbox.state()
             yield _gauge("vhi_outbox_waiting", "Submissions that wait to be stored in the archive.", outbox.waiting)
             yield _gauge("vhi_outbox_failing", "Whether the last attempt to store one failed.", outbox.last_error is not None)
 
     def _readings(self) -> Iterator[Metric]:
-        service = self._desk.app.service
+        service = self._context.app.service
         index = service.cases.index
         yield _gauge("vhi_cases", "Cases that can be read.", len(index.cases))
         yield _gauge("vhi_cases_waiting", "Scans that cannot be read yet.", len(index.waiting))
@@ -97,7 +97,7 @@ class _State(Collector):
         yield _gauge("vhi_submissions", "Submissions of the cases that can be read.", submissions)
 
     def _disks(self) -> Iterator[Metric]:
-        places = places_of(self._desk)
+        places = places_of(self._context)
         free = GaugeMetricFamily("vhi_disk_free_bytes", "Free room.", labels=["place"])
         size = GaugeMetricFamily("vhi_disk_bytes", "Size of the disk.", labels=["place"])
         for name, place in places.items():
@@ -110,15 +110,15 @@ class _State(Collector):
 
     def _findings(self) -> Iterator[Metric]:
         wrong = GaugeMetricFamily("vhi_finding", "Whether this is wrong now; /vhi/health has the sentence.", labels=["name"])
-        found = {one.name for one in findings_of(self._desk)}
+        found = {one.name for one in findings_of(self._context)}
         for name in KNOWN_FINDINGS:
             wrong.add_metric([name], name in found)
         yield wrong
 
 
-def places_of(desk: Desk) -> dict[str, Path]:
+def places_of(context: ServerContext) -> dict[str, Path]:
     """The folders that must have room."""
-    return {"data": desk.app.service.readings.root, "temporary": Path(tempfile.gettempdir())}
+    return {"data": context.app.service.readings.root, "temporary": Path(tempfile.gettempdir())}
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:

@@ -18,10 +18,10 @@ from cachetools import LRUCache
 from starlette.types import Message, Receive, Scope, Send
 
 from .answers import Refusal
-from .desk import Desk
 from .dicomweb import resource_of
 from .gateway import JSON, NOT_THERE, Gateway
 from .identity import Identity, current_identity
+from .server_context import ServerContext
 
 # of images (PS3.3, C.7.3.1.1.1); a result says what it was made of, so that a reader's own is told by its UIDs
 ACQUIRED = frozenset({"MR", "CT", "PT", "NM", "US", "CR", "DX", "MG", "RF", "XA"})
@@ -62,11 +62,11 @@ class OwnResults:
     Parameters
     ----------
     gateway : Gateway
-    desk : Desk
+    context : ServerContext
     """
 
-    def __init__(self, gateway: Gateway, desk: Desk) -> None:
-        self._gateway, self._desk = gateway, desk
+    def __init__(self, gateway: Gateway, context: ServerContext) -> None:
+        self._gateway, self._context = gateway, context
         # what scanners made, which changes for nobody; for the event loop alone
         self._acquired: LRUCache[tuple[str, str], frozenset[str]] = LRUCache(KEPT_SERIES)
 
@@ -159,11 +159,11 @@ class OwnResults:
         if modalities <= ACQUIRED:
             self._acquired[key] = names
             return names
-        own = await asyncio.wrap_future(self._desk.quick.submit(lambda: self._own(study, names, who)))
+        own = await asyncio.wrap_future(self._context.quick.submit(lambda: self._own(study, names, who)))
         return names if names and own else frozenset()
 
     def _own(self, study: str, names: frozenset[str], who: Identity) -> bool:
-        exchange = getattr(self._desk.app, "exchange", None)
+        exchange = getattr(self._context.app, "exchange", None)
         return exchange is not None and who.name is not None and bool(exchange.is_of(who.name, study, names))
 
     async def _ask(self, resource: str, **query: str) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ MONAI_LABEL_POSTPONES = (
 
 
 class PostponedName:
-    """What was taken from a postponed module by name: a function, a class, a value. The module is imported at the first use."""
+    """A name taken from a postponed module: a function, a class, a value. The module is imported at the first use."""
 
     def __init__(self, module: PostponedModule, name: str) -> None:
         self._module, self._name = module, name
@@ -57,7 +57,7 @@ class PostponedName:
 class PostponedModule(ModuleType):
     """The stand-in of a module."""
 
-    def __init__(self, name: str, finder: _Finder) -> None:
+    def __init__(self, name: str, finder: _PostponedFinder) -> None:
         super().__init__(name)
         self._finder = finder
 
@@ -74,7 +74,7 @@ class PostponedModule(ModuleType):
         return PostponedName(self, name) if self._finder.active else getattr(self._real(), name)
 
 
-class _Finder(MetaPathFinder, Loader):
+class _PostponedFinder(MetaPathFinder, Loader):
     """Finds a stand-in for each of some modules, and for all below them."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ def postponed(names: Sequence[str]) -> Iterator[None]:
     names : sequence of str
         Full names of modules.
     """
-    finder = _Finder([name for name in names if name not in sys.modules])
+    finder = _PostponedFinder([name for name in names if name not in sys.modules])
     sys.meta_path.insert(0, finder)
     try:
         yield

@@ -129,7 +129,7 @@ class Provider:
         return "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
 
     def _metadata(self, *, renew: bool = False) -> dict[str, Any]:
-        """What the provider says of itself, with its keys; kept for ten minutes."""
+        """The provider's description of itself, with its keys; kept for ten minutes."""
         with self._lock:
             until, known = self._known
             if renew or until < time.monotonic():

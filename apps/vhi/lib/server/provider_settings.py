@@ -1,4 +1,4 @@
-"""What a site says of its provider of OpenID Connect, in a TOML file."""
+"""A site's settings of its provider of OpenID Connect, in a TOML file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .config import is_loopback
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """What a site says of its provider, in a TOML file; `deploy/sign-on.toml` is one.
+    """A site's settings of its provider, in a TOML file; `deploy/sign-on.toml` is one.
 
     Attributes
     ----------

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from .desk import Desk
 from .drafts import handed_in
 from .requests import check_id
+from .server_context import ServerContext
 
 
-def add_rating(api: FastAPI, desk: Desk) -> None:
+def add_rating(api: FastAPI, context: ServerContext) -> None:
     """The route; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
 
     @api.post("/vhi/rating", tags=["VHI"], summary="Rate the automatic disease region of a case")
@@ -28,9 +28,9 @@ def add_rating(api: FastAPI, desk: Desk) -> None:
         told = {"client_id": client_id, "reading": reading, "draft": draft}
 
         def rate() -> str:
-            made = desk.app.datastore().rate(image, rating, told)
-            handed_in(desk, image, told)
+            made = context.app.datastore().rate(image, rating, told)
+            handed_in(context, image, told)
             return str(made)
 
-        made = await desk.save_for(request, rate)
+        made = await context.save_for(request, rate)
         return JSONResponse({"submission": made, "rating": rating})

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from .answers import Refusal, finite, without_paths
-from .desk import Desk
+from .answers import Refusal, finite, for_readers
 from .identity import current_identity
 from .requests import check_id
+from .server_context import ServerContext
 
 FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
 
 
-def add_readings(api: FastAPI, desk: Desk) -> None:
+def add_readings(api: FastAPI, context: ServerContext) -> None:
     """`/vhi/`."""
 
     @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
@@ -35,18 +35,18 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         by = current_identity().name
 
         def read() -> bytes:
-            service = desk.app.service
+            service = context.app.service
             content = Path(service.report(image, asked, form, by=by, submission=submission)).read_bytes()
             return content if form != "html" else with_fate(content, service.fate(image, asked, submission))
 
-        return Response(await desk.quickly(request, read), media_type=FORMS[form])
+        return Response(await context.quickly(request, read), media_type=FORMS[form])
 
     @api.get(
         "/vhi/study", tags=["VHI"], summary="The T1W and STIR series of a study in the archive, or why it cannot be read yet"
     )
     async def study(request: Request, study: str) -> Response:
         check_id("study", study)
-        return JSONResponse(await desk.quickly(request, lambda: _series_of(desk.app.service.cases.index, study)))
+        return JSONResponse(await context.quickly(request, lambda: _series_of(context.app.service.cases.index, study)))
 
     @api.get("/vhi/submissions", tags=["VHI"], summary="Submissions of a case: this reader's; all of them for an administrator")
     async def submissions(request: Request, image: str, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
@@ -54,12 +54,12 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         asked = _reader_asked(reader)
 
         def look() -> list[dict[str, Any]]:
-            found, known = desk.app.service.submissions(image, asked), desk.app.service.fates()
+            found, known = context.app.service.submissions(image, asked), context.app.service.fates()
             told = [{"id": one.submission_id, **asdict(one), "fate": known.of(one, found)} for one in found]
             # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
-            return [{**one, "source": None} for one in told] if desk.is_blinded else told
+            return [{**one, "source": None} for one in told] if context.is_blinded else told
 
-        return JSONResponse(finite(await desk.quickly(request, look)))
+        return JSONResponse(finite(await context.quickly(request, look)))
 
     @api.post("/vhi/share", tags=["VHI"], summary="Let every reader of a case start from the regions of one submission")
     async def share(
@@ -71,12 +71,12 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         check_id("image", image)
         parts = {"parts": part} if part else {}
         admin = current_identity().name or "local"
-        await desk.quickly(request, lambda: desk.app.service.share(image, submission, admin=admin, **parts))
+        await context.quickly(request, lambda: context.app.service.share(image, submission, admin=admin, **parts))
         return JSONResponse({"shared": submission})
 
     @api.get("/vhi/cases", tags=["VHI"], summary="Every case and its state; what waits, and why")
     async def cases(request: Request) -> Response:
-        return JSONResponse(finite(await desk.quickly(request, lambda: _states(desk.app.service))))
+        return JSONResponse(finite(await context.quickly(request, lambda: _states(context.app.service))))
 
     @api.get(
         "/vhi/archive", tags=["VHI"], summary="What waits to be stored in the archive; segmentations there that were refused"
@@ -85,12 +85,12 @@ def add_readings(api: FastAPI, desk: Desk) -> None:
         asked = _reader_asked(reader)
 
         def state() -> dict[str, Any]:
-            exchange = getattr(desk.app, "exchange", None)
-            if exchange is None:
+            archive_sync = getattr(context.app, "archive_sync", None)
+            if archive_sync is None:
                 raise Refusal(404, "The studies of this server are a folder; there is no archive.")
-            return dict(exchange.state(asked))
+            return dict(archive_sync.state(asked))
 
-        return JSONResponse(finite(await desk.quickly(request, state)))
+        return JSONResponse(finite(await context.quickly(request, state)))
 
 
 def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
@@ -98,7 +98,7 @@ def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     seen = next((one.viewed for one in index.cases if one.viewed and one.viewed.study_uid == study_uid), None)
     if seen is not None:
         return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
-    return {"t1w": None, "stir": None, "why": without_paths(index.why_waiting(study_uid) or "") or None}
+    return {"t1w": None, "stir": None, "why": for_readers(index.why_waiting(study_uid) or "") or None}
 
 
 def _reader_asked(reader: str | None) -> str | None:

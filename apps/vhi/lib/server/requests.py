@@ -1,4 +1,4 @@
-"""What clients send, checked before anything uses it."""
+"""Checks of what clients send, before anything uses it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from starlette.exceptions import HTTPException
 from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
-from .desk import Desk
 from .drafts import add_drafts
 from .earlier import add_earlier
 from .inference import add_inference
@@ -19,6 +18,7 @@ from .rating import add_rating
 from .readings import add_readings
 from .reopening import add_reopening
 from .review import add_review
+from .server_context import ServerContext
 from .sessions import add_sessions
 from .sign_on import add_sign_on
 from .tokens import add_tokens
@@ -28,7 +28,7 @@ from .watching import add_watching
 from .worklist import add_worklist
 
 
-def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
+def make_routes(context: ServerContext, metrics: Metrics, *, has_archive: bool) -> FastAPI:
     """The application that answers the allow-list's own routes."""
     # the guard settles trailing slashes; redirects of the framework know no prefix
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
@@ -49,10 +49,10 @@ def make_routes(desk: Desk, metrics: Metrics, *, has_archive: bool) -> FastAPI:
         add_training,
         add_models,
     ):
-        add(api, desk)
-    add_watching(api, desk, metrics)
-    add_viewer(api, desk, has_archive=has_archive)
-    add_worklist(api, desk, has_archive=has_archive)
+        add(api, context)
+    add_watching(api, context, metrics)
+    add_viewer(api, context, has_archive=has_archive)
+    add_worklist(api, context, has_archive=has_archive)
 
     @api.get("/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:

@@ -23,11 +23,11 @@ from starlette.types import Scope
 
 from .addresses import current_addresses
 from .answers import Refusal
-from .desk import Desk
 from .identity import LOCAL, Identity, current_identity
 from .login import Login
 from .pages import login_page
-from .pool import BusyError
+from .server_context import ServerContext
+from .worker_pool import BusyError
 
 CSRF_HEADER = "x-csrf-token"
 HOME = "/vhi/worklist"
@@ -59,7 +59,7 @@ def cookie_names(login: Login, scope: Scope) -> CookieNames:
 
 
 def cookie_value(cookies: str, name: str) -> str:
-    """What a Cookie header holds under a name; empty where there is nothing.
+    """The value of a Cookie header under a name; empty where there is nothing.
 
     Read as browsers write it: cookies of other sites of the domain, which stand in the same header, keep to no grammar.
     """
@@ -104,14 +104,14 @@ def login_address(request: Request) -> str:
     return addresses.path(f"/login?next={quote(addresses.path(request.url.path) + query, safe='/')}")
 
 
-def add_sessions(api: FastAPI, desk: Desk) -> None:
+def add_sessions(api: FastAPI, context: ServerContext) -> None:
     """The routes `/login` and `/logout`."""
 
     @api.get("/login", include_in_schema=False)
     async def page(next: Annotated[str, Query(max_length=2048)] = "") -> Response:
-        if not desk.login.needed:
+        if not context.login.needed:
             return RedirectResponse(current_addresses().path(HOME), 303)
-        return HTMLResponse(login_page(local_path(next), sign_on=desk.sign_on_label), headers=PAGE_HEADERS)
+        return HTMLResponse(login_page(local_path(next), sign_on=context.sign_on_label), headers=PAGE_HEADERS)
 
     @api.post("/login", include_in_schema=False)
     async def sign_in(
@@ -120,47 +120,49 @@ def add_sessions(api: FastAPI, desk: Desk) -> None:
         password: Annotated[str, Form(max_length=1024)] = "",
         next: Annotated[str, Form(max_length=2048)] = "",
     ) -> Response:
-        if not desk.login.needed:
+        if not context.login.needed:
             raise Refusal(400, "This server asks for no login.")
         try:
-            token = await desk.token_for(request, username, password)
+            token = await context.token_for(request, username, password)
         except Refusal as refusal:
-            return HTMLResponse(login_page(local_path(next), refusal.sentence, desk.sign_on_label), refusal.status, PAGE_HEADERS)
+            return HTMLResponse(
+                login_page(local_path(next), refusal.sentence, context.sign_on_label), refusal.status, PAGE_HEADERS
+            )
         answer = RedirectResponse(local_path(next), 303)
-        set_session(answer, request, desk, token)
+        set_session(answer, request, context, token)
         return answer
 
     @api.post("/logout", include_in_schema=False)
     async def sign_out(request: Request) -> Response:
-        desk.login.end(current_identity())
-        leaving = await _leaving(request, desk)
+        context.login.end(current_identity())
+        leaving = await _leaving(request, context)
         answer = JSONResponse({"next": leaving}) if leaving else Response(status_code=204)
-        names = cookie_names(desk.login, request.scope)
+        names = cookie_names(context.login, request.scope)
         for name in (names.session, names.csrf):
             set_cookie(answer, name, "", 0)
         return answer
 
 
-async def _leaving(request: Request, desk: Desk) -> str | None:
+async def _leaving(request: Request, context: ServerContext) -> str | None:
     """The provider's page for signing out; None for who did not sign in there, and where it does not say in time.
 
     Without it who signed in by the provider would be signed in again by one click, whoever clicks.
     """
-    provider, back = desk.login.provider, current_addresses().url("/login")
+    provider, back = context.login.provider, current_addresses().url("/login")
     if provider is None or not current_identity().is_signed_on:
         return None
     try:
-        return await desk.run(desk.sign_on, request, LEAVING_S, lambda: provider.leaving(back))
+        return await context.run(context.sign_on, request, LEAVING_S, lambda: provider.leaving(back))
     except (BusyError, TimeoutError):
         return None
 
 
-def set_session(answer: Response, request: Request, desk: Desk, token: str) -> None:
+def set_session(answer: Response, request: Request, context: ServerContext, token: str) -> None:
     """Sign a browser in: both cookies, for as long as the token lasts."""
-    names, seconds = cookie_names(desk.login, request.scope), int(desk.config.token_hours * 3600)
-    who = desk.login.identity_of_token(token)
+    names, seconds = cookie_names(context.login, request.scope), int(context.config.token_hours * 3600)
+    who = context.login.identity_of_token(token)
     set_cookie(answer, names.session, token, seconds, httponly=True)
-    set_cookie(answer, names.csrf, desk.login.mark_of(who) if who else "", seconds)
+    set_cookie(answer, names.csrf, context.login.mark_of(who) if who else "", seconds)
 
 
 def set_cookie(answer: Response, name: str, value: str, seconds: int, *, httponly: bool = False) -> None:

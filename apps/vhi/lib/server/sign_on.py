@@ -18,8 +18,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from ..errors import VhiError
 from .addresses import current_addresses
 from .answers import Refusal, refusal_of
-from .desk import Desk
 from .pages import going_on_page, login_page
+from .server_context import ServerContext
 from .sessions import PAGE_HEADERS, cookie_value, local_path, set_session
 
 START, BACK = "/sign-on", "/sign-on/back"
@@ -27,20 +27,22 @@ LASTS_S = 600
 _ENDED = "This sign-on was not begun in this browser, or over ten minutes ago; begin it again."
 
 
-def add_sign_on(api: FastAPI, desk: Desk) -> None:
+def add_sign_on(api: FastAPI, context: ServerContext) -> None:
     """The routes, which answer 404 where no provider is configured."""
 
     @api.get(START, include_in_schema=False)
     async def begin(request: Request, next: Annotated[str, Query(max_length=2048)] = "") -> Response:
-        provider = desk.needed_provider()
+        provider = context.needed_provider()
         following, back = local_path(next), current_addresses().url(BACK)
         try:
-            begun = await desk.run(desk.sign_on, request, LASTS_S, lambda: provider.begin(back))
+            begun = await context.run(context.sign_on, request, LASTS_S, lambda: provider.begin(back))
         except (Refusal, VhiError) as error:
-            return _told(desk, following, error)
+            return _told(context, following, error)
         kept = {"state": begun.state, "nonce": begun.nonce, "verifier": begun.verifier, "next": following}
         answer = RedirectResponse(begun.url, 303)
-        _set_kept(answer, request, desk, jwt.encode({**kept, "exp": int(time.time()) + LASTS_S}, desk.login.sign_on_key, "HS256"))
+        _set_kept(
+            answer, request, context, jwt.encode({**kept, "exp": int(time.time()) + LASTS_S}, context.login.sign_on_key, "HS256")
+        )
         return answer
 
     @api.get(BACK, include_in_schema=False)
@@ -50,7 +52,7 @@ def add_sign_on(api: FastAPI, desk: Desk) -> None:
         state: Annotated[str, Query(max_length=256)] = "",
         error: Annotated[str, Query(max_length=256)] = "",
     ) -> Response:
-        kept = _kept(request, desk)
+        kept = _kept(request, context)
         following = local_path(str(kept.get("next", "")))
         try:
             if error:  # some come without the state, and nobody is signed in by them
@@ -58,43 +60,43 @@ def add_sign_on(api: FastAPI, desk: Desk) -> None:
                 raise Refusal(403, f"The sign-on service let nobody in ({why}); try again, or sign in with another account.")
             if not code or not state or kept.get("state") != state:
                 raise Refusal(400, _ENDED)
-            token = await _finished(request, desk, code, kept)
+            token = await _finished(request, context, code, kept)
         except (Refusal, VhiError) as problem:
-            answer: Response = _told(desk, following, problem)
+            answer: Response = _told(context, following, problem)
         else:
             answer = HTMLResponse(going_on_page(following), headers=PAGE_HEADERS)
-            set_session(answer, request, desk, token)
-        _set_kept(answer, request, desk, "")  # once
+            set_session(answer, request, context, token)
+        _set_kept(answer, request, context, "")  # once
         return answer
 
 
-async def _finished(request: Request, desk: Desk, code: str, kept: dict[str, Any]) -> str:
+async def _finished(request: Request, context: ServerContext, code: str, kept: dict[str, Any]) -> str:
     """A token for who signed in at the provider; it is logged who did."""
-    provider, back = desk.needed_provider(), current_addresses().url(BACK)
+    provider, back = context.needed_provider(), current_addresses().url(BACK)
 
     def finish() -> str:
         who = provider.finish(code, str(kept["nonce"]), str(kept["verifier"]), back)
-        token = desk.login.token_for_signed_on(who.name, who.role)
-        desk.app.service.audit.append("login", reader=who.name)
+        token = context.login.token_for_signed_on(who.name, who.role)
+        context.app.service.audit.append("login", reader=who.name)
         return token
 
-    return await desk.run(desk.sign_on, request, LASTS_S, finish)
+    return await context.run(context.sign_on, request, LASTS_S, finish)
 
 
-def _told(desk: Desk, following: str, problem: Exception) -> Response:
+def _told(context: ServerContext, following: str, problem: Exception) -> Response:
     """The login page again, with what went wrong; readers may still sign in by password."""
     refusal = refusal_of(problem)
-    return HTMLResponse(login_page(following, refusal.sentence, desk.sign_on_label), refusal.status, PAGE_HEADERS)
+    return HTMLResponse(login_page(following, refusal.sentence, context.sign_on_label), refusal.status, PAGE_HEADERS)
 
 
-def _kept_name(request: Request, desk: Desk) -> str:
-    return f"vhi_sign_on_{desk.login.instance((request.scope.get('server') or ('', None))[1])}"
+def _kept_name(request: Request, context: ServerContext) -> str:
+    return f"vhi_sign_on_{context.login.instance((request.scope.get('server') or ('', None))[1])}"
 
 
-def _set_kept(answer: Response, request: Request, desk: Desk, value: str) -> None:
+def _set_kept(answer: Response, request: Request, context: ServerContext, value: str) -> None:
     addresses = current_addresses()
     answer.set_cookie(
-        _kept_name(request, desk),
+        _kept_name(request, context),
         value,
         LASTS_S if value else 0,
         path=addresses.path(START),
@@ -104,9 +106,9 @@ def _set_kept(answer: Response, request: Request, desk: Desk, value: str) -> Non
     )
 
 
-def _kept(request: Request, desk: Desk) -> dict[str, Any]:
-    text = cookie_value(request.headers.get("cookie", ""), _kept_name(request, desk))
+def _kept(request: Request, context: ServerContext) -> dict[str, Any]:
+    text = cookie_value(request.headers.get("cookie", ""), _kept_name(request, context))
     try:
-        return dict(jwt.decode(text, desk.login.sign_on_key, ["HS256"], options={"require": ["exp"]}))
+        return dict(jwt.decode(text, context.login.sign_on_key, ["HS256"], options={"require": ["exp"]}))
     except jwt.InvalidTokenError:
         return {}

@@ -7,16 +7,16 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Form, Request
 
 from .answers import Refusal
-from .desk import Desk
 from .identity import current_identity
+from .server_context import ServerContext
 
 
-def add_tokens(api: FastAPI, desk: Desk) -> None:
+def add_tokens(api: FastAPI, context: ServerContext) -> None:
     """`/auth/`."""
 
     @api.get("/auth/", tags=["Auth"], summary="Whether a login is needed")
     async def auth() -> dict[str, Any]:
-        return {"enabled": desk.login.needed, "client_id": "vhi", "realm": "vhi"}
+        return {"enabled": context.login.needed, "client_id": "vhi", "realm": "vhi"}
 
     @api.post("/auth/token", tags=["Auth"], summary="A token for a name and password")
     async def sign_in(
@@ -25,12 +25,12 @@ def add_tokens(api: FastAPI, desk: Desk) -> None:
         password: Annotated[str, Form(max_length=1024)],
         grant_type: Annotated[str, Form(max_length=32)] = "password",
     ) -> dict[str, Any]:
-        if not desk.login.needed:
+        if not context.login.needed:
             return {"access_token": None, "token_type": None}
         if grant_type != "password":
             raise Refusal(400, "grant_type must be password.")
-        token = await desk.token_for(request, username, password)
-        return {"access_token": token, "token_type": "bearer", "expires_in": int(desk.config.token_hours * 3600)}
+        token = await context.token_for(request, username, password)
+        return {"access_token": token, "token_type": "bearer", "expires_in": int(context.config.token_hours * 3600)}
 
     @api.get("/auth/token/valid", tags=["Auth"], summary="Who the token names")
     async def valid() -> dict[str, Any]:

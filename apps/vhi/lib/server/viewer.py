@@ -26,9 +26,9 @@ from starlette.staticfiles import StaticFiles
 from ..errors import InputError
 from .addresses import current_addresses
 from .answers import Refusal
-from .desk import Desk
 from .dicomweb import ROOT
 from .pages import notice_page
+from .server_context import ServerContext
 from .sessions import cookie_names, identity_of_page, login_address
 
 MODULES = Path(__file__).parent / "ohif"
@@ -173,7 +173,7 @@ for (const name of ['session', 'main']) {{
 """
 
 
-def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
+def add_viewer(api: FastAPI, context: ServerContext, *, has_archive: bool) -> None:
     """Routes below `/ohif/`.
 
     Raises
@@ -181,24 +181,24 @@ def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
     InputError
         The configured folder holds no viewer.
     """
-    viewer = Viewer(desk.config.viewer)
+    viewer = Viewer(context.config.viewer)
 
-    def told(request: Request) -> dict[str, Any]:
-        who = identity_of_page(desk.login, request)
+    def viewer_settings(request: Request) -> dict[str, Any]:
+        who = identity_of_page(context.login, request)
         return {
             "viewer_version_expected": EXPECTED,
             "viewer_version_found": viewer.version,
-            "login_required": desk.login.needed,
+            "login_required": context.login.needed,
             "reader": who.name if who else None,
             "is_admin": bool(who and who.is_admin),
-            "blinded": desk.is_blinded,
+            "blinded": context.is_blinded,
             "prefix": current_addresses().prefix,
-            "csrf_cookie": cookie_names(desk.login, request.scope).csrf,
+            "csrf_cookie": cookie_names(context.login, request.scope).csrf,
         }
 
     @api.get("/ohif/app-config.js", include_in_schema=False)
     async def config(request: Request) -> Response:
-        script = await desk.quickly(request, lambda: viewer.config(told(request)))
+        script = await context.quickly(request, lambda: viewer.config(viewer_settings(request)))
         return Response(script, media_type=TYPES[".js"])
 
     @api.get("/ohif", include_in_schema=False)
@@ -211,7 +211,7 @@ def add_viewer(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
             return await viewer.file(path, request.scope)
         if path.startswith("vhi/"):
             raise Refusal(404, "There is no such module.")
-        who = identity_of_page(desk.login, request)
+        who = identity_of_page(context.login, request)
         if who is not None and REVIEW in request.query_params and not who.is_admin:
             raise Refusal(403, "Finished cases are reviewed by administrators.")
         if not has_archive:

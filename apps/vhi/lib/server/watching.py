@@ -12,36 +12,36 @@ from fastapi.responses import Response
 
 from ..errors import SettingsError, VhiError
 from .config import ServerConfig
-from .desk import Desk
 from .findings import findings_of
 from .identity import Identity
 from .metrics import CONTENT_TYPE, Metrics, places_of
+from .server_context import ServerContext
 
 logger = logging.getLogger("vhi.server")
 METRICS_PATH = "/vhi/metrics"
 SCRAPER = Identity("prometheus", "admin")
 
 
-def add_watching(api: FastAPI, desk: Desk, metrics: Metrics) -> None:
+def add_watching(api: FastAPI, context: ServerContext, metrics: Metrics) -> None:
     """`/vhi/health` and `/vhi/metrics`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
     async def health(request: Request) -> dict[str, Any]:
-        found = await desk.quickly(request, lambda: findings_of(desk))
+        found = await context.quickly(request, lambda: findings_of(context))
         return {
             "status": "impaired" if found else "ok",
             "findings": [{"name": one.name, "sentence": one.sentence} for one in found],
-            "inferences": desk.infer.jobs,
-            "saves": desk.save.jobs,
+            "inferences": context.infer.jobs,
+            "saves": context.save.jobs,
         }
 
     @api.get("/vhi/health/details", tags=["VHI"], summary="The same with files, folders, the archive and the outbox")
     async def details(request: Request) -> dict[str, Any]:
-        return await desk.quickly(request, lambda: _details(desk))
+        return await context.quickly(request, lambda: _details(context))
 
     @api.get(METRICS_PATH, tags=["VHI"], summary="Numbers for Prometheus")
     async def numbers(request: Request) -> Response:
-        return Response(await desk.quickly(request, metrics.text), media_type=CONTENT_TYPE)
+        return Response(await context.quickly(request, metrics.text), media_type=CONTENT_TYPE)
 
 
 def scraper(config: ServerConfig, template: str, authorization: str) -> Identity | None:
@@ -61,14 +61,14 @@ def _metrics_token(config: ServerConfig) -> str:
         return ""
 
 
-def _details(desk: Desk) -> dict[str, Any]:
-    found = findings_of(desk)
-    exchange = getattr(desk.app, "exchange", None)
+def _details(context: ServerContext) -> dict[str, Any]:
+    found = findings_of(context)
+    archive_sync = getattr(context.app, "archive_sync", None)
     return {
         "findings": [{"name": one.name, "sentence": one.sentence, "files": list(one.files)} for one in found],
-        "disk": {name: _room(place) for name, place in places_of(desk).items()},
-        "archive": None if exchange is None else _archive(exchange),
-        "jobs": {name: getattr(desk, name).jobs for name in ("infer", "save", "quick", "copies", "password")},
+        "disk": {name: _room(place) for name, place in places_of(context).items()},
+        "archive": None if archive_sync is None else _archive(archive_sync),
+        "jobs": {name: getattr(context, name).jobs for name in ("infer", "save", "quick", "copies", "password")},
     }
 
 
@@ -79,9 +79,9 @@ def _room(place: Any) -> dict[str, Any]:
         return {"folder": str(place), "free_bytes": None, "problem": error.strerror}
 
 
-def _archive(exchange: Any) -> dict[str, Any]:
+def _archive(archive_sync: Any) -> dict[str, Any]:
     try:
-        outbox = exchange.outbox.state()
+        outbox = archive_sync.outbox.state()
     except VhiError as error:
         return {"problem": str(error)}
     return {"waiting": outbox.waiting, "sent": outbox.sent, "last_error": outbox.last_error}

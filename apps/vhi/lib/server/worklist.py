@@ -11,10 +11,10 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from .addresses import current_addresses
-from .answers import Refusal, finite, without_paths
-from .desk import Desk
+from .answers import Refusal, finite, for_readers
 from .identity import current_identity
 from .pages import slicer_help
+from .server_context import ServerContext
 from .sessions import HOME, cookie_names, identity_of_page, login_address
 
 MOST_ROWS = 1000
@@ -27,7 +27,7 @@ _POLICY = (
 )
 
 
-def add_worklist(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
+def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> None:
     """The page `/vhi/worklist`, its rows, and `/`, which leads there."""
 
     @api.get("/", include_in_schema=False)
@@ -36,17 +36,17 @@ def add_worklist(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
 
     @api.get(HOME, include_in_schema=False)
     async def page(request: Request) -> Response:
-        who = identity_of_page(desk.login, request)
+        who = identity_of_page(context.login, request)
         if who is None:
             return RedirectResponse(login_address(request), 303)
         told = {
             "prefix": current_addresses().prefix,
-            "csrf_cookie": cookie_names(desk.login, request.scope).csrf,
-            "login_required": desk.login.needed,
+            "csrf_cookie": cookie_names(context.login, request.scope).csrf,
+            "login_required": context.login.needed,
             "reader": who.name,
             "is_admin": who.is_admin,
             "has_archive": has_archive,
-            "is_blinded": desk.is_blinded,
+            "is_blinded": context.is_blinded,
         }
         headers = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
         return HTMLResponse(_page(told), headers=headers)
@@ -66,26 +66,22 @@ def add_worklist(api: FastAPI, desk: Desk, *, has_archive: bool) -> None:
         asked = reader or who.name or ""
 
         def listed() -> dict[str, Any]:
-            found = desk.app.service.reading_list.page(asked, reading, state=state, matching=matching, limit=limit)
-            shown = [_row(row, who.is_admin) for row in found.rows]
+            found = context.app.service.reading_list.page(asked, reading, state=state, matching=matching, limit=limit)
+            shown = [{**asdict(row), "note": for_readers(row.note)} for row in found.rows]
             if who.is_admin:
-                reviewed = desk.app.service.reviewing.state_of_cases()
+                reviewed = context.app.service.reviewing.state_of_cases()
                 shown = [{**row, **reviewed.get(row["case"], NOT_READ)} for row in shown]
             return {**asdict(found), "rows": shown}
 
-        return JSONResponse(finite(await desk.quickly(request, listed)))
+        return JSONResponse(finite(await context.quickly(request, listed)))
 
     @api.get("/vhi/worklist/progress", tags=["VHI"], summary="How many cases each reader has finished, reading by reading")
     async def progress(request: Request) -> Response:
         def counted() -> dict[str, Any]:
-            service = desk.app.service
+            service = context.app.service
             return {"cases": len(service.cases.index.cases), "readers": [asdict(one) for one in service.reading_list.progress()]}
 
-        return JSONResponse(await desk.quickly(request, counted))
-
-
-def _row(row: Any, is_admin: bool) -> dict[str, Any]:
-    return {**asdict(row), "note": row.note if is_admin else without_paths(row.note)}
+        return JSONResponse(await context.quickly(request, counted))
 
 
 def _page(told: dict[str, Any]) -> str:

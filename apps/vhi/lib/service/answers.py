@@ -1,4 +1,4 @@
-"""What the service is asked for and what it answers: plain values, on the grid of the series that was asked for."""
+"""Questions to the service and its answers: plain values, on the grid of the series that was asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs no reader: the disease region from the networks and the proposal of normal bone, computed once per scan."""
+"""The automatic regions: the disease region from the networks and the proposal of normal bone, computed once per scan."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..core.active_learning import features_of
 from ..core.contrast import t1w_warnings
 from ..core.disease_region import DiseaseRegion
 from ..core.normal_bone_proposal import most_even_places, propose_normal_bone
 from ..core.not_measured import NormalBoneRefused, NotMeasured
 from ..core.plausibility import Reference, region_warnings
-from ..core.selection import features_of
 from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, OutputError
 from ..files import result_folder
 from ..provenance import ensemble_of
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_json, write_json
 from ..studies.nifti import read_mask, write_mask
 from ..versions import Manifest
-from .keep import Kept
 from .landmarks import recall_landmarks
+from .memory_cache import LastUsed
 from .networks import Networks
 from .scans import Scans
 
@@ -68,7 +68,7 @@ class Automatic:
 
     def __init__(self, root: Path, networks: Networks, count: int) -> None:
         self.root, self.networks = root, networks
-        self._kept: Kept[AutomaticRegions] = Kept(count)
+        self._kept: LastUsed[AutomaticRegions] = LastUsed(count)
 
     def is_ready(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> bool:
         """Whether those of a version of the model lie on disk already."""
@@ -81,7 +81,7 @@ class Automatic:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
     def info(self, case_id: str, sha256: Mapping[str, str], manifest: Manifest) -> dict[str, Any] | None:
-        """What was noted beside those regions; None where they do not lie on disk.
+        """The facts noted beside those regions; None where they do not lie on disk.
 
         Raises
         ------
@@ -112,10 +112,10 @@ class Automatic:
         manifest = self.networks.manifest() if version is None else self.networks.manifest_of(version)
         key = self.key(scans.sha256, manifest)
         folder = self.root / scans.case.case_id / key
-        found = self._kept.find(key)
+        found = self._kept.get(key)
         if found is None:
             found = _read(folder, scans) or self._computed(scans, manifest, folder)
-            self._kept.keep(key, found)
+            self._kept.put(key, found)
         recall_landmarks(folder, scans, found.region.mask)
         return found
 

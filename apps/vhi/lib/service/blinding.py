@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..readings.aliases import ALIASES, alias_of
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.anonymous import write_anonymous
 from ..studies.pairing import Archived, Case, CaseIndex, Role, Waiting
@@ -51,13 +51,13 @@ class Blinding:
         )
 
     def _shown(self, alias: str, archived: Archived | None) -> Archived | None:
-        return self.copies.shown(alias, archived) if archived else None
+        return self.copies.replaced_uids(alias, archived) if archived else None
 
     def alias(self, case_id: str) -> str:
         return alias_of(self.seed, case_id)
 
     def pseudonym(self, reader: str) -> str:
-        """What a reader is called outside the data folder; `readers.json` in it is for the administrator."""
+        """A reader's pseudonym outside the data folder; `readers.json` in it is for the administrator."""
         name = f"reader-{hmac.new(str(self.seed).encode(), f'reader/{reader}'.encode(), hashlib.sha256).hexdigest()[:10]}"
         with self._writing:
             known = read_remakable(self.root / "readers.json") or {}

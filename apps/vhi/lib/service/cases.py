@@ -26,7 +26,7 @@ from ..records import tell_once
 from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .deidentified import CopiesVersion
-from .keep import Kept, Locks
+from .memory_cache import LastUsed, NamedLocks
 from .scans import ScanReader, Scans
 from .unusable import UnusableCases, version_of
 
@@ -54,10 +54,10 @@ class Cases:
     def __init__(self, source: CaseSource, readings: ReadingStore, blinding: Blinding | None, loaded: int) -> None:
         self.source, self.readings, self._blinding = source, readings, blinding
         self.scans = ScanReader(readings, loaded, source)
-        self._locks = Locks()
+        self._locks = NamedLocks()
         self._refreshing = threading.Lock()
         self._unusable = UnusableCases(blinding is not None)
-        self._voxels: Kept[tuple[Case, Mapping[Role, int]]] = Kept(4096)
+        self._voxels: LastUsed[tuple[Case, Mapping[Role, int]]] = LastUsed(4096)
         self._damaged: dict[str, DamagedError] = {}
         self._away: ShareError | None = None
         self._looked_at: set[str] = set()
@@ -190,14 +190,14 @@ class Cases:
         try:
             yield
         except (UnavailableError, OutputError) as error:
-            raise self._unusable.told(case, error) from error.__cause__  # nothing is wrong with the scans
+            raise self._unusable.error_for_readers(case, error) from error.__cause__  # nothing is wrong with the scans
         except DamagedError as error:
             self._set_aside(case.case_id, error)
             raise
         except VhiError as error:
             self._refuse_away()
             self._unusable.note(case, version, error)
-            raise self._unusable.told(case, error) from error.__cause__
+            raise self._unusable.error_for_readers(case, error) from error.__cause__
 
     def _checked(self, case_id: str, check: Callable[[ReadingStore, str], None]) -> bool:
         try:
@@ -321,12 +321,12 @@ class Cases:
             No such case, or its scans cannot be had now.
         """
         case, _ = self.of_image(image_id)
-        known = self._voxels.find(case.case_id)
+        known = self._voxels.get(case.case_id)
         # kept, so that what is asked often waits for nobody who works on the case; a pair in an archive may still change
         if known is None or known[0] != case:
             with self.loaded(case) as scans:
                 known = case, {role: math.prod(scans.grid(role).shape) for role in ROLES}
-            self._voxels.keep(case.case_id, known)
+            self._voxels.put(case.case_id, known)
         return known[1]
 
     def most_voxels(self, image_id: str) -> int:

@@ -40,7 +40,7 @@ class Chains:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What can be chosen: nothing where there is but the paper's chain."""
+        """The chains that can be chosen: none where there is but the paper's chain."""
         return (DEFAULT, *self._chains, *(() if PAPER in self._chains else (PAPER,))) if self._chains else ()
 
     def settings(self, case_id: str, reader: str | None, reading: int, values: Mapping[str, Any]) -> VhiSettings:
@@ -59,15 +59,15 @@ class Chains:
             An unknown setting or chain, or a value outside its range.
         """
         others = {name: value for name, value in values.items() if name != POST_TRANSFORMS_KEY}
-        stored = None if reader is None else self._readings.shown(case_id, reader, reading)
+        stored = None if reader is None else self._readings.settings_shown(case_id, reader, reading)
         record = None if stored is None else stored.get(POST_TRANSFORMS_KEY)
         begun = None if record is None else chain_of_record(record)
         chain = self._chosen(values.get(POST_TRANSFORMS_KEY, DEFAULT), self._first if stored is None else begun, begun)
         return VhiSettings.from_values(others, None if chain is None or chain.name == PAPER else chain)
 
-    def shown(self, case_id: str, reader: str, reading: int) -> VhiSettings:
+    def settings_for(self, case_id: str, reader: str, reading: int) -> VhiSettings:
         """The settings with which a reader last saw a number in that reading; the server's for one who saw none."""
-        stored = self._readings.shown(case_id, reader, reading)
+        stored = self._readings.settings_shown(case_id, reader, reading)
         return self.settings(case_id, reader, reading, {}) if stored is None else settings_of_stored(stored)
 
     def _chosen(self, name: Any, default: Chain | None, begun: Chain | None) -> Chain | None:

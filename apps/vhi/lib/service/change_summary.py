@@ -1,4 +1,4 @@
-"""What became of a result, and who did it, in sentences, for the viewer and the report."""
+"""Sentences on how a result was changed, and by whom, for the viewer and the report."""
 
 from __future__ import annotations
 

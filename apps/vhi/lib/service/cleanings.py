@@ -1,4 +1,4 @@
-"""What readers submitted, as training data of the cleaning proposal: every reading for itself, those of two readers both."""
+"""Readers' submissions as training data of the cleaning proposal: every reading for itself, those of two readers both."""
 
 from __future__ import annotations
 

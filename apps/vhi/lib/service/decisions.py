@@ -1,4 +1,4 @@
-"""What a reader decided of the lesions on the screen: how the cleaning proposal was used, and the gestures, in order."""
+"""A reader's decisions about the lesions on the screen: how the cleaning proposal was used, and the gestures, in order."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 
-from ..readings.folder import make_folder, remove_but
+from ..readings.data_folder import make_folder, remove_but
 from ..records import read_remakable, write_json
 from ..studies.deidentify import Pseudonym, write_deidentified
 from ..studies.pairing import ROLES, Archived, Case, Role
-from .keep import Locks
+from .memory_cache import NamedLocks
 
 KEY_FILE = "uids.json"
 FOLDER = "deidentified"
@@ -31,7 +31,7 @@ class DeidentifiedCopies:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._locks = Locks()
+        self._locks = NamedLocks()
 
     @cached_property
     def folder(self) -> Path:
@@ -44,7 +44,7 @@ class DeidentifiedCopies:
     def _key(self) -> bytes:
         return _key_of(self._root / KEY_FILE)
 
-    def shown(self, alias: str, archived: Archived) -> Archived:
+    def replaced_uids(self, alias: str, archived: Archived) -> Archived:
         """The UIDs in place of those that the archive has."""
         uids = (archived.study_uid, archived.t1w_uid, archived.stir_uid)
         return Archived(*(Pseudonym(alias, "STIR", self._key).uid(uid) for uid in uids))

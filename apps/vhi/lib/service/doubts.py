@@ -32,7 +32,7 @@ class DoubtedRegionError(ConflictError):
 
 
 def checked_choice(value: Any) -> str | None:
-    """What a viewer says of doubts: `ask`, `confirmed` or nothing.
+    """A viewer's answer to doubts: `ask`, `confirmed` or nothing.
 
     Raises
     ------

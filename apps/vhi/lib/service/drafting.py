@@ -8,12 +8,12 @@ from typing import Any
 
 from ..errors import ConflictError, DamagedError, OutputError, RequestError
 from ..readings.drafts import Draft, Drafts, voxels_of_runs
-from .begun import check_follows
 from .cases import Cases
+from .reading_context import check_follows
 
 
 class Drafting:
-    """What readers have begun.
+    """Drafts of readers, through the service.
 
     Parameters
     ----------

@@ -42,10 +42,10 @@ def segments_on_stir(scans: Scans, role: Role, drawn: DrawnMap) -> Submitted:
     GridMismatchError
         It lies on another grid than the scans.
     """
-    labels, grid = scans.measured(checked_labels(drawn.labels), drawn.grid, role)
+    labels, grid = scans.to_stir_grid(checked_labels(drawn.labels), drawn.grid, role)
     map_grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), grid.affine)
     check_same_grid(scans.stir, Mask(labels > 0, map_grid, "the submitted label map"))
-    clicks = tuple(scans.voxels(drawn.normal_bone_clicks, role))
+    clicks = tuple(scans.voxels_to_stir_grid(drawn.normal_bone_clicks, role))
     return replace(segments_of_map(labels, scans.stir.grid, drawn.segments), normal_bone_clicks=clicks)
 
 

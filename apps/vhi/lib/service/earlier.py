@@ -30,13 +30,13 @@ from ..readings.submission import Submission
 from ..records import read_json
 from ..reports.change import change_facts
 from ..reports.numbers import plain
-from ..retraining.folder import RetrainingFolder
 from ..retraining.holdout import PATIENTS, patients_of_table
+from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment, align, moved_mask, moved_volume
 from ..studies.pairing import Case
 from .answers import ServiceConfig
 from .cases import Cases
-from .keep import Kept
+from .memory_cache import LastUsed
 from .scans import Scans
 
 KEPT_BESIDE = 2  # a viewer asks for facts, image and mask one after the other
@@ -47,14 +47,14 @@ _ORDER = ("baseline", "follow_up")
 
 @dataclass(frozen=True, eq=False)
 class SinceEarlier:
-    """What is said of an earlier visit: the `change`, or why there is none, and the `submission` compared with on its `date`."""
+    """The comparison with an earlier visit: `change`, or why there is none, and the `submission` compared with on its `date`."""
 
     change: Change | NotCompared
     submission: Submission | None = None
     date: str = ""
 
     def record(self) -> dict[str, str]:
-        """What `submission.json` keeps: enough to compare again."""
+        """The form of it in `submission.json`: enough to compare again."""
         if self.submission is None:
             return {"not_compared": "" if isinstance(self.change, Change) else self.change.sentence}
         return {"case": self.submission.case_id, "submission": self.submission.submission_id, "date": self.date}
@@ -100,13 +100,13 @@ class EarlierVisits:
 
     def __init__(self, cases: Cases, config: ServiceConfig) -> None:
         self._cases, self._readings, self._config = cases, cases.readings, config
-        self._days: Kept[tuple[float, Mapping[str, str]]] = Kept(config.kept_results)
-        self._visits: Kept[EarlierVisit] = Kept(config.kept_results)
-        self._motions: Kept[Alignment | GridMismatchError] = Kept(config.kept_results)
-        self._beside: Kept[VisitBeside] = Kept(KEPT_BESIDE)
+        self._days: LastUsed[tuple[float, Mapping[str, str]]] = LastUsed(config.kept_results)
+        self._visits: LastUsed[EarlierVisit] = LastUsed(config.kept_results)
+        self._motions: LastUsed[Alignment | GridMismatchError] = LastUsed(config.kept_results)
+        self._beside: LastUsed[VisitBeside] = LastUsed(KEPT_BESIDE)
 
     def since(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> SinceEarlier | None:
-        """What changed since the newest earlier visit; None where there is none.
+        """The change since the newest earlier visit; None where there is none.
 
         Callers may hold the lock of the case: that of an earlier one is only ever taken inside that of a later one.
         """
@@ -166,10 +166,10 @@ class EarlierVisits:
             raise NotFoundError(chosen.sentence)
         made, date = chosen
         key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, made.submission_id, date
-        found = self._beside.find(key)
+        found = self._beside.get(key)
         if found is None:
             found = self._laid_over(scans, made, date)
-            self._beside.keep(key, found)
+            self._beside.put(key, found)
         return found
 
     def _laid_over(self, scans: Scans, made: Submission, date: str) -> VisitBeside:
@@ -236,11 +236,11 @@ class EarlierVisits:
 
     def _days_of(self, case: Case) -> Mapping[str, str]:
         """The day of each visit of the patient by case id, this case's among them; "" for one that is not known."""
-        known = self._days.find(case.case_id)
+        known = self._days.get(case.case_id)
         if known is None or time.monotonic() - known[0] > KNOWN_FOR_S:
             found = self._cases.source.visits(case) if case.archived else self._of_folder(case)
             known = time.monotonic(), {case.case_id: "", **found}
-            self._days.keep(case.case_id, known)
+            self._days.put(case.case_id, known)
         return known[1]
 
     def _of_folder(self, case: Case) -> dict[str, str]:
@@ -264,7 +264,7 @@ class EarlierVisits:
     def _earlier(self, made: Submission, date: str) -> EarlierVisit:
         """What was kept of a reading, as `measure --previous` has it of a result folder."""
         key = made.case_id, made.submission_id, date
-        known = self._visits.find(key)
+        known = self._visits.get(key)
         if known is not None:
             return known
         path = self._readings.folder_of(made) / NUMBERS
@@ -287,19 +287,19 @@ class EarlierVisits:
         lesions = label_lesions(kept.astype("uint8"))[0]
         found = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
         if stir is not None:
-            self._visits.keep(key, found)
+            self._visits.put(key, found)
         return found
 
     def _motion(self, scans: Scans, made: Submission, earlier: EarlierVisit, find: Callable[[], Alignment]) -> Alignment:
         """Found once: it follows from both scans alone."""
         key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, earlier.stir is None
-        known = self._motions.find(key)
+        known = self._motions.get(key)
         if known is None:
             try:
                 known = find()
             except GridMismatchError as error:
                 known = error
-            self._motions.keep(key, known)
+            self._motions.put(key, known)
         if isinstance(known, GridMismatchError):
             raise known
         return known

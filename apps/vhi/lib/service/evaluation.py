@@ -22,12 +22,12 @@ from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, RequestError, VhiError
 from ..reports.numbers import plain
+from .active_regions import ActiveRegions, DrawnRegions, proposal_of
 from .change_summary import reading_sentences
 from .decisions import Decisions, parse_decisions
 from .earlier import SinceEarlier
 from .measuring import KnownRegions, MeasurementService
 from .proposals import APPLY, OFF
-from .regions import ActiveRegions, DrawnRegions, proposal_of
 from .scans import Scans
 from .segments import Submitted
 
@@ -125,7 +125,7 @@ def evaluate_submission(
             "The submission holds nothing: every segment is empty. Draw something, or submit inflammation after vhi."
         )
     chains = measurements.chains
-    settings = chains.shown(*who) if metadata.settings is None else chains.settings(*who, metadata.settings)
+    settings = chains.settings_for(*who) if metadata.settings is None else chains.settings(*who, metadata.settings)
 
     version = readings.proposal_shown(*who)
     if version is not None and decisions.mode == OFF and not measurements.has_proposal(version):

@@ -1,4 +1,4 @@
-"""What became of what readers handed in, as they are told: learnt in a version, hold-out, set aside and why, still waiting."""
+"""The fates of submissions, as their readers are told: learnt in a version, hold-out, set aside and why, still waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..core.segment_names import DISEASE_REGION
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 from ..retraining.fate import Fate, fate_of
-from ..retraining.folder import RetrainingFolder
+from ..retraining.retraining_folder import RetrainingFolder
 
 REPLACED = "replaced"
 

@@ -1,4 +1,4 @@
-"""What is wrong with a server's studies, records, disk and networks, for its health and its administrators."""
+"""Findings about a server's studies, records, disk and networks, for its health and its administrators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Disk:
         self._known: tuple[float, tuple[Finding, ...]] | None = None
 
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with either; nothing where all is well."""
+        """Findings about either; none where all is well."""
         now = self._clock()
         if self._known is None or now - self._known[0] > PROBED_EVERY_S:
             places = {"the data folder": self._data, "temporary files": Path(tempfile.gettempdir())}

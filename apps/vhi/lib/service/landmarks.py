@@ -20,7 +20,7 @@ import numpy as np
 
 from ..core.anatomy import ANATOMIES, PARTS, ZONES, Anatomy, anatomy_of
 from ..core.context import Context
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.plausibility import LOOKS, Look, Marrow, look_of
 from ..core.stir_quality import QUALITIES, StirQuality, quality_of
 from ..core.volume import Mask
@@ -94,7 +94,7 @@ def _read(path: Path, key: str, scans: Scans, region: Mask) -> bool:
         return False
     if found["key"] != key:
         raise DamagedError(path, "it follows from another scan, disease region or method")
-    hanging = Hanging.of(scans.t1w.grid)
+    hanging = DisplayOrientation.of(scans.t1w.grid)
     inside = _hung(hanging, region)
     slices, rows, _ = inside.shape
     shapes = ((7,), (2, slices, rows), (2, slices, rows), (slices, rows), (region.voxels,), (region.voxels,))
@@ -118,7 +118,7 @@ def _read(path: Path, key: str, scans: Scans, region: Mask) -> bool:
     return True
 
 
-def _hung(hanging: Hanging, region: Mask) -> np.ndarray:
+def _hung(hanging: DisplayOrientation, region: Mask) -> np.ndarray:
     return np.ascontiguousarray(hanging.hang(region.data))
 
 

@@ -21,13 +21,13 @@ from ..errors import ModelError, NormalBoneError, OutputError
 from ..readings.clicked_bones import ClickedBones
 from ..readings.shown_lesions import ShownLesions
 from ..readings.store import ReadingStore
+from .active_regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .automatic import Automatic, AutomaticRegions
-from .begun import shown_to
 from .chains import Chains
 from .decisions import Decisions
-from .keep import Kept
+from .memory_cache import LastUsed
 from .proposals import OFF, Proposals
-from .regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
+from .reading_context import automatic_regions_shown_to
 from .response_facts import result_id_of, short_result
 from .scans import Scans
 from .segments import Submitted
@@ -55,15 +55,15 @@ class MeasurementService:
 
     def __init__(self, readings: ReadingStore, automatic: Automatic, proposals: Proposals, chains: Chains, kept: int) -> None:
         self.readings, self.automatic, self._proposals, self.chains = readings, automatic, proposals, chains
-        self._results: Kept[VhiResult] = Kept(kept)
-        self._prepared: Kept[PreparedScan] = Kept(kept)
-        self._clicked: Kept[tuple[NormalBone, ...]] = Kept(CLICKED_CASES)
+        self._results: LastUsed[VhiResult] = LastUsed(kept)
+        self._prepared: LastUsed[PreparedScan] = LastUsed(kept)
+        self._clicked: LastUsed[tuple[NormalBone, ...]] = LastUsed(CLICKED_CASES)
         self._clicked_before = ClickedBones(readings)
-        self._shown: Kept[dict[str, Any]] = Kept(NUMBERS_SHOWN)
+        self._shown: LastUsed[dict[str, Any]] = LastUsed(NUMBERS_SHOWN)
 
-    def shown(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
-        """The automatic regions of a scan as that reader first saw them in that reading, see `lib.service.begun`."""
-        return partial(shown_to, self.readings, self.automatic, reader, reading)
+    def automatic_regions_for(self, reader: str | None, reading: int) -> Callable[[Scans], AutomaticRegions]:
+        """The automatic regions of a scan as that reader first saw them in that reading, see `lib.service.reading_context`."""
+        return partial(automatic_regions_shown_to, self.readings, self.automatic, reader, reading)
 
     def regions(self, scans: Scans, reader: str | None, reading: int) -> ActiveRegions:
         """The regions in force for a reader.
@@ -72,7 +72,7 @@ class MeasurementService:
         ------
         VhiError
         """
-        return regions_in_force(self.readings, self.shown(reader, reading), scans, reader, reading)
+        return regions_in_force(self.readings, self.automatic_regions_for(reader, reading), scans, reader, reading)
 
     def known_regions(self, scans: Scans, reader: str | None, reading: int) -> KnownRegions:
         """The regions in force and the automatic proposals, as far as there are any."""
@@ -82,7 +82,7 @@ class MeasurementService:
         except (ModelError, DiseaseRegionError) as error:
             missing = error
         with suppress(ModelError, DiseaseRegionError):
-            automatic = self.shown(reader, reading)(scans)
+            automatic = self.automatic_regions_for(reader, reading)(scans)
         return KnownRegions(in_force, automatic, missing, self._clicked_by(scans, reader))
 
     def drawn(self, scans: Scans, reader: str | None, reading: int, submitted: Submitted, words: str) -> DrawnRegions:
@@ -131,18 +131,18 @@ class MeasurementService:
 
     def _note_clicked(self, scans: Scans, reader: str | None, *bones: NormalBone) -> None:
         known = (*bones, *self._clicked_by(scans, reader))[:CLICKED_BONES]
-        self._clicked.keep((scans.case.case_id, reader), known)
+        self._clicked.put((scans.case.case_id, reader), known)
         if reader is not None and bones:
             with suppress(OutputError):  # a full disk: they are known until the server ends
                 self._clicked_before.keep(scans.case.case_id, reader, known)
 
     def _clicked_by(self, scans: Scans, reader: str | None) -> tuple[NormalBone, ...]:
-        """What was grown from a reader's clicks, the newest first."""
+        """The normal bone grown from a reader's clicks, the newest first."""
         key = (scans.case.case_id, reader)
-        known = self._clicked.find(key)
+        known = self._clicked.get(key)
         if known is None:
             known = () if reader is None else self._clicked_before.of(scans.case.case_id, reader, scans.stir.grid)
-            self._clicked.keep(key, known)
+            self._clicked.put(key, known)
         return known
 
     def grow(
@@ -243,12 +243,12 @@ class MeasurementService:
     def note_number(self, scans: Scans, reader: str, shown: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
         """Remember a number that a reader was shown, in memory; it is given back in short."""
         numbers = short_result(shown, model)
-        self._shown.keep((scans.case.case_id, reader, numbers["result_id"]), numbers)
+        self._shown.put((scans.case.case_id, reader, numbers["result_id"]), numbers)
         return numbers
 
     def number_shown(self, case_id: str, reader: str, result_id: str) -> dict[str, Any] | None:
         """The number of that id, where this server showed it to the reader since it started."""
-        return self._shown.find((case_id, reader, result_id))
+        return self._shown.get((case_id, reader, result_id))
 
     def result(self, scans: Scans, proposal: str | None, regions: ActiveRegions, settings: VhiSettings) -> VhiResult:
         """The automatic result, with what that version of the cleaning model proposes.
@@ -265,21 +265,21 @@ class MeasurementService:
             settings.chain,
             proposal,
         )
-        result = self._results.find(key)
+        result = self._results.get(key)
         if result is None:
             if proposal is not None:
                 result = self._proposals.proposed(self.result(scans, None, regions, settings), proposal)
             else:
                 result = measure_prepared(self._prepared_scan(scans, regions), settings)
                 result = replace(result, warnings=(*scans.warnings, *result.warnings))
-            self._results.keep(key, result)
+            self._results.put(key, result)
         return result
 
     def _prepared_scan(self, scans: Scans, regions: ActiveRegions) -> PreparedScan:
         """Regions, normal bone and what is odd about the images: the same for every setting."""
         key = (scans.case.case_id, *sorted(scans.sha256.values()), regions.key)
-        scan = self._prepared.find(key)
+        scan = self._prepared.get(key)
         if scan is None:
             scan = prepared(scans, regions)
-            self._prepared.keep(key, scan)
+            self._prepared.put(key, scan)
         return scan

@@ -12,7 +12,7 @@ from ..errors import ModelError
 from ..versions import Manifest, read_live, read_version, verify_files
 from ..versions.site import folder_with, models_in_use
 from ..versions.store import POINTER
-from .keep import Kept
+from .memory_cache import LastUsed
 
 # the live ensemble, the one that readings rest on which began before it was live, and two that are compared
 LOADED = 4
@@ -43,7 +43,7 @@ class Networks:
         self._live: Manifest | None = None
         self._proved: tuple[object, ...] = ()
         self._told = ""
-        self._loaded: Kept[tuple[Member, ...]] = Kept(LOADED)
+        self._loaded: LastUsed[tuple[Member, ...]] = LastUsed(LOADED)
 
     @property
     def folder(self) -> Path:
@@ -51,7 +51,7 @@ class Networks:
         return models_in_use(self.data, self.shipped)
 
     def manifest(self) -> Manifest:
-        """What the live version says about itself.
+        """The manifest of the live version.
 
         Raises
         ------
@@ -106,14 +106,14 @@ class Networks:
             No bone was found.
         """
         with self._one_scan:
-            members = self._loaded.find(manifest.sha256)
+            members = self._loaded.get(manifest.sha256)
             if members is None:
                 from ..engine.members import load_members
 
                 members = load_members(self._root_of(manifest.version), manifest.version)
                 if self._live is not None:
-                    self._loaded.find(self._live.sha256)  # never the longest unused: what readers ask for next does not wait
-                self._loaded.keep(manifest.sha256, members)
+                    self._loaded.get(self._live.sha256)  # never the longest unused: what readers ask for next does not wait
+                self._loaded.put(manifest.sha256, members)
             return segment_disease_region(t1w, members)
 
     def _next(self, before: Manifest) -> Manifest:

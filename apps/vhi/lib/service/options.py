@@ -1,4 +1,4 @@
-"""What a viewer asks with beside the image: settings of the method, and the options of a task."""
+"""Options of a viewer's request beside the image: settings of the method, and the options of a task."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from ..errors import ModelError, RequestError
 from ..versions import read_live, read_version
 from ..versions.site import folder_with, models_in_use
 from .answers import names_present
-from .keep import Kept
+from .memory_cache import LastUsed
 
 OFF, SHOW, APPLY = "off", "show", "apply"
 MODES = (OFF, SHOW, APPLY)
@@ -55,7 +55,7 @@ class Proposals:
     def __init__(self, shipped: Path, data: Path) -> None:
         self.shipped, self.data = shipped, data
         self._loading = threading.Lock()
-        self._loaded: Kept[CleaningModel] = Kept(2)
+        self._loaded: LastUsed[CleaningModel] = LastUsed(2)
         # at every other threshold the model decides anew: seconds, once for each result
         self._applied: weakref.WeakKeyDictionary[VhiResult, VhiResult] = weakref.WeakKeyDictionary()
 
@@ -101,10 +101,10 @@ class Proposals:
 
     def _model(self, version: str) -> CleaningModel:
         with self._loading:
-            model = self._loaded.find(version)
+            model = self._loaded.get(version)
             if model is None:
                 model = self._read(version)
-                self._loaded.keep(version, model)
+                self._loaded.put(version, model)
             return model
 
     def _read(self, version: str) -> CleaningModel:
@@ -116,7 +116,7 @@ class Proposals:
 
 @dataclass(frozen=True, eq=False)
 class DisplayedResult:
-    """What a viewer is shown of a result: a label map on the grid of STIR, and the measurement beside it."""
+    """A result as a viewer shows it: a label map on the grid of STIR, and the measurement beside it."""
 
     labels: np.ndarray
     names: dict[str, int]

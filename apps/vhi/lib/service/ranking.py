@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.selection import standing, uncertain_and_unlike, unlikeness
+from ..core.active_learning import feature_distance, standing, uncertain_and_unlike
 from ..core.setting import value_as
 from ..errors import RequestError
 from ..studies.pairing import Case
@@ -82,7 +82,7 @@ def by_diversity(
     """First the cases that the networks are unsure of and that are unlike all labelled ones, by the mean of both standings."""
     features = features_in(entries)
     values, measure = _uncertainty([case for case in cases if case.case_id in features], entries, str(options["measure"]))
-    unlike = unlikeness(features, labelled)
+    unlike = feature_distance(features, labelled)
     scores = uncertain_and_unlike(values, unlike, options["weight"])
     place = standing({case_id: unlike[case_id] for case_id in values})
     from_what = "the nearest labelled case" if features.keys() & set(labelled) else "the middle of all cases, as none is labelled"

@@ -57,7 +57,7 @@ class ReadingPage:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ReadingProgress:
     """How many cases a reader has finished in one of their readings."""
 
     reader: str
@@ -110,7 +110,7 @@ class ReadingList:
         reading = reading_number(reading)
         if state and state not in STATES:
             raise RequestError(f"The state is {state[:60]!r}; it must be {', '.join(STATES[:-1])} or {STATES[-1]}.")
-        submissions, begun = dict(self._readings.intact()), self._drafts.begun(reader, reading)
+        submissions, begun = dict(self._readings.intact()), self._drafts.cases_with_draft(reader, reading)
         listed = self._listed(reader, reading, submissions, begun)
         sought = matching[:LONGEST_FILTER].casefold()
         wanted = [
@@ -134,7 +134,7 @@ class ReadingList:
             len(wanted),
         )
 
-    def progress(self) -> tuple[Progress, ...]:
+    def progress(self) -> tuple[ReadingProgress, ...]:
         """Of every reader that handed something in, how many cases they finished, reading by reading."""
         known = {case.case_id for case in self._index().cases}
         done: dict[tuple[str, int], set[str]] = {}
@@ -142,7 +142,7 @@ class ReadingList:
             for submission in made:
                 if case_id in known and submission.segment(FINISHING) is not None:
                     done.setdefault((submission.reader, submission.reading), set()).add(case_id)
-        return tuple(Progress(reader, reading, len(cases)) for (reader, reading), cases in sorted(done.items()))
+        return tuple(ReadingProgress(reader, reading, len(cases)) for (reader, reading), cases in sorted(done.items()))
 
     def _listed(
         self, reader: str, reading: int, submissions: _Submissions, begun: frozenset[str]

@@ -23,11 +23,11 @@ from ..files import write_atomically
 from ..readings.checking import check_report, report_damage
 from ..readings.submission import Submission
 from ..records import read_json, tell_once
+from .active_regions import ActiveRegions, automatic_regions, bone_of_submission, region_of_submission
 from .decisions import parse_decisions
 from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission
 from .measuring import MeasurementService
-from .regions import ActiveRegions, automatic_regions, bone_of_submission, region_of_submission
 from .response_facts import result_id_of
 from .scans import Scans
 from .submitting import REPORT_FILES, content_of, write_reports

@@ -56,7 +56,7 @@ def reading_labels(readings: ReadingStore, scans: Scans, made: Submission) -> np
 
 
 def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submission) -> dict[str, Any]:
-    """What was handed in and what was found, ready for JSON; voxels are those of the series.
+    """A submission with its result, ready for JSON; voxels are those of the series.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
 def _decisions(scans: Scans, role: Role, made: Submission) -> dict[str, Any] | None:
     if made.decisions is None:
         return None
-    seen = parse_gestures(made.decisions["clicks"], "decisions", partial(scans.points_seen, role=role))
+    seen = parse_gestures(made.decisions["clicks"], "decisions", partial(scans.points_to_series_grid, role=role))
     return {**made.decisions, "clicks": [gesture_as_dict(one) for one in seen]}
 
 

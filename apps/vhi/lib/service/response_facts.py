@@ -18,10 +18,10 @@ from ..core.volume import Mask, Volume
 from ..provenance import provenance_of
 from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
+from .active_regions import ActiveRegions
 from .answers import Voxel
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
-from .regions import ActiveRegions
 from .scans import Scans
 
 # made once of each: a hash of two whole masks
@@ -128,7 +128,7 @@ def histogram_of(values: np.ndarray, bins: int = 40) -> dict[str, list[float] | 
 
 
 def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What tells one number from another: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
+    """The identity of a number: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
     total = result.measurement.total
     return {
         "result_id": result_id_of(result, model),
@@ -160,7 +160,7 @@ def _result_id(result: VhiResult, version: Any) -> str:
 def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role: Role) -> list[dict[str, Any]]:
     """Lesions with `voxel`, one of theirs as `[i, j, k]` of the series asked for, its `slice`, and mm3 per grade."""
     voxel_mm3 = result.stir.grid.voxel_volume_mm3
-    placed = zip(lesions, result.lesions, scans.voxels_seen(_central(result), role), strict=True)
+    placed = zip(lesions, result.lesions, scans.voxels_to_series_grid(_central(result), role), strict=True)
     return [
         {
             **numbers,
@@ -178,7 +178,7 @@ def piece_facts(pieces: Pieces, scans: Scans, role: Role) -> list[dict[str, Any]
     A run is the place of its first voxel and how many follow it, in the series asked for with its first axis fastest.
     """
     placed = _placed([lesion_numbers(one) for one in pieces.result.lesions], scans, pieces.result, role)
-    flat = scans.seen(pieces.result.lesion_labels, role).ravel(order="F")
+    flat = scans.to_series_grid(pieces.result.lesion_labels, role).ravel(order="F")
     at = np.flatnonzero(flat)
     told = []
     for numbers, name, of in zip(placed, pieces.ids, pieces.of, strict=True):

@@ -14,15 +14,15 @@ from ..core.volume import GRID_TOLERANCE_MM, Grid, Volume, check_same_grid, grid
 from ..errors import ConflictError, InputError
 from ..files import sha256_of
 from ..readings.checking import SCANS_FILE, read_scan_hashes
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
 from ..records import write_json
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
-from ..studies.registration import fitted, labels_at, turn_between, turned
+from ..studies.registration import labels_at, on_grid_of, reoriented, turn_between
 from .answers import Voxel
-from .keep import Kept
+from .memory_cache import LastUsed
 
 log = logging.getLogger("vhi.service")
 HIDDEN_WARNING = "Something is to be known about the series of this case; ask the administrator, whose log says what."
@@ -54,11 +54,11 @@ class Scans:
         """The grid exactly as that series has it."""
         return (self.t1w_grid or self.t1w.grid) if role == "T1W" else self.stir.grid
 
-    def seen(self, labels: np.ndarray, role: Role) -> np.ndarray:
+    def to_series_grid(self, labels: np.ndarray, role: Role) -> np.ndarray:
         """Labels on STIR's grid as they lie on that of a series."""
         return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
 
-    def measured(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
+    def to_stir_grid(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
         """Labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
 
         That is where the voxels of both are the same, and where T1W has a voxel of its own for each of STIR: what is shown on
@@ -74,19 +74,19 @@ class Scans:
             return labels_at(labels, self.grid(role), self.stir.grid), self.stir.grid
         return labels, grid
 
-    def voxels(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
+    def voxels_to_stir_grid(self, clicks: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices in a series as indices of STIR's grid."""
         return _moved(clicks, self.grid(role), self.stir.grid) if self._apart(role) else list(clicks)
 
-    def points(self, points: np.ndarray, role: Role) -> np.ndarray:
+    def points_to_stir_grid(self, points: np.ndarray, role: Role) -> np.ndarray:
         """`(n, 3)` float indices in a series as indices of STIR's grid."""
         return _moved_points(points, self.grid(role), self.stir.grid) if self._apart(role) else points
 
-    def points_seen(self, points: np.ndarray, role: Role) -> np.ndarray:
+    def points_to_series_grid(self, points: np.ndarray, role: Role) -> np.ndarray:
         """`(n, 3)` float indices of STIR's grid as indices in a series."""
         return _moved_points(points, self.stir.grid, self.grid(role)) if self._apart(role) else points
 
-    def voxels_seen(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
+    def voxels_to_series_grid(self, voxels: Sequence[Voxel], role: Role) -> list[Voxel]:
         """Voxel indices of STIR's grid as indices of the nearest voxels in a series."""
         return _moved(voxels, self.stir.grid, self.grid(role)) if self._apart(role) else list(voxels)
 
@@ -94,7 +94,7 @@ class Scans:
     def _t1w_tells_all_voxels(self) -> bool:
         """Whether every voxel of STIR comes back from T1W's grid."""
         numbers = np.arange(1, self.stir.data.size + 1, dtype=np.int32).reshape(self.stir.grid.shape)
-        back = labels_at(self.seen(numbers, "T1W"), self.grid("T1W"), self.stir.grid)
+        back = labels_at(self.to_series_grid(numbers, "T1W"), self.grid("T1W"), self.stir.grid)
         return bool(np.array_equal(back, numbers))
 
     def _apart(self, role: Role) -> bool:
@@ -122,8 +122,8 @@ class ScanReader:
 
     def __init__(self, store: ReadingStore, count: int, source: CaseSource) -> None:
         self.store, self.source = store, source
-        self._kept: Kept[Scans] = Kept(count)
-        self._hashes: Kept[str] = Kept(64 * count)
+        self._kept: LastUsed[Scans] = LastUsed(count)
+        self._hashes: LastUsed[str] = LastUsed(64 * count)
 
     def of(self, case: Case) -> Scans:
         """The pair of a case.
@@ -137,14 +137,14 @@ class ScanReader:
         """
         self.source.fetch(case)
         version = _version(case)
-        kept = self._kept.find(case.case_id)
+        kept = self._kept.get(case.case_id)
         if kept is not None and kept.version == version and kept.case == case:
             return kept
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
         t1w_grid, warnings = None, _told(case, self.source.warnings(case))
         as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
-        fitting, told = (turned(t1w, stir.grid), ()) if case.archived is None else fitted(t1w, stir)
+        fitting, told = (reoriented(t1w, stir.grid), ()) if case.archived is None else on_grid_of(t1w, stir)
         check_same_grid(fitting, stir)
         as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
         t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
@@ -155,7 +155,7 @@ class ScanReader:
             self._write_down(case, hashes)
         note_scans(self.store.root, case.case_id, hashes, as_read)
         scans = Scans(case, t1w, stir, hashes, version, t1w_grid, warnings)
-        self._kept.keep(case.case_id, scans)
+        self._kept.put(case.case_id, scans)
         return scans
 
     def checked_hash(self, case: Case, role: Role) -> str:
@@ -172,16 +172,16 @@ class ScanReader:
         """
         self.source.fetch(case)
         version = (case.path(role), _version(case)[ROLES.index(role)])
-        found = self._hashes.find(version)
+        found = self._hashes.get(version)
         if found is None:
             found = sha256_of(case.path(role))
-            self._hashes.keep(version, found)
+            self._hashes.put(version, found)
         known = (self.known(case) or {}).get(role, found)
         if known != found and case.archived is not None and not self.store.of_case(case.case_id):
             self._path(case).unlink(missing_ok=True)  # a better pair was found, or the rest of a series arrived
         elif known != found:
             if is_the_scan(self.store.root, case.case_id, role, case.path(role), known):
-                self._hashes.keep(version, known)
+                self._hashes.put(version, known)
                 return known
             raise ConflictError(
                 f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "

@@ -3,7 +3,7 @@
 One file per version, `scores/<version>.json`, replaced whole; a cache that may be deleted at any time:
 
 `version`, `sha256`, `method`   of the weights, and of the automatic regions (`lib.service.automatic.METHOD`)
-`cases`                         by case: `key` of its regions, `disagreement`, `entropy`, `features` (see `lib.core.selection`),
+`cases`                         by case: `key` of its regions, `disagreement`, `entropy`, `features` (`lib.core.active_learning`),
                                 and `labels`: mean slice Dice of the networks' region with each submitted one, by submission
 """
 
@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.active_learning import FEATURES
 from ..core.disease_region import slice_dice
 from ..core.segment_names import DISEASE_REGION
-from ..core.selection import FEATURES
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError, VhiError
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..readings.store import ReadingStore
 from ..readings.submission import Submission
 from ..records import read_json, write_json

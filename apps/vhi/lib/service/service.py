@@ -30,9 +30,9 @@ from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
 from ..reports.numbers import plain
-from ..retraining.cases import patients_of
-from ..retraining.folder import RetrainingFolder
 from ..retraining.holdout import PATIENTS
+from ..retraining.patients import patients_of
+from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.pairing import Case, CaseFinder, CaseSource, Role
 from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from .automatic import Automatic, AutomaticRegions
@@ -53,11 +53,11 @@ from .findings import Disk, archive, conduct, damaged, model, share
 from .gestures import parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
-from .openings import Openings
 from .options import options_of, reading_number
 from .precomputing import Precomputing
 from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
 from .reading_list import ReadingList
+from .reading_timer import ReadingTimer
 from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
 from .response_facts import clicked_bone_facts, normal_bone_facts, piece_facts, region_facts, response_facts
@@ -127,7 +127,7 @@ class VhiService:
         self.chains = Chains(self.readings, post_transforms)
         self._proposals = proposals
         self._measuring = MeasurementService(self.readings, automatic, proposals, self.chains, self.config.kept_results)
-        self._openings = Openings(self.audit)
+        self._openings = ReadingTimer(self.audit)
         self.conduct = Conduct(
             self.readings, self.config.conduct, self._blinding.alias if self._blinding else lambda case_id: case_id
         )
@@ -192,7 +192,7 @@ class VhiService:
         """
         case, role = self.cases.of_image(image_id)
         scans, found = self._automatic_of(case, reader, reading)
-        labels = scans.seen(found.region.mask.data.astype(np.uint8), role)
+        labels = scans.to_series_grid(found.region.mask.data.astype(np.uint8), role)
         return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, found))
 
     def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> NormalBoneAnswer:
@@ -208,12 +208,12 @@ class VhiService:
         if found.normal_bone is None:
             raise NormalBoneError(found.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
         facts = normal_bone_facts(case.case_id, found, found.normal_bone)
-        labels = scans.seen(found.normal_bone.data.astype(np.uint8), role)
+        labels = scans.to_series_grid(found.normal_bone.data.astype(np.uint8), role)
         return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def _automatic_of(self, case: Case, reader: str | None, reading: int) -> tuple[Scans, AutomaticRegions]:
         with self.cases.loaded(case) as scans:
-            return scans, self._measuring.shown(reader, reading_number(reading))(scans)
+            return scans, self._measuring.automatic_regions_for(reader, reading_number(reading))(scans)
 
     # VHI ----------------------------------------------------------------------------------------------------------------
 
@@ -240,10 +240,10 @@ class VhiService:
         case, role = self.cases.of_image(image_id)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
-            places = scans.voxels(clicks, role)
+            places = scans.voxels_to_stir_grid(clicks, role)
             bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
         facts = clicked_bone_facts(case.case_id, bone, scans.stir)
-        labels = scans.seen(bone.mask.data.astype(np.uint8), role)
+        labels = scans.to_series_grid(bone.mask.data.astype(np.uint8), role)
         return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def vhi(
@@ -283,13 +283,13 @@ class VhiService:
         settings = self._begin(case, reader, options["reading"], chosen)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
-            places = scans.voxels(clicks, role)
+            places = scans.voxels_to_stir_grid(clicks, role)
             regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted, places)
             seen = render_result(automatic, mode, self._proposals, options["show"] == "both")
             self._measuring.note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
         facts = response_facts(scans, regions, seen, "server, vhi", role, automatic, reader=reader)
         facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        return VhiAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
+        return VhiAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def clean(
         self,
@@ -327,9 +327,13 @@ class VhiService:
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
             regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted)
-            removed, restored, scope = scans.voxels(remove, role), scans.voxels(restore, role), options["scope"]
+            removed, restored, scope = (
+                scans.voxels_to_stir_grid(remove, role),
+                scans.voxels_to_stir_grid(restore, role),
+                options["scope"],
+            )
             clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
-            gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points, role=role)))
+            gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role)))
             seen = apply_gestures(automatic, mode, gestures, self._proposals)
             self._measuring.note_shown(
                 scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode, gestures)
@@ -346,7 +350,7 @@ class VhiService:
         facts |= {"changes": changes, "corrections": corrections, "messages": messages, "without_effect": list(seen.messages)}
         pieces = pieces_after(automatic, gestures)
         facts["pieces"] = [] if pieces is None else piece_facts(pieces, scans, role)
-        return CleanAnswer(scans.seen(seen.labels, role), seen.names, scans.grid(role), facts)
+        return CleanAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def _begin(self, case: Case, reader: str | None, reading: int, chosen: Mapping[str, Any]) -> VhiSettings:
         """The settings that a reading is measured with; the reader has the case before them from now on."""
@@ -357,7 +361,7 @@ class VhiService:
         return settings
 
     def _since_earlier(self, scans: Scans, result: VhiResult, reader: str | None, reading: int) -> dict[str, Any]:
-        """What changed since the patient's earlier visit; nothing where there is none."""
+        """The change since the patient's earlier visit; nothing where there is none."""
         return self._earlier.facts(self._earlier.since(scans, result, reader, reading), reader)
 
     def earlier(self, image_id: str, reader: str, reading: int = 1) -> VisitBeside:
@@ -373,7 +377,7 @@ class VhiService:
             return self._earlier.beside(scans, reader, reading_number(reading))
 
     def findings(self) -> tuple[Finding, ...]:
-        """What is wrong with the studies, the records, the disk and the networks; nothing where all is well."""
+        """Findings about the studies, the records, the disk and the networks; none where all is well."""
         unlogged = self._submissions.unlogged
         return (
             *share(self.cases),
@@ -500,7 +504,7 @@ class VhiService:
         check_reader(reader)
         made = reopened(self.readings, case.case_id, reader, reading_number(reading))
         with self.cases.loaded(case) as scans:
-            return scans.seen(reading_labels(self.readings, scans, made), role), scans.grid(role)
+            return scans.to_series_grid(reading_labels(self.readings, scans, made), role), scans.grid(role)
 
     def stir_grid(self, image_id: str) -> Grid:
         """Where the masks of a case lie.
@@ -561,7 +565,7 @@ class VhiService:
         return None if told is None else told["reason"]
 
     def fates(self) -> Fates:
-        """What retraining made of submissions, as of now."""
+        """The fates of submissions in retraining, as of now."""
         return Fates.read(self.readings)
 
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
@@ -570,7 +574,7 @@ class VhiService:
         return tuple(one for one in self.readings.of_case(case.case_id) if reader is None or one.reader == reader)
 
     def cleanings(self, patient_of: Callable[[str], str]) -> Cleanings:
-        """What readers submitted, for the cleaning proposal to learn from."""
+        """Readers' submissions, for the cleaning proposal to learn from."""
         by_id = {case.case_id: case for case in self.cases.listed.cases}
 
         def measure(one: Submission, settings: VhiSettings) -> VhiResult:
@@ -676,7 +680,7 @@ class VhiService:
         return BLINDED_WORDS if self.config.blinded else sentence
 
     def public_name(self, reader: str) -> str:
-        """What a reader is called outside this server: by name, or in a blinded study by a pseudonym."""
+        """A reader's name outside this server: as it is, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
 
 
@@ -695,7 +699,7 @@ def _metadata(
     confirmed: str | None = None,
     doubts: Any = None,
 ) -> SubmissionMetadata:
-    """What a viewer states of a submission, checked."""
+    """The metadata of a submission as a viewer states them, checked."""
     check_reader(reader)
     for name, value in (("displayed", displayed), ("confirmed", confirmed)):
         if value is not None and not isinstance(value, str):
@@ -708,7 +712,7 @@ def _metadata(
         method,
         rating or None,
         amends,
-        decisions=None if decisions is None else parse_decisions(decisions, partial(scans.points, role=role)),
+        decisions=None if decisions is None else parse_decisions(decisions, partial(scans.points_to_stir_grid, role=role)),
         settings=settings,
         displayed=displayed,
         confirmed=confirmed,

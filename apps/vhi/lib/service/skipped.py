@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..records import read_remakable, write_json
 
 

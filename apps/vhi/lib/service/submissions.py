@@ -1,4 +1,4 @@
-"""What a reader hands in: evaluated, shown before it is kept, kept, logged and sent on."""
+"""A reader's submission: evaluated, shown before it is kept, kept, logged and sent on."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ..readings.leases import Leases
 from ..readings.submission import Submission
 from ..reports.change import change_sentences
 from ..studies.pairing import Role
-from .begun import amended, check_follows
 from .conduct import Conduct
 from .doubts import doubt_messages, region_doubts
 from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission, SubmissionMetadata, evaluate_submission
 from .measuring import MeasurementService
-from .openings import Openings
 from .proposals import DisplayedResult
+from .reading_context import amended_submission, check_follows
+from .reading_timer import ReadingTimer
 from .response_facts import response_facts, short_result
 from .scans import Scans
 from .segments import Submitted
@@ -52,7 +52,7 @@ class Submissions:
     def __init__(
         self,
         measurements: MeasurementService,
-        openings: Openings,
+        openings: ReadingTimer,
         audit: AuditLog,
         leases: Leases,
         earlier: EarlierVisits,
@@ -152,7 +152,7 @@ class Submissions:
         check_follows(readings, case_id, metadata.reader, metadata.reading)
         is_held = self._leases.of(metadata.reader).holder(case_id) == metadata.reader
         self._conduct.check(case_id, metadata.reader, metadata.reading, is_offered=is_held)
-        return amended(readings, case_id, metadata.reader, metadata.reading, metadata.method, metadata.amends)
+        return amended_submission(readings, case_id, metadata.reader, metadata.reading, metadata.method, metadata.amends)
 
     def _compared(self, scans: Scans, evaluated: EvaluatedSubmission, metadata: SubmissionMetadata) -> EvaluatedSubmission:
         """Refuse another number than the displayed one; a viewer that displays none is told of both."""

@@ -14,7 +14,7 @@ from ..files import sha256_of
 from ..provenance import method_versions, now, provenance_of
 from ..readings.store import ReadingStore, stored_segment
 from ..readings.submission import StoredSegment, Submission
-from ..reports import Reading, ReportContent, report_content, write_html, write_json, write_pdf
+from ..reports import ReaderWork, ReportContent, report_content, write_html, write_json, write_pdf
 from ..reports.parts import ScanFacts
 from ..studies.nifti import write_mask
 from .change_summary import reading_sentences
@@ -35,7 +35,7 @@ class Delivery(Protocol):
     def post(self, made: Submission) -> None:
         """Have them delivered, now that the submission is kept; returns at once."""
 
-    def told(self, made: Submission) -> Mapping[str, Any]:
+    def delivery_state(self, made: Submission) -> Mapping[str, Any]:
         """For the reader: what became of it."""
 
 
@@ -109,7 +109,7 @@ def write_reports(content: ReportContent, folder: Path) -> dict[str, str]:
 def content_of(
     scans: Scans, evaluated: EvaluatedSubmission, made: Submission, result: VhiResult, scan: ScanFacts | None = None
 ) -> ReportContent:
-    """What every form of the report of a submission says; the same whenever it is asked.
+    """The content of every form of a submission's report; the same whenever it is asked.
 
     `scan` says whose scan it is, for what goes to the archive of the patient; never in a blinded study.
     """
@@ -133,7 +133,7 @@ def content_of(
     provenance = provenance_of(f"server, submission {made.submission_id}", evaluated.settings, evaluated.model, scans.inputs)
     provenance |= {"created": made.created, "versions": dict(made.versions)}
     change = None if evaluated.since is None else evaluated.since.change
-    return report_content(result, provenance, reading=Reading(facts, (who, *rated, *done)), scan=scan, change=change)
+    return report_content(result, provenance, reading=ReaderWork(facts, (who, *rated, *done)), scan=scan, change=change)
 
 
 def _stored(path: Path, mask: Mask, proposal: Mapping[str, Any] | None = None) -> StoredSegment:

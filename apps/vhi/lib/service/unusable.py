@@ -63,8 +63,8 @@ class UnusableCases:
         """Why, by the ids of the cases, in words for readers."""
         return {case_id: failure.reason for case_id, failure in dict(self._failures).items()}
 
-    def told(self, case: Case, error: VhiError) -> VhiError:
-        """What readers are told of a failure: in a blinded study a fixed sentence, unless the error can name nobody."""
+    def error_for_readers(self, case: Case, error: VhiError) -> VhiError:
+        """The error that readers are told of a failure: in a blinded study a fixed sentence, unless the error can name nobody."""
         if not self._blinded or isinstance(error, _NAME_NOBODY):
             return error
         if (mark := (case.case_id, str(error))) not in self._logged:
@@ -77,7 +77,7 @@ class UnusableCases:
     def note(self, case: Case, version: tuple[FileVersion, ...], error: VhiError) -> None:
         """From now on a case waits, whose files were of this version when they could not be used."""
         until = time.monotonic() + RETRY_S if may_pass(error) else float("inf")
-        self._failures[case.case_id] = _Failure(str(self.told(case, error)), version, until)
+        self._failures[case.case_id] = _Failure(str(self.error_for_readers(case, error)), version, until)
 
     def forget(self, case: Case) -> None:
         """A case does not wait any longer."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
-from ..readings.folder import make_folder
+from ..readings.data_folder import make_folder
 from ..readings.leases import Leases
 from ..readings.store import ReadingStore
 from ..readings.submission import check_reader

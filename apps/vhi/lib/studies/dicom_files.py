@@ -17,10 +17,10 @@ import pydicom.config
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pydicom.valuerep import VR
 
 from ..errors import InputError, TooLargeError
 from ..unpacking import check_deflated, free_memory
+from .dicom_mark import GZIP, begins_as_data_set, head_of, is_marked
 
 # what pydicom raises on files cut or changed anywhere
 UNREADABLE = (
@@ -44,10 +44,7 @@ MOST_UNPACKED = 2**30
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 # once, not around each read: `warnings.catch_warnings` would change what every other thread is warned of
 warnings.filterwarnings("ignore", module=r"pydicom\b")
-_GZIP = b"\x1f\x8b"
-_HEAD_BYTES = 4096
 _MARK_END = 132
-_VRS = {str(vr).encode() for vr in VR}
 # slices bear these names, or a number, or no suffix at all
 _SLICE_NAME = re.compile(r".*\.(dcm|dicom|dic|dc3|ima|mr)(\.gz)?", re.IGNORECASE)
 _LEFT_BY_SYSTEMS = re.compile(r"\..*|~\$.*|thumbs\.db|ehthumbs.*\.db|desktop\.ini|.*@syno\w+|dicomdir(;1)?", re.IGNORECASE)
@@ -74,18 +71,9 @@ _MAGIC = {
     b"Rar!": "archive",
     b"BZh": "archive",
     b"\xfd7zXZ": "archive",
-    _GZIP: "archive",
+    GZIP: "archive",
     b"NRRD": "NRRD",
 }
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file holds DICOM, says its beginning: the mark at byte 128, or a data set without preamble; gzipped or not."""
-    try:
-        head = _head(path)
-    except OSError:
-        return False
-    return _is_marked(head) or _begins_as_data_set(head)
 
 
 def dicom_among(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
@@ -102,10 +90,10 @@ def dicom_among(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
     files, others = [], []
     for path in paths:
         try:
-            head = _head(path)
+            head = head_of(path)
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror or error}); pass an intact copy.") from error
-        kind = None if _is_marked(head) or _begins_as_data_set(head) else _other_kind(path, head)
+        kind = None if is_marked(head) or begins_as_data_set(head) else _other_kind(path, head)
         if kind is None:
             files.append(path)
         else:
@@ -135,11 +123,11 @@ def read_whole(path: Path) -> Dataset:
 
 def _read(path: Path, stop_before_pixels: bool) -> Dataset:
     try:
-        head = _head(path)
+        head = head_of(path)
         source = BytesIO(_unpacked(path)) if _is_gzip(path) else path
-        if _is_marked(head):
+        if is_marked(head):
             check_inflated(source, path.name)
-        bare = not _is_marked(head) and _begins_as_data_set(head)
+        bare = not is_marked(head) and begins_as_data_set(head)
         header = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels, force=bare)
         _name_syntax(header)
         header.decode()  # texts too: what is damaged shows here
@@ -179,37 +167,9 @@ def _name_syntax(header: Dataset) -> None:
     header.file_meta.TransferSyntaxUID = syntax
 
 
-def _is_marked(head: bytes) -> bool:
-    return head[128:132] == b"DICM"
-
-
-def _begins_as_data_set(head: bytes) -> bool:
-    """Whether the first element is one of group 2 or 8, as DICOM without preamble begins."""
-    if len(head) < 8:
-        return False
-    explicit = head[4:6] in _VRS
-    if head[:2] in (b"\x02\0", b"\x08\0"):
-        return explicit or struct.unpack("<I", head[4:8])[0] < 1024
-    return explicit and head[:2] == b"\0\x08"
-
-
 def _is_gzip(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(2) == _GZIP
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of what a file holds; of a gzip file that holds no DICOM its own."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if not head.startswith(_GZIP):
-        return head
-    try:
-        with gzip.open(path) as file:
-            inside = file.read(_HEAD_BYTES)
-    except (EOFError, zlib.error, OSError):
-        return head
-    return inside if _is_marked(inside) or _begins_as_data_set(inside) else head
+        return file.read(2) == GZIP
 
 
 def _unpacked(path: Path) -> bytes:

@@ -17,18 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.volume import Grid, Volume
+from ..core.volume import Grid
 from ..errors import InputError
 from .dicom_content import find_series, series_of
 from .dicom_contrasts import Doubts, doubts_of
-from .dicom_files import is_dicom
 from .dicom_frames import Series
 from .dicom_series import NotAScanError, SeriesInfo, grid_of, info_of, read_series
 from .dicom_study import chosen_study, opened_study
-from .nifti import read_volume
-from .nifti_geometry import Form
 from .pairing_rules import PairingRules, RoleRule
-from .registration import LEAST_COVERAGE, coverage, fitted, turn_between, turned
+from .registration import LEAST_COVERAGE, coverage, on_grid_of, turn_between
+from .scan_pair import ScanPair, check_frame_of_reference, share_reference
 
 # repeats of one sequence lie on each other; another region of the body, or another direction, is another examination
 _SAME_DIRECTION = float(np.cos(np.radians(15)))
@@ -36,24 +34,7 @@ _CHOOSE = "Choose with {option} and the UID of one."
 
 
 @dataclass(frozen=True, eq=False)
-class ScanPair:
-    """Both scans of a visit on STIR's grid.
-
-    `t1w_info` and `stir_info` are None for a scan that was NIfTI. `files` are those of each role, `warnings` what the reader
-    of a result must know about how the pair came about. `t1w_grid` is that of the T1W series itself.
-    """
-
-    t1w: Volume
-    stir: Volume
-    t1w_info: SeriesInfo | None
-    stir_info: SeriesInfo | None
-    files: dict[str, tuple[Path, ...]]
-    warnings: tuple[str, ...] = ()
-    t1w_grid: Grid | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
+class SeriesCandidate:
     """A series that fits a role, and where it lies; `plain` where it fits by the role's usual conditions."""
 
     series: Series
@@ -76,52 +57,11 @@ class Candidate:
         normal = np.cross(self.grid.affine[:3, 0], self.grid.affine[:3, 1])
         return normal / np.linalg.norm(normal)
 
-    def parallel_to(self, other: Candidate) -> bool:
+    def parallel_to(self, other: SeriesCandidate) -> bool:
         return abs(float(self.normal @ other.normal)) > _SAME_DIRECTION
 
-    def same_place_as(self, other: Candidate) -> bool:
+    def same_place_as(self, other: SeriesCandidate) -> bool:
         return self.parallel_to(other) and max(coverage(self.grid, other.grid), coverage(other.grid, self.grid)) >= LEAST_COVERAGE
-
-
-def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
-    """Two scans that a user named: NIfTI files, DICOM files, or folders of one DICOM series each.
-
-    `form` is the transform that rules in NIfTI files that carry two different ones.
-
-    Raises
-    ------
-    InputError
-        A scan cannot be read, or both are DICOM of different frames of reference.
-    GridMismatchError
-        DICOM series that show too little of the same place. Of two NIfTI files T1W is brought into the array order of STIR
-        where both have the same voxels, and else left as it is.
-    """
-    t1w_volume, t1w_info = read_scan(t1w, "T1W", form)
-    stir_volume, stir_info = read_scan(stir, "STIR", form)
-    t1w_grid = t1w_volume.grid
-    warnings: tuple[str, ...] = ()
-    if t1w_info is not None and stir_info is not None:
-        warnings = _check_frame_of_reference(t1w_info, stir_info)
-    if t1w_info is not None or stir_info is not None:
-        t1w_volume, more = fitted(t1w_volume, stir_volume)
-        warnings = (*warnings, *more)
-    else:
-        t1w_volume = turned(t1w_volume, stir_volume.grid)
-    files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
-    told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
-    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
-
-
-def read_scan(path: Path, name: str, form: Form | None = None) -> tuple[Volume, SeriesInfo | None]:
-    """One scan from a NIfTI file, or a DICOM file or folder.
-
-    Raises
-    ------
-    InputError
-    """
-    if path.is_dir() or is_dicom(path):
-        return read_series(path, name)
-    return read_volume(path, name, form), None
 
 
 def read_study(
@@ -161,7 +101,7 @@ def read_study(
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
         t1w_grid = t1w_volume.grid
-        t1w_volume, warnings = fitted(t1w_volume, stir_volume)
+        t1w_volume, warnings = on_grid_of(t1w_volume, stir_volume)
     except BaseException:
         opened.close()
         raise
@@ -175,7 +115,7 @@ def read_study(
 
 def find_pair(
     series: Sequence[Series], rules: PairingRules, stir_uid: str | None = None, t1w_uid: str | None = None
-) -> tuple[Candidate, Candidate, tuple[str, ...]]:
+) -> tuple[SeriesCandidate, SeriesCandidate, tuple[str, ...]]:
     """T1W and STIR among the series of one study, from their headers alone.
 
     Parameters
@@ -187,7 +127,7 @@ def find_pair(
 
     Returns
     -------
-    t1w, stir : Candidate
+    t1w, stir : SeriesCandidate
     warnings : tuple of str
         Series that fit but could not be used.
 
@@ -199,10 +139,12 @@ def find_pair(
     t1ws, t1w_told = _candidates("T1W", series, rules.t1w, t1w_uid)
     stir = _best_stir(stirs, t1ws, rules.stir)
     t1w = _best_t1w(t1ws, stir, rules.t1w)
-    return t1w, stir, (*stir_told, *t1w_told, *_check_frame_of_reference(t1w.info, stir.info))
+    return t1w, stir, (*stir_told, *t1w_told, *check_frame_of_reference(t1w.info, stir.info))
 
 
-def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | None) -> tuple[list[Candidate], tuple[str, ...]]:
+def _candidates(
+    role: str, series: Sequence[Series], rule: RoleRule, uid: str | None
+) -> tuple[list[SeriesCandidate], tuple[str, ...]]:
     option = f"--{role.lower()}-series"
     chosen = {uid} if uid else {one.uid for one in series} & set(rule.take)
     fitting = [one for one in series if (one.uid in chosen if chosen else rule.fits(one))]
@@ -216,7 +158,7 @@ def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | 
     for one in fitting:
         info = info_of(one)
         try:
-            usable.append(Candidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
+            usable.append(SeriesCandidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
         except NotAScanError as error:
             no_scans.append(str(error))
         except InputError as error:
@@ -227,9 +169,9 @@ def _candidates(role: str, series: Sequence[Series], rule: RoleRule, uid: str | 
     return usable, tuple(f"Another {role} series was passed over: {reason}" for reason in broken)
 
 
-def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) -> Candidate:
-    def physics(one: Candidate) -> tuple[int, ...]:
-        partners = [other for other in t1ws if other is not one and _share_reference(other.info, one.info)]
+def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
+    def physics(one: SeriesCandidate) -> tuple[int, ...]:
+        partners = [other for other in t1ws if other is not one and share_reference(other.info, one.info)]
         beside = max((_nearness(other, one) for other in partners), default=0)
         agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
         return (-agent, -others, beside, one.plain)
@@ -245,13 +187,13 @@ def _best_stir(stirs: list[Candidate], t1ws: list[Candidate], rule: RoleRule) ->
     return _the_only("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
 
 
-def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candidate:
+def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule) -> SeriesCandidate:
     others = [one for one in t1ws if one.series.uid != stir.series.uid]
     if not others:
         raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
-    sharing = [one for one in others if _share_reference(one.info, stir.info)]
+    sharing = [one for one in others if share_reference(one.info, stir.info)]
     if not sharing:
-        _check_frame_of_reference(others[0].info, stir.info)
+        check_frame_of_reference(others[0].info, stir.info)
     covering = [one for one in sharing if _nearness(one, stir)]
     if not covering:
         share = max(coverage(one.grid, stir.grid) for one in sharing)
@@ -260,7 +202,7 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
             f"{LEAST_COVERAGE:.0%}): {_listed([one.info for one in sharing])}. Pass series of the same place."
         )
 
-    def physics(one: Candidate) -> tuple[float, ...]:
+    def physics(one: SeriesCandidate) -> tuple[float, ...]:
         agent, fat_suppressed, others = one.doubts.rank
         near = _nearness(one, stir)
         covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
@@ -270,7 +212,7 @@ def _best_t1w(t1ws: list[Candidate], stir: Candidate, rule: RoleRule) -> Candida
     return _the_only("T1W", [one for one in covering if physics(one) == best], rule)
 
 
-def _nearness(t1w: Candidate, stir: Candidate) -> int:
+def _nearness(t1w: SeriesCandidate, stir: SeriesCandidate) -> int:
     """3: the same voxels; 2: parallel; 1: of the same place, at an angle; 0: too little in common."""
     if turn_between(t1w.grid, stir.grid) is not None:
         return 3
@@ -279,7 +221,7 @@ def _nearness(t1w: Candidate, stir: Candidate) -> int:
     return 2 if t1w.parallel_to(stir) else 1
 
 
-def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
+def _the_only(role: str, equals: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
     """The one that a description decides for. Time never does: which of two repeats is the good one, no header says."""
     left = _by_description(equals, rule)
     if len(left) > 1:
@@ -287,47 +229,18 @@ def _the_only(role: str, equals: list[Candidate], rule: RoleRule) -> Candidate:
     return left[0]
 
 
-def _by_description(equals: list[Candidate], rule: RoleRule) -> list[Candidate]:
+def _by_description(equals: list[SeriesCandidate], rule: RoleRule) -> list[SeriesCandidate]:
     if len(equals) < 2:
         return equals
     preferred = [one for one in equals if re.search(rule.prefer, one.info.description, re.IGNORECASE)]
     return preferred or equals
 
 
-def _undecided(role: str, equals: Sequence[Candidate]) -> InputError:
+def _undecided(role: str, equals: Sequence[SeriesCandidate]) -> InputError:
     times = (f"{one.info}, acquired {one.info.acquired_at or 'at an unknown time'}" for one in equals)
     return InputError(
         f"{len(equals)} series fit {role} equally well: {'; '.join(times)}. {_CHOOSE.format(option=f'--{role.lower()}-series')} "
         f"A server takes the one whose UID stands under take in the table [{role.lower()}] of its pairing rules."
-    )
-
-
-def _share_reference(one: SeriesInfo, other: SeriesInfo) -> bool:
-    """Whether positions can be compared: one frame of reference, or where neither series names one, one study."""
-    if one.frame_of_reference_uid or other.frame_of_reference_uid:
-        return one.frame_of_reference_uid == other.frame_of_reference_uid
-    return bool(one.study_uid) and one.study_uid == other.study_uid
-
-
-def _check_frame_of_reference(t1w: SeriesInfo, stir: SeriesInfo) -> tuple[str, ...]:
-    """A warning where the frames of reference are not known.
-
-    Raises
-    ------
-    InputError
-        They differ.
-    """
-    if not _share_reference(t1w, stir):
-        raise InputError(
-            f"T1W (series {t1w.number}) and STIR (series {stir.number}) have different frames of reference "
-            f"({t1w.frame_of_reference_uid or 'none'} and {stir.frame_of_reference_uid or 'none'}), so their coordinates cannot "
-            "be compared: the patient may have been moved in between. Pass series of one session, or register them first."
-        )
-    if t1w.frame_of_reference_uid:
-        return ()
-    return (
-        "Neither T1W nor STIR names a frame of reference, which anonymising may have removed; as both are of one study, they "
-        "were laid onto each other by their positions. Check that the anatomy agrees.",
     )
 
 

@@ -19,7 +19,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
-from ..core.orientation import Hanging
+from ..core.orientation import DisplayOrientation
 from ..core.volume import Grid, Volume
 from ..errors import InputError
 from ..files import result_folder
@@ -155,7 +155,7 @@ def _image(role: str, volume: Volume, stored: _Stored, labels: Labels, content: 
     image.StudyInstanceUID, image.FrameOfReferenceUID = _uid(content, "study"), _uid(content, "frame of reference")
     image.PositionReferenceIndicator = ""
     image.ImageComments = _COMMENT
-    row_mm, column_mm = Hanging.of(volume.grid).pixel_spacing_mm(volume.grid)
+    row_mm, column_mm = DisplayOrientation.of(volume.grid).pixel_spacing_mm(volume.grid)
     image.PixelSpacing = [_ds(row_mm), _ds(column_mm)]
     image.SliceThickness = image.SpacingBetweenSlices = _ds(volume.grid.spacing_mm[2])
     image.SamplesPerPixel, image.PhotometricInterpretation, image.PixelRepresentation = 1, "MONOCHROME2", 0
@@ -179,7 +179,7 @@ def _geometry(volume: Volume) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray]
     positions : (K, 3)
         Of each slice's first pixel [mm], in the order of that normal.
     """
-    grid, hanging = volume.grid, Hanging.of(volume.grid)
+    grid, hanging = volume.grid, DisplayOrientation.of(volume.grid)
     down_axis, across_axis = (0, 1) if hanging.transpose else (1, 0)
     corner = np.zeros(3)
     steps = {}
@@ -222,7 +222,7 @@ def _stored(volume: Volume, scaling: tuple[float, float]) -> _Stored:
     slope, intercept = float(_ds(slope)), float(_ds(intercept + slope * lowest))
     numbers = np.clip(whole - lowest, 0, _LARGEST)
     error = float(np.abs(numbers * slope + intercept - volume.data).max())
-    return _Stored(Hanging.of(volume.grid).hang(numbers.astype(np.uint16)), slope, intercept, error)
+    return _Stored(DisplayOrientation.of(volume.grid).hang(numbers.astype(np.uint16)), slope, intercept, error)
 
 
 def _ds(value: float) -> str:

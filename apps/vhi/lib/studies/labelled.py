@@ -42,7 +42,7 @@ _OTHER = ("images_other/T1W", "segmentations/bones_other")
 
 
 @dataclass(frozen=True)
-class Case:
+class LabelledCase:
     """One T1W scan, with its manual disease region, or of another scanner its labels, where there is one."""
 
     case_id: str
@@ -58,11 +58,11 @@ class LabelledData:
     labels by other rules.
     """
 
-    study: tuple[Case, ...]
-    test: tuple[Case, ...] = field(default=())
-    atypical: tuple[Case, ...] = field(default=())
-    unlabelled: tuple[Case, ...] = field(default=())
-    other: tuple[Case, ...] = field(default=())
+    study: tuple[LabelledCase, ...]
+    test: tuple[LabelledCase, ...] = field(default=())
+    atypical: tuple[LabelledCase, ...] = field(default=())
+    unlabelled: tuple[LabelledCase, ...] = field(default=())
+    other: tuple[LabelledCase, ...] = field(default=())
 
 
 def find_labelled(folder: Path) -> LabelledData:
@@ -85,11 +85,11 @@ def find_labelled(folder: Path) -> LabelledData:
             "segmentations/disease_region/<id>_disease_region.nii.gz, or a clone of the authors' repository."
         )
     used = {case.case_id for cases in labelled.values() for case in cases}
-    unlabelled = tuple(Case(case_id, path) for case_id, path in sorted(images.items()) if case_id not in used)
+    unlabelled = tuple(LabelledCase(case_id, path) for case_id, path in sorted(images.items()) if case_id not in used)
     return LabelledData(labelled["study"], labelled["test"], labelled["atypical"], unlabelled, _other(folder, used | set(images)))
 
 
-def _other(folder: Path, used: Container[str]) -> tuple[Case, ...]:
+def _other(folder: Path, used: Container[str]) -> tuple[LabelledCase, ...]:
     """Scans of other scanners and their labels, each of both."""
     images, labels = (_by_id(folder / place, recursive=False) for place in _OTHER)
     for case_id in sorted(images.keys() ^ labels.keys()):
@@ -100,18 +100,18 @@ def _other(folder: Path, used: Container[str]) -> tuple[Case, ...]:
     for case_id in images:
         if case_id in used:
             raise InputError(f"{images[case_id]} has the id {case_id} of another scan in {folder}; rename it and its labels.")
-    return tuple(Case(case_id, images[case_id], labels[case_id]) for case_id in sorted(images))
+    return tuple(LabelledCase(case_id, images[case_id], labels[case_id]) for case_id in sorted(images))
 
 
-def _labelled(folder: Path, places: tuple[str, ...], images: dict[str, Path]) -> tuple[Case, ...]:
-    cases: dict[str, Case] = {}
+def _labelled(folder: Path, places: tuple[str, ...], images: dict[str, Path]) -> tuple[LabelledCase, ...]:
+    cases: dict[str, LabelledCase] = {}
     for place in places:
         for case_id, mask in _by_id(folder / place, recursive=False).items():
             if case_id not in images:
                 raise InputError(f"The mask {mask} has no T1W scan {case_id}_T1W in {folder}; add the scan or remove the mask.")
             if case_id in cases:
                 _refuse_double(case_id, cases[case_id].disease_region, mask)
-            cases[case_id] = Case(case_id, images[case_id], mask)
+            cases[case_id] = LabelledCase(case_id, images[case_id], mask)
     return tuple(cases[case_id] for case_id in sorted(cases))
 
 

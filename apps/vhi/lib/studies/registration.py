@@ -57,7 +57,7 @@ def turn_between(grid: Grid, onto: Grid, tolerance_mm: float = GRID_TOLERANCE_MM
     return turn if grid_distance_mm(turn.apply_to_grid(grid), onto) <= tolerance_mm else None
 
 
-def turned(image: Image, onto: Grid) -> Image:
+def reoriented(image: Image, onto: Grid) -> Image:
     """The same voxels in the array order of `onto` where both lie at the same places; otherwise the image as it is."""
     turn = turn_between(image.grid, onto)
     if turn is None or turn == AS_IT_IS:
@@ -70,7 +70,7 @@ def placed(mask: Mask, onto: Grid) -> Mask:
 
     Programs save the box around what was drawn, or the slices that hold something; beyond the box there is nothing.
     """
-    same = turned(mask, onto)
+    same = reoriented(mask, onto)
     if same is not mask or mask.grid.shape == onto.shape:
         return same
     to_index = np.linalg.inv(onto.affine) @ mask.grid.affine
@@ -131,7 +131,7 @@ def labels_at(labels: np.ndarray, grid: Grid, onto: Grid) -> np.ndarray:
     return found
 
 
-def fitted(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
+def on_grid_of(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
     """A volume on the grid of another of the same visit: as it is, turned, or resampled.
 
     Returns
@@ -146,7 +146,7 @@ def fitted(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:
         It covers too little of the other.
     """
     if turn_between(volume.grid, onto.grid) is not None:
-        return turned(volume, onto.grid), ()
+        return reoriented(volume, onto.grid), ()
     covered = coverage(volume.grid, onto.grid)
     if covered < LEAST_COVERAGE:
         raise GridMismatchError(

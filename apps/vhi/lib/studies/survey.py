@@ -13,12 +13,13 @@ from pathlib import Path
 from ..core.volume import check_same_grid
 from ..errors import InputError
 from .dicom_content import find_series
-from .dicom_files import is_dicom
 from .dicom_frames import Series
-from .dicom_pairing import find_pair, read_pair
+from .dicom_mark import is_dicom
+from .dicom_pairing import find_pair
 from .dicom_series import info_of
 from .pairing import Case, find_cases
 from .pairing_rules import PairingRules
+from .scan_pair import read_pair
 
 
 @dataclass(frozen=True)

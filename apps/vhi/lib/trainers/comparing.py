@@ -9,11 +9,11 @@ from itertools import chain
 
 from ..core.volume import Mask, Volume
 from ..errors import ConflictError, RequestError, VhiError
-from ..retraining.cases import patients_of
+from ..retraining.challenger import Measured, holdout_cases, phantom_cases
 from ..retraining.comparison import Compared, compare_versions, region_or_none
 from ..retraining.config import TrainConfig
-from ..retraining.folder import RetrainingFolder
-from ..retraining.rival import Measured, holdout_cases, phantom_cases
+from ..retraining.patients import patients_of
+from ..retraining.retraining_folder import RetrainingFolder
 from ..service.service import VhiService
 from ..versions import Version, read_version
 
@@ -68,11 +68,11 @@ class Comparing:
     def _run(self, a: Version, b: Version) -> None:
         names = a.manifest.version, b.manifest.version
 
-        def told(case: Compared) -> None:
+        def note_case(case: Compared) -> None:
             self._text = f"{names[0]} and {names[1]} are compared: {case.what}, case {case.case}, is measured."
 
         try:
-            compare_versions(self._folder, names, (self._segment(a), self._segment(b)), self._cases(a, b), told)
+            compare_versions(self._folder, names, (self._segment(a), self._segment(b)), self._cases(a, b), note_case)
             self._text = ""
         except VhiError as error:
             self._text = f"{names[0]} and {names[1]} could not be compared: {error}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import SettingsError, VhiError
 from ..provenance import now
-from .desk import TrainingDesk
+from .training_manager import TrainingManager
 
 INTERVAL_S = 10.0
 _QUIET = re.compile(r"(\d{1,6}(?:\.\d+)?)([smh])")
@@ -50,12 +50,12 @@ class ContinuousTraining:
 
     Parameters
     ----------
-    desk : TrainingDesk
+    manager : TrainingManager
     schedule : Schedule
     """
 
-    def __init__(self, desk: TrainingDesk, schedule: Schedule) -> None:
-        self._desk, self._schedule = desk, schedule
+    def __init__(self, manager: TrainingManager, schedule: Schedule) -> None:
+        self._manager, self._schedule = manager, schedule
         self._tried = ""
         self._stop = threading.Event()
 
@@ -73,21 +73,21 @@ class ContinuousTraining:
         VhiError
             It cannot begin.
         """
-        desk = self._desk
-        if desk.is_running() or desk.service.cases.idle_s < self._schedule.quiet_s:
+        manager = self._manager
+        if manager.is_running() or manager.service.cases.idle_s < self._schedule.quiet_s:
             return False
-        if desk.folder.waits():
-            progress = desk.folder.progress()
+        if manager.folder.has_pending_session():
+            progress = manager.folder.progress()
             due = progress is None or progress["state"] == "interrupted"
         else:
-            results = desk.folder.results()
+            results = manager.folder.results()
             # a time that has not come yet was written by a clock that was ahead
             times = (self._tried, *(str(one["begun"]) for one in results[-1:]))
             since = max((time for time in times if time <= now()), default="")
-            due = desk.new_labels(since) >= self._schedule.after
+            due = manager.new_labels(since) >= self._schedule.after
         if due:
             self._tried = now()
-            desk.start({}, "continuous")
+            manager.start({}, "continuous")
         return due
 
     def _run(self) -> None:

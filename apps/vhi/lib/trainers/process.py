@@ -41,7 +41,7 @@ class TrainerProcess:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as out:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "lib.trainers.child", str(data.resolve())],
+                    [sys.executable, "-m", "lib.trainers.worker_main", str(data.resolve())],
                     stdin=subprocess.PIPE,
                     stdout=out,
                     stderr=subprocess.STDOUT,

@@ -14,8 +14,8 @@ import numpy as np
 from ..errors import InputError
 from ..files import write_atomically
 from ..nets.recipes import Plan
-from ..studies.labelled import Case
-from .pool import run_all
+from ..studies.labelled import LabelledCase
+from .process_pool import run_all
 from .run import Pace
 
 FILE = "budget.json"
@@ -23,7 +23,7 @@ FILE = "budget.json"
 
 @dataclass(frozen=True)
 class Budget:
-    """What was asked for each network, and the steps that came of it.
+    """The budget asked for each network, and the steps that came of it.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Budget:
 
 
 def fix_budget(
-    out: Path, plan: Plan, asked: dict[str, float], cases: Sequence[Case], pool: ProcessPoolExecutor, jobs: int
+    out: Path, plan: Plan, asked: dict[str, float], cases: Sequence[LabelledCase], pool: ProcessPoolExecutor, jobs: int
 ) -> Budget:
     """The budget of the run in `out`: the one it began with, or a new one.
 

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..studies.labelled import find_labelled
 from ..studies.nifti import read_mask, read_volume
 from ..studies.reader_masks import ReaderMask, find_reader_masks, find_stir, read_inflammation
-from ..studies.registration import placed, turned
+from ..studies.registration import placed, reoriented
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CleanedScan:
     def measure(self) -> VhiResult:
         """The automatic result from the manual regions."""
         stir = read_volume(self.stir, f"STIR of {self.case_id}")
-        t1w = turned(read_volume(self.t1w, f"T1W of {self.case_id}"), stir.grid)
+        t1w = reoriented(read_volume(self.t1w, f"T1W of {self.case_id}"), stir.grid)
         bone = placed(read_mask(self.normal_bone, "normal bone"), stir.grid)
         region = placed(read_mask(self.disease_region, "disease region"), stir.grid)
         return measure_vhi(t1w, stir, normal_bone=bone, disease_region=region)

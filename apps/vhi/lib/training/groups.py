@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import InputError
-from ..studies.labelled import Case, LabelledData
+from ..studies.labelled import LabelledCase, LabelledData
 
 FOLDS = 4
 SHIPPED = "ensemble"
@@ -30,11 +30,11 @@ class Group:
     """
 
     name: str
-    cases: tuple[Case, ...]
-    held_out: tuple[Case, ...]
+    cases: tuple[LabelledCase, ...]
+    held_out: tuple[LabelledCase, ...]
     n_study: int = 0
-    other: tuple[Case, ...] = ()
-    held_out_other: tuple[Case, ...] = ()
+    other: tuple[LabelledCase, ...] = ()
+    held_out_other: tuple[LabelledCase, ...] = ()
 
 
 def folds_of(found: LabelledData, *, kind: bool = False) -> tuple[Group, ...]:

@@ -15,7 +15,7 @@ from ..core.disease_region import Member
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..files import write_atomically
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from ..studies.nifti import read_labels
 from .scans import probabilities, read_t1w
 
@@ -50,7 +50,7 @@ def _whole(number: Any) -> int:
     return number
 
 
-def write_other_labels(folder: Path, cases: Sequence[Case], start: Callable[[], Sequence[Member]]) -> None:
+def write_other_labels(folder: Path, cases: Sequence[LabelledCase], start: Callable[[], Sequence[Member]]) -> None:
     """What is learnt of each scan, into a group's folder, once: a resumed run must find what it began with.
 
     `start` gives the networks that the training starts from; it may give none, whose bone is then nowhere.
@@ -68,14 +68,14 @@ def write_other_labels(folder: Path, cases: Sequence[Case], start: Callable[[], 
         write_atomically(path, content.getvalue())
 
 
-def read_other(folder: Path, case: Case) -> tuple[tuple[Volume, Mask], np.ndarray]:
+def read_other(folder: Path, case: LabelledCase) -> tuple[tuple[Volume, Mask], np.ndarray]:
     """T1W, what is learnt of it and what is ignored, from a group's folder."""
     t1w = read_t1w(case)
     with np.load(_written(folder, case)) as found:
         return (t1w, Mask(found["mask"], t1w.grid)), found["ignored"]
 
 
-def _labels(case: Case) -> np.ndarray:
+def _labels(case: LabelledCase) -> np.ndarray:
     if case.disease_region is None:
         raise InputError(f"{case.t1w} has no labels.")
     labels, grid = read_labels(case.disease_region, f"labels {case.case_id}")
@@ -83,9 +83,9 @@ def _labels(case: Case) -> np.ndarray:
     return labels
 
 
-def _map_of(case: Case) -> Path:
+def _map_of(case: LabelledCase) -> Path:
     return (case.disease_region or case.t1w).parent / LABEL_MAP
 
 
-def _written(folder: Path, case: Case) -> Path:
+def _written(folder: Path, case: LabelledCase) -> Path:
     return folder / WRITTEN / f"{case.case_id}.npz"

@@ -1,4 +1,4 @@
-"""What networks answer on scans like those they know, to tell later what is unlike: the `reference` of a version."""
+"""The networks' answers on scans like those they know, to tell later what is unlike: the `reference` of a version."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from ..core.disease_region import DiseaseRegion, DiseaseRegionError, Member, segment_disease_region
 from ..core.plausibility import Reference
-from ..studies.labelled import Case
-from .run import Ensemble
+from ..studies.labelled import LabelledCase
+from .run import EnsembleTraining
 from .scans import read_t1w
 
 
 def reference_of(
-    ensemble: Ensemble, folds: Sequence[Ensemble], study: Sequence[Case], members: Sequence[Member] | None = None
+    ensemble: EnsembleTraining,
+    folds: Sequence[EnsembleTraining],
+    study: Sequence[LabelledCase],
+    members: Sequence[Member] | None = None,
 ) -> Reference | None:
     """The reference values of a shipped ensemble, from scans with ordinary marrow.
 
@@ -21,9 +24,9 @@ def reference_of(
 
     Parameters
     ----------
-    ensemble : Ensemble
+    ensemble : EnsembleTraining
         The shipped one.
-    folds : sequence of Ensemble
+    folds : sequence of EnsembleTraining
         All folds of the cross-validation, or none.
     study : sequence of Case
         The study scans.
@@ -36,7 +39,7 @@ def reference_of(
         None where the networks find no bone on any of these scans.
     """
     shipped = ensemble.callables(ensemble.members()) if members is None else members
-    asked: list[tuple[Sequence[Case], Sequence[Member]]] = [(ensemble.unlabelled, shipped)]
+    asked: list[tuple[Sequence[LabelledCase], Sequence[Member]]] = [(ensemble.unlabelled, shipped)]
     if folds:
         asked += [(fold.group.held_out[: fold.group.n_study], fold.callables(fold.members())) for fold in folds]
         how = "held-out study scans, each by the ensemble of its fold"
@@ -52,7 +55,7 @@ def _scans(n: int) -> str:
     return "1 scan" if n == 1 else f"{n} scans"
 
 
-def _regions(cases: Iterable[Case], members: Sequence[Member]) -> Iterable[DiseaseRegion]:
+def _regions(cases: Iterable[LabelledCase], members: Sequence[Member]) -> Iterable[DiseaseRegion]:
     for case in cases:
         try:
             yield segment_disease_region(read_t1w(case), members)

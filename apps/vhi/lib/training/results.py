@@ -1,4 +1,4 @@
-"""What the folds reached: plain values for `cross_validation.json`, the manifest and the model card."""
+"""Results of the folds: plain values for `cross_validation.json`, the manifest and the model card."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..nets.fit import Progress
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from .run import Measured
 
 GOAL = 0.94
 
 
-def summary(what: str, measured: Mapping[str, Measured], cases: Sequence[Case]) -> dict[str, Any] | None:
+def summary(what: str, measured: Mapping[str, Measured], cases: Sequence[LabelledCase]) -> dict[str, Any] | None:
     """2-D Dice per slice, of those of `cases` that were measured; None if none was.
 
     Returns

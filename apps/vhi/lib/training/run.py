@@ -21,11 +21,11 @@ from ..nets.cpu import training_dtype
 from ..nets.fit import Slices, TrainedNetwork, fit, read_trained, seconds_per_step
 from ..nets.recipes import Plan, Recipe
 from ..nets.weights import member_of
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from .groups import Group
+from .initial_weights import Start
 from .other import read_other, write_other_labels
 from .scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
-from .start import Start
 
 PREDICTIONS = "predictions"
 # of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty
@@ -40,7 +40,7 @@ class Network:
     recipe: Recipe
     seed: int
     group: Group
-    unlabelled: tuple[Case, ...] = ()
+    unlabelled: tuple[LabelledCase, ...] = ()
     start: Start | None = None
     plan: Plan | None = None
 
@@ -77,13 +77,13 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class EnsembleTraining:
     """The networks of one group by a plan, under `out/<group>`."""
 
     group: Group
     plan: Plan
     out: Path
-    unlabelled: tuple[Case, ...] = ()
+    unlabelled: tuple[LabelledCase, ...] = ()
     start: Start | None = None
 
     @property
@@ -98,11 +98,11 @@ class Ensemble:
             for n, recipe in enumerate(self.plan.members)
         )
 
-    def learnt(self) -> tuple[Case, ...]:
+    def learnt(self) -> tuple[LabelledCase, ...]:
         """The labelled scans that its networks learn, those of other scanners among them."""
         return self.group.cases + (self.group.other if any(recipe.other for recipe in self.plan.members) else ())
 
-    def measured_on(self) -> tuple[Case, ...]:
+    def measured_on(self) -> tuple[LabelledCase, ...]:
         """The held-out scans that are of those that its networks are for."""
         return self.group.held_out_other if self.plan.kind else self.group.held_out
 
@@ -173,7 +173,7 @@ class Pace:
     """CPU seconds of a training step by a recipe, tried on some labelled scans."""
 
     recipe: Recipe
-    cases: tuple[Case, ...]
+    cases: tuple[LabelledCase, ...]
 
     def __call__(self) -> float:
         slices = Slices.of([read_labelled(case) for case in self.cases], self.recipe.multiple)

@@ -14,18 +14,18 @@ from ..core.protocol import members_for
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..files import write_atomically
-from ..studies.labelled import Case
+from ..studies.labelled import LabelledCase
 from ..studies.nifti import read_mask, read_volume
 from ..studies.registration import placed
 
 PSEUDO_LABELS = "pseudo_labels"
 
 
-def read_t1w(case: Case) -> Volume:
+def read_t1w(case: LabelledCase) -> Volume:
     return read_volume(case.t1w, f"T1W {case.case_id}")
 
 
-def read_labelled(case: Case) -> tuple[Volume, Mask]:
+def read_labelled(case: LabelledCase) -> tuple[Volume, Mask]:
     """T1W and manual disease region, on one grid."""
     if case.disease_region is None:
         raise InputError(f"{case.t1w} has no manual disease region.")
@@ -55,13 +55,13 @@ def region_of(probability: np.ndarray, t1w: Volume) -> Mask:
     return Mask(drop_small_pieces(probability >= 0.5), t1w.grid, "disease region")
 
 
-def read_pseudo_labelled(folder: Path, case: Case) -> tuple[Volume, Mask]:
+def read_pseudo_labelled(folder: Path, case: LabelledCase) -> tuple[Volume, Mask]:
     """T1W and the teachers' mask of it, from a group's folder."""
     t1w = read_t1w(case)
     return t1w, Mask(np.load(_pseudo_label(folder, case)), t1w.grid)
 
 
-def write_pseudo_labels(folder: Path, cases: Sequence[Case], teachers: Sequence[Member]) -> None:
+def write_pseudo_labels(folder: Path, cases: Sequence[LabelledCase], teachers: Sequence[Member]) -> None:
     """The teachers' masks into a group's folder, once: a resumed run must find those it began with."""
     for case in cases:
         path = _pseudo_label(folder, case)
@@ -75,5 +75,5 @@ def write_pseudo_labels(folder: Path, cases: Sequence[Case], teachers: Sequence[
         write_atomically(path, content.getvalue())
 
 
-def _pseudo_label(folder: Path, case: Case) -> Path:
+def _pseudo_label(folder: Path, case: LabelledCase) -> Path:
     return folder / PSEUDO_LABELS / f"{case.case_id}.npy"

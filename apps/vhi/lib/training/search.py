@@ -21,7 +21,7 @@ from ..files import write_atomically
 from ..nets.fit import CHECKPOINT, Slices, TrainedNetwork, fit, read_curve, seconds_per_step
 from ..nets.recipes import PAPER_EPOCHS, PAPER_KERNELS, PAPER_LEVELS, Recipe, paper_recipe
 from ..nets.weights import member_of
-from ..studies.labelled import Case, LabelledData
+from ..studies.labelled import LabelledCase, LabelledData
 from .groups import Group, folds_of
 from .run import plain_dice
 from .scans import probabilities, read_labelled, region_of
@@ -31,7 +31,7 @@ RESULTS, NETWORKS = "results", "networks"
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What is chosen: epochs, resolution levels, side of the convolution kernel."""
+    """A choice of the search: epochs, resolution levels, side of the convolution kernel."""
 
     epochs: int
     levels: int
@@ -143,7 +143,7 @@ def _write_result(network: SearchNetwork, net: TrainedNetwork, epochs: int, out:
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def _slice_dice(net: TrainedNetwork, case: Case) -> list[float | None]:
+def _slice_dice(net: TrainedNetwork, case: LabelledCase) -> list[float | None]:
     t1w, truth = read_labelled(case)
     probability, _ = probabilities(t1w, [member_of(net, flip=False)])
     return plain_dice(slice_dice(region_of(probability, t1w).data, truth.data))
@@ -151,7 +151,7 @@ def _slice_dice(net: TrainedNetwork, case: Case) -> list[float | None]:
 
 @dataclass(frozen=True)
 class SettingResult:
-    """What a setting reached on held-out subjects, over its finished cells.
+    """The results of a setting on held-out subjects, over its finished cells.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def _dices(cells: Iterable[dict[str, Any]], which: str = "slice_dice") -> np.nda
     return np.array([dice for cell in cells for dices in cell.get(which, {}).values() for dice in dices if dice is not None])
 
 
-def steps_in(cpu_minutes: float, cases: Sequence[Case]) -> int:
+def steps_in(cpu_minutes: float, cases: Sequence[LabelledCase]) -> int:
     """Steps of the longest training for which the networks of the search take `cpu_minutes` each on average, here and now."""
     paces = []
     for levels in PAPER_LEVELS:

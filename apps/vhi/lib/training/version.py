@@ -18,14 +18,14 @@ from ..nets.engine_file import publish_networks
 from ..nets.weights import kind_members, pack, pack_onto
 from ..versions import Manifest, TrainingCase, Version, read_version
 from .reference import reference_of
-from .run import Ensemble
+from .run import EnsembleTraining
 from .scans import read_t1w
-from .session import Trained
+from .training_session import Trained
 
 
 def publish_trained(
     trained: Trained,
-    ensemble: Ensemble,
+    ensemble: EnsembleTraining,
     model_dir: Path,
     *,
     version: str,
@@ -84,7 +84,7 @@ def publish_trained(
 
 def _publish_kind(
     trained: Trained,
-    ensemble: Ensemble,
+    ensemble: EnsembleTraining,
     model_dir: Path,
     version: str,
     created: str,
@@ -131,7 +131,7 @@ def _publish_kind(
 
 
 def _with_kind(before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:
-    """What was measured of a version, and of the networks beside its own."""
+    """The measurements of a version, and of the networks beside its own."""
     budget = before.get("budget") or {}
     networks = (budget.get("networks") or {}) | costs
     return before | {"budget": budget | {"networks": networks}} | ({"cross_validation_kind": found} if found else {})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
+
+from ..library import ndimage
 
 # 26-connected: voxels that share a face, an edge or a corner
 IN_SPACE = np.ones((3, 3, 3), dtype=bool)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import ndimage
 
+from ..library import ndimage
 from ..setting import setting
 from ..volume import Grid
 from .base import PostTransform

@@ -10,7 +10,7 @@ from ...cohort.conduct import (
     TOLERANCE_WEEKS,
     WASHOUT_DAYS,
     BaselineValue,
-    Interval,
+    ScanInterval,
     Washout,
     baseline_table,
     intervals,
@@ -78,7 +78,7 @@ def _baseline_table(values: Sequence[BaselineValue], subjects: int) -> Table:
     return Table("At baseline: median (range), or how many", ("", "", "n", "missing"), tuple(rows), text_columns=2)
 
 
-def _interval_findings(found: Sequence[Interval]) -> list[str]:
+def _interval_findings(found: Sequence[ScanInterval]) -> list[str]:
     if not found:
         return []
     judged = [one for one in found if one.within is not None]
@@ -100,7 +100,7 @@ def _washout_findings(found: Sequence[Washout]) -> list[str]:
     ]
 
 
-def _interval_table(found: Sequence[Interval]) -> Table:
+def _interval_table(found: Sequence[ScanInterval]) -> Table:
     due = {True: "when due", False: "not when due", None: "cannot be judged"}
     rows = tuple(
         (
@@ -125,7 +125,7 @@ def _baseline_records(values: Sequence[BaselineValue]) -> Records:
     return Records("baseline", ("column", "word", "n", "missing", "median", "lowest", "highest"), rows_of(rows))
 
 
-def _interval_records(found: Sequence[Interval]) -> Records:
+def _interval_records(found: Sequence[ScanInterval]) -> Records:
     rows = (
         (one.subject, one.drug or None, one.days, None if one.within is None else int(one.within), one.why or None)
         for one in found

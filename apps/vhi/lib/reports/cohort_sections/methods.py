@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...cohort.study import VHI, Study, vhi_column
-from ...cohort.table import VISITS
+from ...cohort.table import VISITS, Reading
+from ...core.stages import NAMES, STAGES
 from ..cohort_content import Section
 
 _LIBRARIES = ("numpy", "scipy", "statsmodels", "SimpleITK", "matplotlib")
@@ -35,8 +36,15 @@ def _readings(study: Study) -> str:
     return (
         f"{_counted(len(subjects), 'subject')} with {_counted(visits['baseline'], 'baseline visit')} and "
         f"{_counted(visits['follow_up'], 'follow-up visit')} were read by {_counted(len(readers), 'reader')} "
-        f"({_counted(len(readings), 'reading')}).{drawn}"
+        f"({_counted(len(readings), 'reading')}).{drawn}{_uncleaned(readings)}"
     )
+
+
+def _uncleaned(readings: Sequence[Reading]) -> str:
+    """That some volumes are no VHI, where they were accepted all the same."""
+    stages = [one.stage for one in readings if one.stage]
+    counts = [f"{stages.count(stage)} of {NAMES[stage].lower()}" for stage in STAGES if stage != "cleaned" and stage in stages]
+    return f" Not all of these volumes are VHI: {' and '.join(counts)} were accepted, which no reader cleaned." if counts else ""
 
 
 def _counted(n: int, what: str) -> str:

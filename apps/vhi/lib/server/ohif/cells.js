@@ -47,16 +47,45 @@ export const inflammationDiffers = (cells, map) => cells.some((cell, n) => isInf
  * @param {Uint8Array} cells before
  * @param {Uint8Array} map the label map as the tool left it
  */
-export function drawn(cells, map) {
-  return eachOf(cells, (cell, n) => {
-    const [before, now] = [seen(cell), map[n]];
-    if (now === before) return cell;
-    if (now === REGION) return REGION | REGION_BIT;
-    if (now === BONE) return BONE | BONE_BIT | (cell & REGION_BIT);
-    if (now) return now | (cell & REGIONS);
-    if (before === REGION) return 0;
-    return bare(before === BONE ? cell & REGION_BIT : cell);
-  });
+export const drawn = (cells, map) => eachOf(cells, (cell, n) => (map[n] ? painted(cell, map[n]) : erased(cell)));
+
+/** A voxel that a segment was painted on. */
+export function painted(cell, index) {
+  if (index === seen(cell)) return cell;
+  if (index === REGION) return REGION | REGION_BIT;
+  if (index === BONE) return BONE | BONE_BIT | (cell & REGION_BIT);
+  return index | (cell & REGIONS);
+}
+
+/** A voxel of which what was seen was erased. */
+export function erased(cell) {
+  if (seen(cell) === REGION) return 0;
+  return bare(seen(cell) === BONE ? cell & REGION_BIT : cell);
+}
+
+const bitOf = (index) => ({ [REGION]: REGION_BIT, [BONE]: BONE_BIT })[index] ?? 0;
+
+/** Whether a segment lies in a voxel: a region also beneath others, inflammation of any grade. */
+export const holds = (cell, index) => (bitOf(index) ? Boolean(cell & bitOf(index)) : isInflammation(seen(cell)));
+
+/** A voxel with a segment added: what lies above that stays, and a grade. */
+export function laid(cell, index) {
+  if (holds(cell, index)) return cell;
+  if (!bitOf(index)) return index | (cell & REGIONS);
+  return seen(cell) > BONE ? cell | bitOf(index) : bare(cell | bitOf(index));
+}
+
+/** A voxel without a segment: what lies above and beneath it stays. */
+export function taken(cell, index) {
+  if (!holds(cell, index)) return cell;
+  return seen(cell) > BONE && bitOf(index) ? cell & ~bitOf(index) : bare(cell & ~bitOf(index));
+}
+
+/** Some voxels changed, the others as they were. */
+export function changedAt(cells, places, change) {
+  const result = Uint8Array.from(cells);
+  for (const n of places) result[n] = change(cells[n], n);
+  return result;
 }
 
 /**
@@ -95,10 +124,7 @@ export function clicked(cells, before, after, grades, at = null) {
     if (!after[n]) return bare(cell);
     return (cell & REGIONS) | (after[n] === PROPOSED ? PROPOSED : grades[n] || INFLAMMATION);
   };
-  if (!at) return eachOf(cells, change);
-  const result = Uint8Array.from(cells);
-  for (const n of at) result[n] = change(cells[n], n);
-  return result;
+  return at ? changedAt(cells, at, change) : eachOf(cells, change);
 }
 
 /** Both grades in one colour, or each in its own; at some places alone where they are given. */
@@ -107,10 +133,7 @@ export function graded(cells, grades, both, at = null) {
     if (seen(cell) !== INFLAMMATION && seen(cell) !== CONSERVATIVE) return cell;
     return (cell & REGIONS) | (both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION);
   };
-  if (!at) return eachOf(cells, change);
-  const result = Uint8Array.from(cells);
-  for (const n of at) result[n] = change(cells[n], n);
-  return result;
+  return at ? changedAt(cells, at, change) : eachOf(cells, change);
 }
 
 const flagsOf = (cell) =>

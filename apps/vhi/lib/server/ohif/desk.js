@@ -7,6 +7,9 @@ import { Bone } from './bone.js';
 import { Display } from './display.js';
 import { Effort } from './effort.js';
 import { mendExport } from './exporting.js';
+import { fit } from './fitting.js';
+import { Folds } from './folding.js';
+import { BRUSHES, Freehand } from './freehand.js';
 import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
 import { watchKeys } from './lesion_keys.js';
@@ -16,12 +19,14 @@ import { watchPointer } from './pointer.js';
 import { Keeping } from './keeping.js';
 import { simplified } from './gestures.js';
 import { clean, decide, growBone, split } from './measuring.js';
+import { showNumbers } from './numbers.js';
 import { markPointer } from './pointer_mark.js';
+import { PARTS, actOnPart } from './parts.js';
 import { Reading } from './reading.js';
 import { Review } from './review.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 import { watchStrokes } from './strokes.js';
-import { BONE_CLICK, CLEANING, DRAWING, SPLIT, VIEW } from './tools.js';
+import { BONE_CLICK, CLEANING, DRAWING, RADIUS_MM, SPLIT, VIEW } from './tools.js';
 import { shown } from './panel-display.js';
 import { valueAt } from './slices.js';
 import { waitForCase } from './waiting.js';
@@ -44,16 +49,23 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
+  isThresholded = false; // inflammation is painted at or above the threshold alone
   list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
   isOverlayShown = true;
   valueText = '';
+  folds = new Folds(() => this.changed());
+  isPictured = false; // all images of the case are there, in their windows
   #isPeeking = false;
   #managers = null;
   #case = null;
   #opened = Promise.resolve(); // once the pictures of the case are there
   #drawOften = () => {};
+  #freehand = new Freehand(this);
+  #isTaking = false;
+  #pointed = [null, null, null]; // the image that the pointer is over, and where in space and on its canvas
   #linked;
   #stopWaiting = () => {};
+  #stopFitting = () => {};
   #wasDrawn = false;
 
   constructor(told) {
@@ -73,13 +85,19 @@ export class Desk extends EventTarget {
     this.#linked.onReset = () => this.display.reset();
     markPointer(views, (viewport, world) => this.#pointedAt(viewport, world));
     keepSpaceBar();
+    showNumbers(this, () => this.#roles());
     watchKeys(this);
-    const strokeOf = { [SPLIT]: () => 'cut', ...Object.fromEntries(CLEANING.map((tool) => [tool, () => STROKES[this.scope]])) };
-    const strokeInHand = () => (this.reading ? (strokeOf[this.tool]?.() ?? null) : null);
-    watchStrokes(() => this.#readable(), strokeInHand, (viewport, path) => this.#stroked(viewport, path));
+    const strokeInHand = () => (this.reading ? this.#strokeInHand() : null);
+    const isDrawing = () => DRAWING.includes(this.tool);
+    watchStrokes(() => this.#readable(), strokeInHand, {
+      moved: (...stroke) => isDrawing() && this.#freehand.moved(...stroke),
+      drawn: (...stroke) => (isDrawing() ? this.#freehand.drawn(...stroke) : this.#stroked(...stroke)),
+      dropped: () => this.#freehand.dropped(),
+    });
     watchPointer(() => (this.reading ? this.#readable() : []), {
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
+      isInHand: () => this.tool !== VIEW,
     });
   }
 
@@ -89,6 +107,13 @@ export class Desk extends EventTarget {
     if (!this.reading || !(event.ctrlKey || event.metaKey) || !['z', 'y'].includes(key) || isText) return;
     event.preventDefault();
     this.reading.undo(key === 'y' || event.shiftKey);
+  }
+
+  /** Whose case is open, as the archive's headers have it: in a blinded study an alias. */
+  get patient() {
+    const shown = this.#roles().map(({ displaySet }) => displaySet)[0];
+    const { PatientName: name, PatientID: id } = shown?.instances?.[0] ?? {};
+    return String(name?.Alphabetic ?? name?.[0]?.Alphabetic ?? name ?? '').replaceAll('^', ' ').trim() || id || '';
   }
 
   get reader() {
@@ -116,6 +141,7 @@ export class Desk extends EventTarget {
     this.#stopWaiting();
     if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
+    this.isPictured = false;
     this.effort.restart();
     Object.assign(this.list, { current: null, selected: new Set() });
     this.isOverlayShown = true; // its label map is a new one
@@ -128,12 +154,14 @@ export class Desk extends EventTarget {
     mendCommands(managers.commandsManager, () => this.#case !== null, this.#linked);
     keepLabelmap(managers.commandsManager);
     mendPoints(window.cornerstoneTools.annotation.state.getAnnotationManager());
+    if (this.#case) this.#fitImages(managers.servicesManager.services.cornerstoneViewportService);
     const start = isReview() ? (found) => this.#startReview(found) : (found) => this.#start(found);
     if (this.#case) this.#opened = start(this.#case).catch((error) => this.#fail(error));
   }
 
   closed() {
     this.#stopWaiting();
+    this.#stopFitting();
     this.#drawOften();
     this.keeping.end();
     this.beside?.close();
@@ -175,7 +203,7 @@ export class Desk extends EventTarget {
       await Promise.race([reading.resting, pictured]); // what is measured by then is drawn with the pictures
       if (this.#case === found) await labelmap.show();
       await pictured;
-      if (this.#case === found) this.display.open();
+      if (this.#case === found) this.#showPictured();
     } finally {
       drawOften();
     }
@@ -192,8 +220,7 @@ export class Desk extends EventTarget {
     Object.assign(this, { review, why: '' });
     await this.#pictured(found);
     await review.draw();
-    this.display.open();
-    this.changed();
+    this.#showPictured();
   }
 
   /** The image that shows STIR, once it does. */
@@ -203,6 +230,26 @@ export class Desk extends EventTarget {
       displaySet?.SeriesInstanceUID === found.stir && viewport.getAllVolumeIds?.().length;
     const look = () => this.#case !== found || this.#viewports().find(isShown);
     return until(look, (again) => service.subscribe(service.EVENTS.VIEWPORT_VOLUMES_CHANGED, again).unsubscribe);
+  }
+
+  #showPictured() {
+    this.display.open();
+    this.isPictured = true;
+    this.changed();
+  }
+
+  /** Every image fills its place once its volume is there. */
+  #fitImages(service) {
+    const fitted = new WeakMap();
+    const { unsubscribe } = service.subscribe(service.EVENTS.VIEWPORT_VOLUMES_CHANGED, () => {
+      for (const { viewport } of this.#case ? this.#viewports() : []) {
+        const volume = volumeOf(viewport);
+        if (!volume || fitted.get(viewport) === volume) continue;
+        fitted.set(viewport, volume);
+        fit(viewport);
+      }
+    });
+    this.#stopFitting = unsubscribe;
   }
 
   /** A label map on STIR, once that is shown, and what the server offers. */
@@ -245,11 +292,13 @@ export class Desk extends EventTarget {
   #roles() {
     if (!this.#case || !this.#managers) return [];
     const role = ({ displaySet }) => ({ [this.#case.stir]: 'stir', [this.#case.t1w]: 't1w' })[displaySet?.SeriesInstanceUID];
-    return this.#readable().flatMap((view) => (role(view) ? [{ viewport: view.viewport, role: role(view) }] : []));
+    return this.#readable().flatMap((view) => (role(view) ? [{ ...view, role: role(view) }] : []));
   }
 
   /** The pointer lies over an image; null for none. */
   #pointedAt(viewport, world) {
+    this.#pointed = [viewport, world, world && viewport.worldToCanvas(world)];
+    this.#freehand.ring(viewport, world);
     const view = world && this.#roles().find((one) => one.viewport === viewport);
     const volume = view && volumeOf(viewport);
     const value = volume && valueAt(volume, world);
@@ -262,7 +311,8 @@ export class Desk extends EventTarget {
 
   #watch(labelmap) {
     const { cornerstoneViewportService } = this.#managers.servicesManager.services;
-    const { SEGMENTATION_DATA_MODIFIED } = window.cornerstoneTools.Enums.Events;
+    const { SEGMENTATION_DATA_MODIFIED, TOOL_ACTIVATED } = window.cornerstoneTools.Enums.Events;
+    window.cornerstone.eventTarget.addEventListener(TOOL_ACTIVATED, ({ detail }) => this.#putDown(detail));
     window.cornerstone.eventTarget.addEventListener(SEGMENTATION_DATA_MODIFIED, () => (this.#wasDrawn ||= !labelmap.isWriting));
     const again = async () => {
       if (this.reading?.labelmap !== labelmap) return;
@@ -276,11 +326,28 @@ export class Desk extends EventTarget {
 
   #clicked(world) {
     if (!this.reading) return;
+    if (PARTS[this.tool]) actOnPart(this, this.tool, this.reading.labelmap.voxelAt(world));
     if (this.tool === BONE_CLICK) growBone(this.reading, this.reading.labelmap.voxelAt(world));
     if (!CLEANING.includes(this.tool) || STROKES[this.scope]) return;
     const voxel = this.reading.labelmap.voxelAt(world);
     if (this.scope === 'on slice') decide(this.reading, { what: this.tool, scope: 'on slice', slice: voxel[2] });
     else clean(this.reading, this.tool, voxel, this.scope);
+  }
+
+  /** Something with the drawn part that the pointer is over, by a key. */
+  actUnderPointer(what) {
+    const [viewport, , place] = this.#pointed;
+    // of the slice that is shown now, also before the pointer moves again
+    if (place) actOnPart(this, what, this.reading.labelmap.voxelAt(viewport.canvasToWorld(place)));
+    else this.say('Hold the pointer over what is drawn, in an image.');
+  }
+
+  /** What is drawn with the tool in hand; null for what is not drawn. */
+  #strokeInHand() {
+    if (CLEANING.includes(this.tool)) return STROKES[this.scope] ?? null;
+    if (this.tool === SPLIT) return 'cut';
+    if (!DRAWING.includes(this.tool)) return null;
+    return BRUSHES.includes(this.tool) ? 'brush' : this.tool;
   }
 
   /** A lasso or a line was drawn on an image, as points of its canvas. */
@@ -340,6 +407,12 @@ export class Desk extends EventTarget {
     this.changed();
   }
 
+  /** The numbers of lesions on the images, from now on. */
+  number(isNumbered) {
+    this.display.number(isNumbered);
+    this.changed();
+  }
+
   showOverlay(isShown) {
     this.isOverlayShown = isShown;
     this.#drawOverlay();
@@ -358,18 +431,31 @@ export class Desk extends EventTarget {
 
   // tools ----------------------------------------------------------------------------------------------------------------
 
-  /** Take up a tool: a drawing tool of the viewer, `remove`, `restore` or BONE_CLICK, or VIEW for none. */
+  /** Take up a tool: one that draws or cleans, BONE_CLICK, or VIEW for none. The viewer's own is then the window, and gets no press. */
   take(tool) {
     this.tool = tool;
-    const toolName = DRAWING.includes(tool) ? tool : VIEW;
-    this.setBrush(this.brushMm);
-    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName, toolGroupIds: ['default'] });
+    this.#isTaking = true;
+    this.#managers.commandsManager.runCommand('setToolActiveToolbar', { toolName: VIEW, toolGroupIds: ['default'] });
+    this.#isTaking = false;
+    this.#freehand.ring(...this.#pointed.slice(0, 2));
+    this.changed();
+  }
+
+  /** A tool of the viewer's own was taken up: none of ours is in hand any longer. */
+  #putDown({ toolBindingsOptions }) {
+    const isPrimary = toolBindingsOptions?.bindings?.some(({ mouseButton }) => mouseButton === 1);
+    if (this.#isTaking || !isPrimary || this.tool === VIEW) return;
+    this.tool = VIEW;
+    this.changed();
+  }
+
+  threshold(isThresholded) {
+    this.isThresholded = isThresholded;
     this.changed();
   }
 
   setBrush(radiusMm) {
-    this.brushMm = radiusMm;
-    const toolNames = ['CircularBrush', 'CircularEraser'];
-    this.#managers.commandsManager.runCommand('setBrushSize', { value: radiusMm, toolNames });
+    this.brushMm = Math.min(Math.max(radiusMm, RADIUS_MM.least), RADIUS_MM.most);
+    this.#freehand.ring(...this.#pointed.slice(0, 2));
   }
 }

@@ -9,7 +9,7 @@ const STORED = 'vhi_display';
 const EVERY = 37; // voxels; a quarter of a million of them say the same as all
 const SHARES = [0.01, 0.99];
 export const PRESETS = { scan: [0, 1], bright: [0, 0.55], fluid: [0.2, 1.5] };
-const USUAL = { windows: {}, opacity: 35, isFilled: true };
+const USUAL = { windows: {}, opacity: 35, isFilled: true, isNumbered: false };
 
 /** The intensities between which a scan's content lies: of those above zero 1 and 99 in a hundred. */
 export function contentRange(values) {
@@ -104,6 +104,11 @@ export class Display {
   draw(more, labelmap) {
     this.#remember(more);
     labelmap.setStyle(this.chosen);
+  }
+
+  /** Whether lesions have their numbers on the images. */
+  number(isNumbered) {
+    this.#remember({ isNumbered });
   }
 
   #remember(more) {

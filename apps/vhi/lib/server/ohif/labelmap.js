@@ -1,6 +1,6 @@
 /** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
 
-import { INFLAMMATION, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
+import { INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
 
 const FARTHEST_MM = 0.5;
 
@@ -10,6 +10,7 @@ export class Labelmap {
   #as;
   chosen;
   isIn = () => true; // whether it is shown in a viewport, by its id
+  #isGraded = true;
   isWriting = false; // this page, and no tool of the viewer
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
@@ -46,10 +47,18 @@ export class Labelmap {
     // of two that are shown together the viewer calls one inactive
     const both = isReading ? alphas : { ...alphas, renderOutline: !isFilled, ...inactive({ ...alphas, renderOutline: !isFilled }) };
     style.setStyle(type, { ...style.getStyle(type), ...both });
+    if (!isReading) return;
+    // who does not tell yellow from red: of two grades the red one alone is filled
+    const isOutlined = this.#isGraded || !isFilled;
+    for (const segmentIndex of [INFLAMMATION, PROPOSED]) {
+      const outlined = { renderFill: !isOutlined, fillAlpha: isOutlined ? 0 : opacity / 100 };
+      style.setStyle({ ...type, segmentationId: this.#as.id, segmentIndex }, outlined);
+    }
   }
 
-  /** How opaque the colours are [%], and whether they fill what they outline. */
-  setStyle(chosen) {
+  /** How opaque the colours are [%], and whether they fill what they outline; and whether both grades are drawn. */
+  setStyle(chosen, isGraded = this.#isGraded) {
+    this.#isGraded = isGraded;
     this.#style(chosen);
     this.#tellWritten([0]);
   }

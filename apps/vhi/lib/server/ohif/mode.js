@@ -34,6 +34,7 @@ function changed(mode, reader) {
     given.servicesManager.services.hangingProtocolService.addProtocol(PROTOCOL_ID, protocolOf(found.case));
     reader.opened(found);
     const layout = layoutTemplate(given);
+    layout.props.leftPanelClosed = true; // the list of series is seldom needed; the images get its room
     // no panel that draws, measures or submits
     layout.props.rightPanels = isReview() ? REVIEW : [...PANELS, ...layout.props.rightPanels];
     return layout;

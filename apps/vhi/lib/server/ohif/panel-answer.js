@@ -8,7 +8,8 @@ import { otherChain } from './other_chain.js';
 const YELLOW = 'rgb(255,220,0)';
 const RED = 'rgb(230,30,30)';
 
-const swatch = (color) => el('span', { class: 'swatch', style: `background:${color}` });
+// as they are drawn: the sensitive grade outlined, the conservative one filled
+const swatch = (color, isFilled) => el('span', { class: 'swatch', style: `border:2px solid ${color};${isFilled ? `background:${color}` : ''}` });
 
 /** Both grades in mm3, with their colours; grey while they are those of what was on screen before. */
 function grades(numbers, isBehind) {
@@ -16,8 +17,8 @@ function grades(numbers, isBehind) {
   return el(
     'div',
     { class: isBehind ? 'grades behind' : 'grades', title: isBehind ? 'Before your last change; measured again now' : '' },
-    ...[swatch(YELLOW), 'Sensitive', el('b', { data: { vhi: 'sensitive' } }, mm3(sensitive))],
-    ...[swatch(RED), 'Conservative', el('b', { data: { vhi: 'conservative' } }, mm3(conservative))],
+    ...[swatch(YELLOW, false), 'Sensitive', el('b', { data: { vhi: 'sensitive' } }, mm3(sensitive))],
+    ...[swatch(RED, true), 'Conservative', el('b', { data: { vhi: 'conservative' } }, mm3(conservative))],
   );
 }
 
@@ -33,13 +34,12 @@ function caveats(numbers) {
   return [verdict, warnings];
 }
 
-/** What the number may be called, and that it is no VHI where no reader cleaned it. */
-function heading({ title, stage, warnings, verdict }) {
+/** What the number may be called, and whether it can be relied on. */
+function heading({ title, verdict }) {
   if (!title) return null; // numbers that an earlier version stored
   return [
     el('h3', { data: { vhi: 'title' } }, title),
-    verdict ? el('div', { class: 'told', data: { vhi: 'verdict' } }, `${WORDS[verdict.word]}${clauses(verdict.reasons)}`) : null,
-    stage === 'cleaned' ? null : el('div', { class: 'warn', data: { vhi: 'stage' } }, warnings[0]),
+    verdict ? el('div', { class: 'told small', data: { vhi: 'verdict' } }, `${WORDS[verdict.word]}${clauses(verdict.reasons)}`) : null,
   ];
 }
 
@@ -86,27 +86,22 @@ function isRedrawn({ facts, now, isBehind }) {
   return !facts || isBehind || !now?.thresholds || of(facts) === of(now);
 }
 
-export function vhiSection(desk) {
-  const { reading } = desk;
-  if (!reading) return null;
-  const both = el('input', {
-    type: 'checkbox',
-    checked: reading.both,
-    onchange: (event) => reading.showBoth(event.target.checked),
-  });
-  const numbers = numbersOf(reading);
-  const found = numbers
-    ? [
-        el(
-          'div',
-          { class: 'told', data: { vhi: 'lesions' } },
-          count(numbers.lesions.filter((one) => !one.removed).length, 'lesion'),
-        ),
-        ...caveats(numbers),
-        el('label', { class: 'line' }, both, 'Conservative in red'),
-      ]
-    : [];
-  return el('section', {}, suggestions(desk), ...found);
+/** What the number rests on; that it is no VHI where no reader cleaned it. */
+export function reliabilitySection({ reading }) {
+  const numbers = reading && numbersOf(reading);
+  if (!numbers) return null;
+  const { title, stage, warnings } = numbers;
+  return el(
+    'section',
+    {},
+    el('h3', {}, 'Reliability'),
+    !title || stage === 'cleaned' ? null : el('div', { class: 'warn', data: { vhi: 'stage' } }, warnings[0]),
+    ...caveats(numbers),
+  );
+}
+
+export function cleaningSection(desk) {
+  return desk.reading ? el('section', {}, suggestions(desk)) : null;
 }
 
 /** Whether lesions that are hardly inflammation are marked or left out; from the next measurement on. */

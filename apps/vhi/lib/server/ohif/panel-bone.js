@@ -12,7 +12,7 @@ export function boneSection({ reading }) {
   const isBehind = of === null;
   return el(
     'section',
-    { id: 'vhi-bone', class: isBehind ? 'behind' : '' },
+    { id: 'vhi-bone', class: isBehind ? 'behind' : '', data: { name: 'Normal bone as drawn' } },
     el('h3', {}, isBehind ? 'Normal bone as drawn: measuring ...' : 'Normal bone as drawn'),
     ...found,
   );
@@ -56,8 +56,9 @@ function picture({ histogram: { edges, counts }, thresholds }) {
     const width = Math.max(1, x(edges[n + 1]) - x(edges[n]) - 0.5);
     return svg('rect', { x: x(edges[n]), y: HEIGHT - height, width, height, fill: '#3cbe6e' });
   });
-  const line = (value, stroke) => svg('line', { x1: x(value), x2: x(value), y1: 0, y2: HEIGHT, stroke, 'stroke-width': 2 });
-  const lines = [line(thresholds.sensitive, 'rgb(255,220,0)'), line(thresholds.conservative, 'rgb(230,30,30)')];
-  const title = svg('title', {}, `STIR intensities of normal bone, ${fixed(low)} to ${fixed(high)}, with both thresholds`);
+  const line = (value, stroke, dashes) =>
+    svg('line', { x1: x(value), x2: x(value), y1: 0, y2: HEIGHT, stroke, 'stroke-width': 2, 'stroke-dasharray': dashes });
+  const lines = [line(thresholds.sensitive, 'rgb(255,220,0)', 'none'), line(thresholds.conservative, 'rgb(230,30,30)', '4 2')];
+  const title = svg('title', {}, `STIR intensities of normal bone, ${fixed(low)} to ${fixed(high)}, with both thresholds, the conservative one dashed`);
   return svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'histogram', role: 'img' }, title, ...bars, ...lines);
 }

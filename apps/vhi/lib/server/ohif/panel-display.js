@@ -24,6 +24,18 @@ export function displaySection(desk) {
     id: 'vhi-fill',
     onchange: ({ target }) => display.draw({ isFilled: target.checked }, reading.labelmap),
   });
+  const both = el('input', {
+    type: 'checkbox',
+    checked: reading.both,
+    id: 'vhi-both',
+    onchange: ({ target }) => reading.showBoth(target.checked),
+  });
+  const numbered = el('input', {
+    type: 'checkbox',
+    checked: display.chosen.isNumbered,
+    id: 'vhi-numbered',
+    onchange: ({ target }) => desk.number(target.checked),
+  });
   const windows = Object.entries(ROLES).map(([role, text]) =>
     el(
       'div',
@@ -42,6 +54,8 @@ export function displaySection(desk) {
     windows,
     el('label', { class: 'line' }, 'Colours', range),
     el('label', { class: 'line' }, fill, 'filled, not outlines alone'),
+    el('label', { class: 'line' }, both, 'conservative in red'),
+    el('label', { class: 'line' }, numbered, 'numbers of lesions on the images'),
   );
 }
 

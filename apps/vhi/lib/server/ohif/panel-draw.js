@@ -2,10 +2,13 @@
 
 import { button, el } from './dom.js';
 import { showRegion } from './measuring.js';
-import { BONE, INFLAMMATION, REGION, SEGMENTS } from './segments.js';
-import { BONE_CLICK, VIEW } from './tools.js';
+import { thresholdOf } from './painting.js';
+import { PARTS } from './parts.js';
+import { shown } from './panel-display.js';
+import { BONE, DRAWN, REGION, SEGMENTS } from './segments.js';
+import { BONE_CLICK, RADIUS_MM, VIEW } from './tools.js';
 
-const TOOLS = { [VIEW]: 'Window', CircularBrush: 'Brush', CircularEraser: 'Eraser', CircleScissor: 'Circle', RectangleScissor: 'Rectangle' };
+const TOOLS = { [VIEW]: 'Window', brush: 'Brush', eraser: 'Eraser', circle: 'Circle', rectangle: 'Rectangle' };
 
 export function drawSection(desk) {
   const { reading } = desk;
@@ -15,7 +18,7 @@ export function drawSection(desk) {
     const { name, color } = SEGMENTS[index - 1];
     const pick = () => {
       reading.labelmap.activate(index);
-      if (desk.tool === VIEW) desk.take('CircularBrush');
+      if (desk.tool === VIEW) desk.take('brush');
       else desk.changed();
     };
     const swatch = el('span', { class: 'swatch', style: `background:rgb(${color.slice(0, 3)});margin-right:4px` });
@@ -33,26 +36,42 @@ export function drawSection(desk) {
     });
   const size = el('input', {
     type: 'range',
-    min: 1,
-    max: 20,
-    step: 0.5,
+    min: RADIUS_MM.least,
+    max: RADIUS_MM.most,
+    step: RADIUS_MM.step,
     value: desk.brushMm,
-    title: 'Radius of brush and eraser',
-    oninput: (event) => desk.setBrush(Number(event.target.value)),
+    id: 'vhi-brush',
+    title: 'Of brush and eraser: [ and ]',
+    oninput: ({ target }) => {
+      desk.setBrush(Number(target.value));
+      told.textContent = radius(desk);
+    },
+  });
+  const told = el('span', { id: 'vhi-brush-mm' }, radius(desk));
+  const value = thresholdOf(reading);
+  const threshold = el('input', {
+    type: 'checkbox',
+    checked: desk.isThresholded,
+    id: 'vhi-threshold-only',
+    onchange: ({ target }) => desk.threshold(target.checked),
   });
   return el(
     'section',
     {},
     el('h3', {}, 'Draw'),
-    el('div', { class: 'line' }, [INFLAMMATION, REGION, BONE].map(segment)),
+    el('div', { class: 'line' }, DRAWN.map(segment)),
     el(
       'div',
       { class: 'line' },
       Object.entries(TOOLS).map(tool),
-      button('Undo', () => reading.undo(), { id: 'vhi-undo', title: 'Ctrl+Z', disabled: !reading.history.canUndo }),
-      button('Redo', () => reading.undo(true), { id: 'vhi-redo', title: 'Ctrl+Shift+Z', disabled: !reading.history.canRedo }),
     ),
-    el('label', { class: 'line' }, 'Size', size),
+    el('label', { class: 'line' }, 'Radius', size, told),
+    el('label', { class: 'line' }, threshold, `inflammation only at or above ${value === undefined ? 'the threshold' : shown(value)}`),
+    el(
+      'div',
+      { class: 'line', title: 'Then click what is drawn in an image; keys: g, s, comma, full stop and f' },
+      Object.entries(PARTS).map(tool),
+    ),
     el(
       'div',
       { class: 'line' },
@@ -66,6 +85,8 @@ export function drawSection(desk) {
     ),
   );
 }
+
+const radius = ({ brushMm }) => `${brushMm} mm`;
 
 /** Draws what the server proposes for a region, in place of what is drawn of it. */
 function proposal(reading, model, index) {

@@ -4,7 +4,7 @@ import { button, el } from './dom.js';
 import { timeOf } from './panel-submit.js';
 
 const asked = (id, text, ...buttons) =>
-  el('section', { id, class: 'asked', role: 'alert' }, el('div', {}, text), el('div', { class: 'line' }, ...buttons));
+  el('section', { id, class: 'asked', role: 'alert', tabIndex: -1 }, el('div', {}, text), el('div', { class: 'line' }, ...buttons));
 
 /** The question that is answered before anything else; null where there is none. */
 export function keepSection({ keeping }) {

@@ -10,10 +10,11 @@ import { CLEANING, SPLIT } from './tools.js';
 const PURPLE = 'rgb(200,90,255)';
 const FILTERS = { all: 'all', kept: 'kept', removed: 'removed', unsure: 'unsure' };
 const GONE = ['removed', 'proposed'];
+const FEWEST_ROWS = 6; // in sight in a low window
 
 /** Columns: heading, whether it is of numbers, and what it sorts by; a number is largest first. */
 const COLUMNS = [
-  { text: '', by: null },
+  { text: 'No.', by: null },
   { text: 'Slice', isNumber: true, by: ({ lesion }) => lesion.slice },
   { text: 'Side', by: ({ lesion }) => lesion.side },
   { text: 'mm³', isNumber: true, by: ({ mm3 }) => -mm3.sensitive },
@@ -65,13 +66,13 @@ export function lesionSection(desk) {
     el(
       'th',
       { class: isNumber ? 'number' : '', scope: 'col', ariaSort: list.sort === text ? 'ascending' : 'none' },
-      by ? button(text, () => sort(text), { title: `Sort by ${title}` }) : text,
+      by ? button(text, () => sort(text), { title: `Sort by ${title}`, data: { sort: text } }) : text,
     ),
   );
   const table = el(
     'table',
     {},
-    el('thead', {}, el('tr', {}, head, el('th', { ariaLabel: 'remove or restore' }))),
+    el('thead', {}, el('tr', {}, head, el('th', { scope: 'col' }, el('span', { class: 'unseen' }, 'Remove or restore')))),
     el(
       'tbody',
       {},
@@ -81,7 +82,7 @@ export function lesionSection(desk) {
   );
   return el(
     'section',
-    {},
+    { class: 'list', style: `--rows: ${Math.min(rows.length, FEWEST_ROWS)}` },
     el('h3', {}, 'Lesions'),
     cleaningRow(desk),
     el(
@@ -188,7 +189,7 @@ function cleaningRow(desk) {
       title,
       data: { tool: name },
     });
-  const scope = choice(SCOPES, desk.scope, (value) => (desk.scope = value), { title: 'What it takes', id: 'vhi-scope' });
+  const scope = choice(SCOPES, desk.scope, (value) => (desk.scope = value), { title: 'What it takes', ariaLabel: 'What a click or stroke takes', id: 'vhi-scope' });
   return el(
     'div',
     {},
@@ -226,7 +227,11 @@ function togetherRow(desk) {
   const take = (value) => {
     if (value) decide(reading, { what: CLEANING.includes(desk.tool) ? desk.tool : 'remove', ...JSON.parse(value) });
   };
-  return choice(places, '', take, { id: 'vhi-together', title: 'All lesions of a part, a side or a size, with the tool in hand' });
+  return choice(places, '', take, {
+    id: 'vhi-together',
+    ariaLabel: 'All lesions at once',
+    title: 'All lesions of a part, a side or a size, with the tool in hand',
+  });
 }
 
 const SIZES = [20, 50, 100, 200];

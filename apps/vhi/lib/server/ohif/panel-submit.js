@@ -1,6 +1,8 @@
 /** Parts of the panel: who reads for the how-manieth time, rating and submission, what was handed in, the next case. */
 
+import { address } from './addresses.js';
 import { button, choice, count, el, mm3 } from './dom.js';
+import { showKeys } from './lesion_keys.js';
 import { next, submit } from './submitting.js';
 
 const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'corrected', failed: 'failed' };
@@ -17,13 +19,18 @@ export function submitSection(desk) {
   return el(
     'section',
     { class: 'foot' },
-    reading.submitted ? submitted(reading.submitted, reading.isSubmitted && !reading.isUnsent) : null,
-    reading.question ? question(reading, keeping.keeper) : null,
     el(
-      'label',
-      { class: 'line' },
-      'Automatic region',
-      choice(RATINGS, reading.rating, rate, { id: 'vhi-rating' }),
+      'div',
+      { class: 'said' },
+      reading.submitted ? submitted(reading.submitted, reading.isSubmitted && !reading.isUnsent) : null,
+      reading.question ? question(reading, keeping.keeper) : null,
+    ),
+    el(
+      'div',
+      { class: 'line tight' },
+      el('label', { class: 'line tight grow' }, 'Region', choice(RATINGS, reading.rating, rate, { id: 'vhi-rating', title: 'How good the automatic disease region was' })),
+      button('↶', () => reading.undo(), { id: 'vhi-undo', title: 'Undo (Ctrl+Z)', ariaLabel: 'Undo', disabled: !reading.history.canUndo }),
+      button('↷', () => reading.undo(true), { id: 'vhi-redo', title: 'Redo (Ctrl+Shift+Z)', ariaLabel: 'Redo', disabled: !reading.history.canRedo }),
     ),
     keptLine(desk),
     el(
@@ -93,7 +100,7 @@ function question(reading, keeper) {
   };
   return el(
     'div',
-    { id: 'vhi-question', role: 'alert' },
+    { id: 'vhi-question', role: 'alert', tabIndex: -1 },
     el('div', { class: 'warn' }, text),
     picture ? el('img', { src: picture, alt: 'Yellow: your region; cyan: that of the networks', id: 'vhi-doubt' }) : null,
     el(
@@ -107,7 +114,14 @@ function question(reading, keeper) {
 
 export function readerSection(desk) {
   const reading = el('span', { id: 'vhi-readings' });
-  if (desk.told.reader) return el('section', {}, el('div', { class: 'line told' }, `Reader: ${desk.told.reader}`, reading));
+  const where = el(
+    'div',
+    { class: 'line tight told' },
+    el('b', { id: 'vhi-patient', class: 'grow' }),
+    el('a', { href: address('/vhi/worklist') }, 'Worklist'),
+    button('Keys', showKeys, { title: '?' }),
+  );
+  if (desk.told.reader) return el('section', {}, where, el('div', { class: 'line told' }, `Reader: ${desk.told.reader}`, reading));
   const name = el('input', {
     type: 'text',
     value: desk.reader ?? '',
@@ -117,11 +131,12 @@ export function readerSection(desk) {
     oninput: (event) => (desk.reader = event.target.value.trim()),
     onchange: () => desk.keeping.readerChosen(),
   });
-  return el('section', {}, el('label', { class: 'line' }, 'Reader', name), reading);
+  return el('section', {}, where, el('div', { class: 'line tight' }, el('label', { class: 'line tight grow' }, 'Reader', name), reading));
 }
 
-/** Which reading of the case this is, where the first one is finished. */
-export function showReadings(panel, { reading, keeping }) {
+/** Whose case this is, and which reading of it, where the first one is finished. */
+export function showReadings(panel, { reading, keeping, patient }) {
+  panel.querySelector('#vhi-patient').textContent = patient;
   const place = panel.querySelector('#vhi-readings');
   const last = Math.max(keeping.finished + 1, reading?.number ?? 1);
   const isOffered = reading && keeping.keeper && last > 1;

@@ -1,7 +1,8 @@
 /** The panel beside the images: VHI, lesions, drawing, and at its foot handing in. */
 
 import { el } from './dom.js';
-import { measureButton, numberSection, showBusy, vhiSection } from './panel-answer.js';
+import { Focus } from './focus.js';
+import { cleaningSection, measureButton, numberSection, reliabilitySection, showBusy } from './panel-answer.js';
 import { boneSection } from './panel-bone.js';
 import { displaySection } from './panel-display.js';
 import { drawSection } from './panel-draw.js';
@@ -20,8 +21,10 @@ export function mountPanel(node, desk) {
   node.style.height = '100%';
   node.append(panel);
   // what is typed into or may be pressed just now stays while the rest changes
+  const focus = new Focus(panel);
   let kept = [];
   let options = null;
+  let askedLast = null; // a question that comes has the keyboard, but none of its answers
   const measure = measureButton(desk);
   const [head, rest, foot] = [el('div'), el('div', { class: 'rest' }), el('div')];
   panel.append(readerSection(desk), el('section', { class: 'bare' }, measure), head, rest, foot);
@@ -40,15 +43,22 @@ export function mountPanel(node, desk) {
     }
     kept = [desk.reading, desk.reading?.options];
     const places = [rest.scrollTop, panel.querySelector('.lesions')?.scrollTop ?? 0];
-    showBusy(measure, desk);
     showReadings(panel, desk);
+    panel.dataset.pictured = String(desk.isPictured);
     panel.ariaBusy = String(desk.keeping.isLooking || Boolean(desk.reading?.busy));
     const asked = keepSection(desk);
     const isFound = Boolean(desk.keeping.keeper?.found);
-    const sections = isFound ? [] : [vhiSection(desk), lesionSection(desk), drawSection(desk), boneSection(desk), displaySection(desk), options];
-    rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
-    head.replaceChildren(...[isFound ? null : numberSection(desk)].filter(Boolean));
-    foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
+    const parts = isFound ? [] : [lesionSection, cleaningSection, reliabilitySection, drawSection, boneSection, displaySection];
+    const sections = [...parts.map((part) => desk.folds.fold(part(desk))), isFound ? null : options];
+    focus.keep(() => {
+      showBusy(measure, desk);
+      rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
+      head.replaceChildren(...[isFound ? null : numberSection(desk)].filter(Boolean));
+      foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
+    });
+    const question = panel.querySelector('#vhi-draft, #vhi-conflict, #vhi-question');
+    if (question && question.id !== askedLast) question.focus();
+    askedLast = question?.id ?? null;
     const list = panel.querySelector('.lesions');
     rest.scrollTop = asked ? 0 : places[0];
     if (list) [, list.scrollTop] = places;

@@ -6,7 +6,7 @@ const CLICK_PX = 4;
  * Watch the page.
  *
  * @param {() => {id: string, viewport: object}[]} viewports
- * @param {{click: (world: number[]) => void, stroke: () => void}} told
+ * @param {{click: (world: number[]) => void, stroke: () => void, isInHand: () => boolean}} told `isInHand`: whether a tool of ours is
  */
 export function watchPointer(viewports, told) {
   let pressed = null;
@@ -26,6 +26,8 @@ export function watchPointer(viewports, told) {
     },
     { capture: true },
   );
+  // two quick clicks with a tool are two clicks, and not the viewer's double click, which makes one image fill the window
+  window.addEventListener('dblclick', (event) => told.isInHand() && over(event) && event.stopImmediatePropagation(), { capture: true });
 }
 
 /** Whether an event lies on an element, or, in a viewport that is not the active one, on the frame around it. */

@@ -1,7 +1,7 @@
 /** One case being read: what lies in its voxels, what the numbers are, and how it became so. Changes are told as `change` events. */
 
 import * as api from './api.js';
-import { drawn, graded, hasRegion, regionsDiffer, seen, seenOf, submission } from './cells.js';
+import { changedAt, drawn, graded, hasRegion, regionsDiffer, seen, seenOf, submission } from './cells.js';
 import { Decisions } from './cleaning.js';
 import { History } from './history.js';
 import { Latest } from './latest.js';
@@ -207,14 +207,39 @@ export class Reading extends EventTarget {
     this.changed();
   }
 
-  /** The map was changed by a stroke of brush, eraser or shape. */
+  /** Draw at some places: a change for each cell; a step that can be undone, where one changes. */
+  draw(places, change) {
+    const [before, after] = [this.cells, this.#drawnAt(places, change)];
+    const changed = places.filter((n) => before[n] !== after[n]);
+    this.#show(after, places); // also what was shown before it was drawn
+    if (!changed.length) return;
+    this.history.note(before, after, this.state, changed);
+    this.#noteByHand(before, after);
+  }
+
+  /** Show what `draw` would make of some places. */
+  preview(places, change) {
+    const after = this.#drawnAt(places, change);
+    this.labelmap.writeAt(places, (n) => seen(after[n]));
+  }
+
+  /** Painted voxels in their own grade. */
+  #drawnAt(places, change) {
+    return graded(changedAt(this.cells, places, change), this.state.measured?.grades, this.both, places);
+  }
+
+  /** The map was changed by a tool of the viewer. */
   noteDrawn() {
     const [before, map] = [this.cells, this.labelmap.read()];
-    const after = graded(drawn(before, map), this.state.measured?.grades, this.both); // painted voxels in their own grade
+    const after = graded(drawn(before, map), this.state.measured?.grades, this.both);
     if (!this.history.note(before, after, this.state)) return;
     this.#cells = after;
     const seen = seenOf(after);
     if (seen.some((value, n) => value !== map[n])) this.labelmap.write(seen);
+    this.#noteByHand(before, after);
+  }
+
+  #noteByHand(before, after) {
     this.state = { ...this.state, isByHand: true, version: this.#nextVersion() };
     this.effort.strokes += 1;
     this.message = '';
@@ -262,6 +287,7 @@ export class Reading extends EventTarget {
     this.both = both;
     this.#cells = graded(this.cells, this.state.measured?.grades, both);
     this.labelmap.write(seenOf(this.#cells));
+    this.labelmap.setStyle(this.labelmap.chosen, both);
     this.changed();
   }
 

@@ -17,6 +17,9 @@ export const INFLAMMATION = 3;
 export const CONSERVATIVE = 4;
 export const PROPOSED = 5;
 
+/** Those that are drawn by hand. */
+export const DRAWN = [INFLAMMATION, REGION, BONE];
+
 export const isInflammation = (index) => index >= INFLAMMATION && index <= PROPOSED;
 
 /** The number of a segment on this page, by its name; undefined for names that mean nothing here. */

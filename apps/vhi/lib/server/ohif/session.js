@@ -76,7 +76,9 @@ function noteStatus(status, url) {
 function showReader(reader) {
   const box = document.createElement('div');
   box.id = 'vhi-reader';
-  box.style.cssText = 'position:fixed;bottom:4px;left:8px;z-index:9000;font:12px sans-serif;color:#9ccef9';
+  // beside the name of the viewer, over no image
+  box.style.cssText =
+    'position:fixed;top:16px;left:190px;max-width:250px;overflow-wrap:anywhere;z-index:9000;font:12px sans-serif;color:#9ccef9';
   const button = document.createElement('button');
   button.type = 'button';
   button.textContent = 'Sign out';

@@ -3,8 +3,8 @@
 window.vhi = JSON.parse(document.body.dataset.server);
 
 // these modules look at what the server told when they are loaded
-const [{ address, caseAddress, reviewAddress }, { el, button, choice }, api, { namesOf }] = await Promise.all(
-  ['addresses', 'dom', 'api', 'patients'].map((name) => import(`./${name}.js`)),
+const [{ address, caseAddress, reviewAddress }, { el, button, choice }, api, { namesOf }, { Focus }] = await Promise.all(
+  ['addresses', 'dom', 'api', 'patients', 'focus'].map((name) => import(`./${name}.js`)),
 );
 await import('./session.js');
 
@@ -41,6 +41,7 @@ const summary = el('p', { class: 'faint', role: 'status' });
 const states = el('div', { class: 'line', role: 'group', ariaLabel: 'Which cases' });
 const body = el('tbody');
 const heads = el('tr');
+const focus = new Focus(main);
 
 async function load() {
   const mine = ++isCurrent;
@@ -69,7 +70,9 @@ function say(sentence) {
   problem.textContent = sentence;
 }
 
-function draw() {
+const draw = () => focus.keep(drawAll);
+
+function drawAll() {
   const { counts, rows, matching } = listed;
   const total = Object.values(counts).reduce((sum, n) => sum + n, 0);
   const left = matching - rows.length;
@@ -78,10 +81,11 @@ function draw() {
     ...['', ...Object.keys(STATES)].map((state) =>
       button(state ? `${STATES[state][1]} (${counts[state] ?? 0})` : `all (${total})`, () => change({ state }), {
         ariaPressed: String(asked.state === state),
+        data: { state },
       }),
     ),
   );
-  heads.replaceChildren(head('Case', 'case'), ...(hasDates() ? [head('Scan', 'date')] : []), head('State', 'state'), head('Handed in', 'since'), el('th', { scope: 'col' }, ''));
+  heads.replaceChildren(head('Case', 'case'), ...(hasDates() ? [head('Scan', 'date')] : []), head('State', 'state'), head('Handed in', 'since'), el('th', { scope: 'col' }, 'Go to'));
   body.replaceChildren(...inOrder(rows).map(drawn));
 }
 
@@ -94,7 +98,7 @@ function head(text, by) {
     sorted = { by, down: is && !sorted.down };
     draw();
   };
-  return el('th', { scope: 'col', ariaSort: order }, button(`${text}${is ? (sorted.down ? ' ▾' : ' ▴') : ''}`, sort));
+  return el('th', { scope: 'col', ariaSort: order }, button(`${text}${is ? (sorted.down ? ' ▾' : ' ▴') : ''}`, sort, { data: { sort: by } }));
 }
 
 function inOrder(rows) {
@@ -107,7 +111,7 @@ function drawn(row) {
   const [mark, words] = STATES[row.state];
   return el(
     'tr',
-    {},
+    { data: { case: row.case } },
     el('th', { scope: 'row' }, row.names?.patient || row.case),
     hasDates() ? el('td', {}, row.names?.date ?? '') : null,
     el('td', { class: `state ${row.state}` }, `${mark} ${words}`, row.note ? el('div', { class: 'faint' }, row.note) : null),

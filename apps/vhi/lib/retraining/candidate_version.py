@@ -1,0 +1,202 @@
+"""The candidate ensemble as a version: published once it is decided, live only when it was accepted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..nets.engine_file import publish_networks
+from ..nets.weights import pack_onto
+from ..studies.labelled import LabelledCase
+from ..training.results import summary
+from ..versions import (
+    Manifest,
+    TrainingCase,
+    Version,
+    list_versions,
+    make_live,
+    pinned,
+    publish,
+    read_live,
+    read_version,
+    verify,
+    verify_engine,
+)
+from .entries import Entry
+from .gate import HOLDOUT, LEFT_OUT, PHANTOMS, Best, Decision, DicePair
+from .jobs import MemberTraining
+from .prepare import Session
+
+
+def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[DicePair]:
+    """The results of `VersionMeasurement`, case by case, and those of `LeavingOut`."""
+    apart = [DicePair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
+    return apart + [
+        DicePair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
+        for what, found in measured.items()
+        for case_id, before in found["live"].items()
+    ]
+
+
+def best_of(measured: Mapping[str, Any], parent: str) -> dict[str, Best]:
+    """By set the best of the versions that ever were live, the parent among them."""
+    found = {}
+    for what, one in measured.items():
+        means = {version: float(np.mean(list(cases.values()))) for version, cases in one["earlier"].items() if cases}
+        if one["live"]:
+            means[parent] = float(np.mean([case["dice"] for case in one["live"].values()]))
+            version = max(means, key=lambda name: means[name])
+            found[what] = Best(version, means[version])
+    return found
+
+
+def ever_live(root: Path, but: str, results: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
+    """The versions of a site that a session began from, or that one made live; without one of them.
+
+    Parameters
+    ----------
+    root : Path
+    but : str
+    results : sequence of mapping
+        See `RetrainingFolder.results`.
+    """
+    were = {one.get("version") for one in results if one.get("live")}
+    versions = list_versions(root)
+    manifests = [read_version(root, version).manifest for version in versions]
+    were |= {manifest.parent for manifest in manifests if manifest.gate is not None}
+    return tuple(version for version in versions if version in were - {but})
+
+
+@dataclass(frozen=True)
+class Storing:
+    """`store_candidate` as a job."""
+
+    session: Session
+    trainings: tuple[MemberTraining, ...]
+    learnt: tuple[Entry, ...]
+    place: Path
+    new_kind: dict[str, Any] | None
+
+    def __call__(self) -> None:
+        store_candidate(self.session, self.trainings, self.learnt, self.place, self.new_kind)
+
+
+def store_candidate(
+    session: Session,
+    trainings: Sequence[MemberTraining],
+    learnt: Sequence[Entry],
+    place: Path,
+    new_kind: Mapping[str, Any] | None = None,
+) -> Version:
+    """The candidate as a version in a model folder of its own, as it will be published: what is measured is what is stored.
+
+    Parameters
+    ----------
+    place : Path
+        The model folder; made anew.
+    new_kind : mapping, optional
+        As a manifest tells it, of a kind of scans that the parent does not know.
+    """
+    shutil.rmtree(place, ignore_errors=True)
+    parent = read_version(Path(session.model_dir), session.parent)
+    old = parent.manifest
+    before = [] if session.options.scratch else list(old.training_cases)
+    cases = {one.case_id: one for one in before} | {one.case_id: TrainingCase(one.case_id, one.label_id) for one in learnt}
+    manifest = Manifest(
+        version=session.version,
+        created=session.created,
+        code_version=session.code_version,
+        sha256="",
+        network=old.network,
+        members=old.members,
+        pixel_spacing_mm=old.pixel_spacing_mm,
+        # of the networks for all scans, which those of one kind leave as they are
+        recipes=old.recipes if trainings[0].kind else [one.recipe.as_dict() for one in trainings],
+        seeds=old.seeds if trainings[0].kind else [one.seed for one in trainings],
+        training_cases=[cases[case_id] for case_id in sorted(cases)],
+        unlabelled_cases=[] if session.options.scratch else old.unlabelled_cases,
+        parent=session.parent,
+        flip=old.flip,
+        # measured where the parent was: what is unlike the scans that it knew is still worth a warning
+        reference=old.reference,
+        kinds=[*old.kinds, *([dict(new_kind)] if new_kind else [])],
+    )
+    weights = pack_onto(parent, [one.read() for one in trainings], trainings[0].kind)
+    return publish_networks(place, manifest, weights, live=False)
+
+
+def publish_candidate(session: Session, stored: Version, measured: Mapping[str, Any], decision: Decision) -> Version:
+    """Add the stored candidate to the site's versions, bit by bit, whatever was decided; what is live stays live. Done already is
+    done.
+
+    Raises
+    ------
+    ModelError, OutputError
+    """
+    root = Path(session.model_dir)
+    if session.version in list_versions(root):
+        return read_version(root, session.version)
+    manifest = replace(
+        stored.manifest,
+        metrics=_metrics(measured),
+        note=None if decision.accepted else "Rejected: " + " ".join(decision.reasons),
+        gate=decision.as_dict(),
+    )
+    engine = None if stored.manifest.engine is None else verify_engine(stored)
+    return publish(root, manifest, verify(stored), engine=engine, live=False)
+
+
+def go_live(session: Session, set_aside: Sequence[str] = ()) -> str | None:
+    """Make an accepted candidate the live version, in one step; why not, where another one became live meanwhile.
+
+    Parameters
+    ----------
+    session : Session
+    set_aside : sequence of str
+        The cases of labels that it rests on and that were set aside while it was made: it does not become live then.
+
+    Raises
+    ------
+    ModelError
+        Its files are not what was published.
+    """
+    root = Path(session.model_dir)
+    live = read_live(root).manifest.version
+    if live not in (session.parent, session.version):
+        return f"Version {live} became live meanwhile, and this one was compared with {session.parent}; choose with models use."
+    if set_aside and live != session.version:
+        count = len(set(set_aside))
+        cases = "1 case" if count == 1 else f"{count} cases"
+        return f"Labels that it rests on, of {cases}, were set aside meanwhile, so that it is kept but does not become live."
+    kept = pinned(root)
+    if kept is not None and kept["version"] != session.version:
+        return f"Version {kept['version']} was pinned by {kept['by']}: it stays live until an administrator chooses another one."
+    make_live(root, session.version)
+    return None
+
+
+def remove_leftovers(root: Path) -> None:
+    """Remove what a process that was killed while publishing left half written. Nobody else may be publishing."""
+    for path in (root / "versions").glob(".publishing-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in root.glob(".*.partial-*"):
+        path.unlink(missing_ok=True)
+
+
+def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
+    told = {
+        "holdout": (HOLDOUT, "this version on the site's hold-out, which no version learnt"),
+        "sentinel": (PHANTOMS, "this version on the phantoms of every site"),
+    }
+    return {
+        name: summary(
+            text, measured[what]["candidate"], [LabelledCase(case_id, Path()) for case_id in measured[what]["candidate"]]
+        )
+        for name, (what, text) in told.items()
+        if what in measured
+    }

@@ -1,0 +1,110 @@
+"""Jobs side by side in processes of one thread each, which on a CPU is faster than one process of many threads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
+from typing import Any, TypeVar
+
+from ..errors import ModelError
+
+T = TypeVar("T")
+_GLANCE_S = 0.5
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose processes end with this one, however it ends."""
+    with _freed_memory_kept(), ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
+        try:
+            yield pool
+        except BaseException as error:
+            # without this the pool would wait hours for the other networks; their checkpoints stay
+            for process in active_children():
+                process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise ModelError(
+                    "A training process ended unexpectedly, perhaps for want of memory. Give the same command again to go on, "
+                    "with fewer --jobs if it happens again."
+                ) from error
+            raise
+
+
+@contextmanager
+def _freed_memory_kept() -> Iterator[None]:
+    """Processes started meanwhile keep the memory they free: in long training page faults cost as much as the arithmetic."""
+    wished = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
+    before = {name: os.environ.get(name) for name in wished}
+    os.environ |= wished
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def run_stages(
+    pool: ProcessPoolExecutor,
+    stages: Mapping[str, Iterator[list[Callable[[], Any]]]],
+    done: Callable[[str, list[Any]], None],
+    report_progress: Callable[[], None],
+) -> None:
+    """Run every group's jobs stage after stage, the groups side by side.
+
+    Parameters
+    ----------
+    done : callable
+        Told a group's name and the results of its last stage, when it has ended.
+    report_progress : callable
+        Called some times a second, to show progress.
+    """
+    running: dict[str, list[Future[Any]]] = {}
+
+    def advance(name: str, results: list[Any]) -> None:
+        jobs = next(stages[name], None)
+        if jobs is None:
+            done(name, results)
+        else:
+            running[name] = [pool.submit(job) for job in jobs]
+
+    for name in stages:
+        advance(name, [])
+    while running:
+        wait([future for futures in running.values() for future in futures if not future.done()], _GLANCE_S, FIRST_COMPLETED)
+        report_progress()
+        for name, futures in list(running.items()):
+            # a job that failed ends all at once, not only when its stage has ended
+            results = [future.result() for future in futures if future.done()]
+            if len(results) == len(futures):
+                del running[name]
+                advance(name, results)
+
+
+def run_all(pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Run jobs side by side and wait for them."""
+    return [future.result() for future in [pool.submit(job) for job in jobs]]
+
+
+def _begin() -> None:
+    """One thread for torch, which a script that is imported anew here may have imported already."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # a killed command leaves no process behind that goes on training into the folder of the next one
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

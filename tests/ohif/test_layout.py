@@ -1,0 +1,95 @@
+"""How a case fills windows of three sizes: the images, the list of lesions, parts that fold."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from browsing import Reader
+from viewing import PICTURED, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
+SIZES = ((1280, 720), (1600, 1000), (2560, 1440))
+# of each image: how many pixels it and its place measure
+IMAGES = """() => [...window.services.viewportGridService.getState().viewports.keys()].map((id) => {
+  const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
+  const { imageData, dimensions: [i, j, k] } = window.cornerstone.cache.getVolume(viewport.getAllVolumeIds()[0]);
+  const at = (voxel) => viewport.worldToCanvas(imageData.indexToWorld(voxel));
+  const [[x, y], [right], [, bottom]] = [at([-0.5, -0.5, k / 2]), at([i - 0.5, -0.5, k / 2]), at([-0.5, j - 0.5, k / 2])];
+  const { clientWidth, clientHeight } = viewport.element;
+  return { image: [Math.abs(right - x), Math.abs(bottom - y)], place: [clientWidth, clientHeight] };
+})"""
+IN_SIGHT = """() => {
+  const frames = ['.lesions', '.rest'].map((one) => document.querySelector(`#vhi-panel ${one}`).getBoundingClientRect());
+  return [...document.querySelectorAll('tr[data-lesion]')].filter((row) => {
+    const { top, bottom } = row.getBoundingClientRect();
+    return frames.every((frame) => top >= frame.top - 1 && bottom <= frame.bottom + 1);
+  }).length;
+}"""
+
+
+@pytest.fixture
+def reader(desks, page) -> Reader:
+    page.set_viewport_size({"width": 1280, "height": 720})
+    desk = desks("embedded")
+    made = Reader(page, desk, desk.studies["ascending"], "lara")
+    made.open()
+    page.locator(PICTURED).wait_for()
+    return made
+
+
+def is_filling(page: Any) -> bool:
+    """Whether each image is as wide or as high as its place, to 2%, and no larger."""
+    shares = [max(a / b for a, b in zip(one["image"], one["place"], strict=True)) for one in page.evaluate(IMAGES)]
+    return len(shares) == 2 and all(0.98 <= share <= 1 for share in shares)
+
+
+def test_images_fill_the_window_and_the_list_grows_with_it(reader, shot):
+    page = reader.page
+    reader.measure()
+    rows = []
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        wait_for(lambda: is_filling(page))
+        for name in ("#vhi-submit", "#vhi-undo", "#vhi-measure", "[data-vhi='sensitive']"):
+            box = page.locator(name).bounding_box()
+            assert box["y"] >= 0, name
+            assert box["y"] + box["height"] <= height, name
+        narrower = min(one["image"][0] for one in page.evaluate(IMAGES))
+        assert narrower >= 0.36 * width
+        rows.append(page.evaluate(IN_SIGHT))
+        shot(f"{width}")
+    assert rows[0] >= 4
+    assert all(one <= other for one, other in pairwise(rows))
+    assert rows[-1] == page.locator("tr[data-lesion]").count()
+
+
+def test_a_part_that_is_folded_gives_its_room_to_the_list_and_stays_folded(reader):
+    page = reader.page
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    reader.measure()
+    before = page.evaluate(IN_SIGHT)
+    heading = page.locator("[data-fold='Draw']")
+    heading.click()
+    page.locator("[data-tool='brush']").wait_for(state="hidden")
+    assert heading.get_attribute("aria-expanded") == "false"
+    assert page.evaluate(IN_SIGHT) > before
+    page.reload()
+    reader.settled()
+    assert page.locator("[data-tool='brush']").is_hidden()
+    page.locator("[data-fold='Draw']").focus()
+    page.keyboard.press("Enter")
+    page.locator("[data-tool='brush']").wait_for()
+
+
+def test_images_fit_again_after_a_side_panel_was_folded_or_the_view_was_reset(reader):
+    page = reader.page
+    page.locator("[data-cy='side-panel-header-right']").click()
+    page.locator("#vhi-panel").wait_for(state="detached")
+    wait_for(lambda: is_filling(page) and page.evaluate(IMAGES)[0]["place"][0] > 550)
+    page.keyboard.press("+")
+    wait_for(lambda: not is_filling(page))
+    page.keyboard.press(" ")
+    wait_for(lambda: is_filling(page))

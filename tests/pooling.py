@@ -1,0 +1,47 @@
+"""Training processes of the tests start in a moment: forked from one that has imported torch, instead of importing it each.
+
+The gate's phantoms, which depend on their seed and shape alone, are made once for all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from multiprocessing import forkserver, get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.phantom.study import PhantomStudy, make_phantom
+
+TESTS = Path(__file__).parent
+PHANTOMS = "VHI_TESTS_PHANTOMS"
+
+
+def made_once(folder: Path, seed: int, shape: tuple[int, int, int]) -> PhantomStudy:
+    """What `make_phantom` makes, made by the first process that asks, and kept in a folder for the others."""
+    path = folder / f"{seed}-{'x'.join(map(str, shape))}.pickle"
+    if not path.exists():
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(pickle.dumps(make_phantom(seed, shape)))
+        part.replace(path)
+    study: PhantomStudy = pickle.loads(path.read_bytes())
+    return study
+
+
+def environment_of(phantoms: Path) -> dict[str, str]:
+    """What a process needs that imports `preloaded.py`, with phantoms kept in a folder."""
+    searched = os.pathsep.join((str(TESTS.parent / "apps" / "vhi"), str(TESTS)))
+    return {"PYTHONPATH": searched, "OMP_NUM_THREADS": "1", PHANTOMS: str(phantoms)}
+
+
+def forking(phantoms: Path) -> Any:
+    """The context of processes that are forked from one that imports `preloaded.py`; that one ends with this one."""
+    found = get_context("forkserver")
+    found.set_forkserver_preload(["preloaded"])
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment_of(phantoms).items():
+            patched.setenv(name, value)
+        forkserver.ensure_running()
+    return found

@@ -1,0 +1,93 @@
+"""Names mean one thing each, and those that said nothing to a newcomer do not come back (docs/glossary.md)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+VHI = Path(__file__).parents[1] / "apps" / "vhi"
+# a chain's file names a step as MONAI does, so that MONAI's form of it bears the name of ours
+BOTH_FORMS = {"DropSmallComponentsd", "DropSmallVolumesd", "FillHolesd", "Hysteresisd"}
+# what is out, of classes, functions, methods and modules, and what is said in its place
+OUT = {
+    "Bars": "TrainingProgress",
+    "Desk": "ServerContext",
+    "Exchange": "RequestHandler, ArchiveSync",
+    "Hanging": "DisplayOrientation",
+    "InForce": "ActiveRegions",
+    "Judged": "EvaluatedSubmission",
+    "Kept": "LastUsed, StepCache",
+    "Locks": "NamedLocks",
+    "Measuring": "MeasurementService, VersionMeasurement",
+    "Openings": "ReadingTimer",
+    "Shown": "DisplayedResult",
+    "Terms": "SubmissionMetadata",
+    "TrainingDesk": "TrainingManager",
+    "alone": "lock",
+    "bars": "training_progress",
+    "begun": "reading_context, cases_with_draft",
+    "beside": "run_in_fork",
+    "child": "worker_main",
+    "clicked": "apply_clicks",
+    "desk": "server_context, training_manager",
+    "exchange": "archive_sync",
+    "fitted": "on_grid_of",
+    "forget_stop": "clear_stop",
+    "glance": "report_progress",
+    "intake": "submissions",
+    "judge": "evaluate_submission, decide_between",
+    "listening": "bound_socket",
+    "made_by": "algorithm_identification",
+    "openings": "reading_timer",
+    "rival": "challenger",
+    "say": "log_line, record_progress",
+    "seen": "to_series_grid",
+    "selection": "active_learning",
+    "sentinel": "phantom_regression",
+    "shown": "settings_shown, automatic_regions_for, replaced_uids",
+    "steps": "status",
+    "told": "response_facts, training_status, delivery_state",
+    "turned": "reoriented",
+    "unlikeness": "feature_distance",
+    "waits": "has_pending_session",
+    "working": "batch_progress",
+}
+
+
+def definitions() -> Iterator[tuple[str, str, ast.AST | None]]:
+    """File, name and node of every class and function, nested ones too, and of every module."""
+    for path in sorted(VHI.rglob("*.py")):
+        file = str(path.relative_to(VHI)).removeprefix("lib/")
+        if path.stem != "__init__":
+            yield file, path.stem, None
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield file, node.name, node
+
+
+@pytest.fixture(scope="module")
+def defined() -> list[tuple[str, str, ast.AST | None]]:
+    return list(definitions())
+
+
+def test_no_class_name_stands_twice(defined):
+    places: dict[str, list[str]] = {}
+    for file, name, node in defined:
+        if isinstance(node, ast.ClassDef) and name not in BOTH_FORMS:
+            places.setdefault(name, []).append(file)
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+    assert len(places) > 300  # the tree was read
+
+
+def test_a_step_of_a_chain_and_its_form_for_monai_alone_share_a_name(defined):
+    both = [(name, file) for file, name, node in defined if isinstance(node, ast.ClassDef) and name in BOTH_FORMS]
+    assert len(both) == 2 * len(BOTH_FORMS)
+    assert all(file.startswith(("core/transforms/", "post_transforms/")) for _, file in both)
+
+
+def test_a_name_that_is_out_does_not_come_back(defined):
+    back = {(file, name): OUT[name] for file, name, _ in defined if name in OUT}
+    assert back == {}
