@@ -7,9 +7,9 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
-from lib.datastores.cases import CaseDatastore
 
 from folderdesk import INFLAMMATION, Desk, phantom_truth
+from lib.datastores.case_datastore import CaseDatastore
 from standin import signed_in
 
 ROUTES = ("/vhi/earlier", "/vhi/earlier/image", "/vhi/earlier/label")
