@@ -1,4 +1,4 @@
-"""Gestures by the pointer: a lasso, a line, all of a size, keep only; each is one step, and the submission holds it."""
+"""Gestures by the pointer: a lasso, a line, all of a size, keep only, a split; each is one step, and the submission holds it."""
 
 from __future__ import annotations
 
@@ -106,3 +106,73 @@ def test_keep_only_a_line_and_a_size_are_one_step_each_and_are_submitted(reader,
     assert made["decisions"]["clicks"] == [line, size]
     assert made["corrections"]["hand"]["erased"] == []
     assert INFLAMMATION in [one["name"] for one in made["segments"]]
+
+
+def test_a_lesion_is_split_at_its_bridge_by_a_click_and_one_piece_is_removed(reader, shot):
+    lesions = reader.asked("vhi")[0]["lesions"]
+    bridges = [{"what": "split", "scope": "bridge", "voxel": one["voxel"]} for one in lesions]
+    known = reader.asked("vhi_clean", gestures=bridges)[0]["pieces"]
+    lesion = next(one for one in lesions if one["id"] == known[0]["of"])
+    reader.row(lesion["id"]).click()
+    whole = reader.map()
+    reader.take("split")
+    reader.page.mouse.click(*reader.at(lesion["voxel"]))
+    (split,) = until_gestures(reader, 1)
+    reader.rest()
+    assert split == {"what": "split", "scope": "bridge", "voxel": lesion["voxel"]}
+    facts = reader.asked("vhi_clean", gestures=[split])[0]
+    first, second = facts["pieces"]
+    assert first["voxels"] + second["voxels"] == lesion["voxels"]
+    assert f"{second['id']} of {lesion['id']}" in reader.row(second["id"]).inner_text()
+    assert reader.page.locator("tr[data-lesion]").count() == len(lesions) + 1
+    np.testing.assert_array_equal(reader.map(), whole)  # nothing is decided yet
+    reader.row(second["id"]).click()
+    choose(reader, "lesion", "remove")
+    reader.page.mouse.click(*reader.at(second["voxel"]))
+    reader.wait_until(second, "removed")
+    shot("split")
+    left = reader.asked("vhi_clean", gestures=gestures(reader))[1]
+    np.testing.assert_array_equal(reader.map() > 0, left > 0)
+    assert np.count_nonzero(whole) - np.count_nonzero(left) == second["voxels"]
+    assert reader.page.locator(f"tr.kept[data-lesion='{lesion['id']}']").count() == 1
+    for _ in range(2):
+        reader.page.keyboard.press("Control+z")
+        reader.rest()
+    assert reader.page.locator("tr[data-lesion]").count() == len(lesions)
+    for _ in range(2):
+        reader.page.keyboard.press("Control+y")
+        reader.rest()
+    np.testing.assert_array_equal(reader.map() > 0, left > 0)
+    reader.kept()
+    again = Reader(reader.page, reader.desk, reader.study, reader.name)
+    again.open("go-on")  # the draft brings pieces and decisions back
+    again.row(second["id"]).wait_for()
+    np.testing.assert_array_equal(again.map() > 0, left > 0)
+
+
+def test_a_stroke_right_across_a_lesion_splits_it_and_one_beside_it_says_why_not(reader, shot):
+    facts, labels = reader.asked("vhi", show="both")
+    lesion = facts["lesions"][0]
+    reader.row(lesion["id"]).click()
+    reader.take("split")
+    i, j, k = lesion["voxel"]
+    x, y = reader.at([i, j, k])
+    drag(reader, [(x - 400, y - 300), (x - 390, y - 280)])
+    reader.page.get_by_text("crosses no lesion; nothing was split").wait_for()
+    ids = label_lesions((labels > 0).astype(np.uint8))[0]
+    columns = np.argwhere(ids == ids[i, j, k])[:, 1]
+    ends = [reader.at([i, int(end), k]) for end in (columns.min() - 6, columns.max() + 6)]
+    drag(reader, ends)
+    (split,) = until_gestures(reader, 1)
+    reader.rest()
+    assert (split["scope"], split["slice"]) == ("stroke", k)
+    pieces = reader.asked("vhi_clean", gestures=[split])[0]["pieces"]
+    assert sum(one["voxels"] for one in pieces if one["of"] == lesion["id"]) == lesion["voxels"]
+    for piece in pieces:
+        reader.row(piece["id"]).wait_for()
+    shot("stroke")
+
+
+def until_gestures(reader: Reader, count: int) -> list[dict[str, Any]]:
+    wait_for(lambda: len(gestures(reader)) == count)
+    return gestures(reader)

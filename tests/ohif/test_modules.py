@@ -211,6 +211,19 @@ def test_the_report_of_the_earlier_visit_is_one_click_away_where_it_is_the_reade
     assert js("earlier_visit", run, {"change": CHANGE, "earlier": {"case": "1", "report": None}}) is None
 
 
+@pytest.mark.parametrize(
+    ("numbers", "offered"),
+    [
+        ({"change": CHANGE, "earlier": {"case": "1", "report": None}}, True),
+        ({"no_change_because": "Other settings.", "earlier": {"case": "1", "report": None}}, True),
+        ({"no_change_because": "No date."}, False),
+    ],
+)
+def test_the_earlier_scan_is_offered_beside_where_a_reading_of_it_is_known(js, numbers, offered):
+    run = "Boolean(m.earlierVisit(a[0], { isShown: false, isComing: false })?.querySelector('#vhi-beside'))"
+    assert js("earlier_visit", run, numbers) == offered
+
+
 def test_effort_counts_clicks_and_seconds_from_the_opening_of_the_case(js):
     run = """((e) => {
       const press = () => window.dispatchEvent(new Event('pointerdown'));

@@ -48,7 +48,7 @@ export class Server {
   }
 
   #facts(voxels) {
-    return { result_id: String(voxels), voxels, label_names: { inflammation: 1 }, lesions: listed, automatic_id: 'A', warnings: [] };
+    return { result_id: String(voxels), voxels, label_names: { inflammation: 1 }, lesions: listed, automatic_id: 'A', warnings: [], pieces: [] };
   }
 }
 

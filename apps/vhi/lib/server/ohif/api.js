@@ -96,6 +96,14 @@ export async function report(image, reader) {
   return (await asked(`/vhi/report?${query({ image, reader, form: 'json' })}`)).json();
 }
 
+/** The patient's earlier visit, laid over this one: what is known of it, its scan, and what was kept of it. */
+export async function earlierVisit(image, reader, reading) {
+  const who = query({ image, client_id: reader, reading });
+  const facts = await (await asked(`/vhi/earlier?${who}`)).json(); // laid over once, before both files are asked for
+  const [scan, kept] = await Promise.all(['image', 'label'].map(async (part) => niftiIn(await asked(`/vhi/earlier/${part}?${who}`))));
+  return { facts, scan, kept };
+}
+
 /** The finished readings of a case, the classes of differences, and what was recorded; for administrators. */
 export async function reviewOf(image) {
   return (await asked(`/vhi/review?${query({ image })}`)).json();

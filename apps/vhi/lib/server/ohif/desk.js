@@ -2,6 +2,7 @@
 
 import { isReview, readingAsked } from './addresses.js';
 import * as api from './api.js';
+import { Beside } from './beside.js';
 import { Bone } from './bone.js';
 import { Display } from './display.js';
 import { Effort } from './effort.js';
@@ -17,7 +18,7 @@ import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
 import { Keeping } from './keeping.js';
 import { simplified } from './gestures.js';
-import { clean, decide, growBone } from './measuring.js';
+import { clean, decide, growBone, split } from './measuring.js';
 import { showNumbers } from './numbers.js';
 import { markPointer } from './pointer_mark.js';
 import { PARTS, actOnPart } from './parts.js';
@@ -25,7 +26,7 @@ import { Reading } from './reading.js';
 import { Review } from './review.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 import { watchStrokes } from './strokes.js';
-import { BONE_CLICK, CLEANING, DRAWING, RADIUS_MM, VIEW } from './tools.js';
+import { BONE_CLICK, CLEANING, DRAWING, RADIUS_MM, SPLIT, VIEW } from './tools.js';
 import { shown } from './panel-display.js';
 import { valueAt } from './slices.js';
 import { waitForCase } from './waiting.js';
@@ -36,9 +37,11 @@ const AFTER_STROKE_MS = 30; // the viewer's tools finish with the same event
 // scopes of a cleaning tool that are drawn, and what they are drawn as
 const STROKES = { inside: 'lasso', outside: 'lasso', above: 'line', below: 'line' };
 const FAR_PX = 1000;
+const CLICK_PX = 4;
 
 export class Desk extends EventTarget {
   reading = null;
+  beside = null; // the earlier visit, while a reading is open
   review = null; // in place of a reading, where the page was opened for that
   coming = null; // the reading of a case whose images still load: it can be measured
   why = 'Opening the case ...';
@@ -86,12 +89,12 @@ export class Desk extends EventTarget {
     watchKeys(this);
     const strokeInHand = () => (this.reading ? this.#strokeInHand() : null);
     const isDrawing = () => DRAWING.includes(this.tool);
-    watchStrokes(() => this.#viewports(), strokeInHand, {
+    watchStrokes(() => this.#readable(), strokeInHand, {
       moved: (...stroke) => isDrawing() && this.#freehand.moved(...stroke),
       drawn: (...stroke) => (isDrawing() ? this.#freehand.drawn(...stroke) : this.#stroked(...stroke)),
       dropped: () => this.#freehand.dropped(),
     });
-    watchPointer(() => (this.reading ? this.#viewports() : []), {
+    watchPointer(() => (this.reading ? this.#readable() : []), {
       click: (world) => this.#clicked(world),
       stroke: () => setTimeout(() => this.#noteStroke(), AFTER_STROKE_MS),
       isInHand: () => this.tool !== VIEW,
@@ -161,6 +164,8 @@ export class Desk extends EventTarget {
     this.#stopFitting();
     this.#drawOften();
     this.keeping.end();
+    this.beside?.close();
+    this.beside = null;
     this.#case = null;
     this.reading = null;
     this.coming = null;
@@ -191,6 +196,7 @@ export class Desk extends EventTarget {
       if (this.#case !== found) return; // another one was opened meanwhile
       mendWriting(labelmap, reading, this.models);
       this.#watch(labelmap);
+      this.beside = new Beside(this, services, () => (this.#case ? this.#viewports() : []));
       Object.assign(this, { reading, coming: null, why: '' });
       this.changed();
       const pictured = this.#pictured(found);
@@ -277,11 +283,16 @@ export class Desk extends EventTarget {
     });
   }
 
+  /** Without the earlier visit, which is there to look at. */
+  #readable() {
+    return this.#viewports().filter(({ viewport }) => !this.beside?.isIn(viewport));
+  }
+
   /** The images of the case with what they show. */
   #roles() {
     if (!this.#case || !this.#managers) return [];
     const role = ({ displaySet }) => ({ [this.#case.stir]: 'stir', [this.#case.t1w]: 't1w' })[displaySet?.SeriesInstanceUID];
-    return this.#viewports().flatMap((view) => (role(view) ? [{ ...view, role: role(view) }] : []));
+    return this.#readable().flatMap((view) => (role(view) ? [{ ...view, role: role(view) }] : []));
   }
 
   /** The pointer lies over an image; null for none. */
@@ -334,6 +345,7 @@ export class Desk extends EventTarget {
   /** What is drawn with the tool in hand; null for what is not drawn. */
   #strokeInHand() {
     if (CLEANING.includes(this.tool)) return STROKES[this.scope] ?? null;
+    if (this.tool === SPLIT) return 'cut';
     if (!DRAWING.includes(this.tool)) return null;
     return BRUSHES.includes(this.tool) ? 'brush' : this.tool;
   }
@@ -345,6 +357,13 @@ export class Desk extends EventTarget {
     const slice = Math.round(voxels[0][2]);
     const points = voxels.map(([i, j]) => [i, j]);
     const what = this.tool;
+    if (what === SPLIT) {
+      const stroke = simplified(points);
+      const isClick = Math.hypot(...path[0].map((n, axis) => n - path.at(-1)[axis])) < CLICK_PX;
+      const place = isClick ? { scope: 'bridge', voxel: voxels[0].map(Math.round) } : { scope: 'stroke', slice, stroke };
+      split(this.reading, place);
+      return;
+    }
     if (STROKES[this.scope] === 'lasso') {
       const polygon = simplified(points);
       if (polygon.length > 2) decide(this.reading, { what, scope: 'lasso', slice, polygon, inside: this.scope === 'inside' });
@@ -407,7 +426,7 @@ export class Desk extends EventTarget {
   }
 
   #drawOverlay() {
-    this.reading?.labelmap.setVisible(this.isOverlayShown && !this.#isPeeking);
+    for (const one of [this.reading?.labelmap, this.beside]) one?.setVisible(this.isOverlayShown && !this.#isPeeking);
   }
 
   // tools ----------------------------------------------------------------------------------------------------------------

@@ -1,15 +1,23 @@
-/** Part of the panel: what changed since the patient's earlier visit, in a line with its report. */
+/** Part of the panel: what changed since the patient's earlier visit, in a line with its report, and its scan beside this one. */
 
 import { address } from './addresses.js';
-import { el, mm3 } from './dom.js';
+import { button, el, mm3 } from './dom.js';
 
 const EXCEEDS = { true: 'more than two readers differ by', false: 'no more than two readers differ by' };
 
 /** The line below the number; null where no earlier visit is known. */
-export function earlierVisit({ change, no_change_because: why, earlier }) {
-  if (why) return el('div', { class: 'told', id: 'vhi-change' }, why);
-  if (!change) return null;
-  return el('div', { class: 'told', id: 'vhi-change' }, [sentences(change), ...reportLink(earlier)]);
+export function earlierVisit({ change, no_change_because: why, earlier }, beside) {
+  if (!why && !change) return null;
+  const offered = earlier && beside ? showButton(beside) : null;
+  return el('div', { class: 'told', id: 'vhi-change' }, why || sentences(change), ...reportLink(earlier), offered);
+}
+
+/** The earlier scan in place of T1W, and T1W again. */
+function showButton(beside) {
+  const text = beside.isComing ? 'Laying it over ...' : 'Earlier STIR beside';
+  const title = 'The STIR of the earlier visit in place of T1W, what was kept of it outlined';
+  const more = { id: 'vhi-beside', title, disabled: beside.isComing, ariaPressed: String(beside.isShown) };
+  return el('div', { class: 'line' }, button(text, () => beside.toggle(), more));
 }
 
 function sentences(change) {

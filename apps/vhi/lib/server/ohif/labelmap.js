@@ -9,6 +9,7 @@ export class Labelmap {
   #colours = null;
   #as;
   chosen;
+  isIn = () => true; // whether it is shown in a viewport, by its id
   #isGraded = true;
   isWriting = false; // this page, and no tool of the viewer
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
@@ -84,6 +85,11 @@ export class Labelmap {
     }
   }
 
+  /** Take it out of a viewport. */
+  hideIn(viewportId) {
+    this.#services.segmentationService.removeSegmentationRepresentations(viewportId, { segmentationId: this.#as.id, type: 'Labelmap' });
+  }
+
   /** One table of colours for all viewports; setting them one by one has everything drawn again for each. */
   #colour(viewportId, specifier) {
     const { config, state } = window.cornerstoneTools.segmentation;
@@ -93,7 +99,7 @@ export class Labelmap {
   }
 
   viewportIds() {
-    return [...this.#services.viewportGridService.getState().viewports.keys()];
+    return [...this.#services.viewportGridService.getState().viewports.keys()].filter((id) => this.isIn(id));
   }
 
   /** Show or hide it in all viewports. */

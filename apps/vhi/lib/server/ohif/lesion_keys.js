@@ -5,7 +5,7 @@ import { clean, decide } from './measuring.js';
 import { listed } from './panel-lesions.js';
 import { DRAWN } from './segments.js';
 import { next, submit } from './submitting.js';
-import { CLEANING, RADIUS_MM, VIEW } from './tools.js';
+import { CLEANING, RADIUS_MM, SPLIT, VIEW } from './tools.js';
 
 /** By key: what it says in the list of keys, and what it does with the desk. */
 export const KEYS = {
@@ -31,7 +31,9 @@ export const KEYS = {
   ',': ['copy it to the previous slice', (desk) => desk.actUnderPointer('back')],
   f: ['fill the slices between it and the next one drawn at its place', (desk) => desk.actUnderPointer('between')],
   c: ['cleaning by clicks on or off', (desk) => desk.take(CLEANING.includes(desk.tool) ? VIEW : 'remove')],
+  a: ['split a lesion on or off', (desk) => desk.take(desk.tool === SPLIT ? VIEW : SPLIT)],
   w: ['no tool: the pointer sets the window', (desk) => desk.take(VIEW)],
+  v: ['earlier visit beside, or T1W again', () => press('#vhi-beside')],
   m: ['measure VHI', () => press('#vhi-measure')],
   'Ctrl+Enter': ['submit', (desk) => ready(desk) && submitFrom(desk)],
   N: ['next case', (desk) => ready(desk) && next(desk.reading)],

@@ -4,6 +4,8 @@ import { CONSERVATIVE, isInflammation } from './segments.js';
 
 export class Lesions {
   #sizes;
+  #whole; // before any was split
+  pieces = 0; // how many lesions of those listed are pieces
   #voxels = new Map(); // of each lesion: where it lies, as places in the map
   #idAt = new Map(); // by place
 
@@ -16,7 +18,25 @@ export class Lesions {
     this.#sizes = sizes;
     this.grades = grades;
     this.listed = listed;
+    this.#whole = listed;
     for (const { id, voxel } of listed) this.#grow(id, this.#place(voxel));
+  }
+
+  /**
+   * The same with some lesions in pieces.
+   *
+   * @param {object[]} listed as before, with the pieces in place of their lesions
+   * @param {{id: number, runs: number[][]}[]} pieces as the server split them
+   */
+  inPieces(listed, pieces) {
+    const found = new Lesions(this.grades, this.#sizes, this.#whole);
+    Object.assign(found, { listed, pieces: pieces.length });
+    for (const { id, runs } of pieces) {
+      const voxels = runs.flatMap(([start, length]) => Array.from({ length }, (_, n) => start + n));
+      found.#voxels.set(id, Uint32Array.from(voxels));
+      for (const n of voxels) found.#idAt.set(n, id);
+    }
+    return found;
   }
 
   #place([i, j, k]) {

@@ -34,7 +34,7 @@ export async function measurement(reading, options, regions, clicks = [], boneCl
   const { facts, left } = await cleaned(reading, measured, decisions);
   if (proposal) measured.facts = facts;
   const labels = clicked(grades, state.left, left, grades);
-  return { state: { ...state, left, now: facts }, labels, names: [...Object.keys(facts.label_names), 'inflammation'] };
+  return { state: { ...state, measured: inPieces(measured, facts.pieces), left, now: facts }, labels, names: [...Object.keys(facts.label_names), 'inflammation'] };
 }
 
 async function cleaned(reading, measured, decisions) {
@@ -72,6 +72,29 @@ export function decide(reading, gesture) {
     const more = { decisions: decisions.with(gesture, touchedBy(gesture, taken, lesions)), left, isExpected: true };
     reading.putAt(places, clicked(reading.cells, before, left, gradesShown(reading), places), more);
   });
+}
+
+/** Split a lesion: the server finds its pieces, which then are lesions of the list; a step that can be undone. */
+export function split(reading, gesture) {
+  return reading.work('Splitting the lesion', async () => {
+    const { measured, decisions: before } = reading.state;
+    if (!measured) throw new Error('Measure VHI first: its lesions are split.');
+    const decisions = before.with({ what: 'split', ...gesture }, []);
+    const { facts } = await cleaned(reading, measured, decisions);
+    if (facts.pieces.length === measured.lesions.pieces) throw new Error(facts.without_effect.at(-1));
+    reading.putAt([], reading.cells, { measured: inPieces(measured, facts.pieces), decisions, isExpected: true });
+  });
+}
+
+/** A measurement with the pieces of its lesions in their place, each with what was proposed for the lesion. */
+function inPieces(measured, pieces) {
+  if (!pieces.length) return measured;
+  const whole = measured.whole ?? measured.facts.lesions;
+  const listed = whole.flatMap((one) => {
+    const own = pieces.filter(({ of }) => of === one.id);
+    return own.length ? own.map((piece) => ({ ...one, ...piece, runs: undefined })) : [one];
+  });
+  return { ...measured, whole, facts: { ...measured.facts, lesions: listed }, lesions: measured.lesions.inPieces(listed, pieces) };
 }
 
 /** The grades that voxels come back in: all yellow where both grades are shown alike. */

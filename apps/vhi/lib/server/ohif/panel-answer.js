@@ -62,7 +62,7 @@ export function showBusy(button_, desk) {
 const numbersOf = (reading) => reading.now ?? (reading.isSubmitted ? reading.submitted.numbers : null);
 
 /** What stays in sight: the volumes, and why they are not those of what is on screen. */
-export function numberSection({ reading }) {
+export function numberSection({ reading, beside }) {
   const numbers = reading && numbersOf(reading);
   const why = reading?.isBehind ? reading.numbersWhy : '';
   if (!numbers && !why) return null;
@@ -72,7 +72,7 @@ export function numberSection({ reading }) {
     numbers ? heading(numbers) : null,
     numbers ? grades(numbers, reading.isBehind) : null,
     numbers ? otherChain(numbers) : null,
-    numbers ? earlierVisit(numbers) : null,
+    numbers ? earlierVisit(numbers, beside) : null,
     why ? el('div', { class: 'error', id: 'vhi-no-numbers' }, why) : null,
     isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, OTHER),
   );

@@ -5,7 +5,7 @@ import { fates } from './cleaning.js';
 import { button, choice, el } from './dom.js';
 import { AREAS } from './gestures.js';
 import { clean, decide } from './measuring.js';
-import { CLEANING } from './tools.js';
+import { CLEANING, SPLIT } from './tools.js';
 
 const PURPLE = 'rgb(200,90,255)';
 const FILTERS = { all: 'all', kept: 'kept', removed: 'removed', unsure: 'unsure' };
@@ -128,7 +128,7 @@ function lesionRow(desk, { lesion, fate, isGone, mm3 }, rows) {
         if (event.key === 'Enter' && event.target.matches('tr')) pick(event);
       },
     },
-    el('td', {}, `${lesion.id}${SAID[fate]}`),
+    el('td', {}, `${lesion.id}${lesion.of && lesion.of !== lesion.id ? ` of ${lesion.of}` : ''}${SAID[fate]}`),
     number(String(reading.labelmap.numberOf(lesion.slice))),
     el('td', {}, lesion.side),
     number(whole(mm3.sensitive)),
@@ -201,6 +201,7 @@ function cleaningRow(desk) {
       tool('only', 'Keep only', 'Then click or draw: every other lesion of the scan is removed'),
     ),
     el('div', { class: 'line tight' }, scope, togetherRow(desk)),
+    el('div', { class: 'line tight' }, tool(SPLIT, 'Split', 'Click a lesion to split it at its narrowest bridge, or draw a stroke right across it')),
   );
 }
 

@@ -5,9 +5,9 @@ const LEAST_PX = 4;
 
 /**
  * @param {() => {id: string, viewport: object}[]} viewports
- * @param {() => 'lasso'|'line'|'brush'|'circle'|'rectangle'|null} inHand
+ * @param {() => 'lasso'|'line'|'cut'|'brush'|'circle'|'rectangle'|null} inHand
  * @param {object} told with the viewport and the path on its canvas: `moved` from the press on, `drawn` at the end of what is more than
- *   a click (or of a brush), `dropped` when it is given up
+ *   a click (or of a brush or a cut), `dropped` when it is given up
  */
 export function watchStrokes(viewports, inHand, told) {
   let stroke = null;
@@ -42,7 +42,7 @@ export function watchStrokes(viewports, inHand, told) {
     mark?.remove();
     const [first] = path;
     const isClick = !path.some(([x, y]) => Math.hypot(x - first[0], y - first[1]) > LEAST_PX);
-    if (kind !== 'brush' && isClick) told.dropped();
+    if (!['brush', 'cut'].includes(kind) && isClick) told.dropped();
     else told.drawn(viewport, kind === 'line' ? [first, path[path.length - 1]] : path);
   };
   const drop = () => {
@@ -72,6 +72,7 @@ const ends = (path) => [path[0], path[path.length - 1]];
 const MARKS = {
   lasso: { tag: 'polyline', at: (path) => ({ points: listed(path) }) },
   line: { tag: 'polyline', at: (path) => ({ points: listed(ends(path)) }) },
+  cut: { tag: 'polyline', at: (path) => ({ points: listed(path), fill: 'none' }) },
   circle: { tag: 'circle', at: (path) => (([[cx, cy], [x, y]]) => ({ cx, cy, r: Math.hypot(x - cx, y - cy) }))(ends(path)) },
   rectangle: { tag: 'polygon', at: (path) => (([[x0, y0], [x, y]]) => ({ points: listed([[x0, y0], [x, y0], [x, y], [x0, y]]) }))(ends(path)) },
 };

@@ -69,6 +69,8 @@ const TEXT = `
 #vhi-keys td { padding: 1px 12px 1px 0; }
 #vhi-keys kbd { border: 1px solid #3b519a; border-radius: 3px; padding: 0 5px; font: inherit; }
 .vhi td button { padding: 0 6px; white-space: nowrap; }
+.vhi-beside { position: absolute; left: 8px; right: 8px; bottom: 40px; z-index: 6; pointer-events: none; color: #7fd4ff; background: rgba(0, 0, 0, .7); font: 13px/1.4 Inter, system-ui, sans-serif; padding: 2px 6px; border-radius: 3px; }
+[data-cy=viewport-pane]:has(.vhi-beside) [data-cy=viewport-overlay-top-left] { visibility: hidden; }
 .vhi-numbers { position: absolute; inset: 0; z-index: 4; overflow: hidden; pointer-events: none; }
 .vhi-numbers span { position: absolute; left: 0; top: 0; font: 600 12px/1 Inter, system-ui, sans-serif; color: #fff; text-shadow: 0 0 2px #000, 0 0 2px #000, 0 0 3px #000; }
 #vhi-brush-mm { min-width: 52px; text-align: right; font-variant-numeric: tabular-nums; }
