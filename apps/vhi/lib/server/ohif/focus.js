@@ -8,8 +8,8 @@ export class Focus {
   constructor(root) {
     this.#root = root;
     root.addEventListener('focusin', ({ target }) => (this.#place = placeOf(root, target)));
-    const leave = ({ target }) => root.contains(target) || (this.#place = null);
-    for (const type of ['focusin', 'pointerdown']) document.addEventListener(type, leave, { capture: true });
+    document.addEventListener('focusin', ({ target }) => root.contains(target) || (this.#place = null), { capture: true });
+    document.addEventListener('pointerdown', ({ target }) => holdsFocus(target) || (this.#place = null), { capture: true });
   }
 
   /** Make anew what is shown. A button that is disabled meanwhile has the focus again once it is not. */
@@ -21,6 +21,12 @@ export class Focus {
     if (isLost && place) found(this.#root, place)?.focus({ preventScroll: true });
     this.#place ??= isLost ? place : null;
   }
+}
+
+/** Whether what has the focus was pressed; a press anywhere else takes the keyboard away from it, inside the panel too. */
+function holdsFocus(target) {
+  const { activeElement, body } = document;
+  return activeElement !== body && Boolean(activeElement?.contains(target));
 }
 
 const isNamed = (node) => node.id || Object.keys(node.dataset).length > 0;
