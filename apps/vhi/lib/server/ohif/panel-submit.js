@@ -142,6 +142,6 @@ export function showReadings(panel, { reading, keeping, patient }) {
   const isOffered = reading && keeping.keeper && last > 1;
   const names = Object.fromEntries(Array.from({ length: last }, (_, n) => [n + 1, `reading ${n + 1}`]));
   const pick = (value) => keeping.read(Number(value));
-  const shown = isOffered ? [choice(names, String(reading.number), pick, { id: 'vhi-reading', disabled: Boolean(reading.busy) })] : [];
+  const shown = isOffered ? [choice(names, String(reading.number), pick, { id: 'vhi-reading', ariaLabel: 'Which reading', disabled: Boolean(reading.busy) })] : [];
   place.replaceChildren(...shown);
 }
