@@ -2,31 +2,29 @@
 
 export class Focus {
   #root;
+  #isDrawing = false;
   #place = null; // of what had the focus last; null where the reader went elsewhere
 
   /** @param {HTMLElement} root whatever is made anew lies in it */
   constructor(root) {
     this.#root = root;
     root.addEventListener('focusin', ({ target }) => (this.#place = placeOf(root, target)));
-    document.addEventListener('focusin', ({ target }) => root.contains(target) || (this.#place = null), { capture: true });
-    document.addEventListener('pointerdown', ({ target }) => holdsFocus(target) || (this.#place = null), { capture: true });
+    // of what is drawn anew or disabled, and while another window is in front, the reader did not go away
+    root.addEventListener('focusout', ({ target }) => {
+      if (!this.#isDrawing && !target.disabled && document.hasFocus()) this.#place = null;
+    });
   }
 
   /** Make anew what is shown. A button that is disabled meanwhile has the focus again once it is not. */
   keep(draw) {
     const place = this.#place;
+    this.#isDrawing = true;
     draw();
+    this.#isDrawing = false;
     const { activeElement } = document;
     const isLost = !activeElement || activeElement === document.body;
     if (isLost && place) found(this.#root, place)?.focus({ preventScroll: true });
-    this.#place ??= isLost ? place : null;
   }
-}
-
-/** Whether what has the focus was pressed; a press anywhere else takes the keyboard away from it, inside the panel too. */
-function holdsFocus(target) {
-  const { activeElement, body } = document;
-  return activeElement !== body && Boolean(activeElement?.contains(target));
 }
 
 const isNamed = (node) => node.id || Object.keys(node.dataset).length > 0;
