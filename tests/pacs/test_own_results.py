@@ -28,7 +28,7 @@ def room(archive, tmp_path):
     hand_in(desk, site, "ben")
     address = ArchiveAddress(archive.url, archive.user, archive.password)
     with in_front_of(address, tmp_path / "front") as front:
-        front.app.service, front.app.exchange = site._service, site
+        front.app.service, front.app.archive_sync = site._service, site
         sessions = {name: front.session(name) for name in ("anna", "root")}
         yield SimpleNamespace(desk=desk, site=site, front=front, study=desk.study.study_uid, sessions=sessions)
 

@@ -163,8 +163,8 @@ class OwnResults:
         return names if names and own else frozenset()
 
     def _own(self, study: str, names: frozenset[str], who: Identity) -> bool:
-        exchange = getattr(self._context.app, "exchange", None)
-        return exchange is not None and who.name is not None and bool(exchange.is_of(who.name, study, names))
+        archive_sync = getattr(self._context.app, "archive_sync", None)
+        return archive_sync is not None and who.name is not None and bool(archive_sync.is_of(who.name, study, names))
 
     async def _ask(self, resource: str, **query: str) -> list[dict[str, Any]]:
         return _listed(await self._gateway.search(resource, urlencode(query)))
