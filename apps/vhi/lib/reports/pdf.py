@@ -110,7 +110,7 @@ class _Words(Paragraph):
     _broken_for: float | None = None
 
     def wrap(self, availWidth: float, availHeight: float) -> tuple[float, float]:
-        if availWidth == self._broken_for:
+        if availWidth == self._broken_for and hasattr(self, "blPara"):  # which goes where a page ends
             return self.width, self.height
         size: tuple[float, float] = super().wrap(availWidth, availHeight)
         self._broken_for = availWidth if size[0] == availWidth else None

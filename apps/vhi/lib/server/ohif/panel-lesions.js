@@ -86,11 +86,11 @@ export function lesionSection(desk) {
     el('h3', {}, 'Lesions'),
     cleaningRow(desk),
     el(
-      'label',
-      { class: 'line' },
-      'List',
-      choice(FILTERS, list.filter, (filter) => desk.setList({ filter }), { id: 'vhi-filter' }),
+      'div',
+      { class: 'line tight' },
+      el('label', { class: 'line tight grow' }, 'List', choice(FILTERS, list.filter, (filter) => desk.setList({ filter }), { id: 'vhi-filter' })),
       `${rows.length} of ${rows.whole.length}`,
+      toolButton(desk)(SPLIT, 'Split', 'Click a lesion to split it at its narrowest bridge, or draw a stroke right across it'),
     ),
     selectedRow(desk, rows),
     el('div', { class: 'lesions' }, table),
@@ -182,13 +182,11 @@ function mark({ keep, uncertain }) {
   return keep ? null : ['R', el('span', { class: 'swatch', style: `background:${PURPLE};margin-left:4px` })];
 }
 
+const toolButton = (desk) => (name, text, title) =>
+  button(text, () => desk.take(name), { ariaPressed: String(desk.tool === name), title, data: { tool: name } });
+
 function cleaningRow(desk) {
-  const tool = (name, text, title) =>
-    button(text, () => desk.take(name), {
-      ariaPressed: String(desk.tool === name),
-      title,
-      data: { tool: name },
-    });
+  const tool = toolButton(desk);
   const scope = choice(SCOPES, desk.scope, (value) => (desk.scope = value), { title: 'What it takes', ariaLabel: 'What a click or stroke takes', id: 'vhi-scope' });
   return el(
     'div',
@@ -201,7 +199,6 @@ function cleaningRow(desk) {
       tool('only', 'Keep only', 'Then click or draw: every other lesion of the scan is removed'),
     ),
     el('div', { class: 'line tight' }, scope, togetherRow(desk)),
-    el('div', { class: 'line tight' }, tool(SPLIT, 'Split', 'Click a lesion to split it at its narrowest bridge, or draw a stroke right across it')),
   );
 }
 
