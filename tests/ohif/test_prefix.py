@@ -12,7 +12,7 @@ import pytest
 import proxying
 from archives import ARCHIVES
 from browsing import Reader, by_reader, in_archive, lesion_of_two_grades, number
-from viewing import PATIENCE_S, SIZE, ViewerDesk, viewer_over
+from viewing import PATIENCE_S, SIZE, ViewerDesk, viewer_over, wait_for
 
 pytestmark = [
     pytest.mark.browser,
@@ -78,7 +78,7 @@ def test_a_case_is_opened_from_the_list_measured_cleaned_submitted_and_its_repor
     reader.submit()
     page.get_by_role("link", name="Report").wait_for()
     assert "petra" in opened_report(page)
-    assert by_reader(in_archive(behind.archive, reader.study, "SEG"), "petra")
+    wait_for(lambda: by_reader(in_archive(behind.archive, reader.study, "SEG"), "petra"))
     reader.open()  # what was handed in is found again
     # MONAI Label's own panel too
     page.locator("[data-cy='monailabel-btn']").click()
