@@ -31,6 +31,8 @@ class ServiceConfig:
         Every reader is offered every case; else a case goes to one reader.
     hide_others : bool
         Of the results in an archive, and of earlier visits, a reader sees their own alone.
+    language : str
+        Of the words in the browser panel and the worklist, by its code (ISO 639-1).
     lease_minutes : float
         How long a case that was offered to one reader is kept from others.
     loaded_cases, kept_results : int
@@ -44,6 +46,7 @@ class ServiceConfig:
     seed: int = 0
     several_readers: bool = False
     hide_others: bool = False
+    language: str = "en"
     lease_minutes: float = 120.0
     loaded_cases: int = 4
     kept_results: int = 8

@@ -1,6 +1,7 @@
 /** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
 
 import { INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
+import { t } from './texts.js';
 
 const FARTHEST_MM = 0.5;
 
@@ -156,7 +157,7 @@ export class Labelmap {
     const place = this.place();
     const far = farthest(place, answer);
     if (answer.sizes.join() !== place.sizes.join() || far > FARTHEST_MM) {
-      throw new Error(`The answer lies ${far.toFixed(1)} mm from this series and was not drawn; open the case anew.`);
+      throw new Error(t('label.elsewhere', { mm: far.toFixed(1) }));
     }
   }
 

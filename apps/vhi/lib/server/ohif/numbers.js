@@ -4,6 +4,7 @@
 
 import { el } from './dom.js';
 import { listed } from './panel-lesions.js';
+import { t } from './texts.js';
 
 /**
  * @param {object} desk its list of lesions and its label map
@@ -50,7 +51,7 @@ function place(viewport, labelmap, rows, boxes) {
     if (!box) return [];
     const corners = [[box[0], box[1]], [box[2], box[3]]].map(([i, j]) => viewport.worldToCanvas(labelmap.worldAt([i, j, slice])));
     const [x, y] = [Math.max(...corners.map(([at]) => at)), Math.min(...corners.map(([, at]) => at))];
-    const label = el('span', {}, `${lesion.id}${lesion.uncertain ? '?' : lesion.keep === false ? 'R' : ''}`);
+    const label = el('span', {}, `${lesion.id}${lesion.uncertain ? '?' : lesion.keep === false ? t('lesion.mark') : ''}`);
     label.style.transform = `translate(${x + 3}px, ${y - 12}px)`;
     return [label];
   });

@@ -3,10 +3,11 @@
 import { holds, laid, taken } from './cells.js';
 import { between, gridOf, grown, partAt, shifted, shrunk, voxelOf } from './drawing.js';
 import { paintable, whyNotPainted } from './painting.js';
-import { SEGMENTS } from './segments.js';
+import { SEGMENT_TEXTS } from './segments.js';
+import { t } from './texts.js';
 
 /** By tool: what its button and the list of keys say. */
-export const PARTS = { grow: 'Grow', shrink: 'Shrink', copy: 'Copy to next slice', back: 'Copy to previous slice', between: 'Fill between' };
+export const PARTS = { grow: t('part.grow'), shrink: t('part.shrink'), copy: t('part.copy'), back: t('part.back'), between: t('part.between') };
 
 const WORK = {
   grow: (reading, grid, part) => ({ added: grown(grid, part, stepOf(grid)) }),
@@ -29,7 +30,7 @@ export function actOnPart(desk, what, voxel) {
   const grid = gridOf(reading.labelmap.place());
   const part = partAt(grid, voxel, (n) => holds(reading.cells[n], index));
   const why = whyNotPainted(desk, index);
-  if (!part.length) return desk.say(`Nothing of ${SEGMENTS[index - 1].name} is drawn under the pointer in this slice.`);
+  if (!part.length) return desk.say(t('part.nothing', { segment: SEGMENT_TEXTS[index] }));
   if (why && what !== 'shrink') return desk.say(why);
   const { added = [], removed = [], message = '', slice = voxel[2] } = WORK[what](reading, grid, part, voxel[2], index);
   if (message) return desk.say(message);
@@ -50,11 +51,9 @@ const without = (part, others) => {
 
 function copied({ labelmap }, grid, part, slice, by) {
   const along = labelmap.numberOf(1) > labelmap.numberOf(0) ? by : -by;
-  if (slice + along < 0 || slice + along >= grid.sizes[2]) return { message: 'This is the last slice in that direction.' };
+  if (slice + along < 0 || slice + along >= grid.sizes[2]) return { message: t('part.last_slice') };
   return { added: shifted(grid, part, along), slice: slice + along };
 }
-
-const UNFINISHED = 'There is nothing to fill between: draw the same in another slice, above or below this place, and leave out the slices between.';
 
 /** Towards both ends of the volume: the slices to the next one in which something is drawn at the same place. */
 function filled(reading, grid, part, slice, index) {
@@ -68,5 +67,5 @@ function filled(reading, grid, part, slice, index) {
     const others = new Set(over(k).flatMap((n) => partAt(grid, voxelOf(grid.sizes, n), isDrawn)));
     return between(grid, part, [...others]);
   });
-  return added.length ? { added } : { message: UNFINISHED };
+  return added.length ? { added } : { message: t('part.unfinished') };
 }
