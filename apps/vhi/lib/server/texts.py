@@ -1,4 +1,4 @@
-"""The words of the pages that readers work in: a table for each language in `ohif/texts`, read by the modules beside it and here."""
+"""The words of the pages for readers: a table for each language in `ohif/texts`, read by the modules beside it and here."""
 
 from __future__ import annotations
 
