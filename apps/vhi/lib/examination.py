@@ -329,7 +329,7 @@ def write_masks(result: VhiResult, folder: Path) -> None:
 
 
 def scan_facts(stir: SeriesInfo | None) -> ScanFacts:
-    """What the header of the STIR series says for the first page; nothing of a scan that was no DICOM series."""
+    """The facts in the header of the STIR series for the first page; none of a scan that was no DICOM series."""
     from .reports.parts import ScanFacts
 
     if stir is None or not stir.files:

@@ -217,7 +217,7 @@ def _with_network(plan: Plan, network: str | None, arguments: str | None) -> Pla
 
 
 class _Display:
-    """What the training tells, on the terminal."""
+    """The progress of training, on the terminal."""
 
     def __init__(self, shown: TrainingProgress) -> None:
         self._progress_shown = shown

@@ -130,7 +130,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Visit:
-    """What is known of a visit whoever read it. `case` is the id of its scans, `facts` are words and the date by column."""
+    """Facts of a visit that hold for every reader. `case` is the id of its scans, `facts` are words and the date by column."""
 
     subject: str
     visit: str
@@ -255,7 +255,7 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
 
 
 def _with_both(known: Reading, one: Reading, values: Mapping[str, float]) -> Reading:
-    """What two sources say of one reading."""
+    """The facts of two sources about one reading."""
     return Reading(
         *one.key,
         values,

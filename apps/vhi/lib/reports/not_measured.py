@@ -1,4 +1,4 @@
-"""What is written of a scan that was not measured: why, the disease region on both series, and where to click in normal bone."""
+"""The report of a scan that was not measured: why, the disease region on both series, and where to click in normal bone."""
 
 from __future__ import annotations
 
