@@ -70,7 +70,7 @@ def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarr
 
 
 def _open(drawn: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """The drawn bone and its gaps narrower than `GAP_MM`; all of an undrawn slice that lies within `UNDRAWN_MM` of a drawn one."""
+    """The drawn bone, its gaps narrower than `GAP_MM`, and all of an undrawn slice within `UNDRAWN_MM` of a drawn one."""
     opened = np.zeros_like(drawn)
     slices = np.flatnonzero(drawn.any(axis=(0, 1)))
     for k in range(drawn.shape[2]):

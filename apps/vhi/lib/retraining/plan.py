@@ -265,7 +265,7 @@ class _Kinds:
 def _evidence(
     learn: Sequence[Entry], holdout: Sequence[Entry], *, new_kind: bool, scratch: bool
 ) -> tuple[str, tuple[tuple[str, ...], ...]]:
-    """The labels or scans that a session waits for, in a sentence; or else the labels left out in turn, where nobody is held out."""
+    """The labels that a session waits for, in a sentence; or else the labels left out in turn, where nobody is held out."""
     patients = sorted({entry.patient for entry in learn})
     if not patients or holdout:
         return "", ()
