@@ -98,7 +98,10 @@ def grey_tiles(view: View, image: np.ndarray, slices: Sequence[int], pixels_per_
 
 
 def mask_tiles(view: View, mask: np.ndarray, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
-    """The same slices of a mask or of grades, by the nearest neighbour: what is coloured is what was counted, voxel by voxel."""
+    """The same slices of a mask or of grades, `(I, J, K)`, as `(n, height, width)` of its type, by the nearest neighbour.
+
+    What is coloured is what was counted, voxel by voxel.
+    """
     cropped = view.crop(mask)[list(slices)]
     rows, columns = (np.arange(n) * m // n for n, m in zip(_size(view, pixels_per_mm), cropped.shape[1:], strict=True))
     return cropped[:, rows][:, :, columns]
