@@ -125,7 +125,7 @@ def read_labels(path: Path, name: str, form: Form | None = None, *, most_voxels:
 
 
 def labels_of(data: np.ndarray, label: str) -> np.ndarray:
-    """Values that stand for whole numbers from 0 to 255, as uint8.
+    """Values that stand for whole numbers from 0 to 255, as a uint8 array of the same shape.
 
     Raises
     ------
