@@ -16,6 +16,7 @@ import { watchKeys } from './lesion_keys.js';
 import { LinkedViews, volumeOf } from './linked_views.js';
 import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
+import { regionCorners } from './region_box.js';
 import { Keeping } from './keeping.js';
 import { simplified } from './gestures.js';
 import { clean, decide, growBone, split } from './measuring.js';
@@ -411,6 +412,17 @@ export class Desk extends EventTarget {
   number(isNumbered) {
     this.display.number(isNumbered);
     this.changed();
+  }
+
+  /** Both images enlarged to the disease region. */
+  zoomToRegion() {
+    const { reading } = this;
+    return reading.work('Finding the disease region', async () => this.#linked.frame(await regionCorners(reading)));
+  }
+
+  /** Slice, zoom, place and window of both images as they were when the case was opened. */
+  resetViews() {
+    this.#linked.reset();
   }
 
   showOverlay(isShown) {

@@ -16,6 +16,7 @@ export const KEYS = {
   r: ['restore the lesion, or those selected', (desk) => act(desk, 'restore')],
   o: ['overlay on or off', (desk) => desk.showOverlay(!desk.isOverlayShown)],
   l: ['numbers of lesions on or off', (desk) => desk.number(!desk.display.chosen.isNumbered)],
+  z: ['both images enlarged to the disease region; the space bar puts them back', (desk) => desk.zoomToRegion()],
   h: ['hold: images without the overlay', (desk) => desk.peek(true)],
   b: ['brush', (desk) => desk.take('brush')],
   e: ['eraser', (desk) => desk.take('eraser')],
