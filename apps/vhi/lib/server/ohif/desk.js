@@ -50,6 +50,7 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
+  growMm = 0; // by how much grow and shrink change what is drawn; 0 for a voxel
   isThresholded = false; // inflammation is painted at or above the threshold alone
   list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
   isOverlayShown = true;
