@@ -438,8 +438,12 @@ export class Desk extends EventTarget {
     this.#drawOverlay();
   }
 
+  get isOverlaySeen() {
+    return this.isOverlayShown && !this.#isPeeking;
+  }
+
   #drawOverlay() {
-    for (const one of [this.reading?.labelmap, this.beside]) one?.setVisible(this.isOverlayShown && !this.#isPeeking);
+    for (const one of [this.reading?.labelmap, this.beside]) one?.setVisible(this.isOverlaySeen);
   }
 
   // tools ----------------------------------------------------------------------------------------------------------------
