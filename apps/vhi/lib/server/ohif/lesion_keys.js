@@ -17,6 +17,7 @@ export const KEYS = {
   r: [t('key.restore'), (desk) => act(desk, 'restore')],
   o: [t('key.overlay'), (desk) => desk.showOverlay(!desk.isOverlayShown)],
   l: [t('key.numbers'), (desk) => desk.number(!desk.display.chosen.isNumbered)],
+  z: [t('key.zoom_to_region'), (desk) => desk.zoomToRegion()],
   h: [t('key.peek'), (desk) => desk.peek(true)],
   b: [t('key.brush'), (desk) => desk.take('brush')],
   e: [t('key.eraser'), (desk) => desk.take('eraser')],

@@ -53,6 +53,12 @@ export function displaySection(desk) {
     el('h3', {}, t('display')),
     sensitive === undefined ? null : el('div', { class: 'told', id: 'vhi-thresholds' }, t('display.thresholds', { sensitive: shown(sensitive), conservative: shown(conservative) })),
     el('div', { class: 'told', id: 'vhi-value' }, desk.valueText),
+    el(
+      'div',
+      { class: 'line' },
+      button(t('display.zoom_to_region'), () => desk.zoomToRegion(), { id: 'vhi-zoom', title: t('display.zoom_to_region.title'), disabled: Boolean(reading.busy) }),
+      button(t('display.reset'), () => desk.resetViews(), { id: 'vhi-reset', title: t('display.reset.title') }),
+    ),
     windows,
     el('label', { class: 'line' }, t('display.colours'), range),
     el('label', { class: 'line' }, fill, t('display.filled')),

@@ -48,7 +48,7 @@ export function drawSection(desk) {
       told.textContent = radius(desk);
     },
   });
-  const told = el('span', { id: 'vhi-brush-mm' }, radius(desk));
+  const told = el('span', { class: 'mm', id: 'vhi-brush-mm' }, radius(desk));
   const value = thresholdOf(reading);
   const threshold = el('input', {
     type: 'checkbox',
@@ -73,6 +73,7 @@ export function drawSection(desk) {
       { class: 'line', title: t('part.title') },
       Object.entries(PARTS).map(tool),
     ),
+    growthLine(desk),
     el(
       'div',
       { class: 'line' },
@@ -87,6 +88,26 @@ export function drawSection(desk) {
   );
 }
 
+/** By how much grow and shrink change what is drawn. */
+function growthLine(desk) {
+  const told = el('span', { class: 'mm', id: 'vhi-grow-mm' }, growth(desk));
+  const by = el('input', {
+    type: 'range',
+    min: 0,
+    max: RADIUS_MM.most,
+    step: RADIUS_MM.step,
+    value: desk.growMm,
+    id: 'vhi-grow',
+    title: t('draw.growth.title'),
+    oninput: ({ target }) => {
+      desk.growMm = Number(target.value);
+      told.textContent = growth(desk);
+    },
+  });
+  return el('label', { class: 'line' }, t('draw.growth'), by, told);
+}
+
+const growth = ({ growMm }) => (growMm ? `${growMm} mm` : t('draw.a_voxel'));
 const radius = ({ brushMm }) => `${brushMm} mm`;
 
 /** Draws what the server proposes for a region, in place of what is drawn of it. */
