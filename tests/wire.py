@@ -17,6 +17,7 @@ class Wire:
     ----------
     cut_after : bytes of an answer after which the connection is closed; None lets all pass
     silent : whether requests go through and answers do not come back
+    answered : bytes of answers that have passed
     """
 
     def __init__(self, url: str) -> None:
@@ -24,6 +25,7 @@ class Wire:
         self._target = (parts.hostname or "127.0.0.1", parts.port or 80)
         self.cut_after: int | None = None
         self.silent = False
+        self.answered = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}{parts.path}"
         self._open: list[socket.socket] = []
@@ -63,6 +65,7 @@ class Wire:
                     break
                 target.sendall(block)
                 passed += len(block)
+                self.answered += len(block) if back else 0
         while back and self.silent and self._listening.fileno() >= 0:
             time.sleep(0.05)  # the archive hung up, which a silent line does not tell
         for one in (source, target):

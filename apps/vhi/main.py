@@ -118,7 +118,7 @@ class VHIApp(MONAILabelApp):
         return {**sample, **self._cases.get_image_info(sample["id"])} if "id" in sample else sample
 
     def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
-        """What the reader is told of a submission, beside its id."""
+        """The answer to a reader's submission, beside its id."""
         return self._cases.submission_info(image_id, label_id)
 
     def batch_infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:

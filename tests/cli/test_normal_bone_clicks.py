@@ -67,6 +67,21 @@ def test_a_batch_lists_it_as_not_measured(call, run, tmp_path):
     assert (out / "clicked" / "vhi.json").is_file()
 
 
+@pytest.mark.parametrize(
+    ("forms", "written"),
+    [
+        ("json", {"not_measured.json"}),
+        ("masks", {"not_measured.json", "disease_region.nii.gz"}),
+        ("html", {"not_measured.json", "not_measured.html", "region_stir.png", "region_t1w.png"}),
+    ],
+)
+def test_of_a_scan_that_is_not_measured_what_was_asked_for_is_written(call, run, tmp_path, forms, written):
+    ended = run([*call, f"--forms={forms}"])
+    assert ended.code == 2
+    assert {one.name for one in (tmp_path / "out").iterdir()} == written
+    assert ("not_measured.html" if forms == "html" else "not_measured.json") in ended.error
+
+
 @pytest.mark.parametrize("text", ["1,2", "a,b,c", "1,2,-3", "1,2,3,4"])
 def test_a_click_that_is_no_voxel_is_refused(call, run, text):
     ended = run([*call, f"--normal-bone-at={text}"])

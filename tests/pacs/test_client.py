@@ -129,6 +129,14 @@ def test_a_transfer_cut_anywhere_leaves_nothing_behind(archive, stored, tmp_path
         assert client.download_series(stored.study_uid, stored.stir_uid, tmp_path / "stir")
 
 
+def test_a_kept_connection_that_the_archive_closes_as_it_is_used_again_is_opened_anew(archive, stored):
+    with wire_to(archive.url) as wire:
+        client = client_of(archive, url=wire.url)
+        first = client.studies()
+        wire.cut_after = wire.answered  # nothing more passes on this connection, as much again on a new one
+        assert client.studies() == first
+
+
 def test_an_archive_that_falls_silent_is_not_waited_for(archive, stored, tmp_path):
     with wire_to(archive.url) as wire:
         client = client_of(archive, url=wire.url, timeout_s=0.5)

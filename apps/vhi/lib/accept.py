@@ -1,4 +1,4 @@
-"""What a client takes: its Accept header, understood (PS3.18, 8.7.4)."""
+"""The Accept header of a request: which media types a client takes, the preferred first (PS3.18, 8.7.4)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class OutputError(VhiError):
 
 
 class NotFoundError(VhiError):
-    """What was asked for is not here; the server answers 404."""
+    """The requested thing is not here; the server answers 404."""
 
 
 class UnknownImageError(NotFoundError):
@@ -64,7 +64,7 @@ class RequestError(VhiError):
 
 
 class ConflictError(VhiError):
-    """What is asked for contradicts what is stored; the server answers 409, with `facts` beside the sentence."""
+    """The request contradicts what is stored; the server answers 409, with `facts` beside the sentence."""
 
     def __init__(self, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(sentence)
@@ -72,7 +72,7 @@ class ConflictError(VhiError):
 
 
 class UnavailableError(VhiError):
-    """What is needed is away for now; the server answers 503. Asking again later may help."""
+    """Something that the request needs is away for now; the server answers 503. Asking again later may help."""
 
 
 class ShareError(UnavailableError):

@@ -255,7 +255,7 @@ def write_forms(content: ReportContent, folder: Path, wanted: Collection[str]) -
     write_json(content, folder / "vhi.json")
 
 
-def write_not_measured(refused: NormalBoneRefused, folder: StrPath) -> None:
+def write_not_measured(refused: NormalBoneRefused, folder: StrPath, forms: Collection[str] | None = None) -> None:
     """Write what is there of a scan whose automatic normal bone was refused.
 
     That is the disease region, pictures of it on T1W and STIR, the best places to click, and why there is no number.
@@ -265,21 +265,30 @@ def write_not_measured(refused: NormalBoneRefused, folder: StrPath) -> None:
     refused : NormalBoneRefused
         As `measure` raised it.
     folder : path-like
-        As for `write_report`.
+    forms : collection of str, optional
+        Both as for `write_report`: the region goes with "masks", the page and its pictures with "html" or "pdf";
+        `not_measured.json` is always written.
 
     Raises
     ------
+    InputError
+        A form that is unknown.
     OutputError
     """
     from .core.volume import Mask
     from .files import result_folder
-    from .reports.not_measured import write_forms as write_region
+    from .reports.forms import checked_forms
+    from .reports.not_measured import write_facts, write_page
     from .studies.nifti import write_mask
 
+    wanted = checked_forms(DEFAULT_FORMS if forms is None else ",".join(forms))
     scan = refused.scan
     with result_folder(Path(folder), (*RESULT_FILES, *NOT_MEASURED_FILES)) as place:
-        write_region(scan, refused.provenance, place)
-        write_mask(place / "disease_region.nii.gz", Mask(scan.disease_region.mask.data, scan.stir.grid))
+        if "masks" in wanted:
+            write_mask(place / "disease_region.nii.gz", Mask(scan.disease_region.mask.data, scan.stir.grid))
+        if wanted & {"html", "pdf"}:
+            write_page(scan, refused.provenance, place)
+        write_facts(scan, refused.provenance, place)
 
 
 def write_dicom(examination: Examination, folder: StrPath, *, with_report: bool = False) -> None:
@@ -329,7 +338,7 @@ def write_masks(result: VhiResult, folder: Path) -> None:
 
 
 def scan_facts(stir: SeriesInfo | None) -> ScanFacts:
-    """What the header of the STIR series says for the first page; nothing of a scan that was no DICOM series."""
+    """The facts in the header of the STIR series for the first page; none of a scan that was no DICOM series."""
     from .reports.parts import ScanFacts
 
     if stir is None or not stir.files:

@@ -1,4 +1,4 @@
-"""What is wrong with a running server, for its health and its administrators."""
+"""Findings about a running server: what is wrong, for its health page and its administrators."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def read_earlier(result: Path, stir: Volume | None = None, date: str = "") -> Ea
 def compare_with_earlier(
     result: VhiResult, earlier: EarlierVisit, laid_over: Callable[[], Alignment] | None = None
 ) -> Change | NotCompared:
-    """What changed since an earlier visit; refused where both were not measured in one way.
+    """The changes since an earlier visit; refused where both were not measured in one way.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def compare_with_earlier(
 
 
 def _other_methods(result: VhiResult, earlier: Mapping[str, Any]) -> list[str]:
-    """What was done otherwise: post-transforms, settings of the thresholds or parts left out, the rule of the thresholds."""
+    """Differences of method: post-transforms, settings of the thresholds or parts left out, the rule of the thresholds."""
     found = []
     chains = RecordedChain.of(earlier["provenance"].get("post_transforms")), RecordedChain.of(result.settings.chain.record())
     if chains[0] != chains[1]:
@@ -154,7 +154,7 @@ def _other_methods(result: VhiResult, earlier: Mapping[str, Any]) -> list[str]:
 
 
 def _incomparable(result: VhiResult, earlier: Mapping[str, Any]) -> list[str]:
-    """What about either scan makes its number one that may not be set beside others."""
+    """The reason why either scan's number may not be set beside others."""
     before = [one for one in (earlier.get("verdict") or {}).get("reasons", ()) if one.get("word") == NOT_COMPARABLE]
     found = [f"of the earlier scan: {one['clause']}" for one in before if one.get("code") not in _OF_THE_METHOD]
     now = [one for one in verdict_of(result).reasons if one.word == NOT_COMPARABLE and one.code not in _OF_THE_METHOD]

@@ -1,4 +1,4 @@
-"""What `import vhi` offers for files: the functions of several rooms, with paths as texts too, and names that may be left out."""
+"""The functions for files in `import vhi`, from several rooms, with paths as texts too, and names that may be left out."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class MultipartError(Exception):
 
 
 def boundary_of(content_type: str) -> str:
-    """What divides the parts of a body with this Content-Type; empty where it is not said."""
+    """The boundary between the parts of a body with this Content-Type; empty where it is not said."""
     found = _BOUNDARY.search(content_type)
     return (found[1] or found[2]) if found else ""
 

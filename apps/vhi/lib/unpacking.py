@@ -90,7 +90,9 @@ def free_memory() -> int:
 
 
 def _used_by_group() -> int:
-    """What a container cannot give up [bytes]: contents of files that it keeps count as used, and go when memory is wanted."""
+    """Memory that a container cannot give up [bytes]: contents of files that it keeps count as used, and go when memory is
+    wanted.
+    """
     used = int((_GROUP_MEMORY / "memory.current").read_text())
     parts = dict(line.split() for line in (_GROUP_MEMORY / "memory.stat").read_text().splitlines())
     return used - int(parts.get("active_file", 0)) - int(parts.get("inactive_file", 0))

@@ -42,7 +42,7 @@ NOT_UNDERSTOOD, DUPLICATE, OTHER_STUDY, OUT_OF_RESOURCES = 0xC000, 0x0111, 0xA90
 
 @dataclass(frozen=True)
 class StoreOutcome:
-    """What became of one stored file; `reason` is None for one that is now in the archive, and then `sentence` is empty."""
+    """The outcome of storing one file; `reason` is None for one that is now in the archive, and then `sentence` is empty."""
 
     instance: Instance | None
     reason: int | None

@@ -1,4 +1,4 @@
-"""What the index keeps of a DICOM file: its identifiers, the attributes searches know, and its metadata as DICOM JSON."""
+"""The index's record of a DICOM file: its identifiers, the attributes searches know, and its metadata as DICOM JSON."""
 
 from __future__ import annotations
 

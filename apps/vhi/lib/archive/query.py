@@ -1,4 +1,4 @@
-"""What a client searches for: the parameters of a QIDO request, checked, and as a condition on the index."""
+"""The search of a client: the parameters of a QIDO request, checked, and as a condition on the index."""
 
 from __future__ import annotations
 

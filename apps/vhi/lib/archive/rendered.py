@@ -121,7 +121,7 @@ class Rendering:
 
 
 def parse_rendering(query: Mapping[str, str], *, thumbnail: bool = False) -> Rendering:
-    """What a query asks for; of a thumbnail the size alone.
+    """The rendering that a query asks for; of a thumbnail the size alone.
 
     Raises
     ------

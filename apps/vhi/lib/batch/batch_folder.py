@@ -1,4 +1,4 @@
-"""What of a batch is done: the folder of its results is the only record, so it cannot contradict itself.
+"""The progress of a batch: the folder of its results is the only record of it, so it cannot contradict itself.
 
 A case is finished when its result folder stands there, which `lib.files` puts in place whole. Whoever goes on with a batch,
 after an interruption or beside a worker that was believed dead, looks there first.

@@ -73,12 +73,12 @@ class BatchCase:
 
     @property
     def files(self) -> dict[str, Path]:
-        """What is given, by the names of `FILES`."""
+        """The files that are given, by the names of `FILES`."""
         return {name: path for name in FILES if (path := getattr(self, name)) is not None}
 
     @property
     def choices(self) -> dict[str, str]:
-        """What is chosen, by the names of `CHOICES`."""
+        """The choices that are made, by the names of `CHOICES`."""
         return {name: choice for name in CHOICES if (choice := getattr(self, name)) is not None}
 
     @property

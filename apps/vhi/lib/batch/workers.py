@@ -31,7 +31,7 @@ NO_WORKERS_S = 120
 
 
 class Named(Protocol):
-    """What workers are given: a scan to measure, a network to train. Picklable; its name is of one case of a run."""
+    """Work for a worker: a scan to measure, a network to train. Picklable; its name is of one case of a run."""
 
     @property
     def name(self) -> str: ...
@@ -115,8 +115,8 @@ def local_workers(jobs: int) -> Iterator[Client]:
 
 
 def _environment() -> dict[str, Any]:
-    """What dask sets for a process that it starts, but how soon memory is given back: at dask's 64 kB the arrays of each scan are
-    asked of the system, and cleared by it, again and again, which takes a fifth of a scan's time.
+    """The environment that dask sets for a process that it starts, but how soon memory is given back: at dask's 64 kB the arrays
+    of each scan are asked of the system, and cleared by it, again and again, which takes a fifth of a scan's time.
     """
     usual: dict[str, Any] = dask.config.get("distributed.nanny.pre-spawn-environ", {})
     return {name: value for name, value in usual.items() if name != "MALLOC_TRIM_THRESHOLD_"}

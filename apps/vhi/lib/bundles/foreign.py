@@ -25,18 +25,18 @@ _NESTED = ("model", "state_dict", "network")
 
 @dataclass(frozen=True)
 class Imported:
-    """What a bundle holds.
+    """The networks of a bundle as they were read.
 
     Parameters
     ----------
     layouts : list of dict
         One per network, as a manifest keeps it.
     states : list of dict
-        Their tensors by name, as precise as they were.
+        Their tensors by name, of the shapes and as precise as they were.
     flip : bool
         Whether they average mirror images.
     source : dict
-        `bundle`, `bundle_version`, `source_file`, `source_sha256`: what a manifest says of where they came from.
+        `bundle`, `bundle_version`, `source_file`, `source_sha256`: where they came from, as a manifest states it.
     """
 
     layouts: list[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""What a bundle's configuration says about its network, read as plain values: nothing of it is run.
+"""A bundle's configuration of its network, read as plain values: nothing of it is run.
 
 Of ConfigParser's syntax only values and plain references (`@network_def`, `@size::0`) are understood; an expression (`$...`) is
 code, and refused where it is needed.
@@ -120,7 +120,7 @@ class Config:
         return disabled.strip().lower() == "true" if isinstance(disabled, str) else bool(disabled)
 
     def _followed(self, value: Any) -> Any:
-        """What a reference refers to; anything else as it is."""
+        """The value that a reference refers to; anything else as it is."""
         while isinstance(value, str) and value[:1] in ("@", "%"):
             value = self._referred(value)
         return value

@@ -1,4 +1,4 @@
-"""What lies between a scan and the networks, as transforms of MONAI.
+"""The steps between a scan and the networks, as transforms of MONAI.
 
 A bundle takes this module along, with those it imports: they are the program's own, so that a bundle computes what it computes.
 """
@@ -159,7 +159,7 @@ def _meta_of(image: Any) -> dict[str, Any]:
 
 
 def _scan_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the scan beside its grid, which an answer has of its own."""
+    """The facts about the scan beside its grid, which an answer has of its own."""
     return {name: value for name, value in meta.items() if name not in ("affine", "original_affine", _AFFINE, _FRAME)}
 
 

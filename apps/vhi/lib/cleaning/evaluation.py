@@ -31,7 +31,15 @@ class Agreement:
 
 
 def agreement(voxels: np.ndarray, decided: np.ndarray, right: np.ndarray) -> Agreement:
-    """Compare two `(lesions,)` bool arrays of decisions; `voxels` are the lesions' sizes."""
+    """Compare two decisions on every lesion of a scan.
+
+    Parameters
+    ----------
+    voxels : (lesions,) int array
+        Size of each lesion.
+    decided, right : (lesions,) bool arrays
+        Whether each lesion is kept: as decided, and as is taken for right.
+    """
     kept, ours = int(voxels[right].sum()), int(voxels[decided].sum())
     wrong = np.sort(voxels[decided != right])[::-1]
     left_wrong = wrong.sum() - np.cumsum(np.concatenate([[0], wrong]))
@@ -51,7 +59,10 @@ def between_readers(table: LesionTable) -> list[Agreement]:
 
 @dataclass(frozen=True, eq=False)
 class LeftOutPatient:
-    """A patient's table with what a model says that did not learn from that patient."""
+    """A patient's table, and the judgement of a model that did not learn from that patient.
+
+    `probability`, `(lesions,)` float, is that of readers keeping each lesion, 0 to 1; `limit` see `lib.cleaning.rule.limits_of`.
+    """
 
     table: LesionTable
     probability: np.ndarray
@@ -59,6 +70,7 @@ class LeftOutPatient:
 
     @property
     def keep(self) -> np.ndarray:
+        """`(lesions,)` bool: whether the model keeps each lesion."""
         return keeps(self.probability, self.table.weight, self.limit)
 
     @property
@@ -119,7 +131,7 @@ def volume_ratio(one: LeftOutPatient) -> float:
 
 
 def brier(table: LesionTable, probability: np.ndarray) -> float:
-    """Mean squared distance of the probability from each reader's decision, by the cube root of volume."""
+    """Mean squared distance of the `(lesions,)` probability from each reader's decision, weighted by the cube root of volume."""
     if not len(table.voxels):
         return 0.0
     weight = np.cbrt(table.voxels.astype(np.float64))

@@ -1,4 +1,4 @@
-"""What tells inflammation from vessels, joint fluid and artefacts: numbers of every lesion.
+"""Features of every lesion that tell inflammation from vessels, joint fluid and artefacts.
 
 Each voxel of a lesion is described first (where it lies, what surrounds it), then each lesion by the mean, the least or the most
 of its voxels. `FEATURES` says what each number is; lengths are in mm, intensities in units of the sensitive threshold (STIR) or

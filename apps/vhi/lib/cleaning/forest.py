@@ -50,7 +50,7 @@ class Forest:
         return np.asarray(self.value[node].mean(axis=1))
 
     def contributions(self, features: np.ndarray) -> np.ndarray:
-        """What each feature moved the probability by on the way through the trees; `(lesions, features)`.
+        """How far each feature moved the probability on the way through the trees; `(lesions, features)` in and out.
 
         With the mean value of the roots they add up to `probability` (Saabas 2014, "Interpreting random forests").
         """
@@ -72,11 +72,12 @@ class Forest:
         return np.where(asked <= self.limit[node], self.left[node], self.right[node])
 
     def tensors(self) -> dict[str, np.ndarray]:
+        """The trees as arrays by name, `forest.roots`, `forest.feature` and so on; shapes as in `Forest`."""
         return {f"forest.{field.name}": getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def of(cls, tensors: Mapping[str, np.ndarray]) -> Forest:
-        """From what `tensors` gave.
+        """The forest whose arrays `tensors` gave, shapes as in `Forest`.
 
         Raises
         ------

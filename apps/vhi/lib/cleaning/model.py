@@ -119,13 +119,13 @@ def model_of(version: Version) -> CleaningModel:
 
 
 def proposer(result: VhiResult, model: CleaningModel) -> Callable[[VhiResult], Proposal]:
-    """What a model proposes for automatic results of one scan and region, at whatever thresholds; the anatomy is found once."""
+    """The proposals of a model for automatic results of one scan and region, at any thresholds; the anatomy is found once."""
     anatomy = result.anatomy or anatomy_of(result.t1w, result.disease_region.mask)
     return lambda at: propose(at, model, anatomy)
 
 
 def propose(result: VhiResult, model: CleaningModel, anatomy: Anatomy | None = None) -> Proposal:
-    """What a model proposes for an automatic result; `anatomy` of its T1W and region is found when absent."""
+    """The proposal of a model for an automatic result; `anatomy` of its T1W and region is found when absent."""
     anatomy = anatomy or result.anatomy or anatomy_of(result.t1w, result.disease_region.mask)
     features = lesion_features(result, anatomy.context)
     left_out = None if model.rule == BY_VOLUME else above_l4_5(result, anatomy)

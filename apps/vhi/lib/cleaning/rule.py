@@ -29,7 +29,7 @@ _CONTRAST = list(FEATURES).index("contrast")
 
 
 def weight_of(features: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """What each lesion weighs in the rule: its voxels times the square of how far its contrast lies above 1; `(lesions,)`."""
+    """`(lesions,)` weight of each lesion in the rule: its voxels times the square of how far its contrast lies above 1."""
     return np.asarray(voxels * np.maximum(features[:, _CONTRAST] - 1.0, LEAST_CONTRAST) ** 2)
 
 

@@ -1,4 +1,4 @@
-"""What is learnt from: the lesions of a scan as numbers, and which of them each reader kept."""
+"""The examples that a model learns from: the lesions of a scan as numbers, and which of them each reader kept."""
 
 from __future__ import annotations
 
@@ -67,17 +67,17 @@ class LesionTable:
 
     @property
     def weight(self) -> np.ndarray:
-        """What each lesion weighs where it is decided on (`lib.cleaning.rule`)."""
+        """`(lesions,)` float: the weight of each lesion where it is decided on, see `lib.cleaning.rule`."""
         return weight_of(self.features, self.voxels)
 
     @property
     def votes(self) -> np.ndarray:
-        """Share of the readings that kept each lesion."""
+        """`(lesions,)` float: share of the readings that kept each lesion, 0 to 1."""
         return np.asarray(self.kept.mean(axis=1))
 
     @property
     def consensus(self) -> np.ndarray:
-        """Kept by half of the readings or more."""
+        """`(lesions,)` bool: kept by half of the readings or more."""
         return np.asarray(2 * self.kept.sum(axis=1) >= len(self.readers))
 
     @property
@@ -142,7 +142,7 @@ def share_of(result: VhiResult, marked: np.ndarray) -> np.ndarray:
 
 
 def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
-    """Tables as plain arrays, their names as JSON in one of them."""
+    """Tables as plain arrays by name, shapes as in `LesionTable`; in `(n,)` uint8 bytes, as JSON, whose lesions they are."""
     about = [
         {"case_id": one.case_id, "patient": one.patient, "readers": list(one.readers), "factor": one.factor} for one in tables
     ]
@@ -157,7 +157,7 @@ def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
 
 
 def tables_in(tensors: Mapping[str, np.ndarray]) -> tuple[LesionTable, ...]:
-    """What `tensors_of` gave.
+    """The tables whose arrays `tensors_of` gave, shapes as in `LesionTable`.
 
     Raises
     ------

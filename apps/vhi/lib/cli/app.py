@@ -99,7 +99,7 @@ def _common(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is, and end.")
     ] = False,
 ) -> None:
-    """What every command takes."""
+    """The options of every command."""
 
 
 app.command("measure")(measure)

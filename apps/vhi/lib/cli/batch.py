@@ -229,7 +229,7 @@ def measure_case(
         try:
             found = examined(case, values, model_dir, command, proposal, rules, paper)
         except NormalBoneRefused as refused:
-            write_not_measured(refused, result_of(out, case.name))
+            write_not_measured(refused, result_of(out, case.name), forms)
             raise NormalBoneError(f"not measured: {refused}") from refused
         write_report(found, result_of(out, case.name), forms)
         if dicom_out is not None:

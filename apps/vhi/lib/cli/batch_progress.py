@@ -1,4 +1,4 @@
-"""What the workers of a command do, shown while they do it."""
+"""The work of a command's workers, shown while they do it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cohort --pacs` is given: the readings in a DICOMweb archive. It needs the packages of the server."""
+"""The input of `cohort --pacs`: the readings in a DICOMweb archive. It needs the packages of the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `cohort` is given, as one table of readings and the masks behind it."""
+"""The input of `cohort`, as one table of readings and the masks behind it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ FORMS_HELP = "What is written, of json, masks, overlay (all slices as one pictur
 
 
 def checked_paper(paper: str) -> Paper:
-    """What a report may be printed on.
+    """The size of paper that reports are printed on, checked.
 
     Raises
     ------

@@ -121,7 +121,7 @@ def measure(
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
 
     from ..batch.case_list import BatchCase
-    from ..files import check_result_folder, result_folder
+    from ..files import NOT_MEASURED_MARK, check_result_folder, result_folder
     from ..reports.forms import checked_forms
     from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from .one_scan import normal_bone_of, read_regions, read_scans
@@ -176,10 +176,10 @@ def measure(
         try:
             result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference_of(model))
         except NormalBoneRefused as refused:
-            write_not_measured(refused.described(provenance_with(refused.scan.disease_region), (*pair.warnings, *notes)), out)
-            raise NormalBoneError(
-                f"Not measured. {refused} What is there without a number: {out / 'not_measured.html'}"
-            ) from refused
+            described = refused.described(provenance_with(refused.scan.disease_region), (*pair.warnings, *notes))
+            write_not_measured(described, out, wanted)
+            named = "not_measured.html" if wanted & {"html", "pdf"} else NOT_MEASURED_MARK
+            raise NormalBoneError(f"Not measured. {refused} What is there without a number: {out / named}") from refused
         result = proposed(replace(result, warnings=(*pair.warnings, *notes, *result.warnings)), proposal)
         statistics = [image_statistics(other, result) for other in others.values()]
     since = None

@@ -323,7 +323,7 @@ def _known(root: Path, version: str) -> Version:
 
 
 def _live_id(root: Path) -> str | None:
-    """What the pointer says, whether that version exists or not; None without a readable pointer."""
+    """The version that the pointer names, whether it exists or not; None without a readable pointer."""
     from ..versions.store import POINTER
 
     try:
@@ -333,7 +333,7 @@ def _live_id(root: Path) -> str | None:
 
 
 def _problem(root: Path, name: str) -> str | None:
-    """What is wrong with a version, as a sentence that names the file; None if its bytes are those of its manifest."""
+    """The damage to a version, as a sentence that names the file; None if its bytes are those of its manifest."""
     from ..errors import ModelError
     from ..files import sha256_of
     from ..versions import read_version, verify, verify_engine

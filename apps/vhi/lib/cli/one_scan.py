@@ -31,7 +31,7 @@ def read_scans(case: BatchCase, rules: PairingRules | None = None) -> ScanPair:
 
 
 def normal_bone_of(case: BatchCase, masks: Mapping[str, Mask]) -> Mask | NormalBoneClicks | None:
-    """What a reader said of normal bone: a mask, clicks, or nothing."""
+    """The normal bone that a reader gave: a mask, clicks, or nothing."""
     from ..core.normal_bone import NormalBoneClicks
 
     return masks.get("normal bone") or (NormalBoneClicks(case.clicks) if case.clicks else None)

@@ -66,7 +66,7 @@ def retrain(
 
 
 def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
-    """What a site decides and what is asked of this session, by name."""
+    """The site's decisions and the wishes for this session, by name."""
     from ..core.setting import fields_from
     from ..retraining.config import TrainConfig
     from ..trainers.training_options import options_from
@@ -137,7 +137,7 @@ quarantine.command("take-back", help="The same as set-aside, of a label that was
 
 
 def decisions_of(data: Path) -> AdministratorDecisions:
-    """What the person at this terminal decides about a data folder."""
+    """The decisions of the person at this terminal about a data folder."""
     import getpass
 
     from ..readings.audit import AuditLog

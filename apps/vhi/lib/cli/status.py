@@ -1,4 +1,4 @@
-"""What a command is doing, shown while it does it."""
+"""The current step of a command, shown while it works."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def train(
     from ..training.initial_weights import RESULT, Start
     from ..training.tracking import trackers
     from ..training.training_session import Wanted, read_results, train_ensemble
-    from ..training.version import publish_trained
+    from ..training.version import NewVersion, publish_trained
     from ..versions import read_version
 
     if recipe not in PLANS:
@@ -183,10 +183,9 @@ def train(
     if folds:
         typer.echo(f"Cross-validation: {out / RESULT}")
     if trained.ensemble is not None:
-        published = publish_trained(
-            trained, trained.ensemble, model_dir, version=version, created=created.isoformat(timespec="seconds"),
-            code_version=code_version(), parent=parent, live=live, baseline=other, measured=folds_elsewhere,
-        )  # fmt: skip
+        made = created.isoformat(timespec="seconds")
+        new = NewVersion(version, made, code_version(), parent, live, baseline=other, measured=folds_elsewhere)
+        published = publish_trained(trained, trained.ensemble, model_dir, new)
         typer.echo(f"Version {version} is {'live' if live else 'published, not live'}: {published.folder}")
 
 
@@ -217,7 +216,7 @@ def _with_network(plan: Plan, network: str | None, arguments: str | None) -> Pla
 
 
 class _Display:
-    """What the training tells, on the terminal."""
+    """The progress of training, on the terminal."""
 
     def __init__(self, shown: TrainingProgress) -> None:
         self._progress_shown = shown

@@ -1,4 +1,4 @@
-"""What limits of agreement assume, checked: normal differences, and a bias and spread that do not change with the mean.
+"""Assumptions of limits of agreement, checked: normal differences, and a bias and spread that do not change with the mean.
 
 Where bias or spread does change, limits that follow the mean (Bland and Altman 1999).
 """
@@ -69,7 +69,10 @@ class LimitsByMean:
     multiple: float
 
     def at(self, means: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Lower limit, bias and upper limit at each mean; limits are `nan` where the line of the spread is below 0."""
+        """Lower limit, bias and upper limit at each mean, arrays of the shape of `means` in the unit of the readings.
+
+        Limits are `nan` where the line of the spread is below 0.
+        """
         x = np.asarray(means, dtype=np.float64)
         bias, sd = self.bias_at_0 + self.bias_slope * x, self.sd_at_0 + self.sd_slope * x
         half = self.multiple * np.where(sd >= 0, sd, np.nan)

@@ -37,7 +37,7 @@ def cluster_numbers(subjects: Sequence[Hashable] | None, n: int) -> np.ndarray:
 
 
 def repeats(clusters: np.ndarray) -> bool:
-    """Whether any patient has more than one value."""
+    """Whether any patient has more than one value; `clusters`, `(n,)` ints, see `cluster_numbers`."""
     return bool(np.unique(clusters).size < clusters.size)
 
 
@@ -135,11 +135,11 @@ class ClusterRobust:
     inverse: np.ndarray
 
     def standard_error(self, contrast: np.ndarray) -> float:
-        """Of `contrast @ coefficients`, contrast of shape (p,)."""
+        """Standard error of `contrast @ coefficients`, where `contrast` is `(p,)`."""
         return float(np.sqrt(np.sum((self.scores @ contrast) ** 2)))
 
     def df(self, contrast: np.ndarray) -> float:
-        """Degrees of freedom of `standard_error(contrast)`, by which its t distribution is chosen."""
+        """Degrees of freedom of `standard_error(contrast)`, by which its t distribution is chosen; `contrast` is `(p,)`."""
         own = np.einsum("i,mij,j->m", contrast, self.own, contrast)
         shared = self.shared @ contrast
         through = shared @ self.inverse

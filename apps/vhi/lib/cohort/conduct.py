@@ -100,7 +100,7 @@ def baseline_table(table: CohortTable) -> tuple[BaselineValue, ...]:
 
 
 def _fact(table: CohortTable, subject: str, column: str) -> str:
-    """What does not change with the visit may stand at either."""
+    """A fact that does not change with the visit may stand at either."""
     visits = (table.visits.get((subject, visit)) for visit in ("baseline", "follow_up"))
     return next((visit.facts[column] for visit in visits if visit is not None and column in visit.facts), "")
 

@@ -1,4 +1,4 @@
-"""What statistics of a study share: an estimate with its interval, and pairs without missing values.
+"""Parts that all statistics of a study share: an estimate with its interval, and pairs without missing values.
 
 Everywhere in this room: input that is malformed (lengths that differ, infinite numbers) is refused with an `InputError`; data
 that are well formed but cannot carry a statistic (too few, constant) give `nan`, and a sentence in `note` that says why.

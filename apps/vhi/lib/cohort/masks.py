@@ -20,7 +20,7 @@ _NO_MASK = Mask(np.zeros((1, 1, 1), dtype=bool), Grid((1, 1, 1), np.eye(4)))
 
 @dataclass(frozen=True, eq=False)
 class MaskStudy:
-    """What all masks of a study gave. The readings in it have lost their voxels.
+    """The results from all masks of a study. The readings in it have lost their voxels.
 
     Parameters
     ----------
@@ -137,7 +137,15 @@ _CODES = {"resolved": 1, "persisting": 2, "new": 3}
 def visit_images(
     stir: dict[str, Volume], labels: dict[str, np.ndarray], comparison: VisitComparison, most_slices: int = 3
 ) -> VisitImages:
-    """Code every lesion by what became of it, and choose the slices with most inflammation at either visit."""
+    """Code every lesion by what became of it, and choose the slices with most inflammation at either visit.
+
+    Parameters
+    ----------
+    stir : dict
+        STIR of `baseline` and `follow_up`, both on the baseline's grid.
+    labels : dict
+        Of each visit `(I, J, K)` ints on that grid: the lesion's id, 0 where there is none.
+    """
     codes = {}
     for visit in VISITS:
         table = np.zeros(int(labels[visit].max(initial=0)) + 1, dtype=np.uint8)

@@ -157,7 +157,7 @@ class PairOverlap:
 
     @property
     def kind(self) -> Kind:
-        """What the two differ in: the method, else the reader, else only the time of reading."""
+        """The difference between the two readings: the method, else the reader, else only the time of reading."""
         if self.a.method != self.b.method:
             return "between methods"
         return "within reader" if self.a.reader == self.b.reader else "between readers"

@@ -59,11 +59,14 @@ class Regression:
         return int(self.x.size)
 
     def line(self, x: ArrayLike) -> np.ndarray:
-        """The fitted `y` at each `x`, `nan` where there is no line."""
+        """The fitted `y` at each `x`, an array of the shape of `x`; `nan` where there is no line."""
         return self.intercept.value + self.slope.value * np.asarray(x, dtype=np.float64)
 
     def band(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Confidence interval of the line at each `x` (of the mean of `y` there, not of single values)."""
+        """Lower and upper end of the confidence interval of the line at each `x`, arrays of the shape of `x` in the unit of `y`.
+
+        It is that of the mean of `y` there, not of single values; `nan` where there is no line.
+        """
         at = np.asarray(x, dtype=np.float64)
         if np.isnan(self.slope.value):
             return np.full(at.shape, np.nan), np.full(at.shape, np.nan)

@@ -266,7 +266,15 @@ class AucComparison:
 
 
 def compare_auc(first: ArrayLike, second: ArrayLike, responded: ArrayLike, *, confidence: float = 0.95) -> AucComparison:
-    """DeLong's test of two correlated areas; patients with any value missing are left out."""
+    """DeLong's test of two correlated areas under the curve; patients with any value missing are left out.
+
+    Parameters
+    ----------
+    first, second : (n,) arrays
+        Two scores of each patient.
+    responded : (n,) array
+        1 responded, 0 did not.
+    """
     check_confidence(confidence)
     table = np.stack([as_numbers(one, "a score or response") for one in (first, second, responded)], axis=1)
     table = table[~np.isnan(table).any(axis=1)]

@@ -44,7 +44,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class StudySettings:
-    """What a user may choose.
+    """Settings that a user may choose.
 
     Parameters
     ----------
@@ -173,7 +173,11 @@ def relation(table: CohortTable, settings: StudySettings, reader: str | None = N
 
 @dataclass(frozen=True, eq=False)
 class ReaderAgreement:
-    """Two readers on one measure; `values[scale]` are both readers' numbers of the visits `keys`, `nan` where truncated."""
+    """Two readers on one measure.
+
+    `values[scale]` are both readers' numbers of the n visits `keys`, `(n,)` float each, in the unit that
+    `lib.cohort.scales.on_scale` gives them; `nan` where truncated.
+    """
 
     column: str
     method: str | None
@@ -244,7 +248,11 @@ def _agreement(
 
 @dataclass(frozen=True, eq=False)
 class MeasureChange:
-    """One imaging measure at both visits: the readers' mean of the subjects who have both."""
+    """One imaging measure at both visits: the readers' mean of the n subjects who have both.
+
+    `baseline` and `follow_up` are `(n,)` floats in the measure's unit, `response` `(n,)` as `lib.cohort.response` has it: 1
+    responded, 0 did not, `nan` not known.
+    """
 
     column: str
     subjects: tuple[str, ...]
@@ -256,11 +264,12 @@ class MeasureChange:
 
     @property
     def change(self) -> np.ndarray:
-        """Follow-up minus baseline: negative where it fell."""
+        """`(n,)` float: follow-up minus baseline, negative where the measure fell."""
         return self.follow_up - self.baseline
 
     @property
     def directions(self) -> tuple[str, ...]:
+        """ "improved" where the measure fell, "worsened" where it rose, else "unchanged", of each subject."""
         return tuple("improved" if one < 0 else "worsened" if one > 0 else "unchanged" for one in self.change)
 
     def values(self) -> dict[str, tuple[float, float]]:

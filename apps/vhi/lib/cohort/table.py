@@ -130,7 +130,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Visit:
-    """What is known of a visit whoever read it. `case` is the id of its scans, `facts` are words and the date by column."""
+    """Facts of a visit that hold for every reader. `case` is the id of its scans, `facts` are words and the date by column."""
 
     subject: str
     visit: str
@@ -255,7 +255,7 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
 
 
 def _with_both(known: Reading, one: Reading, values: Mapping[str, float]) -> Reading:
-    """What two sources say of one reading."""
+    """The facts of two sources about one reading."""
     return Reading(
         *one.key,
         values,
@@ -420,7 +420,7 @@ class _Gathered:
                 if name in PATIENT_FACTS:
                     self._agree(row, name, self.patients.setdefault(subject, {}), fact, "patient", _per_patient(name))
         read_on = self._date(row, READING_DATE, cells.get(READING_DATE, ""))
-        self._reading(row, cells, (subject, visit), values, words["rating"], words["stage"], words["verdict"], read_on)
+        self._reading(row, cells, (subject, visit), values, words, read_on)
 
     def _reading(
         self,
@@ -428,9 +428,7 @@ class _Gathered:
         cells: Mapping[str, str],
         visit: tuple[str, str],
         values: dict[str, float],
-        rating: str | None,
-        stage: str | None,
-        verdict: str | None,
+        words: Mapping[str, str | None],
         read_on: str | None,
     ) -> None:
         reader = self._name(row, "reader", cells.get("reader", ""))
@@ -440,7 +438,7 @@ class _Gathered:
         # VHI is what the workflow measures; a score is read on the scan alone and has no method
         method = method or (METHODS[0] if any(column.startswith("vhi") for column in values) else "")
         if not reader:
-            given = next(iter(values), "rating" if rating else READING_DATE if read_on else None)
+            given = next(iter(values), "rating" if words["rating"] else READING_DATE if read_on else None)
             if given is not None:
                 raise self._refusal(row, "reader", f"it is empty, but the row has {given}", "the reader's name")
             return
@@ -458,7 +456,7 @@ class _Gathered:
                 raise self._refusal(
                     row, "sparcc", f"{values['sparcc']:g}, but row {known[0]} of the same reading has {known[1]:g}", "one score"
                 )
-        self.readings[key] = (row, Reading(*key, values, rating, read_on, stage, verdict))
+        self.readings[key] = (row, Reading(*key, values, words["rating"], read_on, words["stage"], words["verdict"]))
 
     def table(self) -> CohortTable:
         visits = {}

@@ -19,7 +19,7 @@ Status = Literal["new", "resolved", "persisting"]
 
 @dataclass(frozen=True)
 class LesionChange:
-    """What became of one lesion, or of several that touch across the visits (one that split, several that merged).
+    """The fate of one lesion, or of several that touch across the visits (one that split, several that merged).
 
     `baseline_ids` and `follow_up_ids` are the labels of the two maps; one of them is empty for a lesion that is new or
     resolved. `centroid_mm` (RAS+) is that of the lesion at baseline, of a new one at follow-up.

@@ -23,15 +23,17 @@ class Partition(Protocol):
     """Parts of the pelvis, as `Anatomy` has them."""
 
     @property
-    def part(self) -> np.ndarray: ...
+    def part(self) -> np.ndarray:
+        """`(I, J, K)` uint8 index of `PARTS`."""
 
     @property
-    def is_known(self) -> bool: ...
+    def is_known(self) -> bool:
+        """Whether the joints were found, on which all of it rests."""
 
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """What each voxel of the disease region is part of.
+    """The part of the pelvis that each voxel of the disease region belongs to.
 
     Parameters
     ----------

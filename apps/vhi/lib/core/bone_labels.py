@@ -23,7 +23,7 @@ UNDRAWN_MM = 12.0
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What the numbers of a label file mean; what is in none of these is not disease region.
+    """The meaning of the numbers of a label file; a number in none of these is not disease region.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class LabelMap:
 
 
 def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarray) -> tuple[Mask, np.ndarray]:
-    """What is learnt as disease region, and what is ignored.
+    """The mask that is learnt as disease region, and the voxels that are ignored.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarr
 
 
 def _open(drawn: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """What is drawn and its gaps narrower than `GAP_MM`; all of an undrawn slice that lies within `UNDRAWN_MM` of a drawn one."""
+    """The drawn bone, its gaps narrower than `GAP_MM`, and all of an undrawn slice within `UNDRAWN_MM` of a drawn one."""
     opened = np.zeros_like(drawn)
     slices = np.flatnonzero(drawn.any(axis=(0, 1)))
     for k in range(drawn.shape[2]):

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def box_of(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds every True of an N-D bool array, a slice for each axis; empty slices where there is none."""
+    """The smallest box that holds every True of a bool array of any shape, one slice an axis; empty slices where none is."""
     found = []
     for axis in range(mask.ndim):
         at = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))

@@ -46,7 +46,7 @@ class Chain:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What a file of this chain holds."""
+        """The content of this chain's file."""
         found: dict[str, Any] = json.loads(self.text)
         return found
 

@@ -1,4 +1,4 @@
-"""What changed since an earlier visit of the same patient, as plain values."""
+"""Changes since an earlier visit of the same patient, as plain values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FATES: tuple[Fate, ...] = ("new", "grown", "unchanged", "shrunk", "resolved")
 
 @dataclass(frozen=True)
 class LesionFate:
-    """What became of one lesion, or of several that touch across the visits; one volume [mm3] is 0 for new and resolved."""
+    """The fate of one lesion, or of several that touch across the visits; one volume [mm3] is 0 for new and resolved."""
 
     earlier_ids: tuple[int, ...]
     now_ids: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What a reader keeps of the automatic result: lesions removed by gestures, masks edited by hand, and VHI measured again.
+"""The reader's cleaning of the automatic result: lesions removed by gestures, masks edited by hand, and VHI measured again.
 
 Hepburn et al. 2023, section 2.5.1: the reader removes what is hyperintense but not inflammation (vessels, joint fluid,
 artefacts), whole lesions or the part of one that is attached to such a structure.
@@ -27,7 +27,7 @@ from .volume import Grid, Mask, Volume, check_same_grid
 
 @dataclass(frozen=True)
 class Changes:
-    """What a reader's mask says about the automatic result.
+    """Differences between a reader's mask and the automatic result.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ def _cleaned_at(result: VhiResult, kept: Mask) -> Callable[[float, float], float
 
 
 def _kept_cells(result: VhiResult, kept: Mask) -> np.ndarray | None:
-    """What a mask keeps of each lesion in each slice, `(lesions + 1, K)` bool; None where that is not all or nothing."""
+    """The part of each lesion in each slice that a mask keeps, `(lesions + 1, K)` bool; None where that is not all or nothing."""
     graded, slices = result.graded, result.grade.shape[2]
     inside = kept.data[graded.at]
     cell = graded.lesion * slices + graded.slice

@@ -51,7 +51,7 @@ class Context:
 
     @classmethod
     def on(cls, grid: Grid, midline: float, joints: np.ndarray, present: np.ndarray, level: np.ndarray, marrow: float) -> Context:
-        """These landmarks of a T1W scan on that grid, which says how its slices hang."""
+        """These landmarks of a T1W scan on that grid, which says how its slices hang; shapes and units as in `Context`."""
         hanging = DisplayOrientation.of(grid)
         spacing_mm = (grid.spacing_mm[2], *hanging.pixel_spacing_mm(grid))
         return cls(hanging, spacing_mm, bool(grid.affine[1, 2] <= 0), midline, joints, present, level, marrow)

@@ -56,7 +56,7 @@ class Tissues:
 
 
 def tissues(t1w: Volume) -> Tissues:
-    """What is not air, divided in two by Otsu's threshold: muscle and other grey tissue, fat and other bright tissue."""
+    """All that is not air, divided in two by Otsu's threshold: muscle and other grey tissue, fat and other bright tissue."""
     sample = _sample(t1w)[::2, ::2].ravel()
     bright = float(np.percentile(sample, 99))
     tissue = sample[sample > 0.15 * bright]

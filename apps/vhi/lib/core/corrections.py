@@ -19,7 +19,7 @@ ByLesion = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, eq=False)
 class DisplayedLesions:
-    """What was on the screen before anything was drawn by hand: lesions, and what the proposal and clicks did to them.
+    """The lesions on the screen before anything was drawn by hand, and how the proposal and clicks changed them.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class DisplayedLesions:
 
 @dataclass(frozen=True)
 class Corrections:
-    """What makes a reader's mask differ from the automatic result, by who did it. Lists hold a lesion's id and voxels.
+    """The differences between a reader's mask and the automatic result, by who made them. Lists hold a lesion's id and voxels.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
 
 
 def _computed_by(members: Sequence[Member]) -> dict[str, str] | None:
-    """What members say of themselves; members that differ are all named."""
+    """The members' own statements of engine and precision; members that differ are all named."""
     said = [getattr(member, "computed_by", None) or {} for member in members]
     merged = {what: " and ".join(sorted({one[what] for one in said if what in one})) for what in ("engine", "precision")}
     return merged if all(merged.values()) else None
@@ -174,7 +174,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def binary_entropy(probability: np.ndarray) -> np.ndarray:
-    """Entropy [bit] of each probability, of any shape; 0 for 0 and 1."""
+    """Entropy [bit] of each probability; 0 for 0 and 1. An array of any shape in, of the same shape out."""
     # float64: logarithms of float32 differ in their last digits from numpy to numpy
     p = np.clip(probability, 1e-6, 1 - 1e-6, dtype=np.float64)
     entropy: np.ndarray = -(p * np.log2(p) + (1 - p) * np.log2(1 - p))

@@ -11,7 +11,7 @@ QUIETEST = 10.0
 
 
 def local_statistics(image: np.ndarray, half_mm: float, spacing_mm: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation about each pixel of hung slices.
+    """Mean and standard deviation about each pixel of hung slices, `(K, rows, columns)` float each, in the units of `image`.
 
     Parameters
     ----------
@@ -31,12 +31,14 @@ def local_statistics(image: np.ndarray, half_mm: float, spacing_mm: tuple[float,
 def noise_of(deviation: np.ndarray, region: np.ndarray) -> float:
     """The scan's noise [scanner units]: the deviation of the quietest tenth of the disease region, which is not empty.
 
+    `deviation` is `(K, rows, columns)` float [scanner units], `region` bool of the same shape.
+
     Neighbouring pixels are correlated where a scanner interpolates, so that their differences would tell less than it is.
     """
     return float(np.percentile(deviation[region], QUIETEST))
 
 
 def structure(deviation: np.ndarray, noise: float) -> np.ndarray:
-    """What of a deviation is anatomy and not noise [scanner units]."""
+    """The part of a deviation that is anatomy and not noise; `(K, rows, columns)` float [scanner units] in and out."""
     found: np.ndarray = np.sqrt(np.maximum(deviation**2 - noise**2, 0))
     return found

@@ -1,4 +1,4 @@
-"""What a reader decides about lesions, as data: each gesture takes some lesions, and removes, restores or keeps only them.
+"""A reader's decisions about lesions, as data: each gesture takes some lesions, and removes, restores or keeps only them.
 
 A gesture decides whole lesions, by a rule that each class states; two scopes take what of a lesion lies in one slice. Gestures
 are replayed in order over the lesions of an automatic result: a list of them gives the same voxels wherever it is replayed.
@@ -75,7 +75,7 @@ class LesionField:
         return self.share(where, self.voxels)
 
     def share(self, where: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """The same of other numbers of voxels, `(lesions + 1,)`."""
+        """`(lesions + 1,)` bool: lesions of whose `of`, `(lesions + 1,)` voxels, at least half are so; `where` is `(n,)` bool."""
         hit = np.bincount(self.lesion[where], minlength=self.count + 1)
         taken: np.ndarray = (hit > 0) & (hit >= HALF * of)
         taken[0] = False
@@ -122,7 +122,7 @@ class LesionField:
 
 @dataclass(frozen=True)
 class Gesture(ABC):
-    """What is done with the lesions that a gesture takes: `only` restores them and removes every other lesion of the scan."""
+    """A decision about the lesions that a gesture takes: `only` restores them and removes every other lesion of the scan."""
 
     what: Action
 
@@ -281,7 +281,7 @@ class Bridge:
     voxel: Voxel
 
     def pieces(self, field: LesionField) -> dict[int, np.ndarray | None]:
-        """Its pieces, by the lesion's id, as `split_at_bridge` numbers them."""
+        """Its pieces by the lesion's id, `(I, J, K)` int as `split_at_bridge` numbers them; None for one without a bridge."""
         lesion = lesion_at(field.labels, self.voxel)
         if not lesion:
             raise InputError(f"There is no lesion at voxel {tuple(self.voxel)}; nothing was split.")
@@ -296,7 +296,7 @@ class Cut:
     stroke: tuple[Point, ...]
 
     def pieces(self, field: LesionField) -> dict[int, np.ndarray | None]:
-        """Their pieces, by the lesion's id, as `split_along` numbers them."""
+        """Their pieces by the lesion's id, `(I, J, K)` int as `split_along` numbers them; None for a lesion that stays whole."""
         check_slice(self.slice, field.labels)
         crossed = np.unique(field.labels[:, :, self.slice][drawn_stroke(self.stroke, field.labels.shape[:2])])
         if not crossed.any():
@@ -312,7 +312,7 @@ AnyGesture = Gesture | Bridge | Cut
 
 @dataclass(frozen=True, eq=False)
 class Replayed:
-    """What gestures leave.
+    """The lesions after gestures.
 
     Parameters
     ----------
@@ -356,7 +356,7 @@ def lesion_at(labels: np.ndarray, voxel: Voxel) -> int:
 
 
 def check_slice(number: int, labels: np.ndarray) -> None:
-    """Refuse a slice that the scan does not have.
+    """Refuse a slice that the scan, which has labels of shape `(I, J, K)`, does not have.
 
     Raises
     ------
@@ -378,7 +378,7 @@ def check_scope(scope: str) -> None:
 
 
 def replay(field: LesionField, gestures: Sequence[AnyGesture], start: np.ndarray) -> Replayed:
-    """What gestures leave of each lesion in each slice, the one after the other.
+    """Apply gestures, the one after the other; they leave all, some or none of each lesion in each slice.
 
     Parameters
     ----------

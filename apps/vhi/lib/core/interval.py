@@ -166,7 +166,15 @@ def carried(
 
 
 def log_ratio_at(moved: np.ndarray, vhi_mm3: float, changes: Sequence[tuple[float, float]], voxel_mm3: float) -> np.ndarray:
-    """ln VHI over the measured one at thresholds moved by `moved` (logarithms); beyond the ends along the last slope."""
+    """`(n,)` logarithms of VHI over the measured one at thresholds that are moved.
+
+    Parameters
+    ----------
+    moved : (n,) float array
+        Logarithm of each threshold over this one; beyond the ends of `changes` the last slope goes on.
+    vhi_mm3, changes, voxel_mm3
+        As for `interval_of`.
+    """
     points = sorted([(float(np.log1p(share)), mm3) for share, mm3 in changes] + [(0.0, vhi_mm3)])
     x = np.array([at for at, _ in points])
     y = np.log(np.array([mm3 for _, mm3 in points]) + voxel_mm3) - np.log(vhi_mm3 + voxel_mm3)

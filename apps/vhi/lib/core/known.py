@@ -1,4 +1,4 @@
-"""What was found of two objects together, known as long as both live: settings do not change it."""
+"""Results that depend on two objects together, kept as long as both live: settings do not change them."""
 
 from __future__ import annotations
 

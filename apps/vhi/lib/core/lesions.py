@@ -107,12 +107,18 @@ def midline_mm(disease_region: Mask) -> float:
 
 
 def side_of(x_mm: np.ndarray, midline: float) -> np.ndarray:
-    """True where a RAS+ x position lies on the patient's left of the midline; the plane itself counts as right."""
+    """True where an RAS+ x position [mm] lies on the patient's left of the midline; the plane itself counts as right.
+
+    `x_mm` may have any shape; the answer has the same.
+    """
     return np.asarray(x_mm) < midline
 
 
 def voxels_of(grade: np.ndarray) -> np.ndarray:
-    """`(n, 3)` indices of the voxels of a map that are not 0, in the order of the array: `argwhere`, quicker where few are."""
+    """`(n, 3)` indices of the voxels of an `(I, J, K)` map that are not 0, in the array's order.
+
+    `argwhere`, quicker where few are.
+    """
     _, rows, slices = grade.shape
     rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
     return np.stack([*np.divmod(rest, rows), k], axis=1)

@@ -13,7 +13,7 @@ _SOURCE = "the paper's readers removed it by hand: what lay above the L4/5 disc 
 
 @dataclass(frozen=True)
 class AnatomicalLimits:
-    """What is reported apart and left out of the total; nothing, unless asked for."""
+    """Parts that are reported apart and left out of the total; none, unless asked for."""
 
     leave_out_above: str = setting(NOTHING, "disc above which lesions are left out", _SOURCE, choices=(NOTHING, L45, L5S1))
     leave_out_joint_space: bool = setting(False, "leave out what lies in the sacroiliac joint space", _SOURCE)

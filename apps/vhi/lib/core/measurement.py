@@ -48,7 +48,7 @@ class VhiMeasurement:
 
     @property
     def left_out(self) -> tuple[ZoneExtent, ...]:
-        """What lies in the disease region and was not counted, as the settings say."""
+        """The zones of the disease region that the settings exclude from the count."""
         return tuple(one for one in self.zones if not one.counted)
 
 

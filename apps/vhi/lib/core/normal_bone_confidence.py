@@ -61,7 +61,17 @@ def confidence_of(stir: np.ndarray, parts: np.ndarray, region: np.ndarray) -> Co
 
 
 def joined(stir: np.ndarray, region: np.ndarray, sensitive: float) -> float:
-    """See `Confidence`."""
+    """The `joined` of `Confidence`, 0 to 1.
+
+    Parameters
+    ----------
+    stir : (K, rows, columns) float array
+        Intensities [scanner units].
+    region : same shape, bool
+        The disease region, not empty.
+    sensitive : float
+        The threshold of the normal bone [scanner units].
+    """
     box = box_of(region)
     stir, region = stir[box], region[box]
     largest, above = _largest(region & (stir >= sensitive))

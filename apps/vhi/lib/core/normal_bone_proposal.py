@@ -69,7 +69,7 @@ class ProposedNormalBone:
 
 
 def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> ProposedNormalBone:
-    """What `find_normal_bone` finds, where it can be trusted.
+    """The normal bone of `find_normal_bone`, where it can be trusted.
 
     Raises
     ------
@@ -279,7 +279,10 @@ def _drawn(centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tu
 
 
 def midline_column(region: np.ndarray) -> float:
-    """Middle between the outermost columns that hold a fair share of the region; a stray speck does not count."""
+    """Middle between the outermost columns that hold a fair share of the region; a stray speck does not count.
+
+    `region` is `(K, rows, columns)` bool.
+    """
     per_column = np.count_nonzero(region, axis=(0, 1))
     columns = np.flatnonzero(per_column >= 0.05 * per_column.max())
     return float(columns[0] + columns[-1]) / 2

@@ -14,7 +14,7 @@ from .volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class NotMeasured:
-    """What is known of a scan that was not measured.
+    """The findings on a scan that was not measured.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class NotMeasured:
 
     @property
     def advice(self) -> str:
-        """What to do, as a sentence, with the places to click; slices are counted from 1."""
+        """The next thing to do, as a sentence, with the places to click; slices are counted from 1."""
         if not self.places:
             return "Or click in even marrow of the sacrum, one click a slice on three slices."
         where = "; ".join(f"{i},{j},{k} (slice {k + 1})" for i, j, k in self.places)

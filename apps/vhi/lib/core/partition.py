@@ -145,7 +145,7 @@ def _carried_on(context: Context, side: int) -> np.ndarray:
 
 
 def disc_planes(context: Context, region: np.ndarray) -> Planes:
-    """The rows of the L5/S1 and L4/5 discs, from the gaps between the pieces of the spine."""
+    """The rows of the L5/S1 and L4/5 discs, from the gaps between the pieces of the spine; `region` is `(K, R, C)` bool, hung."""
     half = round(SPINE_HALF_MM / context.spacing_mm[2])
     middle = region[:, :, max(0, int(context.midline) - half) : int(context.midline) + half + 1].mean(axis=2) > 0.5
     gaps: dict[int, list[tuple[int, float]]] = {1: [], 2: []}

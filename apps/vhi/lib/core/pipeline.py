@@ -56,11 +56,12 @@ class LesionVoxels:
 
     @property
     def at(self) -> tuple[np.ndarray, ...]:
-        """Indices as arrays take them."""
+        """`(n,)` indices along I, J and K, as arrays take them."""
         return tuple(self.index.T)
 
     @property
     def slice(self) -> np.ndarray:
+        """`(n,)` index along K."""
         return self.index[:, 2]
 
 
@@ -110,7 +111,7 @@ class VhiResult:
         return {}
 
     def pieces_at(self, sensitive: float, conservative: float) -> RegradedPieces | None:
-        """What other thresholds grade in pieces of the lesions of this result, found once; None where it is too much."""
+        """The voxels that other thresholds grade, as pieces of this result's lesions; None where they are too many."""
         key = (float(sensitive), float(conservative))
         if key not in self._pieces:
             regrading = self.regrading
@@ -131,7 +132,7 @@ class VhiResult:
 
     @property
     def interval(self) -> Interval | None:
-        """What the measured components of error leave open about VHI; None where one of them was not measured."""
+        """The interval that the measured components of error leave around VHI; None where one of them was not measured."""
         return self._interval if isinstance(self._interval, Interval) else None
 
     @property
@@ -209,7 +210,7 @@ def measure_vhi(
 
 @dataclass(frozen=True, eq=False)
 class PreparedScan:
-    """What a measurement rests on whatever its settings: regions, the sample of normal bone, and what is odd about the images."""
+    """The basis of a measurement at any settings: regions, the sample of normal bone, and warnings about the images."""
 
     t1w: Volume
     stir: Volume
@@ -325,12 +326,12 @@ def limit_warnings(settings: VhiSettings) -> tuple[str, ...]:
 
 
 def _counting(stir: Volume, counted: Mask, region: Mask) -> BoxedScan:
-    """What counts of the region, in the region's box: nothing may be left of it."""
+    """The part of the region that counts, in the region's box: nothing may be left of it."""
     return BoxedScan(stir, counted, bounding_box(region))
 
 
 def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]) -> tuple[ZoneExtent, ...]:
-    """What the settings leave out, as it would have been measured."""
+    """The zones that the settings leave out, as they would have been measured."""
     if not settings.limits.left_out:
         return ()
     everything = Regrading(scan.boxed, settings).maps_at(*at)[0]

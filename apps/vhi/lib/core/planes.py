@@ -95,7 +95,7 @@ class Plane:
 
 
 def taken(array: np.ndarray, grid: Grid, plane: Plane) -> np.ndarray:
-    """What of an array on `grid` lies in a frame: `(rows, columns)` of the array's type.
+    """The part of an array on `grid` that lies in a frame: `(rows, columns)` of the array's type.
 
     Raises
     ------

@@ -63,7 +63,7 @@ BEYOND = 1.5
 
 @dataclass(frozen=True)
 class Reference:
-    """What the networks of one version answer on scans that they know or that are like those.
+    """The answers of one version's networks on scans that they know or that are like those.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Reference:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any] | None) -> Reference | None:
-        """What `as_dict` gave; None for None.
+        """The reference that `as_dict` wrote; None for None.
 
         Raises
         ------
@@ -285,7 +285,7 @@ def _bright_nearby(values: np.ndarray, grid: Grid, shown: Tissues) -> np.ndarray
 
 @dataclass(frozen=True)
 class Look:
-    """What T1W looks like in and around a region, see `dark_surroundings` and `marrow`."""
+    """The look of T1W in and around a region, see `dark_surroundings` and `marrow`."""
 
     dark_surroundings: float
     marrow: Marrow
@@ -295,7 +295,7 @@ LOOKS: Known[Mask, Volume, Look] = Known()
 
 
 def look_of(t1w: Volume, region: Mask) -> Look:
-    """What T1W looks like in and around a region; measured once for the same objects."""
+    """The look of T1W in and around a region; measured once for the same objects."""
     known = LOOKS.find(region, t1w)
     if known is not None:
         return known
@@ -323,7 +323,7 @@ class Marrow:
 
 
 def marrow(t1w: Volume, region: Mask, shown: Tissues) -> Marrow:
-    """What the marrow of a region looks like beside the fat of the same scan."""
+    """The brightness of a region's marrow beside the fat of the same scan."""
     step = np.s_[::STEP, ::STEP]
     coarse = region.data[step]
     grid = Grid((coarse.shape[0], coarse.shape[1], coarse.shape[2]), t1w.grid.affine @ np.diag([STEP, STEP, 1.0, 1.0]))

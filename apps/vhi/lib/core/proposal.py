@@ -1,4 +1,4 @@
-"""What a model proposes to keep and to remove of an automatic result, as plain values (the model: `lib.cleaning`)."""
+"""The lesions of an automatic result that a model proposes to keep and to remove, as plain values (the model: `lib.cleaning`)."""
 
 from __future__ import annotations
 
@@ -57,6 +57,6 @@ class Proposal:
         return np.array([False, *(one.keep for one in self.lesions)])
 
     def extent(self, voxel_volume_mm3: float) -> Extent:
-        """What is left when the proposal is followed."""
+        """The volumes that are left when the proposal is followed."""
         kept = self.kept
         return Extent(sum(one.voxels for one in kept), sum(one.conservative_voxels for one in kept), voxel_volume_mm3)

@@ -17,7 +17,7 @@ LENGTHS, PLANE_DEG = 0.15, 20.0
 
 @dataclass(frozen=True)
 class Protocol:
-    """What scans of one kind share: spacing, field of view, plane.
+    """The protocol of one kind of scan: spacing, field of view, plane.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Protocol:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Protocol:
-        """What `as_dict` gave.
+        """The protocol that `as_dict` wrote.
 
         Raises
         ------

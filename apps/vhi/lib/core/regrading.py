@@ -12,8 +12,8 @@ from .touching import TouchingVoxels, groups_of_pairs, in_slices
 from .transforms.small_components import DropSmallComponentsd
 from .volume import Grid, Mask, Volume
 
-# voxels; beyond them a pass over the whole region is quicker, and their pairs would take more memory than the scan
-MOST_BRIGHT_VOXELS = 150_000
+# voxels; the pairs of more would take more memory than the scan, and a pass over the whole region is quicker but for clicks
+MOST_BRIGHT_VOXELS = 400_000
 # the lowest threshold of a stability, as a share of the sensitive one
 _LOWEST = 0.9
 Box = tuple[slice, slice, slice]
@@ -39,7 +39,10 @@ class BoxedScan:
         self._bright: tuple[float, TouchingVoxels | None, np.ndarray] | None = None
 
     def bright(self, sensitive: float) -> tuple[TouchingVoxels, np.ndarray] | None:
-        """The region's voxels at or above a threshold, or more of them, with the intensity of each; None where they are many."""
+        """The region's voxels at or above a threshold [scanner units], or more of them, and the `(n,)` intensity of each.
+
+        None where they are many.
+        """
         if self._bright is None or self._bright[0] > sensitive:
             floor = sensitive * _LOWEST if self._bright is None else sensitive
             mask = self.region.data & (self.stir.data >= floor)
@@ -52,7 +55,7 @@ class BoxedScan:
         return None if voxels is None else (voxels, values)
 
     def uncropped(self, values: np.ndarray, at: tuple[np.ndarray, ...] | None = None) -> np.ndarray:
-        """An array of the box, or `(n,)` values of the voxels `at` in it, on the whole grid; 0 elsewhere."""
+        """An array of the box's shape, or `(n,)` values of the voxels `at` in it, on the whole grid, `(I, J, K)`; 0 elsewhere."""
         whole = np.zeros(self.shape, dtype=values.dtype)
         whole[self.box][... if at is None else at] = values
         return whole
@@ -92,7 +95,7 @@ class Regrading:
         return int(np.count_nonzero(self._of_all(sensitive, conservative)[0] if graded is None else graded.kept))
 
     def maps_at(self, sensitive: float, conservative: float) -> tuple[np.ndarray, np.ndarray, int, int]:
-        """Grade map, lesion labels, the number of lesions, and that of voxels that were graded before anything was cleared."""
+        """`(I, J, K)` grade map and lesion labels, the number of lesions, and how many voxels were graded before clearing."""
         graded, whole = self._of_bright(sensitive, conservative), self.scan.uncropped
         if graded is None:
             grade, raw = self._of_all(sensitive, conservative)
@@ -103,7 +106,7 @@ class Regrading:
         return whole(graded.grade[graded.kept], at), whole(lesion, at), int(lesion.max(initial=0)), graded.raw
 
     def pieces_at(self, sensitive: float, conservative: float, lesion_labels: np.ndarray) -> RegradedPieces | None:
-        """What is graded in pieces of the lesions of a label map; None where it is too much."""
+        """The graded voxels as pieces of the lesions of a label map, `(I, J, K)` ints; None where they are too many."""
         graded = self._of_bright(sensitive, conservative) or self._of_cleared(*self._of_all(sensitive, conservative))
         if graded is None:
             return None
@@ -143,7 +146,7 @@ class Regrading:
 
 @dataclass(frozen=True, eq=False)
 class RegradedPieces:
-    """What is graded at other thresholds, divided by lesions of a result and their slices: what a click takes is whole pieces.
+    """The voxels graded at other thresholds, divided by lesions of a result and their slices: a click takes whole pieces.
 
     Parameters
     ----------
@@ -161,7 +164,7 @@ class RegradedPieces:
 
     @classmethod
     def of(cls, graded: GradedVoxels, lesion: np.ndarray, slices: int, first_slice: int) -> RegradedPieces:
-        """From voxels of a box that begins with slice `first_slice`, and the lesion that each lies in, 0 for none."""
+        """From voxels of a box that begins with slice `first_slice`, and `(n,)` ids of the lesion that each lies in, or 0."""
         voxels, kept = graded.voxels, graded.kept
         cell = np.where(lesion > 0, lesion * slices + voxels.index[:, 2] + first_slice, -1)
         _, piece = np.unique(voxels.groups(kept, same=cell)[kept], return_inverse=True)

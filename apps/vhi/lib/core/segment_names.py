@@ -1,4 +1,4 @@
-"""What segments are called everywhere: in both viewers, in DICOM, in files and in the server's interface."""
+"""The names of segments, the same everywhere: in both viewers, in DICOM, in files and in the server's interface."""
 
 from __future__ import annotations
 

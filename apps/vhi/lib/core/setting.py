@@ -19,7 +19,7 @@ _META = "vhi_setting"
 
 @dataclass(frozen=True)
 class SettingInfo:
-    """What a user needs to know about one setting."""
+    """The facts about one setting that a user needs."""
 
     name: str
     default: bool | int | float | str
@@ -49,7 +49,7 @@ class SettingInfo:
 
 
 def option_cell(default: Any, choices: Iterable[Any] = ()) -> list[str] | bool | str:
-    """What the option tables of viewers show of one option.
+    """The cell of viewers' option tables for one option.
 
     3D Slicer makes texts of all choices and looks the chosen text up in the list; it shows the number 0 as an empty cell, sends
     an emptied cell of a number as 0, and ends in a traceback where a number is misspelt. A text comes back as it was typed.

@@ -58,7 +58,7 @@ def split_at_bridge(lesion: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
 
 
 def split_along(lesion: np.ndarray, stroke: Sequence[Point]) -> np.ndarray | None:
-    """What a cut leaves apart: a stroke on one slice, carried through all slices along their normal.
+    """The pieces that a cut leaves: a stroke on one slice, carried through all slices along their normal.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class Stability:
 
     @property
     def unstable_because(self) -> tuple[str, ...]:
-        """What moves the number too far; empty where nothing does."""
+        """Reasons why the number moves too far; empty where nothing moves it."""
         reasons = []
         low, high = self.five_percent_range_mm3
         if _factor(self.vhi_mm3, low, high) > LARGEST_STABLE_FACTOR:

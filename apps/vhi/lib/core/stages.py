@@ -1,4 +1,4 @@
-"""What a number may be called: only the volume that a reader kept is VHI.
+"""The names of the number at its stages: only the volume that a reader kept is VHI.
 
 Hepburn et al. 2023, section 2.5.1: VHI is the volume of "the final corrected segmentation". What the program measured before a
 reader cleaned it, or after a model did, has a name of its own, and says so wherever it is shown.
@@ -24,7 +24,7 @@ _MANUAL = "manual"
 
 
 def name_of(stage: Stage) -> str:
-    """What a sentence, an axis or a column calls the number of a stage."""
+    """The name of a stage's number in a sentence, on an axis or of a column."""
     return NAMES[stage]
 
 
@@ -53,7 +53,7 @@ def title_of(stage: Stage, reader: str = "", method: str = "", *, submitted: boo
 
 
 def unchanged_in(changes: Mapping[str, Any], corrections: Mapping[str, Any]) -> str:
-    """What a submission hands in as the program showed it, from its `changes` and `corrections`.
+    """Whether the reader handed in the lesions as the program showed them, in words, from `changes` and `corrections`.
 
     Returns
     -------
@@ -74,6 +74,6 @@ def unchanged_in(changes: Mapping[str, Any], corrections: Mapping[str, Any]) -> 
 
 
 def warnings_of(result: VhiResult) -> tuple[str, ...]:
-    """What a reader of the number must know: first that it is no VHI, where that is so, then what the measurement warns of."""
+    """Warnings for the reader of the number: first that it is no VHI, where that is so, then those of the measurement."""
     own = WARNINGS.get(result.stage)
     return result.warnings if own is None else (own, *result.warnings)

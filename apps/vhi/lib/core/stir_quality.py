@@ -75,7 +75,7 @@ def _unevenness(signal: np.ndarray, fat: np.ndarray, muscle: np.ndarray, axis: i
 
 
 def _air(anatomy: np.ndarray) -> np.ndarray:
-    """What lies outside the body on T1W, a finger's breadth off the skin."""
+    """All that lies outside the body on T1W, a finger's breadth off the skin."""
     body = ndimage.gaussian_filter(anatomy, (0.7, 0.7, 0)) > 0.12 * np.percentile(anatomy, 99)
     for k in range(body.shape[2]):
         body[..., k] = ndimage.binary_fill_holes(body[..., k])

@@ -54,7 +54,7 @@ class ThresholdRule:
         return replace(self, rule=PAPER if drawn else ROBUST)
 
     def upper_limit(self, rule: str) -> str:
-        """What of normal bone the conservative threshold is by "paper" or "robust", in words."""
+        """The conservative threshold by "paper" or "robust", in words: which value of normal bone it is."""
         if rule == ROBUST:
             return "robust upper limit"
         return "brightest voxel" if self.upper_percentile == 100 else f"percentile {self.upper_percentile:g}"

@@ -86,7 +86,17 @@ def in_slices(mask: np.ndarray) -> np.ndarray:
 
 
 def groups_of_pairs(count: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The connected group of each of `count` things, of which pairs touch; from 0, in the order of the groups' first things.
+    """The connected group of each of `count` things, of which pairs touch.
+
+    Parameters
+    ----------
+    first, second : (m,) int arrays
+        Numbers, from 0, of the two things of each pair.
+
+    Returns
+    -------
+    (count,) int32 array
+        From 0, in the order of the groups' first things.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""What is damaged in a data folder, file by file, and what mends it. Nothing is changed."""
+"""Damage in a data folder, file by file, and how to mend it. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Problem:
 
 
 def problems_of(root: Path) -> tuple[Problem, ...]:
-    """What is damaged, by room.
+    """The damaged files, by room.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What is damaged in a data folder, made anew from what is whole. What cannot be is left as it is, for a backup to bring."""
+"""Repair of a data folder: damaged files made anew from whole ones. Others are left as they are, for a backup to bring."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _hashes(store: ReadingStore, case_id: str) -> dict[str, str] | None:
 
 
 def _shared(root: Path) -> Iterator[str]:
-    """What an administrator shares, from the audit log, which says each choice."""
+    """The choices that an administrator shares, from the audit log, which says each of them."""
     store = ReadingStore(root, unchecked=True)
     for path in sorted(root.glob("cases/*/shared.json")):
         case_id, chosen = path.parent.name, dict[str, str]()

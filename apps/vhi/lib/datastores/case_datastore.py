@@ -225,7 +225,7 @@ class CaseDatastore(Datastore):
         return {"name": f"{label_id}.nii.gz", "label_info": names, **_told(submission)}
 
     def submission_info(self, image_id: str, submission_id: str) -> dict[str, Any]:
-        """What a reader is told who just submitted."""
+        """The answer to a reader who just submitted."""
         case, _ = self._service.cases.index.of_image(image_id)
         submission = self._service.readings.get(case.case_id, submission_id)
         asked = urlencode({"image": image_id, "reader": submission.reader, "form": "html"})

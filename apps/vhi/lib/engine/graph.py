@@ -30,7 +30,7 @@ def ensemble_graph(
     networks : sequence of mapping
         The layout of each member, as a manifest has it: `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`.
     tensors : mapping
-        Of the whole version, `member<n>.<module>.<parameter>`.
+        Parameters of the whole version by name, `member<n>.<module>.<parameter>`, of the shapes that torch gives them.
     flip : bool
         Whether each member averages its answers for a slice and for the slice's mirror image.
     kinds : sequence of str

@@ -132,7 +132,7 @@ def _other_networks(error: RuntimeError) -> ModelError:
 
 
 def ends(n: int, kind: str | None = None) -> tuple[str, str]:
-    """What the input and the output of a member are called."""
+    """The names of the input and the output of a member."""
     prefix = "" if kind is None else f"{kind}."
     return f"{prefix}member{n}", f"{prefix}probability{n}"
 

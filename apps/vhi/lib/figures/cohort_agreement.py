@@ -32,8 +32,8 @@ from .paper import FAINT_INK, INK
 class AgreementPanel:
     """One scale of one measure: both readers' values, and their limits of agreement.
 
-    `first` and `second` are the values of the complete pairs, in the order of `limits.means`; `visits` names the visit of each.
-    `truncate_at` marks where the next panel's data end; `checks` is what the panel says under its plot.
+    `first` and `second` are the values of the n complete pairs, `(n,)` in `unit`, in the order of `limits.means`; `visits` names
+    the visit of each. `truncate_at` marks where the next panel's data end; `checks` is what the panel says under its plot.
     """
 
     title: str

@@ -17,8 +17,11 @@ from .paper import INK
 
 @dataclass(frozen=True, eq=False)
 class SpaghettiPanel:
-    """One measure of one group of subjects. `directions` holds `improved`, `worsened` or `unchanged` of each subject; `span` is
-    the range of the axis, one for all groups."""
+    """One measure of one group of n subjects.
+
+    `baseline` and `follow_up` are `(n,)` values in the unit that `label` states; `directions` holds `improved`, `worsened` or
+    `unchanged` of each subject; `span` is the range of the axis, one for all groups.
+    """
 
     title: str
     label: str

@@ -1,4 +1,4 @@
-"""What the figures of a cohort share: colours, names as plain text, dots that do not cover each other."""
+"""The common style of a cohort's figures: colours, names as plain text, dots that do not cover each other."""
 
 from __future__ import annotations
 

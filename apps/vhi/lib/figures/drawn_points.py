@@ -1,4 +1,4 @@
-"""What a figure draws, as numbers: every point and line in the units of its axes."""
+"""The content of a figure as numbers: every point and line in the units of its axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training gained: Dice before and after on cases that were not learnt, and what a case took its reader over time."""
+"""The gain by training: Dice before and after on cases that were not learnt, and the readers' effort for a case over time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draw_dice_gain(versions: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
 
 
 def draw_effort(efforts: Sequence[Mapping[str, Any]], quantity: str, ax: Axes) -> Axes:
-    """What each reading took, in its order; a line where another version of the networks answered first.
+    """The effort of each reading, in its order; a line where another version of the networks answered first.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a site's ensemble gained from round to round of retraining, in a simulation."""
+"""The gain of a site's ensemble from round to round of retraining, in a simulation."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def draw_gains(gains: Mapping[str, Mapping[str, np.ndarray]], ax: Axes, allowed_
 def learning_loop_figure(
     dice: Mapping[str, np.ndarray], gains: Mapping[str, Mapping[str, np.ndarray]], allowed_loss: float = 0.005
 ) -> Figure:
-    """Strategies round by round, and what atypical scans do to the others."""
+    """Strategies round by round, and how far atypical scans move Dice on the others; arrays `(seeds, rounds)`.
+
+    See `draw_rounds` for `dice` and `draw_gains` for `gains`.
+    """
     figure = new_chart(180, 75)
     rounds, arrivals = figure.subplots(1, 2)
     draw_rounds(dice, rounds)

@@ -74,27 +74,43 @@ def _montage(
 def mosaic_tiles(result: VhiResult, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
     """The coloured slices: `(n, height, width, 3)` uint8, hung, cropped to the bone, at equal resolution along both axes."""
     view = View.of(result)
-    at = list(slices)
-    grey = view.crop(result.stir.data)[at].astype(np.float32)
-    low, high = np.percentile(grey, [1.0, 99.7])
-    grey = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
-    size = tuple(max(1, round(mm * pixels_per_mm)) for mm in view.size_mm)
-    grey = _enlarged(_enlarged(grey, 1, size[0]), 2, size[1])
-
-    def enlarged(array: np.ndarray) -> np.ndarray:
-        # nearest neighbour: what is coloured is what was counted, voxel by voxel
-        cropped = view.crop(array)[at]
-        rows, columns = (np.arange(n) * m // n for n, m in zip(size, cropped.shape[1:], strict=True))
-        return cropped[:, rows][:, :, columns]
-
-    grade = enlarged(result.grade)
+    grey = grey_tiles(view, result.stir.data, slices, pixels_per_mm)
+    grade, region, bone = (
+        mask_tiles(view, array, slices, pixels_per_mm)
+        for array in (result.grade, result.disease_region.mask.data, result.normal_bone.data)
+    )
     layers = (
         (grade == 1, SENSITIVE_COLOUR, OPACITY),
         (grade == 2, CONSERVATIVE_COLOUR, OPACITY),
-        (_outline(enlarged(result.disease_region.mask.data)), REGION_COLOUR, 0.55),
-        (_outline(enlarged(result.normal_bone.data), 2), NORMAL_BONE_COLOUR, 1.0),
+        (outline(region), REGION_COLOUR, 0.55),
+        (outline(bone, 2), NORMAL_BONE_COLOUR, 1.0),
     )
-    return painted(grey * 255, layers)
+    return painted(grey, layers)
+
+
+def grey_tiles(view: View, image: np.ndarray, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
+    """Slices of an `(I, J, K)` image in a view, `(n, height, width)` float32 from 0 to 255, linearly enlarged, on one window."""
+    grey = view.crop(image)[list(slices)].astype(np.float32)
+    low, high = np.percentile(grey, [1.0, 99.7])
+    grey = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
+    height, width = _size(view, pixels_per_mm)
+    return _enlarged(_enlarged(grey, 1, height), 2, width) * np.float32(255)
+
+
+def mask_tiles(view: View, mask: np.ndarray, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
+    """The same slices of a mask or of grades, `(I, J, K)`, as `(n, height, width)` of its type, by the nearest neighbour.
+
+    What is coloured is what was counted, voxel by voxel.
+    """
+    cropped = view.crop(mask)[list(slices)]
+    rows, columns = (np.arange(n) * m // n for n, m in zip(_size(view, pixels_per_mm), cropped.shape[1:], strict=True))
+    return cropped[:, rows][:, :, columns]
+
+
+def _size(view: View, pixels_per_mm: float) -> tuple[int, int]:
+    """Height and width of a tile in pixels."""
+    height, width = (max(1, round(mm * pixels_per_mm)) for mm in view.size_mm)
+    return height, width
 
 
 def _enlarged(slices: np.ndarray, axis: int, size: int) -> np.ndarray:
@@ -121,7 +137,7 @@ def painted(grey: np.ndarray, layers: Sequence[tuple[np.ndarray, tuple[int, int,
     return tiles
 
 
-def _outline(masks: np.ndarray, width: int = 1) -> np.ndarray:
+def outline(masks: np.ndarray, width: int = 1) -> np.ndarray:
     """The outermost pixels of each of `(n, height, width)` masks, slice by slice."""
     inside = masks
     for _ in range(width):

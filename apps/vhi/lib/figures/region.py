@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 
 from ..core.normal_bone import Voxel
 from ..core.volume import Mask, Volume
+from .chart import write
+from .mosaic import grey_tiles, mask_tiles, outline, painted
 from .paper import NORMAL_BONE_COLOUR, REGION_COLOUR
 from .view import MARGIN_MM, View
 
 COLUMNS = 5
 MOST_SLICES = 25
-_TILE_INCHES = 1.9
+_TILE_WIDTH = 285  # pixels
+_CIRCLE = 7  # radius of a mark in pixels
 
 
-def region_figure(image: Volume, region: Mask, places: Sequence[Voxel] = ()) -> Figure:
-    """Every slice of the region, hung and cropped to it, with its outline.
+def region_mosaic(image: Volume, region: Mask, places: Sequence[Voxel] = ()) -> np.ndarray:
+    """Every slice of the region, hung and cropped to it, with its outline; numbered as a reader counts, from 1.
 
     Parameters
     ----------
@@ -29,30 +30,37 @@ def region_figure(image: Volume, region: Mask, places: Sequence[Voxel] = ()) -> 
         On the grid of `image`, not empty.
     places : sequence of (i, j, k)
         Marked by their number from 1.
+
+    Returns
+    -------
+    (rows, columns, 3) uint8 array
     """
     view = View.around(region.data, image.grid, MARGIN_MM)
-    slices = np.flatnonzero(region.data.any(axis=(0, 1)))[:MOST_SLICES]
+    slices = [int(k) for k in np.flatnonzero(region.data.any(axis=(0, 1)))[:MOST_SLICES]]
+    pixels_per_mm = _TILE_WIDTH / view.size_mm[1]
+    grey = grey_tiles(view, image.data, slices, pixels_per_mm)
+    tiles = painted(grey, [(outline(mask_tiles(view, region.data, slices, pixels_per_mm)), REGION_COLOUR, 1.0)])
+    height, width = tiles.shape[1:3]
     columns = min(COLUMNS, len(slices))
-    rows = -(-len(slices) // columns)
-    height_mm, width_mm = view.size_mm
-    figure = Figure(figsize=(columns * _TILE_INCHES, rows * _TILE_INCHES * height_mm / width_mm), facecolor="black")
-    FigureCanvasAgg(figure)
-    grey, outline = view.crop(image.data), view.crop(region.data)
-    low, high = np.percentile(grey[slices], [1.0, 99.7])
-    for n, k in enumerate(slices):
-        ax = figure.add_axes((n % columns / columns, 1 - (n // columns + 1) / rows, 1 / columns, 1 / rows))
-        ax.imshow(grey[k], cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=view.row_mm / view.column_mm)
-        ax.contour(outline[k], levels=[0.5], colors=[np.array(REGION_COLOUR) / 255], linewidths=0.6)
-        ax.text(3, 3, f"{k + 1}", color="white", fontsize=6, va="top", fontweight="bold")
-        ax.set_axis_off()
-        _mark(ax, view, int(k), places)
-    return figure
+    picture = Image.new("RGB", (columns * width, -(-len(slices) // columns) * height), "black")
+    pen = ImageDraw.Draw(picture)
+    for n, (k, tile) in enumerate(zip(slices, tiles, strict=True)):
+        left, top = n % columns * width, n // columns * height
+        picture.paste(Image.fromarray(tile), (left, top))
+        write(pen, (left + 4, top + 4), f"{k + 1}", 12, "white", "lt", bold=True)
+        for number, place in enumerate(places, start=1):
+            if place[2] == k:
+                y, x = (at * size for at, size in zip(_within(view, place), (height, width), strict=True))
+                box = (left + x - _CIRCLE, top + y - _CIRCLE, left + x + _CIRCLE, top + y + _CIRCLE)
+                pen.ellipse(box, outline=NORMAL_BONE_COLOUR, width=2)
+                write(pen, (left + x, top + y), f"{number}", 10, "white", "mm")
+    return np.asarray(picture)
 
 
-def _mark(ax: Axes, view: View, k: int, places: Sequence[Voxel]) -> None:
-    for number, place in enumerate(places, start=1):
-        if place[2] == k:
-            _, row, column = view.hanging.hung_index(place, view.grid.shape)
-            at = column - view.columns.start, row - view.rows.start
-            ax.plot(*at, marker="o", markersize=7, markerfacecolor="none", markeredgecolor=np.array(NORMAL_BONE_COLOUR) / 255)
-            ax.text(at[0], at[1], f"{number}", color="white", fontsize=5, ha="center", va="center")
+def _within(view: View, place: Voxel) -> tuple[float, float]:
+    """Where the middle of a voxel lies in a tile: shares of its height and width."""
+    _, row, column = view.hanging.hung_index(place, view.grid.shape)
+    return (
+        (row + 0.5 - view.rows.start) / (view.rows.stop - view.rows.start),
+        (column + 0.5 - view.columns.start) / (view.columns.stop - view.columns.start),
+    )

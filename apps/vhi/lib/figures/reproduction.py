@@ -81,7 +81,18 @@ def slices_of_test_figure(scans: Mapping[str, Mapping[str, Sequence[float | None
 
 
 def regions_figure(t1w: np.ndarray, manual: np.ndarray, found: Mapping[str, np.ndarray], dices: Mapping[str, float]) -> Figure:
-    """One hung slice alone, and with the manual outline beside what each ensemble found."""
+    """One hung slice alone, and with the manual outline beside the region that each ensemble found.
+
+    Parameters
+    ----------
+    t1w : (rows, columns) float array
+        Any intensities.
+    manual : (rows, columns) bool array
+    found : mapping
+        By ensemble, `(rows, columns)` bool.
+    dices : mapping
+        By ensemble, the 2-D Dice on this slice.
+    """
     figure = new_chart(180, 66 if len(found) > 1 else 92)
     axes = figure.subplots(1, 1 + len(found))
     nothing = np.zeros_like(manual)
@@ -94,7 +105,7 @@ def regions_figure(t1w: np.ndarray, manual: np.ndarray, found: Mapping[str, np.n
 
 
 def workflow_figure(stir: Volume, grade: np.ndarray, cleaned: Mask, k: int) -> Figure:
-    """One STIR slice alone, with the automatic segmentation, and with what a reader left of it."""
+    """One STIR slice alone, with the automatic segmentation, and with what a reader left of it; `grade` is `(I, J, K)`."""
     view = View.around((grade > 0) | cleaned.data, stir.grid, MARGIN_MM)
     figure = new_chart(180, 70)
     axes = figure.subplots(1, 3)

@@ -16,7 +16,10 @@ _ENSEMBLE = "#3b6ea5"
 
 
 def draw_slice_dice(dices: np.ndarray, members: Sequence[np.ndarray], ax: Axes) -> Axes:
-    """2-D Dice against slice number, from 1: the ensemble as a line, its members as faint points; nan leaves a gap."""
+    """2-D Dice against slice number, from 1; `(K,)` of the ensemble, drawn as a line, and of each member, as faint points.
+
+    `nan` leaves a gap.
+    """
     numbers = np.arange(1, len(dices) + 1)
     for member in members:
         ax.plot(numbers, member, linestyle="", marker=".", markersize=2.5, color=FAINT_INK, alpha=0.6)
@@ -26,7 +29,7 @@ def draw_slice_dice(dices: np.ndarray, members: Sequence[np.ndarray], ax: Axes) 
 
 
 def slice_dice_figure(cases: Mapping[str, tuple[np.ndarray, Sequence[np.ndarray]]], columns: int = 4) -> Figure:
-    """One panel per scan, under its title: the ensemble's Dice of every slice, and each member's."""
+    """One panel per scan, under its title: the ensemble's Dice of every slice, `(K,)`, and each member's."""
     rows = -(-len(cases) // columns)
     figure = new_chart(42 * columns, 6 + 32 * rows)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
@@ -43,7 +46,10 @@ def slice_dice_figure(cases: Mapping[str, tuple[np.ndarray, Sequence[np.ndarray]
 
 
 def draw_outlines(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, ax: Axes) -> Axes:
-    """A hung T1W slice, `(rows, columns)`, with the outlines of the manual (yellow) and the found region (cyan)."""
+    """A hung T1W slice with the outlines of the manual (yellow) and the found region (cyan).
+
+    All are `(rows, columns)`, the regions bool.
+    """
     low, high = np.percentile(t1w, [1, 99.5])
     ax.imshow(t1w, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
     for mask, colour in ((manual, MANUAL_COLOUR), (found, FOUND_COLOUR)):
@@ -56,7 +62,10 @@ def draw_outlines(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, ax: Ax
 def two_answers_figure(
     t1w: np.ndarray, manual: np.ndarray, found: tuple[np.ndarray, np.ndarray], names: tuple[str, str], title: str
 ) -> Figure:
-    """One slice twice, with the manual outline and that of one of two answers on each."""
+    """One slice twice, with the manual outline and that of one of two answers on each.
+
+    All are `(rows, columns)`, the regions bool.
+    """
     figure = new_chart(170, 92)
     for ax, answer, name in zip(figure.subplots(1, 2), found, names, strict=True):
         draw_outlines(t1w, manual, answer, ax)
@@ -66,7 +75,10 @@ def two_answers_figure(
 
 
 def failure_figure(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, title: str) -> Figure:
-    """One slice with both outlines beside the slice alone."""
+    """One slice with both outlines beside the slice alone.
+
+    All are `(rows, columns)`, the regions bool.
+    """
     figure = new_chart(170, 92)
     plain, outlined = figure.subplots(1, 2)
     draw_outlines(t1w, np.zeros_like(manual), np.zeros_like(found), plain)

@@ -1,4 +1,4 @@
-"""What a viewer asks of an inference task, and nothing else that it sends."""
+"""A viewer's request to an inference task, and nothing else that it sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all inference tasks do alike: take a request apart, ask the service, write the answer for the viewer."""
+"""The work common to all inference tasks: take a request apart, ask the service, write the answer for the viewer."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class SliceNetwork(nn.Module):
 
 
 class EnsembleNetwork(nn.Module):
-    """The mean of the members' probabilities.
+    """The mean of the members' probabilities: `(B, 1, H, W)` normalised slices to `(B, 1, H, W)` probabilities of the region.
 
     Parameters
     ----------

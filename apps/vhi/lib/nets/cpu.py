@@ -1,4 +1,4 @@
-"""What this CPU is good at."""
+"""The abilities of this CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def bf16_training() -> bool:
 
 
 def training_dtype() -> torch.dtype:
-    """What is faster on this CPU where the last bits do not matter."""
+    """The faster number type on this CPU where the last bits do not matter."""
     return torch.bfloat16 if bf16_training() else torch.float32
 
 

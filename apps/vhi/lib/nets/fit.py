@@ -398,7 +398,7 @@ def _rate(recipe: Recipe, step: int) -> float:
 
 
 def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None, other: Slices | None) -> str:
-    """What a checkpoint must share with the run that resumes it: recipe, seed and data."""
+    """The facts that a checkpoint must share with the run that resumes it: recipe, seed and data."""
     data = [(len(s), zlib.crc32(s.masks.data)) for s in (labelled, pseudo, other) if s is not None]
     named = "" if recipe.named is None else f" named={recipe.named}"
     named += " frozen_norm" if recipe.frozen_norm else ""

@@ -17,7 +17,7 @@ warnings.filterwarnings("ignore", module=r"torch\b.*unpickler")
 
 
 def load_plain(content: bytes, path: Path, way_out: str) -> Any:
-    """What a torch file holds, on the CPU.
+    """The content of a torch file, on the CPU.
 
     Parameters
     ----------

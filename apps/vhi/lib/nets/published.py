@@ -88,7 +88,7 @@ def released_members(states: Sequence[Mapping[str, torch.Tensor]]) -> tuple[Memb
     Parameters
     ----------
     states : sequence of mapping
-        As `read_released` gives them, one per network.
+        As `read_released` gives them, one per network, of the shapes in `lib.nets.unet.UNet`.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def released_members(states: Sequence[Mapping[str, torch.Tensor]]) -> tuple[Memb
 
 
 def read_released(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
-    """One released network: the sha256 of its file, and its parameters.
+    """One released network: the sha256 of its file, and its parameters by name, float32 of the shapes in `lib.nets.unet.UNet`.
 
     Raises
     ------
@@ -119,7 +119,9 @@ def read_released(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
 
 def read_state(content: bytes, path: Path) -> dict[str, torch.Tensor]:
-    """The float32 parameters of one released network, without the counters of its batch normalisations.
+    """The float32 parameters of one released network by name, of the shapes in `lib.nets.unet.UNet`.
+
+    The counters of its batch normalisations are left out.
 
     Parameters
     ----------

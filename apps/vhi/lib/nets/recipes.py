@@ -1,4 +1,4 @@
-"""What decides a network, but the data and the seed; and what decides an ensemble."""
+"""Recipes: all that decides a network, but the data and the seed; and all that decides an ensemble."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other scanners and protocols do to an image: resolution, sharpening filters, grey scale, ghosts, the edge of the frame.
+"""Effects of other scanners and protocols on an image: resolution, sharpening filters, grey scale, ghosts, the edge of the frame.
 
 Each effect strikes a random share of a batch. Chosen after the parts of BigAug (Zhang et al. 2020, table II): sharpening and
 contrast carry most of the gain on scanners that were not learnt.

@@ -41,6 +41,8 @@ class ConvBlock(nn.Module):
 class UpBlock(nn.Module):
     """Brings the lower level to the size of the skip connection, joins them as `[upsampled, skip]`, and convolves.
 
+    `x` is `(B, C, H // 2, W // 2)`, `skip` and the answer are `(B, D, H, W)`.
+
     The size doubles, or doubles and one: pooling drops the last row or column of an odd size.
     """
 

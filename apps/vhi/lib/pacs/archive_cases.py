@@ -184,7 +184,7 @@ class PacsCases:
             raise
 
     def warnings(self, case: Case) -> tuple[str, ...]:
-        """What the reader of a result must know about a case's series, once they were fetched."""
+        """Warnings about a case's series for the reader of a result, once they were fetched."""
         study = self.register.get(case.archived.study_uid) if case.archived else None
         chosen = study.pair.warnings if study and study.pair else ()
         return (*chosen, *self.cache.warnings(case.t1w.parent))

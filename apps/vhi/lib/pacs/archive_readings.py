@@ -61,7 +61,7 @@ class ArchivedReading:
 
 @dataclass
 class ArchiveReadings:
-    """What an archive holds; `passed_over` names objects that no reading was taken from, with the reason."""
+    """The readings in an archive; `passed_over` names objects that no reading was taken from, with the reason."""
 
     readings: list[ArchivedReading] = field(default_factory=list)
     passed_over: list[tuple[str, str]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What goes between a service and its archive beside the scans: results there, corrections here."""
+"""The exchange between a service and its archive beside the scans: results there, corrections here."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ArchiveSync:
         return self.corrections.poll()
 
     def state(self, reader: str | None) -> dict[str, Any]:
-        """What waits to be stored and why, and which corrections of one reader, or of all, were refused and why."""
+        """The results that wait to be stored, and the refused corrections of one reader, or of all; each with the reason."""
         outbox = self.outbox.state()
         return {
             "waiting": outbox.waiting,

@@ -82,7 +82,7 @@ class SeriesCache:
         return read_remakable(folder / _INFO, **_NOTED) is not None
 
     def warnings(self, folder: Path) -> tuple[str, ...]:
-        """What the reader of a result must know about the series."""
+        """Warnings about the series for the reader of a result."""
         return tuple(str(one) for one in (read_remakable(folder / _INFO, **_NOTED) or {}).get("warnings", ()))
 
     def pairs(self) -> list[Path]:

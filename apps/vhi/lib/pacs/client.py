@@ -23,6 +23,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ProtocolError
 
 from ..errors import ArchiveError, ArchiveRefusal, NotFoundError, SettingsError, TooLargeError, VhiError
 from ..files import output_error
@@ -414,7 +415,14 @@ class _Patient(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
         request.headers.pop("Host", None)
-        return super().send(request, **{**options, "timeout": self._timeout_s})
+        options["timeout"] = self._timeout_s
+        try:
+            return super().send(request, **options)
+        except requests.ConnectionError as error:
+            # a connection that was kept and that the archive closes just as it is used again; what only reads is asked anew
+            if request.method != "GET" or not any(isinstance(one, ProtocolError) for one in error.args):
+                raise
+            return super().send(request, **options)
 
 
 def checked_url(url: str) -> str:

@@ -146,7 +146,7 @@ class ArchiveCorrections:
         return taken
 
     def refused(self, reader: str | None = None) -> list[Correction]:
-        """What was refused, the newest first; of one reader, or of all."""
+        """The refused corrections, the newest first; of one reader, or of all."""
         found = [one for known in list(self._known.values()) for one in list(known.values()) if one.outcome == "refused"]
         return sorted((one for one in found if reader in (None, one.reader)), key=lambda one: one.time, reverse=True)
 

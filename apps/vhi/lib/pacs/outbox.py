@@ -1,4 +1,4 @@
-"""What waits to be stored in the archive, on disk until the archive has taken it.
+"""The outbox: results that wait to be stored in the archive, on disk until the archive has taken them.
 
 ```
 outbox/waiting/<name>.json   {"created": ..., "files": [paths below the data folder]}

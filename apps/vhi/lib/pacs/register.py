@@ -1,4 +1,4 @@
-"""What was learnt of the studies of an archive, kept over restarts: one small SQLite file in the data folder."""
+"""The register of an archive's studies, kept over restarts: one small SQLite file in the data folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a submission becomes in the archive: Segmentations on the series that were drawn on, and a structured report.
+"""A submission as it goes into the archive: Segmentations on the series that were drawn on, and a structured report.
 
 | file in the submission's folder | object |
 |---|---|

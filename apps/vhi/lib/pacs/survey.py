@@ -1,4 +1,4 @@
-"""What of an archive could be measured: the cases that a server would find there, and why others are none."""
+"""Survey of an archive: the cases that a server would find there, and why other studies are none."""
 
 from __future__ import annotations
 

@@ -53,7 +53,10 @@ class Foramen:
     radii: tuple[float, float, float, float]
 
     def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, side: int, share: float = 1.0) -> np.ndarray:
-        """Distance to the channel, or to a strand along its middle whose radius is a `share` of the channel's."""
+        """Signed distance [mm] to the channel, or to a strand along its middle whose radius is a `share` of the channel's.
+
+        Negative inside; coordinates [mm] of any one shape in, the same shape out.
+        """
         path = [(side * p[0], p[1], p[2]) for p in self.points]
         parts = [
             capsule(x, y, z, a, b, share * r, share * q)
@@ -93,13 +96,13 @@ class Vertebra:
     half_depth: float = 16.5
 
     def along(self, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Position along the axis and from front to back."""
+        """Position [mm] along the axis and from front to back, of coordinates [mm] of any one shape."""
         c, s = np.cos(np.radians(self.lean_deg)), np.sin(np.radians(self.lean_deg))
         dy, dz = y - self.centre[1], z - self.centre[2]
         return dy * c + dz * s, dz * c - dy * s
 
     def body(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Waisted cylinder with dished end plates."""
+        """Signed distance [mm] to a waisted cylinder with dished end plates; coordinates [mm] of any one shape."""
         height, depth = self.along(y, z)
         waist = 1 - 0.13 * np.maximum(1 - (height / self.half_height) ** 2, 0)
         radius = np.hypot(x / self.half_width, depth / self.half_depth)
@@ -108,7 +111,10 @@ class Vertebra:
         return smooth_max(side, end, 2.0)
 
     def disc_below(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """A slab under the body, a little wider than it; the bodies are laid over it."""
+        """Signed distance [mm] to a slab under the body, a little wider than it; coordinates [mm] of any one shape.
+
+        The bodies are laid over it.
+        """
         height, depth = self.along(y, z)
         side = (np.hypot(x / self.half_width, depth / self.half_depth) - 1.04) * self.half_width
         return smooth_max(side, np.abs(height + self.half_height + 3.5) - 7.0, 3.0)
@@ -130,14 +136,17 @@ class PhantomLesion:
     phase: Point
 
     def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Distance to the patch before it is confined to the marrow."""
+        """Signed distance [mm] to the patch before it is confined to the marrow; coordinates [mm] of any one shape."""
         lobes = np.sin(0.45 * y + self.phase[0]) + np.sin(0.5 * x + self.phase[1]) * np.sin(0.35 * z + self.phase[2])
         return ellipsoid(x, y, z, self.centre, self.radii) + np.float32(0.7) * lobes
 
 
 @dataclass(frozen=True)
 class Pelvis:
-    """One seeded pelvis. All distances are negative inside; `side` is +1 for the patient's left."""
+    """One seeded pelvis. `side` is +1 for the patient's left.
+
+    All coordinates are [mm], arrays of any one shape; all distances are [mm] of the same shape, negative inside.
+    """
 
     vertebrae: tuple[Vertebra, ...]
     warp: np.ndarray
@@ -160,7 +169,7 @@ class Pelvis:
         return cls((l5, l4, l3), warp, rng.uniform(0, 2 * np.pi, (2, 2)))
 
     def warped(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coordinates displaced by about a millimetre in slow waves."""
+        """Coordinates displaced by about a millimetre in slow waves; [mm], of the shape that came in."""
         moved = []
         for axis, waves in zip((x, y, z), self.warp, strict=True):
             for amplitude, phase, kx, ky, kz in waves:
@@ -169,7 +178,10 @@ class Pelvis:
         return moved[0], moved[1], moved[2]
 
     def ilium(self, x: np.ndarray, y: np.ndarray, z: np.ndarray, side: int) -> np.ndarray:
-        """Iliac blade: a thick bent ribbon in each plane that moves towards the midline with `z`, with a free edge all round."""
+        """Signed distance [mm] to the iliac blade, an array of the shape of the coordinates [mm].
+
+        A thick bent ribbon in each plane that moves towards the midline with `z`, with a free edge all round.
+        """
         across = x * side + 0.3 * (z + 13)
         thick = 0.09 * np.clip(-13 - z, 0, 30) - 0.17 * np.clip(z - 4, 0, 24)
         blade = ribbon(across, y, BLADE, BLADE_HALF_THICKNESS) - thick
@@ -179,14 +191,17 @@ class Pelvis:
         return smooth_max(smooth_max(blade, below, 7), above, 4)
 
     def joint_gap(self, y: np.ndarray, z: np.ndarray, side: int) -> np.ndarray:
-        """Width between the two bones [mm]: narrow and uneven in front, wide behind where ligaments hold them."""
+        """Width between the two bones [mm], of the shape of the coordinates [mm].
+
+        Narrow and uneven in front, wide behind where ligaments hold them.
+        """
         p, q = self.joint_waves[(1 + side) // 2]
         uneven = 0.35 * np.sin(0.5 * y + 0.2 * z + p) + 0.35 * np.sin(0.23 * y - 0.4 * z + q)
         behind = np.clip(z - 2 + 0.12 * np.clip(y, -25, 50), 0, 30)
         return JOINT_GAP_MM + uneven + behind * (0.6 + 0.15 * uneven)
 
     def sacrum_untrimmed(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """The sacrum as it would be if it ran on into the ilia."""
+        """Signed distance [mm] to the sacrum as it would be if it ran on into the ilia, of the shape of the coordinates [mm]."""
         s = np.abs(x)
         lateral = ramp(s, 16, 38)
         front_mid, back_mid = FRONT_MIDLINE(y), BACK_MIDLINE(y)
@@ -202,11 +217,11 @@ class Pelvis:
         return smooth_max(solid, (y - top).astype(np.float32), 3)
 
     def sacrum(self, untrimmed: np.ndarray, ilium: np.ndarray, gap: np.ndarray) -> np.ndarray:
-        """Trimmed to lie one joint gap beside the ilium."""
+        """Signed distance [mm] to the sacrum, trimmed to lie one joint gap beside the ilium; three distances of one shape in."""
         return np.maximum(untrimmed, gap - ilium)
 
     def marrow_of_sacrum(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Distance to the marrow between the joints; `x` away from them."""
+        """Signed distance [mm] to the marrow between the joints, of the shape of the coordinates [mm]."""
         return self.sacrum_untrimmed(x, y, z) + CORTEX_MM
 
     def joint_x(self, y: float, z: float, side: int) -> float:
@@ -216,13 +231,13 @@ class Pelvis:
         return float(side * s[int(np.argmax(inside))])
 
     def thecal_sac(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """The fluid-filled sac from the upper sacrum to L3."""
+        """Signed distance [mm] to the fluid-filled sac from the upper sacrum to L3, of the shape of the coordinates [mm]."""
         chain = ((-6.0, 6.0, 2.5), (22.0, 6.0, 6.0), (48.0, 9.5, 8.0), (66.0, 17.0, 8.5), (92.0, 35.0, 9.0), (110.0, 54.0, 9.0))
         parts = [capsule(x, y, z, (0.0, *a[:2]), (0.0, *b[:2]), a[2], b[2]) for a, b in pairwise(chain)]
         return np.minimum.reduce(parts)
 
     def marrow_of(self, lesion: PhantomLesion, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Distance to the marrow of the bone that a lesion lies in."""
+        """Signed distance [mm] to the marrow of the bone that a lesion lies in, of the shape of the coordinates [mm]."""
         ilium = self.ilium(x, y, z, lesion.side)
         if lesion.bone == "ilium":
             return ilium + CORTEX_MM

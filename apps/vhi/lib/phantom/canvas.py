@@ -35,12 +35,15 @@ class Noise:
         self._table = table / table.std()
 
     def fine(self, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """The nearest cell: fast, and good where neighbouring pixels lie cells apart."""
+        """The value of the nearest cell, of the shape of the coordinates.
+
+        Fast, and good where neighbouring pixels lie cells apart.
+        """
         i, j, k = ((c * self.CELLS_PER_UNIT).astype(np.int32) & (self.CELLS - 1) for c in (u, v, w))
         return self._table[i, j, k]
 
     def slow(self, u: np.ndarray, v: np.ndarray, w: np.ndarray, stride: int = 4) -> np.ndarray:
-        """Read at every `stride`-th pixel and interpolated between, for features of several pixels."""
+        """`(rows, columns)` values read at every `stride`-th pixel and interpolated between, for features of several pixels."""
         coarse = np.stack([c[::stride, ::stride] for c in (u, v, w)]) * self.CELLS_PER_UNIT
         values = ndimage.map_coordinates(self._table, coarse, order=1, mode="grid-wrap", prefilter=False)
         rows, columns = (_linear(n, stride) for n in u.shape)
@@ -56,7 +59,7 @@ def _linear(n: int, stride: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Texture:
-    """What makes tissue look like tissue on one slice; `(rows, columns)` arrays."""
+    """The look of tissue on one slice; `(rows, columns)` arrays."""
 
     patches: np.ndarray
     """Unit-variance noise with features of a centimetre."""
@@ -77,6 +80,7 @@ class Texture:
 
     @classmethod
     def at(cls, noise: Noise, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Texture:
+        """The texture at `(rows, columns)` coordinates [mm], from one noise."""
         s, half = np.abs(x), np.where(x > 0, np.float32(9), np.float32(0))
         patch = noise.slow(0.10 * x + 0.05 * y, 0.10 * y - 0.05 * x, 0.12 * z)
         large = noise.slow(0.03 * x + 5, 0.04 * y - 0.01 * x, 0.03 * z + 11)
@@ -102,6 +106,7 @@ class Texture:
 
 
 def ramp01(value: np.ndarray) -> np.ndarray:
+    """Values clipped to 0 and 1, an array of the same shape."""
     return np.clip(value, 0, 1)
 
 
@@ -112,7 +117,20 @@ def mixed(a: str, b: str, share_of_b: Value) -> tuple[Value, Value]:
 
 
 class Canvas:
-    """Channels `(5, rows, columns)`: T1W, STIR, disease region, vessel, lesion; coordinates of the pixels in `x, y, z`."""
+    """A sheet of pixels and the tissues on it.
+
+    Channels are `(5, rows, columns)`: T1W, STIR, disease region, vessel, lesion; `x`, `y`, `z` are the `(rows, columns)`
+    coordinates of the pixels [mm].
+
+    Parameters
+    ----------
+    xyz : (3, rows, columns) float array
+        Coordinates [mm] of the pixels of the sheet.
+    warped : three (rows, columns) float arrays
+        The same where `Pelvis.warped` moved them.
+    width_mm : float
+        Width over which a surface fades from one tissue to the next.
+    """
 
     def __init__(self, xyz: np.ndarray, warped: Sequence[np.ndarray], width_mm: float) -> None:
         self.x, self.y, self.z = warped
@@ -140,13 +158,17 @@ class Canvas:
         return (slice(i0, i1), slice(j0, j1)) if i1 > i0 and j1 > j0 else None
 
     def at(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Coordinates x, y, z [mm] of the pixels of a window, `(rows, columns)` each."""
         return self.x[window], self.y[window], self.z[window]
 
     def lay(
         self, window: Window, cover: np.ndarray, signals: tuple[Value, Value],
         *, region: Value | None = 0.0, vessel: float = 0.0, lesion: Value = 0.0,
     ) -> None:  # fmt: skip
-        """Cover a fraction of each pixel of the window with a tissue; a region of None leaves the disease region as it is."""
+        """Cover a fraction of each pixel of the window with a tissue; a region of None leaves the disease region as it is.
+
+        `cover` is `(rows, columns)` of the window, 0 to 1.
+        """
         for c, value in enumerate((*signals, region, vessel, lesion)):
             # nothing over nothing is nothing: most tissues carry no truth
             if value is not None and (self._touched[c] or isinstance(value, np.ndarray) or value != 0):
@@ -155,7 +177,10 @@ class Canvas:
                 under += cover * (value - under)
 
     def read(self, window: Window, cover: np.ndarray, region: Value) -> None:
-        """Count a fraction of each pixel of the window to the disease region (1) or not (0), whatever tissue lies there."""
+        """Count a fraction of each pixel of the window to the disease region (1) or not (0), whatever tissue lies there.
+
+        `cover` is `(rows, columns)` of the window, 0 to 1.
+        """
         self._touched[2] = True
         under = self.channels[2][window]
         under += cover * (region - under)

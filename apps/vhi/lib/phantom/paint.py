@@ -29,7 +29,7 @@ FORAMEN_WALL_MM = 0.7  # cortex round a nerve's channel through the sacrum
 
 
 def read_sacrum(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """1 where readers count sacrum to the disease region, else 0.
+    """1 where readers count sacrum to the disease region, else 0; float32 of the shape of the coordinates [mm].
 
     They draw the sacrum beside the foramina down to the end of the joints, and between the foramina the first body alone:
     from the slice where the canal opens not even that.
@@ -56,6 +56,7 @@ class Rod:
         return x, y, z
 
     def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Signed distance [mm] to the rod, negative inside, of the shape of the coordinates [mm]."""
         return capsule(x, y, z, self.a, self.b, self.radius_a, self.radius_b)
 
 
@@ -71,7 +72,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class Contents:
-    """What differs from seed to seed besides the bones: soft parts, vessels in marrow, fluid in joints."""
+    """The parts that differ from seed to seed besides the bones: soft parts, vessels in marrow, fluid in joints."""
 
     bowel: tuple[Blob, ...]
     pelvic_vessels: tuple[Rod, ...]
@@ -343,7 +344,7 @@ def _rod(canvas: Canvas, rod: Rod, *, vessel: float = 0.0, region: float = 0.0) 
 
 
 def skin_y(x: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Height of the skin of the back, which leans through the oblique slices."""
+    """Height y [mm] of the skin of the back, which leans through the oblique slices, of the shape of the coordinates [mm]."""
     cleft = 9 * np.exp(-((x / 5) ** 2)) * ramp(z, 8, -6)
     return -98 + 1.57 * z + 0.0017 * x * x + cleft
 

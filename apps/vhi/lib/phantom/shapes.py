@@ -13,12 +13,15 @@ Point = tuple[float, float, float]
 
 
 def coverage(distance: np.ndarray, width_mm: float) -> np.ndarray:
-    """Fraction of a sample inside a surface: 1/2 on it, 0 and 1 from half of `width_mm` away."""
+    """Fraction of a sample inside a surface, of the shape of `distance` [mm]: 1/2 on it, 0 and 1 from half of `width_mm` away."""
     return np.clip(np.float32(0.5) - distance * np.float32(1 / width_mm), 0, 1)
 
 
 def ellipsoid(x: np.ndarray, y: np.ndarray, z: np.ndarray, centre: Point, radii: Point) -> np.ndarray:
-    """Distance to an axis-aligned ellipsoid, exact on its surface and first-order correct near it."""
+    """Signed distance [mm] to an axis-aligned ellipsoid, of the shape of the coordinates [mm].
+
+    Exact on its surface and first-order correct near it.
+    """
     u, v, w = (x - centre[0]) * (1 / radii[0]), (y - centre[1]) * (1 / radii[1]), (z - centre[2]) * (1 / radii[2])
     length = np.sqrt(u * u + v * v + w * w)
     gradient = np.sqrt((u / radii[0]) ** 2 + (v / radii[1]) ** 2 + (w / radii[2]) ** 2)
@@ -26,7 +29,10 @@ def ellipsoid(x: np.ndarray, y: np.ndarray, z: np.ndarray, centre: Point, radii:
 
 
 def capsule(x: np.ndarray, y: np.ndarray, z: np.ndarray, a: Point, b: Point, radius_a: float, radius_b: float) -> np.ndarray:
-    """Distance to a rod with round ends from `a` to `b` whose radius changes linearly."""
+    """Signed distance [mm] to a rod with round ends from `a` to `b`, of the shape of the coordinates.
+
+    Its radius changes linearly.
+    """
     d = np.subtract(b, a)
     px, py, pz = x - a[0], y - a[1], z - a[2]
     t = np.clip((px * d[0] + py * d[1] + pz * d[2]) * (1 / float(d @ d)), 0, 1)
@@ -35,7 +41,10 @@ def capsule(x: np.ndarray, y: np.ndarray, z: np.ndarray, a: Point, b: Point, rad
 
 
 def ribbon(x: np.ndarray, y: np.ndarray, points: Sequence[tuple[float, float]], radii: Sequence[float]) -> np.ndarray:
-    """Distance in the plane to a thick polyline whose half-thickness changes linearly between its points."""
+    """Signed distance [mm] in the plane to a thick polyline, of the shape of the coordinates.
+
+    Its half-thickness changes linearly between its points.
+    """
     nearest: np.ndarray | None = None
     for (ax, ay), (bx, by), ra, rb in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
         dx, dy = bx - ax, by - ay
@@ -49,13 +58,16 @@ def ribbon(x: np.ndarray, y: np.ndarray, points: Sequence[tuple[float, float]], 
 
 
 def smooth_max(a: np.ndarray, b: np.ndarray, blend_mm: float) -> np.ndarray:
-    """Intersection of two solids whose common edge is rounded over about `blend_mm`."""
+    """Intersection of two solids whose common edge is rounded over about `blend_mm`; signed distances [mm] of one shape."""
     h = np.maximum(blend_mm - np.abs(a - b), 0)
     return np.maximum(a, b) + h * h * (0.25 / blend_mm)
 
 
 class Curve:
-    """A function of one coordinate [mm] through given points, straight between them and constant beyond."""
+    """A function of one coordinate [mm] through given points, straight between them and constant beyond.
+
+    Called with an array of any shape it gives a float32 array of the same shape.
+    """
 
     STEP_MM = 0.1
 
@@ -71,5 +83,5 @@ class Curve:
 
 
 def ramp(value: np.ndarray, start: float, end: float) -> np.ndarray:
-    """0 at `start`, 1 at `end`, straight between."""
+    """0 at `start`, 1 at `end`, straight between; an array of the shape of `value`."""
     return np.clip((value - start) * (1 / (end - start)), 0, 1)

@@ -97,7 +97,7 @@ class Prescription:
         return np.stack([a[axis, 0] * i + a[axis, 1] * j + (a[axis, 2] * k + a[axis, 3]) for axis in range(3)]).astype(np.float32)
 
     def to_index(self, point: np.ndarray) -> np.ndarray:
-        """Voxel index (fractional) of anatomical positions; `(..., 3)` in and out."""
+        """Voxel index (fractional) of anatomical positions [mm]; `(..., 3)` in and out."""
         return (np.asarray(point) - self.to_anatomy[:, 3]) @ np.linalg.inv(self.to_anatomy[:, :3]).T
 
 
@@ -229,7 +229,10 @@ def coil_sensitivity(rng: np.random.Generator, shape: tuple[int, int, int], bias
 
 
 def rician(rng: np.random.Generator, magnitude: np.ndarray, sigma: float) -> np.ndarray:
-    """Magnitude of a complex signal with Gaussian noise of `sigma` in both channels; in air its mean is `sigma sqrt(pi/2)`."""
+    """Magnitude of a complex signal with Gaussian noise of `sigma` in both channels, float32 of the shape of `magnitude`.
+
+    In air its mean is `sigma sqrt(pi/2)`.
+    """
     real = magnitude + sigma * rng.standard_normal(magnitude.shape, dtype=np.float32)
     return np.hypot(real, sigma * rng.standard_normal(magnitude.shape, dtype=np.float32)).astype(np.float32)
 

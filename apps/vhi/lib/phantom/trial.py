@@ -35,7 +35,7 @@ LEAST_MM2 = {"1": 10.0, "2": 40.0}
 
 @dataclass(frozen=True)
 class Bent:
-    """What a reviewer may bend in a trial of either kind; by default nothing is bent.
+    """The ways in which a reviewer may bend a trial of either kind; by default nothing is bent.
 
     Parameters
     ----------
@@ -69,9 +69,12 @@ class Bent:
 
 @dataclass(frozen=True)
 class PlantedNumbers:
-    """What a trial of numbers is made of. VHI [mm3] of the readers' mean is `intercept + slope * SPARCC` and normal noise of
-    `residual_sd`; the first reader's VHI minus the second's is normal with `bias` and `sd`. `correlation` is the share of both
-    variances that belongs to the patient, and so to both visits."""
+    """The truth that a trial of numbers is drawn from.
+
+    VHI [mm3] of the readers' mean is `intercept + slope * SPARCC` and normal noise of `residual_sd`; the first reader's VHI minus
+    the second's is normal with `bias` and `sd` [mm3]. `correlation` is the share of both variances that belongs to the patient,
+    and so to both visits.
+    """
 
     n_patients: int = 29
     bias: float = 200.0
@@ -178,7 +181,7 @@ def simulate_numbers(seed: int, planted: PlantedNumbers | None = None) -> TrialN
 
 
 def _weakened(left: np.ndarray, effect: float) -> np.ndarray:
-    """What the treatment leaves, as a share, when it is `effect` times as strong."""
+    """The share that the treatment leaves, when it is `effect` times as strong."""
     return np.asarray(left if effect == 1 else np.maximum(1 - effect * (1 - left), 0.0))
 
 
@@ -232,7 +235,7 @@ class PatientPlan:
 
 @dataclass(frozen=True, eq=False)
 class TrialReading:
-    """What one reader marked; `reading` counts from 1, `method` is "manual" or "semi-automatic"."""
+    """The marks of one reader; `reading` counts from 1, `method` is "manual" or "semi-automatic"."""
 
     reader: str
     reading: int
@@ -391,8 +394,9 @@ def _biased(mask: Mask, share: float, region: Mask) -> Mask:
 
 
 def _cleaned(study: PhantomStudy, result: VhiResult, kind: str | None, rng: np.random.Generator) -> tuple[Mask, Mask]:
-    """What two readers keep of the automatic result. The first keeps what is inflammation; the second too, and in every other
-    scan the smallest lesion that is none, unless a larger difference was planned."""
+    """The lesions that two readers keep of the automatic result. The first keeps what is inflammation; the second too, and in
+    every other scan the smallest lesion that is none, unless a larger difference was planned.
+    """
     labels, count = result.lesion_labels, len(result.lesions)
     size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     hit = np.bincount(labels[study.lesions > 0], minlength=count + 1)[1:]

@@ -1,4 +1,4 @@
-"""What a step may make of a grade map: the volume stays one of voxels above the thresholds.
+"""The limits of what a step may make of a grade map: the volume stays one of voxels above the thresholds.
 
 Our own steps keep these rules by what they do; a step from elsewhere is checked each time.
 """

@@ -93,7 +93,7 @@ def read_scan_hashes(path: Path) -> dict[str, str] | None:
 
 
 def _damage(check: Callable[..., object], *given: object) -> Iterator[DamagedError]:
-    """What a check raises."""
+    """The error that a check raises."""
     try:
         check(*given)
     except DamagedError as error:

@@ -334,7 +334,7 @@ class ReadingStore:
             self._note_shown(case_id, reader, reading, display=noted)
 
     def display(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
-        """What was noted of that number; None for a reader who saw none in that reading."""
+        """The record of the number that was shown; None for a reader who saw none in that reading."""
         return self._noted(case_id, reader, reading).get("display")
 
     def displayed_lesions(self, case_id: str, reader: str, reading: int, automatic: str | None = None) -> ShownLesions | None:
@@ -387,7 +387,7 @@ class ReadingStore:
         write_json(path, {**noted, **facts, "time": now()})
 
     def _noted(self, case_id: str, reader: str, reading: int) -> dict[str, Any]:
-        """What is noted of what a reader was shown; damaged it is as if they had been shown nothing, and are shown it anew."""
+        """The record of what a reader was shown; a damaged one counts as none, and they are shown it anew."""
         path = self._shown(case_id, reader, reading)
         mark = _mark(path)
         with self._lock:

@@ -64,7 +64,7 @@ def _region(content: ReportContent, corrected: bool) -> Maker:
 
 
 def reading_of(content: ReportContent) -> Mapping[str, Any]:
-    """What the report says of a reader's work; empty where nobody corrected the result."""
+    """The reader's work in the words of the report; empty where nobody corrected the result."""
     return content.numbers.get("reading") or {}
 
 
@@ -80,7 +80,7 @@ def person_name(reader: str) -> str | None:
 
 
 def series_description(what: str, reader: str | None) -> str:
-    """What a series holds and whose it is, at most 64 characters: viewers' lists of series show nothing else of it.
+    """The content of a series and whose it is, at most 64 characters: viewers' lists of series show nothing else of it.
 
     Parameters
     ----------

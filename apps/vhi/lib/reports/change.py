@@ -1,4 +1,4 @@
-"""What a report says of the earlier visit."""
+"""The words and numbers of a report about the earlier visit."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def change_table(change: Change | NotCompared | None) -> Table | None:
 
 
 def change_facts(change: Change | NotCompared | None) -> dict[str, Any]:
-    """What `vhi.json` holds of an earlier visit: `change`, or `no_change_because`; empty without one."""
+    """The facts of `vhi.json` about an earlier visit: `change`, or `no_change_because`; empty without one."""
     if isinstance(change, NotCompared):
         return {"no_change_because": printable(change.sentence)}
     return {} if change is None else {"change": _numbers(change)}

@@ -1,4 +1,4 @@
-"""What things are called in DICOM: codes, colours, and our name.
+"""Names in DICOM: codes, colours, and our name.
 
 SNOMED CT (SCT), DICOM (DCM), NCI Thesaurus (NCIt), LOINC (LN) and UCUM as the standard's context groups list them. What none of
 them has a code for is coded by its own words under `99VHI`.

@@ -1,4 +1,4 @@
-"""What a cohort report says: sections of sentences, tables and figures, and the same numbers as records."""
+"""The content of a cohort report: sections of sentences, tables and figures, and the same numbers as records."""
 
 from __future__ import annotations
 

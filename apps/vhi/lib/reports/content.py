@@ -1,4 +1,4 @@
-"""What a report says: every word and number, made once, printed by every form alike."""
+"""The content of a report: every word and number, made once, printed by every form alike."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ class ReportContent:
 
     @property
     def main_picture(self) -> Figure:
-        """What the first page shows largest: both visits where there are two, else the slices."""
+        """The largest picture of the first page: both visits where there are two, else the slices."""
         return self.figures.get("visits") or self.figures["mosaic"]
 
     def further_lesions(self, shown: int) -> str:
-        """What a form says that prints the `shown` largest lesions only; empty where that is all of them."""
+        """A sentence on the lesions that a form leaves out which prints the `shown` largest only; empty where those are all."""
         rest = self.lesion_mm3[shown:]
         return f"And {counted(len(rest), 'smaller one', 'smaller ones')}, {mm3(sum(rest))} together." if rest else ""
 
@@ -166,7 +166,7 @@ def report_content(
 
 
 def _who(scan: ScanFacts | None, reading: ReaderWork | None) -> Iterator[tuple[str, str]]:
-    """What a clinician looks for first; only what is known."""
+    """The facts that a clinician looks for first; only those that are known."""
     known = scan or ScanFacts()
     stated = {} if reading is None else reading.facts
     facts = {

@@ -116,7 +116,7 @@ def _secondary_capture(content: ReportContent, header: Dataset, pixels: np.ndarr
 def _object(
     content: ReportContent, header: Dataset, kind: str, modality: str, series_number: int, what: str, series: UID, number: int
 ) -> Dataset:
-    """What both kinds of object have: patient, study, series, equipment."""
+    """The attributes of both kinds of object: patient, study, series, equipment."""
     now = datetime.now()
     made = Dataset()
     made.file_meta = FileMetaDataset()

@@ -205,7 +205,7 @@ def _by_part(result: VhiResult) -> list[sr.Measurement]:
 
 
 def _left_out(result: VhiResult) -> list[sr.Measurement]:
-    """What the settings leave out, in all: never a volume that a program could take for VHI."""
+    """The volume that the settings leave out, in all: never one that a program could take for VHI."""
     left_out = result.measurement.left_out
     return [sr.Measurement(ours.LEFT_OUT_VOLUME, sum(one.sensitive_mm3 for one in left_out), ours.MM3)] if left_out else []
 
@@ -294,7 +294,7 @@ def _evaluations(content: ReportContent, name: str) -> list[sr.QualitativeEvalua
 
 
 def _sentences(content: ReportContent) -> tuple[str, ...]:
-    """What stands beside the number in every other form of the report."""
+    """The sentences beside the number in every other form of the report."""
     return (
         content.title,
         content.verdict,

@@ -122,7 +122,7 @@ def stages(result: VhiResult) -> dict[str, Any]:
 
 
 def proposal_numbers(proposal: Proposal) -> dict[str, Any]:
-    """What the model says about every lesion of the automatic result, by the ids that they have there."""
+    """The model's proposal for every lesion of the automatic result, by the ids that they have there."""
     return {
         "version": proposal.version,
         "limit": proposal.limit,

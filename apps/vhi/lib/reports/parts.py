@@ -1,4 +1,4 @@
-"""What a report is put together from: tables, pictures, and what a reader did."""
+"""The parts of a report: tables, pictures, and the reader's work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAPERS: tuple[Paper, ...] = ("a4", "letter")
 
 @dataclass(frozen=True)
 class ReaderWork:
-    """What a reader did: `facts` for `vhi.json`, and the same in sentences."""
+    """The work of a reader: `facts` for `vhi.json`, and the same in sentences."""
 
     facts: Mapping[str, Any]
     sentences: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a report says in sentences: what the number means, how firm it is, what was automatic and what a reader did."""
+"""The sentences of a report: what the number means, how firm it is, what was automatic and what a reader did."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .wording import counted, mm3, percent, range_mm3, slice_numbers, typeset
 
 
 def vhi_meaning(result: VhiResult) -> str:
-    """What the number counts, or why it is zero."""
+    """The meaning of the number, or why it is zero."""
     if not result.measurement.total.sensitive:
         return no_inflammation(result)
     voxels = counted(result.measurement.total.sensitive, "voxel", "voxels")
@@ -54,7 +54,7 @@ def vhi_ranges(result: VhiResult) -> Iterable[tuple[str, str]]:
 
 
 def stability_sentences(result: VhiResult) -> tuple[str, ...]:
-    """What a changed threshold or normal bone makes of the number."""
+    """How far a changed threshold or normal bone moves the number."""
     s, name = result.stability, name_of(result.stage)
     changed = sorted((one.change, one.vhi_mm3) for one in s.threshold_changes)
     at_each = "; ".join(f"{percent(change)}: {mm3(volume)}" for change, volume in changed)
@@ -80,7 +80,7 @@ def stability_sentences(result: VhiResult) -> tuple[str, ...]:
 
 
 def automatic_sentences(result: VhiResult) -> Iterable[str]:
-    """What the program did."""
+    """The steps that the program took."""
     region = result.disease_region
     if region.source != "given":
         disagreement, entropy = region.member_disagreement, region.entropy
@@ -105,7 +105,7 @@ def automatic_sentences(result: VhiResult) -> Iterable[str]:
 
 
 def _clearing_rule(settings: VhiSettings) -> tuple[str, str]:
-    """What cleared the thresholded map, and what filled it, in words."""
+    """The steps that cleared the thresholded map, and that filled it, in words."""
     if settings.site_chain is not None:
         words = f"the chain {printable(settings.site_chain.name)!r}, not the paper's: {typeset(settings.site_chain.summary)}"
         return words, words
@@ -114,7 +114,7 @@ def _clearing_rule(settings: VhiSettings) -> tuple[str, str]:
 
 
 def reader_sentences(result: VhiResult, reading: ReaderWork | None) -> Iterable[str]:
-    """What a reader did."""
+    """The work of the reader."""
     if result.disease_region.source == "given":
         yield "Disease region: given as a mask and used as drawn."
     if result.normal_bone_source == "given":

@@ -1,4 +1,4 @@
-"""What a report says in tables: volumes, thresholds, lesions, other sequences, settings, provenance."""
+"""The tables of a report: volumes, thresholds, lesions, other sequences, settings, provenance."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def _chain_table(record: Mapping[str, Any]) -> Table:
 
 
 def provenance_tables(source: Mapping[str, Any]) -> Iterable[Table]:
-    """What made the result."""
+    """The programs, model, settings and inputs that made the result."""
     inputs = source.get("inputs") or []
     if inputs:
         rows = tuple(tuple(value_words(one.get(name)) for name in ("role", "file", "sha256")) for one in inputs)

@@ -1,4 +1,4 @@
-"""What lies in a clone of the authors' repository, found by names and content wherever the folders are."""
+"""The files in a clone of the authors' repository, found by names and content wherever the folders are."""
 
 from __future__ import annotations
 

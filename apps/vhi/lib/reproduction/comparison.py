@@ -81,7 +81,7 @@ def exact(value: float) -> str:
 
 @cache
 def paper() -> dict[str, Any]:
-    """What the paper prints: `numbers` and `arithmetic` by key, `not_public`, `range_of_means_voxels`, with the source.
+    """The paper's numbers: `numbers` and `arithmetic` by key, `not_public`, `range_of_means_voxels`, with the source.
 
     Raises
     ------

@@ -216,7 +216,7 @@ def _three(values: Sequence[float], of: str, note: str, comparable: bool) -> Ite
 
 
 def _arithmetic() -> Iterator[Comparison]:
-    """What the paper's printed numbers say of each other."""
+    """The relations between the paper's printed numbers."""
     for key, ours in (
         ("slices", 200 + 48),
         ("further_slices", 38 * 25),

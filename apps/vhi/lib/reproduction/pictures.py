@@ -24,7 +24,10 @@ SLICES = 3
 
 @dataclass(frozen=True, eq=False)
 class RegionPicture:
-    """One hung T1W slice with the manual region and what each ensemble found; `dices` are of that slice."""
+    """One hung T1W slice with the manual region and the one that each ensemble found.
+
+    `t1w` is `(rows, columns)` of any intensities, `manual` and those in `found` bool; `dices` are the 2-D Dice of that slice.
+    """
 
     case: str
     use: str
@@ -37,7 +40,10 @@ class RegionPicture:
 
 @dataclass(frozen=True, eq=False)
 class WorkflowPicture:
-    """A STIR scan, its automatic segmentation (0, 1, 2) and a reader's cleaned one; `k` is the slice with most of it."""
+    """A STIR scan, its automatic segmentation and a reader's cleaned one; `k` is the slice with most of it.
+
+    `grade` is `(I, J, K)` of 0, 1, 2 on the grid of `stir`.
+    """
 
     case: str
     reader: str
@@ -69,7 +75,7 @@ class Pictures:
 
 
 def draw_pictures(found: Found) -> Pictures:
-    """What the clone's scans show; a scan that cannot be read has been named before and is left out here."""
+    """The pictures of the clone's scans; a scan that cannot be read has been named before and is left out here."""
     shown = [case for use in ("test", "additional") for case, one in sorted(found.clone.use.items()) if one == use]
     return Pictures(tuple(_drawn(_region(found, case) for case in shown)), tuple(_examples(found)), _outlier(found))
 

@@ -1,4 +1,4 @@
-"""What readers marked on one scan: counts, overlaps, and each reading against the composite reference (figures 4, 5 and 7)."""
+"""The readers' masks of one scan: counts, overlaps, and each reading against the composite reference (figures 4, 5 and 7)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ShowStep = Callable[[str], AbstractContextManager[None]]
 
 @dataclass
 class Found:
-    """What a run found, by scan.
+    """The findings of a run, by scan.
 
     `readers`, `bone`, `automatic` are of the scans that have what they need; `regions` by ensemble, then scan; `agreement` is the
     Dice between both ensembles on one scan, `published_region` that of an ensemble and a published automatic region. `shapes`

@@ -64,7 +64,7 @@ def median_effort(efforts: Iterable[ReadingEffort]) -> dict[str, Any]:
 
 
 def effort_sentence(efforts: Sequence[ReadingEffort], live: str) -> str:
-    """What a case took before the live version and takes with it, for readers; empty where too little was read to say it."""
+    """The effort for a case before the live version and with it, for readers; empty where too little was read to say it."""
     now = median_effort(one for one in efforts if one.version == live)
     before = median_effort(one for one in efforts if one.version not in (live, None))
     if min(now["cases"], before["cases"]) < LEAST:

@@ -65,7 +65,7 @@ def note_fate(folder: RetrainingFolder, fate: Fate, label_id: str) -> None:
 
 
 def _fate(record: Mapping[str, Any]) -> Fate:
-    """What the check says comes before what a session said: an administrator may have decided since."""
+    """The word of the check comes before that of a session: an administrator may have decided since."""
     named = str(record["case"]), str(record["submission"])
     if record["state"] == "held":
         return Fate(*named, "set aside", None, " ".join(record["reasons"]))

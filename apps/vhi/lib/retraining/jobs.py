@@ -73,7 +73,7 @@ class Checking:
     usual: dict[str, float]
 
     def __call__(self) -> dict[str, tuple[Check, bytes | None]]:
-        """What was found and a picture of the slice that fits worst, where something was, by key of the label."""
+        """The check of each label, and a picture of the slice that fits worst, where one does, by key of the label."""
         for entry in self.entries:
             if entry.rated_version is not None and not entry.label_path(self.folder).exists():
                 rated = load_members(self.model_dir, entry.rated_version)

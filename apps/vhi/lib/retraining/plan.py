@@ -175,7 +175,7 @@ def note_fates(
 
 
 def _held_out(session: Session, plan: SessionPlan, live: Manifest) -> dict[str, tuple[State, str | None, str]]:
-    """What became of the labels of patients whom no version learns, of each case the one that counts."""
+    """The fate of the labels of patients whom no version learns, of each case the one that counts."""
     seen = {case.case_id for case in live.training_cases}
     labels = {entry.case_id: entry for entry in reversed(session.entries) if entry.key not in plan.held}
     told: dict[str, tuple[State, str | None, str]] = {}
@@ -265,7 +265,7 @@ class _Kinds:
 def _evidence(
     learn: Sequence[Entry], holdout: Sequence[Entry], *, new_kind: bool, scratch: bool
 ) -> tuple[str, tuple[tuple[str, ...], ...]]:
-    """What a session waits for, in a sentence; or else the labels that are left out in turn, where nobody is held out."""
+    """The labels that a session waits for, in a sentence; or else the labels left out in turn, where nobody is held out."""
     patients = sorted({entry.patient for entry in learn})
     if not patients or holdout:
         return "", ()

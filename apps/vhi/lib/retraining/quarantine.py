@@ -127,7 +127,7 @@ def check_label(label: Mask, t1w: Volume, region: Mask, others: Mapping[str, Mas
 
 
 def doubts_of(t1w: Volume, region: Mask, expected: Mask | None) -> tuple[str, ...]:
-    """What seems wrong with a reader's region, before it is handed in: sentences for the reader, none for one that may be right.
+    """Doubts about a reader's region, before it is handed in: sentences for the reader, none for one that may be right.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def doubts_of(t1w: Volume, region: Mask, expected: Mask | None) -> tuple[str, ..
 
 
 def placement_doubts(placement: Placement, grid: Grid, usual: tuple[float, float] = (0.0, 0.0)) -> list[str]:
-    """What is wrong with how a label lies on its image, by the edges there.
+    """Doubts about how a label lies on its image, by the edges there.
 
     Parameters
     ----------

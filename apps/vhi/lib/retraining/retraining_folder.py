@@ -122,7 +122,7 @@ class RetrainingFolder:
         shutil.rmtree(ended, ignore_errors=True)
 
     def remove_leftovers(self) -> None:
-        """What a killed process left half written; nobody else may be working here."""
+        """Remove the files that a killed process left half written; nobody else may be working here."""
         for path in list(self.root.rglob(".*.partial-*")):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -180,7 +180,7 @@ class RetrainingFolder:
         return read_remakable(self._check_path(case_id, submission_id), **_CHECK)
 
     def checks(self) -> tuple[dict[str, Any], ...]:
-        """What is known of every label that was checked, or decided about, by `case`, `submission`, `state` and more."""
+        """The record of every label that was checked, or decided about, by `case`, `submission`, `state` and more."""
         found = (read_remakable(path, **_CHECK) for path in sorted((self.root / "labels").glob("*.json")))
         return tuple(one for one in found if one is not None)
 

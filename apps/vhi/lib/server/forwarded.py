@@ -96,6 +96,6 @@ def _prefix(scope: Scope) -> str:
 
 
 def _last(scope: Scope, header: bytes) -> str:
-    """What the nearest proxy put into a header that every proxy may add to."""
+    """The entry of the nearest proxy in a header that every proxy may add to."""
     given = [value for name, value in scope["headers"] if name.lower() == header]
     return given[-1].rpartition(b",")[2].decode("latin-1").strip() if given else ""

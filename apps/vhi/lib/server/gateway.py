@@ -147,7 +147,7 @@ class Gateway:
                     await task
 
     async def search(self, resource: str, query: str = "") -> bytes:
-        """What the archive answers to a search of the server's own, in DICOM JSON; empty where it found nothing.
+        """The archive's answer to a search of the server's own, in DICOM JSON; empty where it found nothing.
 
         Raises
         ------

@@ -107,7 +107,7 @@ class Login:
         return self._tokens.identity_of(token) if self._tokens else LOCAL
 
     def mark_of(self, who: Identity) -> str:
-        """What scripts of our own pages send along with a token that is in a cookie, see `lib.server.sessions`."""
+        """The mark that scripts of our own pages send along with a token that is in a cookie, see `lib.server.sessions`."""
         return self._tokens.mark_of(who.session) if self._tokens and who.session else ""
 
     def end(self, who: Identity) -> None:

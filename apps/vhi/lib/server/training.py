@@ -117,7 +117,7 @@ def add_models(api: FastAPI, context: ServerContext) -> None:
 
 
 def options_of(given: dict[str, Any]) -> dict[str, Any]:
-    """What a client asks of a session: 3D Slicer sends options flat, OHIF under the trainer's name, some send both.
+    """The options of a session as a client sends them: 3D Slicer flat, OHIF under the trainer's name, some both.
 
     Raises
     ------

@@ -114,6 +114,6 @@ class CleanAnswer(VhiAnswer):
 
 
 def names_present(labels: np.ndarray, names: Mapping[str, int]) -> dict[str, int]:
-    """The names whose value occurs, by value; the first name alone where none does."""
+    """The names whose value occurs in `labels`, `(I, J, K)` whole numbers, by value; the first name alone where none does."""
     found = {name: value for name, value in sorted(names.items(), key=lambda one: one[1]) if (labels == value).any()}
     return found or dict(sorted(names.items(), key=lambda one: one[1])[:1])

@@ -169,7 +169,7 @@ def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> 
 
 
 def _read(folder: Path, scans: Scans) -> AutomaticRegions | None:
-    """What was written; None where there is nothing, or nothing whole."""
+    """The content that was written; None where there is nothing, or nothing whole."""
     try:
         info = read_json(folder / _INFO)
         if info is None:

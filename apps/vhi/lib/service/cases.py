@@ -131,7 +131,7 @@ class Cases:
         return self.index
 
     def _found(self) -> CaseIndex:
-        """What the source has now; `ShareError` where that is away."""
+        """The cases that the source has now; `ShareError` where that is away."""
         try:
             found = self.source.find()
             if not (found.complete or found.cases or found.waiting) and self._were_known:

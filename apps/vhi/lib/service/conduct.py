@@ -147,7 +147,7 @@ class Conduct:
         return sum(not self._is_finished(case_id, reader) for case_id in self.calibration)
 
     def feedback(self, case_id: str, reader: str) -> str:
-        """What a reader is told beside the reference after a calibration case; empty for any other case.
+        """The words for a reader beside the reference after a calibration case; empty for any other case.
 
         Empty too, and logged, where the masks cannot be read: the submission that it is told beside is kept.
         """

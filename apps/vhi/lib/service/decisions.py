@@ -33,7 +33,7 @@ class Decisions:
 
 
 def on_stir(points: np.ndarray) -> np.ndarray:
-    """Points that lie on STIR's grid already."""
+    """`(n, 3)` points that lie on STIR's grid already, as they are."""
     return points
 
 

@@ -46,7 +46,7 @@ def checked_choice(value: Any) -> str | None:
 def region_doubts(
     measurements: MeasurementService, scans: Scans, evaluated: EvaluatedSubmission, metadata: SubmissionMetadata
 ) -> tuple[str, ...]:
-    """What seems wrong with the region that a reader drew; nothing where it is the networks' own, or none are there to ask.
+    """Doubts about the region that a reader drew; none where it is the networks' own, or none are there to ask.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def region_doubts(
 def doubt_messages(
     doubts: Sequence[str], metadata: SubmissionMetadata, store: ReadingStore, case_id: str, region: Mask | None
 ) -> tuple[str, ...]:
-    """What a reader is told whose doubted region is kept: how to confirm it, or that they did."""
+    """Messages for a reader whose doubted region is kept: how to confirm it, or that they did."""
     if not doubts:
         return ()
     if metadata.doubts == CONFIRMED or _is_handed_in_again(store, case_id, metadata, region):

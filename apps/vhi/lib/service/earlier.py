@@ -262,7 +262,7 @@ class EarlierVisits:
         return SinceEarlier(change, made, date)
 
     def _earlier(self, made: Submission, date: str) -> EarlierVisit:
-        """What was kept of a reading, as `measure --previous` has it of a result folder."""
+        """A reading as it was kept, in the form that `measure --previous` has it of a result folder."""
         key = made.case_id, made.submission_id, date
         known = self._visits.get(key)
         if known is not None:

@@ -16,7 +16,7 @@ REPLACED = "replaced"
 
 @dataclass(frozen=True)
 class Fates:
-    """What retraining wrote down of submissions, read of those that are asked for.
+    """The fates of submissions in retraining, read of those that are asked for.
 
     Parameters
     ----------

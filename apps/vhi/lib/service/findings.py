@@ -75,7 +75,7 @@ def archive(cases: Cases) -> Iterator[Finding]:
 
 
 def conduct(cases: Cases, rules: Conduct, turns: Turns) -> Iterator[Finding]:
-    """What keeps a trial from being conducted as it is set up: calibration cases that nobody can open, patients not known."""
+    """Obstacles to a trial that is conducted as it is set up: calibration cases that nobody can open, patients not known."""
     known, named = {case.case_id for case in cases.index.cases}, rules.calibration
     if missing := sum(case_id not in known for case_id in named):
         sentence = f"{missing} of {len(named)} calibration cases cannot be opened; who has not finished them is offered no other."

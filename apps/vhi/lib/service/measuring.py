@@ -99,7 +99,7 @@ class MeasurementService:
     def _clicked_bones(
         self, known: KnownRegions, scans: Scans, reader: str | None, submitted: Submitted
     ) -> tuple[NormalBone, ...]:
-        """What was grown from the reader's clicks, that of the clicks which come with the label map first.
+        """The bones grown from the reader's clicks, that of the clicks which come with the label map first.
 
         The viewer knows the clicks of what it shows, also after undo. Where none that is kept was grown from them, they are grown
         again: in the disease region as it is drawn, in force, or found automatically.

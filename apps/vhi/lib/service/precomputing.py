@@ -1,4 +1,4 @@
-"""What needs no reader is computed before anyone asks: which case is next, and which are not tried again."""
+"""Computing before anyone asks, as far as no reader is needed: which case is next, and which are not tried again."""
 
 from __future__ import annotations
 

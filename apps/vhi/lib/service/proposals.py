@@ -84,7 +84,7 @@ class Proposals:
         return replace(result, proposal=propose(result, self._model(version)))
 
     def applied(self, automatic: VhiResult) -> VhiResult:
-        """What is left of an automatic result when the proposal that it holds is followed.
+        """The automatic result without the lesions that its own proposal removes.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class Proposals:
 
 @dataclass(frozen=True, eq=False)
 class DisplayedResult:
-    """A result as a viewer shows it: a label map on the grid of STIR, and the measurement beside it."""
+    """A result as a viewer shows it: the label map on the grid of STIR, `(I, J, K)` uint8, and the measurement beside it."""
 
     labels: np.ndarray
     names: dict[str, int]
@@ -148,7 +148,7 @@ def render_result(automatic: VhiResult, mode: str, proposals: Proposals, grades:
 
 
 def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGesture], proposals: Proposals) -> DisplayedResult:
-    """What is left after gestures, from the automatic result or, with `apply`, from what the proposal keeps.
+    """The lesions that gestures leave of the automatic result or, with `apply`, of the lesions that the proposal keeps.
 
     With `show` what is proposed to be removed and no gesture has restored has its own label; it counts until one removes it.
     """
@@ -172,7 +172,7 @@ def _decides(gesture: AnyGesture) -> bool:
 
 
 def _decided(gesture: AnyGesture) -> AnyGesture:
-    """What it restores is no longer undecided."""
+    """The gesture by which lesions are decided: those that it would restore are no longer undecided."""
     return replace(gesture, what="remove") if isinstance(gesture, Gesture) else gesture
 
 

@@ -55,11 +55,11 @@ class Scans:
         return (self.t1w_grid or self.t1w.grid) if role == "T1W" else self.stir.grid
 
     def to_series_grid(self, labels: np.ndarray, role: Role) -> np.ndarray:
-        """Labels on STIR's grid as they lie on that of a series."""
+        """`(I, J, K)` labels on STIR's grid as they lie on that of a series."""
         return labels_at(labels, self.stir.grid, self.grid(role)) if self._apart(role) else labels
 
     def to_stir_grid(self, labels: np.ndarray, grid: Grid, role: Role) -> tuple[np.ndarray, Grid]:
-        """Labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
+        """`(I, J, K)` labels that a viewer drew over a series, on STIR's grid where that loses nothing; else as they are.
 
         That is where the voxels of both are the same, and where T1W has a voxel of its own for each of STIR: what is shown on
         T1W and comes back untouched is then the same to the voxel.
@@ -230,7 +230,7 @@ def _version(case: Case) -> Version:
 
 
 def _told(case: Case, warnings: tuple[str, ...]) -> tuple[str, ...]:
-    """What readers are told of the series: of a blinded study that there is something, since it names series and UIDs."""
+    """The warnings about the series for readers: of a blinded study only that there are some, since they name series and UIDs."""
     if not case.blinded or not warnings:
         return warnings
     log.warning("of the series of %s readers are told that there is something to know: %s", case.case_id, " ".join(warnings))

@@ -1,4 +1,4 @@
-"""What each version of the networks makes of each case, kept beside the regions so that the next case is chosen at once.
+"""The scores of each case by each version of the networks, kept beside the regions so that the next case is chosen at once.
 
 One file per version, `scores/<version>.json`, replaced whole; a cache that may be deleted at any time:
 

@@ -466,6 +466,8 @@ class VhiService:
     ) -> dict[str, Any]:
         """Facts of the number that `submit` with the same arguments would keep; nothing is kept.
 
+        `labels` is an `(I, J, K)` map on `grid`, as for `submit`.
+
         Raises
         ------
         VhiError
@@ -479,7 +481,7 @@ class VhiService:
             return self._submissions.preview(scans, submitted, metadata, role)
 
     def reading(self, image_id: str, reader: str, reading: int = 1) -> dict[str, Any]:
-        """What a reader handed in last in a reading, for going on with it, see `lib.service.reopening`.
+        """The reader's last submission of a reading, for going on with it, see `lib.service.reopening`.
 
         Raises
         ------
@@ -494,7 +496,7 @@ class VhiService:
             return reading_facts(self.readings, scans, role, made)
 
     def reading_labels(self, image_id: str, reader: str, reading: int = 1) -> tuple[np.ndarray, Grid]:
-        """Its label map on the grid of the series, in the values that `reading` states.
+        """The reader's `(I, J, K)` uint8 label map on the grid of the series, in the values that `reading` states, and that grid.
 
         Raises
         ------
@@ -556,8 +558,10 @@ class VhiService:
             return self._submissions.accept(scans, submitted, metadata, delivery=self.delivery)
 
     def fate(self, image_id: str, reader: str | None, submission: str | None = None) -> str | None:
-        """What became of the region of a reader's newest submission of a case that gives one, or of the one that is named: a
-        sentence for its reader; None where there is none."""
+        """The fate of the region of a submission, in a sentence for its reader; None where there is none.
+
+        Of the reader's newest submission of a case that gives a region, or of the one that is named.
+        """
         case, _ = self.cases.of_image(image_id)
         made = self.readings.of_case(case.case_id)
         own = [one for one in made if one.reader == reader and gives_label(one) and submission in (None, one.submission_id)]
@@ -676,7 +680,9 @@ class VhiService:
         return tuple(made)
 
     def for_readers(self, sentence: str) -> str:
-        """What readers are told of something that may name patients or UIDs: of a blinded study, that an administrator knows."""
+        """The sentence as readers may see it, since it may name patients or UIDs: of a blinded study, that an administrator
+        knows.
+        """
         return BLINDED_WORDS if self.config.blinded else sentence
 
     def public_name(self, reader: str) -> str:

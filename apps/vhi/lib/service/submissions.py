@@ -35,7 +35,7 @@ log = logging.getLogger("vhi.service")
 
 
 class ChangedNumberError(ConflictError):
-    """What would be kept is not what the reader has on the screen. `facts` holds both, ready for JSON."""
+    """The number that would be kept is not the one on the reader's screen. `facts` holds both, ready for JSON."""
 
     def __init__(self, displayed: Mapping[str, Any], would_be: Mapping[str, Any]) -> None:
         shown = f"shown are {mm3_of(displayed)}, " if "vhi_mm3" in displayed else ""

@@ -45,6 +45,33 @@ class Offer:
     facts: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class WorklistRequest:
+    """Who asks for a case, and for which.
+
+    Parameters
+    ----------
+    reader : str
+    order : one of `ORDERS`
+    reading : int
+    options : mapping
+        Of the order, see `lib.service.ranking.DEFAULTS`.
+    everyone : bool
+        For review: the submissions of all readers, not only this one's.
+    """
+
+    reader: str
+    order: str
+    reading: int
+    options: Mapping[str, Any]
+    everyone: bool
+
+    @property
+    def is_review(self) -> bool:
+        """Whether cases are asked for that were read before."""
+        return self.order == "review"
+
+
 class Worklist:
     """Offers cases.
 
@@ -106,25 +133,25 @@ class Worklist:
         reading = reading_number(reading)
         if order not in ORDERS:
             raise RequestError(f"The order is {str(order)[:60]!r}; it must be {', '.join(ORDERS[:-1])} or {ORDERS[-1]}.")
-        options = ranking_options(order, values or {})
-        if order == "review" and self._blinding:
+        asked = WorklistRequest(reader, order, reading, ranking_options(order, values or {}), everyone)
+        if asked.is_review and self._blinding:
             raise RequestError("This study is blinded: its cases come in a fixed order, and none comes back for review.")
         leases = self._leases.of(reader)
         # what may take long (an archive is asked, files are read) is found out between two tries: others choose meanwhile
         whole: dict[str, bool] = {}
-        keep_apart, skip = self._blinding is not None, options["skip"]
+        keep_apart, skip = self._blinding is not None, asked.options["skip"]
         while True:
             with leases.choosing():
                 holders = self._holders(reader)
                 if skip:
-                    self._skip(reader, reading, order, skip, holders, everyone)
+                    self._skip(asked, skip, holders)
                     skip = False
-                chosen = self._chosen(reader, order, reading, options, everyone, holders, keep_apart, whole)
+                chosen = self._chosen(asked, holders, keep_apart, whole)
                 if chosen is None:
                     return None
                 if isinstance(chosen, Ranked) and chosen.case.case_id in whole:
                     held = holders[chosen.case.case_id] == reader
-                    self._hand_out(chosen.case, reader, order, reading, everyone, holders)
+                    self._hand_out(chosen.case, asked, holders)
                     return Offer(chosen.case, _HELD if held else chosen.reason, {} if held else chosen.facts)
             if isinstance(chosen, Ranked):
                 whole[chosen.case.case_id] = self._is_whole(chosen.case)
@@ -132,33 +159,23 @@ class Worklist:
                 keep_apart = self._turns.learn_patient(chosen)
 
     def _chosen(
-        self,
-        reader: str,
-        order: str,
-        reading: int,
-        options: Mapping[str, Any],
-        everyone: bool,
-        holders: Mapping[str, str | None],
-        keep_apart: bool,
-        whole: Mapping[str, bool],
+        self, asked: WorklistRequest, holders: Mapping[str, str | None], keep_apart: bool, whole: Mapping[str, bool]
     ) -> Ranked | str | None:
         """The first case that is not known to be damaged; the id of one whose patient is to be found out first; None for none."""
         try:
-            ranked = self._candidates(reader, order, reading, options, everyone, holders, keep_apart)
+            ranked = self._review(asked, holders) if asked.is_review else self._unread(asked, holders, keep_apart)
         except UnknownPatientError as error:
             return error.case_id
         # whole files are looked for in the first one alone: what is handed out is usable
-        return next((one for one in ranked if whole.get(one.case.case_id, True)), None)
+        return next((candidate for candidate in ranked if whole.get(candidate.case.case_id, True)), None)
 
-    def _hand_out(
-        self, case: Case, reader: str, order: str, reading: int, everyone: bool, holders: Mapping[str, str | None]
-    ) -> None:
-        self._leases.of(reader).take(case.case_id, reader)
-        if order == "review":
-            self._note_review(case, reader, everyone)
+    def _hand_out(self, case: Case, asked: WorklistRequest, holders: Mapping[str, str | None]) -> None:
+        self._leases.of(asked.reader).take(case.case_id, asked.reader)
+        if asked.is_review:
+            self._note_review(case, asked)
         else:
-            self._lay_aside(reader, reading, case, holders)
-            self._turns.note(case, reader, reading)
+            self._lay_aside(asked.reader, asked.reading, case, holders)
+            self._turns.note(case, asked.reader, asked.reading)
 
     def why_none(
         self, reader: str, order: str = "first", reading: int = 1, values: Mapping[str, Any] | None = None, everyone: bool = False
@@ -176,13 +193,14 @@ class Worklist:
             self._holders(reader),
             self._skipped.cases(reader, reading),
         )
-        obstacle = self._turns.first_obstacle([one for one in self._index().cases if one.case_id not in mine], reader, reading)
+        unread = [case for case in self._index().cases if case.case_id not in mine]
+        obstacle = self._turns.first_obstacle(unread, reader, reading)
         sentence = why_no_case(
             cases,
             finished=done,
-            elsewhere=[one for one in cases if holders[one] not in (None, reader)],
+            elsewhere=[case_id for case_id in cases if holders[case_id] not in (None, reader)],
             region=self._readings.finished_for_region(reader, reading),
-            skipped=[one for one in cases if one in skipped],
+            skipped=[case_id for case_id in cases if case_id in skipped],
             asked=options["cases"],
         )
         return f"{sentence} {obstacle}" if obstacle else sentence
@@ -191,42 +209,20 @@ class Worklist:
         held = self._leases.of(reader).holders()
         return {case.case_id: held.get(case.case_id) for case in self._index().cases}
 
-    def _candidates(
-        self,
-        reader: str,
-        order: str,
-        reading: int,
-        options: Mapping[str, Any],
-        everyone: bool,
-        holders: Mapping[str, str | None],
-        keep_apart: bool,
-    ) -> list[Ranked]:
-        if order == "review":
-            return self._review(reader, options, everyone, holders)
-        return self._unread(reader, order, reading, options, holders, keep_apart)
-
-    def _skip(
-        self,
-        reader: str,
-        reading: int,
-        order: str,
-        skip: bool | str,
-        holders: dict[str, str | None],
-        everyone: bool,
-    ) -> None:
+    def _skip(self, asked: WorklistRequest, skip: bool | str, holders: dict[str, str | None]) -> None:
         """Take the reader past the case in hand, or past that of an image; others may have it at once."""
         index = self._index()
         if isinstance(skip, str):
             cases = [index.of_image(skip)[0]]
         else:
-            cases = [case for case in index.cases if holders[case.case_id] == reader]
+            cases = [case for case in index.cases if holders[case.case_id] == asked.reader]
         for case in cases:
-            if order == "review":
-                self._note_review(case, reader, everyone, skipped=True)
+            if asked.is_review:
+                self._note_review(case, asked, skipped=True)
             else:
-                self._skipped.note(case.case_id, reader, reading)
-            if holders[case.case_id] == reader:
-                self._leases.of(reader).drop(case.case_id)
+                self._skipped.note(case.case_id, asked.reader, asked.reading)
+            if holders[case.case_id] == asked.reader:
+                self._leases.of(asked.reader).drop(case.case_id)
                 holders[case.case_id] = None
 
     def _lay_aside(self, reader: str, reading: int, chosen: Case, holders: Mapping[str, str | None]) -> None:
@@ -236,15 +232,8 @@ class Worklist:
             if case_id != chosen.case_id and holders.get(case_id) == reader:
                 self._leases.of(reader).drop(case_id)
 
-    def _unread(
-        self,
-        reader: str,
-        order: str,
-        reading: int,
-        options: Mapping[str, Any],
-        holders: Mapping[str, str | None],
-        keep_apart: bool,
-    ) -> list[Ranked]:
+    def _unread(self, asked: WorklistRequest, holders: Mapping[str, str | None], keep_apart: bool) -> list[Ranked]:
+        reader, reading = asked.reader, asked.reading
         mine = self._readings.finished(reader, reading)
         several = self._config.several_readers
         others = frozenset() if several else self._readings.finished() - self._readings.finished(reader)
@@ -260,49 +249,52 @@ class Worklist:
             if case.case_id not in mine
             and case.case_id not in others
             and (several or holders[case.case_id] in (None, reader))
-            and kind(case) == options["cases"]
+            and kind(case) == asked.options["cases"]
         ]
-        ranked = self._ranked(self._turns.allowed(free, reader, reading), reader, order, reading, options)
+        ranked = self._ranked(self._turns.allowed(free, reader, reading), asked)
         if keep_apart:
             ranked = self._turns.apart(ranked, reader, reading)
-        return sorted(ranked, key=lambda one: holders[one.case.case_id] != reader)  # stable: the held one, then the order
+        return sorted(
+            ranked, key=lambda candidate: holders[candidate.case.case_id] != reader
+        )  # stable: the held one, then the order
 
-    def _ranked(self, free: list[Case], reader: str, order: str, reading: int, options: Mapping[str, Any]) -> list[Ranked]:
+    def _ranked(self, free: list[Case], asked: WorklistRequest) -> list[Ranked]:
         if self._blinding:
-            return [Ranked(case, _PLAIN["blinded"]) for case in self._blinding.order(free, reader, reading)]
-        if order == "random":
-            free = shuffled(free, f"{self._config.seed}/{reader}/{reading}")
-        if order in _PLAIN:
-            return [Ranked(case, _PLAIN[order]) for case in free]
+            return [Ranked(case, _PLAIN["blinded"]) for case in self._blinding.order(free, asked.reader, asked.reading)]
+        if asked.order == "random":
+            free = shuffled(free, f"{self._config.seed}/{asked.reader}/{asked.reading}")
+        if asked.order in _PLAIN:
+            return [Ranked(case, _PLAIN[asked.order]) for case in free]
         manifest, entries = self._scores.live()
         labelled = frozenset(case_id for case_id in entries if newest_regions(self._readings, case_id))
-        return _SCORED[order](free, entries, labelled, manifest.version, options)
+        return _SCORED[asked.order](free, entries, labelled, manifest.version, asked.options)
 
-    def _review(self, reader: str, options: Mapping[str, Any], everyone: bool, holders: Mapping[str, str | None]) -> list[Ranked]:
+    def _review(self, asked: WorklistRequest, holders: Mapping[str, str | None]) -> list[Ranked]:
         manifest, entries = self._scores.live()
-        found = []
+        disputed = []
         for case in self._index().cases:
-            labels = self._labels(case, reader, everyone)
+            labels = self._labels(case, asked.reader, asked.everyone)
             entry = entries.get(case.case_id)
-            if not labels or entry is None or holders[case.case_id] not in (None, reader):
+            if not labels or entry is None or holders[case.case_id] not in (None, asked.reader):
                 continue
-            noted = self._noted(case).get(reader, {})
+            noted = self._noted(case).get(asked.reader, {})
             answered = noted.get("labels") != labels or noted.get("skipped")
             if noted.get("version") == manifest.version and answered:
                 continue  # looked at again, or skipped, since this version was asked
-            found.append((case, {label: entry["labels"].get(label) for label in labels}))
-        return by_dispute(found, manifest.version, options)
+            disputed.append((case, {label: entry["labels"].get(label) for label in labels}))
+        return by_dispute(disputed, manifest.version, asked.options)
 
     def _labels(self, case: Case, reader: str, everyone: bool) -> list[str]:
         newest = newest_regions(self._readings, case.case_id)
-        return sorted(one.submission_id for one in newest if everyone or one.reader == reader)
+        return sorted(submission.submission_id for submission in newest if everyone or submission.reader == reader)
 
-    def _note_review(self, case: Case, reader: str, everyone: bool, *, skipped: bool = False) -> None:
+    def _note_review(self, case: Case, asked: WorklistRequest, *, skipped: bool = False) -> None:
         """Remember which labels were offered, so that a case whose label was handed in again is not offered again."""
         manifest, _ = self._scores.live()
         make_folder(self._root)
-        entry = {"version": manifest.version, "labels": self._labels(case, reader, everyone), "skipped": skipped}
-        write_json(self._note_path(case), {**self._noted(case), reader: entry})
+        labels = self._labels(case, asked.reader, asked.everyone)
+        entry = {"version": manifest.version, "labels": labels, "skipped": skipped}
+        write_json(self._note_path(case), {**self._noted(case), asked.reader: entry})
 
     def _noted(self, case: Case) -> dict[str, dict[str, Any]]:
         """By reader what was offered of a case; damaged it is as if nothing had been."""

@@ -92,7 +92,7 @@ class BurnedInError(InputError):
 
 @dataclass(frozen=True)
 class Pseudonym:
-    """What a series is known by in place of its own names.
+    """The names of a series in place of its own.
 
     Attributes
     ----------
@@ -208,7 +208,7 @@ def deidentified(header: Dataset, values: np.ndarray, pseudonym: Pseudonym) -> D
 
 
 def _kept(dataset: Dataset, pseudonym: Pseudonym) -> Dataset:
-    """What stays of a data set or of an item in one."""
+    """The part of a data set, or of an item in one, that stays."""
     found = Dataset()
     for element in dataset:
         keyword = element.keyword

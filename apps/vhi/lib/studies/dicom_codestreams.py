@@ -1,4 +1,4 @@
-"""What a compressed frame unpacks to, told by itself: before anything decodes it, and whatever the file around it says."""
+"""The unpacked size of a compressed frame, as the frame itself tells it: before anything decodes it, whatever its file says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What folders and files hold: image series, each instance once, and the files that are something else."""
+"""The content of folders and files: image series, each instance once, and the files that are something else."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """What files hold: image series, and what the reader of a result must know about the other files."""
+    """The content of files: image series, and what the reader of a result must know about the other files."""
 
     series: tuple[Series, ...]
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What kind of image a series holds (magnitude or phase, water or fat, a map), and the contrasts within one series."""
+"""The kind of image in a series (magnitude or phase, water or fat, a map), and the contrasts within one series."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _FAT_SUPPRESSED = re.compile(r"\b(fs|fat ?sat|fatsup\w*|spair|spir|chess|water|d
 
 @dataclass(frozen=True)
 class Doubts:
-    """What speaks against a series as the plain scan of its weighting; less is better, in this order."""
+    """Reasons against a series as the plain scan of its weighting; fewer are better, in this order."""
 
     contrast_agent: bool
     fat_suppressed: bool
@@ -62,7 +62,7 @@ class Doubts:
 
 
 def kinds_of(frame: Frame) -> tuple[str, ...]:
-    """What its header calls a frame, beside a plain magnitude image, in words as ``phase image`` or ``map``."""
+    """The kinds that a frame's header states, beside a plain magnitude image, in words as ``phase image`` or ``map``."""
     values = [one.strip() for one in frame.image_type.upper().split("\\")[2:]]
     found = {kind for kind, pattern in _TYPE_PATTERNS.items() if any(pattern.fullmatch(value) for value in values)}
     component = _COMPONENTS.get(frame.text("ComplexImageComponent").upper()) or _ge_component(frame)
@@ -77,7 +77,7 @@ def no_scan(frame: Frame) -> str | None:
 
 
 def doubts_of(series: Series, *, contrast_agent: bool = False, fat_suppressed: bool = False) -> Doubts:
-    """What a series' header and description say against it.
+    """The doubts that a series' header and description raise about it.
 
     Parameters
     ----------

@@ -181,7 +181,7 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _other_kind(path: Path, head: bytes) -> str | None:
-    """What a file without the mark of DICOM is; None where it may be a damaged slice."""
+    """The kind of a file without the mark of DICOM; None where it may be a damaged slice."""
     if _LEFT_BY_SYSTEMS.fullmatch(path.name) or _FOLDERS_OF_SYSTEMS & {part.lower() for part in path.parts[:-1]}:
         return "left by a system or an office program"
     if _SLICE_NAME.fullmatch(path.name):

@@ -44,7 +44,7 @@ class SeriesCandidate:
 
     @cached_property
     def doubts(self) -> Doubts:
-        """What speaks against it."""
+        """The doubts whether it is the plain scan of its weighting."""
         info = self.info
         return doubts_of(self.series, contrast_agent=info.contrast_agent, fat_suppressed=info.fat_suppressed)
 
@@ -54,6 +54,7 @@ class SeriesCandidate:
 
     @cached_property
     def normal(self) -> np.ndarray:
+        """`(3,)` unit vector at right angles to the slices, RAS+."""
         normal = np.cross(self.grid.affine[:3, 0], self.grid.affine[:3, 1])
         return normal / np.linalg.norm(normal)
 

@@ -69,7 +69,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """What a series says about itself; `slices` are in the order of K.
+    """The facts that a series states about itself; `slices` are in the order of K.
 
     Times are None where the header does not give them. `acquired` is date and time as one sortable text, possibly empty.
     """
@@ -199,7 +199,7 @@ def grid_of(series: Series, name: str) -> Grid:
 
 
 def info_of(series: Series, stack: _Stack | None = None, notes: tuple[str, ...] = ()) -> SeriesInfo:
-    """What a series says about itself; its slices only with the stack that orders them. `notes` join its warnings."""
+    """The facts that a series states about itself; its slices only with the stack that orders them. `notes` join its warnings."""
     first = series.first
     number = series.number("SeriesNumber")
     return SeriesInfo(

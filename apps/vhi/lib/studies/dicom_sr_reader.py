@@ -28,7 +28,7 @@ _STAGES: dict[str, Stage] = {f"VHI-{stage.upper()}": stage for stage in STAGES}
 
 @dataclass(frozen=True)
 class ReportedVhi:
-    """What a report says of one reading.
+    """The content of a structured report on one reading.
 
     Parameters
     ----------

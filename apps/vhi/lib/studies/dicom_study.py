@@ -1,4 +1,4 @@
-"""What `--study` may be: a folder, also of a CD or of several studies, a ZIP file, or a DICOMDIR; and which study is meant."""
+"""The forms of `--study`: a folder, also of a CD or of several studies, a ZIP file, or a DICOMDIR; and which study is meant."""
 
 from __future__ import annotations
 

@@ -97,12 +97,17 @@ def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:
 
     Parameters
     ----------
-    cells : unsigned integer array
+    cells : unsigned integer array of any shape
         Of BitsAllocated bits.
     header : Dataset
         With BitsStored, HighBit and PixelRepresentation.
     name : str
         What messages call the file.
+
+    Returns
+    -------
+    integer array of the same shape
+        As stored, before any rescaling.
 
     Raises
     ------

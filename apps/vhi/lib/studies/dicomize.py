@@ -57,7 +57,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the study is to say about itself; all but the order of the numbers may stay empty."""
+    """The labels that the study is to carry; all but the order of the numbers may stay empty."""
 
     patient_id: str = ""
     study_date: str = ""

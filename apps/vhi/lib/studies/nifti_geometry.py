@@ -48,7 +48,7 @@ class Forms:
     qform_rounding_rad: float
 
     def affine(self, form: Form | None) -> np.ndarray | None:
-        """The transform of a name, else the only one; without a name the sform first."""
+        """The `(4, 4)` transform of a name, voxel index to RAS+ [mm], else the only one; without a name the sform first."""
         first, second = (self.qform, self.sform) if form == "qform" else (self.sform, self.qform)
         return second if first is None else first
 
@@ -106,7 +106,7 @@ def grid_of_header(header: nib.Nifti1Header, shape: tuple[int, int, int], label:
 
 
 def disagreement(forms: Forms, shape: tuple[int, int, int]) -> str | None:
-    """What programs read differently in a header, as a clause; None where they agree.
+    """The point on which programs that read a header disagree, as a clause; None where they agree.
 
     Transforms agree where no corner of the volume lies further apart than a fifth of the smallest voxel size, which no rounding
     reaches and which is clearly the same voxel; and, where a quaternion leaves it open, than its rounding turns that corner.
@@ -139,7 +139,7 @@ def disagreement(forms: Forms, shape: tuple[int, int, int]) -> str | None:
 
 
 def shear(affine: np.ndarray) -> float:
-    """The largest cosine between two axes of a transform, 0 where they are at right angles."""
+    """The largest cosine between two axes of a `(4, 4)` transform, 0 where they are at right angles."""
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return float(np.abs(axes.T @ axes - np.eye(3)).max())
 

@@ -73,7 +73,7 @@ class Case:
         return self.shown if self.blinded else self.archived
 
     def image_id(self, role: Role) -> str:
-        """What viewers call the series."""
+        """The id of the series in viewers."""
         return self.image_ids(role)[0]
 
     def image_ids(self, role: Role) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class CaseIndex:
-    """What a folder holds: cases by id, and what waits.
+    """The content of a folder: cases by id, and files that wait.
 
     `complete` is False where something may be away: no image at all, a folder that is empty or cannot be listed. What is not
     listed is then not known to be gone for good.
@@ -161,7 +161,7 @@ class CaseSource(Protocol):
     """Where cases come from: a folder, or an archive."""
 
     def find(self) -> CaseIndex:
-        """What is known now, at once.
+        """The cases that are known now, at once.
 
         Raises
         ------
@@ -188,7 +188,7 @@ class CaseSource(Protocol):
         """
 
     def warnings(self, case: Case) -> tuple[str, ...]:
-        """What the reader of a result must know about the scans of a case that was fetched."""
+        """Warnings about the scans of a case that was fetched, for the reader of a result."""
 
     def patient(self, case: Case) -> str | None:
         """The patient's id; None where it is not known.

@@ -1,4 +1,4 @@
-"""What makes a series a STIR or a T1W series: conditions on its header, which a site may replace by its own."""
+"""The rules for a STIR or a T1W series: conditions on its header, which a site may replace by its own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class RoleRule:
-    """What makes a series fit a role.
+    """The rule by which a series fits a role.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def _is_lower(path: Path) -> bool:
 
 
 def read_inflammation(reading: ReaderMask) -> tuple[Mask, Mask | None, str]:
-    """What a reading marks.
+    """The inflammation that a reading marks.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What of a folder of studies could be measured: which series would be taken for T1W and STIR, why, and what is missing.
+"""Survey of a folder of studies: which series would be taken for T1W and STIR, why, and what is missing.
 
 The pairs are those that `measure`, `batch` and a server find, by the same code. Nothing is measured, and of DICOM series only
 headers are read.

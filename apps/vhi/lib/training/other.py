@@ -51,7 +51,7 @@ def _whole(number: Any) -> int:
 
 
 def write_other_labels(folder: Path, cases: Sequence[LabelledCase], start: Callable[[], Sequence[Member]]) -> None:
-    """What is learnt of each scan, into a group's folder, once: a resumed run must find what it began with.
+    """Write the labels that are learnt of each scan into a group's folder, once: a resumed run must find those it began with.
 
     `start` gives the networks that the training starts from; it may give none, whose bone is then nowhere.
     """
@@ -69,7 +69,7 @@ def write_other_labels(folder: Path, cases: Sequence[LabelledCase], start: Calla
 
 
 def read_other(folder: Path, case: LabelledCase) -> tuple[tuple[Volume, Mask], np.ndarray]:
-    """T1W, what is learnt of it and what is ignored, from a group's folder."""
+    """T1W, the mask that is learnt of it and the voxels that are ignored, `(I, J, K)` bool, from a group's folder."""
     t1w = read_t1w(case)
     with np.load(_written(folder, case)) as found:
         return (t1w, Mask(found["mask"], t1w.grid)), found["ignored"]

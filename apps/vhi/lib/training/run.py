@@ -135,7 +135,7 @@ class EnsembleTraining:
         )
 
     def label_other(self) -> None:
-        """What is learnt of other scanners' scans, with what the start networks make of them."""
+        """Write the labels that are learnt of other scanners' scans, with the bone that the start networks find there."""
         held_out = self.group.held_out_other if self.plan.kind else ()
         write_other_labels(self.folder, (*self.group.other, *held_out), self._start_members)
 
@@ -200,4 +200,5 @@ def measure_case(
 
 
 def plain_dice(dices: np.ndarray) -> list[float | None]:
+    """`(K,)` Dice as floats of four decimals; None for `nan`, where a slice has neither mask."""
     return [None if np.isnan(dice) else round(float(dice), 4) for dice in dices]

@@ -36,8 +36,9 @@ def read_labelled(case: LabelledCase) -> tuple[Volume, Mask]:
 
 
 def probabilities(t1w: Volume, members: Sequence[Member]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """`(I, J, K)` float32 probability of disease region: of the ensemble, to the bit as `segment_disease_region` has it, and of
-    each member that answers for this kind of scan.
+    """`(I, J, K)` float32 probability of disease region, of the ensemble and of each member that answers for this kind of scan.
+
+    That of the ensemble is to the bit as `segment_disease_region` has it.
     """
     frame = NetworkFrame.of(t1w)
     slices = frame.slices(normalise_t1w(t1w))
@@ -51,7 +52,10 @@ def probabilities(t1w: Volume, members: Sequence[Member]) -> tuple[np.ndarray, l
 
 
 def region_of(probability: np.ndarray, t1w: Volume) -> Mask:
-    """A probability as the mask that `segment_disease_region` makes of it; here an empty one is an answer like any other."""
+    """An `(I, J, K)` probability as the mask that `segment_disease_region` makes of it.
+
+    Here an empty one is an answer like any other.
+    """
     return Mask(drop_small_pieces(probability >= 0.5), t1w.grid, "disease region")
 
 

@@ -26,7 +26,7 @@ Track = Callable[[Network], None]
 
 @contextmanager
 def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str, warn: Callable[[str], None]) -> Iterator[Track]:
-    """What is to be told of each network that has gone on.
+    """The listeners to each network's progress.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +23,35 @@ from .scans import read_t1w
 from .training_session import Trained
 
 
-def publish_trained(
-    trained: Trained,
-    ensemble: EnsembleTraining,
-    model_dir: Path,
-    *,
-    version: str,
-    created: str,
-    code_version: str,
-    parent: str | None = None,
-    live: bool = True,
-    baseline: dict[str, Any] | None = None,
-    measured: dict[str, Any] | None = None,
-) -> Version:
-    """Add a trained ensemble to `model_dir`; it becomes the live one unless `live` is False.
+@dataclass(frozen=True)
+class NewVersion:
+    """A version before it is published.
 
-    `baseline` are another recipe's results in the same folds, kept beside this one's under `metrics`; `measured` are results of
-    folds of this recipe that were trained elsewhere, perhaps fewer or with fewer members, and stand for what is missing.
+    Parameters
+    ----------
+    version, created, code_version : str
+        Its id, the time, and the program that trained it, as its manifest states them.
+    parent : str, optional
+        Version that the training started from.
+    live : bool
+        Whether it becomes the live one.
+    baseline : mapping, optional
+        Another recipe's results in the same folds, kept beside this one's under `metrics`.
+    measured : mapping, optional
+        Results of folds of this recipe that were trained elsewhere, perhaps fewer or with fewer members, for those missing here.
+    """
+
+    version: str
+    created: str
+    code_version: str
+    parent: str | None = None
+    live: bool = True
+    baseline: dict[str, Any] | None = None
+    measured: dict[str, Any] | None = None
+
+
+def publish_trained(trained: Trained, ensemble: EnsembleTraining, model_dir: Path, new: NewVersion) -> Version:
+    """Add a trained ensemble to `model_dir`.
 
     Raises
     ------
@@ -49,19 +61,19 @@ def publish_trained(
         The folder cannot be written.
     """
     if ensemble.plan.kind:
-        return _publish_kind(trained, ensemble, model_dir, version, created, code_version, live=live, measured=measured)
+        return _publish_kind(trained, ensemble, model_dir, new)
     members = ensemble.members()
     reference = reference_of(ensemble, trained.folds, trained.study)
-    before = None if parent is None else Reference.from_dict(read_version(model_dir, parent).manifest.reference)
+    before = None if new.parent is None else Reference.from_dict(read_version(model_dir, new.parent).manifest.reference)
     if reference is not None and before is not None and not trained.folds:
         # networks are surer of scans that they learnt: what the parent measured on others still holds
-        reference = reference.widened(before, str(parent))
+        reference = reference.widened(before, str(new.parent))
     layouts = [network.recipe.layout() for network in members]
     precision = {"precision": "bfloat16" if bf16_training() else "float32"}
     manifest = Manifest(
-        version=version,
-        created=created,
-        code_version=code_version,
+        version=new.version,
+        created=new.created,
+        code_version=new.code_version,
         sha256="",
         network=layouts[0] if all(layout == layouts[0] for layout in layouts) else layouts,
         members=len(members),
@@ -74,31 +86,21 @@ def publish_trained(
             if case.disease_region is not None
         ],
         unlabelled_cases=sorted({case.case_id for network in members for case in network.unlabelled}),
-        metrics=_metrics(trained, measured) | {"baseline": baseline},
-        parent=parent,
+        metrics=_metrics(trained, new.measured) | {"baseline": new.baseline},
+        parent=new.parent,
         flip=ensemble.plan.flip,
         reference=None if reference is None else reference.as_dict(),
     )
-    return publish_networks(model_dir, manifest, pack([network.read() for network in members]), live=live)
+    return publish_networks(model_dir, manifest, pack([network.read() for network in members]), live=new.live)
 
 
-def _publish_kind(
-    trained: Trained,
-    ensemble: EnsembleTraining,
-    model_dir: Path,
-    version: str,
-    created: str,
-    code_version: str,
-    *,
-    live: bool,
-    measured: dict[str, Any] | None,
-) -> Version:
+def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path, new: NewVersion) -> Version:
     """The version that the networks went on from, bit by bit, with these for the other scanner's scans beside its own."""
     if ensemble.start is None or ensemble.start.version is None:
         raise ModelError("Networks for a kind of scans stand beside those of a version; start from one.")
     parent = read_version(ensemble.start.model_dir, ensemble.start.version)
     old, members = parent.manifest, ensemble.members()
-    found = (measured or trained.metrics).get("cross_validation_kind")
+    found = (new.measured or trained.metrics).get("cross_validation_kind")
     protocols = [Protocol.of(read_t1w(case).grid).as_dict() for case in ensemble.group.other]
     reference = reference_of(ensemble, (), trained.study, kind_members(parent, None))
     before = Reference.from_dict(old.reference)
@@ -117,9 +119,9 @@ def _publish_kind(
             cases[case.case_id] = TrainingCase(case.case_id, sha256_of(case.disease_region))
     manifest = replace(
         old,
-        version=version,
-        created=created,
-        code_version=code_version,
+        version=new.version,
+        created=new.created,
+        code_version=new.code_version,
         training_cases=[cases[case_id] for case_id in sorted(cases)],
         metrics=_with_kind(old.metrics or {}, trained.metrics["budget"]["networks"], found),
         parent=old.version,
@@ -127,7 +129,7 @@ def _publish_kind(
         kinds=[*old.kinds, kind],
     )
     weights = pack_onto(parent, [network.read() for network in members], kind["name"])
-    return publish_networks(model_dir, manifest, weights, live=live)
+    return publish_networks(model_dir, manifest, weights, live=new.live)
 
 
 def _with_kind(before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:

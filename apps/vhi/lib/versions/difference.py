@@ -1,4 +1,4 @@
-"""What differs between two trained versions, by their manifests."""
+"""Differences between two trained versions, by their manifests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trained version says about itself.
+"""The manifest of a trained version.
 
 `manifest.json`, schema 1:
 

@@ -1,4 +1,4 @@
-"""What every post-transform is."""
+"""The base of every post-transform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every column of the readings means, in which unit, and how often it is there."""
+"""The meaning of every column of the readings, its unit, and how often it is there."""
 
 from __future__ import annotations
 

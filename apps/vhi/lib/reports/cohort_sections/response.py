@@ -107,7 +107,7 @@ def response_section(study: Study) -> Section:
 
 
 def _caveats(study: Study, found: Response) -> Iterator[str]:
-    """What a count of improved subjects does not say."""
+    """The limits of a count of improved subjects."""
     if found.vhi is not None and not study.settings.vhi_response_mm3:
         yield "Any decrease counts as improved, as in the paper, which adds that small changes may mean nothing clinically."
     agreement = next((one for one in study.vhi_agreement if one.method == main_method(study.table)), None)

@@ -21,7 +21,7 @@ SMALL = 30
 
 
 def sensitivity_section(study: Study) -> Section:
-    """What the changes of the readers' mean say of VHI and SPARCC as outcomes of a trial."""
+    """VHI and SPARCC as outcomes of a trial, judged by the changes of the readers' mean."""
     base = Section(
         key="sensitivity",
         title="Sensitivity to change, and the size of a trial",
@@ -83,7 +83,7 @@ def _findings(result: Sensitivity) -> Iterator[str]:
 
 
 def _verdict(patients: Estimate) -> str:
-    """What the interval of the ratio allows to be said."""
+    """The conclusion that the interval of the ratio allows."""
     if math.isnan(patients.low):
         return "It has no interval, so that nothing follows from it."
     if patients.high < 1:

@@ -1,4 +1,4 @@
-"""What the sections of a cohort report share: figures, what was left out, sentences."""
+"""Parts that the sections of a cohort report share: figures, the values left out, sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the paper prints: its own arithmetic, and what no public file allows."""
+"""The numbers that the paper prints: its own arithmetic, and those that no public file allows."""
 
 from __future__ import annotations
 

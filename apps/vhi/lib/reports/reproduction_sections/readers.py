@@ -1,4 +1,4 @@
-"""What readers marked: overlap, volume similarity, composite reference, agreement."""
+"""The readers' masks: overlap, volume similarity, composite reference, agreement."""
 
 from __future__ import annotations
 

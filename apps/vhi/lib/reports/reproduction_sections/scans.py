@@ -1,4 +1,4 @@
-"""What the clone holds, normal bone and thresholds, and the automatic segmentation that readers cleaned."""
+"""The content of the clone, normal bone and thresholds, and the automatic segmentation that readers cleaned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sections of that page share: tables of ours beside theirs."""
+"""Parts that the sections of that page share: tables of ours beside theirs."""
 
 from __future__ import annotations
 
