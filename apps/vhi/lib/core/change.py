@@ -105,8 +105,8 @@ class Change:
     @property
     def counts(self) -> dict[Fate, int]:
         """Lesions by what became of them."""
-        found = Counter(one.fate for one in self.lesions or ())
-        return {fate: found[fate] for fate in FATES}
+        count = Counter(lesion.fate for lesion in self.lesions or ())
+        return {fate: count[fate] for fate in FATES}
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,10 @@ class VhiSettings:
         def built(part: Any) -> Any:
             return part(**{info.name: values[info.name] for info in settings_of(part) if info.name in values})
 
-        found = cls(built(ThresholdRule), tuple(built(one) for one in POST_TRANSFORMS), site_chain, built(AnatomicalLimits))
+        settings = cls(built(ThresholdRule), tuple(built(step) for step in POST_TRANSFORMS), site_chain, built(AnatomicalLimits))
         if site_chain is not None:
-            found._refuse_overruled(site_chain)
-        return found
+            settings._refuse_overruled(site_chain)
+        return settings
 
     def _refuse_overruled(self, site_chain: Chain) -> None:
         # viewers send every setting along, those at their defaults too
