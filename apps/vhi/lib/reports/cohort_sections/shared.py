@@ -31,7 +31,7 @@ def section_figure(name: str, drawing: Drawing, caption: str, alternative: str, 
 
 
 def left_out_rows(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
-    return tuple(dict.fromkeys((one.subject, one.visit, one.why) for one in found))
+    return tuple(dict.fromkeys((absent.subject, absent.visit, absent.why) for absent in found))
 
 
 def sentence(text: str) -> str:
