@@ -34,6 +34,11 @@ TOGETHER = (
     "tests/service/",
 )
 
+# of those folders, what starts servers of its own and so need not wait for the others
+APART = tuple(
+    f"tests/ohif/test_{name}.py" for name in ("accessible", "beside", "blinded", "keyboard", "prefix", "review", "sign_on_page")
+)
+
 # a shell that runs the tests in the background makes them, and the programs that they interrupt, deaf to Ctrl-C
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -97,13 +102,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def group_of(nodeid: str) -> str:
     """The entry of TOGETHER that names a test, or else its file."""
-    return next((name for name in TOGETHER if nodeid.startswith(name)), nodeid.partition("::")[0])
+    return next((name for name in (*APART, *TOGETHER) if nodeid.startswith(name)), nodeid.partition("::")[0])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_without_data(items)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        places = {name: place for place, name in enumerate(TOGETHER)}
+        places = {name: place for place, name in enumerate((*TOGETHER, *APART))}
         items.sort(key=lambda item: places.get(group_of(item.nodeid), len(places)))
 
 

@@ -332,6 +332,37 @@ def test_what_is_drawn_under_the_pointer_grows_shrinks_and_is_copied_to_the_next
     np.testing.assert_array_equal(reader.map()[..., other] > 0, large)
 
 
+@pytest.mark.parametrize(("study", "mm"), [("ascending", 4.0), ("descending", 2.5)])
+def test_what_is_drawn_grows_and_shrinks_by_the_mm_that_were_chosen(open_case, study, mm, shot):
+    reader = open_case("petra", study)
+    page, voxel = reader.page, middle(reader)
+    i, j, k = voxel
+    spacing = in_plane(reader)
+    page.locator("#vhi-grow").fill(str(mm))
+    wait_for(lambda: page.locator("#vhi-grow-mm").inner_text() == f"{mm:g} mm")
+    page.keyboard.press("k")
+    drag(reader, [i - 7.5, j - 6.5, k], [i + 7.5, j + 6.5, k])
+    drag(reader, [i + 7.5, j - 0.5, k], [i + 12.5, j + 1.5, k])  # an arm, which shrinking takes off
+    drawn = reader.map()[..., k] > 0
+    press_over(reader, voxel, "g")
+    large = dilated(drawn, mm, spacing)
+    np.testing.assert_array_equal(reader.map()[..., k] > 0, large)
+    assert not np.any(reader.map()[..., [n for n in range(reader.grid.shape[2]) if n != k]])
+    shot("grown")
+    page.keyboard.press("Control+z")
+    wait_for(lambda: np.array_equal(reader.map()[..., k] > 0, drawn))
+    page.locator("[data-tool='shrink']").click()
+    click(reader, voxel)
+    small = ~dilated(~drawn, mm, spacing)
+    assert 0 < np.count_nonzero(small) < np.count_nonzero(drawn) < np.count_nonzero(large)
+    np.testing.assert_array_equal(reader.map()[..., k] > 0, small)
+    page.locator("#vhi-grow").fill("0.5")
+    wait_for(lambda: page.locator("#vhi-grow-mm").inner_text() == "0.5 mm")
+    page.mouse.click(*reader.at(voxel))
+    page.locator("#vhi-message").filter(has_text=f"Voxels lie {min(spacing):.2f} mm apart: by 0.5 mm nothing changes.").wait_for()
+    np.testing.assert_array_equal(reader.map()[..., k] > 0, small)
+
+
 @pytest.mark.parametrize("study", ["ascending", "descending"])
 def test_slices_between_two_drawn_ones_are_filled_by_signed_distances(open_case, study, shot):
     reader = open_case("petra", study)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion, label
 
-from browsing import Reader
+from browsing import CONSERVATIVE, NUMBERS, PROPOSED, Reader
 from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
@@ -199,3 +200,84 @@ def test_a_narrow_window_is_told_that_it_is_too_narrow(reader):
     for button in ("#vhi-submit", "#vhi-measure"):
         box = reader.page.locator(button).bounding_box()
         assert box["y"] + box["height"] <= 720
+
+
+WORDS = """() => [...document.querySelectorAll('.vhi-numbers')].map((layer) => [...layer.children].map((one) => {
+  const { left, top } = one.getBoundingClientRect();
+  return [one.textContent, left, top];
+}))"""
+PIXELS = """(voxels) => {
+  const { labelmap } = window.vhiDesk.reading;
+  const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
+  const canvas = viewport.element.querySelector('canvas');
+  const scale = canvas.width / canvas.clientWidth;
+  return voxels.map((voxel) => {
+    const [x, y] = viewport.worldToCanvas(labelmap.worldAt(voxel)).map((one) => Math.round(one * scale));
+    return [...canvas.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3);
+  });
+}"""
+TOGETHER = np.ones((3, 3), int)
+
+
+def words_expected(reader: Reader, slice_: int) -> list[list[tuple[str, float, float]]]:
+    """By image: the word of each part in a slice of STIR, and where: beside the first run of voxels in its highest row."""
+    bits, shown = reader.bits()[..., slice_], reader.map()[..., slice_]
+    found: list[tuple[str, list[int]]] = []
+    for word, mask in (("region", bits & 1 > 0), ("bone", bits & 2 > 0), ("R", shown == PROPOSED)):
+        labels, count = label(mask, TOGETHER)
+        for n in range(1, count + 1):
+            i, j = np.nonzero(labels == n)
+            row = set(i[j == j.min()].tolist())
+            end = min(row)
+            while end + 1 in row:
+                end += 1
+            found.append((word, [end, int(j.min()), slice_]))
+    return [
+        sorted((word, x + 3, y - 12) for word, voxel in found for x, y in [reader.at(voxel, role)]) for role in ("STIR", "T1W")
+    ]
+
+
+def test_what_only_its_colour_would_tell_has_a_word_or_is_filled(reader, shot):
+    page = reader.page
+    page.locator(PICTURED).wait_for()
+    page.locator("#vhi-proposal").select_option("show")
+    reader.measure()
+    for model in ("disease_region", "normal_bone"):
+        page.locator(f"[data-proposal='{model}']").click()
+        reader.rest()
+    bits, proposed = reader.bits(), reader.map() == PROPOSED
+    slices = [int(np.argmax(one.sum(axis=(0, 1)))) for one in (bits & 2 > 0, proposed)]
+    for slice_ in slices:
+        page.evaluate("(voxel) => window.vhiDesk.reading.jumpTo({ voxel })", [10, 10, slice_])
+        expected = words_expected(reader, slice_)
+        wait_for(lambda expected=expected: all_near(page.evaluate(WORDS), expected))
+        shot(f"words-{slice_}")
+    assert {word for word, *_ in expected[0]} >= {"region", "R"}
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("o")
+    wait_for(lambda: page.locator(".vhi-numbers span").count() == 0)
+    page.keyboard.press("o")
+    wait_for(lambda: all_near(page.evaluate(WORDS), expected))
+    page.keyboard.press("l")
+    wait_for(lambda: "R" not in [word for word, *_ in page.evaluate(WORDS)[0]] and page.locator(".vhi-numbers span").count() > 9)
+    page.keyboard.press("l")
+    page.locator("#vhi-fill").uncheck()
+    red = binary_erosion(reader.map() == NUMBERS[CONSERVATIVE], np.ones((5, 5, 1)))
+    inside = np.argwhere(red)[::5].tolist()
+    page.evaluate("(voxel) => window.vhiDesk.reading.jumpTo({ voxel })", inside[0])
+    here = [one for one in inside if one[2] == inside[0][2]]
+    wait_for(lambda: all(red > green + 10 for red, green, _ in page.evaluate(PIXELS, here)))
+    shot("outlines")
+
+
+def all_near(shown: list[Any], expected: list[Any]) -> bool:
+    """Whether the same words are shown in both images, each within a pixel of its place."""
+    ordered = [sorted(one) for one in shown]
+    if [[word for word, *_ in one] for one in ordered] != [[word for word, *_ in one] for one in expected]:
+        return False
+    nearest = [
+        min(np.hypot(x - a, y - b) for w, a, b in there if w == word)
+        for there, one in zip(expected, ordered, strict=True)
+        for word, x, y in one
+    ]
+    return max(nearest, default=0) < 1.5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import requests
 
-from browsing import Reader, number
+from browsing import NUMBERS, REGION, Reader, number
 from linking import COUNT, ROLES, Images, other, with_more_slices
 from viewing import PICTURED, ViewerDesk, known_cases, wait_for
 
@@ -165,7 +165,7 @@ def keys_of_other_modes_do_nothing(images: Images) -> None:
     assert name.input_value() == "r 1 h"
     name.fill("lena")
     images.page.locator("#vhi-panel h3").first.click()
-    for key in [*"123456789rlhvizc,."]:
+    for key in [*"123456789rlhvic,."]:
         images.page.keyboard.press(key)
     told = images.page.evaluate(
         "() => [...window.services.viewportGridService.getState().viewports.values()].map((one) => one.displaySetInstanceUIDs.length)"
@@ -203,6 +203,64 @@ def space_bar(reader: Reader, images: Images) -> None:
     reader.page.locator("[data-vhi='sensitive']").wait_for()
     reader.rest()
     assert images.shown()["STIR"]["mm_per_pixel"] == before
+
+
+PLACES = """(points) => window.vhiDesk.reading.labelmap.viewportIds().map((id) => {
+  const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
+  const { clientWidth, clientHeight } = viewport.element;
+  const at = points.map((voxel) => viewport.worldToCanvas(window.vhiDesk.reading.labelmap.worldAt(voxel)));
+  return at.map(([x, y]) => [x / clientWidth, y / clientHeight]);
+})"""
+
+
+def check_enlarged(reader: Reader, region: np.ndarray) -> None:
+    """Each image shows all of a region, as large as its place allows with a margin of 5%, in the middle."""
+    voxels = np.argwhere(region)
+    low, high = voxels.min(axis=0) - 0.5, voxels.max(axis=0) + 0.5
+    corners = [[float(at[bit >> axis & 1][axis]) for axis in range(3)] for bit in range(8) for at in [(low, high)]]
+
+    def is_enlarged() -> bool:
+        shown = np.array(reader.page.evaluate(PLACES, corners))  # (images, corners, 2), in shares of the place
+        least, most = shown.min(axis=1), shown.max(axis=1)
+        sizes = (most - least).max(axis=1)
+        return len(shown) == 2 and np.allclose((least + most) / 2, 0.5, atol=0.01) and np.allclose(sizes, 1 / 1.05, atol=0.01)
+
+    wait_for(is_enlarged)
+
+
+@pytest.mark.pacs
+@pytest.mark.parametrize("study", ["ascending", "descending"])
+def test_both_images_are_enlarged_to_the_disease_region_and_put_back(page, desks, study, shot):
+    desk: ViewerDesk = desks("embedded")
+    reader = Reader(page, desk, desk.studies[study], "lena")
+    reader.open()
+    page.locator(PICTURED).wait_for()
+    images = Images(page, desk.studies[study])
+    begun = images.shown()
+    page.evaluate("document.activeElement.blur()")
+    facts, labels = reader.asked("disease_region")
+    page.keyboard.press("z")
+    check_enlarged(reader, labels == facts["label_names"][REGION])
+    images.check_together("STIR")
+    assert images.shown()["STIR"]["instance"] == begun["STIR"]["instance"]
+    assert not reader.map().any()  # it is looked at, and nothing is drawn
+    shot("enlarged")
+    for put_back in (lambda: page.keyboard.press(" "), lambda: page.locator("#vhi-reset").click()):
+        put_back()
+        for role in ROLES:
+            wait_for(lambda role=role: images.shown()[role]["mm_per_pixel"] == pytest.approx(begun[role]["mm_per_pixel"]))
+            assert images.shown()[role]["middle"] == pytest.approx(begun[role]["middle"], abs=0.01)
+        page.locator("#vhi-zoom").click()
+        check_enlarged(reader, labels == facts["label_names"][REGION])
+    page.locator(f"[data-segment='{REGION}']").click()
+    page.keyboard.press("k")
+    x, y = images.point_at("STIR", 0, 0)
+    page.mouse.down()
+    page.mouse.move(x + 80, y + 50, steps=3)
+    page.mouse.up()
+    wait_for(lambda: reader.map().any())
+    page.keyboard.press("z")
+    check_enlarged(reader, reader.map() == NUMBERS[REGION])  # the one that is drawn
 
 
 @pytest.mark.pacs

@@ -48,6 +48,19 @@ test('a part grows and shrinks by a voxel, each a step of its own', () => {
   assert.deepEqual([one.said, one.jumps, one.reading.effort.strokes], [[], [], 3]);
 });
 
+test('a part grows and shrinks by the mm chosen, and by less than a voxel not at all, which is said', () => {
+  const one = desk({ 2: ['.....', '#....', '.....'] });
+  one.growMm = 2;
+  actOnPart(one, 'grow', [0, 1, 2]);
+  assert.deepEqual(rows(one, 2), ['33...', '333..', '33...']);
+  one.growMm = 1.5;
+  actOnPart(one, 'shrink', [0, 1, 2]);
+  assert.deepEqual(rows(one, 2), ['3....', '3....', '3....']);
+  one.growMm = 0.5;
+  actOnPart(one, 'grow', [0, 1, 2]);
+  assert.deepEqual(one.said, ['Voxels lie 1.00 mm apart: by 0.5 mm nothing changes.']);
+});
+
 test('a part is copied to the next slice as the viewer counts, which is shown then, and not over the last one', () => {
   const one = desk({ 1: ['.....', '.##..', '.....'] });
   actOnPart(one, 'copy', [1, 1, 1]);

@@ -12,8 +12,8 @@ from .touching import TouchingVoxels, groups_of_pairs, in_slices
 from .transforms.small_components import DropSmallComponentsd
 from .volume import Grid, Mask, Volume
 
-# voxels; beyond them a pass over the whole region is quicker, and their pairs would take more memory than the scan
-MOST_BRIGHT_VOXELS = 150_000
+# voxels; the pairs of more would take more memory than the scan, and a pass over the whole region is quicker but for clicks
+MOST_BRIGHT_VOXELS = 400_000
 # the lowest threshold of a stability, as a share of the sensitive one
 _LOWEST = 0.9
 Box = tuple[slice, slice, slice]

@@ -12,11 +12,12 @@ import gzip
 import hashlib
 import math
 import warnings
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from ..core.volume import Grid, Mask, Volume
 from ..core.whole_numbers import whole_numbers
@@ -311,15 +312,15 @@ def file_content(path: Path, name: str, most_voxels: int | None = None) -> bytes
 
 def _gunzipped(file: BinaryIO, label: str, most_voxels: int | None) -> bytes:
     try:
-        with gzip.GzipFile(fileobj=file) as unpacked:
+        with igzip.IGzipFile(fileobj=file) as unpacked:
             return _promised(unpacked, label, most_voxels, length_of(file))
     except EOFError as error:
         raise InputError(f"{label} is truncated: the compressed data end early. Copy or export the file again.") from error
-    except (OSError, zlib.error) as error:
+    except (OSError, IsalError) as error:  # type: ignore[misc]  # its stubs call the class an instance
         raise InputError(f"{label} is damaged: it does not decompress ({error}). Copy or export the file again.") from error
 
 
-def _promised(file: BinaryIO | gzip.GzipFile, label: str, most_voxels: int | None, packed_length: int = 0) -> bytes:
+def _promised(file: BinaryIO | igzip.IGzipFile, label: str, most_voxels: int | None, packed_length: int = 0) -> bytes:
     """Header and voxels, once the header says how many bytes they have together."""
     head = file.read(_LONGEST_FIXED_HEADER)
     header, offset = _parse(head, label, whole=False)

@@ -16,6 +16,7 @@ import { watchKeys } from './lesion_keys.js';
 import { LinkedViews, volumeOf } from './linked_views.js';
 import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
 import { watchPointer } from './pointer.js';
+import { regionCorners } from './region_box.js';
 import { Keeping } from './keeping.js';
 import { simplified } from './gestures.js';
 import { clean, decide, growBone, split } from './measuring.js';
@@ -49,6 +50,7 @@ export class Desk extends EventTarget {
   tool = VIEW;
   scope = 'lesion';
   brushMm = 3;
+  growMm = 0; // by how much grow and shrink change what is drawn; 0 for a voxel
   isThresholded = false; // inflammation is painted at or above the threshold alone
   list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
   isOverlayShown = true;
@@ -413,6 +415,17 @@ export class Desk extends EventTarget {
     this.changed();
   }
 
+  /** Both images enlarged to the disease region. */
+  zoomToRegion() {
+    const { reading } = this;
+    return reading.work('Finding the disease region', async () => this.#linked.frame(await regionCorners(reading)));
+  }
+
+  /** Slice, zoom, place and window of both images as they were when the case was opened. */
+  resetViews() {
+    this.#linked.reset();
+  }
+
   showOverlay(isShown) {
     this.isOverlayShown = isShown;
     this.#drawOverlay();
@@ -425,8 +438,12 @@ export class Desk extends EventTarget {
     this.#drawOverlay();
   }
 
+  get isOverlaySeen() {
+    return this.isOverlayShown && !this.#isPeeking;
+  }
+
   #drawOverlay() {
-    for (const one of [this.reading?.labelmap, this.beside]) one?.setVisible(this.isOverlayShown && !this.#isPeeking);
+    for (const one of [this.reading?.labelmap, this.beside]) one?.setVisible(this.isOverlaySeen);
   }
 
   // tools ----------------------------------------------------------------------------------------------------------------

@@ -60,16 +60,30 @@ export function partAt({ sizes }, [i, j, k], isSo) {
 
 /** A part with all voxels of its slice that lie within some mm of it. */
 export function grown(grid, part, mm) {
-  const found = new Set(part);
-  for (const n of part) for (const near of around(grid, n, mm)) found.add(near);
-  return [...found];
+  return [...new Set([...part, ...near(grid, rims(grid, part).inner, mm)])];
 }
 
 /** Voxels of a part that none outside of it lies within some mm of; the border of the image is no border of a part. */
 export function shrunk(grid, part, mm) {
-  const own = new Set(part);
-  return part.filter((n) => around(grid, n, mm).every((near) => own.has(near)));
+  const lost = new Set(near(grid, rims(grid, part).outer, mm));
+  return part.filter((n) => !lost.has(n));
 }
+
+/** Voxels of a part that have another beside them, and those others; of all voxels these lie nearest to the other side of the border. */
+function rims({ sizes: [columns, rows] }, part) {
+  const own = new Set(part);
+  const outer = new Set();
+  const inner = part.filter((n) => {
+    const [i, j] = voxelOf([columns, rows], n);
+    const beside = [i > 0 && n - 1, i < columns - 1 && n + 1, j > 0 && n - columns, j < rows - 1 && n + columns];
+    const others = beside.filter((one) => one !== false && !own.has(one));
+    others.forEach((one) => outer.add(one));
+    return others.length;
+  });
+  return { inner, outer };
+}
+
+const near = (grid, places, mm) => [...places].flatMap((n) => around(grid, n, mm));
 
 /** The places of a part some slices farther on. */
 export const shifted = ({ sizes: [columns, rows] }, part, slices) => part.map((n) => n + slices * columns * rows);

@@ -3,7 +3,7 @@
  * that lie aslant in it, and leaves a margin; so a square image filled 85% of the width.
  */
 
-import { volumeOf } from './linked_views.js';
+import { cross, volumeOf } from './linked_views.js';
 
 const MARGIN = 1.01;
 
@@ -27,5 +27,3 @@ export function extentAlong({ dimensions, spacing, direction }, along) {
   const edge = (axis) => [...direction].slice(3 * axis, 3 * axis + 3).reduce((sum, one, n) => sum + one * along[n], 0);
   return [0, 1, 2].reduce((sum, axis) => sum + Math.abs(edge(axis)) * spacing[axis] * dimensions[axis], 0);
 }
-
-const cross = ([a, b, c], [d, e, f]) => [b * f - c * e, c * d - a * f, a * e - b * d];

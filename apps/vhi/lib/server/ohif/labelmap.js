@@ -1,8 +1,9 @@
 /** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
 
-import { INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
+import { CONSERVATIVE, INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
 
 const FARTHEST_MM = 0.5;
+const LEAST_OPACITY = 15; // of red, which is filled also where all else is outlined alone [%]
 
 export class Labelmap {
   #services;
@@ -50,10 +51,10 @@ export class Labelmap {
     if (!isReading) return;
     // who does not tell yellow from red: of two grades the red one alone is filled
     const isOutlined = this.#isGraded || !isFilled;
-    for (const segmentIndex of [INFLAMMATION, PROPOSED]) {
-      const outlined = { renderFill: !isOutlined, fillAlpha: isOutlined ? 0 : opacity / 100 };
-      style.setStyle({ ...type, segmentationId: this.#as.id, segmentIndex }, outlined);
-    }
+    const fill = (segmentIndex, share) =>
+      style.setStyle({ ...type, segmentationId: this.#as.id, segmentIndex }, { renderFill: share > 0, fillAlpha: share / 100 });
+    for (const segmentIndex of [INFLAMMATION, PROPOSED]) fill(segmentIndex, isOutlined ? 0 : opacity);
+    fill(CONSERVATIVE, Math.max(isFilled ? opacity : 0, LEAST_OPACITY));
   }
 
   /** How opaque the colours are [%], and whether they fill what they outline; and whether both grades are drawn. */

@@ -7,6 +7,7 @@ import { nearestSlice } from './slices.js';
 
 const MOVED = 'CORNERSTONE_CAMERA_MODIFIED';
 const SAME_MM = 1e-3;
+const FRAME = 1.05; // around what is enlarged to
 
 export class LinkedViews {
   #views;
@@ -87,6 +88,15 @@ export class LinkedViews {
     this.#align();
   }
 
+  /** Enlarge all of them to some points in space, seen along the slices; the slice stays. */
+  frame(points) {
+    this.#together(([{ id, viewport }, ...others]) => {
+      this.#leader = id;
+      fitTo(viewport, points);
+      for (const view of others) follow(view.viewport, viewport);
+    });
+  }
+
   /** Enlarge by a factor about the middle. */
   zoom(factor) {
     const view = this.#views().find(({ id }) => id === this.#active.get());
@@ -108,6 +118,7 @@ export const frameOf = (viewport) => viewport.element.closest('[data-cy="viewpor
 
 const dot = (one, other) => one.reduce((sum, value, n) => sum + value * other[n], 0);
 const minus = (one, other) => one.map((value, n) => value - other[n]);
+export const cross = ([a, b, c], [d, e, f]) => [b * f - c * e, c * d - a * f, a * e - b * d];
 const plus = (one, step, direction) => one.map((value, n) => value + step * direction[n]);
 
 /** The middle of a viewport, moved along its normal to the slice of a point. */
@@ -123,6 +134,22 @@ function follow(viewport, leader) {
   if (Math.abs(dot(viewPlaneNormal, viewport.getCamera().viewPlaneNormal)) < Math.SQRT1_2) return;
   if (leader.getFrameOfReferenceUID() !== viewport.getFrameOfReferenceUID()) return;
   moveTo(viewport, focalPoint, (parallelScale * viewport.element.clientHeight) / leader.element.clientHeight);
+}
+
+/** The smallest view in its place that holds some points, with a margin. */
+function fitTo(viewport, points) {
+  const { focalPoint, position, viewUp, viewPlaneNormal } = viewport.getCamera();
+  const { clientWidth, clientHeight } = viewport.element;
+  const across = [cross(viewUp, viewPlaneNormal), viewUp].map((along) => {
+    const at = points.map((point) => dot(minus(point, focalPoint), along));
+    const [low, high] = [Math.min(...at), Math.max(...at)];
+    return { along, middle: (low + high) / 2, half: (high - low) / 2 };
+  });
+  const [x, y] = across;
+  const step = across.reduce((sum, { along, middle }) => plus(sum, middle, along), [0, 0, 0]);
+  const parallelScale = FRAME * Math.max(y.half, (x.half * clientHeight) / clientWidth);
+  viewport.setCamera({ focalPoint: plus(focalPoint, 1, step), position: plus(position, 1, step), parallelScale });
+  viewport.render();
 }
 
 function moveTo(viewport, point, parallelScale = viewport.getCamera().parallelScale) {

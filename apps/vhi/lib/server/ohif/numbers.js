@@ -1,9 +1,11 @@
 /**
- * Numbers of the lesions beside them on the images, as in the list, with its marks: R for proposed to be removed, ? for unsure.
+ * Words beside what is drawn on the images. Always: what a region is, and R for proposed to be removed. On request the numbers of the lesions
+ * as in the list, with its marks: R, and ? for unsure.
  */
 
 import { el } from './dom.js';
 import { listed } from './panel-lesions.js';
+import { PROPOSED_MARK, marksIn } from './part_marks.js';
 
 /**
  * @param {object} desk its list of lesions and its label map
@@ -14,10 +16,11 @@ export function showNumbers(desk, views) {
   let boxes = new Map();
   const draw = () => {
     const { reading } = desk;
-    const isShown = desk.display.chosen.isNumbered && desk.isOverlayShown && reading?.facts;
-    if (isShown && of !== reading.state.measured) [of, boxes] = [reading.state.measured, boxesOf(reading)];
-    const rows = isShown ? listed(desk).whole.filter(({ isGone }) => !isGone) : [];
-    for (const { viewport } of views()) place(viewport, reading?.labelmap, rows, boxes);
+    const isNumbered = desk.display.chosen.isNumbered && reading?.facts;
+    if (isNumbered && of !== reading.state.measured) [of, boxes] = [reading.state.measured, boxesOf(reading)];
+    const rows = isNumbered ? listed(desk).whole.filter(({ isGone }) => !isGone) : [];
+    const wordsIn = (slice) => [...numbersIn(slice, rows, boxes), ...marks(reading, slice, isNumbered)];
+    for (const { viewport } of views()) place(viewport, desk.isOverlaySeen && reading?.drawnCells ? reading.labelmap : null, wordsIn);
   };
   window.addEventListener('CORNERSTONE_IMAGE_RENDERED', draw, { capture: true, passive: true });
   desk.addEventListener('change', draw);
@@ -36,23 +39,37 @@ function boxesOf({ state: { measured } }) {
   return found;
 }
 
-function place(viewport, labelmap, rows, boxes) {
+/** The words of the parts in a slice; not R, where the numbers say that. */
+function marks({ drawnCells, labelmap }, slice, isNumbered) {
+  const found = marksIn(drawnCells, labelmap.place().sizes, slice);
+  return isNumbered ? found.filter(({ text }) => text !== PROPOSED_MARK) : found;
+}
+
+/** The numbers of lesions in a slice, each at the upper end of its box. */
+function numbersIn(slice, rows, boxes) {
+  return rows.flatMap(({ lesion }) => {
+    const box = boxes.get(`${slice} ${lesion.id}`);
+    const text = `${lesion.id}${lesion.uncertain ? '?' : lesion.keep === false ? PROPOSED_MARK : ''}`;
+    return box ? [{ text, voxel: [box[2], box[1], slice] }] : [];
+  });
+}
+
+/** Words beside their voxels, in the slice that an image shows; none without a label map. */
+function place(viewport, labelmap, wordsIn) {
   const { element } = viewport;
+  const slice = labelmap && Math.round(labelmap.pointAt(viewport.getCamera().focalPoint)[2]);
+  const words = labelmap ? wordsIn(slice) : [];
   let layer = element.querySelector(':scope > .vhi-numbers');
-  if (!layer && !rows.length) return;
+  if (!layer && !words.length) return;
   if (!layer) {
     layer = el('div', { class: 'vhi-numbers' });
     element.append(layer);
   }
-  const slice = rows.length ? Math.round(labelmap.pointAt(viewport.getCamera().focalPoint)[2]) : null;
-  const labels = rows.flatMap(({ lesion }) => {
-    const box = boxes.get(`${slice} ${lesion.id}`);
-    if (!box) return [];
-    const corners = [[box[0], box[1]], [box[2], box[3]]].map(([i, j]) => viewport.worldToCanvas(labelmap.worldAt([i, j, slice])));
-    const [x, y] = [Math.max(...corners.map(([at]) => at)), Math.min(...corners.map(([, at]) => at))];
-    const label = el('span', {}, `${lesion.id}${lesion.uncertain ? '?' : lesion.keep === false ? 'R' : ''}`);
-    label.style.transform = `translate(${x + 3}px, ${y - 12}px)`;
-    return [label];
-  });
-  layer.replaceChildren(...labels);
+  layer.replaceChildren(...words.map(({ text, voxel }) => word(text, viewport.worldToCanvas(labelmap.worldAt(voxel)))));
+}
+
+function word(text, [x, y]) {
+  const found = el('span', {}, text);
+  found.style.transform = `translate(${x + 3}px, ${Math.max(y - 12, 1)}px)`;
+  return found;
 }

@@ -51,6 +51,12 @@ export function displaySection(desk) {
     el('h3', {}, 'Display'),
     sensitive === undefined ? null : el('div', { class: 'told', id: 'vhi-thresholds' }, `Thresholds ${shown(sensitive)} and ${shown(conservative)}`),
     el('div', { class: 'told', id: 'vhi-value' }, desk.valueText),
+    el(
+      'div',
+      { class: 'line' },
+      button('Zoom to disease region', () => desk.zoomToRegion(), { id: 'vhi-zoom', title: 'Both images; key z', disabled: Boolean(reading.busy) }),
+      button('Reset views', () => desk.resetViews(), { id: 'vhi-reset', title: 'Slice, zoom, place and window as the case was opened; the space bar' }),
+    ),
     windows,
     el('label', { class: 'line' }, 'Colours', range),
     el('label', { class: 'line' }, fill, 'filled, not outlines alone'),

@@ -47,7 +47,7 @@ export function drawSection(desk) {
       told.textContent = radius(desk);
     },
   });
-  const told = el('span', { id: 'vhi-brush-mm' }, radius(desk));
+  const told = el('span', { class: 'mm', id: 'vhi-brush-mm' }, radius(desk));
   const value = thresholdOf(reading);
   const threshold = el('input', {
     type: 'checkbox',
@@ -72,6 +72,7 @@ export function drawSection(desk) {
       { class: 'line', title: 'Then click what is drawn in an image; keys: g, s, comma, full stop and f' },
       Object.entries(PARTS).map(tool),
     ),
+    growthLine(desk),
     el(
       'div',
       { class: 'line' },
@@ -86,6 +87,26 @@ export function drawSection(desk) {
   );
 }
 
+/** By how much grow and shrink change what is drawn. */
+function growthLine(desk) {
+  const told = el('span', { class: 'mm', id: 'vhi-grow-mm' }, growth(desk));
+  const by = el('input', {
+    type: 'range',
+    min: 0,
+    max: RADIUS_MM.most,
+    step: RADIUS_MM.step,
+    value: desk.growMm,
+    id: 'vhi-grow',
+    title: 'Of grow and shrink, within the slice',
+    oninput: ({ target }) => {
+      desk.growMm = Number(target.value);
+      told.textContent = growth(desk);
+    },
+  });
+  return el('label', { class: 'line' }, 'Grow, shrink by', by, told);
+}
+
+const growth = ({ growMm }) => (growMm ? `${growMm} mm` : 'a voxel');
 const radius = ({ brushMm }) => `${brushMm} mm`;
 
 /** Draws what the server proposes for a region, in place of what is drawn of it. */

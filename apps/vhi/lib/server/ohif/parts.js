@@ -9,8 +9,8 @@ import { SEGMENTS } from './segments.js';
 export const PARTS = { grow: 'Grow', shrink: 'Shrink', copy: 'Copy to next slice', back: 'Copy to previous slice', between: 'Fill between' };
 
 const WORK = {
-  grow: (reading, grid, part) => ({ added: grown(grid, part, stepOf(grid)) }),
-  shrink: (reading, grid, part) => ({ removed: without(part, shrunk(grid, part, stepOf(grid))) }),
+  grow: (reading, grid, part, slice, index, mm) => byMm(grid, mm, (by) => ({ added: grown(grid, part, by) })),
+  shrink: (reading, grid, part, slice, index, mm) => byMm(grid, mm, (by) => ({ removed: without(part, shrunk(grid, part, by)) })),
   copy: (reading, grid, part, slice) => copied(reading, grid, part, slice, 1),
   back: (reading, grid, part, slice) => copied(reading, grid, part, slice, -1),
   between: (reading, grid, part, slice, index) => filled(reading, grid, part, slice, index),
@@ -31,7 +31,7 @@ export function actOnPart(desk, what, voxel) {
   const why = whyNotPainted(desk, index);
   if (!part.length) return desk.say(`Nothing of ${SEGMENTS[index - 1].name} is drawn under the pointer in this slice.`);
   if (why && what !== 'shrink') return desk.say(why);
-  const { added = [], removed = [], message = '', slice = voxel[2] } = WORK[what](reading, grid, part, voxel[2], index);
+  const { added = [], removed = [], message = '', slice = voxel[2] } = WORK[what](reading, grid, part, voxel[2], index, desk.growMm);
   if (message) return desk.say(message);
   const gone = new Set(removed);
   const painted = added.length ? added.filter(paintable(desk, index)) : [];
@@ -40,8 +40,11 @@ export function actOnPart(desk, what, voxel) {
   return undefined;
 }
 
-/** The larger side of a voxel: growing and shrinking go by one voxel at least. */
-const stepOf = ({ spacing }) => Math.max(spacing[0], spacing[1]);
+/** By some mm; by a voxel where they are 0, which is its larger side. */
+function byMm({ spacing: [di, dj] }, mm, work) {
+  if (mm && mm < Math.min(di, dj)) return { message: `Voxels lie ${Math.min(di, dj).toFixed(2)} mm apart: by ${mm} mm nothing changes.` };
+  return work(mm || Math.max(di, dj));
+}
 
 const without = (part, others) => {
   const found = new Set(others);

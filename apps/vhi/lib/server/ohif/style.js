@@ -73,7 +73,7 @@ const TEXT = `
 [data-cy=viewport-pane]:has(.vhi-beside) [data-cy=viewport-overlay-top-left] { visibility: hidden; }
 .vhi-numbers { position: absolute; inset: 0; z-index: 4; overflow: hidden; pointer-events: none; }
 .vhi-numbers span { position: absolute; left: 0; top: 0; font: 600 12px/1 Inter, system-ui, sans-serif; color: #fff; text-shadow: 0 0 2px #000, 0 0 2px #000, 0 0 3px #000; }
-#vhi-brush-mm { min-width: 52px; text-align: right; font-variant-numeric: tabular-nums; }
+#vhi-panel .mm { min-width: 52px; text-align: right; font-variant-numeric: tabular-nums; }
 .vhi-ring { position: absolute; top: 0; left: 0; box-sizing: border-box; border: 1px solid #7fd4ff; border-radius: 50%; outline: .5px solid #000; z-index: 5; pointer-events: none; }
 .vhi-cross { position: absolute; top: 0; left: 0; z-index: 5; pointer-events: none; }
 .vhi-cross::before, .vhi-cross::after { content: ''; position: absolute; background: #7fd4ff; box-shadow: 0 0 0 .5px #000; }
