@@ -28,7 +28,7 @@ class Decisions:
 
     def as_dict(self) -> dict[str, Any]:
         """As viewers send them; voxels on the grid of STIR."""
-        clicks = [gesture_as_dict(one) for one in self.clicks]
+        clicks = [gesture_as_dict(gesture) for gesture in self.clicks]
         return {"proposal": self.mode, "clicks": clicks, "automatic_id": self.automatic_id}
 
 
