@@ -18,6 +18,7 @@ from ..readings.data_folder import make_folder
 from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
 from ..records import write_json
+from ..sentences import without_uids
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
 from ..studies.registration import labels_at, on_grid_of, reoriented, turn_between
@@ -213,7 +214,7 @@ class ScanReader:
 def _named(case: Case, role: Role) -> Volume:
     volume = read_volume(case.path(role), role)
     # by the case's public id: a file's own name may tell who the patient is
-    return Volume(volume.data, volume.grid, f"{role} of case {case.case_id}")
+    return Volume(volume.data, volume.grid, without_uids(f"{role} of case {case.case_id}"))
 
 
 def _version(case: Case) -> Version:

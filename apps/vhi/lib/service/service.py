@@ -33,6 +33,7 @@ from ..reports.numbers import plain
 from ..retraining.holdout import PATIENTS
 from ..retraining.patients import patients_of
 from ..retraining.retraining_folder import RetrainingFolder
+from ..sentences import without_uids
 from ..studies.pairing import Case, CaseFinder, CaseSource, Role
 from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from .automatic import Automatic, AutomaticRegions
@@ -688,7 +689,7 @@ class VhiService:
         """The sentence as readers may see it, since it may name patients or UIDs: of a blinded study, that an administrator
         knows.
         """
-        return BLINDED_WORDS if self.config.blinded else sentence
+        return BLINDED_WORDS if self.config.blinded else without_uids(sentence)
 
     def public_name(self, reader: str) -> str:
         """A reader's name outside this server: as it is, or in a blinded study by a pseudonym."""
