@@ -30,7 +30,7 @@ _RETRIEVE_URL, _AVAILABILITY = tag_of("RetrieveURL"), tag_of("InstanceAvailabili
 
 @dataclass(frozen=True)
 class Stamp:
-    """By what a changed file is told."""
+    """The facts about a file by which a change of it is noticed."""
 
     size: int
     mtime_ns: int
@@ -223,7 +223,7 @@ def _within(uids: Mapping[Level, str], table: str) -> tuple[str, list[str]]:
 
 
 class IndexChanges:
-    """Inside `Index.changing`."""
+    """Changes of the index, made together inside `Index.changing`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -75,7 +75,7 @@ class LeftOutPatient:
 
     @property
     def proposed(self) -> Agreement:
-        """Against the readers' consensus."""
+        """The proposal against the readers' consensus."""
         return agreement(self.table.voxels, self.keep, self.table.consensus)
 
 
@@ -97,7 +97,7 @@ def leave_one_patient_out(
 
 
 def metrics_of(left_out: Sequence[LeftOutPatient]) -> dict[str, Any]:
-    """For a manifest: per case and over all, proposal and readers; at other thresholds the volumes."""
+    """The metrics of a manifest: per case and over all, proposal and readers; at other thresholds the volumes."""
     every, left_out = left_out, [patient for patient in left_out if patient.table.as_measured]
     cases: dict[str, dict[str, Any]] = {
         patient.table.case_id: {

@@ -26,7 +26,7 @@ UNSURE = 0.15  # a decision whose opposite is less likely than this is not put b
 
 @dataclass(frozen=True, eq=False)
 class CleaningModel:
-    """A trained version.
+    """A trained version of the cleaning model.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class CleaningModel:
 
     @classmethod
     def of(cls, content: bytes, version: str) -> CleaningModel:
-        """From what `as_bytes` gave.
+        """The model that `as_bytes` wrote.
 
         Raises
         ------

@@ -88,7 +88,7 @@ class LesionTable:
 
     @property
     def sha256(self) -> str:
-        """Of the decisions on these lesions."""
+        """Checksum of the decisions on these lesions."""
         parts = (self.voxels.astype("<i8"), self.kept.astype("u1"), self.features.astype("<f4"))
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 

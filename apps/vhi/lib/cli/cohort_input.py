@@ -47,13 +47,13 @@ class StoredMask:
     read_on: str | None = None
 
     def read_named(self) -> tuple[Mask, Mask | None, str]:
-        """The same with the mask under a name that tells messages whose it is."""
+        """The mask, under a name that tells messages whose it is."""
         mask, conservative, note = self.read()
         whose = f"{self.subject}, {self.visit.replace('_', '-')}, reader {self.reader}, reading {self.reading}, {self.method}"
         return Mask(mask.data, mask.grid, f"the mask of {whose}"), conservative, note
 
     def as_reading(self, mask: Mask, conservative: Mask | None) -> Reading:
-        """Of a mask without other numbers all voxels count."""
+        """The numbers of a mask without other ones: all its voxels count."""
         numbers = self.numbers
         if numbers is None:
             numbers = {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}

@@ -61,7 +61,7 @@ class BlandAltman:
 
     @property
     def n(self) -> int:
-        """Complete pairs."""
+        """Number of complete pairs."""
         return int(self.differences.size)
 
     @property

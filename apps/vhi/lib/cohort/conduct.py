@@ -106,7 +106,7 @@ def _fact(table: CohortTable, subject: str, column: str) -> str:
 
 
 def intervals(table: CohortTable) -> tuple[ScanInterval, ...]:
-    """Of every subject with two visits: was the second scan after 12 weeks of anti-TNF or 16 of anti-IL-17, give or take 2?
+    """The time between both scans of every subject with two visits, beside the 12 weeks of anti-TNF or 16 of anti-IL-17.
 
     Empty where no visit has a date.
     """
@@ -159,7 +159,7 @@ def read_before_scanned(table: CohortTable) -> tuple[Reading, ...]:
 
 
 def scored_slices(table: CohortTable) -> tuple[ScoredSlices, ...]:
-    """Of every two readers' SPARCC sheets of one scan that say which slices they scored."""
+    """The slices that every two readers' SPARCC sheets of one scan scored, where both say which."""
     by_visit: dict[tuple[str, str], dict[str, int]] = {}
     for reading in table.readings:
         if "sparcc_first_slice" in reading.values and reading.reading == 1:

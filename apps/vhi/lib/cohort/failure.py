@@ -89,7 +89,7 @@ class RegionFailures:
 
     @property
     def n(self) -> int:
-        """Rated scans."""
+        """Number of rated scans."""
         return sum(self.counts.values())
 
 

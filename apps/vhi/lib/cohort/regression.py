@@ -55,7 +55,7 @@ class Regression:
 
     @property
     def n(self) -> int:
-        """Complete pairs."""
+        """Number of complete pairs."""
         return int(self.x.size)
 
     def line(self, x: ArrayLike) -> np.ndarray:

@@ -466,7 +466,7 @@ class Study:
 
     @property
     def vhi_unit(self) -> str:
-        """Of every VHI, its limits and differences: "mm³" or "voxels"."""
+        """Unit of every VHI, its limits and differences: "mm³" or "voxels"."""
         return UNITS[vhi_column(self.table)]
 
 

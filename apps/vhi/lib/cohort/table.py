@@ -149,7 +149,7 @@ class CohortTable:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """In natural order: S2 before S10."""
+        """The subjects in natural order: S2 before S10."""
         return tuple(sorted({subject for subject, _ in self.visits}, key=natural))
 
     def of_reader(self, column: str, reader: str, reading: int = 1, method: str | None = None) -> dict[tuple[str, str], float]:

@@ -58,7 +58,7 @@ class Chain:
 
     @property
     def sha256(self) -> str:
-        """Of `text`: equal for chains of the same steps and arguments, however their files are written."""
+        """Checksum of `text`: equal for chains of the same steps and arguments, however their files are written."""
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
 
     @property
@@ -92,7 +92,7 @@ class RecordedChain:
 
     @classmethod
     def of(cls, record: Mapping[str, Any] | None) -> RecordedChain:
-        """From what `Chain.record` gave; results from before there was a choice have none, and are the paper's.
+        """The chain that `Chain.record` wrote; results from before there was a choice have none, and are the paper's.
 
         Raises
         ------

@@ -82,7 +82,7 @@ class Change:
 
     @property
     def change_mm3(self) -> float:
-        """Now minus earlier."""
+        """Volume now minus earlier."""
         return self.now_mm3 - self.earlier_mm3
 
     @property

@@ -126,7 +126,7 @@ def interval_of(
 
 @lru_cache(maxsize=1)
 def components() -> Mapping[str, Any]:
-    """The fitted numbers."""
+    """The measured components of error (`interval_components.json`)."""
     found: Mapping[str, Any] = json.loads(COMPONENTS.read_text(encoding="utf-8"))
     return found
 

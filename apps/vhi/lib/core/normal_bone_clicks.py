@@ -60,7 +60,7 @@ class SacralMarrow:
 
     @classmethod
     def of(cls, t1w: Volume, stir: Volume, disease_region: Mask) -> SacralMarrow:
-        """Prepare one scan.
+        """Prepare one scan for clicks.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class SacralMarrow:
         )
 
     def grown_from(self, clicks: Sequence[Voxel]) -> NormalBone:
-        """See `normal_bone_from_clicks`."""
+        """Normal bone grown from clicks, see `normal_bone_from_clicks`."""
         at = self._hung(clicks)
         near = [self._ellipse(k, row, column, LEVEL_MM, LEVEL_MM) & self.even for k, row, column in at]
         for marrow in near:

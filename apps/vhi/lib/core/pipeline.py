@@ -51,7 +51,7 @@ class LesionVoxels:
 
     @cached_property
     def touching(self) -> TouchingVoxels:
-        """The same with the pairs that touch."""
+        """These voxels with the pairs that touch."""
         return TouchingVoxels.of(self.index, self.shape)
 
     @property
@@ -354,7 +354,7 @@ def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiR
 
 
 def with_lesions(result: VhiResult, grade: np.ndarray, labels: np.ndarray, count: int, raw_sensitive: int) -> VhiResult:
-    """The same where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
+    """As `with_grade`, where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
     midline, grid, anatomy = result.measurement.midline_mm, result.stir.grid, result.anatomy
     lesions = lesion_table(labels, count, grade, result.stir, result.thresholds, midline, anatomy)
     measurement = measure(grade, raw_sensitive, grid, midline)

@@ -42,7 +42,7 @@ class Plane:
     def of_dicom(
         cls, rows: int, columns: int, position: Sequence[float], orientation: Sequence[float], spacing: Sequence[float]
     ) -> Plane:
-        """From Image Position (Patient), Image Orientation (Patient) and Pixel Spacing, as DICOM orders them.
+        """The plane by Image Position (Patient), Image Orientation (Patient) and Pixel Spacing, as DICOM orders them.
 
         Raises
         ------

@@ -90,7 +90,7 @@ class Reference:
 
     @classmethod
     def of(cls, regions: Sequence[DiseaseRegion], what: str) -> Reference:
-        """From the networks' regions of such scans; at least one, and none of them given.
+        """The reference from the networks' regions of such scans; at least one, and none of them given.
 
         Raises
         ------

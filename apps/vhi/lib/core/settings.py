@@ -126,7 +126,7 @@ def other_measure(values: Mapping[str, Any], drawn: bool) -> tuple[str, ...]:
 
 
 def other_measure_stated(stated: Mapping[str, str]) -> tuple[str, ...]:
-    """The same of changed settings alone, as a structured report states them; a rule counts whichever normal bone it was for."""
+    """As `other_measure`, of changed settings as a structured report states them; a rule counts whatever the normal bone."""
     infos = (*settings_of(ThresholdRule), *settings_of(AnatomicalLimits))
     return tuple(_in_words(info.name, stated[info.name]) for info in infos if info.name in stated)
 
@@ -141,6 +141,6 @@ def _in_words(name: str, value: Any) -> str:
 
 
 def other_measure_of(numbers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The same of a stored result, from the content of its `vhi.json`; settings that it does not state count as default."""
+    """As `other_measure`, of a stored result's `vhi.json`; settings that it does not state count as default."""
     settings = (numbers.get("provenance") or {}).get("settings") or {}
     return other_measure(settings, drawn=(numbers.get("normal_bone") or {}).get("source", "given") == "given")

@@ -16,7 +16,7 @@ COLOURS = ("#3b6ea5", "#c8531c", "#4c8c4a", "#7a5195")
 
 
 def draw_dice_gain(versions: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
-    """Of each version and what it was measured on, the mean Dice of the version before (open) and its own (filled), joined.
+    """The mean Dice of each version and of the one before it (open), joined, on each set that it was measured on.
 
     Parameters
     ----------

@@ -166,7 +166,7 @@ class PacsCases:
         return case.path(role).parent / role
 
     def fetch(self, case: Case) -> None:
-        """See to it that the files of a case are there.
+        """Make sure that the files of a case are there.
 
         Raises
         ------

@@ -59,7 +59,7 @@ class SeriesCache:
         return self.root / pair.series.study_uid / pair.key
 
     def fetch(self, series: Archived, folder: Path) -> None:
-        """See to it that a pair lies in its folder.
+        """Make sure that a pair lies in its folder.
 
         Raises
         ------

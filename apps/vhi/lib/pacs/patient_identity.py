@@ -34,7 +34,7 @@ class Identities:
         self._known: dict[str, tuple[Case, PatientIdentity]] = {}
 
     def visits(self, case: Case) -> Mapping[str, str]:
-        """See `CaseSource.visits`: one patient is one PatientID of one issuer.
+        """The visits of a patient, see `CaseSource.visits`: one patient is one PatientID of one issuer.
 
         Raises
         ------

@@ -33,7 +33,7 @@ class SeriesPair:
 
 @dataclass(frozen=True)
 class ArchivedStudy:
-    """One study.
+    """One study of the archive.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ class ArchiveResults:
                 self.post(made)
 
     def delivery_state(self, made: Submission) -> dict[str, Any]:
-        """For the reader: whether a submission is in the archive by now, how many wait, and why."""
+        """Whether a submission is in the archive by now, how many wait, and why; for its reader."""
         state = self.outbox.state()
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")
         return {"stored": stored, "waiting": state.waiting, "last_error": state.last_error}

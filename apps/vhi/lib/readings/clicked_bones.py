@@ -25,7 +25,7 @@ from .submission import check_reader
 
 
 class ClickedBones:
-    """Of all cases and readers of one data folder; callers hold the case's lock."""
+    """Normal bone from clicks, of all cases and readers of one data folder; callers hold the case's lock."""
 
     def __init__(self, readings: ReadingStore) -> None:
         self._readings = readings

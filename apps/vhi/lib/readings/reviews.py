@@ -23,7 +23,7 @@ _FIELDS = {"case": str, "number": int, "created": str, "by": str, "first": str, 
 
 @dataclass(frozen=True)
 class Review:
-    """One record.
+    """One record of a review.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ def classes_of_cases(root: Path) -> dict[str, str]:
 
 
 def review_damage(readings: ReadingStore, case_id: str) -> Iterator[DamagedError]:
-    """Of a case's records the damaged ones."""
+    """The damaged records of a case."""
     for path in _files(readings.folder_of_case(case_id) / FOLDER):
         try:
             _read(path, case_id)

@@ -195,7 +195,7 @@ class ReadingStore:
         return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 
     def shared_by_choice(self, case_id: str) -> dict[str, str] | None:
-        """By region the submission that an administrator chose; None where none was.
+        """The submission that an administrator chose, by region; None where none was.
 
         Raises
         ------
@@ -210,7 +210,7 @@ class ReadingStore:
         return chosen
 
     def share(self, case_id: str, submission_id: str, parts: Sequence[str] = SHARED_PARTS) -> None:
-        """For an administrator: all readers start from these regions of that submission.
+        """Let all readers start from these regions of that submission; for an administrator.
 
         Raises
         ------

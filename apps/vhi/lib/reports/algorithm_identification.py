@@ -92,5 +92,5 @@ def series_description(what: str, reader: str | None) -> str:
 
 
 def program_version(content: ReportContent) -> str:
-    """Of this program, as the report's provenance has it."""
+    """Version of this program, as the report's provenance has it."""
     return str((content.numbers["provenance"].get("versions") or {}).get("vhi") or "unknown")

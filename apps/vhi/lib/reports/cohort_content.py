@@ -64,7 +64,7 @@ class CohortFigure:
 
 @dataclass(frozen=True)
 class Section:
-    """One analysis.
+    """One analysis of the report.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def median_range(one: Summary, digits: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """As journals print it."""
+    """A P value as journals print it."""
     if math.isnan(p):
         return "n/a"
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"

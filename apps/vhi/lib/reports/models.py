@@ -32,7 +32,7 @@ document.querySelectorAll('button[data-post]').forEach(function (button) {
 def models_html(
     content: Mapping[str, Any], pictures: Mapping[str, Sequence[bytes]], address: str = "/vhi/models", csrf_cookie: str = ""
 ) -> str:
-    """The page.
+    """The page of models.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ class Metrics:
         self._seconds.labels(route or CLOSED).observe(seconds)
 
     def text(self) -> bytes:
-        """In the format of Prometheus."""
+        """The metrics in the format of Prometheus."""
         return generate_latest(self._registry)
 
 

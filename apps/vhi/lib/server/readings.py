@@ -19,7 +19,7 @@ FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": 
 
 
 def add_readings(api: FastAPI, context: ServerContext) -> None:
-    """`/vhi/`."""
+    """Add the routes `/vhi/`."""
 
     @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
     async def report(

@@ -23,7 +23,7 @@ SCRAPER = Identity("prometheus", "admin")
 
 
 def add_watching(api: FastAPI, context: ServerContext, metrics: Metrics) -> None:
-    """`/vhi/health` and `/vhi/metrics`."""
+    """Add the routes `/vhi/health` and `/vhi/metrics`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
     async def health(request: Request) -> dict[str, Any]:

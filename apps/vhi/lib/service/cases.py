@@ -88,7 +88,7 @@ class Cases:
 
     @property
     def damaged(self) -> tuple[DamagedError, ...]:
-        """Of each case that is set aside the file that is damaged."""
+        """The damaged file of each case that is set aside."""
         return tuple(self._damaged.values())
 
     @property
@@ -289,7 +289,7 @@ class Cases:
         return self._blinding.copies.folder
 
     def show(self, study_uid: str) -> CopiesVersion:
-        """See to it that a browser can be shown a case of a blinded study; which copies it is shown.
+        """Make sure that a browser can be shown a case of a blinded study, and tell which copies it is shown.
 
         Parameters
         ----------

@@ -58,7 +58,7 @@ class DeidentifiedCopies:
         return tuple((str(folder), status.st_ino, status.st_mtime_ns) for folder, status in folders)
 
     def make(self, case: Case, series_folder: SeriesFolder) -> None:
-        """See to it that the copies of a case are there.
+        """Make sure that the copies of a case are there.
 
         Raises
         ------

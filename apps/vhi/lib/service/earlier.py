@@ -83,7 +83,7 @@ class VisitBeside:
     sensitive: float
 
     def facts(self) -> dict[str, Any]:
-        """For an answer."""
+        """The comparison as facts of an answer."""
         made = self.submission
         return {"case": made.case_id, "date": self.date or None, "reader": made.reader, "sensitive": self.sensitive}
 
@@ -133,7 +133,7 @@ class EarlierVisits:
         return self._compared(scans, result, self._readings.get(record["case"], record["submission"]), record["date"])
 
     def facts(self, since: SinceEarlier | None, reader: str | None) -> dict[str, Any]:
-        """For an answer: what `vhi.json` holds of it, and which visit it was compared with."""
+        """The facts for an answer: those of `vhi.json`, and which visit was compared."""
         if since is None:
             return {}
         made = since.submission

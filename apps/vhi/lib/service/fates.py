@@ -28,7 +28,7 @@ class Fates:
 
     @classmethod
     def read(cls, store: ReadingStore) -> Fates:
-        """From the data folder."""
+        """The fates that lie in the data folder."""
         folder = RetrainingFolder(store.root)
         return cls(lambda case_id, submission_id: fate_of(folder, case_id, submission_id))
 

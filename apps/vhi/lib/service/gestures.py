@@ -85,7 +85,7 @@ def parse_gestures(value: Any, name: str, to_stir: ToStir) -> tuple[AnyGesture, 
 
 
 def gesture_as_dict(gesture: AnyGesture) -> dict[str, Any]:
-    """The same as JSON again."""
+    """A gesture as JSON, the way it came."""
     if isinstance(gesture, Bridge):
         return {"what": SPLIT, "scope": "bridge", "voxel": list(gesture.voxel)}
     if isinstance(gesture, Cut):

@@ -23,7 +23,7 @@ def why_no_case(
     skipped: Collection[str],
     asked: str,
 ) -> str:
-    """Of a study, by the ids of its cases.
+    """Why a study has no case for a reader, by the ids of its cases.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def why_no_case(
 def why_no_review(
     version: str, labels: Mapping[str, Sequence[str]], entries: Mapping[str, Entry], below: float, everyone: bool
 ) -> str:
-    """Of submitted regions that the networks might dispute.
+    """Why no case comes back for review: none of the submitted regions is one that the networks dispute.
 
     Parameters
     ----------

@@ -135,7 +135,7 @@ class ReadingList:
         )
 
     def progress(self) -> tuple[ReadingProgress, ...]:
-        """Of every reader that handed something in, how many cases they finished, reading by reading."""
+        """How many cases each reader finished, reading by reading, of those who handed something in."""
         known = {case.case_id for case in self._index().cases}
         done: dict[tuple[str, int], set[str]] = {}
         for case_id, made in self._readings.intact():

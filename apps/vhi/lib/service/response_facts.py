@@ -33,7 +33,7 @@ def _size_of(mask: Mask) -> dict[str, Any]:
 
 
 def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
-    """Of the automatic disease region."""
+    """Facts of the automatic disease region."""
     return {
         "case": case_id,
         "source": found.region.source,
@@ -48,7 +48,7 @@ def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
 
 
 def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict[str, Any]:
-    """Of the automatic proposal of normal bone, which is `mask`."""
+    """Facts of the automatic proposal of normal bone, which is `mask`."""
     return {
         "case": case_id,
         "model_version": found.model["version"],
@@ -61,7 +61,7 @@ def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict
 
 
 def clicked_bone_facts(case_id: str, bone: NormalBone, stir: Volume) -> dict[str, Any]:
-    """Of normal bone that was grown from clicks, with both thresholds by the rule that counts for it."""
+    """Facts of normal bone that was grown from clicks, with both thresholds by the rule that counts for it."""
     sample = sample_normal_bone(stir, bone.mask)
     thresholds = thresholds_from(sample.values, ThresholdRule().resolved(drawn=False), sample.slice_index)
     return {

@@ -133,7 +133,7 @@ class Reviewing:
         return [asdict(review) for review in self.reviews.all()]
 
     def as_csv(self) -> str:
-        """The same as a table; a note that a spreadsheet would take for a formula begins with an apostrophe."""
+        """The reviews as a table; a note that a spreadsheet would take for a formula begins with an apostrophe."""
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Review)], lineterminator="\n")
         writer.writeheader()
@@ -142,7 +142,7 @@ class Reviewing:
         return text.getvalue()
 
     def state_of_cases(self) -> dict[str, dict[str, Any]]:
-        """Of each case that somebody submitted something of: how many finished readings it has, and whether it was reviewed."""
+        """How many finished readings each case has that somebody submitted something of, and whether it was reviewed."""
         reviewed = set(self.reviews.cases())
         return {
             case_id: {"readings": len(_newest(made)), "reviewed": case_id in reviewed}

@@ -28,7 +28,7 @@ SEED = 20230
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A rigid motion.
+    """A rigid motion between two scans.
 
     Parameters
     ----------

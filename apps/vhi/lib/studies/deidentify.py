@@ -106,7 +106,7 @@ class Pseudonym:
     key: bytes
 
     def uid(self, uid: str) -> str:
-        """In place of a UID, always the same for one UID of one alias, and another for another alias.
+        """A UID in place of another: always the same for one UID of one alias, and another for another alias.
 
         Two visits of one patient may share a frame of reference; under two aliases nothing shows that.
         """

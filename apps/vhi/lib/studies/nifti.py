@@ -40,7 +40,7 @@ _SHEAR_OF_A_QFORM = 1e-4
 
 
 def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
-    """An intensity image.
+    """Read an intensity image.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def labels_of(data: np.ndarray, label: str) -> np.ndarray:
 
 
 def voxels_sha256(volume: Volume) -> str:
-    """Of the shape and the decoded intensities: files that other programs compressed or stored otherwise have one."""
+    """Checksum of the shape and the decoded intensities: the same however other programs compressed or stored the file."""
     digest = hashlib.sha256(repr(volume.grid.shape).encode("ascii"))
     digest.update(np.ascontiguousarray(volume.data + 0.0, dtype="<f8").data)  # + 0.0: -0.0 is 0.0
     return digest.hexdigest()

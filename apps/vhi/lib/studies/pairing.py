@@ -179,7 +179,7 @@ class CaseSource(Protocol):
         """
 
     def fetch(self, case: Case) -> None:
-        """See to it that both files of a case are there.
+        """Make sure that both files of a case are there.
 
         Raises
         ------
@@ -231,7 +231,7 @@ class CaseFinder:
     _index: CaseIndex | None = None
 
     def find(self) -> CaseIndex:
-        """The cases now.
+        """The cases of the folder as of now.
 
         Raises
         ------
@@ -246,7 +246,7 @@ class CaseFinder:
         return self._index
 
     def look(self, in_use: Callable[[str], bool]) -> int:
-        """Nothing: `find` looks."""
+        """Do nothing: `find` looks."""
         return 0
 
     def fetch(self, case: Case) -> None:

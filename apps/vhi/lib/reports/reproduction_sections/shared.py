@@ -53,5 +53,5 @@ def pairs_of(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def verdicts(comparisons: Sequence[Comparison]) -> str:
-    """As a sentence counts them."""
+    """The verdicts as a sentence counts them."""
     return ", ".join(f"{count} {verdict}" for verdict, count in counted(comparisons).items())
