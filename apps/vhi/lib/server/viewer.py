@@ -176,7 +176,7 @@ for (const name of ['session', 'main']) {{
 
 
 def add_viewer(api: FastAPI, context: ServerContext, *, has_archive: bool) -> None:
-    """Routes below `/ohif/`.
+    """Add the routes below `/ohif/`.
 
     Raises
     ------

@@ -60,7 +60,7 @@ class ServiceConfig:
     def conduct(self) -> ConductRules:
         """When readers may read which case."""
         adjudicators, calibration = (
-            tuple(name for one in text.split(",") if (name := one.strip())) for text in (self.adjudicators, self.calibration)
+            tuple(name for part in text.split(",") if (name := part.strip())) for text in (self.adjudicators, self.calibration)
         )
         return ConductRules(self.washout_days, self.adjudicate_above, adjudicators, calibration, self.calibration_reader.strip())
 
@@ -118,5 +118,5 @@ class CleanAnswer(VhiAnswer):
 
 def names_present(labels: np.ndarray, names: Mapping[str, int]) -> dict[str, int]:
     """The names whose value occurs in `labels`, `(I, J, K)` whole numbers, by value; the first name alone where none does."""
-    found = {name: value for name, value in sorted(names.items(), key=lambda one: one[1]) if (labels == value).any()}
-    return found or dict(sorted(names.items(), key=lambda one: one[1])[:1])
+    present = {name: value for name, value in sorted(names.items(), key=lambda item: item[1]) if (labels == value).any()}
+    return present or dict(sorted(names.items(), key=lambda item: item[1])[:1])
