@@ -4,7 +4,8 @@ import { address } from './addresses.js';
 import { button, el } from './dom.js';
 import { LANGUAGE, t } from './texts.js';
 
-const OURS = /^(VHI|Uncleaned volume|Proposed volume) measurements/; // and the reader's name
+const OURS = /^(VHI|Uncleaned volume|Proposed volume) (measurements|report)(, (?<reader>.*))?/;
+const LONGEST_DESCRIPTION = 64; // what is longer was cut off, and may name another reader
 const PERSON_OBSERVER = '121008';
 const MODES = { SEG: ['segmentation', 'Segmentation'], SR: ['viewer', 'Basic Viewer'] };
 
@@ -25,10 +26,13 @@ export function watchStored({ services: { displaySetService } }) {
 /** What to open in place of a series, with a sentence; null where the mode shows it. */
 function noteOf(displaySet) {
   const { Modality: modality, SeriesDescription: description, StudyInstanceUID: study, instance } = displaySet ?? {};
-  if (modality === 'SR' && OURS.test(description)) {
-    const reader = readerOf(instance);
-    const asked = new URLSearchParams({ image: `${study}_STIR`, form: 'html', ...(reader ? { reader } : {}) });
-    const words = t('stored.report');
+  const ours = OURS.exec(description);
+  if (ours && (modality === 'SR' || modality === 'DOC')) {
+    const written = description.length < LONGEST_DESCRIPTION ? ours.groups.reader : '';
+    const reader = modality === 'SR' ? readerOf(instance) : written;
+    const form = modality === 'SR' ? 'html' : 'pdf';
+    const asked = new URLSearchParams({ image: `${study}_STIR`, form, ...(reader ? { reader } : {}) });
+    const words = modality === 'SR' ? t('stored.report') : t('stored.document');
     return { words, link: reader ? t('stored.open_report_of', { reader }) : t('stored.open_report'), href: address(`/vhi/report?${asked}`) };
   }
   const [mode, name] = MODES[modality] ?? [];
