@@ -5,7 +5,11 @@ as a reader would, a session of retraining decides with the usual settings (noth
 is measured on the foreign scans that nobody submitted and on the study's labelled scans, each as the server answers. Femur,
 which the study never showed, is taken out of both masks; "box" is a frame like the study's (see foreign_scans.py).
 
+Cases of patients who are held out here are submitted last, so that few cases are learnt, and of many some are held out. With a
+frame all scans are cut to one of that width, so that they are of a protocol that vhi-3 has no networks for.
+
     VHI_DATA=... VHI_DATA_FOREIGN=... PYTHONPATH=apps/vhi python benchmarks/foreign_site.py WORK [--cases N] [--jobs N]
+        [--start VERSION] [--seed N] [--steps N] [--frame MM]
 """
 
 from __future__ import annotations
@@ -17,12 +21,14 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lib.core.disease_region import dice, segment_disease_region
-from lib.core.volume import Mask, Volume
+from lib.core.volume import Grid, Mask, Volume
 from lib.engine.members import load_members
 from lib.provenance import now
 from lib.readings.store import ReadingStore, stored_segment
@@ -50,23 +56,29 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", default="vhi-1")
+    parser.add_argument("--frame", type=float, help="mm")
     asked = parser.parse_args()
     foreign, studies = Path(os.environ["VHI_DATA_FOREIGN"]), asked.work / "studies"
     names = sorted(path.name.removesuffix(".nii.gz") for path in (foreign / "images").glob("*.nii.gz"))
     rule = HoldOut(studies / ".vhi" / "retraining", TrainConfig().train_holdout)
-    learnt = [name for name in names if rule.side(name, str) == "train"][: asked.cases]
+    submitted = sorted(names, key=lambda name: rule.side(name, str) != "train")[: asked.cases]
     if not (studies / ".vhi").exists():
         make_live(Path(shutil.copytree(SHIPPED, asked.work / "shipped" / "disease_region")), asked.start)
-        submit(foreign, studies, learnt)
+        submit(foreign, studies, submitted, asked.frame)
     started, spent = time.monotonic(), cpu_s()
-    result = retrained(studies, asked.work / "shipped" / "disease_region", asked.jobs, asked.steps)
+    result = retrained(
+        studies, asked.work / "shipped" / "disease_region", asked.jobs, TrainOptions(steps=asked.steps, seed=asked.seed)
+    )
     took, cpu = time.monotonic() - started, cpu_s() - spent
-    told = {name: result[name] for name in ("state", "reasons", "findings", "learnt", "held", "kind", "compared")}
+    told = {name: result[name] for name in ("state", "reasons", "findings", "learnt", "holdout", "held", "kind", "compared")}
     print(json.dumps(told, indent=1), f"\n{cpu / 60:.1f} CPU minutes, {took / 60:.1f} minutes by the clock", flush=True)
     before = load_members(asked.work / "shipped" / "disease_region", asked.start)
     after = load_members(models_in_use(studies / ".vhi", asked.work / "shipped" / "disease_region"))
-    for what, cases in (("foreign", unseen(foreign, [n for n in names if n not in learnt])), ("study", study())):
+    sets = {"not submitted": [n for n in names if n not in submitted], "held out": result["holdout"]}
+    foreign_sets = [(f"foreign, {what}", unseen(foreign, chosen, asked.frame)) for what, chosen in sets.items() if chosen]
+    for what, cases in (*foreign_sets, ("study", study())):
         rows = []
         for name, t1w, truth, ignored, box in cases:
             regions = [segment_disease_region(t1w, members).mask.data & ~ignored for members in (before, after)]
@@ -80,12 +92,12 @@ def main() -> None:
         )
 
 
-def submit(foreign: Path, studies: Path, names: list[str]) -> None:
+def submit(foreign: Path, studies: Path, names: list[str], frame: float | None) -> None:
     """Scans and labels of some patients, as a reader's submissions; no STIR is there, so T1W stands in for it."""
     store = ReadingStore(studies / ".vhi")
     for name in names:
-        t1w = read_volume(foreign / "images" / f"{name}.nii.gz", name)
-        region = Mask(read_volume(foreign / "labels" / f"{name}.nii.gz", name).data > FEMUR, t1w.grid, REGION)
+        t1w, labels = read(foreign, name, frame)
+        region = Mask(labels.data > FEMUR, t1w.grid, REGION)
         for contrast in ("T1W", "STIR"):
             write_scan(studies / f"{name}_{contrast}.nii.gz", t1w)
 
@@ -97,7 +109,21 @@ def submit(foreign: Path, studies: Path, names: list[str]) -> None:
         store.append(name, "reader", write)
 
 
-def retrained(studies: Path, shipped: Path, jobs: int, steps: int | None) -> dict[str, object]:
+def read(foreign: Path, name: str, frame: float | None) -> tuple[Volume, Volume]:
+    """T1W and labels, cut to a frame of so many mm in the middle."""
+    t1w, labels = (read_volume(foreign / what / f"{name}.nii.gz", name) for what in ("images", "labels"))
+    if frame is None:
+        return t1w, labels
+    size = [min(n, round(frame / mm)) for n, mm in zip(t1w.grid.shape[:2], t1w.grid.spacing_mm[:2], strict=True)]
+    first = [(n - kept) // 2 for n, kept in zip(t1w.grid.shape[:2], size, strict=True)]
+    affine = t1w.grid.affine.copy()
+    affine[:3, 3] += affine[:3, :2] @ first
+    grid = Grid((size[0], size[1], t1w.grid.shape[2]), affine)
+    cut = tuple(slice(n, n + kept) for n, kept in zip(first, size, strict=True))
+    return replace(t1w, data=t1w.data[cut], grid=grid), replace(labels, data=labels.data[cut], grid=grid)
+
+
+def retrained(studies: Path, shipped: Path, jobs: int, options: TrainOptions) -> dict[str, Any]:
     """What became of a session with the usual settings; one that was interrupted goes on."""
     data = studies / ".vhi"
     if not RetrainingFolder(data).has_pending_session():
@@ -105,7 +131,7 @@ def retrained(studies: Path, shipped: Path, jobs: int, steps: int | None) -> dic
         cases = public_cases(source, data)
         prepare(
             ReadingStore(data, read_only=True), source, cases, shipped, patient_of=patients_of(data, source, cases),
-            code_version="0", config=TrainConfig(train_jobs=jobs), options=TrainOptions(steps=steps),
+            code_version="0", config=TrainConfig(train_jobs=jobs), options=options,
         )  # fmt: skip
     return run(data, on_progress=lambda told: print(told["state"], told.get("left_s"), flush=True))
 
@@ -113,13 +139,11 @@ def retrained(studies: Path, shipped: Path, jobs: int, steps: int | None) -> dic
 Compared = tuple[str, Volume, np.ndarray, np.ndarray, tuple[slice, ...]]
 
 
-def unseen(foreign: Path, names: list[str]) -> Iterator[Compared]:
+def unseen(foreign: Path, names: list[str], frame: float | None) -> Iterator[Compared]:
     """Name, T1W, bone, what is ignored, and the box."""
     for name in names:
-        labels = read_volume(foreign / "labels" / f"{name}.nii.gz", name)
-        box = study_box(labels)
-        t1w = read_volume(foreign / "images" / f"{name}.nii.gz", name)
-        yield name, t1w, labels.data > FEMUR, labels.data == FEMUR, box
+        t1w, labels = read(foreign, name, frame)
+        yield name, t1w, labels.data > FEMUR, labels.data == FEMUR, study_box(labels)
 
 
 def study() -> Iterator[Compared]:

@@ -198,6 +198,7 @@ def test_a_window_shows_parts_of_larger_slices_resumes_and_leaves_smaller_ones_w
     whole = fit(part, 0, bright_discs(0), tmp_path / "whole", every=4)
     fit(part, 0, bright_discs(0), tmp_path / "killed", every=4, stop_after=4)
     resumed = fit(part, 0, bright_discs(0), tmp_path / "killed", every=4)
+    fit(replace(part, pseudo=2), 0, bright_discs(0), tmp_path / "replay", pseudo=bright_discs(1))
     assert {tuple(shape) for shape in seen} == {(4, 1, 16, 16)}
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
     with pytest.raises(ModelError, match="another recipe, seed or data"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.protocol import STUDY, Protocol
 from lib.core.volume import Grid, Mask, Volume
 from lib.nets.recipes import Recipe
@@ -31,7 +32,7 @@ from lib.versions import Manifest, TrainingCase, publish, read_live, read_versio
 RECIPE = Recipe("tiny", steps=150, widths=(16, 32, 64), shuffle=4)
 MANIFEST = Manifest(
     version="v1", created="2026-01-01T00:00:00+00:00", code_version="0", sha256="", network=RECIPE.layout(), members=1,
-    pixel_spacing_mm=0.6, recipes=[RECIPE.as_dict()], seeds=[0], training_cases=[TrainingCase("seen", "x")],
+    pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM, recipes=[RECIPE.as_dict()], seeds=[0], training_cases=[TrainingCase("seen", "x")],
 )  # fmt: skip
 OTHER = Protocol(0.91, 5.2, 350.0, 0.0)
 ACCEPTED = {"accepted": True, "reasons": [], "cases": []}
@@ -149,27 +150,52 @@ def test_a_released_label_that_contradicts_the_networks_on_another_scanner_is_no
 def test_networks_of_a_new_kind_end_where_they_learnt_and_see_a_part_of_large_frames():
     half_way = replace(RECIPE, blend=0.4, frozen_norm=True, other=2)
     live = replace(MANIFEST, recipes=[half_way.as_dict()])
-    (bold,) = member_recipes(live, TrainOptions(), n_new=30, replays=False, new_kind=True)
+    (bold,) = member_recipes(live, TrainOptions(), n_new=30, replays=False, kind="kind1", new_kind=True)
     assert (bold.blend, bold.frozen_norm, bold.other, bold.pull, bold.window) == (1.0, False, 0, 0.0, 400)
     (gentle,) = member_recipes(live, TrainOptions(), n_new=30, replays=False)
     assert (gentle.blend, gentle.frozen_norm, gentle.other, gentle.window) == (0.4, True, 0, 0)
 
 
-def test_a_version_with_networks_of_a_kind_still_tells_the_recipe_of_those_for_all_other_scans(tmp_path):
+def test_networks_of_a_known_kind_are_trained_on_as_gently_as_all_and_still_see_a_part_of_large_frames():
+    half_way = replace(RECIPE, blend=0.4, frozen_norm=True)
+    live = replace(MANIFEST, recipes=[half_way.as_dict()])
+    (of_a_kind,) = member_recipes(live, TrainOptions(), n_new=30, replays=False, kind="kind1")
+    (of_all,) = member_recipes(live, TrainOptions(), n_new=30, replays=False)
+    assert of_a_kind == replace(of_all, blend=1.0, frozen_norm=False, window=400)
+
+
+@pytest.mark.parametrize("learnt", ["kind1", "kind2", None])
+def test_networks_of_one_kind_learn_and_all_others_stay_bit_by_bit(tmp_path, learnt):
+    """Kind 1 is in the version that the session begins from, kind 2 is new there."""
+    from safetensors.torch import load
+    from torch import equal
+
     from lib.nets.fit import Slices, fit
-    from lib.nets.weights import pack
+    from lib.nets.weights import load_networks, pack, pack_onto
 
     own = replace(RECIPE, widths=(4, 8), shuffle=2, frozen_norm=True)
     models = tmp_path / "models" / "disease_region"
-    live = replace(MANIFEST, network=own.layout(), recipes=[own.as_dict()])
-    publish(models, live, pack([own.network()]))
-    (bold,) = member_recipes(live, TrainOptions(steps=1), n_new=2, replays=False, new_kind=True)
-    job = jobs.MemberTraining(tmp_path / "member0", 0, bold, 7, (), (), models, "v1", False, "kind1")
-    fit(bold, 7, Slices(np.ones((2, 16, 16), np.float32), np.ones((2, 16, 16), bool)), job.folder)
-    kind = {"name": "kind1", "protocol": OTHER.as_dict()}
-    stored = store_candidate(session_of(model_dir=models), [job], [], tmp_path / jobs.CANDIDATE, kind).manifest
-    assert [Recipe.from_dict(told, own.layout()) for told in stored.recipes] == [own]
-    assert (stored.seeds, stored.kinds) == ([0], [kind])
+    plain = publish(models, replace(MANIFEST, version="v0", network=own.layout(), recipes=[own.as_dict()]), pack([own.network()]))
+    known = {"name": "kind1", "protocol": OTHER.as_dict(), "recipes": ["shipped"], "seeds": [7]}
+    live = replace(plain.manifest, version="v1", kinds=[known])
+    publish(models, live, pack_onto(plain, [own.network()], "kind1"))
+    parent = read_version(models, "v1")
+    (recipe,) = member_recipes(live, TrainOptions(steps=2), n_new=2, replays=False, kind=learnt, new_kind=learnt == "kind2")
+    job = jobs.MemberTraining(tmp_path / "member0", 0, recipe, 8, (), (), models, "v1", False, learnt)
+    ones = Slices(np.ones((2, 16, 16), np.float32), np.ones((2, 16, 16), bool))
+    fit(recipe, 8, ones, job.folder, start=load_networks(parent, learnt)[0])
+    new_kind = {"name": "kind2", "protocol": {**OTHER.as_dict(), "field_mm": 270.0}} if learnt == "kind2" else None
+    stored = store_candidate(session_of(model_dir=models), [job], [], tmp_path / jobs.CANDIDATE, new_kind)
+
+    before, after = (load(verify(version)) for version in (parent, stored))
+    of = {"kind1": "kind1.", "kind2": "kind2.", None: "member"}[learnt]
+    assert before.keys() - after.keys() == set()
+    changed = [name for name in after if name not in before or not equal(after[name], before[name])]
+    assert {name.startswith(of) for name in changed} == {True}
+    now = {"recipes": [json.loads(json.dumps(recipe.as_dict()))], "seeds": [8]}
+    told = read_version(tmp_path / jobs.CANDIDATE, stored.manifest.version).manifest
+    assert (told.recipes, told.seeds) == ((parent.manifest.recipes, [0]) if learnt else (now["recipes"], [8]))
+    assert told.kinds == [known | (now if learnt == "kind1" else {}), *([new_kind | now] if new_kind else [])]
 
 
 def test_only_versions_that_were_live_are_compared_with_and_an_unreadable_one_is_passed_over(models):

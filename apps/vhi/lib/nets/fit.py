@@ -289,10 +289,11 @@ def _batch(
     """
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
-    if recipe.window:
-        parts[0] = _windows(parts[0], (recipe.window,) * 2, np.random.default_rng([seed, _OWN_WINDOW_STREAM, step]))
     if recipe.pseudo and pseudo is not None:
         parts.append(_picked(pseudo, _draw(seed, _PSEUDO_STREAM, step * recipe.pseudo, recipe.pseudo, len(pseudo))))
+    if recipe.window:
+        rng = np.random.default_rng([seed, _OWN_WINDOW_STREAM, step])
+        parts = [_windows(part, (recipe.window,) * 2, rng) for part in parts]
     size = _largest([part.shape[2:] for part in parts])
     batches = [parts]
     if recipe.other and other is not None:

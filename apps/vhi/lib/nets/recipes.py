@@ -32,7 +32,7 @@ class Recipe:
     Of a network that goes on from another one, `blend` of the way from its parameters to the learnt ones is gone in the end:
     half way much of what is new is there, and less of what was known is lost (Wortsman et al. 2022, WiSE-FT).
 
-    With a `window` each labelled slice is seen through a random window of so many rows and columns, where it is larger: what a
+    With a `window` each slice is seen through a random window of so many rows and columns, where it is larger: what a
     step costs then does not grow with the frame of a scanner.
 
     With `apart` slices of other scanners are a batch of their own, seen through the `window`, and the network becomes one for

@@ -107,6 +107,8 @@ def store_candidate(
     old = parent.manifest
     before = [] if session.options.scratch else list(old.training_cases)
     cases = {one.case_id: one for one in before} | {one.case_id: TrainingCase(one.case_id, one.label_id) for one in learnt}
+    kind, recipes, seeds = trainings[0].kind, [one.recipe.as_dict() for one in trainings], [one.seed for one in trainings]
+    kinds = [*old.kinds, *([dict(new_kind)] if new_kind else [])]
     manifest = Manifest(
         version=session.version,
         created=session.created,
@@ -116,17 +118,17 @@ def store_candidate(
         members=old.members,
         pixel_spacing_mm=old.pixel_spacing_mm,
         # of the networks for all scans, which those of one kind leave as they are
-        recipes=old.recipes if trainings[0].kind else [one.recipe.as_dict() for one in trainings],
-        seeds=old.seeds if trainings[0].kind else [one.seed for one in trainings],
+        recipes=old.recipes if kind else recipes,
+        seeds=old.seeds if kind else seeds,
         training_cases=[cases[case_id] for case_id in sorted(cases)],
         unlabelled_cases=[] if session.options.scratch else old.unlabelled_cases,
         parent=session.parent,
         flip=old.flip,
         # measured where the parent was: what is unlike the scans that it knew is still worth a warning
         reference=old.reference,
-        kinds=[*old.kinds, *([dict(new_kind)] if new_kind else [])],
+        kinds=[one | {"recipes": recipes, "seeds": seeds} if one["name"] == kind else one for one in kinds],
     )
-    weights = pack_onto(parent, [one.read() for one in trainings], trainings[0].kind)
+    weights = pack_onto(parent, [one.read() for one in trainings], kind)
     return publish_networks(place, manifest, weights, live=False)
 
 

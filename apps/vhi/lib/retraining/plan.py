@@ -216,7 +216,7 @@ def make_plan(folder: RetrainingFolder, session: Session, live: Manifest) -> Ses
     seen = {case.case_id for case in live.training_cases}
     holdout = [entry for entry in own if entry.side == "holdout" and entry.case_id not in seen]
     waits, folds = _evidence(learn, holdout, new_kind=protocol is not None, scratch=session.options.scratch)
-    recipes = _recipes(session, live, learn, bool(replay), protocol is not None)
+    recipes = _recipes(session, live, learn, bool(replay), kind, new_kind=protocol is not None)
     return SessionPlan(
         learn=() if waits else _keys(learn),
         replay=_keys(replay),
@@ -287,15 +287,17 @@ def _counted(patients: int) -> str:
     return "1 patient" if patients == 1 else f"{patients} patients"
 
 
-def _recipes(session: Session, live: Manifest, learn: Sequence[Entry], replays: bool, new_kind: bool) -> tuple[Recipe, ...]:
+def _recipes(
+    session: Session, live: Manifest, learn: Sequence[Entry], replays: bool, kind: str | None, *, new_kind: bool
+) -> tuple[Recipe, ...]:
     n_new = sum(entry.slices for entry in learn)
-    return member_recipes(live, session.options, n_new=n_new, replays=replays, new_kind=new_kind)
+    return member_recipes(live, session.options, n_new=n_new, replays=replays, kind=kind, new_kind=new_kind)
 
 
 def trainings(folder: Path, session: Session, live: Manifest, plan: SessionPlan) -> tuple[MemberTraining, ...]:
     """One job per member, by the plan."""
     new, replay = plan.of(session, plan.learn), plan.of(session, plan.replay)
-    recipes = _recipes(session, live, new, bool(replay), plan.protocol is not None)
+    recipes = _recipes(session, live, new, bool(replay), plan.kind, new_kind=plan.protocol is not None)
     return tuple(
         MemberTraining(
             folder=folder / f"member{n}",

@@ -16,7 +16,7 @@ PULL = 200.0
 
 
 # networks of a kind of scans begin far from where they shall be, and nothing else rests on them
-KIND_STEPS, KIND_LEARNING_RATE, KIND_BATCH = 120, 1e-3, 4
+KIND_STEPS, KIND_LEARNING_RATE, KIND_BATCH = 300, 1e-3, 4
 # of a frame of 350 mm, 588 pixels wide, a step costs half as much
 KIND_WINDOW = 400
 # of the short trainings that leave a patient out
@@ -24,7 +24,7 @@ SHORT_STEPS = 60
 
 
 def member_recipes(
-    live: Manifest, options: TrainOptions, *, n_new: int, replays: bool, new_kind: bool = False
+    live: Manifest, options: TrainOptions, *, n_new: int, replays: bool, kind: str | None = None, new_kind: bool = False
 ) -> tuple[Recipe, ...]:
     """One recipe for each member, in the order of the members; the steps are those asked for, or the usual ones.
 
@@ -37,30 +37,23 @@ def member_recipes(
         Slices that are learnt.
     replays : bool
         Whether there are labelled cases that the live version learnt.
+    kind : str, optional
+        The kind of scans that is learnt, where it has networks of its own, or gets them.
     new_kind : bool
-        Whether they become networks of their own for a kind of scans that the live version does not know.
+        Whether it gets them now.
     """
     known = [Recipe.from_dict(told, layout) for told, layout in zip(live.recipes, live.networks, strict=True)]
     # scans of other scanners that the live version learnt are not at hand where it is trained on
     recipes = [replace(recipe, other=0) for recipe in known]
+    if kind is not None:
+        # they end where they learnt, and see a part of large frames, whatever the networks for all other scans do
+        recipes = [replace(recipe, frozen_norm=False, blend=1.0, window=KIND_WINDOW) for recipe in recipes]
     if options.scratch:
         plain = [replace(recipe, pseudo=0, pull=0.0, frozen_norm=False) for recipe in recipes]
         return tuple(_budgeted(recipe, options, n_new, recipe.steps) for recipe in plain)
     if new_kind:
         # where networks begin and what they learn differ too much for statistics, or weights, half way between them
-        bold = [
-            replace(
-                recipe,
-                pseudo=0,
-                pull=0.0,
-                batch=KIND_BATCH,
-                learning_rate=KIND_LEARNING_RATE,
-                frozen_norm=False,
-                blend=1.0,
-                window=KIND_WINDOW,
-            )
-            for recipe in recipes
-        ]
+        bold = [replace(recipe, pseudo=0, pull=0.0, batch=KIND_BATCH, learning_rate=KIND_LEARNING_RATE) for recipe in recipes]
         return tuple(_budgeted(recipe, options, n_new, KIND_STEPS) for recipe in bold)
     replay = options.keep == "replay" or (options.keep == "auto" and replays)
     pull = PULL if options.keep == "pull" or (options.keep == "auto" and not replays) else 0.0

@@ -92,7 +92,7 @@ def has_no_room(error: BaseException) -> bool:
 
 
 def hide(*folders: Path) -> None:
-    """From now on `without_paths` takes these folders out of sentences."""
+    """Take these folders out of sentences from now on, see `without_paths`."""
     _HIDDEN.update(form for folder in folders for form in (str(folder), str(folder.absolute()), str(folder.resolve())))
 
 

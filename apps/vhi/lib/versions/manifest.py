@@ -21,7 +21,8 @@
 `note`              what a user must know beside all this, or null
 `gate`              of a retrained version: `accepted`, `reasons`, and what it was compared on (`lib.retraining.gate`); else null
 `kinds`             kinds of scans that have networks of their own in the same file, laid out as the members: list of
-                    `{name, protocol, usual}` (`lib.core.protocol`; the usual Dice there); tensors `<name>.member0. ...`
+                    `{name, protocol, usual, recipes, seeds}` (`lib.core.protocol`; the usual Dice there); tensors
+                    `<name>.member0. ...`
 `engine`            of `ensemble.onnx`, the same networks for an engine without torch: its `sha256`; null where there is none
 `reference`         what its networks answer on scans like those they know (`lib.core.plausibility.Reference`), or null
 """

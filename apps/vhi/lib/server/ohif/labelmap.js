@@ -2,6 +2,7 @@
 
 import { CONSERVATIVE, INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
 import { sketch } from './sketch.js';
+import { t } from './texts.js';
 
 const FARTHEST_MM = 0.5;
 const LEAST_OPACITY = 15; // of red, which is filled also where all else is outlined alone [%]
@@ -176,7 +177,7 @@ export class Labelmap {
     const place = this.place();
     const far = farthest(place, answer);
     if (answer.sizes.join() !== place.sizes.join() || far > FARTHEST_MM) {
-      throw new Error(`The answer lies ${far.toFixed(1)} mm from this series and was not drawn; open the case anew.`);
+      throw new Error(t('label.elsewhere', { mm: far.toFixed(1) }));
     }
   }
 

@@ -3,13 +3,14 @@
 import { holds, seen } from './cells.js';
 import { partAt } from './drawing.js';
 import { BONE, PROPOSED, REGION } from './segments.js';
+import { t } from './texts.js';
 
-export const PROPOSED_MARK = 'R'; // as in the list of lesions
+export const PROPOSED_MARK = t('lesion.mark'); // as in the list of lesions
 // whether a part has the word, by cell: a table, because slices are walked through before a click is seen
 const tableOf = (isIn) => Uint8Array.from({ length: 256 }, (_, cell) => Number(isIn(cell)));
 const MARKS = [
-  { text: 'region', table: tableOf((cell) => holds(cell, REGION)) },
-  { text: 'bone', table: tableOf((cell) => holds(cell, BONE)) },
+  { text: t('mark.region'), table: tableOf((cell) => holds(cell, REGION)) },
+  { text: t('mark.bone'), table: tableOf((cell) => holds(cell, BONE)) },
   { text: PROPOSED_MARK, table: tableOf((cell) => seen(cell) === PROPOSED) },
 ];
 
