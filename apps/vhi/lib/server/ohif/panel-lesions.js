@@ -1,6 +1,5 @@
 /** Parts of the panel: the list of lesions, and the tools that clean them. */
 
-import { seenOf } from './cells.js';
 import { fates } from './cleaning.js';
 import { button, choice, el } from './dom.js';
 import { AREAS } from './gestures.js';
@@ -34,7 +33,7 @@ export function listed(desk) {
   if (!reading?.facts) return Object.assign([], { whole: [] });
   const { measured, decisions } = reading.state;
   forgetOthers(list, measured);
-  const left = measured.lesions.left(seenOf(reading.cells));
+  const left = measured.lesions.left(reading.cells);
   const fate = fates(reading.facts.lesions, left, measured.options.proposal === 'apply', decisions);
   const voxel = reading.facts.voxel_volume_mm3;
   const rows = reading.facts.lesions.map((lesion) => {
@@ -100,7 +99,8 @@ export function lesionSection(desk) {
 
 const SAID = { kept: '', part: ` ${t('lesion.part')}`, removed: '', proposed: ` ${t('lesion.proposed')}` };
 const number = (text) => el('td', { class: 'number' }, text);
-const whole = (value) => Math.round(value).toLocaleString('en');
+const english = new Intl.NumberFormat('en'); // made once: a list has hundreds of numbers
+const whole = (value) => english.format(Math.round(value));
 
 const numberOf = ({ id, of }) => (of && of !== id ? t('lesion.piece', { id, of }) : String(id));
 
