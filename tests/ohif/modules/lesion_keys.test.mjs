@@ -8,8 +8,8 @@ const { measure } = await import('../measuring.js');
 const { listed } = await import('../panel-lesions.js');
 globalThis.document = { querySelector: () => null };
 
-/** A desk whose reading is measured, with the list as the panel keeps it. */
-async function desk() {
+/** A session whose reading is measured, with the list as the panel keeps it. */
+async function session() {
   new Server();
   const reading = await measured();
   const list = { sort: null, filter: 'all', of: null, current: null, selected: new Set() };
@@ -38,7 +38,7 @@ test('with Caps Lock a letter is the key that it is without', async () => {
 });
 
 test('what was chosen of one measurement is not acted on in another, undone or measured again', async () => {
-  const one = await desk();
+  const one = await session();
   KEYS.n[1](one);
   one.list.selected = new Set([2, 3]);
   listed(one);
@@ -56,7 +56,7 @@ test('what was chosen of one measurement is not acted on in another, undone or m
 });
 
 test('lesions that the filter hides are not acted on', async () => {
-  const one = await desk();
+  const one = await session();
   listed(one);
   Object.assign(one.list, { current: 1, selected: new Set([2, 3]), filter: 'removed' });
   KEYS.x[1](one);

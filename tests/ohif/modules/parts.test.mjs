@@ -20,8 +20,8 @@ class Labelmap {
   numberOf = (slice) => SIZES[2] - slice; // the viewer counts against the slices
 }
 
-/** A desk with something drawn: for each slice its rows. */
-function desk(drawn, index = INFLAMMATION) {
+/** A session with something drawn: for each slice its rows. */
+function session(drawn, index = INFLAMMATION) {
   const reading = new Reading({ stir: 'S' }, new Labelmap(), Promise.resolve({}), { strokes: 0 }, 'anna');
   reading.labelmap.active = index;
   for (const [slice, rows] of Object.entries(drawn)) {
@@ -37,7 +37,7 @@ const rows = ({ reading }, slice) =>
   [0, 1, 2].map((j) => [...reading.labelmap.map.slice(15 * slice + 5 * j, 15 * slice + 5 * j + 5)].map((value) => value || '.').join(''));
 
 test('a part grows and shrinks by a voxel, each a step of its own', () => {
-  const one = desk({ 2: ['.....', '.#..#', '.....'] });
+  const one = session({ 2: ['.....', '.#..#', '.....'] });
   actOnPart(one, 'grow', [1, 1, 2]);
   assert.deepEqual(rows(one, 2), ['.3...', '333.3', '.3...']);
   one.reading.undo();
@@ -49,7 +49,7 @@ test('a part grows and shrinks by a voxel, each a step of its own', () => {
 });
 
 test('a part grows and shrinks by the mm chosen, and by less than a voxel not at all, which is said', () => {
-  const one = desk({ 2: ['.....', '#....', '.....'] });
+  const one = session({ 2: ['.....', '#....', '.....'] });
   one.growMm = 2;
   actOnPart(one, 'grow', [0, 1, 2]);
   assert.deepEqual(rows(one, 2), ['33...', '333..', '33...']);
@@ -62,7 +62,7 @@ test('a part grows and shrinks by the mm chosen, and by less than a voxel not at
 });
 
 test('a part is copied to the next slice as the viewer counts, which is shown then, and not over the last one', () => {
-  const one = desk({ 1: ['.....', '.##..', '.....'] });
+  const one = session({ 1: ['.....', '.##..', '.....'] });
   actOnPart(one, 'copy', [1, 1, 1]);
   assert.deepEqual([rows(one, 0), one.jumps], [['.....', '.33..', '.....'], [[1, 1, 0]]]);
   actOnPart(one, 'copy', [1, 1, 0]);
@@ -72,7 +72,7 @@ test('a part is copied to the next slice as the viewer counts, which is shown th
 });
 
 test('slices between are filled to the next one drawn at the same place, both ways, and nothing else is joined', () => {
-  const one = desk({ 0: ['.....', '..#..', '.....'], 2: ['.....', '..#..', '.....'], 4: ['.....', '..#.#', '.....'] });
+  const one = session({ 0: ['.....', '..#..', '.....'], 2: ['.....', '..#..', '.....'], 4: ['.....', '..#.#', '.....'] });
   actOnPart(one, 'between', [2, 1, 2]);
   for (const slice of [0, 1, 2, 3]) assert.deepEqual(rows(one, slice), ['.....', '..3..', '.....']);
   assert.deepEqual(rows(one, 4), ['.....', '..3.3', '.....']);
@@ -86,17 +86,17 @@ test('slices between are filled to the next one drawn at the same place, both wa
 });
 
 test('where nothing is drawn over a part, it is filled to the nearest one beside it, which is not far', () => {
-  const one = desk({ 0: ['#....', '.....', '.....'], 4: ['....#', '.....', '..#..'] });
+  const one = session({ 0: ['#....', '.....', '.....'], 4: ['....#', '.....', '..#..'] });
   actOnPart(one, 'between', [0, 0, 0]);
   assert.deepEqual(rows(one, 2), ['.....', '.3...', '.....']);
-  const far = desk({ 0: ['#....', '.....', '.....'], 2: ['....#', '.....', '.....'] });
+  const far = session({ 0: ['#....', '.....', '.....'], 2: ['....#', '.....', '.....'] });
   far.reading.labelmap.place = () => ({ sizes: SIZES, directions: [[9, 0, 0], [0, 9, 0], [0, 0, 4]], origin: [0, 0, 0] });
   actOnPart(far, 'between', [0, 0, 0]);
   assert.match(far.said[0], /^There is nothing to fill between/);
 });
 
 test('where nothing of the segment is drawn, and where there is no threshold yet, that is said', () => {
-  const one = desk({ 1: ['.....', '.##..', '.....'] });
+  const one = session({ 1: ['.....', '.##..', '.....'] });
   actOnPart(one, 'grow', [4, 2, 1]);
   one.isThresholded = true;
   actOnPart(one, 'grow', [1, 1, 1]);

@@ -21,7 +21,7 @@ const AS = {
 const OUTLINED = { opacity: 0, isFilled: false };
 
 export class Beside {
-  #desk;
+  #session;
   #views;
   #map;
   #volumeId = null; // of the earlier scan, once it was asked for
@@ -32,11 +32,11 @@ export class Beside {
   isComing = false;
 
   /**
-   * @param {object} desk its reading is the open one
+   * @param {object} session its reading is the open one
    * @param {() => {id: string, viewport: object, displaySet: object}[]} views of the open case
    */
-  constructor(desk, services, views) {
-    this.#desk = desk;
+  constructor(session, services, views) {
+    this.#session = session;
     this.#views = views;
     this.#map = new Labelmap(services, OUTLINED, AS);
     const options = { capture: true, signal: this.#closing.signal };
@@ -59,7 +59,7 @@ export class Beside {
 
   async toggle() {
     if (this.isComing) return;
-    const { reading } = this.#desk;
+    const { reading } = this.#session;
     this.isComing = true;
     reading.changed();
     try {
@@ -100,8 +100,8 @@ export class Beside {
       this.#before.slice(0, 1).map((volumeId) => ({ volumeId })),
     );
     view.viewport.element.querySelector('.vhi-beside')?.remove();
-    await this.#desk.reading.labelmap.show();
-    this.#desk.display.apply();
+    await this.#session.reading.labelmap.show();
+    this.#session.display.apply();
   }
 
   /** Other images in a viewport, at the same place. */
@@ -138,9 +138,9 @@ export class Beside {
   /** The window of this visit, over each visit's own sensitive threshold. */
   #follow() {
     const view = this.#isFollowing ? null : this.#view;
-    const now = view && this.#views().find(({ displaySet }) => displaySet?.SeriesInstanceUID === this.#desk.reading?.case.stir);
+    const now = view && this.#views().find(({ displaySet }) => displaySet?.SeriesInstanceUID === this.#session.reading?.case.stir);
     const range = now?.viewport.getProperties().voiRange;
-    const sensitive = this.#desk.reading?.now?.thresholds?.sensitive;
+    const sensitive = this.#session.reading?.now?.thresholds?.sensitive;
     if (!range || !sensitive) return;
     const factor = this.#facts.sensitive / sensitive;
     const voiRange = { lower: range.lower * factor, upper: range.upper * factor };
@@ -156,7 +156,7 @@ export class Beside {
     if (!view || !frameOf(view.viewport).contains(event.target)) return;
     event.stopImmediatePropagation();
     event.preventDefault();
-    if (event.type === 'pointerdown' && this.#desk.tool !== VIEW) this.#desk.say(t('earlier.to_look_at'));
+    if (event.type === 'pointerdown' && this.#session.tool !== VIEW) this.#session.say(t('earlier.to_look_at'));
   }
 
   setVisible(isVisible) {

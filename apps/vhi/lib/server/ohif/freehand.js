@@ -9,12 +9,12 @@ const RING = 'vhi-ring';
 export const BRUSHES = ['brush', 'eraser'];
 
 export class Freehand {
-  #desk;
+  #session;
   #stroke = null; // under way: its reading, tool, grid, slice, voxels, and what becomes of them
 
-  /** @param {{reading: object, tool: string, brushMm: number, say: (message: string) => void}} desk */
-  constructor(desk) {
-    this.#desk = desk;
+  /** @param {{reading: object, tool: string, brushMm: number, say: (message: string) => void}} session */
+  constructor(session) {
+    this.#session = session;
   }
 
   /** The pointer was pressed, or moved since: its path on the viewport's canvas so far. */
@@ -48,20 +48,20 @@ export class Freehand {
   }
 
   #begin(viewport, point) {
-    const { reading, tool, brushMm } = this.#desk;
+    const { reading, tool, brushMm } = this.#session;
     const grid = gridOf(reading.labelmap.place());
     const slice = Math.round(reading.labelmap.pointAt(viewport.canvasToWorld(point))[2]);
     const index = reading.labelmap.active;
-    const why = whyNot(reading.labelmap, viewport, slice, grid) || (tool === 'eraser' ? '' : whyNotPainted(this.#desk, index));
-    if (why) this.#desk.say(why);
-    const isPaintable = why ? null : paintable(this.#desk, index);
+    const why = whyNot(reading.labelmap, viewport, slice, grid) || (tool === 'eraser' ? '' : whyNotPainted(this.#session, index));
+    if (why) this.#session.say(why);
+    const isPaintable = why ? null : paintable(this.#session, index);
     const change = tool === 'eraser' ? erased : (cell, n) => (isPaintable(n) ? painted(cell, index) : cell);
     this.#stroke = why ? null : { reading, tool, grid, slice, radius: brushMm, places: new Set(), change };
   }
 
   /** A ring of the brush's size under the pointer, in the image that it is over. */
   ring(viewport, world) {
-    const { reading, tool, brushMm } = this.#desk;
+    const { reading, tool, brushMm } = this.#session;
     const isShown = Boolean(reading && world && BRUSHES.includes(tool));
     for (const one of document.querySelectorAll(`.${RING}`)) if (!isShown || one.parentElement !== viewport.element) one.remove();
     if (!isShown) return;

@@ -8,37 +8,37 @@ import { next, submit } from './submitting.js';
 import { LANGUAGE, t } from './texts.js';
 import { CLEANING, RADIUS_MM, SPLIT, VIEW } from './tools.js';
 
-/** By key: what it says in the list of keys, and what it does with the desk. */
+/** By key: what it says in the list of keys, and what it does with the session. */
 export const KEYS = {
-  n: [t('key.next'), (desk) => step(desk, 1)],
-  p: [t('key.previous'), (desk) => step(desk, -1)],
-  u: [t('key.unsure'), (desk) => step(desk, 1, ({ lesion }) => lesion.uncertain)],
-  x: [t('key.remove'), (desk) => act(desk, 'remove')],
-  r: [t('key.restore'), (desk) => act(desk, 'restore')],
-  o: [t('key.overlay'), (desk) => desk.showOverlay(!desk.isOverlayShown)],
-  l: [t('key.numbers'), (desk) => desk.number(!desk.display.chosen.isNumbered)],
-  z: [t('key.zoom_to_region'), (desk) => desk.zoomToRegion()],
-  h: [t('key.peek'), (desk) => desk.peek(true)],
-  b: [t('key.brush'), (desk) => desk.take('brush')],
-  e: [t('key.eraser'), (desk) => desk.take('eraser')],
-  q: [t('key.circle'), (desk) => desk.take('circle')],
-  k: [t('key.rectangle'), (desk) => desk.take('rectangle')],
-  d: [t('key.segment'), (desk) => nextSegment(desk)],
-  t: [t('key.threshold'), (desk) => desk.threshold(!desk.isThresholded)],
-  '[': [t('key.smaller'), (desk) => brush(desk, -RADIUS_MM.step)],
-  ']': [t('key.larger'), (desk) => brush(desk, RADIUS_MM.step)],
-  g: [t('key.grow'), (desk) => desk.actUnderPointer('grow')],
-  s: [t('key.shrink'), (desk) => desk.actUnderPointer('shrink')],
-  '.': [t('key.copy'), (desk) => desk.actUnderPointer('copy')],
-  ',': [t('key.back'), (desk) => desk.actUnderPointer('back')],
-  f: [t('key.between'), (desk) => desk.actUnderPointer('between')],
-  c: [t('key.clean'), (desk) => desk.take(CLEANING.includes(desk.tool) ? VIEW : 'remove')],
-  a: [t('key.split'), (desk) => desk.take(desk.tool === SPLIT ? VIEW : SPLIT)],
-  w: [t('key.window'), (desk) => desk.take(VIEW)],
+  n: [t('key.next'), (session) => step(session, 1)],
+  p: [t('key.previous'), (session) => step(session, -1)],
+  u: [t('key.unsure'), (session) => step(session, 1, ({ lesion }) => lesion.uncertain)],
+  x: [t('key.remove'), (session) => act(session, 'remove')],
+  r: [t('key.restore'), (session) => act(session, 'restore')],
+  o: [t('key.overlay'), (session) => session.showOverlay(!session.isOverlayShown)],
+  l: [t('key.numbers'), (session) => session.number(!session.display.chosen.isNumbered)],
+  z: [t('key.zoom_to_region'), (session) => session.zoomToRegion()],
+  h: [t('key.peek'), (session) => session.peek(true)],
+  b: [t('key.brush'), (session) => session.take('brush')],
+  e: [t('key.eraser'), (session) => session.take('eraser')],
+  q: [t('key.circle'), (session) => session.take('circle')],
+  k: [t('key.rectangle'), (session) => session.take('rectangle')],
+  d: [t('key.segment'), (session) => nextSegment(session)],
+  t: [t('key.threshold'), (session) => session.threshold(!session.isThresholded)],
+  '[': [t('key.smaller'), (session) => brush(session, -RADIUS_MM.step)],
+  ']': [t('key.larger'), (session) => brush(session, RADIUS_MM.step)],
+  g: [t('key.grow'), (session) => session.actUnderPointer('grow')],
+  s: [t('key.shrink'), (session) => session.actUnderPointer('shrink')],
+  '.': [t('key.copy'), (session) => session.actUnderPointer('copy')],
+  ',': [t('key.back'), (session) => session.actUnderPointer('back')],
+  f: [t('key.between'), (session) => session.actUnderPointer('between')],
+  c: [t('key.clean'), (session) => session.take(CLEANING.includes(session.tool) ? VIEW : 'remove')],
+  a: [t('key.split'), (session) => session.take(session.tool === SPLIT ? VIEW : SPLIT)],
+  w: [t('key.window'), (session) => session.take(VIEW)],
   v: [t('key.earlier'), () => press('#vhi-beside')],
   m: [t('key.measure'), () => press('#vhi-measure')],
-  'Ctrl+Enter': [t('key.submit'), (desk) => ready(desk) && submitFrom(desk)],
-  N: [t('key.next_case'), (desk) => ready(desk) && next(desk.reading)],
+  'Ctrl+Enter': [t('key.submit'), (session) => ready(session) && submitFrom(session)],
+  N: [t('key.next_case'), (session) => ready(session) && next(session.reading)],
   '?': [t('key.help'), () => showKeys()],
 };
 
@@ -58,54 +58,54 @@ const ELSEWHERE = [
 const press = (selector) => document.querySelector(`${selector}:enabled`)?.click();
 
 /** The keyboard leaves a field that was being filled in: the next key is none of its text. */
-function submitFrom(desk) {
+function submitFrom(session) {
   document.getElementById('vhi-submit')?.focus();
-  submit(desk.reading, desk.keeping.keeper);
+  submit(session.reading, session.keeping.keeper);
 }
 
-const ready = (desk) => Boolean(desk.reading && desk.reader && !desk.reading.busy && !desk.keeping.keeper?.isWaiting);
+const ready = (session) => Boolean(session.reading && session.reader && !session.reading.busy && !session.keeping.keeper?.isWaiting);
 
 const focusedLine = () => document.activeElement?.closest?.('#vhi-panel tr[data-lesion]') ?? null;
 
 /** The lesion of the line that the keyboard is on, else the one that was gone to last. */
-const currentOf = (desk) => Number(focusedLine()?.dataset.lesion ?? desk.list.current);
+const currentOf = (session) => Number(focusedLine()?.dataset.lesion ?? session.list.current);
 
-function step(desk, by, isWanted = () => true) {
-  const rows = listed(desk);
-  const start = rows.findIndex(({ lesion }) => lesion.id === currentOf(desk));
+function step(session, by, isWanted = () => true) {
+  const rows = listed(session);
+  const start = rows.findIndex(({ lesion }) => lesion.id === currentOf(session));
   for (let n = 1; n <= rows.length; n += 1) {
     const row = rows[(((start < 0 && by < 0 ? 0 : start) + by * n) % rows.length + rows.length) % rows.length];
     if (!isWanted(row)) continue;
-    desk.list.selected = new Set();
-    desk.goTo(row.lesion);
+    session.list.selected = new Set();
+    session.goTo(row.lesion);
     const line = document.querySelector(`#vhi-panel tr[data-lesion='${row.lesion.id}']`);
     line?.scrollIntoView({ block: 'nearest' });
     // from an image or nowhere too: Tab goes on from the line
     if (!document.activeElement?.matches('#vhi-panel :not(tr)')) line?.focus({ preventScroll: true });
     return;
   }
-  desk.say(rows.length ? t('list.none_unsure') : t('list.none'));
+  session.say(rows.length ? t('list.none_unsure') : t('list.none'));
 }
 
-function act(desk, what) {
-  const { reading, list } = desk;
-  const rows = listed(desk);
+function act(session, what) {
+  const { reading, list } = session;
+  const rows = listed(session);
   const voxels = rows.filter(({ lesion }) => list.selected.has(lesion.id)).map(({ lesion }) => lesion.voxel);
-  const current = rows.find(({ lesion }) => lesion.id === currentOf(desk));
+  const current = rows.find(({ lesion }) => lesion.id === currentOf(session));
   if (voxels.length) decide(reading, { what, scope: 'several', voxels });
   else if (current) clean(reading, what, current.lesion.voxel);
-  else desk.say(t('list.choose_first'));
+  else session.say(t('list.choose_first'));
 }
 
-function nextSegment(desk) {
-  const { labelmap } = desk.reading;
+function nextSegment(session) {
+  const { labelmap } = session.reading;
   labelmap.activate(DRAWN[(DRAWN.indexOf(labelmap.active) + 1) % DRAWN.length]);
-  desk.changed();
+  session.changed();
 }
 
-function brush(desk, by) {
-  desk.setBrush(desk.brushMm + by);
-  desk.changed();
+function brush(session, by) {
+  session.setBrush(session.brushMm + by);
+  session.changed();
 }
 
 export function showKeys() {
@@ -131,22 +131,22 @@ export function showKeys() {
 const keyOf = ({ key = '', shiftKey }) => (key.length > 1 ? key : shiftKey ? key.toUpperCase() : key.toLowerCase());
 
 /** Listen for them while a case is open; a key typed into a field is text, unless Ctrl is held. */
-export function watchKeys(desk) {
+export function watchKeys(session) {
   const isText = ({ target }) => target.matches?.('input[type=text], input[type=password], textarea, select');
   window.addEventListener(
     'keydown',
     (event) => {
       const isControl = event.ctrlKey || event.metaKey;
-      if (!desk.reading || event.altKey || document.querySelector('dialog[open]') || (isText(event) && !isControl)) return;
+      if (!session.reading || event.altKey || document.querySelector('dialog[open]') || (isText(event) && !isControl)) return;
       const key = keyOf(event);
       const found = KEYS[isControl ? `Ctrl+${key}` : key];
       if (!found || (event.repeat && key === 'h')) return;
       event.preventDefault();
       event.stopPropagation();
-      found[1](desk);
+      found[1](session);
     },
     { capture: true },
   );
-  window.addEventListener('keyup', ({ key }) => key?.toLowerCase() === 'h' && desk.peek(false), { capture: true });
-  window.addEventListener('blur', () => desk.peek(false));
+  window.addEventListener('keyup', ({ key }) => key?.toLowerCase() === 'h' && session.peek(false), { capture: true });
+  window.addEventListener('blur', () => session.peek(false));
 }

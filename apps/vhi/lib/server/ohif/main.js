@@ -6,7 +6,7 @@
 import { provideViews } from './array_views.js';
 import { isReview } from './addresses.js';
 import { showBanner, watchWidth } from './banner.js';
-import { Desk } from './desk.js';
+import { ViewerSession } from './viewer_session.js';
 import { readingMode } from './mode.js';
 import { mountPanel } from './panel.js';
 import { mountReview } from './panel-review.js';
@@ -21,9 +21,9 @@ const told = window.vhi ?? {};
 const element = (type, ref) => ({ $$typeof: Symbol.for('react.element'), type, key: null, ref, props: {}, _owner: null });
 
 function install(config) {
-  const desk = new Desk(told);
-  window.vhiDesk = desk; // for tests, and for who looks into the page
-  const show = (node) => node && (isReview() ? mountReview : mountPanel)(node, desk);
+  const session = new ViewerSession(told);
+  window.vhiDesk = session; // for tests, and for who looks into the page
+  const show = (node) => node && (isReview() ? mountReview : mountPanel)(node, session);
   config.extensions.push({
     id: '@vhi/reading',
     preRegistration: ({ servicesManager }) => watchStored(servicesManager),
@@ -31,11 +31,11 @@ function install(config) {
       { name: 'vhi', iconName: 'tab-linear', iconLabel: 'VHI', label: 'VHI', component: () => element('div', show) },
     ],
   });
-  config.modes.push(readingMode(desk));
+  config.modes.push(readingMode(session));
   provideViews();
   watchWidth();
   setServer();
-  watchRequests(() => desk.reading);
+  watchRequests(() => session.reading);
   showTraining();
 }
 

@@ -8,22 +8,22 @@ import { listed } from './panel-lesions.js';
 import { PROPOSED_MARK, marksIn } from './part_marks.js';
 
 /**
- * @param {object} desk its list of lesions and its label map
+ * @param {object} session its list of lesions and its label map
  * @param {() => {viewport: object}[]} views the images of the case
  */
-export function showNumbers(desk, views) {
+export function showNumbers(session, views) {
   let of = null; // the measurement that the boxes are of
   let boxes = new Map();
   const draw = () => {
-    const { reading } = desk;
-    const isNumbered = desk.display.chosen.isNumbered && reading?.facts;
+    const { reading } = session;
+    const isNumbered = session.display.chosen.isNumbered && reading?.facts;
     if (isNumbered && of !== reading.state.measured) [of, boxes] = [reading.state.measured, boxesOf(reading)];
-    const rows = isNumbered ? listed(desk).whole.filter(({ isGone }) => !isGone) : [];
+    const rows = isNumbered ? listed(session).whole.filter(({ isGone }) => !isGone) : [];
     const wordsIn = (slice) => [...numbersIn(slice, rows, boxes), ...marks(reading, slice, isNumbered)];
-    for (const { viewport } of views()) place(viewport, desk.isOverlaySeen && reading?.drawnCells ? reading.labelmap : null, wordsIn);
+    for (const { viewport } of views()) place(viewport, session.isOverlaySeen && reading?.drawnCells ? reading.labelmap : null, wordsIn);
   };
   window.addEventListener('CORNERSTONE_IMAGE_RENDERED', draw, { capture: true, passive: true });
-  desk.addEventListener('change', draw);
+  session.addEventListener('change', draw);
 }
 
 /** By slice and lesion: the voxels [i, j] between which it lies. */

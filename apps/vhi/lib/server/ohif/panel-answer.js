@@ -49,12 +49,12 @@ const clauses = (reasons) => (reasons.length ? `: ${reasons.map(({ clause }) => 
 const warning = (text) => el('div', { class: 'warn' }, text);
 
 /** The button that measures stays while the rest of the panel changes: no click on it goes astray. */
-export const measureButton = (desk) =>
-  button('', () => measure(desk.reading ?? desk.coming), { class: 'main', id: 'vhi-measure' });
+export const measureButton = (session) =>
+  button('', () => measure(session.reading ?? session.coming), { class: 'main', id: 'vhi-measure' });
 
-export function showBusy(button_, desk) {
-  const reading = desk.reading ?? desk.coming;
-  button_.disabled = !reading || Boolean(reading.busy) || Boolean(desk.keeping.keeper?.isWaiting);
+export function showBusy(button_, session) {
+  const reading = session.reading ?? session.coming;
+  button_.disabled = !reading || Boolean(reading.busy) || Boolean(session.keeping.keeper?.isWaiting);
   const text = reading?.busy === 'measuring' ? t('measure.busy') : t('measure');
   if (button_.textContent !== text) button_.textContent = text;
 }
@@ -98,13 +98,13 @@ export function reliabilitySection({ reading }) {
   );
 }
 
-export function cleaningSection(desk) {
-  return desk.reading ? el('section', {}, suggestions(desk)) : null;
+export function cleaningSection(session) {
+  return session.reading ? el('section', {}, suggestions(session)) : null;
 }
 
 /** Whether lesions that are hardly inflammation are marked or left out; from the next measurement on. */
-function suggestions(desk) {
-  const { models, reading } = desk;
+function suggestions(session) {
+  const { models, reading } = session;
   if (!models.vhi.config.proposal) return null;
   const modes = { off: t('cleaning.off'), show: t('cleaning.show'), apply: t('cleaning.apply') };
   const pick = (mode) => {

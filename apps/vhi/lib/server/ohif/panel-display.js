@@ -7,8 +7,8 @@ import { t } from './texts.js';
 const ROLES = { stir: 'STIR', t1w: 'T1W' };
 const WINDOWS = { scan: t('window.scan'), bright: t('window.bright'), fluid: t('window.fluid') };
 
-export function displaySection(desk) {
-  const { display, reading } = desk;
+export function displaySection(session) {
+  const { display, reading } = session;
   if (!reading) return null;
   const { opacity, isFilled } = display.chosen;
   const range = el('input', {
@@ -36,7 +36,7 @@ export function displaySection(desk) {
     type: 'checkbox',
     checked: display.chosen.isNumbered,
     id: 'vhi-numbered',
-    onchange: ({ target }) => desk.number(target.checked),
+    onchange: ({ target }) => session.number(target.checked),
   });
   const windows = Object.entries(ROLES).map(([role, text]) =>
     el(
@@ -52,12 +52,12 @@ export function displaySection(desk) {
     { data: { name: 'Display' } },
     el('h3', {}, t('display')),
     sensitive === undefined ? null : el('div', { class: 'told', id: 'vhi-thresholds' }, t('display.thresholds', { sensitive: shown(sensitive), conservative: shown(conservative) })),
-    el('div', { class: 'told', id: 'vhi-value' }, desk.valueText),
+    el('div', { class: 'told', id: 'vhi-value' }, session.valueText),
     el(
       'div',
       { class: 'line' },
-      button(t('display.zoom_to_region'), () => desk.zoomToRegion(), { id: 'vhi-zoom', title: t('display.zoom_to_region.title'), disabled: Boolean(reading.busy) }),
-      button(t('display.reset'), () => desk.resetViews(), { id: 'vhi-reset', title: t('display.reset.title') }),
+      button(t('display.zoom_to_region'), () => session.zoomToRegion(), { id: 'vhi-zoom', title: t('display.zoom_to_region.title'), disabled: Boolean(reading.busy) }),
+      button(t('display.reset'), () => session.resetViews(), { id: 'vhi-reset', title: t('display.reset.title') }),
     ),
     windows,
     el('label', { class: 'line' }, t('display.colours'), range),

@@ -11,16 +11,16 @@ import { BONE_CLICK, RADIUS_MM, VIEW } from './tools.js';
 
 const TOOLS = { [VIEW]: t('tool.window'), brush: t('tool.brush'), eraser: t('tool.eraser'), circle: t('tool.circle'), rectangle: t('tool.rectangle') };
 
-export function drawSection(desk) {
-  const { reading } = desk;
+export function drawSection(session) {
+  const { reading } = session;
   if (!reading) return null;
   const active = reading.labelmap.active;
   const segment = (index) => {
     const { name, color } = SEGMENTS[index - 1];
     const pick = () => {
       reading.labelmap.activate(index);
-      if (desk.tool === VIEW) desk.take('brush');
-      else desk.changed();
+      if (session.tool === VIEW) session.take('brush');
+      else session.changed();
     };
     const swatch = el('span', { class: 'swatch', style: `background:rgb(${color.slice(0, 3)});margin-right:4px` });
     return el(
@@ -31,8 +31,8 @@ export function drawSection(desk) {
     );
   };
   const tool = ([name, text]) =>
-    button(text, () => desk.take(name), {
-      ariaPressed: String(desk.tool === name),
+    button(text, () => session.take(name), {
+      ariaPressed: String(session.tool === name),
       data: { tool: name },
     });
   const size = el('input', {
@@ -40,21 +40,21 @@ export function drawSection(desk) {
     min: RADIUS_MM.least,
     max: RADIUS_MM.most,
     step: RADIUS_MM.step,
-    value: desk.brushMm,
+    value: session.brushMm,
     id: 'vhi-brush',
     title: t('draw.radius.title'),
     oninput: ({ target }) => {
-      desk.setBrush(Number(target.value));
-      told.textContent = radius(desk);
+      session.setBrush(Number(target.value));
+      told.textContent = radius(session);
     },
   });
-  const told = el('span', { class: 'mm', id: 'vhi-brush-mm' }, radius(desk));
+  const told = el('span', { class: 'mm', id: 'vhi-brush-mm' }, radius(session));
   const value = thresholdOf(reading);
   const threshold = el('input', {
     type: 'checkbox',
-    checked: desk.isThresholded,
+    checked: session.isThresholded,
     id: 'vhi-threshold-only',
-    onchange: ({ target }) => desk.threshold(target.checked),
+    onchange: ({ target }) => session.threshold(target.checked),
   });
   return el(
     'section',
@@ -73,14 +73,14 @@ export function drawSection(desk) {
       { class: 'line', title: t('part.title') },
       Object.entries(PARTS).map(tool),
     ),
-    growthLine(desk),
+    growthLine(session),
     el(
       'div',
       { class: 'line' },
       proposal(reading, 'disease_region', REGION),
       proposal(reading, 'normal_bone', BONE),
-      button(t('draw.bone_click'), () => desk.take(BONE_CLICK), {
-        ariaPressed: String(desk.tool === BONE_CLICK),
+      button(t('draw.bone_click'), () => session.take(BONE_CLICK), {
+        ariaPressed: String(session.tool === BONE_CLICK),
         title: t('draw.bone_click.title'),
         data: { tool: BONE_CLICK },
       }),
@@ -89,19 +89,19 @@ export function drawSection(desk) {
 }
 
 /** By how much grow and shrink change what is drawn. */
-function growthLine(desk) {
-  const told = el('span', { class: 'mm', id: 'vhi-grow-mm' }, growth(desk));
+function growthLine(session) {
+  const told = el('span', { class: 'mm', id: 'vhi-grow-mm' }, growth(session));
   const by = el('input', {
     type: 'range',
     min: 0,
     max: RADIUS_MM.most,
     step: RADIUS_MM.step,
-    value: desk.growMm,
+    value: session.growMm,
     id: 'vhi-grow',
     title: t('draw.growth.title'),
     oninput: ({ target }) => {
-      desk.growMm = Number(target.value);
-      told.textContent = growth(desk);
+      session.growMm = Number(target.value);
+      told.textContent = growth(session);
     },
   });
   return el('label', { class: 'line' }, t('draw.growth'), by, told);

@@ -28,8 +28,8 @@ function forgetOthers(list, measured) {
 }
 
 /** The lesions as they are listed: sorted, filtered, each with what became of it and what it counts. */
-export function listed(desk) {
-  const { reading, list } = desk;
+export function listed(session) {
+  const { reading, list } = session;
   if (!reading?.facts) return Object.assign([], { whole: [] });
   const { measured, decisions } = reading.state;
   forgetOthers(list, measured);
@@ -56,11 +56,11 @@ export function listed(desk) {
   return Object.assign(shown, { whole: rows });
 }
 
-export function lesionSection(desk) {
-  const { reading, list } = desk;
+export function lesionSection(session) {
+  const { reading, list } = session;
   if (!reading?.facts) return null;
-  const rows = listed(desk);
-  const sort = (name) => desk.setList({ sort: list.sort === name ? null : name });
+  const rows = listed(session);
+  const sort = (name) => session.setList({ sort: list.sort === name ? null : name });
   const isProposed = rows.whole.some(({ lesion }) => lesion.keep !== undefined);
   const head = COLUMNS.filter(({ isOfProposal }) => isProposed || !isOfProposal).map(({ name, text, title = text, isNumber, by }) =>
     el(
@@ -76,7 +76,7 @@ export function lesionSection(desk) {
     el(
       'tbody',
       {},
-      rows.map((row) => lesionRow(desk, row, rows)),
+      rows.map((row) => lesionRow(session, row, rows)),
       paintedRow(reading, rows.whole.map(({ left }) => left)),
     ),
   );
@@ -84,15 +84,15 @@ export function lesionSection(desk) {
     'section',
     { class: 'list', style: `--rows: ${Math.min(rows.length, FEWEST_ROWS)}`, data: { name: 'Lesions' } },
     el('h3', {}, t('lesions')),
-    cleaningRow(desk),
+    cleaningRow(session),
     el(
       'div',
       { class: 'line tight' },
-      el('label', { class: 'line tight grow' }, t('list'), choice(FILTERS, list.filter, (filter) => desk.setList({ filter }), { id: 'vhi-filter' })),
+      el('label', { class: 'line tight grow' }, t('list'), choice(FILTERS, list.filter, (filter) => session.setList({ filter }), { id: 'vhi-filter' })),
       t('list.shown', { shown: rows.length, all: rows.whole.length }),
-      toolButton(desk)(SPLIT, t('split'), t('split.title')),
+      toolButton(session)(SPLIT, t('split'), t('split.title')),
     ),
-    selectedRow(desk, rows),
+    selectedRow(session, rows),
     el('div', { class: 'lesions' }, table),
   );
 }
@@ -105,8 +105,8 @@ const whole = (value) => english.format(Math.round(value));
 const numberOf = ({ id, of }) => (of && of !== id ? t('lesion.piece', { id, of }) : String(id));
 
 /** A lesion of the measurement, with what is left of it; all of it where it is gone. */
-function lesionRow(desk, { lesion, fate, isGone, mm3 }, rows) {
-  const { reading, list } = desk;
+function lesionRow(session, { lesion, fate, isGone, mm3 }, rows) {
+  const { reading, list } = session;
   const act = (event) => {
     event.stopPropagation();
     clean(reading, isGone ? 'restore' : 'remove', lesion.voxel);
@@ -115,7 +115,7 @@ function lesionRow(desk, { lesion, fate, isGone, mm3 }, rows) {
     if (event.shiftKey) list.selected = between(rows, list.current, lesion.id);
     else if (event.ctrlKey || event.metaKey) list.selected = toggled(list.selected, lesion.id);
     else list.selected = new Set();
-    desk.goTo(lesion);
+    session.goTo(lesion);
   };
   return el(
     'tr',
@@ -185,12 +185,12 @@ function mark({ keep, uncertain }) {
   return keep ? null : [t('lesion.mark'), el('span', { class: 'swatch', style: `background:${PURPLE};margin-left:4px` })];
 }
 
-const toolButton = (desk) => (name, text, title) =>
-  button(text, () => desk.take(name), { ariaPressed: String(desk.tool === name), title, data: { tool: name } });
+const toolButton = (session) => (name, text, title) =>
+  button(text, () => session.take(name), { ariaPressed: String(session.tool === name), title, data: { tool: name } });
 
-function cleaningRow(desk) {
-  const tool = toolButton(desk);
-  const scope = choice(SCOPES, desk.scope, (value) => (desk.scope = value), { title: t('scope'), ariaLabel: t('scope.label'), id: 'vhi-scope' });
+function cleaningRow(session) {
+  const tool = toolButton(session);
+  const scope = choice(SCOPES, session.scope, (value) => (session.scope = value), { title: t('scope'), ariaLabel: t('scope.label'), id: 'vhi-scope' });
   return el(
     'div',
     {},
@@ -201,7 +201,7 @@ function cleaningRow(desk) {
       tool('restore', `↺ ${t('clean.restore')}`, t('clean.restore.title')),
       tool('only', t('clean.only'), t('clean.only.title')),
     ),
-    el('div', { class: 'line tight' }, scope, togetherRow(desk)),
+    el('div', { class: 'line tight' }, scope, togetherRow(session)),
   );
 }
 
@@ -216,8 +216,8 @@ const SCOPES = {
 };
 
 /** All lesions of a part, a side or a size at once, with the tool in hand, or removed where it is none of cleaning. */
-function togetherRow(desk) {
-  const { reading } = desk;
+function togetherRow(session) {
+  const { reading } = session;
   const places = {
     '': t('together'),
     ...Object.fromEntries(Object.keys(AREAS).map((part) => [JSON.stringify({ scope: 'part', part }), named('area', part)])),
@@ -225,7 +225,7 @@ function togetherRow(desk) {
     ...Object.fromEntries(SIZES.map((size) => [JSON.stringify({ scope: 'smaller', below_mm3: size }), t('together.below', { size })])),
   };
   const take = (value) => {
-    if (value) decide(reading, { what: CLEANING.includes(desk.tool) ? desk.tool : 'remove', ...JSON.parse(value) });
+    if (value) decide(reading, { what: CLEANING.includes(session.tool) ? session.tool : 'remove', ...JSON.parse(value) });
   };
   return choice(places, '', take, {
     id: 'vhi-together',

@@ -5,11 +5,11 @@ import { t } from './texts.js';
 
 const OWN = ['show', 'scope', 'proposal']; // the panel has its own places for these
 
-export function optionSection(desk) {
-  const config = desk.models.vhi?.config ?? {};
+export function optionSection(session) {
+  const config = session.models.vhi?.config ?? {};
   const names = Object.keys(config).filter((name) => !OWN.includes(name));
-  const set = (name, value) => desk.setOption(name, value);
-  const { options } = desk.reading;
+  const set = (name, value) => session.setOption(name, value);
+  const { options } = session.reading;
   const rows = names.map((name) =>
     el('label', { class: 'line' }, el('span', { class: 'grow' }, name.replaceAll('_', ' ')), input(name, config[name], set, options[name])),
   );

@@ -12,7 +12,7 @@ const HOW = [
 ];
 
 /** Fill a node of the viewer with the panel, and keep it as the review is. */
-export function mountReview(node, desk) {
+export function mountReview(node, session) {
   if (node.dataset.vhi) return;
   node.dataset.vhi = 'review';
   addStyle();
@@ -23,16 +23,16 @@ export function mountReview(node, desk) {
   const note = el('textarea', { id: 'vhi-note', rows: 3, ariaLabel: t('review.note') });
   const said = { reason: '', ofCase: true };
   const draw = () => {
-    if (!node.isConnected) return desk.removeEventListener('change', draw);
-    panel.replaceChildren(...sections(desk, said, note, draw));
+    if (!node.isConnected) return session.removeEventListener('change', draw);
+    panel.replaceChildren(...sections(session, said, note, draw));
   };
-  desk.addEventListener('change', draw);
+  session.addEventListener('change', draw);
   draw();
 }
 
-function sections(desk, said, note, draw) {
-  const { review } = desk;
-  const why = review ? review.why : desk.why;
+function sections(session, said, note, draw) {
+  const { review } = session;
+  const why = review ? review.why : session.why;
   const head = el('section', { class: 'bare' }, el('h3', {}, t('review')), el('a', { href: address('/vhi/worklist') }, t('worklist')));
   const told = why ? el('div', { class: 'warn', role: 'alert' }, why) : null;
   if (!review?.facts) return [head, told].filter(Boolean);

@@ -8,10 +8,10 @@ import { t } from './texts.js';
 
 const RATINGS = { '': t('rating.none'), satisfactory: t('rating.satisfactory'), corrected: t('rating.corrected'), failed: t('rating.failed') };
 
-export function submitSection(desk) {
-  const { reading, keeping } = desk;
+export function submitSection(session) {
+  const { reading, keeping } = session;
   if (!reading) return null;
-  const isWaiting = Boolean(reading.busy) || !desk.reader || Boolean(keeping.keeper?.isWaiting);
+  const isWaiting = Boolean(reading.busy) || !session.reader || Boolean(keeping.keeper?.isWaiting);
   const send = () => submit(reading, keeping.keeper);
   const rate = (value) => {
     reading.rating = value;
@@ -33,7 +33,7 @@ export function submitSection(desk) {
       button('↶', () => reading.undo(), { id: 'vhi-undo', title: t('undo.title'), ariaLabel: t('undo'), disabled: !reading.history.canUndo }),
       button('↷', () => reading.undo(true), { id: 'vhi-redo', title: t('redo.title'), ariaLabel: t('redo'), disabled: !reading.history.canRedo }),
     ),
-    keptLine(desk),
+    keptLine(session),
     el(
       'div',
       { class: 'line tight' },
@@ -41,7 +41,7 @@ export function submitSection(desk) {
         class: 'main grow',
         id: 'vhi-submit',
         disabled: isWaiting,
-        title: desk.reader ? '' : t('submit.name_first'),
+        title: session.reader ? '' : t('submit.name_first'),
       }),
       button(t('next'), () => next(reading), { id: 'vhi-next', disabled: isWaiting }),
       button(t('skip'), () => next(reading, true), {
@@ -113,7 +113,7 @@ function question(reading, keeper) {
   );
 }
 
-export function readerSection(desk) {
+export function readerSection(session) {
   const reading = el('span', { id: 'vhi-readings' });
   const where = el(
     'div',
@@ -122,15 +122,15 @@ export function readerSection(desk) {
     el('a', { href: address('/vhi/worklist') }, t('worklist')),
     button(t('keys'), showKeys, { title: '?' }),
   );
-  if (desk.told.reader) return el('section', {}, where, el('div', { class: 'line told' }, t('reader.is', { reader: desk.told.reader }), reading));
+  if (session.told.reader) return el('section', {}, where, el('div', { class: 'line told' }, t('reader.is', { reader: session.told.reader }), reading));
   const name = el('input', {
     type: 'text',
-    value: desk.reader ?? '',
+    value: session.reader ?? '',
     placeholder: t('reader.name'),
     maxLength: 64,
     id: 'vhi-reader-name',
-    oninput: (event) => (desk.reader = event.target.value.trim()),
-    onchange: () => desk.keeping.readerChosen(),
+    oninput: (event) => (session.reader = event.target.value.trim()),
+    onchange: () => session.keeping.readerChosen(),
   });
   return el('section', {}, where, el('div', { class: 'line tight' }, el('label', { class: 'line tight grow' }, t('reader'), name), reading));
 }

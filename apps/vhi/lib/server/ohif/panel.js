@@ -13,8 +13,8 @@ import { readerSection, showReadings, submitSection } from './panel-submit.js';
 import { addStyle } from './style.js';
 import { LANGUAGE } from './texts.js';
 
-/** Fill a node of the viewer with the panel, and keep it as the desk is. */
-export function mountPanel(node, desk) {
+/** Fill a node of the viewer with the panel, and keep it as the session is. */
+export function mountPanel(node, session) {
   if (node.dataset.vhi) return;
   node.dataset.vhi = 'panel';
   addStyle();
@@ -26,36 +26,36 @@ export function mountPanel(node, desk) {
   let kept = [];
   let options = null;
   let askedLast = null; // a question that comes has the keyboard, but none of its answers
-  const measure = measureButton(desk);
+  const measure = measureButton(session);
   const [head, rest, foot] = [el('div'), el('div', { class: 'rest' }), el('div')];
-  panel.append(readerSection(desk), el('section', { class: 'bare' }, measure), head, rest, foot);
+  panel.append(readerSection(session), el('section', { class: 'bare' }, measure), head, rest, foot);
   let isPlanned = false;
   let isPressed = false;
   const draw = () => {
     if (!node.isConnected) {
-      desk.removeEventListener('change', drawSoon);
+      session.removeEventListener('change', drawSoon);
       gone.abort();
       return;
     }
     if (isPressed) return;
     isPlanned = false;
-    if (kept.some((one, n) => one !== [desk.reading, desk.reading?.options][n]) || !kept.length) {
-      options = desk.reading ? optionSection(desk) : null;
+    if (kept.some((one, n) => one !== [session.reading, session.reading?.options][n]) || !kept.length) {
+      options = session.reading ? optionSection(session) : null;
     }
-    kept = [desk.reading, desk.reading?.options];
+    kept = [session.reading, session.reading?.options];
     const places = [rest.scrollTop, panel.querySelector('.lesions')?.scrollTop ?? 0];
-    showReadings(panel, desk);
-    panel.dataset.pictured = String(desk.isPictured);
-    panel.ariaBusy = String(desk.keeping.isLooking || Boolean(desk.reading?.busy));
-    const asked = keepSection(desk);
-    const isFound = Boolean(desk.keeping.keeper?.found);
+    showReadings(panel, session);
+    panel.dataset.pictured = String(session.isPictured);
+    panel.ariaBusy = String(session.keeping.isLooking || Boolean(session.reading?.busy));
+    const asked = keepSection(session);
+    const isFound = Boolean(session.keeping.keeper?.found);
     const parts = isFound ? [] : [lesionSection, cleaningSection, reliabilitySection, drawSection, boneSection, displaySection];
-    const sections = [...parts.map((part) => desk.folds.fold(part(desk))), isFound ? null : options];
+    const sections = [...parts.map((part) => session.folds.fold(part(session))), isFound ? null : options];
     focus.keep(() => {
-      showBusy(measure, desk);
-      rest.replaceChildren(...[asked, state(desk), ...sections].filter(Boolean));
-      head.replaceChildren(...[isFound ? null : numberSection(desk)].filter(Boolean));
-      foot.replaceChildren(...[isFound ? null : submitSection(desk)].filter(Boolean));
+      showBusy(measure, session);
+      rest.replaceChildren(...[asked, state(session), ...sections].filter(Boolean));
+      head.replaceChildren(...[isFound ? null : numberSection(session)].filter(Boolean));
+      foot.replaceChildren(...[isFound ? null : submitSection(session)].filter(Boolean));
     });
     const question = panel.querySelector('#vhi-draft, #vhi-conflict, #vhi-question');
     if (question && question.id !== askedLast) question.focus();
@@ -84,7 +84,7 @@ export function mountPanel(node, desk) {
   panel.addEventListener('pointerdown', ({ button, target }) => (isPressed = button === 0 && !target.closest('select')));
   for (const type of ['pointerup', 'pointercancel']) window.addEventListener(type, letGo, { capture: true, signal: gone.signal });
   window.addEventListener('blur', letGo, { signal: gone.signal });
-  desk.addEventListener('change', drawSoon);
+  session.addEventListener('change', drawSoon);
   draw();
 }
 

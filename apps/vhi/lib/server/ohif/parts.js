@@ -18,24 +18,24 @@ const WORK = {
 };
 
 /**
- * Do it; a step that can be undone. Nothing is done, and the desk says why, where nothing is drawn.
+ * Do it; a step that can be undone. Nothing is done, and the session says why, where nothing is drawn.
  *
- * @param {object} desk
+ * @param {object} session
  * @param {string} what of PARTS
  * @param {number[]} voxel under the pointer
  */
-export function actOnPart(desk, what, voxel) {
-  const { reading } = desk;
+export function actOnPart(session, what, voxel) {
+  const { reading } = session;
   const index = reading.labelmap.active;
   const grid = gridOf(reading.labelmap.place());
   const part = partAt(grid, voxel, (n) => holds(reading.cells[n], index));
-  const why = whyNotPainted(desk, index);
-  if (!part.length) return desk.say(t('part.nothing', { segment: SEGMENT_TEXTS[index] }));
-  if (why && what !== 'shrink') return desk.say(why);
-  const { added = [], removed = [], message = '', slice = voxel[2] } = WORK[what](reading, grid, part, voxel[2], index, desk.growMm);
-  if (message) return desk.say(message);
+  const why = whyNotPainted(session, index);
+  if (!part.length) return session.say(t('part.nothing', { segment: SEGMENT_TEXTS[index] }));
+  if (why && what !== 'shrink') return session.say(why);
+  const { added = [], removed = [], message = '', slice = voxel[2] } = WORK[what](reading, grid, part, voxel[2], index, session.growMm);
+  if (message) return session.say(message);
   const gone = new Set(removed);
-  const painted = added.length ? added.filter(paintable(desk, index)) : [];
+  const painted = added.length ? added.filter(paintable(session, index)) : [];
   reading.draw([...removed, ...painted], (cell, n) => (gone.has(n) ? taken(cell, index) : laid(cell, index)));
   if (slice !== voxel[2]) reading.jumpTo({ voxel: [voxel[0], voxel[1], slice] });
   return undefined;

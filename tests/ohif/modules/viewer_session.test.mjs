@@ -6,11 +6,11 @@ const extensionManager = { getModuleEntry: () => ({ exports }) };
 globalThis.window = Object.assign(new EventTarget(), { vhi: { prefix: '' }, location: {}, extensionManager });
 globalThis.document = new EventTarget();
 window.localStorage = { getItem: () => null };
-const { Desk } = await import('../desk.js');
+const { ViewerSession } = await import('../viewer_session.js');
 
 test('the next case opens with its overlay', () => {
-  const desk = new Desk({});
-  desk.showOverlay(false);
-  desk.opened({ study: '1.2', case: { stir: '1.2.3', t1w: '1.2.4' } });
-  assert.equal(desk.isOverlayShown, true);
+  const session = new ViewerSession({});
+  session.showOverlay(false);
+  session.opened({ study: '1.2', case: { stir: '1.2.3', t1w: '1.2.4' } });
+  assert.equal(session.isOverlayShown, true);
 });

@@ -41,7 +41,7 @@ const STROKES = { inside: 'lasso', outside: 'lasso', above: 'line', below: 'line
 const FAR_PX = 1000;
 const CLICK_PX = 4;
 
-export class Desk extends EventTarget {
+export class ViewerSession extends EventTarget {
   reading = null;
   beside = null; // the earlier visit, while a reading is open
   review = null; // in place of a reading, where the page was opened for that
