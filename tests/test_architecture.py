@@ -18,6 +18,7 @@ MAY: dict[str, set[str]] = {
     "errors": set(),
     "files": {"lib.errors"},
     "findings": set(),
+    "sentences": set(),
     "records": {"lib.errors", "lib.files"},
     "locks": {"filelock", "lib.errors", "lib.files"},
     "cores": set(),
@@ -66,6 +67,7 @@ MAY: dict[str, set[str]] = {
     "studies": {
         "numpy",
         "nibabel",
+        "isal",
         "lib.absent",
         "nrrd",
         "pydicom",
@@ -183,6 +185,8 @@ MAY: dict[str, set[str]] = {
     },
     "batch": {"lib.locks", "lib.cores", "dask", "distributed", "lib.batch", "lib.errors", "lib.files", "lib.studies"},
     "pacs": {
+        # which failure of requests it was
+        "urllib3",
         "lib.records",
         "numpy",
         "pydicom",
@@ -213,6 +217,7 @@ MAY: dict[str, set[str]] = {
         "lib.readings",
     },
     "service": {
+        "lib.sentences",
         "cachetools",
         "lib.findings",
         "lib.records",
@@ -269,6 +274,7 @@ MAY: dict[str, set[str]] = {
     },
     "activelearning": {"monailabel", "lib.core", "lib.datastores", "lib.service", "lib.activelearning"},
     "server": {
+        "lib.sentences",
         # who is known for a while
         "cachetools",
         # which logins have ended

@@ -50,6 +50,25 @@ HARMLESS = (
 )
 
 
+# sentences of the page are looked at whenever it changes: none shows a reader a UID or an address
+SENTENCES = r"""() => {
+  const [told, places] = [new Set(), '#vhi-panel, #vhi-stored, #vhi-training, #vhi-banner, #problem, #worklist .faint'];
+  const look = () => {
+    for (const place of document.querySelectorAll(places)) {
+      const texts = [place, ...place.querySelectorAll('[title]')].flatMap((one) => [one.textContent, one.title]);
+      for (const text of texts) {
+        const [found] = text.match(/.{0,60}(\d+(\.\d+){4,}|2\.25\.\d|https?:\/\/).{0,20}/) ?? [];
+        if (found && !told.has(found)) window.vhiUnfit(found);
+        told.add(found);
+      }
+    }
+  };
+  let planned = null;
+  const plan = () => (planned ??= setTimeout(() => { planned = null; look(); }, 20));
+  new MutationObserver(plan).observe(document, { subtree: true, childList: true, characterData: true });
+}"""
+
+
 def why_no_browser() -> str | None:
     """What keeps the browser tests from running here; None when nothing does."""
     try:
@@ -80,7 +99,9 @@ class Watch:
     errors: list[str] = field(default_factory=list)
 
     def over(self, page: Any) -> None:
-        """Note every error of a page from now on."""
+        """Note every error of a page from now on, and every sentence in it that holds a UID or an address."""
+        page.expose_function("vhiUnfit", lambda text: self.errors.append(f"a reader is told: {text}"))
+        page.add_init_script(f"({SENTENCES})()")
         page.on("pageerror", lambda error: self.errors.append(f"page error: {error}"))
         page.on("console", self._note)
 

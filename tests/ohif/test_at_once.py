@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from browsing import Reader, lesion_of_two_grades, number
 from viewing import wait_for
@@ -136,3 +137,50 @@ def test_a_lesion_is_removed_by_a_press_that_lasts_while_the_page_keeps_what_was
     clicks = page.evaluate("window.vhiDesk.reading.state.decisions.clicks")
     assert clicks == [{"what": "remove", "scope": "lesion", "voxel": lesion["voxel"]}]
     reader.kept()  # the panel is drawn again once the press is over
+
+
+# what an image shows about a voxel in the first frame after a click, and how often the viewer had drawn by then
+FIRST_FRAME = """([voxel]) => {
+  const { labelmap } = window.vhiDesk.reading;
+  let drawn = 0;
+  window.addEventListener('CORNERSTONE_IMAGE_RENDERED', () => (drawn += 1), { capture: true });
+  window.shownAt = () => labelmap.viewportIds().map((id) => {
+    const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
+    const canvas = viewport.element.querySelector('canvas');
+    const [x, y] = viewport.worldToCanvas(labelmap.worldAt(voxel)).map((one) => Math.round((one * canvas.width) / canvas.clientWidth));
+    const [red, , blue] = canvas.getContext('2d').getImageData(x, y, 1, 1).data;
+    return red - blue;
+  });
+  window.firstFrame = new Promise((resolve) => {
+    const look = () => requestAnimationFrame(() => resolve({ drawn, shown: window.shownAt() }));
+    window.addEventListener('click', look, { capture: true, once: true });
+  });
+}"""
+SETTLED = """() => new Promise((resolve) => {
+  const engine = window.services.cornerstoneViewportService.getRenderingEngine();
+  const look = () => (engine._animationFrameSet ? setTimeout(look, 50) : resolve());
+  requestAnimationFrame(() => setTimeout(look, 100));
+})"""
+
+
+def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_before_the_viewer_has_drawn_anew(reader, shot):
+    page = reader.page
+    facts, labels = reader.asked("vhi", show="both")
+    red = binary_erosion(labels == facts["label_names"]["inflammation (conservative)"], np.ones((3, 3, 1)))
+    lesion = next(one for one in facts["lesions"] if red[tuple(one["voxel"])])
+    reader.row(lesion["id"]).click()
+    page.evaluate(SETTLED)
+    for is_gone in (True, False):
+        page.evaluate(FIRST_FRAME, [lesion["voxel"]])
+        before = page.evaluate("window.shownAt()")
+        button(reader, lesion).click()
+        first = page.evaluate("window.firstFrame")
+        page.evaluate(SETTLED)
+        shot(f"gone-{is_gone}")
+        coloured, grey = (before, first["shown"]) if is_gone else (first["shown"], before)
+        assert first["drawn"] == 0
+        assert min(coloured) > 20
+        assert max(map(abs, grey)) <= 2
+        after = page.evaluate("window.shownAt()")
+        assert [abs(one) <= 2 for one in after] == [is_gone, is_gone]  # the viewer's own drawing says the same
+        reader.rest()

@@ -396,6 +396,27 @@ def test_slices_between_two_drawn_ones_are_filled_by_signed_distances(open_case,
     page.locator("#vhi-message").filter(has_text="There is nothing to fill between").wait_for()
 
 
+def test_slices_between_two_that_lie_side_by_side_are_filled_on_a_straight_way(open_case, shot):
+    reader = open_case("petra", "ascending")
+    page, (i, j, k) = reader.page, middle(reader)
+    expected = np.zeros(reader.grid.shape, bool)
+    for n in range(4):
+        expected[i - 12 + 6 * n : i - 7 + 6 * n, j - 4 + 3 * n : j + 3 * n, k + n] = True  # 6 columns and 3 rows a slice
+    for n in (0, 3):
+        bring_to_middle(reader, [i, j, k + n])
+        page.keyboard.press("k")
+        x, y = i - 12 + 6 * n, j - 4 + 3 * n
+        drag(reader, [x - 0.5, y - 0.5, k + n], [x + 4.5, y + 3.5, k + n])
+    before = reader.map() > 0
+    np.testing.assert_array_equal(before[..., [k, k + 3]], expected[..., [k, k + 3]])
+    press_over(reader, [x + 2, y + 2, k + 3], "f")
+    np.testing.assert_array_equal(reader.map() > 0, expected)
+    bring_to_middle(reader, [i, j, k + 1])
+    shot("beside")
+    page.keyboard.press("Control+z")
+    wait_for(lambda: np.array_equal(reader.map() > 0, before))
+
+
 def signed(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """The distance to the nearest voxel on the other side of the border, negative outside [mm]."""
     return np.where(mask, distance_transform_edt(mask, sampling=spacing), -distance_transform_edt(~mask, sampling=spacing))

@@ -13,6 +13,7 @@ import pytest
 from handmade import PROVENANCE
 from lib.core.volume import Grid
 from lib.reports.numbers import vhi_numbers
+from lib.server.texts import module_of
 from lib.server.viewer import Viewer
 from lib.studies.nrrd import nrrd_labels
 from reports.test_stages_in_forms import of_stage
@@ -30,7 +31,9 @@ def js(page):
 
     def serve(route: Any) -> None:
         name = route.request.url.removeprefix(f"{HOST}/")
-        if name:
+        if name == "language.js":
+            route.fulfill(body=module_of("en"), content_type="text/javascript; charset=utf-8")
+        elif name:
             route.fulfill(path=MODULES / name, content_type="text/javascript")
         else:
             route.fulfill(body="<!doctype html><script>window.vhi = { prefix: '' };</script>", content_type="text/html")

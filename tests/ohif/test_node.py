@@ -16,6 +16,7 @@ from lib.core.lesions import label_lesions
 from lib.core.partition import PARTS
 from lib.core.volume import Grid
 from lib.readings.drafts import voxels_of_runs
+from lib.server.texts import module_of
 from lib.service.decisions import on_stir
 from lib.service.gestures import parse_gestures
 
@@ -33,6 +34,7 @@ def modules(tmp_path_factory) -> Path:
     shutil.copytree(MODULES, folder)
     shutil.copytree(HERE, folder / "tests")
     (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "language.js").write_text(module_of("en"), encoding="utf-8")
     return folder
 
 

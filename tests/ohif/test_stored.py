@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian, generate_uid
 
 from browsing import CONSERVATIVE, INFLAMMATION, NUMBERS, REGION, Reader, by_reader, in_archive
 from viewing import ViewerDesk, dismiss_notice, show_series, wait_for
@@ -29,10 +32,13 @@ DRAWN_SLICES = """() => {
 
 @pytest.mark.parametrize(("name", "archive"), [("ascending", "embedded"), ("descending", "orthanc")])
 @pytest.mark.pacs
-def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_elsewhere(desks, page, shot, name, archive):
+def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_elsewhere(
+    desks, page, shot, name, archive, tmp_path
+):
     desk: ViewerDesk = desks(archive)
     others_reading(Reader(page, desk, desk.studies[name], f"pavel-{name}"))
     reader = Reader(page, desk, desk.studies[name], f"olga-{name}")
+    document = stored_document(reader, tmp_path / "report.dcm")
     reader.open()
     reader.measure()
     reader.submit()
@@ -53,7 +59,41 @@ def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_el
     assert set(found) == set(expected)
     for instance, voxels in found.items():
         np.testing.assert_array_equal(voxels, expected[instance])
+    check_document(reader, document)
     check_report(reader, report, seg, shot)
+
+
+def stored_document(reader: Reader, path: Path) -> pydicom.Dataset:
+    """A report as Encapsulated PDF, stored as `pacs_report` has it stored."""
+    image = pydicom.dcmread(reader.study.files("STIR")[0], stop_before_pixels=True)
+    made = pydicom.Dataset()
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
+        setattr(made, keyword, image.get(keyword, ""))
+    made.SOPClassUID, made.SOPInstanceUID, made.SeriesInstanceUID = EncapsulatedPDFStorage, generate_uid(), generate_uid()
+    made.Modality, made.SeriesNumber, made.InstanceNumber = "DOC", 5004, 1
+    made.SeriesDescription = f"VHI report, {reader.name}"
+    made.MIMETypeOfEncapsulatedDocument, made.EncapsulatedDocument = (
+        "application/pdf",
+        b"%PDF-1.4 of the archive, not of the server ",
+    )
+    made.file_meta = pydicom.dataset.FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.save_as(path, enforce_file_format=True)
+    reader.desk.archive.store([path])
+    return made
+
+
+def check_document(reader: Reader, document: pydicom.Dataset) -> None:
+    """A stored PDF would be a black image; the page opens the report beside the viewer."""
+    page = reader.page
+    tile_of(page, document).dblclick()
+    note = page.locator("#vhi-stored")
+    note.get_by_text("The viewer does not show PDF files").wait_for()
+    address = note.get_by_role("link", name=f"Open the report of {reader.name}").get_attribute("href")
+    answer = page.request.get(f"{reader.desk.url}{address}")
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.body().startswith(b"%PDF")
+    note.get_by_role("button", name="Close").click()
 
 
 def others_reading(other: Reader) -> None:

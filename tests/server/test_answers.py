@@ -41,6 +41,7 @@ UID = "1.2.826.0.1.3680043.8.498.12"
         (f"There is no image {UID}_T1W here.", "There is no such image here."),
         (f"Two series fit: 2 'T1 cor' ({UID}), 3 ({UID}).", "Two series fit: 2 'T1 cor', 3."),
         (f"A series of study {UID} changed, see https://h/x.", "A series of this study changed, see."),
+        ("Case 2.25.290711234567 waits; images (2.25.290711234567) come.", "This case waits; images come."),
         ("Case 1013 needs version 3.10.0; 0.5 mm were found.", "Case 1013 needs version 3.10.0; 0.5 mm were found."),
     ],
 )

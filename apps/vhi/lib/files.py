@@ -283,5 +283,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def keep_private() -> None:
-    """From now on what this process writes is for its own account alone: files 600, folders 700. Once, at its start."""
+    """Make all that this process writes from now on private to its account: files 600, folders 700. Once, at its start."""
     os.umask(0o077)

@@ -135,30 +135,30 @@ def compare_with_earlier(
 
 def _other_methods(result: VhiResult, earlier: Mapping[str, Any]) -> list[str]:
     """Differences of method: post-transforms, settings of the thresholds or parts left out, the rule of the thresholds."""
-    found = []
+    differences = []
     chains = RecordedChain.of(earlier["provenance"].get("post_transforms")), RecordedChain.of(result.settings.chain.record())
     if chains[0] != chains[1]:
-        found.append(f"they were measured with different post-transforms (earlier: {chains[0]}; now: {chains[1]})")
+        differences.append(f"they were measured with different post-transforms (earlier: {chains[0]}; now: {chains[1]})")
     drawn = result.normal_bone_source == "given"
     settings = other_measure_of(earlier), other_measure(result.settings.values(), drawn=drawn)
     if settings[0] != settings[1]:
-        before, now = (", ".join(one) or "the defaults" for one in settings)
-        found.append(f"they were measured with different settings (earlier: {before}; now: {now})")
+        before, now = (", ".join(setting) or "the defaults" for setting in settings)
+        differences.append(f"they were measured with different settings (earlier: {before}; now: {now})")
     rules = str(earlier["thresholds"].get("rule") or PAPER), result.thresholds.rule
-    if rules[0] != rules[1] and not found:
-        found.append(
+    if rules[0] != rules[1] and not differences:
+        differences.append(
             f"their thresholds follow from different rules (earlier: {rules[0]}; now: {rules[1]}), as normal bone was drawn for "
             "one of them alone"
         )
-    return found
+    return differences
 
 
 def _incomparable(result: VhiResult, earlier: Mapping[str, Any]) -> list[str]:
     """The reason why either scan's number may not be set beside others."""
-    before = [one for one in (earlier.get("verdict") or {}).get("reasons", ()) if one.get("word") == NOT_COMPARABLE]
-    found = [f"of the earlier scan: {one['clause']}" for one in before if one.get("code") not in _OF_THE_METHOD]
-    now = [one for one in verdict_of(result).reasons if one.word == NOT_COMPARABLE and one.code not in _OF_THE_METHOD]
-    return [*found, *(f"of this scan: {one.clause}" for one in now)]
+    before = [reason for reason in (earlier.get("verdict") or {}).get("reasons", ()) if reason.get("word") == NOT_COMPARABLE]
+    sentences = [f"of the earlier scan: {reason['clause']}" for reason in before if reason.get("code") not in _OF_THE_METHOD]
+    now = [reason for reason in verdict_of(result).reasons if reason.word == NOT_COMPARABLE and reason.code not in _OF_THE_METHOD]
+    return [*sentences, *(f"of this scan: {reason.clause}" for reason in now)]
 
 
 def lay_over(result: VhiResult, earlier: EarlierVisit) -> Alignment:
@@ -174,7 +174,7 @@ def lay_over(result: VhiResult, earlier: EarlierVisit) -> Alignment:
     if earlier.region is None:
         raise GridMismatchError("Neither the scan nor the disease region of the earlier visit is at hand.")
     region = result.disease_region.mask
-    fixed, moving = (Volume(one.data.astype(float), one.grid, one.name) for one in (region, earlier.region))
+    fixed, moving = (Volume(mask.data.astype(float), mask.grid, mask.name) for mask in (region, earlier.region))
     return align(fixed, moving)
 
 
@@ -183,11 +183,11 @@ def _with_lesions(plain: Change, result: VhiResult, earlier: EarlierVisit, align
     before = moved_labels(earlier.lesions, earlier.grid, grid, alignment)
     matched = match_lesions(before, result.lesion_labels, grid, tolerance_mm=TOLERANCE_MM)
     lesions = tuple(
-        LesionFate(one.baseline_ids, one.follow_up_ids, one.baseline_mm3, one.follow_up_mm3, one.centroid_mm)
-        for one in matched.lesions
+        LesionFate(lesion.baseline_ids, lesion.follow_up_ids, lesion.baseline_mm3, lesion.follow_up_mm3, lesion.centroid_mm)
+        for lesion in matched.lesions
     )
-    both = [one for one in lesions if one.earlier_ids and one.now_ids]
-    stays = [number for one in both for number in one.earlier_ids], [number for one in both for number in one.now_ids]
+    both = [lesion for lesion in lesions if lesion.earlier_ids and lesion.now_ids]
+    stays = [number for lesion in both for number in lesion.earlier_ids], [number for lesion in both for number in lesion.now_ids]
     codes = np.stack(
         [
             np.where(np.isin(labels, kept), 2, alone).astype(np.uint8) * (labels > 0)

@@ -70,12 +70,12 @@ def code_version() -> str:
 
 @cache
 def versions(*libraries: str) -> dict[str, str]:
-    """Of this program, of Python and of those libraries."""
+    """Versions of this program, of Python and of those libraries."""
     return {"vhi": code_version(), "python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 
 def method_versions(model: Mapping[str, Any] | None) -> dict[str, str]:
-    """Of this program and of what its numbers rest on; `model` as `ensemble_of` gives it."""
+    """Versions of this program and of what its numbers rest on; `model` as `ensemble_of` gives it."""
     # an ensemble that says nothing was computed before engines were recorded, by torch
     engines = () if model is None else tuple(str(model.get("engine", "torch")).split(" and "))
     return dict(versions(*_LIBRARIES, *engines))

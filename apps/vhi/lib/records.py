@@ -77,7 +77,7 @@ def read_json(path: Path, **needed: Kinds) -> dict[str, Any] | None:
 
 
 def read_remakable(path: Path, **needed: Kinds) -> dict[str, Any] | None:
-    """The same of a file that can be made anew: None also where it is damaged, and the log says so."""
+    """As `read_json`, of a file that can be made anew: None also where it is damaged, and the log says so."""
     try:
         return read_json(path, **needed)
     except DamagedError as error:

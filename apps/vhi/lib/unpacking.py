@@ -99,5 +99,5 @@ def _used_by_group() -> int:
 
 
 def length_of(file: BinaryIO) -> int:
-    """Of a file on disk [bytes]."""
+    """Length of a file on disk [bytes]."""
     return os.fstat(file.fileno()).st_size

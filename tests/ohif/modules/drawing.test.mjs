@@ -153,7 +153,14 @@ test('between two equal parts lies the same, and between circles of 5 and 3 mm o
   found.forEach((n) => assert.ok(most.has(n)));
 });
 
-test('a part that lies beside the other is no bridge to it', () => {
-  const grid = { sizes: [9, 7, 3], spacing: [1, 1, 4] };
-  assert.deepEqual(between(grid, places(grid, 0, ['#........']), places(grid, 2, ['.......#.'])), []);
+test('between two parts of which none lies over the other the shape moves on a straight way', () => {
+  const grid = { sizes: [9, 7, 4], spacing: [1, 1, 4] };
+  const blank = '.........';
+  const from = places(grid, 0, [blank, '##.......', '##.......']);
+  const to = places(grid, 3, [blank, blank, blank, blank, '......##.', '......##.']);
+  const rows = (one, other, k) => seen(grid, k, between(grid, one, other).filter((n) => voxelOf(grid.sizes, n)[2] === k));
+  for (const [one, other] of [[from, to], [to, from]]) {
+    assert.deepEqual(rows(one, other, 1), [blank, blank, '..##.....', '..##.....', blank, blank, blank]);
+    assert.deepEqual(rows(one, other, 2), [blank, blank, blank, '....##...', '....##...', blank, blank]);
+  }
 });

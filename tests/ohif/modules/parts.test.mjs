@@ -85,6 +85,16 @@ test('slices between are filled to the next one drawn at the same place, both wa
   assert.match(one.said[1], /^There is nothing to fill between: draw the same in another slice/);
 });
 
+test('where nothing is drawn over a part, it is filled to the nearest one beside it, which is not far', () => {
+  const one = desk({ 0: ['#....', '.....', '.....'], 4: ['....#', '.....', '..#..'] });
+  actOnPart(one, 'between', [0, 0, 0]);
+  assert.deepEqual(rows(one, 2), ['.....', '.3...', '.....']);
+  const far = desk({ 0: ['#....', '.....', '.....'], 2: ['....#', '.....', '.....'] });
+  far.reading.labelmap.place = () => ({ sizes: SIZES, directions: [[9, 0, 0], [0, 9, 0], [0, 0, 4]], origin: [0, 0, 0] });
+  actOnPart(far, 'between', [0, 0, 0]);
+  assert.match(far.said[0], /^There is nothing to fill between/);
+});
+
 test('where nothing of the segment is drawn, and where there is no threshold yet, that is said', () => {
   const one = desk({ 1: ['.....', '.##..', '.....'] });
   actOnPart(one, 'grow', [4, 2, 1]);

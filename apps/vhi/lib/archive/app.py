@@ -132,10 +132,10 @@ def make_app(archive: ArchiveFolder, user: str | None = None, password: str | No
         routes += [Route(path, services.retrieve, methods=["GET"]), Route(path + "/metadata", services.metadata, methods=["GET"])]
     routes += [
         Route(instance + "/frames/{frames}", services.frames, methods=["GET"]),
-        *(Route(one + "/rendered", services.rendered, methods=["GET"]) for one in (instance, instance + "/frames/{frames}")),
+        *(Route(place + "/rendered", services.rendered, methods=["GET"]) for place in (instance, instance + "/frames/{frames}")),
         *(
-            Route(one + "/thumbnail", services.thumbnail, methods=["GET"])
-            for one in (study, series, instance, instance + "/frames/{frames}")
+            Route(place + "/thumbnail", services.thumbnail, methods=["GET"])
+            for place in (study, series, instance, instance + "/frames/{frames}")
         ),
         Route(instance + "/bulkdata/{where}", services.bulk, methods=["GET"]),
         *(Route(path, services.store, methods=["POST"]) for path in (PREFIX + "/studies", study)),
@@ -172,8 +172,8 @@ class _Services:
             _check_json(request)
             query = parse_query(level, request.query_params.multi_items())
             base = self._base(request)
-            found, more = self._archive.index.search(query, _uids(request))
-            objects = (f'{{{body},"{_RETRIEVE_URL}":{{"vr":"UR","Value":["{_address(base, uids)}"]}}}}' for uids, body in found)
+            matches, more = self._archive.index.search(query, _uids(request))
+            objects = (f'{{{body},"{_RETRIEVE_URL}":{{"vr":"UR","Value":["{_address(base, uids)}"]}}}}' for uids, body in matches)
             answer = Response("[" + ",".join(objects) + "]", media_type=JSON)
             if more and "limit" not in request.query_params:
                 answer.headers.append("Warning", f'299 {base}: "There are more results; ask for them with offset."')
@@ -205,15 +205,15 @@ class _Services:
 
     def retrieve(self, request: Request) -> Response:
         places = self._places(request)
-        for one in ranges_of(_accept(request)):
-            if not one.covers(DICOM) or not (one.multipart or len(places) == 1):
+        for media_range in ranges_of(_accept(request)):
+            if not media_range.covers(DICOM) or not (media_range.multipart or len(places) == 1):
                 continue
-            if all(one.syntax in ("", "*", place.syntax) for place in places):
+            if all(media_range.syntax in ("", "*", place.syntax) for place in places):
                 parts = [self._file(place) for place in places]
-                return _multipart(parts, DICOM) if one.multipart else _single(parts[0])
-            if one.syntax == EXPLICIT_LITTLE:
+                return _multipart(parts, DICOM) if media_range.multipart else _single(parts[0])
+            if media_range.syntax == EXPLICIT_LITTLE:
                 contents = _started(self._transcoded(place) for place in places)
-                if one.multipart:
+                if media_range.multipart:
                     return _multipart(contents, DICOM)
                 return _single(next(contents))
         kept = ", ".join(sorted({place.syntax for place in places}))
@@ -239,20 +239,20 @@ class _Services:
         path, kept = self._archive.path(place.path), media_of(place.syntax)
         # plain frames leave in little endian, whatever the file's order
         syntax = place.syntax if is_compressed(place.syntax) else EXPLICIT_LITTLE
-        for one in ranges_of(_accept(request)):
-            if not (one.multipart or len(numbers) == 1):
+        for media_range in ranges_of(_accept(request)):
+            if not (media_range.multipart or len(numbers) == 1):
                 continue
-            as_kept = one.covers(kept) or (one.kind == OCTETS and one.syntax in ("*", place.syntax))
-            if as_kept and one.syntax in ("", "*", syntax, place.syntax):
+            as_kept = media_range.covers(kept) or (media_range.kind == OCTETS and media_range.syntax in ("*", place.syntax))
+            if as_kept and media_range.syntax in ("", "*", syntax, place.syntax):
                 contents: Iterable[bytes] = stored_frames(path, numbers)
                 kind, sent = kept, syntax
-            elif one.covers(OCTETS) and one.syntax in ("", EXPLICIT_LITTLE):
+            elif media_range.covers(OCTETS) and media_range.syntax in ("", EXPLICIT_LITTLE):
                 contents = decoded_frames(path, numbers)
                 kind, sent = OCTETS, EXPLICIT_LITTLE
             else:
                 continue
             parts = _started(part_of(f"{kind}; transfer-syntax={sent}", content) for content in contents)
-            return _multipart(parts, kind) if one.multipart else _single(next(parts))
+            return _multipart(parts, kind) if media_range.multipart else _single(next(parts))
         raise Refused(406, f"Frames of this instance are sent as {kept} in transfer syntax {syntax}, or decoded as {OCTETS}.")
 
     def rendered(self, request: Request) -> Response:
@@ -272,10 +272,10 @@ class _Services:
 
     def _pictures(self, request: Request, place: Located, numbers: Sequence[int], rendering: Rendering) -> Response:
         path = self._archive.path(place.path)
-        for one in ranges_of(_accept(request)):
-            kind = next((kind for kind in MEDIA if one.covers(kind)), None)
+        for media_range in ranges_of(_accept(request)):
+            kind = next((kind for kind in MEDIA if media_range.covers(kind)), None)
             # one picture leaves as such, whatever else would do
-            multipart = one.multipart and (one.kind != "*/*" or len(numbers) > 1)
+            multipart = media_range.multipart and (media_range.kind != "*/*" or len(numbers) > 1)
             if kind is None or (len(numbers) > 1 and not multipart):
                 continue
             parts = _started(part_of(kind, rendering.render(path, number, kind)) for number in numbers)
@@ -285,10 +285,10 @@ class _Services:
     def bulk(self, request: Request) -> Response:
         (place,) = self._places(request)
         content = bulk_value(self._archive.path(place.path), request.path_params["where"])
-        for one in ranges_of(_accept(request)):
-            if one.multipart:
+        for media_range in ranges_of(_accept(request)):
+            if media_range.multipart:
                 return _multipart([part_of(OCTETS, content)], OCTETS)
-            if one.covers(OCTETS):
+            if media_range.covers(OCTETS):
                 return _single(part_of(OCTETS, content))
         # a compressed image's element may be asked for by the type of its frames
         return _multipart([part_of(OCTETS, content)], OCTETS)
@@ -336,9 +336,9 @@ class _Services:
 
 def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
     """The answer of the standard (PS3.18, 10.5.3), with the reasons as sentences in Warning headers."""
-    kept = [one.instance for one in outcomes if one.reason is None and one.instance is not None]
+    kept = [outcome.instance for outcome in outcomes if outcome.reason is None and outcome.instance is not None]
     answer: dict[str, object] = {}
-    studies = {one.study_uid for one in kept}
+    studies = {outcome.study_uid for outcome in kept}
     if len(studies) == 1:
         answer[_RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base}/studies/{studies.pop()}"]}
     failed: list[dict[str, object]] = []
@@ -350,7 +350,7 @@ def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
             (others if one.instance is None else failed).append(_reference(one, base) | reason)
     for keyword, items in (
         ("FailedSOPSequence", failed),
-        ("ReferencedSOPSequence", [_reference(one, base) for one in outcomes if one.reason is None]),
+        ("ReferencedSOPSequence", [_reference(outcome, base) for outcome in outcomes if outcome.reason is None]),
         ("OtherFailuresSequence", others),
     ):
         if items:
@@ -366,15 +366,15 @@ def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
 
 
 def _reference(one: StoreOutcome, base: str) -> dict[str, object]:
-    found = one.instance
-    if found is None:
+    instance = one.instance
+    if instance is None:
         return {}
     named: dict[str, object] = {
-        tag_of("ReferencedSOPClassUID"): {"vr": "UI", "Value": [found.sop_class]},
-        tag_of("ReferencedSOPInstanceUID"): {"vr": "UI", "Value": [found.sop_uid]},
+        tag_of("ReferencedSOPClassUID"): {"vr": "UI", "Value": [instance.sop_class]},
+        tag_of("ReferencedSOPInstanceUID"): {"vr": "UI", "Value": [instance.sop_uid]},
     }
     if one.reason is None:
-        address = _address(base, (found.study_uid, found.series_uid, found.sop_uid))
+        address = _address(base, (instance.study_uid, instance.series_uid, instance.sop_uid))
         named[_RETRIEVE_URL] = {"vr": "UR", "Value": [address]}
     return named
 
@@ -385,11 +385,11 @@ def _address(base: str, uids: Sequence[str]) -> str:
 
 
 def _uids(request: Request) -> dict[Level, str]:
-    found = {level: request.path_params[name] for name, level in _LEVELS.items() if name in request.path_params}
-    for text in found.values():
+    uids = {level: request.path_params[name] for name, level in _LEVELS.items() if name in request.path_params}
+    for text in uids.values():
         if not is_uid(text):
             raise RequestError(f"{text[:80]!r} is no UID: digits and single points, at most 64 characters.")
-    return found
+    return uids
 
 
 def _numbers(request: Request) -> list[int]:
@@ -411,7 +411,7 @@ def _accept(request: Request) -> str:
 
 def _check_json(request: Request) -> None:
     ranges = ranges_of(_accept(request))
-    if not takes_json(ranges) and not any(one.kind == "*/*" for one in ranges):
+    if not takes_json(ranges) and not any(media_range.kind == "*/*" for media_range in ranges):
         raise Refused(406, f"This is answered as {JSON} alone.")
 
 

@@ -186,7 +186,7 @@ class ArchiveFolder:
             present, looked_at = self._walk(everything)
             gone = [path for path in indexed if path not in present and os.path.dirname(path) in looked_at]
             gone += [path for path in indexed if os.path.dirname(path) not in self._folders]
-            removed = [one for one in self._skipped if not self.path(one).exists()]
+            removed = [skipped for skipped in self._skipped if not self.path(skipped).exists()]
             for path in removed:
                 del self._skipped[path]
             # of two files of one instance the other is wanted when the first goes

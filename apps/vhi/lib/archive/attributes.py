@@ -12,7 +12,7 @@ from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 
 
 class Level(IntEnum):
-    """Of the information model."""
+    """A level of DICOM's information model: study, series or instance."""
 
     STUDY = 0
     SERIES = 1
@@ -36,7 +36,7 @@ class Searchable:
 
 
 def tag_of(keyword: str) -> str:
-    """Eight hexadecimal digits."""
+    """The tag of an attribute as eight hexadecimal digits."""
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise KeyError(keyword)

@@ -100,7 +100,7 @@ def _compressed(structure: Structure, pixels: Element, count: int) -> list[list[
     if count == 1:
         return [fragments]
     if len(fragments) == count:
-        return [[one] for one in fragments]
+        return [[fragment] for fragment in fragments]
     starts = _starts(structure, table)
     if len(starts) != count:
         raise InputError(
@@ -237,10 +237,10 @@ def bulk_value(path: Path, where: str) -> bytes:
             return b"".join(stored_frames(path, range(1, (structure.number(_FRAMES, 1) or 1) + 1)))
         return structure.value(tags[0])
     try:
-        found = pydicom.dcmread(path, stop_before_pixels=True)
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
         for n in range(0, len(tags) - 1, 2):
-            found = found[tags[n]].value[tags[n + 1]]
-        value = found[tags[-1]].value
+            dataset = dataset[tags[n]].value[tags[n + 1]]
+        value = dataset[tags[-1]].value
     except UNREADABLE as error:
         raise NotFoundError(f"There is no bulk data {where[:60]!r} here.") from error
     if not isinstance(value, bytes):

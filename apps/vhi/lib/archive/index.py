@@ -30,7 +30,7 @@ _RETRIEVE_URL, _AVAILABILITY = tag_of("RetrieveURL"), tag_of("InstanceAvailabili
 
 @dataclass(frozen=True)
 class Stamp:
-    """By what a changed file is told."""
+    """The facts about a file by which a change of it is noticed."""
 
     size: int
     mtime_ns: int
@@ -51,7 +51,7 @@ class Located:
 def _columns(level: Level) -> list[str]:
     """Those by which rows of a level are searched, but its identifier."""
     own = {"StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"}
-    return [one.keyword for one in SEARCHABLE.values() if one.level == level and one.keyword not in own]
+    return [attribute.keyword for attribute in SEARCHABLE.values() if attribute.level == level and attribute.keyword not in own]
 
 
 def _schema() -> str:
@@ -176,12 +176,12 @@ class Index:
     def search(self, query: Query, within: Mapping[Level, str]) -> tuple[list[tuple[tuple[str, ...], str]], bool]:
         """UIDs and DICOM JSON members (without braces) of what is found, and whether there is more than the limit."""
         level = query.level
-        tables = [_TABLES[level], *(_TABLES[one] for one in reversed(range(level)))]
-        joined = tables[0] + "".join(f" JOIN {one} USING ({_UID_COLUMNS[_TABLES.index(one)]})" for one in tables[1:])
+        tables = [_TABLES[level], *(_TABLES[number] for number in reversed(range(level)))]
+        joined = tables[0] + "".join(f" JOIN {table} USING ({_UID_COLUMNS[_TABLES.index(table)]})" for table in tables[1:])
         bodies = ["instances.shown"] if level == Level.INSTANCE else []
-        bodies += [f"{one}.shown || {one}.counted" for one in tables if one != "instances"]
+        bodies += [f"{table}.shown || {table}.counted" for table in tables if table != "instances"]
         if query.fields is None or query.fields:
-            bodies += [f"{one}.more" for one in tables if one != "instances"]
+            bodies += [f"{table}.more" for table in tables if table != "instances"]
             bodies += ["instances.metadata"] if level == Level.INSTANCE else []
         inside, values = _within(within, tables[0])
         condition = query.condition
@@ -206,7 +206,7 @@ def _body(parts: tuple[Any, ...], query: Query) -> str:
     """The members to tell, out of the kept texts."""
     if query.fields is not None and not query.fields:
         return ",".join(parts)
-    texts = [zlib.decompress(one).decode()[1:-1] if isinstance(one, bytes) else one for one in parts]
+    texts = [zlib.decompress(part).decode()[1:-1] if isinstance(part, bytes) else part for part in parts]
     number = query.level + 1  # of texts that are always told
     told = json.loads("{" + ",".join(filter(None, texts[:number])) + "}")
     for text in texts[number:]:
@@ -223,7 +223,7 @@ def _within(uids: Mapping[Level, str], table: str) -> tuple[str, list[str]]:
 
 
 class IndexChanges:
-    """Inside `Index.changing`."""
+    """Changes of the index, made together inside `Index.changing`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

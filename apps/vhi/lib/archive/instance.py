@@ -145,7 +145,7 @@ def _searched(element: dict[str, Any] | None) -> str:
     if element is None or element["vr"] == "SQ":
         return ""
     values = element.get("Value", [])
-    texts = ("=".join(one.values()) if isinstance(one, dict) else str(one) for one in values if one is not None)
+    texts = ("=".join(value.values()) if isinstance(value, dict) else str(value) for value in values if value is not None)
     return "\\".join(texts)
 
 

@@ -99,7 +99,7 @@ def part_of(media_type: str, content: bytes) -> Part:
 
 
 def body_length(parts: Iterable[Part], boundary: str) -> int:
-    """Of the whole body [bytes]."""
+    """Length of the whole body [bytes]."""
     return sum(len(_head(part, boundary)) + part.length + 2 for part in parts) + len(boundary) + 6
 
 

@@ -87,14 +87,14 @@ def _fields(value: str) -> frozenset[str]:
 
 def _searchable(level: Level, name: str) -> Searchable:
     keyword = keyword_of(name)
-    found = SEARCHABLE.get(keyword or "")
-    if found is None:
+    attribute = SEARCHABLE.get(keyword or "")
+    if attribute is None:
         raise RequestError(f"{name[:60]!r} cannot be searched by; leave it out, or use one of {', '.join(SEARCHABLE)}.")
-    if found.level > level:
-        places = " or ".join(f"/{_PLACES[one]}" for one in Level if one >= found.level)
+    if attribute.level > level:
+        places = " or ".join(f"/{_PLACES[one]}" for one in Level if one >= attribute.level)
         hint = "; for studies there is ModalitiesInStudy" if keyword == "Modality" else ""
-        raise RequestError(f"{keyword} belongs to {_ONE[found.level]}; search for it below {places}{hint}.")
-    return found
+        raise RequestError(f"{keyword} belongs to {_ONE[attribute.level]}; search for it below {places}{hint}.")
+    return attribute
 
 
 def _term(attribute: Searchable, given: list[str]) -> tuple[str, list[str]] | None:
@@ -152,7 +152,7 @@ def matches(value: str, pattern: str, vr: str) -> bool:
     """
     found = _pattern(pattern, vr == "PN")
     return any(
-        found.fullmatch(one) for part in value.split("\\") for one in ((part, *part.split("=")) if vr == "PN" else (part,))
+        found.fullmatch(text) for part in value.split("\\") for text in ((part, *part.split("=")) if vr == "PN" else (part,))
     )
 
 
@@ -160,5 +160,5 @@ def matches(value: str, pattern: str, vr: str) -> bool:
 def _pattern(pattern: str, any_case: bool) -> re.Pattern[str]:
     # runs of stars as one: no pattern takes long
     text = re.sub(r"\*+", "*", pattern)
-    parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in text)
+    parts = (".*" if character == "*" else "." if character == "?" else re.escape(character) for character in text)
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if any_case else 0))

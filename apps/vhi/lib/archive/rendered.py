@@ -154,7 +154,7 @@ def _parse_viewport(text: str) -> tuple[tuple[int, int], tuple[int, int, int, in
         numbers = [int(part) if part.strip() else 0 for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) not in (2, 6) or not all(1 <= one <= LARGEST_SIDE for one in numbers[:2]):
+    if len(numbers) not in (2, 6) or not all(1 <= number <= LARGEST_SIDE for number in numbers[:2]):
         raise RequestError(
             f"viewport is {text[:60]!r}; width,height up to {LARGEST_SIDE} are needed, and perhaps x,y,width,height of a cut-out."
         )
@@ -168,9 +168,9 @@ def _cut_out(picture: Image.Image, cut: tuple[int, int, int, int]) -> Image.Imag
     columns, rows = abs(width) or picture.width - left, abs(height) or picture.height - top
     if left < 0 or top < 0 or columns < 1 or rows < 1 or left + columns > picture.width or top + rows > picture.height:
         raise RequestError(f"The cut-out {cut} lies outside the image of {picture.width} x {picture.height} pixels.")
-    found = picture.crop((left, top, left + columns, top + rows))
-    found = ImageOps.mirror(found) if width < 0 else found
-    return ImageOps.flip(found) if height < 0 else found
+    cropped = picture.crop((left, top, left + columns, top + rows))
+    cropped = ImageOps.mirror(cropped) if width < 0 else cropped
+    return ImageOps.flip(cropped) if height < 0 else cropped
 
 
 def _window_of(frame: Frame) -> Window | None:

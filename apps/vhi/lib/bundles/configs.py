@@ -17,7 +17,7 @@ _AT_A_TIME = 4
 
 
 def metadata(manifest: Manifest, versions: Mapping[str, str]) -> dict[str, Any]:
-    """`metadata.json`.
+    """The content of a bundle's `metadata.json`.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class LeftOutPatient:
 
     @property
     def proposed(self) -> Agreement:
-        """Against the readers' consensus."""
+        """The proposal against the readers' consensus."""
         return agreement(self.table.voxels, self.keep, self.table.consensus)
 
 
@@ -83,38 +83,38 @@ def leave_one_patient_out(
     tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED, told: Callable[[str], None] = lambda _: None
 ) -> tuple[LeftOutPatient, ...]:
     """Each patient, at every threshold, by a model of the others; the limit too is chosen among the others alone."""
-    found = []
-    for patient in dict.fromkeys(one.patient for one in tables):
-        others = [one for one in tables if one.patient != patient]
+    patients = []
+    for patient in dict.fromkeys(table.patient for table in tables):
+        others = [table for table in tables if table.patient != patient]
         forest, limit = fit_forest(others, trees, seed), keep_limit(others, trees, seed)
-        found += [
-            LeftOutPatient(one, probability_of(forest, one.features, one.left_out), limit)
-            for one in tables
-            if one.patient == patient
+        patients += [
+            LeftOutPatient(table, probability_of(forest, table.features, table.left_out), limit)
+            for table in tables
+            if table.patient == patient
         ]
         told(patient)
-    return tuple(found)
+    return tuple(patients)
 
 
 def metrics_of(left_out: Sequence[LeftOutPatient]) -> dict[str, Any]:
-    """For a manifest: per case and over all, proposal and readers; at other thresholds the volumes."""
-    every, left_out = left_out, [one for one in left_out if one.table.as_measured]
+    """The metrics of a manifest: per case and over all, proposal and readers; at other thresholds the volumes."""
+    every, left_out = left_out, [patient for patient in left_out if patient.table.as_measured]
     cases: dict[str, dict[str, Any]] = {
-        one.table.case_id: {
-            "lesions": len(one.table.voxels),
-            "proposal": _rounded(one.proposed),
-            "readers": _mean([_rounded(pair) for pair in between_readers(one.table)]),
-            "limit": one.limit,
+        patient.table.case_id: {
+            "lesions": len(patient.table.voxels),
+            "proposal": _rounded(patient.proposed),
+            "readers": _mean([_rounded(pair) for pair in between_readers(patient.table)]),
+            "limit": patient.limit,
         }
-        for one in left_out
+        for patient in left_out
     }
     return {
         "leave_one_patient_out": {
             "what": "proposal of a model of the other patients against the consensus of the readings; readers: each against "
             "those of another reader",
-            "proposal": _mean([one["proposal"] for one in cases.values()]),
-            "readers": _mean([one["readers"] for one in cases.values() if one["readers"]]),
-            "brier": round(float(np.mean([brier(one.table, one.probability) for one in left_out])), 4),
+            "proposal": _mean([case["proposal"] for case in cases.values()]),
+            "readers": _mean([case["readers"] for case in cases.values() if case["readers"]]),
+            "brier": round(float(np.mean([brier(patient.table, patient.probability) for patient in left_out])), 4),
             "cases": cases,
             "volume_ratios": {
                 f"{factor:g}": {one.table.case_id: round(volume_ratio(one), 3) for one in every if one.table.factor == factor}

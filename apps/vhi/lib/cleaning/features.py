@@ -72,8 +72,8 @@ def lesion_features(result: VhiResult, context: Context | None = None) -> np.nda
         return np.zeros((0, len(FEATURES)))
     context = context or context_of(result.t1w, result.disease_region.mask)
     voxels = _Voxels(result, context)
-    found = {**_shape(voxels), **_intensity(voxels), **_place(voxels), **_neighbours(voxels)}
-    return np.stack([found[name] for name in FEATURES], axis=1).astype(np.float64)
+    features = {**_shape(voxels), **_intensity(voxels), **_place(voxels), **_neighbours(voxels)}
+    return np.stack([features[name] for name in FEATURES], axis=1).astype(np.float64)
 
 
 def above_l4_5(result: VhiResult, anatomy: Anatomy | None = None) -> np.ndarray:
@@ -127,9 +127,9 @@ class _Voxels:
         return np.asarray(np.bincount(self.of, weights=values) / self.size)
 
     def most(self, values: np.ndarray) -> np.ndarray:
-        found = np.full(self.size.size, -np.inf)
-        np.maximum.at(found, self.of, values)
-        return found
+        brightest = np.full(self.size.size, -np.inf)
+        np.maximum.at(brightest, self.of, values)
+        return brightest
 
     def least(self, values: np.ndarray) -> np.ndarray:
         return -self.most(-values)
@@ -145,8 +145,8 @@ class _Voxels:
         from scipy.spatial import cKDTree  # takes a while to import, and a server that waits needs none of it
 
         tree = cKDTree(np.stack(points, axis=1) * self._steps(slice_mm))
-        found = tree.query(self.position_mm(slice_mm), distance_upper_bound=FAR_MM)[0]
-        return np.minimum(found, FAR_MM)
+        distance = tree.query(self.position_mm(slice_mm), distance_upper_bound=FAR_MM)[0]
+        return np.minimum(distance, FAR_MM)
 
     def _steps(self, slice_mm: float | None) -> np.ndarray:
         own, row_mm, column_mm = self.context.spacing_mm

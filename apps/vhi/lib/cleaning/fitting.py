@@ -39,8 +39,8 @@ def fit_forest(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    features = np.concatenate([one.features for one in tables]) if tables else np.zeros((0, 1))
-    votes = np.concatenate([one.votes for one in tables]) if tables else np.zeros(0)
+    features = np.concatenate([table.features for table in tables]) if tables else np.zeros((0, 1))
+    votes = np.concatenate([table.votes for table in tables]) if tables else np.zeros(0)
     if not (votes > 0).any() or not (votes < 1).any():
         raise InputError("The readings keep all lesions, or none; readings that keep some and remove some are needed to learn.")
     weight = np.concatenate(_weights(tables))
@@ -49,15 +49,15 @@ def fit_forest(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
     counts = both > 0
     grown = RandomForestClassifier(trees, min_samples_leaf=LEAF, max_features=ASKED, random_state=seed, n_jobs=1)
     grown.fit(np.concatenate([features, features])[counts], kept[counts], sample_weight=both[counts])
-    return _as_arrays([one.tree_ for one in grown.estimators_])
+    return _as_arrays([tree.tree_ for tree in grown.estimators_])
 
 
 def _weights(tables: Sequence[LesionTable]) -> list[np.ndarray]:
-    per_lesion = [np.cbrt(one.voxels.astype(np.float64)) for one in tables]
+    per_lesion = [np.cbrt(table.voxels.astype(np.float64)) for table in tables]
     of_patient: dict[str, float] = {}
     for one, weight in zip(tables, per_lesion, strict=True):
         of_patient[one.patient] = of_patient.get(one.patient, 0.0) + float(weight.sum())
-    return [weight / max(of_patient[one.patient], 1e-9) for one, weight in zip(tables, per_lesion, strict=True)]
+    return [weight / max(of_patient[table.patient], 1e-9) for table, weight in zip(tables, per_lesion, strict=True)]
 
 
 def _as_arrays(trees: Sequence[object]) -> Forest:
@@ -85,19 +85,21 @@ def keep_limit(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
     Each patient in turn is left out, and the false keeps in the tables, at every threshold, are counted against the consensus;
     readers are counted each against those of another.
     """
-    pairs = [false for one in tables for false in false_keeps_of_readers(one)]
-    patients = sorted({one.patient for one in tables})
+    pairs = [false for table in tables for false in false_keeps_of_readers(table)]
+    patients = sorted({table.patient for table in tables})
     if len(patients) < FEWEST_PATIENTS or not pairs:
         return USUAL
     left_out = []
     for patient in patients:
         try:
-            forest = fit_forest([one for one in tables if one.patient != patient], trees, seed)
+            forest = fit_forest([table for table in tables if table.patient != patient], trees, seed)
         except InputError:
             continue
-        left_out += [(one, probability_of(forest, one.features, one.left_out)) for one in tables if one.patient == patient]
+        left_out += [
+            (table, probability_of(forest, table.features, table.left_out)) for table in tables if table.patient == patient
+        ]
     for limit in LIMITS:
-        false = [np.count_nonzero(keeps(p, one.weight, limit) & ~one.consensus) for one, p in left_out]
+        false = [np.count_nonzero(keeps(p, table.weight, limit) & ~table.consensus) for table, p in left_out]
         if left_out and np.mean(false) <= np.mean(pairs):
             return float(limit)
     return USUAL

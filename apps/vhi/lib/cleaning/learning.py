@@ -89,7 +89,7 @@ def publish_model(
         pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM,
         recipes=[{"least_per_leaf": LEAF, "features_asked": ASKED, "limit": model.limit}],
         seeds=[SEED],
-        training_cases=[TrainingCase(one.case_id, one.sha256) for one in model.tables if one.as_measured],
+        training_cases=[TrainingCase(table.case_id, table.sha256) for table in model.tables if table.as_measured],
         metrics=None if metrics is None else dict(metrics),
         parent=parent,
         flip=False,
@@ -126,15 +126,15 @@ def learn(
     ModelError, OutputError
     """
     live = model_of(read_live(root))
-    fresh = [one for one in tables if one.case_id not in held_out]
+    fresh = [table for table in tables if table.case_id not in held_out]
     if not fresh:
         raise InputError("There is no submitted cleaning to learn from; submit inflammation of more cases first.")
-    own = {(one.case_id, one.readers) for one in fresh}
-    before = [one for one in live.tables if (one.case_id, one.readers) not in own and one.case_id not in held_out]
+    own = {(table.case_id, table.readers) for table in fresh}
+    before = [table for table in live.tables if (table.case_id, table.readers) not in own and table.case_id not in held_out]
     candidate = fit([*before, *fresh], version)
     # every version here went live when it was published; the live one comes first, so that it is the best among equals
     older, damaged = _older(root, live.version)
-    verdict = compare([live, *older], candidate, [one for one in tables if one.case_id in held_out and one.as_measured])
+    verdict = compare([live, *older], candidate, [table for table in tables if table.case_id in held_out and table.as_measured])
     verdict = replace(verdict, findings=(*verdict.findings, *damaged))
     if not verdict.accepted:
         return verdict, None
@@ -169,7 +169,7 @@ def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_o
     held_out : sequence of LesionTable
         Of three patients at least, or the labels wait.
     """
-    patients = len({one.patient for one in held_out})
+    patients = len({table.patient for table in held_out})
     if patients < FEWEST:
         there = {0: "None", 1: "1 held-out patient"}.get(patients, f"{patients} held-out patients")
         verb = "is" if patients < 2 else "are"
@@ -208,10 +208,10 @@ def _standing(worse: float, margin: float) -> str:
 
 
 def _on(model: CleaningModel, tables: Sequence[LesionTable]) -> dict[str, float]:
-    found = [(one, *model.decided(one.features, one.voxels, one.left_out)) for one in tables]
-    ratios = [agreement(one.voxels, p >= limits, one.consensus).log_ratio for one, p, limits in found]
+    decisions = [(table, *model.decided(table.features, table.voxels, table.left_out)) for table in tables]
+    ratios = [agreement(table.voxels, p >= limits, table.consensus).log_ratio for table, p, limits in decisions]
     known = np.abs([ratio for ratio in ratios if np.isfinite(ratio)])
     return {
-        "brier": round(float(np.mean([brier(one, p) for one, p, _ in found])), 5),
+        "brier": round(float(np.mean([brier(table, p) for table, p, _ in decisions])), 5),
         "volume_error": round(float(known.mean()), 5) if known.size else 0.0,
     }

@@ -26,7 +26,7 @@ UNSURE = 0.15  # a decision whose opposite is less likely than this is not put b
 
 @dataclass(frozen=True, eq=False)
 class CleaningModel:
-    """A trained version.
+    """A trained version of the cleaning model.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class CleaningModel:
 
     @classmethod
     def of(cls, content: bytes, version: str) -> CleaningModel:
-        """From what `as_bytes` gave.
+        """The model that `as_bytes` wrote.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class CleaningModel:
             raise ModelError(f"Version {version} of the cleaning model was trained on other features; train a new one.")
         tables = tables_in(tensors)
         # the first versions state none: they learnt what the method leaves out, or decide as they did before that was known
-        rule = stated or (BY_CONTRAST if any(one.left_out is not None for one in tables) else BY_VOLUME)
+        rule = stated or (BY_CONTRAST if any(table.left_out is not None for table in tables) else BY_VOLUME)
         if rule not in RULES:
             raise ModelError(
                 f"Version {version} of the cleaning model decides by rule {rule}, which this version of the program does not "

@@ -101,6 +101,8 @@ def reasons_of(
 def _reason(numbers: Numbers, moved: Numbers, kept: bool) -> str:
     possible: Sequence[ProposalReason] = KEEP if kept else REMOVE
     sign = 1.0 if kept else -1.0
-    found = [(sign * sum(moved[name] for name in one.features), one.words) for one in possible if one.holds(numbers)]
-    strength, words = max(found, default=(0.0, ""))
+    reasons = [
+        (sign * sum(moved[name] for name in reason.features), reason.words) for reason in possible if reason.holds(numbers)
+    ]
+    strength, words = max(reasons, default=(0.0, ""))
     return words if strength > 0 else (NO_KEEP if kept else NO_REMOVE)

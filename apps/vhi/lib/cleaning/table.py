@@ -88,7 +88,7 @@ class LesionTable:
 
     @property
     def sha256(self) -> str:
-        """Of the decisions on these lesions."""
+        """Checksum of the decisions on these lesions."""
         parts = (self.voxels.astype("<i8"), self.kept.astype("u1"), self.features.astype("<f4"))
         return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
@@ -144,16 +144,17 @@ def share_of(result: VhiResult, marked: np.ndarray) -> np.ndarray:
 def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
     """Tables as plain arrays by name, shapes as in `LesionTable`; in `(n,)` uint8 bytes, as JSON, whose lesions they are."""
     about = [
-        {"case_id": one.case_id, "patient": one.patient, "readers": list(one.readers), "factor": one.factor} for one in tables
+        {"case_id": table.case_id, "patient": table.patient, "readers": list(table.readers), "factor": table.factor}
+        for table in tables
     ]
-    found = {_LIST: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
+    tensors = {_LIST: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
     for n, one in enumerate(tables):
-        found[f"table{n}.features"] = one.features.astype(np.float32)
-        found[f"table{n}.voxels"] = one.voxels.astype(np.int64)
-        found[f"table{n}.kept"] = one.kept.astype(np.uint8)
+        tensors[f"table{n}.features"] = one.features.astype(np.float32)
+        tensors[f"table{n}.voxels"] = one.voxels.astype(np.int64)
+        tensors[f"table{n}.kept"] = one.kept.astype(np.uint8)
         if one.left_out is not None:
-            found[f"table{n}.left_out"] = one.left_out.astype(np.uint8)
-    return found
+            tensors[f"table{n}.left_out"] = one.left_out.astype(np.uint8)
+    return tensors
 
 
 def tables_in(tensors: Mapping[str, np.ndarray]) -> tuple[LesionTable, ...]:
@@ -168,16 +169,16 @@ def tables_in(tensors: Mapping[str, np.ndarray]) -> tuple[LesionTable, ...]:
         about = json.loads(tensors[_LIST].tobytes())
         return tuple(
             LesionTable(
-                str(one["case_id"]),
-                str(one["patient"]),
-                tuple(one["readers"]),
+                str(entry["case_id"]),
+                str(entry["patient"]),
+                tuple(entry["readers"]),
                 tensors[f"table{n}.features"].astype(np.float64),
                 tensors[f"table{n}.voxels"],
                 tensors[f"table{n}.kept"].astype(bool),
-                float(one["factor"]),
+                float(entry["factor"]),
                 tensors[f"table{n}.left_out"].astype(bool) if f"table{n}.left_out" in tensors else None,  # older versions: none
             )
-            for n, one in enumerate(about)
+            for n, entry in enumerate(about)
         )
     except (KeyError, ValueError, TypeError, InputError) as error:
         raise ModelError(f"What the cleaning model learnt from is damaged ({error}); restore the version.") from error

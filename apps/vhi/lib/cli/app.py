@@ -149,9 +149,9 @@ def asked_for(words: Sequence[str]) -> typer.Typer:
 
     Each of the forty commands takes its share of a tenth of a second to be made, and one of them runs.
     """
-    found = [one for one in app.registered_commands if words and one.name == words[0]]
-    if not found:
+    command = [registered for registered in app.registered_commands if words and registered.name == words[0]]
+    if not command:
         return app
     alone = copy(app)
-    alone.registered_commands, alone.registered_groups = found, []
+    alone.registered_commands, alone.registered_groups = command, []
     return alone

@@ -162,26 +162,26 @@ def result_row(out: Path, case: BatchCase) -> dict[str, Any]:
     from ..core.stages import title_of
     from ..files import RESULT_MARK
 
-    found = json.loads((result_of(out, case.name) / RESULT_MARK).read_text(encoding="utf-8"))
-    stage = found.get("stage", "raw")  # nobody cleans in a batch; results of an earlier version do not say so
+    result = json.loads((result_of(out, case.name) / RESULT_MARK).read_text(encoding="utf-8"))
+    stage = result.get("stage", "raw")  # nobody cleans in a batch; results of an earlier version do not say so
     return {
         "case": case.name,
         "stage": stage,
         "title": title_of(stage),
-        "verdict": found.get("verdict", {}).get("word", ""),
-        "volume_mm3": found["vhi_mm3"]["sensitive"],
-        "conservative_mm3": found["vhi_mm3"]["conservative"],
-        "voxels": found["voxels"]["sensitive"],
-        "conservative_voxels": found["voxels"]["conservative"],
-        "left_mm3": found["left"]["vhi_mm3"]["sensitive"],
-        "right_mm3": found["right"]["vhi_mm3"]["sensitive"],
-        "lesions": len(found["lesions"]),
-        "stable": found["stability"]["stable"],
+        "verdict": result.get("verdict", {}).get("word", ""),
+        "volume_mm3": result["vhi_mm3"]["sensitive"],
+        "conservative_mm3": result["vhi_mm3"]["conservative"],
+        "voxels": result["voxels"]["sensitive"],
+        "conservative_voxels": result["voxels"]["conservative"],
+        "left_mm3": result["left"]["vhi_mm3"]["sensitive"],
+        "right_mm3": result["right"]["vhi_mm3"]["sensitive"],
+        "lesions": len(result["lesions"]),
+        "stable": result["stability"]["stable"],
         # results of an earlier version have none recorded
-        "post_transforms": found["provenance"].get("post_transforms", {}).get("name", "paper"),
-        "normal_bone": found["normal_bone"]["source"],
-        "disease_region": found["disease_region"]["source"],
-        "warnings": len(found["warnings"]),
+        "post_transforms": result["provenance"].get("post_transforms", {}).get("name", "paper"),
+        "normal_bone": result["normal_bone"]["source"],
+        "disease_region": result["disease_region"]["source"],
+        "warnings": len(result["warnings"]),
     }
 
 
@@ -227,10 +227,10 @@ def measure_case(
             return
         # `command` is the call that the user made, not the one that started this worker
         try:
-            found = examined(case, values, model_dir, command, proposal, rules, paper)
+            examination = examined(case, values, model_dir, command, proposal, rules, paper)
         except NormalBoneRefused as refused:
             write_not_measured(refused, result_of(out, case.name), forms)
             raise NormalBoneError(f"not measured: {refused}") from refused
-        write_report(found, result_of(out, case.name), forms)
+        write_report(examination, result_of(out, case.name), forms)
         if dicom_out is not None:
-            write_dicom(found, dicom_out / case.name, with_report=dicom_report)
+            write_dicom(examination, dicom_out / case.name, with_report=dicom_report)

@@ -30,12 +30,12 @@ def export_bundle(
     from ..versions import read_version
     from .status import status
 
-    found = read_version(model_dir, version)
+    version_read = read_version(model_dir, version)
     with status("Writing the bundle"):
         from ..bundles.export import export_bundle as write
 
-        told = write(found, folder)
-    typer.echo(f"written  {folder}, version {version}, sha256 {found.manifest.sha256[:12]}")
+        told = write(version_read, folder)
+    typer.echo(f"written  {folder}, version {version}, sha256 {version_read.manifest.sha256[:12]}")
     if told["torchscript"] is not None:
         typer.echo(f"note     no models/model.ts: TorchScript cannot express the network ({told['torchscript']})", err=True)
     for name in told["large"]:
@@ -97,8 +97,8 @@ def import_bundle(
     decision = decide_between(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
     note = manifest.note if decision.accepted else f"Rejected: {' '.join(decision.reasons)} {manifest.note}"
     publish(root, replace(manifest, gate=decision.as_dict(), note=note), weights, live=False)
-    for what, one in decision.compared.items():
-        typer.echo(f"{what}: {one['cases']} cases, mean Dice {one['mean_gain']:+.4f} against {live.manifest.version}")
+    for what, compared in decision.compared.items():
+        typer.echo(f"{what}: {compared['cases']} cases, mean Dice {compared['mean_gain']:+.4f} against {live.manifest.version}")
     typer.echo(f"imported  {manifest.version}, {manifest.members} members, in {root}")
     if not decision.accepted:
         raise ModelError(

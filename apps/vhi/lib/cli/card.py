@@ -66,11 +66,11 @@ def card(
 def _cases(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Every scan that was measured slice by slice."""
     return {
-        case_id: one
+        case_id: case
         for entry in metrics.values()
         if isinstance(entry, dict) and "mean_slice_dice" in entry
-        for case_id, one in entry.get("cases", {}).items()
-        if "slice_dice" in one
+        for case_id, case in entry.get("cases", {}).items()
+        if "slice_dice" in case
     }
 
 
@@ -85,11 +85,11 @@ def _write_plot(out: Path, metrics: dict[str, Any]) -> str | None:
     if not cases:
         return None
     panels = {
-        f"{case_id}: {one['mean_slice_dice']:.3f}": (
-            np.array(one["slice_dice"], dtype=float),
-            [np.array(member, dtype=float) for member in one["member_slice_dice"]],
+        f"{case_id}: {case['mean_slice_dice']:.3f}": (
+            np.array(case["slice_dice"], dtype=float),
+            [np.array(member, dtype=float) for member in case["member_slice_dice"]],
         )
-        for case_id, one in cases.items()
+        for case_id, case in cases.items()
     }
     write_atomically(out / PLOT, svg_bytes(slice_dice_figure(panels)))
     return PLOT
@@ -122,8 +122,8 @@ def _write_pictures(out: Path, metrics: dict[str, Any], data: Path, results: Pat
     from ..training.run import PREDICTIONS
     from ..training.scans import read_labelled
 
-    found = find_labelled(data)
-    labelled = {case.case_id: case for case in (*found.study, *found.atypical, *found.test)}
+    cases = find_labelled(data)
+    labelled = {case.case_id: case for case in (*cases.study, *cases.atypical, *cases.test)}
     slices = sorted(
         (dice, case_id, k)
         for case_id, one in _cases(metrics).items()

@@ -48,12 +48,12 @@ def check_studies(
     rules = read_rules(pairing_rules) if pairing_rules else None
     login = pacs_login(source if is_archive(source) else None, pacs_user, pacs_password_file)
     with status("Looking at the studies"):
-        found = _of_archive(source, login, rules, pacs_filter) if is_archive(source) else _of_folder(Path(source), rules)
+        checks = _of_archive(source, login, rules, pacs_filter) if is_archive(source) else _of_folder(Path(source), rules)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2, ensure_ascii=False))
     else:
-        _print(found)
-    if any(one.missing for one in found):
+        _print(checks)
+    if any(check.missing for check in checks):
         raise typer.Exit(SOME_FAILED)
 
 

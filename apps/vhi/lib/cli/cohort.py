@@ -124,12 +124,12 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
 
     images: list[CaseImages] = []
     why = "there are no masks, only numbers." if not given.masks else "there are no STIR scans of them (--scans)."
-    for one in study.failures:
-        for visit, _ in one.failures:
+    for failure in study.failures:
+        for visit, _ in failure.failures:
             if len(images) >= most:
                 return images, why
             key = (visit.subject, visit.visit)
-            pair = [given.mask_of(*key, reader, study.settings.reading, one.method) for reader in one.readers]
+            pair = [given.mask_of(*key, reader, study.settings.reading, failure.method) for reader in failure.readers]
             first, second = pair
             if first is None or second is None:
                 continue
@@ -145,8 +145,8 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
                 except GridMismatchError as error:
                     given.notes.append(f"No picture of {visit.subject}, {visit.visit}: {error}")
                     continue
-                slices = sorted(found.slice for found in slices_of_disagreement(first, second)[:MOST_SLICES])
-                images.append(CaseImages(*key, stir, one.readers, first, second, tuple(slices)))
+                slices = sorted(disagreement.slice for disagreement in slices_of_disagreement(first, second)[:MOST_SLICES])
+                images.append(CaseImages(*key, stir, failure.readers, first, second, tuple(slices)))
     return images, why
 
 
@@ -165,10 +165,10 @@ def _two_visits(
     if not given.masks or method is None:
         return [], [], "it needs readers' masks and STIR scans of both visits, and only a table of numbers was given."
     reader = study.table.readers(vhi_column(study.table), method)[0]
-    found: list[TwoVisits] = []
+    visits: list[TwoVisits] = []
     left_out: list[LeftOut] = []
     for subject in study.table.subjects:
-        have = {(one.visit) for one in given.masks if (one.subject, one.reader, one.method) == (subject, reader, method)}
+        have = {(mask.visit) for mask in given.masks if (mask.subject, mask.reader, mask.method) == (subject, reader, method)}
         missing = [visit.replace("_", "-") for visit in VISITS if visit not in have]
         if missing:
             left_out.append(LeftOut(subject, "", f"no {method} mask of reader {reader} at {' nor at '.join(missing)}"))
@@ -179,15 +179,15 @@ def _two_visits(
             continue
         try:
             with status(f"Aligning the visits of {subject}"):
-                one = _compare_visits(subject, reader, study.settings.reading, method, given, tolerance_mm)
+                compared = _compare_visits(subject, reader, study.settings.reading, method, given, tolerance_mm)
         except VhiError as error:
             left_out.append(LeftOut(subject, "", str(error)))
             continue
-        found.append(one)
+        visits.append(compared)
         # images are large: only those of the subjects that changed most stay
-        kept = sorted(found, key=lambda visit: -abs(visit.comparison.change_mm3))[:pictures]
-        found = [visit if visit in kept else replace(visit, images=None) for visit in found]
-    return found, left_out, "no subject has masks and STIR scans of both visits."
+        kept = sorted(visits, key=lambda visit: -abs(visit.comparison.change_mm3))[:pictures]
+        visits = [visit if visit in kept else replace(visit, images=None) for visit in visits]
+    return visits, left_out, "no subject has masks and STIR scans of both visits."
 
 
 def _compare_visits(subject: str, reader: str, reading: int, method: str, given: CohortInput, tolerance_mm: float) -> TwoVisits:

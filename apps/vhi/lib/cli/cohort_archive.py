@@ -49,31 +49,34 @@ def read_archive(
     """
     login = login_environment(user, password_file)
     archive = Archive(checked_url(url), login.get(USER), login.get(PASSWORD))
-    found = CohortInput(table=parse_tables([(read_text(path), path.name) for path in tables]) if tables else EMPTY)
-    found.inputs = [(f"archive {archive.url}", Path(archive.url)), *(("table", path) for path in tables)]
+    given = CohortInput(table=parse_tables([(read_text(path), path.name) for path in tables]) if tables else EMPTY)
+    given.inputs = [(f"archive {archive.url}", Path(archive.url)), *(("table", path) for path in tables)]
     held = fetch_readings(archive, scratch, PacsConfig(pacs_filter=chosen).filters(), accept_uncleaned)
     if not held.readings:
         raise InputError(
             f"The archive {archive.url} holds no reading: neither a Segmentation with a segment called inflammation nor a "
             f"structured report of VHI by a reader ({len(held.passed_over)} other objects were looked at)."
         )
-    visits = _archived_visits(held.readings, found)
-    readings = [one for one in held.readings if one.study_uid in visits]
-    found.masks = tuple(_of_archive(one, *visits[one.study_uid]) for one in readings if one.mask is not None)
-    numbers_alone = [one for one in readings if one.mask is None]
-    found.readings = [Reading(*visits[one.study_uid], one.reader, one.reading, one.method, one.numbers) for one in numbers_alone]
-    found.stir = {visits[one.study_uid]: one.stir for one in readings if one.stir is not None}
-    found.cases = {visit: study for study, visit in visits.items()}
-    found.passed_over += tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
-    found.notes += passed_over_note(found.passed_over, "object of the archive", "objects of the archive")
-    found.chains = [(*visits[one.study_uid], one.chain) for one in readings if one.chain is not None]
-    found.settings = [(*visits[one.study_uid], one.settings) for one in readings if one.settings is not None]
-    found.leave_out_of_study()
-    found.stages = [(*visits[one.study_uid], one.stage) for one in readings if one.stage is not None]
-    found.check_chains()
-    found.check_settings()
-    found.check_stages(accept_uncleaned)
-    return found
+    visits = _archived_visits(held.readings, given)
+    readings = [reading for reading in held.readings if reading.study_uid in visits]
+    given.masks = tuple(_of_archive(reading, *visits[reading.study_uid]) for reading in readings if reading.mask is not None)
+    numbers_alone = [reading for reading in readings if reading.mask is None]
+    given.readings = [
+        Reading(*visits[reading.study_uid], reading.reader, reading.reading, reading.method, reading.numbers)
+        for reading in numbers_alone
+    ]
+    given.stir = {visits[reading.study_uid]: reading.stir for reading in readings if reading.stir is not None}
+    given.cases = {visit: study for study, visit in visits.items()}
+    given.passed_over += tuple(PassedOver(Path(what), why) for what, why in held.passed_over)
+    given.notes += passed_over_note(given.passed_over, "object of the archive", "objects of the archive")
+    given.chains = [(*visits[reading.study_uid], reading.chain) for reading in readings if reading.chain is not None]
+    given.settings = [(*visits[reading.study_uid], reading.settings) for reading in readings if reading.settings is not None]
+    given.leave_out_of_study()
+    given.stages = [(*visits[reading.study_uid], reading.stage) for reading in readings if reading.stage is not None]
+    given.check_chains()
+    given.check_settings()
+    given.check_stages(accept_uncleaned)
+    return given
 
 
 def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) -> dict[str, tuple[str, str]]:
@@ -82,12 +85,12 @@ def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) ->
     Where a table names some studies of a patient, which visit another one would be is not known: it is passed over.
     """
     named = {visit.case: key for key, visit in found.table.visits.items() if visit.case is not None}
-    visits = {one.study_uid: named[one.study_uid] for one in readings if one.study_uid in named}
+    visits = {reading.study_uid: named[reading.study_uid] for reading in readings if reading.study_uid in named}
     # a named study without readings is known by the table alone, where the subject may be the PatientID
-    named_patients = {one.patient for one in readings if one.study_uid in visits} | {
+    named_patients = {reading.patient for reading in readings if reading.study_uid in visits} | {
         subject for study, (subject, _) in named.items() if study not in visits
     }
-    unnamed = {one.study_uid: one for one in readings if one.study_uid not in visits}
+    unnamed = {reading.study_uid: reading for reading in readings if reading.study_uid not in visits}
     found.passed_over += tuple(
         PassedOver(Path(f"study {study}"), "the table names other studies of this patient")
         for study, one in unnamed.items()

@@ -47,13 +47,13 @@ class StoredMask:
     read_on: str | None = None
 
     def read_named(self) -> tuple[Mask, Mask | None, str]:
-        """The same with the mask under a name that tells messages whose it is."""
+        """The mask, under a name that tells messages whose it is."""
         mask, conservative, note = self.read()
         whose = f"{self.subject}, {self.visit.replace('_', '-')}, reader {self.reader}, reading {self.reading}, {self.method}"
         return Mask(mask.data, mask.grid, f"the mask of {whose}"), conservative, note
 
     def as_reading(self, mask: Mask, conservative: Mask | None) -> Reading:
-        """Of a mask without other numbers all voxels count."""
+        """The numbers of a mask without other ones: all its voxels count."""
         numbers = self.numbers
         if numbers is None:
             numbers = {"vhi_mm3": mask.volume_mm3, "vhi_voxels": float(mask.voxels)}
@@ -91,8 +91,8 @@ class CohortInput:
         """Take out subjects whom the table calls excluded or withdrawn: their masks and rows are in no analysis."""
         self.left_out = left_out_of_study(self.table)
         self.table = included_only(self.table, self.left_out)
-        self.masks = tuple(one for one in self.masks if one.subject not in self.left_out)
-        self.readings = [one for one in self.readings if one.subject not in self.left_out]
+        self.masks = tuple(mask for mask in self.masks if mask.subject not in self.left_out)
+        self.readings = [reading for reading in self.readings if reading.subject not in self.left_out]
         self.cases = {key: case for key, case in self.cases.items() if key[0] not in self.left_out}
 
     def check_chains(self) -> None:
@@ -150,8 +150,11 @@ class CohortInput:
         InputError
             A number is uncleaned or proposed, and that was not accepted.
         """
-        stated = [*self.stages, *((one.subject, one.visit, one.stage) for one in self.table.readings if one.stage)]
-        others = [one for one in stated if one[2] != "cleaned" and one[0] not in self.left_out]
+        stated = [
+            *self.stages,
+            *((reading.subject, reading.visit, reading.stage) for reading in self.table.readings if reading.stage),
+        ]
+        others = [entry for entry in stated if entry[2] != "cleaned" and entry[0] not in self.left_out]
         if not others:
             return
         counts = Counter(NAMES[cast(Stage, stage)].lower() for _, _, stage in others)
@@ -171,29 +174,29 @@ class CohortInput:
         for one in self.masks:
             by_scan.setdefault((one.subject, one.visit), []).append(one)
         for key in sorted(by_scan, key=lambda key: (natural(key[0]), key[1])):
-            found: list[MaskReading] = []
+            masks: list[MaskReading] = []
             for one in by_scan[key]:
                 mask, conservative, note = one.read_named()
                 self.notes += [note] if note else []
                 self.readings.append(one.as_reading(mask, conservative))
-                mask = placed(mask, found[0].mask.grid) if found else mask
-                found.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
-            yield found
+                mask = placed(mask, masks[0].mask.grid) if masks else mask
+                masks.append(MaskReading(one.subject, one.visit, one.reader, one.reading, one.method, mask))
+            yield masks
 
     def whole_table(self) -> CohortTable:
         """The table with what the masks measure; call after `scans` was gone through."""
-        found = merged(self.table, self.readings, self.cases)
+        table = merged(self.table, self.readings, self.cases)
         visits = {
-            key: replace(one, disagreement=one.disagreement or self.classes.get(one.case or ""))
-            for key, one in found.visits.items()
+            key: replace(visit, disagreement=visit.disagreement or self.classes.get(visit.case or ""))
+            for key, visit in table.visits.items()
         }
-        return CohortTable(found.readings, visits)
+        return CohortTable(table.readings, visits)
 
     def mask_of(self, subject: str, visit: str, reader: str, reading: int, method: str) -> Mask | None:
         """One reading's mask, read again; None where there is no file of it."""
         wanted = (subject, visit, reader, reading, method)
-        found = next((m for m in self.masks if (m.subject, m.visit, m.reader, m.reading, m.method) == wanted), None)
-        return None if found is None else found.read_named()[0]
+        mask = next((m for m in self.masks if (m.subject, m.visit, m.reader, m.reading, m.method) == wanted), None)
+        return None if mask is None else mask.read_named()[0]
 
     def stir_of(self, subject: str, visit: str, like: Mask) -> Volume | None:
         """The STIR scan of a visit in the array order of a mask; None where there is no file of it."""
@@ -222,14 +225,14 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept
     """
     if not source.exists():
         raise InputError(f"There is no {source}; pass a table, a folder of masks, or the studies folder of a server.")
-    found = CohortInput()
+    given = CohortInput()
     files = [*([] if source.is_dir() else [source]), *tables]
-    found.table = parse_tables([(read_text(path), path.name) for path in files])
-    found.inputs = [("table", path) for path in files]
+    given.table = parse_tables([(read_text(path), path.name) for path in files])
+    given.inputs = [("table", path) for path in files]
     readings: tuple[ReaderMask, ...] = ()
     if source.is_dir():
-        found.inputs.insert(0, ("folder", source))
-        readings = _read_folder(source, found)
+        given.inputs.insert(0, ("folder", source))
+        readings = _read_folder(source, given)
     # a data folder passed as such holds copies of scans under aliases, and no scans of its own
     own = source if source.is_dir() and not (source / FORMAT_FILE).is_file() else None
     places = [place for place in (scans, own) if place is not None]
@@ -238,15 +241,15 @@ def read_cohort(source: Path, tables: Sequence[Path], scans: Path | None, accept
             raise InputError(f"There is no folder {place} with STIR scans; check the path.")
         stir = find_stir(place)
         for case, path in stir.items():
-            found.stir.setdefault(found.table.visit_of_case(case), path)
+            given.stir.setdefault(given.table.visit_of_case(case), path)
         if place is own and readings:
-            found.passed_over = passed_over(own, readings, list(stir.values()))
-            found.notes += passed_over_note(found.passed_over)
-    found.leave_out_of_study()
-    found.check_chains()
-    found.check_settings()
-    found.check_stages(accept_uncleaned)
-    return found
+            given.passed_over = passed_over(own, readings, list(stir.values()))
+            given.notes += passed_over_note(given.passed_over)
+    given.leave_out_of_study()
+    given.check_chains()
+    given.check_settings()
+    given.check_stages(accept_uncleaned)
+    return given
 
 
 def passed_over_note(files: Sequence[PassedOver], one: str = "image file", many: str = "image files") -> list[str]:
@@ -293,7 +296,7 @@ def _read_folder(source: Path, found: CohortInput) -> tuple[ReaderMask, ...]:
     """Take the readings of a folder; those that are told by the names of files are returned."""
     for place in (source, source / DATA_FOLDER):
         if (place / FORMAT_FILE).is_file():
-            found.masks = tuple(_of_server(one, found) for one in finished_readings(place))
+            found.masks = tuple(_of_server(reading, found) for reading in finished_readings(place))
             found.classes = classes_of_cases(place)
             if not found.masks:
                 raise InputError(f"{place} is the data folder of a server on which nobody has submitted inflammation yet.")
@@ -304,7 +307,7 @@ def _read_folder(source: Path, found: CohortInput) -> tuple[ReaderMask, ...]:
             f"{source} holds neither masks called <case>_inflammation_R<reader>[<reading>][_LT].nii.gz, nor BIDS masks, nor "
             "the data folder (.vhi) of a server; docs/cohort.md shows the names."
         )
-    found.masks = tuple(_of_file(one, found) for one in readings)
+    found.masks = tuple(_of_file(reading, found) for reading in readings)
     return readings
 
 

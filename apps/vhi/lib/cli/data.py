@@ -45,8 +45,8 @@ def repair(
 def _tell(folder: Path, problems: tuple[Problem, ...]) -> None:
     from ..errors import InputError
 
-    for one in problems:
-        typer.echo(f"{one.file}: {one.reason}; {one.remedy}.")
+    for problem in problems:
+        typer.echo(f"{problem.file}: {problem.reason}; {problem.remedy}.")
     if problems:
         restore = sum(one.needs_backup for one in problems)
         raise InputError(f"{folder}: damaged files: {len(problems)}, of which a restore must bring {restore}.")

@@ -70,13 +70,13 @@ def evaluate(
     summary = summarise(cases)
     with result_folder(out, FILES, FILES[0]) as place:
         (place / FILES[0]).write_text(_json(cases, summary, lesions, tolerance_mm, left_out, failures), encoding="utf-8")
-        (place / FILES[1]).write_text(_csv([row_of(one, lesions) for one in cases]), encoding="utf-8")
+        (place / FILES[1]).write_text(_csv([row_of(case, lesions) for case in cases]), encoding="utf-8")
     _print(cases, summary, lesions, tolerance_mm)
     for role, files in left_out.items():
         for file in files:
             typer.echo(f"{role}: {file} has no partner and was not compared", err=True)
-    for one in failures:
-        typer.echo(f"{one['case']}: {one['reason']}", err=True)
+    for failure in failures:
+        typer.echo(f"{failure['case']}: {failure['reason']}", err=True)
     typer.echo(f"written   {out}")
     if failures or any(left_out.values()):
         raise typer.Exit(SOME_FAILED)
@@ -88,7 +88,7 @@ def _masks_in(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; pass a folder of masks.")
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     odd = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
@@ -99,10 +99,10 @@ def _masks_in(folder: Path) -> tuple[dict[str, Path], list[str]]:
             odd.append(f"{relative.as_posix()} (no NIfTI file)")
             continue
         name = relative.as_posix()[: -len(suffix)]
-        if name in found:
-            raise InputError(f"{folder} holds {found[name].name} and {path.name}: two masks of one name; remove one.")
-        found[name] = path
-    return found, odd
+        if name in paths:
+            raise InputError(f"{folder} holds {paths[name].name} and {path.name}: two masks of one name; remove one.")
+        paths[name] = path
+    return paths, odd
 
 
 def _read(path: Path, role: str, lesions: bool) -> Mask:
@@ -148,7 +148,7 @@ def _json(
         "tolerance_mm": tolerance_mm,
         "rules": RULES,
         "summary": together,
-        "cases": [row_of(one, lesions) for one in cases],
+        "cases": [row_of(case, lesions) for case in cases],
         "without_partner": left_out,
         "failures": failures,
         "provenance": {"created": now(), "command": command_line(), "versions": versions("numpy", "scipy", "monai", "nibabel")},
@@ -175,11 +175,11 @@ def _print(cases: Sequence[MaskAgreement], summary: EvaluationSummary, lesions: 
     table = Table(*columns, box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
-    for one in cases:
-        numbers = (number_text(one.dice), number_text(one.surface_dice), number_text(one.hausdorff95_mm, 2))
-        volumes = (f"{one.prediction_mm3:.0f}", f"{one.reference_mm3:.0f}")
-        counted = (f"{one.found_lesions} of {one.reference_lesions}", f"{one.false_lesions} of {one.predicted_lesions}")
-        table.add_row(one.case, *numbers, *volumes, *(counted if lesions else ()))
+    for case in cases:
+        numbers = (number_text(case.dice), number_text(case.surface_dice), number_text(case.hausdorff95_mm, 2))
+        volumes = (f"{case.prediction_mm3:.0f}", f"{case.reference_mm3:.0f}")
+        counted = (f"{case.found_lesions} of {case.reference_lesions}", f"{case.false_lesions} of {case.predicted_lesions}")
+        table.add_row(case.case, *numbers, *volumes, *(counted if lesions else ()))
     console.print(table, markup=False)
     of = summary.dice.n, summary.surface_dice.n, summary.hausdorff95_mm.n
     console.print(

@@ -21,7 +21,7 @@ def checked_paper(paper: str) -> Paper:
     from ..errors import InputError
     from ..reports.parts import PAPERS
 
-    found = next((one for one in PAPERS if one == paper.lower()), None)
-    if found is None:
+    chosen = next((size for size in PAPERS if size == paper.lower()), None)
+    if chosen is None:
         raise InputError(f"--paper is {paper!r}; it must be {' or '.join(PAPERS)}.")
-    return found
+    return chosen

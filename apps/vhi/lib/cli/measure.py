@@ -254,7 +254,7 @@ def certainty(region: DiseaseRegion) -> str:
     words = [] if dice is None else [f"mean Dice between members {dice:.4f}"]
     words += [] if region.rank is None else [f"less than on {region.rank.above} of {region.rank.of} reference scans"]
     words += [] if entropy is None else [f"entropy inside {entropy:.4f} bit"]
-    return "".join(f", {one}" for one in words)
+    return "".join(f", {word}" for word in words)
 
 
 def certainty_of_bone(result: VhiResult) -> str:
@@ -292,7 +292,7 @@ def print_summary(result: VhiResult, report: Path, change: Sequence[str] = ()) -
         console.print(f"where           {part.part}, {part.side}: {part.sensitive_mm3:.0f} mm3", markup=False)
     for zone in measured.left_out:
         console.print(f"left out        {zone.zone}: {zone.sensitive_mm3:.0f} mm3", markup=False)
-    changes = ", ".join(f"{one.change:+.0%} {one.vhi_mm3:.0f}" for one in stability.threshold_changes)
+    changes = ", ".join(f"{moved.change:+.0%} {moved.vhi_mm3:.0f}" for moved in stability.threshold_changes)
     console.print(f"stability       mm3 with the sensitive threshold changed: {changes}")
     left_out = stability.slices_left_out_range_mm3
     if left_out is not None:

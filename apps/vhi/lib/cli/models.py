@@ -271,12 +271,12 @@ def import_models(
     from ..nets.published import import_published
     from ..provenance import code_version, now
 
-    found = import_published(files, model_dir, code_version=code_version(), created=now(), version=name).manifest
-    typer.echo(f"imported  {found.version}, {found.members} members, sha256 {found.sha256[:12]}")
-    for recipe in found.recipes:
+    manifest = import_published(files, model_dir, code_version=code_version(), created=now(), version=name).manifest
+    typer.echo(f"imported  {manifest.version}, {manifest.members} members, sha256 {manifest.sha256[:12]}")
+    for recipe in manifest.recipes:
         typer.echo(f"  from    {recipe['source_file']}, sha256 {recipe['source_sha256'][:12]}")
-    typer.echo(f"note      {found.note}")
-    typer.echo(f"It is not live; to use it: models use {found.version}")
+    typer.echo(f"note      {manifest.note}")
+    typer.echo(f"It is not live; to use it: models use {manifest.version}")
 
 
 def _data_folder_of(model_dir: Path) -> Path | None:

@@ -14,7 +14,7 @@ MODES = ("off", "show", "apply")
 
 
 def check_mode(mode: str) -> None:
-    """Refuse another word.
+    """Refuse a word that is no mode.
 
     Raises
     ------

@@ -47,10 +47,10 @@ def reproduce(
         files = find_clone(clone)
     with kept_steps(out, code_version()) as kept:
         ensembles, notes = _ensembles(files, model_dir) if networks else ((), ["Networks were not used."])
-        found = reproduce_steps(files, kept, ensembles, staple, status)
-        comparisons = compare_all(found)
+        results = reproduce_steps(files, kept, ensembles, staple, status)
+        comparisons = compare_all(results)
         with status("Writing the report"), result_folder(out / REPORT, OWN_FILES, MARK) as folder:
-            content = reproduction_content(found, comparisons, draw_pictures(found), notes, _origin(clone, ensembles))
+            content = reproduction_content(results, comparisons, draw_pictures(results), notes, _origin(clone, ensembles))
             write_cohort(content, folder)
     counts = counted(comparisons)
     for section in content.sections:
@@ -59,10 +59,10 @@ def reproduce(
     typer.echo(f"equal       {sum(counts.get(verdict, 0) for verdict in EQUAL)} published numbers")
     for verdict, name in (("differs", "differ"), ("missing", "no data"), ("not comparable", "other data")):
         typer.echo(f"{name:11} {counts.get(verdict, 0)}")
-    for what, why in found.failed[:MOST_WARNINGS]:
+    for what, why in results.failed[:MOST_WARNINGS]:
         typer.echo(f"WARNING     {what}: {why}")
-    if len(found.failed) > MOST_WARNINGS:
-        typer.echo(f"WARNING     {len(found.failed) - MOST_WARNINGS} more steps were not done, see tables/not_done.csv")
+    if len(results.failed) > MOST_WARNINGS:
+        typer.echo(f"WARNING     {len(results.failed) - MOST_WARNINGS} more steps were not done, see tables/not_done.csv")
     typer.echo(f"passed over {len(files.passed_over)} files, in tables/passed_over.csv")
     typer.echo(f"report      {out / REPORT / 'report.html'}")
 
@@ -122,7 +122,7 @@ def _origin(clone: Path, ensembles: tuple[RegionNetworks, ...]) -> dict[str, Any
         "versions": method_versions({} if ensembles else None),
         "inputs": [
             {"role": "clone", "file": clone.name or clone.resolve().name, "identity": _commit(clone)},
-            *({"role": "networks", "file": one.name, "identity": one.identity} for one in ensembles),
+            *({"role": "networks", "file": ensemble.name, "identity": ensemble.identity} for ensemble in ensembles),
         ],
     }
 

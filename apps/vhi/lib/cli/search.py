@@ -50,13 +50,13 @@ def run_search(
     from ..training.search import networks_of, read_results, train_network
 
     # workers of a cluster have working folders of their own
-    found, out = find_labelled(data.resolve()), out.resolve()
-    if atypical and not found.atypical:
+    cases, out = find_labelled(data.resolve()), out.resolve()
+    if atypical and not cases.atypical:
         raise InputError(f"{data} holds no labelled atypical scans; leave --with-atypical out, or add them (docs/models.md).")
     asked: dict[str, Any] = {"steps": steps, "cpu_minutes": cpu_minutes, **({"atypical": True} if atypical else {})}
-    total = _steps(found, out, asked)
-    networks = networks_of(found, total, members, atypical=atypical)
-    learnt = found.study + (found.atypical if atypical else ())
+    total = _steps(cases, out, asked)
+    networks = networks_of(cases, total, members, atypical=atypical)
+    learnt = cases.study + (cases.atypical if atypical else ())
     scans = {case.case_id: [sha256_of(file) for file in (case.t1w, case.disease_region) if file] for case in learnt}
     failed = 0
     with batch_folder(out, {"asked": asked, "steps": total, "scans": scans}, MARK):
@@ -105,8 +105,8 @@ def _reached(out: Path, network: SearchNetwork) -> str:
     from ..training.search import read_results
 
     return ", ".join(
-        f"{one.setting.epochs} epochs {one.mean_slice_dice:.3f}"
-        for one in sorted(read_results(out, [network]), key=lambda one: one.setting)
+        f"{result.setting.epochs} epochs {result.mean_slice_dice:.3f}"
+        for result in sorted(read_results(out, [network]), key=lambda result: result.setting)
     )
 
 
@@ -116,10 +116,13 @@ def _write(out: Path, results: Sequence[SettingResult]) -> None:
     from ..figures.search import search_figure
     from ..files import write_atomically
 
-    rows = [one.as_row() for one in results]
+    rows = [result.as_row() for result in results]
     write_table(out / TABLE, list(dict.fromkeys(name for row in rows for name in row)), rows)
     figure = search_figure(
-        {(one.setting.epochs, one.setting.levels, one.setting.kernel): list(one.fold_dice.values()) for one in results}
+        {
+            (result.setting.epochs, result.setting.levels, result.setting.kernel): list(result.fold_dice.values())
+            for result in results
+        }
     )
     write_atomically(out / f"{FIGURE}.png", png_bytes(figure, 200))
     write_atomically(out / f"{FIGURE}.svg", svg_bytes(figure))
@@ -129,7 +132,7 @@ def _print(results: Sequence[SettingResult]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = [one.as_row() for one in results]
+    rows = [result.as_row() for result in results]
     if not rows:
         return
     table = Table(box=None, header_style="bold")

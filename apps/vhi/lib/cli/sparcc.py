@@ -78,11 +78,11 @@ def check(
                     f"{one.reading}; pass one of them."
                 )
             found[who] = path, one
-    scored = [one for _, one in found.values()]
+    scored = [scan for _, scan in found.values()]
     for one in scored:
         total = "not scored" if one.sheet is None else f"{one.sheet.total:2d} of 72"
         typer.echo(f"{one.case}  reader {one.reader}, reading {one.reading}: {total}")
-    done = sum(one.sheet is not None for one in scored)
+    done = sum(scan.sheet is not None for scan in scored)
     typer.echo(f"{done} of {len(scored)} cases scored")
     if out is not None:
         write_atomically(out, scores_table(scored).encode("utf-8"))

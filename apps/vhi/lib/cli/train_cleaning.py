@@ -71,15 +71,19 @@ def _from_submissions(studies: Path, data_folder: Path | None, shipped: Path, ve
 
     root = data_folder or studies / DATA_FOLDER
     patient_of = patients_of_table(root / "retraining" / PATIENTS)
-    found = VhiService(studies, data=root).cleanings(patient_of)
-    for sentence in found.left_out:
+    cleanings = VhiService(studies, data=root).cleanings(patient_of)
+    for sentence in cleanings.left_out:
         typer.echo(sentence)
-    sides = HoldOut(root / "retraining", share).write_down({one.case_id: patient_of(one.case_id) for one in found.tables})
+    sides = HoldOut(root / "retraining", share).write_down(
+        {table.case_id: patient_of(table.case_id) for table in cleanings.tables}
+    )
     held_out = {case for case, side in sides.items() if side == "holdout"}
-    typer.echo(f"{sum(one.as_measured for one in found.tables)} readings of {len(sides)} cases, {len(held_out)} cases held out")
+    typer.echo(
+        f"{sum(table.as_measured for table in cleanings.tables)} readings of {len(sides)} cases, {len(held_out)} cases held out"
+    )
     adopt_live(root, shipped, "cleaning")
     own = own_models(root, "cleaning")
-    verdict, made = learn(own, found.tables, held_out, version=version, created=created, code_version=code_version())
+    verdict, made = learn(own, cleanings.tables, held_out, version=version, created=created, code_version=code_version())
     for sentence in verdict.findings:
         typer.echo(sentence)
     if made is None:

@@ -122,8 +122,8 @@ def _write_scan(folder: Path, scan: TrialScan) -> None:
     case = _case(scan)
     write_volume(folder / "scans" / f"{case}_T1W.nii.gz", scan.study.t1w)
     write_volume(folder / "scans" / f"{case}_STIR.nii.gz", scan.study.stir)
-    for one in scan.readings:
-        which = f"R{one.reader}{one.reading}"
-        place = folder / f"inflammation_{one.method}" / which
+    for reading in scan.readings:
+        which = f"R{reading.reader}{reading.reading}"
+        place = folder / f"inflammation_{reading.method}" / which
         place.mkdir(parents=True, exist_ok=True)
-        write_mask(place / f"{case}_inflammation_{which}.nii.gz", one.mask)
+        write_mask(place / f"{case}_inflammation_{which}.nii.gz", reading.mask)

@@ -61,7 +61,7 @@ class BlandAltman:
 
     @property
     def n(self) -> int:
-        """Complete pairs."""
+        """Number of complete pairs."""
         return int(self.differences.size)
 
     @property
@@ -200,7 +200,7 @@ def _holding(value: float, low: float, high: float) -> Estimate:
 
 def _is_rounding(sd: float, *values: np.ndarray) -> bool:
     """Whether a standard deviation is only what the subtraction of equal differences leaves."""
-    return sd <= 8 * float(np.finfo(float).eps) * max(float(np.abs(one).max()) for one in values)
+    return sd <= 8 * float(np.finfo(float).eps) * max(float(np.abs(of_reader).max()) for of_reader in values)
 
 
 def _two_sided_z(coverage: float) -> float:

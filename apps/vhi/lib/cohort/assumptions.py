@@ -53,8 +53,8 @@ def normality(values: ArrayLike) -> Normality:
         return Normality(nan, nan, numbers.size, f"All {numbers.size} values are equal: there is no distribution to test.")
     # scaled: scipy warns of, and loses, ranges that are small beside its own constants
     scaled = (numbers - numbers.mean()) / numbers.std()
-    found = stats.shapiro(scaled)
-    return Normality(float(found.statistic), float(found.pvalue), numbers.size, "")
+    test = stats.shapiro(scaled)
+    return Normality(float(test.statistic), float(test.pvalue), numbers.size, "")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def check_assumptions(limits: BlandAltman, *, subjects: Sequence[Hashable] | Non
         bias_at_0, bias_slope = (trend.intercept.value, trend.slope.value) if drifts else (limits.bias.value, 0.0)
         sd_at_0, sd_slope = trend.residual_sd, 0.0
         if grows:
-            sd_at_0, sd_slope = (_SD_OF_MEAN_ABSOLUTE * one.value for one in (spread.intercept, spread.slope))
+            sd_at_0, sd_slope = (_SD_OF_MEAN_ABSOLUTE * estimate.value for estimate in (spread.intercept, spread.slope))
         by_mean = LimitsByMean(bias_at_0, bias_slope, sd_at_0, sd_slope, float(stats.norm.ppf((1 + limits.coverage) / 2)))
     return Assumptions(normality(limits.differences), trend, spread, by_mean, level)
 
@@ -154,7 +154,7 @@ def factors(limits: BlandAltman) -> tuple[Estimate, Estimate, Estimate]:
     if np.isnan(limits.sd):
         return NO_ESTIMATE, NO_ESTIMATE, NO_ESTIMATE
     lower, bias, upper = (
-        Estimate(*(float(np.exp(end)) for end in (one.value, one.low, one.high)))
-        for one in (limits.lower, limits.bias, limits.upper)
+        Estimate(*(float(np.exp(end)) for end in (limit.value, limit.low, limit.high)))
+        for limit in (limits.lower, limits.bias, limits.upper)
     )
     return lower, bias, upper

@@ -79,24 +79,24 @@ def left_out_of_study(table: CohortTable) -> dict[str, str]:
 
 def included_only(table: CohortTable, left_out: Collection[str]) -> CohortTable:
     """The table without some subjects."""
-    readings = tuple(one for one in table.readings if one.subject not in left_out)
+    readings = tuple(reading for reading in table.readings if reading.subject not in left_out)
     return CohortTable(readings, {key: visit for key, visit in table.visits.items() if key[0] not in left_out})
 
 
 def baseline_table(table: CohortTable) -> tuple[BaselineValue, ...]:
     """Age, sex, duration, HLA-B27, CRP, ESR, BASDAI, ASDAS and drug at baseline; columns that nobody filled in are left out."""
     subjects = table.subjects
-    found: list[BaselineValue] = []
+    baseline: list[BaselineValue] = []
     for column in BASELINE_NUMBERS:
         values = table.of_visit(column, "baseline")
         if values:
-            found.append(BaselineValue(column, len(subjects) - len(values), numbers=summary(list(values.values()))))
+            baseline.append(BaselineValue(column, len(subjects) - len(values), numbers=summary(list(values.values()))))
     for column in PATIENT_FACTS:
         words = [_fact(table, subject, column) for subject in subjects]
         counts = tuple((word, words.count(word)) for word in FACTS[column][0])
         if any(count for _, count in counts):
-            found.append(BaselineValue(column, words.count(""), counts=counts))
-    return tuple(found)
+            baseline.append(BaselineValue(column, words.count(""), counts=counts))
+    return tuple(baseline)
 
 
 def _fact(table: CohortTable, subject: str, column: str) -> str:
@@ -106,7 +106,7 @@ def _fact(table: CohortTable, subject: str, column: str) -> str:
 
 
 def intervals(table: CohortTable) -> tuple[ScanInterval, ...]:
-    """Of every subject with two visits: was the second scan after 12 weeks of anti-TNF or 16 of anti-IL-17, give or take 2?
+    """The time between both scans of every subject with two visits, beside the 12 weeks of anti-TNF or 16 of anti-IL-17.
 
     Empty where no visit has a date.
     """
@@ -139,32 +139,34 @@ def washouts(table: CohortTable) -> tuple[Washout, ...]:
             groups.setdefault((one.subject, one.visit, one.reader, one.method), []).append(one)
     found = []
     for group in groups.values():
-        ordered = sorted(group, key=lambda one: one.reading)
+        ordered = sorted(group, key=lambda dated: dated.reading)
         for before, reading in pairwise(ordered):
             days = (date.fromisoformat(reading.read_on or "") - date.fromisoformat(before.read_on or "")).days
             found.append(Washout(reading, before, days))
-    return tuple(sorted(found, key=lambda one: (one.days, natural(one.reading.subject))))
+    return tuple(sorted(found, key=lambda washout: (washout.days, natural(washout.reading.subject))))
 
 
 def read_before_scanned(table: CohortTable) -> tuple[Reading, ...]:
     """Readings that are dated before the scan that they are of: one of both dates is wrong."""
     dates = {key: visit.facts.get(VISIT_DATE) for key, visit in table.visits.items()}
     return tuple(
-        one
-        for one in table.readings
-        if one.read_on is not None and (scanned := dates.get((one.subject, one.visit))) is not None and one.read_on < scanned
+        reading
+        for reading in table.readings
+        if reading.read_on is not None
+        and (scanned := dates.get((reading.subject, reading.visit))) is not None
+        and reading.read_on < scanned
     )
 
 
 def scored_slices(table: CohortTable) -> tuple[ScoredSlices, ...]:
-    """Of every two readers' SPARCC sheets of one scan that say which slices they scored."""
+    """The slices that every two readers' SPARCC sheets of one scan scored, where both say which."""
     by_visit: dict[tuple[str, str], dict[str, int]] = {}
-    for one in table.readings:
-        if "sparcc_first_slice" in one.values and one.reading == 1:
-            by_visit.setdefault((one.subject, one.visit), {})[one.reader] = int(one.values["sparcc_first_slice"])
-    found = []
+    for reading in table.readings:
+        if "sparcc_first_slice" in reading.values and reading.reading == 1:
+            by_visit.setdefault((reading.subject, reading.visit), {})[reading.reader] = int(reading.values["sparcc_first_slice"])
+    scored = []
     for (subject, visit), firsts in sorted(by_visit.items(), key=lambda item: (natural(item[0][0]), item[0][1])):
         readers = sorted(firsts, key=natural)
         for n, a in enumerate(readers):
-            found += [ScoredSlices(subject, visit, (a, b), firsts[a], firsts[b]) for b in readers[n + 1 :]]
-    return tuple(found)
+            scored += [ScoredSlices(subject, visit, (a, b), firsts[a], firsts[b]) for b in readers[n + 1 :]]
+    return tuple(scored)

@@ -74,7 +74,7 @@ def disagreements(
 
 def count_reasons(found: Iterable[Disagreement]) -> dict[str, int]:
     """How many disagreements are of each class, all of `table.DISAGREEMENTS` and "not recorded" included."""
-    counts = Counter(one.reason for one in found)
+    counts = Counter(disagreement.reason for disagreement in found)
     return {**{reason: counts[reason] for reason in DISAGREEMENTS}, "not recorded": counts[None]}
 
 
@@ -89,7 +89,7 @@ class RegionFailures:
 
     @property
     def n(self) -> int:
-        """Rated scans."""
+        """Number of rated scans."""
         return sum(self.counts.values())
 
 
@@ -110,15 +110,15 @@ def region_failures(ratings: Iterable[str | None], *, confidence: float = 0.95) 
     -----
     Hepburn et al. 2023, section 2.5.3 (model evaluation): 3 of 19 subjects failed there.
     """
-    found = list(ratings)
-    for rating in found:
+    given = list(ratings)
+    for rating in given:
         if rating is not None and rating not in RATINGS:
             raise InputError(f"The rating {rating!r} is not known; the automatic region is {', '.join(RATINGS)}.")
-    counts = {rating: found.count(rating) for rating in RATINGS}
+    counts = {rating: given.count(rating) for rating in RATINGS}
     n = sum(counts.values())
     return RegionFailures(
         counts,
         exact_share(counts["failed"], n, confidence),
         exact_share(counts["corrected"], n, confidence),
-        found.count(None),
+        given.count(None),
     )

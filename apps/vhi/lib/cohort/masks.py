@@ -76,10 +76,10 @@ def mask_study(
     n_masks = n_scans = 0
     for readings in scans:
         n_masks, n_scans = n_masks + len(readings), n_scans + 1
-        pairs += [_light(one) for one in overlaps(readings)]
-        slices += [_light(one) for one in overlaps_by_slice(readings) if one.overlap.voxels_a or one.overlap.voxels_b]
-        voters = [one for one in readings if one.reading == reading]
-        methods = {one.method for one in voters}
+        pairs += [_light(pair) for pair in overlaps(readings)]
+        slices += [_light(pair) for pair in overlaps_by_slice(readings) if pair.overlap.voxels_a or pair.overlap.voxels_b]
+        voters = [voter for voter in readings if voter.reading == reading]
+        methods = {voter.method for voter in voters}
         if not voters:
             continue
         if methods != set(METHODS) or len(voters) < fewest_votes:
@@ -87,10 +87,10 @@ def mask_study(
             why = f"{have}; needed are {fewest_votes} or more, of both methods"
             left_out.append(LeftOut(voters[0].subject, voters[0].visit, why))
             continue
-        found, _ = against_reference(voters, fewest_votes)
+        against_voters, _ = against_reference(voters, fewest_votes)
         estimated = () if staple is None else against_estimate(voters, staple)
-        compared = (*found, *against_others(voters), *estimated) if len(voters) > 2 else (*found, *estimated)
-        reference += [dataclasses.replace(one, reading=_without_voxels(one.reading)) for one in compared]
+        compared = (*against_voters, *against_others(voters), *estimated) if len(voters) > 2 else (*against_voters, *estimated)
+        reference += [dataclasses.replace(comparison, reading=_without_voxels(comparison.reading)) for comparison in compared]
     return MaskStudy(n_masks, n_scans, tuple(pairs), tuple(slices), tuple(reference), tuple(left_out))
 
 
@@ -149,9 +149,9 @@ def visit_images(
     codes = {}
     for visit in VISITS:
         table = np.zeros(int(labels[visit].max(initial=0)) + 1, dtype=np.uint8)
-        for one in comparison.lesions:
-            ids = one.baseline_ids if visit == "baseline" else one.follow_up_ids
-            table[list(ids)] = _CODES[one.status]
+        for lesion in comparison.lesions:
+            ids = lesion.baseline_ids if visit == "baseline" else lesion.follow_up_ids
+            table[list(ids)] = _CODES[lesion.status]
         codes[visit] = table[labels[visit]]
     marked = np.count_nonzero((codes[VISITS[0]] > 0) | (codes[VISITS[1]] > 0), axis=(0, 1))
     chosen = [int(k) for k in np.argsort(-marked, kind="stable")[:most_slices] if marked[k]]

@@ -245,7 +245,7 @@ def _pairs(readings: Iterable[MaskReading]) -> Iterator[tuple[MaskReading, MaskR
     def scan(one: MaskReading) -> tuple[str, str]:
         return one.subject, one.visit
 
-    ordered = sorted(readings, key=lambda one: (*scan(one), one.method, one.reader, one.reading))
+    ordered = sorted(readings, key=lambda reading: (*scan(reading), reading.method, reading.reader, reading.reading))
     for (subject, visit), group in groupby(ordered, key=scan):
         for a, b in combinations(group, 2):
             if (a.who, a.method) == (b.who, b.method):

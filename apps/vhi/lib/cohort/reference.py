@@ -90,16 +90,16 @@ def against_reference(
     vote alike: where two of four do, a majority of three favours them. See `against_others` and `against_estimate`.
     """
     scans: dict[tuple[str, str], list[MaskReading]] = {}
-    for one in readings:
-        scans.setdefault((one.subject, one.visit), []).append(one)
-    found, left_out = [], []
+    for reading in readings:
+        scans.setdefault((reading.subject, reading.visit), []).append(reading)
+    compared, left_out = [], []
     for (subject, visit), group in scans.items():
         if len(group) < fewest_votes:
             left_out.append(f"Subject {subject}, {visit}: {len(group)} readings cannot give {fewest_votes} votes; left out.")
             continue
         reference = composite_reference([one.mask for one in group], fewest_votes)
-        found += [AgainstReference(one, compare(one.mask, reference)) for one in group]
-    return tuple(found), tuple(left_out)
+        compared += [AgainstReference(one, compare(one.mask, reference)) for one in group]
+    return tuple(compared), tuple(left_out)
 
 
 def against_others(readings: Sequence[MaskReading]) -> tuple[AgainstReference, ...]:
@@ -118,12 +118,12 @@ def against_others(readings: Sequence[MaskReading]) -> tuple[AgainstReference, .
     """
     if len(readings) < 3:
         raise InputError(f"A majority of the others needs at least 3 readings of the scan, found {len(readings)}.")
-    found = []
+    compared = []
     for reading in readings:
         others = [other.mask for other in readings if other is not reading]
         reference = composite_reference(others, len(others) // 2 + 1)
-        found.append(AgainstReference(reading, compare(reading.mask, reference), "others"))
-    return tuple(found)
+        compared.append(AgainstReference(reading, compare(reading.mask, reference), "others"))
+    return tuple(compared)
 
 
 def against_estimate(readings: Sequence[MaskReading], estimate: Callable[[Sequence[Mask]], Mask]) -> tuple[AgainstReference, ...]:

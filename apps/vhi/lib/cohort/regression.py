@@ -55,7 +55,7 @@ class Regression:
 
     @property
     def n(self) -> int:
-        """Complete pairs."""
+        """Number of complete pairs."""
         return int(self.x.size)
 
     def line(self, x: ArrayLike) -> np.ndarray:
@@ -70,7 +70,7 @@ class Regression:
         at = np.asarray(x, dtype=np.float64)
         if np.isnan(self.slope.value):
             return np.full(at.shape, np.nan), np.full(at.shape, np.nan)
-        half = np.reshape([self._half_width(float(one)) for one in at.ravel()], at.shape)
+        half = np.reshape([self._half_width(float(position)) for position in at.ravel()], at.shape)
         return self.line(at) - half, self.line(at) + half
 
     def _half_width(self, x: float) -> float:
@@ -138,7 +138,7 @@ def linear_regression(
         robust = cluster_robust(np.stack([np.ones(n), first], axis=1), residuals, clusters)
         if n_subjects < 2:
             note = note or f"All {n} pairs are of one patient, so that no interval can be computed."
-    at_zero, rise = (_uncertainty(np.array(one), first, residual_sd, robust) for one in ((1.0, 0.0), (0.0, 1.0)))
+    at_zero, rise = (_uncertainty(np.array(contrast), first, residual_sd, robust) for contrast in ((1.0, 0.0), (0.0, 1.0)))
     if residual_sd and (not at_zero[0] or not rise[0]):
         note = note or "The visits of each patient leave no error of the line: it has no interval."
     return Regression(

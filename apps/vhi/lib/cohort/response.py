@@ -104,18 +104,18 @@ def clinical_responses(values: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]
     dict
         Some of "BASDAI and spinal VAS", "BASDAI50", "ASDAS improvement", "ASDAS inactive" to `(n,)` responses.
     """
-    found: dict[str, np.ndarray] = {}
+    responses: dict[str, np.ndarray] = {}
     if all(name in values for name in ("basdai", "basdai_after", "spinal_vas_cm", "spinal_vas_cm_after")):
-        found["BASDAI and spinal VAS"] = nice_response(
+        responses["BASDAI and spinal VAS"] = nice_response(
             values["basdai"], values["basdai_after"], values["spinal_vas_cm"], values["spinal_vas_cm_after"]
         )
     if "basdai" in values and "basdai_after" in values:
-        found["BASDAI50"] = basdai50(values["basdai"], values["basdai_after"])
+        responses["BASDAI50"] = basdai50(values["basdai"], values["basdai_after"])
     if "asdas" in values and "asdas_after" in values:
-        found["ASDAS improvement"] = asdas_improvement(values["asdas"], values["asdas_after"])
+        responses["ASDAS improvement"] = asdas_improvement(values["asdas"], values["asdas_after"])
     if "asdas_after" in values:
-        found["ASDAS inactive"] = asdas_inactive(values["asdas_after"])
-    return found
+        responses["ASDAS inactive"] = asdas_inactive(values["asdas_after"])
+    return responses
 
 
 def _both(before: ArrayLike, after: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +203,7 @@ def cross_table(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Cros
     for numbers in (as_numbers(a, "a"), as_numbers(b, "b")):
         if not np.isin(numbers[~np.isnan(numbers)], (0, 1)).all():
             raise InputError("A response is 1 (responded), 0 (did not) or missing; found other numbers.")
-    counts = [int(np.sum((first == one) & (second == other))) for one, other in ((1, 1), (1, 0), (0, 1), (0, 0))]
+    counts = [int(np.sum((first == mine) & (second == other))) for mine, other in ((1, 1), (1, 0), (0, 1), (0, 0))]
     both, only_a, only_b, neither = counts
     n, note = sum(counts), ""
     if not n:

@@ -159,8 +159,8 @@ def compare_srm(first: Visits, second: Visits, *, confidence: float = 0.95) -> S
     whole patients, so that both measures are of the same ones.
     """
     check_confidence(confidence)
-    values = [as_numbers(one, "the measure") for one in (*first, *second)]
-    if len({one.size for one in values}) > 1:
+    values = [as_numbers(visit, "the measure") for visit in (*first, *second)]
+    if len({visit.size for visit in values}) > 1:
         raise InputError("Two measures are compared patient by patient; pass as many values of one as of the other.")
     table = np.stack(values, axis=1)
     table = table[~np.isnan(table).any(axis=1)]
@@ -178,18 +178,20 @@ def compare_srm(first: Visits, second: Visits, *, confidence: float = 0.95) -> S
     a, b = abs(first_srm), abs(second_srm)
 
     def sizes(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        one, other = (np.abs(_drawn_ratio(counts, change, change)) for change in changes.T)
-        return one, other
+        own, other = (np.abs(_drawn_ratio(counts, change, change)) for change in changes.T)
+        return own, other
 
     def apart(counts: np.ndarray) -> np.ndarray:
-        one, other = sizes(counts)
-        return one - other
+        own, other = sizes(counts)
+        return own - other
 
     def patients(counts: np.ndarray) -> np.ndarray:
-        one, other = sizes(counts)
-        return np.divide(other**2, one**2, out=np.full(one.size, np.nan), where=one > 0)
+        own, other = sizes(counts)
+        return np.divide(other**2, own**2, out=np.full(own.size, np.nan), where=own > 0)
 
-    of_apart, of_patients = (bootstrap_interval(one, np.arange(n), confidence, accelerated=True) for one in (apart, patients))
+    of_apart, of_patients = (
+        bootstrap_interval(statistic, np.arange(n), confidence, accelerated=True) for statistic in (apart, patients)
+    )
     return SrmComparison(n, Estimate(a - b, *of_apart), Estimate((b / a) ** 2, *of_patients), "")
 
 
@@ -276,7 +278,7 @@ def compare_auc(first: ArrayLike, second: ArrayLike, responded: ArrayLike, *, co
         1 responded, 0 did not.
     """
     check_confidence(confidence)
-    table = np.stack([as_numbers(one, "a score or response") for one in (first, second, responded)], axis=1)
+    table = np.stack([as_numbers(values, "a score or response") for values in (first, second, responded)], axis=1)
     table = table[~np.isnan(table).any(axis=1)]
     pairs = [_split(table[:, column], table[:, 2]) for column in (0, 1)]
     m, k = pairs[0][0].size, pairs[0][1].size

@@ -52,11 +52,11 @@ def sheets_text(scored: Sequence[Scored]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, (*IDENTITY, *COLUMNS, SCAN_SLICE), lineterminator="\n")
     writer.writeheader()
-    for one in scored:
-        rows: Sequence[Mapping[str, str | int]] = empty_rows() if one.sheet is None else one.sheet.rows()
+    for scan in scored:
+        rows: Sequence[Mapping[str, str | int]] = empty_rows() if scan.sheet is None else scan.sheet.rows()
         for k, row in enumerate(rows):
-            scan_slice = "" if one.first_slice is None else str(one.first_slice + k)
-            who = {"reader": one.reader, "reading": str(one.reading), "case": one.case, SCAN_SLICE: scan_slice}
+            scan_slice = "" if scan.first_slice is None else str(scan.first_slice + k)
+            who = {"reader": scan.reader, "reading": str(scan.reading), "case": scan.case, SCAN_SLICE: scan_slice}
             writer.writerow({**who, **row})
     return text.getvalue()
 
@@ -82,7 +82,7 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
     if missing:
         raise InputError(f"{name}, row 1: there is no column {missing[0]}; fill in a sheet that `sparcc create` made.")
     rows = [{key.strip().lower(): value for key, value in row.items()} for row in rows]
-    found: list[Scored] = []
+    scored: list[Scored] = []
     seen: dict[tuple[str, int, str], int] = {}
     start = 0
     while start < len(rows):
@@ -99,9 +99,9 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
         block = rows[start:end]
         empty = all(not row.get(column, "").strip() for row in block for column in COLUMNS)
         first_slice = _first_slice(block, name, start + 2)
-        found.append(Scored(*who, None if empty else sheet_from_rows(block, name, start + 2), first_slice))
+        scored.append(Scored(*who, None if empty else sheet_from_rows(block, name, start + 2), first_slice))
         start = end
-    return tuple(found)
+    return tuple(scored)
 
 
 def scores_table(scored: Sequence[Scored]) -> str:
@@ -109,9 +109,9 @@ def scores_table(scored: Sequence[Scored]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("case", "reader", "reading", "sparcc", "sparcc_first_slice"))
-    for one in scored:
-        if one.sheet is not None:
-            writer.writerow((one.case, one.reader, one.reading, one.sheet.total, one.first_slice or ""))
+    for scan in scored:
+        if scan.sheet is not None:
+            writer.writerow((scan.case, scan.reader, scan.reading, scan.sheet.total, scan.first_slice or ""))
     return text.getvalue()
 
 

@@ -92,7 +92,7 @@ def sensitivity(vhi: Values | None, sparcc: Values | None, clinical: Mapping[str
         values[LOG_VHI] = {subject: (math.log1p(before), math.log1p(after)) for subject, (before, after) in vhi.items()}
     if sparcc is not None:
         values[SPARCC_NAME] = sparcc
-    measures = {name: responsiveness(*_columns(one)) for name, one in values.items()}
+    measures = {name: responsiveness(*_columns(measure)) for name, measure in values.items()}
     comparisons = {}
     if vhi is not None and sparcc is not None:
         both = [subject for subject in vhi if subject in sparcc]
@@ -101,13 +101,13 @@ def sensitivity(vhi: Values | None, sparcc: Values | None, clinical: Mapping[str
     factor = None
     if LOG_VHI in measures:
         mean = measures[LOG_VHI].mean_change
-        factor = Estimate(*(math.exp(one) for one in (mean.value, mean.low, mean.high)))
+        factor = Estimate(*(math.exp(log) for log in (mean.value, mean.low, mean.high)))
     return Sensitivity(
         measures,
         comparisons,
         factor,
         tuple(_telling(name, responded, vhi, sparcc) for name, responded in clinical.items()),
-        tuple(trial_size(name, one, share) for share in EFFECT_SHARES for name, one in measures.items()),
+        tuple(trial_size(name, measure, share) for share in EFFECT_SHARES for name, measure in measures.items()),
     )
 
 

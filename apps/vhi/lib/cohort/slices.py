@@ -33,5 +33,10 @@ def slices_of_disagreement(first: Mask, second: Mask) -> tuple[SliceDisagreement
     check_same_grid(first, second)
     a, b = first.data, second.data
     both, only_a, only_b = (np.count_nonzero(mask, axis=(0, 1)) for mask in (a & b, a & ~b, b & ~a))
-    found = [SliceDisagreement(k, int(both[k]), int(only_a[k]), int(only_b[k])) for k in range(a.shape[2])]
-    return tuple(sorted((one for one in found if one.differing), key=lambda one: (-one.differing, one.slice)))
+    disagreements = [SliceDisagreement(k, int(both[k]), int(only_a[k]), int(only_b[k])) for k in range(a.shape[2])]
+    return tuple(
+        sorted(
+            (disagreement for disagreement in disagreements if disagreement.differing),
+            key=lambda disagreement: (-disagreement.differing, disagreement.slice),
+        )
+    )

@@ -157,9 +157,9 @@ def relation(table: CohortTable, settings: StudySettings, reader: str | None = N
     method = main_method(table)
     if method is None or not table.readers(SPARCC):
         return "It needs VHI and SPARCC scores; " + ("no VHI was given." if method is None else "no SPARCC score was given.")
-    one = None if reader is None else [reader]
-    vhi = readers_mean(table, vhi_column(table), method, settings.reading, one)
-    sparcc = readers_mean(table, SPARCC, None, settings.reading, one)
+    only = None if reader is None else [reader]
+    vhi = readers_mean(table, vhi_column(table), method, settings.reading, only)
+    sparcc = readers_mean(table, SPARCC, None, settings.reading, only)
     keys = tuple(key for key in _ordered(table) if key in vhi.values and key in sparcc.values)
     left_out = _once((*vhi.left_out, *sparcc.left_out))
     x, y = [sparcc.values[key] for key in keys], [vhi.values[key] for key in keys]
@@ -205,7 +205,7 @@ def agreements(table: CohortTable, column: str, settings: StudySettings) -> tupl
     for method in methods:
         for pair in combinations(table.readers(column, method), 2):
             found.append(_agreement(table, column, method, pair, settings))
-    return tuple(one for one in found if one is not None)
+    return tuple(agreement for agreement in found if agreement is not None)
 
 
 def _agreement(
@@ -238,7 +238,7 @@ def _agreement(
         keys,
         values,
         limits,
-        {scale: check_assumptions(one, subjects=[subjects[n] for n in one.kept]) for scale, one in limits.items()},
+        {scale: check_assumptions(limit, subjects=[subjects[n] for n in limit.kept]) for scale, limit in limits.items()},
         {scale: icc_a1(both[scale], subjects=subjects) for scale in scales},
         {scale: measurement_error(both[scale]) for scale in scales},
         at,
@@ -270,7 +270,7 @@ class MeasureChange:
     @property
     def directions(self) -> tuple[str, ...]:
         """ "improved" where the measure fell, "worsened" where it rose, else "unchanged", of each subject."""
-        return tuple("improved" if one < 0 else "worsened" if one > 0 else "unchanged" for one in self.change)
+        return tuple("improved" if change < 0 else "worsened" if change > 0 else "unchanged" for change in self.change)
 
     def values(self) -> dict[str, tuple[float, float]]:
         """Baseline and follow-up by subject."""
@@ -278,7 +278,7 @@ class MeasureChange:
         return dict(zip(self.subjects, pairs, strict=True))
 
     def response_of(self) -> dict[str, float]:
-        return dict(zip(self.subjects, (float(one) for one in self.response), strict=True))
+        return dict(zip(self.subjects, (float(value) for value in self.response), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,25 +312,29 @@ def response(table: CohortTable, settings: StudySettings) -> Response | str:
     method = main_method(table)
     vhi = None if method is None else _change(table, vhi_column(table), method, settings.reading, settings.vhi_response_mm3)
     sparcc = _change(table, SPARCC, None, settings.reading, settings.sparcc_response) if table.readers(SPARCC) else None
-    measures = {name: one for name, one in (("VHI", vhi), ("SPARCC", sparcc)) if one is not None and one.subjects}
+    measures = {name: measure for name, measure in (("VHI", vhi), ("SPARCC", sparcc)) if measure is not None and measure.subjects}
     if not measures:
         return "It needs subjects with VHI or SPARCC at baseline and follow-up of every reader; there are none."
     clinical = _clinical(table)
     primary = next(iter(clinical), None)
-    by_name: dict[str, Mapping[str, float]] = {name: one.response_of() for name, one in measures.items()}
+    by_name: dict[str, Mapping[str, float]] = {name: measure.response_of() for name, measure in measures.items()}
     by_name |= clinical
     agreement = [
         Agreeing(
-            a, b, cross_table([by_name[a].get(one, math.nan) for one in who], [by_name[b].get(one, math.nan) for one in who])
+            a,
+            b,
+            cross_table(
+                [by_name[a].get(subject, math.nan) for subject in who], [by_name[b].get(subject, math.nan) for subject in who]
+            ),
         )
         for a, b in combinations(by_name, 2)
         if (a in measures or b in measures) and (who := table.subjects)
     ]
     fit, subjects = None, tuple[str, ...]()
     if len(measures) == 2 and vhi is not None and sparcc is not None:
-        x, y = (dict(zip(one.subjects, one.change, strict=True)) for one in (sparcc, vhi))
-        subjects = tuple(one for one in vhi.subjects if one in x)
-        fit = linear_regression([x[one] for one in subjects], [y[one] for one in subjects])
+        x, y = (dict(zip(measure.subjects, measure.change, strict=True)) for measure in (sparcc, vhi))
+        subjects = tuple(subject for subject in vhi.subjects if subject in x)
+        fit = linear_regression([x[subject] for subject in subjects], [y[subject] for subject in subjects])
     of_vhi, of_sparcc = (None if name not in measures else measures[name].values() for name in ("VHI", "SPARCC"))
     return Response(
         measures.get("VHI"),
@@ -346,8 +350,8 @@ def response(table: CohortTable, settings: StudySettings) -> Response | str:
 
 def _change(table: CohortTable, column: str, method: str | None, reading: int, threshold: float) -> MeasureChange:
     mean = readers_mean(table, column, method, reading)
-    subjects = tuple(one for one in table.subjects if all((one, visit) in mean.values for visit in VISITS))
-    before, after = (np.array([mean.values[one, visit] for one in subjects]) for visit in VISITS)
+    subjects = tuple(subject for subject in table.subjects if all((subject, visit) in mean.values for visit in VISITS))
+    before, after = (np.array([mean.values[subject, visit] for subject in subjects]) for visit in VISITS)
     left_out = []
     for one in table.subjects:
         missing = [visit.replace("_", "-") for visit in VISITS if (one, visit) not in mean.values]
@@ -371,12 +375,12 @@ def _clinical(table: CohortTable) -> dict[str, dict[str, float]]:
         for visit, name in zip(VISITS, (column, f"{column}_after"), strict=True):
             known = table.of_visit(column, visit)
             if known:
-                values[name] = np.array([known.get(one, math.nan) for one in subjects])
-    found = clinical_responses(values)
+                values[name] = np.array([known.get(subject, math.nan) for subject in subjects])
+    responses = clinical_responses(values)
     # a definition that nobody has the values for says nothing
     return {
-        name: dict(zip(subjects, (float(one) for one in response), strict=True))
-        for name, response in found.items()
+        name: dict(zip(subjects, (float(value) for value in response), strict=True))
+        for name, response in responses.items()
         if not np.isnan(response).all()
     }
 
@@ -400,7 +404,7 @@ class FailureAnalysis:
 def failure_analysis(table: CohortTable, agreement: ReaderAgreement, settings: StudySettings) -> FailureAnalysis:
     """Visits whose reader difference lies more than some standard deviations from 0. Hepburn et al. 2023, section 2.7.4."""
     visits = [table.visits[key] for key in agreement.keys]
-    found = disagreements(*agreement.values["raw"], [one.disagreement for one in visits], settings.failure_sd)
+    failures = disagreements(*agreement.values["raw"], [visit.disagreement for visit in visits], settings.failure_sd)
     sd = agreement.limits["raw"].sd
     return FailureAnalysis(
         agreement.readers,
@@ -408,7 +412,7 @@ def failure_analysis(table: CohortTable, agreement: ReaderAgreement, settings: S
         len(agreement.keys),
         sd,
         settings.failure_sd * sd,
-        tuple((visits[one.position], one) for one in found),
+        tuple((visits[failure.position], failure) for failure in failures),
         agreement.left_out,
     )
 
@@ -416,9 +420,9 @@ def failure_analysis(table: CohortTable, agreement: ReaderAgreement, settings: S
 def ratings_of(table: CohortTable) -> RegionFailures | None:
     """Readers' ratings of the automatic region, one per visit, reader and reading; None where nobody rated."""
     ratings: dict[tuple[str, str, str, int], str | None] = {}
-    for one in table.readings:
-        if one.rating is not None or one.method == METHODS[0]:
-            ratings[one.key[:4]] = one.rating or ratings.get(one.key[:4])
+    for reading in table.readings:
+        if reading.rating is not None or reading.method == METHODS[0]:
+            ratings[reading.key[:4]] = reading.rating or ratings.get(reading.key[:4])
     return region_failures(ratings.values()) if any(ratings.values()) else None
 
 
@@ -437,13 +441,13 @@ class Effort:
 
 def effort(table: CohortTable) -> tuple[Effort, ...]:
     """Median and range of effort, by reader and method."""
-    found: dict[tuple[str, str, str], list[float]] = {}
-    for one in table.readings:
+    by_reader: dict[tuple[str, str, str], list[float]] = {}
+    for reading in table.readings:
         for column in EFFORT:
-            if column in one.values:
-                found.setdefault((column, one.reader, one.method), []).append(one.values[column])
-    ordered = sorted(found, key=lambda key: (key[0], natural(key[1]), key[2]))
-    return tuple(Effort(*key, summary(found[key])) for key in ordered)
+            if column in reading.values:
+                by_reader.setdefault((column, reading.reader, reading.method), []).append(reading.values[column])
+    ordered = sorted(by_reader, key=lambda key: (key[0], natural(key[1]), key[2]))
+    return tuple(Effort(*key, summary(by_reader[key])) for key in ordered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -462,7 +466,7 @@ class Study:
 
     @property
     def vhi_unit(self) -> str:
-        """Of every VHI, its limits and differences: "mm³" or "voxels"."""
+        """Unit of every VHI, its limits and differences: "mm³" or "voxels"."""
         return UNITS[vhi_column(self.table)]
 
 
@@ -493,7 +497,7 @@ def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
     if chosen.per_reader and not isinstance(relations, str):
         both = [who for who in table.readers(vhi_column(table), method) if who in table.readers(SPARCC)]
         each = [relation(table, chosen, who) for who in both]
-        relations = (*relations, *(one for one in each if not isinstance(one, str)))
+        relations = (*relations, *(result for result in each if not isinstance(result, str)))
     vhi = agreements(table, vhi_column(table), chosen)
     return Study(
         table=table,
@@ -502,7 +506,7 @@ def analyse(table: CohortTable, settings: StudySettings | None = None) -> Study:
         vhi_agreement=vhi,
         sparcc_agreement=agreements(table, SPARCC, chosen),
         response=response(table, chosen),
-        failures=tuple(failure_analysis(table, one, chosen) for one in vhi if one.method == method),
+        failures=tuple(failure_analysis(table, agreement, chosen) for agreement in vhi if agreement.method == method),
         ratings=ratings_of(table),
         effort=effort(table),
     )
@@ -531,6 +535,6 @@ def _names(readers: Sequence[str]) -> str:
 def _once(left_out: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
     """One entry per visit, with all reasons."""
     reasons: dict[Key, list[str]] = {}
-    for one in left_out:
-        reasons.setdefault((one.subject, one.visit), []).append(one.why)
+    for absent in left_out:
+        reasons.setdefault((absent.subject, absent.visit), []).append(absent.why)
     return tuple(LeftOut(*key, "; ".join(why)) for key, why in reasons.items())

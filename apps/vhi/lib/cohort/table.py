@@ -53,8 +53,8 @@ class Column:
 
 
 NUMBERS = {
-    one.name: one
-    for one in (
+    column.name: column
+    for column in (
         Column("vhi_mm3", "mm3", math.inf, False, "VHI at the sensitive threshold: the primary measure"),
         Column("vhi_conservative_mm3", "mm3", math.inf, False, "VHI at the conservative threshold"),
         Column("vhi_voxels", "voxels", math.inf, False, "the same as vhi_mm3, counted", whole=True),
@@ -149,35 +149,37 @@ class CohortTable:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """In natural order: S2 before S10."""
+        """The subjects in natural order: S2 before S10."""
         return tuple(sorted({subject for subject, _ in self.visits}, key=natural))
 
     def of_reader(self, column: str, reader: str, reading: int = 1, method: str | None = None) -> dict[tuple[str, str], float]:
         """A column of one reader's reading by visit; `method` None takes whichever row has a value."""
         return {
-            (one.subject, one.visit): one.values[column]
-            for one in self.readings
-            if one.reader == reader
-            and one.reading == reading
-            and (method is None or one.method == method)
-            and column in one.values
+            (made.subject, made.visit): made.values[column]
+            for made in self.readings
+            if made.reader == reader
+            and made.reading == reading
+            and (method is None or made.method == method)
+            and column in made.values
         }
 
     def readers(self, column: str, method: str | None = None) -> tuple[str, ...]:
         """Who has values in a column, in natural order."""
-        found = {one.reader for one in self.readings if column in one.values and (method is None or one.method == method)}
-        return tuple(sorted(found, key=natural))
+        readers = {made.reader for made in self.readings if column in made.values and (method is None or made.method == method)}
+        return tuple(sorted(readers, key=natural))
 
     def of_visit(self, column: str, visit: str) -> dict[str, float]:
         """A clinical column by subject."""
         return {
-            subject: one.values[column] for (subject, when), one in self.visits.items() if when == visit and column in one.values
+            subject: known.values[column]
+            for (subject, when), known in self.visits.items()
+            if when == visit and column in known.values
         }
 
     def visit_of_case(self, case: str) -> tuple[str, str]:
         """Subject and visit of a case: as the table says, else as the case's own name does."""
-        for key, one in self.visits.items():
-            if one.case == case:
+        for key, visit in self.visits.items():
+            if visit.case == case:
                 return key
         return split_case(case)
 
@@ -276,10 +278,10 @@ def parse_tables(texts: Sequence[tuple[str, str]]) -> CohortTable:
     """
     tables = [parse_table(text, name) for text, name in texts]
     given = {
-        one.case: key
+        visit.case: key
         for table in tables
-        for key, one in table.visits.items()
-        if one.case is not None and key != split_case(one.case)
+        for key, visit in table.visits.items()
+        if visit.case is not None and key != split_case(visit.case)
     }
     return joined([parse_table(text, name, given) for text, name in texts] if given else tables)
 
@@ -298,10 +300,10 @@ def joined(tables: Sequence[CohortTable]) -> CohortTable:
     readings: dict[tuple[str, str, str, int, str], Reading] = {}
     visits: dict[tuple[str, str], Visit] = {}
     for table in tables:
-        for one in table.readings:
-            known = readings.get(one.key, Reading(*one.key))
-            values = _both(known.values, one.values, f"subject {one.subject}, {one.visit}, reader {one.reader}")
-            readings[one.key] = _with_both(known, one, values)
+        for reading in table.readings:
+            known = readings.get(reading.key, Reading(*reading.key))
+            values = _both(known.values, reading.values, f"subject {reading.subject}, {reading.visit}, reader {reading.reader}")
+            readings[reading.key] = _with_both(known, reading, values)
         for key, visit in table.visits.items():
             before = visits.get(key, Visit(*key))
             values = _both(before.values, visit.values, f"subject {visit.subject}, {visit.visit}")
@@ -331,7 +333,7 @@ def _per_patient(name: str) -> str:
 def _both(a: Mapping[str, _Value], b: Mapping[str, _Value], whose: str) -> dict[str, _Value]:
     for column in a.keys() & b.keys():
         if a[column] != b[column]:
-            first, second = (f"{one:g}" if isinstance(one, float) else str(one) for one in (a[column], b[column]))
+            first, second = (f"{value:g}" if isinstance(value, float) else str(value) for value in (a[column], b[column]))
             raise InputError(f"Two tables give {column} of {whose} as {first} and as {second}; correct one, or leave it empty.")
     return {**a, **b}
 
@@ -465,7 +467,7 @@ class _Gathered:
             disagreement, case = (str(seen[name][1]) if name in seen else None for name in ("disagreement", "case"))
             facts = {name: str(value) for name, (_, value) in seen.items() if name in FACTS or name == VISIT_DATE}
             visits[subject, when] = Visit(subject, when, numbers, disagreement, case, facts)
-        return CohortTable(tuple(one for _, one in self.readings.values()), visits)
+        return CohortTable(tuple(reading for _, reading in self.readings.values()), visits)
 
     def _agree(
         self,

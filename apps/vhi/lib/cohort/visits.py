@@ -52,15 +52,15 @@ class VisitComparison:
 
     def count(self, status: Status) -> int:
         """Entries of one status; lesions that merged or split are one."""
-        return Counter(one.status for one in self.lesions)[status]
+        return Counter(lesion.status for lesion in self.lesions)[status]
 
     @property
     def baseline_mm3(self) -> float:
-        return sum(one.baseline_mm3 for one in self.lesions)
+        return sum(lesion.baseline_mm3 for lesion in self.lesions)
 
     @property
     def follow_up_mm3(self) -> float:
-        return sum(one.follow_up_mm3 for one in self.lesions)
+        return sum(lesion.follow_up_mm3 for lesion in self.lesions)
 
     @property
     def change_mm3(self) -> float:
@@ -110,7 +110,7 @@ def match_lesions(baseline: np.ndarray, follow_up: np.ndarray, grid: Grid, *, to
     changes = [
         _change(ids_a[group[: ids_a.size] == n], ids_b[group[ids_a.size :] == n], baseline, follow_up, grid) for n in range(count)
     ]
-    changes.sort(key=lambda one: -max(one.baseline_mm3, one.follow_up_mm3))
+    changes.sort(key=lambda lesion: -max(lesion.baseline_mm3, lesion.follow_up_mm3))
     return VisitComparison(tuple(changes), tolerance_mm)
 
 

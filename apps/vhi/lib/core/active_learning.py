@@ -97,8 +97,8 @@ def feature_distance(features: Mapping[str, Sequence[float]], labelled: Collecti
     scaled = np.clip(np.where(spread > 0, scaled, 0.0), -MOST_SPREADS, MOST_SPREADS)
     known = [n for n, name in enumerate(ids) if name in labelled]
     nearest = np.full(len(ids), np.inf)
-    for one in scaled[known] if known else np.zeros((1, scaled.shape[1])):
-        nearest = np.minimum(nearest, np.mean((scaled - one) ** 2, axis=1))
+    for case in scaled[known] if known else np.zeros((1, scaled.shape[1])):
+        nearest = np.minimum(nearest, np.mean((scaled - case) ** 2, axis=1))
     return {name: float(distance) for name, distance in zip(ids, np.sqrt(nearest), strict=True)}
 
 

@@ -90,8 +90,8 @@ def anatomy_of(t1w: Volume, disease_region: Mask) -> Anatomy:
     hang = context.hanging.hang
     t1w_hung, region = np.ascontiguousarray(hang(t1w.data), dtype=np.float32), np.ascontiguousarray(hang(disease_region.data))
     part, zone = partition(context, t1w_hung / context.marrow, region)
-    found = Anatomy(context, context.hanging.unhang(part), context.hanging.unhang(zone))
-    return ANATOMIES.keep(disease_region, t1w, found)
+    anatomy = Anatomy(context, context.hanging.unhang(part), context.hanging.unhang(zone))
+    return ANATOMIES.keep(disease_region, t1w, anatomy)
 
 
 def part_of_lesions(part: np.ndarray, which: np.ndarray, count: int) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import numpy as np
 
 def box_of(mask: np.ndarray) -> tuple[slice, ...]:
     """The smallest box that holds every True of a bool array of any shape, one slice an axis; empty slices where none is."""
-    found = []
+    box = []
     for axis in range(mask.ndim):
         at = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        found.append(slice(int(at[0]), int(at[-1]) + 1) if at.size else slice(0, 0))
-    return tuple(found)
+        box.append(slice(int(at[0]), int(at[-1]) + 1) if at.size else slice(0, 0))
+    return tuple(box)

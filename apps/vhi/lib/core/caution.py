@@ -24,4 +24,4 @@ class Caution(str):
 
 def cautions(about: About, sentences: Iterable[str]) -> tuple[Caution, ...]:
     """Sentences about one thing."""
-    return tuple(Caution(one, about) for one in sentences)
+    return tuple(Caution(sentence, about) for sentence in sentences)

@@ -47,29 +47,29 @@ class Chain:
     @property
     def config(self) -> dict[str, Any]:
         """The content of this chain's file."""
-        found: dict[str, Any] = json.loads(self.text)
-        return found
+        config: dict[str, Any] = json.loads(self.text)
+        return config
 
     @property
     def step_configs(self) -> list[dict[str, Any]]:
         """The configuration of each step."""
-        found: list[dict[str, Any]] = self.config[CHAIN_KEY]["transforms"]
-        return found
+        steps: list[dict[str, Any]] = self.config[CHAIN_KEY]["transforms"]
+        return steps
 
     @property
     def sha256(self) -> str:
-        """Of `text`: equal for chains of the same steps and arguments, however their files are written."""
+        """Checksum of `text`: equal for chains of the same steps and arguments, however their files are written."""
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
 
     @property
     def names_monai(self) -> bool:
         """Whether a step is one of MONAI's."""
-        return any(str(one["_target_"]).startswith("monai.") for one in self.step_configs)
+        return any(str(step["_target_"]).startswith("monai.") for step in self.step_configs)
 
     @property
     def summary(self) -> str:
         """The steps in their order, with their arguments, for a sentence."""
-        return "; ".join(step_words(one) for one in self.step_configs) or "no step at all"
+        return "; ".join(step_words(step) for step in self.step_configs) or "no step at all"
 
     def record(self) -> dict[str, Any]:
         """Name, hash and all steps, as a result keeps them."""
@@ -92,7 +92,7 @@ class RecordedChain:
 
     @classmethod
     def of(cls, record: Mapping[str, Any] | None) -> RecordedChain:
-        """From what `Chain.record` gave; results from before there was a choice have none, and are the paper's.
+        """The chain that `Chain.record` wrote; results from before there was a choice have none, and are the paper's.
 
         Raises
         ------
@@ -114,13 +114,13 @@ def step_words(config: Mapping[str, Any]) -> str:
     return f"{name} ({arguments})" if arguments else name
 
 
-_PAPER_TEXT = Chain.of(PAPER, ((one, one.config()) for one in (cls() for cls in POST_TRANSFORMS) if one.is_on)).text
+_PAPER_TEXT = Chain.of(PAPER, ((step, step.config()) for step in (cls() for cls in POST_TRANSFORMS) if step.is_on)).text
 
 
 def chain_of_settings(transforms: Iterable[PostTransform]) -> Chain:
     """The chain that settings describe: of the given post-transforms, those that are on."""
-    found = Chain.of(CHANGED, ((one, one.config()) for one in transforms if one.is_on))
-    return replace(found, name=PAPER) if found.text == _PAPER_TEXT else found
+    chain = Chain.of(CHANGED, ((step, step.config()) for step in transforms if step.is_on))
+    return replace(chain, name=PAPER) if chain.text == _PAPER_TEXT else chain
 
 
 PAPER_CHAIN = chain_of_settings(cls() for cls in POST_TRANSFORMS)

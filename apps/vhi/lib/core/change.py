@@ -82,7 +82,7 @@ class Change:
 
     @property
     def change_mm3(self) -> float:
-        """Now minus earlier."""
+        """Volume now minus earlier."""
         return self.now_mm3 - self.earlier_mm3
 
     @property
@@ -105,8 +105,8 @@ class Change:
     @property
     def counts(self) -> dict[Fate, int]:
         """Lesions by what became of them."""
-        found = Counter(one.fate for one in self.lesions or ())
-        return {fate: found[fate] for fate in FATES}
+        count = Counter(lesion.fate for lesion in self.lesions or ())
+        return {fate: count[fate] for fate in FATES}
 
 
 @dataclass(frozen=True)

@@ -107,22 +107,22 @@ class Pieces:
 
 def pieces_after(result: VhiResult, gestures: Sequence[AnyGesture]) -> Pieces | None:
     """The pieces that gestures split lesions of the automatic result into; None where they split none."""
-    splits = [one for one in gestures if not isinstance(one, Gesture)]
+    splits = [gesture for gesture in gestures if not isinstance(gesture, Gesture)]
     if not splits:
         return None
     whole = len(result.lesions) + 1
-    found = replay(lesion_field(result), splits, np.ones(whole, dtype=bool))
-    if found.parent.size == whole:
+    replayed = replay(lesion_field(result), splits, np.ones(whole, dtype=bool))
+    if replayed.parent.size == whole:
         return None
-    is_piece = np.isin(found.parent, found.parent[whole:])
+    is_piece = np.isin(replayed.parent, replayed.parent[whole:])
     is_piece[0] = False
     ids = np.flatnonzero(is_piece)
-    number = np.zeros(found.parent.size, dtype=np.int32)
+    number = np.zeros(replayed.parent.size, dtype=np.int32)
     number[ids] = np.arange(1, ids.size + 1)
-    labels = number[found.labels]
+    labels = number[replayed.labels]
     grade = np.where(labels > 0, result.grade, 0).astype(result.grade.dtype)
     alone = with_lesions(result, grade, labels, ids.size, result.measurement.raw_sensitive)
-    return Pieces(alone, ids, found.parent[ids])
+    return Pieces(alone, ids, replayed.parent[ids])
 
 
 def kept_after_clicks(
@@ -266,7 +266,7 @@ def _measured(result: VhiResult, kept: Mask, stage: Stage, vhi_mm3_at: Callable[
     return dataclasses.replace(
         _with_kept(result, kept),
         stability=stability,
-        warnings=(*first, *(one for one in result.warnings if one not in before)),
+        warnings=(*first, *(warning for warning in result.warnings if warning not in before)),
         stage=stage,
         raw=result.raw or result.measurement.total,
     )

@@ -133,11 +133,11 @@ def _sacrum(pieces: np.ndarray, count: int, present: np.ndarray) -> int:
 
 def _above(pieces: np.ndarray, most_rows: int) -> Sequence[tuple[int, int]]:
     """(lower, upper) of pieces that face each other in some slice with no more than a disc between them."""
-    found: dict[tuple[int, int], None] = {}
+    gaps: dict[tuple[int, int], None] = {}
     for rows in pieces:
         starts = np.flatnonzero((rows > 0) & (np.pad(rows, (1, 0))[:-1] != rows))
         ends = np.flatnonzero((rows > 0) & (np.pad(rows, (0, 1))[1:] != rows))
         for n in range(1, len(starts)):
             if starts[n] - ends[n - 1] <= most_rows and rows[starts[n]] != rows[ends[n - 1]]:
-                found[int(rows[starts[n]]), int(rows[ends[n - 1]])] = None
-    return tuple(found)
+                gaps[int(rows[starts[n]]), int(rows[ends[n - 1]])] = None
+    return tuple(gaps)

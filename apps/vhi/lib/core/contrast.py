@@ -86,11 +86,11 @@ def t1w_warnings(t1w: Volume) -> tuple[str, ...]:
 
 
 def _t1w_warnings(t1w: Volume, fill: float) -> tuple[str, ...]:
-    found = tissues(t1w)
-    ratio = found.fat / found.muscle
+    classes = tissues(t1w)
+    ratio = classes.fat / classes.muscle
     low, high = FAT_TO_MUSCLE
-    if found.dark_share < LOWEST_DARK_SHARE:
-        what = f"hardly anything is dark, {100 * found.dark_share:.1f}% of the frame, usually above 3.5%; inverted grey scale?"
+    if classes.dark_share < LOWEST_DARK_SHARE:
+        what = f"hardly anything is dark, {100 * classes.dark_share:.1f}% of the frame, usually above 3.5%; inverted grey scale?"
     elif fill < LOWEST_T1W and bright_tail(t1w) > BRIGHT_TAIL:
         what = f"90th/99th percentile {fill:.2f}, usually above {LOWEST_T1W}; fat-suppressed?"
     elif ratio < low or (ratio < FLAT_RATIO and fill > FLAT_FILL):

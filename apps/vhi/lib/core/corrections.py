@@ -44,7 +44,7 @@ class DisplayedLesions:
         return cls(left.labels, proposed[left.parent], left.keep)
 
     def without_undone(self, mask: np.ndarray) -> DisplayedLesions:
-        """The same where a viewer does not say which clicks stand: what was taken out and lies whole in `mask` was put back.
+        """The lesions where a viewer does not say which clicks stand: what was taken out and lies whole in `mask` was put back.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Corrections:
     regions_left_out: int = 0
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """By who did it, ready for JSON."""
+        """The differences by who made them, ready for JSON."""
 
         def listed(lesions: ByLesion) -> list[list[int]]:
             return [[lesion, voxels] for lesion, voxels in lesions]

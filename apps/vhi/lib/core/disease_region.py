@@ -118,7 +118,10 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
 def _computed_by(members: Sequence[Member]) -> dict[str, str] | None:
     """The members' own statements of engine and precision; members that differ are all named."""
     said = [getattr(member, "computed_by", None) or {} for member in members]
-    merged = {what: " and ".join(sorted({one[what] for one in said if what in one})) for what in ("engine", "precision")}
+    merged = {
+        what: " and ".join(sorted({statement[what] for statement in said if what in statement}))
+        for what in ("engine", "precision")
+    }
     return merged if all(merged.values()) else None
 
 
@@ -189,14 +192,14 @@ def interior(mask: Mask, margin_mm: float = INTERIOR_MM) -> np.ndarray:
         inner = _eroded(inner, max(1, round(margin_mm / mask.grid.spacing_mm[axis])), axis)
     if not inner.any():
         return mask.data
-    found = np.zeros_like(mask.data)
-    found[box] = inner
-    return found
+    eroded = np.zeros_like(mask.data)
+    eroded[box] = inner
+    return eroded
 
 
 def _eroded(mask: np.ndarray, pixels: int, axis: int) -> np.ndarray:
     """True where all of `2 * pixels + 1` along `axis` are; beyond the array nothing is. Ten times as fast as a filter."""
-    widths = [(pixels, pixels) if one == axis else (0, 0) for one in range(mask.ndim)]
+    widths = [(pixels, pixels) if other == axis else (0, 0) for other in range(mask.ndim)]
     runs, length = np.moveaxis(np.pad(mask, widths), axis, 0), 1
     while length < 2 * pixels + 1:
         step = min(length, 2 * pixels + 1 - length)

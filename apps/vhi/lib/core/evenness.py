@@ -40,5 +40,5 @@ def noise_of(deviation: np.ndarray, region: np.ndarray) -> float:
 
 def structure(deviation: np.ndarray, noise: float) -> np.ndarray:
     """The part of a deviation that is anatomy and not noise; `(K, rows, columns)` float [scanner units] in and out."""
-    found: np.ndarray = np.sqrt(np.maximum(deviation**2 - noise**2, 0))
-    return found
+    above_noise: np.ndarray = np.sqrt(np.maximum(deviation**2 - noise**2, 0))
+    return above_noise

@@ -411,11 +411,11 @@ def _decide(gesture: Gesture, taken: np.ndarray, keep: np.ndarray) -> None:
 
 def _divided(field: LesionField, pieces: dict[int, np.ndarray | None]) -> tuple[LesionField, list[int]]:
     """The lesions with pieces beyond them, and the id that each of these had."""
-    found = {lesion: numbers for lesion, numbers in pieces.items() if numbers is not None}
-    if not found:
+    split = {lesion: numbers for lesion, numbers in pieces.items() if numbers is not None}
+    if not split:
         raise InputError("That lesion hangs together as before: it has no bridge there. Draw a stroke right across it.")
     labels, parents = field.labels.copy(), list[int]()
-    for lesion, numbers in found.items():
+    for lesion, numbers in split.items():
         for piece in range(2, int(numbers.max()) + 1):
             parents.append(lesion)
             labels[numbers == piece] = field.count + len(parents)

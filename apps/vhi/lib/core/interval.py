@@ -113,8 +113,8 @@ def interval_of(
         spread = cleaning["log_sd_at_1_mm3"] / np.sqrt(vhi_mm3) if "log_sd_at_1_mm3" in cleaning else cleaning["log_sd"]
         causes["cleaning"] = (stage, normal(spread, 1), cleaning)
     if region != "given":
-        found = known["region"]["networks"]
-        causes["region"] = ("networks", normal(found["log_sd"], 2), found)
+        networks = known["region"]["networks"]
+        causes["region"] = ("networks", normal(networks["log_sd"], 2), networks)
     scale = known["scale"]
     total = scale * np.sum([draws for _, draws, _ in causes.values()], axis=0)
     factor = factor_of(total)
@@ -126,7 +126,7 @@ def interval_of(
 
 @lru_cache(maxsize=1)
 def components() -> Mapping[str, Any]:
-    """The fitted numbers."""
+    """The measured components of error (`interval_components.json`)."""
     found: Mapping[str, Any] = json.loads(COMPONENTS.read_text(encoding="utf-8"))
     return found
 

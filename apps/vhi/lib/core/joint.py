@@ -46,9 +46,9 @@ def joint_columns(
         Rows that have bone on both sides of a dark gap there.
     """
     score = _gap_score(t1w, region, spacing_mm[1])
-    found = [_one_side(score, midline, spacing_mm[1], side) for side in (-1, 1)]
-    columns = np.stack([one for one, _ in found])
-    present = np.stack([one for _, one in found])
+    sides = [_one_side(score, midline, spacing_mm[1], side) for side in (-1, 1)]
+    columns = np.stack([column for column, _ in sides])
+    present = np.stack([has_joint for _, has_joint in sides])
     return columns, present
 
 
@@ -58,7 +58,7 @@ def _gap_score(t1w: np.ndarray, region: np.ndarray, column_mm: float) -> np.ndar
     reach = round(BONE_WITHIN_MM / column_mm)
     # without bone on both sides nothing counts: filters see the box of the region, and as far beyond it as they look
     box = tuple(
-        slice(max(0, one.start - more), one.stop + more) for one, more in zip(box_of(region), (0, 4, width + 2), strict=True)
+        slice(max(0, span.start - more), span.stop + more) for span, more in zip(box_of(region), (0, 4, width + 2), strict=True)
     )
     score = np.zeros(t1w.shape, dtype=np.float32)
     if not score[box].size:

@@ -49,7 +49,7 @@ class VhiMeasurement:
     @property
     def left_out(self) -> tuple[ZoneExtent, ...]:
         """The zones of the disease region that the settings exclude from the count."""
-        return tuple(one for one in self.zones if not one.counted)
+        return tuple(zone for zone in self.zones if not zone.counted)
 
 
 def with_places(
@@ -72,12 +72,12 @@ def with_places(
     index = voxels_of(labels)
     x_mm, at = grid.world_mm(index)[:, 0], tuple(index.T)
     sides = [lesion.side for lesion in lesions]
-    known = {one.zone: one for one in left_out}
+    known = {extent.zone: extent for extent in left_out}
     zones = zone_extents(anatomy, grade, (), grid.voxel_volume_mm3)
     return replace(
         measured,
         parts=part_extents(anatomy.part[at], grade[at], labels[at], sides, x_mm, measured.midline_mm, grid.voxel_volume_mm3),
-        zones=tuple(known.get(one.zone, one) for one in zones),
+        zones=tuple(known.get(extent.zone, extent) for extent in zones),
     )
 
 

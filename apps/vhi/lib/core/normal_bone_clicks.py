@@ -60,7 +60,7 @@ class SacralMarrow:
 
     @classmethod
     def of(cls, t1w: Volume, stir: Volume, disease_region: Mask) -> SacralMarrow:
-        """Prepare one scan.
+        """Prepare one scan for clicks.
 
         Parameters
         ----------
@@ -94,28 +94,28 @@ class SacralMarrow:
         )
 
     def grown_from(self, clicks: Sequence[Voxel]) -> NormalBone:
-        """See `normal_bone_from_clicks`."""
+        """Normal bone grown from clicks, see `normal_bone_from_clicks`."""
         at = self._hung(clicks)
         near = [self._ellipse(k, row, column, LEVEL_MM, LEVEL_MM) & self.even for k, row, column in at]
-        for one in near:
-            if np.count_nonzero(one) < MIN_VOXELS:
+        for marrow in near:
+            if np.count_nonzero(marrow) < MIN_VOXELS:
                 raise NormalBoneError(f"No even marrow lies within {LEVEL_MM:g} mm of a normal-bone click. {CLICK_AGAIN}")
         together = np.any(near, axis=0)
         stir, t1w = (float(np.median(level[together])) for level in (self.stir_level, self.t1w_level))
-        found = np.zeros(self.even.shape, dtype=bool)
-        for click, place, one in zip(clicks, at, near, strict=True):
-            own = float(np.median(self.stir_level[one]))
+        normal_bone = np.zeros(self.even.shape, dtype=bool)
+        for click, place, marrow in zip(clicks, at, near, strict=True):
+            own = float(np.median(self.stir_level[marrow]))
             self._check_place(click, place, own)
             part = self._ellipse(place[0], place[1], self._middle(place[2]), ALONG_MM, ACROSS_MM)
-            found |= part & _within(self.stir_level, (own + stir) / 2, LEVEL_BAND)
-        found &= self.even & _within(self.t1w_level, t1w, T1W_BAND)
-        self._check_size(found)
-        found &= self.stir <= bright_limit(self.stir[found], TRIM_MADS)
-        self._check_size(found)
-        with_proposal = self.proposed is not None and bool((self.proposed & ~found).any())
+            normal_bone |= part & _within(self.stir_level, (own + stir) / 2, LEVEL_BAND)
+        normal_bone &= self.even & _within(self.t1w_level, t1w, T1W_BAND)
+        self._check_size(normal_bone)
+        normal_bone &= self.stir <= bright_limit(self.stir[normal_bone], TRIM_MADS)
+        self._check_size(normal_bone)
+        with_proposal = self.proposed is not None and bool((self.proposed & ~normal_bone).any())
         if self.proposed is not None:
-            found |= self.proposed
-        mask = np.ascontiguousarray(self.hanging.unhang(found))
+            normal_bone |= self.proposed
+        mask = np.ascontiguousarray(self.hanging.unhang(normal_bone))
         grown = Mask(mask, self.grid, "normal bone from clicks")
         return NormalBone(grown, "clicked", clicks=tuple(clicks), with_proposal=with_proposal)
 
@@ -152,12 +152,12 @@ class SacralMarrow:
     def _ellipse(self, k: int, row: float, column: float, along_mm: float, across_mm: float) -> np.ndarray:
         """An ellipse on a slice and its neighbours, `(K, rows, columns)` bool."""
         shape: tuple[int, ...] = self.even.shape
-        found = np.zeros(shape, dtype=bool)
+        diamond = np.zeros(shape, dtype=bool)
         reach = max(1, int(SLICES_MM / self.spacing_mm[0]))
         down = ((np.arange(shape[1]) - row) * self.spacing_mm[1] / along_mm) ** 2
         across = ((np.arange(shape[2]) - column) * self.spacing_mm[2] / across_mm) ** 2
-        found[max(0, k - reach) : k + reach + 1] = down[:, np.newaxis] + across <= 1
-        return found
+        diamond[max(0, k - reach) : k + reach + 1] = down[:, np.newaxis] + across <= 1
+        return diamond
 
     def _check_place(self, click: Voxel, at: tuple[int, int, int], level: float) -> None:
         """Refuse a click that is not in marrow."""

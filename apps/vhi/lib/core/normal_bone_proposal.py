@@ -78,10 +78,10 @@ def propose_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Prop
     GridMismatchError
         The inputs lie on different grids.
     """
-    found = find_normal_bone(t1w, stir, disease_region)
-    if found.refused_because is not None:
-        raise NormalBoneError(found.refused_because)
-    return found
+    proposal = find_normal_bone(t1w, stir, disease_region)
+    if proposal.refused_because is not None:
+        raise NormalBoneError(proposal.refused_because)
+    return proposal
 
 
 def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> ProposedNormalBone:
@@ -115,15 +115,15 @@ def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Propose
     """
     hung = _Hung.of(t1w, stir, disease_region)
     region, images, spacing_mm = hung.region, hung.images, hung.spacing_mm
-    found = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
-    circles = np.count_nonzero(np.unique(found))
+    circle_number = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
+    circles = np.count_nonzero(np.unique(circle_number))
     if circles < FEWEST_CIRCLES:
         raise NormalBoneError(
             f"Normal bone was not found: {circles} circles of even marrow lie in the middle of the sacrum, at least "
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
-    certainty = confidence_of(images[0], found, region)
-    mask = np.ascontiguousarray(hung.hanging.unhang((found > 0)[hung.front_first]))
+    certainty = confidence_of(images[0], circle_number, region)
+    mask = np.ascontiguousarray(hung.hanging.unhang((circle_number > 0)[hung.front_first]))
     return ProposedNormalBone(Mask(mask, stir.grid, "proposed normal bone"), certainty)
 
 
@@ -170,7 +170,7 @@ class _Hung:
         grid = stir.grid
         hanging = DisplayOrientation.of(grid)
         front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)
-        region, *images = (hanging.hang(one.data)[front_first] for one in (disease_region, stir, t1w))
+        region, *images = (hanging.hang(image.data)[front_first] for image in (disease_region, stir, t1w))
         return cls(hanging, front_first, region, (images[0], images[1]), hanging.pixel_spacing_mm(grid))
 
 
@@ -242,8 +242,8 @@ def _sacrum_rows(region: np.ndarray, midline: float, spacing_mm: tuple[float, fl
     middle = round(midline)
     flanked = region[:, :, max(0, middle - reach) : middle].any(axis=2) & region[:, :, middle : middle + reach].any(axis=2)
     in_sacrum = (row >= upper_end + radius) & (row <= upper_end + SACRUM_HEIGHT_MM / row_mm) & (row < len(row) - radius)
-    found: np.ndarray = flanked & in_sacrum
-    return found
+    candidates: np.ndarray = flanked & in_sacrum
+    return candidates
 
 
 def _circle(spacing_mm: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
@@ -258,7 +258,7 @@ def _apart(places: np.ndarray, spacing_mm: tuple[float, float]) -> list[tuple[in
     """The first `CIRCLES` of the places whose circles do not overlap, at most `PER_SLICE` on a slice."""
     chosen: list[tuple[int, int, int]] = []
     for k, row, column in places.tolist():
-        same = [one for one in chosen if one[0] == k]
+        same = [centre for centre in chosen if centre[0] == k]
         near = (((row - r) * spacing_mm[0]) ** 2 + ((column - c) * spacing_mm[1]) ** 2 < (2 * RADIUS_MM) ** 2 for _, r, c in same)
         if len(same) < PER_SLICE and not any(near):
             chosen.append((k, row, column))
@@ -269,13 +269,13 @@ def _apart(places: np.ndarray, spacing_mm: tuple[float, float]) -> list[tuple[in
 
 def _drawn(centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
     """The number of each voxel's circle, from 1, and 0 outside and where a voxel is too bright; `(K, rows, columns)` uint8."""
-    found = np.zeros(stir.shape, dtype=np.uint8)
+    circle_number = np.zeros(stir.shape, dtype=np.uint8)
     rows, columns = _circle(spacing_mm)
     for number, (k, row, column) in enumerate(centres, start=1):
-        found[k, row + rows, column + columns] = number
+        circle_number[k, row + rows, column + columns] = number
     if centres:
-        found[stir > bright_limit(stir[found > 0])] = 0
-    return found
+        circle_number[stir > bright_limit(stir[circle_number > 0])] = 0
+    return circle_number
 
 
 def midline_column(region: np.ndarray) -> float:

@@ -52,5 +52,5 @@ class NormalBoneRefused(NormalBoneError):
         self.scan, self.provenance = scan, dict(provenance or {})
 
     def described(self, provenance: Mapping[str, Any], warnings: Sequence[str] = ()) -> NormalBoneRefused:
-        """The same with its provenance, and with warnings on the files put first."""
+        """This refusal with its provenance, and with warnings on the files put first."""
         return NormalBoneRefused(replace(self.scan, warnings=(*warnings, *self.scan.warnings)), provenance)

@@ -66,22 +66,22 @@ def partition(context: Context, t1w: np.ndarray, region: np.ndarray) -> tuple[np
     rows, columns = (np.arange(within.start, within.stop) for within in (within_rows, within_columns))
     rows, away = rows[:, None], from_midline[within_columns]
     for k in range(region.shape[0]):
-        bone, found = (array[k, within_rows, within_columns] for array in (region, part))
+        bone, parts = (array[k, within_rows, within_columns] for array in (region, part))
         to_line = np.stack([(columns - surface[k, within_rows, None]) * column_mm for surface in surfaces])
         lateral = (to_line[0] < 0) | (to_line[1] > 0)
         space = bone & ((np.abs(to_line) <= JOINT_HALF_MM) & context.present[:, k, within_rows, None]).any(axis=0)
         above, near = (_above(planes.l5_s1, k, rows, below_mm / row_mm) for below_mm in (0.0, BELOW_DISC_MM))
-        found[:] = _slice_parts(bone & ~space, lateral, above, near, away)
-        found[space] = JOINT_SPACE
+        parts[:] = _slice_parts(bone & ~space, lateral, above, near, away)
+        parts[space] = JOINT_SPACE
         if _is_behind(context, k):
-            _whole_ilium(found, bone, away)
+            _whole_ilium(parts, bone, away)
     _mark_discs(part, context, planes, t1w, from_midline)
     for k in range(region.shape[0]):
-        found, zones = (array[k, within_rows, within_columns] for array in (part, zone))
-        above_s1 = np.isin(found, (LUMBAR, DISC, FACET))
+        parts, zones = (array[k, within_rows, within_columns] for array in (part, zone))
+        above_s1 = np.isin(parts, (LUMBAR, DISC, FACET))
         zones[above_s1] = L45_TO_S1
         zones[above_s1 & _above(planes.l4_5, k, rows)] = ABOVE_L45
-        zones[found == JOINT_SPACE] = IN_JOINT
+        zones[parts == JOINT_SPACE] = IN_JOINT
     return part, zone
 
 

@@ -51,7 +51,7 @@ class LesionVoxels:
 
     @cached_property
     def touching(self) -> TouchingVoxels:
-        """The same with the pairs that touch."""
+        """These voxels with the pairs that touch."""
         return TouchingVoxels.of(self.index, self.shape)
 
     @property
@@ -148,11 +148,11 @@ class VhiResult:
             )
         return interval_of(
             self.measurement.total.sensitive_mm3,
-            [(one.change, one.vhi_mm3) for one in self.stability.threshold_changes],
+            [(moved.change, moved.vhi_mm3) for moved in self.stability.threshold_changes],
             [
-                float(np.log(one.sensitive / self.thresholds.sensitive))
-                for one in self.stability.slices_left_out or ()
-                if one.sensitive is not None
+                float(np.log(without_slice.sensitive / self.thresholds.sensitive))
+                for without_slice in self.stability.slices_left_out or ()
+                if without_slice.sensitive is not None
             ],
             stage=self.stage,
             normal_bone=self.normal_bone_source,
@@ -336,7 +336,7 @@ def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]
         return ()
     everything = Regrading(scan.boxed, settings).maps_at(*at)[0]
     zones = zone_extents(scan.anatomy, everything, settings.limits.left_out, scan.stir.grid.voxel_volume_mm3)
-    return tuple(one for one in zones if not one.counted)
+    return tuple(zone for zone in zones if not zone.counted)
 
 
 def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiResult:
@@ -354,7 +354,7 @@ def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiR
 
 
 def with_lesions(result: VhiResult, grade: np.ndarray, labels: np.ndarray, count: int, raw_sensitive: int) -> VhiResult:
-    """The same where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
+    """As `with_grade`, where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
     midline, grid, anatomy = result.measurement.midline_mm, result.stir.grid, result.anatomy
     lesions = lesion_table(labels, count, grade, result.stir, result.thresholds, midline, anatomy)
     measurement = measure(grade, raw_sensitive, grid, midline)
@@ -422,27 +422,27 @@ def chain_warnings(settings: VhiSettings) -> tuple[str, ...]:
 
 def _warnings(bone: NormalBone, thresholds: Thresholds, stability: Stability) -> tuple[str, ...]:
     """Sentences for the first page, the most important first."""
-    found = []
+    sentences = []
     if bone.with_proposal:
-        found.append(
+        sentences.append(
             "Normal bone was grown from a reader's clicks with the automatic proposal, which reaches beyond them and which "
             "nobody has checked; both thresholds rest on all of it. Look at its outline; where it is not normal sacral marrow, "
             "correct it by hand."
         )
     if bone.source == "proposed":
-        found.append(
+        sentences.append(
             "Normal bone was proposed automatically and no reader has checked it; both thresholds rest on it. "
             "Look at its outline; where it is not normal sacral marrow, draw it by hand on STIR and measure with that."
         )
-    found += stability.warnings
+    sentences += stability.warnings
     if stability.slices_left_out is None:
-        found.append(
+        sentences.append(
             f"Normal bone covers fewer than {FEWEST_SLICES} slices, so what one slice contributes cannot be told; "
             "draw it on three slices or more."
         )
     if thresholds.rule == PAPER and thresholds.multiple > LARGEST_PLAUSIBLE_MULTIPLE:
-        found.append(
+        sentences.append(
             f"The brightest normal-bone voxel lies far above the rest (multiple {thresholds.multiple:g}, usually 1.5 to 3); "
             "a vessel may be inside the region and both thresholds too high."
         )
-    return tuple(found)
+    return tuple(sentences)

@@ -42,7 +42,7 @@ class Plane:
     def of_dicom(
         cls, rows: int, columns: int, position: Sequence[float], orientation: Sequence[float], spacing: Sequence[float]
     ) -> Plane:
-        """From Image Position (Patient), Image Orientation (Patient) and Pixel Spacing, as DICOM orders them.
+        """The plane by Image Position (Patient), Image Orientation (Patient) and Pixel Spacing, as DICOM orders them.
 
         Raises
         ------
@@ -79,15 +79,15 @@ class Plane:
         to_index = np.linalg.inv(grid.affine)
         exact = [to_index[:3, :3] @ step for step in (self.along_row_mm, self.along_column_mm)]
         first = to_index[:3, :3] @ self.origin_mm + to_index[:3, 3]
-        start, along_row, along_column = (np.rint(one).astype(int) for one in (first, *exact))
+        start, along_row, along_column = (np.rint(step).astype(int) for step in (first, *exact))
         corners = np.array([(0, 0), (self.columns - 1, 0), (0, self.rows - 1), (self.columns - 1, self.rows - 1)])
         off = first - start + corners @ (np.array(exact) - np.array([along_row, along_column]))
         units = np.abs(np.array([along_row, along_column]))
         if (units.sum(axis=1) != 1).any() or (units[0] == units[1]).all() or np.abs(off).max() > TOLERANCE_VOXELS:
-            found = f"{np.linalg.norm(self.along_row_mm):.3g} x {np.linalg.norm(self.along_column_mm):.3g} mm pixels"
+            pixels = f"{np.linalg.norm(self.along_row_mm):.3g} x {np.linalg.norm(self.along_column_mm):.3g} mm pixels"
             i, j, k = grid.spacing_mm
             raise GridMismatchError(
-                f"A frame of {self.columns} x {self.rows} pixels ({found}) does not lie on the voxels of the series "
+                f"A frame of {self.columns} x {self.rows} pixels ({pixels}) does not lie on the voxels of the series "
                 f"({i:.3g} x {j:.3g} x {k:.3g} mm): its orientation, spacing or position differs. Draw on the series itself, or "
                 "resample the segmentation onto it before it is sent."
             )

@@ -90,7 +90,7 @@ class Reference:
 
     @classmethod
     def of(cls, regions: Sequence[DiseaseRegion], what: str) -> Reference:
-        """From the networks' regions of such scans; at least one, and none of them given.
+        """The reference from the networks' regions of such scans; at least one, and none of them given.
 
         Raises
         ------
@@ -118,14 +118,19 @@ class Reference:
         if content is None:
             return None
         try:
-            found = cls(**{**content, "disagreements": tuple(content.get("disagreements", ()))})
-            extremes = (found.highest_entropy, found.lowest_mm3, found.highest_mm3, found.highest_disagreement or 0.0)
-            numbers = (*extremes, *found.disagreements)
+            reference = cls(**{**content, "disagreements": tuple(content.get("disagreements", ()))})
+            extremes = (
+                reference.highest_entropy,
+                reference.lowest_mm3,
+                reference.highest_mm3,
+                reference.highest_disagreement or 0.0,
+            )
+            numbers = (*extremes, *reference.disagreements)
             if not all(np.isfinite(float(number)) for number in numbers):
                 raise ValueError("a value is not finite")
         except (TypeError, ValueError) as error:
             raise ModelError(f"The reference values of the model are damaged ({error}); restore its manifest.") from error
-        return found
+        return reference
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; disagreements are left out where none are known, as in manifests of earlier builds."""
@@ -146,10 +151,10 @@ class Reference:
 
     def rank(self, region: DiseaseRegion) -> DisagreementRank | None:
         """Where the members' disagreement stands among the reference scans; None where it or theirs is not known."""
-        found = region.member_disagreement
-        if found is None or not self.disagreements:
+        disagreement = region.member_disagreement
+        if disagreement is None or not self.disagreements:
             return None
-        return DisagreementRank(sum(other < found for other in self.disagreements), len(self.disagreements))
+        return DisagreementRank(sum(other < disagreement for other in self.disagreements), len(self.disagreements))
 
 
 def region_warnings(t1w: Volume, region: DiseaseRegion, reference: Reference | None) -> tuple[str, ...]:
@@ -190,19 +195,19 @@ def _plane(t1w: Volume) -> Iterator[str]:
     lean, turn = lean_and_turn_deg(t1w.grid)
     low, high = LEAN_DEG
     if turn > 45.0:
-        found = "sagittal"
+        direction = "sagittal"
     elif turn > LARGEST_TURN_DEG:
-        found = f"turned {turn:.0f} degrees sideways"
+        direction = f"turned {turn:.0f} degrees sideways"
     elif abs(lean) > high:
-        found = "axial"
+        direction = "axial"
     elif lean < -low:
-        found = "oblique axial, across the sacrum"
+        direction = "oblique axial, across the sacrum"
     elif lean < low:
-        found = "straight coronal"
+        direction = "straight coronal"
     else:
         return
     yield (
-        f"The slices of {t1w.name} are {found} by the file's geometry; the disease region and VHI were measured on oblique "
+        f"The slices of {t1w.name} are {direction} by the file's geometry; the disease region and VHI were measured on oblique "
         "coronal slices along the sacrum only, and may be wrong. Pass the oblique coronal series, or draw the region by hand."
     )
 
@@ -238,13 +243,13 @@ def _networks(region: DiseaseRegion, reference: Reference | None) -> Iterator[st
 
 
 def _disagreement(region: DiseaseRegion, reference: Reference) -> Iterator[str]:
-    rank, found, highest = reference.rank(region), region.member_disagreement, reference.highest_disagreement
-    if rank is not None and found is not None:
+    rank, own, highest = reference.rank(region), region.member_disagreement, reference.highest_disagreement
+    if rank is not None and own is not None:
         if rank.above >= WORST_SHARE * (rank.of + 1):
-            yield f"disagree more than on {rank.above} of {rank.of} reference scans (mean Dice between them {1 - found:.3f})"
-    elif highest is not None and found is not None and found > BEYOND * highest:
+            yield f"disagree more than on {rank.above} of {rank.of} reference scans (mean Dice between them {1 - own:.3f})"
+    elif highest is not None and own is not None and own > BEYOND * highest:
         yield (
-            f"disagree (mean Dice between them {1 - found:.3f}, at least {1 - highest:.3f} on {reference.scans} reference scans)"
+            f"disagree (mean Dice between them {1 - own:.3f}, at least {1 - highest:.3f} on {reference.scans} reference scans)"
         )
 
 
@@ -334,7 +339,7 @@ def marrow(t1w: Volume, region: Mask, shown: Tissues) -> Marrow:
         return Marrow(float("nan"), float("nan"))
     values, weight = t1w.data[step][box].astype(np.float32), inside.astype(np.float32)
     width = (*(NEIGHBOURHOOD_MM / spacing for spacing in grid.spacing_mm[:2]), 0)
-    total, count = (ndimage.gaussian_filter(one, width, truncate=2)[inside] for one in (values * weight, weight))
+    total, count = (ndimage.gaussian_filter(image, width, truncate=2)[inside] for image in (values * weight, weight))
     own, mean = values[inside], total / count
     q1, q3 = np.percentile(own[mean > 0] / mean[mean > 0], [25, 75]) if (mean > 0).any() else (np.nan, np.nan)
     return Marrow(float((own > shown.fat).mean()), float(q3 - q1))

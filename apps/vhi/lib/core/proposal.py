@@ -46,17 +46,17 @@ class Proposal:
 
     @property
     def kept(self) -> tuple[Lesion, ...]:
-        return tuple(one.lesion for one in self.lesions if one.keep)
+        return tuple(proposed.lesion for proposed in self.lesions if proposed.keep)
 
     @property
     def removed(self) -> tuple[Lesion, ...]:
-        return tuple(one.lesion for one in self.lesions if not one.keep)
+        return tuple(proposed.lesion for proposed in self.lesions if not proposed.keep)
 
     def keeps(self) -> np.ndarray:
         """`(lesions + 1,)` bool array by the lesion's id; False for id 0, which is no lesion."""
-        return np.array([False, *(one.keep for one in self.lesions)])
+        return np.array([False, *(proposed.keep for proposed in self.lesions)])
 
     def extent(self, voxel_volume_mm3: float) -> Extent:
         """The volumes that are left when the proposal is followed."""
         kept = self.kept
-        return Extent(sum(one.voxels for one in kept), sum(one.conservative_voxels for one in kept), voxel_volume_mm3)
+        return Extent(sum(lesion.voxels for lesion in kept), sum(lesion.conservative_voxels for lesion in kept), voxel_volume_mm3)

@@ -67,7 +67,7 @@ class Protocol:
         return alike and abs(self.lean_deg - other.lean_deg) <= PLANE_DEG
 
     def description(self) -> str:
-        """For pages: `pixels of 0.91 mm, slices 5.2 mm apart, 350 mm wide`."""
+        """A description for pages: `pixels of 0.91 mm, slices 5.2 mm apart, 350 mm wide`."""
         return f"pixels of {self.pixel_mm:.2f} mm, slices {self.slice_mm:.1f} mm apart, {self.field_mm:.0f} mm wide"
 
 

@@ -164,7 +164,7 @@ class RegradedPieces:
 
     @classmethod
     def of(cls, graded: GradedVoxels, lesion: np.ndarray, slices: int, first_slice: int) -> RegradedPieces:
-        """From voxels of a box that begins with slice `first_slice`, and `(n,)` ids of the lesion that each lies in, or 0."""
+        """Pieces from voxels of a box that begins with slice `first_slice`, and `(n,)` ids of each one's lesion, or 0."""
         voxels, kept = graded.voxels, graded.kept
         cell = np.where(lesion > 0, lesion * slices + voxels.index[:, 2] + first_slice, -1)
         _, piece = np.unique(voxels.groups(kept, same=cell)[kept], return_inverse=True)

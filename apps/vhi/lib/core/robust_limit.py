@@ -31,8 +31,8 @@ def robust_limit(values: np.ndarray, slice_index: np.ndarray) -> float:
         [scanner units]; scales and shifts with the intensities.
     """
     slices = [values[slice_index == k] for k in np.unique(slice_index)]
-    large = [one for one in slices if one.size >= MIN_SLICE_VOXELS] or [values]
-    typical = float(np.mean([min(float(one.max()), far_fence(one)) for one in large]))
+    large = [of_slice for of_slice in slices if of_slice.size >= MIN_SLICE_VOXELS] or [values]
+    typical = float(np.mean([min(float(of_slice.max()), far_fence(of_slice)) for of_slice in large]))
     return (typical + far_fence(values)) / 2
 
 

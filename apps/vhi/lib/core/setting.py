@@ -129,6 +129,6 @@ def fields_from(cls: Any, given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def check_settings(instance: Any) -> None:
-    """For `__post_init__`: replaces each setting by its parsed value, or refuses it."""
+    """Replace each setting by its parsed value, or refuse it; for `__post_init__`."""
     for info in settings_of(type(instance)):
         object.__setattr__(instance, info.name, info.parse(getattr(instance, info.name)))

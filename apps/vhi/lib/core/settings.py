@@ -59,10 +59,10 @@ class VhiSettings:
         def built(part: Any) -> Any:
             return part(**{info.name: values[info.name] for info in settings_of(part) if info.name in values})
 
-        found = cls(built(ThresholdRule), tuple(built(one) for one in POST_TRANSFORMS), site_chain, built(AnatomicalLimits))
+        settings = cls(built(ThresholdRule), tuple(built(step) for step in POST_TRANSFORMS), site_chain, built(AnatomicalLimits))
         if site_chain is not None:
-            found._refuse_overruled(site_chain)
-        return found
+            settings._refuse_overruled(site_chain)
+        return settings
 
     def _refuse_overruled(self, site_chain: Chain) -> None:
         # viewers send every setting along, those at their defaults too
@@ -126,7 +126,7 @@ def other_measure(values: Mapping[str, Any], drawn: bool) -> tuple[str, ...]:
 
 
 def other_measure_stated(stated: Mapping[str, str]) -> tuple[str, ...]:
-    """The same of changed settings alone, as a structured report states them; a rule counts whichever normal bone it was for."""
+    """As `other_measure`, of changed settings as a structured report states them; a rule counts whatever the normal bone."""
     infos = (*settings_of(ThresholdRule), *settings_of(AnatomicalLimits))
     return tuple(_in_words(info.name, stated[info.name]) for info in infos if info.name in stated)
 
@@ -141,6 +141,6 @@ def _in_words(name: str, value: Any) -> str:
 
 
 def other_measure_of(numbers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The same of a stored result, from the content of its `vhi.json`; settings that it does not state count as default."""
+    """As `other_measure`, of a stored result's `vhi.json`; settings that it does not state count as default."""
     settings = (numbers.get("provenance") or {}).get("settings") or {}
     return other_measure(settings, drawn=(numbers.get("normal_bone") or {}).get("source", "given") == "given")

@@ -38,8 +38,8 @@ def split_at_bridge(lesion: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
         levels = np.unique(np.quantile(levels, np.linspace(0, 1, MOST_LEVELS), method="nearest"))
     best, markers, above, count = 1.0, None, np.zeros(lesion.shape, dtype=np.intp), 0
     for level in levels[::-1]:
-        now, found = ndimage.label(lesion & (depth >= level), _TOUCHING)
-        if count > found or count > 1:
+        now, groups = ndimage.label(lesion & (depth >= level), _TOUCHING)
+        if count > groups or count > 1:
             names = np.arange(1, count + 1)
             peak = np.asarray(ndimage.maximum(depth, above, names))
             joined = np.asarray(ndimage.maximum(now, above, names))  # what each piece has become part of
@@ -51,7 +51,7 @@ def split_at_bridge(lesion: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarr
                 narrowness = float(peak[other - 1] / level)
                 if narrowness > best:
                     best, markers = narrowness, np.where(above == deepest, 1, np.where(above == other, 2, 0))
-        above, count = now, found
+        above, count = now, groups
     from skimage.segmentation import watershed  # takes a while to import, and is needed here alone
 
     return None if markers is None else np.asarray(watershed(-depth, markers, mask=lesion, connectivity=_TOUCHING))
@@ -106,9 +106,9 @@ def in_its_box(lesion: np.ndarray, split: Callable[[np.ndarray, tuple[int, int]]
     """
     spans = [np.flatnonzero(lesion.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
     box = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
-    found = split(lesion[box], (box[0].start, box[1].start))
-    if found is None:
+    in_box = split(lesion[box], (box[0].start, box[1].start))
+    if in_box is None:
         return None
-    pieces = np.zeros(lesion.shape, dtype=found.dtype)
-    pieces[box] = found
+    pieces = np.zeros(lesion.shape, dtype=in_box.dtype)
+    pieces[box] = in_box
     return pieces

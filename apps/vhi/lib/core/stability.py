@@ -65,13 +65,13 @@ class Stability:
         """Smallest and largest VHI when one slice of normal bone is left out [mm3]; None where that has no value."""
         if self.slices_left_out is None:
             return None
-        values = [one.vhi_mm3 for one in self.slices_left_out if one.vhi_mm3 is not None]
+        values = [without_slice.vhi_mm3 for without_slice in self.slices_left_out if without_slice.vhi_mm3 is not None]
         return (min(values), max(values)) if values else None
 
     @property
     def five_percent_range_mm3(self) -> tuple[float, float]:
         """VHI with the sensitive threshold 5% higher and 5% lower [mm3]."""
-        values = [one.vhi_mm3 for one in self.threshold_changes if abs(one.change) <= 0.05 + 1e-9]
+        values = [moved.vhi_mm3 for moved in self.threshold_changes if abs(moved.change) <= 0.05 + 1e-9]
         return min(values), max(values)
 
     @property
@@ -84,7 +84,7 @@ class Stability:
         left_out = self.slices_left_out_range_mm3
         if left_out is not None and _factor(self.vhi_mm3, *left_out) > LARGEST_STABLE_FACTOR:
             reasons.append(f"leaving out one slice of normal bone gives {left_out[0]:,.0f} to {left_out[1]:,.0f} mm3")
-        if self.slices_left_out is not None and any(one.vhi_mm3 is None for one in self.slices_left_out):
+        if self.slices_left_out is not None and any(without_slice.vhi_mm3 is None for without_slice in self.slices_left_out):
             reasons.append("without one of its slices, normal bone gives no threshold at all")
         return tuple(reasons)
 

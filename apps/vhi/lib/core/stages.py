@@ -61,15 +61,15 @@ def unchanged_in(changes: Mapping[str, Any], corrections: Mapping[str, Any]) -> 
         "nothing removed" of an automatic result, "proposal unchanged" of one that the cleaning proposal took lesions out of;
         "" where the reader removed, restored or painted a voxel, and where it is not known.
     """
-    found = changes.get(INFLAMMATION)
-    if found is None or not {"proposal", "clicks", "hand"} <= corrections.keys():
+    change = changes.get(INFLAMMATION)
+    if change is None or not {"proposal", "clicks", "hand"} <= corrections.keys():
         return ""
     if any(any(corrections[by].values()) for by in ("clicks", "hand")):
         return ""
     if corrections["proposal"]["removed"]:
         return "proposal unchanged"
     # a version that did not say who did what: then the reader did
-    is_as_measured = not any(found.get(what) for what in ("lesions_removed", "boundary_edits", "painted_outside"))
+    is_as_measured = not any(change.get(what) for what in ("lesions_removed", "boundary_edits", "painted_outside"))
     return "nothing removed" if is_as_measured else ""
 
 

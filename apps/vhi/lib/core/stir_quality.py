@@ -45,11 +45,11 @@ def stir_quality(t1w: Volume, stir: Volume, shown: Tissues | None = None) -> Sti
     shown : Tissues, optional
         Of T1W; worked out when absent.
     """
-    found = shown or tissues(t1w)
+    classes = shown or tissues(t1w)
     anatomy, signal = t1w.data[::STEP, ::STEP].astype(np.float32), stir.data[::STEP, ::STEP]
     inner = np.ones((3, 3, 1))
-    fat = ndimage.binary_erosion((anatomy > 0.9 * found.fat) & (anatomy < 2.5 * found.fat), inner)
-    muscle = ndimage.binary_erosion((anatomy > 0.75 * found.muscle) & (anatomy < 1.25 * found.muscle), inner)
+    fat = ndimage.binary_erosion((anatomy > 0.9 * classes.fat) & (anatomy < 2.5 * classes.fat), inner)
+    muscle = ndimage.binary_erosion((anatomy > 0.75 * classes.muscle) & (anatomy < 1.25 * classes.muscle), inner)
     air = _air(anatomy)
     whole = float(np.median(signal[muscle])) if np.count_nonzero(muscle) >= FEWEST_PIXELS else float("nan")
     return StirQuality(
@@ -93,16 +93,17 @@ def quality_of(t1w: Volume, stir: Volume) -> StirQuality:
 
 def stir_warnings(t1w: Volume, stir: Volume) -> Iterator[Caution]:
     """Sentences where STIR cannot be trusted."""
-    found = quality_of(t1w, stir)
-    if found.fat_unevenness > MOST_UNEVEN_FAT:
+    quality = quality_of(t1w, stir)
+    if quality.fat_unevenness > MOST_UNEVEN_FAT:
         yield Caution(
-            f"Fat suppression of {stir.name} seems to have failed on one side: against muscle, fat is {found.fat_unevenness:.2f} "
-            f"times as bright there as on the other side, usually below 1.15. What is bright there may be fat.",
+            f"Fat suppression of {stir.name} seems to have failed on one side: against muscle, fat is "
+            f"{quality.fat_unevenness:.2f} times as bright there as on the other side, usually below 1.15. "
+            "What is bright there may be fat.",
             "fat suppression",
         )
-    if found.air > BRIGHTEST_AIR:
+    if quality.air > BRIGHTEST_AIR:
         yield Caution(
-            f"{stir.name} shows signal in the air around the body ({100 * found.air:.0f}% of muscle, usually below 8%): the "
+            f"{stir.name} shows signal in the air around the body ({100 * quality.air:.0f}% of muscle, usually below 8%): the "
             "patient may have moved. Bright streaks may be copies of vessels or bowel.",
             "motion",
         )

@@ -43,15 +43,15 @@ class TouchingVoxels:
         at = index @ np.array([1, row_step, slice_step]) + (1 + row_step + slice_step)
         number = np.zeros((slices + 2) * slice_step, dtype=np.int32)
         number[at] = np.arange(1, len(at) + 1)
-        found: list[np.ndarray] = []
+        of_steps: list[np.ndarray] = []
         counts = {}
         for connectivity, steps in _STEPS.items():
             for k, j, i in steps:
                 other = number[at + (k * slice_step + j * row_step + i)]
                 here = np.flatnonzero(other)
-                found.append(np.stack([here.astype(np.int32), other[here] - 1]))
-            counts[connectivity] = sum(pairs.shape[1] for pairs in found)
-        return cls(index, np.concatenate(found, axis=1), counts)
+                of_steps.append(np.stack([here.astype(np.int32), other[here] - 1]))
+            counts[connectivity] = sum(pairs.shape[1] for pairs in of_steps)
+        return cls(index, np.concatenate(of_steps, axis=1), counts)
 
     def groups(self, alive: np.ndarray, connectivity: int = 26, same: np.ndarray | None = None) -> np.ndarray:
         """The connected group of each voxel.

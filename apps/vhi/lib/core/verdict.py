@@ -64,12 +64,12 @@ class Verdict:
         """The word with its reasons."""
         if not self.reasons:
             return f"{self.word.capitalize()}."
-        return f"{self.word.capitalize()}: {'; '.join(one.clause for one in self.reasons)}."
+        return f"{self.word.capitalize()}: {'; '.join(reason.clause for reason in self.reasons)}."
 
 
 def verdict_of(result: VhiResult) -> Verdict:
     """The verdict on a result."""
-    reasons = sorted(_reasons(result), key=lambda one: -WORDS.index(one.word))
+    reasons = sorted(_reasons(result), key=lambda reason: -WORDS.index(reason.word))
     return Verdict(reasons[0].word if reasons else USABLE, tuple(reasons))
 
 
@@ -113,7 +113,7 @@ def _hangs_on_a_slice(result: VhiResult) -> bool:
     ends, interval = result.stability.slices_left_out_range_mm3, result.interval
     if ends is None or interval is None:
         return False
-    farthest = max(abs(math.log(one / result.stability.vhi_mm3)) if one > 0 else math.inf for one in ends)
+    farthest = max(abs(math.log(end / result.stability.vhi_mm3)) if end > 0 else math.inf for end in ends)
     return farthest > 0 and farthest >= NEAR_THE_END * math.log(interval.factor)
 
 

@@ -16,6 +16,7 @@ from ..post_transforms import read_chain
 from ..retraining.config import TrainConfig
 from ..server.accounts import read_accounts
 from ..server.config import ServerConfig
+from ..server.texts import texts_in
 from ..service.answers import ServiceConfig
 from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
@@ -60,6 +61,7 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
     config = ServiceConfig(**fields_from(ServiceConfig, conf))
+    texts_in(config.language)  # refused at the start, and not when the first page asks for them
     if config.hide_others and is_archive(studies) and _logins() is None:
         raise SettingsError("hide_others=true needs accounts: without login everybody is one reader. Start with --accounts.")
     data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))

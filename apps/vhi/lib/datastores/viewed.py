@@ -33,7 +33,7 @@ class ViewedArchive:
         return self._started().url.rstrip("/")
 
     def show(self, study_uid: str) -> None:
-        """See to it that a study is there, by the UID in place of its own.
+        """Make sure that a study is there, by the UID in place of its own.
 
         Raises
         ------
@@ -60,6 +60,6 @@ class ViewedArchive:
 
 
 def viewed_archive_of(service: VhiService) -> ViewedArchive | None:
-    """Of a blinded study in an archive; None of any other."""
+    """The archive that viewers see of a blinded study in an archive; None of any other."""
     is_files = isinstance(service.cases.source, CaseFinder)
     return ViewedArchive(service) if service.config.blinded and not is_files else None

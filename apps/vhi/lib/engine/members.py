@@ -41,7 +41,7 @@ def load_members(model_dir: Path, version: str | None = None, precision: Precisi
 
 
 def members_of_version(version: Version, precision: Precision | None = None) -> tuple[Member, ...]:
-    """The same of a version that was read."""
+    """The members of a version that was read, as `load_members`."""
     if version.manifest.engine is None:
         import torch  # takes seconds to import, and is needed for versions without an engine file alone
 

@@ -43,7 +43,7 @@ class EngineMember:
         _in_use.add(self)
 
     def compile(self) -> ov.CompiledModel:
-        """Once."""
+        """The network compiled for this CPU, once."""
         if self._compiled is None:
             self._compiled = _core().compile_model(self.part, "CPU", _settings(cast("Precision", self.computed_by["precision"])))
         return self._compiled
@@ -144,7 +144,7 @@ def best_precision() -> Precision:
 
 
 def engine_version() -> str:
-    """Of OpenVINO."""
+    """Version of OpenVINO."""
     return str(ov.__version__)
 
 

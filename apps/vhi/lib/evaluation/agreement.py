@@ -40,7 +40,7 @@ class MaskAgreement:
 
     @property
     def volume_difference_mm3(self) -> float:
-        """Prediction minus reference."""
+        """Volume of the prediction minus that of the reference."""
         return self.prediction_mm3 - self.reference_mm3
 
     @property

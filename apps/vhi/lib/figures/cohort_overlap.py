@@ -35,7 +35,7 @@ def draw_boxes(boxes: Sequence[Box], ax: Axes, *, ylabel: str = "Dice") -> Axes:
     """Boxes (quartiles, whiskers to the last value within 1.5 interquartile ranges) under every value as a point."""
     ticks = []
     for n, box in enumerate(boxes):
-        present = np.array([one for one in box.values if not np.isnan(one)])
+        present = np.array([value for value in box.values if not np.isnan(value)])
         missing = len(box.values) - present.size
         ticks.append(f"{literal_text(box.name)}\nn = {present.size}" + (f"\n{missing} n/a" if missing else ""))
         if not present.size:

@@ -102,7 +102,7 @@ def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.nda
         Of each visit `(I, J, K)`: `RESOLVED`, `PERSISTING` or `NEW` where inflammation was marked.
     slices : sequence of int
     """
-    marked = np.logical_or.reduce([one > 0 for one in codes.values()])
+    marked = np.logical_or.reduce([of_visit > 0 for of_visit in codes.values()])
     view = View.around(marked, visits["baseline"].grid, MARGIN_MM)
     figure, axes = slices_paper(2 * len(visits), len(slices), view, width_mm=min(180.0, 62.0 * len(slices)))
     for n, (visit, stir) in enumerate(visits.items()):

@@ -16,7 +16,7 @@ COLOURS = ("#3b6ea5", "#c8531c", "#4c8c4a", "#7a5195")
 
 
 def draw_dice_gain(versions: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
-    """Of each version and what it was measured on, the mean Dice of the version before (open) and its own (filled), joined.
+    """The mean Dice of each version and of the one before it (open), joined, on each set that it was measured on.
 
     Parameters
     ----------
@@ -24,19 +24,21 @@ def draw_dice_gain(versions: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
         `version` and `dice`, see `lib.retraining.history.version_history`; those without a Dice before are left out.
     ax : Axes
     """
-    sets = list(dict.fromkeys(what for one in versions for what in one["dice"] if one["dice"][what]["before"] is not None))
+    sets = list(
+        dict.fromkeys(what for version in versions for what in version["dice"] if version["dice"][what]["before"] is not None)
+    )
     for n, one in enumerate(versions):
         for m, what in enumerate(sets):
-            found = one["dice"].get(what)
-            if found is None or found["before"] is None:
+            dice = one["dice"].get(what)
+            if dice is None or dice["before"] is None:
                 continue
             colour, x = COLOURS[m % len(COLOURS)], n + 0.12 * (m - (len(sets) - 1) / 2)
-            ax.plot([x, x], [found["before"], found["version"]], color=colour, linewidth=1.0)
-            ax.plot(x, found["before"], color=colour, marker="o", markersize=4, markerfacecolor="white")
-            ax.plot(x, found["version"], color=colour, marker="o", markersize=4)
+            ax.plot([x, x], [dice["before"], dice["version"]], color=colour, linewidth=1.0)
+            ax.plot(x, dice["before"], color=colour, marker="o", markersize=4, markerfacecolor="white")
+            ax.plot(x, dice["version"], color=colour, marker="o", markersize=4)
     for m, what in enumerate(sets):
         ax.plot([], [], color=COLOURS[m % len(COLOURS)], marker="o", markersize=4, label=what)
-    ax.set_xticks(range(len(versions)), [one["version"] for one in versions], rotation=30, ha="right")
+    ax.set_xticks(range(len(versions)), [version["version"] for version in versions], rotation=30, ha="right")
     ax.set_ylabel("mean 3-D Dice, cases not learnt")
     if sets:
         ax.legend(fontsize=6.5, frameon=False, labelcolor=INK)
@@ -54,15 +56,15 @@ def draw_effort(efforts: Sequence[Mapping[str, Any]], quantity: str, ax: Axes) -
     ax : Axes
     """
     scale, name = (60.0, "minutes a case") if quantity == "seconds" else (1.0, f"{quantity} a case")
-    points = [(n, one[quantity] / scale) for n, one in enumerate(efforts) if quantity in one]
+    points = [(n, effort[quantity] / scale) for n, effort in enumerate(efforts) if quantity in effort]
     ax.plot([n for n, _ in points], [value for _, value in points], linestyle="", marker="o", markersize=3, color=COLOURS[0])
-    versions = [one["version"] for one in efforts]
+    versions = [effort["version"] for effort in efforts]
     for n in range(1, len(versions)):
         if versions[n] != versions[n - 1]:
             ax.axvline(n - 0.5, color=FAINT_INK, linewidth=0.6, linestyle=(0, (3, 3)))
             where = ("data", "axes fraction")
             ax.annotate(str(versions[n]), (n - 0.4, 1), xycoords=where, fontsize=5.5, color=FAINT_INK, va="top")
-    dates = [datetime.fromisoformat(one["ended"]).strftime("%d.%m.") for one in efforts]
+    dates = [datetime.fromisoformat(effort["ended"]).strftime("%d.%m.") for effort in efforts]
     step = max(1, len(dates) // 6)
     ax.set_xticks(range(0, len(dates), step), dates[::step])
     ax.set_ylim(bottom=0)

@@ -20,8 +20,8 @@ def draw_rounds(dice: Mapping[str, np.ndarray], ax: Axes) -> Axes:
     """`(seeds, rounds)` Dice of each strategy: the mean as a line, each seed as a faint one."""
     for colour, (name, values) in zip(COLOURS, dice.items(), strict=False):
         rounds = np.arange(values.shape[1])
-        for one in values:
-            ax.plot(rounds, one, color=colour, linewidth=0.5, alpha=0.35)
+        for of_seed in values:
+            ax.plot(rounds, of_seed, color=colour, linewidth=0.5, alpha=0.35)
         ax.plot(rounds, values.mean(axis=0), color=colour, linewidth=1.6, marker=".", label=name)
     ax.legend(fontsize=6.5, frameon=False, labelcolor=INK)
     ax.set_xlabel("scans read since the start")
@@ -38,9 +38,9 @@ def draw_gains(gains: Mapping[str, Mapping[str, np.ndarray]], ax: Axes, allowed_
     gains : mapping
         By variant, `(seeds, rounds)` arrays under `atypical` and `typical`.
     """
-    for place, found in enumerate(gains.values()):
+    for place, gain in enumerate(gains.values()):
         for shift, what, colour in ((0.17, "atypical", ATYPICAL), (-0.17, "typical", TYPICAL)):
-            values = found[what].mean(axis=1)
+            values = gain[what].mean(axis=1)
             label = f"{what} scans, not learnt" if place == 0 else None
             ax.plot(values, [place + shift] * len(values), ".", color=colour, markersize=4, alpha=0.8, label=label)
             ax.plot([values.mean()] * 2, [place + shift - 0.13, place + shift + 0.13], color=colour, linewidth=1.6)

@@ -33,7 +33,7 @@ def font_file(bold: bool = False) -> Path:
     ModuleNotFoundError
         matplotlib is not installed.
     """
-    found = find_spec("matplotlib")
-    if found is None or found.origin is None:
+    package = find_spec("matplotlib")
+    if package is None or package.origin is None:
         raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
-    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+    return Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")

@@ -13,8 +13,8 @@ _LEFT_OUT_AT = 6.4  # beside the five places of the threshold changes
 def stability_chart(result: VhiResult) -> Chart:
     """The volume with the sensitive threshold changed, and with each slice of normal bone left out in turn [mm3]."""
     s = result.stability
-    points = sorted([(one.change, one.vhi_mm3) for one in s.threshold_changes] + [(0.0, s.vhi_mm3)])
-    left_out = [one.vhi_mm3 for one in s.slices_left_out or () if one.vhi_mm3 is not None]
+    points = sorted([(moved.change, moved.vhi_mm3) for moved in s.threshold_changes] + [(0.0, s.vhi_mm3)])
+    left_out = [without_slice.vhi_mm3 for without_slice in s.slices_left_out or () if without_slice.vhi_mm3 is not None]
     top = 1.2 * max([*(value for _, value in points), *left_out, 1.0])
     names = [f"{100 * change:+.0f}".replace("-", "−") if change else "0\nthreshold, %" for change, _ in points]
     volumes = [(value, f"{value:,.0f}") for value in round_values(0.0, top, 6) if value == round(value)]

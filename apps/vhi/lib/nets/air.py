@@ -10,7 +10,7 @@ _STUDY_SIZE = 336  # rows and columns of the slices that the shipped networks le
 
 
 def fitting_sizes(shuffle: int, levels: int) -> tuple[int, int]:
-    """Of what the rows and columns of a U-Net's slices should be multiples, and the fewest it takes.
+    """The multiple that rows and columns of a U-Net's slices should have, and the smallest size it takes.
 
     As even as the study's slices, which halve to an odd size at the lowest level of a network of blocks of 4, and no more even.
 

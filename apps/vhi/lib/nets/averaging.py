@@ -29,7 +29,7 @@ def network_of(layout: Mapping[str, Any]) -> nn.Module:
 
 
 def padding_of(layout: Mapping[str, Any], net: nn.Module) -> tuple[int, int]:
-    """Of what the sizes of a network's slices must be multiples, and the smallest it takes."""
+    """The multiple that the sizes of a network's slices must have, and the smallest size it takes."""
     if isinstance(net, UNet):
         return net.multiple, net.smallest
     multiple = int(layout.get("multiple", 1))

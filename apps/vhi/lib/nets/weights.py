@@ -38,12 +38,12 @@ CHUNK = 2
 
 
 def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype | None = None) -> tuple[Member, ...]:
-    """As `lib.engine.members.load_members`, by torch whatever other files it has, and with torch's name of the precision."""
+    """As `lib.engine.members.load_members`, but by torch whatever other files there are, and in a precision of torch."""
     return torch_members(read_live(model_dir) if version is None else read_version(model_dir, version), dtype)
 
 
 def torch_members(version: Version, dtype: torch.dtype | None = None) -> Ensemble:
-    """The same of a version that was read."""
+    """The members of a version that was read, by torch."""
     return Ensemble(kind_members(version, None, dtype), torch_kinds(version, dtype))
 
 

@@ -166,7 +166,7 @@ class PacsCases:
         return case.path(role).parent / role
 
     def fetch(self, case: Case) -> None:
-        """See to it that the files of a case are there.
+        """Make sure that the files of a case are there.
 
         Raises
         ------
@@ -199,8 +199,8 @@ class PacsCases:
         """
         if case.archived is None:
             return None
-        found = self.archive.studies(fields=("PatientID",), StudyInstanceUID=case.archived.study_uid)
-        return next((one.text("PatientID") for one in found), "") or None
+        studies = self.archive.studies(fields=("PatientID",), StudyInstanceUID=case.archived.study_uid)
+        return next((entry.text("PatientID") for entry in studies), "") or None
 
     def visits(self, case: Case) -> Mapping[str, str]:
         """The day of each case of the same patient, see `Identities`.
@@ -279,17 +279,17 @@ class PacsCases:
         self.register.put(news)
         if self._at_start is None:
             # one whose size is not told may be growing
-            self._at_start = {one.uid for one in self.register.all() if one.examined is None and one.counts != "/"}
+            self._at_start = {study.uid for study in self.register.all() if study.examined is None and study.counts != "/"}
         else:
-            self._at_start -= {one.uid for one in news}
+            self._at_start -= {study.uid for study in news}
         # an archive that starts may list less than it holds: what is missing twice is gone
-        missing = {one.uid for one in self.register.all()} - listed.keys()
+        missing = {study.uid for study in self.register.all()} - listed.keys()
         gone = missing & self._not_listed
         self._not_listed = missing - gone
         self.register.remove(gone)
         if gone:
-            self._cases = {uid: one for uid, one in self._cases.items() if uid not in gone}
-            self.cache.forget_but({one.uid for one in self.register.all()})
+            self._cases = {uid: case for uid, case in self._cases.items() if uid not in gone}
+            self.cache.forget_but({study.uid for study in self.register.all()})
 
     def _check_cached(self) -> None:
         """Compare some of the series that are here with the archive: theirs may have changed though as many."""
@@ -312,13 +312,13 @@ class PacsCases:
     def _is_unchanged(self, pair: SeriesPair) -> bool:
         series = pair.series
         try:
-            found = {role: self._instances(series.study_uid, series.series_uid(role)) for role in ROLES}
+            instances = {role: self._instances(series.study_uid, series.series_uid(role)) for role in ROLES}
         except NotFoundError:
             return False
-        return pair.key == key_of(series, found)
+        return pair.key == key_of(series, instances)
 
     def _instances(self, study_uid: str, series_uid: str) -> tuple[str, ...]:
-        return tuple(sorted(one.sop_uid for one in self.archive.instances(study_uid, series_uid)))
+        return tuple(sorted(instance.sop_uid for instance in self.archive.instances(study_uid, series_uid)))
 
     def _has_settled(self, study: ArchivedStudy) -> bool:
         quiet_s = self._clock() - study.since
@@ -339,13 +339,13 @@ class PacsCases:
         """
         looked_at = replace(study, examined=self._clock())
         try:
-            found = [one for one in self.archive.series(study.uid) if one.modality == "MR"]
-            mr = " ".join(sorted(f"{one.series_uid}:{one.text('NumberOfSeriesRelatedInstances')}" for one in found))
+            series = [entry for entry in self.archive.series(study.uid) if entry.modality == "MR"]
+            mr = " ".join(sorted(f"{entry.series_uid}:{entry.text('NumberOfSeriesRelatedInstances')}" for entry in series))
             if mr == study.mr and ":" in mr and not mr.endswith(":"):
                 return looked_at  # something else than images arrived: a segmentation, a report
             if study.pair is not None and in_use(study.uid):
                 return replace(looked_at, mr=mr, obstacle=self._why_changed(study.pair))
-            pair = self._pair(study.uid, found)
+            pair = self._pair(study.uid, series)
         except NotFoundError:  # deleted a moment ago; the list will say so
             return replace(looked_at, obstacle="It was deleted from the archive while it was looked at.")
         except InputError as error:
@@ -385,7 +385,7 @@ class PacsCases:
         if len(sop_uids) > _SHORT_SERIES:
             first = _as_series(self.archive.metadata(study_uid, series_uid, sop_uids[0]))
             # an object that is no image says nothing, and another echo may fit
-            if first and not any(rule.may_fit(one) for one in first for rule in (self.rules.stir, self.rules.t1w)):
+            if first and not any(rule.may_fit(header) for header in first for rule in (self.rules.stir, self.rules.t1w)):
                 return first
         return _as_series(self.archive.metadata(study_uid, series_uid))
 
@@ -398,7 +398,7 @@ class PacsCases:
             if case is not None:
                 cases.append(case)
             else:
-                series = tuple(one.partition(":")[0] for one in study.mr.split())
+                series = tuple(uid.partition(":")[0] for uid in study.mr.split())
                 _, failed = self._failed.get(study.uid, (0.0, self._under_way(study)))
                 waiting.append(Waiting(study.uid, study.obstacle or failed, series))
         if self.problem:
@@ -415,7 +415,7 @@ class PacsCases:
 
 
 def _as_series(headers: list[Dataset]) -> tuple[Series, ...]:
-    return series_of_headers((Path(str(one.get("SOPInstanceUID", "an instance"))), one) for one in headers)
+    return series_of_headers((Path(str(header.get("SOPInstanceUID", "an instance"))), header) for header in headers)
 
 
 def _for_servers(message: str) -> str:

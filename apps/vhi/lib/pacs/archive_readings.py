@@ -87,13 +87,13 @@ def fetch_readings(
     ArchiveError
         The archive cannot be asked. An object that is no good is named in the result.
     """
-    found = ArchiveReadings()
+    readings = ArchiveReadings()
     for study in archive.studies(fields=("PatientID", "StudyDate"), **(filters or {})):
-        _Study(archive, study, folder, found).read()
+        _Study(archive, study, folder, readings).read()
     if not accept_uncleaned:
-        _leave_uncleaned(found)
-    found.readings = _newest(found)
-    return found
+        _leave_uncleaned(readings)
+    readings.readings = _newest(readings)
+    return readings
 
 
 class _Study:
@@ -104,7 +104,7 @@ class _Study:
         self.grids: dict[str, tuple[Path, Grid, str]] = {}
 
     def read(self) -> None:
-        segmentations = ((str(one.SOPInstanceUID), self._of_segmentation(one)) for one in self._objects("SEG"))
+        segmentations = ((str(seg.SOPInstanceUID), self._of_segmentation(seg)) for seg in self._objects("SEG"))
         by_uid = {uid: reading for uid, reading in segmentations if reading is not None}
         used: set[str] = set()
         for report in self._objects("SR"):
@@ -149,9 +149,9 @@ class _Study:
         if INFLAMMATION not in segments and CONSERVATIVE not in segments:
             self._leave(seg, "none of its segments is inflammation")
             return None
-        inflamed = [one for one in seg.SegmentSequence if INFLAMMATION in str(one.get("SegmentLabel", "")).casefold()]
+        inflamed = [segment for segment in seg.SegmentSequence if INFLAMMATION in str(segment.get("SegmentLabel", "")).casefold()]
         # other viewers' segments may be known by their codes alone
-        kinds = {str(one.get("SegmentAlgorithmType", "")) for one in inflamed or seg.SegmentSequence}
+        kinds = {str(segment.get("SegmentAlgorithmType", "")) for segment in inflamed or seg.SegmentSequence}
         if kinds == {"AUTOMATIC"}:
             self._leave(seg, "no reader: an automatic result")
             return None
@@ -184,7 +184,7 @@ class _Study:
 
     def _drawn_on(self, seg: Dataset) -> tuple[Path, Grid, str]:
         """The series that a Segmentation refers to, downloaded once."""
-        named = [str(one.get("SeriesInstanceUID", "")) for one in seg.get("ReferencedSeriesSequence") or ()]
+        named = [str(series.get("SeriesInstanceUID", "")) for series in seg.get("ReferencedSeriesSequence") or ()]
         if len(named) != 1 or not named[0]:
             raise InputError(f"It refers to {len(named)} series; a reading is drawn on one.")
         uid = named[0]
@@ -209,8 +209,8 @@ def _stated_stage(found: Dataset) -> str | None:
 
 def _leave_uncleaned(found: ArchiveReadings) -> None:
     """Pass over what states that no reader cleaned it."""
-    uncleaned = [one for one in found.readings if one.stage not in (None, "cleaned")]
-    found.readings = [one for one in found.readings if one not in uncleaned]
+    uncleaned = [reading for reading in found.readings if reading.stage not in (None, "cleaned")]
+    found.readings = [reading for reading in found.readings if reading not in uncleaned]
     for one in uncleaned:
         what = f"reading of {one.reader}, {one.method}, {one.written}, of study {one.study_uid}"
         found.passed_over.append((what, "no reader has cleaned it, so it is no VHI; --accept-uncleaned takes it"))

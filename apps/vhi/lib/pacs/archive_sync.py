@@ -74,14 +74,19 @@ class ArchiveSync:
             "waiting": outbox.waiting,
             "sent": outbox.sent,
             "last_error": self._words(outbox.last_error, reader),
-            "refused": [self._told(one, reader) for one in self.corrections.refused(reader)],
+            "refused": [self._told(correction, reader) for correction in self.corrections.refused(reader)],
         }
 
     def is_of(self, reader: str, study_uid: str, sop_uids: Collection[str]) -> bool:
         """Whether all of some instances of a study are a reader's: made of their submissions, or stored by them."""
-        cases = [one for one in self._service.cases.index.cases if one.archived and one.archived.study_uid == study_uid]
-        made = [one for case in cases for one in self._service.readings.of_case(case.case_id) if one.reader == reader]
-        own = {uid for one in made for uid in uids_of(one, study_uid)}
+        cases = [case for case in self._service.cases.index.cases if case.archived and case.archived.study_uid == study_uid]
+        made = [
+            submission
+            for case in cases
+            for submission in self._service.readings.of_case(case.case_id)
+            if submission.reader == reader
+        ]
+        own = {uid for submission in made for uid in uids_of(submission, study_uid)}
         return all(uid in own or self.corrections.is_sent_by(uid, reader) for uid in sop_uids)
 
     def _told(self, one: Correction, reader: str | None) -> dict[str, Any]:

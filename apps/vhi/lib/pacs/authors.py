@@ -44,7 +44,7 @@ def named_person(found: Dataset) -> tuple[str, ...]:
 
 
 def plain(text: str) -> str:
-    """Without accents."""
+    """A name without accents."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 

@@ -59,7 +59,7 @@ class SeriesCache:
         return self.root / pair.series.study_uid / pair.key
 
     def fetch(self, series: Archived, folder: Path) -> None:
-        """See to it that a pair lies in its folder.
+        """Make sure that a pair lies in its folder.
 
         Raises
         ------
@@ -83,12 +83,12 @@ class SeriesCache:
 
     def warnings(self, folder: Path) -> tuple[str, ...]:
         """Warnings about the series for the reader of a result."""
-        return tuple(str(one) for one in (read_remakable(folder / _INFO, **_NOTED) or {}).get("warnings", ()))
+        return tuple(str(warning) for warning in (read_remakable(folder / _INFO, **_NOTED) or {}).get("warnings", ()))
 
     def pairs(self) -> list[Path]:
         """The folders that hold a pair, the longest unused first."""
-        found = (path.parent for path in self.root.glob(f"[!.]*/[!.]*/{_INFO}"))
-        return sorted(found, key=_last_used)
+        folders = (path.parent for path in self.root.glob(f"[!.]*/[!.]*/{_INFO}"))
+        return sorted(folders, key=_last_used)
 
     def forget_but(self, study_uids: Collection[str]) -> None:
         """Remove the series of studies that are gone."""

@@ -59,7 +59,9 @@ class SearchEntry:
     def text(self, keyword: str) -> str:
         """An attribute as text, several values joined by a backslash; empty where the archive did not tell it."""
         values = self._values(keyword)
-        return "\\".join(str(one.get("Alphabetic", "") if isinstance(one, Mapping) else one) for one in values if one is not None)
+        return "\\".join(
+            str(value.get("Alphabetic", "") if isinstance(value, Mapping) else value) for value in values if value is not None
+        )
 
     def count(self, keyword: str) -> int | None:
         """An attribute as a whole number; None where the archive did not tell it."""
@@ -177,10 +179,10 @@ class Archive:
         uids = [_checked_uid(uid) for uid in (study_uid, series_uid, *([sop_uid] if sop_uid else []))]
         with self._asking(f"series {series_uid}"):
             if sop_uid is None:
-                found = self._client.retrieve_series_metadata(*uids)
+                metadata = self._client.retrieve_series_metadata(*uids)
             else:
-                found = self._one(self._client.retrieve_instance_metadata(*uids))
-            headers = [_dataset(one) for one in self._rows(found)]
+                metadata = self._one(self._client.retrieve_instance_metadata(*uids))
+            headers = [_dataset(row) for row in self._rows(metadata)]
         if not headers:
             raise NotFoundError(f"The archive {self.url} has no series {series_uid}; it may have been deleted.")
         return headers
@@ -213,7 +215,7 @@ class Archive:
         OutputError
             The disk.
         """
-        listed = {one.sop_uid for one in self.instances(study_uid, series_uid)}
+        listed = {instance.sop_uid for instance in self.instances(study_uid, series_uid)}
         if not listed:
             raise NotFoundError(f"The archive {self.url} has no series {series_uid}; it may have been deleted.")
         try:
@@ -299,7 +301,7 @@ class Archive:
         with self._asking(f"series {where['series_instance_uid']}" if "series_instance_uid" in where else "its studies"):
             while True:
                 rows = self._rows(ask(**where, limit=PAGE, offset=offset, fields=list(fields) or None, search_filters=filters))
-                entries = {uid: one for one in map(SearchEntry, rows) if _UID.fullmatch(uid := one.text(key))}
+                entries = {uid: entry for entry in map(SearchEntry, rows) if _UID.fullmatch(uid := entry.text(key))}
                 news = entries.keys() - found.keys()
                 found |= {uid: entries[uid] for uid in entries if uid in news}
                 # an archive may have smaller pages than asked for; one that knows no offset says the same again and again
@@ -345,8 +347,8 @@ class Archive:
                 f"The archive {self.url} did not take {len(failed)} of {len(batch)} instances, the first being {uid} (failure "
                 f"reason {reason:04X}); look into its log."
             )
-        confirmed = {str(one.get("ReferencedSOPInstanceUID")) for one in answer.get("ReferencedSOPSequence") or []}
-        missing = [uid for one in batch if (uid := str(one.SOPInstanceUID)) not in confirmed]
+        confirmed = {str(reference.get("ReferencedSOPInstanceUID")) for reference in answer.get("ReferencedSOPSequence") or []}
+        missing = [uid for instance in batch if (uid := str(instance.SOPInstanceUID)) not in confirmed]
         if missing:
             raise ArchiveError(
                 f"The archive {self.url} did not confirm {len(missing)} of {len(batch)} instances, the first being {missing[0]}; "
@@ -357,7 +359,7 @@ class Archive:
         return row if isinstance(row, list) else [row]
 
     def _rows(self, answer: Any) -> list[dict[str, Any]]:
-        if not isinstance(answer, list) or not all(isinstance(one, dict) for one in answer):
+        if not isinstance(answer, list) or not all(isinstance(part, dict) for part in answer):
             raise ArchiveError(_no_dicomweb(self.url, "its answer is no list of DICOM attributes"))
         return answer
 
@@ -487,8 +489,8 @@ def _dataset(row: Mapping[str, Any]) -> Dataset:
 def _batches(instances: Iterable[Dataset | Path]) -> Iterator[list[Dataset]]:
     batch: list[Dataset] = []
     held = 0
-    for one in instances:
-        dataset = copy(read_whole(one) if isinstance(one, Path) else one)
+    for instance in instances:
+        dataset = copy(read_whole(instance) if isinstance(instance, Path) else instance)
         dataset.preamble = bytes(128)
         dataset.file_meta = _meta_of(dataset)
         size = len(dataset.get("PixelData", b""))

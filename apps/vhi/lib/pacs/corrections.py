@@ -135,7 +135,7 @@ class ArchiveCorrections:
                 break
             self._not_before[case.case_id] = time.monotonic() + PAUSE_S
             try:
-                taken += sum(self._handle(case, one) for one in self._news(case))
+                taken += sum(self._handle(case, correction) for correction in self._news(case))
             except ArchiveError:
                 raise
             except Exception as error:  # of this case: others have their turn; no message, which may name a patient
@@ -147,8 +147,17 @@ class ArchiveCorrections:
 
     def refused(self, reader: str | None = None) -> list[Correction]:
         """The refused corrections, the newest first; of one reader, or of all."""
-        found = [one for known in list(self._known.values()) for one in list(known.values()) if one.outcome == "refused"]
-        return sorted((one for one in found if reader in (None, one.reader)), key=lambda one: one.time, reverse=True)
+        refused = [
+            correction
+            for known in list(self._known.values())
+            for correction in list(known.values())
+            if correction.outcome == "refused"
+        ]
+        return sorted(
+            (correction for correction in refused if reader in (None, correction.reader)),
+            key=lambda correction: correction.time,
+            reverse=True,
+        )
 
     def note_sender(self, sop_uids: Collection[str], reader: str) -> None:
         """Remember which reader stored some instances through the gateway.
@@ -172,12 +181,14 @@ class ArchiveCorrections:
         if case.archived is None:
             return
         study, submissions = case.archived.study_uid, self._service.readings.of_case(case.case_id)
-        known = {*self._known.get(case.case_id, ()), *(one.source for one in submissions if one.source)}
-        known |= {uid_of(one, study, what) for one in submissions for what in (SEG_STIR, SEG_T1W)}
-        found: list[Dataset] = []
+        known = {*self._known.get(case.case_id, ()), *(submission.source for submission in submissions if submission.source)}
+        known |= {uid_of(submission, study, what) for submission in submissions for what in (SEG_STIR, SEG_T1W)}
+        news: list[Dataset] = []
         for series in self._archive.series(study, Modality="SEG"):
             uids = (
-                {one.sop_uid for one in self._archive.instances(study, series.series_uid)} if series.modality == "SEG" else set()
+                {instance.sop_uid for instance in self._archive.instances(study, series.series_uid)}
+                if series.modality == "SEG"
+                else set()
             )
             if uids - known:
                 try:
@@ -186,8 +197,8 @@ class ArchiveCorrections:
                     for uid in sorted(uids - known):
                         self._note(Correction(uid, case.case_id, "refused", str(error)))
                     continue
-                found += [one for one in objects if str(one.SOPInstanceUID) not in known]
-        yield from sorted(found, key=lambda one: (written_at(one), str(one.SOPInstanceUID)))
+                news += [dataset for dataset in objects if str(dataset.SOPInstanceUID) not in known]
+        yield from sorted(news, key=lambda dataset: (written_at(dataset), str(dataset.SOPInstanceUID)))
 
     def _handle(self, case: Case, found: Dataset) -> bool:
         """Submit a Segmentation, or note why not."""
@@ -229,7 +240,7 @@ class ArchiveCorrections:
         """Which series of the case: the one that is referred to, or STIR where none is and the frame of reference is its own."""
         if case.archived is None:
             return None
-        named = {str(one.get("SeriesInstanceUID", "")) for one in found.get("ReferencedSeriesSequence") or []}
+        named = {str(series.get("SeriesInstanceUID", "")) for series in found.get("ReferencedSeriesSequence") or []}
         if not named:
             same = str(found.get("FrameOfReferenceUID", "")) == self._frame_of_reference(case, "STIR")
             return "STIR" if same else None
@@ -243,11 +254,11 @@ class ArchiveCorrections:
         """One that was written later, was taken, and holds all that this one does."""
         return next(
             (
-                one
-                for one in self._known.get(case.case_id, {}).values()
-                if (one.outcome, one.reader, one.reading) == ("taken", reader, reading)
-                and one.written > written
-                and {*parts} <= {*one.parts}
+                correction
+                for correction in self._known.get(case.case_id, {}).values()
+                if (correction.outcome, correction.reader, correction.reading) == ("taken", reader, reading)
+                and correction.written > written
+                and {*parts} <= {*correction.parts}
             ),
             None,
         )
@@ -259,7 +270,7 @@ class ArchiveCorrections:
         if sender is not None:
             return str(sender["reader"])
         logins, name = self._logins(), named_person(found)
-        handed_in = {one.reader for one in self._service.readings.of_case(case.case_id)}
+        handed_in = {submission.reader for submission in self._service.readings.of_case(case.case_id)}
         known: dict[str, str] = {}
         for reader in sorted({*logins} if logins is not None else handed_in):
             known |= {bare(self._service.public_name(reader)): reader, bare(reader): reader}

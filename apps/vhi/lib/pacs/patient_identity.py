@@ -34,7 +34,7 @@ class Identities:
         self._known: dict[str, tuple[Case, PatientIdentity]] = {}
 
     def visits(self, case: Case) -> Mapping[str, str]:
-        """See `CaseSource.visits`: one patient is one PatientID of one issuer.
+        """The visits of a patient, see `CaseSource.visits`: one patient is one PatientID of one issuer.
 
         Raises
         ------
@@ -45,8 +45,8 @@ class Identities:
         if not whose.patient:
             return {}
         # a search takes * and ? in an id for any signs; the headers are compared as they are
-        found = [self._case_of(one.study_uid) for one in self._archive.studies(PatientID=whose.patient)]
-        all_of_them = {one.case_id: self._of(one) for one in (case, *found) if one is not None}
+        cases = [self._case_of(study.study_uid) for study in self._archive.studies(PatientID=whose.patient)]
+        all_of_them = {one.case_id: self._of(one) for one in (case, *cases) if one is not None}
         patient = whose.patient, whose.issuer
         return {case_id: one.day for case_id, one in all_of_them.items() if (one.patient, one.issuer) == patient}
 
@@ -60,7 +60,7 @@ class Identities:
 
     def _asked(self, series: Archived) -> PatientIdentity:
         place = series.study_uid, series.stir_uid
-        first = min((one.sop_uid for one in self._archive.instances(*place)), default=None)
+        first = min((instance.sop_uid for instance in self._archive.instances(*place)), default=None)
         header = self._archive.metadata(*place, first)[0]
         patient, issuer = (str(header.get(name) or "").strip() for name in ("PatientID", "IssuerOfPatientID"))
         return PatientIdentity(patient, issuer, day_of(header))

@@ -33,7 +33,7 @@ class SeriesPair:
 
 @dataclass(frozen=True)
 class ArchivedStudy:
-    """One study.
+    """One study of the archive.
 
     Parameters
     ----------
@@ -119,10 +119,10 @@ class Register:
         if rows:
             self._write(
                 "INSERT INTO studies VALUES (?, ?) ON CONFLICT (uid) DO UPDATE SET content=excluded.content",
-                [(one.uid, json.dumps(asdict(one))) for one in rows],
+                [(row.uid, json.dumps(asdict(row))) for row in rows],
             )
         with self._lock:
-            self._studies.update({one.uid: one for one in rows})
+            self._studies.update({row.uid: row for row in rows})
             self.version += bool(rows)
 
     def remove(self, uids: Collection[str]) -> None:

@@ -122,7 +122,7 @@ class ArchiveResults:
                 self.post(made)
 
     def delivery_state(self, made: Submission) -> dict[str, Any]:
-        """For the reader: whether a submission is in the archive by now, how many wait, and why."""
+        """Whether a submission is in the archive by now, how many wait, and why; for its reader."""
         state = self.outbox.state()
         stored = self.outbox.has_sent(f"{made.case_id}~{made.submission_id}")
         return {"stored": stored, "waiting": state.waiting, "last_error": state.last_error}
@@ -146,13 +146,13 @@ class ArchiveResults:
                 drawn.pop(DISEASE_REGION)
             description = "Regions that VHI is measured with"
             reader = person_name(named.reader)
-            found = segmentation_of(drawn, stir, "STIR", made_by, reader, _program(made), description, "Regions")
+            seg = segmentation_of(drawn, stir, "STIR", made_by, reader, _program(made), description, "Regions")
         else:
-            found = segmentation(content, stir)
-        if found is not None:
-            yield SEG_STIR, _known_as(found, made, SEG_STIR)
+            seg = segmentation(content, stir)
+        if seg is not None:
+            yield SEG_STIR, _known_as(seg, made, SEG_STIR)
         if content is not None:
-            yield SR, _known_as(structured_report(content, stir, t1w, found), made, SR)
+            yield SR, _known_as(structured_report(content, stir, t1w, seg), made, SR)
             if self._with_pages:
                 for name, page in pages_of(content, stir).items():
                     yield name, _known_as(page, made, name)
@@ -168,7 +168,7 @@ class ArchiveResults:
         if region is None:
             return None
         try:
-            found = segmentation_of(
+            seg = segmentation_of(
                 {DISEASE_REGION: region},
                 t1w,
                 "T1W",
@@ -180,9 +180,9 @@ class ArchiveResults:
             )
         except InputError:  # T1W was resampled: the region lies on the voxels of STIR alone
             return None
-        if found is not None:
-            found.SeriesNumber = T1W_SERIES_NUMBER
-        return found
+        if seg is not None:
+            seg.SeriesNumber = T1W_SERIES_NUMBER
+        return seg
 
     def _headers(self, case: Case, role: Role) -> list[Dataset]:
         series, _ = one_series(self._series_folder(case, role), role)
@@ -207,7 +207,7 @@ def uid_of(made: Submission, study_uid: str, what: str) -> str:
         made.submission_id,
         made.created,
         dict(made.scans),
-        [one.sha256 for one in made.segments],
+        [segment.sha256 for segment in made.segments],
         what,
     ]
     return f"2.25.{uuid.uuid5(_NAMESPACE, json.dumps(facts, sort_keys=True)).int}"

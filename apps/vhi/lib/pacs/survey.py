@@ -18,16 +18,18 @@ def check_archive(cases: PacsCases) -> tuple[StudyCheck, ...]:
     """
     while cases.look(lambda _: False):
         pass
-    return tuple(_check(study, cases) for study in sorted(cases.register.all(), key=lambda one: (one.date, one.uid)))
+    return tuple(_check(study, cases) for study in sorted(cases.register.all(), key=lambda study: (study.date, study.uid)))
 
 
 def _check(study: ArchivedStudy, cases: PacsCases) -> StudyCheck:
     series = {one.series_uid: _shown(one) for one in cases.archive.series(study.uid) if one.modality == "MR"}
-    found = cases.archive.studies(fields=("PatientID",), StudyInstanceUID=study.uid)
-    patient = next((one.text("PatientID") for one in found), "")
+    studies = cases.archive.studies(fields=("PatientID",), StudyInstanceUID=study.uid)
+    patient = next((entry.text("PatientID") for entry in studies), "")
     case = cases.case_of(study)
     if case is None or case.archived is None or study.pair is None:
-        missing = next((one.reason for one in cases.find().waiting if one.name == study.uid), "It was not looked at yet.")
+        missing = next(
+            (waiting.reason for waiting in cases.find().waiting if waiting.name == study.uid), "It was not looked at yet."
+        )
         return StudyCheck(study.uid, patient, study.date, missing=missing, series=tuple(series.values()))
     t1w, stir = (series.get(uid, uid) for uid in (case.archived.t1w_uid, case.archived.stir_uid))
     why = (f"T1W: {cases.rules.t1w}", f"STIR: {cases.rules.stir}", *study.pair.warnings)

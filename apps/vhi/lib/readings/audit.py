@@ -116,18 +116,18 @@ class AuditLog:
 
 def log_unlogged(log: AuditLog, store: ReadingStore) -> None:
     """Log submissions that were kept just before a process was killed, or before the end of the log was lost."""
-    for one in unlogged(log, store):
-        told = {"found_at_start": True, "made": one.created}
-        log.append("changed", reader=one.reader, case=one.case_id, submission=one.submission_id, **told)
+    for submission in unlogged(log, store):
+        told = {"found_at_start": True, "made": submission.created}
+        log.append("changed", reader=submission.reader, case=submission.case_id, submission=submission.submission_id, **told)
 
 
 def unlogged(log: AuditLog, store: ReadingStore) -> Iterator[Submission]:
     """Submissions that the log lacks."""
-    logged = {(one.get("case"), one.get("submission")) for one in log.entries() if one.get("event") == "changed"}
+    logged = {(entry.get("case"), entry.get("submission")) for entry in log.entries() if entry.get("event") == "changed"}
     for case_id, made in store.intact():
-        for one in made:
-            if (case_id, one.submission_id) not in logged:
-                yield one
+        for submission in made:
+            if (case_id, submission.submission_id) not in logged:
+                yield submission
 
 
 def _last_line(handle: int, size: int) -> tuple[str, bool]:

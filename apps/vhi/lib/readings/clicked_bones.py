@@ -25,7 +25,7 @@ from .submission import check_reader
 
 
 class ClickedBones:
-    """Of all cases and readers of one data folder; callers hold the case's lock."""
+    """Normal bone from clicks, of all cases and readers of one data folder; callers hold the case's lock."""
 
     def __init__(self, readings: ReadingStore) -> None:
         self._readings = readings
@@ -33,19 +33,19 @@ class ClickedBones:
     def of(self, case_id: str, reader: str, grid: Grid) -> tuple[NormalBone, ...]:
         """The normal bone grown for a reader, the newest first, on the grid of STIR."""
         path = self._path(case_id, reader)
-        found = []
-        for one in (read_remakable(path) or {}).get("bones", []):
+        bones = []
+        for entry in (read_remakable(path) or {}).get("bones", []):
             try:
-                mask = read_mask(path.with_name(str(one["file"])), NORMAL_BONE)
-                clicks = tuple((int(i), int(j), int(k)) for i, j, k in one["clicks"])
+                mask = read_mask(path.with_name(str(entry["file"])), NORMAL_BONE)
+                clicks = tuple((int(i), int(j), int(k)) for i, j, k in entry["clicks"])
                 bone = NormalBone(
-                    Mask(mask.data, grid, NORMAL_BONE), "clicked", clicks=clicks, with_proposal=one["with_proposal"]
+                    Mask(mask.data, grid, NORMAL_BONE), "clicked", clicks=clicks, with_proposal=entry["with_proposal"]
                 )
             except (InputError, KeyError, TypeError, ValueError) as error:
                 tell_once(DamagedError(path, f"a clicked normal bone in it is of no use ({error})"), "it is grown anew")
                 continue
-            found.append(bone)
-        return tuple(found)
+            bones.append(bone)
+        return tuple(bones)
 
     def keep(self, case_id: str, reader: str, bones: Sequence[NormalBone]) -> None:
         """Keep these and no others.
@@ -61,7 +61,7 @@ class ClickedBones:
             if not path.with_name(name).is_file():
                 write_mask(path.with_name(name), bone.mask)
         listed = [
-            {"file": name, "clicks": [list(one) for one in bone.clicks], "with_proposal": bone.with_proposal}
+            {"file": name, "clicks": [list(click) for click in bone.clicks], "with_proposal": bone.with_proposal}
             for name, bone in named.items()
         ]
         write_json(path, {"bones": listed})

@@ -65,13 +65,13 @@ def open_folder(root: Path, study: Mapping[str, Any] | None = None) -> None:
     wanted = dict(study or {})
     make_folder(root)
     with locked(root / "lock"):
-        found = _format_or_none(root)
-        if found is None:
+        stored = _format_or_none(root)
+        if stored is None:
             _check_evidence(root, wanted)
             _write_format(root, wanted)
         else:
-            _check_study(root, found, wanted)
-            for step in range(found["format"], FORMAT):
+            _check_study(root, stored, wanted)
+            for step in range(stored["format"], FORMAT):
                 UPGRADES[step](root)
                 _write_format(root, wanted, step + 1)
     remove_leftovers(root)
@@ -84,14 +84,14 @@ def check_folder(root: Path) -> None:
     ------
     InputError
     """
-    found = _format_of(root / FORMAT_FILE)
-    if found is None:
+    stored = _format_of(root / FORMAT_FILE)
+    if stored is None:
         raise InputError(
             f"{root} holds no {FORMAT_FILE}: it is not the data folder of a server. Pass the folder that serve uses."
         )
-    if found["format"] < FORMAT:
+    if stored["format"] < FORMAT:
         raise InputError(
-            f"{root} has format {found['format']}, this program reads {FORMAT}; start its server once, which upgrades it."
+            f"{root} has format {stored['format']}, this program reads {FORMAT}; start its server once, which upgrades it."
         )
 
 
@@ -161,13 +161,13 @@ def remove_leftovers(root: Path) -> int:
 
 
 def _remove(folder: Path) -> int:
-    found = list(folder.glob(LEFTOVER))
-    for path in found:
+    leftovers = list(folder.glob(LEFTOVER))
+    for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-    return len(found)
+    return len(leftovers)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -188,7 +188,7 @@ def make_folder(folder: Path) -> None:
     ------
     OutputError
     """
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         for one in reversed(missing):
             one.mkdir(exist_ok=True)

@@ -76,8 +76,8 @@ class Drafts:
         """
         check_reader(reader)
         check_reading(reading)
-        found = (self._readings.root / "cases").glob(f"*/drafts/{reader}-{reading}.json")
-        return frozenset(path.parent.parent.name for path in found)
+        paths = (self._readings.root / "cases").glob(f"*/drafts/{reader}-{reading}.json")
+        return frozenset(path.parent.parent.name for path in paths)
 
     def save(self, case_id: str, reader: str, reading: int, draft: Draft, seen: str | None) -> None:
         """Put a draft in place of the one whose revision was `seen`, of any for "*", or of none for None.
@@ -130,12 +130,12 @@ def _read(path: Path) -> Draft | None:
 def _check_seen(path: Path, seen: str | None) -> None:
     if seen == ANY:
         return
-    found = _read(path)
-    if (found.revision if found else None) == seen:
+    draft = _read(path)
+    if (draft.revision if draft else None) == seen:
         return
-    if found is None:
+    if draft is None:
         raise ConflictError("What you had begun here was handed in or thrown away in another window.", {"revision": None})
-    facts = {"revision": found.revision, "saved": found.saved}
+    facts = {"revision": draft.revision, "saved": draft.saved}
     raise ConflictError("Another window of yours has gone on with this case.", facts)
 
 

@@ -25,7 +25,7 @@ def checked_effort(value: Any) -> dict[str, float | int]:
         raise RequestError(
             f"effort is an object with {', '.join(QUANTITIES)}; found {str(value)[:60]!r}. Leave it out, or correct it."
         )
-    found: dict[str, float | int] = {}
+    effort: dict[str, float | int] = {}
     for name, number in value.items():
         if name not in QUANTITIES:
             raise RequestError(f"effort holds {str(name)[:60]!r}; it may hold {', '.join(QUANTITIES)}.")
@@ -33,8 +33,8 @@ def checked_effort(value: Any) -> dict[str, float | int]:
         if not usable or not 0 <= number <= _MOST[name] or (name in COUNTS and number != int(number)):
             kind = "a whole number" if name in COUNTS else "a number"
             raise RequestError(f"effort: {name} is {str(number)[:60]!r}; it must be {kind} from 0 to {_MOST[name]:.0f}.")
-        found[name] = int(number) if name in COUNTS else float(number)
-    return found
+        effort[name] = int(number) if name in COUNTS else float(number)
+    return effort
 
 
 def effort_of(value: Any, opened_s_ago: float | None) -> dict[str, Any]:
@@ -56,9 +56,9 @@ def effort_of(value: Any, opened_s_ago: float | None) -> dict[str, Any]:
     ------
     RequestError
     """
-    found: dict[str, Any] = {} if value is None else dict(checked_effort(value))
-    if "seconds" in found:
-        return {**found, "seconds_by": "viewer"}
+    effort: dict[str, Any] = {} if value is None else dict(checked_effort(value))
+    if "seconds" in effort:
+        return {**effort, "seconds_by": "viewer"}
     if opened_s_ago is None:
-        return found
-    return {**found, "seconds": round(opened_s_ago, 1), "seconds_by": "server"}
+        return effort
+    return {**effort, "seconds": round(opened_s_ago, 1), "seconds_by": "server"}

@@ -58,39 +58,39 @@ def finished_readings(root: Path) -> tuple[FinishedReading, ...]:
     """
     store = ReadingStore(root, read_only=True)
     names = {str(alias): str(case) for alias, case in (read_json(root / ALIASES) or {}).items()}
-    found: list[FinishedReading] = []
+    finished: list[FinishedReading] = []
     for case in store.cases():
         newest: dict[tuple[str, int, str], Submission] = {}
         ratings: dict[tuple[str, int], str] = {}
-        for one in store.of_case(case):
-            if one.rating is not None:
-                ratings[one.reader, one.reading] = one.rating
-            if one.segment(FINISHING) is not None:
-                newest[one.reader, one.reading, one.method] = one
-        for (reader, reading, method), one in sorted(newest.items()):
-            mask = _reader_of(store, one)
+        for submission in store.of_case(case):
+            if submission.rating is not None:
+                ratings[submission.reader, submission.reading] = submission.rating
+            if submission.segment(FINISHING) is not None:
+                newest[submission.reader, submission.reading, submission.method] = submission
+        for (reader, reading, method), submission in sorted(newest.items()):
+            mask = _reader_of(store, submission)
             numbers, chain, stated = (
                 (_of_mask(mask()), None, {})
-                if method == "manual" or not one.measured
-                else _of_report(store.folder_of(one) / "vhi.json")
+                if method == "manual" or not submission.measured
+                else _of_report(store.folder_of(submission) / "vhi.json")
             )
-            found.append(
+            finished.append(
                 FinishedReading(
                     case=names.get(case, case),
                     reader=reader,
                     reading=reading,
                     method=method,
                     rating=ratings.get((reader, reading)),
-                    numbers=_of_effort(one) | _of_corrections(one) | numbers,
+                    numbers=_of_effort(submission) | _of_corrections(submission) | numbers,
                     read_mask=mask,
                     chain=chain,
                     stage=stated.get("stage"),
                     verdict=(stated.get("verdict") or {}).get("word"),
                     settings=other_measure_of(stated) if stated else None,
-                    read_on=one.created[:10],
+                    read_on=submission.created[:10],
                 )
             )
-    return tuple(found)
+    return tuple(finished)
 
 
 def _reader_of(store: ReadingStore, submission: Submission) -> Callable[[], Mask]:
@@ -109,18 +109,18 @@ def _of_effort(submission: Submission) -> dict[str, float]:
 
 def _of_corrections(submission: Submission) -> dict[str, float]:
     """Voxels by who changed them; empty for a manual reading, and for submissions that do not say."""
-    found = submission.corrections
-    if not found or submission.method == "manual":
+    corrections = submission.corrections
+    if not corrections or submission.method == "manual":
         return {}
-    hand, regions = found["hand"], found["regions"]
+    hand, regions = corrections["hand"], corrections["regions"]
 
     def voxels(lesions: Iterable[Sequence[int]]) -> float:
         return float(sum(count for _, count in lesions))
 
     return {
-        "proposal_removed_voxels": voxels(found["proposal"]["removed"]),
-        "clicks_removed_voxels": voxels(found["clicks"]["removed"]),
-        "clicks_restored_voxels": voxels(found["clicks"]["restored"]),
+        "proposal_removed_voxels": voxels(corrections["proposal"]["removed"]),
+        "clicks_removed_voxels": voxels(corrections["clicks"]["removed"]),
+        "clicks_restored_voxels": voxels(corrections["clicks"]["restored"]),
         "hand_erased_voxels": voxels(hand["erased"]),
         "hand_painted_voxels": voxels(hand["restored"]) + sum(hand[name] for name in PAINTED if name in hand),
         "regions_changed_voxels": float(

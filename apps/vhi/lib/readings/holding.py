@@ -99,9 +99,9 @@ def _note(data: Path, port: str | None) -> None:
 
 
 def _first(data: Path) -> str:
-    found = read_remakable(data / NOTE, host=str, process=int) or {}
-    port = f", port {found['port']}" if found.get("port") else ""
-    return f"process {found.get('process', '?')} on {found.get('host', '?')}{port}, since {found.get('since', '?')}"
+    note = read_remakable(data / NOTE, host=str, process=int) or {}
+    port = f", port {note['port']}" if note.get("port") else ""
+    return f"process {note.get('process', '?')} on {note.get('host', '?')}{port}, since {note.get('since', '?')}"
 
 
 def _use_temporary_folder(data: Path) -> None:

@@ -23,7 +23,7 @@ _FIELDS = {"case": str, "number": int, "created": str, "by": str, "first": str, 
 
 @dataclass(frozen=True)
 class Review:
-    """One record.
+    """One record of a review.
 
     Attributes
     ----------
@@ -122,15 +122,15 @@ def classes_of_cases(root: Path) -> dict[str, str]:
     reviews = Reviews(ReadingStore(root, read_only=True))
     names = {str(alias): str(case) for alias, case in (read_json(root / ALIASES) or {}).items()}
     return {
-        names.get(case_id, case_id): one.reason
+        names.get(case_id, case_id): review.reason
         for case_id in reviews.cases()
-        for one in reviews.of_case(case_id)
-        if one.slice is None
+        for review in reviews.of_case(case_id)
+        if review.slice is None
     }
 
 
 def review_damage(readings: ReadingStore, case_id: str) -> Iterator[DamagedError]:
-    """Of a case's records the damaged ones."""
+    """The damaged records of a case."""
     for path in _files(readings.folder_of_case(case_id) / FOLDER):
         try:
             _read(path, case_id)
@@ -151,8 +151,8 @@ def _read(path: Path, case_id: str) -> Review:
 
 
 def _files(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if _FILE.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(found, key=lambda path: int(_number(path)))
+    paths = [path for path in folder.iterdir() if _FILE.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(paths, key=lambda path: int(_number(path)))
 
 
 def _number(path: Path) -> str:

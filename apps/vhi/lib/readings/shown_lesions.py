@@ -41,7 +41,7 @@ class ShownLesions:
     def of(
         cls, lesions: np.ndarray, grid: Grid, anatomy: Anatomy | None, removed: Sequence[int], midline_mm: float
     ) -> ShownLesions:
-        """Of `(I, J, K)` lesions, 0 where there is none."""
+        """The lesions of an `(I, J, K)` label map, 0 where there is none."""
         known = anatomy is not None and anatomy.is_known
         part = anatomy.part + np.uint8(_PARTS_FROM) if anatomy is not None and known else np.uint8(_UNKNOWN)
         return cls(np.where(lesions > 0, part, np.uint8(0)), grid, tuple(removed), midline_mm)

@@ -87,7 +87,7 @@ class ReadingStore:
         submissions = self._case(case_id) / "submissions"
         make_folder(submissions)
         with self.writing(case_id):
-            number = max([int(found[1]) for found in _matches(submissions)], default=0) + 1
+            number = max([int(match[1]) for match in _matches(submissions)], default=0) + 1
             target = submissions / f"{number:04d}-{reader}"
             with result_folder(target, ()) as folder:
                 made = write(folder, number)
@@ -124,7 +124,7 @@ class ReadingStore:
 
     def names(self, case_id: str) -> tuple[str, ...]:
         """The ids of the submissions of a case, oldest first."""
-        return tuple(found[0] for found in sorted(_matches(self._case(case_id) / "submissions"), key=lambda one: int(one[1])))
+        return tuple(match[0] for match in sorted(_matches(self._case(case_id) / "submissions"), key=lambda match: int(match[1])))
 
     def read(self, case_id: str, submission_id: str) -> Submission:
         """One submission as it lies on disk now.
@@ -138,10 +138,10 @@ class ReadingStore:
         text = read_text(path)
         if text is None:
             raise DamagedError(path, "it is missing")
-        found = Submission.from_json(text, path)
-        if (found.case_id, found.submission_id) != (case_id, submission_id):
-            raise DamagedError(path, f"it describes submission {found.submission_id} of {found.case_id}")
-        return found
+        submission = Submission.from_json(text, path)
+        if (submission.case_id, submission.submission_id) != (case_id, submission_id):
+            raise DamagedError(path, f"it describes submission {submission.submission_id} of {submission.case_id}")
+        return submission
 
     def cases(self) -> tuple[str, ...]:
         """Ids of the cases that somebody submitted something of."""
@@ -162,10 +162,10 @@ class ReadingStore:
         ------
         NotFoundError
         """
-        found = next((one for one in self.of_case(case_id) if one.submission_id == submission_id), None)
-        if found is None:
+        submission = next((made for made in self.of_case(case_id) if made.submission_id == submission_id), None)
+        if submission is None:
             raise NotFoundError(f"Case {case_id} has no submission {submission_id!r}; ask for the list of submissions.")
-        return found
+        return submission
 
     def newest(
         self, case_id: str, reader: str, reading: int | None = None, part: str | None = None, method: str | None = None
@@ -173,12 +173,12 @@ class ReadingStore:
         """The reader's last submission of a case, of one reading, holding one segment, by one method."""
         return next(
             (
-                one
-                for one in reversed(self.of_case(case_id))
-                if one.reader == reader
-                and (reading is None or one.reading == reading)
-                and (part is None or one.segment(part) is not None)
-                and (method is None or one.method == method)
+                made
+                for made in reversed(self.of_case(case_id))
+                if made.reader == reader
+                and (reading is None or made.reading == reading)
+                and (part is None or made.segment(part) is not None)
+                and (method is None or made.method == method)
             ),
             None,
         )
@@ -191,11 +191,11 @@ class ReadingStore:
         chosen = (self.shared_by_choice(case_id) or {}).get(part)
         if chosen is not None:
             return self.get(case_id, chosen)
-        first = next((one for one in self.of_case(case_id) if one.segment(part) is not None), None)
+        first = next((made for made in self.of_case(case_id) if made.segment(part) is not None), None)
         return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 
     def shared_by_choice(self, case_id: str) -> dict[str, str] | None:
-        """By region the submission that an administrator chose; None where none was.
+        """The submission that an administrator chose, by region; None where none was.
 
         Raises
         ------
@@ -203,12 +203,14 @@ class ReadingStore:
         """
         path = self._case(case_id) / "shared.json"
         chosen = read_json(path)
-        if chosen is not None and not all(part in SHARED_PARTS and isinstance(one, str) for part, one in chosen.items()):
+        if chosen is not None and not all(
+            part in SHARED_PARTS and isinstance(submission_id, str) for part, submission_id in chosen.items()
+        ):
             raise DamagedError(path, "it names no regions and submissions")
         return chosen
 
     def share(self, case_id: str, submission_id: str, parts: Sequence[str] = SHARED_PARTS) -> None:
-        """For an administrator: all readers start from these regions of that submission.
+        """Let all readers start from these regions of that submission; for an administrator.
 
         Raises
         ------
@@ -229,28 +231,29 @@ class ReadingStore:
             case_id
             for case_id, made in self.intact()
             if any(
-                one.segment(FINISHING) is not None
-                and (reader is None or one.reader == reader)
-                and (reading is None or one.reading == reading)
-                for one in made
+                submission.segment(FINISHING) is not None
+                and (reader is None or submission.reader == reader)
+                and (reading is None or submission.reading == reading)
+                for submission in made
             )
         )
 
     def finished_for_region(self, reader: str, reading: int) -> frozenset[str]:
         """Cases of which the reader handed in the disease region, or rated it, and no inflammation, in that reading."""
         own = {
-            case_id: [one for one in made if (one.reader, one.reading) == (reader, reading)] for case_id, made in self.intact()
+            case_id: [submission for submission in made if (submission.reader, submission.reading) == (reader, reading)]
+            for case_id, made in self.intact()
         }
         return frozenset(case_id for case_id, made in own.items() if is_region_alone(made))
 
     def ratings(self) -> dict[str, dict[str, str]]:
         """How readers rated the automatic disease region: by case and reader, the newest rating."""
-        found: dict[str, dict[str, str]] = {}
+        ratings: dict[str, dict[str, str]] = {}
         for case_id, made in self.intact():
-            for one in made:
-                if one.rating is not None:
-                    found.setdefault(case_id, {})[one.reader] = one.rating
-        return found
+            for submission in made:
+                if submission.rating is not None:
+                    ratings.setdefault(case_id, {})[submission.reader] = submission.rating
+        return ratings
 
     def folder_of(self, submission: Submission) -> Path:
         """Where its files lie."""
@@ -329,7 +332,7 @@ class ReadingStore:
         for older in [*results][:-RESULTS_SHOWN]:
             del results[older]
             self._shown_lesions(case_id, reader, reading, older).unlink(missing_ok=True)
-        noted = {**display, "results": results, "midlines": {one: midlines.get(one) for one in results}}
+        noted = {**display, "results": results, "midlines": {result: midlines.get(result) for result in results}}
         if before != noted:
             self._note_shown(case_id, reader, reading, display=noted)
 
@@ -411,8 +414,8 @@ class ReadingStore:
 
 def is_region_alone(made: Sequence[Submission]) -> bool:
     """Whether the disease region was handed in or rated and no inflammation, among what a reader submitted in one reading."""
-    has_region = any(one.segment(DISEASE_REGION) is not None or one.rating is not None for one in made)
-    return has_region and all(one.segment(FINISHING) is None for one in made)
+    has_region = any(submission.segment(DISEASE_REGION) is not None or submission.rating is not None for submission in made)
+    return has_region and all(submission.segment(FINISHING) is None for submission in made)
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:
@@ -433,11 +436,11 @@ def check_file(path: Path, sha256: str) -> None:
         It is missing, cannot be read, or has another sha256.
     """
     try:
-        found = sha256_of(path)
+        digest = sha256_of(path)
     except InputError as error:
         raise DamagedError(path, "it is missing or cannot be read") from error
-    if found != sha256:
-        raise DamagedError(path, f"it is not the file that was kept (sha256 {sha256[:12]}..., now {found[:12]}...)")
+    if digest != sha256:
+        raise DamagedError(path, f"it is not the file that was kept (sha256 {sha256[:12]}..., now {digest[:12]}...)")
 
 
 def stored_segment(name: str, path: Path, voxels: int, proposal: Mapping[str, Any] | None = None) -> StoredSegment:
@@ -447,4 +450,4 @@ def stored_segment(name: str, path: Path, voxels: int, proposal: Mapping[str, An
 
 def _matches(folder: Path) -> list[re.Match[str]]:
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return [found for found in map(_FOLDER.fullmatch, names) if found]
+    return [match for match in map(_FOLDER.fullmatch, names) if match]

@@ -109,7 +109,7 @@ class Submission:
 
     def segment(self, name: str) -> StoredSegment | None:
         """The stored segment of that name; None where the reader did not hand it in."""
-        return next((one for one in self.segments if one.name == name), None)
+        return next((segment for segment in self.segments if segment.name == name), None)
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"

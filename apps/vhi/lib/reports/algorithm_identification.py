@@ -47,11 +47,11 @@ def makers(content: ReportContent) -> dict[str, Maker]:
     bone = _BONE_MAKERS.get(result.normal_bone_source, Maker("MANUAL"))
     bone = bone if bone.algorithm is None else replace(bone, version=program)
     if reading.get("method") == "manual":
-        found = Maker("MANUAL")
+        maker = Maker("MANUAL")
     else:
         by_person = bool(reading.get("reader")) or region.kind != "AUTOMATIC" or not proposed
-        found = Maker("SEMIAUTOMATIC" if by_person else "AUTOMATIC", "VHI thresholds", program)
-    return {NORMAL_BONE: bone, DISEASE_REGION: region, INFLAMMATION: found, CONSERVATIVE: found}
+        maker = Maker("SEMIAUTOMATIC" if by_person else "AUTOMATIC", "VHI thresholds", program)
+    return {NORMAL_BONE: bone, DISEASE_REGION: region, INFLAMMATION: maker, CONSERVATIVE: maker}
 
 
 def _region(content: ReportContent, corrected: bool) -> Maker:
@@ -92,5 +92,5 @@ def series_description(what: str, reader: str | None) -> str:
 
 
 def program_version(content: ReportContent) -> str:
-    """Of this program, as the report's provenance has it."""
+    """Version of this program, as the report's provenance has it."""
     return str((content.numbers["provenance"].get("versions") or {}).get("vhi") or "unknown")

@@ -50,14 +50,14 @@ def change_table(change: Change | NotCompared | None) -> Table | None:
         return None
     rows = tuple(
         (
-            one.fate,
-            ", ".join(map(str, one.earlier_ids)) or "–",
-            ", ".join(map(str, one.now_ids)) or "–",
-            f"{one.earlier_mm3:,.1f}",
-            f"{one.now_mm3:,.1f}",
-            f"{one.now_mm3 - one.earlier_mm3:+,.1f}".replace("-", "−"),
+            lesion.fate,
+            ", ".join(map(str, lesion.earlier_ids)) or "–",
+            ", ".join(map(str, lesion.now_ids)) or "–",
+            f"{lesion.earlier_mm3:,.1f}",
+            f"{lesion.now_mm3:,.1f}",
+            f"{lesion.now_mm3 - lesion.earlier_mm3:+,.1f}".replace("-", "−"),
         )
-        for one in change.lesions
+        for lesion in change.lesions
     )
     return Table(
         "Lesions since the earlier visit",
@@ -92,13 +92,13 @@ def _numbers(change: Change) -> dict[str, Any]:
         if change.lesions is None
         else [
             {
-                "fate": one.fate,
-                "earlier_ids": list(one.earlier_ids),
-                "now_ids": list(one.now_ids),
-                "earlier_mm3": one.earlier_mm3,
-                "now_mm3": one.now_mm3,
-                "centroid_mm": list(one.centroid_mm),
+                "fate": lesion.fate,
+                "earlier_ids": list(lesion.earlier_ids),
+                "now_ids": list(lesion.now_ids),
+                "earlier_mm3": lesion.earlier_mm3,
+                "now_mm3": lesion.now_mm3,
+                "centroid_mm": list(lesion.centroid_mm),
             }
-            for one in change.lesions
+            for lesion in change.lesions
         ],
     }

@@ -101,7 +101,7 @@ def cohort_content(
         visits_section(visits, visits_left_out, tolerance_mm, why_no_visits),
         effort_section(study),
     )
-    readers = sorted({one.reader for one in table.readings})
+    readers = sorted({reading.reader for reading in table.readings})
     counts = {visit: sum(when == visit for _, when in table.visits) for visit in ("baseline", "follow_up")}
     facts = (
         ("Subjects", str(len(table.subjects))),
@@ -129,16 +129,18 @@ def cohort_content(
 def _key_results(study: Study, masks: MaskStudy | None) -> Table:
     """The paper's headline numbers, of this study."""
     rows: list[tuple[str, str, str]] = []
-    for one in summarise_overlaps(masks.pairs, each_pair=False) if masks else ():
-        if one.kind != "between methods":
-            rows.append((f"Dice {one.kind}, {one.method}: median (range)", median_range(one.dice), str(one.dice.n)))
+    for overlap in summarise_overlaps(masks.pairs, each_pair=False) if masks else ():
+        if overlap.kind != "between methods":
+            rows.append(
+                (f"Dice {overlap.kind}, {overlap.method}: median (range)", median_range(overlap.dice), str(overlap.dice.n))
+            )
     for name, agreements, unit in (("VHI", study.vhi_agreement, study.vhi_unit), ("SPARCC", study.sparcc_agreement, "points")):
-        for found in agreements[:3]:
-            raw = found.limits["raw"]
-            who = f"{name}, readers {' and '.join(found.readers)}" + (f", {found.method}" if found.method else "")
+        for agreement in agreements[:3]:
+            raw = agreement.limits["raw"]
+            who = f"{name}, readers {' and '.join(agreement.readers)}" + (f", {agreement.method}" if agreement.method else "")
             limits = f"{number(raw.bias.value)} ({number(raw.lower.value)} to {number(raw.upper.value)}) {unit}"
             rows.append((f"{who}: bias (95% limits of agreement)", limits, str(raw.n)))
-            rows.append((f"{who}: ICC(A,1) (95% CI)", estimate(found.icc["raw"].icc, 2), str(found.icc["raw"].n)))
+            rows.append((f"{who}: ICC(A,1) (95% CI)", estimate(agreement.icc["raw"].icc, 2), str(agreement.icc["raw"].n)))
     if not isinstance(study.relations, str):
         log = study.relations[0].regressions["log"]
         rows.append(("log(VHI + 1) per SPARCC point: slope (95% CI)", estimate(log.slope), str(log.n)))
@@ -161,22 +163,22 @@ def _key_results(study: Study, masks: MaskStudy | None) -> Table:
 
 def _readings(study: Study) -> Records:
     """The table as it was understood: readings, then what is known of visits that nobody read."""
-    columns = tuple(one.name for one in NUMBERS.values())
+    columns = tuple(column.name for column in NUMBERS.values())
     rows = []
     seen = set()
-    for one in study.table.readings:
-        visit = study.table.visits[one.subject, one.visit]
-        values = {**visit.values, **one.values}
-        seen.add((one.subject, one.visit))
+    for reading in study.table.readings:
+        visit = study.table.visits[reading.subject, reading.visit]
+        values = {**visit.values, **reading.values}
+        seen.add((reading.subject, reading.visit))
         words = (
-            one.stage,
-            one.verdict,
-            one.rating,
+            reading.stage,
+            reading.verdict,
+            reading.rating,
             visit.disagreement,
             *(visit.facts.get(name) for name in FACTS),
             visit.facts.get(VISIT_DATE),
         )
-        rows.append((*one.key, visit.case, *(values.get(column) for column in columns), *words, one.read_on))
+        rows.append((*reading.key, visit.case, *(values.get(column) for column in columns), *words, reading.read_on))
     for key, visit in study.table.visits.items():
         if key not in seen:
             facts = (*(visit.facts.get(name) for name in FACTS), visit.facts.get(VISIT_DATE))
@@ -187,7 +189,7 @@ def _readings(study: Study) -> Records:
 
 
 def _provenance(origin: Mapping[str, Any]) -> tuple[Table, ...]:
-    inputs = tuple((one["role"], one["file"], (one.get("sha256") or "")[:16]) for one in origin.get("inputs", ()))
+    inputs = tuple((file["role"], file["file"], (file.get("sha256") or "")[:16]) for file in origin.get("inputs", ()))
     versions = tuple((str(name), str(value)) for name, value in origin.get("versions", {}).items())
     settings = tuple(
         (name, "chosen from the data" if value is None else str(value)) for name, value in origin.get("settings", {}).items()
@@ -269,14 +271,14 @@ def _pdf_section(section: Section) -> list[Flowable]:
         ]
         story += [*block, *more, *note] if len(shown) > 12 else [KeepTogether([*block, *more, *note])]
     words = (section.excluded_sentence(), f"Method: {section.method}", f"Source: {section.source}.")
-    story.append(KeepTogether([Spacer(1, 3), *(pdf._words(one, pdf._NOTE) for one in words)]))
+    story.append(KeepTogether([Spacer(1, 3), *(pdf._words(word, pdf._NOTE) for word in words)]))
     return story
 
 
 def _pdf_image(figure: CohortFigure) -> Flowable:
     """A figure at the size it was drawn for, smaller where the page is; pictures of scans so that two fit on a page."""
     pixels = ImageReader(io.BytesIO(figure.png)).getSize()
-    width, height = (one / figure.dpi * inch for one in pixels)
+    width, height = (side / figure.dpi * inch for side in pixels)
     return pdf._image(figure.picture, min(width, pdf._WIDTH), min(height, (0.43 if _is_picture(figure) else 0.8) * pdf._HEIGHT))
 
 

@@ -37,7 +37,7 @@ class Records:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(self.columns)
         for row in self.rows:
-            writer.writerow([_csv_cell(one) for one in row])
+            writer.writerow([_csv_cell(cell) for cell in row])
         return file.getvalue()
 
     def as_json(self) -> list[dict[str, Cell]]:
@@ -64,7 +64,7 @@ class CohortFigure:
 
 @dataclass(frozen=True)
 class Section:
-    """One analysis.
+    """One analysis of the report.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class CohortContent:
     @property
     def records(self) -> tuple[Records, ...]:
         """Every table that is written as a file."""
-        excluded = tuple((one.key, *who) for one in self.sections for who in one.excluded)
+        excluded = tuple((section.key, *who) for section in self.sections for who in section.excluded)
         return (
             self.readings,
             *([self.dictionary] if self.dictionary.rows else []),
@@ -149,27 +149,27 @@ class CohortContent:
     @property
     def file_names(self) -> tuple[str, ...]:
         """Everything that is written, relative to the result folder."""
-        tables = tuple(f"tables/{one.name}.csv" for one in self.records)
-        figures = tuple(f"figures/{one.name}.{kind}" for one in self.figures for kind in ("png", "svg"))
-        points = tuple(f"figures/{one.name}.csv" for one in self.figures if one.points.rows)
+        tables = tuple(f"tables/{table.name}.csv" for table in self.records)
+        figures = tuple(f"figures/{figure.name}.{kind}" for figure in self.figures for kind in ("png", "svg"))
+        points = tuple(f"figures/{figure.name}.csv" for figure in self.figures if figure.points.rows)
         methods = ("methods.txt",) if self.methods else ()
         return (*tables, *figures, *points, *methods, "report.html", "report.pdf", self.mark)
 
     def json_text(self) -> str:
         """`cohort.json`, or what `mark` says: strict JSON at full precision; null for what has no value."""
         sections = {
-            one.key: {
-                "title": one.title,
-                "available": not one.why_not,
-                "why_not": one.why_not or None,
-                "n": one.n,
-                "method": one.method,
-                "source": one.source,
-                "findings": list(one.findings),
-                "excluded": [dict(zip(("subject", "visit", "why"), who, strict=True)) for who in one.excluded],
-                "tables": {records.name: records.as_json() for records in one.records},
+            section.key: {
+                "title": section.title,
+                "available": not section.why_not,
+                "why_not": section.why_not or None,
+                "n": section.n,
+                "method": section.method,
+                "source": section.source,
+                "findings": list(section.findings),
+                "excluded": [dict(zip(("subject", "visit", "why"), who, strict=True)) for who in section.excluded],
+                "tables": {records.name: records.as_json() for records in section.records},
             }
-            for one in self.sections
+            for section in self.sections
         }
         content = {
             "schema_version": "1.0",
@@ -215,7 +215,7 @@ def median_range(one: Summary, digits: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """As journals print it."""
+    """A P value as journals print it."""
     if math.isnan(p):
         return "n/a"
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}" if p < 0.01 else f"{p:.2f}"

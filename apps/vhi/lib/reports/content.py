@@ -130,7 +130,7 @@ def report_content(
         What it is printed on.
     """
     source = plain(provenance)
-    files = {one["role"]: one["file"] for one in source.get("inputs") or [] if "role" in one and "file" in one}
+    files = {file["role"]: file["file"] for file in source.get("inputs") or [] if "role" in file and "file" in file}
     numbers = vhi_numbers(result, provenance, image_statistics, None if reading is None else reading.facts)
     if scan is not None:
         numbers["scan"] = plain(scan)
@@ -154,7 +154,7 @@ def report_content(
         lesions=lesions_table(result),
         lesion_mm3=tuple(lesion.mm3 for lesion in result.lesions),
         thresholds=thresholds_table(result),
-        images=tuple(table for one in image_statistics for table in image_tables(one, files)),
+        images=tuple(table for statistics in image_statistics for table in image_tables(statistics, files)),
         settings=settings_table(result.settings),
         provenance=tuple(provenance_tables(source)),
         disclaimer=NOT_A_DEVICE,

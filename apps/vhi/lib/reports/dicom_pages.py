@@ -65,11 +65,11 @@ def pages_of(content: ReportContent, stir: Sequence[Dataset]) -> Mapping[str, Da
 def _pictures(content: ReportContent) -> Mapping[str, Callable[[], np.ndarray]]:
     from ..figures.mosaic import mosaic_picture
 
-    found: dict[str, Callable[[], np.ndarray]] = {PICTURE: lambda: mosaic_picture(content.result)}
+    pages: dict[str, Callable[[], np.ndarray]] = {PICTURE: lambda: mosaic_picture(content.result)}
     visits = content.visits
     if visits is not None and visits.earlier_stir is not None:
-        found[VISITS] = lambda: _visits_pixels(visits)
-    return found
+        pages[VISITS] = lambda: _visits_pixels(visits)
+    return pages
 
 
 def _visits_pixels(visits: Change) -> np.ndarray:

@@ -101,11 +101,11 @@ def segmentation_of(
                 f"{np.count_nonzero(placed)} of the {mask.voxels} voxels of {segment} lie on the {len(planes)} frames of "
                 f"the {name} headers: a frame is missing or doubled. Pass the headers of the whole series that was measured."
             )
-    for one in sources:
-        if not is_multi_frame(one) and not one.get("SliceThickness"):
-            one.SliceThickness = round(grid.spacing_mm[2], 6)
+    for header in sources:
+        if not is_multi_frame(header) and not header.get("SliceThickness"):
+            header.SliceThickness = round(grid.spacing_mm[2], 6)
     try:
-        found = Segmentation(
+        seg = Segmentation(
             source_images=sources,
             pixel_array=pixels,
             segmentation_type=SegmentationTypeValues.BINARY,
@@ -128,9 +128,9 @@ def segmentation_of(
             f"The DICOM headers of {name} cannot carry a segmentation ({error}); export the series again."
         ) from error
     # spacing, not thickness: viewers that build a volume from the frames need it, and scanners often leave it out
-    found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = round(grid.spacing_mm[2], 6)
-    complete_result(found, series[0])
-    return found
+    seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = round(grid.spacing_mm[2], 6)
+    complete_result(seg, series[0])
+    return seg
 
 
 def segment_masks(content: ReportContent) -> dict[str, np.ndarray]:

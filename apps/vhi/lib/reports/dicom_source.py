@@ -60,7 +60,7 @@ def source_headers(headers: Sequence[Dataset], name: str) -> list[Dataset]:
     if not headers:
         raise InputError(f"{name} has no DICOM headers; results as DICOM need the series itself.")
     copies = [_copy(header, name) for header in headers]
-    if len({str(one.SeriesInstanceUID) for one in copies}) > 1:
+    if len({str(copy.SeriesInstanceUID) for copy in copies}) > 1:
         raise InputError(f"{name} holds instances of several series; pass one series.")
     if is_multi_frame(copies[0]) and len(copies) > 1:
         raise InputError(f"{name} is spread over {len(copies)} multi-frame instances; results are written for one.")
@@ -80,7 +80,7 @@ def planes_of(headers: Sequence[Dataset], name: str) -> list[Plane]:
     """
     if is_multi_frame(headers[0]):
         return [_plane_in(headers[0], frame, name) for frame in headers[0].PerFrameFunctionalGroupsSequence]
-    return [_plane(one.Rows, one.Columns, one, one, one, name) for one in headers]
+    return [_plane(header.Rows, header.Columns, header, header, header, name) for header in headers]
 
 
 def write_dicom(dataset: Dataset, path: Path) -> None:
@@ -140,7 +140,7 @@ def _duplicate(dataset: Dataset) -> Dataset:
 def _short(value: Any) -> Any:
     """Decimal strings in the 16 characters that are allowed; scanners and converters write longer ones, which results repeat."""
     if isinstance(value, MultiValue):
-        return [_short(one) for one in value]
+        return [_short(part) for part in value]
     return DSfloat(float(value), auto_format=True) if len(str(value)) > 16 else value
 
 
@@ -162,10 +162,10 @@ def _plane_in(header: Dataset, frame: Dataset, name: str) -> Plane:
     shared = header.SharedFunctionalGroupsSequence[0]
 
     def group(keyword: str) -> Any:
-        found = frame.get(keyword) or shared.get(keyword)
-        if not found:
+        sequence = frame.get(keyword) or shared.get(keyword)
+        if not sequence:
             raise InputError(f"A frame of {name} carries no {keyword}, so its place is not known; export the series again.")
-        return found[0]
+        return sequence[0]
 
     position, orientation = group("PlanePositionSequence"), group("PlaneOrientationSequence")
     return _plane(header.Rows, header.Columns, position, orientation, group("PixelMeasuresSequence"), name)

@@ -62,7 +62,7 @@ def structured_report(
     images = source_headers(stir, "STIR")
     if t1w:
         anatomy = source_headers(t1w, "T1W")
-        images += [one for one in anatomy if one.StudyInstanceUID == images[0].StudyInstanceUID]
+        images += [part for part in anatomy if part.StudyInstanceUID == images[0].StudyInstanceUID]
     tree = sr.MeasurementReport(
         observation_context=_observers(content),
         procedure_reported=ours.MRI,
@@ -112,15 +112,15 @@ def _image_library(images: Sequence[Dataset]) -> sr.ContainerContentItem:
     """TID 1600, one group for each series. highdicom's own insists on attributes that scanners leave out."""
     library = sr.ContainerContentItem(ours.IMAGE_LIBRARY, relationship_type=sr.RelationshipTypeValues.CONTAINS)
     library.ContentSequence = sr.ContentSequence()
-    for uid in dict.fromkeys(one.SeriesInstanceUID for one in images):
-        series = [one for one in images if one.SeriesInstanceUID == uid]
+    for uid in dict.fromkeys(image.SeriesInstanceUID for image in images):
+        series = [image for image in images if image.SeriesInstanceUID == uid]
         group = sr.ContainerContentItem(ours.IMAGE_LIBRARY_GROUP, relationship_type=sr.RelationshipTypeValues.CONTAINS)
         group.ContentSequence = sr.ContentSequence([*_described(series[0])])
         group.ContentSequence.extend(
             sr.ImageContentItem(
-                ours.SOURCE, one.SOPClassUID, one.SOPInstanceUID, relationship_type=sr.RelationshipTypeValues.CONTAINS
+                ours.SOURCE, header.SOPClassUID, header.SOPInstanceUID, relationship_type=sr.RelationshipTypeValues.CONTAINS
             )
-            for one in series
+            for header in series
         )
         library.ContentSequence.append(group)
     return library
@@ -175,7 +175,7 @@ def _sensitive(content: ReportContent) -> list[sr.Measurement]:
     result = content.result
     m, s = result.measurement, result.stability
     low, high = s.five_percent_range_mm3
-    found = [
+    measurements = [
         *_by_side(m.total.sensitive_mm3, m.left, m.right, "sensitive_mm3"),
         sr.Measurement(ours.THRESHOLD, result.thresholds.sensitive, ours.NO_UNITS),
         sr.Measurement(ours.NUMBER_OF_LESIONS, len(result.lesions), ours.NO_UNITS),
@@ -184,9 +184,9 @@ def _sensitive(content: ReportContent) -> list[sr.Measurement]:
     ]
     left_out = s.slices_left_out_range_mm3
     if left_out is not None:
-        found.append(sr.Measurement(ours.SLICE_RANGE_LOW, left_out[0], ours.MM3))
-        found.append(sr.Measurement(ours.SLICE_RANGE_HIGH, left_out[1], ours.MM3))
-    return [*found, *_by_part(result), *_left_out(result), *_interval(result), *_since_earlier(content.visits)]
+        measurements.append(sr.Measurement(ours.SLICE_RANGE_LOW, left_out[0], ours.MM3))
+        measurements.append(sr.Measurement(ours.SLICE_RANGE_HIGH, left_out[1], ours.MM3))
+    return [*measurements, *_by_part(result), *_left_out(result), *_interval(result), *_since_earlier(content.visits)]
 
 
 def _by_part(result: VhiResult) -> list[sr.Measurement]:
@@ -194,20 +194,20 @@ def _by_part(result: VhiResult) -> list[sr.Measurement]:
     return [
         sr.Measurement(
             ours.PART_VOLUME,
-            one.sensitive_mm3,
+            part.sensitive_mm3,
             ours.MM3,
             method=ours.SUM_OF_VOXELS,
-            finding_sites=[sr.FindingSite(ours.PARTS[one.part], laterality=ours.SIDES[one.side])],
+            finding_sites=[sr.FindingSite(ours.PARTS[part.part], laterality=ours.SIDES[part.side])],
         )
-        for one in result.measurement.parts
-        if one.part in ours.PARTS
+        for part in result.measurement.parts
+        if part.part in ours.PARTS
     ]
 
 
 def _left_out(result: VhiResult) -> list[sr.Measurement]:
     """The volume that the settings leave out, in all: never one that a program could take for VHI."""
     left_out = result.measurement.left_out
-    return [sr.Measurement(ours.LEFT_OUT_VOLUME, sum(one.sensitive_mm3 for one in left_out), ours.MM3)] if left_out else []
+    return [sr.Measurement(ours.LEFT_OUT_VOLUME, sum(zone.sensitive_mm3 for zone in left_out), ours.MM3)] if left_out else []
 
 
 def _interval(result: VhiResult) -> list[sr.Measurement]:
@@ -264,8 +264,8 @@ def _parameters(content: ReportContent) -> list[str]:
     chain = content.result.settings.chain
     changed = [f"{name}={value}" for name, value, *_ in content.settings.rows]
     named = [f"post_transforms={printable(chain.name)}", f"post_transforms_sha256={chain.sha256}"]
-    steps = [json.dumps(one, sort_keys=True, separators=(",", ":")) for one in chain.step_configs]
-    return [*changed, *named, *(f"post_transform_{n}={one}" for n, one in enumerate(steps, start=1))]
+    steps = [json.dumps(step, sort_keys=True, separators=(",", ":")) for step in chain.step_configs]
+    return [*changed, *named, *(f"post_transform_{n}={step}" for n, step in enumerate(steps, start=1))]
 
 
 def _names(stage: Stage) -> dict[str, str]:

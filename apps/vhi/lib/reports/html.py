@@ -28,7 +28,7 @@ def _report() -> Template:
 
 
 def template_environment() -> Environment:
-    """Of this folder's templates: what comes from outside is escaped, and a name that is missing is an error."""
+    """The environment of this folder's templates: text from outside is escaped, and a missing name is an error."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

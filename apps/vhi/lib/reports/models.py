@@ -32,7 +32,7 @@ document.querySelectorAll('button[data-post]').forEach(function (button) {
 def models_html(
     content: Mapping[str, Any], pictures: Mapping[str, Sequence[bytes]], address: str = "/vhi/models", csrf_cookie: str = ""
 ) -> str:
-    """The page.
+    """The page of models.
 
     Parameters
     ----------
@@ -52,16 +52,18 @@ def models_html(
     environment = template_environment()
     points = [
         VersionPoint(
-            one["version"],
-            one["state"] != "rejected",
-            {what: dice["version"] for what, dice in one["dice"].items()},
-            {what: dice["before"] for what, dice in one["dice"].items() if dice["before"] is not None},
+            version["version"],
+            version["state"] != "rejected",
+            {what: dice["version"] for what, dice in version["dice"].items()},
+            {what: dice["before"] for what, dice in version["dice"].items() if dice["before"] is not None},
         )
-        for one in content["versions"]
+        for version in content["versions"]
     ]
     drawn = {name: [data_uri("image/png", file) for file in files] for name, files in pictures.items()}
     figure = data_uri("image/svg+xml", svg_bytes(model_history_figure(points))) if any(point.dice for point in points) else None
-    measured = [one for one in content["versions"] if any(dice["before"] is not None for dice in one["dice"].values())]
+    measured = [
+        version for version in content["versions"] if any(dice["before"] is not None for dice in version["dice"].values())
+    ]
     efforts = content["efforts"]
     gain = data_uri("image/svg+xml", svg_bytes(gain_figure(measured, efforts))) if measured or efforts else None
     template = environment.get_template("models.html.j2")

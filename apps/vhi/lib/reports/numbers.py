@@ -45,14 +45,14 @@ def vhi_numbers(
         "schema_version": SCHEMA_VERSION,
         "title": title_of(result.stage, reader, method, submitted=submitted, unchanged=unchanged),
         "stage": result.stage,
-        "verdict": {"word": verdict.word, "reasons": [plain(one) for one in verdict.reasons]},
+        "verdict": {"word": verdict.word, "reasons": [plain(reason) for reason in verdict.reasons]},
         "stages": stages(result),
         **_extent(m.total, raw_sensitive=m.raw_sensitive),
         "left": _extent(m.left),
         "right": _extent(m.right),
         "midline_mm": plain(m.midline_mm),
-        "parts": [plain(one) for one in m.parts],
-        "zones": [plain(one) for one in m.zones],
+        "parts": [plain(part) for part in m.parts],
+        "zones": [plain(zone) for zone in m.zones],
         "interval": plain(result.interval),
         "voxel_volume_mm3": result.stir.grid.voxel_volume_mm3,
         "thresholds": {
@@ -128,8 +128,13 @@ def proposal_numbers(proposal: Proposal) -> dict[str, Any]:
         "limit": proposal.limit,
         "uncertain": list(proposal.uncertain),
         "lesions": [
-            {**lesion_numbers(one.lesion), "keep": one.keep, "probability": one.probability, "reason": one.reason}
-            for one in proposal.lesions
+            {
+                **lesion_numbers(proposed.lesion),
+                "keep": proposed.keep,
+                "probability": proposed.probability,
+                "reason": proposed.reason,
+            }
+            for proposed in proposal.lesions
         ],
     }
 
@@ -148,12 +153,19 @@ def _stability(result: VhiResult) -> dict[str, Any]:
         "stable": stable,
         "reasons": list(reasons),
         "threshold_changes": [
-            {"change": one.change, "sensitive": one.sensitive, "vhi_mm3": one.vhi_mm3} for one in s.threshold_changes
+            {"change": moved.change, "sensitive": moved.sensitive, "vhi_mm3": moved.vhi_mm3} for moved in s.threshold_changes
         ],
         "five_percent_range_mm3": list(s.five_percent_range_mm3),
         "slices_left_out": None
         if left_out is None
-        else [{"slice": one.left_out, "sensitive": plain(one.sensitive), "vhi_mm3": plain(one.vhi_mm3)} for one in left_out],
+        else [
+            {
+                "slice": without_slice.left_out,
+                "sensitive": plain(without_slice.sensitive),
+                "vhi_mm3": plain(without_slice.vhi_mm3),
+            }
+            for without_slice in left_out
+        ],
         "slices_left_out_range_mm3": plain(s.slices_left_out_range_mm3),
     }
 
@@ -184,13 +196,13 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {printable(str(key)): plain(one) for key, one in value.items()}
+        return {printable(str(key)): plain(content) for key, content in value.items()}
     if isinstance(value, str | PurePath):
         return printable(str(value))
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int):

@@ -148,7 +148,7 @@ def _first_page(content: ReportContent, height: float) -> list[Flowable]:
     below: list[Flowable] = [
         _words(content.main_picture.caption, _NOTE),
         Spacer(1, 4),
-        _columns([[_image(one, column), _words(one.caption, _NOTE)] for one in charts], [column] * 3, gap),
+        _columns([[_image(chart, column), _words(chart.caption, _NOTE)] for chart in charts], [column] * 3, gap),
         Spacer(1, 4),
         _columns(
             [
@@ -160,7 +160,7 @@ def _first_page(content: ReportContent, height: float) -> list[Flowable]:
         ),
     ]
     # the mosaic takes what the words leave of the page
-    left = height - sum(_height(one) for one in (*above, *below)) - 3 * mm
+    left = height - sum(_height(paragraph) for paragraph in (*above, *below)) - 3 * mm
     return [*above, _image(content.main_picture, _WIDTH, max(left, _SMALLEST_MOSAIC)), Spacer(1, 2), *below]
 
 

@@ -49,7 +49,7 @@ def figures_of(result: VhiResult, content: ReportContent) -> Iterable[Figure]:
         )
     m = result.measurement
     parts = content.numbers["parts"]
-    by_part = "; ".join(f"{one['part']}, {one['side']}: {mm3(one['sensitive_mm3'])}" for one in parts)
+    by_part = "; ".join(f"{part['part']}, {part['side']}: {mm3(part['sensitive_mm3'])}" for part in parts)
     nothing = "No inflammation" if content.numbers["zones"] or not result.lesions else "The parts of the\npelvis are not known"
     yield Figure(
         "where",

@@ -27,7 +27,7 @@ def region_picture(t1w: Volume, region: Mask, expected: Mask | None) -> bytes:
     other = np.zeros_like(region.data) if expected is None else expected.data
     k = int(np.count_nonzero(region.data ^ other, axis=(0, 1)).argmax())
     hanging = DisplayOrientation.of(t1w.grid)
-    image, drawn, found = (hanging.hang(array)[k] for array in (t1w.data, region.data, other))
+    image, drawn, answer = (hanging.hang(array)[k] for array in (t1w.data, region.data, other))
     figure = new_chart(60, 60)
-    draw_outlines(image, drawn, found, figure.subplots())
+    draw_outlines(image, drawn, answer, figure.subplots())
     return png_bytes(figure, _DPI)

@@ -41,8 +41,8 @@ def reproduction_content(
         `created`, `command`, `versions`, `settings`, `inputs`.
     """
     groups: dict[str, list[Comparison]] = {}
-    for one in comparisons:
-        groups.setdefault(one.group, []).append(one)
+    for comparison in comparisons:
+        groups.setdefault(comparison.group, []).append(comparison)
     not_done = Records("not_done", ("step", "why"), rows_of(found.failed))
     sections = (
         replace(data_section(found, groups), records=(not_done,)),
@@ -61,11 +61,11 @@ def reproduction_content(
     )
     clone = found.clone
     facts = (
-        ("Readers' masks", str(sum(len(one["voxels"]) for one in found.readers.values()))),
+        ("Readers' masks", str(sum(len(reader["voxels"]) for reader in found.readers.values()))),
         ("T1W scans", str(len(clone.t1w))),
         ("STIR scans", str(len(clone.stir))),
         ("Tables of numbers", str(len(clone.texts))),
-        ("Ensembles", ", ".join(one.name for one in found.ensembles) or "none"),
+        ("Ensembles", ", ".join(ensemble.name for ensemble in found.ensembles) or "none"),
         ("Created", str(origin.get("created", ""))),
     )
     return CohortContent(
@@ -77,7 +77,7 @@ def reproduction_content(
         provenance=_provenance(origin),
         disclaimer=NOT_A_DEVICE,
         readings=_comparison_records(comparisons),
-        passed_over=Records("passed_over", ("file", "why"), rows_of((str(one.path), one.why) for one in clone.passed_over)),
+        passed_over=Records("passed_over", ("file", "why"), rows_of((str(file.path), file.why) for file in clone.passed_over)),
         origin=origin,
         mark=MARK,
     )
@@ -89,10 +89,14 @@ def _summary(groups: Mapping[str, Sequence[Comparison]]) -> Table:
     for group, comparisons in groups.items():
         counts = counted(comparisons)
         equal = sum(counts.get(verdict, 0) for verdict in EQUAL)
-        apart = [abs(one.difference) for one in comparisons if one.verdict in ("identical", "equal to the last digit")]
+        apart = [
+            abs(comparison.difference)
+            for comparison in comparisons
+            if comparison.verdict in ("identical", "equal to the last digit")
+        ]
         worst = f"{max(apart):.1e}" if apart and max(apart) > 0 else "0" if apart else ""
         cells = (counts.get("differs", 0), counts.get("missing", 0), counts.get("not comparable", 0))
-        rows.append((group, str(equal), *(str(one) if one else "·" for one in cells), worst))
+        rows.append((group, str(equal), *(str(cell) if cell else "·" for cell in cells), worst))
     header = (
         "published numbers, ours beside theirs",
         "equal",
@@ -111,8 +115,17 @@ def _comparison_records(comparisons: Iterable[Comparison]) -> Records:
         "comparisons",
         columns,
         rows_of(
-            (one.group, one.what, one.where, one.published, one.ours, one.difference, one.verdict, one.note)
-            for one in comparisons
+            (
+                comparison.group,
+                comparison.what,
+                comparison.where,
+                comparison.published,
+                comparison.ours,
+                comparison.difference,
+                comparison.verdict,
+                comparison.note,
+            )
+            for comparison in comparisons
         ),
     )
 
@@ -126,7 +139,7 @@ def _failures(found: Found) -> tuple[str, ...]:
 
 def _provenance(origin: Mapping[str, Any]) -> tuple[Table, ...]:
     versions = tuple((str(name), str(value)) for name, value in origin.get("versions", {}).items())
-    inputs = tuple((one["role"], one["file"], one.get("identity", "")) for one in origin.get("inputs", ()))
+    inputs = tuple((file["role"], file["file"], file.get("identity", "")) for file in origin.get("inputs", ()))
     return (
         Table("Input", ("role", "file or folder", "identity"), inputs, text_columns=3),
         Table("Made by", ("program", "version"), (*versions, ("command", str(origin.get("command", "")))), text_columns=2),

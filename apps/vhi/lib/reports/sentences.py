@@ -56,7 +56,7 @@ def vhi_ranges(result: VhiResult) -> Iterable[tuple[str, str]]:
 def stability_sentences(result: VhiResult) -> tuple[str, ...]:
     """How far a changed threshold or normal bone moves the number."""
     s, name = result.stability, name_of(result.stage)
-    changed = sorted((one.change, one.vhi_mm3) for one in s.threshold_changes)
+    changed = sorted((moved.change, moved.vhi_mm3) for moved in s.threshold_changes)
     at_each = "; ".join(f"{percent(change)}: {mm3(volume)}" for change, volume in changed)
     sentences = [f"{name} with the sensitive threshold changed: {at_each}."]
     if result.no_interval_because is not None:
@@ -64,8 +64,11 @@ def stability_sentences(result: VhiResult) -> tuple[str, ...]:
     if s.slices_left_out is None:
         sentences.append("Normal bone covers too few slices to tell what each of them contributes.")
     else:
-        without = ((one.left_out + 1, "no threshold" if one.vhi_mm3 is None else mm3(one.vhi_mm3)) for one in s.slices_left_out)
-        without_each = "; ".join(f"slice {number}: {found}" for number, found in without)
+        without = (
+            (without_slice.left_out + 1, "no threshold" if without_slice.vhi_mm3 is None else mm3(without_slice.vhi_mm3))
+            for without_slice in s.slices_left_out
+        )
+        without_each = "; ".join(f"slice {number}: {volume}" for number, volume in without)
         sentences.append(f"{name} with one slice of normal bone left out: {without_each}.")
     stable, reasons = stability_and_reasons(result)
     if stable is False:

@@ -39,5 +39,6 @@ def proposal_cells(result: VhiResult) -> tuple[str, ...] | None:
     if result.proposal is None or result.stage != "raw":
         return None
     return tuple(
-        f"{'keep' if one.keep else 'remove'} ({one.probability:.2f}): {printable(one.reason)}" for one in result.proposal.lesions
+        f"{'keep' if proposed.keep else 'remove'} ({proposed.probability:.2f}): {printable(proposed.reason)}"
+        for proposed in result.proposal.lesions
     )

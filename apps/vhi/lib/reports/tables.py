@@ -25,7 +25,7 @@ def volumes_table(result: VhiResult) -> Table:
     """Both grades by side."""
     m = result.measurement
     sides = (("Both sides", m.total), ("Patient's right", m.right), ("Patient's left", m.left))
-    left_out = ((f"Left out: {one.zone}", one) for one in m.left_out)
+    left_out = ((f"Left out: {zone.zone}", zone) for zone in m.left_out)
     rows: list[tuple[str, Extent | PartExtent | ZoneExtent]] = [*sides, *_largest_parts(result), *left_out]
     return Table(
         "Volumes",
@@ -38,8 +38,8 @@ def volumes_table(result: VhiResult) -> Table:
 
 def _largest_parts(result: VhiResult) -> list[tuple[str, PartExtent]]:
     """Where most of it lies, by part of the pelvis and side; vhi.json has all of them."""
-    largest = sorted(result.measurement.parts, key=lambda one: -one.sensitive_mm3)[:MOST_PARTS]
-    return [(f"{one.part.capitalize()}, {one.side}", one) for one in largest if one.sensitive_mm3]
+    largest = sorted(result.measurement.parts, key=lambda part: -part.sensitive_mm3)[:MOST_PARTS]
+    return [(f"{part.part.capitalize()}, {part.side}", part) for part in largest if part.sensitive_mm3]
 
 
 def thresholds_table(result: VhiResult) -> Table:
@@ -73,17 +73,17 @@ def lesions_table(result: VhiResult) -> Table:
         ),
         tuple(
             (
-                str(one.id),
-                one.side,
-                slice_numbers(one.slices),
-                f"{one.mm3:,.1f}",
-                f"{one.voxels:,}",
-                f"{one.relative_to_sensitive:.2f}",
-                f"{100 * one.conservative_share:.0f}%",
-                ", ".join(f"{mm:.1f}" for mm in one.centroid_mm),
+                str(lesion.id),
+                lesion.side,
+                slice_numbers(lesion.slices),
+                f"{lesion.mm3:,.1f}",
+                f"{lesion.voxels:,}",
+                f"{lesion.relative_to_sensitive:.2f}",
+                f"{100 * lesion.conservative_share:.0f}%",
+                ", ".join(f"{mm:.1f}" for mm in lesion.centroid_mm),
                 *(() if proposed is None else (proposed[n],)),
             )
-            for n, one in enumerate(result.lesions)
+            for n, lesion in enumerate(result.lesions)
         ),
         "A lesion is a group of voxels that touch in three dimensions. × sensitive: its mean STIR intensity over the sensitive "
         "threshold; conservative: share of its voxels at or above that threshold; centre: RAS+ (right, anterior, superior "
@@ -101,11 +101,11 @@ def image_tables(statistics: ImageStatistics, files: Mapping[str, str]) -> Itera
     yield Table(
         f"Other sequence: {name}",
         ("region", *header),
-        tuple(_region_row(one) for one in statistics.regions),
+        tuple(_region_row(region) for region in statistics.regions),
         "Regions of this report at the same place in the patient; intensities in the units of that sequence.",
     )
     if statistics.lesions:
-        yield Table(f"Lesions on {name}", ("lesion", *header), tuple(_region_row(one) for one in statistics.lesions))
+        yield Table(f"Lesions on {name}", ("lesion", *header), tuple(_region_row(lesion) for lesion in statistics.lesions))
 
 
 def _region_row(one: RegionStatistics) -> tuple[str, ...]:
@@ -143,7 +143,11 @@ def _chain_table(record: Mapping[str, Any]) -> Table:
     """Every step of the chain of post-transforms, as it was recorded."""
     steps = record["config"]["postprocessing"]["transforms"]
     rows = tuple(
-        (f"Step {n}", step["_target_"], ", ".join(f"{key} {value_words(one)}" for key, one in step.items() if key != "_target_"))
+        (
+            f"Step {n}",
+            step["_target_"],
+            ", ".join(f"{key} {value_words(argument)}" for key, argument in step.items() if key != "_target_"),
+        )
         for n, step in enumerate(steps, start=1)
     )
     return Table(
@@ -155,7 +159,7 @@ def provenance_tables(source: Mapping[str, Any]) -> Iterable[Table]:
     """The programs, model, settings and inputs that made the result."""
     inputs = source.get("inputs") or []
     if inputs:
-        rows = tuple(tuple(value_words(one.get(name)) for name in ("role", "file", "sha256")) for one in inputs)
+        rows = tuple(tuple(value_words(file.get(name)) for name in ("role", "file", "sha256")) for file in inputs)
         yield Table("Inputs", ("", "file", "sha256"), rows, text_columns=3)
     if source.get("post_transforms") is not None:
         yield _chain_table(source["post_transforms"])

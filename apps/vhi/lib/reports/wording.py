@@ -48,7 +48,7 @@ def value_words(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {value_words(one)}" for name, one in value.items())
+        return ", ".join(f"{name} {value_words(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(value_words(one) for one in value)
+        return ", ".join(value_words(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else "–" if value is None else str(value)

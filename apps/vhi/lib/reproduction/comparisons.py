@@ -32,7 +32,7 @@ _NAN = float("nan")
 
 
 def compare_all(found: Found) -> tuple[Comparison, ...]:
-    """Ours beside theirs, group by group."""
+    """Our numbers beside theirs, group by group."""
     return (
         *_data(found),
         *_medians(found),

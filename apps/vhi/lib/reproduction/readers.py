@@ -18,7 +18,7 @@ MANUAL, SEMI = "manual", "semi-automatic"
 
 
 def label_of(reading: ReaderMask) -> str:
-    """As the authors name it: R11 is reader 1's first manual reading, R1 reader 1's semi-automatic one."""
+    """A reading as the authors name it: R11 is reader 1's first manual reading, R1 reader 1's semi-automatic one."""
     if reading.method == SEMI:
         return reading.reader if reading.reading == 1 else f"{reading.reader} ({reading.reading})"
     return f"{reading.reader}{reading.reading}"

@@ -47,7 +47,7 @@ class Candidate:
 
 
 def find_candidates(store: ReadingStore, seniors: Sequence[str] = ()) -> tuple[tuple[Candidate, ...], ...]:
-    """For each case whose region a reader submitted, or rated satisfactory, these labels; no image is read.
+    """The labels of each case whose region a reader submitted, or rated satisfactory; no image is read.
 
     Parameters
     ----------

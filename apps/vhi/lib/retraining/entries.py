@@ -61,7 +61,7 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """Of the label, unique within a session."""
+        """Key of the label, unique within a session."""
         return f"{self.case_id}/{self.submission}"
 
     def labelled(self, folder: Path) -> LabelledCase:

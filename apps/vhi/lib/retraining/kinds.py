@@ -93,6 +93,6 @@ def _lies_as_others(check: Check, usual: np.ndarray) -> bool:
 
 
 def outliers(found: Mapping[str, float]) -> list[str]:
-    """Of labels of a kind, by the Dice of networks that learnt the others: those that lie far below what is usual among them."""
+    """Labels of a kind that the networks which learnt the others match far worse than is usual, by Dice."""
     usual = float(np.median(list(found.values()))) if found else 0.0
     return [key for key, dice in found.items() if dice < usual - DROP]

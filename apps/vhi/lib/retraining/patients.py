@@ -27,7 +27,7 @@ def public_cases(source: CaseSource, data: Path) -> tuple[Case, ...]:
 
 
 def patients_of(data: Path, source: CaseSource | None = None, cases: Sequence[Case] = ()) -> Callable[[str], str]:
-    """From a case's public id to the patient's: by `retraining/patients.csv` in the data folder, else as the source knows it.
+    """The patient of a case's public id: by `retraining/patients.csv` in the data folder, else as the source knows it.
 
     Where neither tells, a case is a patient of its own. Each case is asked for once.
 

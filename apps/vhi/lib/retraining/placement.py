@@ -85,7 +85,7 @@ class Outline:
 
     @classmethod
     def of(cls, region: np.ndarray) -> Outline:
-        """Of an `(I, J, K)` bool array; of many voxels some, always the same."""
+        """The outline of an `(I, J, K)` bool array; of many voxels some, always the same."""
         places = np.argwhere(region & ~_eroded(region))
         if len(places) > _POINTS:
             places = places[np.sort(np.random.default_rng(_SEED).permutation(len(places))[:_POINTS])]

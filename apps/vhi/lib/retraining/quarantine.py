@@ -173,7 +173,7 @@ def placement_doubts(placement: Placement, grid: Grid, usual: tuple[float, float
 
 
 def best_shift(label: np.ndarray, region: np.ndarray) -> tuple[Shift, float]:
-    """By how many voxels to move a label so that it fits a region best, and the Dice then.
+    """The shift [voxels] of a label by which it fits a region best, and the Dice then.
 
     Parameters
     ----------

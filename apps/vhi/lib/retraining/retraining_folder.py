@@ -190,8 +190,9 @@ class RetrainingFolder:
         return tuple({**one, "reasons": [*one["reasons"], *_fitted(one)]} for one in self.checks() if one["state"] in ASIDE)
 
     def release(self, case_id: str, submission_id: str, who: str) -> str:
-        """For an administrator: learn this label from the next session on, whatever the check said; one that was never checked is
-        checked there first.
+        """Learn this label from the next session on, whatever the check said; for an administrator.
+
+        One that was never checked is checked there first.
 
         Returns
         -------
@@ -224,7 +225,7 @@ class RetrainingFolder:
             self._check_path(str(record["case"]), str(record["submission"])).unlink(missing_ok=True)
 
     def take_back(self, case_id: str, submission_id: str, label_id: str, who: str) -> None:
-        """For an administrator: no session learns this label or measures on it, whatever the check said, until it is released.
+        """Neither learn this label nor measure on it, whatever the check said, until it is released; for an administrator.
 
         Parameters
         ----------

@@ -183,7 +183,7 @@ def password_matches(password: str, hashed: str) -> bool:
     _, n, r, p, salt, _ = hashed.split("$")
     forms = dict.fromkeys([*(unicodedata.normalize(form, password) for form in ("NFKC", "NFC", "NFD")), password])
     again = [_hash(form, base64.b64decode(salt), int(n), int(r), int(p)) for form in forms]
-    matches = [secrets.compare_digest(one, hashed) for one in again]
+    matches = [secrets.compare_digest(account, hashed) for account in again]
     return any(matches)
 
 
@@ -208,7 +208,7 @@ def read_accounts(path: Path) -> list[Account]:
         content = json.loads(path.read_text())
         if content["format"] != FORMAT:
             raise InputError(f"{path} has format {content['format']}, this version reads {FORMAT}; use the newer version.")
-        accounts = [Account(**one) for one in content["accounts"]]
+        accounts = [Account(**entry) for entry in content["accounts"]]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); make it with: users add NAME --accounts {path}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -218,7 +218,7 @@ def read_accounts(path: Path) -> list[Account]:
 
 def write_accounts(path: Path, accounts: list[Account]) -> None:
     """Write all accounts, whole or not at all, readable by this account alone."""
-    content = {"format": FORMAT, "accounts": [_entry(one) for one in sorted(accounts, key=lambda one: one.name)]}
+    content = {"format": FORMAT, "accounts": [_entry(account) for account in sorted(accounts, key=lambda account: account.name)]}
     write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), mode=0o600)
 
 

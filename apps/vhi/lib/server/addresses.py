@@ -36,13 +36,13 @@ class Addresses:
         SettingsError
             It is none.
         """
-        found = _PUBLIC.fullmatch(url)
-        if found is None or int(found[3] or 1) not in range(1, 65536):
+        match = _PUBLIC.fullmatch(url)
+        if match is None or int(match[3] or 1) not in range(1, 65536):
             raise SettingsError(
                 f"{url!r} is no public address; write it as https://host, https://host:8443 or https://host/prefix/, without "
                 "name, password, query or escapes."
             )
-        scheme, host, port, prefix = found.groups()
+        scheme, host, port, prefix = match.groups()
         # browsers leave the usual port out
         shown = f":{int(port)}" if port and str(int(port)) != _PORTS[scheme] else ""
         return cls(f"{scheme}://{host.lower()}{shown}", prefix)

@@ -107,7 +107,7 @@ ALLOWED = (
     Allowed(("GET",), "/proxy/dicom/{service}/{resource}", "reader", "archive", basic=True, matching=READ_PATH),
     Allowed(("POST",), "/proxy/dicom/{service}/studies", "reader", "archive", large=True, basic=True, matching=STORE_PATH),
 )
-_PATTERNS = tuple((one, one.pattern) for one in ALLOWED)
+_PATTERNS = tuple((endpoint, endpoint.pattern) for endpoint in ALLOWED)
 
 # what MONAI Label would answer there, and why this server does not
 CLOSED = {

@@ -16,16 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, VhiError
+from ..sentences import without_uids
 from .worker_pool import BusyError, GoneError
 
 logger = logging.getLogger("vhi.server")
 _HIDDEN: set[str] = set()
-_DOTTED = r"\d+(?:\.\d+){4,}"
-_KIND = r"[Cc]ase|[Ss]tudy|[Ss]eries|[Ii]mage|[Ss]egmentation"
-_NAMED = re.compile(rf"\b(?P<none>no )?(?P<kind>{_KIND}) '?{_DOTTED}(?:_T1W|_STIR)?'?")
-_UID = re.compile(rf" ?\(?'?{_DOTTED}'?\)?")
-_AT_ADDRESS = re.compile(r"\bAt https?://[^\s,;()]*[^\s,;().]")
-_ADDRESS = re.compile(r" '?https?://[^\s,;()]*[^\s,;().']'?")
 
 STATUS_OF = {
     "UnknownImageError": 404,
@@ -97,7 +92,7 @@ def has_no_room(error: BaseException) -> bool:
 
 
 def hide(*folders: Path) -> None:
-    """From now on `without_paths` takes these folders out of sentences."""
+    """Take these folders out of sentences from now on, see `without_paths`."""
     _HIDDEN.update(form for folder in folders for form in (str(folder), str(folder.absolute()), str(folder.resolve())))
 
 
@@ -111,20 +106,8 @@ def without_paths(text: str) -> str:
 
 
 def for_readers(text: str) -> str:
-    """A sentence as a reader is shown it: without folders, addresses and UIDs, which say nothing to them.
-
-    What a UID names is named by its kind: "Case 1.2.840.1.2 is ..." becomes "This case is ...".
-    """
-    text = _ADDRESS.sub("", _AT_ADDRESS.sub("At its address", without_paths(text)))
-    return _UID.sub("", _NAMED.sub(_by_kind, text))
-
-
-def _by_kind(found: re.Match[str]) -> str:
-    kind = found["kind"]
-    if found["none"]:
-        return f"no such {kind}"
-    article = "a" if kind.lower() in ("series", "segmentation") else "this"
-    return f"{article.capitalize() if kind[0].isupper() else article} {kind.lower()}"
+    """A sentence as a reader is shown it: without folders, addresses and UIDs, which say nothing to them."""
+    return without_uids(without_paths(text))
 
 
 def one_line(text: str) -> str:
@@ -134,7 +117,7 @@ def one_line(text: str) -> str:
 
 def body_of(refusal: Refusal) -> bytes:
     """The JSON body of a refusal; 3D Slicer shows it as it is, so that letters stay letters."""
-    return json.dumps({"detail": refusal.sentence, **finite(refusal.facts)}, ensure_ascii=False).encode()
+    return json.dumps({"detail": for_readers(refusal.sentence), **finite(refusal.facts)}, ensure_ascii=False).encode()
 
 
 def validation_sentence(problems: Any) -> str:

@@ -114,7 +114,7 @@ class ServerConfig:
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads, for what differs from the defaults."""
         default = ServerConfig()
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
             for name, value in values.items()
@@ -125,7 +125,7 @@ class ServerConfig:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServerConfig:
         """Raises SettingsError for a variable that is unknown or out of range."""
         given = {name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
-        kinds = {one.name: _KINDS[str(one.type)] for one in fields(cls)}
+        kinds = {field.name: _KINDS[str(field.type)] for field in fields(cls)}
         values: dict[str, Any] = {}
         for name, text in given.items():
             if name not in kinds:

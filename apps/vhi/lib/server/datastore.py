@@ -109,10 +109,10 @@ def _file_answer(path: str, what: str) -> Response:
 def _check_sum(path: Path, check_sum: str | None) -> None:
     if check_sum is None:
         return
-    found = CHECKSUM.fullmatch(check_sum)
-    if found is None:
+    match = CHECKSUM.fullmatch(check_sum)
+    if match is None:
         raise Refusal(400, "check_sum cannot be read; it is SHA256:, SHA512: or MD5: and the sum in hexadecimal digits.")
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, (found[1] or "SHA256").lower()).hexdigest()
-    if digest != found[2].lower():
+        digest = hashlib.file_digest(file, (match[1] or "SHA256").lower()).hexdigest()
+    if digest != match[2].lower():
         raise Refusal(404, "The series is there with another checksum.")

@@ -273,8 +273,8 @@ class RequestHandler:
             return await asyncio.wrap_future(job)
         names = cookie_names(login, self.scope)
         by_cookie = None if given else identity_by_cookie(login, names, self.method, self.headers)
-        found = login.identity_of(given) if given else by_cookie or self._granted(allowed)
-        if found is None:
+        identity = login.identity_of(given) if given else by_cookie or self._granted(allowed)
+        if identity is None:
             # a script's request must not make the browser open its own dialog over the page
             is_page = allowed.basic and self.headers.get("sec-fetch-mode", "navigate") == "navigate"
             scheme = 'Basic realm="VHI", charset="UTF-8"' if is_page else "Bearer"
@@ -282,7 +282,7 @@ class RequestHandler:
             raise Refusal(401, SIGN_IN.format(**where), {"WWW-Authenticate": scheme})
         # browsers sign in for every request; and behind a proxy that does not tell, the address is everybody's
         self.scope[MAY_FETCH_KEY] = bool(given) and not self.scope[CONCEALED_KEY]
-        return found
+        return identity
 
     def _granted(self, allowed: Allowed) -> Identity | None:
         if allowed.template != "/datastore/image" or self.method != "GET" or self.scope[CONCEALED_KEY]:

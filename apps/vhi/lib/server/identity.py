@@ -34,7 +34,7 @@ _identity: ContextVar[Identity | None] = ContextVar("vhi_identity", default=None
 
 @dataclass(frozen=True)
 class Identity:
-    """Who is asking.
+    """The user who asks.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class Tokens:
         return hmac.new(self._secret, b"mark of " + session.encode(), hashlib.sha256).hexdigest()
 
     def end(self, session: str) -> None:
-        """From now on no token of this session proves anybody. Where that cannot be kept on disk, the log says so."""
+        """End a session: none of its tokens proves anybody any more. Where that cannot be kept on disk, the log says so."""
         now = time.time()
         with self._lock:
             current = {ended: until for ended, until in self._ended.items() if until > now}

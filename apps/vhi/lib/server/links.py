@@ -52,7 +52,7 @@ class JsonLinks:
 
     def feed(self, piece: bytes) -> bytes:
         data = self._held + piece
-        ends = [found.end() for found in _JSON_LINK.finditer(data)]
+        ends = [match.end() for match in _JSON_LINK.finditer(data)]
         at = data.rfind(b'"', ends[-1] if ends else 0)
         cut = len(data) if at < 0 or len(data) - at > LONGEST_LINK else at
         self._held = data[cut:]

@@ -42,7 +42,7 @@ class LogConfig:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """For `logging.config.dictConfig`.
+        """The configuration for `logging.config.dictConfig`.
 
         Raises
         ------

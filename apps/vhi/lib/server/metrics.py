@@ -52,7 +52,7 @@ class Metrics:
         self._seconds.labels(route or CLOSED).observe(seconds)
 
     def text(self) -> bytes:
-        """In the format of Prometheus."""
+        """The metrics in the format of Prometheus."""
         return generate_latest(self._registry)
 
 
@@ -110,9 +110,9 @@ class _State(Collector):
 
     def _findings(self) -> Iterator[Metric]:
         wrong = GaugeMetricFamily("vhi_finding", "Whether this is wrong now; /vhi/health has the sentence.", labels=["name"])
-        found = {one.name for one in findings_of(self._context)}
+        kinds = {finding.name for finding in findings_of(self._context)}
         for name in KNOWN_FINDINGS:
-            wrong.add_metric([name], name in found)
+            wrong.add_metric([name], name in kinds)
         yield wrong
 
 

@@ -59,7 +59,7 @@ class Provider:
         self._known: tuple[float, dict[str, Any]] = (0.0, {})
 
     def begin(self, redirect_uri: str) -> Begun:
-        """A new sign-on.
+        """Begin a new sign-on.
 
         Raises
         ------

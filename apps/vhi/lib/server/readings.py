@@ -19,7 +19,7 @@ FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": 
 
 
 def add_readings(api: FastAPI, context: ServerContext) -> None:
-    """`/vhi/`."""
+    """Add the routes `/vhi/`."""
 
     @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
     async def report(
@@ -55,7 +55,10 @@ def add_readings(api: FastAPI, context: ServerContext) -> None:
 
         def look() -> list[dict[str, Any]]:
             found, known = context.app.service.submissions(image, asked), context.app.service.fates()
-            told = [{"id": one.submission_id, **asdict(one), "fate": known.of(one, found)} for one in found]
+            told = [
+                {"id": submission.submission_id, **asdict(submission), "fate": known.of(submission, found)}
+                for submission in found
+            ]
             # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
             return [{**one, "source": None} for one in told] if context.is_blinded else told
 
@@ -95,7 +98,7 @@ def add_readings(api: FastAPI, context: ServerContext) -> None:
 
 def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
-    seen = next((one.viewed for one in index.cases if one.viewed and one.viewed.study_uid == study_uid), None)
+    seen = next((case.viewed for case in index.cases if case.viewed and case.viewed.study_uid == study_uid), None)
     if seen is not None:
         return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
     return {"t1w": None, "stir": None, "why": for_readers(index.why_waiting(study_uid) or "") or None}
@@ -127,18 +130,18 @@ def _states(service: Any) -> dict[str, Any]:
         made = service.readings.of_case(case.case_id)
         handed_in = [
             {
-                "id": one.submission_id,
-                "reader": one.reader,
-                "reading": one.reading,
-                "created": one.created,
-                "measured": one.measured,
-                "fate": known.of(one, made),
+                "id": submission.submission_id,
+                "reader": submission.reader,
+                "reading": submission.reading,
+                "created": submission.created,
+                "measured": submission.measured,
+                "fate": known.of(submission, made),
             }
-            for one in made
+            for submission in made
         ]
         cases.append({"case": case.case_id, "submissions": handed_in, "ratings": ratings.get(case.case_id, {})})
     return {
         "cases": cases,
-        "waiting": [{"name": one.name, "reason": one.reason} for one in index.waiting],
-        "damaged": [{"name": one.name, "files": list(one.files)} for one in service.findings() if one.files],
+        "waiting": [{"name": waiting.name, "reason": waiting.reason} for waiting in index.waiting],
+        "damaged": [{"name": finding.name, "files": list(finding.files)} for finding in service.findings() if finding.files],
     }

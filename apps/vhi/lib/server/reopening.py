@@ -22,8 +22,8 @@ def add_reopening(api: FastAPI, context: ServerContext) -> None:
     async def reading(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
         check_id("image", image)
         told = {"client_id": client_id}
-        found = await context.quickly(request, lambda: context.app.datastore().reading_info(image, reading, told))
-        return JSONResponse(finite(found))
+        info = await context.quickly(request, lambda: context.app.datastore().reading_info(image, reading, told))
+        return JSONResponse(finite(info))
 
     @api.get("/vhi/reading/label", tags=["VHI"], summary="Its label map, in the values that /vhi/reading states as label_info")
     async def reading_label(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
@@ -44,5 +44,5 @@ def add_reopening(api: FastAPI, context: ServerContext) -> None:
             with uploaded_file(label.filename, label.file) as path:
                 return dict(context.app.datastore().preview(image, str(path), given))
 
-        found = await context.run(context.infer, request, context.config.inference_timeout_s, evaluate)
-        return JSONResponse(finite(found))
+        result = await context.run(context.infer, request, context.config.inference_timeout_s, evaluate)
+        return JSONResponse(finite(result))

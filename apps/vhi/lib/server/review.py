@@ -17,7 +17,7 @@ Name = Annotated[str, Query(max_length=80)]
 
 
 def add_review(api: FastAPI, context: ServerContext) -> None:
-    """`/vhi/review` and `/vhi/reviews`."""
+    """Add the routes `/vhi/review` and `/vhi/reviews`."""
 
     @api.get("/vhi/review", tags=["VHI"], summary="The finished readings of a case, and what was recorded of their differences")
     async def review(request: Request, image: str) -> Response:

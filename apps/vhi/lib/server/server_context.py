@@ -63,6 +63,11 @@ class ServerContext:
         """Whether readers must not see names and dates."""
         return bool(self.app.service.config.blinded)
 
+    @property
+    def language(self) -> str:
+        """Of the words in the pages that readers work in."""
+        return str(self.app.service.config.language)
+
     async def run(self, pool: WorkerPool, request: Request, timeout_s: float, work: Callable[[], T]) -> T:
         """The result of work in a pool, while the client waits for it."""
         return await pool.run(work, partial(_gone, request), timeout_s)

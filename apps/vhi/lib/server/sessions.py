@@ -75,18 +75,18 @@ def identity_by_cookie(login: Login, names: CookieNames, method: str, headers: M
         403: the request may change something and does not carry the session's mark.
     """
     token = cookie_value(headers.get("cookie", ""), names.session)
-    found = login.identity_of_token(token) if token else None
-    if found is None:
+    identity = login.identity_of_token(token) if token else None
+    if identity is None:
         return None
     if method in SAFE:
         opened = headers.get("sec-fetch-mode") == "navigate"
-        return found if opened or headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none") else None
+        return identity if opened or headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none") else None
     given = headers.get(CSRF_HEADER, "")
-    if not secrets.compare_digest(given.encode("latin-1", "replace"), login.mark_of(found).encode()):
+    if not secrets.compare_digest(given.encode("latin-1", "replace"), login.mark_of(identity).encode()):
         raise Refusal(
             403, f"The header X-CSRF-Token is needed and must equal the cookie {names.csrf}; reload the page and try again."
         )
-    return found
+    return identity
 
 
 def identity_of_page(login: Login, request: Request) -> Identity | None:

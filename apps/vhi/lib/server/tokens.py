@@ -12,7 +12,7 @@ from .server_context import ServerContext
 
 
 def add_tokens(api: FastAPI, context: ServerContext) -> None:
-    """`/auth/`."""
+    """Add the routes `/auth/`."""
 
     @api.get("/auth/", tags=["Auth"], summary="Whether a login is needed")
     async def auth() -> dict[str, Any]:

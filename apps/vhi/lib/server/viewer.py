@@ -2,8 +2,9 @@
 
 No file of the viewer is changed. `index.html` loses its links to fonts on other hosts, because nothing is asked of the internet.
 `app-config.js` gains what this server knows (`window.vhi`), the addresses of our gateway, and two modules that run before the
-viewer starts: `session.js` (the login) and `main.js` (reading, cleaning, submitting), both in the folder `ohif`. The build says
-where it lies at the few places of `ROOTED`; below a path prefix these are handed out with the prefix.
+viewer starts: `session.js` (the login) and `main.js` (reading, cleaning, submitting), both in the folder `ohif`. Their words come
+from `language.js`, which `lib.server.texts` makes. The build says where it lies at the few places of `ROOTED`; below a path
+prefix these are handed out with the prefix.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .dicomweb import ROOT
 from .pages import notice_page
 from .server_context import ServerContext
 from .sessions import cookie_names, identity_of_page, login_address
+from .texts import module_of
 
 MODULES = Path(__file__).parent / "ohif"
 # the version that the modules were written for and are tested with: its number, and the start of its main script's sha256; the
@@ -174,7 +176,7 @@ for (const name of ['session', 'main']) {{
 
 
 def add_viewer(api: FastAPI, context: ServerContext, *, has_archive: bool) -> None:
-    """Routes below `/ohif/`.
+    """Add the routes below `/ohif/`.
 
     Raises
     ------
@@ -200,6 +202,11 @@ def add_viewer(api: FastAPI, context: ServerContext, *, has_archive: bool) -> No
     async def config(request: Request) -> Response:
         script = await context.quickly(request, lambda: viewer.config(viewer_settings(request)))
         return Response(script, media_type=TYPES[".js"])
+
+    @api.get("/ohif/vhi/language.js", include_in_schema=False)
+    async def language(request: Request) -> Response:
+        script = await context.quickly(request, lambda: module_of(context.language))
+        return Response(script, media_type=TYPES[".js"], headers={"cache-control": ASK_FIRST})
 
     @api.get("/ohif", include_in_schema=False)
     async def folder() -> Response:

@@ -23,14 +23,14 @@ SCRAPER = Identity("prometheus", "admin")
 
 
 def add_watching(api: FastAPI, context: ServerContext, metrics: Metrics) -> None:
-    """`/vhi/health` and `/vhi/metrics`."""
+    """Add the routes `/vhi/health` and `/vhi/metrics`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
     async def health(request: Request) -> dict[str, Any]:
-        found = await context.quickly(request, lambda: findings_of(context))
+        findings = await context.quickly(request, lambda: findings_of(context))
         return {
-            "status": "impaired" if found else "ok",
-            "findings": [{"name": one.name, "sentence": one.sentence} for one in found],
+            "status": "impaired" if findings else "ok",
+            "findings": [{"name": finding.name, "sentence": finding.sentence} for finding in findings],
             "inferences": context.infer.jobs,
             "saves": context.save.jobs,
         }
@@ -62,10 +62,10 @@ def _metrics_token(config: ServerConfig) -> str:
 
 
 def _details(context: ServerContext) -> dict[str, Any]:
-    found = findings_of(context)
+    findings = findings_of(context)
     archive_sync = getattr(context.app, "archive_sync", None)
     return {
-        "findings": [{"name": one.name, "sentence": one.sentence, "files": list(one.files)} for one in found],
+        "findings": [{"name": finding.name, "sentence": finding.sentence, "files": list(finding.files)} for finding in findings],
         "disk": {name: _room(place) for name, place in places_of(context).items()},
         "archive": None if archive_sync is None else _archive(archive_sync),
         "jobs": {name: getattr(context, name).jobs for name in ("infer", "save", "quick", "copies", "password")},

@@ -16,6 +16,7 @@ from .identity import current_identity
 from .pages import slicer_help
 from .server_context import ServerContext
 from .sessions import HOME, cookie_names, identity_of_page, login_address
+from .texts import texts_in
 
 MOST_ROWS = 1000
 # of a case that nobody finished, see `lib.service.reviewing`
@@ -49,7 +50,7 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
             "is_blinded": context.is_blinded,
         }
         headers = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
-        return HTMLResponse(_page(told), headers=headers)
+        return HTMLResponse(_page(told, context.language), headers=headers)
 
     @api.get("/vhi/worklist/rows", tags=["VHI"], summary="The cases as one reader sees them: begun, open, done, waiting and why")
     async def rows(
@@ -84,16 +85,16 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
         return JSONResponse(await context.quickly(request, counted))
 
 
-def _page(told: dict[str, Any]) -> str:
-    at = current_addresses()
+def _page(told: dict[str, Any], language: str) -> str:
+    at, texts = current_addresses(), texts_in(language)
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,"><title>VHI: worklist</title>'
+        f'<link rel="icon" href="data:,"><title>{escape(texts["worklist.title"])}</title>'
         f'<link rel="stylesheet" href="{escape(at.path("/ohif/vhi/worklist.css"))}">'
         f'<script type="module" src="{escape(at.path("/ohif/vhi/worklist.js"))}"></script></head>'
-        f'<body data-server="{escape(json.dumps(told))}"><header><h1>Worklist</h1>'
-        "<p>Volume of hyperintense inflammation. For research use only.</p></header>"
-        '<main id="worklist"><noscript>This page needs JavaScript.</noscript></main>'
-        f"<footer>{slicer_help(login=bool(told['login_required']))}</footer></body></html>"
+        f'<body data-server="{escape(json.dumps(told))}"><header><h1>{escape(texts["worklist"])}</h1>'
+        f"<p>{escape(texts['worklist.about'])}</p></header>"
+        f'<main id="worklist"><noscript>{escape(texts["worklist.no_script"])}</noscript></main>'
+        f'<footer lang="en">{slicer_help(login=bool(told["login_required"]))}</footer></body></html>'
     )

@@ -78,7 +78,7 @@ class DrawnRegions:
     @property
     def changed(self) -> bool:
         """Whether any voxel of a region is another than before."""
-        return any(one["added"] or one["removed"] for one in self.differences.values())
+        return any(difference["added"] or difference["removed"] for difference in self.differences.values())
 
 
 def regions_in_force(
@@ -138,7 +138,7 @@ def drawn_regions(
     clicked : sequence of NormalBone
         Those that were grown from this reader's clicks; of several with the same voxels the first counts.
     """
-    known = [one for one in (started, None if automatic is None else automatic_regions(automatic)) if one is not None]
+    known = [regions for regions in (started, None if automatic is None else automatic_regions(automatic)) if regions is not None]
     active, region = _with_region(submitted, started, known, words)
     active, bone = _with_bone(submitted, active, known, words, clicked)
     differences = {}
@@ -155,15 +155,15 @@ def proposal_of(regions: ActiveRegions, name: str) -> dict[str, Any] | None:
     if name == NORMAL_BONE:
         bone = regions.normal_bone
         if bone is not None and bone.source == "clicked":
-            return {"clicks": [list(one) for one in bone.clicks], "with_proposal": bone.with_proposal}
+            return {"clicks": [list(click) for click in bone.clicks], "with_proposal": bone.with_proposal}
         return None if bone is None or bone.source != "proposed" else {"confidence": bone.confidence}
-    found = regions.region
-    if found.source == "given":
+    region = regions.region
+    if region.source == "given":
         return None
     return {
-        "source": found.source,
-        "member_disagreement": found.member_disagreement,
-        "entropy": found.entropy,
+        "source": region.source,
+        "member_disagreement": region.member_disagreement,
+        "entropy": region.entropy,
         "model": None if regions.model is None else dict(regions.model),
         "reference": None if regions.reference is None else regions.reference.as_dict(),
     }
@@ -192,11 +192,11 @@ def _with_region(
     if drawn is None:
         return started, None
     covering = submitted.covering(DISEASE_REGION)
-    for one in known:
-        if equals_but_for_covered(drawn, one.region.mask, covering):
-            bone = started.normal_bone if started is not None and one is not started else one.normal_bone
-            used = one.used if started is None else {**started.used, DISEASE_REGION: one.used[DISEASE_REGION]}
-            return replace(one, normal_bone=bone, used=used), one.region.mask
+    for regions in known:
+        if equals_but_for_covered(drawn, regions.region.mask, covering):
+            bone = started.normal_bone if started is not None and regions is not started else regions.normal_bone
+            used = regions.used if started is None else {**started.used, DISEASE_REGION: regions.used[DISEASE_REGION]}
+            return replace(regions, normal_bone=bone, used=used), regions.region.mask
     whole = without_holes(drawn, None if started is None else started.region.mask, covering)
     bone = None if started is None else started.normal_bone
     if started is None or bone is None or bone.source == "proposed":
@@ -214,7 +214,7 @@ def _with_bone(
     if drawn is None:
         return active, None
     covering = submitted.covering(NORMAL_BONE)
-    before = [(one.normal_bone, one.used[NORMAL_BONE]) for one in known if one.normal_bone is not None]
+    before = [(regions.normal_bone, regions.used[NORMAL_BONE]) for regions in known if regions.normal_bone is not None]
     grown = [(bone, grown_from(bone)) for bone in clicked]
     for bone, where in (*before, *grown):
         if equals_but_for_covered(drawn, bone.mask, covering):
@@ -286,13 +286,13 @@ def _submitted(
     store: ReadingStore, scans: Scans, reader: str | None, reading: int, part: str
 ) -> tuple[Submission, Mask, str] | tuple[None, None, str]:
     case_id = scans.case.case_id
-    found = store.newest(case_id, reader, reading, part) if reader is not None else None
+    submission = store.newest(case_id, reader, reading, part) if reader is not None else None
     words = "your submission {:04d}"
-    if found is None:
-        found, words = store.shared(case_id, part), "shared by study ({:04d})"
-    mask = None if found is None else store.read_segment(found, part)
-    if found is None or mask is None:
+    if submission is None:
+        submission, words = store.shared(case_id, part), "shared by study ({:04d})"
+    mask = None if submission is None else store.read_segment(submission, part)
+    if submission is None or mask is None:
         return None, None, ""
-    proposal = _proposal_in(found, part)
+    proposal = _proposal_in(submission, part)
     unchanged = "" if proposal is None or "clicks" in proposal else ", the proposal unchanged"
-    return found, Mask(mask.data, scans.stir.grid, part), words.format(found.number) + unchanged
+    return submission, Mask(mask.data, scans.stir.grid, part), words.format(submission.number) + unchanged

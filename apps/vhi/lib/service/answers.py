@@ -31,6 +31,8 @@ class ServiceConfig:
         Every reader is offered every case; else a case goes to one reader.
     hide_others : bool
         Of the results in an archive, and of earlier visits, a reader sees their own alone.
+    language : str
+        Of the words in the browser panel and the worklist, by its code (ISO 639-1).
     lease_minutes : float
         How long a case that was offered to one reader is kept from others.
     loaded_cases, kept_results : int
@@ -44,6 +46,7 @@ class ServiceConfig:
     seed: int = 0
     several_readers: bool = False
     hide_others: bool = False
+    language: str = "en"
     lease_minutes: float = 120.0
     loaded_cases: int = 4
     kept_results: int = 8
@@ -57,7 +60,7 @@ class ServiceConfig:
     def conduct(self) -> ConductRules:
         """When readers may read which case."""
         adjudicators, calibration = (
-            tuple(name for one in text.split(",") if (name := one.strip())) for text in (self.adjudicators, self.calibration)
+            tuple(name for part in text.split(",") if (name := part.strip())) for text in (self.adjudicators, self.calibration)
         )
         return ConductRules(self.washout_days, self.adjudicate_above, adjudicators, calibration, self.calibration_reader.strip())
 
@@ -115,5 +118,5 @@ class CleanAnswer(VhiAnswer):
 
 def names_present(labels: np.ndarray, names: Mapping[str, int]) -> dict[str, int]:
     """The names whose value occurs in `labels`, `(I, J, K)` whole numbers, by value; the first name alone where none does."""
-    found = {name: value for name, value in sorted(names.items(), key=lambda one: one[1]) if (labels == value).any()}
-    return found or dict(sorted(names.items(), key=lambda one: one[1])[:1])
+    present = {name: value for name, value in sorted(names.items(), key=lambda item: item[1]) if (labels == value).any()}
+    return present or dict(sorted(names.items(), key=lambda item: item[1])[:1])

@@ -112,12 +112,12 @@ class Automatic:
         manifest = self.networks.manifest() if version is None else self.networks.manifest_of(version)
         key = self.key(scans.sha256, manifest)
         folder = self.root / scans.case.case_id / key
-        found = self._kept.get(key)
-        if found is None:
-            found = _read(folder, scans) or self._computed(scans, manifest, folder)
-            self._kept.put(key, found)
-        recall_landmarks(folder, scans, found.region.mask)
-        return found
+        regions = self._kept.get(key)
+        if regions is None:
+            regions = _read(folder, scans) or self._computed(scans, manifest, folder)
+            self._kept.put(key, regions)
+        recall_landmarks(folder, scans, regions.region.mask)
+        return regions
 
     def forget_but(self, case_ids: Collection[str]) -> None:
         """Remove what was computed for cases that are no longer there: a mask is patient data too."""
@@ -135,12 +135,12 @@ class Automatic:
             why = str(NormalBoneRefused(NotMeasured(scans.t1w, scans.stir, region, str(error), places)))
         reference = Reference.from_dict(manifest.reference)
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
-        found = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest, region), warnings, reference)
+        regions = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest, region), warnings, reference)
         try:
-            _write(folder, found, features_of(scans.t1w, region.mask))
+            _write(folder, regions, features_of(scans.t1w, region.mask))
         except OutputError as error:
             log.warning("not kept for the next start: %s", error)
-        return found
+        return regions
 
 
 def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> None:
@@ -163,8 +163,8 @@ def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> 
             "model": dict(found.model),
         }
         write_json(staging / _INFO, info)
-    others = [one for one in folder.parent.iterdir() if one != folder and not one.name.startswith(".")]
-    for older in sorted(others, key=lambda one: one.stat().st_mtime_ns, reverse=True)[KEPT_VERSIONS - 1 :]:
+    others = [other for other in folder.parent.iterdir() if other != folder and not other.name.startswith(".")]
+    for older in sorted(others, key=lambda place: place.stat().st_mtime_ns, reverse=True)[KEPT_VERSIONS - 1 :]:
         shutil.rmtree(older, ignore_errors=True)
 
 

@@ -43,7 +43,7 @@ class Blinding:
         names = {alias: case.case_id for alias, case in aliased}
         if read_remakable(self.root / ALIASES) != names:
             write_json(self.root / ALIASES, names)
-        hidden = sorted(self.alias(one.name) for one in found.waiting)
+        hidden = sorted(self.alias(waiting.name) for waiting in found.waiting)
         return CaseIndex(
             tuple(cases),
             tuple(Waiting(name, "It is not ready; the administrator's log says why.") for name in hidden),

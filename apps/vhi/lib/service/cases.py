@@ -88,7 +88,7 @@ class Cases:
 
     @property
     def damaged(self) -> tuple[DamagedError, ...]:
-        """Of each case that is set aside the file that is damaged."""
+        """The damaged file of each case that is set aside."""
         return tuple(self._damaged.values())
 
     @property
@@ -121,11 +121,11 @@ class Cases:
             The folder of studies is gone, or is empty though cases were known; the cases stay those that were known.
         """
         with self._refreshing:
-            found = self._found()
+            index = self._found()
             if self._away is not None:
                 log.warning("the studies are back")
             self._away = None
-            self._index = self._blinding.index(found) if self._blinding else found
+            self._index = self._blinding.index(index) if self._blinding else index
             self._unusable.forget_old(self._index.cases)
             self._look_at_records()
         return self.index
@@ -133,8 +133,8 @@ class Cases:
     def _found(self) -> CaseIndex:
         """The cases that the source has now; `ShareError` where that is away."""
         try:
-            found = self.source.find()
-            if not (found.complete or found.cases or found.waiting) and self._were_known:
+            index = self.source.find()
+            if not (index.complete or index.cases or index.waiting) and self._were_known:
                 raise InputError("their folder is empty, though cases were known")
         except InputError as error:
             if self._away is None:
@@ -144,7 +144,7 @@ class Cases:
                 "server goes on by itself once the share is back. Tell its administrator."
             )
             raise self._away from error
-        return found
+        return index
 
     @property
     def _were_known(self) -> bool:
@@ -289,7 +289,7 @@ class Cases:
         return self._blinding.copies.folder
 
     def show(self, study_uid: str) -> CopiesVersion:
-        """See to it that a browser can be shown a case of a blinded study; which copies it is shown.
+        """Make sure that a browser can be shown a case of a blinded study, and tell which copies it is shown.
 
         Parameters
         ----------

@@ -30,12 +30,12 @@ def _sentences(changes: Mapping[str, Any], corrections: Mapping[str, Any], clean
         region = regions.get(name)
         if region and (region["added"] or region["removed"]):
             yield f"{name.capitalize()}: the reader added {_voxels(region['added'])} and removed {_voxels(region['removed'])}."
-    found = changes.get(INFLAMMATION)
-    if found is None:
+    change = changes.get(INFLAMMATION)
+    if change is None:
         if cleaned is not None:
             yield "Correction: none. No reader has removed vessels, joint fluid or artefacts."
         return
-    removed, kept, edits = found["lesions_removed"], found["lesions_kept"], found["boundary_edits"]
+    removed, kept, edits = change["lesions_removed"], change["lesions_kept"], change["boundary_edits"]
     if cleaned is not None or removed or edits:
         yield f"Correction: {_lesions(len(removed))} removed, {_lesions(len(kept) + len(edits))} kept."
     yield from _credited(corrections)
@@ -71,7 +71,7 @@ def _credited(corrections: Mapping[str, Any]) -> Iterator[str]:
 
 def _each(lesions: Sequence[Sequence[int]]) -> str:
     """The largest shares by lesion."""
-    largest = sorted(lesions, key=lambda one: -one[1])[:LISTED_LESIONS]
+    largest = sorted(lesions, key=lambda lesion: -lesion[1])[:LISTED_LESIONS]
     more = f", and of {len(lesions) - LISTED_LESIONS} more" if len(lesions) > LISTED_LESIONS else ""
     return ", ".join(f"{voxels:,} of lesion {lesion}" for lesion, voxels in largest) + more
 

@@ -43,14 +43,14 @@ def submitted_cleanings(
     left_out: list[str] = []
     for case in readings.cases():
         newest: dict[tuple[str, int], Submission] = {}
-        for one in readings.of_case(case):
-            if one.segment(INFLAMMATION) is not None and one.method == "semi-automatic":
-                newest[one.reader, one.reading] = one
-        for one in newest.values():
+        for submission in readings.of_case(case):
+            if submission.segment(INFLAMMATION) is not None and submission.method == "semi-automatic":
+                newest[submission.reader, submission.reading] = submission
+        for submission in newest.values():
             try:
-                tables.extend(_tables(readings, measure, one, patient_of(case)))
+                tables.extend(_tables(readings, measure, submission, patient_of(case)))
             except VhiError as error:
-                left_out.append(f"{case}, submission {one.submission_id}, is not learnt: {error}")
+                left_out.append(f"{case}, submission {submission.submission_id}, is not learnt: {error}")
     return Cleanings(tuple(tables), tuple(left_out))
 
 

@@ -68,7 +68,9 @@ class ConductRules:
         ------
         SettingsError
         """
-        known = {case.case_id for case in index.cases} | {name for one in index.waiting for name in (one.name, *one.also)}
+        known = {case.case_id for case in index.cases} | {
+            name for waiting in index.waiting for name in (waiting.name, *waiting.also)
+        }
         unknown = [case_id for case_id in self.calibration if case_id not in known]
         if unknown and index.complete:
             raise SettingsError(
@@ -115,7 +117,11 @@ class Conduct:
         calibration_left : int, optional
             `calibration_left` of the reader, where it is known already, as for a whole list of cases.
         """
-        finished = [one for one in (self._of(case_id) if made is None else made) if one.segment(FINISHING) is not None]
+        finished = [
+            submission
+            for submission in (self._of(case_id) if made is None else made)
+            if submission.segment(FINISHING) is not None
+        ]
         return (
             self._washout(finished, reader, reading)
             or self._adjudication(case_id, finished, reader)
@@ -162,7 +168,7 @@ class Conduct:
         own = self._newest(case_id, reader)
         if reference is None or own is None or reader == self.rules.calibration_reader:
             return ""
-        ours, theirs = (self._readings.read_segment(one, FINISHING) for one in (own, reference))
+        ours, theirs = (self._readings.read_segment(submission, FINISHING) for submission in (own, reference))
         if ours is None or theirs is None or ours.data.shape != theirs.data.shape:
             return ""
         both = int((ours.data & theirs.data).sum())
@@ -179,21 +185,25 @@ class Conduct:
     def _washout(self, finished: Sequence[Submission], reader: str, reading: int) -> str | None:
         if not self.rules.washout_days or reading < 2:
             return None
-        before = [one for one in finished if one.reader == reader and one.reading < reading]
-        if any(one.reader == reader and one.reading == reading for one in finished):
+        before = [submission for submission in finished if submission.reader == reader and submission.reading < reading]
+        if any(submission.reader == reader and submission.reading == reading for submission in finished):
             return None  # it is amended
-        if not any(one.reading == reading - 1 for one in before):
+        if not any(submission.reading == reading - 1 for submission in before):
             return f"Reading {reading} comes after reading {reading - 1}, which is not finished."
-        until = max(datetime.fromisoformat(one.created) for one in before) + timedelta(days=self.rules.washout_days)
+        until = max(datetime.fromisoformat(submission.created) for submission in before) + timedelta(days=self.rules.washout_days)
         if self._clock() >= until:
             return None
         days = f"{self.rules.washout_days:g} days after reading {reading - 1}"
         return f"It may be read again from {until:%Y-%m-%d %H:%M} UTC on ({days})."
 
     def _adjudication(self, case_id: str, finished: Sequence[Submission], reader: str) -> str | None:
-        if reader not in self.rules.adjudicators or any(one.reader == reader for one in finished):
+        if reader not in self.rules.adjudicators or any(submission.reader == reader for submission in finished):
             return None
-        others = {one.reader: one for one in finished if one.reading == 1 and one.reader not in self.rules.adjudicators}
+        others = {
+            submission.reader: submission
+            for submission in finished
+            if submission.reading == 1 and submission.reader not in self.rules.adjudicators
+        }
         if case_id in self.calibration:
             others.pop(self.rules.calibration_reader, None)
         volumes = _volumes([*others.values()])
@@ -216,7 +226,11 @@ class Conduct:
             return False
 
     def _newest(self, case_id: str, reader: str) -> Submission | None:
-        own = [one for one in self._of(case_id) if one.reader == reader and one.segment(FINISHING) is not None]
+        own = [
+            submission
+            for submission in self._of(case_id)
+            if submission.reader == reader and submission.segment(FINISHING) is not None
+        ]
         return own[-1] if own else None
 
     def _of(self, case_id: str) -> Sequence[Submission]:
@@ -230,6 +244,6 @@ def _vhi_mm3(submission: Submission) -> float | None:
 
 def _volumes(readings: Sequence[Submission]) -> list[float]:
     """VHI of each reading [mm3]; of all what was drawn [voxels] where of any there is no VHI, so that like is beside like."""
-    measured = [mm3 for one in readings if (mm3 := _vhi_mm3(one)) is not None]
-    drawn = [float(stored.voxels) for one in readings if (stored := one.segment(FINISHING)) is not None]
+    measured = [mm3 for submission in readings if (mm3 := _vhi_mm3(submission)) is not None]
+    drawn = [float(stored.voxels) for submission in readings if (stored := submission.segment(FINISHING)) is not None]
     return measured if len(measured) == len(readings) else drawn

@@ -27,8 +27,8 @@ class Decisions:
     automatic_id: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As viewers send them; voxels on the grid of STIR."""
-        clicks = [gesture_as_dict(one) for one in self.clicks]
+        """The decisions as viewers send them; voxels on the grid of STIR."""
+        clicks = [gesture_as_dict(gesture) for gesture in self.clicks]
         return {"proposal": self.mode, "clicks": clicks, "automatic_id": self.automatic_id}
 
 

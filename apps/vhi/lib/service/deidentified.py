@@ -36,9 +36,9 @@ class DeidentifiedCopies:
     @cached_property
     def folder(self) -> Path:
         """Where they lie; made when it is asked for first."""
-        found = self._root / FOLDER
-        make_folder(found)
-        return found
+        folder = self._root / FOLDER
+        make_folder(folder)
+        return folder
 
     @cached_property
     def _key(self) -> bytes:
@@ -52,13 +52,13 @@ class DeidentifiedCopies:
     def version(self, case: Case) -> CopiesVersion:
         """Which copies of a case are there, of the instances that the archive has now: other ones once they were made anew."""
         try:
-            found = [(self._target(case, role), self._target(case, role).stat()) for role in ROLES]
+            folders = [(self._target(case, role), self._target(case, role).stat()) for role in ROLES]
         except OSError:
             return None
-        return tuple((str(folder), status.st_ino, status.st_mtime_ns) for folder, status in found)
+        return tuple((str(folder), status.st_ino, status.st_mtime_ns) for folder, status in folders)
 
     def make(self, case: Case, series_folder: SeriesFolder) -> None:
-        """See to it that the copies of a case are there.
+        """Make sure that the copies of a case are there.
 
         Raises
         ------

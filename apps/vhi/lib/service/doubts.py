@@ -81,9 +81,10 @@ def doubt_messages(
 def _is_handed_in_again(store: ReadingStore, case_id: str, metadata: SubmissionMetadata, region: Mask | None) -> bool:
     """Whether the reader's last region of this reading is this one, voxel for voxel."""
     own = [
-        one
-        for one in store.of_case(case_id)
-        if (one.reader, one.reading) == (metadata.reader, metadata.reading) and one.segment(DISEASE_REGION) is not None
+        submission
+        for submission in store.of_case(case_id)
+        if (submission.reader, submission.reading) == (metadata.reader, metadata.reading)
+        and submission.segment(DISEASE_REGION) is not None
     ]
     before = store.read_segment(own[-1], DISEASE_REGION) if own else None
     return before is not None and region is not None and np.array_equal(before.data, region.data)

@@ -42,9 +42,11 @@ class Drafting:
             Its map is not on the grid of STIR (RequestError), or another window has saved (ConflictError).
         """
         case_id = self._case(image_id)
-        found, needed = voxels_of_runs(runs), self._cases.voxels_of(image_id)["STIR"]
-        if found != needed:
-            raise RequestError(f"The draft's label map has {found} voxels, STIR of case {case_id} has {needed}; reload the page.")
+        voxels, needed = voxels_of_runs(runs), self._cases.voxels_of(image_id)["STIR"]
+        if voxels != needed:
+            raise RequestError(
+                f"The draft's label map has {voxels} voxels, STIR of case {case_id} has {needed}; reload the page."
+            )
         check_follows(self._cases.readings, case_id, reader, reading)
         draft = Draft(state, runs)
         self._drafts.save(case_id, reader, reading, draft, seen)

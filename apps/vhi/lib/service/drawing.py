@@ -58,7 +58,7 @@ def voxels_of(value: Any, name: str) -> tuple[Voxel, ...]:
     """
     if not isinstance(value, list) or len(value) > MOST_CLICKS:
         raise RequestError(f"{name} must be a list of at most {MOST_CLICKS} voxels [i, j, k].")
-    return tuple(_voxel(one, name) for one in value)
+    return tuple(_voxel(click, name) for click in value)
 
 
 def _voxel(value: Any, name: str) -> Voxel:

@@ -83,7 +83,7 @@ class VisitBeside:
     sensitive: float
 
     def facts(self) -> dict[str, Any]:
-        """For an answer."""
+        """The comparison as facts of an answer."""
         made = self.submission
         return {"case": made.case_id, "date": self.date or None, "reader": made.reader, "sensitive": self.sensitive}
 
@@ -133,17 +133,17 @@ class EarlierVisits:
         return self._compared(scans, result, self._readings.get(record["case"], record["submission"]), record["date"])
 
     def facts(self, since: SinceEarlier | None, reader: str | None) -> dict[str, Any]:
-        """For an answer: what `vhi.json` holds of it, and which visit it was compared with."""
+        """The facts for an answer: those of `vhi.json`, and which visit was compared."""
         if since is None:
             return {}
         made = since.submission
-        found: dict[str, Any] = plain(change_facts(since.change))
+        facts: dict[str, Any] = plain(change_facts(since.change))
         if made is not None:
             image = self._cases.index.case(made.case_id).image_id("STIR")
             # readers see reports of their own alone
             report = {"image": image, "submission": made.submission_id, "reader": made.reader} if made.reader == reader else None
-            found["earlier"] = {"case": made.case_id, "date": since.date or None, "report": report}
-        return found
+            facts["earlier"] = {"case": made.case_id, "date": since.date or None, "report": report}
+        return facts
 
     def visit_on_grid(self, scans: Scans, reader: str, reading: int) -> VisitBeside:
         """The visit that `since` compares with, to look at beside this one; callers hold the lock of the case.
@@ -166,11 +166,11 @@ class EarlierVisits:
             raise NotFoundError(chosen.sentence)
         made, date = chosen
         key = scans.case.case_id, *sorted(scans.sha256.values()), made.case_id, made.submission_id, date
-        found = self._beside.get(key)
-        if found is None:
-            found = self._laid_over(scans, made, date)
-            self._beside.put(key, found)
-        return found
+        since = self._beside.get(key)
+        if since is None:
+            since = self._laid_over(scans, made, date)
+            self._beside.put(key, since)
+        return since
 
     def _laid_over(self, scans: Scans, made: Submission, date: str) -> VisitBeside:
         earlier = self._earlier(made, date)
@@ -201,7 +201,7 @@ class EarlierVisits:
         if not before:
             return None
         day = max(before.values())
-        newest = [other for other, one in before.items() if one == day]
+        newest = [other for other, when in before.items() if when == day]
         if len(newest) > 1:
             return NotCompared(
                 f"The patient has {len(newest)} earlier scans of one day, {day}: which of them to compare with is not known."
@@ -226,11 +226,11 @@ class EarlierVisits:
     def _finished(self, case_id: str, reader: str, reading: int) -> Submission | None:
         """The newest finished and measured one of a case: the reader's own, else, where a case goes to one reader, another's."""
         made = [
-            one
-            for one in self._readings.of_case(case_id)
-            if one.measured and one.reading == reading and one.segment(INFLAMMATION) is not None
+            submission
+            for submission in self._readings.of_case(case_id)
+            if submission.measured and submission.reading == reading and submission.segment(INFLAMMATION) is not None
         ]
-        own = [one for one in made if one.reader == reader]
+        own = [submission for submission in made if submission.reader == reader]
         others = [] if self._config.several_readers or self._config.hide_others else made
         return next(iter(reversed(own or others)), None)
 
@@ -238,8 +238,8 @@ class EarlierVisits:
         """The day of each visit of the patient by case id, this case's among them; "" for one that is not known."""
         known = self._days.get(case.case_id)
         if known is None or time.monotonic() - known[0] > KNOWN_FOR_S:
-            found = self._cases.source.visits(case) if case.archived else self._of_folder(case)
-            known = time.monotonic(), {case.case_id: "", **found}
+            visits = self._cases.source.visits(case) if case.archived else self._of_folder(case)
+            known = time.monotonic(), {case.case_id: "", **visits}
             self._days.put(case.case_id, known)
         return known[1]
 
@@ -285,10 +285,10 @@ class EarlierVisits:
         # painted where the settings leave everything out, or a hole that was filled: not to be told from the mask alone
         unsure = "" if int(kept.sum()) == counted else "which voxels of the earlier mask count in its number is not known"
         lesions = label_lesions(kept.astype("uint8"))[0]
-        found = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
+        visit = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
         if stir is not None:
-            self._visits.put(key, found)
-        return found
+            self._visits.put(key, visit)
+        return visit
 
     def _motion(self, scans: Scans, made: Submission, earlier: EarlierVisit, find: Callable[[], Alignment]) -> Alignment:
         """Found once: it follows from both scans alone."""

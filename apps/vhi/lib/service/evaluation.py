@@ -264,10 +264,10 @@ def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions
         return  # what the proposal left out is no click's work
     left = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
     restored = set[int]()
-    for one in decisions.clicks:
-        if isinstance(one, Click) and one.what == "restore":
+    for click in decisions.clicks:
+        if isinstance(click, Click) and click.what == "restore":
             with suppress(InputError):  # outside the grid it restored nothing
-                restored.add(lesion_at(shown.labels, one.voxel))
+                restored.add(lesion_at(shown.labels, click.voxel))
     restored.discard(0)
     behind = {
         CONSERVATIVE: ((shown.labels > 0) & ~left, "removed"),
@@ -284,7 +284,7 @@ def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions
 
 def _credited(corrections: Corrections, drawn: DrawnRegions) -> dict[str, Any]:
     credited = corrections.as_dict()
-    credited["regions"] |= {name: dict(one) for name, one in drawn.differences.items()}
+    credited["regions"] |= {name: dict(difference) for name, difference in drawn.differences.items()}
     return credited
 
 
@@ -345,7 +345,7 @@ def _check_place(
 
 
 def _moved_threshold(drawn: DrawnRegions, dark: int, voxels: int, before: float, now: float) -> str:
-    moved = [name for name, one in drawn.differences.items() if one["added"] or one["removed"]]
+    moved = [name for name, difference in drawn.differences.items() if difference["added"] or difference["removed"]]
     cause = {NORMAL_BONE: "normal bone", DISEASE_REGION: "the disease region, in which normal bone is proposed,"}
     name = NORMAL_BONE if NORMAL_BONE in moved else next(iter(moved), None)
     part = "the settings" if name is None else cause[name]

@@ -28,7 +28,7 @@ class Fates:
 
     @classmethod
     def read(cls, store: ReadingStore) -> Fates:
-        """From the data folder."""
+        """The fates that lie in the data folder."""
         folder = RetrainingFolder(store.root)
         return cls(lambda case_id, submission_id: fate_of(folder, case_id, submission_id))
 
@@ -46,7 +46,9 @@ class Fates:
         fate = self.find(made.case_id, made.submission_id)
         if fate is not None:
             return {"state": fate.state, "version": fate.version, "reason": fate.reason}
-        newer = (one for one in submissions if one.reader == made.reader and one.number > made.number and gives_label(one))
+        newer = (
+            other for other in submissions if other.reader == made.reader and other.number > made.number and gives_label(other)
+        )
         if any(newer):
             return {"state": REPLACED, "version": None, "reason": "You handed in a newer region of this case, which counts."}
         return {

@@ -36,7 +36,7 @@ class Disk:
         now = self._clock()
         if self._known is None or now - self._known[0] > PROBED_EVERY_S:
             places = {"the data folder": self._data, "temporary files": Path(tempfile.gettempdir())}
-            self._known = now, tuple(found for words, place in places.items() for found in _of_place(words, place))
+            self._known = now, tuple(finding for words, place in places.items() for finding in _of_place(words, place))
         return self._known[1]
 
 

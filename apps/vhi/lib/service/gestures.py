@@ -77,21 +77,21 @@ def parse_gestures(value: Any, name: str, to_stir: ToStir) -> tuple[AnyGesture, 
     """
     if not isinstance(value, list | tuple) or len(value) > MOST_GESTURES:
         raise RequestError(f"{name} must be a list of at most {MOST_GESTURES} gestures.")
-    gestures = tuple(_gesture(one, name, to_stir) for one in value)
-    splits = sum(isinstance(one, Bridge | Cut) for one in gestures)
+    gestures = tuple(_gesture(item, name, to_stir) for item in value)
+    splits = sum(isinstance(gesture, Bridge | Cut) for gesture in gestures)
     if splits > MOST_SPLITS:
         raise RequestError(f"{name}: {splits} splits were sent; at most {MOST_SPLITS} are replayed. Undo some of them.")
     return gestures
 
 
 def gesture_as_dict(gesture: AnyGesture) -> dict[str, Any]:
-    """The same as JSON again."""
+    """A gesture as JSON, the way it came."""
     if isinstance(gesture, Bridge):
         return {"what": SPLIT, "scope": "bridge", "voxel": list(gesture.voxel)}
     if isinstance(gesture, Cut):
         return {"what": SPLIT, "scope": "stroke", "slice": gesture.slice, "stroke": _listed(gesture.stroke)}
-    found = _facts(gesture)
-    return {"what": gesture.what, "scope": found.pop("scope"), **found}
+    facts = _facts(gesture)
+    return {"what": gesture.what, "scope": facts.pop("scope"), **facts}
 
 
 def _facts(gesture: AnyGesture) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _facts(gesture: AnyGesture) -> dict[str, Any]:
         case Click():
             return {"scope": gesture.scope, "voxel": list(gesture.voxel)}
         case Several():
-            return {"scope": "several", "voxels": [list(one) for one in gesture.voxels]}
+            return {"scope": "several", "voxels": [list(voxel) for voxel in gesture.voxels]}
         case Lasso():
             polygon = _listed(gesture.polygon)
             return {"scope": "lasso", "slice": gesture.slice, "polygon": polygon, "inside": gesture.inside}
@@ -119,16 +119,16 @@ def _listed(points: Sequence[tuple[float, float]]) -> list[list[float]]:
 
 
 def _gesture(value: Any, name: str, to_stir: ToStir) -> AnyGesture:
-    found = value if isinstance(value, Mapping) else {}
-    what, scope = found.get("what"), found.get("scope", SCOPES[0])
+    given = value if isinstance(value, Mapping) else {}
+    what, scope = given.get("what"), given.get("scope", SCOPES[0])
     whats = (SPLIT,) if scope in _SPLITS else ACTIONS
-    if not isinstance(scope, str) or scope not in _KEYS or what not in whats or set(found) - _KEYS[scope] - {"what", "scope"}:
+    if not isinstance(scope, str) or scope not in _KEYS or what not in whats or set(given) - _KEYS[scope] - {"what", "scope"}:
         raise RequestError(
             f"{name}: a click is what (remove or restore), voxel [i, j, k] and scope (lesion or slice), and other gestures have "
             f"what ({', '.join(ACTIONS)}, or {SPLIT} with {' and '.join(_SPLITS)}) and scope ({', '.join(_KEYS)}), each with its "
             f"own keys; found {_words(value, 80)!r}."
         )
-    reader = _Reader(found, name, to_stir)
+    reader = _Reader(given, name, to_stir)
     try:
         return _built(what, scope, reader)
     except InputError as error:

@@ -119,11 +119,11 @@ class Networks:
     def _next(self, before: Manifest) -> Manifest:
         """The version that is live now, or the one before where that cannot be used."""
         try:
-            found = read_live(self.folder)
-            if found.manifest != before:
-                verify_files(found)
-                log.info("model %s is live, after %s", found.manifest.version, before.version)
-            return found.manifest
+            version = read_live(self.folder)
+            if version.manifest != before:
+                verify_files(version)
+                log.info("model %s is live, after %s", version.manifest.version, before.version)
+            return version.manifest
         except ModelError as error:
             log.error("the networks of version %s go on, because the new ones cannot be used: %s", before.version, error)
             return before

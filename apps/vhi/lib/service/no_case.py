@@ -23,7 +23,7 @@ def why_no_case(
     skipped: Collection[str],
     asked: str,
 ) -> str:
-    """Of a study, by the ids of its cases.
+    """Why a study has no case for a reader, by the ids of its cases.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def why_no_case(
     """
     if not cases:
         return "There is no case yet: no study has both series, T1W and STIR."
-    left = [one for one in cases if one not in finished]
+    left = [case_id for case_id in cases if case_id not in finished]
     counts = {
         "finished": len(cases) - len(left),
-        "with another reader": sum(one in elsewhere for one in left),
-        f'finished by you for the region alone (ask with cases at "{REGION_ONLY}")': sum(one in region for one in left),
-        f'skipped by you (ask with cases at "{SKIPPED}")': sum(one in skipped and one not in region for one in left),
+        "with another reader": sum(case_id in elsewhere for case_id in left),
+        f'finished by you for the region alone (ask with cases at "{REGION_ONLY}")': sum(case_id in region for case_id in left),
+        f'skipped by you (ask with cases at "{SKIPPED}")': sum(case_id in skipped and case_id not in region for case_id in left),
     }
     told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
     return f"{_NONE[asked]}. Of {len(cases)} cases: {told or 'none can be opened now'}."
@@ -50,7 +50,7 @@ def why_no_case(
 def why_no_review(
     version: str, labels: Mapping[str, Sequence[str]], entries: Mapping[str, Entry], below: float, everyone: bool
 ) -> str:
-    """Of submitted regions that the networks might dispute.
+    """Why no case comes back for review: none of the submitted regions is one that the networks dispute.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def why_no_review(
     """
     if not labels:
         return f"{'Nobody has' if everyone else 'You have not'} handed in a disease region yet, so that there is none to review."
-    own = [(entries.get(case_id, {}).get("labels", {}), one) for case_id, ids in labels.items() for one in ids]
-    known = [found[one] for found, one in own if found.get(one) is not None]
+    own = [(entries.get(case_id, {}).get("labels", {}), label) for case_id, ids in labels.items() for label in ids]
+    known = [dices[label] for dices, label in own if dices.get(label) is not None]
     if not known:
         return f"The networks of version {version} have not looked at the {len(labels)} submitted cases yet."
     return (

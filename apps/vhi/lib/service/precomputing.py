@@ -57,7 +57,7 @@ class Precomputing:
 
     def _tidied(self, listed: CaseIndex) -> int:
         """When there is nothing to compute: forget cases that are gone, compare labels; how many of these are left."""
-        known = {*(one.case_id for one in listed.cases), *(one.name for one in listed.waiting)}
+        known = {*(case.case_id for case in listed.cases), *(waiting.name for waiting in listed.waiting)}
         if listed.complete:  # else a part of the studies is away, not gone
             self._automatic.forget_but(known)
             self._scores.forget_but(known)

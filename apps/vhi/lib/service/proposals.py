@@ -91,13 +91,13 @@ class Proposals:
         ModelError
             The version is missing, corrupt or swapped.
         """
-        found = self._applied.get(automatic)
-        if found is None:
+        result = self._applied.get(automatic)
+        if result is None:
             if automatic.proposal is None:
                 raise ModelError("This result holds no proposal that could be followed; ask for one first.")
-            found = measure_proposed(automatic, proposer(automatic, self._model(automatic.proposal.version)))
-            self._applied[automatic] = found
-        return found
+            result = measure_proposed(automatic, proposer(automatic, self._model(automatic.proposal.version)))
+            self._applied[automatic] = result
+        return result
 
     def _model(self, version: str) -> CleaningModel:
         with self._loading:
@@ -158,7 +158,7 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
     labels = kept.data.astype(np.uint8)
     names = {INFLAMMATION: _VALUES[INFLAMMATION]}
     if mode == SHOW and keeps is not None:
-        undecided, _ = kept_after(automatic, [_decided(one) for one in gestures if _decides(one)], ~keeps)
+        undecided, _ = kept_after(automatic, [_decided(gesture) for gesture in gestures if _decides(gesture)], ~keeps)
         labels[undecided.data & kept.data] = _VALUES[PROPOSED_TO_REMOVE]
         names = names_present(labels, {**names, PROPOSED_TO_REMOVE: _VALUES[PROPOSED_TO_REMOVE]})
     # without a gesture nobody has cleaned anything yet
@@ -185,13 +185,13 @@ def with_decisions(lesions: list[dict[str, Any]], proposal: Proposal, changes: C
     told = [
         {
             **lesion,
-            "keep": one.keep,
-            "probability": one.probability,
-            "reason": one.reason,
-            "uncertain": one.lesion.id in proposal.uncertain,
-            **({} if changes is None else {"removed": one.lesion.id in removed}),
+            "keep": proposed.keep,
+            "probability": proposed.probability,
+            "reason": proposed.reason,
+            "uncertain": proposed.lesion.id in proposal.uncertain,
+            **({} if changes is None else {"removed": proposed.lesion.id in removed}),
         }
-        for lesion, one in zip(lesions, proposal.lesions, strict=True)
+        for lesion, proposed in zip(lesions, proposal.lesions, strict=True)
     ]
     rank = {lesion: n for n, lesion in enumerate(proposal.uncertain)}
-    return sorted(told, key=lambda one: (rank.get(one["id"], len(rank)), one["id"]))
+    return sorted(told, key=lambda lesion: (rank.get(lesion["id"], len(rank)), lesion["id"]))

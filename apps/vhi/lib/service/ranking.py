@@ -125,7 +125,7 @@ def by_dispute(
             f"below {options['below']:g}. Look at it again; hand it in corrected, or as it is.",
             {"model_version": version, "submission": label, "dice": dice},
         )
-        for dice, case, label in sorted(lowest, key=lambda one: one[0])
+        for dice, case, label in sorted(lowest, key=lambda entry: entry[0])
         if dice < options["below"]
     ]
 
@@ -133,10 +133,10 @@ def by_dispute(
 def _uncertainty(cases: Sequence[Case], entries: Mapping[str, Entry], measure: str) -> tuple[dict[str, float], str]:
     """Values of the cases that have one, and the measure: an ensemble of one cannot disagree, and its entropy counts."""
     seen = {case.case_id: entries[case.case_id] for case in cases if case.case_id in entries}
-    for one in (measure, "entropy"):
-        values = {case_id: float(entry[one]) for case_id, entry in seen.items() if entry.get(one) is not None}
+    for name in (measure, "entropy"):
+        values = {case_id: float(entry[name]) for case_id, entry in seen.items() if entry.get(name) is not None}
         if values:
-            return values, one
+            return values, name
     return {}, measure
 
 

@@ -28,10 +28,10 @@ def automatic_regions_shown_to(
     check_reader(reader)
     case_id = scans.case.case_id
     shown = store.model_shown(case_id, reader, reading)
-    found = automatic.of(scans, shown)
+    regions = automatic.of(scans, shown)
     if shown is None:
-        store.note_model(case_id, reader, reading, str(found.model["version"]))
-    return found
+        store.note_model(case_id, reader, reading, str(regions.model["version"]))
+    return regions
 
 
 def disease_region_shown_to(store: ReadingStore, automatic: Automatic, reader: str, reading: int, scans: Scans) -> Mask | None:
@@ -69,7 +69,7 @@ def amended_submission(
     if amends is None:
         before = store.newest(case_id, reader, reading, method=method)
         return before.submission_id if before else None
-    found = next((one for one in store.of_case(case_id) if one.submission_id == amends), None)
-    if found is None or found.reader != reader:
+    submission = next((made for made in store.of_case(case_id) if made.submission_id == amends), None)
+    if submission is None or submission.reader != reader:
         raise RequestError(f"{reader} has no submission {str(amends)[:80]!r} of case {case_id} to amend.")
-    return found.submission_id
+    return submission.submission_id

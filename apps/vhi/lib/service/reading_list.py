@@ -114,11 +114,11 @@ class ReadingList:
         listed = self._listed(reader, reading, submissions, begun)
         sought = matching[:LONGEST_FILTER].casefold()
         wanted = [
-            (kind, one)
+            (kind, case)
             for kind in STATES
             if state in ("", kind)
-            for one in listed[kind]
-            if not sought or sought in _name(one).casefold()
+            for case in listed[kind]
+            if not sought or sought in _name(case).casefold()
         ]
         return ReadingPage(
             reader,
@@ -126,16 +126,16 @@ class ReadingList:
             self._blinding is not None,
             {kind: len(cases) for kind, cases in listed.items()},
             tuple(
-                CaseRow(one.name, "waiting", note=one.reason)
-                if isinstance(one, Waiting)
-                else self._row(kind, one, submissions.get(one.case_id, ()), (reader, reading), one.case_id in begun)
-                for kind, one in wanted[:limit]
+                CaseRow(case.name, "waiting", note=case.reason)
+                if isinstance(case, Waiting)
+                else self._row(kind, case, submissions.get(case.case_id, ()), (reader, reading), case.case_id in begun)
+                for kind, case in wanted[:limit]
             ),
             len(wanted),
         )
 
     def progress(self) -> tuple[ReadingProgress, ...]:
-        """Of every reader that handed something in, how many cases they finished, reading by reading."""
+        """How many cases each reader finished, reading by reading, of those who handed something in."""
         known = {case.case_id for case in self._index().cases}
         done: dict[tuple[str, int], set[str]] = {}
         for case_id, made in self._readings.intact():
@@ -163,12 +163,14 @@ class ReadingList:
         return listed
 
     def _state(self, reader: str, reading: int, made: tuple[Submission, ...], holder: str | None, begun: bool) -> State:
-        finishing = [one for one in made if one.segment(FINISHING) is not None]
-        if any((one.reader, one.reading) == (reader, reading) for one in finishing):
+        finishing = [submission for submission in made if submission.segment(FINISHING) is not None]
+        if any((submission.reader, submission.reading) == (reader, reading) for submission in finishing):
             return "done"
         if begun or holder == reader:
             return "begun"
-        if not self._config.several_readers and (holder is not None or any(one.reader != reader for one in finishing)):
+        if not self._config.several_readers and (
+            holder is not None or any(submission.reader != reader for submission in finishing)
+        ):
             return "elsewhere"
         return "open"
 

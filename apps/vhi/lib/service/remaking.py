@@ -67,12 +67,12 @@ def remake_reports(measurements: MeasurementService, earlier: EarlierVisits, sca
     evaluated = replace(evaluated, since=earlier.again(scans, result, made.earlier))
     with tempfile.TemporaryDirectory(prefix="vhi-report-") as beside:
         hashes = write_reports(content_of(scans, evaluated, made, result), Path(beside))
-        for one in damaged:
-            name = one.path.name
+        for file in damaged:
+            name = file.path.name
             if made.reports.get(name, hashes[name]) != hashes[name]:
-                raise DamagedError(one.path, "made again by this version of the program it would be another file")
-            write_atomically(one.path, (Path(beside) / name).read_bytes())
-            tell_once(one, "it was made again from its submission")
+                raise DamagedError(file.path, "made again by this version of the program it would be another file")
+            write_atomically(file.path, (Path(beside) / name).read_bytes())
+            tell_once(file, "it was made again from its submission")
     return tuple(one.path.name for one in damaged)
 
 
@@ -80,7 +80,9 @@ def _evaluated(measurements: MeasurementService, scans: Scans, made: Submission)
     """The submission as it was evaluated, from what was kept of it."""
     settings, regions = VhiSettings.from_values(made.settings), _regions(measurements, scans, made)
     automatic = measurements.result(scans, _proposal_version(measurements, made), regions, settings)
-    segments = {one.name: mask for one in made.segments if (mask := _mask(measurements, scans, made, one.name)) is not None}
+    segments = {
+        segment.name: mask for segment in made.segments if (mask := _mask(measurements, scans, made, segment.name)) is not None
+    }
     kept = segments.get(INFLAMMATION)
     result: VhiResult = automatic if kept is None else measure_cleaned(automatic, kept)
     return EvaluatedSubmission(
@@ -140,7 +142,14 @@ def _source(measurements: MeasurementService, made: Submission, part: str) -> Su
     words = made.started_from.get(part, "")
     number = _NUMBER.search(words) if words.startswith(("your submission", "shared by study")) else None
     earlier = measurements.readings.of_case(made.case_id) if number else ()
-    return next((one for one in earlier if number and one.number == int(number[0]) and one.segment(part) is not None), None)
+    return next(
+        (
+            submission
+            for submission in earlier
+            if number and submission.number == int(number[0]) and submission.segment(part) is not None
+        ),
+        None,
+    )
 
 
 def _needed(measurements: MeasurementService, scans: Scans, made: Submission, part: str) -> Mask:

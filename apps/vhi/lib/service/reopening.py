@@ -32,11 +32,15 @@ def reopened(readings: ReadingStore, case_id: str, reader: str, reading: int) ->
     ------
     NotFoundError
     """
-    handed_in = (one for one in reversed(readings.of_case(case_id)) if (one.reader, one.reading) == (reader, reading))
-    found = next((one for one in handed_in if one.segments), None)
-    if found is None:
+    handed_in = (
+        submission
+        for submission in reversed(readings.of_case(case_id))
+        if (submission.reader, submission.reading) == (reader, reading)
+    )
+    last = next((submission for submission in handed_in if submission.segments), None)
+    if last is None:
         raise NotFoundError(f"{reader} has submitted nothing of case {case_id} in reading {reading}.")
-    return found
+    return last
 
 
 def reading_labels(readings: ReadingStore, scans: Scans, made: Submission) -> np.ndarray:
@@ -64,7 +68,11 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
         The numbers of the submission are damaged.
     """
     image_id = scans.case.image_id(role)
-    ratings = [one.rating for one in readings.of_case(made.case_id) if one.reader == made.reader and one.rating]
+    ratings = [
+        submission.rating
+        for submission in readings.of_case(made.case_id)
+        if submission.reader == made.reader and submission.rating
+    ]
     present = [name for name in BITS if made.segment(name) is not None]
     asked = {"image": image_id, "reader": made.reader, "submission": made.submission_id}
     return {
@@ -76,7 +84,9 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
         "method": made.method,
         "amends": made.amends,
         "settings": with_chain_named(made.settings),
-        "segments": [{"name": one.name, "voxels": one.voxels, "is_proposal": _is_proposal(one)} for one in made.segments],
+        "segments": [
+            {"name": segment.name, "voxels": segment.voxels, "is_proposal": _is_proposal(segment)} for segment in made.segments
+        ],
         "label_info": [{"name": name, "idx": [value for value in range(1, 8) if value & BITS[name]]} for name in present],
         "rating": ratings[-1] if ratings else None,
         "decisions": _decisions(scans, role, made),
@@ -93,7 +103,7 @@ def _decisions(scans: Scans, role: Role, made: Submission) -> dict[str, Any] | N
     if made.decisions is None:
         return None
     seen = parse_gestures(made.decisions["clicks"], "decisions", partial(scans.points_to_series_grid, role=role))
-    return {**made.decisions, "clicks": [gesture_as_dict(one) for one in seen]}
+    return {**made.decisions, "clicks": [gesture_as_dict(gesture) for gesture in seen]}
 
 
 def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ def _size_of(mask: Mask) -> dict[str, Any]:
 
 
 def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
-    """Of the automatic disease region."""
+    """Facts of the automatic disease region."""
     return {
         "case": case_id,
         "source": found.region.source,
@@ -48,7 +48,7 @@ def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
 
 
 def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict[str, Any]:
-    """Of the automatic proposal of normal bone, which is `mask`."""
+    """Facts of the automatic proposal of normal bone, which is `mask`."""
     return {
         "case": case_id,
         "model_version": found.model["version"],
@@ -61,7 +61,7 @@ def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict
 
 
 def clicked_bone_facts(case_id: str, bone: NormalBone, stir: Volume) -> dict[str, Any]:
-    """Of normal bone that was grown from clicks, with both thresholds by the rule that counts for it."""
+    """Facts of normal bone that was grown from clicks, with both thresholds by the rule that counts for it."""
     sample = sample_normal_bone(stir, bone.mask)
     thresholds = thresholds_from(sample.values, ThresholdRule().resolved(drawn=False), sample.slice_index)
     return {
@@ -69,7 +69,7 @@ def clicked_bone_facts(case_id: str, bone: NormalBone, stir: Volume) -> dict[str
         "source": bone.source,
         **_size_of(bone.mask),
         "slices": list(sample.slices),
-        "clicks": [list(one) for one in bone.clicks],
+        "clicks": [list(click) for click in bone.clicks],
         "thresholds": {
             "rule": thresholds.rule,
             "sensitive": thresholds.sensitive,
@@ -99,7 +99,7 @@ def response_facts(
     provenance = provenance_of(command, result.settings, regions.model, scans.inputs)
     facts = vhi_numbers(result, provenance, reader=reader or "")
     if automatic is not None and automatic.proposal is not None:
-        placed = _placed([lesion_numbers(one) for one in automatic.lesions], scans, automatic, role)
+        placed = _placed([lesion_numbers(lesion) for lesion in automatic.lesions], scans, automatic, role)
         facts["lesions"] = with_decisions(placed, automatic.proposal, shown.changes)
         facts["proposal"] = {name: facts["proposal"][name] for name in ("version", "limit", "uncertain")}
     else:
@@ -177,7 +177,7 @@ def piece_facts(pieces: Pieces, scans: Scans, role: Role) -> list[dict[str, Any]
 
     A run is the place of its first voxel and how many follow it, in the series asked for with its first axis fastest.
     """
-    placed = _placed([lesion_numbers(one) for one in pieces.result.lesions], scans, pieces.result, role)
+    placed = _placed([lesion_numbers(lesion) for lesion in pieces.result.lesions], scans, pieces.result, role)
     flat = scans.to_series_grid(pieces.result.lesion_labels, role).ravel(order="F")
     at = np.flatnonzero(flat)
     told = []

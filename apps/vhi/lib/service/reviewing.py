@@ -47,18 +47,18 @@ class Reviewing:
             "case": case.case_id,
             "readings": [
                 {
-                    "submission": one.submission_id,
-                    "reader": one.reader,
-                    "reading": one.reading,
-                    "method": one.method,
-                    "created": one.created,
-                    "vhi_mm3": None if one.result is None else one.result["vhi_mm3"]["sensitive"],
+                    "submission": submission.submission_id,
+                    "reader": submission.reader,
+                    "reading": submission.reading,
+                    "method": submission.method,
+                    "created": submission.created,
+                    "vhi_mm3": None if submission.result is None else submission.result["vhi_mm3"]["sensitive"],
                 }
-                for one in _newest(self._readings.of_case(case.case_id))
+                for submission in _newest(self._readings.of_case(case.case_id))
             ],
             "classes": [{"name": name, "meaning": MEANINGS[name]} for name in DISAGREEMENTS],
             "longest_note": LONGEST_NOTE,
-            "reviews": [asdict(one) for one in self.reviews.of_case(case.case_id)],
+            "reviews": [asdict(review) for review in self.reviews.of_case(case.case_id)],
         }
 
     def differences(self, image_id: str, first: str, second: str) -> dict[str, Any]:
@@ -75,14 +75,14 @@ class Reviewing:
         mm3 = a.grid.voxel_volume_mm3
         slices = [
             {
-                "slice": one.slice,
-                "only_first_mm3": one.only_first * mm3,
-                "only_second_mm3": one.only_second * mm3,
-                "both_mm3": one.both * mm3,
-                "differing_mm3": one.differing * mm3,
-                "voxel": _middle(a, b, one.slice),
+                "slice": disagreement.slice,
+                "only_first_mm3": disagreement.only_first * mm3,
+                "only_second_mm3": disagreement.only_second * mm3,
+                "both_mm3": disagreement.both * mm3,
+                "differing_mm3": disagreement.differing * mm3,
+                "voxel": _middle(a, b, disagreement.slice),
             }
-            for one in slices_of_disagreement(a, b)
+            for disagreement in slices_of_disagreement(a, b)
         ]
         return {
             "first_mm3": a.volume_mm3,
@@ -113,7 +113,7 @@ class Reviewing:
         if len(note) > LONGEST_NOTE:
             raise RequestError(f"The note has {len(note)} characters; at most {LONGEST_NOTE} are kept. Shorten it.")
         a, b = self._masks(image_id, first, second)
-        if slice_number is not None and slice_number not in {one.slice for one in slices_of_disagreement(a, b)}:
+        if slice_number is not None and slice_number not in {disagreement.slice for disagreement in slices_of_disagreement(a, b)}:
             raise RequestError(f"The readings {first} and {second} do not differ in slice {slice_number} (from 0).")
         made = self.reviews.append(
             case.case_id,
@@ -130,19 +130,19 @@ class Reviewing:
 
     def all(self) -> list[dict[str, Any]]:
         """Everything that was recorded, ready for JSON."""
-        return [asdict(one) for one in self.reviews.all()]
+        return [asdict(review) for review in self.reviews.all()]
 
     def as_csv(self) -> str:
-        """The same as a table; a note that a spreadsheet would take for a formula begins with an apostrophe."""
+        """The reviews as a table; a note that a spreadsheet would take for a formula begins with an apostrophe."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, [one.name for one in fields(Review)], lineterminator="\n")
+        writer = csv.DictWriter(text, [field.name for field in fields(Review)], lineterminator="\n")
         writer.writeheader()
         for row in self.all():
             writer.writerow({**row, "note": f"'{row['note']}" if row["note"].startswith(_FORMULA) else row["note"]})
         return text.getvalue()
 
     def state_of_cases(self) -> dict[str, dict[str, Any]]:
-        """Of each case that somebody submitted something of: how many finished readings it has, and whether it was reviewed."""
+        """How many finished readings each case has that somebody submitted something of, and whether it was reviewed."""
         reviewed = set(self.reviews.cases())
         return {
             case_id: {"readings": len(_newest(made)), "reviewed": case_id in reviewed}
@@ -151,7 +151,7 @@ class Reviewing:
 
     def _masks(self, image_id: str, first: str, second: str) -> tuple[Mask, Mask]:
         case, _ = self._cases.of_image(image_id)
-        known = {one.submission_id: one for one in self._readings.of_case(case.case_id)}
+        known = {submission.submission_id: submission for submission in self._readings.of_case(case.case_id)}
         if first == second:
             raise RequestError(f"Both readings are {first}; choose two.")
         masks = []
@@ -169,8 +169,10 @@ class Reviewing:
 
 def _newest(made: Sequence[Submission]) -> list[Submission]:
     """The newest of each reader and reading that hands in inflammation."""
-    newest = {(one.reader, one.reading): one for one in made if one.segment(INFLAMMATION) is not None}
-    return sorted(newest.values(), key=lambda one: (one.reading, one.reader))
+    newest = {
+        (submission.reader, submission.reading): submission for submission in made if submission.segment(INFLAMMATION) is not None
+    }
+    return sorted(newest.values(), key=lambda submission: (submission.reading, submission.reader))
 
 
 def _middle(first: Mask, second: Mask, k: int) -> list[int]:

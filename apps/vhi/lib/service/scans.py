@@ -18,6 +18,7 @@ from ..readings.data_folder import make_folder
 from ..readings.scan_identity import is_the_scan, note_scans
 from ..readings.store import ReadingStore
 from ..records import write_json
+from ..sentences import without_uids
 from ..studies.nifti import read_volume
 from ..studies.pairing import ROLES, Case, CaseSource, Role
 from ..studies.registration import labels_at, on_grid_of, reoriented, turn_between
@@ -103,14 +104,14 @@ class Scans:
 
 def _moved(voxels: Sequence[Voxel], grid: Grid, other: Grid) -> list[Voxel]:
     """Voxel indices of one grid as indices of the nearest voxels of another."""
-    found = np.rint(_moved_points(np.array(voxels, dtype=np.float64).reshape(-1, 3), grid, other))
-    return [(int(i), int(j), int(k)) for i, j, k in found]
+    moved = np.rint(_moved_points(np.array(voxels, dtype=np.float64).reshape(-1, 3), grid, other))
+    return [(int(i), int(j), int(k)) for i, j, k in moved]
 
 
 def _moved_points(points: np.ndarray, grid: Grid, other: Grid) -> np.ndarray:
     to_index = np.linalg.inv(other.affine)
-    found: np.ndarray = grid.world_mm(points) @ to_index[:3, :3].T + to_index[:3, 3]
-    return found
+    moved: np.ndarray = grid.world_mm(points) @ to_index[:3, :3].T + to_index[:3, 3]
+    return moved
 
 
 class ScanReader:
@@ -172,22 +173,22 @@ class ScanReader:
         """
         self.source.fetch(case)
         version = (case.path(role), _version(case)[ROLES.index(role)])
-        found = self._hashes.get(version)
-        if found is None:
-            found = sha256_of(case.path(role))
-            self._hashes.put(version, found)
-        known = (self.known(case) or {}).get(role, found)
-        if known != found and case.archived is not None and not self.store.of_case(case.case_id):
+        digest = self._hashes.get(version)
+        if digest is None:
+            digest = sha256_of(case.path(role))
+            self._hashes.put(version, digest)
+        known = (self.known(case) or {}).get(role, digest)
+        if known != digest and case.archived is not None and not self.store.of_case(case.case_id):
             self._path(case).unlink(missing_ok=True)  # a better pair was found, or the rest of a series arrived
-        elif known != found:
+        elif known != digest:
             if is_the_scan(self.store.root, case.case_id, role, case.path(role), known):
                 self._hashes.put(version, known)
                 return known
             raise ConflictError(
                 f"The {role} scan of case {case.case_id} is no longer the file that was opened here first (sha256 "
-                f"{known[:12]}..., now {found[:12]}...). Put the original back, or add the new scan as a case of its own."
+                f"{known[:12]}..., now {digest[:12]}...). Put the original back, or add the new scan as a case of its own."
             )
-        return found
+        return digest
 
     def known(self, case: Case) -> dict[str, str] | None:
         """The hashes that a case was first opened with; None before. Where the file is gone, its oldest submission says them.
@@ -199,7 +200,7 @@ class ScanReader:
         known = read_scan_hashes(self._path(case))
         if known is not None:
             return known
-        made = next((one for one in self.store.of_case(case.case_id) if set(ROLES) <= set(one.scans)), None)
+        made = next((submission for submission in self.store.of_case(case.case_id) if set(ROLES) <= set(submission.scans)), None)
         return None if made is None else {role: made.scans[role] for role in ROLES}
 
     def _write_down(self, case: Case, hashes: dict[str, str]) -> None:
@@ -213,11 +214,11 @@ class ScanReader:
 def _named(case: Case, role: Role) -> Volume:
     volume = read_volume(case.path(role), role)
     # by the case's public id: a file's own name may tell who the patient is
-    return Volume(volume.data, volume.grid, f"{role} of case {case.case_id}")
+    return Volume(volume.data, volume.grid, without_uids(f"{role} of case {case.case_id}"))
 
 
 def _version(case: Case) -> Version:
-    found = []
+    versions = []
     for role in ROLES:
         try:
             status = case.path(role).stat()
@@ -225,8 +226,8 @@ def _version(case: Case) -> Version:
             raise InputError(
                 f"The {role} scan of case {case.case_id} is gone or cannot be read ({error.strerror or error}); put it back."
             ) from error
-        found.append((status.st_size, status.st_mtime_ns))
-    return tuple(found)
+        versions.append((status.st_size, status.st_mtime_ns))
+    return tuple(versions)
 
 
 def _told(case: Case, warnings: tuple[str, ...]) -> tuple[str, ...]:

@@ -96,21 +96,21 @@ class Scores:
         left = 0
         submitted = {case_id for case_id, _ in readings.intact()}
         for case in (case for case in cases if case.case_id in submitted and case.case_id in known):
-            for one in newest_regions(readings, case.case_id):
-                if one.submission_id in known[case.case_id]["labels"]:
+            for submission in newest_regions(readings, case.case_id):
+                if submission.submission_id in known[case.case_id]["labels"]:
                     continue
                 left += 1
                 if left <= AT_A_TIME:
-                    self._compare(case, one, readings, scans, manifest)
+                    self._compare(case, submission, readings, scans, manifest)
         return max(0, left - AT_A_TIME)
 
     def _compare(self, case: Case, one: Submission, readings: ReadingStore, scans: ScanReader, manifest: Manifest) -> None:
         dice: float | None = None
         try:
             label = readings.read_segment(one, DISEASE_REGION)
-            found = self._automatic.mask(case.case_id, scans.known(case) or {}, manifest)
-            if label is not None and found is not None and label.data.shape == found.data.shape:
-                dice = mean_slice_dice(found, label)
+            mask = self._automatic.mask(case.case_id, scans.known(case) or {}, manifest)
+            if label is not None and mask is not None and label.data.shape == mask.data.shape:
+                dice = mean_slice_dice(mask, label)
         except VhiError as error:
             log.warning("a label was not compared: %s", error)
         with self._lock:
@@ -148,9 +148,9 @@ class Scores:
             return
         self._of, self._cases, self._unwritten = manifest, {}, 0
         try:
-            found = read_json(self._path(manifest)) or {}
-            if {name: found.get(name) for name in _head(manifest)} == _head(manifest):
-                self._cases = {str(case_id): dict(entry) for case_id, entry in found["cases"].items()}
+            kept = read_json(self._path(manifest)) or {}
+            if {name: kept.get(name) for name in _head(manifest)} == _head(manifest):
+                self._cases = {str(case_id): dict(entry) for case_id, entry in kept["cases"].items()}
         except (InputError, AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("scores are gathered again, because those kept are damaged: %s", error)
 
@@ -160,7 +160,11 @@ class Scores:
 
 def newest_regions(readings: ReadingStore, case_id: str) -> tuple[Submission, ...]:
     """The newest submission with a disease region of each reader of a case."""
-    newest = {one.reader: one for one in readings.of_case(case_id) if one.segment(DISEASE_REGION) is not None}
+    newest = {
+        submission.reader: submission
+        for submission in readings.of_case(case_id)
+        if submission.segment(DISEASE_REGION) is not None
+    }
     return tuple(newest.values())
 
 

@@ -77,7 +77,7 @@ def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str
     overlapping = any(isinstance(value, list | tuple) for _, value in segments)
     values = _checked_lists(segments) if overlapping else {name: (value,) for name, value in _checked(segments).items()}
     known = set(np.unique(labels).tolist()) - {0}
-    unnamed = sorted(known - {one for several in values.values() for one in several})
+    unnamed = sorted(known - {value for several in values.values() for value in several})
     if unnamed:
         raise RequestError(
             f"The label map holds the value {unnamed[0]}, which none of its {len(values)} segments has; send the name of every "

@@ -33,6 +33,7 @@ from ..reports.numbers import plain
 from ..retraining.holdout import PATIENTS
 from ..retraining.patients import patients_of
 from ..retraining.retraining_folder import RetrainingFolder
+from ..sentences import without_uids
 from ..studies.pairing import Case, CaseFinder, CaseSource, Role
 from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
 from .automatic import Automatic, AutomaticRegions
@@ -110,9 +111,9 @@ class VhiService:
     ) -> None:
         self.config = config or ServiceConfig()
         source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
-        found = source.find()  # before anything is written
+        index = source.find()  # before anything is written
         if isinstance(studies, Path):
-            self.config.conduct.check_known(found)
+            self.config.conduct.check_known(index)
         root = Path(data) if data is not None else Path(studies) / DATA_FOLDER  # type: ignore[arg-type]
         study = {"blinded": True, "seed": self.config.seed} if self.config.blinded else {}
         self.readings = ReadingStore(root, study)
@@ -191,9 +192,9 @@ class VhiService:
             Unknown id (UnknownImageError), unusable scans, no bone, no model.
         """
         case, role = self.cases.of_image(image_id)
-        scans, found = self._automatic_of(case, reader, reading)
-        labels = scans.to_series_grid(found.region.mask.data.astype(np.uint8), role)
-        return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, found))
+        scans, regions = self._automatic_of(case, reader, reading)
+        labels = scans.to_series_grid(regions.region.mask.data.astype(np.uint8), role)
+        return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, regions))
 
     def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> NormalBoneAnswer:
         """The automatic proposal of normal bone, in the automatic disease region that `disease_region` gives.
@@ -204,11 +205,11 @@ class VhiService:
             As `disease_region`; NormalBoneError where no place for it was found.
         """
         case, role = self.cases.of_image(image_id)
-        scans, found = self._automatic_of(case, reader, reading)
-        if found.normal_bone is None:
-            raise NormalBoneError(found.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
-        facts = normal_bone_facts(case.case_id, found, found.normal_bone)
-        labels = scans.to_series_grid(found.normal_bone.data.astype(np.uint8), role)
+        scans, regions = self._automatic_of(case, reader, reading)
+        if regions.normal_bone is None:
+            raise NormalBoneError(regions.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
+        facts = normal_bone_facts(case.case_id, regions, regions.normal_bone)
+        labels = scans.to_series_grid(regions.normal_bone.data.astype(np.uint8), role)
         return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def _automatic_of(self, case: Case, reader: str | None, reading: int) -> tuple[Scans, AutomaticRegions]:
@@ -332,7 +333,10 @@ class VhiService:
                 scans.voxels_to_stir_grid(restore, role),
                 options["scope"],
             )
-            clicks = [*(Click("remove", one, scope) for one in removed), *(Click("restore", one, scope) for one in restored)]
+            clicks = [
+                *(Click("remove", voxel, scope) for voxel in removed),
+                *(Click("restore", voxel, scope) for voxel in restored),
+            ]
             gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role)))
             seen = apply_gestures(automatic, mode, gestures, self._proposals)
             self._measuring.note_shown(
@@ -575,7 +579,9 @@ class VhiService:
     def submissions(self, image_id: str, reader: str | None) -> tuple[Submission, ...]:
         """A reader's own submissions of a case, oldest first; everyone's for None, which is for administrators."""
         case, _ = self.cases.of_image(image_id)
-        return tuple(one for one in self.readings.of_case(case.case_id) if reader is None or one.reader == reader)
+        return tuple(
+            submission for submission in self.readings.of_case(case.case_id) if reader is None or submission.reader == reader
+        )
 
     def cleanings(self, patient_of: Callable[[str], str]) -> Cleanings:
         """Readers' submissions, for the cleaning proposal to learn from."""
@@ -652,14 +658,14 @@ class VhiService:
         if form not in REPORT_FILES:
             raise RequestError(f"The report's form is {str(form)[:60]!r}; it must be {', '.join(REPORT_FILES)}.")
         check_reader(reader or "")
-        found = [one for one in self.submissions(image_id, reader) if one.measured and submission in (None, one.submission_id)]
-        if not found:
+        measured = [one for one in self.submissions(image_id, reader) if one.measured and submission in (None, one.submission_id)]
+        if not measured:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
-        self.audit.append("exported", reader=by or reader, case=case.case_id, submission=found[-1].submission_id, form=form)
-        path = self.readings.folder_of(found[-1]) / REPORT_FILES[form]
-        if is_damaged(path, found[-1]):
+        self.audit.append("exported", reader=by or reader, case=case.case_id, submission=measured[-1].submission_id, form=form)
+        path = self.readings.folder_of(measured[-1]) / REPORT_FILES[form]
+        if is_damaged(path, measured[-1]):
             with self.cases.loaded(case) as scans:
-                remake_reports(self._measuring, self._earlier, scans, found[-1])
+                remake_reports(self._measuring, self._earlier, scans, measured[-1])
         return path
 
     def remake_reports(self, case: Case) -> tuple[str, ...]:
@@ -671,11 +677,11 @@ class VhiService:
             One of them cannot be made again.
         """
         made: list[str] = []
-        for one in self.readings.of_case(case.case_id):
-            folder = self.readings.folder_of(one)
-            if any(report_damage(folder, one)):
+        for submission in self.readings.of_case(case.case_id):
+            folder = self.readings.folder_of(submission)
+            if any(report_damage(folder, submission)):
                 with self.cases.loaded(case) as scans:
-                    names = remake_reports(self._measuring, self._earlier, scans, one)
+                    names = remake_reports(self._measuring, self._earlier, scans, submission)
                 made += [str((folder / name).relative_to(self.readings.root)) for name in names]
         return tuple(made)
 
@@ -683,7 +689,7 @@ class VhiService:
         """The sentence as readers may see it, since it may name patients or UIDs: of a blinded study, that an administrator
         knows.
         """
-        return BLINDED_WORDS if self.config.blinded else sentence
+        return BLINDED_WORDS if self.config.blinded else without_uids(sentence)
 
     def public_name(self, reader: str) -> str:
         """A reader's name outside this server: as it is, or in a blinded study by a pseudonym."""

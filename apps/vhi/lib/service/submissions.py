@@ -73,19 +73,21 @@ class Submissions:
             As `accept`.
         """
         self._checked(scans, metadata)
-        found = evaluate_submission(self._measurements, scans, submitted, metadata)
+        evaluated = evaluate_submission(self._measurements, scans, submitted, metadata)
         told: dict[str, Any] = {
-            "changes": found.changes,
-            "corrections": found.corrections,
-            "decisions": found.decisions.as_dict(),
+            "changes": evaluated.changes,
+            "corrections": evaluated.corrections,
+            "decisions": evaluated.decisions.as_dict(),
         }
-        told |= {"measured": found.result is not None, "messages": list(found.messages)}
-        if found.result is None or found.regions is None:
+        told |= {"measured": evaluated.result is not None, "messages": list(evaluated.messages)}
+        if evaluated.result is None or evaluated.regions is None:
             return {"case": scans.case.case_id, **told}
-        self._measurements.note_number(scans, metadata.reader, found.result, found.model)
-        shown = DisplayedResult(np.zeros(0, np.uint8), {}, found.result, found.found)
-        facts = response_facts(scans, found.regions, shown, "server, preview", role, found.automatic, reader=metadata.reader)
-        since = self._earlier.since(scans, found.result, metadata.reader, metadata.reading)
+        self._measurements.note_number(scans, metadata.reader, evaluated.result, evaluated.model)
+        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, evaluated.found)
+        facts = response_facts(
+            scans, evaluated.regions, shown, "server, preview", role, evaluated.automatic, reader=metadata.reader
+        )
+        since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
         return {**facts, **self._earlier.facts(since, metadata.reader), **told}
 
     def accept(

@@ -36,7 +36,7 @@ class Delivery(Protocol):
         """Have them delivered, now that the submission is kept; returns at once."""
 
     def delivery_state(self, made: Submission) -> Mapping[str, Any]:
-        """For the reader: what became of it."""
+        """The state of a submission on its way to the archive, for its reader."""
 
 
 def keep(

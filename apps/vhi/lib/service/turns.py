@@ -69,14 +69,14 @@ class Turns:
             It was not found out yet whose case one of them is, see `learn_patient`.
         """
         last = self._offered.get((reader, reading))
-        if last is None or any(one.case.case_id == last for one in ranked):
+        if last is None or any(candidate.case.case_id == last for candidate in ranked):
             # it is not finished: what was chosen before it decides again, and comes to it again
             last = self._last_handed_in(reader, reading)
         if last is None or len(ranked) < 2:
             return list(ranked)
         first = self._of_another_patient(last, ranked)
         self.problem = None
-        return list(ranked) if first is None else [first, *(one for one in ranked if one is not first)]
+        return list(ranked) if first is None else [first, *(candidate for candidate in ranked if candidate is not first)]
 
     def learn_patient(self, case_id: str) -> bool:
         """Find out whose case that is, which may ask an archive; whether it could be told. Hold no lock that others wait for."""
@@ -106,13 +106,13 @@ class Turns:
                 raise UnknownPatientError(case_id)
             return known
 
-        return next((one for one in ranked if patient_of(one.case.case_id) != patient_of(last)), None)
+        return next((candidate for candidate in ranked if patient_of(candidate.case.case_id) != patient_of(last)), None)
 
     def _last_handed_in(self, reader: str, reading: int) -> str | None:
         """After a restart: the case of the reader's newest submission in that reading."""
-        made = chain.from_iterable(found for _, found in self._readings.intact())
-        own = [one for one in made if (one.reader, one.reading) == (reader, reading)]
-        return max(own, key=lambda one: one.created).case_id if own else None
+        made = chain.from_iterable(submissions for _, submissions in self._readings.intact())
+        own = [submission for submission in made if (submission.reader, submission.reading) == (reader, reading)]
+        return max(own, key=lambda submission: submission.created).case_id if own else None
 
 
 def _mtime_ns(path: Path) -> int | None:

@@ -75,7 +75,7 @@ class UnusableCases:
         return OutputError(NOT_WRITTEN) if isinstance(error, OutputError) else InputError(HIDDEN)
 
     def note(self, case: Case, version: tuple[FileVersion, ...], error: VhiError) -> None:
-        """From now on a case waits, whose files were of this version when they could not be used."""
+        """Let a case wait from now on, whose files were of this version when they could not be used."""
         until = time.monotonic() + RETRY_S if may_pass(error) else float("inf")
         self._failures[case.case_id] = _Failure(str(self.error_for_readers(case, error)), version, until)
 

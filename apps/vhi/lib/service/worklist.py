@@ -73,7 +73,7 @@ class WorklistRequest:
 
 
 class Worklist:
-    """Offers cases.
+    """Offers readers their next case.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ SEED = 20230
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A rigid motion.
+    """A rigid motion between two scans.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def align(fixed: Volume, moving: Volume) -> Alignment:
     """
     import SimpleITK
 
-    images = [SimpleITK.Cast(_image(one), SimpleITK.sitkFloat32) for one in (fixed, moving)]
-    found: SimpleITK.Transform = SimpleITK.CenteredTransformInitializer(
+    images = [SimpleITK.Cast(_image(scan), SimpleITK.sitkFloat32) for scan in (fixed, moving)]
+    transform: SimpleITK.Transform = SimpleITK.CenteredTransformInitializer(
         *images, SimpleITK.Euler3DTransform(), SimpleITK.CenteredTransformInitializerFilter.GEOMETRY
     )
     # one thread: sums in one order, so that a rerun gives the same bits
@@ -75,7 +75,7 @@ def align(fixed: Volume, moving: Volume) -> Alignment:
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
         for pixel_mm, step_mm in _LEVELS:
-            found = _improved(found, [_thinned(one, pixel_mm) for one in images], step_mm)
+            transform = _improved(transform, [_thinned(image, pixel_mm) for image in images], step_mm)
     except RuntimeError as error:
         raise GridMismatchError(
             f"{moving.name} could not be aligned with {fixed.name}: their fields of view do not share enough; check that both "
@@ -83,9 +83,9 @@ def align(fixed: Volume, moving: Volume) -> Alignment:
         ) from error
     finally:
         SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    origin = np.array(found.TransformPoint((0.0, 0.0, 0.0)))
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     matrix = np.eye(4)
-    matrix[:3, :3] = np.stack([np.array(found.TransformPoint(tuple(row))) - origin for row in np.eye(3)], axis=1)
+    matrix[:3, :3] = np.stack([np.array(transform.TransformPoint(tuple(row))) - origin for row in np.eye(3)], axis=1)
     matrix[:3, 3] = origin
     alignment = Alignment(_LPS @ matrix @ _LPS, fixed.grid.world_mm((np.array(fixed.grid.shape) - 1) / 2))
     centred = np.linalg.norm(moving.grid.world_mm((np.array(moving.grid.shape) - 1) / 2) - alignment.centre_mm)
@@ -116,8 +116,8 @@ def _thinned(image: SimpleITK.Image, pixel_mm: float) -> SimpleITK.Image:
     import SimpleITK
 
     spacing = image.GetSpacing()
-    factors = [max(1, round(pixel_mm / one)) for one in spacing[:2]]
-    sigma = [factor * one / 2 for factor, one in zip(factors, spacing, strict=False)]
+    factors = [max(1, round(pixel_mm / spacing_mm)) for spacing_mm in spacing[:2]]
+    sigma = [factor * along / 2 for factor, along in zip(factors, spacing, strict=False)]
     smooth = SimpleITK.SmoothingRecursiveGaussian(image, [*sigma, 1e-3 * spacing[2]]) if image.GetSize()[2] >= 4 else image
     return SimpleITK.Shrink(smooth, [*factors, 1])
 
@@ -158,7 +158,7 @@ def _resample(image: SimpleITK.Image, onto: Grid, alignment: Alignment, how: int
     _place(target, onto)
     matrix = _LPS @ alignment.matrix @ _LPS
     transform = SimpleITK.AffineTransform(3)
-    transform.SetMatrix([float(one) for one in matrix[:3, :3].ravel()])
-    transform.SetTranslation([float(one) for one in matrix[:3, 3]])
-    found = SimpleITK.Resample(image, target, transform, how, 0.0)
-    return np.ascontiguousarray(SimpleITK.GetArrayFromImage(found).transpose(2, 1, 0))
+    transform.SetMatrix([float(number) for number in matrix[:3, :3].ravel()])
+    transform.SetTranslation([float(number) for number in matrix[:3, 3]])
+    resampled = SimpleITK.Resample(image, target, transform, how, 0.0)
+    return np.ascontiguousarray(SimpleITK.GetArrayFromImage(resampled).transpose(2, 1, 0))

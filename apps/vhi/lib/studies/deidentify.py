@@ -106,7 +106,7 @@ class Pseudonym:
     key: bytes
 
     def uid(self, uid: str) -> str:
-        """In place of a UID, always the same for one UID of one alias, and another for another alias.
+        """A UID in place of another: always the same for one UID of one alias, and another for another alias.
 
         Two visits of one patient may share a frame of reference; under two aliases nothing shows that.
         """
@@ -184,60 +184,60 @@ def deidentified(header: Dataset, values: np.ndarray, pseudonym: Pseudonym) -> D
         As stored, before any rescaling, with all bits of a cell.
     pseudonym : Pseudonym
     """
-    found = _kept(header, pseudonym)
-    found.SOPClassUID = UID(str(header.SOPClassUID))
+    written = _kept(header, pseudonym)
+    written.SOPClassUID = UID(str(header.SOPClassUID))
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        setattr(found, keyword, UID(pseudonym.uid(str(header[keyword].value))))
+        setattr(written, keyword, UID(pseudonym.uid(str(header[keyword].value))))
     for keyword in _EMPTY:
-        setattr(found, keyword, "")
-    found.PatientName = found.PatientID = pseudonym.alias
-    found.StudyDescription, found.SeriesDescription = "MR", pseudonym.role
-    found.SeriesNumber = _SERIES_NUMBER[pseudonym.role]
-    found.PatientIdentityRemoved, found.LongitudinalTemporalInformationModified = "YES", "REMOVED"
-    found.DeidentificationMethod = "PS3.15 E Basic Profile, attributes kept by list"
-    found.HighBit = int(found.BitsStored) - 1
+        setattr(written, keyword, "")
+    written.PatientName = written.PatientID = pseudonym.alias
+    written.StudyDescription, written.SeriesDescription = "MR", pseudonym.role
+    written.SeriesNumber = _SERIES_NUMBER[pseudonym.role]
+    written.PatientIdentityRemoved, written.LongitudinalTemporalInformationModified = "YES", "REMOVED"
+    written.DeidentificationMethod = "PS3.15 E Basic Profile, attributes kept by list"
+    written.HighBit = int(written.BitsStored) - 1
     content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-    found.PixelData = content + b"\0" * (len(content) % 2)
-    found["PixelData"].VR = "OW"
-    found.file_meta = FileMetaDataset()
-    found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
-    found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID
-    found.preamble = bytes(128)
-    return found
+    written.PixelData = content + b"\0" * (len(content) % 2)
+    written["PixelData"].VR = "OW"
+    written.file_meta = FileMetaDataset()
+    written.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    written.file_meta.MediaStorageSOPClassUID = written.SOPClassUID
+    written.file_meta.MediaStorageSOPInstanceUID = written.SOPInstanceUID
+    written.preamble = bytes(128)
+    return written
 
 
 def _kept(dataset: Dataset, pseudonym: Pseudonym) -> Dataset:
     """The part of a data set, or of an item in one, that stays."""
-    found = Dataset()
+    kept = Dataset()
     for element in dataset:
         keyword = element.keyword
         if keyword in _SEQUENCES and element.VR == "SQ":
-            setattr(found, keyword, Sequence([_kept(item, pseudonym) for item in element.value]))
+            setattr(kept, keyword, Sequence([_kept(item, pseudonym) for item in element.value]))
         elif keyword in _REPLACED_UIDS and element.value:
-            setattr(found, keyword, UID(pseudonym.uid(str(element.value))))
+            setattr(kept, keyword, UID(pseudonym.uid(str(element.value))))
         elif (values := _values(element)) is not None:
-            found.add_new(element.tag, element.VR, values)
-    return found
+            kept.add_new(element.tag, element.VR, values)
+    return kept
 
 
 def _values(element: DataElement) -> list[object] | None:
     """The values of an element that may stay; None where it may not."""
     given = list(element.value) if isinstance(element.value, MultiValue | list | tuple) else [element.value]
     if element.keyword in _WORDS:
-        words: list[object] = [word for word in (str(one).strip().upper() for one in given) if word in _WORDS[element.keyword]]
+        words: list[object] = [word for word in (str(text).strip().upper() for text in given) if word in _WORDS[element.keyword]]
         return words or None
     if element.keyword not in _NUMBERS or element.VR not in _NUMBER_VRS:
         return None
     if element.VR in ("DS", "IS"):
-        texts: list[object] = [str(one).strip() for one in given]
-        return texts if all(_NUMBER.fullmatch(str(one)) for one in texts) else None
-    return given if all(isinstance(one, int | float) for one in given) else None
+        texts: list[object] = [str(value).strip() for value in given]
+        return texts if all(_NUMBER.fullmatch(str(text)) for text in texts) else None
+    return given if all(isinstance(value, int | float) for value in given) else None
 
 
 def _image_types(header: Dataset) -> set[str]:
     """All values of Image Type and of the Frame Types within."""
-    found: set[str] = set()
+    identifiers: set[str] = set()
     todo = [header]
     while todo:
         dataset = todo.pop()
@@ -246,5 +246,5 @@ def _image_types(header: Dataset) -> set[str]:
                 todo += list(element.value)
             elif element.keyword in ("ImageType", "FrameType") and element.value:
                 given = [element.value] if isinstance(element.value, str) else element.value
-                found |= {str(one).strip().upper() for one in given}
-    return found
+                identifiers |= {str(text).strip().upper() for text in given}
+    return identifiers

@@ -49,13 +49,13 @@ def find_series(folder: Path, name: str = "study") -> Content:
     InputError
         The folder holds no DICOM images, or a file that looks like DICOM and cannot be read.
     """
-    found = series_of(files_in(folder, name))
-    if not found.series:
-        beside = f" ({found.notes[0].rstrip('.')})" if found.notes else ""
+    content = series_of(files_in(folder, name))
+    if not content.series:
+        beside = f" ({content.notes[0].rstrip('.')})" if content.notes else ""
         raise InputError(
             f"{name}: {folder} is a folder that holds no DICOM images{beside}; pass the folder of the series, or a NIfTI file."
         )
-    return found
+    return content
 
 
 def files_in(folder: Path, name: str = "study") -> list[Path]:
@@ -110,14 +110,14 @@ def series_of_headers(headers: Iterable[tuple[Path, Dataset]]) -> tuple[Series, 
     Objects that are no images (raw data, spectra, presentation states, reports) are passed over by their SOP class, whatever
     series they say they belong to: scanners export raw data in the series of the images made of them.
     """
-    found: dict[str, list[Frame]] = {}
+    by_uid: dict[str, list[Frame]] = {}
     for path, header in headers:
         if not _is_image(header, path):
             continue
         _check_whole(header, path)
         if header.Modality not in _NO_IMAGE:
-            found.setdefault(str(header.SeriesInstanceUID), []).extend(frames_of(path, header))
-    series = [contrast for uid, frames in found.items() for contrast in contrasts_of(Series(uid, tuple(frames)))]
+            by_uid.setdefault(str(header.SeriesInstanceUID), []).extend(frames_of(path, header))
+    series = [contrast for uid, frames in by_uid.items() for contrast in contrasts_of(Series(uid, tuple(frames)))]
     return tuple(sorted(series, key=lambda one: (one.number("SeriesNumber") or 0, one.uid)))
 
 

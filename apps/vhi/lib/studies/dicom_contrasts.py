@@ -63,12 +63,12 @@ class Doubts:
 
 def kinds_of(frame: Frame) -> tuple[str, ...]:
     """The kinds that a frame's header states, beside a plain magnitude image, in words as ``phase image`` or ``map``."""
-    values = [one.strip() for one in frame.image_type.upper().split("\\")[2:]]
-    found = {kind for kind, pattern in _TYPE_PATTERNS.items() if any(pattern.fullmatch(value) for value in values)}
+    values = [value.strip() for value in frame.image_type.upper().split("\\")[2:]]
+    kinds = {kind for kind, pattern in _TYPE_PATTERNS.items() if any(pattern.fullmatch(value) for value in values)}
     component = _COMPONENTS.get(frame.text("ComplexImageComponent").upper()) or _ge_component(frame)
     if component:
-        found.add(component)
-    return tuple(kind for kind in _TYPES if kind in found)
+        kinds.add(component)
+    return tuple(kind for kind in _TYPES if kind in kinds)
 
 
 def no_scan(frame: Frame) -> str | None:
@@ -135,13 +135,19 @@ def contrast_for(name: str, contrasts: Sequence[Series], fits: Callable[[Series]
         Several are as good.
     """
     left = list(contrasts)
-    least = min((doubts_of(one).rank for one in left if no_scan(one.first) is None and fits(one)), default=None)
-    for keep in (lambda one: no_scan(one.first) is None, fits, lambda one: least is None or doubts_of(one).rank == least):
-        left = [one for one in left if keep(one)] or left
+    least = min(
+        (doubts_of(contrast).rank for contrast in left if no_scan(contrast.first) is None and fits(contrast)), default=None
+    )
+    for keep in (
+        lambda contrast: no_scan(contrast.first) is None,
+        fits,
+        lambda contrast: least is None or doubts_of(contrast).rank == least,
+    ):
+        left = [contrast for contrast in left if keep(contrast)] or left
     if len(left) > 1:
         raise InputError(
-            f"{name}: one series holds {len(contrasts)} contrasts ({'; '.join(one.contrast for one in contrasts)}), and which "
-            "one is meant cannot be told; pass the files of one of them."
+            f"{name}: one series holds {len(contrasts)} contrasts ({'; '.join(series.contrast for series in contrasts)}), and "
+            "which one is meant cannot be told; pass the files of one of them."
         )
     return left[0]
 

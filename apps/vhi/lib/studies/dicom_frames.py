@@ -48,19 +48,19 @@ class Frame:
         """
         value = self.get(keyword)
         try:
-            numbers = tuple(float(one) for one in ([value] if count == 1 else value))
+            numbers = tuple(float(number) for number in ([value] if count == 1 else value))
         except (TypeError, ValueError):
             numbers = ()
-        if len(numbers) != count or not all(abs(one) < 1e9 for one in numbers):
-            found = "is missing" if value is None else f"is {value}"
-            raise InputError(f"{self.path.name}: {keyword} {found}; {count} numbers are needed there. Export the series again.")
+        if len(numbers) != count or not all(abs(number) < 1e9 for number in numbers):
+            problem = "is missing" if value is None else f"is {value}"
+            raise InputError(f"{self.path.name}: {keyword} {problem}; {count} numbers are needed there. Export the series again.")
         return numbers
 
     def text(self, keyword: str) -> str:
         """An attribute as text, its values joined by a backslash; empty where it is absent."""
         value = self.get(keyword)
         if isinstance(value, list | tuple | pydicom.multival.MultiValue):
-            return "\\".join(str(one) for one in value)
+            return "\\".join(str(part) for part in value)
         return "" if value is None else str(value).strip()
 
     @property

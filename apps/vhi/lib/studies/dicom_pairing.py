@@ -97,8 +97,8 @@ def read_study(
         content = series_of(opened.files) if opened.files else find_series(source, "The study")
         if not content.series:
             raise InputError(f"{source} holds no DICOM images; pass a study.")
-        found = chosen_study(content.series, str(source), study_uid, patient)
-        t1w, stir, told = find_pair(found, rules or PairingRules(), stir_uid, t1w_uid)
+        study = chosen_study(content.series, str(source), study_uid, patient)
+        t1w, stir, told = find_pair(study, rules or PairingRules(), stir_uid, t1w_uid)
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
         t1w_grid = t1w_volume.grid
@@ -147,12 +147,12 @@ def _candidates(
     role: str, series: Sequence[Series], rule: RoleRule, uid: str | None
 ) -> tuple[list[SeriesCandidate], tuple[str, ...]]:
     option = f"--{role.lower()}-series"
-    chosen = {uid} if uid else {one.uid for one in series} & set(rule.take)
-    fitting = [one for one in series if (one.uid in chosen if chosen else rule.fits(one))]
+    chosen = {uid} if uid else {member.uid for member in series} & set(rule.take)
+    fitting = [member for member in series if (member.uid in chosen if chosen else rule.fits(member))]
     if not fitting:
         sought = f"{option} {uid} is none of them" if uid else f"none is a {role} series ({rule})"
         raise InputError(
-            f"The study holds {len(series)} series and {sought}: {_listed([info_of(one) for one in series])}. "
+            f"The study holds {len(series)} series and {sought}: {_listed([info_of(member) for member in series])}. "
             + (f"Pass the UID of one of these with {option}." if uid else _CHOOSE.format(option=option))
         )
     usable, broken, no_scans = [], [], []
@@ -177,30 +177,30 @@ def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: 
         agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
         return (-agent, -others, beside, one.plain)
 
-    best = max(physics(one) for one in stirs)
-    first = [one for one in stirs if physics(one) == best]
-    if any(not one.same_place_as(first[0]) for one in first):
+    best = max(physics(stir) for stir in stirs)
+    first = [stir for stir in stirs if physics(stir) == best]
+    if any(not candidate.same_place_as(first[0]) for candidate in first):
         # another region or direction: size may not choose between them
         first = _by_description(first, rule)
-        if any(not one.same_place_as(first[0]) for one in first):
+        if any(not candidate.same_place_as(first[0]) for candidate in first):
             raise _undecided("STIR", first)
-    largest = max(one.volume_mm3 for one in first)
-    return _the_only("STIR", [one for one in first if one.volume_mm3 >= 0.95 * largest], rule)
+    largest = max(candidate.volume_mm3 for candidate in first)
+    return _the_only("STIR", [candidate for candidate in first if candidate.volume_mm3 >= 0.95 * largest], rule)
 
 
 def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule) -> SeriesCandidate:
-    others = [one for one in t1ws if one.series.uid != stir.series.uid]
+    others = [candidate for candidate in t1ws if candidate.series.uid != stir.series.uid]
     if not others:
         raise InputError(f"The only series that fits T1W is the STIR series {stir.info}; {_CHOOSE.format(option='--t1w-series')}")
-    sharing = [one for one in others if share_reference(one.info, stir.info)]
+    sharing = [candidate for candidate in others if share_reference(candidate.info, stir.info)]
     if not sharing:
         check_frame_of_reference(others[0].info, stir.info)
-    covering = [one for one in sharing if _nearness(one, stir)]
+    covering = [candidate for candidate in sharing if _nearness(candidate, stir)]
     if not covering:
-        share = max(coverage(one.grid, stir.grid) for one in sharing)
+        share = max(coverage(candidate.grid, stir.grid) for candidate in sharing)
         raise InputError(
             f"No T1W series shows what the STIR series {stir.info} shows; the best covers {share:.0%} of it (needed "
-            f"{LEAST_COVERAGE:.0%}): {_listed([one.info for one in sharing])}. Pass series of the same place."
+            f"{LEAST_COVERAGE:.0%}): {_listed([candidate.info for candidate in sharing])}. Pass series of the same place."
         )
 
     def physics(one: SeriesCandidate) -> tuple[float, ...]:
@@ -209,8 +209,8 @@ def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule
         covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
         return (-agent, -fat_suppressed, -others, near, covered, one.plain)
 
-    best = max(physics(one) for one in covering)
-    return _the_only("T1W", [one for one in covering if physics(one) == best], rule)
+    best = max(physics(candidate) for candidate in covering)
+    return _the_only("T1W", [candidate for candidate in covering if physics(candidate) == best], rule)
 
 
 def _nearness(t1w: SeriesCandidate, stir: SeriesCandidate) -> int:
@@ -233,12 +233,12 @@ def _the_only(role: str, equals: list[SeriesCandidate], rule: RoleRule) -> Serie
 def _by_description(equals: list[SeriesCandidate], rule: RoleRule) -> list[SeriesCandidate]:
     if len(equals) < 2:
         return equals
-    preferred = [one for one in equals if re.search(rule.prefer, one.info.description, re.IGNORECASE)]
+    preferred = [candidate for candidate in equals if re.search(rule.prefer, candidate.info.description, re.IGNORECASE)]
     return preferred or equals
 
 
 def _undecided(role: str, equals: Sequence[SeriesCandidate]) -> InputError:
-    times = (f"{one.info}, acquired {one.info.acquired_at or 'at an unknown time'}" for one in equals)
+    times = (f"{candidate.info}, acquired {candidate.info.acquired_at or 'at an unknown time'}" for candidate in equals)
     return InputError(
         f"{len(equals)} series fit {role} equally well: {'; '.join(times)}. {_CHOOSE.format(option=f'--{role.lower()}-series')} "
         f"A server takes the one whose UID stands under take in the table [{role.lower()}] of its pairing rules."

@@ -96,29 +96,29 @@ def read_segments(
     """
     if cut is not None and not 0 < cut <= 1:
         raise InputError(f"A cut of shares lies above 0 and is at most 1, found {cut:g}; pass another.")
-    found: dict[str, Mask] = {}
-    for one in _each_once([segmentations] if isinstance(segmentations, Dataset) else segmentations):
-        _check(one, frame_of_reference_uid)
-        names = _names(_segments(one))
-        double = sorted(set(names.values()) & set(found))
+    segments: dict[str, Mask] = {}
+    for segmentation in _each_once([segmentations] if isinstance(segmentations, Dataset) else segmentations):
+        _check(segmentation, frame_of_reference_uid)
+        names = _names(_segments(segmentation))
+        double = sorted(set(names.values()) & set(segments))
         if double:
             raise InputError(f"Two segments are called {double[0]!r}; merge them, or rename one.")
         masks = {number: np.zeros(grid.shape, dtype=bool) for number in names}
-        _place(one, masks, names, grid, cut)
-        found |= {name: Mask(masks[number], grid, name) for number, name in names.items()}
-    if not found:
+        _place(segmentation, masks, names, grid, cut)
+        segments |= {name: Mask(masks[number], grid, name) for number, name in names.items()}
+    if not segments:
         raise InputError("The segmentation holds no segments; save it again with the segments that are meant.")
-    return found
+    return segments
 
 
 def _each_once(segmentations: Sequence[Dataset]) -> list[Dataset]:
     """Each instance once: what its UID says, it is."""
     once: dict[str, Dataset] = {}
-    for number, one in enumerate(segmentations):
-        uid = str(one.get("SOPInstanceUID") or number)
-        if uid in once and once[uid].get("PixelData") != one.get("PixelData"):
+    for number, segmentation in enumerate(segmentations):
+        uid = str(segmentation.get("SOPInstanceUID") or number)
+        if uid in once and once[uid].get("PixelData") != segmentation.get("PixelData"):
             raise InputError(f"Two segmentations are one instance by their UID ({uid}) and differ, so one is wrong; remove it.")
-        once.setdefault(uid, one)
+        once.setdefault(uid, segmentation)
     return list(once.values())
 
 
@@ -148,15 +148,15 @@ def _segments(segmentation: Dataset) -> list[Dataset]:
     if segmentation.SegmentationType != "LABELMAP":
         return segments
     background = _background(segmentation)
-    kept = (one for one in segments if _code(one, "SegmentedPropertyTypeCodeSequence") != _BACKGROUND)
-    return [one for one in kept if str(one.get("SegmentNumber")) != str(background)]
+    kept = (segment for segment in segments if _code(segment, "SegmentedPropertyTypeCodeSequence") != _BACKGROUND)
+    return [segment for segment in kept if str(segment.get("SegmentNumber")) != str(background)]
 
 
 def _background(segmentation: Dataset) -> int:
     """The value of a label map that belongs to no segment (PS3.3, C.8.20.2)."""
     segments = segmentation.get("SegmentSequence") or []
-    described = (one for one in segments if _code(one, "SegmentedPropertyTypeCodeSequence") == _BACKGROUND)
-    number = next((one.get("SegmentNumber") for one in described), segmentation.get("PixelPaddingValue"))
+    described = (segment for segment in segments if _code(segment, "SegmentedPropertyTypeCodeSequence") == _BACKGROUND)
+    number = next((segment.get("SegmentNumber") for segment in described), segmentation.get("PixelPaddingValue"))
     return int(number or 0)
 
 
@@ -283,9 +283,9 @@ def _of_frame(segmentation: Dataset, index: int, group: str, keyword: str) -> An
     """An attribute of a frame's functional groups: its own, else the shared one."""
     own, shared = segmentation.PerFrameFunctionalGroupsSequence[index], segmentation.get("SharedFunctionalGroupsSequence")
     for groups in (own, shared[0] if shared else Dataset()):
-        found = groups.get(group)
-        if found and found[0].get(keyword) is not None:
-            return found[0].get(keyword)
+        items = groups.get(group)
+        if items and items[0].get(keyword) is not None:
+            return items[0].get(keyword)
     raise InputError(f"Frame {index + 1} of the segmentation has no {keyword}, so its place is not known; save it again.")
 
 

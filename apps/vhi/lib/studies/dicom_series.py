@@ -99,7 +99,7 @@ class SeriesInfo:
     @property
     def files(self) -> tuple[Path, ...]:
         """Each file once, in the order of K."""
-        return tuple(dict.fromkeys(one.path for one in self.slices))
+        return tuple(dict.fromkeys(frame.path for frame in self.slices))
 
     def __str__(self) -> str:
         times = (("TI", self.inversion_time_ms), ("TR", self.repetition_time_ms), ("TE", self.echo_time_ms))
@@ -164,13 +164,13 @@ def one_series(source: Path | Sequence[Path], name: str, rules: PairingRules | N
         None, or several; all are named.
     """
     content, place = _content(source, name)
-    mr = tuple(one for one in content.series if one.first.text("Modality") == "MR") or content.series
+    mr = tuple(series for series in content.series if series.first.text("Modality") == "MR") or content.series
     if not mr:
         raise InputError(f"{name}: {place} holds no DICOM images; pass the files of the series.")
-    if len({one.uid for one in mr}) > 1:
+    if len({series.uid for series in mr}) > 1:
         raise InputError(
-            f"{name}: {place} holds {len(mr)} series: {'; '.join(str(info_of(one)) for one in mr)}. Pass the folder of one of "
-            "them, or the whole study with --study."
+            f"{name}: {place} holds {len(mr)} series: {'; '.join(str(info_of(series)) for series in mr)}. Pass the folder of one "
+            "of them, or the whole study with --study."
         )
     rule = _rule_of(name, rules or PairingRules())
     return contrast_for(name, mr, rule.fits if rule else lambda _: True), content.notes
@@ -272,17 +272,17 @@ class _Stack:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        found = []
+        warnings = []
         first, count = self.series.first, len(self.ordered)
         expected = self.series.number("ImagesInAcquisition")
         if first.index is None and expected is not None and count < expected:
-            found.append(
+            warnings.append(
                 f"{self.name} has {count} slices, but its header speaks of {expected:g} images in the acquisition; slices may be "
                 "missing at an end of the stack. Check that the series is complete."
             )
         if any(frame.text("LossyImageCompression") == "01" for frame in self.ordered):
-            found.append(f"{self.name} was compressed with loss, so its intensities are not those that the scanner measured.")
-        return tuple(found)
+            warnings.append(f"{self.name} was compressed with loss, so its intensities are not those that the scanner measured.")
+        return tuple(warnings)
 
     def _check_kind(self, frame: Frame) -> None:
         file = frame.path.name
@@ -326,16 +326,16 @@ class _Stack:
         return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
     def _check_alike(self, frame: Frame, first: Frame) -> None:
-        one, other = first.path.name, frame.path.name
+        own, other = first.path.name, frame.path.name
         if np.abs(self._directions(frame) - self.directions).max() > _DIRECTION_TOLERANCE:
             raise InputError(
-                f"{self.name}: {one} and {other} of one series are oriented differently, as in a three-plane localiser; pass a "
+                f"{self.name}: {own} and {other} of one series are oriented differently, as in a three-plane localiser; pass a "
                 "series of parallel slices."
             )
         for keyword in ("Rows", "Columns", "PixelSpacing", "FrameOfReferenceUID"):
             if frame.get(keyword) != first.get(keyword) and not (keyword == "PixelSpacing" and _same_spacing(frame, first)):
                 raise InputError(
-                    f"{self.name}: {one} and {other} of one series differ in {keyword} ({first.text(keyword)} and "
+                    f"{self.name}: {own} and {other} of one series differ in {keyword} ({first.text(keyword)} and "
                     f"{frame.text(keyword)}); pass a series of equal slices."
                 )
         if not (frame.get("Rows") and frame.get("Columns")):
@@ -393,11 +393,11 @@ class _Stack:
         )
 
     def _repeated_by(self, k: int) -> str:
-        one, other = self.ordered[k], self.ordered[k + 1]
+        frame, other = self.ordered[k], self.ordered[k + 1]
         differing = (
-            f"{what}, {keyword} {one.text(keyword)} and {other.text(keyword)}"
+            f"{what}, {keyword} {frame.text(keyword)} and {other.text(keyword)}"
             for keyword, what in _REPEATED_BY.items()
-            if one.text(keyword) != other.text(keyword)
+            if frame.text(keyword) != other.text(keyword)
         )
         return next(differing, "echoes, phases or repetitions")
 

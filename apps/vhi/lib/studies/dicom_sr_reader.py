@@ -63,13 +63,13 @@ def read_vhi_report(report: Dataset) -> ReportedVhi | None:
     if str(report.get("SOPClassUID", "")) not in STRUCTURED_REPORTS:
         return None
     items = list(_items(report))
-    groups = {_tracking(one): one for one in items if _code(one) == _GROUP}
+    groups = {_tracking(item): item for item in items if _code(item) == _GROUP}
     group = _named(groups, SENSITIVE)
     sensitive = _volume(group)
     if group is None or sensitive is None:
         return None
-    names = [str(one.get("PersonName", "")) for one in items if _code(one) == _PERSON]
-    manual = all(_code(one) != _ALGORITHM for one in _items(group))
+    names = [str(item.get("PersonName", "")) for item in items if _code(item) == _PERSON]
+    manual = all(_code(part) != _ALGORITHM for part in _items(group))
     stated = _stated(group)
     return ReportedVhi(
         " ".join(part for part in names[0].split("=")[0].split("^")[:2] if part) if names else "",
@@ -85,9 +85,9 @@ def read_vhi_report(report: Dataset) -> ReportedVhi | None:
 
 def _items(item: Dataset) -> Iterator[Dataset]:
     """Every content item below one, at any depth."""
-    for one in item.get("ContentSequence") or ():
-        yield one
-        yield from _items(one)
+    for child in item.get("ContentSequence") or ():
+        yield child
+        yield from _items(child)
 
 
 def _code(item: Dataset) -> tuple[str, str]:
@@ -96,7 +96,7 @@ def _code(item: Dataset) -> tuple[str, str]:
 
 
 def _tracking(group: Dataset) -> str:
-    return next((str(one.TextValue) for one in group.get("ContentSequence") or () if _code(one) == _TRACKING), "")
+    return next((str(child.TextValue) for child in group.get("ContentSequence") or () if _code(child) == _TRACKING), "")
 
 
 def _named(groups: Mapping[str, Dataset], names: Sequence[str]) -> Dataset | None:
@@ -137,12 +137,12 @@ def _chain(stated: Mapping[str, str]) -> RecordedChain:
 
 def _has_side(item: Dataset) -> bool:
     return any(
-        str(one.get("ValueType", "")) == "CODE" and one.get("ContentSequence") for one in item.get("ContentSequence") or ()
+        str(child.get("ValueType", "")) == "CODE" and child.get("ContentSequence") for child in item.get("ContentSequence") or ()
     )
 
 
 def _referenced(report: Dataset) -> Iterator[str]:
     for study in report.get("CurrentRequestedProcedureEvidenceSequence") or ():
         for series in study.get("ReferencedSeriesSequence") or ():
-            for one in series.get("ReferencedSOPSequence") or ():
-                yield str(one.get("ReferencedSOPInstanceUID", ""))
+            for instance in series.get("ReferencedSOPSequence") or ():
+                yield str(instance.get("ReferencedSOPInstanceUID", ""))

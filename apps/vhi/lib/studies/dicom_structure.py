@@ -172,25 +172,25 @@ class _Walker:
 
     def elements(self) -> dict[int, Element]:
         """Those of the data set that begins here."""
-        found: dict[int, Element] = {}
+        elements: dict[int, Element] = {}
         while (header := self.header()) is not None:
             tag, vr, length = header
             offset = self.file.tell()
             self._count()
             if self._is_sequence(tag, vr) and length != _UNDEFINED:
                 self._skip_sequence(self.explicit and vr != "UN", 0, length)
-                found[tag] = Element(vr, offset, length)
+                elements[tag] = Element(vr, offset, length)
             elif length != _UNDEFINED:
                 self.skip(length)
-                found[tag] = Element(vr, offset, length)
+                elements[tag] = Element(vr, offset, length)
             elif tag == PIXEL_DATA:
                 fragments = self._fragments()
-                found[tag] = Element(vr, offset, self.file.tell() - offset, fragments)
+                elements[tag] = Element(vr, offset, self.file.tell() - offset, fragments)
             else:
                 # of unknown VR and undefined length: a sequence in implicit VR (PS3.5, 6.2.2)
                 self._skip_items(self.explicit and vr != "UN", 0)
-                found[tag] = Element(vr, offset, self.file.tell() - offset)
-        return found
+                elements[tag] = Element(vr, offset, self.file.tell() - offset)
+        return elements
 
     def header(self) -> tuple[int, str, int] | None:
         """Tag, VR (empty where the file does not say) and length of the next element; None at the end."""
@@ -230,13 +230,13 @@ class _Walker:
         return int(struct.unpack(f"{self._order}I", content)[0])
 
     def _fragments(self) -> tuple[tuple[int, int], ...]:
-        found = []
+        items = []
         while (item := self._item()) is not None:
             if item == _UNDEFINED:
                 raise InputError(f"{self.name} is damaged: a fragment of its voxels has no length.")
-            found.append((self.file.tell(), item))
+            items.append((self.file.tell(), item))
             self.skip(item)
-        return tuple(found)
+        return tuple(items)
 
     def _item(self) -> int | None:
         """Length of the next item; None at the end of the sequence."""

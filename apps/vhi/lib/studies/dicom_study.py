@@ -74,12 +74,12 @@ def chosen_study(
         None or several; all are listed.
     """
     studies: dict[str, list[Series]] = {}
-    for one in series:
-        studies.setdefault(one.first.text("StudyInstanceUID"), []).append(one)
+    for member in series:
+        studies.setdefault(member.first.text("StudyInstanceUID"), []).append(member)
     left = {
-        uid: found
-        for uid, found in studies.items()
-        if (study_uid is None or uid == study_uid) and (patient is None or _is_of(found[0], patient))
+        uid: members
+        for uid, members in studies.items()
+        if (study_uid is None or uid == study_uid) and (patient is None or _is_of(members[0], patient))
     }
     if len(left) == 1:
         return tuple(next(iter(left.values())))
@@ -87,7 +87,7 @@ def chosen_study(
     found_text = f"{len(left)} of them fit {asked}" if asked else "series of different visits are never paired"
     raise InputError(
         f"{place} holds {len(studies)} {'study' if len(studies) == 1 else 'studies'}, and {found_text}: "
-        f"{'; '.join(_described(uid, found) for uid, found in (left or studies).items())}. "
+        f"{'; '.join(_described(uid, members) for uid, members in (left or studies).items())}. "
         "Choose one with --study-uid, or with --patient."
     )
 
@@ -161,16 +161,16 @@ def _of_directory(source: Path) -> tuple[Path, ...]:
         raise InputError(f"{source} is one DICOM file; --study needs a folder, a ZIP file or a DICOMDIR of a whole study.")
     records = header.get("DirectoryRecordSequence") or []
     named = [record.ReferencedFileID for record in records if record.get("ReferencedFileID")]
-    wanted = [[str(part) for part in ([one] if isinstance(one, str) else one)] for one in named]
-    found = {"/".join(parts): _in_any_case(source.parent, parts) for parts in wanted}
-    missing = [name for name, path in found.items() if path is None]
-    if missing or not found:
+    wanted = [[str(part) for part in ([name] if isinstance(name, str) else name)] for name in named]
+    paths = {"/".join(parts): _in_any_case(source.parent, parts) for parts in wanted}
+    missing = [name for name, path in paths.items() if path is None]
+    if missing or not paths:
         raise InputError(
-            f"{source} names {len(found)} files, of which {len(missing)} are not there"
+            f"{source} names {len(paths)} files, of which {len(missing)} are not there"
             + (f", the first being {missing[0]}" if missing else "")
             + "; copy the whole CD, or pass its folder."
         )
-    return tuple(path for path in found.values() if path is not None)
+    return tuple(path for path in paths.values() if path is not None)
 
 
 def _in_any_case(folder: Path, parts: Sequence[str]) -> Path | None:
@@ -180,7 +180,7 @@ def _in_any_case(folder: Path, parts: Sequence[str]) -> Path | None:
             folder = folder / part
             continue
         try:
-            names = {one.name.upper().split(";")[0].rstrip("."): one for one in folder.iterdir()}
+            names = {path.name.upper().split(";")[0].rstrip("."): path for path in folder.iterdir()}
         except OSError:
             return None
         if part.upper() not in names:

@@ -195,8 +195,8 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
     try:
         run_lengths = dataset.file_meta.TransferSyntaxUID == _RLE
-        found = get_decoder(RLELossless).as_array(dataset, raw=True)[0] if run_lengths else _by_gdcm(dataset)
-        return found.astype(f"u{bits // 8}", copy=False)
+        pixels = get_decoder(RLELossless).as_array(dataset, raw=True)[0] if run_lengths else _by_gdcm(dataset)
+        return pixels.astype(f"u{bits // 8}", copy=False)
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{path.name} holds compressed voxels that are truncated or damaged; export the series again."
@@ -213,5 +213,5 @@ def _by_gdcm(dataset: Dataset) -> np.ndarray:
         copy = Path(folder) / "copy.dcm"
         dataset.preamble = bytes(128)
         dataset.save_as(copy, enforce_file_format=False)
-        found: np.ndarray = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
-        return found
+        pixels: np.ndarray = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(copy), imageIO="GDCMImageIO"))
+        return pixels

@@ -40,7 +40,7 @@ _SHEAR_OF_A_QFORM = 1e-4
 
 
 def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
-    """An intensity image.
+    """Read an intensity image.
 
     Parameters
     ----------
@@ -97,8 +97,8 @@ def mask_of(data: np.ndarray, label: str) -> np.ndarray:
     values = np.unique(data[np.isfinite(data)])
     shown = ", ".join(f"{value:g}" for value in values[:6]) + (", ..." if len(values) > 6 else "")
     broken = int(data.size - np.isfinite(data).sum())
-    found = f"{len(values)} values ({shown})" + (f" and {broken} voxels that are NaN or infinite" if broken else "")
-    raise InputError(f"{label} holds {found}; a mask holds only 0 and 1. Export the one segment that is meant.")
+    content = f"{len(values)} values ({shown})" + (f" and {broken} voxels that are NaN or infinite" if broken else "")
+    raise InputError(f"{label} holds {content}; a mask holds only 0 and 1. Export the one segment that is meant.")
 
 
 def read_labels(path: Path, name: str, form: Form | None = None, *, most_voxels: int | None = None) -> tuple[np.ndarray, Grid]:
@@ -137,16 +137,16 @@ def labels_of(data: np.ndarray, label: str) -> np.ndarray:
     if whole is None or whole.min(initial=0) < 0 or whole.max(initial=0) > 255:
         finite = data[np.isfinite(data)]
         broken = data.size - finite.size
-        found = f"{broken} voxels that are NaN or infinite" if broken else f"values from {finite.min():g} to {finite.max():g}"
-        raise InputError(f"{label} holds {found}; a label map holds whole numbers from 0 to 255. Save the segmentation again.")
+        content = f"{broken} voxels that are NaN or infinite" if broken else f"values from {finite.min():g} to {finite.max():g}"
+        raise InputError(f"{label} holds {content}; a label map holds whole numbers from 0 to 255. Save the segmentation again.")
     return whole.astype(np.uint8)
 
 
 def voxels_sha256(volume: Volume) -> str:
-    """Of the shape and the decoded intensities: files that other programs compressed or stored otherwise have one."""
-    found = hashlib.sha256(repr(volume.grid.shape).encode("ascii"))
-    found.update(np.ascontiguousarray(volume.data + 0.0, dtype="<f8").data)  # + 0.0: -0.0 is 0.0
-    return found.hexdigest()
+    """Checksum of the shape and the decoded intensities: the same however other programs compressed or stored the file."""
+    digest = hashlib.sha256(repr(volume.grid.shape).encode("ascii"))
+    digest.update(np.ascontiguousarray(volume.data + 0.0, dtype="<f8").data)  # + 0.0: -0.0 is 0.0
+    return digest.hexdigest()
 
 
 def header_is_plain(head: bytes) -> bool:
@@ -219,7 +219,7 @@ def write_scan(path: Path, volume: Volume) -> None:
     """
     with np.errstate(invalid="ignore"):  # of a value outside a type's range, which another type then holds
         copies = (volume.data.astype(kind) for kind in (np.int16, np.int32, np.float32, np.float64))
-        _write(path, next(one for one in copies if np.array_equal(one, volume.data)), volume.grid)
+        _write(path, next(copy for copy in copies if np.array_equal(copy, volume.data)), volume.grid)
 
 
 def write_mask(path: Path, mask: Mask) -> None:

@@ -153,7 +153,7 @@ def _grid(header: Mapping[str, object], shape: tuple[int, ...], label: str) -> G
 
 def _segments(header: Mapping[str, object], layers: np.ndarray, label: str) -> dict[str, tuple[int, int]]:
     numbers = sorted(int(match[1]) for key in header if (match := _SEGMENT.fullmatch(key)))
-    found: dict[str, tuple[int, int]] = {}
+    places: dict[str, tuple[int, int]] = {}
     for number in numbers:
         segment = f"Segment{number}_"
         name = str(header[f"{segment}Name"]).strip() or f"segment {number + 1}"
@@ -161,13 +161,13 @@ def _segments(header: Mapping[str, object], layers: np.ndarray, label: str) -> d
             place = int(str(header.get(f"{segment}Layer", 0))), int(str(header.get(f"{segment}LabelValue", 1)))
         except ValueError as error:
             raise InputError(f"{label}: the segment {name!r} has no usable layer or value ({error}); save it again.") from error
-        if name in found:
+        if name in places:
             raise InputError(f"{label}: two segments are called {name!r}; merge them, or rename one.")
         if not 0 <= place[0] < layers.shape[-1] or place[1] < 1:
             raise InputError(f"{label}: the segment {name!r} lies in layer {place[0]}, which is not there; save it again.")
-        found[name] = place
-    if found:
-        return found
+        places[name] = place
+    if places:
+        return places
     if layers.shape[-1] > 1:
         raise InputError(f"{label} has several layers and names no segments; save it from 3D Slicer as .seg.nrrd.")
     return {str(value): (0, int(value)) for value in np.unique(layers) if value} or {"1": (0, 1)}

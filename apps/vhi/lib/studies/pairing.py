@@ -124,11 +124,11 @@ class CaseIndex:
         ------
         UnknownImageError
         """
-        found = self._by_image.get(image_id)
-        if found is None:
+        case = self._by_image.get(image_id)
+        if case is None:
             hint = self._hint(image_id)
             raise UnknownImageError(f"There is no image {_shown(image_id)} here{hint}; ask for the list of cases.")
-        return found
+        return case
 
     def case(self, case_id: str) -> Case:
         """A case by its id.
@@ -137,14 +137,14 @@ class CaseIndex:
         ------
         UnknownImageError
         """
-        found = self._by_id.get(case_id)
-        if found is None:
+        case = self._by_id.get(case_id)
+        if case is None:
             raise UnknownImageError(f"There is no case {_shown(case_id)} here{self._hint(case_id)}; ask for the list of cases.")
-        return found
+        return case
 
     def why_waiting(self, study_uid: str) -> str:
         """Why a study of an archive is no case."""
-        reasons = {one.name: one.reason for one in self.waiting}
+        reasons = {waiting.name: waiting.reason for waiting in self.waiting}
         return (
             reasons.get(study_uid)
             or reasons.get(ARCHIVE)
@@ -153,7 +153,7 @@ class CaseIndex:
 
     def _hint(self, wanted: str) -> str:
         names = (wanted, wanted.rsplit("_", 1)[0])
-        waits = next((one.reason for one in self.waiting if one.name in names or wanted in one.also), None)
+        waits = next((waiting.reason for waiting in self.waiting if waiting.name in names or wanted in waiting.also), None)
         return f" yet ({waits.rstrip('.')})" if waits else ""
 
 
@@ -179,7 +179,7 @@ class CaseSource(Protocol):
         """
 
     def fetch(self, case: Case) -> None:
-        """See to it that both files of a case are there.
+        """Make sure that both files of a case are there.
 
         Raises
         ------
@@ -231,7 +231,7 @@ class CaseFinder:
     _index: CaseIndex | None = None
 
     def find(self) -> CaseIndex:
-        """The cases now.
+        """The cases of the folder as of now.
 
         Raises
         ------
@@ -246,7 +246,7 @@ class CaseFinder:
         return self._index
 
     def look(self, in_use: Callable[[str], bool]) -> int:
-        """Nothing: `find` looks."""
+        """Do nothing: `find` looks."""
         return 0
 
     def fetch(self, case: Case) -> None:
@@ -303,10 +303,10 @@ def _index_of(folder: Path, checked: _Checked, form: Form | None) -> CaseIndex:
             continue
         series.setdefault(case_id, {}).setdefault(role, []).append(path)
     cases: list[Case] = []
-    for case_id, found in sorted(series.items()):
-        obstacle = _why_it_waits(found, folder, checked, form)
+    for case_id, by_role in sorted(series.items()):
+        obstacle = _why_it_waits(by_role, folder, checked, form)
         if obstacle is None:
-            cases.append(Case(case_id, found["T1W"][0], found["STIR"][0]))
+            cases.append(Case(case_id, by_role["T1W"][0], by_role["STIR"][0]))
         else:
             waiting.append(Waiting(case_id, obstacle))
     return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)), bool(series) and not gaps)

@@ -65,7 +65,9 @@ class RoleRule:
     take: tuple[str, ...] = ()
 
     def fits(self, series: Series) -> bool:
-        return series.uid in self.take or any(_all_hold(one, series) for one in (self.conditions, *self.alternatives))
+        return series.uid in self.take or any(
+            _all_hold(conditions, series) for conditions in (self.conditions, *self.alternatives)
+        )
 
     def fits_plainly(self, series: Series) -> bool:
         """Whether it fits by the usual conditions."""
@@ -74,9 +76,10 @@ class RoleRule:
     def may_fit(self, series: Series) -> bool:
         """Whether another echo of the series may fit, whatever this one's echo time."""
         every = (
-            tuple(one for one in conditions if one.keyword != "EchoTime") for conditions in (self.conditions, *self.alternatives)
+            tuple(condition for condition in conditions if condition.keyword != "EchoTime")
+            for conditions in (self.conditions, *self.alternatives)
         )
-        return series.uid in self.take or any(_all_hold(one, series) for one in every)
+        return series.uid in self.take or any(_all_hold(conditions, series) for conditions in every)
 
     def __str__(self) -> str:
         return ", ".join(str(condition) for condition in self.conditions)
@@ -182,7 +185,7 @@ def _condition(keyword: str, value: Any) -> Condition:
     if (
         isinstance(value, list)
         and len(value) == 2
-        and all(isinstance(one, int | float) for one in value)
+        and all(isinstance(number, int | float) for number in value)
         and value[0] <= value[1]
     ):
         return Condition(keyword, float(value[0]), float(value[1]))

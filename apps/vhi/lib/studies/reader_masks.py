@@ -162,7 +162,7 @@ def passed_over(folder: Path, readings: Collection[ReaderMask], scans: Collectio
     InputError
         The folder cannot be read.
     """
-    read = {path for one in readings for path in (one.path, one.two_thresholds)} | set(scans)
+    read = {path for reading in readings for path in (reading.path, reading.two_thresholds)} | set(scans)
     return tuple(
         PassedOver(path.relative_to(folder), _why_not(path)) for path in _files(folder, IMAGE_SUFFIXES) if path not in read
     )
@@ -181,17 +181,17 @@ def find_stir(folder: Path) -> dict[str, Path]:
     InputError
         Two scans of one case.
     """
-    found: dict[str, Path] = {}
+    scans: dict[str, Path] = {}
     for path in _files(folder):
         bids = _BIDS_STIR.fullmatch(path.name)
         match = bids or _STIR.fullmatch(path.name)
         if match is None:
             continue
         case = _case_of_bids(path, match["case"]) if bids else match["case"]
-        if case in found:
-            raise InputError(f"Two STIR scans are of the case {case}: {found[case]} and {path}; keep one.")
-        found[case] = path
-    return found
+        if case in scans:
+            raise InputError(f"Two STIR scans are of the case {case}: {scans[case]} and {path}; keep one.")
+        scans[case] = path
+    return scans
 
 
 def _files(folder: Path, suffixes: tuple[str, ...] = (".nii", ".nii.gz")) -> Iterator[Path]:

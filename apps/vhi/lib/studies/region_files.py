@@ -72,9 +72,9 @@ def _reader(path: Path, role: str, segment: str | None, form: Form | None) -> _R
     if is_dicom(path) or path.is_dir():
         return _of_dicom(path, role, segment)
     if _begins_with(path, MAGIC):
-        found = read_nrrd(path, role)
-        name = _name(found.segments, role, segment, path)
-        return lambda *_: (found.mask(name), _said(role, name, found.segments, path))
+        nrrd = read_nrrd(path, role)
+        name = _name(nrrd.segments, role, segment, path)
+        return lambda *_: (nrrd.mask(name), _said(role, name, nrrd.segments, path))
     if segment is None:
         mask = read_mask(path, role, form)
         return lambda *_: (mask, None)
@@ -85,9 +85,9 @@ def _reader(path: Path, role: str, segment: str | None, form: Form | None) -> _R
 
 
 def _of_dicom(path: Path, role: str, segment: str | None) -> _Reader:
-    objects = [read_whole(one) for one in _dicom_files(path)]
-    structures = [one for one in objects if one.get("SOPClassUID") == RT_STRUCTURE_SET]
-    segmentations = [one for one in objects if one.get("SOPClassUID") in SEGMENTATIONS]
+    objects = [read_whole(file) for file in _dicom_files(path)]
+    structures = [dataset for dataset in objects if dataset.get("SOPClassUID") == RT_STRUCTURE_SET]
+    segmentations = [dataset for dataset in objects if dataset.get("SOPClassUID") in SEGMENTATIONS]
     if not structures and not segmentations:
         raise InputError(
             f"{role}: {path} is a folder that holds no DICOM Segmentation or RT Structure Set, or a file that is neither; pass "
@@ -101,9 +101,9 @@ def _of_dicom(path: Path, role: str, segment: str | None) -> _Reader:
         return lambda grid, uid: (roi_mask(structures[0], names[roi], grid, uid), _said(role, roi, names, path))
 
     def read(grid: Grid, uid: str | None) -> tuple[Mask, str | None]:
-        found = read_segments(segmentations, grid, uid)
-        name = _name(found, role, segment, path, _codes(segmentations))
-        return found[name], _said(role, name, found, path)
+        masks = read_segments(segmentations, grid, uid)
+        name = _name(masks, role, segment, path, _codes(segmentations))
+        return masks[name], _said(role, name, masks, path)
 
     return read
 
@@ -145,9 +145,9 @@ def _name(
         fitting = names
     if len(fitting) == 1:
         return fitting[0]
-    found = f"{len(names)} segments ({', '.join(repr(name) for name in names[:20])}{', ...' if len(names) > 20 else ''})"
+    content = f"{len(names)} segments ({', '.join(repr(name) for name in names[:20])}{', ...' if len(names) > 20 else ''})"
     why = f"{len(fitting) or 'none'} of them {'are' if len(fitting) > 1 else 'is'} {wanted or role!r}"
-    raise InputError(f"{role}: {path.name} holds {found}, and {why}; name the one that is meant with {option}.")
+    raise InputError(f"{role}: {path.name} holds {content}, and {why}; name the one that is meant with {option}.")
 
 
 def _said(role: str, name: str, names: Iterable[str], path: Path) -> str:
@@ -163,7 +163,7 @@ def _plain(name: str) -> str:
 def _codes(segmentations: Sequence[Dataset]) -> dict[str, frozenset[str]]:
     """By label: the codes of what a segment shows and of where it is (``scheme:value``), and their meanings."""
     found: dict[str, frozenset[str]] = {}
-    for item in (item for one in segmentations for item in one.get("SegmentSequence") or []):
+    for item in (item for segmentation in segmentations for item in segmentation.get("SegmentSequence") or []):
         codes = [code for keyword in _CODED_BY for code in item.get(keyword) or []]
         texts = [f"{code.get('CodingSchemeDesignator', '')}:{code.get('CodeValue', '')}" for code in codes]
         meanings = [str(code.get("CodeMeaning", "")) for code in codes]

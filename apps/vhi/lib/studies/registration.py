@@ -122,13 +122,13 @@ def labels_at(labels: np.ndarray, grid: Grid, onto: Grid) -> np.ndarray:
     if turn is not None:
         return np.ascontiguousarray(turn.apply(labels))
     to_index = np.linalg.inv(grid.affine) @ onto.affine
-    found = np.zeros(onto.shape, labels.dtype)
+    moved = np.zeros(onto.shape, labels.dtype)
     rows = np.stack(np.meshgrid(*(np.arange(n) for n in onto.shape[:2]), indexing="ij"), axis=-1)
     for k in range(onto.shape[2]):
         index = np.rint(rows @ to_index[:3, :2].T + (to_index[:3, 2] * k + to_index[:3, 3])).astype(np.int64)
         inside = ((index >= 0) & (index < np.array(grid.shape))).all(axis=-1)
-        found[inside, k] = labels[tuple(index[inside].T)]
-    return found
+        moved[inside, k] = labels[tuple(index[inside].T)]
+    return moved
 
 
 def on_grid_of(volume: Volume, onto: Volume) -> tuple[Volume, tuple[str, ...]]:

@@ -33,10 +33,10 @@ def roi_names(structures: Dataset) -> dict[int, str]:
     """
     if str(structures.get("SOPClassUID", "")) != RT_STRUCTURE_SET:
         raise InputError("An RT Structure Set is needed; pass the RTSTRUCT file.")
-    found = {int(one.ROINumber): str(one.get("ROIName") or "").strip() for one in structures.get("StructureSetROISequence") or []}
-    if not found:
+    names = {int(roi.ROINumber): str(roi.get("ROIName") or "").strip() for roi in structures.get("StructureSetROISequence") or []}
+    if not names:
         raise InputError("The structure set holds no ROI; export it again with the contours that are meant.")
-    return {number: name or f"ROI {number}" for number, name in found.items()}
+    return {number: name or f"ROI {number}" for number, name in names.items()}
 
 
 def roi_mask(structures: Dataset, number: int, grid: Grid, frame_of_reference_uid: str | None = None) -> Mask:
@@ -60,7 +60,7 @@ def roi_mask(structures: Dataset, number: int, grid: Grid, frame_of_reference_ui
         Contours between the slices, or beyond the series.
     """
     name = roi_names(structures)[number]
-    described = next(one for one in structures.StructureSetROISequence if int(one.ROINumber) == number)
+    described = next(roi for roi in structures.StructureSetROISequence if int(roi.ROINumber) == number)
     reference = str(described.get("ReferencedFrameOfReferenceUID") or "")
     if frame_of_reference_uid and reference and reference != frame_of_reference_uid:
         raise GridMismatchError(
@@ -79,29 +79,29 @@ def roi_mask(structures: Dataset, number: int, grid: Grid, frame_of_reference_ui
 
 def _contours(structures: Dataset, number: int, name: str) -> list[tuple[str, np.ndarray]]:
     """Geometric type and `(n, 3)` points [RAS+ mm] of each contour of an ROI."""
-    found: list[tuple[str, np.ndarray]] = []
+    contours: list[tuple[str, np.ndarray]] = []
     for roi in structures.get("ROIContourSequence") or []:
         if int(roi.get("ReferencedROINumber", -1)) != number:
             continue
-        for one in roi.get("ContourSequence") or []:
-            kind = str(one.get("ContourGeometricType", ""))
+        for contour in roi.get("ContourSequence") or []:
+            kind = str(contour.get("ContourGeometricType", ""))
             if kind not in _KINDS:
                 raise InputError(
                     f"The ROI {name!r} holds a contour of type {kind or 'unknown'}; closed contours ({' or '.join(_KINDS)}) are "
                     "needed. Draw the region as closed contours."
                 )
             try:
-                points = np.array([float(value) for value in one.get("ContourData") or []])
+                points = np.array([float(value) for value in contour.get("ContourData") or []])
             except (TypeError, ValueError) as error:
                 raise InputError(f"A contour of {name!r} holds what is no number ({error}); export it again.") from error
             if points.size < 9 or points.size % 3 or not np.isfinite(points).all():
                 raise InputError(f"A contour of {name!r} holds {points.size} numbers; three points of x, y, z are the least.")
-            found.append((kind, points.reshape(-1, 3) * _RAS_OF_LPS))
-    if not found:
+            contours.append((kind, points.reshape(-1, 3) * _RAS_OF_LPS))
+    if not contours:
         raise InputError(f"The ROI {name!r} holds no contour; draw it, or choose another.")
-    if sum(len(points) for _, points in found) > MOST_POINTS:
+    if sum(len(points) for _, points in contours) > MOST_POINTS:
         raise InputError(f"The contours of {name!r} have more than {MOST_POINTS} points; export them again.")
-    return found
+    return contours
 
 
 def _on_slice(points_mm: np.ndarray, grid: Grid, name: str) -> tuple[int, np.ndarray]:
@@ -158,10 +158,10 @@ def _combined(drawn: list[_Drawn], kind: str, where: str) -> np.ndarray:
     line = np.any([on_line for _, on_line in drawn], axis=0)
     if kind == "CLOSEDPLANAR_XOR":
         return np.asarray((np.sum([inside for inside, _ in drawn], axis=0) % 2 == 1) | line)
-    for n, (one, _) in enumerate(drawn):
+    for n, (own, _) in enumerate(drawn):
         for other, _ in drawn[n + 1 :]:
-            shared = one & other
-            if shared.any() and not np.array_equal(one, other) and (np.array_equal(shared, one) or np.array_equal(shared, other)):
+            shared = own & other
+            if shared.any() and not np.array_equal(own, other) and (np.array_equal(shared, own) or np.array_equal(shared, other)):
                 raise InputError(
                     f"{where}: one CLOSED_PLANAR contour lies inside another, and whether it is a hole is not said; export holes "
                     "as CLOSEDPLANAR_XOR or cut in by a channel, or delete the inner contour."

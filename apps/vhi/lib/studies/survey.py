@@ -61,30 +61,30 @@ def check_folder(folder: Path, rules: PairingRules | None = None) -> tuple[Study
         The folder cannot be listed, or holds neither.
     """
     index = find_cases(folder)
-    found = [_check_case(case, folder) for case in index.cases]
-    found += [StudyCheck(one.name, missing=one.reason) for one in index.waiting]
+    checks = [_check_case(case, folder) for case in index.cases]
+    checks += [StudyCheck(waiting.name, missing=waiting.reason) for waiting in index.waiting]
     series, broken = _dicom_series(folder)
     studies: dict[str, list[Series]] = {}
-    for one in series:
-        studies.setdefault(one.first.text("StudyInstanceUID"), []).append(one)
-    found += [check_study(uid, studies[uid], rules or PairingRules()) for uid in studies]
-    found += broken
-    if not found:
+    for member in series:
+        studies.setdefault(member.first.text("StudyInstanceUID"), []).append(member)
+    checks += [check_study(uid, studies[uid], rules or PairingRules()) for uid in studies]
+    checks += broken
+    if not checks:
         raise InputError(f"{folder} holds neither NIfTI scans nor DICOM studies; pass the folder of the studies.")
-    return tuple(found)
+    return tuple(checks)
 
 
 def check_study(uid: str, series: Sequence[Series], rules: PairingRules) -> StudyCheck:
     """One DICOM study, from the headers of its series."""
     first = series[0].first
-    listed = tuple(str(info_of(one)) for one in series)
+    listed = tuple(str(info_of(member)) for member in series)
     patient, date = first.text("PatientID"), first.text("StudyDate")
     try:
         t1w, stir, warnings = find_pair(series, rules)
     except InputError as error:
         return StudyCheck(uid, patient, date, missing=str(error), series=listed)
     why = tuple(
-        f"{role}: {sum(rule.fits(one) for one in series)} of {len(series)} series fit ({rule})"
+        f"{role}: {sum(rule.fits(member) for member in series)} of {len(series)} series fit ({rule})"
         for role, rule in (("T1W", rules.t1w), ("STIR", rules.stir))
     )
     return StudyCheck(uid, patient, date, str(t1w.info), str(stir.info), (*why, *warnings), series=listed)
@@ -116,8 +116,12 @@ def _dicom_series(folder: Path) -> tuple[list[Series], list[StudyCheck]]:
 
 def _parts(folder: Path) -> list[Path]:
     """The subfolders, or the folder itself where DICOM files lie in it."""
-    entries = sorted(one for one in folder.iterdir() if not one.name.startswith("."))
-    return [folder] if any(is_dicom(one) for one in entries if one.is_file()) else [one for one in entries if one.is_dir()]
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return (
+        [folder]
+        if any(is_dicom(entry) for entry in entries if entry.is_file())
+        else [entry for entry in entries if entry.is_dir()]
+    )
 
 
 def _holds_dicom(folder: Path) -> bool:
@@ -126,8 +130,8 @@ def _holds_dicom(folder: Path) -> bool:
 
 def _joined(series: Iterable[Series]) -> list[Series]:
     """Series whose files lie in several subfolders, whole."""
-    found: dict[str, Series] = {}
-    for one in series:
-        before = found.get(one.uid)
-        found[one.uid] = one if before is None else Series(one.uid, (*before.frames, *one.frames))
-    return list(found.values())
+    by_uid: dict[str, Series] = {}
+    for member in series:
+        before = by_uid.get(member.uid)
+        by_uid[member.uid] = member if before is None else Series(member.uid, (*before.frames, *member.frames))
+    return list(by_uid.values())

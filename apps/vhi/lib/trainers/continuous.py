@@ -26,7 +26,7 @@ class Schedule:
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
-        """From `after=5 quiet=30m`; quiet in s, m or h.
+        """The schedule in a text such as `after=5 quiet=30m`; quiet in s, m or h.
 
         Raises
         ------

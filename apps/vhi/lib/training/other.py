@@ -23,7 +23,7 @@ LABEL_MAP, WRITTEN = "labels.json", "other_labels"
 
 
 def read_label_map(path: Path) -> LabelMap:
-    """From JSON such as `{"region": [2, 4], "partly": [3], "ignored": [1]}`.
+    """The label map in a JSON file such as `{"region": [2, 4], "partly": [3], "ignored": [1]}`.
 
     Raises
     ------

@@ -39,7 +39,9 @@ class PostTransform:
     @classmethod
     def argument_names(cls) -> tuple[str, ...]:
         """Its settings as arguments of a step that is named in a chain: all but a tick box that switches it on."""
-        return tuple(one.name for one in settings_of(cls) if not (one.name == cls.switch and isinstance(one.default, bool)))
+        return tuple(
+            setting.name for setting in settings_of(cls) if not (setting.name == cls.switch and isinstance(setting.default, bool))
+        )
 
     def config(self) -> dict[str, Any]:
         """The step as a chain's file writes it, with every argument."""

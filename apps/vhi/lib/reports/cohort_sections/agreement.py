@@ -18,7 +18,7 @@ from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, p_words, 
 
 
 def agreement_section(study: Study, column: str) -> Section:
-    found = study.vhi_agreement if column == VHI else study.sparcc_agreement
+    agreements = study.vhi_agreement if column == VHI else study.sparcc_agreement
     name = "VHI" if column == VHI else "SPARCC"
     cut = " The truncated scale leaves out scans where a reader's VHI lies above the cut." if column == VHI else ""
     base = Section(
@@ -42,32 +42,32 @@ def agreement_section(study: Study, column: str) -> Section:
             "and McCaffrey 2002, Mee and Owen 1983; limits by regression: Bland and Altman 1999"
         ),
     )
-    if not found:
+    if not agreements:
         return replace(base, why_not=f"it needs {name} of the same scan by two readers.")
     tables, figures, rows, points, findings = [], [], [], [], []
     dotted = ", dotted: truncation" if column == VHI else ""
-    pairs = f"{len(found)} pair{'s' * (len(found) > 1)} of readers"
-    for n, one in enumerate(found):
-        who = f"readers {one.readers[0]} and {one.readers[1]}" + (f", {one.method}" if one.method else "")
-        raw = one.limits["raw"]
+    pairs = f"{len(agreements)} pair{'s' * (len(agreements) > 1)} of readers"
+    for n, agreement in enumerate(agreements):
+        who = f"readers {agreement.readers[0]} and {agreement.readers[1]}" + (f", {agreement.method}" if agreement.method else "")
+        raw = agreement.limits["raw"]
         unit = study.vhi_unit if column == VHI else "points"
-        low, high = one.range
+        low, high = agreement.range
         findings.append(
             f"{who[0].upper()}{who[1:]}: bias {estimate(raw.bias)} {unit}, limits of agreement {number(raw.lower.value)} to "
             f"{number(raw.upper.value)} {unit} over a range of means of {number(low)} to {number(high)} {unit}, n = {raw.n}; "
-            f"ICC(A,1) {estimate(one.icc['raw'].icc, 2)}; between-reader smallest detectable change "
-            f"{number(one.error['raw'].sdc_agreement)} {unit}."
+            f"ICC(A,1) {estimate(agreement.icc['raw'].icc, 2)}; between-reader smallest detectable change "
+            f"{number(agreement.error['raw'].sdc_agreement)} {unit}."
         )
-        findings += [f"{SCALE_WORDS[scale]}: {limits.note}" for scale, limits in one.limits.items() if limits.note]
-        findings += [f"{SCALE_WORDS[scale]}: {icc.note}" for scale, icc in one.icc.items() if icc.note]
-        findings += _as_factors(one, name)
-        findings += _dependence(one)
-        findings += _assumed(one, unit)
-        tables += [_agreement_table(one, who, unit), _assumptions_table(one, who)]
+        findings += [f"{SCALE_WORDS[scale]}: {limits.note}" for scale, limits in agreement.limits.items() if limits.note]
+        findings += [f"{SCALE_WORDS[scale]}: {icc.note}" for scale, icc in agreement.icc.items() if icc.note]
+        findings += _as_factors(agreement, name)
+        findings += _dependence(agreement)
+        findings += _assumed(agreement, unit)
+        tables += [_agreement_table(agreement, who, unit), _assumptions_table(agreement, who)]
         figures.append(
             section_figure(
-                f"agreement_{name.lower()}" + (f"_{n + 1}" if len(found) > 1 else ""),
-                agreement_figure(_agreement_panels(one, unit, name), one.readers),
+                f"agreement_{name.lower()}" + (f"_{n + 1}" if len(agreements) > 1 else ""),
+                agreement_figure(_agreement_panels(agreement, unit, name), agreement.readers),
                 f"{name}, {who}. Top: both readings of each scan, dashed: equality{dotted}. "
                 "Bottom: difference (first minus second) against mean, with bias, 95% limits of agreement and their 95% "
                 "confidence intervals as bands; dotted lines: bias and limits by regression, where they change with the mean. "
@@ -75,12 +75,12 @@ def agreement_section(study: Study, column: str) -> Section:
                 f"Scatter and Bland-Altman plots of {name} by two readers.",
             )
         )
-        rows += list(_agreement_rows(one))
+        rows += list(_agreement_rows(agreement))
         points += [
-            (*one.readers, one.method, *key, float(a), float(b), float(a - b), float(a + b) / 2)
-            for key, a, b in zip(one.keys, *one.values["raw"], strict=True)
+            (*agreement.readers, agreement.method, *key, float(a), float(b), float(a - b), float(a + b) / 2)
+            for key, a, b in zip(agreement.keys, *agreement.values["raw"], strict=True)
         ]
-    first = found[0]
+    first = agreements[0]
     return replace(
         base,
         n=f"{len(first.keys)} scans of {len({subject for subject, _ in first.keys})} subjects, {pairs}",
@@ -95,7 +95,7 @@ def agreement_section(study: Study, column: str) -> Section:
                 rows_of(points),
             ),
         ),
-        excluded=left_out_rows([one for pair in found for one in pair.left_out]),
+        excluded=left_out_rows([absent for pair in agreements for absent in pair.left_out]),
     )
 
 
@@ -104,7 +104,7 @@ def _as_factors(agreement: ReaderAgreement, name: str) -> list[str]:
     log = agreement.limits["log"]
     if math.isnan(log.sd):
         return []
-    low, bias, high = (estimate(one, 2) for one in factors(log))
+    low, bias, high = (estimate(factor, 2) for factor in factors(log))
     first, second = agreement.readers
     return [f"As factors, reader {first} over reader {second}, of {name} + 1: {bias}, limits of agreement {low} and {high}."]
 
@@ -123,15 +123,15 @@ def _dependence(agreement: ReaderAgreement) -> list[str]:
 def _assumed(agreement: ReaderAgreement, unit: str) -> list[str]:
     """Which assumptions of the limits do not hold, and what to read instead."""
     sentences = []
-    for scale, found in agreement.assumptions.items():
+    for scale, checks in agreement.assumptions.items():
         broken = []
-        if found.normal.p < found.level:
-            broken.append(f"the differences are not normal (P {p_words(found.normal.p)})")
-        if found.trend_found:
-            broken.append(f"the bias changes with the mean (P {p_words(found.trend.p_slope)})")
-        if found.spread_found:
-            grows = "grows" if found.spread.slope.value > 0 else "shrinks"
-            broken.append(f"the spread {grows} with the mean (P {p_words(found.spread.p_slope)})")
+        if checks.normal.p < checks.level:
+            broken.append(f"the differences are not normal (P {p_words(checks.normal.p)})")
+        if checks.trend_found:
+            broken.append(f"the bias changes with the mean (P {p_words(checks.trend.p_slope)})")
+        if checks.spread_found:
+            grows = "grows" if checks.spread.slope.value > 0 else "shrinks"
+            broken.append(f"the spread {grows} with the mean (P {p_words(checks.spread.p_slope)})")
         if broken:
             sentences.append(f"{SCALE_WORDS[scale]}: {', '.join(broken)}.{_by_mean(agreement, scale, unit)}")
     if not sentences and all(math.isnan(one.normal.p) for one in agreement.assumptions.values()):
@@ -164,14 +164,14 @@ def _assumptions_table(one: ReaderAgreement, who: str) -> Table:
     rows = tuple(
         (
             SCALE_WORDS[scale],
-            number(found.normal.w),
-            p_value(found.normal.p),
-            estimate(found.trend.slope, 2),
-            p_value(found.trend.p_slope),
-            estimate(found.spread.slope, 2),
-            p_value(found.spread.p_slope),
+            number(checks.normal.w),
+            p_value(checks.normal.p),
+            estimate(checks.trend.slope, 2),
+            p_value(checks.trend.p_slope),
+            estimate(checks.spread.slope, 2),
+            p_value(checks.spread.p_slope),
         )
-        for scale, found in one.assumptions.items()
+        for scale, checks in one.assumptions.items()
     )
     header = (
         *("scale", "Shapiro-Wilk W", "P", "difference on mean: slope (95% CI)", "P"),

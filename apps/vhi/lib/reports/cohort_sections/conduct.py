@@ -50,8 +50,8 @@ def conduct_section(table: CohortTable, left_out: Mapping[str, str] | None) -> S
             f"{early[0].reader}: one of both dates is wrong."
         )
     if slices:
-        same = sum(one.shared == N_SLICES for one in slices)
-        none = sum(one.shared == 0 for one in slices)
+        same = sum(scored.shared == N_SLICES for scored in slices)
+        none = sum(scored.shared == 0 for scored in slices)
         findings.append(f"SPARCC: {same} of {len(slices)} pairs of sheets scored the same six slices, {none} share no slice.")
     tables = [_baseline_table(baseline, len(table.subjects))] if baseline else []
     tables += [_interval_table(between)] if between else []
@@ -66,23 +66,27 @@ def conduct_section(table: CohortTable, left_out: Mapping[str, str] | None) -> S
 
 def _baseline_table(values: Sequence[BaselineValue], subjects: int) -> Table:
     rows = []
-    for one in values:
-        if one.numbers is not None:
-            column = NUMBERS[one.column]
-            shown = f"{number(one.numbers.median)} ({number(one.numbers.low)} to {number(one.numbers.high)})"
-            rows.append((f"{column.means} [{column.unit}]", shown, str(one.numbers.n), str(one.missing)))
+    for baseline in values:
+        if baseline.numbers is not None:
+            column = NUMBERS[baseline.column]
+            shown = f"{number(baseline.numbers.median)} ({number(baseline.numbers.low)} to {number(baseline.numbers.high)})"
+            rows.append((f"{column.means} [{column.unit}]", shown, str(baseline.numbers.n), str(baseline.missing)))
         else:
-            known = subjects - one.missing
-            shown = ", ".join(f"{word} {count} ({100 * count / known:.0f}%)" for word, count in one.counts)
-            rows.append((one.column.replace("_", "-").replace("hla-b27", "HLA-B27"), shown, str(known), str(one.missing)))
+            known = subjects - baseline.missing
+            shown = ", ".join(f"{word} {count} ({100 * count / known:.0f}%)" for word, count in baseline.counts)
+            rows.append(
+                (baseline.column.replace("_", "-").replace("hla-b27", "HLA-B27"), shown, str(known), str(baseline.missing))
+            )
     return Table("At baseline: median (range), or how many", ("", "", "n", "missing"), tuple(rows), text_columns=2)
 
 
 def _interval_findings(found: Sequence[ScanInterval]) -> list[str]:
     if not found:
         return []
-    judged = [one for one in found if one.within is not None]
-    sentences = [f"{sum(one.within is True for one in judged)} of {len(judged)} second scans were made when they were due."]
+    judged = [interval for interval in found if interval.within is not None]
+    sentences = [
+        f"{sum(interval.within is True for interval in judged)} of {len(judged)} second scans were made when they were due."
+    ]
     unknown = len(found) - len(judged)
     return sentences + ([f"Of {unknown} subjects it cannot be judged: a date or the drug is missing."] if unknown else [])
 
@@ -90,7 +94,7 @@ def _interval_findings(found: Sequence[ScanInterval]) -> list[str]:
 def _washout_findings(found: Sequence[Washout]) -> list[str]:
     if not found:
         return []
-    short = [one for one in found if not one.enough]
+    short = [washout for washout in found if not washout.enough]
     if not short:
         return [f"All {len(found)} repeated readings were made {WASHOUT_DAYS} days or more after the one before."]
     first = short[0]
@@ -104,45 +108,61 @@ def _interval_table(found: Sequence[ScanInterval]) -> Table:
     due = {True: "when due", False: "not when due", None: "cannot be judged"}
     rows = tuple(
         (
-            one.subject,
-            one.drug or "not given",
-            f"{due[one.within]}{f': {one.why}' if one.why else ''}",
-            "n/a" if one.days is None else str(one.days),
-            "n/a" if one.days is None else f"{one.days / 7:.1f}",
+            interval.subject,
+            interval.drug or "not given",
+            f"{due[interval.within]}{f': {interval.why}' if interval.why else ''}",
+            "n/a" if interval.days is None else str(interval.days),
+            "n/a" if interval.days is None else f"{interval.days / 7:.1f}",
         )
-        for one in found
+        for interval in found
     )
     return Table("From the first scan to the second", ("subject", "drug", "", "days", "weeks"), rows, text_columns=3)
 
 
 def _baseline_records(values: Sequence[BaselineValue]) -> Records:
     rows: list[tuple[str | float | int | None, ...]] = []
-    for one in values:
-        if one.numbers is not None:
-            n = one.numbers
-            rows.append((one.column, None, n.n, one.missing, n.median, n.low, n.high))
-        rows += [(one.column, word, count, one.missing, None, None, None) for word, count in one.counts]
+    for baseline in values:
+        if baseline.numbers is not None:
+            n = baseline.numbers
+            rows.append((baseline.column, None, n.n, baseline.missing, n.median, n.low, n.high))
+        rows += [(baseline.column, word, count, baseline.missing, None, None, None) for word, count in baseline.counts]
     return Records("baseline", ("column", "word", "n", "missing", "median", "lowest", "highest"), rows_of(rows))
 
 
 def _interval_records(found: Sequence[ScanInterval]) -> Records:
     rows = (
-        (one.subject, one.drug or None, one.days, None if one.within is None else int(one.within), one.why or None)
-        for one in found
+        (
+            interval.subject,
+            interval.drug or None,
+            interval.days,
+            None if interval.within is None else int(interval.within),
+            interval.why or None,
+        )
+        for interval in found
     )
     return Records("visit_intervals", ("subject", "drug", "days", "when_due", "why"), rows_of(rows))
 
 
 def _washout_records(found: Sequence[Washout]) -> Records:
     rows = (
-        (*one.reading.key, one.before.reading, one.before.read_on, one.reading.read_on, one.days, int(one.enough))
-        for one in found
+        (
+            *washout.reading.key,
+            washout.before.reading,
+            washout.before.read_on,
+            washout.reading.read_on,
+            washout.days,
+            int(washout.enough),
+        )
+        for washout in found
     )
     header = ("subject", "visit", "reader", "reading", "method", "reading_before", "read_before_on", "read_on", "days", "enough")
     return Records("washout", header, rows_of(rows))
 
 
 def _slice_records(table: CohortTable) -> Records:
-    rows = ((one.subject, of_visit(one.visit), *one.readers, one.first, one.second, one.shared) for one in scored_slices(table))
+    rows = (
+        (scored.subject, of_visit(scored.visit), *scored.readers, scored.first, scored.second, scored.shared)
+        for scored in scored_slices(table)
+    )
     header = ("subject", "visit", "first_reader", "second_reader", "first_from_slice", "second_from_slice", "shared_slices")
     return Records("sparcc_slices", header, rows_of(rows))

@@ -20,11 +20,13 @@ def data_dictionary(table: CohortTable) -> Records:
     rows: list[tuple[Cell, ...]] = []
     for name, means in _IDENTITY.items():
         rows.append((name, "whole number" if name == "reading" else "text", "", "", "reading", means, None))
-    for one in NUMBERS.values():
-        holders = table.visits.values() if one.of_visit else table.readings
-        count = sum(one.name in holder.values for holder in holders)
-        kind = "whole number" if one.whole else "number"
-        rows.append((one.name, kind, one.unit, one.range, "visit" if one.of_visit else "reading", one.means, count))
+    for column in NUMBERS.values():
+        holders = table.visits.values() if column.of_visit else table.readings
+        count = sum(column.name in holder.values for holder in holders)
+        kind = "whole number" if column.whole else "number"
+        rows.append(
+            (column.name, kind, column.unit, column.range, "visit" if column.of_visit else "reading", column.means, count)
+        )
     for name, (allowed, of_visit, means) in WORDS.items():
         holders = table.visits.values() if of_visit else table.readings
         count = sum(getattr(holder, name, None) is not None for holder in holders)
@@ -34,7 +36,9 @@ def data_dictionary(table: CohortTable) -> Records:
         rows.append((name, "text", "", " or ".join(allowed), "visit", means, count))
     for name, (of_visit, means) in DATES.items():
         dated = (
-            (name in one.facts for one in table.visits.values()) if of_visit else (bool(one.read_on) for one in table.readings)
+            (name in visit.facts for visit in table.visits.values())
+            if of_visit
+            else (bool(reading.read_on) for reading in table.readings)
         )
         rows.append((name, "date", "", "YYYY-MM-DD", "visit" if of_visit else "reading", means, sum(dated)))
     return Records("data_dictionary", ("column", "type", "unit", "allowed", "of", "meaning", "values_given"), rows_of(rows))

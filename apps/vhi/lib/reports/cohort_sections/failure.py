@@ -35,19 +35,20 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
     if not study.failures:
         return replace(base, why_not="it needs VHI of the same scan by two readers.")
     findings, rows, cells = [], [], []
-    for one in study.failures:
-        who = f"Readers {one.readers[0]} and {one.readers[1]}, {one.method}"
-        limit = "n/a" if math.isnan(one.limit) else f"{number(one.limit)} {study.vhi_unit}"
-        reasons = count_reasons(found for _, found in one.failures)
+    for analysis in study.failures:
+        who = f"Readers {analysis.readers[0]} and {analysis.readers[1]}, {analysis.method}"
+        limit = "n/a" if math.isnan(analysis.limit) else f"{number(analysis.limit)} {study.vhi_unit}"
+        reasons = count_reasons(failure for _, failure in analysis.failures)
         classes = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         findings.append(
-            f"{who}: {len(one.failures)} of {one.n} scans differ by more than {limit}{f' ({classes})' if classes else ''}."
+            f"{who}: {len(analysis.failures)} of {analysis.n} scans differ by more than {limit}"
+            f"{f' ({classes})' if classes else ''}."
         )
-        for visit, found in one.failures:
+        for visit, found in analysis.failures:
             rows.append(
                 (
                     f"{visit.subject}, {of_visit(visit.visit)}",
-                    " and ".join(one.readers),
+                    " and ".join(analysis.readers),
                     number(found.first),
                     number(found.second),
                     number(found.difference),
@@ -57,7 +58,7 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
             )
             cells.append(
                 (
-                    *(*one.readers, one.method, visit.subject, visit.visit, visit.case),
+                    *(*analysis.readers, analysis.method, visit.subject, visit.visit, visit.case),
                     *(found.first, found.second, found.difference, found.in_sd, found.reason),
                 )
             )
@@ -68,12 +69,12 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
     figures = tuple(
         section_figure(
             f"failure_{n}",
-            disagreement_figure(one.stir, one.first, one.second, one.readers, one.slices),
-            f"{one.subject}, {of_visit(one.visit)}: the slices (numbers, from 1) on which the readers differ by most voxels.",
-            f"STIR slices of {one.subject} with both readers' masks.",
+            disagreement_figure(image.stir, image.first, image.second, image.readers, image.slices),
+            f"{image.subject}, {of_visit(image.visit)}: the slices (numbers, from 1) on which the readers differ by most voxels.",
+            f"STIR slices of {image.subject} with both readers' masks.",
             is_picture=True,
         )
-        for n, one in enumerate(images, start=1)
+        for n, image in enumerate(images, start=1)
     )
     return replace(
         base,
@@ -103,17 +104,17 @@ def ratings_section(study: Study) -> Section:
         method="Readers' ratings of the automatic disease region; shares with exact (Clopper-Pearson) 95% intervals.",
         source=f"{PAPER}, sections 2.5.3 and 3.2",
     )
-    found = study.ratings
-    if found is None:
+    ratings = study.ratings
+    if ratings is None:
         return replace(base, why_not="no reading carries a rating (column rating, or the server's).")
-    rows = tuple((rating, str(count)) for rating, count in found.counts.items())
+    rows = tuple((rating, str(count)) for rating, count in ratings.counts.items())
     return replace(
         base,
-        n=f"{found.n} rated readings, {found.not_rated} without a rating",
+        n=f"{ratings.n} rated readings, {ratings.not_rated} without a rating",
         findings=(
-            f"It failed in {found.counts['failed']} of {found.n} readings: {estimate(as_percent(found.failed), 2)}%.",
-            f"It was corrected in {found.counts['corrected']} of {found.n}: {estimate(as_percent(found.corrected), 2)}%.",
+            f"It failed in {ratings.counts['failed']} of {ratings.n} readings: {estimate(as_percent(ratings.failed), 2)}%.",
+            f"It was corrected in {ratings.counts['corrected']} of {ratings.n}: {estimate(as_percent(ratings.corrected), 2)}%.",
         ),
         tables=(Table("Ratings", ("rating", "readings"), rows),),
-        records=(Records("region_ratings", ("rating", "readings"), rows_of(found.counts.items())),),
+        records=(Records("region_ratings", ("rating", "readings"), rows_of(ratings.counts.items())),),
     )

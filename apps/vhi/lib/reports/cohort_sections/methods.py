@@ -19,18 +19,18 @@ def methods_paragraph(study: Study, sections: Sequence[Section], origin: Mapping
     What was not available is not in it; the words of each analysis are those of the report.
     """
     paragraphs = [_readings(study)]
-    paragraphs += [f"{one.title}. {one.method} ({one.source}.)" for one in sections if not one.why_not]
+    paragraphs += [f"{section.title}. {section.method} ({section.source}.)" for section in sections if not section.why_not]
     return "\n\n".join([*paragraphs, _programs(origin)])
 
 
 def _readings(study: Study) -> str:
     # a row may be a day or a rating alone, and a visit may be in the table for its clinical values
-    readings = [one for one in study.table.readings if one.values]
-    readers = {one.reader for one in readings}
-    subjects = {one.subject for one in readings}
-    read = {(one.subject, one.visit) for one in readings}
+    readings = [reading for reading in study.table.readings if reading.values]
+    readers = {reading.reader for reading in readings}
+    subjects = {reading.subject for reading in readings}
+    read = {(reading.subject, reading.visit) for reading in readings}
     visits = {when: sum(visit == when for _, visit in read) for when in VISITS}
-    methods = sorted({one.method for one in readings if one.method})
+    methods = sorted({reading.method for reading in readings if reading.method})
     unit = "mm³, from the spacing between slices" if vhi_column(study.table) == VHI else "voxels"
     drawn = f" Volumes of hyperintense inflammation (VHI) were {' and '.join(methods)} and are in {unit}." if methods else ""
     return (
@@ -42,7 +42,7 @@ def _readings(study: Study) -> str:
 
 def _uncleaned(readings: Sequence[Reading]) -> str:
     """That some volumes are no VHI, where they were accepted all the same."""
-    stages = [one.stage for one in readings if one.stage]
+    stages = [reading.stage for reading in readings if reading.stage]
     counts = [f"{stages.count(stage)} of {NAMES[stage].lower()}" for stage in STAGES if stage != "cleaned" and stage in stages]
     return f" Not all of these volumes are VHI: {' and '.join(counts)} were accepted, which no reader cleaned." if counts else ""
 

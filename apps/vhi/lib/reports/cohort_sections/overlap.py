@@ -36,31 +36,31 @@ def overlap_section(masks: MaskStudy | None) -> Section:
     if not masks.pairs:
         return replace(base, why_not="no scan was segmented twice.")
     kinds = ("within reader", "between readers", "between methods")
-    groups = sorted(summarise_overlaps(masks.pairs), key=lambda one: (kinds.index(one.kind), one.method, one.pair))
+    groups = sorted(summarise_overlaps(masks.pairs), key=lambda group: (kinds.index(group.kind), group.method, group.pair))
     whole = summarise_overlaps(masks.pairs, each_pair=False)
-    by_slice = {(one.kind, one.method): one for one in summarise_overlaps(masks.slices, each_pair=False)}
+    by_slice = {(group.kind, group.method): group for group in summarise_overlaps(masks.slices, each_pair=False)}
     findings = [
-        f"{one.method[0].upper()}{one.method[1:]}, {one.kind}: median Dice {median_range(one.dice)}{_interval(one)} over "
-        f"{one.dice.n} pairs of readings of {_scans(masks.pairs, one)} scans."
-        for one in whole
-        if one.kind != "between methods"
+        f"{group.method[0].upper()}{group.method[1:]}, {group.kind}: median Dice {median_range(group.dice)}{_interval(group)} "
+        f"over {group.dice.n} pairs of readings of {_scans(masks.pairs, group)} scans."
+        for group in whole
+        if group.kind != "between methods"
     ]
     rows = tuple(
         (
-            one.kind,
-            one.method,
-            one.pair,
-            str(one.dice.n),
-            str(one.empty_pairs),
-            median_range(one.dice),
-            _ends(one),
-            median_range(one.volume_similarity),
+            group.kind,
+            group.method,
+            group.pair,
+            str(group.dice.n),
+            str(group.empty_pairs),
+            median_range(group.dice),
+            _ends(group),
+            median_range(group.volume_similarity),
         )
-        for one in groups
+        for group in groups
     )
     slice_rows = tuple(
-        (one.kind, one.method, str(one.dice.n), median_range(one.dice), median_range(one.volume_similarity))
-        for one in by_slice.values()
+        (group.kind, group.method, str(group.dice.n), median_range(group.dice), median_range(group.volume_similarity))
+        for group in by_slice.values()
     )
     return replace(
         base,
@@ -89,7 +89,7 @@ def overlap_section(masks: MaskStudy | None) -> Section:
                     *("second_reader", "second_reading", "second_method"),
                     *("dice", "volume_similarity", "first_voxels", "second_voxels", "shared_voxels"),
                 ),
-                rows_of(_pair_cells(one) for one in masks.pairs),
+                rows_of(_pair_cells(pair) for pair in masks.pairs),
             ),
             Records(
                 "overlap_slices",
@@ -98,7 +98,7 @@ def overlap_section(masks: MaskStudy | None) -> Section:
                     *("second_reader", "second_reading", "second_method"),
                     *("dice", "volume_similarity", "first_voxels", "second_voxels", "shared_voxels", "slice_from_0"),
                 ),
-                rows_of((*_pair_cells(one), one.slice) for one in masks.slices),
+                rows_of((*_pair_cells(pair), pair.slice) for pair in masks.slices),
             ),
             Records(
                 "overlap_summary",
@@ -108,10 +108,10 @@ def overlap_section(masks: MaskStudy | None) -> Section:
                 ),
                 rows_of(
                     (
-                        *(one.kind, one.method, one.pair, one.pairs, one.empty_pairs),
-                        *(one.dice.median, one.dice.low, one.dice.high, one.dice_median.low, one.dice_median.high),
+                        *(group.kind, group.method, group.pair, group.pairs, group.empty_pairs),
+                        *(group.dice.median, group.dice.low, group.dice.high, group.dice_median.low, group.dice_median.high),
                     )
-                    for one in groups
+                    for group in groups
                 ),
             ),
         ),
@@ -133,10 +133,10 @@ def _scans(pairs: Sequence[PairOverlap], group: OverlapSummary) -> int:
 
 
 def _pair_cells(one: PairOverlap) -> tuple[str | float | int | None, ...]:
-    a, b, found = one.a, one.b, one.overlap
+    a, b, overlap = one.a, one.b, one.overlap
     who = (a.reader, a.reading, a.method, b.reader, b.reading, b.method)
-    voxels = (found.voxels_a, found.voxels_b, found.voxels_both)
-    return one.subject, one.visit, one.kind, one.method, *who, found.dice, found.volume_similarity, *voxels
+    voxels = (overlap.voxels_a, overlap.voxels_b, overlap.voxels_both)
+    return one.subject, one.visit, one.kind, one.method, *who, overlap.dice, overlap.volume_similarity, *voxels
 
 
 def _overlap_figure(pairs: Sequence[PairOverlap]) -> tuple[CohortFigure, ...]:
@@ -148,9 +148,9 @@ def _overlap_figure(pairs: Sequence[PairOverlap]) -> tuple[CohortFigure, ...]:
         ("between readers", "semi-automatic"),
     ):
         groups: dict[str, list[float]] = {}
-        for one in pairs:
-            if (one.kind, one.method) == (kind, method):
-                groups.setdefault(one.pair.replace(" and ", "\n"), []).append(one.overlap.dice)
+        for pair in pairs:
+            if (pair.kind, pair.method) == (kind, method):
+                groups.setdefault(pair.pair.replace(" and ", "\n"), []).append(pair.overlap.dice)
         if groups:
             boxes = tuple(Box(name, tuple(values), method) for name, values in sorted(groups.items()))
             panels.append(BoxPanel(f"{kind}\n{method}", boxes))
@@ -179,7 +179,7 @@ def reference_section(masks: MaskStudy | None, settings: StudySettings) -> Secti
     if not masks.reference:
         return replace(base, excluded=left_out, why_not="no scan has enough readings by both methods for the vote.")
     groups = _by_reading(masks)
-    scans = {(one.reading.subject, one.reading.visit) for one in masks.reference}
+    scans = {(against.reading.subject, against.reading.visit) for against in masks.reference}
     return replace(
         base,
         n=f"{len(scans)} scans",
@@ -201,14 +201,14 @@ _Groups = dict[tuple[Standard, str, str], list[float]]
 def _by_reading(masks: MaskStudy) -> _Groups:
     """Dice by standard, method and reader, in that order."""
     groups: _Groups = {}
-    for one in masks.reference:
-        groups.setdefault((one.standard, one.reading.method, one.reading.reader), []).append(one.overlap.dice)
+    for against in masks.reference:
+        groups.setdefault((against.standard, against.reading.method, against.reading.reader), []).append(against.overlap.dice)
     return dict(sorted(groups.items(), key=lambda item: (STANDARDS.index(item[0][0]), *item[0][1:])))
 
 
 def _reference_table(groups: _Groups) -> Table:
     readings = dict.fromkeys((method, reader) for _, method, reader in groups)
-    standards = [one for one in STANDARDS if any(standard == one for standard, _, _ in groups)]
+    standards = [name for name in STANDARDS if any(standard == name for standard, _, _ in groups)]
     rows = tuple(
         (method, reader, *(median_range(summary(groups.get((standard, method, reader), []))) for standard in standards))
         for method, reader in readings
@@ -239,10 +239,15 @@ def _reference_records(masks: MaskStudy) -> Records:
         ),
         rows_of(
             (
-                *(one.standard, one.reading.subject, one.reading.visit),
-                *(one.reading.reader, one.reading.reading, one.reading.method),
-                *(one.overlap.dice, one.overlap.volume_similarity, one.overlap.voxels_a, one.overlap.voxels_b),
+                *(against.standard, against.reading.subject, against.reading.visit),
+                *(against.reading.reader, against.reading.reading, against.reading.method),
+                *(
+                    against.overlap.dice,
+                    against.overlap.volume_similarity,
+                    against.overlap.voxels_a,
+                    against.overlap.voxels_b,
+                ),
             )
-            for one in masks.reference
+            for against in masks.reference
         ),
     )

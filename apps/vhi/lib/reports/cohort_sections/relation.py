@@ -31,8 +31,8 @@ def relation_section(study: Study) -> Section:
     if isinstance(study.relations, str):
         return replace(base, why_not=sentence(study.relations))
     tables, figures, rows = [], [], []
-    for n, one in enumerate(study.relations):
-        fits = one.regressions
+    for n, relation in enumerate(study.relations):
+        fits = relation.regressions
         lines = tuple(
             (
                 SCALE_WORDS[scale],
@@ -47,26 +47,26 @@ def relation_section(study: Study) -> Section:
         )
         tables.append(
             Table(
-                f"{one.who}, {one.method}: VHI [{study.vhi_unit} or log] per SPARCC point",
+                f"{relation.who}, {relation.method}: VHI [{study.vhi_unit} or log] per SPARCC point",
                 ("scale", "n", "slope (95% CI)", "P", "intercept (95% CI)", "P", "R²"),
                 lines,
-                note=cut_words(one.truncate_at, fits["truncated"].n == fits["raw"].n, study.vhi_unit),
+                note=cut_words(relation.truncate_at, fits["truncated"].n == fits["raw"].n, study.vhi_unit),
             )
         )
         figures.append(
             section_figure(
                 "vhi_against_sparcc" + (f"_{n}" if n else ""),
-                scatter_figure(_relation_panels(one, study.vhi_unit)),
-                f"VHI against SPARCC, {one.who}: raw (dotted: where the next panel ends), truncated, and log(x + 1). Line and "
-                "band: least squares with its 95% confidence interval.",
+                scatter_figure(_relation_panels(relation, study.vhi_unit)),
+                f"VHI against SPARCC, {relation.who}: raw (dotted: where the next panel ends), truncated, and log(x + 1). Line "
+                "and band: least squares with its 95% confidence interval.",
                 "Scatterplots of VHI against SPARCC with regression lines.",
             )
         )
         rows += [
             (
-                *(one.who, one.method, scale, fit.n, fit.slope.value, fit.slope.low, fit.slope.high, fit.p_slope),
+                *(relation.who, relation.method, scale, fit.n, fit.slope.value, fit.slope.low, fit.slope.high, fit.p_slope),
                 *(fit.intercept.value, fit.intercept.low, fit.intercept.high, fit.p_intercept, fit.r_squared, fit.residual_sd),
-                one.truncate_at if scale == "truncated" else None,
+                relation.truncate_at if scale == "truncated" else None,
             )
             for scale, fit in fits.items()
         ]

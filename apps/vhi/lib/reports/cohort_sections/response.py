@@ -35,56 +35,56 @@ def response_section(study: Study) -> Section:
         ),
         source=f"{PAPER}, sections 2.3, 2.7.3 and 3.5, figure 9; kappa: Fleiss, Cohen and Everitt 1969; SRM: Liang 1990",
     )
-    found = study.response
-    if isinstance(found, str):
-        return replace(base, why_not=sentence(found))
-    measures = [(name, one) for name, one in (("VHI", found.vhi), ("SPARCC", found.sparcc)) if one is not None]
-    subjects = max((one.subjects for _, one in measures), key=len)
+    response = study.response
+    if isinstance(response, str):
+        return replace(base, why_not=sentence(response))
+    measures = [(name, measure) for name, measure in (("VHI", response.vhi), ("SPARCC", response.sparcc)) if measure is not None]
+    subjects = max((measure.subjects for _, measure in measures), key=len)
     findings = [
-        f"{name}: {one.directions.count('improved')} of {len(one.subjects)} subjects improved, "
-        f"{one.directions.count('worsened')} worsened; standardised response mean "
-        f"{estimate(one.srm.srm, 2)}{f' ({one.srm.note})' if one.srm.note else ''}."
-        for name, one in measures
+        f"{name}: {measure.directions.count('improved')} of {len(measure.subjects)} subjects improved, "
+        f"{measure.directions.count('worsened')} worsened; standardised response mean "
+        f"{estimate(measure.srm.srm, 2)}{f' ({measure.srm.note})' if measure.srm.note else ''}."
+        for name, measure in measures
     ]
-    findings += _caveats(study, found)
-    for name, by_subject in found.clinical.items():
-        known = [one for one in by_subject.values() if not math.isnan(one)]
+    findings += _caveats(study, response)
+    for name, by_subject in response.clinical.items():
+        known = [change for change in by_subject.values() if not math.isnan(change)]
         findings.append(f"{name}: {int(sum(known))} of {len(known)} subjects responded.")
-    if found.primary is None:
+    if response.primary is None:
         findings.append("No clinical response is known (columns basdai, spinal_vas_cm, asdas), so the plots are not split by it.")
     rows = tuple(
         (
-            f"{one.a} and {one.b}",
-            str(one.table.n),
-            str(one.table.both),
-            str(one.table.only_a),
-            str(one.table.only_b),
-            str(one.table.neither),
-            f"{one.table.agreeing}/{one.table.n}",
-            estimate(one.table.kappa, 2),
-            p_value(one.table.p_mcnemar),
-            p_value(one.table.p_fisher),
+            f"{pair.a} and {pair.b}",
+            str(pair.table.n),
+            str(pair.table.both),
+            str(pair.table.only_a),
+            str(pair.table.only_b),
+            str(pair.table.neither),
+            f"{pair.table.agreeing}/{pair.table.n}",
+            estimate(pair.table.kappa, 2),
+            p_value(pair.table.p_mcnemar),
+            p_value(pair.table.p_fisher),
         )
-        for one in found.agreement
+        for pair in response.agreement
     )
     header = ("", "n", "both", "only 1st", "only 2nd", "neither", "agree", "kappa (95% CI)", "P McNemar", "P Fisher")
     return replace(
         base,
-        n=", ".join(f"{len(one.subjects)} subjects with {name} at both visits" for name, one in measures),
+        n=", ".join(f"{len(measure.subjects)} subjects with {name} at both visits" for name, measure in measures),
         findings=tuple(findings),
         tables=(Table("How far the definitions of response agree (subjects)", header, rows),) if rows else (),
         figures=(
             section_figure(
                 "response",
-                spaghetti_figure(_spaghetti(found, measures, study.vhi_unit)),
+                spaghetti_figure(_spaghetti(response, measures, study.vhi_unit)),
                 "Each subject at both visits"
-                + (f", clinical responders ({found.primary}) and non-responders apart" if found.primary else "")
+                + (f", clinical responders ({response.primary}) and non-responders apart" if response.primary else "")
                 + ". Green: the measure fell, red: it rose.",
                 "Spaghetti plots of VHI and SPARCC at both visits.",
             ),
         ),
         records=(
-            Records("response_subjects", *_response_records(found, measures, subjects)),
+            Records("response_subjects", *_response_records(response, measures, subjects)),
             Records(
                 "response_agreement",
                 (
@@ -93,16 +93,24 @@ def response_section(study: Study) -> Section:
                 ),
                 rows_of(
                     (
-                        *(one.a, one.b, one.table.n, one.table.both, one.table.only_a, one.table.only_b, one.table.neither),
-                        *(one.table.missing, one.table.agreement.value, one.table.agreement.low, one.table.agreement.high),
-                        *(one.table.kappa.value, one.table.kappa.low, one.table.kappa.high),
-                        *(one.table.p_mcnemar, one.table.p_fisher),
+                        *(
+                            pair.a,
+                            pair.b,
+                            pair.table.n,
+                            pair.table.both,
+                            pair.table.only_a,
+                            pair.table.only_b,
+                            pair.table.neither,
+                        ),
+                        *(pair.table.missing, pair.table.agreement.value, pair.table.agreement.low, pair.table.agreement.high),
+                        *(pair.table.kappa.value, pair.table.kappa.low, pair.table.kappa.high),
+                        *(pair.table.p_mcnemar, pair.table.p_fisher),
                     )
-                    for one in found.agreement
+                    for pair in response.agreement
                 ),
             ),
         ),
-        excluded=left_out_rows([*(left for _, one in measures for left in one.left_out), *_clinically_unknown(found)]),
+        excluded=left_out_rows([*(left for _, measure in measures for left in measure.left_out), *_clinically_unknown(response)]),
     )
 
 
@@ -139,12 +147,17 @@ def _response_records(
     rows = []
     for subject in subjects:
         row: list[str | float | int | None] = [subject]
-        for _, one in measures:
-            at = one.subjects.index(subject) if subject in one.subjects else None
+        for _, measure in measures:
+            at = measure.subjects.index(subject) if subject in measure.subjects else None
             row += (
                 [None] * 4
                 if at is None
-                else [float(one.baseline[at]), float(one.follow_up[at]), float(one.change[at]), float(one.response[at])]
+                else [
+                    float(measure.baseline[at]),
+                    float(measure.follow_up[at]),
+                    float(measure.change[at]),
+                    float(measure.response[at]),
+                ]
             )
         row += [by_subject.get(subject) for by_subject in found.clinical.values()]
         rows.append(tuple(row))
@@ -156,17 +169,19 @@ def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]], u
     if found.primary is not None:
         groups = [("responders", 1.0), ("non-responders", 0.0)]
     rows = []
-    for name, one in measures:
+    for name, measure in measures:
         responses = found.clinical[found.primary] if found.primary is not None else {}
         for log in (False, True) if name == "VHI" else (False,):
-            before, after = (np.log1p(values) if log else values for values in (one.baseline, one.follow_up))
+            before, after = (np.log1p(values) if log else values for values in (measure.baseline, measure.follow_up))
             label = ("log(VHI + 1)" if log else f"VHI [{unit}]") if name == "VHI" else "SPARCC"
             high = float(max(before.max(initial=0), after.max(initial=0))) or 1.0
             low = float(min(before.min(initial=high), after.min(initial=high))) if log else 0.0
             row = []
             for group, wanted in groups:
-                inside = np.array([wanted is None or responses.get(subject) == wanted for subject in one.subjects], dtype=bool)
-                directions = tuple(np.array(one.directions)[inside])
+                inside = np.array(
+                    [wanted is None or responses.get(subject) == wanted for subject in measure.subjects], dtype=bool
+                )
+                directions = tuple(np.array(measure.directions)[inside])
                 row.append(
                     SpaghettiPanel(f"{group}, n = {inside.sum()}", label, before[inside], after[inside], directions, (low, high))
                 )
@@ -184,10 +199,10 @@ def change_section(study: Study) -> Section:
         ),
         source=f"{PAPER}, section 3.5 and figure 9, bottom",
     )
-    found = study.response
-    if isinstance(found, str) or found.change is None:
+    response = study.response
+    if isinstance(response, str) or response.change is None:
         return replace(base, why_not="it needs VHI and SPARCC at both visits.")
-    fit = found.change
+    fit = response.change
     if not fit.n:
         return replace(base, why_not="no subject has VHI and SPARCC at both visits.")
     y_low, y_high = np.percentile(fit.y, [10, 90])
@@ -245,6 +260,6 @@ def change_section(study: Study) -> Section:
         excluded=left_out_rows(
             LeftOut(subject, "", "not both measures at both visits")
             for subject in study.table.subjects
-            if subject not in found.change_subjects
+            if subject not in response.change_subjects
         ),
     )

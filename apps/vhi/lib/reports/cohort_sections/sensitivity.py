@@ -38,26 +38,26 @@ def sensitivity_section(study: Study) -> Section:
             "The paper has no such analysis; it expects that a trial by VHI needs fewer patients"
         ),
     )
-    found = study.response
-    if isinstance(found, str):
-        return replace(base, why_not=sentence(found))
-    result, unit = found.sensitivity, study.vhi_unit
-    fewest = min(one.n for one in result.measures.values())
+    response = study.response
+    if isinstance(response, str):
+        return replace(base, why_not=sentence(response))
+    result, unit = response.sensitivity, study.vhi_unit
+    fewest = min(measure.n for measure in result.measures.values())
     return replace(
         base,
-        n=", ".join(f"{one.n} patients with {name}" for name, one in result.measures.items() if name != LOG_VHI),
+        n=", ".join(f"{measure.n} patients with {name}" for name, measure in result.measures.items() if name != LOG_VHI),
         findings=(*_findings(result), *_caveats(result, fewest)),
-        tables=tuple(one for one in (_measures(result, unit), _areas(result), _sizes(result), _powers(result)) if one.rows),
+        tables=tuple(table for table in (_measures(result, unit), _areas(result), _sizes(result), _powers(result)) if table.rows),
         figures=_figures(result),
         records=_records(result),
     )
 
 
 def _findings(result: Sensitivity) -> Iterator[str]:
-    for name, one in result.measures.items():
+    for name, measure in result.measures.items():
         yield (
-            f"{name}: SRM {estimate(one.srm, 2)} (bootstrap {_ends(one.srm_bootstrap)}), effect size "
-            f"{estimate(one.effect_size, 2)}, n = {one.n}.{f' {one.note}' if one.note else ''}"
+            f"{name}: SRM {estimate(measure.srm, 2)} (bootstrap {_ends(measure.srm_bootstrap)}), effect size "
+            f"{estimate(measure.effect_size, 2)}, n = {measure.n}.{f' {measure.note}' if measure.note else ''}"
         )
     if result.factor is not None and not math.isnan(result.factor.value):
         yield f"As a factor, follow-up over baseline of VHI + 1 (geometric mean): {estimate(result.factor, 2)}."
@@ -96,8 +96,8 @@ def _verdict(patients: Estimate) -> str:
 def _caveats(result: Sensitivity, fewest: int) -> Iterator[str]:
     if fewest < SMALL:
         yield f"Few patients (n = {fewest}): every number here is uncertain; read its interval, not its value."
-    for name, one in result.measures.items():
-        if one.mean_change.value > 0:
+    for name, measure in result.measures.items():
+        if measure.mean_change.value > 0:
             yield f"{name} rose on average: its trial sizes are for showing a worsening."
     yield (
         "All were treated and none was a control, so that the change also holds what would have happened without treatment "
@@ -114,15 +114,15 @@ def _measures(result: Sensitivity, unit: str) -> Table:
     rows = tuple(
         (
             f"{name} [{units[name]}]",
-            str(one.n),
-            estimate(one.mean_change),
-            number(one.sd_change),
-            number(one.sd_baseline),
-            estimate(one.srm, 2),
-            _ends(one.srm_bootstrap),
-            estimate(one.effect_size, 2),
+            str(measure.n),
+            estimate(measure.mean_change),
+            number(measure.sd_change),
+            number(measure.sd_baseline),
+            estimate(measure.srm, 2),
+            _ends(measure.srm_bootstrap),
+            estimate(measure.effect_size, 2),
         )
-        for name, one in result.measures.items()
+        for name, measure in result.measures.items()
     )
     header = (
         "",
@@ -157,13 +157,13 @@ def _against(telling: Telling, name: str) -> tuple[str, str]:
 def _sizes(result: Sensitivity) -> Table:
     rows = tuple(
         (
-            f"{one.share:.0%} of the change",
-            one.measure,
-            number(abs(one.effect), 2),
-            *(_patients(one.patients[power]) for power in POWERS),
+            f"{size.share:.0%} of the change",
+            size.measure,
+            number(abs(size.effect), 2),
+            *(_patients(size.patients[power]) for power in POWERS),
         )
-        for one in result.sizes
-        if one.patients
+        for size in result.sizes
+        if size.patients
     )
     header = ("arms differ by", "measure", "difference / SD", *(f"patients per arm, power {power:.0%}" for power in POWERS))
     note = "In brackets: with the ends of the SRM's interval; no upper end where that interval holds 0."
@@ -180,9 +180,9 @@ def _patients(one: Estimate) -> str:
 
 def _powers(result: Sensitivity) -> Table:
     rows = tuple(
-        (f"{one.share:.0%} of the change", one.measure, *(f"{one.power[n]:.2f}" for n in PER_ARM))
-        for one in result.sizes
-        if one.power
+        (f"{size.share:.0%} of the change", size.measure, *(f"{size.power[n]:.2f}" for n in PER_ARM))
+        for size in result.sizes
+        if size.power
     )
     header = ("arms differ by", "measure", *(f"{n} per arm" for n in PER_ARM))
     return Table("Power of a trial of two arms", header, rows, text_columns=2)
@@ -210,12 +210,12 @@ def _figures(result: Sensitivity) -> tuple[CohortFigure, ...]:
             f"arms differ by {share:.0%} of the change",
             per_arm,
             {
-                one.measure: np.array([two_arm_power(one.effect, int(n)) for n in per_arm])
-                for one in result.sizes
-                if one.share == share and one.patients
+                size.measure: np.array([two_arm_power(size.effect, int(n)) for n in per_arm])
+                for size in result.sizes
+                if size.share == share and size.patients
             },
         )
-        for share in dict.fromkeys(one.share for one in result.sizes)
+        for share in dict.fromkeys(size.share for size in result.sizes)
     ]
     if any(panel.power for panel in powers):
         caption = (
@@ -231,13 +231,14 @@ def _records(result: Sensitivity) -> tuple[Records, ...]:
 
     measures = [
         (
-            *(name, one.n, *three(one.mean_change), one.sd_change, one.sd_baseline, *three(one.srm)),
-            *(one.srm_bootstrap.low, one.srm_bootstrap.high, *three(one.effect_size)),
+            *(name, measure.n, *three(measure.mean_change), measure.sd_change, measure.sd_baseline, *three(measure.srm)),
+            *(measure.srm_bootstrap.low, measure.srm_bootstrap.high, *three(measure.effect_size)),
         )
-        for name, one in result.measures.items()
+        for name, measure in result.measures.items()
     ]
     compared = [
-        (name, SPARCC_NAME, one.n, *three(one.difference), *three(one.patients)) for name, one in result.comparisons.items()
+        (name, SPARCC_NAME, comparison.n, *three(comparison.difference), *three(comparison.patients))
+        for name, comparison in result.comparisons.items()
     ]
     areas = [
         (telling.definition, name, curve.responders, curve.others, *three(curve.auc))
@@ -245,9 +246,9 @@ def _records(result: Sensitivity) -> tuple[Records, ...]:
         for name, curve in telling.curves.items()
     ]
     areas_compared = [
-        (one.definition, one.comparison.n, *three(one.comparison.difference), one.comparison.p)
-        for one in result.telling
-        if one.comparison is not None
+        (outcome.definition, outcome.comparison.n, *three(outcome.comparison.difference), outcome.comparison.p)
+        for outcome in result.telling
+        if outcome.comparison is not None
     ]
     points = [
         (telling.definition, name, float(x), float(y))
@@ -256,9 +257,11 @@ def _records(result: Sensitivity) -> tuple[Records, ...]:
         for x, y in zip(curve.false_positive, curve.true_positive, strict=True)
     ]
     sizes = [
-        (one.measure, one.share, one.effect, power, *three(one.patients[power])) for one in result.sizes for power in one.patients
+        (size.measure, size.share, size.effect, power, *three(size.patients[power]))
+        for size in result.sizes
+        for power in size.patients
     ]
-    powers = [(one.measure, one.share, n, power) for one in result.sizes for n, power in one.power.items()]
+    powers = [(size.measure, size.share, n, power) for size in result.sizes for n, power in size.power.items()]
     return (
         Records(
             "sensitivity",

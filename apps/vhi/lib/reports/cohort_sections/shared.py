@@ -31,11 +31,11 @@ def section_figure(name: str, drawing: Drawing, caption: str, alternative: str, 
 
 
 def left_out_rows(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
-    return tuple(dict.fromkeys((one.subject, one.visit, one.why) for one in found))
+    return tuple(dict.fromkeys((absent.subject, absent.visit, absent.why) for absent in found))
 
 
 def sentence(text: str) -> str:
-    """As it follows "not available: "."""
+    """A reason as it follows "not available: "."""
     return text if text[:3].isupper() else text[0].lower() + text[1:]
 
 
@@ -53,7 +53,7 @@ def as_percent(one: Estimate) -> Estimate:
 
 
 def ascii_unit(unit: str) -> str:
-    """As the columns of tables name it: "mm3" or "voxels"."""
+    """The unit of VHI as the columns of tables name it: "mm3" or "voxels"."""
     return unit.replace("³", "3")
 
 

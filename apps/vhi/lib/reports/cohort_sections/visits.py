@@ -32,26 +32,26 @@ def visits_section(visits: Sequence[TwoVisits], excluded: Sequence[LeftOut], tol
     if not visits:
         return replace(base, excluded=left_out, why_not=sentence(why_not))
     rows, cells = [], []
-    for one in visits:
-        found = one.comparison
+    for pair in visits:
+        comparison = pair.comparison
         rows.append(
             (
-                one.subject,
-                str(found.count("resolved")),
-                str(found.count("persisting")),
-                str(found.count("new")),
-                number(found.baseline_mm3),
-                number(found.follow_up_mm3),
-                number(found.change_mm3),
-                f"{number(one.turn_deg, 2)}°, {number(one.shift_mm, 2)} mm",
+                pair.subject,
+                str(comparison.count("resolved")),
+                str(comparison.count("persisting")),
+                str(comparison.count("new")),
+                number(comparison.baseline_mm3),
+                number(comparison.follow_up_mm3),
+                number(comparison.change_mm3),
+                f"{number(pair.turn_deg, 2)}°, {number(pair.shift_mm, 2)} mm",
             )
         )
         cells += [
             (
-                *(one.subject, one.reader, n, lesion.status, lesion.baseline_mm3, lesion.follow_up_mm3, lesion.change_mm3),
+                *(pair.subject, pair.reader, n, lesion.status, lesion.baseline_mm3, lesion.follow_up_mm3, lesion.change_mm3),
                 *(lesion.relative_change, *lesion.centroid_mm, len(lesion.baseline_ids), len(lesion.follow_up_ids)),
             )
-            for n, lesion in enumerate(found.lesions, start=1)
+            for n, lesion in enumerate(comparison.lesions, start=1)
         ]
     total = [sum(one.comparison.count(status) for one in visits) for status in ("resolved", "persisting", "new")]
     header = ("subject", "resolved", "both visits", "new", "baseline mm³", "follow-up mm³", "change mm³", "alignment")
@@ -99,20 +99,28 @@ def effort_section(study: Study) -> Section:
         return replace(base, why_not="no reading has clicks, seconds or boundary edits.")
     words = {"clicks": "clicks", "seconds": "s", "boundary_edits": "boundary edits"}
     rows = tuple(
-        (one.reader, one.method or "n/a", words[one.column], str(one.summary.n), median_range(one.summary, 3))
-        for one in study.effort
+        (effort.reader, effort.method or "n/a", words[effort.column], str(effort.summary.n), median_range(effort.summary, 3))
+        for effort in study.effort
     )
     return replace(
         base,
-        n=f"{sum(one.summary.n for one in study.effort)} values",
+        n=f"{sum(effort.summary.n for effort in study.effort)} values",
         tables=(Table("Effort", ("reader", "method", "unit", "n", "median (range)"), rows, text_columns=3), _each_effort(study)),
         records=(
             Records(
                 "effort",
                 ("column", "reader", "method", "n", "median", "lowest", "highest"),
                 rows_of(
-                    (one.column, one.reader, one.method, one.summary.n, one.summary.median, one.summary.low, one.summary.high)
-                    for one in study.effort
+                    (
+                        effort.column,
+                        effort.reader,
+                        effort.method,
+                        effort.summary.n,
+                        effort.summary.median,
+                        effort.summary.low,
+                        effort.summary.high,
+                    )
+                    for effort in study.effort
                 ),
             ),
         ),
@@ -123,11 +131,11 @@ def _each_effort(study: Study) -> Table:
     """Effort case by case."""
     rows = tuple(
         (
-            *(one.subject, one.visit, one.reader, str(one.reading), one.method or "n/a"),
-            *("–" if column not in one.values else f"{one.values[column]:g}" for column in EFFORT),
+            *(reading.subject, reading.visit, reading.reader, str(reading.reading), reading.method or "n/a"),
+            *("–" if column not in reading.values else f"{reading.values[column]:g}" for column in EFFORT),
         )
-        for one in study.table.readings
-        if any(column in one.values for column in EFFORT)
+        for reading in study.table.readings
+        if any(column in reading.values for column in EFFORT)
     )
     header = ("subject", "visit", "reader", "reading", "method", "clicks", "seconds", "boundary edits")
     return Table("Effort of each reading", header, rows, text_columns=5)

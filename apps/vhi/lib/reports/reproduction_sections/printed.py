@@ -28,7 +28,9 @@ def arithmetic_section(groups: Mapping[str, Sequence[Comparison]]) -> Section:
 
 
 def not_public_section() -> Section:
-    rows = tuple((one["where"], one["what"], one["published"].replace("-", "−"), one["why"]) for one in paper()["not_public"])
+    rows = tuple(
+        (item["where"], item["what"], item["published"].replace("-", "−"), item["why"]) for item in paper()["not_public"]
+    )
     return Section(
         key="not_public",
         title="What cannot be reproduced from public data",

@@ -120,13 +120,13 @@ def additional_section(found: Found, pictures: Pictures) -> Section:
         return replace(base, why_not="no networks were used, or no scan has a manual disease region in the clone.")
     figures = tuple(
         section_figure(
-            f"failure_region_{one.case}",
-            regions_figure(one.t1w, one.manual, one.found, one.dices),
-            f"{one.case} ({one.use}), slice {one.k + 1}.",
+            f"failure_region_{picture.case}",
+            regions_figure(picture.t1w, picture.manual, picture.found, picture.dices),
+            f"{picture.case} ({picture.use}), slice {picture.k + 1}.",
             "T1W slice with manual and found outlines.",
             is_picture=True,
         )
-        for one in pictures.regions
+        for picture in pictures.regions
     )
     header = ("scan", "use in the paper", "networks", "", "Dice", "mean 2-D Dice", "lowest 2-D Dice")
     return replace(

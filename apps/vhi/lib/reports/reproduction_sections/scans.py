@@ -34,8 +34,8 @@ def data_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Se
 
 def _passed_over(found: Found) -> tuple[str, ...]:
     reasons: dict[str, int] = {}
-    for one in found.clone.passed_over:
-        reasons[one.why] = reasons.get(one.why, 0) + 1
+    for file in found.clone.passed_over:
+        reasons[file.why] = reasons.get(file.why, 0) + 1
     if not reasons:
         return ("Every file that could hold numbers was read.",)
     shown = sorted(reasons.items(), key=lambda item: -item[1])[:6]
@@ -61,12 +61,12 @@ def bone_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Se
         (
             case,
             _beside(comparisons, case),
-            f"{one['n']:,}",
-            f"{one['ours_sensitive']:.4f}",
-            f"{one['ours_conservative']:.4f}",
-            f"{one['ours_multiple']:.2f}",
+            f"{bone['n']:,}",
+            f"{bone['ours_sensitive']:.4f}",
+            f"{bone['ours_conservative']:.4f}",
+            f"{bone['ours_multiple']:.2f}",
         )
-        for case, one in sorted(found.bone.items())
+        for case, bone in sorted(found.bone.items())
     )
     header = ("scan", "beside the authors' list", "voxels", "sensitive", "conservative", "multiple n")
     return replace(
@@ -78,10 +78,12 @@ def bone_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Se
 
 
 def _beside(comparisons: Sequence[Comparison], case: str) -> str:
-    own = [one for one in comparisons if one.what.endswith(f", {case}")]
+    own = [comparison for comparison in comparisons if comparison.what.endswith(f", {case}")]
     if not own:
         return "no list in the clone"
-    return "every intensity and both thresholds equal" if all(one.verdict in EQUAL for one in own) else verdicts(own)
+    return (
+        "every intensity and both thresholds equal" if all(comparison.verdict in EQUAL for comparison in own) else verdicts(own)
+    )
 
 
 def workflow_section(found: Found, pictures: Pictures) -> Section:
@@ -103,13 +105,13 @@ def workflow_section(found: Found, pictures: Pictures) -> Section:
     header = ("scan", "sensitive voxels", "conservative voxels", "lesions", "of R1's mask inside", "of R2's mask inside")
     figures = [
         section_figure(
-            f"before_after_{one.case}",
-            workflow_figure(one.stir, one.grade, one.cleaned, one.k),
-            f"{one.case}, slice {one.k + 1}: STIR, automatic segmentation, and what reader {one.reader} left of it.",
+            f"before_after_{picture.case}",
+            workflow_figure(picture.stir, picture.grade, picture.cleaned, picture.k),
+            f"{picture.case}, slice {picture.k + 1}: STIR, automatic segmentation, and what reader {picture.reader} left of it.",
             "STIR slice with the automatic segmentation and the cleaned one.",
             is_picture=True,
         )
-        for one in pictures.workflow
+        for picture in pictures.workflow
     ]
     if pictures.outlier is not None:
         apart = pictures.outlier

@@ -13,13 +13,13 @@ from ..parts import Table
 def printed_table(title: str, comparisons: Sequence[Comparison]) -> Table:
     rows = tuple(
         (
-            one.what,
-            one.where.removeprefix("paper, "),
-            f"{one.verdict}{f' ({one.note})' if one.note else ''}",
-            one.published.replace("-", "−"),
-            _digits(one.ours),
+            comparison.what,
+            comparison.where.removeprefix("paper, "),
+            f"{comparison.verdict}{f' ({comparison.note})' if comparison.note else ''}",
+            comparison.published.replace("-", "−"),
+            _digits(comparison.ours),
         )
-        for one in comparisons
+        for comparison in comparisons
     )
     return Table(title, ("", "paper", "", "theirs", "ours"), rows, text_columns=3)
 
@@ -32,7 +32,7 @@ def _digits(value: float) -> str:
 def matrix(title: str, comparisons: Sequence[Comparison], rows: Sequence[str], columns: Sequence[str], form: str) -> Table:
     """Scan by scan and pair by pair: our number, and a mark that says how it lies to theirs."""
     marks = {"identical": " =", "equal to the last digit": " ≈", "equal as printed": " ≈", "differs": " ≠", "missing": ""}
-    cells = {(one.what.rpartition(" of ")[2]): one for one in comparisons}
+    cells = {(comparison.what.rpartition(" of ")[2]): comparison for comparison in comparisons}
     lines = []
     for case in rows:
         line = [case]
@@ -45,13 +45,13 @@ def matrix(title: str, comparisons: Sequence[Comparison], rows: Sequence[str], c
 
 
 def scans_of(comparisons: Sequence[Comparison]) -> list[str]:
-    return sorted({one.what.rpartition(", ")[2] for one in comparisons})
+    return sorted({comparison.what.rpartition(", ")[2] for comparison in comparisons})
 
 
 def pairs_of(comparisons: Sequence[Comparison]) -> list[str]:
-    return list(dict.fromkeys(one.what.rpartition(" of ")[2].rpartition(", ")[0] for one in comparisons))
+    return list(dict.fromkeys(comparison.what.rpartition(" of ")[2].rpartition(", ")[0] for comparison in comparisons))
 
 
 def verdicts(comparisons: Sequence[Comparison]) -> str:
-    """As a sentence counts them."""
+    """The verdicts as a sentence counts them."""
     return ", ".join(f"{count} {verdict}" for verdict, count in counted(comparisons).items())

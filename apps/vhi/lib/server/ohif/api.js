@@ -3,17 +3,18 @@
 import { address } from './addresses.js';
 import { parseNifti } from './nifti.js';
 import { parseNrrd } from './nrrd.js';
+import { t } from './texts.js';
 
 async function asked(path, options = {}) {
   let answer;
   try {
     answer = await window.fetch(address(path), { credentials: 'same-origin', ...options });
   } catch {
-    throw new Error('The server cannot be reached; try again.');
+    throw new Error(t('server.unreachable'));
   }
   if (answer.ok) return answer;
   const { detail, ...facts } = await answer.json().catch(() => ({}));
-  throw Object.assign(new Error(detail ?? `The server answered with status ${answer.status}.`), { status: answer.status, facts });
+  throw Object.assign(new Error(detail ?? t('server.status', { status: answer.status })), { status: answer.status, facts });
 }
 
 const OUTLASTS_PAGE = 60000; // browsers send 64 KiB at most for a page that is gone

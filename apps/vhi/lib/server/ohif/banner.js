@@ -1,5 +1,7 @@
 /** A line across the top of the page, for what must not be overlooked. */
 
+import { t } from './texts.js';
+
 export function showBanner(text, id = 'vhi-banner') {
   const show = () => {
     if (document.getElementById(id)) return;
@@ -23,7 +25,7 @@ export function watchWidth() {
   const tell = () => {
     document.getElementById('vhi-narrow')?.remove();
     if (!narrow.matches) return;
-    showBanner(`Reading needs a window at least ${LEAST_PX} pixels wide; this one has ${window.innerWidth}. Use a wider window or a computer.`, 'vhi-narrow');
+    showBanner(t('window.narrow', { least: LEAST_PX, found: window.innerWidth }), 'vhi-narrow');
   };
   narrow.addEventListener('change', tell);
   tell();

@@ -8,13 +8,14 @@ import * as api from './api.js';
 import { el } from './dom.js';
 import { Labelmap } from './labelmap.js';
 import { frameOf, volumeOf } from './linked_views.js';
+import { t } from './texts.js';
 import { VIEW } from './tools.js';
 
 const MAP = 'vhi-earlier';
 const COLOR = [60, 200, 255, 255];
 const AS = {
   id: MAP,
-  segments: { 1: { segmentIndex: 1, label: 'kept at the earlier visit', color: COLOR, active: false, locked: true } },
+  segments: { 1: { segmentIndex: 1, label: t('earlier.segment'), color: COLOR, active: false, locked: true } },
   colours: [[0, 0, 0, 0], COLOR],
 };
 const OUTLINED = { opacity: 0, isFilled: false };
@@ -75,7 +76,7 @@ export class Beside {
     const { stir, t1w } = reading.case;
     const of = (series) => this.#views().find(({ displaySet }) => displaySet?.SeriesInstanceUID === series);
     const [now, pane] = [of(stir), of(t1w)];
-    if (!now || !pane) throw new Error('The earlier visit takes the place of T1W beside STIR; show both series first.');
+    if (!now || !pane) throw new Error(t('earlier.needs_both'));
     if (!this.#volumeId) await this.#fetch(reading, now);
     const { id, viewport } = pane;
     reading.labelmap.isIn = (one) => one !== id || !this.isShown;
@@ -130,7 +131,8 @@ export class Beside {
   #note(viewport) {
     const { date, reader } = this.#facts;
     viewport.element.querySelector('.vhi-beside')?.remove();
-    viewport.element.append(el('div', { class: 'vhi-beside' }, `Earlier visit${date ? ` of ${date}` : ''}: STIR, laid over this one. Outlined: kept by ${reader}.`));
+    const text = date ? t('earlier.note_of', { date, reader }) : t('earlier.note', { reader });
+    viewport.element.append(el('div', { class: 'vhi-beside' }, text));
   }
 
   /** The window of this visit, over each visit's own sensitive threshold. */
@@ -154,7 +156,7 @@ export class Beside {
     if (!view || !frameOf(view.viewport).contains(event.target)) return;
     event.stopImmediatePropagation();
     event.preventDefault();
-    if (event.type === 'pointerdown' && this.#desk.tool !== VIEW) this.#desk.say('The earlier visit is there to look at: draw and click in the image of this visit.');
+    if (event.type === 'pointerdown' && this.#desk.tool !== VIEW) this.#desk.say(t('earlier.to_look_at'));
   }
 
   setVisible(isVisible) {

@@ -32,8 +32,17 @@ export const seenOf = (cells) => eachOf(cells, seen);
 /** The regions alone. */
 export const regionsOf = (cells) => eachOf(cells, (cell) => cell & REGIONS);
 
+const regionsIn = new WeakMap(); // cells are made anew when something changes
+
 /** Whether a region was drawn or shown. */
-export const hasRegion = (cells, index) => cells.some((cell) => cell & (index === BONE ? BONE_BIT : REGION_BIT));
+export function hasRegion(cells, index) {
+  if (!regionsIn.has(cells)) {
+    let bits = 0;
+    for (let n = 0; n < cells.length && (bits & REGIONS) !== REGIONS; n += 1) bits |= cells[n];
+    regionsIn.set(cells, bits);
+  }
+  return Boolean(regionsIn.get(cells) & (index === BONE ? BONE_BIT : REGION_BIT));
+}
 
 /** Whether two differ in a region. */
 export const regionsDiffer = (one, other) => one.some((cell, n) => (cell ^ other[n]) & REGIONS);

@@ -27,6 +27,7 @@ import { Reading } from './reading.js';
 import { Review } from './review.js';
 import { keepLabelmap, mendPoints, mendWriting } from './stock.js';
 import { watchStrokes } from './strokes.js';
+import { t } from './texts.js';
 import { BONE_CLICK, CLEANING, DRAWING, RADIUS_MM, SPLIT, VIEW } from './tools.js';
 import { shown } from './panel-display.js';
 import { valueAt } from './slices.js';
@@ -45,7 +46,7 @@ export class Desk extends EventTarget {
   beside = null; // the earlier visit, while a reading is open
   review = null; // in place of a reading, where the page was opened for that
   coming = null; // the reading of a case whose images still load: it can be measured
-  why = 'Opening the case ...';
+  why = t('case.opening');
   models = {};
   tool = VIEW;
   scope = 'lesion';
@@ -139,7 +140,7 @@ export class Desk extends EventTarget {
     this.#case = found.case;
     this.reading = null;
     this.coming = null;
-    this.why = found.case ? 'Opening the case ...' : found.why;
+    this.why = found.case ? t('case.opening') : found.why;
     this.#stopWaiting();
     if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
@@ -304,7 +305,7 @@ export class Desk extends EventTarget {
     const view = world && this.#roles().find((one) => one.viewport === viewport);
     const volume = view && volumeOf(viewport);
     const value = volume && valueAt(volume, world);
-    this.valueText = value === undefined || value === null ? '' : `${view.role.toUpperCase()} ${shown(value)} under the pointer`;
+    this.valueText = value === undefined || value === null ? '' : t('display.value', { series: view.role.toUpperCase(), value: shown(value) });
     const place = document.getElementById('vhi-value');
     if (place && place.textContent !== this.valueText) place.textContent = this.valueText;
   }
@@ -341,7 +342,7 @@ export class Desk extends EventTarget {
     const [viewport, , place] = this.#pointed;
     // of the slice that is shown now, also before the pointer moves again
     if (place) actOnPart(this, what, this.reading.labelmap.voxelAt(viewport.canvasToWorld(place)));
-    else this.say('Hold the pointer over what is drawn, in an image.');
+    else this.say(t('draw.hold_pointer'));
   }
 
   /** What is drawn with the tool in hand; null for what is not drawn. */
@@ -418,7 +419,7 @@ export class Desk extends EventTarget {
   /** Both images enlarged to the disease region. */
   zoomToRegion() {
     const { reading } = this;
-    return reading.work('Finding the disease region', async () => this.#linked.frame(await regionCorners(reading)));
+    return reading.work('finding', async () => this.#linked.frame(await regionCorners(reading)));
   }
 
   /** Slice, zoom, place and window of both images as they were when the case was opened. */

@@ -22,5 +22,3 @@ export function choice(values, chosen, onchange, props = {}) {
 }
 
 export const mm3 = (value) => (value === null || value === undefined ? '–' : `${Math.round(value).toLocaleString('en')} mm³`);
-
-export const count = (n, word) => `${n.toLocaleString('en')} ${word}${n === 1 ? '' : 's'}`;

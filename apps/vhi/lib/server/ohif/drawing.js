@@ -90,36 +90,61 @@ export const shifted = ({ sizes: [columns, rows] }, part, slices) => part.map((n
 
 /**
  * Voxels of the slices between two parts of different slices, shape by shape: where the signed distance from the border of each, weighted
- * by how near its slice is, is not outside (Raya and Udupa 1990).
+ * by how near its slice is, is not outside (Raya and Udupa 1990). Where no voxel of one lies over the other, both are moved to where the
+ * middle of the shape is in that slice, on a straight way from one's to the other's.
  *
  * @returns {number[]}
  */
 export function between(grid, one, other) {
   const { sizes } = grid;
   const [first, last] = [one, other].map((part) => voxelOf(sizes, part[0])[2]);
-  const box = boxAbout(sizes, [...one, ...other]);
-  const [from, to] = [one, other].map((part) => signedDistances(grid, part, box));
+  const way = doOverlap(sizes, one, other) ? [0, 0] : wayBetween(sizes, one, other);
   const step = Math.sign(last - first);
   const found = [];
   for (let k = first + step; k !== last; k += step) {
     const share = (k - first) / (last - first);
+    const moved = [moveBy(sizes, one, way, share), moveBy(sizes, other, way, share - 1)];
+    const box = boxAbout(moved.flat());
+    const [from, to] = moved.map((part) => signedDistances(grid, part, box));
     box.forEach(([i, j], n) => {
-      if ((1 - share) * from[n] + share * to[n] >= -ROUNDING_MM) found.push(i + sizes[0] * (j + sizes[1] * k));
+      const isIn = i >= 0 && j >= 0 && i < sizes[0] && j < sizes[1];
+      if (isIn && (1 - share) * from[n] + share * to[n] >= -ROUNDING_MM) found.push(i + sizes[0] * (j + sizes[1] * k));
     });
   }
   return found;
 }
 
-/** Columns and rows of the smallest rectangle about some places. */
-function boxAbout(sizes, places) {
-  const at = places.map((n) => voxelOf(sizes, n));
+/** Whether a voxel of one part lies over one of another. */
+function doOverlap([columns, rows], one, other) {
+  const inSlice = new Set(one.map((n) => n % (columns * rows)));
+  return other.some((n) => inSlice.has(n % (columns * rows)));
+}
+
+/** The middle of a part [i, j]. */
+export function middleOf(sizes, part) {
+  const sum = part.map((n) => voxelOf(sizes, n)).reduce(([x, y], [i, j]) => [x + i, y + j], [0, 0]);
+  return sum.map((total) => total / part.length);
+}
+
+const wayBetween = (sizes, one, other) => {
+  const [from, to] = [one, other].map((part) => middleOf(sizes, part));
+  return to.map((at, axis) => at - from[axis]);
+};
+
+/** Columns and rows of a part, moved by a share of a way, by whole voxels. */
+function moveBy(sizes, part, way, share) {
+  const [di, dj] = way.map((length) => Math.round(share * length));
+  return part.map((n) => voxelOf(sizes, n)).map(([i, j]) => [i + di, j + dj]);
+}
+
+/** Columns and rows of the smallest rectangle about some. */
+function boxAbout(at) {
   const [[i0, i1], [j0, j1]] = [0, 1].map((axis) => at.reduce(([low, high], one) => [Math.min(low, one[axis]), Math.max(high, one[axis])], [Infinity, -1]));
   return Array.from({ length: (i1 - i0 + 1) * (j1 - j0 + 1) }, (_, n) => [i0 + (n % (i1 - i0 + 1)), j0 + Math.floor(n / (i1 - i0 + 1))]);
 }
 
-/** From each column and row to the nearest voxel outside of a part [mm]; outside, to its nearest own, negative. */
-function signedDistances({ sizes, spacing: [di, dj] }, part, box) {
-  const at = part.map((n) => voxelOf(sizes, n));
+/** From each column and row to the nearest voxel outside of a part, that is given by its columns and rows [mm]; outside, to its nearest own, negative. */
+function signedDistances({ spacing: [di, dj] }, at, box) {
   const key = (i, j) => `${i} ${j}`;
   const own = new Set(at.map(([i, j]) => key(i, j)));
   const beside = ([i, j]) => [[i - 1, j], [i + 1, j], [i, j - 1], [i, j + 1]].filter((one) => !own.has(key(...one)));

@@ -22,7 +22,7 @@ export class Folds {
   fold(section) {
     const heading = section?.querySelector(':scope > h3');
     if (!heading) return section;
-    const name = section.dataset.name ?? heading.textContent;
+    const { name } = section.dataset; // the same in every language
     const isFolded = this.#names.has(name);
     const press = button(`${isFolded ? '▸' : '▾'} ${heading.textContent}`, () => this.#toggle(name), { ariaExpanded: String(!isFolded), data: { fold: name } });
     heading.replaceChildren(press);

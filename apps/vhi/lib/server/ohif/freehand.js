@@ -3,6 +3,7 @@
 import { erased, painted } from './cells.js';
 import { circle, gridOf, polygon, stroke } from './drawing.js';
 import { paintable, whyNotPainted } from './painting.js';
+import { t } from './texts.js';
 
 const RING = 'vhi-ring';
 export const BRUSHES = ['brush', 'eraser'];
@@ -88,6 +89,6 @@ function whyNot(labelmap, viewport, slice, { sizes }) {
   const { viewPlaneNormal } = viewport.getCamera();
   const [, , along] = labelmap.place().directions;
   const share = along.reduce((sum, value, n) => sum + value * viewPlaneNormal[n], 0) / Math.hypot(...along);
-  if (Math.abs(share) < Math.SQRT1_2) return "This view lies across STIR's slices; draw in one that lies along them.";
-  return slice < 0 || slice >= sizes[2] ? 'STIR has no slice here; go to one that both series have.' : '';
+  if (Math.abs(share) < Math.SQRT1_2) return t('draw.across');
+  return slice < 0 || slice >= sizes[2] ? t('draw.no_slice') : '';
 }

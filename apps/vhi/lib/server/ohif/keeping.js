@@ -80,7 +80,7 @@ export class Keeping {
 
   /** Throw it away. */
   startAnew() {
-    return this.#reading.work('Starting anew', async () => {
+    return this.#reading.work('starting', async () => {
       await this.keeper.startAnew();
       if (this.newest) reopen(this.#reading, this.newest);
     });
@@ -88,7 +88,7 @@ export class Keeping {
 
   /** Show what the other window has kept, or handed in. */
   giveIn() {
-    return this.#reading.work('Opening what the other window has', async () => {
+    return this.#reading.work('opening', async () => {
       const draft = await this.keeper.giveIn();
       if (draft) goOn(this.#reading, draft);
       else this.read(this.#reading.number);

@@ -1,5 +1,7 @@
 /** The keys of the reading mode, in place of the viewer's: none of them turns an image, swaps a series or sets a window of CT. */
 
+import { t } from './texts.js';
+
 const PAGE = 5; // slices
 const ZOOM = 1.1;
 
@@ -9,18 +11,18 @@ const key = (keys, label, commandName, commandOptions = {}) => ({ keys: [keys], 
 export const HOTKEYS = {
   name: 'vhi-hotkeys',
   hotkeys: [
-    key('down', 'Next Image', 'nextImage'),
-    key('up', 'Previous Image', 'previousImage'),
-    key('pagedown', 'Five Images On', 'nextImage', { direction: PAGE }),
-    key('pageup', 'Five Images Back', 'previousImage', { direction: -PAGE }),
-    key('home', 'First Image', 'firstImage'),
-    key('end', 'Last Image', 'lastImage'),
-    key('right', 'Next Image Viewport', 'incrementActiveViewport'),
-    key('left', 'Previous Image Viewport', 'decrementActiveViewport'),
-    key('+', 'Zoom In', 'scaleUpViewport'),
-    key('-', 'Zoom Out', 'scaleDownViewport'),
-    key('space', 'Reset', 'resetViewport'),
-    key('esc', 'Cancel Measurement', 'cancelMeasurement'),
+    key('down', t('viewer.key.next'), 'nextImage'),
+    key('up', t('viewer.key.previous'), 'previousImage'),
+    key('pagedown', t('viewer.key.five_on'), 'nextImage', { direction: PAGE }),
+    key('pageup', t('viewer.key.five_back'), 'previousImage', { direction: -PAGE }),
+    key('home', t('viewer.key.first'), 'firstImage'),
+    key('end', t('viewer.key.last'), 'lastImage'),
+    key('right', t('viewer.key.next_viewport'), 'incrementActiveViewport'),
+    key('left', t('viewer.key.previous_viewport'), 'decrementActiveViewport'),
+    key('+', t('viewer.key.zoom_in'), 'scaleUpViewport'),
+    key('-', t('viewer.key.zoom_out'), 'scaleDownViewport'),
+    key('space', t('viewer.key.reset'), 'resetViewport'),
+    key('esc', t('viewer.key.cancel'), 'cancelMeasurement'),
   ],
 };
 

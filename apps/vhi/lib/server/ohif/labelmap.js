@@ -1,6 +1,8 @@
 /** The label map in the viewer: it lies on STIR and is shown in every viewport of the case, whichever series that shows. */
 
 import { CONSERVATIVE, INFLAMMATION, PROPOSED, SEGMENTATION_ID, colourTable, viewerSegments } from './segments.js';
+import { sketch } from './sketch.js';
+import { t } from './texts.js';
 
 const FARTHEST_MM = 0.5;
 const LEAST_OPACITY = 15; // of red, which is filled also where all else is outlined alone [%]
@@ -12,6 +14,8 @@ export class Labelmap {
   chosen;
   isIn = () => true; // whether it is shown in a viewport, by its id
   #isGraded = true;
+  #isVisible = true;
+  #untold = new Set(); // slices that were written, and that the viewer is told of after the next frame
   isWriting = false; // this page, and no tool of the viewer
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
@@ -105,6 +109,7 @@ export class Labelmap {
 
   /** Show or hide it in all viewports. */
   setVisible(isVisible) {
+    this.#isVisible = isVisible;
     const { visibility } = window.cornerstoneTools.segmentation.config;
     const specifier = { segmentationId: this.#as.id, type: 'Labelmap' };
     for (const viewportId of this.viewportIds()) {
@@ -123,16 +128,31 @@ export class Labelmap {
     this.#tellWritten();
   }
 
-  /** Write some voxels alone; only their slices go to the graphics card. */
+  /** Write some voxels alone; they are seen in the next frame, and only their slices go to the graphics card, after it. */
   writeAt(places, valueAt) {
     const { dimensions, voxelManager } = this.volume;
     const inSlice = dimensions[0] * dimensions[1];
-    const slices = new Set();
+    const isPlanned = this.#untold.size > 0;
     for (const n of places) {
       voxelManager.setAtIndex(n, valueAt(n));
-      slices.add(Math.floor(n / inSlice));
+      this.#untold.add(Math.floor(n / inSlice));
     }
-    if (slices.size) this.#tellWritten([...slices]);
+    if (!this.#untold.size) return;
+    this.#sketch(places, valueAt);
+    if (!isPlanned) requestAnimationFrame(() => setTimeout(() => this.#tellUntold()));
+  }
+
+  #sketch(places, valueAt) {
+    for (const id of this.#isVisible ? this.viewportIds() : []) {
+      const viewport = this.#services.cornerstoneViewportService.getCornerstoneViewport(id);
+      if (viewport) sketch(viewport, this, places, valueAt);
+    }
+  }
+
+  #tellUntold() {
+    const slices = [...this.#untold];
+    this.#untold.clear();
+    if (this.volume) this.#tellWritten(slices);
   }
 
   #tellWritten(slices) {
@@ -157,7 +177,7 @@ export class Labelmap {
     const place = this.place();
     const far = farthest(place, answer);
     if (answer.sizes.join() !== place.sizes.join() || far > FARTHEST_MM) {
-      throw new Error(`The answer lies ${far.toFixed(1)} mm from this series and was not drawn; open the case anew.`);
+      throw new Error(t('label.elsewhere', { mm: far.toFixed(1) }));
     }
   }
 

@@ -1,11 +1,12 @@
 /** Leaving the page or the case with work that was not handed in asks first. */
 
-const QUESTION = 'What you did on this case is not handed in. It is kept, and offered when you open the case again. Leave it now?';
+import { t } from './texts.js';
+
 const AWAY = '[data-cy="return-to-work-list"], .cursor-pointer:has([data-cy="return-to-work-list"])';
 
 let isAllowed = false;
 
-const mayLeave = (isUnsent) => !isUnsent || window.confirm(QUESTION);
+const mayLeave = (isUnsent) => !isUnsent || window.confirm(t('case.leave'));
 
 /** Go to another page of this server, unless the reader would rather stay. */
 export function leaveFor(address, isUnsent) {

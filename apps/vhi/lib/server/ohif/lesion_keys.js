@@ -5,50 +5,55 @@ import { clean, decide } from './measuring.js';
 import { listed } from './panel-lesions.js';
 import { DRAWN } from './segments.js';
 import { next, submit } from './submitting.js';
+import { LANGUAGE, t } from './texts.js';
 import { CLEANING, RADIUS_MM, SPLIT, VIEW } from './tools.js';
 
 /** By key: what it says in the list of keys, and what it does with the desk. */
 export const KEYS = {
-  n: ['next lesion of the list', (desk) => step(desk, 1)],
-  p: ['previous lesion of the list', (desk) => step(desk, -1)],
-  u: ['next unsure lesion', (desk) => step(desk, 1, ({ lesion }) => lesion.uncertain)],
-  x: ['remove the lesion, or those selected', (desk) => act(desk, 'remove')],
-  r: ['restore the lesion, or those selected', (desk) => act(desk, 'restore')],
-  o: ['overlay on or off', (desk) => desk.showOverlay(!desk.isOverlayShown)],
-  l: ['numbers of lesions on or off', (desk) => desk.number(!desk.display.chosen.isNumbered)],
-  z: ['both images enlarged to the disease region; the space bar puts them back', (desk) => desk.zoomToRegion()],
-  h: ['hold: images without the overlay', (desk) => desk.peek(true)],
-  b: ['brush', (desk) => desk.take('brush')],
-  e: ['eraser', (desk) => desk.take('eraser')],
-  q: ['circle', (desk) => desk.take('circle')],
-  k: ['rectangle', (desk) => desk.take('rectangle')],
-  d: ['draw the next segment: inflammation, disease region, normal bone', (desk) => nextSegment(desk)],
-  t: ['paint inflammation only at or above the threshold, on or off', (desk) => desk.threshold(!desk.isThresholded)],
-  '[': ['smaller brush', (desk) => brush(desk, -RADIUS_MM.step)],
-  ']': ['larger brush', (desk) => brush(desk, RADIUS_MM.step)],
-  g: ['grow what is drawn under the pointer, by a voxel or the mm chosen', (desk) => desk.actUnderPointer('grow')],
-  s: ['shrink it', (desk) => desk.actUnderPointer('shrink')],
-  '.': ['copy it to the next slice', (desk) => desk.actUnderPointer('copy')],
-  ',': ['copy it to the previous slice', (desk) => desk.actUnderPointer('back')],
-  f: ['fill the slices between it and the next one drawn at its place', (desk) => desk.actUnderPointer('between')],
-  c: ['cleaning by clicks on or off', (desk) => desk.take(CLEANING.includes(desk.tool) ? VIEW : 'remove')],
-  a: ['split a lesion on or off', (desk) => desk.take(desk.tool === SPLIT ? VIEW : SPLIT)],
-  w: ['no tool: the pointer sets the window', (desk) => desk.take(VIEW)],
-  v: ['earlier visit beside, or T1W again', () => press('#vhi-beside')],
-  m: ['measure VHI', () => press('#vhi-measure')],
-  'Ctrl+Enter': ['submit', (desk) => ready(desk) && submitFrom(desk)],
-  N: ['next case', (desk) => ready(desk) && next(desk.reading)],
-  '?': ['these keys', () => showKeys()],
+  n: [t('key.next'), (desk) => step(desk, 1)],
+  p: [t('key.previous'), (desk) => step(desk, -1)],
+  u: [t('key.unsure'), (desk) => step(desk, 1, ({ lesion }) => lesion.uncertain)],
+  x: [t('key.remove'), (desk) => act(desk, 'remove')],
+  r: [t('key.restore'), (desk) => act(desk, 'restore')],
+  o: [t('key.overlay'), (desk) => desk.showOverlay(!desk.isOverlayShown)],
+  l: [t('key.numbers'), (desk) => desk.number(!desk.display.chosen.isNumbered)],
+  z: [t('key.zoom_to_region'), (desk) => desk.zoomToRegion()],
+  h: [t('key.peek'), (desk) => desk.peek(true)],
+  b: [t('key.brush'), (desk) => desk.take('brush')],
+  e: [t('key.eraser'), (desk) => desk.take('eraser')],
+  q: [t('key.circle'), (desk) => desk.take('circle')],
+  k: [t('key.rectangle'), (desk) => desk.take('rectangle')],
+  d: [t('key.segment'), (desk) => nextSegment(desk)],
+  t: [t('key.threshold'), (desk) => desk.threshold(!desk.isThresholded)],
+  '[': [t('key.smaller'), (desk) => brush(desk, -RADIUS_MM.step)],
+  ']': [t('key.larger'), (desk) => brush(desk, RADIUS_MM.step)],
+  g: [t('key.grow'), (desk) => desk.actUnderPointer('grow')],
+  s: [t('key.shrink'), (desk) => desk.actUnderPointer('shrink')],
+  '.': [t('key.copy'), (desk) => desk.actUnderPointer('copy')],
+  ',': [t('key.back'), (desk) => desk.actUnderPointer('back')],
+  f: [t('key.between'), (desk) => desk.actUnderPointer('between')],
+  c: [t('key.clean'), (desk) => desk.take(CLEANING.includes(desk.tool) ? VIEW : 'remove')],
+  a: [t('key.split'), (desk) => desk.take(desk.tool === SPLIT ? VIEW : SPLIT)],
+  w: [t('key.window'), (desk) => desk.take(VIEW)],
+  v: [t('key.earlier'), () => press('#vhi-beside')],
+  m: [t('key.measure'), () => press('#vhi-measure')],
+  'Ctrl+Enter': [t('key.submit'), (desk) => ready(desk) && submitFrom(desk)],
+  N: [t('key.next_case'), (desk) => ready(desk) && next(desk.reading)],
+  '?': [t('key.help'), () => showKeys()],
 };
 
-const ELSEWHERE = {
-  'Ctrl+Z': 'undo',
-  'Ctrl+Shift+Z, Ctrl+Y': 'redo',
-  'up, down': 'one slice; page up and page down five, home and end the first and the last',
-  '+, -': 'zoom',
-  space: 'slice, zoom, place and window as they were',
-  Tab: 'to the next button or line; Enter goes to the lesion of a line',
-};
+/** Keys whose names are other words in other languages. */
+const NAMES = { 'Ctrl+Enter': t('key.submit.name') };
+
+/** Those of the page's other parts, as name and what they do. */
+const ELSEWHERE = [
+  [t('key.undo.name'), t('key.undo')],
+  [t('key.redo.name'), t('key.redo')],
+  [t('key.slice.name'), t('key.slice')],
+  ['+, -', t('key.zoom')],
+  [t('key.reset.name'), t('key.reset')],
+  ['Tab', t('key.tab')],
+];
 
 const press = (selector) => document.querySelector(`${selector}:enabled`)?.click();
 
@@ -79,7 +84,7 @@ function step(desk, by, isWanted = () => true) {
     if (!document.activeElement?.matches('#vhi-panel :not(tr)')) line?.focus({ preventScroll: true });
     return;
   }
-  desk.say(rows.length ? 'No lesion of the list is unsure: choose suggestions under Cleaning, and measure.' : 'No lesion is listed.');
+  desk.say(rows.length ? t('list.none_unsure') : t('list.none'));
 }
 
 function act(desk, what) {
@@ -89,7 +94,7 @@ function act(desk, what) {
   const current = rows.find(({ lesion }) => lesion.id === currentOf(desk));
   if (voxels.length) decide(reading, { what, scope: 'several', voxels });
   else if (current) clean(reading, what, current.lesion.voxel);
-  else desk.say('Choose a lesion first: n goes to the next one.');
+  else desk.say(t('list.choose_first'));
 }
 
 function nextSegment(desk) {
@@ -105,12 +110,12 @@ function brush(desk, by) {
 
 export function showKeys() {
   document.getElementById('vhi-keys')?.remove();
-  const rows = [...Object.entries(KEYS).map(([key, [text]]) => [key, text]), ...Object.entries(ELSEWHERE)];
+  const rows = [...Object.entries(KEYS).map(([key, [text]]) => [NAMES[key] ?? key, text]), ...ELSEWHERE];
   const box = el(
     'dialog',
-    { id: 'vhi-keys', ariaLabel: 'Keys' },
+    { id: 'vhi-keys', ariaLabel: t('keys'), lang: LANGUAGE },
     el('table', {}, rows.map(([key, text]) => el('tr', {}, el('td', {}, el('kbd', {}, key)), el('td', {}, text)))),
-    button('Close', () => box.close()),
+    button(t('close'), () => box.close()),
   );
   box.addEventListener('close', () => box.remove());
   // the viewer takes Escape, and with it the closing

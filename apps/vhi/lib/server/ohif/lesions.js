@@ -1,5 +1,6 @@
 /** The lesions of an automatic result: groups of 26-connected voxels, by the numbers that the server gave them. */
 
+import { seen } from './cells.js';
 import { CONSERVATIVE, isInflammation } from './segments.js';
 
 export class Lesions {
@@ -91,15 +92,15 @@ export class Lesions {
   }
 
   /**
-   * What is left of each lesion in a map, in voxels.
+   * What is left of each lesion, in voxels.
    *
-   * @param {Uint8Array} map the label map that is seen
+   * @param {Uint8Array} cells see cells.js
    * @returns {Map<number, {whole: number, sensitive: number, conservative: number}>}
    */
-  left(map) {
+  left(cells) {
     const counts = new Map();
     for (const [id, voxels] of this.#voxels) {
-      const kept = voxels.filter((n) => isInflammation(map[n]));
+      const kept = voxels.filter((n) => isInflammation(seen(cells[n])));
       const conservative = kept.filter((n) => this.grades[n] === CONSERVATIVE).length;
       counts.set(id, { whole: voxels.length, sensitive: kept.length, conservative });
     }

@@ -12,6 +12,7 @@ import { mountPanel } from './panel.js';
 import { mountReview } from './panel-review.js';
 import { setServer, watchRequests } from './stock.js';
 import { watchStored } from './stored.js';
+import { t } from './texts.js';
 import { showTraining } from './training.js';
 
 const told = window.vhi ?? {};
@@ -39,14 +40,11 @@ function install(config) {
 }
 
 if (told.viewer_version_found !== told.viewer_version_expected) {
-  showBanner(
-    `This viewer is version ${told.viewer_version_found}; reading VHI in it was made for ${told.viewer_version_expected}. ` +
-      'Images are shown; VHI, drawing and submitting are left out. Install the monailabel version of requirements.txt.',
-  );
+  showBanner(t('viewer.other_version', { found: told.viewer_version_found, expected: told.viewer_version_expected }));
 } else {
   try {
     install(window.config);
   } catch (error) {
-    showBanner(`Reading VHI could not be added to the viewer (${error.message}); only images are shown.`);
+    showBanner(t('viewer.not_added', { why: error.message }));
   }
 }

@@ -6,10 +6,11 @@ import { takenBy, voxelsTaken } from './gestures.js';
 import { numbered, ungraded } from './labels.js';
 import { Lesions } from './lesions.js';
 import { INFLAMMATION, REGION } from './segments.js';
+import { t } from './texts.js';
 
 /** Measure VHI, with the regions that are drawn; what was decided by clicks before starts anew. */
 export function measure(reading) {
-  return reading.work('Measuring VHI', async () => {
+  return reading.work('measuring', async () => {
     const regions = reading.hasDrawnRegion ? regionsOf(reading.cells) : null;
     const { state, labels, names } = await measurement(reading, { ...reading.options }, regions);
     const cells = graded(answered(reading.cells, labels, names), state.measured.grades, reading.both);
@@ -55,10 +56,10 @@ export const clean = (reading, what, voxel, scope = 'lesion') => decide(reading,
 export function decide(reading, gesture) {
   return reading.atOnce(() => {
     const { measured, left: before, decisions } = reading.state;
-    if (!measured) throw new Error('Measure VHI first: lesions are removed from it.');
+    if (!measured) throw new Error(t('clean.measure_first'));
     const { lesions } = measured;
     const taken = takenBy(gesture, lesions);
-    if (!taken.length) throw new Error(`There is no lesion of the automatic result ${gesture.voxel ? 'here' : 'there'}.`);
+    if (!taken.length) throw new Error(gesture.voxel ? t('clean.none_here') : t('clean.none_there'));
     const left = Uint8Array.from(before);
     const places = new Set();
     const become = (value, voxels) => {
@@ -76,9 +77,9 @@ export function decide(reading, gesture) {
 
 /** Split a lesion: the server finds its pieces, which then are lesions of the list; a step that can be undone. */
 export function split(reading, gesture) {
-  return reading.work('Splitting the lesion', async () => {
+  return reading.work('splitting', async () => {
     const { measured, decisions: before } = reading.state;
-    if (!measured) throw new Error('Measure VHI first: its lesions are split.');
+    if (!measured) throw new Error(t('split.measure_first'));
     const decisions = before.with({ what: 'split', ...gesture }, []);
     const { facts } = await cleaned(reading, measured, decisions);
     if (facts.pieces.length === measured.lesions.pieces) throw new Error(facts.without_effect.at(-1));
@@ -111,7 +112,7 @@ export const corrected = (reading, before, left) => clicked(reading.cells, befor
 
 /** Grow normal bone from a click and those before it; undo takes back the click. */
 export function growBone(reading, voxel) {
-  return reading.work('Growing normal bone', async () => {
+  return reading.work('growing', async () => {
     const boneClicks = [...reading.state.boneClicks, voxel];
     const regions = hasRegion(reading.cells, REGION) ? regionsOf(reading.cells) : null;
     const { facts, labels } = await reading.ask('normal_bone_clicks', { foreground: boneClicks }, regions);
@@ -123,11 +124,9 @@ export function growBone(reading, voxel) {
   });
 }
 
-const REGIONS = { disease_region: 'Finding the disease region', normal_bone: 'Finding normal bone' };
-
 /** Draw a region as the server proposes it, to correct it or to put it back. */
 export function showRegion(reading, model) {
-  return reading.work(REGIONS[model], async () => {
+  return reading.work('finding', async () => {
     const { facts, labels } = await reading.ask(model);
     const answer = numbered(labels.data, facts.label_names);
     await reading.put(answered(reading.cells, answer, Object.keys(facts.label_names)), model === 'normal_bone' ? { boneClicks: [] } : {});

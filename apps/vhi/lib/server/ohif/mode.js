@@ -3,6 +3,7 @@
 import { isReview } from './addresses.js';
 import { PROTOCOL_ID, protocolOf } from './hanging.js';
 import { HOTKEYS } from './keys.js';
+import { t } from './texts.js';
 import { BUTTONS } from './toolbar.js';
 import { caseOf } from './waiting.js';
 
@@ -40,7 +41,7 @@ function changed(mode, reader) {
     return layout;
   };
   return Object.assign(mode, {
-    displayName: 'Read VHI',
+    displayName: t('viewer.mode'),
     hangingProtocol: PROTOCOL_ID,
     hotkeys: HOTKEYS,
     onModeEnter: (managers) => {

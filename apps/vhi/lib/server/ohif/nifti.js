@@ -1,5 +1,7 @@
 /** Label maps as the server takes and keeps them: one .nii file, uint8, where the volume lies; and scans as it answers them. */
 
+import { t } from './texts.js';
+
 const HEADER = 352;
 const UINT8 = 2;
 const KINDS = { 2: Uint8Array, 4: Int16Array, 8: Int32Array, 16: Float32Array };
@@ -41,13 +43,13 @@ export function parseNifti(buffer) {
   const header = new DataView(buffer);
   const isNifti = buffer.byteLength >= HEADER && header.getInt32(0, true) === 348;
   const Kind = isNifti && KINDS[header.getInt16(70, true)];
-  if (!Kind) throw new Error('The server answered with something else than a label map or a scan.');
+  if (!Kind) throw new Error(t('label.no_scan'));
   const sizes = [0, 1, 2].map((axis) => header.getInt16(42 + 2 * axis, true));
   const toRas = [-1, -1, 1];
   const column = (n) => [0, 1, 2].map((row) => toRas[row] * header.getFloat32(280 + 16 * row + 4 * n, true));
   const start = header.getFloat32(108, true);
   const voxels = sizes[0] * sizes[1] * sizes[2];
-  if (buffer.byteLength !== start + voxels * Kind.BYTES_PER_ELEMENT) throw new Error('The label map broke off; open the case anew.');
+  if (buffer.byteLength !== start + voxels * Kind.BYTES_PER_ELEMENT) throw new Error(t('label.broke_off.case'));
   const data = new Kind(buffer, start, voxels);
   return { sizes, directions: [0, 1, 2].map(column), origin: column(3), data };
 }

@@ -1,6 +1,7 @@
 /** Part of the panel: that a site's chain of post-transforms made the number. */
 
 import { el } from './dom.js';
+import { t } from './texts.js';
 
 const PAPER = ['paper', 'paper, with changed settings'];
 
@@ -8,5 +9,5 @@ const PAPER = ['paper', 'paper, with changed settings'];
 export function otherChain({ provenance }) {
   const name = provenance?.post_transforms?.name;
   if (!name || PAPER.includes(name)) return null;
-  return el('div', { class: 'warn', id: 'vhi-chain' }, `Not made by the paper's chain of post-transforms, but by “${name}”.`);
+  return el('div', { class: 'warn', id: 'vhi-chain' }, t('numbers.other_chain', { name }));
 }

@@ -3,6 +3,7 @@
 import { voxelOf } from './drawing.js';
 import { INFLAMMATION } from './segments.js';
 import { valueAt } from './slices.js';
+import { t } from './texts.js';
 
 /** The sensitive threshold as the panel shows it; undefined before a measurement. */
 export const thresholdOf = (reading) => reading.now?.thresholds?.sensitive;
@@ -10,7 +11,7 @@ export const thresholdOf = (reading) => reading.now?.thresholds?.sensitive;
 /** Why a segment cannot be painted now; none when it can. */
 export function whyNotPainted({ reading, isThresholded }, index) {
   if (!isThresholded || index !== INFLAMMATION || thresholdOf(reading) !== undefined) return '';
-  return 'There is no threshold yet: measure VHI first, or paint below the threshold too (t).';
+  return t('draw.no_threshold');
 }
 
 /** Whether a segment may be painted on the voxel at a place. */

@@ -1,9 +1,10 @@
 /** Parts of the panel: VHI and what is said of it. */
 
-import { button, choice, count, el, mm3 } from './dom.js';
+import { button, choice, el, mm3 } from './dom.js';
 import { earlierVisit } from './earlier_visit.js';
 import { measure } from './measuring.js';
 import { otherChain } from './other_chain.js';
+import { named, t } from './texts.js';
 
 const YELLOW = 'rgb(255,220,0)';
 const RED = 'rgb(230,30,30)';
@@ -16,9 +17,9 @@ function grades(numbers, isBehind) {
   const { sensitive, conservative } = numbers.vhi_mm3;
   return el(
     'div',
-    { class: isBehind ? 'grades behind' : 'grades', title: isBehind ? 'Before your last change; measured again now' : '' },
-    ...[swatch(YELLOW, false), 'Sensitive', el('b', { data: { vhi: 'sensitive' } }, mm3(sensitive))],
-    ...[swatch(RED, true), 'Conservative', el('b', { data: { vhi: 'conservative' } }, mm3(conservative))],
+    { class: isBehind ? 'grades behind' : 'grades', title: isBehind ? t('numbers.behind') : '' },
+    ...[swatch(YELLOW, false), t('numbers.sensitive'), el('b', { data: { vhi: 'sensitive' } }, mm3(sensitive))],
+    ...[swatch(RED, true), t('numbers.conservative'), el('b', { data: { vhi: 'conservative' } }, mm3(conservative))],
   );
 }
 
@@ -26,10 +27,10 @@ function grades(numbers, isBehind) {
 function caveats(numbers) {
   const { stable, reasons } = numbers.stability;
   const verdict = stable
-    ? el('div', { class: 'told good', data: { vhi: 'stability' } }, 'Stable: other thresholds give nearly the same volume.')
-    : el('div', { class: 'warn', data: { vhi: 'stability' } }, stable === null ? 'Stability not judged: ' : 'Unstable. ', reasons.join(' '));
+    ? el('div', { class: 'told good', data: { vhi: 'stability' } }, t('stability.stable'))
+    : el('div', { class: 'warn', data: { vhi: 'stability' } }, stable === null ? t('stability.unjudged') : t('stability.unstable'), ' ', reasons.join(' '));
   const warnings = numbers.warnings.length
-    ? el('details', {}, el('summary', {}, count(numbers.warnings.length, 'warning')), numbers.warnings.map(warning))
+    ? el('details', {}, el('summary', {}, t('numbers.warnings', { count: numbers.warnings.length })), numbers.warnings.map(warning))
     : null;
   return [verdict, warnings];
 }
@@ -39,11 +40,10 @@ function heading({ title, verdict }) {
   if (!title) return null; // numbers that an earlier version stored
   return [
     el('h3', { data: { vhi: 'title' } }, title),
-    verdict ? el('div', { class: 'told small', data: { vhi: 'verdict' } }, `${WORDS[verdict.word]}${clauses(verdict.reasons)}`) : null,
+    verdict ? el('div', { class: 'told small', data: { vhi: 'verdict' } }, `${named('verdict', verdict.word)}${clauses(verdict.reasons)}`) : null,
   ];
 }
 
-const WORDS = { usable: 'Usable', check: 'Check', 'not comparable': 'Not comparable' };
 const clauses = (reasons) => (reasons.length ? `: ${reasons.map(({ clause }) => clause).join('; ')}.` : '.');
 
 const warning = (text) => el('div', { class: 'warn' }, text);
@@ -55,7 +55,7 @@ export const measureButton = (desk) =>
 export function showBusy(button_, desk) {
   const reading = desk.reading ?? desk.coming;
   button_.disabled = !reading || Boolean(reading.busy) || Boolean(desk.keeping.keeper?.isWaiting);
-  const text = reading?.busy === 'Measuring VHI' ? 'Measuring ...' : 'Measure VHI';
+  const text = reading?.busy === 'measuring' ? t('measure.busy') : t('measure');
   if (button_.textContent !== text) button_.textContent = text;
 }
 
@@ -74,11 +74,9 @@ export function numberSection({ reading, beside }) {
     numbers ? otherChain(numbers) : null,
     numbers ? earlierVisit(numbers, beside) : null,
     why ? el('div', { class: 'error', id: 'vhi-no-numbers' }, why) : null,
-    isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, OTHER),
+    isRedrawn(reading) ? null : el('div', { class: 'warn', id: 'vhi-other-thresholds' }, t('numbers.other_thresholds')),
   );
 }
-
-const OTHER = 'A region was changed: colours and list are those of the thresholds before. Measure VHI draws them anew.';
 
 /** Whether colours and list of lesions are those of the thresholds of the number. */
 function isRedrawn({ facts, now, isBehind }) {
@@ -93,8 +91,8 @@ export function reliabilitySection({ reading }) {
   const { title, stage, warnings } = numbers;
   return el(
     'section',
-    {},
-    el('h3', {}, 'Reliability'),
+    { data: { name: 'Reliability' } },
+    el('h3', {}, t('reliability')),
     !title || stage === 'cleaned' ? null : el('div', { class: 'warn', data: { vhi: 'stage' } }, warnings[0]),
     ...caveats(numbers),
   );
@@ -108,14 +106,14 @@ export function cleaningSection(desk) {
 function suggestions(desk) {
   const { models, reading } = desk;
   if (!models.vhi.config.proposal) return null;
-  const modes = { off: 'no suggestions', show: 'mark lesions to remove', apply: 'leave them out' };
+  const modes = { off: t('cleaning.off'), show: t('cleaning.show'), apply: t('cleaning.apply') };
   const pick = (mode) => {
     reading.options.proposal = mode === 'off' ? undefined : mode;
   };
   return el(
     'label',
     { class: 'line' },
-    'Cleaning',
+    t('cleaning'),
     choice(modes, reading.options.proposal ?? 'off', pick, { id: 'vhi-proposal' }),
   );
 }

@@ -1,6 +1,7 @@
 /** Part of the panel: what the drawn normal bone makes of the thresholds and of VHI. */
 
 import { el, mm3 } from './dom.js';
+import { t } from './texts.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT] = [240, 56];
@@ -13,7 +14,7 @@ export function boneSection({ reading }) {
   return el(
     'section',
     { id: 'vhi-bone', class: isBehind ? 'behind' : '', data: { name: 'Normal bone as drawn' } },
-    el('h3', {}, isBehind ? 'Normal bone as drawn: measuring ...' : 'Normal bone as drawn'),
+    el('h3', {}, isBehind ? t('bone.measuring') : t('bone')),
     ...found,
   );
 }
@@ -23,15 +24,18 @@ function effect(reading, facts) {
   const { rule, sensitive, conservative, n_normal_bone: n } = facts.thresholds;
   const [vhi, now] = [raw(facts), reading.facts && raw(reading.facts)];
   const same = now?.sensitive === vhi.sensitive && now.conservative === vhi.conservative;
-  const before = now && !same ? `; measured before: ${mm3(now.sensitive)} and ${mm3(now.conservative)}` : '';
+  const isOther = now && !same;
+  const text = isOther ? t('bone.volume_and_before', { volumes: volumesOf(vhi), before: volumesOf(now) }) : t('bone.volume', { volumes: volumesOf(vhi) });
   return el(
     'div',
     { class: 'told' },
-    el('div', { data: { bone: 'thresholds' } }, `Thresholds ${fixed(sensitive)} and ${fixed(conservative)} (${rule}, n = ${n})`),
-    el('div', { data: { bone: 'vhi' } }, `Uncleaned volume with it: ${mm3(vhi.sensitive)} and ${mm3(vhi.conservative)}${before}.`),
-    now && !same ? el('div', { class: 'warn' }, 'Measure VHI to draw it with these thresholds.') : null,
+    el('div', { data: { bone: 'thresholds' } }, t('bone.thresholds', { sensitive: fixed(sensitive), conservative: fixed(conservative), rule, n })),
+    el('div', { data: { bone: 'vhi' } }, text),
+    isOther ? el('div', { class: 'warn' }, t('bone.measure_again')) : null,
   );
 }
+
+const volumesOf = ({ sensitive, conservative }) => t('bone.volumes', { sensitive: mm3(sensitive), conservative: mm3(conservative) });
 
 /** VHI before anything was cleaned. */
 const raw = ({ stages, vhi_mm3: vhi }) => stages?.raw?.vhi_mm3 ?? vhi;
@@ -59,6 +63,6 @@ function picture({ histogram: { edges, counts }, thresholds }) {
   const line = (value, stroke, dashes) =>
     svg('line', { x1: x(value), x2: x(value), y1: 0, y2: HEIGHT, stroke, 'stroke-width': 2, 'stroke-dasharray': dashes });
   const lines = [line(thresholds.sensitive, 'rgb(255,220,0)', 'none'), line(thresholds.conservative, 'rgb(230,30,30)', '4 2')];
-  const title = svg('title', {}, `STIR intensities of normal bone, ${fixed(low)} to ${fixed(high)}, with both thresholds, the conservative one dashed`);
+  const title = svg('title', {}, t('bone.histogram', { low: fixed(low), high: fixed(high) }));
   return svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: 'histogram', role: 'img' }, title, ...bars, ...lines);
 }

@@ -2,8 +2,10 @@
 
 import { PRESETS } from './display.js';
 import { button, el } from './dom.js';
+import { t } from './texts.js';
 
 const ROLES = { stir: 'STIR', t1w: 'T1W' };
+const WINDOWS = { scan: t('window.scan'), bright: t('window.bright'), fluid: t('window.fluid') };
 
 export function displaySection(desk) {
   const { display, reading } = desk;
@@ -41,27 +43,27 @@ export function displaySection(desk) {
       'div',
       { class: 'line' },
       text,
-      Object.keys(PRESETS).map((name) => button(name, () => display.usePreset(role, name), { data: { window: `${role}-${name}` } })),
+      Object.keys(PRESETS).map((name) => button(WINDOWS[name], () => display.usePreset(role, name), { data: { window: `${role}-${name}` } })),
     ),
   );
   const { sensitive, conservative } = reading.now?.thresholds ?? {};
   return el(
     'section',
-    {},
-    el('h3', {}, 'Display'),
-    sensitive === undefined ? null : el('div', { class: 'told', id: 'vhi-thresholds' }, `Thresholds ${shown(sensitive)} and ${shown(conservative)}`),
+    { data: { name: 'Display' } },
+    el('h3', {}, t('display')),
+    sensitive === undefined ? null : el('div', { class: 'told', id: 'vhi-thresholds' }, t('display.thresholds', { sensitive: shown(sensitive), conservative: shown(conservative) })),
     el('div', { class: 'told', id: 'vhi-value' }, desk.valueText),
     el(
       'div',
       { class: 'line' },
-      button('Zoom to disease region', () => desk.zoomToRegion(), { id: 'vhi-zoom', title: 'Both images; key z', disabled: Boolean(reading.busy) }),
-      button('Reset views', () => desk.resetViews(), { id: 'vhi-reset', title: 'Slice, zoom, place and window as the case was opened; the space bar' }),
+      button(t('display.zoom_to_region'), () => desk.zoomToRegion(), { id: 'vhi-zoom', title: t('display.zoom_to_region.title'), disabled: Boolean(reading.busy) }),
+      button(t('display.reset'), () => desk.resetViews(), { id: 'vhi-reset', title: t('display.reset.title') }),
     ),
     windows,
-    el('label', { class: 'line' }, 'Colours', range),
-    el('label', { class: 'line' }, fill, 'filled, not outlines alone'),
-    el('label', { class: 'line' }, both, 'conservative in red'),
-    el('label', { class: 'line' }, numbered, 'numbers of lesions on the images'),
+    el('label', { class: 'line' }, t('display.colours'), range),
+    el('label', { class: 'line' }, fill, t('display.filled')),
+    el('label', { class: 'line' }, both, t('display.both')),
+    el('label', { class: 'line' }, numbered, t('display.numbers')),
   );
 }
 

@@ -5,10 +5,11 @@ import { showRegion } from './measuring.js';
 import { thresholdOf } from './painting.js';
 import { PARTS } from './parts.js';
 import { shown } from './panel-display.js';
-import { BONE, DRAWN, REGION, SEGMENTS } from './segments.js';
+import { BONE, DRAWN, REGION, SEGMENTS, SEGMENT_TEXTS } from './segments.js';
+import { t } from './texts.js';
 import { BONE_CLICK, RADIUS_MM, VIEW } from './tools.js';
 
-const TOOLS = { [VIEW]: 'Window', brush: 'Brush', eraser: 'Eraser', circle: 'Circle', rectangle: 'Rectangle' };
+const TOOLS = { [VIEW]: t('tool.window'), brush: t('tool.brush'), eraser: t('tool.eraser'), circle: t('tool.circle'), rectangle: t('tool.rectangle') };
 
 export function drawSection(desk) {
   const { reading } = desk;
@@ -26,7 +27,7 @@ export function drawSection(desk) {
       'button',
       { type: 'button', onclick: pick, ariaPressed: String(active === index), data: { segment: name } },
       swatch,
-      name,
+      SEGMENT_TEXTS[index],
     );
   };
   const tool = ([name, text]) =>
@@ -41,7 +42,7 @@ export function drawSection(desk) {
     step: RADIUS_MM.step,
     value: desk.brushMm,
     id: 'vhi-brush',
-    title: 'Of brush and eraser: [ and ]',
+    title: t('draw.radius.title'),
     oninput: ({ target }) => {
       desk.setBrush(Number(target.value));
       told.textContent = radius(desk);
@@ -57,19 +58,19 @@ export function drawSection(desk) {
   });
   return el(
     'section',
-    {},
-    el('h3', {}, 'Draw'),
+    { data: { name: 'Draw' } },
+    el('h3', {}, t('draw')),
     el('div', { class: 'line' }, DRAWN.map(segment)),
     el(
       'div',
       { class: 'line' },
       Object.entries(TOOLS).map(tool),
     ),
-    el('label', { class: 'line' }, 'Radius', size, told),
-    el('label', { class: 'line' }, threshold, `inflammation only at or above ${value === undefined ? 'the threshold' : shown(value)}`),
+    el('label', { class: 'line' }, t('draw.radius'), size, told),
+    el('label', { class: 'line' }, threshold, value === undefined ? t('draw.only_bright') : t('draw.only_above', { value: shown(value) })),
     el(
       'div',
-      { class: 'line', title: 'Then click what is drawn in an image; keys: g, s, comma, full stop and f' },
+      { class: 'line', title: t('part.title') },
       Object.entries(PARTS).map(tool),
     ),
     growthLine(desk),
@@ -78,9 +79,9 @@ export function drawSection(desk) {
       { class: 'line' },
       proposal(reading, 'disease_region', REGION),
       proposal(reading, 'normal_bone', BONE),
-      button('Normal bone by click', () => desk.take(BONE_CLICK), {
+      button(t('draw.bone_click'), () => desk.take(BONE_CLICK), {
         ariaPressed: String(desk.tool === BONE_CLICK),
-        title: 'Then click in even marrow of the sacrum, best once a slice on three slices; normal bone is grown from the clicks',
+        title: t('draw.bone_click.title'),
         data: { tool: BONE_CLICK },
       }),
     ),
@@ -97,24 +98,24 @@ function growthLine(desk) {
     step: RADIUS_MM.step,
     value: desk.growMm,
     id: 'vhi-grow',
-    title: 'Of grow and shrink, within the slice',
+    title: t('draw.growth.title'),
     oninput: ({ target }) => {
       desk.growMm = Number(target.value);
       told.textContent = growth(desk);
     },
   });
-  return el('label', { class: 'line' }, 'Grow, shrink by', by, told);
+  return el('label', { class: 'line' }, t('draw.growth'), by, told);
 }
 
-const growth = ({ growMm }) => (growMm ? `${growMm} mm` : 'a voxel');
+const growth = ({ growMm }) => (growMm ? `${growMm} mm` : t('draw.a_voxel'));
 const radius = ({ brushMm }) => `${brushMm} mm`;
 
 /** Draws what the server proposes for a region, in place of what is drawn of it. */
 function proposal(reading, model, index) {
-  const name = SEGMENTS[index - 1].name;
-  const text = reading.hasRegion(index) ? `Put ${name} back` : `Show ${name}`;
+  const segment = SEGMENT_TEXTS[index];
+  const text = reading.hasRegion(index) ? t('draw.put_back', { segment }) : t('draw.show', { segment });
   return button(text, () => showRegion(reading, model), {
-    title: 'As the server proposes it',
+    title: t('draw.proposal.title'),
     disabled: Boolean(reading.busy),
     data: { proposal: model },
   });

@@ -2,6 +2,7 @@
 
 import { button, el } from './dom.js';
 import { timeOf } from './panel-submit.js';
+import { t } from './texts.js';
 
 const asked = (id, text, ...buttons) =>
   el('section', { id, class: 'asked', role: 'alert', tabIndex: -1 }, el('div', {}, text), el('div', { class: 'line' }, ...buttons));
@@ -10,25 +11,25 @@ const asked = (id, text, ...buttons) =>
 export function keepSection({ keeping }) {
   const { keeper } = keeping;
   if (keeper?.found?.isDamaged) {
-    return asked('vhi-draft', keeper.failure, button('Start anew', () => keeping.startAnew(), { id: 'vhi-start-anew' }));
+    return asked('vhi-draft', keeper.failure, button(t('draft.start_anew'), () => keeping.startAnew(), { id: 'vhi-start-anew' }));
   }
   if (keeper?.found) {
     return asked(
       'vhi-draft',
-      'You have begun this case and not handed it in.',
-      button(`Go on with what you had begun, of ${timeOf(keeper.found.saved)}`, () => keeping.goOn(), { id: 'vhi-go-on' }),
-      button('Start anew', () => keeping.startAnew(), { id: 'vhi-start-anew' }),
+      t('draft.begun'),
+      button(t('draft.go_on', { time: timeOf(keeper.found.saved) }), () => keeping.goOn(), { id: 'vhi-go-on' }),
+      button(t('draft.start_anew'), () => keeping.startAnew(), { id: 'vhi-start-anew' }),
     );
   }
   if (!keeper?.conflict) return null;
   const { saved } = keeper.conflict;
   const text = saved
-    ? `Another window of yours has gone on with this case (${timeOf(saved)}). Nothing is kept from here until you choose.`
-    : 'What you had begun here was handed in or thrown away in another window. Nothing is kept from here until you choose.';
+    ? t('conflict.gone_on', { time: timeOf(saved) })
+    : t('conflict.gone');
   return asked(
     'vhi-conflict',
     text,
-    button('Keep what is here', () => keeper.takeOver(), { id: 'vhi-take-over' }),
-    button(saved ? 'Show what is there' : 'Show what was handed in', () => keeping.giveIn(), { id: 'vhi-give-in' }),
+    button(t('conflict.take_over'), () => keeper.takeOver(), { id: 'vhi-take-over' }),
+    button(saved ? t('conflict.give_in') : t('conflict.give_in_handed_in'), () => keeping.giveIn(), { id: 'vhi-give-in' }),
   );
 }

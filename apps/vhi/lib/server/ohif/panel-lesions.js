@@ -1,25 +1,25 @@
 /** Parts of the panel: the list of lesions, and the tools that clean them. */
 
-import { seenOf } from './cells.js';
 import { fates } from './cleaning.js';
 import { button, choice, el } from './dom.js';
 import { AREAS } from './gestures.js';
 import { clean, decide } from './measuring.js';
+import { named, t } from './texts.js';
 import { CLEANING, SPLIT } from './tools.js';
 
 const PURPLE = 'rgb(200,90,255)';
-const FILTERS = { all: 'all', kept: 'kept', removed: 'removed', unsure: 'unsure' };
+const FILTERS = { all: t('list.all'), kept: t('list.kept'), removed: t('list.removed'), unsure: t('list.unsure') };
 const GONE = ['removed', 'proposed'];
 const FEWEST_ROWS = 6; // in sight in a low window
 
-/** Columns: heading, whether it is of numbers, and what it sorts by; a number is largest first. */
+/** Columns: name, heading, whether it is of numbers, and what it sorts by; a number is largest first. */
 const COLUMNS = [
-  { text: 'No.', by: null },
-  { text: 'Slice', isNumber: true, by: ({ lesion }) => lesion.slice },
-  { text: 'Side', by: ({ lesion }) => lesion.side },
-  { text: 'mm³', isNumber: true, by: ({ mm3 }) => -mm3.sensitive },
-  { text: 'red', isNumber: true, by: ({ mm3 }) => -mm3.conservative },
-  { text: '?', title: 'doubt of the proposal', isOfProposal: true, by: ({ lesion }) => Math.abs(lesion.probability - 0.5) },
+  { name: 'No.', text: t('column.number'), by: null },
+  { name: 'Slice', text: t('column.slice'), isNumber: true, by: ({ lesion }) => lesion.slice },
+  { name: 'Side', text: t('column.side'), by: ({ lesion }) => lesion.side },
+  { name: 'mm³', text: 'mm³', isNumber: true, by: ({ mm3 }) => -mm3.sensitive },
+  { name: 'red', text: t('column.red'), isNumber: true, by: ({ mm3 }) => -mm3.conservative },
+  { name: '?', text: '?', title: t('column.doubt'), isOfProposal: true, by: ({ lesion }) => Math.abs(lesion.probability - 0.5) },
 ];
 
 /** Ids are those of one measurement: what was chosen of another is forgotten. */
@@ -33,7 +33,7 @@ export function listed(desk) {
   if (!reading?.facts) return Object.assign([], { whole: [] });
   const { measured, decisions } = reading.state;
   forgetOthers(list, measured);
-  const left = measured.lesions.left(seenOf(reading.cells));
+  const left = measured.lesions.left(reading.cells);
   const fate = fates(reading.facts.lesions, left, measured.options.proposal === 'apply', decisions);
   const voxel = reading.facts.voxel_volume_mm3;
   const rows = reading.facts.lesions.map((lesion) => {
@@ -46,7 +46,7 @@ export function listed(desk) {
     if (list.filter === 'unsure') return lesion.uncertain;
     return list.filter === 'all' || (list.filter === 'removed') === isGone;
   });
-  const value = COLUMNS.find(({ text }) => text === list.sort)?.by;
+  const value = COLUMNS.find(({ name }) => name === list.sort)?.by;
   if (value) {
     shown.sort((one, other) => {
       const [a, b] = [value(one), value(other)];
@@ -60,19 +60,19 @@ export function lesionSection(desk) {
   const { reading, list } = desk;
   if (!reading?.facts) return null;
   const rows = listed(desk);
-  const sort = (text) => desk.setList({ sort: list.sort === text ? null : text });
+  const sort = (name) => desk.setList({ sort: list.sort === name ? null : name });
   const isProposed = rows.whole.some(({ lesion }) => lesion.keep !== undefined);
-  const head = COLUMNS.filter(({ isOfProposal }) => isProposed || !isOfProposal).map(({ text, title = text, isNumber, by }) =>
+  const head = COLUMNS.filter(({ isOfProposal }) => isProposed || !isOfProposal).map(({ name, text, title = text, isNumber, by }) =>
     el(
       'th',
-      { class: isNumber ? 'number' : '', scope: 'col', ariaSort: list.sort === text ? 'ascending' : 'none' },
-      by ? button(text, () => sort(text), { title: `Sort by ${title}`, data: { sort: text } }) : text,
+      { class: isNumber ? 'number' : '', scope: 'col', ariaSort: list.sort === name ? 'ascending' : 'none' },
+      by ? button(text, () => sort(name), { title: t('column.sort', { column: title }), data: { sort: name } }) : text,
     ),
   );
   const table = el(
     'table',
     {},
-    el('thead', {}, el('tr', {}, head, el('th', { scope: 'col' }, el('span', { class: 'unseen' }, 'Remove or restore')))),
+    el('thead', {}, el('tr', {}, head, el('th', { scope: 'col' }, el('span', { class: 'unseen' }, t('column.act'))))),
     el(
       'tbody',
       {},
@@ -82,24 +82,27 @@ export function lesionSection(desk) {
   );
   return el(
     'section',
-    { class: 'list', style: `--rows: ${Math.min(rows.length, FEWEST_ROWS)}` },
-    el('h3', {}, 'Lesions'),
+    { class: 'list', style: `--rows: ${Math.min(rows.length, FEWEST_ROWS)}`, data: { name: 'Lesions' } },
+    el('h3', {}, t('lesions')),
     cleaningRow(desk),
     el(
       'div',
       { class: 'line tight' },
-      el('label', { class: 'line tight grow' }, 'List', choice(FILTERS, list.filter, (filter) => desk.setList({ filter }), { id: 'vhi-filter' })),
-      `${rows.length} of ${rows.whole.length}`,
-      toolButton(desk)(SPLIT, 'Split', 'Click a lesion to split it at its narrowest bridge, or draw a stroke right across it'),
+      el('label', { class: 'line tight grow' }, t('list'), choice(FILTERS, list.filter, (filter) => desk.setList({ filter }), { id: 'vhi-filter' })),
+      t('list.shown', { shown: rows.length, all: rows.whole.length }),
+      toolButton(desk)(SPLIT, t('split'), t('split.title')),
     ),
     selectedRow(desk, rows),
     el('div', { class: 'lesions' }, table),
   );
 }
 
-const SAID = { kept: '', part: ' (part)', removed: '', proposed: ' (left out)' };
+const SAID = { kept: '', part: ` ${t('lesion.part')}`, removed: '', proposed: ` ${t('lesion.proposed')}` };
 const number = (text) => el('td', { class: 'number' }, text);
-const whole = (value) => Math.round(value).toLocaleString('en');
+const english = new Intl.NumberFormat('en'); // made once: a list has hundreds of numbers
+const whole = (value) => english.format(Math.round(value));
+
+const numberOf = ({ id, of }) => (of && of !== id ? t('lesion.piece', { id, of }) : String(id));
 
 /** A lesion of the measurement, with what is left of it; all of it where it is gone. */
 function lesionRow(desk, { lesion, fate, isGone, mm3 }, rows) {
@@ -118,7 +121,7 @@ function lesionRow(desk, { lesion, fate, isGone, mm3 }, rows) {
     'tr',
     {
       class: [fate, list.selected.has(lesion.id) ? 'selected' : '', list.current === lesion.id ? 'current' : ''].join(' ').trim(),
-      title: fate === 'proposed' ? `Left out by the cleaning proposal: ${lesion.reason}` : (lesion.reason ?? 'Show this lesion'),
+      title: fate === 'proposed' ? t('lesion.left_out', { why: lesion.reason }) : (lesion.reason ?? t('lesion.show')),
       data: { lesion: lesion.id },
       tabIndex: 0,
       ariaCurrent: String(list.current === lesion.id),
@@ -128,13 +131,13 @@ function lesionRow(desk, { lesion, fate, isGone, mm3 }, rows) {
         if (event.key === 'Enter' && event.target.matches('tr')) pick(event);
       },
     },
-    el('td', {}, `${lesion.id}${lesion.of && lesion.of !== lesion.id ? ` of ${lesion.of}` : ''}${SAID[fate]}`),
+    el('td', {}, `${numberOf(lesion)}${SAID[fate]}`),
     number(String(reading.labelmap.numberOf(lesion.slice))),
-    el('td', {}, lesion.side),
+    el('td', {}, named('side', lesion.side)),
     number(whole(mm3.sensitive)),
     number(whole(mm3.conservative)),
     lesion.keep === undefined ? null : el('td', {}, mark(lesion)),
-    el('td', {}, button(isGone ? '↺' : '✕', act, { title: isGone ? 'Restore this lesion' : 'Remove this lesion', disabled: Boolean(reading.busy) })),
+    el('td', {}, button(isGone ? '↺' : '✕', act, { title: isGone ? t('lesion.restore') : t('lesion.remove'), disabled: Boolean(reading.busy) })),
   );
 }
 
@@ -159,10 +162,10 @@ function selectedRow({ reading, list }, rows) {
   return el(
     'div',
     { class: 'line', id: 'vhi-selected' },
-    `${voxels.length} selected`,
-    button('✕ Remove', act('remove')),
-    button('↺ Restore', act('restore')),
-    button('Keep only', act('only')),
+    t('list.selected', { number: voxels.length }),
+    button(`✕ ${t('clean.remove')}`, act('remove')),
+    button(`↺ ${t('clean.restore')}`, act('restore')),
+    button(t('clean.only'), act('only')),
   );
 }
 
@@ -172,14 +175,14 @@ function paintedRow(reading, left) {
   const beside = (grade) => Math.round(reading.now.voxels[grade] - left.reduce((sum, one) => sum + one[grade], 0)) * voxel;
   if (reading.isBehind || !reading.state.isByHand || beside('sensitive') <= 0) return null;
   const numbers = [number(whole(beside('sensitive'))), number(whole(Math.max(0, beside('conservative'))))];
-  return el('tr', { class: 'painted' }, el('td', { colSpan: 3 }, 'painted'), ...numbers);
+  return el('tr', { class: 'painted' }, el('td', { colSpan: 3 }, t('list.painted')), ...numbers);
 }
 
 /** What is proposed for a lesion: "?" where it is uncertain, "R" beside a dot for "remove"; the reason is the row's title. */
 function mark({ keep, uncertain }) {
   if (keep === undefined) return null;
   if (uncertain) return '?';
-  return keep ? null : ['R', el('span', { class: 'swatch', style: `background:${PURPLE};margin-left:4px` })];
+  return keep ? null : [t('lesion.mark'), el('span', { class: 'swatch', style: `background:${PURPLE};margin-left:4px` })];
 }
 
 const toolButton = (desk) => (name, text, title) =>
@@ -187,48 +190,49 @@ const toolButton = (desk) => (name, text, title) =>
 
 function cleaningRow(desk) {
   const tool = toolButton(desk);
-  const scope = choice(SCOPES, desk.scope, (value) => (desk.scope = value), { title: 'What it takes', ariaLabel: 'What a click or stroke takes', id: 'vhi-scope' });
+  const scope = choice(SCOPES, desk.scope, (value) => (desk.scope = value), { title: t('scope'), ariaLabel: t('scope.label'), id: 'vhi-scope' });
   return el(
     'div',
     {},
     el(
       'div',
       { class: 'line tight' },
-      tool('remove', '✕ Remove', 'Then click or draw in the image'),
-      tool('restore', '↺ Restore', 'Then click or draw where lesions were removed'),
-      tool('only', 'Keep only', 'Then click or draw: every other lesion of the scan is removed'),
+      tool('remove', `✕ ${t('clean.remove')}`, t('clean.remove.title')),
+      tool('restore', `↺ ${t('clean.restore')}`, t('clean.restore.title')),
+      tool('only', t('clean.only'), t('clean.only.title')),
     ),
     el('div', { class: 'line tight' }, scope, togetherRow(desk)),
   );
 }
 
 const SCOPES = {
-  lesion: 'click: all slices',
-  slice: 'click: one slice',
-  inside: 'lasso: inside',
-  outside: 'lasso: outside',
-  'on slice': 'click: all on this slice',
-  above: 'line: all above',
-  below: 'line: all below',
+  lesion: t('scope.lesion'),
+  slice: t('scope.slice'),
+  inside: t('scope.inside'),
+  outside: t('scope.outside'),
+  'on slice': t('scope.on_slice'),
+  above: t('scope.above'),
+  below: t('scope.below'),
 };
 
 /** All lesions of a part, a side or a size at once, with the tool in hand, or removed where it is none of cleaning. */
 function togetherRow(desk) {
   const { reading } = desk;
   const places = {
-    '': 'all of ...',
-    ...Object.fromEntries(Object.keys(AREAS).map((part) => [JSON.stringify({ scope: 'part', part }), part])),
-    ...Object.fromEntries(['left', 'right'].map((side) => [JSON.stringify({ scope: 'part', side }), `${side} side`])),
-    ...Object.fromEntries(SIZES.map((size) => [JSON.stringify({ scope: 'smaller', below_mm3: size }), `below ${size} mm³`])),
+    '': t('together'),
+    ...Object.fromEntries(Object.keys(AREAS).map((part) => [JSON.stringify({ scope: 'part', part }), named('area', part)])),
+    ...Object.fromEntries(Object.entries(SIDES).map(([side, text]) => [JSON.stringify({ scope: 'part', side }), text])),
+    ...Object.fromEntries(SIZES.map((size) => [JSON.stringify({ scope: 'smaller', below_mm3: size }), t('together.below', { size })])),
   };
   const take = (value) => {
     if (value) decide(reading, { what: CLEANING.includes(desk.tool) ? desk.tool : 'remove', ...JSON.parse(value) });
   };
   return choice(places, '', take, {
     id: 'vhi-together',
-    ariaLabel: 'All lesions at once',
-    title: 'All lesions of a part, a side or a size, with the tool in hand',
+    ariaLabel: t('together.label'),
+    title: t('together.title'),
   });
 }
 
+const SIDES = { left: t('together.left'), right: t('together.right') };
 const SIZES = [20, 50, 100, 200];

@@ -1,6 +1,7 @@
 /** Part of the panel: settings of the method, as the server lists them. Only what differs from the default is sent. */
 
 import { choice, el } from './dom.js';
+import { t } from './texts.js';
 
 const OWN = ['show', 'scope', 'proposal']; // the panel has its own places for these
 
@@ -18,9 +19,9 @@ export function optionSection(desk) {
     el(
       'details',
       {},
-      el('summary', {}, 'Options'),
+      el('summary', {}, t('options')),
       rows,
-      el('div', { class: 'told' }, 'They count from the next Measure VHI on.'),
+      el('div', { class: 'told' }, t('options.when')),
     ),
   );
 }

@@ -4,19 +4,23 @@ import { address } from './addresses.js';
 import { button, choice, el, mm3 } from './dom.js';
 import { SIDES } from './review.js';
 import { addStyle } from './style.js';
+import { LANGUAGE, t } from './texts.js';
 
-const HOW = ['filled', 'outlined'];
+const HOW = [
+  { text: t('review.filled'), label: t('review.filled.label') },
+  { text: t('review.outlined'), label: t('review.outlined.label') },
+];
 
 /** Fill a node of the viewer with the panel, and keep it as the review is. */
 export function mountReview(node, desk) {
   if (node.dataset.vhi) return;
   node.dataset.vhi = 'review';
   addStyle();
-  const panel = el('div', { class: 'vhi', id: 'vhi-review' });
+  const panel = el('div', { class: 'vhi', id: 'vhi-review', lang: LANGUAGE });
   node.style.height = '100%';
   node.append(panel);
   // what is typed stays while the rest changes
-  const note = el('textarea', { id: 'vhi-note', rows: 3, ariaLabel: 'Note' });
+  const note = el('textarea', { id: 'vhi-note', rows: 3, ariaLabel: t('review.note') });
   const said = { reason: '', ofCase: true };
   const draw = () => {
     if (!node.isConnected) return desk.removeEventListener('change', draw);
@@ -29,7 +33,7 @@ export function mountReview(node, desk) {
 function sections(desk, said, note, draw) {
   const { review } = desk;
   const why = review ? review.why : desk.why;
-  const head = el('section', { class: 'bare' }, el('h3', {}, 'Review'), el('a', { href: address('/vhi/worklist') }, 'Worklist'));
+  const head = el('section', { class: 'bare' }, el('h3', {}, t('review')), el('a', { href: address('/vhi/worklist') }, t('worklist')));
   const told = why ? el('div', { class: 'warn', role: 'alert' }, why) : null;
   if (!review?.facts) return [head, told].filter(Boolean);
   const rest = el('div', { class: 'rest' }, ...[review.found && differences(review), review.found && recording(review, said, note, draw), recorded(review)].filter(Boolean));
@@ -38,7 +42,7 @@ function sections(desk, said, note, draw) {
 
 function readings(review) {
   const names = Object.fromEntries(
-    review.facts.readings.map((one) => [one.submission, `${one.reader}, reading ${one.reading}: ${mm3(one.vhi_mm3)}`]),
+    review.facts.readings.map((one) => [one.submission, t('review.reading', { reader: one.reader, number: one.reading, volume: mm3(one.vhi_mm3) })]),
   );
   const rows = review.chosen.map((chosen, n) => {
     const [red, green, blue] = SIDES[n].color;
@@ -46,7 +50,7 @@ function readings(review) {
     const swatch = el('span', { class: 'swatch' });
     swatch.style.cssText = n ? `border: 2px solid ${colour}; box-sizing: border-box` : `background: ${colour}`;
     const change = (value) => review.choose(review.chosen.map((one, at) => (at === n ? value : one)));
-    return el('div', { class: 'line tight' }, swatch, HOW[n], choice(names, chosen, change, { id: `vhi-side-${n + 1}`, ariaLabel: `Reading ${HOW[n]}` }));
+    return el('div', { class: 'line tight' }, swatch, HOW[n].text, choice(names, chosen, change, { id: `vhi-side-${n + 1}`, ariaLabel: HOW[n].label }));
   });
   return el('section', {}, ...rows);
 }
@@ -57,15 +61,15 @@ function differences(review) {
     el(
       'tr',
       { data: { slice: one.slice }, class: one.slice === review.slice ? 'current' : '' },
-      el('td', {}, button(`Slice ${review.numberOf(one.slice)}`, () => review.goTo(one))),
+      el('td', {}, button(t('review.go_to_slice', { number: review.numberOf(one.slice) }), () => review.goTo(one))),
       ...[one.differing_mm3, one.only_first_mm3, one.only_second_mm3].map((value) => el('td', { class: 'number' }, Math.round(value).toLocaleString('en'))),
     );
-  const heads = ['mm³', 'differing', 'filled only', 'outlined only'].map((text, n) => el('th', { class: n ? 'number' : '', scope: 'col' }, text));
+  const heads = ['mm³', t('review.differing'), t('review.filled_only'), t('review.outlined_only')].map((text, n) => el('th', { class: n ? 'number' : '', scope: 'col' }, text));
   return el(
     'section',
     {},
-    el('h3', {}, 'Where they differ'),
-    el('div', { class: 'told', id: 'vhi-differing' }, `${mm3(total)} differ, ${mm3(both)} are of both.`),
+    el('h3', {}, t('review.where')),
+    el('div', { class: 'told', id: 'vhi-differing' }, t('review.differ', { differing: mm3(total), both: mm3(both) })),
     slices.length ? el('div', { class: 'lesions' }, el('table', {}, el('thead', {}, el('tr', {}, heads)), el('tbody', {}, slices.map(row)))) : null,
   );
 }
@@ -82,7 +86,7 @@ function recording(review, said, note, draw) {
       text,
     );
   if (review.slice === null) said.ofCase = true;
-  const words = { '': 'class ...', ...Object.fromEntries(classes.map(({ name, meaning }) => [name, `${name}: ${meaning}`])) };
+  const words = { '': t('review.class'), ...Object.fromEntries(classes.map(({ name, meaning }) => [name, `${name}: ${meaning}`])) };
   const chosen = (value) => {
     said.reason = value;
     draw();
@@ -93,15 +97,15 @@ function recording(review, said, note, draw) {
     said.reason = '';
     draw();
   };
-  const where = review.slice === null ? 'a slice of the list' : `slice ${review.numberOf(review.slice)}`;
+  const where = review.slice === null ? t('review.a_slice') : t('review.slice', { number: review.numberOf(review.slice) });
   return el(
     'section',
     {},
-    el('h3', {}, 'Why they differ'),
-    el('div', { class: 'line' }, of(true, 'the case'), of(false, where)),
-    el('div', { class: 'line tight' }, choice(words, said.reason, chosen, { id: 'vhi-class', ariaLabel: 'Class of the difference' })),
+    el('h3', {}, t('review.why')),
+    el('div', { class: 'line' }, of(true, t('review.case')), of(false, where)),
+    el('div', { class: 'line tight' }, choice(words, said.reason, chosen, { id: 'vhi-class', ariaLabel: t('review.class.label') })),
     note,
-    button('Record', keep, { id: 'vhi-record', disabled: !said.reason }),
+    button(t('review.record'), keep, { id: 'vhi-record', disabled: !said.reason }),
     el('div', { class: 'told good', role: 'status' }, review.kept),
   );
 }
@@ -109,7 +113,10 @@ function recording(review, said, note, draw) {
 function recorded(review) {
   const { reviews } = review.facts;
   if (!reviews.length) return null;
-  const line = (one) =>
-    el('li', {}, `${review.whatOf(one)}: ${one.reason}${one.note ? ` (${one.note})` : ''}. ${one.by}, ${one.created.slice(0, 10)}; ${one.first} beside ${one.second}`);
-  return el('section', {}, el('h3', {}, 'Recorded'), el('ul', { id: 'vhi-recorded' }, reviews.map(line)));
+  const line = (one) => {
+    const reason = one.note ? `${one.reason} (${one.note})` : one.reason;
+    const { by, first, second } = one;
+    return el('li', {}, t('review.recorded.line', { what: review.whatOf(one), reason, by, date: one.created.slice(0, 10), first, second }));
+  };
+  return el('section', {}, el('h3', {}, t('review.recorded')), el('ul', { id: 'vhi-recorded' }, reviews.map(line)));
 }

@@ -1,11 +1,12 @@
 /** Parts of the panel: who reads for the how-manieth time, rating and submission, what was handed in, the next case. */
 
 import { address } from './addresses.js';
-import { button, choice, count, el, mm3 } from './dom.js';
+import { button, choice, el, mm3 } from './dom.js';
 import { showKeys } from './lesion_keys.js';
 import { next, submit } from './submitting.js';
+import { t } from './texts.js';
 
-const RATINGS = { '': 'not rated', satisfactory: 'satisfactory', corrected: 'corrected', failed: 'failed' };
+const RATINGS = { '': t('rating.none'), satisfactory: t('rating.satisfactory'), corrected: t('rating.corrected'), failed: t('rating.failed') };
 
 export function submitSection(desk) {
   const { reading, keeping } = desk;
@@ -28,25 +29,25 @@ export function submitSection(desk) {
     el(
       'div',
       { class: 'line tight' },
-      el('label', { class: 'line tight grow' }, 'Region', choice(RATINGS, reading.rating, rate, { id: 'vhi-rating', title: 'How good the automatic disease region was' })),
-      button('↶', () => reading.undo(), { id: 'vhi-undo', title: 'Undo (Ctrl+Z)', ariaLabel: 'Undo', disabled: !reading.history.canUndo }),
-      button('↷', () => reading.undo(true), { id: 'vhi-redo', title: 'Redo (Ctrl+Shift+Z)', ariaLabel: 'Redo', disabled: !reading.history.canRedo }),
+      el('label', { class: 'line tight grow' }, t('rating'), choice(RATINGS, reading.rating, rate, { id: 'vhi-rating', title: t('rating.title') })),
+      button('↶', () => reading.undo(), { id: 'vhi-undo', title: t('undo.title'), ariaLabel: t('undo'), disabled: !reading.history.canUndo }),
+      button('↷', () => reading.undo(true), { id: 'vhi-redo', title: t('redo.title'), ariaLabel: t('redo'), disabled: !reading.history.canRedo }),
     ),
     keptLine(desk),
     el(
       'div',
       { class: 'line tight' },
-      button(reading.busy === 'Submitting' ? 'Submitting ...' : 'Submit label', send, {
+      button(reading.busy === 'submitting' ? t('submit.busy') : t('submit'), send, {
         class: 'main grow',
         id: 'vhi-submit',
         disabled: isWaiting,
-        title: desk.reader ? '' : 'Enter your name first',
+        title: desk.reader ? '' : t('submit.name_first'),
       }),
-      button('Next case', () => next(reading), { id: 'vhi-next', disabled: isWaiting }),
-      button('Skip', () => next(reading, true), {
+      button(t('next'), () => next(reading), { id: 'vhi-next', disabled: isWaiting }),
+      button(t('skip'), () => next(reading, true), {
         id: 'vhi-skip',
         disabled: isWaiting,
-        title: 'Another case; this one comes back to you only when you ask for skipped cases',
+        title: t('skip.title'),
       }),
     ),
   );
@@ -56,30 +57,30 @@ export function submitSection(desk) {
 function keptLine({ reading, keeping, reader }) {
   if (!reading.isUnsent) return null;
   const { keeper } = keeping;
-  if (!reader || !keeper) return el('div', { class: 'warn', id: 'vhi-kept' }, 'Enter your name: nothing is kept yet');
-  if (keeper.failure) return el('div', { class: 'error', id: 'vhi-kept', title: keeper.failure }, 'Not kept: ', keeper.failure);
-  const text = keeper.isKept ? 'Draft kept' : 'Keeping ...';
+  if (!reader || !keeper) return el('div', { class: 'warn', id: 'vhi-kept' }, t('draft.no_name'));
+  if (keeper.failure) return el('div', { class: 'error', id: 'vhi-kept', title: keeper.failure }, t('draft.not_kept', { why: keeper.failure }));
+  const text = keeper.isKept ? t('draft.kept') : t('draft.keeping');
   return el('div', { class: 'told', id: 'vhi-kept', data: { kept: String(keeper.isKept) } }, text);
 }
 
 /** The newest submission, and whether it is what is on screen. */
 function submitted(made, isThis) {
-  const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, 'Report') : null;
-  const when = made.created ? ` of ${timeOf(made.created)}` : '';
-  const id = made.submission_id ?? made.submission;
+  const link = made.report ? el('a', { href: made.report, target: '_blank', rel: 'noopener' }, t('report')) : null;
+  const when = made.created ? ` ${t('submission.of', { time: timeOf(made.created) })}` : '';
+  const id = `${made.submission_id ?? made.submission}${when}`;
   const { sensitive, conservative } = made.numbers?.vhi_mm3 ?? made.result?.vhi_mm3 ?? {};
-  const kept = sensitive === undefined ? '' : `, ${mm3(sensitive)} and ${mm3(conservative)},`;
-  const text = isThis ? `Submission ${id}${when}${kept} is kept. ` : `You are amending submission ${id}${when}${kept.slice(0, -1)}. `;
+  const kept = sensitive === undefined ? '' : `, ${t('submission.volumes', { sensitive: mm3(sensitive), conservative: mm3(conservative) })}`;
+  const text = isThis ? t('submission.kept', { submission: `${id}${kept && `${kept},`}` }) : t('submission.amending', { submission: `${id}${kept}` });
   return el(
     'div',
     { id: isThis ? 'vhi-submitted' : 'vhi-amending' },
-    el('div', { class: isThis ? 'told good' : 'told' }, text, link),
+    el('div', { class: isThis ? 'told good' : 'told' }, text, ' ', link),
     made.fate ? el('div', { class: 'told', id: 'vhi-fate' }, made.fate.reason) : null,
     isThis && (made.messages ?? []).length
       ? el(
           'details',
           {},
-          el('summary', {}, count(made.messages.length, 'remark')),
+          el('summary', {}, t('submission.remarks', { count: made.messages.length })),
           made.messages.map((one) => el('div', { class: 'told' }, one)),
         )
       : null,
@@ -92,8 +93,8 @@ export const timeOf = (text) => new Date(text).toLocaleString([], { dateStyle: '
 function question(reading, keeper) {
   const { text, would_be: wouldBe, picture, sent } = reading.question;
   const [words, confirmed] = wouldBe
-    ? ['Submit the new number', { confirmed: wouldBe.result_id }]
-    : ['It is right: submit it', { doubts: 'confirmed' }];
+    ? [t('question.new_number'), { confirmed: wouldBe.result_id }]
+    : [t('question.region_right'), { doubts: 'confirmed' }];
   const back = () => {
     reading.question = null;
     reading.changed();
@@ -102,12 +103,12 @@ function question(reading, keeper) {
     'div',
     { id: 'vhi-question', role: 'alert', tabIndex: -1 },
     el('div', { class: 'warn' }, text),
-    picture ? el('img', { src: picture, alt: 'Yellow: your region; cyan: that of the networks', id: 'vhi-doubt' }) : null,
+    picture ? el('img', { src: picture, alt: t('question.picture'), id: 'vhi-doubt' }) : null,
     el(
       'div',
       { class: 'line' },
       button(words, () => submit(reading, keeper, { ...sent, ...confirmed }), { id: 'vhi-confirm' }),
-      button('Back', back),
+      button(t('question.back'), back),
     ),
   );
 }
@@ -118,20 +119,20 @@ export function readerSection(desk) {
     'div',
     { class: 'line tight told' },
     el('b', { id: 'vhi-patient', class: 'grow' }),
-    el('a', { href: address('/vhi/worklist') }, 'Worklist'),
-    button('Keys', showKeys, { title: '?' }),
+    el('a', { href: address('/vhi/worklist') }, t('worklist')),
+    button(t('keys'), showKeys, { title: '?' }),
   );
-  if (desk.told.reader) return el('section', {}, where, el('div', { class: 'line told' }, `Reader: ${desk.told.reader}`, reading));
+  if (desk.told.reader) return el('section', {}, where, el('div', { class: 'line told' }, t('reader.is', { reader: desk.told.reader }), reading));
   const name = el('input', {
     type: 'text',
     value: desk.reader ?? '',
-    placeholder: 'Your name',
+    placeholder: t('reader.name'),
     maxLength: 64,
     id: 'vhi-reader-name',
     oninput: (event) => (desk.reader = event.target.value.trim()),
     onchange: () => desk.keeping.readerChosen(),
   });
-  return el('section', {}, where, el('div', { class: 'line tight' }, el('label', { class: 'line tight grow' }, 'Reader', name), reading));
+  return el('section', {}, where, el('div', { class: 'line tight' }, el('label', { class: 'line tight grow' }, t('reader'), name), reading));
 }
 
 /** Whose case this is, and which reading of it, where the first one is finished. */
@@ -140,8 +141,8 @@ export function showReadings(panel, { reading, keeping, patient }) {
   const place = panel.querySelector('#vhi-readings');
   const last = Math.max(keeping.finished + 1, reading?.number ?? 1);
   const isOffered = reading && keeping.keeper && last > 1;
-  const names = Object.fromEntries(Array.from({ length: last }, (_, n) => [n + 1, `reading ${n + 1}`]));
+  const names = Object.fromEntries(Array.from({ length: last }, (_, n) => [n + 1, t('reading.number', { number: n + 1 })]));
   const pick = (value) => keeping.read(Number(value));
-  const shown = isOffered ? [choice(names, String(reading.number), pick, { id: 'vhi-reading', ariaLabel: 'Which reading', disabled: Boolean(reading.busy) })] : [];
+  const shown = isOffered ? [choice(names, String(reading.number), pick, { id: 'vhi-reading', ariaLabel: t('reading.which'), disabled: Boolean(reading.busy) })] : [];
   place.replaceChildren(...shown);
 }

@@ -11,13 +11,14 @@ import { lesionSection } from './panel-lesions.js';
 import { optionSection } from './panel-options.js';
 import { readerSection, showReadings, submitSection } from './panel-submit.js';
 import { addStyle } from './style.js';
+import { LANGUAGE } from './texts.js';
 
 /** Fill a node of the viewer with the panel, and keep it as the desk is. */
 export function mountPanel(node, desk) {
   if (node.dataset.vhi) return;
   node.dataset.vhi = 'panel';
   addStyle();
-  const panel = el('div', { class: 'vhi', id: 'vhi-panel' });
+  const panel = el('div', { class: 'vhi', id: 'vhi-panel', lang: LANGUAGE });
   node.style.height = '100%';
   node.append(panel);
   // what is typed into or may be pressed just now stays while the rest changes

@@ -3,12 +3,15 @@
 import { holds, seen } from './cells.js';
 import { partAt } from './drawing.js';
 import { BONE, PROPOSED, REGION } from './segments.js';
+import { t } from './texts.js';
 
-export const PROPOSED_MARK = 'R'; // as in the list of lesions
+export const PROPOSED_MARK = t('lesion.mark'); // as in the list of lesions
+// whether a part has the word, by cell: a table, because slices are walked through before a click is seen
+const tableOf = (isIn) => Uint8Array.from({ length: 256 }, (_, cell) => Number(isIn(cell)));
 const MARKS = [
-  { text: 'region', isIn: (cell) => holds(cell, REGION) },
-  { text: 'bone', isIn: (cell) => holds(cell, BONE) },
-  { text: PROPOSED_MARK, isIn: (cell) => seen(cell) === PROPOSED },
+  { text: t('mark.region'), table: tableOf((cell) => holds(cell, REGION)) },
+  { text: t('mark.bone'), table: tableOf((cell) => holds(cell, BONE)) },
+  { text: PROPOSED_MARK, table: tableOf((cell) => seen(cell) === PROPOSED) },
 ];
 
 const known = new WeakMap(); // cells are made anew when something changes
@@ -28,18 +31,18 @@ export function marksIn(cells, sizes, slice) {
   return of.get(slice);
 }
 
-function marked({ text, isIn }, cells, sizes, slice) {
+function marked({ text, table }, cells, sizes, slice) {
   const [columns, rows] = sizes;
+  const first = slice * columns * rows;
   const found = [];
   const done = new Set();
   // row by row, so that a part is met in its highest row
-  for (let n = 0; n < columns * rows; n += 1) {
-    const at = n + slice * columns * rows;
-    if (!isIn(cells[at]) || done.has(at)) continue;
-    const [start, j] = [n % columns, Math.floor(n / columns)];
-    partAt({ sizes }, [start, j, slice], (one) => isIn(cells[one])).forEach((one) => done.add(one));
-    let end = start;
-    while (end + 1 < columns && isIn(cells[at + end + 1 - start])) end += 1;
+  for (let n = first; n < first + columns * rows; n += 1) {
+    if (!table[cells[n]] || done.has(n)) continue;
+    const [i, j] = [(n - first) % columns, Math.floor((n - first) / columns)];
+    partAt({ sizes }, [i, j, slice], (one) => table[cells[one]]).forEach((one) => done.add(one));
+    let end = i;
+    while (end + 1 < columns && table[cells[n + end + 1 - i]]) end += 1;
     found.push({ text, voxel: [end, j, slice] });
   }
   return found;

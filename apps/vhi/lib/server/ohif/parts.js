@@ -1,12 +1,13 @@
 /** What is done with a drawn part under the pointer, in its slice: what hangs together there of the segment that is being drawn. */
 
 import { holds, laid, taken } from './cells.js';
-import { between, gridOf, grown, partAt, shifted, shrunk, voxelOf } from './drawing.js';
+import { between, gridOf, grown, middleOf, partAt, shifted, shrunk, voxelOf } from './drawing.js';
 import { paintable, whyNotPainted } from './painting.js';
-import { SEGMENTS } from './segments.js';
+import { SEGMENT_TEXTS } from './segments.js';
+import { t } from './texts.js';
 
 /** By tool: what its button and the list of keys say. */
-export const PARTS = { grow: 'Grow', shrink: 'Shrink', copy: 'Copy to next slice', back: 'Copy to previous slice', between: 'Fill between' };
+export const PARTS = { grow: t('part.grow'), shrink: t('part.shrink'), copy: t('part.copy'), back: t('part.back'), between: t('part.between') };
 
 const WORK = {
   grow: (reading, grid, part, slice, index, mm) => byMm(grid, mm, (by) => ({ added: grown(grid, part, by) })),
@@ -29,7 +30,7 @@ export function actOnPart(desk, what, voxel) {
   const grid = gridOf(reading.labelmap.place());
   const part = partAt(grid, voxel, (n) => holds(reading.cells[n], index));
   const why = whyNotPainted(desk, index);
-  if (!part.length) return desk.say(`Nothing of ${SEGMENTS[index - 1].name} is drawn under the pointer in this slice.`);
+  if (!part.length) return desk.say(t('part.nothing', { segment: SEGMENT_TEXTS[index] }));
   if (why && what !== 'shrink') return desk.say(why);
   const { added = [], removed = [], message = '', slice = voxel[2] } = WORK[what](reading, grid, part, voxel[2], index, desk.growMm);
   if (message) return desk.say(message);
@@ -42,7 +43,7 @@ export function actOnPart(desk, what, voxel) {
 
 /** By some mm; by a voxel where they are 0, which is its larger side. */
 function byMm({ spacing: [di, dj] }, mm, work) {
-  if (mm && mm < Math.min(di, dj)) return { message: `Voxels lie ${Math.min(di, dj).toFixed(2)} mm apart: by ${mm} mm nothing changes.` };
+  if (mm && mm < Math.min(di, dj)) return { message: t('part.too_fine', { apart: Math.min(di, dj).toFixed(2), mm }) };
   return work(mm || Math.max(di, dj));
 }
 
@@ -53,23 +54,41 @@ const without = (part, others) => {
 
 function copied({ labelmap }, grid, part, slice, by) {
   const along = labelmap.numberOf(1) > labelmap.numberOf(0) ? by : -by;
-  if (slice + along < 0 || slice + along >= grid.sizes[2]) return { message: 'This is the last slice in that direction.' };
+  if (slice + along < 0 || slice + along >= grid.sizes[2]) return { message: t('part.last_slice') };
   return { added: shifted(grid, part, along), slice: slice + along };
 }
 
-const UNFINISHED = 'There is nothing to fill between: draw the same in another slice, above or below this place, and leave out the slices between.';
+const FARTHEST_MM = 30; // between the middles of two parts of which none lies over the other
 
-/** Towards both ends of the volume: the slices to the next one in which something is drawn at the same place. */
+/** Towards both ends of the volume: the slices to the next one in which something is drawn over the part, else near it. */
 function filled(reading, grid, part, slice, index) {
   const isDrawn = (n) => holds(reading.cells[n], index);
-  const added = [-1, 1].flatMap((by) => {
-    const isIn = (k) => k >= 0 && k < grid.sizes[2];
-    const over = (k) => shifted(grid, part, k - slice).filter(isDrawn);
-    let k = slice + by;
-    while (isIn(k) && !over(k).length) k += by;
-    if (!isIn(k) || k === slice + by) return [];
-    const others = new Set(over(k).flatMap((n) => partAt(grid, voxelOf(grid.sizes, n), isDrawn)));
-    return between(grid, part, [...others]);
-  });
-  return added.length ? { added } : { message: UNFINISHED };
+  const over = (k) => [...new Set(shifted(grid, part, k - slice).filter(isDrawn).flatMap((n) => partAt(grid, voxelOf(grid.sizes, n), isDrawn)))];
+  const beside = (k) => nearestTo(grid, part, k, isDrawn);
+  for (const partIn of [over, beside]) {
+    const added = [-1, 1].flatMap((by) => {
+      const isIn = (k) => k >= 0 && k < grid.sizes[2];
+      let k = slice + by;
+      while (isIn(k) && !partIn(k).length) k += by;
+      return !isIn(k) || k === slice + by ? [] : between(grid, part, partIn(k));
+    });
+    if (added.length) return { added };
+  }
+  return { message: t('part.unfinished') };
+}
+
+/** The part of a slice whose middle lies nearest to that of a part of another one; none where that is far. */
+function nearestTo(grid, part, slice, isDrawn) {
+  const [columns, rows] = grid.sizes;
+  const middle = middleOf(grid.sizes, part);
+  const done = new Set();
+  let [nearest, least] = [[], FARTHEST_MM];
+  for (let n = slice * columns * rows; n < (slice + 1) * columns * rows; n += 1) {
+    if (!isDrawn(n) || done.has(n)) continue;
+    const found = partAt(grid, voxelOf(grid.sizes, n), isDrawn);
+    found.forEach((one) => done.add(one));
+    const away = Math.hypot(...middleOf(grid.sizes, found).map((at, axis) => (at - middle[axis]) * grid.spacing[axis]));
+    if (away <= least) [nearest, least] = [found, away];
+  }
+  return nearest;
 }

@@ -8,6 +8,7 @@ import { Latest } from './latest.js';
 import { confirmed, corrected } from './measuring.js';
 import { niftiOf } from './nifti.js';
 import { BONE, REGION } from './segments.js';
+import { t } from './texts.js';
 
 /**
  * What is so besides the voxels; undo and redo bring it back with them.
@@ -187,7 +188,7 @@ export class Reading extends EventTarget {
       this.#cells = corrected(this, before, left);
       this.history.amend(predicted, this.#cells, (state) => ({ ...state, nowOf: -1 })); // measured anew once it is back
       this.labelmap.write(seenOf(this.#cells));
-      this.message = ['The server leaves something else than was drawn at once; its answer is drawn now.', ...messages].join(' ');
+      this.message = [t('clean.other_answer'), ...messages].join(' ');
     }
     this.#tellNumbers({ ...this.state, left, isExpected: false, ...(now ? { now, nowOf: version } : {}) });
   }
@@ -200,8 +201,7 @@ export class Reading extends EventTarget {
       steps += 1;
     }
     if (this.state.isExpected) this.state = { ...this.state, isExpected: false }; // more steps than are remembered
-    const again = steps === 1 ? 'Redo tries the last step again.' : `${steps} steps were taken back; Redo tries them again.`;
-    this.message = `${message} ${again}`;
+    this.message = `${message} ${t('clean.taken_back', { count: steps })}`;
     this.#takenBack = this.message;
     this.touched();
     this.changed();

@@ -3,6 +3,7 @@
 import { holds } from './cells.js';
 import { numbered } from './labels.js';
 import { REGION } from './segments.js';
+import { t } from './texts.js';
 
 const HALF = 0.5; // of a voxel, around the middles of the outermost
 
@@ -31,7 +32,7 @@ const found = new WeakMap(); // the server's answer, by reading
 async function proposed(reading) {
   const { facts, labels } = await reading.ask('disease_region');
   const corners = boxCorners(labels.sizes, numbered(labels.data, facts.label_names), (value) => value === REGION);
-  if (!corners) throw new Error('There is no disease region to zoom to; draw one first.');
+  if (!corners) throw new Error(t('display.no_region'));
   return corners;
 }
 

@@ -21,7 +21,7 @@ export function kept(reading) {
 /** Go on with a draft; whether it is on screen then. */
 export async function goOn(reading, { state, map }) {
   let isDone = false;
-  await reading.work('Opening what you had begun', async () => {
+  await reading.work('opening', async () => {
     await reading.drawable;
     const { cells, regions } = unpacked(mapOfRuns(map, reading.cells.length));
     const { options, rating, both, effort } = state;
@@ -35,7 +35,7 @@ export async function goOn(reading, { state, map }) {
 
 /** Draw a submission. */
 export function reopen(reading, made) {
-  return reading.work('Opening what you handed in', async () => {
+  return reading.work('opening', async () => {
     await reading.drawable;
     reading.labelmap.check(made.label);
     const { proposal, clicks = [] } = made.decisions ?? {};

@@ -2,6 +2,7 @@
 
 import * as api from './api.js';
 import { Labelmap } from './labelmap.js';
+import { t } from './texts.js';
 
 // not by colour alone: the first is filled, the second outlined
 export const SIDES = [
@@ -45,7 +46,7 @@ export class Review extends EventTarget {
   async choose(chosen) {
     Object.assign(this, { chosen, found: null, slice: null, kept: '' });
     if (chosen.length < 2 || chosen[0] === chosen[1]) {
-      this.why ||= chosen.length < 2 ? 'This case has fewer than two finished readings; there is nothing to compare.' : 'Choose two readings.';
+      this.why ||= chosen.length < 2 ? t('review.too_few') : t('review.choose_two');
       this.#maps.forEach((map) => map.volume && map.write(new Uint8Array(map.read().length)));
       return this.#changed();
     }
@@ -84,13 +85,13 @@ export class Review extends EventTarget {
       const slice = isOfCase ? null : this.slice;
       const made = await api.recordReview({ image: this.case.stir, first, second, slice, reason, note });
       this.facts.reviews.push(made);
-      this.kept = `Recorded as ${made.reason}, for ${this.whatOf(made)}.`;
+      this.kept = t('review.kept', { reason: made.reason, what: this.whatOf(made) });
     });
     return !this.why;
   }
 
   whatOf({ slice }) {
-    return slice === null ? 'the case' : `slice ${this.numberOf(slice)}`;
+    return slice === null ? t('review.case') : t('review.slice', { number: this.numberOf(slice) });
   }
 
   async #work(run) {

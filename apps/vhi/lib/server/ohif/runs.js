@@ -1,5 +1,7 @@
 /** Label maps in runs, as drafts keep them: small, and told apart from damage by their length. See lib/readings/drafts.py. */
 
+import { t } from './texts.js';
+
 const VALUES = 128;
 const CHUNK = 8192;
 
@@ -34,6 +36,6 @@ export function mapOfRuns(text, length) {
     map.fill(number % VALUES, at, end);
     [at, number, place] = [end, 0, 1];
   }
-  if (at !== length) throw new Error(`What was kept has not the ${length} voxels of this series; start anew.`);
+  if (at !== length) throw new Error(t('draft.other_size', { voxels: length }));
   return map;
 }

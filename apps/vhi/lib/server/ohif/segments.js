@@ -1,5 +1,7 @@
 /** Segments by name: everything is routed by these names; the numbers are those of this page's label map alone. */
 
+import { t } from './texts.js';
+
 export const SEGMENTATION_ID = '1'; // the one that MONAI Label's panel writes to
 
 // red, green, blue, and how much a region covers of the image beneath it
@@ -19,6 +21,9 @@ export const PROPOSED = 5;
 
 /** Those that are drawn by hand. */
 export const DRAWN = [INFLAMMATION, REGION, BONE];
+
+/** What those are called on screen; stored and sent are the names alone. */
+export const SEGMENT_TEXTS = { [INFLAMMATION]: t('segment.inflammation'), [REGION]: t('segment.region'), [BONE]: t('segment.bone') };
 
 export const isInflammation = (index) => index >= INFLAMMATION && index <= PROPOSED;
 

@@ -4,6 +4,7 @@
  */
 
 import { address } from './addresses.js';
+import { t } from './texts.js';
 
 const SAFE = ['GET', 'HEAD', 'OPTIONS'];
 const HEADER = 'X-CSRF-Token';
@@ -62,14 +63,14 @@ function noteStatus(status, url) {
   note.setAttribute('role', 'alert');
   note.style.cssText =
     'position:fixed;top:0;left:0;right:0;z-index:10000;padding:8px;text-align:center;background:#7a1f1f;color:#fff';
-  note.append('Your login has ended; nothing here is lost. ');
+  note.append(t('login.ended'), ' ');
   const link = document.createElement('a');
   link.href = `${address('/login')}?next=${address('/')}`;
   link.target = '_blank';
   link.style.textDecoration = 'underline';
-  link.textContent = 'Sign in in a new tab';
+  link.textContent = t('login.sign_in');
   link.addEventListener('click', () => note.remove());
-  note.append(link, ', then try again here.');
+  note.append(link, t('login.then'));
   document.body.append(note);
 }
 
@@ -81,14 +82,14 @@ function showReader(reader) {
     'position:fixed;top:16px;left:190px;max-width:250px;overflow-wrap:anywhere;z-index:9000;font:12px sans-serif;color:#9ccef9';
   const button = document.createElement('button');
   button.type = 'button';
-  button.textContent = 'Sign out';
+  button.textContent = t('login.sign_out');
   button.style.cssText = 'margin-left:8px;text-decoration:underline';
   button.addEventListener('click', async () => {
     const answer = await window.fetch(address('/logout'), { method: 'POST' });
     const { next } = answer.status === 200 ? await answer.json() : { next: address('/login') }; // a sign-on service's own page
     window.location.assign(next);
   });
-  box.append(`Signed in as ${reader}`, button);
+  box.append(t('login.signed_in', { reader }), button);
   document.body.append(box);
 }
 

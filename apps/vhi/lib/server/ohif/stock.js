@@ -9,6 +9,7 @@ import { Decisions } from './cleaning.js';
 import { numbered } from './labels.js';
 import { parseNrrd } from './nrrd.js';
 import { SEGMENTATION_ID, SEGMENTS, indexOf } from './segments.js';
+import { t } from './texts.js';
 
 const COOKIE = 'MONAILABEL_SERVER_URL';
 
@@ -118,7 +119,7 @@ export function mendWriting(labelmap, reading, models) {
     // lesions are listed by our own measurement alone
     const more = isVhi ? { measured: null, decisions: new Decisions(), left: null, isExpected: false, now: null, wasShown: true } : {};
     reading.put(answered(reading.cells, found, Object.keys(names)), { ...more, isByHand: true });
-    if (isVhi) reading.message = "MONAI Label's panel drew this. Measure VHI lists its lesions.";
+    if (isVhi) reading.message = t('viewer.stock_drew');
     reading.touched();
     reading.look(!isVhi);
     return undefined;

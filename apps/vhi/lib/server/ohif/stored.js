@@ -2,8 +2,10 @@
 
 import { address } from './addresses.js';
 import { button, el } from './dom.js';
+import { LANGUAGE, t } from './texts.js';
 
-const OURS = /^(VHI|Uncleaned volume|Proposed volume) measurements/; // and the reader's name
+const OURS = /^(VHI|Uncleaned volume|Proposed volume) (measurements|report)(, (?<reader>.*))?/;
+const LONGEST_DESCRIPTION = 64; // what is longer was cut off, and may name another reader
 const PERSON_OBSERVER = '121008';
 const MODES = { SEG: ['segmentation', 'Segmentation'], SR: ['viewer', 'Basic Viewer'] };
 
@@ -24,16 +26,19 @@ export function watchStored({ services: { displaySetService } }) {
 /** What to open in place of a series, with a sentence; null where the mode shows it. */
 function noteOf(displaySet) {
   const { Modality: modality, SeriesDescription: description, StudyInstanceUID: study, instance } = displaySet ?? {};
-  if (modality === 'SR' && OURS.test(description)) {
-    const reader = readerOf(instance);
-    const asked = new URLSearchParams({ image: `${study}_STIR`, form: 'html', ...(reader ? { reader } : {}) });
-    const words = 'The viewer shows reports that mark places in the images; the numbers of this one are in the report of VHI.';
-    return { words, link: `Open the report${reader ? ` of ${reader}` : ''}`, href: address(`/vhi/report?${asked}`) };
+  const ours = OURS.exec(description);
+  if (ours && (modality === 'SR' || modality === 'DOC')) {
+    const written = description.length < LONGEST_DESCRIPTION ? ours.groups.reader : '';
+    const reader = modality === 'SR' ? readerOf(instance) : written;
+    const form = modality === 'SR' ? 'html' : 'pdf';
+    const asked = new URLSearchParams({ image: `${study}_STIR`, form, ...(reader ? { reader } : {}) });
+    const words = modality === 'SR' ? t('stored.report') : t('stored.document');
+    return { words, link: reader ? t('stored.open_report_of', { reader }) : t('stored.open_report'), href: address(`/vhi/report?${asked}`) };
   }
   const [mode, name] = MODES[modality] ?? [];
   if (!mode || !isIn('monai-label') || (modality === 'SR' && isIn(mode))) return null;
-  const words = `This mode is for reading. A stored ${modality === 'SEG' ? 'segmentation' : 'report'} is shown in the mode ${name}.`;
-  return { words, link: `Open ${name}`, href: address(`/ohif/${mode}?StudyInstanceUIDs=${study}`) };
+  const words = modality === 'SEG' ? t('stored.segmentation_elsewhere', { mode: name }) : t('stored.report_elsewhere', { mode: name });
+  return { words, link: t('stored.open_mode', { mode: name }), href: address(`/ohif/${mode}?StudyInstanceUIDs=${study}`) };
 }
 
 const isIn = (mode) => window.location.pathname.endsWith(`/ohif/${mode}`);
@@ -51,10 +56,10 @@ function show({ words, link, href }) {
   document.getElementById('vhi-stored')?.remove();
   const note = el(
     'div',
-    { id: 'vhi-stored', role: 'status' },
+    { id: 'vhi-stored', role: 'status', lang: LANGUAGE },
     words,
     el('a', { href, target: '_blank', rel: 'noopener', style: 'text-decoration:underline;color:#8fc0ff' }, link),
-    button('Close', () => note.remove(), { style: 'text-decoration:underline' }),
+    button(t('close'), () => note.remove(), { style: 'text-decoration:underline' }),
   );
   note.style.cssText =
     'position:fixed;top:56px;left:50%;transform:translateX(-50%);z-index:9998;display:flex;gap:12px;padding:10px 16px;' +

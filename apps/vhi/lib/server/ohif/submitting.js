@@ -6,6 +6,7 @@
 import { caseAddress } from './addresses.js';
 import * as api from './api.js';
 import { leaveFor } from './leaving.js';
+import { named, t } from './texts.js';
 
 /**
  * @param {import('./reading.js').Reading} reading
@@ -13,7 +14,7 @@ import { leaveFor } from './leaving.js';
  * @param {object} confirmed what the reader has confirmed: another number by its `result_id` (`confirmed`), doubts (`doubts`)
  */
 export function submit(reading, keeper, confirmed = {}) {
-  return reading.work('Submitting', async () => {
+  return reading.work('submitting', async () => {
     await reading.evaluated();
     const draft = await keeper.handingIn();
     const { version } = reading.state;
@@ -43,16 +44,16 @@ async function handedIn(reading, more) {
 
 /** A rating alone, of a case of which nothing was seen or drawn. */
 async function rated(reading, rating, { draft }) {
-  if (!rating) throw new Error('There is nothing to submit: measure VHI, draw a region, or rate the automatic one.');
+  if (!rating) throw new Error(t('submit.nothing'));
   const made = await api.rate(reading.case.stir, rating, reading.params(draft ? { draft } : {}));
-  return { ...made, report: null, messages: [`Rated ${made.rating}.`] };
+  return { ...made, report: null, messages: [t('rating.kept', { rating: named('rating', made.rating) })] };
 }
 
 /** Open the next case that this reader has not finished; past the one that is open where that is skipped. */
 export function next(reading, isSkipped = false) {
-  return reading.work('Looking for the next case', async () => {
+  return reading.work('next', async () => {
     const sample = await api.nextSample('first', reading.params(isSkipped ? { skip: reading.case.stir } : {}));
-    if (!sample.StudyInstanceUID) throw new Error(sample.reason ?? 'There is no further case for you.');
+    if (!sample.StudyInstanceUID) throw new Error(sample.reason ?? t('next.none'));
     leaveFor(caseAddress(sample.StudyInstanceUID, reading.number), reading.isUnsent);
   });
 }

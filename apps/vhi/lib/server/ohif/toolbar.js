@@ -1,21 +1,23 @@
 /** Buttons of the viewer's own segmentation panel: MONAI Label's mode names them and does not bring them. */
 
+import { t } from './texts.js';
+
 const evaluated = (toolNames) => ({
   name: 'evaluate.cornerstone.segmentation',
   toolNames,
-  disabledText: 'Open a case first.',
+  disabledText: t('viewer.open_case_first'),
 });
 
-function brush(id, icon, toolNames) {
+function brush(id, label, icon, toolNames) {
   const key = id.toLowerCase();
   return {
     id,
     icon,
-    label: id,
+    label,
     evaluate: evaluated(toolNames),
     options: [
       {
-        name: 'Radius (mm)',
+        name: t('viewer.radius'),
         id: `${key}-radius`,
         type: 'range',
         min: 0.5,
@@ -25,13 +27,13 @@ function brush(id, icon, toolNames) {
         commands: { commandName: 'setBrushSize', commandOptions: { toolNames } },
       },
       {
-        name: 'Shape',
+        name: t('viewer.shape'),
         type: 'radio',
         id: `${key}-mode`,
         value: toolNames[0],
         values: [
-          { value: toolNames[0], label: 'Circle' },
-          { value: toolNames[1], label: 'Sphere' },
+          { value: toolNames[0], label: t('viewer.circle') },
+          { value: toolNames[1], label: t('viewer.sphere') },
         ],
         commands: 'setToolActiveToolbar',
       },
@@ -39,7 +41,7 @@ function brush(id, icon, toolNames) {
   };
 }
 
-const SHAPES = { CircleScissor: 'Circle', SphereScissor: 'Sphere', RectangleScissor: 'Rectangle' };
+const SHAPES = { CircleScissor: t('viewer.circle'), SphereScissor: t('viewer.sphere'), RectangleScissor: t('viewer.rectangle') };
 
 export const BUTTONS = [
   {
@@ -48,8 +50,8 @@ export const BUTTONS = [
     props: {
       groupId: 'BrushTools',
       items: [
-        brush('Brush', 'icon-tool-brush', ['CircularBrush', 'SphereBrush']),
-        brush('Eraser', 'icon-tool-eraser', ['CircularEraser', 'SphereEraser']),
+        brush('Brush', t('viewer.brush'), 'icon-tool-brush', ['CircularBrush', 'SphereBrush']),
+        brush('Eraser', t('viewer.eraser'), 'icon-tool-eraser', ['CircularEraser', 'SphereEraser']),
       ],
     },
   },
@@ -58,11 +60,11 @@ export const BUTTONS = [
     uiType: 'ohif.radioGroup',
     props: {
       icon: 'icon-tool-shape',
-      label: 'Shapes',
+      label: t('viewer.shapes'),
       evaluate: evaluated(Object.keys(SHAPES)),
       options: [
         {
-          name: 'Shape',
+          name: t('viewer.shape'),
           type: 'radio',
           id: 'shape-mode',
           value: 'CircleScissor',

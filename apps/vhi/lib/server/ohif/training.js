@@ -2,6 +2,7 @@
 
 import { information } from './api.js';
 import { button, el } from './dom.js';
+import { t } from './texts.js';
 
 const IDLE_MS = 15000;
 const RUNNING_MS = 3000;
@@ -13,7 +14,7 @@ export function showTraining() {
     'div',
     { id: 'vhi-training', hidden: true },
     words,
-    button('Close', () => (line.hidden = true)),
+    button(t('close'), () => (line.hidden = true)),
   );
   line.setAttribute('role', 'status');
   line.style.cssText = 'position:fixed;bottom:4px;right:12px;z-index:9000;max-width:60%;font:12px sans-serif;color:#9ccef9';
@@ -26,7 +27,7 @@ export function showTraining() {
     const runs = Boolean(stats.text) && !stats.total_time;
     if (runs || running) {
       const share = Math.round((100 * stats.epoch) / stats.total_epochs);
-      words.textContent = runs ? `Training, ${share}%: ${stats.text}` : `Training: ${stats.text}`;
+      words.textContent = runs ? t('training.runs', { share, text: stats.text }) : t('training.ended', { text: stats.text });
       line.hidden = false;
     }
     running = runs;

@@ -1,6 +1,7 @@
 /** A study that is no case yet: why, as it is now, until it is one. */
 
 import { seriesOf } from './api.js';
+import { t } from './texts.js';
 
 const LOOK_EACH_MS = 2000;
 
@@ -8,9 +9,9 @@ const LOOK_EACH_MS = 2000;
 export async function caseOf(study) {
   try {
     const { t1w, stir, why } = await seriesOf(study);
-    return stir ? { study, case: { study, t1w, stir }, why: '' } : { study, case: null, why: `VHI cannot be measured here. ${why}` };
+    return stir ? { study, case: { study, t1w, stir }, why: '' } : { study, case: null, why: t('case.none', { why }) };
   } catch (error) {
-    return { study, case: null, why: `VHI cannot be measured here. ${error.message}` };
+    return { study, case: null, why: t('case.none', { why: error.message }) };
   }
 }
 

@@ -1,5 +1,7 @@
 /** The worklist: what to read next, what is begun, done, with somebody else, or waiting and why. */
 
+import { t } from './texts.js';
+
 window.vhi = JSON.parse(document.body.dataset.server);
 
 // these modules look at what the server told when they are loaded
@@ -10,20 +12,21 @@ await import('./session.js');
 
 const { vhi } = window;
 const STATES = {
-  begun: ['◐', 'begun'],
-  open: ['○', 'to read'],
-  elsewhere: ['◇', 'with another reader'],
-  done: ['●', 'done'],
-  waiting: ['!', 'waiting'],
+  begun: ['◐', t('worklist.begun')],
+  open: ['○', t('worklist.to_read')],
+  elsewhere: ['◇', t('worklist.elsewhere')],
+  done: ['●', t('worklist.done')],
+  waiting: ['!', t('worklist.waiting')],
 };
 const KEYS = {
-  n: ['my next case', next],
-  '/': ['filter', () => document.getElementById('filter').focus()],
-  ArrowDown: ['next row', () => step(1)],
-  ArrowUp: ['row before', () => step(-1)],
-  Enter: ['open the case of the row', null], // the row's link does that itself
-  '?': ['these keys', () => document.getElementById('keys').showModal()],
+  n: [t('worklist.key.next'), next],
+  '/': [t('worklist.key.filter'), () => document.getElementById('filter').focus()],
+  ArrowDown: [t('worklist.key.down'), () => step(1)],
+  ArrowUp: [t('worklist.key.up'), () => step(-1)],
+  Enter: [t('worklist.key.open'), null], // the row's link does that itself
+  '?': [t('key.help'), () => document.getElementById('keys').showModal()],
 };
+const KEY_NAMES = { ArrowDown: t('worklist.key.down.name'), ArrowUp: t('worklist.key.up.name') };
 const SHOWN = 200;
 const READER = 'vhi_reader'; // as the viewer keeps it
 const TYPING_MS = 250;
@@ -38,14 +41,14 @@ let typing;
 const main = document.getElementById('worklist');
 const problem = el('p', { id: 'problem', role: 'alert' });
 const summary = el('p', { class: 'faint', role: 'status' });
-const states = el('div', { class: 'line', role: 'group', ariaLabel: 'Which cases' });
+const states = el('div', { class: 'line', role: 'group', ariaLabel: t('worklist.which') });
 const body = el('tbody');
 const heads = el('tr');
 const focus = new Focus(main);
 
 async function load() {
   const mine = ++isCurrent;
-  if (!asked.reader) return say('Enter the name you read under.');
+  if (!asked.reader) return say(t('worklist.enter_name'));
   try {
     const found = await api.worklist({ ...asked, limit: SHOWN });
     if (mine !== isCurrent) return; // the filter has moved on
@@ -76,16 +79,17 @@ function drawAll() {
   const { counts, rows, matching } = listed;
   const total = Object.values(counts).reduce((sum, n) => sum + n, 0);
   const left = matching - rows.length;
-  summary.textContent = `${counts.done ?? 0} of ${total} done${left > 0 ? `; ${left} more match, filter to see them` : ''}.`;
+  const done = counts.done ?? 0;
+  summary.textContent = left > 0 ? t('worklist.summary_and_more', { done, total, left }) : t('worklist.summary', { done, total });
   states.replaceChildren(
     ...['', ...Object.keys(STATES)].map((state) =>
-      button(state ? `${STATES[state][1]} (${counts[state] ?? 0})` : `all (${total})`, () => change({ state }), {
+      button(state ? `${STATES[state][1]} (${counts[state] ?? 0})` : `${t('worklist.all')} (${total})`, () => change({ state }), {
         ariaPressed: String(asked.state === state),
         data: { state },
       }),
     ),
   );
-  heads.replaceChildren(head('Case', 'case'), ...(hasDates() ? [head('Scan', 'date')] : []), head('State', 'state'), head('Handed in', 'since'), el('th', { scope: 'col' }, 'Go to'));
+  heads.replaceChildren(head(t('worklist.case'), 'case'), ...(hasDates() ? [head(t('worklist.scan'), 'date')] : []), head(t('worklist.state'), 'state'), head(t('worklist.handed_in'), 'since'), el('th', { scope: 'col' }, t('worklist.go_to')));
   body.replaceChildren(...inOrder(rows).map(drawn));
 }
 
@@ -122,10 +126,10 @@ function drawn(row) {
 
 function links(row) {
   const readable = row.study && row.state !== 'elsewhere';
-  const open = readable ? el('a', { href: caseAddress(row.study, listed.reading) }, row.state === 'done' ? 'Look again' : 'Open') : null;
-  const report = row.submission ? el('a', { href: reportAddress(row), target: '_blank' }, 'Report') : null;
-  const slicer = row.image && !row.study ? el('span', { class: 'faint' }, 'in 3D Slicer') : null;
-  const review = row.study && row.readings > 1 ? el('a', { href: reviewAddress(row.study) }, row.reviewed ? 'Reviewed' : 'Review') : null;
+  const open = readable ? el('a', { href: caseAddress(row.study, listed.reading) }, row.state === 'done' ? t('worklist.look_again') : t('worklist.open')) : null;
+  const report = row.submission ? el('a', { href: reportAddress(row), target: '_blank' }, t('report')) : null;
+  const slicer = row.image && !row.study ? el('span', { class: 'faint' }, t('worklist.in_slicer')) : null;
+  const review = row.study && row.readings > 1 ? el('a', { href: reviewAddress(row.study) }, row.reviewed ? t('worklist.reviewed') : t('review')) : null;
   return [open, report, slicer, review].filter(Boolean).flatMap((link, n) => (n ? [' · ', link] : [link]));
 }
 
@@ -135,11 +139,11 @@ const reportAddress = (row) =>
 async function next() {
   try {
     const sample = await api.nextSample('first', { client_id: asked.reader, reading: Number(asked.reading) });
-    if (!sample.id) return say(sample.reason ?? 'There is no further case for you.');
+    if (!sample.id) return say(sample.reason ?? t('next.none'));
     if (sample.StudyInstanceUID && vhi.has_archive) window.location.assign(caseAddress(sample.StudyInstanceUID, asked.reading));
     else {
       await load();
-      say(`Your next case is ${sample.id}: press Next Sample in 3D Slicer.`);
+      say(t('worklist.next_in_slicer', { id: sample.id }));
     }
   } catch (error) {
     say(error.message);
@@ -172,19 +176,19 @@ const field = (text, input) => el('label', {}, text, input);
 const readings = Object.fromEntries([1, 2, 3].map((n) => [n, String(n)]));
 const whose = vhi.login_required
   ? null
-  : field('Reader', el('input', { id: 'reader', value: asked.reader, size: 12, onchange: (event) => named(event.target.value.trim()) }));
+  : field(t('reader'), el('input', { id: 'reader', value: asked.reader, size: 12, onchange: (event) => named(event.target.value.trim()) }));
 
-const plain = vhi.has_archive && !vhi.is_blinded ? el('a', { href: address('/ohif/') }, 'All studies of the archive') : null;
+const plain = vhi.has_archive && !vhi.is_blinded ? el('a', { href: address('/ohif/') }, t('worklist.all_studies')) : null;
 
 main.replaceChildren(
   el(
     'div',
     { class: 'line' },
-    button('My next case', next, { class: 'next', id: 'next' }),
+    button(t('worklist.next'), next, { class: 'next', id: 'next' }),
     whose,
-    field('Reading', choice(readings, asked.reading, (reading) => change({ reading }), { id: 'reading' })),
-    field('Filter', el('input', { id: 'filter', type: 'search', oninput: (event) => filter(event.target.value) })),
-    button('Keys', KEYS['?'][1]),
+    field(t('worklist.reading'), choice(readings, asked.reading, (reading) => change({ reading }), { id: 'reading' })),
+    field(t('worklist.filter'), el('input', { id: 'filter', type: 'search', oninput: (event) => filter(event.target.value) })),
+    button(t('keys'), KEYS['?'][1]),
     plain,
   ),
   problem,
@@ -193,9 +197,9 @@ main.replaceChildren(
   el('div', { class: 'wide' }, el('table', {}, el('thead', {}, heads), body)),
   el(
     'dialog',
-    { id: 'keys', ariaLabel: 'Keys' },
-    el('dl', {}, ...Object.entries(KEYS).flatMap(([key, [words]]) => [el('dt', {}, el('kbd', {}, key)), el('dd', {}, words)])),
-    el('form', { method: 'dialog' }, el('button', {}, 'Close')),
+    { id: 'keys', ariaLabel: t('keys') },
+    el('dl', {}, ...Object.entries(KEYS).flatMap(([key, [words]]) => [el('dt', {}, el('kbd', {}, KEY_NAMES[key] ?? key)), el('dd', {}, words)])),
+    el('form', { method: 'dialog' }, el('button', {}, t('close'))),
   ),
 );
 
@@ -211,20 +215,20 @@ document.addEventListener('keydown', (event) => {
 /** For administrators, below the list: how far each reader is. */
 async function showProgress() {
   const { readers, cases } = await api.progress();
-  const row = ({ reader, reading, done }) => el('tr', {}, el('th', { scope: 'row' }, reader), el('td', {}, reading), el('td', {}, `${done} of ${cases}`));
+  const row = ({ reader, reading, done }) => el('tr', {}, el('th', { scope: 'row' }, reader), el('td', {}, reading), el('td', {}, t('worklist.done_of', { done, cases })));
   main.append(
-    el('h2', {}, 'Progress of the study'),
+    el('h2', {}, t('worklist.progress')),
     readers.length
       ? el(
           'table',
           {},
-          el('thead', {}, el('tr', {}, ...['Reader', 'Reading', 'Finished'].map((text) => el('th', { scope: 'col' }, text)))),
+          el('thead', {}, el('tr', {}, ...[t('reader'), t('worklist.reading'), t('worklist.finished')].map((text) => el('th', { scope: 'col' }, text)))),
           el('tbody', {}, ...readers.map(row)),
         )
-      : el('p', {}, 'Nothing was handed in yet.'),
-    el('p', {}, el('a', { href: address('/vhi/models') }, 'Versions of the networks')),
+      : el('p', {}, t('worklist.nothing_yet')),
+    el('p', {}, el('a', { href: address('/vhi/models') }, t('worklist.versions'))),
   );
 }
 
 await load();
-if (vhi.is_admin) await showProgress().catch((error) => say(`The progress of the study cannot be shown. ${error.message}`));
+if (vhi.is_admin) await showProgress().catch((error) => say(t('worklist.no_progress', { why: error.message })));
