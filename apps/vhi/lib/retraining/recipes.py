@@ -16,7 +16,7 @@ PULL = 200.0
 
 
 # networks of a kind of scans begin far from where they shall be, and nothing else rests on them
-KIND_STEPS, KIND_LEARNING_RATE, KIND_BATCH = 300, 1e-3, 4
+KIND_STEPS, KIND_LEARNING_RATE, KIND_BATCH = 500, 1e-3, 4
 # of a frame of 350 mm, 588 pixels wide, a step costs half as much
 KIND_WINDOW = 400
 # of the short trainings that leave a patient out
