@@ -167,5 +167,7 @@ def zone_extents(anatomy: Anatomy, grade: np.ndarray, left_out: Sequence[int], v
     """
     if not anatomy.is_known:
         return ()
-    every = [np.bincount(anatomy.zone[grade >= least], minlength=len(ZONES)) * voxel for least in (1, 2)]
+    inside = grade > 0
+    zone, grades = anatomy.zone[inside], grade[inside]
+    every = [np.bincount(zone[grades >= least], minlength=len(ZONES)) * voxel for least in (1, 2)]
     return tuple(ZoneExtent(name, float(every[0][n]), float(every[1][n]), n not in left_out) for n, name in enumerate(ZONES))

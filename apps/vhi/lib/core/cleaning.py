@@ -16,7 +16,6 @@ import numpy as np
 from .box import box_of
 from .gestures import AnyGesture, Click, Gesture, LesionField, Scope, Voxel, check_scope, replay
 from .lesions import clear, grade_hyperintensity
-from .normal_bone import NormalBoneSample
 from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
 from .proposal import Proposal, Stage
 from .regrading import MOST_BRIGHT_VOXELS, by_size
@@ -254,7 +253,7 @@ def _measured(result: VhiResult, kept: Mask, stage: Stage, vhi_mm3_at: Callable[
     thresholds = result.thresholds
     stability = stability_of(
         vhi_mm3_at,
-        NormalBoneSample(result.normal_bone_values, np.nonzero(result.normal_bone.data)[2]),
+        result.normal_bone_sample,
         dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
         thresholds.sensitive,
         thresholds.conservative,

@@ -7,10 +7,12 @@ section 2.5.1), or clicks in it (`lib.core.normal_bone_clicks`). `lib.core.norma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..errors import NormalBoneError
+from .thresholds import ThresholdRule, Thresholds, thresholds_from
 from .volume import Mask, Volume, check_same_grid
 
 # A quartile of 30 values has seven or eight values beyond it; fewer say little about a spread. The published regions are far
@@ -104,6 +106,20 @@ class NormalBoneSample:
         """Values and slice indices of all slices but `k`; `(m,)` each, possibly empty."""
         rest = self.slice_index != k
         return self.values[rest], self.slice_index[rest]
+
+    def thresholds_without(self, k: int, rule: ThresholdRule) -> Thresholds | None:
+        """The thresholds of all slices but `k`; None where none follow from them. Found once."""
+        if (k, rule) not in self._thresholds:
+            values, slices = self.without_slice(k)
+            try:
+                self._thresholds[k, rule] = thresholds_from(values, rule, slices)
+            except NormalBoneError:
+                self._thresholds[k, rule] = None
+        return self._thresholds[k, rule]
+
+    @cached_property
+    def _thresholds(self) -> dict[tuple[int, ThresholdRule], Thresholds | None]:
+        return {}
 
 
 def sample_normal_bone(stir: Volume, normal_bone: Mask) -> NormalBoneSample:

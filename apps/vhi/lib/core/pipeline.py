@@ -100,6 +100,11 @@ class VhiResult:
     anatomy: Anatomy | None = None
 
     @cached_property
+    def normal_bone_sample(self) -> NormalBoneSample:
+        """The intensities of normal bone, with the slice of each."""
+        return NormalBoneSample(self.normal_bone_values, np.nonzero(self.normal_bone.data)[2])
+
+    @cached_property
     def graded(self) -> LesionVoxels:
         """The graded voxels, without the rest of the grid."""
         index = in_slices(self.grade != 0)

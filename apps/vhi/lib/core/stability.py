@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NormalBoneError
 from .normal_bone import NormalBoneSample
-from .thresholds import ThresholdRule, thresholds_from
+from .thresholds import ThresholdRule
 
 THRESHOLD_CHANGES = (-0.10, -0.05, 0.05, 0.10)
 FEWEST_SLICES = 3
@@ -151,9 +150,7 @@ def stability_of(
 
 
 def _without(k: int, vhi_mm3_at: Callable[[float, float], float], sample: NormalBoneSample, rule: ThresholdRule) -> SliceLeftOut:
-    values, slices = sample.without_slice(k)
-    try:
-        rest = thresholds_from(values, rule, slices)
-    except NormalBoneError:
+    rest = sample.thresholds_without(k, rule)
+    if rest is None:
         return SliceLeftOut(k, None, None)
     return SliceLeftOut(k, rest.sensitive, vhi_mm3_at(rest.sensitive, rest.conservative))

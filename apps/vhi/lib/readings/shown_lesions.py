@@ -44,7 +44,7 @@ class ShownLesions:
         """The lesions of an `(I, J, K)` label map, 0 where there is none."""
         known = anatomy is not None and anatomy.is_known
         part = anatomy.part + np.uint8(_PARTS_FROM) if anatomy is not None and known else np.uint8(_UNKNOWN)
-        return cls(np.where(lesions > 0, part, np.uint8(0)), grid, tuple(removed), midline_mm)
+        return cls((lesions > 0) * part, grid, tuple(removed), midline_mm)
 
     @property
     def mask(self) -> np.ndarray:
