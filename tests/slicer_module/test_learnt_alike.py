@@ -18,6 +18,7 @@ from lib.retraining.entries import Entry
 from lib.retraining.patients import patients_of, public_cases
 from lib.retraining.prepare import prepare
 from lib.retraining.retraining_folder import RetrainingFolder
+from lib.server.texts import module_of
 from lib.studies.pairing import CaseFinder
 from lib.training.scans import read_labelled
 from serving import APP, Server
@@ -58,6 +59,7 @@ def by_slicer(desk: Slicer) -> tuple[dict[str, Any], int]:
 def by_viewer(server: Server, image: str, reader: str, folder: Path) -> dict[str, Any]:
     modules = shutil.copytree(APP / "lib/server/ohif", folder / "ohif")
     (modules / "package.json").write_text('{"type": "module"}')
+    (modules / "language.js").write_text(module_of("en"), encoding="utf-8")  # as the server makes it
     words = [str(NODE), "--input-type=module", "-e", VIEWER, "--", server.url, image, reader, str(HALF), str(SLICE)]
     ran = subprocess.run(words, cwd=modules, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr
