@@ -48,7 +48,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(sentence)
         self.status = status
-        self.sentence = sentence
+        self.sentence = for_readers(sentence)
         self.headers = dict(headers or {})
         self.facts = dict(facts or {})
 
@@ -72,7 +72,7 @@ def refusal_of(error: BaseException) -> Refusal:
         return Refusal(507, NO_ROOM)
     if isinstance(error, VhiError):
         status = next((STATUS_OF[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in STATUS_OF), 422)
-        return Refusal(status, for_readers(one_line(str(error))), facts=getattr(error, "facts", None))
+        return Refusal(status, one_line(str(error)), facts=getattr(error, "facts", None))
     incident = secrets.token_hex(4)
     trace = "".join(traceback.format_tb(error.__traceback__)[-8:])
     logger.error("incident %s: %s\n%s", incident, type(error).__name__, trace.rstrip())
@@ -117,7 +117,7 @@ def one_line(text: str) -> str:
 
 def body_of(refusal: Refusal) -> bytes:
     """The JSON body of a refusal; 3D Slicer shows it as it is, so that letters stay letters."""
-    return json.dumps({"detail": for_readers(refusal.sentence), **finite(refusal.facts)}, ensure_ascii=False).encode()
+    return json.dumps({"detail": refusal.sentence, **finite(refusal.facts)}, ensure_ascii=False).encode()
 
 
 def validation_sentence(problems: Any) -> str:

@@ -58,6 +58,18 @@ export function partAt({ sizes }, [i, j, k], isSo) {
   return [...found];
 }
 
+/** All parts of a slice, row by row: each is met in its highest row, at its first voxel there. */
+export function* partsOf({ sizes }, slice, isSo) {
+  const [columns, rows] = sizes;
+  const done = new Set();
+  for (let n = slice * columns * rows; n < (slice + 1) * columns * rows; n += 1) {
+    if (!isSo(n) || done.has(n)) continue;
+    const part = partAt({ sizes }, voxelOf(sizes, n), isSo);
+    part.forEach((one) => done.add(one));
+    yield { first: n, part };
+  }
+}
+
 /** A part with all voxels of its slice that lie within some mm of it. */
 export function grown(grid, part, mm) {
   return [...new Set([...part, ...near(grid, rims(grid, part).inner, mm)])];

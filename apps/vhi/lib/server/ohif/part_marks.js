@@ -1,7 +1,7 @@
 /** Words beside what only its colour would tell from inflammation: regions, and what is proposed to be removed. Arrays in, places out. */
 
 import { holds, seen } from './cells.js';
-import { partAt } from './drawing.js';
+import { partsOf, voxelOf } from './drawing.js';
 import { BONE, PROPOSED, REGION } from './segments.js';
 import { t } from './texts.js';
 
@@ -32,18 +32,11 @@ export function marksIn(cells, sizes, slice) {
 }
 
 function marked({ text, table }, cells, sizes, slice) {
-  const [columns, rows] = sizes;
-  const first = slice * columns * rows;
-  const found = [];
-  const done = new Set();
-  // row by row, so that a part is met in its highest row
-  for (let n = first; n < first + columns * rows; n += 1) {
-    if (!table[cells[n]] || done.has(n)) continue;
-    const [i, j] = [(n - first) % columns, Math.floor((n - first) / columns)];
-    partAt({ sizes }, [i, j, slice], (one) => table[cells[one]]).forEach((one) => done.add(one));
+  const isIn = (n) => table[cells[n]];
+  return [...partsOf({ sizes }, slice, isIn)].map(({ first }) => {
+    const [i, j] = voxelOf(sizes, first);
     let end = i;
-    while (end + 1 < columns && table[cells[n + end + 1 - i]]) end += 1;
-    found.push({ text, voxel: [end, j, slice] });
-  }
-  return found;
+    while (end + 1 < sizes[0] && isIn(first + end + 1 - i)) end += 1;
+    return { text, voxel: [end, j, slice] };
+  });
 }

@@ -1,7 +1,7 @@
 /** What is done with a drawn part under the pointer, in its slice: what hangs together there of the segment that is being drawn. */
 
 import { holds, laid, taken } from './cells.js';
-import { between, gridOf, grown, middleOf, partAt, shifted, shrunk, voxelOf } from './drawing.js';
+import { between, gridOf, grown, middleOf, partAt, partsOf, shifted, shrunk, voxelOf } from './drawing.js';
 import { paintable, whyNotPainted } from './painting.js';
 import { SEGMENT_TEXTS } from './segments.js';
 import { t } from './texts.js';
@@ -79,14 +79,9 @@ function filled(reading, grid, part, slice, index) {
 
 /** The part of a slice whose middle lies nearest to that of a part of another one; none where that is far. */
 function nearestTo(grid, part, slice, isDrawn) {
-  const [columns, rows] = grid.sizes;
   const middle = middleOf(grid.sizes, part);
-  const done = new Set();
   let [nearest, least] = [[], FARTHEST_MM];
-  for (let n = slice * columns * rows; n < (slice + 1) * columns * rows; n += 1) {
-    if (!isDrawn(n) || done.has(n)) continue;
-    const found = partAt(grid, voxelOf(grid.sizes, n), isDrawn);
-    found.forEach((one) => done.add(one));
+  for (const { part: found } of partsOf(grid, slice, isDrawn)) {
     const away = Math.hypot(...middleOf(grid.sizes, found).map((at, axis) => (at - middle[axis]) * grid.spacing[axis]));
     if (away <= least) [nearest, least] = [found, away];
   }
