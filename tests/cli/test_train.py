@@ -172,8 +172,9 @@ def test_trained_networks_go_on_with_scans_of_other_scanners(tiny_data, tmp_path
 @pytest.mark.slow
 def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(tiny_data, tmp_path, monkeypatch):
     tiny = {"steps": 4, "widths": (4, 8)}
-    members = {name: replace(RECIPES[name].members[0], **tiny) for name in ("vhi", "kind")}
+    members = {"vhi": replace(RECIPES["vhi"].members[0], shuffle=4, **tiny), "kind": replace(RECIPES["kind"].members[0], **tiny)}
     plans = {name: replace(RECIPES[name], members=(member,)) for name, member in members.items()}
+    plans["kind"] = replace(plans["kind"], members=plans["kind"].members * 2)
     monkeypatch.setattr("lib.nets.recipes.PLANS", plans)
     run(tiny_data, tmp_path, out=tmp_path / "base", version="base")
     for case_id in ("11", "12", "13", "14"):
@@ -184,9 +185,16 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
     before, after = (read_version(tmp_path / "model", name) for name in ("base", "on"))
     old, new = (load(version.weights.read_bytes()) for version in (before, after))
     assert all(torch.equal(new[name], tensor) for name, tensor in old.items())
-    assert {name.removeprefix("kind1.") for name in set(new) - set(old)} == set(old)
-    assert any(not torch.equal(new[f"kind1.{name}"], tensor) for name, tensor in old.items())
+    own = {name.removeprefix("kind1.") for name in set(new) - set(old)}
+    assert {name for name in own if name.startswith("member0.")} == set(old)
+    assert any(not torch.equal(new[f"kind1.{name}"], new[f"kind1.{name.replace('0', '1', 1)}"]) for name in old)
     (kind,) = after.manifest.kinds
+    assert (kind["members"], kind["seeds"], kind["flip"], kind["network"][1]["shuffle"]) == (2, [0, 1], True, 2)
+    assert kind["pixel_spacing_mm"] == pytest.approx(2 * TRAINING_PIXEL_SPACING_MM)
+    reference = kind["reference"]
+    assert (reference["what"], reference["scans"]) == ("held-out scans of this kind, each by the ensemble of its fold", 4)
+    assert len(reference["disagreements"]) == 4
+    assert after.manifest.of_kind(None).pixel_spacing_mm == before.manifest.pixel_spacing_mm
     measured = after.manifest.metrics["cross_validation_kind"]
     assert (kind["name"], kind["usual"], list(measured["cases"])) == (
         "kind1",
@@ -194,6 +202,12 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
         ["11", "12", "13", "14"],
     )
     assert "11" in [case.case_id for case in after.manifest.training_cases]
+    again = asked | {"version": "again", "parent": "on", "out": tmp_path / "again", "folds": False, "members": 1}
+    run(tiny_data, tmp_path, **again)
+    replaced = read_version(tmp_path / "model", "again").manifest
+    assert [(one["name"], one["members"]) for one in replaced.kinds] == [("kind1", 1)]
+    assert (replaced.parent, "cross_validation_kind" in replaced.metrics) == ("base", False)
+    assert len(load(read_version(tmp_path / "model", "again").weights.read_bytes())) == 2 * len(old)
     with pytest.raises(InputError, match="--start VERSION"):
         run(tiny_data, tmp_path, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
 

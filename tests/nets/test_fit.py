@@ -137,28 +137,13 @@ def test_slices_of_other_scanners_take_part_and_resume_too(tmp_path):
         fit(mixed, 0, bright_discs(0), tmp_path / "none")
 
 
-def test_slices_of_other_scanners_apart_are_a_batch_of_their_own_whose_statistics_are_kept(tmp_path, monkeypatch):
-    seen: list[torch.Size] = []
-
-    def noted(images: torch.Tensor, *given: object) -> object:
-        seen.append(images.shape)
-        return augment(images, *given)
-
-    monkeypatch.setattr("lib.nets.fit.augment", noted)
-    kind = replace(TINY, other=3, window=24, apart=True)
-    bright = Slices(bright_discs(1).images + 5, bright_discs(1).masks)
-    whole = fit(kind, 0, bright_discs(0), tmp_path / "whole", other=bright, every=4)
-    fit(kind, 0, bright_discs(0), tmp_path / "killed", other=bright, every=4, stop_after=4)
-    resumed = fit(kind, 0, bright_discs(0), tmp_path / "killed", other=bright, every=4)
-    assert {tuple(shape) for shape in seen} == {(1, 1, 24, 24), (3, 1, 24, 24)}
-    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
-    # the other scanner's alone: what the labelled slices are does not move them before a weight has moved
-    one = replace(kind, steps=1)
-    ends = [fit(one, 0, slices, tmp_path / f"{n}", other=bright) for n, slices in enumerate((bright_discs(0), bright))]
-    first = [net.state_dict()["down_path.0.convblock.1.running_mean"] for net in ends]
-    assert torch.equal(*first)
-    together = fit(replace(one, apart=False, other=3), 0, bright_discs(0), tmp_path / "together", other=bright)
-    assert not torch.equal(first[0], together.state_dict()["down_path.0.convblock.1.running_mean"])
+def test_slices_are_made_at_the_pixels_that_a_recipe_learns(tmp_path):
+    affine = np.diag([-TRAINING_PIXEL_SPACING_MM, 1.0, -TRAINING_PIXEL_SPACING_MM, 1.0])[:, [0, 2, 1, 3]]
+    grid = Grid((32, 48, 2), affine)
+    data = np.random.default_rng(0).uniform(1, 2, grid.shape).astype(np.float32)
+    scans = [(Volume(data, grid), Mask(data > 0, grid))]
+    made = Slices.of(scans, ignored=[data > 0], pixel_spacing_mm=2 * TRAINING_PIXEL_SPACING_MM)
+    assert made.images.shape == made.masks.shape == made.ignored.shape == (2, 24, 16)
 
 
 def test_frozen_normalisations_keep_the_statistics_that_they_had_though_weights_move(tmp_path):

@@ -38,6 +38,16 @@ def test_bone_is_learnt_a_disc_inside_the_spines_label_and_femur_are_not_judged(
     np.testing.assert_array_equal(mask.data, np.isin(labels, (2, 3)) & ~ignored)
 
 
+def test_where_only_the_bright_part_of_a_label_is_bone_its_disc_is_learnt_as_none():
+    t1w, labels = scan()
+    mask, ignored = learnt_of(t1w, labels, LabelMap((2, 4), bright=(3,)), np.zeros(GRID.shape, dtype=bool))
+    same, left_open = learnt_of(t1w, labels, LabelMap((2, 4), partly=(3,)), np.zeros(GRID.shape, dtype=bool))
+    assert not mask.data[22:28, 22:28, :3].any()
+    np.testing.assert_array_equal(mask.data, same.data)
+    assert left_open.any()
+    assert not ignored.any()
+
+
 def test_dark_cortex_in_the_spines_label_is_region():
     t1w, labels = scan()
     t1w.data[20:22, 20:30, :3] = 60.0
@@ -61,7 +71,16 @@ def test_bone_that_only_the_start_networks_see_is_left_open_in_narrow_gaps_of_la
 
 @pytest.mark.parametrize(
     "content",
-    ["[]", "{", '{"region": []}', '{"region": [2, 2]}', '{"region": [2], "bone": [3]}', '{"region": [0]}', '{"region": ["a"]}'],
+    [
+        "[]",
+        "{",
+        '{"region": []}',
+        '{"region": [2, 2]}',
+        '{"region": [2], "bright": [2]}',
+        '{"region": [2], "bone": [3]}',
+        '{"region": [0]}',
+        '{"region": ["a"]}',
+    ],
 )
 def test_a_label_map_that_says_nothing_usable_is_refused_with_an_example(tmp_path, content):
     (tmp_path / "labels.json").write_text(content)

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..core.normalise import NetworkFrame, normalise_t1w
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM, NetworkFrame, normalise_t1w
 from ..core.volume import Mask, Volume
 from ..errors import ModelError
 from ..files import write_atomically
@@ -37,8 +37,6 @@ CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 _STEPS = re.compile(r"\bsteps=\d+")
 # validations in a run, beside the first report's: each costs as much as some steps
 VALIDATIONS = 40
-# of the statistics of slices of other scanners, a batch of few
-_APART_MOMENTUM = 0.05
 _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _OWN_WINDOW_STREAM = range(6)
 
 
@@ -57,12 +55,18 @@ class Slices:
         return len(self.images)
 
     @classmethod
-    def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1, ignored: Sequence[np.ndarray] | None = None) -> Slices:
-        """All slices of labelled scans, at the training pixel spacing and grown by air to the largest size: no label is cut.
+    def of(
+        cls,
+        scans: Sequence[tuple[Volume, Mask]],
+        multiple: int = 1,
+        ignored: Sequence[np.ndarray] | None = None,
+        pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
+    ) -> Slices:
+        """All slices of labelled scans, at one pixel spacing and grown by air to the largest size: no label is cut.
 
         That size is rounded up to a multiple of `multiple`, the network's. `ignored` are `(I, J, K)` bool arrays, one a scan.
         """
-        frames = [NetworkFrame.of(t1w) for t1w, _ in scans]
+        frames = [NetworkFrame.of(t1w, pixel_spacing_mm) for t1w, _ in scans]
         height, width = _largest([frame.network_size for frame in frames])
         size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
@@ -282,11 +286,8 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
 
 def _batch(
     recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored.
-
-    Slices of other scanners are of this batch too, or of a second one where the recipe wants them apart.
-    """
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored."""
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
     if recipe.pseudo and pseudo is not None:
@@ -295,21 +296,14 @@ def _batch(
         rng = np.random.default_rng([seed, _OWN_WINDOW_STREAM, step])
         parts = [_windows(part, (recipe.window,) * 2, rng) for part in parts]
     size = _largest([part.shape[2:] for part in parts])
-    batches = [parts]
     if recipe.other and other is not None:
         strange = _picked(other, _draw(seed, _OTHER_STREAM, step * recipe.other, recipe.other, len(other)))
-        seen = (recipe.window,) * 2 if recipe.apart else size
-        windows = _windows(strange, seen, np.random.default_rng([seed, _WINDOW_STREAM, step]))
-        batches = [parts, [windows]] if recipe.apart else [[*parts, windows]]
+        parts.append(_windows(strange, size, np.random.default_rng([seed, _WINDOW_STREAM, step])))
+    whole = torch.from_numpy(np.concatenate([_sized(part, size) for part in parts]))
     state = np.random.SeedSequence([seed, _AUGMENT_STREAM, step]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
-    made = []
-    for one in batches:
-        size = _largest([part.shape[2:] for part in one])
-        whole = torch.from_numpy(np.concatenate([_sized(part, size) for part in one]))
-        images, masks = augment(whole[:, :1], whole[:, 1:], generator, recipe.augmentation)
-        made.append((images.contiguous(memory_format=torch.channels_last), masks))
-    return made
+    images, masks = augment(whole[:, :1], whole[:, 1:], generator, recipe.augmentation)
+    return images.contiguous(memory_format=torch.channels_last), masks
 
 
 def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
@@ -330,37 +324,24 @@ def _windows(parts: np.ndarray, size: tuple[int, int], rng: np.random.Generator)
 
 
 def _step(
-    net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    recipe: Recipe,
-    step: int,
-    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    net: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[float, float]:
-    """Loss and soft Dice before the step; of the last batch, where slices of other scanners are one of their own."""
+    """Loss and soft Dice before the step."""
     for group in optimiser.param_groups:
         group["lr"] = recipe.learning_rate * _rate(recipe, step)
     optimiser.zero_grad(set_to_none=True)
-    count = sum(len(images) for images, _ in batches)
-    for n, (images, masks) in enumerate(batches):
-        if recipe.apart:
-            _keep_statistics(net, _APART_MOMENTUM if n else 0.0)
-        with autocast():
-            logits = net(images)
-        logits = logits.float()
-        loss = _loss(recipe, logits, masks)
-        (loss * (len(images) / count) if len(batches) > 1 else loss).backward()
+    images, masks = batch
+    with autocast():
+        logits = net(images)
+    logits = logits.float()
+    loss = _loss(recipe, logits, masks)
+    loss.backward()
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
     masks, ignored = masks[:, :1], masks[:, 1:]
     found = logits.detach().sigmoid() * (1 - ignored)
     return float(loss.detach()), float(soft_dice(found, masks * (1 - ignored), recipe.both_classes))
-
-
-def _keep_statistics(net: nn.Module, momentum: float) -> None:
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = momentum
 
 
 def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -404,7 +385,6 @@ def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None
     named += " frozen_norm" if recipe.frozen_norm else ""
     named += f" blend={recipe.blend}" if recipe.blend < 1 else ""
     named += f" window={recipe.window}" if recipe.window else ""
-    named += " apart" if recipe.apart else ""
     if recipe.other and other is not None and other.ignored is not None:
         named += f" other={recipe.other} ignored={zlib.crc32(other.ignored.data)}"
     return f"{recipe!r} seed={seed} data={data}{named}"

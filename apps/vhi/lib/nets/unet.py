@@ -112,3 +112,27 @@ class UNet(nn.Module):
 def channels_last(net: Net) -> Net:
     """The same network with its tensors laid out as the CPU kernels like them."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@torch.no_grad()
+def coarser(net: UNet, factor: int) -> UNet:
+    """The same network for pixels `factor` times as large: its blocks cover as much of the body and hold fewer pixels.
+
+    On a slice whose pixels are alike within `factor` by `factor` it answers the means of the given network's logits there.
+
+    Parameters
+    ----------
+    net : UNet
+        Its `shuffle` is a multiple of `factor`.
+    factor : int
+    """
+    state, side = net.state_dict(), net.shuffle // factor
+    entry = state["down_path.0.convblock.0.weight"]
+    widths = [len(state[f"down_path.{level}.convblock.0.weight"]) for level in range(len(net.down_path))]
+    made = UNet(widths, side, "down_path.0.convblock.0.bias" in state, entry.shape[-1])
+    pixels = (side, factor, side, factor)
+    state["down_path.0.convblock.0.weight"] = entry.unflatten(1, pixels).sum((2, 4)).flatten(1, 2)
+    for name in ("last_layer.weight", "last_layer.bias"):
+        state[name] = state[name].unflatten(0, pixels).mean((1, 3)).flatten(0, 1)
+    made.load_state_dict(state)
+    return made.eval()

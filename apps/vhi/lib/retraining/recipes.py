@@ -42,7 +42,8 @@ def member_recipes(
     new_kind : bool
         Whether it gets them now.
     """
-    known = [Recipe.from_dict(told, layout) for told, layout in zip(live.recipes, live.networks, strict=True)]
+    own = live.of_kind(kind)
+    known = [Recipe.from_dict(told, layout) for told, layout in zip(own.recipes, own.networks, strict=True)]
     # scans of other scanners that the live version learnt are not at hand where it is trained on
     recipes = [replace(recipe, other=0) for recipe in known]
     if kind is not None:

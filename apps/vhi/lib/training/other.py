@@ -38,7 +38,7 @@ def read_label_map(path: Path) -> LabelMap:
             f'{path} does not say what the labels mean ({error}); write for example {{"region": [2, 4], "partly": [3], '
             '"ignored": [1]}.'
         ) from error
-    numbers = (*found.region, *found.partly, *found.ignored)
+    numbers = (*found.region, *found.partly, *found.bright, *found.ignored)
     if not found.region or len(set(numbers)) < len(numbers):
         raise InputError(f"{path} must name at least one label as region, and each label once; found {found}.")
     return found
