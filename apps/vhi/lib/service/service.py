@@ -691,9 +691,7 @@ class VhiService:
         return tuple(made)
 
     def for_readers(self, sentence: str) -> str:
-        """The sentence as readers may see it, since it may name patients or UIDs: of a blinded study, that an administrator
-        knows.
-        """
+        """The sentence as readers may see it, without UIDs; in a blinded study a fixed sentence in its place."""
         return BLINDED_WORDS if self.config.blinded else without_uids(sentence)
 
     def public_name(self, reader: str) -> str:
