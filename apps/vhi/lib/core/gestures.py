@@ -75,7 +75,7 @@ class LesionField:
         return self.half_in(where, self.voxels)
 
     def half_in(self, where: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """`(lesions + 1,)` bool: lesions with at least half of their `of`, `(lesions + 1,)` voxels, inside `where`, `(n,)` bool."""
+        """`(lesions + 1,)` bool: lesions with at least half of `of`, `(lesions + 1,)` voxels, inside `where`, `(n,)` bool."""
         hit = np.bincount(self.lesion[where], minlength=self.count + 1)
         taken: np.ndarray = (hit > 0) & (hit >= HALF * of)
         taken[0] = False
