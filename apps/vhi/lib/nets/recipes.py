@@ -36,7 +36,7 @@ class Recipe:
     With a `window` each slice is seen through a random window of so many rows and columns, where it is larger: what a
     step costs then does not grow with the frame of a scanner.
 
-    A network whose batches are of scans of other scanners alone (`other` of `batch`) is one for those, see `alone`.
+    A network whose batches are of scans of other scanners alone (`other` of `batch`) is one for those, see `other_only`.
     `pixel_spacing_mm` is that of the slices it learns; the coarser they are, the more of a large frame it sees at once.
 
     `named` is the layout of a network of MONAI (`lib.nets.named`); when absent it is the method's U-Net by `widths`, `shuffle`,
@@ -121,7 +121,7 @@ class Recipe:
             return UNet(self.widths, self.shuffle, self.bias, self.kernel).multiple
 
     @property
-    def alone(self) -> bool:
+    def other_only(self) -> bool:
         """Whether it learns scans of other scanners and no others."""
         return 0 < self.other == self.batch
 

@@ -51,7 +51,7 @@ class Network:
         return f"{self.group.name}/{self.folder.name}"
 
     def __call__(self) -> None:
-        if self.recipe.alone:
+        if self.recipe.other_only:
             recipe = replace(self.recipe, other=0)
             fit(recipe, self.seed, self._other(recipe.multiple), self.folder, start=self._start())
             return
@@ -104,7 +104,7 @@ class EnsembleTraining:
     def learnt(self) -> tuple[LabelledCase, ...]:
         """The labelled scans that its networks learn, those of other scanners among them."""
         other = self.group.other if any(recipe.other for recipe in self.plan.members) else ()
-        return other if all(recipe.alone for recipe in self.plan.members) else self.group.cases + other
+        return other if all(recipe.other_only for recipe in self.plan.members) else self.group.cases + other
 
     def measured_on(self) -> tuple[LabelledCase, ...]:
         """The held-out scans that are of those that its networks are for."""
