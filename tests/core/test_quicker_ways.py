@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from clicking import kept_after_clicks
 from drawing import pair
 from lib.core import cleaning, regrading
-from lib.core.cleaning import changes_of, kept_after_clicks, lesion_field, measure_cleaned
+from lib.core.cleaning import changes_of, lesion_field, measure_cleaned
 from lib.core.gestures import Click, replay
 from lib.core.lesions import clear, grade_hyperintensity, label_lesions
 from lib.core.pipeline import measure_prepared, measure_vhi, prepare_scan, with_grade
