@@ -28,9 +28,11 @@ serve: setup
 
 # as many processes as there are cores; tests/conftest.py says what stays in one process, and what comes first
 SHARED_OUT := -n auto --dist loadscope --no-loadscope-reorder
+# the slowest are named in the end
+SLOWEST := --durations=25 --durations-min=5
 
 test: setup
-	$(RUN) -m pytest $(SHARED_OUT)
+	$(RUN) -m pytest $(SHARED_OUT) $(SLOWEST)
 
 test-fast: setup
 	$(RUN) -m pytest $(SHARED_OUT) -m "not slow and not server and not browser and not pacs and not data"

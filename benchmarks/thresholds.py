@@ -20,8 +20,7 @@ from threshold_scans import Scan, read_scans, typical_factor
 
 from lib.core.normal_bone import NormalBoneSample
 from lib.core.normal_bone_proposal import bright_limit
-from lib.core.robust_limit import GAP_IQR
-from lib.core.thresholds import ThresholdRule, thresholds_from
+from lib.core.thresholds import GAP_IQR, ThresholdRule, thresholds_from
 
 EACH, SEED = 12, 1
 Parts = tuple[float, float]

@@ -17,7 +17,7 @@ from lib.server.gateway import ArchiveAddress
 from lib.server.guard import Guard, install
 from lib.server.identity import current_login
 from lib.server.server_context import ServerContext
-from lib.service.answers import ServiceConfig
+from lib.service.config import ServiceConfig
 from lib.service.submissions import ChangedNumberError
 
 PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}

@@ -283,6 +283,8 @@ MAY: dict[str, set[str]] = {
         "starlette",
         "jwt",
         "httpx",
+        "pydantic",
+        "pydantic_settings",
         "prometheus_client",
         "requests_toolbelt",
         "uvicorn",
@@ -371,6 +373,15 @@ def test_nothing_is_narrowed_by_assert_and_nothing_of_the_process_changed_for_a_
     called = [node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     changes = [name for name in called if name in ("catch_warnings", "umask", "chdir")]
     assert changes == ONCE_AT_START.get(str(path.relative_to(LIB)), [])
+
+
+@pytest.mark.parametrize("room", ["core", "service", "server"])
+def test_the_map_names_every_module_of_the_larger_rooms(room):
+    page = (LIB.parents[2] / "docs" / "architecture.md").read_text()
+    listed = page[page.index(f"\n  {room}/") :].partition("\n  ")[2]
+    listed = listed[: re.search(r"\n  \S", listed).start()]
+    missing = {path.stem for path in (LIB / room).glob("*.py")} - {"__init__"} - set(re.findall(r"\w+", listed))
+    assert not missing
 
 
 def test_monai_is_imported_where_its_transforms_are_run_and_nowhere_else_in_the_room_of_chains():

@@ -28,7 +28,7 @@ from lib.errors import NotFoundError, RequestError
 from lib.infers import infer_tasks
 from lib.provenance import code_version
 from lib.readings.holding import hold
-from lib.server.answers import hide
+from lib.server.refusals import hide
 from lib.trainers.continuous import ContinuousTraining, Schedule
 from lib.trainers.task import trainers
 from lib.trainers.training_manager import TrainingManager

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from clicking import kept_after_clicks
 from drawing import pair
 from handmade import SHAPE, handmade
-from lib.core.cleaning import changes_of, kept_after_clicks, measure_cleaned
+from lib.core.cleaning import changes_of, measure_cleaned
 from lib.core.gestures import lesion_at
 from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Mask, Volume

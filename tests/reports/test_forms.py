@@ -25,8 +25,8 @@ from lib.core.stability import SliceLeftOut
 from lib.core.transforms.small_components import DropSmallComponentsd
 from lib.errors import OutputError
 from lib.reports import ReportContent, pdf, report_content, write_html, write_json, write_overlay_png, write_pdf
+from lib.reports.forms import json_text, vhi_schema
 from lib.reports.html import html_text
-from lib.reports.json_report import json_text, vhi_schema
 from lib.reports.numbers import plain
 from lib.reports.pdf import pdf_bytes
 

@@ -21,8 +21,8 @@ from lib.reports import ReaderWork, ReportContent, report_content
 from lib.reports.dicom_pages import pages_of
 from lib.reports.dicom_seg import segmentation
 from lib.reports.dicom_sr import structured_report
+from lib.reports.forms import json_text
 from lib.reports.html import html_text
-from lib.reports.json_report import json_text
 from lib.reports.pdf import pdf_bytes
 from lib.studies.dicom_sr_reader import read_vhi_report
 from mrseries import mr_series

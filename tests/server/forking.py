@@ -11,9 +11,8 @@ import sys
 
 def main() -> None:
     # what a save imports when it first needs it
-    import lib.figures
+    import lib.figures.mosaic
     import lib.reports.html
-    import lib.reports.overlay
     import lib.reports.pdf
     import lib.service.service  # noqa: F401
     from lib.server.asgi import app

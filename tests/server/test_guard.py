@@ -460,7 +460,11 @@ def test_the_guard_is_installed_once(client):
 
 def test_the_configuration_survives_the_environment(tmp_path):
     config = ServerConfig(
-        tmp_path / "a.json", None, ("a.example", "b.example"), ("https://v.example",), 3, inference_timeout_s=12.5
+        accounts=tmp_path / "a.json",
+        hosts=("a.example", "b.example"),
+        origins=("https://v.example",),
+        workers=3,
+        inference_timeout_s=12.5,
     )
     assert ServerConfig.from_environment(config.to_environment()) == config
     assert ServerConfig.from_environment({}) == ServerConfig()

@@ -14,7 +14,7 @@ from front import in_front_of
 from lib.errors import InputError
 from lib.server.gateway import ArchiveAddress
 from lib.server.viewer import EXPECTED, Viewer
-from lib.service.answers import ServiceConfig
+from lib.service.config import ServiceConfig
 
 ARCHIVE = ArchiveAddress("http://127.0.0.1:9/dicom-web")  # nothing listens there
 BUNDLE = Path(find_spec("monailabel").origin).parent / "endpoints" / "static" / "ohif"

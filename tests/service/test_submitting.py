@@ -66,7 +66,7 @@ def test_what_was_kept_is_measured_and_reported(desk, service):
 
 def test_the_report_follows_its_schema(desk, service):
     jsonschema = pytest.importorskip("jsonschema")
-    from lib.reports.json_report import vhi_schema
+    from lib.reports.forms import vhi_schema
 
     desk.submit(service, (INFLAMMATION, desk.lesions == 1))
     jsonschema.validate(numbers(service), vhi_schema())

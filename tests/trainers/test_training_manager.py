@@ -9,7 +9,7 @@ import pytest
 from handmade import handmade
 from lib.errors import InputError, ModelError
 from lib.retraining.config import TrainConfig
-from lib.service.answers import ServiceConfig
+from lib.service.config import ServiceConfig
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
 from lib.trainers.training_manager import TrainingManager

@@ -6,7 +6,7 @@ import pytest
 
 from lib.errors import RequestError
 from lib.retraining.config import TrainOptions
-from lib.server.answers import Refusal
+from lib.server.refusals import Refusal
 from lib.server.training import options_of
 from lib.trainers.training_options import TABLE, options_from
 

@@ -112,11 +112,10 @@ def serve(
         raise SettingsError(f"Listening on {host} opens the server to others: make accounts with users add, and pass --accounts.")
     names = [*(allow_host or []), *([] if is_loopback(host) else [host])]
     config = ServerConfig(
-        accounts,
-        None,
-        tuple(name.lower() for name in names),
-        tuple(allow_origin or ()),
-        workers,
+        accounts=accounts,
+        hosts=tuple(name.lower() for name in names),
+        origins=tuple(allow_origin or ()),
+        workers=workers,
         train_by=train_by,
         public_url=public_url,
         trusted_proxies=tuple(trusted_proxy or LOOPBACK),

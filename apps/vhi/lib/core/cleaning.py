@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from .box import box_of
-from .gestures import AnyGesture, Click, Gesture, LesionField, Scope, Voxel, check_scope, replay
+from .gestures import AnyGesture, Gesture, LesionField, replay
 from .lesions import clear, grade_hyperintensity
 from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
 from .proposal import Proposal, Stage
@@ -122,38 +122,6 @@ def pieces_after(result: VhiResult, gestures: Sequence[AnyGesture]) -> Pieces | 
     grade = np.where(labels > 0, result.grade, 0).astype(result.grade.dtype)
     alone = with_lesions(result, grade, labels, ids.size, result.measurement.raw_sensitive)
     return Pieces(alone, ids, replayed.parent[ids])
-
-
-def kept_after_clicks(
-    result: VhiResult,
-    remove: Sequence[Voxel] = (),
-    restore: Sequence[Voxel] = (),
-    scope: Scope = "lesion",
-    start: np.ndarray | None = None,
-) -> tuple[Mask, tuple[str, ...]]:
-    """Replay clicks over the automatic result: first all that remove, then all that restore.
-
-    Parameters
-    ----------
-    result : VhiResult
-        The automatic one.
-    remove, restore : sequences of (i, j, k)
-        Voxel indices on the grid of STIR. A click takes the whole lesion under it, of both grades.
-    scope : "lesion" or "slice"
-        The 3-D lesion, or what of it lies in the clicked slice.
-    start : (lesions + 1,) bool array, optional
-        Which lesions are there before the first click, by id; all when absent.
-
-    Returns
-    -------
-    kept : Mask
-        What is left of the graded voxels.
-    messages : tuple of str
-        One for each click that changed nothing because no lesion is there.
-    """
-    clicks = [*(Click("remove", voxel, scope) for voxel in remove), *(Click("restore", voxel, scope) for voxel in restore)]
-    check_scope(scope)
-    return kept_after(result, clicks, start)
 
 
 def changes_of(result: VhiResult, kept: Mask) -> Changes:

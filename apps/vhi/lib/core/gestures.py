@@ -70,12 +70,12 @@ class LesionField:
         """`(lesions + 1,)` voxels of each, by id."""
         return np.bincount(self.lesion, minlength=self.count + 1)
 
-    def ids(self, where: np.ndarray) -> np.ndarray:
-        """`(lesions + 1,)` bool: lesions of which at least half the voxels are so; `where` is `(n,)` bool."""
-        return self.share(where, self.voxels)
+    def mostly_in(self, where: np.ndarray) -> np.ndarray:
+        """`(lesions + 1,)` bool: lesions with at least half of their voxels inside `where`, `(n,)` bool."""
+        return self.half_in(where, self.voxels)
 
-    def share(self, where: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """`(lesions + 1,)` bool: lesions of whose `of`, `(lesions + 1,)` voxels, at least half are so; `where` is `(n,)` bool."""
+    def half_in(self, where: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """`(lesions + 1,)` bool: lesions with at least half of `of`, `(lesions + 1,)` voxels, inside `where`, `(n,)` bool."""
         hit = np.bincount(self.lesion[where], minlength=self.count + 1)
         taken: np.ndarray = (hit > 0) & (hit >= HALF * of)
         taken[0] = False
@@ -197,7 +197,7 @@ class Lasso(Gesture):
         within = here.copy()
         within[here] = inside_polygon(field.index[here, :2], self.polygon)
         of_slice = np.bincount(field.lesion[here], minlength=field.count + 1)
-        taken = field.share(within, of_slice)
+        taken = field.half_in(within, of_slice)
         return taken if self.inside else (of_slice > 0) & ~taken
 
 
@@ -216,7 +216,7 @@ class OnSlice(Gesture):
         check_slice(self.slice, field.labels)
         here = field.index[:, 2] == self.slice
         if not self.parts:
-            return field.ids(here)
+            return field.mostly_in(here)
         taken = np.zeros(field.count + 1, dtype=bool)
         taken[field.lesion[here]] = True
         return taken
@@ -233,7 +233,7 @@ class Beyond(Gesture):
     side: Point
 
     def taken(self, field: LesionField) -> np.ndarray:
-        return field.ids(left_of_line(field.index[:, :2], self.line) * left_of_line(np.array([self.side]), self.line) > 0)
+        return field.mostly_in(left_of_line(field.index[:, :2], self.line) * left_of_line(np.array([self.side]), self.line) > 0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Known(Generic[A, B, T]):
-    """Answers by the objects themselves, not by what they hold: of each first object, the last second one."""
+    """A cache by the identity of two objects, not by their content: for each first object the latest second one."""
 
     def __init__(self) -> None:
         self._of: weakref.WeakKeyDictionary[A, tuple[weakref.ref[B], T]] = weakref.WeakKeyDictionary()

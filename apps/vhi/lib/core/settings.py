@@ -90,7 +90,8 @@ class VhiSettings:
         return {info.name: getattr(part, info.name) for part in parts for info in settings_of(type(part))}
 
     def stored(self) -> dict[str, Any]:
-        """Every setting, and a site's chain whole: what settings are made from again, see `lib.post_transforms.stored`."""
+        """Every setting, and a site's chain whole: what settings are made from again, see
+        `lib.post_transforms.settings_of_stored`."""
         return {**self.values(), **({} if self.site_chain is None else {POST_TRANSFORMS_KEY: self.site_chain.record()})}
 
     @staticmethod

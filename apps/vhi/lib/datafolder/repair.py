@@ -62,7 +62,7 @@ def _check_account(root: Path) -> None:
 
 def _reports(root: Path, studies: Path, model_dir: Path | None) -> Iterator[str]:
     """Damaged reports, from the scans; one line for each, also for those where that is not possible."""
-    from ..service.answers import ServiceConfig
+    from ..service.config import ServiceConfig
     from ..service.service import MODEL_DIR, VhiService
 
     study = (read_json(root / FORMAT_FILE) or {}).get("study") or {}

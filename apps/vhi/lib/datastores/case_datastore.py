@@ -23,8 +23,8 @@ from ..errors import NotFoundError, RequestError
 from ..files import sha256_of
 from ..readings.submission import Submission
 from ..server.addresses import current_addresses
-from ..server.answers import without_paths
 from ..server.identity import current_identity
+from ..server.refusals import without_paths
 from ..service.service import VhiService
 from ..studies.nifti import write_labels, write_scan
 from ..studies.pairing import ROLES

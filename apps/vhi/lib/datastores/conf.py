@@ -17,7 +17,7 @@ from ..retraining.config import TrainConfig
 from ..server.accounts import read_accounts
 from ..server.config import ServerConfig
 from ..server.texts import texts_in
-from ..service.answers import ServiceConfig
+from ..service.config import ServiceConfig
 from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
 from ..studies.pairing_rules import read_rules
 

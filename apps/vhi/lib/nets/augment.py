@@ -74,7 +74,7 @@ class PublishedAugmentation:
 
     @property
     def translation(self) -> float:
-        """None is published."""
+        """0: the published recipe has none."""
         return 0.0
 
 

@@ -29,7 +29,7 @@ class Recipe:
     With `frozen_norm` a network that goes on from another one keeps its batch normalisations' statistics. Else they become those
     of a mixture of scanners that no single scan has: measured, that alone costs 0.02 of Dice on the scanner that was known.
 
-    Of a network that goes on from another one, `blend` of the way from its parameters to the learnt ones is gone in the end:
+    The final weights of a network that goes on from another one are start + `blend` x (learnt - start):
     half way much of what is new is there, and less of what was known is lost (Wortsman et al. 2022, WiSE-FT).
 
     With a `window` each slice is seen through a random window of so many rows and columns, where it is larger: what a

@@ -3,7 +3,6 @@
 MONAI is imported only where a chain names one of its transforms, or where somebody uses `map_transforms`.
 """
 
-from .chain_file import chain_of_record, read_chain
-from .stored import settings_of_stored
+from .chain_file import chain_of_record, read_chain, settings_of_stored
 
 __all__ = ["chain_of_record", "read_chain", "settings_of_stored"]

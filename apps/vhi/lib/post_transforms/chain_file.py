@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.chain import CHAIN_KEY, CHANGED, COMPOSE, PAPER, PAPER_CHAIN, Chain, Step
 from ..core.setting import settings_of
+from ..core.settings import POST_TRANSFORMS_KEY, VhiSettings
 from ..core.transforms import POST_TRANSFORMS, PostTransform
 from ..core.transforms.base import NAMESPACE
 from ..errors import SettingsError
@@ -19,6 +20,21 @@ from .trial import check_trial
 PAPER_FILE = Path(__file__).with_name("paper.json")
 MOST_STEPS = 100
 MONAI = "monai.transforms"
+# of MONAI's transforms those that change a label map in memory, alike each time. Left out are those that read or write files,
+# run what is given by name, wait, print, draw at random, or move voxels to another grid
+MONAI_TARGETS = (
+    "AsDiscreted",
+    "CastToTyped",
+    "EnsureTyped",
+    "FillHolesd",
+    "Identityd",
+    "KeepLargestConnectedComponentd",
+    "LabelFilterd",
+    "MapLabelValued",
+    "MaskIntensityd",
+    "RemoveSmallObjectsd",
+    "ThresholdIntensityd",
+)
 # names that mean something else where a chain is chosen
 RESERVED = (PAPER, CHANGED, "default")
 _OURS = {f"{NAMESPACE}.{cls.__name__}": cls for cls in POST_TRANSFORMS}
@@ -117,19 +133,17 @@ def _built(config: dict[str, Any], source: str) -> tuple[Step, Mapping[str, Any]
     if full in _OURS:
         step = _ours(_OURS[full], config, source)
         return step, step.config()
-    from .targets import MONAI_TARGETS
-
     name = full.removeprefix(f"{MONAI}.")
     if f"{MONAI}.{name}" != full or name not in MONAI_TARGETS:
-        raise SettingsError(_unknown(target, source, MONAI_TARGETS))
+        raise SettingsError(_unknown(target, source))
     from .monai_step import MonaiStep
 
     theirs = MonaiStep.of(full, {key: one for key, one in config.items() if key != "_target_"}, source)
     return theirs, theirs.config()
 
 
-def _unknown(target: str, source: str, monai_targets: tuple[str, ...]) -> str:
-    allowed = [*_OURS, *(f"{MONAI}.{name}" for name in monai_targets)]
+def _unknown(target: str, source: str) -> str:
+    allowed = [*_OURS, *(f"{MONAI}.{name}" for name in MONAI_TARGETS)]
     last = {one.rsplit(".", 1)[1]: one for one in reversed(allowed)}
     near = difflib.get_close_matches(target.rsplit(".", 1)[-1], last, n=1)
     hint = f" Did you mean {last[near[0]]}?" if near else ""
@@ -156,3 +170,16 @@ def _ours(cls: type[PostTransform], config: dict[str, Any], source: str) -> Post
     if not step.is_on:
         raise SettingsError(f"{source}: {cls.__name__} does nothing without {cls.switch}; give it a value, or remove the step.")
     return step
+
+
+def settings_of_stored(values: Mapping[str, Any]) -> VhiSettings:
+    """Settings as a reading or a batch stored them, by name, with a site's chain where one is recorded among them.
+
+    Raises
+    ------
+    SettingsError
+        An unknown setting, or a chain that cannot be built any more.
+    """
+    record = values.get(POST_TRANSFORMS_KEY)
+    others = {name: value for name, value in values.items() if name != POST_TRANSFORMS_KEY}
+    return VhiSettings.from_values(others, None if record is None else chain_of_record(record))

@@ -43,7 +43,7 @@ class MonaiStep:
         Parameters
         ----------
         target : str
-            One of `lib.post_transforms.targets`, with its package.
+            One of `MONAI_TARGETS` in `chain_file`, with its package.
         arguments : mapping
         source : str
             How messages call it.

@@ -29,7 +29,7 @@ FINISHING = "inflammation"
 RESULTS_SHOWN = 20  # an undo in a viewer goes back to an older one
 FILES_KNOWN = 10_000
 _FOLDER = re.compile(r"(\d{4,})-(.+)")
-# what is noted of what was shown, as far as other code looks into it
+# fields of the record of what was shown that other code reads
 _NOTED: dict[str, type] = {"display": dict, "proposal": str, "settings": dict, "model": str}
 
 

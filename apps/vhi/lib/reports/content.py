@@ -120,7 +120,7 @@ def report_content(
         (UTC, ISO 8601) and `command`.
     image_statistics : sequence of ImageStatistics
         Other sequences of the visit, as `lib.core.propagation` describes them.
-    reading : Reading, optional
+    reading : ReaderWork, optional
         Where a reader corrected the result.
     scan : ScanFacts, optional
         Whose scan it is, as far as its files say so and the report may.

@@ -4,7 +4,9 @@ loads no drawing and no page layout.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..files import write_atomically
@@ -12,6 +14,8 @@ from .content import ReportContent
 
 # beside vhi.json, which is always written: it is what says that a result stands there
 FORMS = ("json", "masks", "overlay", "html", "pdf")
+SCHEMA_FILE = Path(__file__).with_name("vhi.schema.json")
+_OVERLAY_COLUMNS = 5
 
 
 def checked_forms(text: str) -> frozenset[str]:
@@ -29,10 +33,18 @@ def checked_forms(text: str) -> frozenset[str]:
     return frozenset(names)
 
 
+def json_text(content: ReportContent) -> str:
+    """The text of `vhi.json`; no nan, no infinity, every number at full double precision."""
+    return json.dumps(content.numbers, allow_nan=False, indent=1) + "\n"
+
+
+def vhi_schema() -> dict[str, Any]:
+    """The JSON Schema (draft-07) that every `vhi.json` follows, see docs/vhi-json.md."""
+    return json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
 def write_json(content: ReportContent, path: Path) -> None:
     """Write `vhi.json`; OutputError where that fails."""
-    from .json_report import json_text
-
     write_atomically(Path(path), json_text(content).encode("utf-8"))
 
 
@@ -51,7 +63,8 @@ def write_pdf(content: ReportContent, path: Path) -> None:
 
 
 def write_overlay_png(content: ReportContent, path: Path) -> None:
-    """Write the mosaic of all slices with inflammation; OutputError where that fails."""
-    from .overlay import overlay_png
+    """Write the mosaic of all slices with inflammation and their neighbours, `overlay.png`; OutputError where that fails."""
+    from ..figures.mosaic import inflamed_slices, mosaic_picture, png_file
 
-    write_atomically(Path(path), overlay_png(content))
+    picture = mosaic_picture(content.result, inflamed_slices(content.result), _OVERLAY_COLUMNS)
+    write_atomically(Path(path), png_file(picture, compress_level=2))

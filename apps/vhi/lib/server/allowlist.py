@@ -75,7 +75,7 @@ ALLOWED = (
     Allowed(("GET",), "/scoring/", "reader", "stock"),
     Allowed(("GET",), "/vhi/health", "anyone"),
     Allowed(("GET",), "/vhi/health/details", "admin", basic=True),
-    # or with a token of its own, see lib.server.watching
+    # or with a token of its own, see lib.server.health
     Allowed(("GET",), "/vhi/metrics", "admin", basic=True),
     Allowed(("GET",), "/vhi/cases", "admin", basic=True),
     Allowed(("GET",), "/vhi/worklist/rows", "reader"),

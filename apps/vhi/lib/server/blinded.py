@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from .answers import Refusal
 from .dicomweb import resource_of
 from .gateway import ArchiveAddress, Gateway
+from .refusals import Refusal
 from .server_context import ServerContext
 
 STORING = (

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PositiveFloat, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..errors import SettingsError
 from .addresses import Addresses
@@ -18,11 +20,16 @@ PREFIX = "VHI_SERVER_"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?")
 MIB = 1 << 20
 SHORTEST_TOKEN = 16
+Names = Annotated[tuple[str, ...], NoDecode]
 
 
-@dataclass(frozen=True)
-class ServerConfig:
-    """Settings of the server; each is read from `VHI_SERVER_<NAME>` too, lists separated by commas.
+class ServerConfig(BaseSettings):
+    """Settings of the server; one that is not given is read from `VHI_SERVER_<NAME>`, lists separated by commas.
+
+    Raises
+    ------
+    SettingsError
+        A value that is none, or settings that do not go together.
 
     Attributes
     ----------
@@ -43,26 +50,37 @@ class ServerConfig:
     metrics_token : file with the token that Prometheus shows at /vhi/metrics; None for administrators alone
     """
 
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
     accounts: Path | None = None
     secret: Path | None = None
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    workers: int = 1
-    queue: int = 32
-    max_body_mib: int = 64
-    inference_timeout_s: float = 600.0
-    token_hours: float = 12.0
+    hosts: Names = ()
+    origins: Names = ()
+    workers: PositiveInt = 1
+    queue: PositiveInt = 32
+    max_body_mib: PositiveInt = 64
+    inference_timeout_s: PositiveFloat = 600.0
+    token_hours: PositiveFloat = 12.0
     viewer: Path | None = None
     train_by: str = "admin"
     public_url: str = ""
-    trusted_proxies: tuple[str, ...] = LOOPBACK
+    trusted_proxies: Names = LOOPBACK
     sign_on: Path | None = None
     metrics_token: Path | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("workers", "queue", "max_body_mib", "inference_timeout_s", "token_hours"):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{name} = {getattr(self, name)} is out of range; it must be above 0.")
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from error
+
+    @field_validator("hosts", "origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ServerConfig:
         if self.train_by not in ("admin", "reader"):
             raise SettingsError(f"train_by = {self.train_by!r}; it must be admin or reader.")
         for origin in self.origins:
@@ -73,6 +91,7 @@ class ServerConfig:
         check_proxies(self.trusted_proxies)
         if self.public_url:
             Addresses.public(self.public_url)
+        return self
 
     @property
     def public(self) -> Addresses | None:
@@ -113,39 +132,26 @@ class ServerConfig:
 
     def to_environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads, for what differs from the defaults."""
-        default = ServerConfig()
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {
             PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
-            for name, value in values.items()
-            if value != getattr(default, name)
+            for name, value in self.model_dump(exclude_defaults=True).items()
         }
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServerConfig:
         """Raises SettingsError for a variable that is unknown or out of range."""
         given = {name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
-        kinds = {field.name: _KINDS[str(field.type)] for field in fields(cls)}
-        values: dict[str, Any] = {}
-        for name, text in given.items():
-            if name not in kinds:
-                raise SettingsError(
-                    f"{PREFIX}{name.upper()} is unknown; known are {', '.join(PREFIX + k.upper() for k in kinds)}."
-                )
-            try:
-                values[name] = kinds[name](text)
-            except ValueError as error:
-                raise SettingsError(f"{PREFIX}{name.upper()} = {text!r} cannot be read; a number is needed.") from error
-        return replace(cls(), **values)
+        for name in given.keys() - cls.model_fields.keys():
+            known = ", ".join(PREFIX + field.upper() for field in cls.model_fields)
+            raise SettingsError(f"{PREFIX}{name.upper()} is unknown; known are {known}.")
+        return cls(**given)
 
 
-_KINDS: dict[str, Callable[[str], Any]] = {
-    "Path | None": Path,
-    "tuple[str, ...]": lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
-    "int": int,
-    "float": float,
-    "str": str,
-}
+def _sentence(error: ValidationError) -> str:
+    """The first thing that pydantic objects to, as a sentence."""
+    first = error.errors(include_url=False)[0]
+    name, value = str(first["loc"][0]), first["input"]
+    return f"{name} = {value!r} cannot be used ({first['msg']}); give another value, also where {PREFIX}{name.upper()} gives it."
 
 
 def is_loopback(host: str) -> bool:

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
-from .answers import Refusal, finite
 from .drafts import handed_in
+from .refusals import Refusal, finite
 from .requests import check_id, parse_params, uploaded_file
 from .server_context import ServerContext
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .answers import Refusal
+from .refusals import Refusal
 
 ROOT = "/proxy/dicom"
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from fastapi import Body, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse
 
-from .answers import Refusal, finite
 from .identity import current_identity
+from .refusals import Refusal, finite
 from .requests import check_id, check_params
 from .server_context import ServerContext
 

@@ -27,9 +27,9 @@ from ..accept import ranges_of
 from ..errors import SettingsError
 from ..multipart import boundary_of
 from .addresses import current_addresses
-from .answers import Refusal
 from .dicomweb import ROOT, is_answered_in_json, is_picture, is_resource, resource_of
 from .links import JsonLinks, MultipartLinks, Rewriter, Translate, TruncatedError, Unchanged
+from .refusals import Refusal
 from .worker_pool import GoneError
 
 logger = logging.getLogger("vhi.server")

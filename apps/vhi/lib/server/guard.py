@@ -15,21 +15,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .addresses import Addresses, set_addresses
 from .allowlist import CLOSED, SMALL_BODY, Allowed, find_allowed, methods_of, why_closed
-from .answers import Refusal, body_of, refusal_of, validation_sentence
 from .blinded import BlindedGateway
 from .config import MIB, ServerConfig, is_address, is_loopback
 from .dicomweb import check_plain
 from .forwarded import CONCEALED_KEY, HOST_KEY, PREFIX_KEY, Forwarded
 from .gateway import ArchiveAddress, Gateway
+from .health import scraper
 from .identity import LOCAL, Identity, set_identity
 from .login import MAY_FETCH_KEY, Login
 from .metrics import CLOSED as CLOSED_ROUTE
 from .metrics import Metrics
 from .own_results import OwnResults
+from .refusals import Refusal, body_of, refusal_of, validation_sentence
 from .routes import make_routes
 from .server_context import ServerContext
 from .sessions import cookie_names, identity_by_cookie
-from .watching import scraper
 from .worker_pool import GoneError, WorkerPool
 
 logger = logging.getLogger("vhi.server")

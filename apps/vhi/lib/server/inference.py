@@ -11,10 +11,10 @@ from fastapi.responses import JSONResponse, Response
 from requests_toolbelt import MultipartEncoder
 from starlette.datastructures import UploadFile as StarletteUpload
 
-from .answers import Refusal, finite, json_text
 from .config import is_loopback
 from .identity import current_identity
 from .login import MAY_FETCH_KEY
+from .refusals import Refusal, finite, json_text
 from .requests import check_id, check_params, parse_params, take_file, uploaded_file
 from .server_context import ServerContext, address_of
 

@@ -12,11 +12,11 @@ from threading import Lock
 from cachetools import TTLCache
 
 from .accounts import Account, Accounts, DisabledError, Role
-from .answers import Refusal
 from .config import ServerConfig
 from .identity import LOCAL, FailedLogins, Identity, Tokens, read_or_create_secret
 from .provider import Provider
 from .provider_settings import ProviderSettings
+from .refusals import Refusal
 
 LONGEST_PASSWORD = 1024
 REMEMBER_S = 300.0

@@ -12,7 +12,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..errors import VhiError
-from .findings import findings_of
 from .server_context import ServerContext
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -110,7 +109,7 @@ class _State(Collector):
 
     def _findings(self) -> Iterator[Metric]:
         wrong = GaugeMetricFamily("vhi_finding", "Whether this is wrong now; /vhi/health has the sentence.", labels=["name"])
-        kinds = {finding.name for finding in findings_of(self._context)}
+        kinds = {finding.name for finding in self._context.findings()}
         for name in KNOWN_FINDINGS:
             wrong.add_metric([name], name in kinds)
         yield wrong

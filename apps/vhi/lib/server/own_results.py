@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, urlencode
 from cachetools import LRUCache
 from starlette.types import Message, Receive, Scope, Send
 
-from .answers import Refusal
 from .dicomweb import resource_of
 from .gateway import JSON, NOT_THERE, Gateway
 from .identity import Identity, current_identity
+from .refusals import Refusal
 from .server_context import ServerContext
 
 # of images (PS3.3, C.7.3.1.1.1); a result says what it was made of, so that a reader's own is told by its UIDs

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from ..errors import VhiError
 from .accounts import Role, check_name
-from .answers import Refusal
 from .provider_settings import ProviderSettings
+from .refusals import Refusal
 
 PATIENCE_S = (5.0, 10.0)  # to connect, to answer
 KNOWN_S = 600.0

@@ -1,147 +1,111 @@
-"""The routes that MONAI Label has no address for: reports, submissions, cases, the archive."""
+"""A reader's reading of a case: going on with it, its number before it is kept, rating the region, the earlier visit."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from html import escape
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request
+from fastapi import Body, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.responses import JSONResponse, Response
 
-from .answers import Refusal, finite, for_readers
-from .identity import current_identity
-from .requests import check_id
+from .drafts import handed_in
+from .refusals import finite
+from .requests import check_id, parse_params, uploaded_file
 from .server_context import ServerContext
 
-FORMS = {"json": "application/json", "html": "text/html; charset=utf-8", "pdf": "application/pdf"}
+Reader = Annotated[str | None, Query(max_length=64)]
+Number = Annotated[int, Query(ge=1, le=99)]
 
 
 def add_readings(api: FastAPI, context: ServerContext) -> None:
-    """Add the routes `/vhi/`."""
+    """The routes; `client_id` names the reader where the server asks for no login, as in `/datastore/label`."""
+    _add_reopening(api, context)
+    _add_rating(api, context)
+    _add_earlier(api, context)
 
-    @api.get("/vhi/report", tags=["VHI"], summary="The report of a reader's newest submission, or of one of them")
-    async def report(
-        request: Request,
-        image: str,
-        reader: Annotated[str | None, Query(max_length=64)] = None,
-        form: Literal["json", "html", "pdf"] = "json",
-        submission: Annotated[str | None, Query(max_length=80)] = None,
-    ) -> Response:
+
+def _add_reopening(api: FastAPI, context: ServerContext) -> None:
+    """`/vhi/reading`: what a reader handed in, and the number that a label map would have."""
+
+    @api.get("/vhi/reading", tags=["VHI"], summary="This reader's newest submission of a reading, with its numbers and decisions")
+    async def reading(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
         check_id("image", image)
-        asked = _reader_asked(reader)
+        told = {"client_id": client_id}
+        info = await context.quickly(request, lambda: context.app.datastore().reading_info(image, reading, told))
+        return JSONResponse(finite(info))
 
-        by = current_identity().name
+    @api.get("/vhi/reading/label", tags=["VHI"], summary="Its label map, in the values that /vhi/reading states as label_info")
+    async def reading_label(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
+        check_id("image", image)
+        told = {"client_id": client_id}
+        content = await context.quickly(request, lambda: context.app.datastore().reading_label(image, reading, told))
+        headers = {"Content-Disposition": 'attachment; filename="label.nii.gz"'}
+        return Response(content, media_type="application/gzip", headers=headers)
+
+    @api.post("/vhi/reading/preview", tags=["VHI"], summary="The number that a label map would have; nothing is kept")
+    async def preview(
+        request: Request, image: str, label: Annotated[UploadFile, File()], params: Annotated[str, Form()] = "{}"
+    ) -> Response:
+        given = parse_params(params, reserved=frozenset())
+        check_id("image", image)
+
+        def evaluate() -> dict[str, Any]:
+            with uploaded_file(label.filename, label.file) as path:
+                return dict(context.app.datastore().preview(image, str(path), given))
+
+        result = await context.run(context.infer, request, context.config.inference_timeout_s, evaluate)
+        return JSONResponse(finite(result))
+
+
+def _add_rating(api: FastAPI, context: ServerContext) -> None:
+    """`POST /vhi/rating`: how a reader rates the automatic disease region, without handing in a label map."""
+
+    @api.post("/vhi/rating", tags=["VHI"], summary="Rate the automatic disease region of a case")
+    async def rating(
+        request: Request,
+        image: Annotated[str, Body()],
+        rating: Annotated[Literal["satisfactory", "corrected", "failed"], Body()],
+        client_id: Annotated[str | None, Body(max_length=64)] = None,
+        reading: Annotated[int, Body(ge=1, le=99)] = 1,
+        draft: Annotated[str | None, Body(max_length=64)] = None,
+    ) -> JSONResponse:
+        check_id("image", image)
+        told = {"client_id": client_id, "reading": reading, "draft": draft}
+
+        def rate() -> str:
+            made = context.app.datastore().rate(image, rating, told)
+            handed_in(context, image, told)
+            return str(made)
+
+        made = await context.save_for(request, rate)
+        return JSONResponse({"submission": made, "rating": rating})
+
+
+def _add_earlier(api: FastAPI, context: ServerContext) -> None:
+    """`/vhi/earlier`: the patient's earlier visit beside the open case; there is none in a blinded study."""
+
+    @api.get("/vhi/earlier", tags=["VHI"], summary="The earlier visit that is shown beside a case: its day, reader and threshold")
+    async def earlier(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
+        check_id("image", image)
+
+        def look() -> dict[str, Any]:
+            return dict(context.app.datastore().earlier_facts(image, reading, {"client_id": client_id}))
+
+        return JSONResponse(finite(await context.run(context.infer, request, context.config.inference_timeout_s, look)))
+
+    async def file(request: Request, image: str, part: Literal["image", "label"], reading: int, reader: str | None) -> Response:
+        check_id("image", image)
 
         def read() -> bytes:
-            service = context.app.service
-            content = Path(service.report(image, asked, form, by=by, submission=submission)).read_bytes()
-            return content if form != "html" else with_fate(content, service.fate(image, asked, submission))
+            return bytes(context.app.datastore().earlier_file(image, part, reading, {"client_id": reader}))
 
-        return Response(await context.quickly(request, read), media_type=FORMS[form])
+        content = await context.run(context.infer, request, context.config.inference_timeout_s, read)
+        headers = {"Content-Disposition": f'attachment; filename="earlier-{part}.nii.gz"'}
+        return Response(content, media_type="application/gzip", headers=headers)
 
-    @api.get(
-        "/vhi/study", tags=["VHI"], summary="The T1W and STIR series of a study in the archive, or why it cannot be read yet"
-    )
-    async def study(request: Request, study: str) -> Response:
-        check_id("study", study)
-        return JSONResponse(await context.quickly(request, lambda: _series_of(context.app.service.cases.index, study)))
+    @api.get("/vhi/earlier/image", tags=["VHI"], summary="Its STIR, laid over that of the case")
+    async def image_file(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
+        return await file(request, image, "image", reading, client_id)
 
-    @api.get("/vhi/submissions", tags=["VHI"], summary="Submissions of a case: this reader's; all of them for an administrator")
-    async def submissions(request: Request, image: str, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
-        check_id("image", image)
-        asked = _reader_asked(reader)
-
-        def look() -> list[dict[str, Any]]:
-            found, known = context.app.service.submissions(image, asked), context.app.service.fates()
-            told = [
-                {"id": submission.submission_id, **asdict(submission), "fate": known.of(submission, found)}
-                for submission in found
-            ]
-            # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
-            return [{**one, "source": None} for one in told] if context.is_blinded else told
-
-        return JSONResponse(finite(await context.quickly(request, look)))
-
-    @api.post("/vhi/share", tags=["VHI"], summary="Let every reader of a case start from the regions of one submission")
-    async def share(
-        request: Request,
-        image: str,
-        submission: Annotated[str, Query(max_length=80)],
-        part: Annotated[list[str] | None, Query()] = None,
-    ) -> Response:
-        check_id("image", image)
-        parts = {"parts": part} if part else {}
-        admin = current_identity().name or "local"
-        await context.quickly(request, lambda: context.app.service.share(image, submission, admin=admin, **parts))
-        return JSONResponse({"shared": submission})
-
-    @api.get("/vhi/cases", tags=["VHI"], summary="Every case and its state; what waits, and why")
-    async def cases(request: Request) -> Response:
-        return JSONResponse(finite(await context.quickly(request, lambda: _states(context.app.service))))
-
-    @api.get(
-        "/vhi/archive", tags=["VHI"], summary="What waits to be stored in the archive; segmentations there that were refused"
-    )
-    async def archive(request: Request, reader: Annotated[str | None, Query(max_length=64)] = None) -> Response:
-        asked = _reader_asked(reader)
-
-        def state() -> dict[str, Any]:
-            archive_sync = getattr(context.app, "archive_sync", None)
-            if archive_sync is None:
-                raise Refusal(404, "The studies of this server are a folder; there is no archive.")
-            return dict(archive_sync.state(asked))
-
-        return JSONResponse(finite(await context.quickly(request, state)))
-
-
-def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
-    """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
-    seen = next((case.viewed for case in index.cases if case.viewed and case.viewed.study_uid == study_uid), None)
-    if seen is not None:
-        return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
-    return {"t1w": None, "stir": None, "why": for_readers(index.why_waiting(study_uid) or "") or None}
-
-
-def _reader_asked(reader: str | None) -> str | None:
-    """Whose work is meant: one's own; an administrator may name another reader, or nobody for all."""
-    who = current_identity()
-    if who.is_admin:
-        return reader
-    if reader not in (None, who.name):
-        raise Refusal(403, "Readers see their own work alone; an administrator sees that of others.")
-    return who.name
-
-
-def with_fate(report: bytes, sentence: str | None) -> bytes:
-    """A report in HTML with what became of the region since it was handed in, at its end: the stored file stays as it was."""
-    if sentence is None:
-        return report
-    body, end, rest = report.rpartition(b"</body>")
-    return body + f'<p id="fate">What became of the disease region: {escape(sentence)}</p>'.encode() + end + rest
-
-
-def _states(service: Any) -> dict[str, Any]:
-    """Every case with who submitted what, and what waits with its reason."""
-    index, ratings = service.cases.index, service.readings.ratings()
-    cases, known = [], service.fates()
-    for case in index.cases:
-        made = service.readings.of_case(case.case_id)
-        handed_in = [
-            {
-                "id": submission.submission_id,
-                "reader": submission.reader,
-                "reading": submission.reading,
-                "created": submission.created,
-                "measured": submission.measured,
-                "fate": known.of(submission, made),
-            }
-            for submission in made
-        ]
-        cases.append({"case": case.case_id, "submissions": handed_in, "ratings": ratings.get(case.case_id, {})})
-    return {
-        "cases": cases,
-        "waiting": [{"name": waiting.name, "reason": waiting.reason} for waiting in index.waiting],
-        "damaged": [{"name": finding.name, "files": list(finding.files)} for finding in service.findings() if finding.files],
-    }
+    @api.get("/vhi/earlier/label", tags=["VHI"], summary="What its reading kept, as 1 on the same grid")
+    async def label_file(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
+        return await file(request, image, "label", reading, client_id)

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from .answers import finite
 from .identity import current_identity
+from .refusals import finite
 from .requests import check_id
 from .server_context import ServerContext
 

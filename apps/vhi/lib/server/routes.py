@@ -7,16 +7,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from .answers import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .datastore import add_datastore
 from .describe import description_of
 from .drafts import add_drafts
-from .earlier import add_earlier
+from .health import add_health
 from .inference import add_inference
 from .metrics import Metrics
-from .rating import add_rating
+from .overview import add_overview
 from .readings import add_readings
-from .reopening import add_reopening
+from .refusals import Refusal, body_of, has_no_room, refusal_of, validation_sentence
 from .review import add_review
 from .server_context import ServerContext
 from .sessions import add_sessions
@@ -24,7 +23,6 @@ from .sign_on import add_sign_on
 from .tokens import add_tokens
 from .training import add_models, add_training
 from .viewer import add_viewer
-from .watching import add_watching
 from .worklist import add_worklist
 
 
@@ -40,17 +38,15 @@ def make_routes(context: ServerContext, metrics: Metrics, *, has_archive: bool) 
         add_sign_on,
         add_inference,
         add_datastore,
+        add_overview,
         add_readings,
         add_review,
-        add_reopening,
-        add_earlier,
-        add_rating,
         add_drafts,
         add_training,
         add_models,
     ):
         add(api, context)
-    add_watching(api, context, metrics)
+    add_health(api, context, metrics)
     add_viewer(api, context, has_archive=has_archive)
     add_worklist(api, context, has_archive=has_archive)
 

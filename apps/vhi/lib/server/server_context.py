@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from .answers import Refusal
+from ..findings import Finding
 from .config import ServerConfig
 from .identity import current_identity
 from .login import Login
 from .provider import Provider
+from .refusals import Refusal
 from .worker_pool import WorkerPool
 
 T = TypeVar("T")
@@ -67,6 +68,12 @@ class ServerContext:
     def language(self) -> str:
         """Of the words in the pages that readers work in."""
         return str(self.app.service.config.language)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Findings about the server now, the service and the accounts; empty where all is well."""
+        problem = self.login.accounts_problem
+        accounts = [] if problem is None else [Finding("accounts", problem)]
+        return (*self.app.service.findings(), *accounts)
 
     async def run(self, pool: WorkerPool, request: Request, timeout_s: float, work: Callable[[], T]) -> T:
         """The result of work in a pool, while the client waits for it."""

@@ -22,10 +22,10 @@ from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from .addresses import current_addresses
-from .answers import Refusal
 from .identity import LOCAL, Identity, current_identity
 from .login import Login
 from .pages import login_page
+from .refusals import Refusal
 from .server_context import ServerContext
 from .worker_pool import BusyError
 

@@ -17,8 +17,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from ..errors import VhiError
 from .addresses import current_addresses
-from .answers import Refusal, refusal_of
 from .pages import going_on_page, login_page
+from .refusals import Refusal, refusal_of
 from .server_context import ServerContext
 from .sessions import PAGE_HEADERS, cookie_value, local_path, set_session
 

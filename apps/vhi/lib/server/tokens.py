@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, Request
 
-from .answers import Refusal
 from .identity import current_identity
+from .refusals import Refusal
 from .server_context import ServerContext
 
 

@@ -10,8 +10,8 @@ from fastapi import Body, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from .addresses import current_addresses
-from .answers import Refusal, finite
 from .identity import current_identity
+from .refusals import Refusal, finite
 from .requests import check_id, check_params
 from .server_context import ServerContext
 from .sessions import cookie_names

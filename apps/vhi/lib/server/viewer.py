@@ -26,9 +26,9 @@ from starlette.staticfiles import StaticFiles
 
 from ..errors import InputError
 from .addresses import current_addresses
-from .answers import Refusal
 from .dicomweb import ROOT
 from .pages import notice_page
+from .refusals import Refusal
 from .server_context import ServerContext
 from .sessions import cookie_names, identity_of_page, login_address
 from .texts import module_of

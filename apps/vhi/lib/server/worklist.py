@@ -11,9 +11,9 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from .addresses import current_addresses
-from .answers import Refusal, finite, for_readers
 from .identity import current_identity
 from .pages import slicer_help
+from .refusals import Refusal, finite, for_readers
 from .server_context import ServerContext
 from .sessions import HOME, cookie_names, identity_of_page, login_address
 from .texts import texts_in

@@ -34,8 +34,8 @@ from ..retraining.holdout import PATIENTS, patients_of_table
 from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment, align, moved_mask, moved_volume
 from ..studies.pairing import Case
-from .answers import ServiceConfig
 from .cases import Cases
+from .config import ServiceConfig
 from .memory_cache import LastUsed
 from .scans import Scans
 

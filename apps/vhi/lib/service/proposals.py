@@ -172,7 +172,7 @@ def _decides(gesture: AnyGesture) -> bool:
 
 
 def _decided(gesture: AnyGesture) -> AnyGesture:
-    """The gesture by which lesions are decided: those that it would restore are no longer undecided."""
+    """The gesture as a removal from the undecided lesions: those that it restores are decided too."""
     return replace(gesture, what="remove") if isinstance(gesture, Gesture) else gesture
 
 

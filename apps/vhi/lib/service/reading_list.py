@@ -12,9 +12,9 @@ from ..readings.leases import Leases
 from ..readings.store import FINISHING, ReadingStore, is_region_alone
 from ..readings.submission import Submission, check_reader
 from ..studies.pairing import Case, CaseIndex, Waiting
-from .answers import ServiceConfig
 from .blinding import Blinding
 from .conduct import Conduct
+from .config import ServiceConfig
 from .fates import Fates
 from .options import reading_number
 from .skipped import Skipped

@@ -26,7 +26,7 @@ from .answers import Voxel
 from .memory_cache import LastUsed
 
 log = logging.getLogger("vhi.service")
-HIDDEN_WARNING = "Something is to be known about the series of this case; ask the administrator, whose log says what."
+HIDDEN_WARNING = "There is a warning about the series of this case; ask the administrator, in whose log it stands."
 Version = tuple[tuple[int, int], ...]  # size and time of each of the two files
 
 

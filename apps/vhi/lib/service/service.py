@@ -35,7 +35,7 @@ from ..retraining.patients import patients_of
 from ..retraining.retraining_folder import RetrainingFolder
 from ..sentences import without_uids
 from ..studies.pairing import Case, CaseFinder, CaseSource, Role
-from .answers import CleanAnswer, NormalBoneAnswer, RegionAnswer, ServiceConfig, VhiAnswer, Voxel
+from .answers import Answer, Voxel
 from .automatic import Automatic, AutomaticRegions
 from .blinding import Blinding
 from .cases import Cases
@@ -43,6 +43,7 @@ from .chains import Chains
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .conduct import Conduct
+from .config import ServiceConfig
 from .decisions import Decisions, parse_decisions
 from .doubts import checked_choice
 from .drafting import Drafting
@@ -183,7 +184,7 @@ class VhiService:
         self._openings.note(case.case_id, reader)
         return path
 
-    def disease_region(self, image_id: str, reader: str | None = None, reading: int = 1) -> RegionAnswer:
+    def disease_region(self, image_id: str, reader: str | None = None, reading: int = 1) -> Answer:
         """The automatic disease region; by the version of the networks that the reader was shown first in that reading.
 
         Raises
@@ -194,9 +195,9 @@ class VhiService:
         case, role = self.cases.of_image(image_id)
         scans, regions = self._automatic_of(case, reader, reading)
         labels = scans.to_series_grid(regions.region.mask.data.astype(np.uint8), role)
-        return RegionAnswer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, regions))
+        return Answer(labels, {DISEASE_REGION: 1}, scans.grid(role), region_facts(case.case_id, regions))
 
-    def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> NormalBoneAnswer:
+    def normal_bone(self, image_id: str, reader: str | None = None, reading: int = 1) -> Answer:
         """The automatic proposal of normal bone, in the automatic disease region that `disease_region` gives.
 
         Raises
@@ -210,7 +211,7 @@ class VhiService:
             raise NormalBoneError(regions.no_normal_bone or "No normal bone was found; draw it by hand on STIR.")
         facts = normal_bone_facts(case.case_id, regions, regions.normal_bone)
         labels = scans.to_series_grid(regions.normal_bone.data.astype(np.uint8), role)
-        return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
+        return Answer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def _automatic_of(self, case: Case, reader: str | None, reading: int) -> tuple[Scans, AutomaticRegions]:
         with self.cases.loaded(case) as scans:
@@ -225,7 +226,7 @@ class VhiService:
         clicks: Sequence[Voxel],
         reading: int = 1,
         drawn: DrawnMap | None = None,
-    ) -> NormalBoneAnswer:
+    ) -> Answer:
         """Normal bone grown from a reader's clicks, in the disease region in force for them or drawn; facts: both thresholds too.
 
         Parameters
@@ -245,7 +246,7 @@ class VhiService:
             bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
         facts = clicked_bone_facts(case.case_id, bone, scans.stir)
         labels = scans.to_series_grid(bone.mask.data.astype(np.uint8), role)
-        return NormalBoneAnswer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
+        return Answer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
     def vhi(
         self,
@@ -254,8 +255,10 @@ class VhiService:
         values: Mapping[str, Any],
         drawn: DrawnMap | None = None,
         clicks: Sequence[Voxel] = (),
-    ) -> VhiAnswer:
+    ) -> Answer:
         """VHI from the regions in force for a reader, or from regions that they drew and have not submitted.
+
+        Facts: the content of `vhi.json`, and `used`: where `normal bone` and `disease region` each came from.
 
         Parameters
         ----------
@@ -290,7 +293,7 @@ class VhiService:
             self._measuring.note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
         facts = response_facts(scans, regions, seen, "server, vhi", role, automatic, reader=reader)
         facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        return VhiAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
+        return Answer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def clean(
         self,
@@ -300,8 +303,10 @@ class VhiService:
         remove: Sequence[Voxel],
         restore: Sequence[Voxel],
         drawn: DrawnMap | None = None,
-    ) -> CleanAnswer:
+    ) -> Answer:
         """VHI without the lesions that clicks and gestures removed: all are replayed over the automatic result.
+
+        Facts: those of `vhi`, and `changes` (lesions kept and removed), `corrections`, `pieces`.
 
         Parameters
         ----------
@@ -354,7 +359,7 @@ class VhiService:
         facts |= {"changes": changes, "corrections": corrections, "messages": messages, "without_effect": list(seen.messages)}
         pieces = pieces_after(automatic, gestures)
         facts["pieces"] = [] if pieces is None else piece_facts(pieces, scans, role)
-        return CleanAnswer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
+        return Answer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
     def _begin(self, case: Case, reader: str | None, reading: int, chosen: Mapping[str, Any]) -> VhiSettings:
         """The settings that a reading is measured with; the reader has the case before them from now on."""
@@ -686,9 +691,7 @@ class VhiService:
         return tuple(made)
 
     def for_readers(self, sentence: str) -> str:
-        """The sentence as readers may see it, since it may name patients or UIDs: of a blinded study, that an administrator
-        knows.
-        """
+        """The sentence as readers may see it, without UIDs; in a blinded study a fixed sentence in its place."""
         return BLINDED_WORDS if self.config.blinded else without_uids(sentence)
 
     def public_name(self, reader: str) -> str:

@@ -26,7 +26,7 @@ class UnknownPatientError(Exception):
 
 
 class Turns:
-    """The order in which a reader comes to cases, beyond what draws it.
+    """The rules that change the drawn order of cases: whose turn a case is.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ from ..readings.store import ReadingStore
 from ..readings.submission import check_reader
 from ..records import read_remakable, write_json
 from ..studies.pairing import Case, CaseIndex
-from .answers import ORDERS, ServiceConfig
 from .blinding import Blinding, shuffled
+from .config import ServiceConfig
 from .no_case import why_no_case, why_no_review
 from .options import reading_number
 from .ranking import REGION_ONLY, SKIPPED, UNREAD, Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
@@ -34,6 +34,8 @@ _PLAIN = {
     "blinded": "This study is blinded: its cases come in an order that is random but fixed for each reader.",
 }
 _HELD = "It was handed to you before and is not finished; it comes first."
+
+ORDERS = ("first", "random", "uncertain", "diverse", "review")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from lib.errors import VhiError
-from lib.server.answers import NO_ROOM, for_readers, has_no_room, refusal_of
+from lib.server.refusals import NO_ROOM, for_readers, has_no_room, refusal_of
 
 
 def test_an_error_of_the_database_module_itself_is_an_incident_and_no_full_disk():

@@ -12,7 +12,6 @@ from fastapi.responses import Response
 
 from ..errors import SettingsError, VhiError
 from .config import ServerConfig
-from .findings import findings_of
 from .identity import Identity
 from .metrics import CONTENT_TYPE, Metrics, places_of
 from .server_context import ServerContext
@@ -22,12 +21,12 @@ METRICS_PATH = "/vhi/metrics"
 SCRAPER = Identity("prometheus", "admin")
 
 
-def add_watching(api: FastAPI, context: ServerContext, metrics: Metrics) -> None:
+def add_health(api: FastAPI, context: ServerContext, metrics: Metrics) -> None:
     """Add the routes `/vhi/health` and `/vhi/metrics`."""
 
     @api.get("/vhi/health", tags=["VHI"], summary="Whether the server answers, what is wrong, and what is at work")
     async def health(request: Request) -> dict[str, Any]:
-        findings = await context.quickly(request, lambda: findings_of(context))
+        findings = await context.quickly(request, context.findings)
         return {
             "status": "impaired" if findings else "ok",
             "findings": [{"name": finding.name, "sentence": finding.sentence} for finding in findings],
@@ -62,7 +61,7 @@ def _metrics_token(config: ServerConfig) -> str:
 
 
 def _details(context: ServerContext) -> dict[str, Any]:
-    findings = findings_of(context)
+    findings = context.findings()
     archive_sync = getattr(context.app, "archive_sync", None)
     return {
         "findings": [{"name": finding.name, "sentence": finding.sentence, "files": list(finding.files)} for finding in findings],

@@ -1,4 +1,4 @@
-"""Answers that the guard gives itself: one sentence, as JSON."""
+"""Refusals and other answers that the guard gives itself: one sentence, as JSON."""
 
 from __future__ import annotations
 

@@ -1,0 +1,25 @@
+"""Clicks on lesions as a list of each kind, for tests that need no order of gestures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lib.core.cleaning import kept_after
+from lib.core.gestures import Click, Scope, Voxel, check_scope
+from lib.core.pipeline import VhiResult
+from lib.core.volume import Mask
+
+
+def kept_after_clicks(
+    result: VhiResult,
+    remove: Sequence[Voxel] = (),
+    restore: Sequence[Voxel] = (),
+    scope: Scope = "lesion",
+    start: np.ndarray | None = None,
+) -> tuple[Mask, tuple[str, ...]]:
+    """What `kept_after` says of clicks: first all that remove, then all that restore."""
+    clicks = [*(Click("remove", voxel, scope) for voxel in remove), *(Click("restore", voxel, scope) for voxel in restore)]
+    check_scope(scope)
+    return kept_after(result, clicks, start)
