@@ -64,13 +64,17 @@ class Scans:
 
 @dataclass(frozen=True)
 class Work:
-    """What both builds do. `run` gets the build, a new empty folder and the scans; bars are ratios after / before at most."""
+    """What both builds do. `run` gets the build, a new empty folder and the scans; bars are ratios after / before at most.
+
+    What takes minutes, or needs a browser, is done `when_asked` alone, by `--only`.
+    """
 
     name: str
     run: Callable[[Build, Path, Scans], Cost]
     wall_bar: float | None = None
     cpu_bar: float | None = None
     memory_bar: float | None = None
+    when_asked: bool = False
 
 
 def cost_of(command: Sequence[str], **environment: str) -> Cost:
@@ -168,6 +172,23 @@ def service_work(what: str) -> Callable[[Build, Path, Scans], Cost]:
     return run
 
 
+def opening(build: Build, folder: Path, scans: Scans) -> Cost:
+    """A phantom's case opens in the browser until VHI is shown, see opening.py; needs Chromium and playwright in both builds."""
+    # -P: the build's own viewer.py, not the one beside opening.py
+    command = [str(build.folder / ".venv/bin/python"), "-P", str(HERE / "benchmarks/opening.py")]
+    path = os.pathsep.join(str(build.folder / one) for one in ("apps/vhi", "tests", "benchmarks"))
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def retraining(build: Build, folder: Path, scans: Scans) -> Cost:
+    """Two new phantom cases from labels to the gate's word, by the build's own retraining.py, which tells that word; minutes."""
+    command = [str(build.folder / ".venv/bin/python"), str(build.folder / "benchmarks/retraining.py"), "--cases", "2"]
+    return cost_of(command, PYTHONPATH=str(build.folder / "apps/vhi"), OMP_NUM_THREADS="1")
+
+
 WORKS = (
     Work("measure, cold", measure_cold, wall_bar=0.35, cpu_bar=0.35),
     Work("batch with reports", batch, wall_bar=1 / 3.5, memory_bar=1.0),
@@ -176,6 +197,8 @@ WORKS = (
     Work("first `vhi` of a precomputed case", service_work("first"), cpu_bar=0.5),
     Work("`vhi` with a changed setting", service_work("setting"), cpu_bar=0.33),
     Work("a cleaning click", service_work("click"), cpu_bar=0.1),
+    Work("a case opens in the browser to VHI", opening, wall_bar=0.68, when_asked=True),
+    Work("retraining, two new cases", retraining, cpu_bar=0.6, when_asked=True),
 )
 
 
@@ -254,7 +277,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path, help="Worktree of the build before, as before.sh makes it.")
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--only", nargs="*", choices=[work.name for work in WORKS], default=[work.name for work in WORKS])
+    usual = [work.name for work in WORKS if not work.when_asked]
+    parser.add_argument("--only", nargs="*", choices=[work.name for work in WORKS], default=usual)
     parser.add_argument("--scans", type=int, default=24, help="Of a batch.")
     parser.add_argument("--batch-pairs", type=int, help="Pairs of the batches, which take longest; as many as of the others.")
     parser.add_argument("--save", type=Path)

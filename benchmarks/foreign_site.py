@@ -9,7 +9,7 @@ Cases of patients who are held out here are submitted last, so that few cases ar
 frame all scans are cut to one of that width, so that they are of a protocol that the shipped version has no networks for.
 
     VHI_DATA=... VHI_DATA_FOREIGN=... PYTHONPATH=apps/vhi python benchmarks/foreign_site.py WORK [--cases N] [--jobs N]
-        [--start VERSION] [--seed N] [--steps N] [--frame MM]
+        [--start VERSION] [--seed N] [--steps N] [--frame MM] [--beside VERSION]
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", default="vhi-1")
     parser.add_argument("--frame", type=float, help="mm")
+    parser.add_argument("--beside", metavar="VERSION", help="measured on the foreign scans too, such as vhi-3, which learnt all")
     asked = parser.parse_args()
     foreign, studies = Path(os.environ["VHI_DATA_FOREIGN"]), asked.work / "studies"
     names = sorted(path.name.removesuffix(".nii.gz") for path in (foreign / "images").glob("*.nii.gz"))
@@ -76,18 +77,21 @@ def main() -> None:
     print(json.dumps(told, indent=1), f"\n{cpu / 60:.1f} CPU minutes, {took / 60:.1f} minutes by the clock", flush=True)
     before = load_members(asked.work / "shipped" / "disease_region", asked.start)
     after = load_members(models_in_use(studies / ".vhi", asked.work / "shipped" / "disease_region"))
+    beside = load_members(asked.work / "shipped" / "disease_region", asked.beside) if asked.beside else None
     sets = {"not submitted": [n for n in names if n not in submitted], "held out": result["holdout"]}
     foreign_sets = [(f"foreign, {what}", unseen(foreign, chosen, asked.frame)) for what, chosen in sets.items() if chosen]
     for what, cases in (*foreign_sets, ("study", study())):
         rows = []
+        compared = [before, after, *([beside] if beside and what != "study" else [])]
         for name, t1w, truth, ignored, box in cases:
-            regions = [segment_disease_region(t1w, members).mask.data & ~ignored for members in (before, after)]
+            regions = [segment_disease_region(t1w, members).mask.data & ~ignored for members in compared]
             rows.append([value for found in regions for value in (dice(found, truth), dice(found[box], truth[box]))])
             print(what, name, *(f"{value:.4f}" for value in rows[-1]), flush=True)
         mean = np.mean(rows, axis=0)
         print(
             f"{what}, {len(rows)} scans: Dice {mean[0]:.4f} -> {mean[2]:.4f} ({mean[2] - mean[0]:+.4f}), "
-            f"box {mean[1]:.4f} -> {mean[3]:.4f} ({mean[3] - mean[1]:+.4f})",
+            f"box {mean[1]:.4f} -> {mean[3]:.4f} ({mean[3] - mean[1]:+.4f})"
+            + (f"; {asked.beside} {mean[4]:.4f}, box {mean[5]:.4f}" if len(mean) > 4 else ""),
             flush=True,
         )
 

@@ -122,4 +122,5 @@ def test_workers_of_this_machine_keep_memory_for_the_next_scan_and_compute_on_on
     with local_workers(1) as client:
         environment = next(iter(client.run(lambda: dict(os.environ)).values()))
     assert "MALLOC_TRIM_THRESHOLD_" not in environment
+    assert environment["MALLOC_ARENA_MAX"] == "1"
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"

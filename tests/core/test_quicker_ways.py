@@ -16,7 +16,7 @@ from lib.core.lesions import clear, grade_hyperintensity, label_lesions
 from lib.core.pipeline import measure_prepared, measure_vhi, prepare_scan, with_grade
 from lib.core.regrading import BoxedScan, Regrading
 from lib.core.settings import VhiSettings
-from lib.core.touching import TouchingVoxels, in_slices
+from lib.core.touching import BrightGroups, TouchingVoxels, in_slices
 from lib.core.volume import Mask
 from oracle import IN_SPACE, groups
 
@@ -62,6 +62,18 @@ def test_groups_of_few_voxels_are_those_that_a_walk_from_voxel_to_voxel_finds(se
     assert {frozenset(map(tuple, index[found == number].tolist())) for number in np.unique(found)} == expected
     # numbered by their first voxels
     assert list(dict.fromkeys(found.tolist())) == sorted(set(found.tolist()))
+
+
+@pytest.mark.parametrize("connectivity", [4, 8, 26])
+def test_groups_that_grow_from_higher_thresholds_are_those_of_each_threshold_alone(connectivity):
+    rng = np.random.default_rng(connectivity)
+    index = in_slices(rng.random((12, 11, 5)) > 0.3)
+    voxels, values = TouchingVoxels.of(index, (12, 11, 5)), rng.integers(1, 60, len(index)).astype(float)
+    grown = BrightGroups(voxels, values, connectivity)
+    for threshold in rng.permutation(np.tile(np.arange(1, 62), 2)):  # up and down, more than are remembered, some twice
+        alone = voxels.groups(values >= threshold, connectivity)
+        first = np.unique(alone, return_index=True)[1]
+        np.testing.assert_array_equal(grown.at(float(threshold)), first[alone])
 
 
 def same_maps(result, regraded, sensitive, conservative):

@@ -17,6 +17,7 @@ import pytest
 from archives import ARCHIVES, Archive, why_no_orthanc
 from browsing import Reader
 from viewing import (
+    FINE,
     PATIENCE_S,
     SIZE,
     ViewerDesk,
@@ -129,8 +130,9 @@ def watch() -> Watch:
 
 @pytest.fixture
 def page(browser, watch, request, tmp_path) -> Iterator[Any]:
-    """A window of a browser that was never here before."""
-    context = browser.new_context(viewport=SIZE)
+    """A window of a browser that was never here before; coarse where the test's module says `SCALE = COARSE`."""
+    scale = getattr(request.module, "SCALE", FINE)
+    context = browser.new_context(viewport=SIZE, device_scale_factor=scale)
     context.set_default_timeout(PATIENCE_S * 1000)
     context.set_default_navigation_timeout(PATIENCE_S * 1000)
     found = context.new_page()

@@ -10,9 +10,10 @@ import requests
 
 from browsing import INFLAMMATION, Reader
 from lib.core.lesions import label_lesions
-from viewing import wait_for
+from viewing import COARSE, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
+SCALE = COARSE
 
 WINDOWS = """() => window.vhiDesk.reading.labelmap.viewportIds().map((id) =>
   JSON.stringify(window.services.cornerstoneViewportService.getCornerstoneViewport(id).getProperties().voiRange))"""

@@ -115,11 +115,13 @@ def local_workers(jobs: int) -> Iterator[Client]:
 
 
 def _environment() -> dict[str, Any]:
-    """The environment that dask sets for a process that it starts, but how soon memory is given back: at dask's 64 kB the arrays
-    of each scan are asked of the system, and cleared by it, again and again, which takes a fifth of a scan's time.
+    """The environment that dask sets for a process that it starts, but how memory is given back.
+
+    At dask's 64 kB the arrays of each scan are asked of the system, and cleared by it, again and again, which takes a fifth of a
+    scan's time; so are those of a thread with a heap of its own, and dask works in a thread.
     """
     usual: dict[str, Any] = dask.config.get("distributed.nanny.pre-spawn-environ", {})
-    return {name: value for name, value in usual.items() if name != "MALLOC_TRIM_THRESHOLD_"}
+    return {name: value for name, value in usual.items() if name != "MALLOC_TRIM_THRESHOLD_"} | {"MALLOC_ARENA_MAX": 1}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ..errors import ModelError, VhiError
 from .box import box_of
 from .normalise import NetworkFrame, normalise_t1w
 from .protocol import members_for, spacing_of
-from .transforms.groups import label_groups
+from .runs import grouped_runs
 from .volume import Mask, Volume
 
 # (K, H, W) float32 normalised slices, hung as in lib.core.normalise, to (K, H, W) float32 probabilities
@@ -219,11 +219,15 @@ def drop_small_pieces(mask: np.ndarray, smallest: float = SMALLEST_PIECE) -> np.
     box = box_of(mask)
     if not mask[box].size:
         return np.zeros_like(mask)
-    labels, _ = label_groups(mask[box])
-    sizes = np.bincount(labels.ravel(order="K"))
-    sizes[0] = 0
-    large = sizes >= smallest * sizes.max()
-    large[0] = False
+    # slices are far fewer than rows and columns: runs within a slice are long
+    within = mask[box].transpose(2, 0, 1)
+    runs = grouped_runs(within)
+    sizes = runs.sizes
+    small = sizes[runs.group] < smallest * sizes.max()
+    cleared = np.array(within, order="C")
+    flat = cleared.ravel()  # a view
+    for first, last in zip(runs.first[small], runs.last[small], strict=True):
+        flat[first:last] = False
     kept = np.zeros_like(mask)
-    kept[box] = large[labels]
+    kept[box] = cleared.transpose(1, 2, 0)
     return kept

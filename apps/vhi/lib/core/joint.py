@@ -45,10 +45,16 @@ def joint_columns(
     present : (2, K, R) bool array
         Rows that have bone on both sides of a dark gap there.
     """
-    score = _gap_score(t1w, region, spacing_mm[1])
-    sides = [_one_side(score, midline, spacing_mm[1], side) for side in (-1, 1)]
-    columns = np.stack([column for column, _ in sides])
-    present = np.stack([has_joint for _, has_joint in sides])
+    score, column_mm = _gap_score(t1w, region, spacing_mm[1]), spacing_mm[1]
+    ends = [[midline + side * mm / column_mm for mm in (NEAREST_MM, FARTHEST_MM)] for side in (-1, 1)]
+    spans = [slice(max(0, int(min(both))), min(score.shape[2], int(max(both)) + 1)) for both in ends]
+    # where the image ends before a joint could begin there is none
+    columns = np.stack([np.full(score.shape[:2], float(near)) for near, _ in ends])
+    present = np.zeros(columns.shape, dtype=bool)
+    seen = [n for n, span in enumerate(spans) if span.stop - span.start >= 2]
+    for n, lines, clear in zip(seen, *_followed([score[:, :, spans[n]] for n in seen]), strict=True):
+        columns[n] = lines.astype(np.float64) + spans[n].start
+        present[n] = _without_astray(lines, _one_piece(clear), ASTRAY_MM / column_mm)
     return columns, present
 
 
@@ -63,31 +69,63 @@ def _gap_score(t1w: np.ndarray, region: np.ndarray, column_mm: float) -> np.ndar
     score = np.zeros(t1w.shape, dtype=np.float32)
     if not score[box].size:
         return score
-    t1w, region = t1w[box], region[box]
-    smooth = ndimage.gaussian_filter(np.minimum(t1w, 1.5), (0.0, 1.0, 0.5))
-    gap = ndimage.grey_closing(smooth, (1, 1, width)) - smooth
-    bone = region & (t1w > 0.6)
-    count = np.cumsum(bone, axis=2, dtype=np.int32)
-    before = np.pad(count, ((0, 0), (0, 0), (reach, 0)))[:, :, :-reach]
-    after = np.pad(count, ((0, 0), (0, 0), (0, reach)), mode="edge")[:, :, reach:]
-    between = (count - before > reach // 4) & (after - count > reach // 4)
-    score[box] = np.where(between, gap, 0.0)
+    # slice by slice: what lies between the steps stays near the processor
+    for one, bone, found in zip(t1w[box], region[box], score[box], strict=True):
+        smooth = ndimage.gaussian_filter(np.minimum(one, 1.5), (1.0, 0.5))
+        gap = _closed(smooth, width) - smooth
+        count = np.cumsum(bone & (one > 0.6), axis=1, dtype=np.int32)
+        before = np.pad(count, ((0, 0), (reach, 0)))[:, :-reach]
+        after = np.pad(count, ((0, 0), (0, reach)), mode="edge")[:, reach:]
+        np.copyto(found, gap, where=(count - before > reach // 4) & (after - count > reach // 4))
     return score
 
 
-def _one_side(score: np.ndarray, midline: float, column_mm: float, side: int) -> tuple[np.ndarray, np.ndarray]:
-    near, far = (midline + side * distance / column_mm for distance in (NEAREST_MM, FARTHEST_MM))
-    low, high = max(0, int(min(near, far))), min(score.shape[2], int(max(near, far)) + 1)
-    if high - low < 2:  # the image ends before a joint could begin
-        return np.full(score.shape[:2], float(near)), np.zeros(score.shape[:2], dtype=bool)
-    window = score[:, :, low:high]
-    alone = _best_lines(-window)
-    strength = np.take_along_axis(window, alone[:, :, None], axis=2)[:, :, 0]
-    surface = _surface(alone, strength)
-    away = np.arange(high - low, dtype=np.float32) - surface[:, :, None]
-    lines = _best_lines(SURFACE_COST * away**2 - window)
-    strength = np.take_along_axis(window, lines[:, :, None], axis=2)[:, :, 0]
-    return lines.astype(np.float64) + low, _without_astray(lines, _one_piece(strength > CLEAR), ASTRAY_MM / column_mm)
+def _closed(values: np.ndarray, width: int) -> np.ndarray:
+    """Grey closing of `(R, C)` values over an odd number of columns, mirrored at the ends; in half the time of a filter."""
+    for of in (np.maximum, np.minimum):
+        values = np.pad(values, ((0, 0), (width // 2,) * 2), mode="symmetric")
+        length = 1
+        while length < width:
+            step = min(length, width - length)
+            values = of(values[:, :-step], values[:, step:])
+            length += step
+    return values
+
+
+def _followed(windows: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The joint's line in each window of the score, `(K, R)` ints, and where the gap is clear on it, `(K, R)` bool."""
+    alone = _lines_of(windows)
+    surfaces = [_surface(lines, _along(window, lines)) for window, lines in zip(windows, alone, strict=True)]
+    near = _lines_of(windows, surfaces)
+    return near, [_along(window, lines) > CLEAR for window, lines in zip(windows, near, strict=True)]
+
+
+def _along(window: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    along: np.ndarray = np.take_along_axis(window, lines[:, :, None], axis=2)[:, :, 0]
+    return along
+
+
+def _lines_of(windows: list[np.ndarray], surfaces: list[np.ndarray] | None = None) -> list[np.ndarray]:
+    """The best lines of windows with as many slices and rows, near their surfaces where these are known.
+
+    All at once: half of the time goes to the overhead of each row.
+    """
+    if not windows:
+        return []
+    slices, rows, _ = windows[0].shape
+    widest = max(window.shape[2] for window in windows)
+    kind = np.float32 if surfaces is None else np.float64
+    cost = np.full((len(windows), slices, rows, widest), np.inf, dtype=kind)
+    for n, window in enumerate(windows):
+        part = cost[n, :, :, : window.shape[2]]
+        if surfaces is None:
+            np.negative(window, out=part)
+        else:
+            np.subtract(np.arange(window.shape[2], dtype=np.float32), surfaces[n][:, :, None], out=part)
+            np.multiply(part, part, out=part)
+            part *= SURFACE_COST
+            part -= window
+    return np.split(_best_lines(cost.reshape(-1, rows, widest)), len(windows))
 
 
 def _without_astray(lines: np.ndarray, present: np.ndarray, most: float) -> np.ndarray:
@@ -123,27 +161,26 @@ def _surface(lines: np.ndarray, strength: np.ndarray) -> np.ndarray:
 def _best_lines(cost: np.ndarray) -> np.ndarray:
     """The column of least total cost in every row of every slice, moving at most two columns a row; `(K, R)` int array."""
     slices, rows, width = cost.shape
-    total = cost[:, 0].astype(np.float32)
-    came = np.zeros((rows, slices, width), dtype=np.int8)
-    padded: np.ndarray = np.empty(0, dtype=np.int8)
-    choice, is_less = padded, np.empty((slices, width), dtype=bool)
+    totals = np.full((rows, slices, width + 2 * MOST_STEPS), np.inf, dtype=cost.dtype)
+    middle = slice(MOST_STEPS, MOST_STEPS + width)
+    # the first row is float32, and what follows has the precision of the cost
+    first = totals[0].astype(np.float32)
+    first[:, middle] = cost[:, 0]
     for row in range(1, rows):
-        if padded.dtype != total.dtype:  # the first row is float32, and what follows has the precision of the cost
-            padded = np.full((slices, width + 2 * MOST_STEPS), np.inf, dtype=total.dtype)
-            choice = np.empty((slices, width), dtype=total.dtype)
-        padded[:, MOST_STEPS:-MOST_STEPS] = total
-        # the least of the choices, the first of equal ones: five times as fast as argmin over their axis
-        least = padded[:, :width] + STEP_COST * MOST_STEPS
-        step = came[row]
-        step[:] = -MOST_STEPS
-        for n in range(1, 2 * MOST_STEPS + 1):
-            np.add(padded[:, n : n + width], STEP_COST * abs(n - MOST_STEPS), out=choice)
-            np.less(choice, least, out=is_less)
-            np.copyto(step, n - MOST_STEPS, where=is_less)
-            np.minimum(choice, least, out=least)
-        total = least + cost[:, row]
+        before = first if row == 1 else totals[row - 1]
+        least = before[:, middle]
+        for far in range(1, MOST_STEPS + 1):
+            choice = before + STEP_COST * far
+            for n in (MOST_STEPS - far, MOST_STEPS + far):
+                least = np.minimum(least, choice[:, n : n + width])
+        np.add(least, cost[:, row], out=totals[row, :, middle])
     lines = np.empty((slices, rows), dtype=np.intp)
-    lines[:, -1] = total.argmin(axis=1)
+    lines[:, -1] = at = (first if rows == 1 else totals[-1])[:, middle].argmin(axis=1)
+    steps, every = np.arange(2 * MOST_STEPS + 1), np.arange(slices)[:, np.newaxis]
+    costs = STEP_COST * np.abs(steps - MOST_STEPS)
     for row in range(rows - 1, 0, -1):
-        lines[:, row - 1] = lines[:, row] + came[row, np.arange(slices), lines[:, row]]
+        before = first if row == 1 else totals[row - 1]
+        # of equal choices the first one
+        at = at + (before[every, at[:, np.newaxis] + steps] + costs.astype(before.dtype)).argmin(axis=1) - MOST_STEPS
+        lines[:, row - 1] = at
     return np.clip(lines, 0, width - 1)

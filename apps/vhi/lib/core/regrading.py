@@ -8,7 +8,7 @@ import numpy as np
 
 from .lesions import clear, grade_hyperintensity, label_lesions
 from .settings import VhiSettings
-from .touching import TouchingVoxels, groups_of_pairs, in_slices
+from .touching import BrightGroups, TouchingVoxels, groups_of_pairs, in_slices
 from .transforms.small_components import DropSmallComponentsd
 from .volume import Grid, Mask, Volume
 
@@ -37,6 +37,7 @@ class BoxedScan:
         self.stir = Volume(np.asfortranarray(stir.data[self.box]), grid, stir.name)
         self.region = Mask(np.asfortranarray(region.data[self.box]), grid, region.name)
         self._bright: tuple[float, TouchingVoxels | None, np.ndarray] | None = None
+        self._groups: dict[int, BrightGroups] = {}
 
     def bright(self, sensitive: float) -> tuple[TouchingVoxels, np.ndarray] | None:
         """The region's voxels at or above a threshold [scanner units], or more of them, and the `(n,)` intensity of each.
@@ -46,6 +47,7 @@ class BoxedScan:
         if self._bright is None or self._bright[0] > sensitive:
             floor = sensitive * _LOWEST if self._bright is None else sensitive
             mask = self.region.data & (self.stir.data >= floor)
+            self._groups.clear()
             if np.count_nonzero(mask) > MOST_BRIGHT_VOXELS:
                 self._bright = (floor, None, np.empty(0))
             else:
@@ -53,6 +55,12 @@ class BoxedScan:
                 self._bright = (floor, TouchingVoxels.of(index, self.stir.grid.shape), self.stir.data[tuple(index.T)])
         _, voxels, values = self._bright
         return None if voxels is None else (voxels, values)
+
+    def bright_groups(self, bright: tuple[TouchingVoxels, np.ndarray], sensitive: float, connectivity: int) -> np.ndarray:
+        """The group of each voxel of `bright` among those at or above a threshold, `(n,)` int32, see `BrightGroups.at`."""
+        if connectivity not in self._groups:
+            self._groups[connectivity] = BrightGroups(*bright, connectivity)
+        return self._groups[connectivity].at(sensitive)
 
     def uncropped(self, values: np.ndarray, at: tuple[np.ndarray, ...] | None = None) -> np.ndarray:
         """An array of the box's shape, or `(n,)` values of the voxels `at` in it, on the whole grid, `(I, J, K)`; 0 elsewhere."""
@@ -124,8 +132,11 @@ class Regrading:
             voxels, values = bright
             kept = values >= sensitive
             raw = int(np.count_nonzero(kept))
-            for step in steps:
-                group = voxels.groups(kept, step.connectivity)
+            for n, step in enumerate(steps):
+                # what a step before cleared no longer joins anything
+                group = (
+                    voxels.groups(kept, step.connectivity) if n else self.scan.bright_groups(bright, sensitive, step.connectivity)
+                )
                 size = np.bincount(group[kept], minlength=len(kept))
                 kept &= size[group] >= step.smallest(self.scan.stir.grid)
             self._graded[key] = GradedVoxels(voxels, kept, 1 + (values >= conservative).astype(np.uint8), raw)

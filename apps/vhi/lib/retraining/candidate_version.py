@@ -28,7 +28,7 @@ from ..versions import (
     verify_engine,
 )
 from .entries import Entry
-from .gate import HOLDOUT, LEFT_OUT, PHANTOMS, Best, Decision, DicePair
+from .gate import HOLDOUT, LEFT_OUT, PHANTOMS, Best, Decision, DicePair, sets_of
 from .jobs import MemberTraining
 from .prepare import Session
 
@@ -47,11 +47,11 @@ def best_of(measured: Mapping[str, Any], parent: str) -> dict[str, Best]:
     """By set the best of the versions that ever were live, the parent among them."""
     found = {}
     for what, one in measured.items():
-        means = {version: float(np.mean(list(cases.values()))) for version, cases in one["earlier"].items() if cases}
-        if one["live"]:
-            means[parent] = float(np.mean([case["dice"] for case in one["live"].values()]))
-            version = max(means, key=lambda name: means[name])
-            found[what] = Best(version, means[version])
+        versions = {**one["earlier"], parent: {case_id: case["dice"] for case_id, case in one["live"].items()}}
+        for name, ids in sets_of(what, one["live"]).items():
+            dices = {version: {case_id: known[case_id] for case_id in ids} for version, known in versions.items() if known}
+            version = max(dices, key=lambda name: np.mean(list(dices[name].values())))
+            found[name] = Best(version, dices[version])
     return found
 
 

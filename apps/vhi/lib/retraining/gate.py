@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from .config import TrainConfig
+from .phantom_regression import PROTOCOLS
 
 HOLDOUT, PHANTOMS, LEFT_OUT = "hold-out", "phantoms", "patients left out in turn"
+# judged beside all phantoms: what is gained on those of other protocols makes up for no loss on these
+LIKE_STUDY = "phantoms like the study's scans"
+# standard errors of a one-sided 95% limit
+ROOM = 1.645
 # a kind of scans that is new to the networks gains this much on each patient, or is not worth networks of its own
 KIND_GAIN = 0.05
 
@@ -31,10 +36,10 @@ class DicePair:
 
 @dataclass(frozen=True)
 class Best:
-    """The version with the highest mean Dice, among all that ever were live here, on the cases of one set."""
+    """The version with the highest mean Dice, among all that ever were live here, on the cases of one set; its Dice by case."""
 
     version: str
-    mean: float
+    dices: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class Decision:
     reasons : tuple of str
         Why not; empty where it is.
     compared : dict
-        By set the number of cases, margin, mean and worst gain over the live version, and the best version with its mean.
+        By set the number of cases, margin, mean and worst gain over the live version, how far below that the gain on all such
+        scans may lie (`room`), and the same of the best version.
     findings : tuple of str
         What was measured, in sentences.
     reader_reasons : tuple of str
@@ -87,8 +93,11 @@ def decide(
 ) -> Decision:
     """Accept where every set allows it.
 
-    - Hold-out and phantoms: the mean lies no more than the margin below that of the live version, and no more than the margin
-      below that of the best version that ever was live here. Losses that lie within the margin each cannot add up beyond it.
+    - Hold-out, phantoms, and those phantoms that are like the study's scans: the mean lies no more than the margin below that of
+      the live version, and no more than the margin below that of the best version that ever was live here. Losses that lie
+      within the margin each cannot add up beyond it.
+    - Few cases stand for all such scans: by its one-sided 95% limit, too, the loss on the hold-out and on phantoms like the
+      study's is no more than the larger margin. The standard deviation is that within both, since one alone may be a single case.
     - Where nobody is held out: the mean of patients who were left out in turn rises by `train_gain` or more (for a kind of scans
       that is new to the networks, each one's by 0.05), and that of the phantoms does not fall at all.
     - No case falls by more than `train_worst`.
@@ -109,13 +118,27 @@ def decide(
     findings: list[str] = []
     compared: dict[str, Any] = {}
     held_out = any(pair.what == HOLDOUT for pair in pairs) or not learnt_here
-    margins = {HOLDOUT: config.train_margin, PHANTOMS: config.train_sentinel_margin if held_out else 0.0}
-    for what, margin in margins.items():
-        own = [pair for pair in pairs if pair.what == what]
-        if own:
-            compared[what] = _compared(own, margin, (best or {}).get(what))
-            findings.append(_sentence(what, compared[what]))
-            reasons += _below(what, compared[what])
+    sentinel = config.train_sentinel_margin if held_out else 0.0
+    margins = {HOLDOUT: config.train_margin, PHANTOMS: sentinel, LIKE_STUDY: sentinel}
+    bound = max(config.train_margin, config.train_sentinel_margin)
+    measured = {what: {pair.case_id: pair for pair in pairs if pair.what == what} for what in (HOLDOUT, PHANTOMS)}
+    chosen = {name: [own[one] for one in ids] for what, own in measured.items() for name, ids in sets_of(what, own).items()}
+    over_live = {what: np.array([pair.gain for pair in own]) for what, own in chosen.items()}
+    over_best = {
+        what: np.array([pair.candidate - best[what].dices[pair.case_id] for pair in own])
+        for what, own in chosen.items()
+        if best and what in best
+    }
+    for what, gains in over_live.items():
+        facts: dict[str, Any] = {"cases": len(gains), "margin": margins[what], **_gain(what, over_live)}
+        facts["worst"] = round(float(gains.min()), 5)
+        if best and what in best:
+            against = _gain(what, over_best)
+            facts |= {"best": best[what].version, "gain_over_best": against["mean_gain"]}
+            facts |= {"room_over_best": against["room"]} if "room" in facts else {}
+        compared[what] = facts
+        findings.append(_sentence(what, facts))
+        reasons += _below(what, facts, bound)
     if not held_out:
         reasons += _without_holdout([pair for pair in pairs if pair.what == LEFT_OUT], config, compared, new_kind)
     named, counted = _falls(pairs, config.train_worst)
@@ -137,29 +160,39 @@ def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[s
     return named, counted if fell else []
 
 
-def _compared(own: Sequence[DicePair], margin: float, best: Best | None) -> dict[str, Any]:
-    gains = np.array([pair.gain for pair in own])
-    mean = float(np.mean([pair.candidate for pair in own]))
-    told: dict[str, Any] = {
-        "cases": len(own),
-        "margin": margin,
-        "mean_gain": round(float(gains.mean()), 5),
-        "worst": round(float(gains.min()), 5),
-    }
-    if best is not None:
-        told |= {"best": best.version, "gain_over_best": round(mean - best.mean, 5)}
-    return told
+def sets_of(what: str, case_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The cases of a set that was measured, and of phantoms those like the study's scans once more; no empty set."""
+    own = tuple(case_ids)
+    like = tuple(one for one in own if one.removeprefix("phantom-") not in PROTOCOLS)
+    sets = {what: own, LIKE_STUDY: like if what == PHANTOMS and len(like) < len(own) else ()}
+    return {name: ids for name, ids in sets.items() if ids}
 
 
-def _below(what: str, told: Mapping[str, Any]) -> list[str]:
-    allowed = f"{told['margin']:g} is allowed"
-    if told["mean_gain"] < -told["margin"]:
-        return [f"On the {what} its mean Dice is {-told['mean_gain']:.4f} below that of the live version; {allowed}."]
-    if told.get("gain_over_best", 0.0) < -told["margin"]:
-        return [
-            f"On the {what} its mean Dice is {-told['gain_over_best']:.4f} below that of {told['best']}, the best version that "
-            f"was live here; {allowed}."
-        ]
+def _gain(what: str, sets: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Mean gain of a set, and how far below that the gain on all such scans may lie where those of the set are alike."""
+    gain = {"mean_gain": round(float(sets[what].mean()), 5)}
+    alike = {name: gains for name, gains in sets.items() if name != PHANTOMS or LIKE_STUDY not in sets}
+    if what not in alike:
+        return gain
+    free = sum(len(gains) - 1 for gains in alike.values())
+    variance = sum(float(((gains - gains.mean()) ** 2).sum()) for gains in alike.values()) / max(free, 1)
+    return gain | {"room": round(ROOM * float(np.sqrt(variance / len(sets[what]))), 5)}
+
+
+def _below(what: str, told: Mapping[str, Any], bound: float) -> list[str]:
+    known = [(told["mean_gain"], told.get("room", 0.0), "the live version")]
+    if "best" in told:
+        room = told.get("room_over_best", 0.0)
+        known.append((told["gain_over_best"], room, f"{told['best']}, the best version that was live here"))
+    for gain, _, whom in known:
+        if gain < -told["margin"]:
+            return [f"On the {what} its mean Dice is {-gain:.4f} below that of {whom}; {told['margin']:g} is allowed."]
+    for gain, room, whom in known:
+        if gain - room < -bound:
+            return [
+                f"On the {what} its mean Dice is {abs(gain):.4f} {'above' if gain > 0 else 'below'} that of {whom}; gains differ "
+                f"so much between so few cases that it may be {room - gain:.4f} below on other scans; {bound:g} is allowed."
+            ]
     return []
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ class VersionMeasurement:
         measured: dict[str, dict[str, dict[str, Any]]] = {
             what: {"live": {}, "candidate": {}, "earlier": {}} for what in (HOLDOUT, PHANTOMS)
         }
-        worst: list[tuple[float, str, bytes]] = []
+        worst: list[tuple[float, str, Callable[[], bytes]]] = []
         for what, case_id, label_id, t1w, truth in self._cases():
             before, _ = measured_case(t1w, truth, live)
             after, region = measured_case(t1w, truth, candidate)
@@ -233,11 +234,12 @@ class VersionMeasurement:
                     continue
                 measured[what]["earlier"].setdefault(version, {})[case_id] = found
             worst += _lowest(case_id, t1w, truth, region, before["slice_dice"], after["slice_dice"])
+            worst = sorted(worst, key=lambda one: one[:2])[:PICTURES]
         for known in earlier:
             known.write()
         (self.folder / "pictures").mkdir(exist_ok=True)
-        for n, (_, _, content) in enumerate(sorted(worst)[:PICTURES]):
-            write_atomically(self.folder / "pictures" / f"{n + 1}.png", content)
+        for n, (_, _, draw) in enumerate(worst):
+            write_atomically(self.folder / "pictures" / f"{n + 1}.png", draw())
         write_atomically(self.folder / MEASURED, (json.dumps(measured, indent=1) + "\n").encode())
         return measured
 
@@ -284,14 +286,14 @@ def region_by(t1w: Volume, members: Sequence[Member]) -> Mask:
 
 def _lowest(
     case_id: str, t1w: Volume, truth: Mask, region: Mask, before: list[float | None], after: list[float | None]
-) -> list[tuple[float, str, bytes]]:
-    """The slice of a case on which the candidate lies furthest behind, if it does on any: its gain, case and picture."""
+) -> list[tuple[float, str, Callable[[], bytes]]]:
+    """The slice of a case on which the candidate lies furthest behind, if it does on any: its gain, case and what draws it."""
     gains = [math.inf if a is None or b is None else b - a for a, b in zip(before, after, strict=True)]
     k = int(np.argmin(gains))
     if not gains[k] < 0:
         return []
     title = f"{case_id}, slice {k + 1}: Dice {after[k]:.2f}, live version {before[k]:.2f}"
-    return [(gains[k], case_id, _drawn_slice(t1w, truth, region, k, title))]
+    return [(gains[k], case_id, partial(_drawn_slice, t1w, truth, region, k, title))]
 
 
 def _picture(t1w: Volume, label: Mask, region: Mask, entry: Entry) -> bytes | None:
