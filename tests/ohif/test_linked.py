@@ -10,10 +10,9 @@ import requests
 
 from browsing import NUMBERS, REGION, Reader, number
 from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import COARSE, PICTURED, ViewerDesk, known_cases, wait_for
+from viewing import PICTURED, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
-SCALE = COARSE
 
 
 @pytest.fixture(scope="module")
