@@ -68,8 +68,8 @@ def test_the_finished_readings_of_a_case_are_offered_the_newest_of_each(two, des
 def test_what_is_recorded_says_who_when_and_of_what_and_changes_no_reading(two, desk):
     service, anna, ben = two
     before = {path: path.read_bytes() for path in service.readings.root.glob("cases/*/submissions/**/*") if path.is_file()}
-    made = service.reviewing.record(IMAGE, anna, ben, 2, "morphological", " a vessel ", "root")
-    of_case = service.reviewing.record(IMAGE, anna, ben, None, "anatomical", "", "root")
+    made = service.reviewing.record(IMAGE, (anna, ben), 2, "morphological", " a vessel ", "root")
+    of_case = service.reviewing.record(IMAGE, (anna, ben), None, "anatomical", "", "root")
     assert (made.number, made.by, made.slice, made.note) == (1, "root", 2, "a vessel")
     assert made.created.startswith("20")
     assert list(service.reviewing.reviews.all()) == [made, of_case]
@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing(two, monkeypatch):
 
     monkeypatch.setattr(stored, "write_json", full)
     with pytest.raises(OutputError):
-        service.reviewing.record(IMAGE, anna, ben, None, "artefact", "", "root")
+        service.reviewing.record(IMAGE, (anna, ben), None, "artefact", "", "root")
     assert list(service.reviewing.reviews.all()) == []
     assert [one["event"] for one in service.audit.entries()].count("reviewed") == 0
 
@@ -105,9 +105,9 @@ def test_a_record_that_cannot_be_written_leaves_nothing(two, monkeypatch):
 )
 def test_what_makes_no_sense_is_refused_and_not_kept(two, change, sentence):
     service, anna, ben = two
-    asked = {"first": anna, "second": ben, "slice_number": None, "reason": "artefact", "note": "", "by": "root", **change}
+    asked = {"second": ben, "slice_number": None, "reason": "artefact", "note": "", "by": "root", **change}
     with pytest.raises(RequestError, match=sentence):
-        service.reviewing.record(IMAGE, **asked)
+        service.reviewing.record(IMAGE, (anna, asked.pop("second")), **asked)
     assert list(service.reviewing.reviews.all()) == []
 
 
@@ -137,7 +137,7 @@ def test_readings_on_two_grids_are_refused_in_a_sentence(two, desk, monkeypatch)
 def test_a_cohort_takes_the_class_of_the_case_that_was_recorded_last(two, desk):
     service, anna, ben = two
     for where, reason in ((None, "artefact"), (1, "morphological"), (None, "anatomical")):
-        service.reviewing.record(IMAGE, anna, ben, where, reason, "", "root")
+        service.reviewing.record(IMAGE, (anna, ben), where, reason, "", "root")
     assert classes_of_cases(service.readings.root) == {"a": "anatomical"}
     found = read_cohort(desk.folder, [], None, accept_uncleaned=True)
     list(found.scans())
@@ -154,14 +154,14 @@ def test_the_class_of_a_blinded_case_is_of_its_true_name_in_a_cohort(desk):
         desk.submit(service, (INFLAMMATION, one), image=image, reader=who).submission_id
         for who, one in (("anna", mask), ("ben", np.roll(mask, 1, axis=1)))
     ]
-    made = service.reviewing.record(image, *names, None, "artefact", "", "root")
+    made = service.reviewing.record(image, tuple(names), None, "artefact", "", "root")
     assert made.case.startswith("case-")
     assert classes_of_cases(service.readings.root) == {"a": "artefact"}
 
 
 def test_a_damaged_record_is_left_out_and_named_by_the_check(two):
     service, anna, ben = two
-    service.reviewing.record(IMAGE, anna, ben, None, "artefact", "", "root")
+    service.reviewing.record(IMAGE, (anna, ben), None, "artefact", "", "root")
     path = service.readings.root / "cases" / "a" / "reviews" / "0001.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "case": "b"}))
     assert list(service.reviewing.reviews.all()) == []

@@ -15,7 +15,7 @@ import requests
 from lib.nets.fit import Slices
 from lib.readings.store import ReadingStore
 from lib.retraining.entries import Entry
-from lib.retraining.patients import patients_of, public_cases
+from lib.retraining.patients import StudyCases
 from lib.retraining.prepare import prepare
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.server.texts import module_of
@@ -74,12 +74,13 @@ def fate(server: Server, image: str, made: dict[str, Any]) -> dict[str, Any]:
 
 def entries_of(studies: Path) -> tuple[Path, dict[str, Entry]]:
     """What a session that begins now would learn and measure on, by its label."""
-    data, source = studies / ".vhi", CaseFinder(studies)
-    cases = public_cases(source, data)
+    data = studies / ".vhi"
     session = prepare(
-        ReadingStore(data, read_only=True), source, cases, APP / "model" / "disease_region",
-        patient_of=patients_of(data, source, cases), code_version="0",
-    )  # fmt: skip
+        ReadingStore(data, read_only=True),
+        StudyCases.of(data, CaseFinder(studies)),
+        APP / "model" / "disease_region",
+        code_version="0",
+    )
     return RetrainingFolder(data).session, {one.key: one for one in session.entries}
 
 

@@ -46,13 +46,14 @@ class EmbeddedArchive:
     ----------
     url : address of its root, such as http://127.0.0.1:8042/dicom-web
     archive : the folder and its index
+    look_every_s : how often the folder is looked through for files that were put there by hand [s]
     """
 
     url: str
     archive: ArchiveFolder
     _server: _Server
     _bound: socket.socket
-    _look_every_s: float
+    look_every_s: float = LOOK_EVERY_S
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -100,7 +101,7 @@ class EmbeddedArchive:
 
     def _look(self) -> None:
         """Keep up with files that come and go in the folder."""
-        wait = self._look_every_s
+        wait = self.look_every_s
         while not self._ended.wait(wait):
             began = time.monotonic()
             try:
@@ -108,7 +109,7 @@ class EmbeddedArchive:
             except (OutputError, OSError) as error:
                 logger.warning("The archive's folder could not be read through: %s", error)
             # a large folder is not walked all the time
-            wait = max(self._look_every_s, 20 * (time.monotonic() - began))
+            wait = max(self.look_every_s, 20 * (time.monotonic() - began))
 
 
 def open_archive(
@@ -119,7 +120,6 @@ def open_archive(
     password: str | None = None,
     *,
     public_url: str | None = None,
-    look_every_s: float = LOOK_EVERY_S,
 ) -> EmbeddedArchive:
     """Bring the folder's index up to date, and listen; `run` serves, `start` does so beside the caller.
 
@@ -131,8 +131,6 @@ def open_archive(
         What clients must send (HTTP Basic); needed beyond this machine.
     public_url : str, optional
         The address of the archive's root as clients know it, where that is another one than they reach it by.
-    look_every_s : float
-        How often the folder is looked through for files that were put there by hand.
 
     Raises
     ------
@@ -167,7 +165,7 @@ def open_archive(
         lifespan="off",
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
-    return EmbeddedArchive(url, archive, _Server(config), bound, look_every_s)
+    return EmbeddedArchive(url, archive, _Server(config), bound)
 
 
 def serve_here(served: EmbeddedArchive, ready: Callable[[], None]) -> None:

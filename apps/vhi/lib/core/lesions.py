@@ -11,7 +11,7 @@ from .anatomy import Anatomy, Side, part_of_lesions, side_of_lesions
 from .settings import VhiSettings
 from .thresholds import Thresholds
 from .transforms.groups import label_groups
-from .volume import Grid, Mask, Volume
+from .volume import Mask, Volume
 
 
 def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, conservative: float) -> np.ndarray:
@@ -124,28 +124,37 @@ def voxels_of(grade: np.ndarray) -> np.ndarray:
     return np.stack([*np.divmod(rest, rows), k], axis=1)
 
 
-def lesion_table(
-    labels: np.ndarray,
-    count: int,
-    grade: np.ndarray,
-    stir: Volume,
-    thresholds: Thresholds,
-    midline: float,
-    anatomy: Anatomy | None = None,
-) -> tuple[Lesion, ...]:
-    """Describe every lesion of a label map, in the order of its numbers.
+@dataclass(frozen=True, eq=False)
+class LesionMap:
+    """A grade map and its lesions.
 
     Parameters
     ----------
+    grade : (I, J, K) uint8 array
     labels : (I, J, K) int array
         1..count, as `label_lesions` gives them.
-    grade : (I, J, K) uint8 array
+    count : int
+    """
+
+    grade: np.ndarray
+    labels: np.ndarray
+    count: int
+
+
+def lesion_table(
+    lesions: LesionMap, stir: Volume, thresholds: Thresholds, midline: float, anatomy: Anatomy | None = None
+) -> tuple[Lesion, ...]:
+    """Describe every lesion of a map, in the order of its numbers.
+
+    Parameters
+    ----------
+    lesions : LesionMap
     midline : float
         RAS+ x of the sagittal plane that divides left from right [mm].
     anatomy : Anatomy, optional
         Every lesion's part is "other" when absent.
     """
-    grid: Grid = stir.grid
+    grid, grade, labels, count = stir.grid, lesions.grade, lesions.labels, lesions.count
     at = voxels_of(grade)
     which = labels[tuple(at.T)]
 

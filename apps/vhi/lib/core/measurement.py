@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .anatomy import Anatomy, PartExtent, ZoneExtent, part_extents, zone_extents
-from .lesions import Lesion, side_of, voxels_of
+from .anatomy import Anatomy, PartExtent, PlacedVoxels, ZoneExtent, part_extents, zone_extents
+from .lesions import Lesion, LesionMap, side_of, voxels_of
 from .volume import Grid
 
 
@@ -54,8 +54,7 @@ class VhiMeasurement:
 
 def with_places(
     measured: VhiMeasurement,
-    grade: np.ndarray,
-    labels: np.ndarray,
+    graded: LesionMap,
     lesions: Sequence[Lesion],
     anatomy: Anatomy,
     grid: Grid,
@@ -65,18 +64,21 @@ def with_places(
 
     Parameters
     ----------
-    grade, labels : (I, J, K) arrays
+    graded : LesionMap
+    lesions : sequence of Lesion
+        Those of the map.
     left_out : sequence of ZoneExtent
         What the settings leave out, as measured before it was.
     """
-    index = voxels_of(labels)
-    x_mm, at = grid.world_mm(index)[:, 0], tuple(index.T)
+    index = voxels_of(graded.labels)
+    at = tuple(index.T)
+    voxels = PlacedVoxels(anatomy.part[at], graded.grade[at], graded.labels[at], grid.world_mm(index)[:, 0])
     sides = [lesion.side for lesion in lesions]
     known = {extent.zone: extent for extent in left_out}
-    zones = zone_extents(anatomy, grade, (), grid.voxel_volume_mm3)
+    zones = zone_extents(anatomy, graded.grade, (), grid.voxel_volume_mm3)
     return replace(
         measured,
-        parts=part_extents(anatomy.part[at], grade[at], labels[at], sides, x_mm, measured.midline_mm, grid.voxel_volume_mm3),
+        parts=part_extents(voxels, sides, measured.midline_mm, grid.voxel_volume_mm3),
         zones=tuple(known.get(extent.zone, extent) for extent in zones),
     )
 

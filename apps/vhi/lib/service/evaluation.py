@@ -60,6 +60,22 @@ class SubmissionMetadata:
     doubts: str | None = None
 
 
+@dataclass(frozen=True)
+class StatedMetadata:
+    """The same as a viewer states them, unchecked: values of JSON. `amends` as in `lib.readings.submission`."""
+
+    reader: str
+    reading: Any = 1
+    method: str = "semi-automatic"
+    rating: str | None = None
+    amends: str | None = None
+    decisions: Any = None
+    settings: Mapping[str, Any] | None = None
+    displayed: str | None = None
+    confirmed: str | None = None
+    doubts: Any = None
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluatedSubmission:
     """A submission compared with what the reader started from, and `since` the patient's earlier visit.

@@ -87,18 +87,16 @@ def response_facts(
     shown: DisplayedResult,
     command: str,
     role: Role,
-    automatic: VhiResult | None = None,
-    *,
     reader: str | None = None,
 ) -> dict[str, Any]:
     """The numbers of a measurement, and where its lesions lie in the series that was asked for.
 
-    Given the `automatic` result with a proposal, the lesions are those of that result, with what is proposed for each.
+    Of an automatic result with a proposal, the lesions are those of that result, with what is proposed for each.
     """
-    result = shown.result
+    result, automatic = shown.result, shown.automatic
     provenance = provenance_of(command, result.settings, regions.model, scans.inputs)
     facts = vhi_numbers(result, provenance, reader=reader or "")
-    if automatic is not None and automatic.proposal is not None:
+    if automatic.proposal is not None:
         placed = _placed([lesion_numbers(lesion) for lesion in automatic.lesions], scans, automatic, role)
         facts["lesions"] = with_decisions(placed, automatic.proposal, shown.changes)
         facts["proposal"] = {name: facts["proposal"][name] for name in ("version", "limit", "uncertain")}
@@ -110,7 +108,7 @@ def response_facts(
         "used": dict(regions.used),
         "histogram": histogram_of(result.normal_bone_values),
         **short_result(result, regions.model),
-        "automatic_id": result_id_of(result if automatic is None else automatic, regions.model),
+        "automatic_id": result_id_of(automatic, regions.model),
         "messages": [],
     }
 
