@@ -52,8 +52,8 @@ class Lesion:
     """One 26-connected 3-D group of the cleared grade map.
 
     `centroid_mm` is RAS+; `slices` are indices along K, from 0. `relative_to_sensitive` and `relative_to_conservative` are the
-    mean STIR intensity divided by that threshold. `part` is what most of it lies in (`lib.core.partition.PARTS`); `side` is
-    "midline" for one that crosses it.
+    mean STIR intensity divided by that threshold, `conservative_share` the share of its voxels of grade 2. `part` is what most of
+    it lies in (`lib.core.partition.PARTS`); `side` is "midline" for one that crosses it.
     """
 
     id: int
@@ -66,12 +66,8 @@ class Lesion:
     mean_intensity: float
     relative_to_sensitive: float
     relative_to_conservative: float
+    conservative_share: float
     part: str = "other"
-
-    @property
-    def conservative_share(self) -> float:
-        """Share of the lesion's voxels that are of grade 2."""
-        return self.conservative_voxels / self.voxels
 
 
 def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
@@ -181,6 +177,7 @@ def lesion_table(
             mean_intensity=float(mean[n]),
             relative_to_sensitive=float(mean[n] / thresholds.sensitive),
             relative_to_conservative=float(mean[n] / thresholds.conservative),
+            conservative_share=float(conservative[n] / max(voxels[n], 1)),
             part=parts[n],
         )
         for n in range(count)

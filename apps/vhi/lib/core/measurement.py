@@ -28,6 +28,11 @@ class Extent:
     def conservative_mm3(self) -> float:
         return self.conservative * self.voxel_volume_mm3
 
+    @property
+    def mm3(self) -> dict[str, float]:
+        """Both volumes by the name of their threshold, as results are told [mm3]."""
+        return {"sensitive": self.sensitive_mm3, "conservative": self.conservative_mm3}
+
 
 @dataclass(frozen=True)
 class VhiMeasurement:

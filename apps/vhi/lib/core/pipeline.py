@@ -14,7 +14,7 @@ from .box import box_of
 from .contrast import check_contrasts
 from .disease_region import DiseaseRegion, Member, segment_disease_region
 from .interval import Interval, NoInterval, NumberBasis, interval_of
-from .lesions import Lesion, LesionMap, label_lesions, lesion_table, midline_mm
+from .lesions import Lesion, LesionMap, label_lesions, lesion_table, midline_mm, voxels_of
 from .measurement import Extent, VhiMeasurement, measure, with_places
 from .normal_bone import NormalBone, NormalBoneClicks, NormalBoneSample, Voxel, sample_normal_bone
 from .normal_bone_clicks import normal_bone_from_clicks
@@ -111,6 +111,17 @@ class VhiResult:
         index = in_slices(self.grade != 0)
         at = tuple(index.T)
         return LesionVoxels(index, self.stir.grid.shape, self.grade[at], self.lesion_labels[at])
+
+    @cached_property
+    def central_voxels(self) -> tuple[Voxel, ...]:
+        """Of each lesion the voxel next to its centroid, (i, j, k)."""
+        at = voxels_of(self.grade)
+        which = self.lesion_labels[tuple(at.T)]
+        centroids = np.array([lesion.centroid_mm for lesion in self.lesions]).reshape(-1, 3)
+        distance = np.linalg.norm(self.stir.grid.world_mm(at) - centroids[which - 1], axis=1)
+        order = np.lexsort((distance, which))
+        nearest = at[order[np.searchsorted(which[order], np.arange(1, len(self.lesions) + 1))]]
+        return tuple((int(i), int(j), int(k)) for i, j, k in nearest)
 
     @cached_property
     def _pieces(self) -> dict[tuple[float, float], RegradedPieces | None]:

@@ -24,8 +24,8 @@ from ..errors import InputError, ModelError, NormalBoneError, RequestError, VhiE
 from ..reports.numbers import plain
 from .active_regions import ActiveRegions, DrawnRegions, proposal_of
 from .change_summary import reading_sentences
-from .decisions import Decisions, parse_decisions
 from .earlier import SinceEarlier
+from .gestures import Decisions, parse_decisions
 from .measuring import KnownRegions, MeasurementService
 from .proposals import APPLY, OFF
 from .scans import Scans

@@ -24,7 +24,7 @@ from ..readings.store import ReadingStore
 from .active_regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .automatic import Automatic, AutomaticRegions
 from .chains import Chains
-from .decisions import Decisions
+from .gestures import Decisions
 from .memory_cache import LastUsed
 from .proposals import OFF, DisplayedResult, Proposals
 from .reading_context import automatic_regions_shown_to
@@ -258,8 +258,7 @@ class MeasurementService:
             scans.case.case_id,
             *sorted(scans.sha256.values()),
             regions.key,
-            tuple(settings.values().items()),
-            settings.chain,
+            settings,
             proposal,
         )
         result = self._results.get(key)

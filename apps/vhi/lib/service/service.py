@@ -44,7 +44,6 @@ from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .conduct import Conduct
 from .config import ServiceConfig
-from .decisions import Decisions, parse_decisions
 from .doubts import checked_choice
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
@@ -52,7 +51,7 @@ from .earlier import EarlierVisits, VisitBeside
 from .evaluation import StatedMetadata, SubmissionMetadata
 from .fates import Fates, gives_label
 from .findings import Disk, archive, conduct, damaged, model, share
-from .gestures import parse_gestures
+from .gestures import Decisions, parse_decisions, parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
 from .options import options_of, reading_number
@@ -298,7 +297,7 @@ class VhiService:
         Parameters
         ----------
         image_id, reader, values, drawn
-            As for `vhi`, with `scope` ("lesion" or "slice") and `gestures` (see `lib.service.decisions`) in place of `show`.
+            As for `vhi`, with `scope` ("lesion" or "slice") and `gestures` (see `lib.service.gestures`) in place of `show`.
         remove, restore : sequences of (i, j, k)
             Voxel indices on the series' own grid; first all removals count, then all restorations, then the gestures in order.
 
