@@ -231,7 +231,7 @@ def test_effort_counts_clicks_and_seconds_from_the_opening_of_the_case(js):
     run = """((e) => {
       const press = () => window.dispatchEvent(new Event('pointerdown'));
       press(); e.restart(); press(); press(); e.strokes += 1;
-      return e.told();
+      return e.facts();
     })(new m.Effort())"""
     told = js("effort", run)
     assert (told["clicks"], told["boundary_edits"]) == (2, 1)

@@ -35,7 +35,7 @@ IDENTIFIERS = {
 # one in every language
 SHOWN_AS_IT_IS = {"mm³", "VHI"}
 STYLE = re.compile(
-    r"[a-z-]+: ?[^;]*;|^\n\.vhi|^border: ?2px|^; box-sizing|^(?:(?:line|told|tight|grow|main|good|small|grades|behind) ?)+$"
+    r"[a-z-]+: ?[^;]*;|^\n\.vhi|^border: ?2px|^; box-sizing|^(?:(?:line|note|tight|grow|main|good|small|grades|behind) ?)+$"
 )
 SELECTOR = re.compile(r"^(?:#vhi|tbody tr|input[,\[])")
 

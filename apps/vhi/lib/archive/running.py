@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -145,8 +144,6 @@ def open_archive(
         raise SettingsError("A name and a password belong together; give the archive both, or neither.")
     if host not in _LOCAL and not user:
         raise SettingsError(f"Listening on {host} opens the archive to others: give it a name and a password.")
-    # pydicom's, about values longer than allowed and the like, which are served as they are
-    warnings.filterwarnings("ignore", module="pydicom")
     bound = bound_socket(host, port, "The archive", "pass another port")
     try:
         archive = ArchiveFolder(folder)

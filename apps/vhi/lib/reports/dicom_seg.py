@@ -57,7 +57,7 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
 
 @dataclass(frozen=True)
 class SegmentationWords:
-    """What a Segmentation says of itself.
+    """The words that a Segmentation says of itself.
 
     Attributes
     ----------
