@@ -152,9 +152,11 @@ def choose(
     score = {scan.name: found[scan.name][1] for scan in pool if scan.name in found}
     if strategy == "diverse":
         features = {
-            scan.name: features_of(scan.t1w, scan.region(found[scan.name][0])) for scan in (*pool, *labelled) if scan.name in found
+            scan.name: features_of(scan.t1w, scan.region(found[scan.name][0]))
+            for scan in (*pool, *labelled)
+            if scan.name in found
         }
-        score = uncertain_and_unlike(score, feature_distance(features, [scan.name for scan in labelled if scan.name in found]))
+        score = uncertain_and_unlike(score, feature_distance(features, [scan.name for scan in labelled]))
     return max(pool, key=lambda scan: score.get(scan.name, -1.0))
 
 
