@@ -10,8 +10,7 @@ import pytest
 from folderdesk import Desk, phantom_truth
 from lib.core.gestures import Lasso, OnSlice
 from lib.errors import RequestError
-from lib.service.decisions import on_stir
-from lib.service.gestures import gesture_as_dict, parse_gestures
+from lib.service.gestures import gesture_as_dict, on_stir, parse_gestures
 from lib.service.service import VhiService
 
 ALL = [
