@@ -10,9 +10,11 @@ import requests
 
 from browsing import NUMBERS, REGION, Reader, number
 from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import PICTURED, ViewerDesk, known_cases, wait_for
+from viewing import FINE, PICTURED, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
+# drawings are counted: in a coarse window one step of several lies between two of them
+SCALE = FINE
 
 
 @pytest.fixture(scope="module")
