@@ -84,9 +84,7 @@ def with_places(
     )
 
 
-def measure(
-    grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float, index: np.ndarray | None = None
-) -> VhiMeasurement:
+def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float, index: np.ndarray | None = None) -> VhiMeasurement:
     """Count a cleared grade map.
 
     Parameters

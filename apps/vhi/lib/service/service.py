@@ -57,7 +57,7 @@ from .measuring import MeasurementService
 from .networks import Networks
 from .options import options_of, reading_number
 from .precomputing import Precomputing
-from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
+from .proposals import CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
 from .reading_list import ReadingList
 from .reading_timer import ReadingTimer
 from .remaking import is_damaged, remake_reports
