@@ -22,18 +22,14 @@ from viewing import OPEN, ViewerDesk, dismiss_notice, wait_for
 REGION, BONE, INFLAMMATION, CONSERVATIVE = "disease region", "normal bone", "inflammation", "inflammation (conservative)"
 PROPOSED, PROPOSED_TO_REMOVE = 5, "inflammation (proposed to remove)"
 NUMBERS = {REGION: 1, BONE: 2, INFLAMMATION: 3, CONSERVATIVE: 4}
-VOXELS = """() => {
-  const data = window.services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray();
+# a list of numbers takes a browser and a test seconds to hand over, text does not
+AS_TEXT = """(data) => {
   let text = '';
   for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
   return btoa(text);
 }"""
-CELLS = """() => {
-  const data = window.vhiDesk.reading.cells;
-  let text = '';
-  for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
-  return btoa(text);
-}"""
+MAP = "window.services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray()"
+CELLS = "window.vhiDesk.reading.cells"
 PLACE = """([series, voxel]) => {
   const { viewportGridService, displaySetService, cornerstoneViewportService, segmentationService } = window.services;
   for (const { viewportId, displaySetInstanceUIDs } of viewportGridService.getState().viewports.values()) {
@@ -101,12 +97,15 @@ class Reader:
 
     def map(self) -> np.ndarray:
         """The label map on screen, `(I, J, K)` as the series' NIfTI has it."""
-        flat = np.frombuffer(base64.b64decode(self.page.evaluate(VOXELS)), np.uint8)
-        return flat.reshape(self.grid.shape, order="F")
+        return self.voxels(MAP)
 
     def cells(self) -> np.ndarray:
         """What the page holds of each voxel, `(I, J, K)`; see `cells.js`."""
-        flat = np.frombuffer(base64.b64decode(self.page.evaluate(CELLS)), np.uint8)
+        return self.voxels(CELLS)
+
+    def voxels(self, held: str) -> np.ndarray:
+        """What an expression of the page holds of each voxel, whole numbers below 256, `(I, J, K)`."""
+        flat = np.frombuffer(base64.b64decode(self.page.evaluate(f"({AS_TEXT})({held})")), np.uint8)
         return flat.reshape(self.grid.shape, order="F")
 
     def bits(self) -> np.ndarray:

@@ -175,10 +175,8 @@ class RandomReading:
 
     def _check_corrections(self, corrections: dict[str, Any]) -> None:
         """By the eraser and the brush: what is on screen beside what the clicks leave of the measurement."""
-        flat = self.page.evaluate("Array.from(window.vhiDesk.reading.state.left, (value) => value ? 1 : 0)")
-        left = np.array(flat, bool).reshape(self.bits.shape, order="F")
-        grades = self.page.evaluate("Array.from(window.vhiDesk.reading.state.measured.grades, (value) => value ? 1 : 0)")
-        automatic = np.array(grades, bool).reshape(self.bits.shape, order="F")
+        left = self.reader.voxels("window.vhiDesk.reading.state.left") > 0
+        automatic = self.reader.voxels("window.vhiDesk.reading.state.measured.grades") > 0
         final = self.bits & 4 > 0
         hand = corrections["hand"]
         assert sum(voxels for _, voxels in hand["erased"]) == np.count_nonzero(left & ~final), self.done

@@ -17,7 +17,7 @@ import pytest
 from archives import ARCHIVES, Archive, why_no_orthanc
 from browsing import Reader
 from viewing import (
-    FINE,
+    COARSE,
     PATIENCE_S,
     SIZE,
     ViewerDesk,
@@ -130,8 +130,8 @@ def watch() -> Watch:
 
 @pytest.fixture
 def page(browser, watch, request, tmp_path) -> Iterator[Any]:
-    """A window of a browser that was never here before; coarse where the test's module says `SCALE = COARSE`."""
-    scale = getattr(request.module, "SCALE", FINE)
+    """A window of a browser that was never here before; coarse unless the test's module says `SCALE = FINE`."""
+    scale = getattr(request.module, "SCALE", COARSE)
     context = browser.new_context(viewport=SIZE, device_scale_factor=scale)
     context.set_default_timeout(PATIENCE_S * 1000)
     context.set_default_navigation_timeout(PATIENCE_S * 1000)

@@ -9,10 +9,9 @@ import pytest
 from scipy.ndimage import binary_erosion
 
 from browsing import Reader, lesion_of_two_grades, number
-from viewing import COARSE, wait_for
+from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 CLEAN = "**/infer/vhi_clean?**"
 DRAFT = "**/vhi/draft?**"
 # the panel is drawn after the next frame

@@ -11,10 +11,9 @@ import requests
 from scipy.ndimage import distance_transform_edt
 
 from browsing import BONE, INFLAMMATION, NUMBERS, REGION, Reader, lesion_of_two_grades, nifti
-from viewing import COARSE, PICTURED, wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 
 MIDDLE = """() => {
   const { labelmap } = window.vhiDesk.reading;

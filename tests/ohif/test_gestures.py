@@ -10,10 +10,9 @@ import requests
 
 from browsing import INFLAMMATION, Reader
 from lib.core.lesions import label_lesions
-from viewing import COARSE, wait_for
+from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 
 WINDOWS = """() => window.vhiDesk.reading.labelmap.viewportIds().map((id) =>
   JSON.stringify(window.services.cornerstoneViewportService.getCornerstoneViewport(id).getProperties().voiRange))"""

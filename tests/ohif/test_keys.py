@@ -9,10 +9,9 @@ import pytest
 from scipy.ndimage import binary_erosion, label
 
 from browsing import CONSERVATIVE, NUMBERS, PROPOSED, Reader
-from viewing import COARSE, PICTURED, wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 SHOWN = """() => window.vhiDesk.reading.labelmap.viewportIds().map((id) =>
   window.cornerstoneTools.segmentation.config.visibility.getSegmentationRepresentationVisibility(
     id, { segmentationId: '1', type: 'Labelmap' }))"""

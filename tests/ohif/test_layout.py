@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from browsing import Reader
-from viewing import COARSE, PICTURED, wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 SIZES = ((1280, 720), (1600, 1000), (2560, 1440))
 # of each image: how many pixels it and its place measure
 IMAGES = """() => [...window.services.viewportGridService.getState().viewports.keys()].map((id) => {

@@ -12,7 +12,7 @@ import pytest
 import proxying
 from archives import ARCHIVES
 from browsing import Reader, by_reader, in_archive, lesion_of_two_grades, number
-from viewing import PATIENCE_S, SIZE, ViewerDesk, viewer_over, wait_for
+from viewing import COARSE, PATIENCE_S, SIZE, ViewerDesk, viewer_over, wait_for
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,7 +49,7 @@ def behind(phantoms, tmp_path, monkeypatch):
 
 @pytest.fixture
 def page(browser, watch):
-    context = browser.new_context(viewport=SIZE, ignore_https_errors=True)
+    context = browser.new_context(viewport=SIZE, device_scale_factor=COARSE, ignore_https_errors=True)
     context.set_default_timeout(PATIENCE_S * 1000)
     found = context.new_page()
     watch.over(found)

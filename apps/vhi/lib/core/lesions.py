@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,11 @@ class LesionMap:
     labels: np.ndarray
     count: int
 
+    @cached_property
+    def index(self) -> np.ndarray:
+        """`(n, 3)` indices of the graded voxels, as `voxels_of` gives them."""
+        return voxels_of(self.grade)
+
 
 def lesion_table(
     lesions: LesionMap, stir: Volume, thresholds: Thresholds, midline: float, anatomy: Anatomy | None = None
@@ -151,7 +157,7 @@ def lesion_table(
         Every lesion's part is "other" when absent.
     """
     grid, grade, labels, count = stir.grid, lesions.grade, lesions.labels, lesions.count
-    at = voxels_of(grade)
+    at = lesions.index
     which = labels[tuple(at.T)]
 
     def total(weights: np.ndarray) -> np.ndarray:

@@ -75,12 +75,11 @@ def with_places(
     left_out : sequence of ZoneExtent
         What the settings leave out, as measured before it was.
     """
-    index = voxels_of(graded.labels)
-    at = tuple(index.T)
-    voxels = PlacedVoxels(anatomy.part[at], graded.grade[at], graded.labels[at], grid.world_mm(index)[:, 0])
+    at = tuple(graded.index.T)
+    voxels = PlacedVoxels(anatomy.part[at], graded.grade[at], graded.labels[at], grid.world_mm(graded.index)[:, 0])
     sides = [lesion.side for lesion in lesions]
     known = {extent.zone: extent for extent in left_out}
-    zones = zone_extents(anatomy, graded.grade, (), grid.voxel_volume_mm3)
+    zones = zone_extents(anatomy, graded.grade, graded.index, (), grid.voxel_volume_mm3)
     return replace(
         measured,
         parts=part_extents(voxels, sides, measured.midline_mm, grid.voxel_volume_mm3),
@@ -88,7 +87,7 @@ def with_places(
     )
 
 
-def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -> VhiMeasurement:
+def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float, index: np.ndarray | None = None) -> VhiMeasurement:
     """Count a cleared grade map.
 
     Parameters
@@ -98,8 +97,10 @@ def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -
         Voxels of grade 1 or 2 before the post-transforms.
     midline : float
         RAS+ x of the plane between left and right [mm].
+    index : (n, 3) int array, optional
+        `voxels_of(grade)`, where it is known.
     """
-    at = voxels_of(grade)
+    at = voxels_of(grade) if index is None else index
     conservative = grade[tuple(at.T)] == 2
     left = side_of(grid.world_mm(at)[:, 0], midline)
 

@@ -281,9 +281,9 @@ def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
     counted = _counted(whole, scan.anatomy, settings)
     regrading = Regrading(scan.boxed if counted is whole else _counting(stir, counted, whole), settings)
     grade, labels, count, raw_sensitive = regrading.maps_at(*at)
-    graded = LesionMap(grade, labels, count)
+    graded, left_out = LesionMap(grade, labels, count), _left_out(scan, settings, at)
     lesions = lesion_table(graded, stir, thresholds, scan.midline_mm, scan.anatomy)
-    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm)
+    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm, graded.index)
     stability = stability_of(
         lambda *at: regrading.voxels_at(*at) * stir.grid.voxel_volume_mm3,
         sample,
@@ -303,7 +303,7 @@ def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
         grade=grade,
         lesion_labels=labels,
         lesions=lesions,
-        measurement=with_places(measurement, graded, lesions, scan.anatomy, stir.grid, _left_out(scan, settings, at)),
+        measurement=with_places(measurement, graded, lesions, scan.anatomy, stir.grid, left_out),
         stability=stability,
         settings=settings,
         warnings=(
@@ -349,7 +349,8 @@ def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]
     if not settings.limits.left_out:
         return ()
     everything = Regrading(scan.boxed, settings).maps_at(*at)[0]
-    zones = zone_extents(scan.anatomy, everything, settings.limits.left_out, scan.stir.grid.voxel_volume_mm3)
+    voxel_mm3 = scan.stir.grid.voxel_volume_mm3
+    zones = zone_extents(scan.anatomy, everything, voxels_of(everything), settings.limits.left_out, voxel_mm3)
     return tuple(zone for zone in zones if not zone.counted)
 
 
@@ -372,7 +373,7 @@ def with_lesions(result: VhiResult, grade: np.ndarray, labels: np.ndarray, count
     midline, grid, anatomy = result.measurement.midline_mm, result.stir.grid, result.anatomy
     graded = LesionMap(grade, labels, count)
     lesions = lesion_table(graded, result.stir, result.thresholds, midline, anatomy)
-    measurement = measure(grade, raw_sensitive, grid, midline)
+    measurement = measure(grade, raw_sensitive, grid, midline, graded.index)
     if anatomy is not None:
         measurement = with_places(measurement, graded, lesions, anatomy, grid, result.measurement.left_out)
     return replace(result, grade=grade, lesion_labels=labels, lesions=lesions, measurement=measurement)
