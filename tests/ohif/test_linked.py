@@ -9,12 +9,10 @@ import pytest
 import requests
 
 from browsing import NUMBERS, REGION, Reader, number
-from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import FINE, PICTURED, ViewerDesk, known_cases, wait_for
+from linking import COUNT, FROM_NOW, ROLES, Images, other, with_more_slices
+from viewing import PICTURED, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
-# drawings are counted: in a coarse window one step of several lies between two of them
-SCALE = FINE
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def turn_the_wheel(images: Images, role: str) -> None:
 def one_step(images: Images, role: str, delta: int) -> None:
     """Each image whose slice changes moves once and is drawn once: nothing runs in a circle."""
     before = images.shown()
-    images.page.evaluate("window.counted = { moved: 0, drawn: 0 }")
+    images.page.evaluate(FROM_NOW)
     images.page.mouse.wheel(0, delta)
     wait_for(lambda: images.shown()[role]["instance"] != before[role]["instance"])
     images.check_together(role)

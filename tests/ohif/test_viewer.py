@@ -172,7 +172,7 @@ def test_a_login_that_ends_is_told_in_the_page_which_stays(behind_login, page, w
     page.locator("#vhi-measure").click()
     page.locator("#vhi-signed-out").wait_for()
     watch.errors[:] = [one for one in watch.errors if "401" not in one]
-    assert page.locator("#vhi-measure:enabled").count() == 1
+    page.locator("#vhi-measure:enabled").wait_for()
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Sign in in a new tab").click()
     sign_in(opened.value)

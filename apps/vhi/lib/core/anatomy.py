@@ -155,19 +155,23 @@ def part_extents(
     )
 
 
-def zone_extents(anatomy: Anatomy, grade: np.ndarray, left_out: Sequence[int], voxel: float) -> tuple[ZoneExtent, ...]:
+def zone_extents(
+    anatomy: Anatomy, grade: np.ndarray, index: np.ndarray, left_out: Sequence[int], voxel: float
+) -> tuple[ZoneExtent, ...]:
     """Volume by zone, as `ZONES` lists them; empty where the anatomy is not known.
 
     Parameters
     ----------
     grade : (I, J, K) uint8 array
         Of the whole disease region.
+    index : (n, 3) int array
+        Where the grade is not 0.
     left_out : sequence of int
         Zones that do not count.
     """
     if not anatomy.is_known:
         return ()
-    inside = grade > 0
-    zone, grades = anatomy.zone[inside], grade[inside]
+    at = tuple(index.T)
+    zone, grades = anatomy.zone[at], grade[at]
     every = [np.bincount(zone[grades >= least], minlength=len(ZONES)) * voxel for least in (1, 2)]
     return tuple(ZoneExtent(name, float(every[0][n]), float(every[1][n]), n not in left_out) for n, name in enumerate(ZONES))

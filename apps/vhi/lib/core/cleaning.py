@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from .box import box_of
-from .gestures import AnyGesture, Gesture, LesionField, replay
+from .gestures import AnyGesture, Gesture, LesionField, Replayed, replay
 from .lesions import clear, grade_hyperintensity
 from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
 from .proposal import Proposal, Stage
@@ -60,6 +60,18 @@ def lesion_field(result: VhiResult) -> LesionField:
     return LesionField(result.lesion_labels, result.stir.grid, lambda: (result.anatomy, result.measurement.midline_mm))
 
 
+def lesions_after(result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None) -> Replayed:
+    """The lesions of the automatic result after gestures, replayed in order; parameters as for `kept_after`."""
+    return replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
+
+
+def kept_of(result: VhiResult, left: Replayed) -> Mask:
+    """What gestures left of the graded voxels of the automatic result."""
+    graded, kept = result.graded, np.zeros_like(left.labels, dtype=bool)
+    kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
+    return Mask(kept, result.stir.grid, "inflammation")
+
+
 def kept_after(
     result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None
 ) -> tuple[Mask, tuple[str, ...]]:
@@ -81,10 +93,8 @@ def kept_after(
     messages : tuple of str
         One for each gesture that changed nothing because it takes no lesion.
     """
-    left = replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
-    graded, kept = result.graded, np.zeros(left.labels.shape, dtype=bool)
-    kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
-    return Mask(kept, result.stir.grid, "inflammation"), left.messages
+    left = lesions_after(result, gestures, start)
+    return kept_of(result, left), left.messages
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,6 +132,7 @@ def lesion_table(
     thresholds: Thresholds,
     midline: float,
     anatomy: Anatomy | None = None,
+    index: np.ndarray | None = None,
 ) -> tuple[Lesion, ...]:
     """Describe every lesion of a label map, in the order of its numbers.
 
@@ -144,9 +145,11 @@ def lesion_table(
         RAS+ x of the sagittal plane that divides left from right [mm].
     anatomy : Anatomy, optional
         Every lesion's part is "other" when absent.
+    index : (n, 3) int array, optional
+        `voxels_of(grade)`, where it is known.
     """
     grid: Grid = stir.grid
-    at = voxels_of(grade)
+    at = voxels_of(grade) if index is None else index
     which = labels[tuple(at.T)]
 
     def total(weights: np.ndarray) -> np.ndarray:

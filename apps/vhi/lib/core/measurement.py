@@ -60,6 +60,7 @@ def with_places(
     anatomy: Anatomy,
     grid: Grid,
     left_out: Sequence[ZoneExtent] = (),
+    index: np.ndarray | None = None,
 ) -> VhiMeasurement:
     """A measurement with its volumes by part and zone.
 
@@ -68,12 +69,14 @@ def with_places(
     grade, labels : (I, J, K) arrays
     left_out : sequence of ZoneExtent
         What the settings leave out, as measured before it was.
+    index : (n, 3) int array, optional
+        `voxels_of(grade)`, where it is known.
     """
-    index = voxels_of(labels)
+    index = voxels_of(grade) if index is None else index
     x_mm, at = grid.world_mm(index)[:, 0], tuple(index.T)
     sides = [lesion.side for lesion in lesions]
     known = {extent.zone: extent for extent in left_out}
-    zones = zone_extents(anatomy, grade, (), grid.voxel_volume_mm3)
+    zones = zone_extents(anatomy, grade, index, (), grid.voxel_volume_mm3)
     return replace(
         measured,
         parts=part_extents(anatomy.part[at], grade[at], labels[at], sides, x_mm, measured.midline_mm, grid.voxel_volume_mm3),
@@ -81,7 +84,7 @@ def with_places(
     )
 
 
-def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -> VhiMeasurement:
+def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float, index: np.ndarray | None = None) -> VhiMeasurement:
     """Count a cleared grade map.
 
     Parameters
@@ -91,8 +94,10 @@ def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -
         Voxels of grade 1 or 2 before the post-transforms.
     midline : float
         RAS+ x of the plane between left and right [mm].
+    index : (n, 3) int array, optional
+        `voxels_of(grade)`, where it is known.
     """
-    at = voxels_of(grade)
+    at = voxels_of(grade) if index is None else index
     conservative = grade[tuple(at.T)] == 2
     left = side_of(grid.world_mm(at)[:, 0], midline)
 

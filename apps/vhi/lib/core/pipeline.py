@@ -13,7 +13,7 @@ from .anatomy import Anatomy, ZoneExtent, anatomy_of, zone_extents
 from .contrast import check_contrasts
 from .disease_region import DiseaseRegion, Member, segment_disease_region
 from .interval import Interval, NoInterval, interval_of
-from .lesions import Lesion, label_lesions, lesion_table, midline_mm
+from .lesions import Lesion, label_lesions, lesion_table, midline_mm, voxels_of
 from .measurement import Extent, VhiMeasurement, measure, with_places
 from .normal_bone import NormalBone, NormalBoneClicks, NormalBoneSample, Voxel, sample_normal_bone
 from .normal_bone_clicks import normal_bone_from_clicks
@@ -272,8 +272,9 @@ def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
     counted = _counted(whole, scan.anatomy, settings)
     regrading = Regrading(scan.boxed if counted is whole else _counting(stir, counted, whole), settings)
     grade, labels, count, raw_sensitive = regrading.maps_at(*at)
-    lesions = lesion_table(labels, count, grade, stir, thresholds, scan.midline_mm, scan.anatomy)
-    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm)
+    index, left_out = voxels_of(grade), _left_out(scan, settings, at)
+    lesions = lesion_table(labels, count, grade, stir, thresholds, scan.midline_mm, scan.anatomy, index)
+    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm, index)
     stability = stability_of(
         lambda *at: regrading.voxels_at(*at) * stir.grid.voxel_volume_mm3,
         sample,
@@ -294,7 +295,7 @@ def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
         grade=grade,
         lesion_labels=labels,
         lesions=lesions,
-        measurement=with_places(measurement, grade, labels, lesions, scan.anatomy, stir.grid, _left_out(scan, settings, at)),
+        measurement=with_places(measurement, grade, labels, lesions, scan.anatomy, stir.grid, left_out, index),
         stability=stability,
         settings=settings,
         warnings=(
@@ -340,7 +341,8 @@ def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]
     if not settings.limits.left_out:
         return ()
     everything = Regrading(scan.boxed, settings).maps_at(*at)[0]
-    zones = zone_extents(scan.anatomy, everything, settings.limits.left_out, scan.stir.grid.voxel_volume_mm3)
+    voxel_mm3 = scan.stir.grid.voxel_volume_mm3
+    zones = zone_extents(scan.anatomy, everything, voxels_of(everything), settings.limits.left_out, voxel_mm3)
     return tuple(zone for zone in zones if not zone.counted)
 
 
@@ -361,10 +363,11 @@ def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiR
 def with_lesions(result: VhiResult, grade: np.ndarray, labels: np.ndarray, count: int, raw_sensitive: int) -> VhiResult:
     """As `with_grade`, where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
     midline, grid, anatomy = result.measurement.midline_mm, result.stir.grid, result.anatomy
-    lesions = lesion_table(labels, count, grade, result.stir, result.thresholds, midline, anatomy)
-    measurement = measure(grade, raw_sensitive, grid, midline)
+    index = voxels_of(grade)
+    lesions = lesion_table(labels, count, grade, result.stir, result.thresholds, midline, anatomy, index)
+    measurement = measure(grade, raw_sensitive, grid, midline, index)
     if anatomy is not None:
-        measurement = with_places(measurement, grade, labels, lesions, anatomy, grid, result.measurement.left_out)
+        measurement = with_places(measurement, grade, labels, lesions, anatomy, grid, result.measurement.left_out, index)
     return replace(result, grade=grade, lesion_labels=labels, lesions=lesions, measurement=measurement)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..core.chain import Chain
-from ..core.cleaning import lesion_field, pieces_after
-from ..core.corrections import DisplayedLesions, corrections_of
+from ..core.cleaning import pieces_after
+from ..core.corrections import corrections_of
 from ..core.gestures import Click
 from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
@@ -57,7 +57,7 @@ from .measuring import MeasurementService
 from .networks import Networks
 from .options import options_of, reading_number
 from .precomputing import Precomputing
-from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
+from .proposals import CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
 from .reading_list import ReadingList
 from .reading_timer import ReadingTimer
 from .remaking import is_damaged, remake_reports
@@ -349,11 +349,8 @@ class VhiService:
             )
         facts = response_facts(scans, regions, seen, "server, vhi_clean", role, automatic, reader=reader)
         facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        proposal = automatic.proposal if mode == APPLY else None
-        before = DisplayedLesions.after(
-            lesion_field(automatic), gestures, [] if proposal is None else [lesion.id for lesion in proposal.removed]
-        )
-        corrections = corrections_of(automatic, Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION), before).as_dict()
+        shown_mask = Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION)
+        corrections = corrections_of(automatic, shown_mask, seen.lesions).as_dict()
         changes = {INFLAMMATION: plain(seen.changes)}
         messages = [*seen.messages, *reading_sentences(changes, corrections)]
         facts |= {"changes": changes, "corrections": corrections, "messages": messages, "without_effect": list(seen.messages)}
