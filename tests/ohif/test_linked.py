@@ -10,11 +10,9 @@ import requests
 
 from browsing import NUMBERS, REGION, Reader, number
 from linking import COUNT, FROM_NOW, ROLES, Images, other, with_more_slices
-from viewing import FINE, PICTURED, ViewerDesk, known_cases, wait_for
+from viewing import PICTURED, ViewerDesk, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
-# drawings are counted, in a window as readers have it
-SCALE = FINE
 
 
 @pytest.fixture(scope="module")
