@@ -150,8 +150,8 @@ def test_the_panel_says_beside_the_number_that_another_chain_made_it(js, name, t
 
 PANEL = """(() => {
   const reading = { now: a[0], facts: a[0], bone: null, options: {}, isBehind: false, clicks: [] };
-  const desk = { reading, models: { vhi: { config: {} } } };
-  return [m.numberSection(desk), m.reliabilitySection(desk)].map((part) => part?.textContent ?? '').join(' ');
+  const viewer_server = { reading, models: { vhi: { config: {} } } };
+  return [m.numberSection(viewer_server), m.reliabilitySection(viewer_server)].map((part) => part?.textContent ?? '').join(' ');
 })()"""
 
 

@@ -277,7 +277,7 @@ def test_no_element_is_given_words_that_stand_in_a_module(name):
         ("button('close', work);", True),
         ("button(`${mark} ${t('close')}`, work);", False),
         ("el('p', { title: isDone ? '' : 'again' });", True),
-        ("desk.say('again');", True),
+        ("study_folder.say('again');", True),
         ("button(busy === 'closing' ? t('busy') : t('close'), work);", False),
         ("throw new Error(`broken ${n}`);", True),
         ("note.textContent = 'again';", True),

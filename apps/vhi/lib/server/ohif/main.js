@@ -22,7 +22,7 @@ const element = (type, ref) => ({ $$typeof: Symbol.for('react.element'), type, k
 
 function install(config) {
   const session = new ViewerSession(serverFacts);
-  window.vhiDesk = session; // for tests, and for who looks into the page
+  window.viewerSession = session; // for tests, and for who looks into the page
   const show = (node) => node && (isReview() ? mountReview : mountPanel)(node, session);
   config.extensions.push({
     id: '@vhi/reading',
