@@ -119,8 +119,14 @@ def voxels_of(grade: np.ndarray) -> np.ndarray:
 
     `argwhere`, quicker where few are.
     """
-    _, rows, slices = grade.shape
-    rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+    columns, rows, slices = grade.shape
+    if grade.flags.c_contiguous or not grade.flags.f_contiguous:
+        rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+        return np.stack([*np.divmod(rest, rows), k], axis=1)
+    # slice after slice in memory: found there, and put in the array's order
+    rest, i = np.divmod(np.flatnonzero(grade.T.ravel() != 0), columns)
+    k, j = np.divmod(rest, rows)
+    rest, k = np.divmod(np.sort((i * rows + j) * slices + k), slices)
     return np.stack([*np.divmod(rest, rows), k], axis=1)
 
 

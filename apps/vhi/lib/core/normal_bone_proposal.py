@@ -124,7 +124,7 @@ def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Propose
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
     certainty = confidence_of(images[0], circle_number, region)
-    mask = np.ascontiguousarray(hung.hanging.unhang((circle_number > 0)[hung.front_first]))
+    mask = np.asfortranarray(hung.hanging.unhang((circle_number > 0)[hung.front_first]))
     return ProposedNormalBone(Mask(mask, stir.grid, "proposed normal bone"), certainty)
 
 
