@@ -61,12 +61,12 @@ def lesion_field(result: VhiResult) -> LesionField:
 
 
 def lesions_after(result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None) -> Replayed:
-    """The lesions of the automatic result after gestures, replayed in order; parameters as for `kept_after`."""
+    """The lesions of the automatic result after gestures, replayed in order from `start`, `(lesions + 1,)` bool by id."""
     return replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
 
 
 def kept_of(result: VhiResult, left: Replayed) -> Mask:
-    """What gestures left of the graded voxels of the automatic result."""
+    """The graded voxels of the automatic result that gestures left."""
     graded, kept = result.graded, np.zeros_like(left.labels, dtype=bool)
     kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
     return Mask(kept, result.stir.grid, "inflammation")
