@@ -200,6 +200,7 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
     assert (ended.code, "results with another settings" in ended.error) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("proposal", "title"), [("off", "Uncleaned volume"), ("apply", "Proposed volume")])
 def test_neither_the_table_nor_the_terminal_of_a_batch_calls_its_numbers_vhi(run, study, tmp_path, proposal, title):
     cases, out = table(study, tmp_path, names=("A1",)), tmp_path / "out"

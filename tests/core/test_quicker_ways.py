@@ -10,10 +10,12 @@ import pytest
 from clicking import kept_after_clicks
 from drawing import pair
 from lib.core import cleaning, regrading
+from lib.core.anatomy import part_extents
 from lib.core.cleaning import changes_of, kept_of, lesion_field, lesions_after, measure_cleaned
 from lib.core.corrections import DisplayedLesions
 from lib.core.gestures import Click, replay
-from lib.core.lesions import clear, grade_hyperintensity, label_lesions, voxels_of
+from lib.core.lesions import clear, grade_hyperintensity, label_lesions, lesion_table, voxels_of
+from lib.core.partition import PARTS, ZONES
 from lib.core.pipeline import measure_prepared, measure_vhi, prepare_scan, with_grade
 from lib.core.regrading import BoxedScan, Regrading
 from lib.core.settings import VhiSettings
@@ -189,6 +191,35 @@ def test_voxels_of_a_map_are_those_of_argwhere_and_noted_lesions_those_of_the_wh
     expected = (grade > 0) * (automatic.anatomy.part + np.uint8(2) if known else np.uint8(1))
     np.testing.assert_array_equal(noted.coded, expected)
     assert noted.coded.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lesions_are_described_as_by_a_look_at_each_alone(seed):
+    result = measured(seed)
+    grade, labels, midline = result.grade, result.lesion_labels, result.measurement.midline_mm
+    rng = np.random.default_rng(seed)
+    part, zone = (rng.integers(0, most, grade.shape).astype(np.uint8) for most in (len(PARTS), len(ZONES)))
+    anatomy = dataclasses.replace(result.anatomy, part=part, zone=zone)
+    table = lesion_table(labels, len(result.lesions), grade, result.stir, result.thresholds, midline, anatomy)
+    for lesion in table:
+        own = labels == lesion.id
+        assert lesion.slices == tuple(np.flatnonzero(own.any(axis=(0, 1))).tolist())
+        assert lesion.part == PARTS[np.bincount(part[own], minlength=len(PARTS)).argmax()]
+    where = np.nonzero(grade)
+    x_mm = result.stir.grid.world_mm(np.argwhere(grade))[:, 0]
+    sides = [lesion.side for lesion in table]
+    found = {
+        (extent.part, extent.side): (extent.sensitive_mm3, extent.conservative_mm3)
+        for extent in part_extents(part[where], grade[where], labels[where], sides, x_mm, midline, 2.0)
+    }
+    expected = {}
+    for voxel, x in zip(np.argwhere(grade), x_mm, strict=True):
+        at = tuple(voxel)
+        side = sides[labels[at] - 1]
+        side = "midline" if side == "midline" else "left" if x < midline else "right"
+        before = expected.get((PARTS[part[at]], side), (0.0, 0.0))
+        expected[PARTS[part[at]], side] = (before[0] + 2.0, before[1] + 2.0 * (grade[at] == 2))
+    assert found == expected
 
 
 def test_a_mask_that_a_reader_erased_in_part_goes_the_way_of_passes_over_the_region_and_gives_the_same_lesions():

@@ -102,8 +102,7 @@ def part_of_lesions(part: np.ndarray, which: np.ndarray, count: int) -> tuple[st
     part, which : (voxels,) int arrays
         Part of each voxel, and its lesion (1..count).
     """
-    votes = np.zeros((count + 1, len(PARTS)), dtype=np.intp)
-    np.add.at(votes, (which, part), 1)
+    votes = np.bincount(which * np.intp(len(PARTS)) + part, minlength=(count + 1) * len(PARTS)).reshape(-1, len(PARTS))
     return tuple(PARTS[n] for n in votes[1:].argmax(axis=1))
 
 
@@ -159,9 +158,9 @@ def part_extents(voxels: PlacedVoxels, sides: Sequence[Side], midline: float, vo
     """
     across = np.array([False, *(side == "midline" for side in sides)])[voxels.lesion]
     side = np.where(across, 2, np.where(voxels.x_mm < midline, 0, 1))
-    counts = np.zeros((len(PARTS), 3, 2), dtype=np.intp)
-    np.add.at(counts[..., 0], (voxels.part, side), 1)
-    np.add.at(counts[..., 1], (voxels.part, side), voxels.grade == 2)
+    cell = voxels.part * np.intp(3) + side
+    cells = [np.bincount(cell[voxels.grade >= least], minlength=3 * len(PARTS)).reshape(-1, 3) for least in (1, 2)]
+    counts = np.stack(cells, axis=-1)
     return tuple(
         PartExtent(PARTS[n], SIDES[s], float(counts[n, s, 0] * voxel_mm3), float(counts[n, s, 1] * voxel_mm3))
         for n, s in np.argwhere(counts[..., 0])

@@ -61,10 +61,7 @@ def lesion_field(result: VhiResult) -> LesionField:
 
 
 def lesions_after(result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None) -> Replayed:
-    """The lesions of the automatic result after gestures, replayed in order from `start`, a `(lesions + 1,)` bool array.
-
-    Parameters as for `kept_after`.
-    """
+    """The lesions of the automatic result after gestures, replayed in order from `start`, `(lesions + 1,)` bool by id."""
     return replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from .caution import Caution, cautions
+from .known import Known
 from .volume import Volume
 
 # On T1W, fat and fatty marrow fill much of the frame with high signal; on STIR they are suppressed and only fluid and vessels
@@ -55,8 +56,15 @@ class Tissues:
     dark_share: float
 
 
+TISSUES: Known[Volume, Volume, Tissues] = Known()  # contrast, STIR and surroundings all ask
+
+
 def tissues(t1w: Volume) -> Tissues:
     """All that is not air, divided in two by Otsu's threshold: muscle and other grey tissue, fat and other bright tissue."""
+    return TISSUES.find(t1w, t1w) or TISSUES.keep(t1w, t1w, _tissues(t1w))
+
+
+def _tissues(t1w: Volume) -> Tissues:
     sample = _sample(t1w)[::2, ::2].ravel()
     bright = float(np.percentile(sample, 99))
     tissue = sample[sample > 0.15 * bright]

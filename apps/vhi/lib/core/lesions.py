@@ -116,8 +116,14 @@ def voxels_of(grade: np.ndarray) -> np.ndarray:
 
     `argwhere`, quicker where few are.
     """
-    _, rows, slices = grade.shape
-    rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+    columns, rows, slices = grade.shape
+    if grade.flags.c_contiguous or not grade.flags.f_contiguous:
+        rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+        return np.stack([*np.divmod(rest, rows), k], axis=1)
+    # slice after slice in memory: found there, and put in the array's order
+    rest, i = np.divmod(np.flatnonzero(grade.T.ravel() != 0), columns)
+    k, j = np.divmod(rest, rows)
+    rest, k = np.divmod(np.sort((i * rows + j) * slices + k), slices)
     return np.stack([*np.divmod(rest, rows), k], axis=1)
 
 
@@ -167,7 +173,8 @@ def lesion_table(
     conservative = total(grade[tuple(at.T)] == 2)
     mean = total(stir.data[tuple(at.T)]) / np.maximum(voxels, 1)
     centre = grid.world_mm(np.stack([total(at[:, axis]) for axis in range(3)], axis=1) / np.maximum(voxels, 1)[:, np.newaxis])
-    in_slice = np.unique(np.stack([which, at[:, 2]], axis=1), axis=0)
+    slices = grid.shape[2]
+    in_slice = np.stack(np.divmod(np.flatnonzero(np.bincount(which * np.intp(slices) + at[:, 2])), slices), axis=1)
     sides = side_of_lesions(grid.world_mm(at)[:, 0], which, count, midline)
     parts = ("other",) * count if anatomy is None else part_of_lesions(anatomy.part[tuple(at.T)], which, count)
     first = np.searchsorted(in_slice[:, 0], np.arange(1, count + 2))

@@ -103,7 +103,8 @@ class NetworkFrame:
 
     def volume(self, slices: np.ndarray) -> np.ndarray:
         """`(K, H, W)` to `(I, J, K)` float32: the way back, of a probability for instance; 0 beyond the body."""
-        volume = np.zeros(self.shape, np.float32)
+        # slice after slice in memory, as the scan's files are: what follows goes through slices
+        volume = np.zeros(self.shape, np.float32, order="F")
         volume[self.body] = self.hanging.unhang(self._resized(slices, self.own_size))
         return volume
 

@@ -64,7 +64,7 @@ class BoxedScan:
 
     def uncropped(self, values: np.ndarray, at: tuple[np.ndarray, ...] | None = None) -> np.ndarray:
         """An array of the box's shape, or `(n,)` values of the voxels `at` in it, on the whole grid, `(I, J, K)`; 0 elsewhere."""
-        whole = np.zeros(self.shape, dtype=values.dtype)
+        whole = np.zeros(self.shape, dtype=values.dtype, order="F")  # slice after slice in memory, as the scan
         whole[self.box][... if at is None else at] = values
         return whole
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..core.lesions import voxels_of
 from ..core.pipeline import VhiResult
 from .chart import Text, write
 from .paper import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, POINTS_PER_INCH, REGION_COLOUR, SENSITIVE_COLOUR
@@ -41,9 +42,10 @@ def most_involved_slices(result: VhiResult, most: int = MOST_SLICES) -> tuple[in
     Normal bone comes first because both thresholds rest on it and a reader must see where it lies. Where inflammation does not
     fill the places, the slices with most disease region do.
     """
-    normal_bone, inflamed, region = (
-        np.count_nonzero(a, axis=(0, 1)) for a in (result.normal_bone.data, result.grade, result.disease_region.mask.data)
+    normal_bone, inflamed = (
+        np.bincount(voxels_of(a)[:, 2], minlength=a.shape[2]) for a in (result.normal_bone.data, result.grade)
     )
+    region = np.count_nonzero(result.disease_region.mask.data, axis=(0, 1))
     checked = [int(k) for k in np.argsort(-normal_bone, kind="stable")[:NORMAL_BONE_SLICES] if normal_bone[k]]
     rest = [int(k) for k in np.lexsort((-region, -inflamed)) if k not in checked and (inflamed[k] or region[k])]
     return tuple(sorted((checked + rest)[:most]))
@@ -92,9 +94,13 @@ def grey_tiles(view: View, image: np.ndarray, slices: Sequence[int], pixels_per_
     """Slices of an `(I, J, K)` image in a view, `(n, height, width)` float32 from 0 to 255, linearly enlarged, on one window."""
     grey = view.crop(image)[list(slices)].astype(np.float32)
     low, high = np.percentile(grey, [1.0, 99.7])
-    grey = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
+    grey -= low
+    grey /= max(high - low, 1e-6)
+    np.clip(grey, 0, 1, out=grey)
     height, width = _size(view, pixels_per_mm)
-    return _enlarged(_enlarged(grey, 1, height), 2, width) * np.float32(255)
+    tiles = _enlarged(_enlarged(grey, 1, height), 2, width)
+    tiles *= np.float32(255)
+    return tiles
 
 
 def mask_tiles(view: View, mask: np.ndarray, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
@@ -119,14 +125,18 @@ def _enlarged(slices: np.ndarray, axis: int, size: int) -> np.ndarray:
     at = np.clip((np.arange(size, dtype=np.float32) + 0.5) * old / size - 0.5, 0, old - 1)
     below = np.minimum(at.astype(int), max(old - 2, 0))
     weight = (at - below).astype(np.float32).reshape([-1 if one == axis else 1 for one in range(slices.ndim)])
-    first, second = slices.take(below, axis), slices.take(np.minimum(below + 1, old - 1), axis)
-    return first + weight * (second - first)
+    first, more = slices.take(below, axis), slices.take(np.minimum(below + 1, old - 1), axis)
+    more -= first
+    more *= weight
+    first += more
+    return first
 
 
 def painted(grey: np.ndarray, layers: Sequence[tuple[np.ndarray, tuple[int, int, int], float]]) -> np.ndarray:
     """`(n, height, width)` grey values with layers of colour over them, as uint8; colours are mixed where there are any alone."""
-    tiles = np.empty((*grey.shape, 3), dtype=np.uint8)
-    tiles[...] = grey.astype(np.uint8)[..., np.newaxis]
+    tiles, shades = np.empty((*grey.shape, 3), dtype=np.uint8), grey.astype(np.uint8)
+    for channel in range(3):
+        tiles[..., channel] = shades
     flat = [mask.ravel() for mask, _, _ in layers]
     at = np.flatnonzero(np.logical_or.reduce(flat))
     mixed = np.repeat(grey.ravel()[at, np.newaxis], 3, axis=1)
