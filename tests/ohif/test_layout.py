@@ -31,10 +31,10 @@ IN_SIGHT = """() => {
 
 
 @pytest.fixture
-def reader(desks, page) -> Reader:
+def reader(viewer_servers, page) -> Reader:
     page.set_viewport_size({"width": 1280, "height": 720})
-    desk = desks("embedded")
-    made = Reader(page, desk, desk.studies["ascending"], "lara")
+    viewer_server = viewer_servers("embedded")
+    made = Reader(page, viewer_server, viewer_server.studies["ascending"], "lara")
     made.open()
     page.locator(PICTURED).wait_for()
     return made

@@ -10,11 +10,11 @@ import pytest
 import requests
 
 import waiting
+from archived_case import client_of, numbers_of
 from archives import dicomized, serving_archive
 from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
-from pacsdesk import client_of, numbers_of
 
 pytestmark = [pytest.mark.server, pytest.mark.pacs]
 

@@ -35,7 +35,8 @@ def normalise_t1w(volume: Volume) -> np.ndarray:
     whole volume, which is never constant.
     """
     deviation = volume.data[body_box(volume)].std(dtype=np.float64) or volume.data.std(dtype=np.float64)
-    return (volume.data / (3.0 * deviation)).astype(np.float32)
+    normalised = np.empty_like(volume.data, dtype=np.float32)
+    return np.divide(volume.data, 3.0 * deviation, out=normalised, casting="same_kind")  # in double precision, then rounded
 
 
 def check_training_spacing(version: str, pixel_spacing_mm: float) -> None:
