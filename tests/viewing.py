@@ -31,7 +31,7 @@ FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-compon
 PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
 # pixels of the window for each of the page's, which lie where they lie: without a graphics card a drawing takes time for each of them
-FINE, COARSE = 1.0, 1.0 if os.environ.get("VHI_SCREENSHOTS") else 0.5
+COARSE = 1.0 if os.environ.get("VHI_SCREENSHOTS") else 0.5
 OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
 PICTURED = "#vhi-panel[data-pictured='true']"  # all images of the case are there, in their windows
 # each image is there, and lesions in it: a sixteenth of it is grey at least, and something has a colour

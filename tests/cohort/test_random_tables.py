@@ -58,6 +58,7 @@ def study_of(seed: int) -> Study:
     return analyse(parse_table(random_table(np.random.default_rng(seed)), "t.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(10))
 def test_intervals_hold_their_value_and_have_width_or_are_not_given(hundred):
     for seed in range(100 * hundred, 100 * hundred + 100):

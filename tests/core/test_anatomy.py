@@ -32,6 +32,7 @@ def anatomy(phantom):
     return anatomy_of(phantom.t1w, phantom.disease_region)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_phantom_are_those_of_its_solids_within_a_voxel(phantom, anatomy):
     truth, region = true_parts(0, SHAPE), phantom.disease_region.data
     shell = np.ones((3, 3, 3), dtype=bool)

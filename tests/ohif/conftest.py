@@ -130,9 +130,8 @@ def watch() -> Watch:
 
 @pytest.fixture
 def page(browser, watch, request, tmp_path) -> Iterator[Any]:
-    """A window of a browser that was never here before; coarse unless the test's module says `SCALE = FINE`."""
-    scale = getattr(request.module, "SCALE", COARSE)
-    context = browser.new_context(viewport=SIZE, device_scale_factor=scale)
+    """A window of a browser that was never here before."""
+    context = browser.new_context(viewport=SIZE, device_scale_factor=COARSE)
     context.set_default_timeout(PATIENCE_S * 1000)
     context.set_default_navigation_timeout(PATIENCE_S * 1000)
     found = context.new_page()
