@@ -115,7 +115,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class ViewerDesk:
+class ViewerServer:
     """A running server over an archive, and the two studies in it by the direction of their InstanceNumbers."""
 
     archive: Archive
@@ -142,14 +142,14 @@ def two_phantoms(folder: Path) -> dict[str, Study]:
 @contextmanager
 def viewer_over(
     archive: Archive, studies: dict[str, Study], work: Path, *options: str, **environment: str
-) -> Iterator[ViewerDesk]:
+) -> Iterator[ViewerServer]:
     """Store the studies in a running archive, and serve it; the server knows them when this begins."""
     for study in studies.values():
         archive.store(study.files())
     with serving_archive(archive, work, *options, **environment) as server:
         wanted = {one.study_uid for one in studies.values()}
         wait_for(lambda: wanted <= known_cases(server, "--accounts" in options))
-        yield ViewerDesk(archive, server, studies)
+        yield ViewerServer(archive, server, studies)
 
 
 def known_cases(server: Server, login: bool = False) -> set[str]:

@@ -18,10 +18,10 @@ from .gestures import AnyGesture, Gesture, LesionField, Replayed, replay
 from .lesions import clear, grade_hyperintensity
 from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
 from .proposal import Proposal, Stage
-from .regrading import MOST_BRIGHT_VOXELS, by_size
+from .regrading import MOST_BRIGHT_VOXELS, BoxedScan, by_size
 from .stability import stability_of
 from .transforms.groups import label_groups
-from .volume import Grid, Mask, Volume, check_same_grid
+from .volume import Mask, check_same_grid
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,7 @@ def _measured(result: VhiResult, kept: Mask, stage: Stage, vhi_mm3_at: Callable[
         vhi_mm3_at,
         result.normal_bone_sample,
         dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
-        thresholds.sensitive,
-        thresholds.conservative,
+        (thresholds.sensitive, thresholds.conservative),
         result.normal_bone_source,
         result.normal_bone_with_proposal,
     )
@@ -301,17 +300,12 @@ class _CleanedAt:
 
     def __init__(self, result: VhiResult, kept: Mask) -> None:
         box = box_of(result.disease_region.mask.data)
-        affine = result.stir.grid.affine.copy()
-        affine[:3, 3] = result.stir.grid.world_mm(np.array([span.start for span in box]))
-        region = np.asfortranarray(result.counted_region.data[box])
-        grid = Grid((region.shape[0], region.shape[1], region.shape[2]), affine)
+        scan = BoxedScan(result.stir, result.counted_region, box)
         automatic = result.grade > 0
         # beyond the automatic result nothing grows: what was painted there counts while it reaches the threshold
         painted = kept.data & ~automatic
         self.painted_values = result.stir.data[painted]
-        self.settings = result.settings
-        self.stir = Volume(np.asfortranarray(result.stir.data[box]), grid, result.stir.name)
-        self.region = Mask(region, grid, result.disease_region.mask.name)
+        self.stir, self.region, self.settings = scan.stir, scan.region, result.settings
         self.kept, self.removed, self.painted = (
             np.flatnonzero(mask[box].T) for mask in (automatic & kept.data, automatic & ~kept.data, painted)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .anatomy import Anatomy, Side, part_of_lesions, side_of_lesions
 from .settings import VhiSettings
 from .thresholds import Thresholds
 from .transforms.groups import label_groups
-from .volume import Grid, Mask, Volume
+from .volume import Mask, Volume
 
 
 def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, conservative: float) -> np.ndarray:
@@ -52,8 +53,8 @@ class Lesion:
     """One 26-connected 3-D group of the cleared grade map.
 
     `centroid_mm` is RAS+; `slices` are indices along K, from 0. `relative_to_sensitive` and `relative_to_conservative` are the
-    mean STIR intensity divided by that threshold. `part` is what most of it lies in (`lib.core.partition.PARTS`); `side` is
-    "midline" for one that crosses it.
+    mean STIR intensity divided by that threshold, `conservative_share` the share of its voxels of grade 2. `part` is what most of
+    it lies in (`lib.core.partition.PARTS`); `side` is "midline" for one that crosses it.
     """
 
     id: int
@@ -66,12 +67,8 @@ class Lesion:
     mean_intensity: float
     relative_to_sensitive: float
     relative_to_conservative: float
+    conservative_share: float
     part: str = "other"
-
-    @property
-    def conservative_share(self) -> float:
-        """Share of the lesion's voxels that are of grade 2."""
-        return self.conservative_voxels / self.voxels
 
 
 def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
@@ -130,32 +127,43 @@ def voxels_of(grade: np.ndarray) -> np.ndarray:
     return np.stack([*np.divmod(rest, rows), k], axis=1)
 
 
-def lesion_table(
-    labels: np.ndarray,
-    count: int,
-    grade: np.ndarray,
-    stir: Volume,
-    thresholds: Thresholds,
-    midline: float,
-    anatomy: Anatomy | None = None,
-    index: np.ndarray | None = None,
-) -> tuple[Lesion, ...]:
-    """Describe every lesion of a label map, in the order of its numbers.
+@dataclass(frozen=True, eq=False)
+class LesionMap:
+    """A grade map and its lesions.
 
     Parameters
     ----------
+    grade : (I, J, K) uint8 array
     labels : (I, J, K) int array
         1..count, as `label_lesions` gives them.
-    grade : (I, J, K) uint8 array
+    count : int
+    """
+
+    grade: np.ndarray
+    labels: np.ndarray
+    count: int
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """`(n, 3)` indices of the graded voxels, as `voxels_of` gives them."""
+        return voxels_of(self.grade)
+
+
+def lesion_table(
+    lesions: LesionMap, stir: Volume, thresholds: Thresholds, midline: float, anatomy: Anatomy | None = None
+) -> tuple[Lesion, ...]:
+    """Describe every lesion of a map, in the order of its numbers.
+
+    Parameters
+    ----------
+    lesions : LesionMap
     midline : float
         RAS+ x of the sagittal plane that divides left from right [mm].
     anatomy : Anatomy, optional
         Every lesion's part is "other" when absent.
-    index : (n, 3) int array, optional
-        `voxels_of(grade)`, where it is known.
     """
-    grid: Grid = stir.grid
-    at = voxels_of(grade) if index is None else index
+    grid, grade, labels, count = stir.grid, lesions.grade, lesions.labels, lesions.count
+    at = lesions.index
     which = labels[tuple(at.T)]
 
     def total(weights: np.ndarray) -> np.ndarray:
@@ -182,6 +190,7 @@ def lesion_table(
             mean_intensity=float(mean[n]),
             relative_to_sensitive=float(mean[n] / thresholds.sensitive),
             relative_to_conservative=float(mean[n] / thresholds.conservative),
+            conservative_share=float(conservative[n] / max(voxels[n], 1)),
             part=parts[n],
         )
         for n in range(count)

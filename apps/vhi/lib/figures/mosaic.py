@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from ..core.lesions import voxels_of
 from ..core.pipeline import VhiResult
-from .chart import write
+from .chart import Text, write
 from .paper import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, POINTS_PER_INCH, REGION_COLOUR, SENSITIVE_COLOUR
 from .view import View
 
@@ -203,9 +203,9 @@ def png_file(pixels: np.ndarray, compress_level: int = 6) -> bytes:
 def _write_labels(pen: ImageDraw.ImageDraw, corners: Sequence[Corner]) -> None:
     """Slice numbers as a reader counts, from 1, and the patient's sides."""
     for k, top, left, height, width in corners:
-        write(pen, (left + 5, top + 4), f"{k + 1}", 7.5 * _POINT, "white", "lt", bold=True)
-        for side, x, align in (("R", left + 5, "lm"), ("L", left + width - 5, "rm")):
-            write(pen, (x, top + height / 2), side, 6.5 * _POINT, "#c9d2dc", align)
+        write(pen, Text((left + 5, top + 4), f"{k + 1}", 7.5, "white", "lt", bold=True), _POINT)
+        write(pen, Text((left + 5, top + height / 2), "R", 6.5, "#c9d2dc", "lm"), _POINT)
+        write(pen, Text((left + width - 5, top + height / 2), "L", 6.5, "#c9d2dc", "rm"), _POINT)
 
 
 def _write_legend(pen: ImageDraw.ImageDraw, y: float, width: int) -> None:
@@ -219,7 +219,8 @@ def _write_legend(pen: ImageDraw.ImageDraw, y: float, width: int) -> None:
     fitting = max(1, min(len(entries), int(width / _DPI / 1.15)))
     for n, (sign, colour, words) in enumerate(entries[:fitting]):
         x = 0.008 * width + n * 1.2 * _DPI
-        write(pen, (x, y), sign, 8 * _POINT, colour, "lm")
-        write(pen, (x + 0.13 * _DPI, y), words, 6.5 * _POINT, "#dfe5ea", "lm")
+        write(pen, Text((x, y), sign, 8, colour, "lm"), _POINT)
+        write(pen, Text((x + 0.13 * _DPI, y), words, 6.5, "#dfe5ea", "lm"), _POINT)
     if width / _DPI > 7:
-        write(pen, (0.994 * width, y), "R, L: patient's sides; number: slice, from 1", 6 * _POINT, "#9aa5b1", "rm")
+        words = "R, L: patient's sides; number: slice, from 1"
+        write(pen, Text((0.994 * width, y), words, 6, "#9aa5b1", "rm"), _POINT)

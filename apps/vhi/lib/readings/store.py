@@ -188,9 +188,28 @@ class ReadingStore:
 
         The one an administrator chose, else the newest of the first reading of the reader who was first to submit one.
         """
-        chosen = (self.shared_by_choice(case_id) or {}).get(part)
-        if chosen is not None:
-            return self.get(case_id, chosen)
+        return self._shared(case_id, part, self.shared_by_choice(case_id) or {})
+
+    def started_from(self, case_id: str, reader: str | None, reading: int) -> dict[str, tuple[Submission, bool]]:
+        """By region, the submission that a reader starts from, and whether it is their own: else it is the shared one.
+
+        A region that nobody submitted is left out; `reader` None has no own submissions.
+
+        Raises
+        ------
+        DamagedError
+        """
+        chosen, found = self.shared_by_choice(case_id) or {}, {}
+        for part in SHARED_PARTS:
+            own = None if reader is None else self.newest(case_id, reader, reading, part)
+            made = own or self._shared(case_id, part, chosen)
+            if made is not None:
+                found[part] = made, own is not None
+        return found
+
+    def _shared(self, case_id: str, part: str, chosen: Mapping[str, str]) -> Submission | None:
+        if part in chosen:
+            return self.get(case_id, chosen[part])
         first = next((made for made in self.of_case(case_id) if made.segment(part) is not None), None)
         return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 

@@ -141,7 +141,7 @@ def proposal_numbers(proposal: Proposal) -> dict[str, Any]:
 
 def _extent(extent: Extent, **more_voxels: int) -> dict[str, Any]:
     return {
-        "vhi_mm3": {"sensitive": extent.sensitive_mm3, "conservative": extent.conservative_mm3},
+        "vhi_mm3": extent.mm3,
         "voxels": {"sensitive": extent.sensitive, "conservative": extent.conservative, **more_voxels},
     }
 

@@ -119,12 +119,14 @@ class Proposals:
 class DisplayedResult:
     """A result as a viewer shows it: the label map on the grid of STIR, `(I, J, K)` uint8, and the measurement beside it.
 
-    `lesions` are those that gestures left, where there were gestures to replay.
+    `automatic` is the result that it is shown of, before anything was taken out of it; `lesions` are those that gestures left,
+    where there were gestures to replay.
     """
 
     labels: np.ndarray
     names: dict[str, int]
     result: VhiResult
+    automatic: VhiResult
     changes: Changes | None = None
     messages: tuple[str, ...] = ()
     lesions: DisplayedLesions | None = None
@@ -149,7 +151,7 @@ def render_result(automatic: VhiResult, mode: str, proposals: Proposals, grades:
     if mode == SHOW and automatic.proposal is not None:
         present.append(PROPOSED_TO_REMOVE)
         labels[~automatic.proposal.keeps()[automatic.lesion_labels] & (labels > 0)] = _VALUES[PROPOSED_TO_REMOVE]
-    return DisplayedResult(labels, names_present(labels, {name: _VALUES[name] for name in present}), result)
+    return DisplayedResult(labels, names_present(labels, {name: _VALUES[name] for name in present}), result, automatic)
 
 
 def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGesture], proposals: Proposals) -> DisplayedResult:
@@ -170,7 +172,7 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
     # without a gesture nobody has cleaned anything yet
     result = measure_cleaned(automatic, kept) if gestures else render_result(automatic, mode, proposals).result
     shown = DisplayedLesions.of(left, start)
-    return DisplayedResult(labels, names, result, changes_of(automatic, kept), left.messages, shown)
+    return DisplayedResult(labels, names, result, automatic, changes_of(automatic, kept), left.messages, shown)
 
 
 def _decides(gesture: AnyGesture) -> bool:
