@@ -200,19 +200,19 @@ def test_lesions_are_described_as_by_a_look_at_each_alone(seed):
     rng = np.random.default_rng(seed)
     part, zone = (rng.integers(0, most, grade.shape).astype(np.uint8) for most in (len(PARTS), len(ZONES)))
     anatomy = dataclasses.replace(result.anatomy, part=part, zone=zone)
-    lesions = LesionMap(grade, labels, len(result.lesions))
-    table = lesion_table(lesions, result.stir, result.thresholds, midline, anatomy)
+    graded = LesionMap(grade, labels, len(result.lesions))
+    table = lesion_table(graded, result.stir, result.thresholds, midline, anatomy)
     for lesion in table:
         own = labels == lesion.id
         assert lesion.slices == tuple(np.flatnonzero(own.any(axis=(0, 1))).tolist())
         assert lesion.part == PARTS[np.bincount(part[own], minlength=len(PARTS)).argmax()]
     where = np.nonzero(grade)
     x_mm = result.stir.grid.world_mm(np.argwhere(grade))[:, 0]
+    placed = PlacedVoxels(grade=grade[where], lesion=labels[where], part=part[where], x_mm=x_mm)
     sides = [lesion.side for lesion in table]
-    voxels = PlacedVoxels(part[where], grade[where], labels[where], x_mm)
     found = {
         (extent.part, extent.side): (extent.sensitive_mm3, extent.conservative_mm3)
-        for extent in part_extents(voxels, sides, midline, 2.0)
+        for extent in part_extents(placed, sides, midline, 2.0)
     }
     expected = {}
     for voxel, x in zip(np.argwhere(grade), x_mm, strict=True):
