@@ -288,7 +288,8 @@ def history_figure(runs: Sequence[dict[str, Any]]) -> Figure:
         ax.plot(ratios[:-1], [place] * len(ratios[:-1]), "o", markersize=4, markerfacecolor="white", color=FAINT_INK)
         ax.plot(ratios[-1:], [place] * len(ratios[-1:]), "o", markersize=5, color=INK)
         ax.plot([bar, bar], [place - 0.35, place + 0.35], color="tab:red", linewidth=1.5)
-    ax.set_yticks(range(len(works)), [f"{work.name.replace(chr(96), '')} ({'CPU' if what == 'cpu_s' else 'time'})" for work, what, _ in works])
+    said = {"cpu_s": "CPU", "wall_s": "time"}
+    ax.set_yticks(range(len(works)), [f"{work.name.replace('`', '')} ({said[what]})" for work, what, _ in works])
     ax.invert_yaxis()
     ax.set_xscale("log")
     ax.set_xticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])

@@ -182,7 +182,7 @@ def seg_of(
 
 
 def on_frame(archived_case: ArchivedCase, header: Dataset) -> Any:
-    """What of a mask on the archived_case's grid lies on an image, from its position and directions, by hand."""
+    """What of a mask on the case's grid lies on an image, from its position and directions, by hand."""
     across, down = (np.array(header.ImageOrientationPatient, float).reshape(2, 3)) * np.array([-1, -1, 1])
     first = np.array(header.ImagePositionPatient, float) * np.array([-1, -1, 1])
     rows, columns = np.mgrid[: header.Rows, : header.Columns]

@@ -152,7 +152,7 @@ class RandomReading:
 
     def check_submission(self) -> None:
         """The store and the JSON report hold what was on screen, and the clicks that were made."""
-        url, image = self.reader.archived_case.url, self.reader.study.stir_uid
+        url, image = self.reader.viewer_server.url, self.reader.study.stir_uid
         who = {"image": image, "reader": self.reader.name}
         made = requests.get(f"{url}/vhi/submissions", params=who, timeout=60).json()[-1]
         report = requests.get(f"{url}/vhi/report", params={**who, "form": "json"}, timeout=60).json()
@@ -188,7 +188,7 @@ class RandomReading:
 
     def check_archive(self) -> None:
         """The newest structured report in the archive says what the last submission's report says."""
-        archive, study = self.reader.archived_case.archive, self.reader.study
+        archive, study = self.reader.viewer_server.archive, self.reader.study
 
         def newest() -> Any:
             found = by_reader(in_archive(archive, study, "SR"), self.reader.name)

@@ -111,14 +111,10 @@ def test_names_that_are_out_do_not_come_back_in_tests():
     back = []
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = (
-                [node.name]
-                if isinstance(node, ast.ClassDef | ast.FunctionDef)
-                else [node.id]
-                if isinstance(node, ast.Name)
-                else []
-            )
-            back += [(path.name, name) for name in names if set(re.findall(r"[A-Z]?[a-z]+", name)) & set(OUT_OF_TESTS)]
+            names = [getattr(node, kind) for kind in ("name", "id", "attr", "arg") if isinstance(getattr(node, kind, None), str)]
+            back += [
+                (path.name, name) for name in (path.stem, *names) if set(re.findall(r"[A-Z]?[a-z]+", name)) & set(OUT_OF_TESTS)
+            ]
     assert back == []
 
 

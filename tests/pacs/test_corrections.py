@@ -65,7 +65,7 @@ def newest(site, reader="anna"):
 
 
 def kept(archived_case, site, name, reader="anna") -> np.ndarray:
-    """A segment of the reader's newest submission, on the archived_case's grid."""
+    """A segment of the reader's newest submission, on the case's grid."""
     mask = site._service.readings.read_segment(newest(site, reader), name)
     return labels_at(mask.data, mask.grid, archived_case.grid)
 

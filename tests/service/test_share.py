@@ -10,7 +10,7 @@ from lib.service.service import VhiService
 
 @pytest.fixture
 def away(study_folder):
-    """A study_folder whose studies are elsewhere, and a service that has seen them."""
+    """A folder whose studies are elsewhere, and a service that has seen them."""
     study_folder.data = study_folder.folder.parent / "data"
     service = VhiService(study_folder.folder, data=study_folder.data, model_dir=study_folder.folder / "no-model")
     cache = study_folder.data / "precomputed" / "a" / "key"
