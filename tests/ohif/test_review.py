@@ -154,6 +154,7 @@ def test_a_blinded_case_is_reviewed_under_its_alias_and_no_byte_of_it_names_the_
             assert row["case"].encode() in sent  # it is recorded in the clear
             assert places(sent) == []
             assert places(page.content().encode()) == []
+            page.goto("about:blank")  # nothing is asked for when the server is gone
     finally:
         archive.stop()
 
