@@ -188,7 +188,11 @@ class ReadingStore:
 
         The one an administrator chose, else the newest of the first reading of the reader who was first to submit one.
         """
-        return self._shared(case_id, part, self.shared_by_choice(case_id) or {})
+        chosen = (self.shared_by_choice(case_id) or {}).get(part)
+        if chosen is not None:
+            return self.get(case_id, chosen)
+        first = next((made for made in self.of_case(case_id) if made.segment(part) is not None), None)
+        return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 
     def started_from(self, case_id: str, reader: str | None, reading: int) -> dict[str, tuple[Submission, bool]]:
         """By region, the submission that a reader starts from, and whether it is their own: else it is the shared one.
@@ -199,19 +203,13 @@ class ReadingStore:
         ------
         DamagedError
         """
-        chosen, found = self.shared_by_choice(case_id) or {}, {}
+        found = {}
         for part in SHARED_PARTS:
             own = None if reader is None else self.newest(case_id, reader, reading, part)
-            made = own or self._shared(case_id, part, chosen)
+            made = own or self.shared(case_id, part)
             if made is not None:
                 found[part] = made, own is not None
         return found
-
-    def _shared(self, case_id: str, part: str, chosen: Mapping[str, str]) -> Submission | None:
-        if part in chosen:
-            return self.get(case_id, chosen[part])
-        first = next((made for made in self.of_case(case_id) if made.segment(part) is not None), None)
-        return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 
     def shared_by_choice(self, case_id: str) -> dict[str, str] | None:
         """The submission that an administrator chose, by region; None where none was.
