@@ -45,7 +45,7 @@ check: lint test
 # beside the build of commit 06ad96e: benchmarks/before.sh FOLDER makes it, once; make bench BEFORE=FOLDER
 bench: setup
 	@[ -n "$(BEFORE)" ] || { echo "make bench BEFORE=FOLDER, where benchmarks/before.sh FOLDER made the build to compare with."; exit 1; }
-	PYTHONPATH=apps/vhi $(RUN) benchmarks/before_after.py $(BEFORE) --batch-pairs 3 --history benchmarks/history/before_after.jsonl
+	PYTHONPATH=apps/vhi $(RUN) benchmarks/before_after.py $(BEFORE) --batch-pairs 3 --history benchmarks/history/before_after.jsonl --figure docs/performance.svg
 	PYTHONPATH=apps/vhi $(RUN) benchmarks/many_studies.py
 
 clean:

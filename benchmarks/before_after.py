@@ -7,7 +7,8 @@ users, whatever PYTHONDONTWRITEBYTECODE says here. With VHI_DATA set the scans a
     bash benchmarks/before.sh FOLDER
     PYTHONPATH=apps/vhi python benchmarks/before_after.py FOLDER [--pairs 7] [--only WORK ...] [--scans 24]
 
-Prints the table of docs/performance.md. `--save FILE` keeps what was measured as JSON, `--history FILE` adds a line of medians.
+Prints the table of docs/performance.md. `--save FILE` keeps what was measured as JSON, `--history FILE` adds a line of medians,
+and `--figure FILE.svg` draws all lines of that history.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from matplotlib.figure import Figure
+
+from lib.figures.canvas import new_chart, svg_bytes, tidy
+from lib.figures.paper import FAINT_INK, INK
 
 HERE = Path(__file__).resolve().parents[1]
 PAIRS = 7
@@ -272,6 +278,26 @@ def history_line(measured: dict[str, list[tuple[Cost, Cost]]], scans: int) -> st
     return json.dumps({"commit": commit, "date": time.strftime("%Y-%m-%d"), **machine, "scans": scans, "figures": figures})
 
 
+def history_figure(runs: Sequence[dict[str, Any]]) -> Figure:
+    """The ratio that each work has its bar for, run by run: the newest filled, earlier ones as rings, the bar as a line."""
+    works = [(work, "cpu_s" if work.cpu_bar else "wall_s", work.cpu_bar or work.wall_bar or 1.0) for work in WORKS]
+    figure = new_chart(150, 12 * len(works))
+    ax = tidy(figure.add_subplot())
+    for place, (work, what, bar) in enumerate(works):
+        ratios = [run["figures"][work.name][what]["ratio"] for run in runs if work.name in run["figures"]]
+        ax.plot(ratios[:-1], [place] * len(ratios[:-1]), "o", markersize=4, markerfacecolor="white", color=FAINT_INK)
+        ax.plot(ratios[-1:], [place] * len(ratios[-1:]), "o", markersize=5, color=INK)
+        ax.plot([bar, bar], [place - 0.35, place + 0.35], color="tab:red", linewidth=1.5)
+    said = {"cpu_s": "CPU", "wall_s": "time"}
+    ax.set_yticks(range(len(works)), [f"{work.name.replace('`', '')} ({said[what]})" for work, what, _ in works])
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xticks([0.1, 0.2, 0.5, 1.0], ["0.1", "0.2", "0.5", "1"])
+    ax.minorticks_off()
+    ax.set_xlabel(f"after / before, medians; {len(runs)} runs, {runs[0]['date']} to {runs[-1]['date']}; line: at most")
+    return figure
+
+
 def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -283,7 +309,10 @@ def main() -> None:
     parser.add_argument("--batch-pairs", type=int, help="Pairs of the batches, which take longest; as many as of the others.")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--history", type=Path, help="JSON lines, one a run.")
+    parser.add_argument("--figure", type=Path, help="Drawn from the history.")
     asked = parser.parse_args()
+    if asked.figure and not asked.history:
+        parser.error("--figure draws a history: pass --history FILE too.")
     builds = Build(asked.before.resolve()), Build(HERE)
     measured: dict[str, list[tuple[Cost, Cost]]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -304,6 +333,9 @@ def main() -> None:
         asked.history.parent.mkdir(parents=True, exist_ok=True)
         with asked.history.open("a") as file:
             file.write(history_line(measured, asked.scans) + "\n")
+    if asked.figure:
+        runs = [json.loads(line) for line in asked.history.read_text().splitlines()]
+        asked.figure.write_bytes(svg_bytes(history_figure(runs)))
 
 
 if __name__ == "__main__":

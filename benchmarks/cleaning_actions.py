@@ -26,8 +26,7 @@ from lib.core.cleaning import lesion_field
 from lib.core.gestures import AREAS, LesionField, replay
 from lib.core.pipeline import VhiResult
 from lib.core.polygon import inside_polygon
-from lib.service.decisions import on_stir
-from lib.service.gestures import parse_gestures
+from lib.service.gestures import on_stir, parse_gestures
 from lib.studies.reader_masks import read_inflammation
 from lib.studies.registration import placed
 from lib.training.cleaning import CleanedScan, cleaned_scans

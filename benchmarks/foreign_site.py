@@ -35,7 +35,7 @@ from lib.readings.store import ReadingStore, stored_segment
 from lib.readings.submission import Submission
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.holdout import HoldOut
-from lib.retraining.patients import patients_of, public_cases
+from lib.retraining.patients import StudyCases
 from lib.retraining.prepare import prepare
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.retraining.retraining_session import run
@@ -131,12 +131,14 @@ def retrained(studies: Path, shipped: Path, jobs: int, options: TrainOptions) ->
     """What became of a session with the usual settings; one that was interrupted goes on."""
     data = studies / ".vhi"
     if not RetrainingFolder(data).has_pending_session():
-        source = CaseFinder(studies)
-        cases = public_cases(source, data)
         prepare(
-            ReadingStore(data, read_only=True), source, cases, shipped, patient_of=patients_of(data, source, cases),
-            code_version="0", config=TrainConfig(train_jobs=jobs), options=options,
-        )  # fmt: skip
+            ReadingStore(data, read_only=True),
+            StudyCases.of(data, CaseFinder(studies)),
+            shipped,
+            code_version="0",
+            config=TrainConfig(train_jobs=jobs),
+            options=options,
+        )
     return run(data, on_progress=lambda told: print(told["state"], told.get("left_s"), flush=True))
 
 

@@ -144,15 +144,20 @@ def dice_of(nets: Sequence[TrainedNetwork], scans: Sequence[Scan]) -> float:
 def choose(
     strategy: str, nets: Sequence[TrainedNetwork], pool: Sequence[Scan], labelled: Sequence[Scan], rng: np.random.Generator
 ) -> Scan:
-    """The next scan of the pool to be read."""
+    """The next scan of the pool to be read; as on a server, one without bone for the networks comes last."""
     if strategy == "random":
         return pool[int(rng.integers(len(pool)))]
-    found = {scan.name: answers(nets, scan) for scan in (*pool, *labelled)}
-    score = {scan.name: found[scan.name][1] for scan in pool}
+    every = {scan.name: answers(nets, scan) for scan in (*pool, *labelled)}
+    found = {name: answer for name, answer in every.items() if answer[0].any()}
+    score = {scan.name: found[scan.name][1] for scan in pool if scan.name in found}
     if strategy == "diverse":
-        features = {scan.name: features_of(scan.t1w, scan.region(found[scan.name][0])) for scan in (*pool, *labelled)}
+        features = {
+            scan.name: features_of(scan.t1w, scan.region(found[scan.name][0]))
+            for scan in (*pool, *labelled)
+            if scan.name in found
+        }
         score = uncertain_and_unlike(score, feature_distance(features, [scan.name for scan in labelled]))
-    return max(pool, key=lambda scan: score[scan.name])
+    return max(pool, key=lambda scan: score.get(scan.name, -1.0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, nargs=2, default=(120, 30), metavar=("FIRST", "AGAIN"))
+    parser.add_argument("--steps", type=int, nargs=2, default=(400, 60), metavar=("FIRST", "AGAIN"))
     asked = parser.parse_args()
     study = [Scan.of(case) for case in find_labelled(Path(os.environ["VHI_DATA"])).study]
     scans = [foreign(path) for path in sorted((Path(os.environ["VHI_DATA_FOREIGN"]) / "images").glob("*.nii.gz"))]

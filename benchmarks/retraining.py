@@ -27,7 +27,7 @@ from lib.readings.submission import Submission
 from lib.retraining.candidates import REGION
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.holdout import HoldOut
-from lib.retraining.patients import patients_of, public_cases
+from lib.retraining.patients import StudyCases
 from lib.retraining.prepare import prepare
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.retraining.retraining_session import run
@@ -86,12 +86,8 @@ def main() -> None:
         for seed, name in enumerate(names_of(store.root, config.train_holdout, asked.cases), start=1):
             hand_in(store, studies, name, make_phantom(seed))
         begun, cpu_begun = time.perf_counter(), cpu_s()
-        source = CaseFinder(studies)
-        cases = public_cases(source, store.root)
-        prepare(
-            store, source, cases, MODEL_DIR, patient_of=patients_of(store.root, source, cases), code_version="0",
-            config=config, options=options,
-        )  # fmt: skip
+        cases = StudyCases.of(store.root, CaseFinder(studies))
+        prepare(store, cases, MODEL_DIR, code_version="0", config=config, options=options)
         result = run(store.root, on_progress=lambda said: note(dict(said)))
         ended = time.perf_counter()
     print(f"{asked.cases} new cases, {result['steps']} steps, {asked.jobs} networks at a time")

@@ -119,7 +119,11 @@ def json_differences(old: Any, new: Any, at: str = "") -> tuple[list[str], list[
 
 
 def code_of(item: Dataset, name: str) -> tuple[str, ...]:
-    return tuple(f"{code.CodeValue} {code.CodingSchemeDesignator} {code.CodeMeaning}" for code in item.get(name, ()))
+    # a value of more than 16 characters has an attribute of its own
+    return tuple(
+        f"{code.get('CodeValue', code.get('LongCodeValue'))} {code.CodingSchemeDesignator} {code.CodeMeaning}"
+        for code in item.get(name, ())
+    )
 
 
 def frames_of(seg: Dataset) -> dict[Any, Any]:

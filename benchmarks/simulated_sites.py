@@ -54,7 +54,7 @@ from lib.readings.submission import Submission
 from lib.retraining import candidate_version, jobs, retraining_session
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.holdout import PATIENTS
-from lib.retraining.patients import patients_of, public_cases
+from lib.retraining.patients import StudyCases
 from lib.retraining.phantom_regression import phantom_regression_cases
 from lib.retraining.prepare import prepare
 from lib.retraining.retraining_folder import RetrainingFolder
@@ -148,14 +148,16 @@ class Site:
 
     def learn(self, seed: int) -> dict[str, Any]:
         """A session; `state` "none" where there was nothing to learn."""
-        source = CaseFinder(self.folder)
-        cases = public_cases(source, self.data)
+        cases = StudyCases.of(self.data, CaseFinder(self.folder))
         try:
             prepare(
-                ReadingStore(self.data, read_only=True), source, cases, self.shipped,
-                patient_of=patients_of(self.data, source, cases), code_version="0",
-                config=TrainConfig(), options=TrainOptions(steps=STEPS, seed=seed),
-            )  # fmt: skip
+                ReadingStore(self.data, read_only=True),
+                cases,
+                self.shipped,
+                code_version="0",
+                config=TrainConfig(),
+                options=TrainOptions(steps=STEPS, seed=seed),
+            )
         except InputError as error:
             return {"state": "none", "live": False, "reasons": [str(error)]}
         return retraining_session.run(self.data)

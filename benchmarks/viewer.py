@@ -58,9 +58,9 @@ LOOKING_MS = 1000  # a person looks at a lesion first
 EVENTS = {"list": "click", "image": "mouseup", "key x": "keydown"}
 # arms the clock; what it says comes by `window.vhiTimed`: milliseconds until a change is seen, and until the viewer has drawn it
 ARM = """([kind, voxel]) => {
-  const pixels = () => window.vhiDesk.reading.labelmap.viewportIds().map((id) => {
+  const pixels = () => window.viewerSession.reading.labelmap.viewportIds().map((id) => {
     const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
-    const [x, y] = viewport.worldToCanvas(window.vhiDesk.reading.labelmap.worldAt(voxel));
+    const [x, y] = viewport.worldToCanvas(window.viewerSession.reading.labelmap.worldAt(voxel));
     const canvas = viewport.element.querySelector('canvas');
     const scale = canvas.width / canvas.clientWidth;
     return canvas.getContext('2d').getImageData(x * scale - 30, y * scale - 30, 60, 60).data.join();
@@ -166,7 +166,7 @@ def wrong_ones(lesions: list[dict[str, Any]], study: Study) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Desk:
+class ServedStudy:
     """The server over an archive with one study, and a window of the viewer."""
 
     server: Server
@@ -175,7 +175,7 @@ class Desk:
 
 
 @contextmanager
-def opened(study: Study, folder: Path) -> Iterator[Desk]:
+def opened(study: Study, folder: Path) -> Iterator[ServedStudy]:
     """Serve the archive in `folder`, which holds the study, and open a browser."""
     options = ["--archive", str(folder / "archive"), "--data", str(folder / "data"), "--set", "pacs_settle_s=0"]
     command = [str(MAIN), "serve", *options, "--port", "{port}"]
@@ -183,7 +183,7 @@ def opened(study: Study, folder: Path) -> Iterator[Desk]:
         wait_for(lambda: requests.get(f"{server.url}/vhi/cases", timeout=60).json()["cases"])
         context = browser.new_context(viewport=SIZE)
         context.set_default_timeout(PATIENCE_S * 1000)
-        yield Desk(server, study, Reader(context.new_page(), server.url))
+        yield ServedStudy(server, study, Reader(context.new_page(), server.url))
         context.close()
 
 
@@ -204,9 +204,9 @@ def removals(folder: Path) -> None:
     study = dicomized(folder / "archive" / HEAVIEST, *real_pair(Path(os.environ["VHI_DATA"]), HEAVIEST))
     heads = ("median ms", "worst ms", *(f"{how}: median, worst" for how in EVENTS), "viewer's drawing: median, worst")
     table = Table(f"{REMOVALS} removals", *heads, box=None, pad_edge=False)
-    with opened(study, folder) as desk:
-        reader, page = desk.reader, desk.reader.page
-        lesions = lesions_of(desk.server, study)
+    with opened(study, folder) as served:
+        reader, page = served.reader, served.reader.page
+        lesions = lesions_of(served.server, study)
         reader.to_list(study)
         reader.open_and_measure(study)
         page.locator("[data-tool='remove']").click()
@@ -215,7 +215,7 @@ def removals(folder: Path) -> None:
         ]  # from the largest to the smallest
         table.add_row("server at rest", *removed(reader, study, chosen[::2]))
         page.locator("#vhi-panel[aria-busy='false']:not(:has(.behind))").wait_for()
-        with measuring(desk.server, study) as done:
+        with measuring(served.server, study) as done:
             row = removed(reader, study, chosen[1::2])
         table.add_row(f"while it makes {len(done)} measurements", *row)
     Console(width=150).print(f"{HEAVIEST}, {len(lesions)} lesions", table, sep="\n")
@@ -259,9 +259,9 @@ def measuring(server: Server, study: Study) -> Iterator[list[int]]:
 
 def readings(folder: Path) -> None:
     study = phantom_study(folder / "archive" / "p3", 3, SHAPE, labels=Labels("P3", "20250601"))
-    with opened(study, folder) as desk:
-        reader = desk.reader
-        wrong = wrong_ones(lesions_of(desk.server, study), study)
+    with opened(study, folder) as served:
+        reader = served.reader
+        wrong = wrong_ones(lesions_of(served.server, study), study)
         cold_and_warm = [timed(reader, study, []) for _ in range(REPEATS + 1)]
         reader.page.evaluate("localStorage.setItem('vhi_reader', 'bench')")
         whole = [timed(reader, study, wrong, submit=True) for _ in range(REPEATS)]

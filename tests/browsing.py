@@ -14,26 +14,22 @@ import numpy as np
 import pydicom
 import requests
 
+from archived_case import client_of
 from archives import Archive, Study
 from lib.core.volume import Grid
-from pacsdesk import client_of
-from viewing import OPEN, ViewerDesk, dismiss_notice, wait_for
+from viewing import OPEN, ViewerServer, dismiss_notice, wait_for
 
 REGION, BONE, INFLAMMATION, CONSERVATIVE = "disease region", "normal bone", "inflammation", "inflammation (conservative)"
 PROPOSED, PROPOSED_TO_REMOVE = 5, "inflammation (proposed to remove)"
 NUMBERS = {REGION: 1, BONE: 2, INFLAMMATION: 3, CONSERVATIVE: 4}
-VOXELS = """() => {
-  const data = window.services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray();
+# a list of numbers takes a browser and a test seconds to hand over, text does not
+AS_TEXT = """(data) => {
   let text = '';
   for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
   return btoa(text);
 }"""
-CELLS = """() => {
-  const data = window.vhiDesk.reading.cells;
-  let text = '';
-  for (let n = 0; n < data.length; n += 8192) text += String.fromCharCode(...data.slice(n, n + 8192));
-  return btoa(text);
-}"""
+MAP = "window.services.segmentationService.getLabelmapVolume('1').voxelManager.getCompleteScalarDataArray()"
+CELLS = "window.viewerSession.reading.cells"
 PLACE = """([series, voxel]) => {
   const { viewportGridService, displaySetService, cornerstoneViewportService, segmentationService } = window.services;
   for (const { viewportId, displaySetInstanceUIDs } of viewportGridService.getState().viewports.values()) {
@@ -64,13 +60,13 @@ class Reader:
     """Someone who reads a case in a window; what is on screen, and what the server says of the same."""
 
     page: Any
-    desk: ViewerDesk
+    viewer_server: ViewerServer
     study: Study
     name: str
 
     def open(self, begun: str = "start-anew") -> None:
         """Open the case under this name; what was begun before is thrown away, or gone on with (`go-on`)."""
-        self.page.goto(self.desk.address(self.study), wait_until="domcontentloaded")
+        self.page.goto(self.viewer_server.address(self.study), wait_until="domcontentloaded")
         self.page.locator(f"{OPEN}, #vhi-draft").first.wait_for()
         dismiss_notice(self.page)
         self.page.locator("#vhi-reader-name").fill(self.name)
@@ -101,12 +97,15 @@ class Reader:
 
     def map(self) -> np.ndarray:
         """The label map on screen, `(I, J, K)` as the series' NIfTI has it."""
-        flat = np.frombuffer(base64.b64decode(self.page.evaluate(VOXELS)), np.uint8)
-        return flat.reshape(self.grid.shape, order="F")
+        return self.voxels(MAP)
 
     def cells(self) -> np.ndarray:
         """What the page holds of each voxel, `(I, J, K)`; see `cells.js`."""
-        flat = np.frombuffer(base64.b64decode(self.page.evaluate(CELLS)), np.uint8)
+        return self.voxels(CELLS)
+
+    def voxels(self, held: str) -> np.ndarray:
+        """What an expression of the page holds of each voxel, whole numbers below 256, `(I, J, K)`."""
+        flat = np.frombuffer(base64.b64decode(self.page.evaluate(f"({AS_TEXT})({held})")), np.uint8)
         return flat.reshape(self.grid.shape, order="F")
 
     def bits(self) -> np.ndarray:
@@ -117,13 +116,13 @@ class Reader:
     @cached_property
     def grid(self) -> Grid:
         """Where the server and the viewer have STIR's voxels; the NIfTI that the study was made from counts its rows upwards."""
-        found = nifti(requests.get(f"{self.desk.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
+        found = nifti(requests.get(f"{self.viewer_server.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
         i, j, k = found.shape
         return Grid((i, j, k), found.affine)
 
     def asked(self, model: str, **params: Any) -> tuple[dict[str, Any], np.ndarray]:
         """Facts and labels of a task, asked of the server beside the browser; labels `(I, J, K)` on the viewer's grid."""
-        url = f"{self.desk.url}/infer/{model}?image={self.study.stir_uid}"
+        url = f"{self.viewer_server.url}/infer/{model}?image={self.study.stir_uid}"
         form = {"params": json.dumps({"client_id": self.name, **params})}
         facts = requests.post(f"{url}&output=json", data=form, timeout=120).json()
         file = requests.post(f"{url}&output=image", data=form, timeout=120).content
@@ -134,7 +133,7 @@ class Reader:
         image = nibabel.Nifti1Image(mask.astype(np.uint8), self.grid.affine)
         params = json.dumps({"client_id": f"{self.name}-2", "label_info": [{"name": name, "idx": 1}]})
         files = {"label": ("label.nii.gz", gzip.compress(image.to_bytes()))}
-        url = f"{self.desk.url}/infer/vhi?image={self.study.stir_uid}&output=json"
+        url = f"{self.viewer_server.url}/infer/vhi?image={self.study.stir_uid}&output=json"
         return requests.post(url, data={"params": params}, files=files, timeout=120).json()
 
     def hand_in_beside(self, name: str, mask: np.ndarray) -> None:
@@ -142,7 +141,7 @@ class Reader:
         image = nibabel.Nifti1Image(mask.astype(np.uint8), self.grid.affine)
         params = json.dumps({"client_id": self.name, "label_info": [{"name": name, "idx": 1}]})
         files = {"label": ("label.nii.gz", gzip.compress(image.to_bytes()))}
-        url = f"{self.desk.url}/datastore/label?image={self.study.stir_uid}"
+        url = f"{self.viewer_server.url}/datastore/label?image={self.study.stir_uid}"
         requests.put(url, data={"params": params}, files=files, timeout=120).raise_for_status()
 
     def dab(self, voxel: list[int], right: int, down: int) -> None:

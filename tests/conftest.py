@@ -35,9 +35,8 @@ TOGETHER = (
 )
 
 # of those folders, what starts servers of its own and so need not wait for the others
-APART = tuple(
-    f"tests/ohif/test_{name}.py" for name in ("accessible", "beside", "blinded", "keyboard", "prefix", "review", "sign_on_page")
-)
+ALONE = "accessible beside blinded keyboard language node prefix review sign_on_page training worklist"
+APART = tuple(f"tests/ohif/test_{name}.py" for name in ALONE.split())
 
 # a shell that runs the tests in the background makes them, and the programs that they interrupt, deaf to Ctrl-C
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

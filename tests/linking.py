@@ -28,13 +28,21 @@ SHOWN = """() => Object.fromEntries([...window.services.viewportGridService.getS
     is_active: !viewport.element.closest('[data-cy=viewport-pane]').classList.contains('pointer-events-none'),
   }];
 }))"""
-# cameras that moved and images that were drawn from now on
+# cameras that moved and images that were drawn, once `FROM_NOW` was called
 COUNT = """() => {
   window.counted = { moved: 0, drawn: 0 };
   const count = (kind, event) => window.addEventListener(event, () => (window.counted[kind] += 1), { capture: true });
   count('moved', 'CORNERSTONE_CAMERA_MODIFIED');
   count('drawn', 'CORNERSTONE_IMAGE_RENDERED');
 }"""
+# what was to be drawn before is drawn first: it is not counted
+FROM_NOW = """() => Promise.all([...window.services.viewportGridService.getState().viewports.keys()].map((id) => {
+  const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
+  return new Promise((drawn) => {
+    viewport.element.addEventListener('CORNERSTONE_IMAGE_RENDERED', drawn, { once: true });
+    viewport.render();
+  });
+})).then(() => { window.counted = { moved: 0, drawn: 0 }; })"""
 ROLES = ("STIR", "T1W")
 
 

@@ -49,4 +49,4 @@ def true_parts(seed: int, shape: tuple[int, int, int]) -> np.ndarray:
 
 def _both_sides(rod, at) -> np.ndarray:
     ends = ([(side * end[0], *end[1:]) for end in (rod.a, rod.b)] for side in (-1, 1))
-    return np.minimum.reduce([capsule(*at, a, b, rod.radius_a, rod.radius_b) for a, b in ends])
+    return np.minimum.reduce([capsule(*at, a, b, (rod.radius_a, rod.radius_b)) for a, b in ends])

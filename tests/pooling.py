@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lib.phantom.study import PhantomStudy, make_phantom
+from lib.retraining.phantom_regression import PROTOCOLS, SEEDS
 
 TESTS = Path(__file__).parent
 PHANTOMS = "VHI_TESTS_PHANTOMS"
@@ -30,6 +31,13 @@ def made_once(folder: Path, seed: int, shape: tuple[int, int, int]) -> PhantomSt
         part.replace(path)
     study: PhantomStudy = pickle.loads(path.read_bytes())
     return study
+
+
+def make_ahead(folder: Path, shape: tuple[int, int, int]) -> Path:
+    """Make the gate's phantoms in a shape of their own, for processes whose environment names the folder."""
+    for seed in range(SEEDS[0], SEEDS[-1] + len(PROTOCOLS) + 1):
+        (folder / f"{seed}.pickle").write_bytes(pickle.dumps(make_phantom(seed, shape)))
+    return folder
 
 
 def environment_of(phantoms: Path) -> dict[str, str]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import requests
 
+from archived_case import numbers_of
 from browsing import INFLAMMATION, Reader, by_reader, in_archive, number
-from pacsdesk import numbers_of
 from viewing import wait_for
 
 GRADES = ("sensitive", "conservative")
@@ -90,7 +90,7 @@ class RandomReading:
         if not self.page.locator(f"[data-tool='{tool}'][aria-pressed='true']").count():
             self.reader.take(tool)
         before = self.reader.cells()
-        voxel = self.page.evaluate("(n) => window.vhiDesk.reading.facts.lesions[n].voxel", lesion)
+        voxel = self.page.evaluate("(n) => window.viewerSession.reading.facts.lesions[n].voxel", lesion)
         self.reader.dab(voxel, int(self.rng.integers(-6, 7)), int(self.rng.integers(-6, 7)))
         self.reader.rest()
         self._step(before, self.clicks)
@@ -152,13 +152,13 @@ class RandomReading:
 
     def check_submission(self) -> None:
         """The store and the JSON report hold what was on screen, and the clicks that were made."""
-        url, image = self.reader.desk.url, self.reader.study.stir_uid
+        url, image = self.reader.viewer_server.url, self.reader.study.stir_uid
         who = {"image": image, "reader": self.reader.name}
         made = requests.get(f"{url}/vhi/submissions", params=who, timeout=60).json()[-1]
         report = requests.get(f"{url}/vhi/report", params={**who, "form": "json"}, timeout=60).json()
         shown = {grade: round(report["vhi_mm3"][grade]) for grade in GRADES}
         assert shown == self.on_screen, self.done
-        facts = self.page.evaluate("window.vhiDesk.reading.now")
+        facts = self.page.evaluate("window.viewerSession.reading.now")
         assert facts["voxels"] == report["voxels"], self.done
         assert facts["thresholds"] == report["thresholds"], self.done
         voxels = {one["name"]: one["voxels"] for one in made["segments"]}
@@ -171,14 +171,12 @@ class RandomReading:
         self.report = report
 
     def _lesion_at(self, voxel: list[int]) -> int:
-        return int(self.page.evaluate("(voxel) => window.vhiDesk.reading.state.measured.lesions.at(voxel)", voxel))
+        return int(self.page.evaluate("(voxel) => window.viewerSession.reading.state.measured.lesions.at(voxel)", voxel))
 
     def _check_corrections(self, corrections: dict[str, Any]) -> None:
         """By the eraser and the brush: what is on screen beside what the clicks leave of the measurement."""
-        flat = self.page.evaluate("Array.from(window.vhiDesk.reading.state.left, (value) => value ? 1 : 0)")
-        left = np.array(flat, bool).reshape(self.bits.shape, order="F")
-        grades = self.page.evaluate("Array.from(window.vhiDesk.reading.state.measured.grades, (value) => value ? 1 : 0)")
-        automatic = np.array(grades, bool).reshape(self.bits.shape, order="F")
+        left = self.reader.voxels("window.viewerSession.reading.state.left") > 0
+        automatic = self.reader.voxels("window.viewerSession.reading.state.measured.grades") > 0
         final = self.bits & 4 > 0
         hand = corrections["hand"]
         assert sum(voxels for _, voxels in hand["erased"]) == np.count_nonzero(left & ~final), self.done
@@ -190,7 +188,7 @@ class RandomReading:
 
     def check_archive(self) -> None:
         """The newest structured report in the archive says what the last submission's report says."""
-        archive, study = self.reader.desk.archive, self.reader.study
+        archive, study = self.reader.viewer_server.archive, self.reader.study
 
         def newest() -> Any:
             found = by_reader(in_archive(archive, study, "SR"), self.reader.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,35 @@ def test_a_step_of_a_chain_and_its_form_for_monai_alone_share_a_name(defined):
     both = [(name, file) for file, name, node in defined if isinstance(node, ast.ClassDef) and name in BOTH_FORMS]
     assert len(both) == 2 * len(BOTH_FORMS)
     assert all(file.startswith(("core/transforms/", "post_transforms/")) for _, file in both)
+
+
+# names in the viewer's scripts and in tests that are out
+OUT_OF_SCRIPTS = {"told": "serverFacts, handlers, note, metadata", "vhiDesk": "viewerSession"}
+OUT_OF_TESTS = ("Desk", "Desks", "desk", "desks")  # StudyFolder, ArchivedCase, ViewerServer, slicer_client
+_COMMENTS = re.compile(r"/\*.*?\*/|(?<![:'\"`])//[^\n]*", re.DOTALL)
+
+
+def test_names_that_are_out_do_not_come_back_in_the_viewers_scripts():
+    scripts = sorted((VHI / "lib" / "server" / "ohif").glob("*.js"))
+    assert len(scripts) > 50
+    found = {
+        (path.name, name): OUT_OF_SCRIPTS[name]
+        for path in scripts
+        for name in OUT_OF_SCRIPTS
+        if re.search(rf"\b{name}\b", _COMMENTS.sub("", path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+
+
+def test_names_that_are_out_do_not_come_back_in_tests():
+    back = []
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [getattr(node, kind) for kind in ("name", "id", "attr", "arg") if isinstance(getattr(node, kind, None), str)]
+            back += [
+                (path.name, name) for name in (path.stem, *names) if set(re.findall(r"[A-Z]?[a-z]+", name)) & set(OUT_OF_TESTS)
+            ]
+    assert back == []
 
 
 def test_a_name_that_is_out_does_not_come_back(defined):

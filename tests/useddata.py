@@ -16,38 +16,38 @@ import numpy as np
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from folderdesk import BONE, INFLAMMATION, REGION, Desk
 from lib.readings.data_folder import make_folder
 from lib.records import write_json
 from lib.retraining.holdout import HoldOut
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.server.config import ServerConfig
 from lib.server.guard import install
-from lib.server.server_context import ServerContext as RoutesDesk
+from lib.server.server_context import ServerContext
 from lib.service.service import MODEL_DIR
 from lib.versions.site import adopt_live
+from study_folder import BONE, INFLAMMATION, REGION, StudyFolder
 
 APP = Path(__file__).parents[1] / "apps" / "vhi"
 DAMAGES = ("absent", "empty", "cut", "other bytes", "other object")
 ROUTES = ("start", "info", "next", "open", "submit", "report", "train", "health", "cases")
 
 
-def used_folder(folder: Path) -> Desk:
+def used_folder(folder: Path) -> StudyFolder:
     """Three handmade cases: `a` read, amended, shared and begun again, `b` read, `c` handed out; with models and a session."""
-    desk = Desk(folder / "studies")
+    study_folder = StudyFolder(folder / "studies")
     for name in "abc":
-        desk.add_case(name)
-    data = desk.folder / ".vhi"
-    service = desk.service(several_readers=True)
+        study_folder.add_case(name)
+    data = study_folder.folder / ".vhi"
+    service = study_folder.service(several_readers=True)
     for name in "ab":
         assert service.next_case("anna") is not None
-        desk.draw_regions(service, f"{name}_STIR")
+        study_folder.draw_regions(service, f"{name}_STIR")
         service.vhi(f"{name}_STIR", "anna", {})
-        kept = desk.lesions == 1
-        desk.submit(service, (INFLAMMATION, kept), image=f"{name}_STIR", rating="corrected")
+        kept = study_folder.lesions == 1
+        study_folder.submit(service, (INFLAMMATION, kept), image=f"{name}_STIR", rating="corrected")
         service.vhi(f"{name}_STIR", "anna", {})
     service.share("a_STIR", "0001-anna", [REGION], admin="chief")
-    service.drafting.save("a_STIR", "ben", 1, {"clicks": []}, _runs(desk), None)
+    service.drafting.save("a_STIR", "ben", 1, {"clicks": []}, _runs(study_folder), None)
     assert service.next_case("ben") is not None
     make_folder(service.leases.root.parent / "reviews")
     write_json(data / "reviews" / "a.json", {"anna": {"version": "1", "labels": ["0001-anna"]}})
@@ -60,7 +60,7 @@ def used_folder(folder: Path) -> Desk:
     make_folder(folders.history / "s1")
     ended = {"state": "rejected", "session": "s1", "begun": "2025-01-01T00:00:00+00:00", "ended": "2025-01-01T01:00:00+00:00"}
     write_json(folders.history / "s1" / "result.json", ended)
-    return desk
+    return study_folder
 
 
 def files_of(data: Path) -> list[str]:
@@ -69,15 +69,15 @@ def files_of(data: Path) -> list[str]:
     return [str(path.relative_to(data)) for path in found]
 
 
-def copy_of(desk: Desk, folder: Path) -> Desk:
+def copy_of(study_folder: StudyFolder, folder: Path) -> StudyFolder:
     """The same again, by links: a file is damaged by putting another one in its place."""
-    shutil.copytree(desk.folder, folder / "studies", copy_function=os.link)
+    shutil.copytree(study_folder.folder, folder / "studies", copy_function=os.link)
     for log in (folder / "studies" / ".vhi").glob("audit.jsonl"):  # the one file that is appended to
         content = log.read_bytes()
         log.unlink()
         log.write_bytes(content)
-    copied = object.__new__(Desk)
-    copied.folder, copied.truth = folder / "studies", desk.truth
+    copied = object.__new__(StudyFolder)
+    copied.folder, copied.truth = folder / "studies", study_folder.truth
     return copied
 
 
@@ -98,14 +98,14 @@ def case_of(file: str) -> str | None:
 
 
 @contextmanager
-def asking(monkeypatch: Any, desk: Desk, **settings: str) -> Iterator[TestClient]:
+def asking(monkeypatch: Any, study_folder: StudyFolder, **settings: str) -> Iterator[TestClient]:
     """A client of the guarded app over a folder."""
     from main import VHIApp
 
-    conf = {"data": str(desk.folder / ".vhi"), "models": str(MODEL_DIR), "several_readers": "true", **settings}
-    app = VHIApp(str(APP), str(desk.folder), conf)
+    conf = {"data": str(study_folder.folder / ".vhi"), "models": str(MODEL_DIR), "several_readers": "true", **settings}
+    app = VHIApp(str(APP), str(study_folder.folder), conf)
     app.on_init_complete = lambda: None
-    monkeypatch.setattr(RoutesDesk, "app", app)
+    monkeypatch.setattr(ServerContext, "app", app)
     stock = FastAPI()
     install(stock, ServerConfig())
     client = TestClient(stock, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000), raise_server_exceptions=False)
@@ -113,7 +113,9 @@ def asking(monkeypatch: Any, desk: Desk, **settings: str) -> Iterator[TestClient
         yield client
 
 
-def answers(client: TestClient, desk: Desk, case: str, bone: np.ndarray | None = None) -> dict[str, tuple[int, Any]]:
+def answers(
+    client: TestClient, study_folder: StudyFolder, case: str, bone: np.ndarray | None = None
+) -> dict[str, tuple[int, Any]]:
     """Status and content of each route, by a new reader; of those that are about a case, about that one.
 
     Without `bone` the reader rests on the normal bone that is shared.
@@ -128,10 +130,14 @@ def answers(client: TestClient, desk: Desk, case: str, bone: np.ndarray | None =
     note("info", client.get("/info/"))
     note("next", client.post("/activelearning/first", json={"client_id": "eve"}))
     note("open", client.get("/datastore/image", params={"image": image}))
-    drawn = [(REGION, desk.region), *([(BONE, bone)] if bone is not None else []), (INFLAMMATION, desk.lesions == 1)]
-    labels, names = desk.flattened(drawn)
+    drawn = [
+        (REGION, study_folder.region),
+        *([(BONE, bone)] if bone is not None else []),
+        (INFLAMMATION, study_folder.lesions == 1),
+    ]
+    labels, names = study_folder.flattened(drawn)
     told = {"client_id": "eve", "label_info": [{"name": name, "idx": value} for name, value in names]}
-    content = gzip.compress(nibabel.Nifti1Image(labels, desk.grid.affine).to_bytes(), 1)
+    content = gzip.compress(nibabel.Nifti1Image(labels, study_folder.grid.affine).to_bytes(), 1)
     note(
         "submit",
         client.put(
@@ -149,10 +155,10 @@ def answers(client: TestClient, desk: Desk, case: str, bone: np.ndarray | None =
     return found
 
 
-def _runs(desk: Desk) -> str:
+def _runs(study_folder: StudyFolder) -> str:
     import base64
 
-    voxels = int(np.prod(desk.grid.shape))
+    voxels = int(np.prod(study_folder.grid.shape))
     number, data = voxels << 7, bytearray()
     while number > 127:
         data.append(number & 127 | 128)

@@ -31,7 +31,7 @@ FLAGS += ["--no-first-run", "--disable-background-networking", "--disable-compon
 PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
 # pixels of the window for each of the page's, which lie where they lie: without a graphics card a drawing takes time for each of them
-FINE, COARSE = 1.0, 1.0 if os.environ.get("VHI_SCREENSHOTS") else 0.5
+COARSE = 1.0 if os.environ.get("VHI_SCREENSHOTS") else 0.5
 OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
 PICTURED = "#vhi-panel[data-pictured='true']"  # all images of the case are there, in their windows
 # each image is there, and lesions in it: a sixteenth of it is grey at least, and something has a colour
@@ -115,7 +115,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class ViewerDesk:
+class ViewerServer:
     """A running server over an archive, and the two studies in it by the direction of their InstanceNumbers."""
 
     archive: Archive
@@ -142,14 +142,14 @@ def two_phantoms(folder: Path) -> dict[str, Study]:
 @contextmanager
 def viewer_over(
     archive: Archive, studies: dict[str, Study], work: Path, *options: str, **environment: str
-) -> Iterator[ViewerDesk]:
+) -> Iterator[ViewerServer]:
     """Store the studies in a running archive, and serve it; the server knows them when this begins."""
     for study in studies.values():
         archive.store(study.files())
     with serving_archive(archive, work, *options, **environment) as server:
         wanted = {one.study_uid for one in studies.values()}
         wait_for(lambda: wanted <= known_cases(server, "--accounts" in options))
-        yield ViewerDesk(archive, server, studies)
+        yield ViewerServer(archive, server, studies)
 
 
 def known_cases(server: Server, login: bool = False) -> set[str]:

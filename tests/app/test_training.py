@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import requests
 from monailabel.client.client import MONAILabelClientException
 
+from lib.cli.ensemble import MODEL_DIR
 from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
 from lib.versions import list_versions, read_live, read_version, verify
@@ -52,6 +54,27 @@ def studies(phantoms: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def data(studies: Path) -> Path:
     return studies / ".vhi"
+
+
+@pytest.fixture(scope="module")
+def one_member(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The setting for the first network of the shipped ensemble alone: every step is the same, in less than a third of the time."""
+    from lib.nets.engine_file import publish_networks
+    from lib.nets.weights import load_networks, pack
+
+    root, shipped = tmp_path_factory.mktemp("one-member") / "disease_region", read_live(MODEL_DIR)
+    manifest = replace(
+        shipped.manifest, version="one-1", network=shipped.manifest.networks[:1], members=1,
+        recipes=shipped.manifest.recipes[:1], seeds=shipped.manifest.seeds[:1], parent=None, kinds=[],
+    )  # fmt: skip
+    publish_networks(root, manifest, pack(load_networks(shipped)[:1]))
+    return {"models": str(root)}
+
+
+@pytest.fixture
+def server_of_one(studies: Path, one_member: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    with serving(studies, tmp_path / "work", conf=one_member) as found:
+        yield found
 
 
 @pytest.fixture
@@ -147,10 +170,10 @@ def test_a_whole_cycle_with_the_client_of_3d_slicer(server, studies, data, tmp_p
     assert json.loads(server.get("/vhi/models")[1])["waiting"] == 2
 
 
-def test_the_train_button_of_ohif_starts_and_stops_and_goes_on(server, studies, data, tmp_path):
+def test_the_train_button_of_ohif_starts_and_stops_and_goes_on(server_of_one, studies, data, tmp_path):
     for case in ("p3", "p4", "p5"):
-        correct(server, studies, tmp_path, case)
-    train = f"{server.url}/train/"
+        correct(server_of_one, studies, tmp_path, case)
+    train = f"{server_of_one.url}/train/"
     headers = {"accept": "application/json, multipart/form-data"}
     assert requests.get(train, params={"check_if_running": "true"}, timeout=60).status_code == 404
     assert requests.delete(train, timeout=60).json() is None
@@ -169,7 +192,7 @@ def test_the_train_button_of_ohif_starts_and_stops_and_goes_on(server, studies, 
     other = requests.post(train, json={"seed": 3}, timeout=60)
     assert (other.status_code, "goes on with seed 0, as it began; 3 was asked for" in other.json()["detail"]) == (400, True)
     assert requests.post(train, json={"go_on": False, **TINY}, timeout=60).status_code == 200
-    done = ended(server.client("anna", tmp_path))
+    done = ended(server_of_one.client("anna", tmp_path))
     assert (done["status"], done["progress"]["state"]) == ("DONE", "accepted"), done
     assert len(retrained(data)) == 1
 
@@ -193,8 +216,8 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(server, tmp_path):
 
 
 @pytest.mark.parametrize("who", ["trainer", "server"])
-def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, tmp_path, who):
-    with serving(studies, tmp_path / "first") as server:
+def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, one_member, tmp_path, who):
+    with serving(studies, tmp_path / "first", conf=one_member) as server:
         for case in ("p3", "p4", "p5"):
             correct(server, studies, tmp_path, case)
         client = server.client("anna", tmp_path)
@@ -220,7 +243,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, t
     assert (live.manifest.version, retrained(data)) == (before, [])
     # what the end of a server interrupted goes on by itself where training does; else a person goes on with it
     by_itself = {"retrain": "after=1 quiet=1s"} if who == "server" else {}
-    with serving(studies, tmp_path / "second", conf=by_itself) as server:
+    with serving(studies, tmp_path / "second", conf=one_member | by_itself) as server:
         client = server.client("anna", tmp_path)
         if not by_itself:
             assert client.train_status()["status"] == "STOPPED"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from embedded import Served, make_objects
 from lib.archive import EmbeddedArchive, open_archive
 
 # they look through their folder only when a test says so
-QUIET = {"look_every_s": 1e6}
+QUIET_S = 1e6
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +27,10 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     """Starts archives."""
     running: list[EmbeddedArchive] = []
 
-    def start(folder: Path | None = None, **options: Any) -> Served:
+    def start(folder: Path | None = None, look_every_s: float = QUIET_S, **options: Any) -> Served:
         folder = folder or tmp_path / "archive"
         folder.mkdir(exist_ok=True)
-        running.append(open_archive(folder, **{**QUIET, **options}).start())
+        running.append(replace(open_archive(folder, **options), look_every_s=look_every_s).start())
         return Served(running[-1], folder)
 
     yield start
@@ -41,7 +42,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """An archive for all tests of a module: it is filled once, and then only read."""
     folder = tmp_path_factory.mktemp("archive")
-    running = open_archive(folder, **QUIET).start()
+    running = replace(open_archive(folder), look_every_s=QUIET_S).start()
     yield Served(running, folder)
     running.stop()
 

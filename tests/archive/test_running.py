@@ -143,6 +143,7 @@ def started(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline().strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_it_is_stopped(tmp_path, objects, how):
     (tmp_path / "archive").mkdir()
@@ -165,6 +166,7 @@ def test_the_command_serves_until_it_is_stopped(tmp_path, objects, how):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

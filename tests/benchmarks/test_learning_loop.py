@@ -81,12 +81,13 @@ def test_every_chain_is_run_once_and_goes_on_where_it_was(data, tmp_path, monkey
     assert again | {"cpu_s": 0} == chains["loop-seed0-diverse"] | {"cpu_s": 0}
 
 
-def test_uncertain_takes_the_scan_that_members_disagree_on(monkeypatch):
+def test_uncertain_takes_the_scan_that_members_disagree_on_and_one_without_bone_last(monkeypatch):
     scans = [SimpleNamespace(name=name) for name in "abc"]
-    disagreement = {"a": 0.1, "b": 0.4, "c": 0.2}
-    monkeypatch.setattr(learning_loop, "answers", lambda nets, scan: (None, disagreement[scan.name]))
+    answers = {"a": (np.ones(1, bool), 0.1), "b": (np.ones(1, bool), 0.4), "c": (np.zeros(1, bool), 0.9)}
+    monkeypatch.setattr(learning_loop, "answers", lambda nets, scan: answers[scan.name])
     rng = np.random.default_rng(0)
-    assert learning_loop.choose("uncertain", [], scans[:1] + scans[1:2], scans[2:], rng).name == "b"
+    assert learning_loop.choose("uncertain", [], scans, [], rng).name == "b"
+    assert learning_loop.choose("uncertain", [], [scans[2], scans[0]], scans[1:2], rng).name == "a"
     assert {learning_loop.choose("random", [], scans, [], rng).name for _ in range(50)} == {"a", "b", "c"}
 
 

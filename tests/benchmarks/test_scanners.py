@@ -36,6 +36,7 @@ def scan_of(scanners):
     return scanners.Scan(t1w, Volume(t1w.data / 2, grid, "STIR"), Mask(ball, grid), Mask(ball, grid))
 
 
+@pytest.mark.slow
 def test_every_protocol_keeps_anatomy_where_it_lies_and_its_volume(monkeypatch):
     scanners = loaded(monkeypatch)
     scan = scan_of(scanners)

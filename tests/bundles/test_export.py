@@ -19,6 +19,8 @@ from lib.phantom.study import make_phantom
 from lib.studies.nifti import read_volume, write_mask, write_scan
 from lib.versions import read_version
 
+pytestmark = pytest.mark.slow
+
 # the specification's mandatory keys; `optional_packages_version` has become `required_packages_version`, and MONAI says so
 MANDATORY = {
     "version", "monai_version", "pytorch_version", "numpy_version", "required_packages_version", "task", "description", "authors",
@@ -121,12 +123,10 @@ run(config_file="configs/train.json", dataset_dir=scans, output_dir=out + "/trai
     return {"out": out, "tiny": tiny}
 
 
-@pytest.mark.slow
 def test_the_model_zoo_s_own_checks_pass(ran):
     assert (ran["out"] / "verified.ts").stat().st_size > 1_000_000
 
 
-@pytest.mark.slow
 def test_the_bundle_s_masks_are_the_program_s_to_the_voxel(ran, phantom_files):
     members = load_members(MODEL_DIR, SHIPPED, torch.float32)
     for path in sorted((phantom_files / "images").iterdir()):
@@ -138,7 +138,6 @@ def test_the_bundle_s_masks_are_the_program_s_to_the_voxel(ran, phantom_files):
         np.testing.assert_allclose(found.affine, scan.grid.affine, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_evaluate_tells_the_dice_of_each_scan(ran, phantom_files):
     rows = (ran["out"] / "dice" / "val_mean_dice_raw.csv").read_text().splitlines()[1:]
     for row in rows:
@@ -150,7 +149,6 @@ def test_evaluate_tells_the_dice_of_each_scan(ran, phantom_files):
     assert len(rows) == 2
 
 
-@pytest.mark.slow
 def test_training_goes_on_from_the_weights(ran):
     before, after = (torch.load(ran["tiny"] / "models" / name) for name in ("model.pt", "model_trained.pt"))
     assert before.keys() == after.keys()

@@ -23,6 +23,8 @@ from lib.nets.stack import turning
 from lib.training.scans import probabilities
 from lib.versions import read_live, read_version
 
+pytestmark = pytest.mark.slow
+
 NAMES = {"version": "new", "created": "2026-01-01T00:00:00+00:00", "code_version": "0"}
 
 
@@ -361,7 +363,6 @@ def test_an_exported_version_imported_again_gives_the_same_answers(exported):
         np.testing.assert_array_equal(first(slices), second(slices))
 
 
-@pytest.mark.slow
 def test_a_bundle_is_measured_beside_the_live_version_and_kept_with_the_gate_s_word(tmp_path, tiny_version, small_phantoms):
     root = tmp_path / "models"
     shutil.copytree(tiny_version[0], root)

@@ -21,6 +21,8 @@ from lib.nets.weights import load_members, load_networks, member_of
 from lib.studies.nifti import write_mask, write_scan
 from lib.versions import read_live, read_version
 
+pytestmark = pytest.mark.slow
+
 AFFINE = np.array([[-1.0, 0, 0, 0], [0, 0, -5, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]]) * np.array(
     [TRAINING_PIXEL_SPACING_MM] * 3 + [1]
 )
@@ -54,7 +56,6 @@ def invoke(*arguments: object) -> str:
     return ran.output
 
 
-@pytest.mark.slow
 def test_a_segresnet_is_trained_by_name_exported_taken_up_as_a_member_and_gated(data, tiny_version, small_phantoms, tmp_path):
     root = tmp_path / "models"
     shutil.copytree(tiny_version[0], root)

@@ -15,6 +15,8 @@ from lib.cleaning.table import LesionTable
 from lib.errors import InputError, ModelError
 from lib.versions import list_versions, make_live, read_live
 
+pytestmark = pytest.mark.slow
+
 HELD_OUT = ("h", "i", "j")
 WHEN = {"created": "2026-01-01T00:00:00+00:00", "code_version": "0"}
 
@@ -148,7 +150,6 @@ def test_an_older_version_that_is_damaged_is_left_out_of_the_comparison_and_name
         learn(tmp_path, [table("e"), *map(table, HELD_OUT)], HELD_OUT, version="three", **WHEN)
 
 
-@pytest.mark.slow
 def test_poisoned_readings_are_refused_with_the_reason(tmp_path, table, patients):
     published(tmp_path, patients)
     poison = [table(name, wrong=True) for name in ("p", "q", "r", "s", "t", "u")]
@@ -160,7 +161,6 @@ def test_poisoned_readings_are_refused_with_the_reason(tmp_path, table, patients
     assert json.loads((tmp_path / "live.json").read_text()) == {"version": "one"}
 
 
-@pytest.mark.slow
 def test_losses_within_the_margin_do_not_add_up_below_the_best_version_that_was_live(tmp_path, table, patients):
     held_out = [table(name) for name in HELD_OUT]
     best = fit(patients, "best")

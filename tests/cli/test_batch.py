@@ -24,6 +24,7 @@ from lib.cli.batch_progress import batch_progress
 from lib.cli.measure import RESULT_FILES
 from lib.core.settings import VhiSettings
 from lib.errors import InputError
+from lib.examination import Procedure
 from lib.provenance import code_version
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,7 @@ def test_a_case_is_measured_as_measure_does_and_only_once(run, study, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     files = {name: Path(path) for name, path in study.options.items()}
-    settings = {"out": out, "values": {"min_pixels": "3"}, "model_dir": tmp_path, "command": "main.py batch"}
+    settings = {"out": out, "procedure": Procedure({"min_pixels": "3"}, tmp_path, "main.py batch")}
     measure_case(BatchCase("A1", **files), **settings)
     assert {path.name for path in (out / "A1").iterdir()} == set(RESULT_FILES) - {"overlay.png"}
     written = (out / "A1" / "vhi.json").stat().st_mtime_ns
@@ -79,7 +80,7 @@ def test_a_case_is_measured_as_measure_does_and_only_once(run, study, tmp_path):
 def test_a_case_that_cannot_be_measured_leaves_nothing(study, tmp_path):
     files = {name: Path(path) for name, path in study.options.items()} | {"stir": tmp_path / "missing.nii.gz"}
     with pytest.raises(InputError, match="missing"):
-        measure_case(BatchCase("A1", **files), out=tmp_path / "out", values={}, model_dir=tmp_path, command="")
+        measure_case(BatchCase("A1", **files), out=tmp_path / "out", procedure=Procedure({}, tmp_path, ""))
     assert not (tmp_path / "out").exists()
 
 
@@ -193,12 +194,13 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
         pass
     # finished already, so that no worker is needed
     files = {name: Path(path) for name, path in study.options.items()}
-    measure_case(BatchCase("A1", **files), out=out, values={}, model_dir=tmp_path, command="")
+    measure_case(BatchCase("A1", **files), out=out, procedure=Procedure({}, tmp_path, ""))
     assert run(["batch", str(cases), "--out", str(out)]).code == 0
     ended = run(["batch", str(cases), "--out", str(out), "--set", "min_pixels=3"])
     assert (ended.code, "results with another settings" in ended.error) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("proposal", "title"), [("off", "Uncleaned volume"), ("apply", "Proposed volume")])
 def test_neither_the_table_nor_the_terminal_of_a_batch_calls_its_numbers_vhi(run, study, tmp_path, proposal, title):
     cases, out = table(study, tmp_path, names=("A1",)), tmp_path / "out"

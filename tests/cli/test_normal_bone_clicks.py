@@ -51,6 +51,7 @@ def test_without_normal_bone_the_region_and_the_places_to_click_are_written_and_
     assert "grown by the program from 1 click of a reader" in (out / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_batch_lists_it_as_not_measured(call, run, tmp_path):
     row = "t1w.nii.gz,stir.nii.gz,region.nii.gz"
     (tmp_path / "cases.csv").write_text(

@@ -45,6 +45,7 @@ def small_clone(folder):
     write_training_tables(folder)
 
 
+@pytest.mark.slow
 def test_a_clone_becomes_a_page_of_ours_beside_theirs(run, tmp_path):
     clone, out = tmp_path / "clone", tmp_path / "out"
     small_clone(clone)
@@ -77,6 +78,7 @@ def test_a_clone_becomes_a_page_of_ours_beside_theirs(run, tmp_path):
     assert "steps       0 done, 1 kept from before" in again.out
 
 
+@pytest.mark.slow
 def test_a_mask_that_cannot_be_read_is_named_and_the_others_count(run, tmp_path):
     clone, out = tmp_path / "clone", tmp_path / "out"
     small_clone(clone)

@@ -228,11 +228,11 @@ def test_a_killed_training_goes_on_to_the_same_networks(tiny_data, tmp_path):
     """Killed in the first network, in the last, and while nothing is left to train but the version is not there yet."""
     run(tiny_data, tmp_path, out=tmp_path / "whole", model_dir=tmp_path / "whole-model")
     script = (
-        "import sys; from pathlib import Path; import lib.nets.recipes as recipes\n"
-        "if __name__ == '__main__':\n"
-        "    from cli.test_train import run, tiny_plans\n"
-        "    recipes.PLANS = tiny_plans()\n"
-        "    run(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "import multiprocessing, sys; from pathlib import Path; import lib.nets.recipes as recipes\n"
+        "from lib.training import process_pool; from cli.test_train import run, tiny_plans\n"
+        "process_pool.get_context = lambda method: multiprocessing.get_context('fork')  # torch is imported once\n"
+        "recipes.PLANS = tiny_plans()\n"
+        "run(Path(sys.argv[1]), Path(sys.argv[2]))\n"
     )
     driver = tmp_path / "driver.py"
     driver.write_text(script)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lib.cohort.estimate import Estimate
+from lib.cohort.masks import ComparedVisits, DisagreementImages
 from lib.cohort.study import Study, analyse
 from lib.cohort.table import VISITS, parse_table
 from lib.reports.cohort import cohort_content
@@ -57,6 +58,7 @@ def study_of(seed: int) -> Study:
     return analyse(parse_table(random_table(np.random.default_rng(seed)), "t.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hundred", range(10))
 def test_intervals_hold_their_value_and_have_width_or_are_not_given(hundred):
     for seed in range(100 * hundred, 100 * hundred + 100):
@@ -72,5 +74,5 @@ def test_intervals_hold_their_value_and_have_width_or_are_not_given(hundred):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_every_study_can_be_reported(seed):
-    content = cohort_content(study_of(seed), None, [], "none", [], [], 3.0, "none", {}, ())
+    content = cohort_content(study_of(seed), None, DisagreementImages([], "none"), ComparedVisits([], [], 3.0, "none"), {})
     assert content.json_text()

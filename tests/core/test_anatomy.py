@@ -32,6 +32,7 @@ def anatomy(phantom):
     return anatomy_of(phantom.t1w, phantom.disease_region)
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_phantom_are_those_of_its_solids_within_a_voxel(phantom, anatomy):
     truth, region = true_parts(0, SHAPE), phantom.disease_region.data
     shell = np.ones((3, 3, 3), dtype=bool)
@@ -140,3 +141,17 @@ def test_parts_are_looked_for_in_the_box_of_the_region_alone_and_are_those_of_th
     for one, other in zip(found, whole, strict=True):
         np.testing.assert_array_equal(one, other)
     assert set(np.unique(found[0])) > {SACRUM, ILIUM, LUMBAR}
+
+
+def test_the_joint_space_is_what_lies_near_a_joint_line_by_distances_of_every_voxel(phantom, anatomy):
+    context = anatomy.context
+    hang = context.hanging.hang
+    part, region = hang(anatomy.part), hang(phantom.disease_region.data)
+    columns, column_mm = np.arange(part.shape[2]), context.spacing_mm[2]
+    away = np.stack([(columns - parts_of._carried_on(context, side)[..., None]) * column_mm for side in (0, 1)])
+    near = ((np.abs(away) <= parts_of.JOINT_HALF_MM) & context.present[..., None]).any(axis=0) & region
+    assert near.any()
+    assert near[part == JOINT_SPACE].all()
+    # behind, what looks like a joint far from the midline is ilium
+    assert np.isin(part[near], (JOINT_SPACE, ILIUM)).all()
+    assert np.count_nonzero(part[near] == JOINT_SPACE) > 0.9 * np.count_nonzero(near)

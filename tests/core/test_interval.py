@@ -1,19 +1,31 @@
 """The interval around a VHI, by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from handmade import handmade
-from lib.core.interval import COMPONENTS, Interval, NoInterval, carried, factor_of, interval_of, log_ratio_at, normal, spread_of
+from lib.core.interval import (
+    COMPONENTS,
+    Interval,
+    NoInterval,
+    NumberBasis,
+    carried,
+    factor_of,
+    interval_of,
+    log_ratio_at,
+    normal,
+    spread_of,
+)
 
 FLAT = [(-0.1, 1000.0), (-0.05, 1000.0), (0.05, 1000.0), (0.1, 1000.0)]
-DRAWN = {"stage": "cleaned", "normal_bone": "given", "rule": "paper", "region": "given", "voxel_mm3": 1.0}
+DRAWN = NumberBasis(stage="cleaned", normal_bone="given", rule="paper", region="given")
 
 
 def test_a_number_that_no_threshold_moves_varies_with_its_cleaning_alone():
-    found = interval_of(1000.0, FLAT, [], **DRAWN)
+    found = interval_of(1000.0, FLAT, [], DRAWN, 1.0)
     known = json.loads(COMPONENTS.read_text())
     spread = known["scale"] * known["cleaning"]["cleaned"]["log_sd_at_1_mm3"] / np.sqrt(1000)
     assert found.factor == pytest.approx(np.exp(1.96 * spread), rel=0.03)  # 4000 draws of a normal distribution
@@ -22,11 +34,11 @@ def test_a_number_that_no_threshold_moves_varies_with_its_cleaning_alone():
 
 
 def test_a_larger_volume_and_a_raw_one_have_a_narrower_interval():
-    large = interval_of(100000.0, [(share, 100000.0) for share, _ in FLAT], [], **DRAWN)
-    small = interval_of(1000.0, FLAT, [], **DRAWN)
+    large = interval_of(100000.0, [(share, 100000.0) for share, _ in FLAT], [], DRAWN, 1.0)
+    small = interval_of(1000.0, FLAT, [], DRAWN, 1.0)
     assert 1.0 < large.factor < small.factor
     steep = [(-0.1, 2000.0), (-0.05, 1400.0), (0.05, 700.0), (0.1, 500.0)]
-    raw, cleaned = (interval_of(1000.0, steep, [], **{**DRAWN, "stage": stage}) for stage in ("raw", "cleaned"))
+    raw, cleaned = (interval_of(1000.0, steep, [], replace(DRAWN, stage=stage), 1.0) for stage in ("raw", "cleaned"))
     assert 1.0 < raw.factor < cleaned.factor
 
 
@@ -45,16 +57,16 @@ def test_slices_that_disagree_widen_the_threshold_and_two_slices_say_nothing():
 
 def test_what_was_not_measured_has_no_interval_and_says_why():
     for other, words in (({"normal_bone": "clicked"}, "clicked was not measured"), ({"rule": "robust"}, "robust rule moves")):
-        found = interval_of(1000.0, FLAT, [], **{**DRAWN, **other})
+        found = interval_of(1000.0, FLAT, [], replace(DRAWN, **other), 1.0)
         assert isinstance(found, NoInterval)
         assert words in found.reason
-    assert "zero" in interval_of(0.0, FLAT, [], **DRAWN).reason
+    assert "zero" in interval_of(0.0, FLAT, [], DRAWN, 1.0).reason
 
 
 def test_a_clicked_normal_bone_varies_as_clicks_were_measured_to_and_its_own_slices_do_not_count():
-    clicked = {**DRAWN, "normal_bone": "clicked", "rule": "robust"}
+    clicked = replace(DRAWN, normal_bone="clicked", rule="robust")
     steep = [(share, 1000.0 * (1 + share) ** -4) for share in (-0.1, -0.05, 0.05, 0.1)]
-    found = interval_of(1000.0, steep, [], **clicked)
+    found = interval_of(1000.0, steep, [], clicked, 1.0)
     known = json.loads(COMPONENTS.read_text())
     # clicks moved the threshold by -7% to +8% and the other way round, so that 95% of the fourth power lie within 1.2 to 1.4
     widest = known["typical_spread"] * max(known["threshold"]["clicked, robust"]["quantiles"])
@@ -62,8 +74,8 @@ def test_a_clicked_normal_bone_varies_as_clicks_were_measured_to_and_its_own_sli
     parts = {one.name: one for one in found.components}
     assert 1.2 < parts["threshold"].factor < 1.4
     assert parts["threshold"].source == "clicked, robust rule"
-    assert interval_of(1000.0, steep, [0.3, -0.3, 0.3], **clicked).factor == found.factor
-    assert interval_of(1000.0, steep, [0.3, -0.3, 0.3], **DRAWN).factor > found.factor
+    assert interval_of(1000.0, steep, [0.3, -0.3, 0.3], clicked, 1.0).factor == found.factor
+    assert interval_of(1000.0, steep, [0.3, -0.3, 0.3], DRAWN, 1.0).factor > found.factor
 
 
 def test_the_draws_are_the_same_each_time():
@@ -81,8 +93,8 @@ def test_a_changed_chain_has_none():
 def test_a_cleaned_volume_below_the_smallest_that_was_read_has_none_and_says_so():
     known = json.loads(COMPONENTS.read_text())["cleaning"]["cleaned"]["least_mm3"]
     flat = [(share, known) for share, _ in FLAT]
-    assert isinstance(interval_of(known, flat, [], **DRAWN), Interval)
-    found = interval_of(known - 1, flat, [], **DRAWN)
+    assert isinstance(interval_of(known, flat, [], DRAWN, 1.0), Interval)
+    found = interval_of(known - 1, flat, [], DRAWN, 1.0)
     assert isinstance(found, NoInterval)
     assert f"below {known:,.0f} mm³" in found.reason
-    assert isinstance(interval_of(known - 1, flat, [], **{**DRAWN, "stage": "raw"}), Interval)
+    assert isinstance(interval_of(known - 1, flat, [], replace(DRAWN, stage="raw"), 1.0), Interval)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from drawing import OBLIQUE, grid_of, mask_of, slice_of, stack_of
-from lib.core.lesions import grade_hyperintensity, label_lesions, lesion_table, midline_mm
+from lib.core.lesions import LesionMap, grade_hyperintensity, label_lesions, lesion_table, midline_mm
 from lib.core.thresholds import Thresholds
 from lib.core.volume import Grid, Volume
 
@@ -45,7 +45,7 @@ def test_a_lesion_is_described_in_patient_millimetres():
     grid = Grid(grade.shape, affine)
     stir = Volume(np.where(grade == 2, 260.0, np.where(grade == 1, 120.0, 10.0)), grid)
     labels, count = label_lesions(grade)
-    first, second = lesion_table(labels, count, grade, stir, THRESHOLDS, midline=3.0)
+    first, second = lesion_table(LesionMap(grade, labels, count), stir, THRESHOLDS, midline=3.0)
     assert (first.id, first.voxels, first.conservative_voxels) == (1, 3, 1)
     assert first.mm3 == pytest.approx(90.0)
     assert first.centroid_mm == pytest.approx((2 * 2 / 3, 0.0, 5 / 3))
@@ -61,7 +61,7 @@ def test_no_inflammation_is_no_lesion():
     labels, count = label_lesions(grade)
     assert count == 0
     stir = Volume(np.arange(6.0).reshape(2, 3, 1), grid_of(grade))
-    assert lesion_table(labels, count, grade, stir, THRESHOLDS, 0.0) == ()
+    assert lesion_table(LesionMap(grade, labels, count), stir, THRESHOLDS, 0.0) == ()
 
 
 def test_the_midline_goes_through_the_centroid_of_the_region():

@@ -10,14 +10,18 @@ import pytest
 from clicking import kept_after_clicks
 from drawing import pair
 from lib.core import cleaning, regrading
-from lib.core.cleaning import changes_of, lesion_field, measure_cleaned
+from lib.core.anatomy import PlacedVoxels, part_extents
+from lib.core.cleaning import changes_of, kept_of, lesion_field, lesions_after, measure_cleaned
+from lib.core.corrections import DisplayedLesions
 from lib.core.gestures import Click, replay
-from lib.core.lesions import clear, grade_hyperintensity, label_lesions
+from lib.core.lesions import LesionMap, clear, grade_hyperintensity, label_lesions, lesion_table, voxels_of
+from lib.core.partition import PARTS, ZONES
 from lib.core.pipeline import measure_prepared, measure_vhi, prepare_scan, with_grade
 from lib.core.regrading import BoxedScan, Regrading
 from lib.core.settings import VhiSettings
 from lib.core.touching import BrightGroups, TouchingVoxels, in_slices
 from lib.core.volume import Mask
+from lib.readings.shown_lesions import ShownLesions
 from oracle import IN_SPACE, groups
 
 SETTINGS = (
@@ -160,6 +164,64 @@ def test_replayed_clicks_keep_what_a_look_at_every_voxel_keeps():
     for voxel in np.ndindex(automatic.grade.shape):
         lesion = automatic.lesion_labels[voxel]
         assert kept.data[voxel] == (lesion > 0 and (lesion, voxel[2]) not in gone)
+
+
+@pytest.mark.parametrize("removed", [(), (1, 3)])
+def test_gestures_replayed_once_leave_the_lesions_and_the_mask_that_each_asked_for_apart(removed):
+    automatic = measured(1)
+    at = [tuple(int(i) for i in voxel) for voxel in np.argwhere(automatic.grade > 0)[::8]]
+    clicks = [*(Click("remove", voxel, "slice") for voxel in at[:6]), Click("restore", at[1])]
+    start = np.ones(len(automatic.lesions) + 1, dtype=bool)
+    start[list(removed)] = False
+    once = lesions_after(automatic, clicks, start)
+    shown, apart = DisplayedLesions.of(once, start), DisplayedLesions.after(lesion_field(automatic), clicks, removed)
+    for name in ("labels", "proposed", "kept"):
+        np.testing.assert_array_equal(getattr(shown, name), getattr(apart, name))
+    keep = apart.kept[automatic.lesion_labels, np.arange(automatic.grade.shape[2])]
+    np.testing.assert_array_equal(kept_of(automatic, once).data, (automatic.grade > 0) & keep)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_voxels_of_a_map_are_those_of_argwhere_and_noted_lesions_those_of_the_whole_grid(order):
+    automatic = measured(2)
+    grade = np.asarray(automatic.grade, order=order)
+    np.testing.assert_array_equal(voxels_of(grade), np.argwhere(grade))
+    noted = ShownLesions.of(grade, automatic.stir.grid, automatic.anatomy, (), 0.0)
+    known = automatic.anatomy is not None and automatic.anatomy.is_known
+    expected = (grade > 0) * (automatic.anatomy.part + np.uint8(2) if known else np.uint8(1))
+    np.testing.assert_array_equal(noted.coded, expected)
+    assert noted.coded.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lesions_are_described_as_by_a_look_at_each_alone(seed):
+    result = measured(seed)
+    grade, labels, midline = result.grade, result.lesion_labels, result.measurement.midline_mm
+    rng = np.random.default_rng(seed)
+    part, zone = (rng.integers(0, most, grade.shape).astype(np.uint8) for most in (len(PARTS), len(ZONES)))
+    anatomy = dataclasses.replace(result.anatomy, part=part, zone=zone)
+    graded = LesionMap(grade, labels, len(result.lesions))
+    table = lesion_table(graded, result.stir, result.thresholds, midline, anatomy)
+    for lesion in table:
+        own = labels == lesion.id
+        assert lesion.slices == tuple(np.flatnonzero(own.any(axis=(0, 1))).tolist())
+        assert lesion.part == PARTS[np.bincount(part[own], minlength=len(PARTS)).argmax()]
+    where = np.nonzero(grade)
+    x_mm = result.stir.grid.world_mm(np.argwhere(grade))[:, 0]
+    placed = PlacedVoxels(grade=grade[where], lesion=labels[where], part=part[where], x_mm=x_mm)
+    sides = [lesion.side for lesion in table]
+    found = {
+        (extent.part, extent.side): (extent.sensitive_mm3, extent.conservative_mm3)
+        for extent in part_extents(placed, sides, midline, 2.0)
+    }
+    expected = {}
+    for voxel, x in zip(np.argwhere(grade), x_mm, strict=True):
+        at = tuple(voxel)
+        side = sides[labels[at] - 1]
+        side = "midline" if side == "midline" else "left" if x < midline else "right"
+        before = expected.get((PARTS[part[at]], side), (0.0, 0.0))
+        expected[PARTS[part[at]], side] = (before[0] + 2.0, before[1] + 2.0 * (grade[at] == 2))
+    assert found == expected
 
 
 def test_a_mask_that_a_reader_erased_in_part_goes_the_way_of_passes_over_the_region_and_gives_the_same_lesions():

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from lib.core import stir_quality as quality_module
 from lib.core.stir_quality import stir_quality, stir_warnings
 from lib.core.volume import Grid, Volume
 
@@ -66,3 +68,13 @@ def test_the_sides_are_the_patients_whichever_way_the_frame_is_stored():
     spoilt = Volume(np.swapaxes(stir(left_fat=60.0).data, 0, 1), turned, "STIR")
     anatomy = Volume(np.swapaxes(T1W.data, 0, 1), turned, "T1W")
     assert stir_quality(anatomy, spoilt).fat_unevenness == pytest.approx(2.0)
+
+
+def test_what_lies_inside_and_beyond_is_what_filters_say():
+    body = np.random.default_rng(0).random((17, 14, 3)) > 0.2
+    np.testing.assert_array_equal(quality_module._inner(body, 1), ndimage.binary_erosion(body, np.ones((3, 3, 1))))
+    image = ndimage.gaussian_filter(np.random.default_rng(1).random((60, 48, 3)), (6, 6, 0))
+    image = np.where(image > np.median(image), 100.0, 0.0)
+    smooth = ndimage.gaussian_filter(image, (0.7, 0.7, 0)) > 0.12 * np.percentile(image, 99)
+    filled = np.stack([ndimage.binary_fill_holes(smooth[..., k]) for k in range(3)], axis=2)
+    np.testing.assert_array_equal(quality_module._air(image), ~ndimage.binary_dilation(filled, np.ones((5, 5, 1))))

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from folderdesk import Desk
+from study_folder import StudyFolder
 from useddata import DAMAGES, answers, asking, case_of, copy_of, damage, files_of, used_folder
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -21,7 +21,7 @@ DRAWN = 20
 
 
 @pytest.fixture(scope="module")
-def used(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def used(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     return used_folder(tmp_path_factory.mktemp("used"))
 
 
@@ -33,22 +33,22 @@ def test_only_the_case_of_a_damaged_file_is_affected(used, tmp_path, monkeypatch
     table = [(file, how) for file in files for how in DAMAGES]
     for file, how in table if every else rng.sample(table, DRAWN):
         folder = tmp_path / "damaged"
-        desk = copy_of(used, folder)
-        damage(desk.folder / ".vhi" / file, how)
-        wrong += [f"{file} {how}: {one}" for one in _wrong(monkeypatch, desk, file)]
+        study_folder = copy_of(used, folder)
+        damage(study_folder.folder / ".vhi" / file, how)
+        wrong += [f"{file} {how}: {one}" for one in _wrong(monkeypatch, study_folder, file)]
         shutil.rmtree(folder)
     print(f"{len(files)} files, {len(table)} damages")
     assert wrong == []
 
 
-def _wrong(monkeypatch: pytest.MonkeyPatch, desk: Desk, file: str) -> list[str]:
+def _wrong(monkeypatch: pytest.MonkeyPatch, study_folder: StudyFolder, file: str) -> list[str]:
     """What goes wrong elsewhere than in the case of the file, and every answer that is no sentence."""
-    case, data = case_of(file), str(desk.folder)
+    case, data = case_of(file), str(study_folder.folder)
     found = []
     try:
-        with asking(monkeypatch, desk) as client:
-            other = answers(client, desk, "b" if case in ("a", "c", None) else "a")
-            own = answers(client, desk, case or "a")
+        with asking(monkeypatch, study_folder) as client:
+            other = answers(client, study_folder, "b" if case in ("a", "c", None) else "a")
+            own = answers(client, study_folder, case or "a")
     except Exception as error:
         return [f"no start: {type(error).__name__}: {error}"]
     # what training rests on stops training, with a sentence
@@ -66,10 +66,10 @@ def _wrong(monkeypatch: pytest.MonkeyPatch, desk: Desk, file: str) -> list[str]:
 
 
 def test_a_damaged_report_is_made_again_byte_for_byte(used, tmp_path, monkeypatch):
-    desk = copy_of(used, tmp_path / "reports")
-    folder = next((desk.folder / ".vhi" / "cases" / "b" / "submissions").glob("0003-*"))
+    study_folder = copy_of(used, tmp_path / "reports")
+    folder = next((study_folder.folder / ".vhi" / "cases" / "b" / "submissions").glob("0003-*"))
     whole = {name: (folder / name).read_bytes() for name in ("report.html", "report.pdf", "vhi.json")}
-    with asking(monkeypatch, desk) as client:
+    with asking(monkeypatch, study_folder) as client:
         asked = partial(client.get, "/vhi/report", params={"image": "b_STIR", "reader": "anna", "form": "html"})
         before = asked().content
         for name in whole:
@@ -79,21 +79,21 @@ def test_a_damaged_report_is_made_again_byte_for_byte(used, tmp_path, monkeypatc
 
 
 def test_a_report_of_other_bytes_is_not_handed_out_where_its_masks_are_gone(used, tmp_path, monkeypatch):
-    desk = copy_of(used, tmp_path / "gone")
-    folder = next((desk.folder / ".vhi" / "cases" / "b" / "submissions").glob("0003-*"))
+    study_folder = copy_of(used, tmp_path / "gone")
+    folder = next((study_folder.folder / ".vhi" / "cases" / "b" / "submissions").glob("0003-*"))
     damage(folder / "report.html", "other bytes")
     damage(folder / "inflammation.nii.gz", "cut")
-    with asking(monkeypatch, desk) as client:
+    with asking(monkeypatch, study_folder) as client:
         answer = client.get("/vhi/report", params={"image": "b_STIR", "reader": "anna", "form": "html"})
     assert answer.status_code == 422
     assert "cannot be made again" in answer.json()["detail"]
-    assert str(desk.folder) not in answer.text
+    assert str(study_folder.folder) not in answer.text
 
 
 def test_a_case_with_a_damaged_mask_is_not_handed_out_and_is_named(used, tmp_path, monkeypatch):
-    desk = copy_of(used, tmp_path / "mask")
-    damage(desk.folder / ".vhi" / "cases" / "a" / "submissions" / "0001-anna" / "disease_region.nii.gz", "cut")
-    with asking(monkeypatch, desk) as client:
+    study_folder = copy_of(used, tmp_path / "mask")
+    damage(study_folder.folder / ".vhi" / "cases" / "a" / "submissions" / "0001-anna" / "disease_region.nii.gz", "cut")
+    with asking(monkeypatch, study_folder) as client:
         offered = client.post("/activelearning/first", json={"client_id": "eve"}).json()
         told = client.get("/vhi/cases").json()
         health = client.get("/vhi/health").json()
@@ -118,8 +118,8 @@ def test_a_whole_folder_is_said_to_be_whole(used):
 
 
 def test_check_names_each_file_and_repair_mends_what_is_made_of_others(used, tmp_path):
-    desk = copy_of(used, tmp_path / "mended")
-    data = desk.folder / ".vhi"
+    study_folder = copy_of(used, tmp_path / "mended")
+    data = study_folder.folder / ".vhi"
     submission = data / "cases" / "a" / "submissions" / "0003-anna"
     damaged = [
         data / "cases" / "a" / "scans.json",
@@ -136,14 +136,14 @@ def test_check_names_each_file_and_repair_mends_what_is_made_of_others(used, tmp
     for path in damaged:
         assert str(path.relative_to(data)) in said
     assert "of which a restore must bring 0" in said
-    code, said = _data("repair", str(data), "--studies", str(desk.folder))
+    code, said = _data("repair", str(data), "--studies", str(study_folder.folder))
     assert [path.read_bytes() for path in damaged[:3]] == whole[:3], said
     assert not damaged[4].exists()
 
 
 def test_repair_says_what_only_a_backup_can_bring_and_leaves_it(used, tmp_path):
-    desk = copy_of(used, tmp_path / "lost")
-    data = desk.folder / ".vhi"
+    study_folder = copy_of(used, tmp_path / "lost")
+    data = study_folder.folder / ".vhi"
     path = data / "cases" / "a" / "submissions" / "0002-anna" / "submission.json"
     damage(path, "empty")
     code, said = _data("repair", str(data))

@@ -22,6 +22,8 @@ from lib.provenance import ensemble_of
 from lib.studies.nifti import read_volume
 from lib.versions import Manifest, publish, read_live
 
+pytestmark = pytest.mark.slow
+
 APP = Path(__file__).parents[2] / "apps" / "vhi"
 SHIPPED = APP / "model" / "disease_region"
 HALVES = {"widths": [4, 8], "shuffle": 2, "bias": False}
@@ -80,7 +82,6 @@ def test_both_engines_draw_one_region_of_a_phantom(precision):
 
 
 @pytest.mark.data
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_both_engines_draw_one_region_of_a_scan(vhi_data, precision):
     engine, by_torch = regions(read_volume(vhi_data / "images_study" / "T1W" / "1013_T1W.nii.gz", "T1W"), precision)

@@ -15,6 +15,7 @@ from lib.figures.histogram import normal_bone_histogram
 from lib.figures.learning_loop import learning_loop_figure
 from lib.figures.mosaic import (
     GAP,
+    grey_tiles,
     inflamed_slices,
     jpeg_file,
     mosaic_picture,
@@ -154,6 +155,20 @@ def test_colours_mixed_where_there_are_any_are_those_of_every_pixel_mixed():
     for mask, colour, opacity in layers:
         slow[mask] = (1 - opacity) * slow[mask] + opacity * np.array(colour, dtype=np.float32)
     np.testing.assert_array_equal(painted(grey, layers), slow.astype(np.uint8))
+
+
+def test_grey_values_are_those_interpolated_row_by_row_in_double_precision(result):
+    view = View.of(result)
+    tiles = grey_tiles(view, result.stir.data, [0, 2], 3.0)
+    window = view.crop(result.stir.data)[[0, 2]].astype(np.float32)
+    low, high = np.percentile(window, [1.0, 99.7])
+    expected = np.clip((window.astype(np.float64) - low) / (high - low), 0, 1)
+    for axis in (1, 2):
+        old, new = expected.shape[axis], tiles.shape[axis]
+        at = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        expected = np.apply_along_axis(lambda line, at=at, old=old: np.interp(at, np.arange(old), line), axis, expected)
+    assert tiles.dtype == np.float32
+    np.testing.assert_allclose(tiles, 255 * expected, atol=1e-3)  # of 255: single precision
 
 
 def test_slices_with_most_normal_bone_come_first_and_then_the_most_inflamed():

@@ -1,6 +1,6 @@
 """Fixtures of the browser tests; helpers are in `tests/viewing.py`.
 
-`desk` runs a test twice, over the embedded archive and over Orthanc; archive, server and studies live as long as the session.
+`viewer_server` runs a test twice, over the embedded archive and over Orthanc; archive, server and studies live as long as the session.
 `page` is a new browser window whose errors fail the test. Where VHI_SCREENSHOTS names a folder, every test leaves a screenshot there
 of how its page ended, else only one that fails, in its own folder; `shot(name)` takes more of them.
 """
@@ -17,10 +17,10 @@ import pytest
 from archives import ARCHIVES, Archive, why_no_orthanc
 from browsing import Reader
 from viewing import (
-    FINE,
+    COARSE,
     PATIENCE_S,
     SIZE,
-    ViewerDesk,
+    ViewerServer,
     Watch,
     chromium,
     file_name,
@@ -71,12 +71,12 @@ def started(tmp_path_factory) -> Iterator[Callable[[str], Archive]]:
 
 
 @pytest.fixture(scope="session")
-def desks(started, phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerDesk]]:
+def viewer_servers(started, phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerServer]]:
     """Starts the server over each kind of archive once."""
     with ExitStack() as stack:
-        known: dict[str, ViewerDesk] = {}
+        known: dict[str, ViewerServer] = {}
 
-        def start(name: str) -> ViewerDesk:
+        def start(name: str) -> ViewerServer:
             if name not in known:
                 work = tmp_path_factory.mktemp(f"server-{name}")
                 known[name] = stack.enter_context(viewer_over(started(name), phantoms, work, *OPTIONS, OMP_NUM_THREADS="1"))
@@ -86,12 +86,12 @@ def desks(started, phantoms, tmp_path_factory) -> Iterator[Callable[[str], Viewe
 
 
 @pytest.fixture(scope="module")
-def desks_of_two(phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerDesk]]:
+def viewer_servers_of_two(phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerServer]]:
     """Starts for each kind of archive one that no other module stores in, and the server over it."""
     with ExitStack() as stack:
-        known: dict[str, ViewerDesk] = {}
+        known: dict[str, ViewerServer] = {}
 
-        def start(name: str) -> ViewerDesk:
+        def start(name: str) -> ViewerServer:
             reason = why_no_orthanc() if name == "orthanc" else None
             if reason:
                 pytest.skip(reason)
@@ -107,9 +107,9 @@ def desks_of_two(phantoms, tmp_path_factory) -> Iterator[Callable[[str], ViewerD
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
-def desk(request: pytest.FixtureRequest, desks) -> ViewerDesk:
+def viewer_server(request: pytest.FixtureRequest, viewer_servers) -> ViewerServer:
     """The server over each archive in turn."""
-    return desks(request.param)
+    return viewer_servers(request.param)
 
 
 # not longer than a module: see `viewing.chromium`
@@ -130,9 +130,8 @@ def watch() -> Watch:
 
 @pytest.fixture
 def page(browser, watch, request, tmp_path) -> Iterator[Any]:
-    """A window of a browser that was never here before; coarse where the test's module says `SCALE = COARSE`."""
-    scale = getattr(request.module, "SCALE", FINE)
-    context = browser.new_context(viewport=SIZE, device_scale_factor=scale)
+    """A window of a browser that was never here before."""
+    context = browser.new_context(viewport=SIZE, device_scale_factor=COARSE)
     context.set_default_timeout(PATIENCE_S * 1000)
     context.set_default_navigation_timeout(PATIENCE_S * 1000)
     found = context.new_page()
@@ -156,11 +155,11 @@ def shot(page, request, tmp_path) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def reading(page, desk) -> Callable[[str, str], Reader]:
+def reading(page, viewer_server) -> Callable[[str, str], Reader]:
     """Opens a study for a reader."""
 
     def start(name: str, study: str) -> Reader:
-        reader = Reader(page, desk, desk.studies[study], name)
+        reader = Reader(page, viewer_server, viewer_server.studies[study], name)
         reader.open()
         return reader
 

@@ -7,15 +7,15 @@ import pytest
 from accessible import grave_faults
 from browsing import Reader
 from front import in_front_of
-from viewing import PICTURED, ViewerDesk
+from viewing import PICTURED, ViewerServer
 
 pytestmark = [pytest.mark.browser]
 
 
 @pytest.mark.pacs
-def test_worklist_panel_keys_and_report_have_no_serious_fault(page, desks):
-    desk: ViewerDesk = desks("embedded")
-    page.goto(f"{desk.url}/", wait_until="domcontentloaded")
+def test_worklist_panel_keys_and_report_have_no_serious_fault(page, viewer_servers):
+    viewer_server: ViewerServer = viewer_servers("embedded")
+    page.goto(f"{viewer_server.url}/", wait_until="domcontentloaded")
     page.locator("#reader").fill("axel")
     page.keyboard.press("Enter")
     page.get_by_text("PHANTOM-3").wait_for()
@@ -24,7 +24,7 @@ def test_worklist_panel_keys_and_report_have_no_serious_fault(page, desks):
     page.keyboard.press("?")
     page.get_by_role("dialog").wait_for()
     assert grave_faults(page) == []
-    reader = Reader(page, desk, desk.studies["ascending"], "axel")
+    reader = Reader(page, viewer_server, viewer_server.studies["ascending"], "axel")
     reader.open()
     page.locator(PICTURED).wait_for()
     assert grave_faults(page, "#vhi-panel") == []
@@ -39,7 +39,9 @@ def test_worklist_panel_keys_and_report_have_no_serious_fault(page, desks):
     page.keyboard.press("Escape")
     reader.submit()
     assert grave_faults(page, "#vhi-panel") == []
-    page.goto(f"{desk.url}/vhi/report?image={reader.study.stir_uid}&reader=axel&form=html", wait_until="domcontentloaded")
+    page.goto(
+        f"{viewer_server.url}/vhi/report?image={reader.study.stir_uid}&reader=axel&form=html", wait_until="domcontentloaded"
+    )
     assert "Reader axel" in page.locator("body").inner_text()
     assert grave_faults(page) == []
 

@@ -9,10 +9,9 @@ import pytest
 from scipy.ndimage import binary_erosion
 
 from browsing import Reader, lesion_of_two_grades, number
-from viewing import COARSE, wait_for
+from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 CLEAN = "**/infer/vhi_clean?**"
 DRAFT = "**/vhi/draft?**"
 # the panel is drawn after the next frame
@@ -21,10 +20,10 @@ DRAWN_AGAIN = """() => new Promise((resolve) =>
 
 
 @pytest.fixture
-def reader(desks, page) -> Reader:
+def reader(viewer_servers, page) -> Reader:
     """A measured case over the embedded archive."""
-    desk = desks("embedded")
-    made = Reader(page, desk, desk.studies["ascending"], "paula")
+    viewer_server = viewer_servers("embedded")
+    made = Reader(page, viewer_server, viewer_server.studies["ascending"], "paula")
     made.open()
     made.measure()
     return made
@@ -81,7 +80,7 @@ def mistake(reader: Reader, lesion: dict[str, Any], other: dict[str, Any]) -> No
     """Have the page take another lesion's voxels for this one's."""
     reader.page.evaluate(
         """([id, other]) => {
-          const { lesions } = window.vhiDesk.reading.state.measured;
+          const { lesions } = window.viewerSession.reading.state.measured;
           const plain = lesions.voxelsOf.bind(lesions);
           lesions.voxelsOf = (one, slice) => plain(one === id ? other : one, slice);
         }""",
@@ -131,18 +130,18 @@ def test_a_lesion_is_removed_by_a_press_that_lasts_while_the_page_keeps_what_was
     page.mouse.down()
     held[0].continue_()
     page.unroute(DRAFT)
-    wait_for(lambda: page.evaluate("window.vhiDesk.keeping.keeper.isKept"))
+    wait_for(lambda: page.evaluate("window.viewerSession.keeping.keeper.isKept"))
     page.evaluate(DRAWN_AGAIN)
     page.mouse.up()
     reader.wait_until(lesion, "removed")
-    clicks = page.evaluate("window.vhiDesk.reading.state.decisions.clicks")
+    clicks = page.evaluate("window.viewerSession.reading.state.decisions.clicks")
     assert clicks == [{"what": "remove", "scope": "lesion", "voxel": lesion["voxel"]}]
     reader.kept()  # the panel is drawn again once the press is over
 
 
 # what an image shows about a voxel in the first frame after a click, and how often the viewer had drawn by then
 FIRST_FRAME = """([voxel]) => {
-  const { labelmap } = window.vhiDesk.reading;
+  const { labelmap } = window.viewerSession.reading;
   let drawn = 0;
   window.addEventListener('CORNERSTONE_IMAGE_RENDERED', () => (drawn += 1), { capture: true });
   window.shownAt = () => labelmap.viewportIds().map((id) => {

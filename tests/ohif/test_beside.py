@@ -16,7 +16,7 @@ from browsing import Reader
 from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
-from viewing import ViewerDesk, viewer_over, wait_for
+from viewing import ViewerServer, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -70,11 +70,11 @@ def visits(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def desks_of_visits(visits, tmp_path_factory) -> Iterator[Callable[[str], ViewerDesk]]:
+def viewer_servers_of_visits(visits, tmp_path_factory) -> Iterator[Callable[[str], ViewerServer]]:
     with ExitStack() as stack:
-        known: dict[str, ViewerDesk] = {}
+        known: dict[str, ViewerServer] = {}
 
-        def start(name: str) -> ViewerDesk:
+        def start(name: str) -> ViewerServer:
             reason = why_no_orthanc() if name == "orthanc" else None
             if reason:
                 pytest.skip(reason)
@@ -90,13 +90,13 @@ def desks_of_visits(visits, tmp_path_factory) -> Iterator[Callable[[str], Viewer
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
-def desk(request: pytest.FixtureRequest, desks_of_visits) -> ViewerDesk:
-    return desks_of_visits(request.param)
+def viewer_server(request: pytest.FixtureRequest, viewer_servers_of_visits) -> ViewerServer:
+    return viewer_servers_of_visits(request.param)
 
 
-def read_first(desk: ViewerDesk, folder: Any) -> dict[str, Any]:
+def read_first(viewer_server: ViewerServer, folder: Any) -> dict[str, Any]:
     """Anna hands in the first visit without its first lesion, as 3D Slicer's own client does."""
-    series, client = desk.studies["first"].stir_uid, desk.server.client("anna", folder)
+    series, client = viewer_server.studies["first"].stir_uid, viewer_server.server.client("anna", folder)
     form = {"result_extension": ".nii.gz", "result_dtype": "uint8"}
     _, facts = client.infer("vhi", series, form)
     clicks = [one["voxel"] for one in facts["lesions"] if one["id"] == 1]
@@ -114,9 +114,9 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.corrcoef(one[inner].ravel(), other[inner].ravel())[0, 1])
 
 
-def test_the_earlier_stir_lies_over_this_one_is_linked_outlined_and_takes_no_click(page, desk, shot, tmp_path):
-    facts = read_first(desk, tmp_path)
-    reader = Reader(page, desk, desk.studies["second"], "anna")
+def test_the_earlier_stir_lies_over_this_one_is_linked_outlined_and_takes_no_click(page, viewer_server, shot, tmp_path):
+    facts = read_first(viewer_server, tmp_path)
+    reader = Reader(page, viewer_server, viewer_server.studies["second"], "anna")
     reader.open()
     reader.measure()
     line = page.locator("#vhi-change").inner_text()
@@ -178,9 +178,9 @@ def test_the_earlier_stir_lies_over_this_one_is_linked_outlined_and_takes_no_cli
 def show_slice(page: Any, slice_: int) -> None:
     page.evaluate(
         """(k) => {
-          const map = window.vhiDesk.reading.labelmap;
+          const map = window.viewerSession.reading.labelmap;
           const [i, j] = map.place().sizes.map((size) => size >> 1);
-          window.vhiDesk.reading.dispatchEvent(new CustomEvent('jump', { detail: map.worldAt([i, j, k]) }));
+          window.viewerSession.reading.dispatchEvent(new CustomEvent('jump', { detail: map.worldAt([i, j, k]) }));
         }""",
         slice_,
     )

@@ -19,7 +19,7 @@ from lib.studies.dicomize import Labels
 from marked import MARK, Recorder, marked, places, recording, true_uids
 from serving import Server
 from standin import PASSWORDS, write_known_accounts
-from viewing import OPEN, PATIENCE_S, PICTURED, ViewerDesk, dismiss_notice, wait_for
+from viewing import OPEN, PATIENCE_S, PICTURED, ViewerServer, dismiss_notice, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.pacs, pytest.mark.server]
 DICOM_JSON = {"Accept": "application/dicom+json"}
@@ -113,7 +113,7 @@ def read_in_browser(room: Room, page: Any, shot: Any) -> dict[str, Any]:
     dismiss_notice(page)
     seen = room.session("anna").get(f"{room.server.url}/vhi/study", params={"study": row["study"]}, timeout=60).json()
     shown = replace(room.true, study_uid=row["study"], t1w_uid=seen["t1w"], stir_uid=seen["stir"])
-    reader = Reader(page, ViewerDesk(room.archive, room.server, {}), shown, "anna")
+    reader = Reader(page, ViewerServer(room.archive, room.server, {}), shown, "anna")
     reader.settled()
     reader.measure()
     page.locator(PICTURED).wait_for()

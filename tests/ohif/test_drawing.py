@@ -11,18 +11,17 @@ import requests
 from scipy.ndimage import distance_transform_edt
 
 from browsing import BONE, INFLAMMATION, NUMBERS, REGION, Reader, lesion_of_two_grades, nifti
-from viewing import COARSE, PICTURED, wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 
 MIDDLE = """() => {
-  const { labelmap } = window.vhiDesk.reading;
+  const { labelmap } = window.viewerSession.reading;
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
   return labelmap.voxelAt(viewport.getCamera().focalPoint);
 }"""
 LOOK_AT = """(voxel) => {
-  const { labelmap } = window.vhiDesk.reading;
+  const { labelmap } = window.viewerSession.reading;
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
   const { focalPoint, position } = viewport.getCamera();
   const world = labelmap.worldAt(voxel);
@@ -30,7 +29,7 @@ LOOK_AT = """(voxel) => {
   viewport.render();
 }"""
 ENLARGE = """(factor) => {
-  const { labelmap } = window.vhiDesk.reading;
+  const { labelmap } = window.viewerSession.reading;
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
   viewport.setCamera({ parallelScale: viewport.getCamera().parallelScale / factor });
   viewport.render();
@@ -39,12 +38,12 @@ PAINTED = NUMBERS[INFLAMMATION]
 
 
 @pytest.fixture
-def open_case(desks, page) -> Callable[[str, str], Reader]:
+def open_case(viewer_servers, page) -> Callable[[str, str], Reader]:
     """Opens a study for a reader, enlarged so that a pixel of the window is far smaller than a voxel."""
 
     def start(name: str, study: str) -> Reader:
-        desk = desks("embedded")
-        reader = Reader(page, desk, desk.studies[study], name)
+        viewer_server = viewer_servers("embedded")
+        reader = Reader(page, viewer_server, viewer_server.studies[study], name)
         reader.open()
         page.locator(PICTURED).wait_for()  # they are made to fit when they are there
         page.evaluate("document.activeElement.blur()")
@@ -120,7 +119,7 @@ def test_one_press_of_the_brush_paints_a_circle_of_its_radius_in_mm_at_once(open
     click(reader, voxel, role)
     shot("dab")
     np.testing.assert_array_equal(reader.map(), np.where(away(reader, voxel) <= radius, PAINTED, 0))
-    assert reader.page.evaluate("window.vhiDesk.reading.effort.strokes") == 1
+    assert reader.page.evaluate("window.viewerSession.reading.effort.strokes") == 1
     reader.page.keyboard.press("Control+z")
     wait_for(lambda: not reader.map().any())
     reader.page.keyboard.press("Control+y")
@@ -215,7 +214,7 @@ def test_who_takes_up_a_tool_of_the_viewer_has_put_down_the_brush(open_case):
 
 def stir_values(reader: Reader) -> np.ndarray:
     """STIR as the server has it, `(I, J, K)`."""
-    url = f"{reader.desk.url}/datastore/image?image={reader.study.stir_uid}"
+    url = f"{reader.viewer_server.url}/datastore/image?image={reader.study.stir_uid}"
     return np.asarray(nifti(requests.get(url, timeout=120).content).dataobj)
 
 
@@ -324,7 +323,7 @@ def test_what_is_drawn_under_the_pointer_grows_shrinks_and_is_copied_to_the_next
     press_over(reader, voxel, ".")
     page.locator("[data-cy='viewport-overlay-bottom-right']").first.filter(has_not_text=shown).wait_for()
     (other,) = [n for n in range(reader.grid.shape[2]) if n != k and reader.map()[..., n].any()]
-    numbers = [page.evaluate("(slice) => window.vhiDesk.reading.labelmap.numberOf(slice)", n) for n in (k, other)]
+    numbers = [page.evaluate("(slice) => window.viewerSession.reading.labelmap.numberOf(slice)", n) for n in (k, other)]
     assert numbers[1] == numbers[0] + 1
     np.testing.assert_array_equal(reader.map()[..., other] > 0, large)
     shot("copied")
@@ -334,7 +333,7 @@ def test_what_is_drawn_under_the_pointer_grows_shrinks_and_is_copied_to_the_next
     bring_to_middle(reader, voxel)
     click(reader, voxel)
     (other,) = [n for n in range(reader.grid.shape[2]) if n != k and reader.map()[..., n].any()]
-    assert page.evaluate("(slice) => window.vhiDesk.reading.labelmap.numberOf(slice)", other) == numbers[0] - 1
+    assert page.evaluate("(slice) => window.viewerSession.reading.labelmap.numberOf(slice)", other) == numbers[0] - 1
     np.testing.assert_array_equal(reader.map()[..., other] > 0, large)
 
 
@@ -429,7 +428,7 @@ def signed(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 
 
 def strokes(reader: Reader) -> int:
-    return int(reader.page.evaluate("window.vhiDesk.reading.effort.strokes"))
+    return int(reader.page.evaluate("window.viewerSession.reading.effort.strokes"))
 
 
 def test_two_quick_presses_are_two_strokes_and_both_images_stay(open_case):

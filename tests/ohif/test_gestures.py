@@ -10,19 +10,18 @@ import requests
 
 from browsing import INFLAMMATION, Reader
 from lib.core.lesions import label_lesions
-from viewing import COARSE, wait_for
+from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 
-WINDOWS = """() => window.vhiDesk.reading.labelmap.viewportIds().map((id) =>
+WINDOWS = """() => window.viewerSession.reading.labelmap.viewportIds().map((id) =>
   JSON.stringify(window.services.cornerstoneViewportService.getCornerstoneViewport(id).getProperties().voiRange))"""
 
 
 @pytest.fixture
-def reader(desks, page) -> Reader:
-    desk = desks("embedded")
-    made = Reader(page, desk, desk.studies["ascending"], "quentin")
+def reader(viewer_servers, page) -> Reader:
+    viewer_server = viewer_servers("embedded")
+    made = Reader(page, viewer_server, viewer_server.studies["ascending"], "quentin")
     made.open()
     made.measure()
     return made
@@ -44,7 +43,7 @@ def drag(reader: Reader, path: list[tuple[float, float]]) -> None:
 
 
 def gestures(reader: Reader) -> list[dict[str, Any]]:
-    return reader.page.evaluate("window.vhiDesk.reading.state.decisions.clicks")
+    return reader.page.evaluate("window.viewerSession.reading.state.decisions.clicks")
 
 
 def around(reader: Reader, voxel: list[int], px: float = 25.0) -> list[tuple[float, float]]:
@@ -102,7 +101,7 @@ def test_keep_only_a_line_and_a_size_are_one_step_each_and_are_submitted(reader,
     assert 0 < np.count_nonzero(left) < np.count_nonzero(labels)
     wait_for(lambda: np.array_equal(reader.map() > 0, left > 0))
     reader.submit()
-    url = f"{reader.desk.url}/vhi/reading?image={reader.study.stir_uid}&client_id={reader.name}&reading=1"
+    url = f"{reader.viewer_server.url}/vhi/reading?image={reader.study.stir_uid}&client_id={reader.name}&reading=1"
     made = requests.get(url, timeout=60).json()
     assert made["decisions"]["clicks"] == [line, size]
     assert made["corrections"]["hand"]["erased"] == []
@@ -145,7 +144,7 @@ def test_a_lesion_is_split_at_its_bridge_by_a_click_and_one_piece_is_removed(rea
         reader.rest()
     np.testing.assert_array_equal(reader.map() > 0, left > 0)
     reader.kept()
-    again = Reader(reader.page, reader.desk, reader.study, reader.name)
+    again = Reader(reader.page, reader.viewer_server, reader.study, reader.name)
     again.open("go-on")  # the draft brings pieces and decisions back
     again.row(second["id"]).wait_for()
     np.testing.assert_array_equal(again.map() > 0, left > 0)

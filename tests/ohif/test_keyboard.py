@@ -44,7 +44,7 @@ def read_two_cases(page: Any, url: str, name: str) -> None:
     clean_by_keys(page)
     tab_to(page, "#vhi-rating")
     page.keyboard.type("s")
-    wait_for(lambda: page.evaluate("window.vhiDesk.reading.rating") == "satisfactory")
+    wait_for(lambda: page.evaluate("window.viewerSession.reading.rating") == "satisfactory")
     key("Control+Enter")
     page.locator("#vhi-submitted").wait_for()
     key("Shift+N")
@@ -85,5 +85,5 @@ def clean_by_keys(page: Any) -> None:
     assert page.locator("tr.removed").count() == 1
 
 
-def test_two_cases_are_read_and_handed_in_by_the_keyboard_alone(page, desks_of_two):
-    read_two_cases(page, desks_of_two("embedded").url, "kim")
+def test_two_cases_are_read_and_handed_in_by_the_keyboard_alone(page, viewer_servers_of_two):
+    read_two_cases(page, viewer_servers_of_two("embedded").url, "kim")

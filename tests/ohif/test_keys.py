@@ -9,11 +9,10 @@ import pytest
 from scipy.ndimage import binary_erosion, label
 
 from browsing import CONSERVATIVE, NUMBERS, PROPOSED, Reader
-from viewing import COARSE, PICTURED, wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
-SHOWN = """() => window.vhiDesk.reading.labelmap.viewportIds().map((id) =>
+SHOWN = """() => window.viewerSession.reading.labelmap.viewportIds().map((id) =>
   window.cornerstoneTools.segmentation.config.visibility.getSegmentationRepresentationVisibility(
     id, { segmentationId: '1', type: 'Labelmap' }))"""
 # the grey that the middle half of an image has on screen, from 0 to 255
@@ -24,7 +23,7 @@ GREY = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].map(
   return grey[Math.floor(grey.length / 2)];
 })"""
 
-RENDERED = """() => Promise.all(window.vhiDesk.reading.labelmap.viewportIds().map((id) => new Promise((resolve) => {
+RENDERED = """() => Promise.all(window.viewerSession.reading.labelmap.viewportIds().map((id) => new Promise((resolve) => {
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
   viewport.element.addEventListener('CORNERSTONE_IMAGE_RENDERED', () => resolve(), { once: true });
   viewport.render();
@@ -32,9 +31,9 @@ RENDERED = """() => Promise.all(window.vhiDesk.reading.labelmap.viewportIds().ma
 
 
 @pytest.fixture
-def reader(desks, page) -> Reader:
-    desk = desks("embedded")
-    made = Reader(page, desk, desk.studies["ascending"], "rosa")
+def reader(viewer_servers, page) -> Reader:
+    viewer_server = viewer_servers("embedded")
+    made = Reader(page, viewer_server, viewer_server.studies["ascending"], "rosa")
     made.open()
     return made
 
@@ -162,7 +161,7 @@ def test_the_list_sorts_filters_and_takes_several_lesions_at_once(reader, shot):
     reader.page.locator("#vhi-selected").get_by_role("button", name="Remove").click()
     for one in chosen:
         reader.wait_until(one, "removed")
-    (gesture,) = reader.page.evaluate("window.vhiDesk.reading.state.decisions.clicks")
+    (gesture,) = reader.page.evaluate("window.viewerSession.reading.state.decisions.clicks")
     assert (gesture["scope"], len(gesture["voxels"])) == ("several", 3)
     reader.page.locator("#vhi-filter").select_option("removed")
     wait_for(lambda: rows(reader) == [one["id"] for one in chosen])
@@ -208,7 +207,7 @@ WORDS = """() => [...document.querySelectorAll('.vhi-numbers')].map((layer) => [
   return [one.textContent, left, top];
 }))"""
 PIXELS = """(voxels) => {
-  const { labelmap } = window.vhiDesk.reading;
+  const { labelmap } = window.viewerSession.reading;
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(labelmap.viewportIds()[0]);
   const canvas = viewport.element.querySelector('canvas');
   const scale = canvas.width / canvas.clientWidth;
@@ -249,7 +248,7 @@ def test_what_only_its_colour_would_tell_has_a_word_or_is_filled(reader, shot):
     bits, proposed = reader.bits(), reader.map() == PROPOSED
     slices = [int(np.argmax(one.sum(axis=(0, 1)))) for one in (bits & 2 > 0, proposed)]
     for slice_ in slices:
-        page.evaluate("(voxel) => window.vhiDesk.reading.jumpTo({ voxel })", [10, 10, slice_])
+        page.evaluate("(voxel) => window.viewerSession.reading.jumpTo({ voxel })", [10, 10, slice_])
         expected = words_expected(reader, slice_)
         wait_for(lambda expected=expected: all_near(page.evaluate(WORDS), expected))
         shot(f"words-{slice_}")
@@ -265,7 +264,7 @@ def test_what_only_its_colour_would_tell_has_a_word_or_is_filled(reader, shot):
     page.locator("#vhi-fill").uncheck()
     red = binary_erosion(reader.map() == NUMBERS[CONSERVATIVE], np.ones((5, 5, 1)))
     inside = np.argwhere(red)[::5].tolist()
-    page.evaluate("(voxel) => window.vhiDesk.reading.jumpTo({ voxel })", inside[0])
+    page.evaluate("(voxel) => window.viewerSession.reading.jumpTo({ voxel })", inside[0])
     here = [one for one in inside if one[2] == inside[0][2]]
     wait_for(lambda: all(red > green + 10 for red, green, _ in page.evaluate(PIXELS, here)))
     shot("outlines")

@@ -10,7 +10,7 @@ import pytest
 from archives import ARCHIVES
 from browsing import Reader
 from lib.server.texts import TABLES
-from viewing import OPEN, ViewerDesk, dismiss_notice, viewer_over
+from viewing import OPEN, ViewerServer, dismiss_notice, viewer_over
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 # every word in a part of the page, and what describes its elements
@@ -27,8 +27,8 @@ def german(phantoms, tmp_path_factory):
     work = tmp_path_factory.mktemp("german")
     archive = ARCHIVES["embedded"](work / "archive")
     archive.start()
-    with viewer_over(archive, phantoms, work / "server", "--set", "language=de", OMP_NUM_THREADS="1") as desk:
-        yield desk
+    with viewer_over(archive, phantoms, work / "server", "--set", "language=de", OMP_NUM_THREADS="1") as viewer_server:
+        yield viewer_server
     archive.stop()
 
 
@@ -45,7 +45,7 @@ def english_in(page: Any, selector: str) -> set[str]:
     return words & others
 
 
-def test_a_case_is_read_in_german_and_stored_under_the_names_of_every_language(german: ViewerDesk, page, shot):
+def test_a_case_is_read_in_german_and_stored_under_the_names_of_every_language(german: ViewerServer, page, shot):
     page.goto(f"{german.url}/", wait_until="domcontentloaded")
     assert page.title() == "VHI: Arbeitsliste"
     assert page.locator("html").get_attribute("lang") == "de"

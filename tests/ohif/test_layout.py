@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from browsing import Reader
-from viewing import COARSE, PICTURED, wait_for
+from viewing import PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
-SCALE = COARSE
 SIZES = ((1280, 720), (1600, 1000), (2560, 1440))
 # of each image: how many pixels it and its place measure
 IMAGES = """() => [...window.services.viewportGridService.getState().viewports.keys()].map((id) => {
@@ -32,10 +31,10 @@ IN_SIGHT = """() => {
 
 
 @pytest.fixture
-def reader(desks, page) -> Reader:
+def reader(viewer_servers, page) -> Reader:
     page.set_viewport_size({"width": 1280, "height": 720})
-    desk = desks("embedded")
-    made = Reader(page, desk, desk.studies["ascending"], "lara")
+    viewer_server = viewer_servers("embedded")
+    made = Reader(page, viewer_server, viewer_server.studies["ascending"], "lara")
     made.open()
     page.locator(PICTURED).wait_for()
     return made

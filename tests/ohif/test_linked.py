@@ -9,11 +9,10 @@ import pytest
 import requests
 
 from browsing import NUMBERS, REGION, Reader, number
-from linking import COUNT, ROLES, Images, other, with_more_slices
-from viewing import COARSE, PICTURED, ViewerDesk, known_cases, wait_for
+from linking import COUNT, FROM_NOW, ROLES, Images, other, with_more_slices
+from viewing import PICTURED, ViewerServer, known_cases, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
-SCALE = COARSE
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +25,15 @@ OPENED = (("ascending", "embedded"), ("descending", "orthanc"), ("unequal", "emb
 
 
 @pytest.fixture(params=[pytest.param(one, marks=pytest.mark.pacs, id="-".join(one)) for one in OPENED])
-def opened(request, page, desks, thin) -> tuple[Reader, Images]:
+def opened(request, page, viewer_servers, thin) -> tuple[Reader, Images]:
     """A case with all its images on screen; T1W of the third kind has more slices than STIR."""
     name, archive = request.param
-    desk: ViewerDesk = desks(archive)
+    viewer_server: ViewerServer = viewer_servers(archive)
     if name == "unequal":
-        desk.archive.store(thin.files())
-        wait_for(lambda: thin.study_uid in known_cases(desk.server))
-    study = thin if name == "unequal" else desk.studies[name]
-    reader = Reader(page, desk, study, "lena")
+        viewer_server.archive.store(thin.files())
+        wait_for(lambda: thin.study_uid in known_cases(viewer_server.server))
+    study = thin if name == "unequal" else viewer_server.studies[name]
+    reader = Reader(page, viewer_server, study, "lena")
     reader.open()
     page.locator(PICTURED).wait_for()  # drawn after the images
     page.evaluate(COUNT)
@@ -70,7 +69,7 @@ def turn_the_wheel(images: Images, role: str) -> None:
 def one_step(images: Images, role: str, delta: int) -> None:
     """Each image whose slice changes moves once and is drawn once: nothing runs in a circle."""
     before = images.shown()
-    images.page.evaluate("window.counted = { moved: 0, drawn: 0 }")
+    images.page.evaluate(FROM_NOW)
     images.page.mouse.wheel(0, delta)
     wait_for(lambda: images.shown()[role]["instance"] != before[role]["instance"])
     images.check_together(role)
@@ -206,10 +205,10 @@ def space_bar(reader: Reader, images: Images) -> None:
     assert images.shown()["STIR"]["mm_per_pixel"] == before
 
 
-PLACES = """(points) => window.vhiDesk.reading.labelmap.viewportIds().map((id) => {
+PLACES = """(points) => window.viewerSession.reading.labelmap.viewportIds().map((id) => {
   const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
   const { clientWidth, clientHeight } = viewport.element;
-  const at = points.map((voxel) => viewport.worldToCanvas(window.vhiDesk.reading.labelmap.worldAt(voxel)));
+  const at = points.map((voxel) => viewport.worldToCanvas(window.viewerSession.reading.labelmap.worldAt(voxel)));
   return at.map(([x, y]) => [x / clientWidth, y / clientHeight]);
 })"""
 
@@ -231,12 +230,12 @@ def check_enlarged(reader: Reader, region: np.ndarray) -> None:
 
 @pytest.mark.pacs
 @pytest.mark.parametrize("study", ["ascending", "descending"])
-def test_both_images_are_enlarged_to_the_disease_region_and_put_back(page, desks, study, shot):
-    desk: ViewerDesk = desks("embedded")
-    reader = Reader(page, desk, desk.studies[study], "lena")
+def test_both_images_are_enlarged_to_the_disease_region_and_put_back(page, viewer_servers, study, shot):
+    viewer_server: ViewerServer = viewer_servers("embedded")
+    reader = Reader(page, viewer_server, viewer_server.studies[study], "lena")
     reader.open()
     page.locator(PICTURED).wait_for()
-    images = Images(page, desk.studies[study])
+    images = Images(page, viewer_server.studies[study])
     begun = images.shown()
     page.evaluate("document.activeElement.blur()")
     facts, labels = reader.asked("disease_region")
@@ -265,11 +264,11 @@ def test_both_images_are_enlarged_to_the_disease_region_and_put_back(page, desks
 
 
 @pytest.mark.pacs
-def test_a_t1w_on_another_grid_is_drawn_on_and_the_number_on_screen_is_the_one_that_is_kept(page, desks, thin):
-    desk: ViewerDesk = desks("embedded")
-    desk.archive.store(thin.files())
-    wait_for(lambda: thin.study_uid in known_cases(desk.server))
-    reader = Reader(page, desk, thin, "mara")
+def test_a_t1w_on_another_grid_is_drawn_on_and_the_number_on_screen_is_the_one_that_is_kept(page, viewer_servers, thin):
+    viewer_server: ViewerServer = viewer_servers("embedded")
+    viewer_server.archive.store(thin.files())
+    wait_for(lambda: thin.study_uid in known_cases(viewer_server.server))
+    reader = Reader(page, viewer_server, thin, "mara")
     reader.open()
     reader.measure()
     lesion = reader.asked("vhi")[0]["lesions"][0]
@@ -279,12 +278,12 @@ def test_a_t1w_on_another_grid_is_drawn_on_and_the_number_on_screen_is_the_one_t
     reader.row(lesion["id"]).click()
     reader.take("brush")
     reader.stroke(lesion["voxel"], "T1W")
-    page.wait_for_function("window.vhiDesk.reading.effort.strokes > 0")
+    page.wait_for_function("window.viewerSession.reading.effort.strokes > 0")
     reader.rest()
     assert np.count_nonzero(reader.map()) > np.count_nonzero(removed)
     shown = {grade: number(page.locator(f"[data-vhi='{grade}']").inner_text()) for grade in ("sensitive", "conservative")}
     reader.submit()
-    url = f"{desk.url}/vhi/report?image={thin.stir_uid}&reader=mara&form=json"
+    url = f"{viewer_server.url}/vhi/report?image={thin.stir_uid}&reader=mara&form=json"
     report = requests.get(url, timeout=60).json()
     assert {grade: round(value) for grade, value in report["vhi_mm3"].items()} == shown
     assert any("resampled onto the grid" in warning for warning in report["warnings"])

@@ -150,8 +150,8 @@ def test_the_panel_says_beside_the_number_that_another_chain_made_it(js, name, t
 
 PANEL = """(() => {
   const reading = { now: a[0], facts: a[0], bone: null, options: {}, isBehind: false, clicks: [] };
-  const desk = { reading, models: { vhi: { config: {} } } };
-  return [m.numberSection(desk), m.reliabilitySection(desk)].map((part) => part?.textContent ?? '').join(' ');
+  const viewer_server = { reading, models: { vhi: { config: {} } } };
+  return [m.numberSection(viewer_server), m.reliabilitySection(viewer_server)].map((part) => part?.textContent ?? '').join(' ');
 })()"""
 
 
@@ -231,7 +231,7 @@ def test_effort_counts_clicks_and_seconds_from_the_opening_of_the_case(js):
     run = """((e) => {
       const press = () => window.dispatchEvent(new Event('pointerdown'));
       press(); e.restart(); press(); press(); e.strokes += 1;
-      return e.told();
+      return e.facts();
     })(new m.Effort())"""
     told = js("effort", run)
     assert (told["clicks"], told["boundary_edits"]) == (2, 1)

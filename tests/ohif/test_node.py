@@ -17,8 +17,7 @@ from lib.core.partition import PARTS
 from lib.core.volume import Grid
 from lib.readings.drafts import voxels_of_runs
 from lib.server.texts import module_of
-from lib.service.decisions import on_stir
-from lib.service.gestures import parse_gestures
+from lib.service.gestures import on_stir, parse_gestures
 
 HERE = Path(__file__).parent / "modules"
 MODULES = Path(__file__).parents[2] / "apps/vhi/lib/server/ohif"

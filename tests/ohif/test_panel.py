@@ -14,18 +14,18 @@ from archives import phantom_study
 from browsing import BONE, INFLAMMATION, Reader, lesion_of_two_grades, number
 from lib.studies.dicomize import Labels
 from random_readings import RandomReading
-from viewing import PICTURED, ViewerDesk, dismiss_notice, viewer_over, wait_for
+from viewing import PICTURED, ViewerServer, dismiss_notice, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 
 
 @pytest.fixture
-def reader(desks, page):
+def reader(viewer_servers, page):
     """Opens a case over the embedded archive for a reader."""
 
     def start(name: str, study: str = "ascending") -> Reader:
-        desk = desks("embedded")
-        made = Reader(page, desk, desk.studies[study], name)
+        viewer_server = viewer_servers("embedded")
+        made = Reader(page, viewer_server, viewer_server.studies[study], name)
         made.open()
         return made
 
@@ -39,12 +39,12 @@ def shown(reader: Reader) -> dict[str, int]:
 
 
 def submissions(reader: Reader) -> list[dict[str, Any]]:
-    url = f"{reader.desk.url}/vhi/submissions?image={reader.study.stir_uid}&reader={reader.name}"
+    url = f"{reader.viewer_server.url}/vhi/submissions?image={reader.study.stir_uid}&reader={reader.name}"
     return requests.get(url, timeout=60).json()
 
 
 def report(reader: Reader) -> dict[str, Any]:
-    url = f"{reader.desk.url}/vhi/report?image={reader.study.stir_uid}&reader={reader.name}&form=json"
+    url = f"{reader.viewer_server.url}/vhi/report?image={reader.study.stir_uid}&reader={reader.name}&form=json"
     return requests.get(url, timeout=60).json()
 
 
@@ -171,8 +171,8 @@ def kill(page: Any) -> None:
 @pytest.mark.parametrize("name", ["embedded", "orthanc"])
 def test_a_reload_a_killed_tab_and_a_restarted_server_lose_no_stroke(started, phantoms, page, watch, tmp_path, name):
     archive, work = started(name), tmp_path / "restarted"
-    with viewer_over(archive, phantoms, work, OMP_NUM_THREADS="1") as desk:
-        case = Reader(page, desk, phantoms["ascending"], "kai")
+    with viewer_over(archive, phantoms, work, OMP_NUM_THREADS="1") as viewer_server:
+        case = Reader(page, viewer_server, phantoms["ascending"], "kai")
         case.open()
         expected = strokes_and_clicks(case)
         case.kept()
@@ -184,12 +184,12 @@ def test_a_reload_a_killed_tab_and_a_restarted_server_lose_no_stroke(started, ph
         page.close()
         again = context.new_page()
         watch.over(again)
-        other = Reader(again, desk, case.study, "kai")
+        other = Reader(again, viewer_server, case.study, "kai")
         other.open("go-on")
         check_same(other, expected)
-        desk.server.process.kill()
-    with viewer_over(archive, phantoms, work, OMP_NUM_THREADS="1") as desk:
-        last = Reader(context.new_page(), desk, case.study, "kai")
+        viewer_server.server.process.kill()
+    with viewer_over(archive, phantoms, work, OMP_NUM_THREADS="1") as viewer_server:
+        last = Reader(context.new_page(), viewer_server, case.study, "kai")
         watch.over(last.page)
         last.open("go-on")
         check_same(last, expected)
@@ -212,7 +212,7 @@ def test_of_two_windows_of_a_reader_the_second_is_told_and_nothing_is_overwritte
     one.row(first["id"]).get_by_role("button").click()
     one.wait_until(first, "removed")
     one.kept()
-    other = Reader(one.page.context.new_page(), one.desk, one.study, "lena")
+    other = Reader(one.page.context.new_page(), one.viewer_server, one.study, "lena")
     watch.over(other.page)
     other.open("go-on")
     other.wait_until(first, "removed")
@@ -372,19 +372,21 @@ def at_the_edge(bits: np.ndarray, voxel: list[int]) -> list[int]:
     return [i + int(np.argmax(bits[i:, j, k] != bits[i, j, k])), j, k]
 
 
-def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_look_to_the_last(desks, page, shot, tmp_path):
+def test_on_a_small_screen_what_a_submission_needs_is_in_sight_from_the_first_look_to_the_last(
+    viewer_servers, page, shot, tmp_path
+):
     """With the geometry of a real scan; its screenshots are the pictures of docs/ohif.md."""
     page.set_viewport_size(SMALL)
-    desk = desks("embedded")
+    viewer_server = viewer_servers("embedded")
     study = phantom_study(tmp_path, 8, (336, 336, 25), labels=Labels("PHANTOM-8", "20250601"))
-    desk.archive.store(study.files())
-    wait_for(lambda: study.study_uid in requests.get(f"{desk.url}/vhi/cases", timeout=60).text)
-    page.goto(f"{desk.url}/ohif/", wait_until="domcontentloaded")
+    viewer_server.archive.store(study.files())
+    wait_for(lambda: study.study_uid in requests.get(f"{viewer_server.url}/vhi/cases", timeout=60).text)
+    page.goto(f"{viewer_server.url}/ohif/", wait_until="domcontentloaded")
     page.locator(f"[data-cy='studyRow-{study.study_uid}']").click()
     page.locator(f"[data-cy='mode-monai-label-{study.study_uid}']").wait_for()
     dismiss_notice(page)
     shot("list")
-    case = Reader(page, desk, study, "anna")
+    case = Reader(page, viewer_server, study, "anna")
     case.open()
     case.measure()
     page.locator(PICTURED).wait_for()
@@ -430,11 +432,11 @@ ACTIONS = ("remove", "restore", "paint", "erase", "undo", "redo", "bone", "regio
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.pacs) for name in ("embedded", "orthanc")])
-def test_in_random_readings_the_number_on_screen_is_the_one_that_is_stored_reported_and_sent(desks, page, name):
+def test_in_random_readings_the_number_on_screen_is_the_one_that_is_stored_reported_and_sent(viewer_servers, page, name):
     """Ten readings of each archive; what is on screen at submission is compared with the store, JSON and SR to the voxel."""
-    desk: ViewerDesk = desks(name)
+    viewer_server: ViewerServer = viewer_servers(name)
     rng = np.random.default_rng({"embedded": 5, "orthanc": 6}[name])
-    reading = RandomReading(Reader(page, desk, desk.studies["ascending"], "rosa"), rng, ACTIONS)
+    reading = RandomReading(Reader(page, viewer_server, viewer_server.studies["ascending"], "rosa"), rng, ACTIONS)
     reading.reader.open()
     for _ in range(10):
         reading.run()

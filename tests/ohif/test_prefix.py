@@ -12,7 +12,7 @@ import pytest
 import proxying
 from archives import ARCHIVES
 from browsing import Reader, by_reader, in_archive, lesion_of_two_grades, number
-from viewing import PATIENCE_S, SIZE, ViewerDesk, viewer_over, wait_for
+from viewing import COARSE, PATIENCE_S, SIZE, ViewerServer, viewer_over, wait_for
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 @dataclass(frozen=True)
-class DeskBehind(ViewerDesk):
+class ProxiedViewerServer(ViewerServer):
     """The same server by another address."""
 
     address_there: str = ""
@@ -38,18 +38,22 @@ def behind(phantoms, tmp_path, monkeypatch):
     archive = ARCHIVES["embedded"](tmp_path / "archive")
     archive.start()
     try:
-        with viewer_over(archive, phantoms, tmp_path / "server", "--set", "several_readers=true", OMP_NUM_THREADS="1") as desk:
+        with viewer_over(
+            archive, phantoms, tmp_path / "server", "--set", "several_readers=true", OMP_NUM_THREADS="1"
+        ) as viewer_server:
             proxying.self_signed(tmp_path / "vhi.pem", tmp_path / "vhi.key")
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "vhi.pem"))
-            with proxying.nginx(tmp_path, desk.server.url) as (_, below):
-                yield DeskBehind(desk.archive, desk.server, desk.studies, f"https://127.0.0.1:{below}/vhi")
+            with proxying.nginx(tmp_path, viewer_server.server.url) as (_, below):
+                yield ProxiedViewerServer(
+                    viewer_server.archive, viewer_server.server, viewer_server.studies, f"https://127.0.0.1:{below}/vhi"
+                )
     finally:
         archive.stop()
 
 
 @pytest.fixture
 def page(browser, watch):
-    context = browser.new_context(viewport=SIZE, ignore_https_errors=True)
+    context = browser.new_context(viewport=SIZE, device_scale_factor=COARSE, ignore_https_errors=True)
     context.set_default_timeout(PATIENCE_S * 1000)
     found = context.new_page()
     watch.over(found)

@@ -11,6 +11,7 @@ import pytest
 import requests
 from pydicom.uid import generate_uid
 
+from archived_case import dice, numbers_of
 from archives import phantom_study
 from browsing import (
     BONE,
@@ -29,7 +30,6 @@ from browsing import (
 )
 from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.dicomize import Labels
-from pacsdesk import dice, numbers_of
 from viewing import DRAWN, OPEN, PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -112,20 +112,20 @@ def paint_and_undo(reader: Reader, removed: dict[str, Any], other: dict[str, Any
 
 def draw(reader: Reader, lesion: dict[str, Any], role: str) -> None:
     """One stroke in the middle of a lesion, until the page shows the grades that the server finds."""
-    steps = reader.page.evaluate("window.vhiDesk.reading.effort.strokes")
+    steps = reader.page.evaluate("window.viewerSession.reading.effort.strokes")
     reader.stroke(lesion["voxel"], role)
-    reader.page.wait_for_function("steps => window.vhiDesk.reading.effort.strokes > steps", arg=steps)
+    reader.page.wait_for_function("steps => window.viewerSession.reading.effort.strokes > steps", arg=steps)
     reader.rest()
 
 
 def check_archive(reader: Reader, expected: np.ndarray) -> None:
     """The Segmentation and the structured report of a submission, as the archive hands them out."""
-    archive, study = reader.desk.archive, reader.study
+    archive, study = reader.viewer_server.archive, reader.study
     wait_for(lambda: len(by_reader(in_archive(archive, study, "SR"), reader.name)) == 1)
     segs = [one for one in by_reader(in_archive(archive, study, "SEG"), reader.name) if INFLAMMATION in names_of(one)]
     (seg,) = segs
     found = read_segments(seg, reader.grid)
-    url = f"{reader.desk.url}/vhi/report?image={study.stir_uid}&reader={reader.name}&form=json"
+    url = f"{reader.viewer_server.url}/vhi/report?image={study.stir_uid}&reader={reader.name}&form=json"
     numbers = requests.get(url, timeout=60).json()
     # what was painted below the sensitive threshold does not count, and the report says how much that was
     assert not (found[INFLAMMATION].data & ~expected).any()
@@ -150,11 +150,11 @@ def names_of(seg: pydicom.Dataset) -> set[str]:
     return {one.SegmentLabel for one in seg.SegmentSequence}
 
 
-def test_vhi_can_be_measured_while_the_images_still_load(page, desk, shot):
-    reader = Reader(page, desk, desk.studies["descending"], "anna")
+def test_vhi_can_be_measured_while_the_images_still_load(page, viewer_server, shot):
+    reader = Reader(page, viewer_server, viewer_server.studies["descending"], "anna")
     gate, held = Event(), []
     page.route("**/frames/**", lambda route: route.continue_() if gate.is_set() else held.append(route))
-    page.goto(desk.address(reader.study), wait_until="domcontentloaded")
+    page.goto(viewer_server.address(reader.study), wait_until="domcontentloaded")
     reader.measure()
     labels = reader.asked("vhi", show="both")[1]
     expected = np.select([labels == 1, labels == 2], [NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]])
@@ -172,14 +172,14 @@ def test_without_a_label_map_nothing_is_drawn_yet_and_that_is_no_error(reading):
     reader = reading("otto", "ascending")
     (known,) = reader.page.evaluate("window.services.segmentationService.getSegmentations().map((one) => one.segmentationId)")
     reader.page.evaluate("(known) => window.services.segmentationService.remove(known)", known)
-    drawn = "[vhiDesk.reading.labelmap.volume, vhiDesk.reading.drawnCells, vhiDesk.reading.hasDrawnRegion]"
+    drawn = "[viewerSession.reading.labelmap.volume, viewerSession.reading.drawnCells, viewerSession.reading.hasDrawnRegion]"
     assert reader.page.evaluate(drawn) == [None, None, False]
 
 
-def test_images_are_shown_while_vhi_is_measured(page, desk):
+def test_images_are_shown_while_vhi_is_measured(page, viewer_server):
     held = []
     page.route("**/infer/vhi?**", lambda route: held.append(route))
-    page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
+    page.goto(viewer_server.address(viewer_server.studies["ascending"]), wait_until="domcontentloaded")
     with page.expect_request("**/infer/vhi?**"):
         page.locator("#vhi-measure:enabled").click()
     page.locator(PICTURED).wait_for()
@@ -194,7 +194,7 @@ def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading)
     first = reading("fritz", "ascending")
     first.measure()
     first.page.locator("[data-cy='return-to-work-list']").click()
-    second = Reader(first.page, first.desk, first.desk.studies["descending"], "fritz")
+    second = Reader(first.page, first.viewer_server, first.viewer_server.studies["descending"], "fritz")
     uid = second.study.study_uid
     second.page.locator(f"[data-cy='studyRow-{uid}']").click()
     second.page.locator(f"[data-cy='mode-monai-label-{uid}']").click()
@@ -232,56 +232,58 @@ def test_what_is_proposed_to_be_removed_is_marked_or_left_out_and_comes_back_by_
 
 
 @pytest.mark.pacs
-def test_the_automatic_region_is_rated_without_a_label_map(desks, page):
-    desk = desks("embedded")
-    reader = Reader(page, desk, desk.studies["ascending"], "hugo")
+def test_the_automatic_region_is_rated_without_a_label_map(viewer_servers, page):
+    viewer_server = viewer_servers("embedded")
+    reader = Reader(page, viewer_server, viewer_server.studies["ascending"], "hugo")
     reader.open()
     page.locator("#vhi-submit").click()
     page.locator("#vhi-message").filter(has_text="There is nothing to submit").wait_for()
     page.locator("#vhi-rating").select_option("failed")
     page.locator("#vhi-submit").click()
     page.locator("#vhi-submitted").filter(has_text="Rated failed.").wait_for()
-    url = f"{desk.url}/vhi/submissions?image={reader.study.stir_uid}&reader=hugo"
+    url = f"{viewer_server.url}/vhi/submissions?image={reader.study.stir_uid}&reader=hugo"
     (kept,) = requests.get(url, timeout=60).json()
     assert (kept["rating"], kept["segments"]) == ("failed", [])
 
 
 @pytest.mark.pacs
-def test_a_study_that_is_no_case_is_shown_with_the_reason_and_can_be_read_once_its_images_are_there(desks, page, tmp_path):
-    desk = desks("orthanc")
+def test_a_study_that_is_no_case_is_shown_with_the_reason_and_can_be_read_once_its_images_are_there(
+    viewer_servers, page, tmp_path
+):
+    viewer_server = viewer_servers("orthanc")
     study = phantom_study(tmp_path, 9, (96, 96, 7), labels=Labels("PHANTOM-9", "20250601"))
-    desk.archive.store(study.files("STIR"))
-    page.goto(desk.address(study), wait_until="domcontentloaded")
+    viewer_server.archive.store(study.files("STIR"))
+    page.goto(viewer_server.address(study), wait_until="domcontentloaded")
     message = page.locator("#vhi-message")
     message.filter(has_text="VHI cannot be measured here. The study holds 1 series and none is a T1W series").wait_for()
     page.locator("[data-cy='viewport-overlay-top-left']").filter(has_text="STIR").wait_for()
     assert page.locator("#vhi-measure:disabled").count() == 1
-    desk.archive.store(study.files("T1W"))
+    viewer_server.archive.store(study.files("T1W"))
     page.locator("#vhi-measure:enabled").wait_for()  # nobody reloads the page
     page.locator("[data-cy='viewport-overlay-top-left']").filter(has_text="T1W").wait_for()
 
 
 @pytest.mark.pacs
-def test_two_series_that_fit_equally_well_are_named_in_the_panel(desks, page, tmp_path):
-    desk = desks("embedded")
+def test_two_series_that_fit_equally_well_are_named_in_the_panel(viewer_servers, page, tmp_path):
+    viewer_server = viewer_servers("embedded")
     study = phantom_study(tmp_path, 10, (96, 96, 7), labels=Labels("PHANTOM-10", "20250601"))
     again = generate_uid()
     copies = [pydicom.dcmread(path) for path in study.files("STIR")]
     for copy in copies:
         copy.SeriesInstanceUID, copy.SOPInstanceUID, copy.SeriesNumber = again, generate_uid(), 7
         copy.file_meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
-    desk.archive.store([*study.files(), *copies])
-    page.goto(desk.address(study), wait_until="domcontentloaded")
+    viewer_server.archive.store([*study.files(), *copies])
+    page.goto(viewer_server.address(study), wait_until="domcontentloaded")
     page.locator("#vhi-message").filter(has_text="2 series fit STIR equally well").wait_for()
     assert page.locator("#vhi-measure:disabled").count() == 1
 
 
-def test_opening_a_case_and_seeing_vhi_takes_two_clicks(desk, page):
-    study = desk.studies["ascending"]
-    reader = Reader(page, desk, study, "dora")
+def test_opening_a_case_and_seeing_vhi_takes_two_clicks(viewer_server, page):
+    study = viewer_server.studies["ascending"]
+    reader = Reader(page, viewer_server, study, "dora")
     reader.open()
     reader.measure()  # the server and the browser are warm now
-    page.goto(f"{desk.url}/ohif/", wait_until="domcontentloaded")
+    page.goto(f"{viewer_server.url}/ohif/", wait_until="domcontentloaded")
     row = page.locator(f"[data-cy='studyRow-{study.study_uid}']")
     row.wait_for()
     row.click()

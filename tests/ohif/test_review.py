@@ -16,7 +16,7 @@ from archives import ARCHIVES, phantom_study, serving_archive, why_no_orthanc
 from lib.studies.dicomize import Labels
 from marked import marked, places, recording
 from standin import PASSWORDS, write_known_accounts
-from viewing import ViewerDesk, dismiss_notice, wait_for
+from viewing import ViewerServer, dismiss_notice, wait_for
 
 pytestmark = [pytest.mark.browser]
 # of a label map by its id: its voxels
@@ -42,14 +42,14 @@ COLOURS = """() => {
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
-def desk(request: pytest.FixtureRequest, desks_of_two) -> ViewerDesk:
-    return desks_of_two(request.param)
+def viewer_server(request: pytest.FixtureRequest, viewer_servers_of_two) -> ViewerServer:
+    return viewer_servers_of_two(request.param)
 
 
-def read(desk: ViewerDesk, reader: str, without: int, folder: Any) -> None:
+def read(viewer_server: ViewerServer, reader: str, without: int, folder: Any) -> None:
     """Hand in a case without one of its lesions, as 3D Slicer's own client does."""
-    series = desk.studies["ascending"].stir_uid
-    client = desk.server.client(reader, folder)
+    series = viewer_server.studies["ascending"].stir_uid
+    client = viewer_server.server.client(reader, folder)
     form = {"result_extension": ".nii.gz", "result_dtype": "uint8"}
     _, facts = client.infer("vhi", series, form)
     clicks = [one["voxel"] for one in facts["lesions"] if one["id"] == without]
@@ -61,12 +61,14 @@ def voxels(page: Any, name: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(page.evaluate(MAP, name)), np.uint8)
 
 
-def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_the_reason_is_kept(page, desk, shot, tmp_path):
+def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_the_reason_is_kept(
+    page, viewer_server, shot, tmp_path
+):
     for reader, without in (("otto", 1), ("paul", 2)):
-        read(desk, reader, without, tmp_path)
-    study = desk.studies["ascending"]
-    before = requests.get(f"{desk.url}/vhi/cases", timeout=60).json()["cases"]
-    page.goto(f"{desk.url}/vhi/worklist", wait_until="domcontentloaded")
+        read(viewer_server, reader, without, tmp_path)
+    study = viewer_server.studies["ascending"]
+    before = requests.get(f"{viewer_server.url}/vhi/cases", timeout=60).json()["cases"]
+    page.goto(f"{viewer_server.url}/vhi/worklist", wait_until="domcontentloaded")
     page.locator("#reader").fill("root")
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Review", exact=True).click()
@@ -74,11 +76,11 @@ def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_
     dismiss_notice(page)
 
     # what the page shows is what the server keeps, to the voxel
-    facts = requests.get(f"{desk.url}/vhi/review", {"image": study.stir_uid}, timeout=60).json()
+    facts = requests.get(f"{viewer_server.url}/vhi/review", {"image": study.stir_uid}, timeout=60).json()
     by_reader = {one["reader"]: one["submission"] for one in facts["readings"]}
     asked = {"image": study.stir_uid, "first": by_reader["otto"], "second": by_reader["paul"]}
-    found = requests.get(f"{desk.url}/vhi/review/differences", asked, timeout=60).json()
-    page.wait_for_function("() => window.vhiDesk.review.found !== null")
+    found = requests.get(f"{viewer_server.url}/vhi/review/differences", asked, timeout=60).json()
+    page.wait_for_function("() => window.viewerSession.review.found !== null")
     first, second = (voxels(page, name) for name in ("vhi-first", "vhi-second"))
     each = found["first_mm3"] / first.sum()
     assert second.sum() * each == pytest.approx(found["second_mm3"])
@@ -114,11 +116,11 @@ def test_two_readings_lie_over_the_images_a_press_goes_to_where_they_differ_and_
     page.locator("#vhi-record").click()
     page.locator("#vhi-recorded").get_by_text("posterior ilium").wait_for()
     shot("recorded")
-    (kept,) = requests.get(f"{desk.url}/vhi/reviews", timeout=60).json()["reviews"]
+    (kept,) = requests.get(f"{viewer_server.url}/vhi/reviews", timeout=60).json()["reviews"]
     assert (kept["first"], kept["second"], kept["reason"]) == (by_reader["paul"], by_reader["otto"], "anatomical")
     assert (kept["slice"], kept["note"], kept["case"]) == (found["slices"][0]["slice"], "posterior ilium", study.study_uid)
-    assert requests.get(f"{desk.url}/vhi/cases", timeout=60).json()["cases"] == before
-    page.goto(f"{desk.url}/vhi/worklist", wait_until="domcontentloaded")
+    assert requests.get(f"{viewer_server.url}/vhi/cases", timeout=60).json()["cases"] == before
+    page.goto(f"{viewer_server.url}/vhi/worklist", wait_until="domcontentloaded")
     page.get_by_role("link", name="Reviewed").wait_for()
     shot("worklist")
 
@@ -152,6 +154,7 @@ def test_a_blinded_case_is_reviewed_under_its_alias_and_no_byte_of_it_names_the_
             assert row["case"].encode() in sent  # it is recorded in the clear
             assert places(sent) == []
             assert places(page.content().encode()) == []
+            page.goto("about:blank")  # nothing is asked for when the server is gone
     finally:
         archive.stop()
 
@@ -189,7 +192,7 @@ def review(url: str, page: Any, row: dict[str, Any], shot: Any) -> None:
     page.get_by_role("link", name="Review", exact=True).click()
     page.locator("#vhi-differing").wait_for()
     dismiss_notice(page)
-    page.wait_for_function("() => window.vhiDesk.review.found !== null")
+    page.wait_for_function("() => window.viewerSession.review.found !== null")
     first, second = (voxels(page, name) for name in ("vhi-first", "vhi-second"))
     assert (first ^ second).any()
     page.locator("#vhi-review tr[data-slice]").first.get_by_role("button").click()

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archived_case import dice
 from browsing import BONE, CONSERVATIVE, INFLAMMATION, NUMBERS, REGION, Reader, in_archive, lesion_of_two_grades
 from lib.studies.dicom_seg_reader import read_segments
-from pacsdesk import dice
 from viewing import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -155,14 +155,14 @@ def test_the_viewers_own_export_is_stored_and_lies_where_it_was_drawn(reading, s
         reader = reading("carl", study)
         reader.measure()
         expected = reader.map() > 0
-        before = {one.SOPInstanceUID for one in in_archive(reader.desk.archive, reader.study, "SEG")}
+        before = {one.SOPInstanceUID for one in in_archive(reader.viewer_server.archive, reader.study, "SEG")}
         with reader.page.expect_response(lambda one: one.request.method == "POST" and "/studies" in one.url) as stored:
             export_by_menu(reader.page)
             reader.page.locator("[data-cy='input-undefined']").fill("exported")
             reader.page.locator("[data-cy='Save-btn']").click()
         assert stored.value.status == 200
         shot(study)
-        segs = in_archive(reader.desk.archive, reader.study, "SEG")
+        segs = in_archive(reader.viewer_server.archive, reader.study, "SEG")
         (seg,) = [one for one in segs if one.SOPInstanceUID not in before and one.SeriesDescription == "exported"]
         found = read_segments(seg, reader.grid)
         drawn = found[INFLAMMATION].data | found[CONSERVATIVE].data

@@ -10,7 +10,7 @@ import pytest
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian, generate_uid
 
 from browsing import CONSERVATIVE, INFLAMMATION, NUMBERS, REGION, Reader, by_reader, in_archive
-from viewing import ViewerDesk, dismiss_notice, show_series, wait_for
+from viewing import ViewerServer, dismiss_notice, show_series, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -33,18 +33,18 @@ DRAWN_SLICES = """() => {
 @pytest.mark.parametrize(("name", "archive"), [("ascending", "embedded"), ("descending", "orthanc")])
 @pytest.mark.pacs
 def test_a_stored_segmentation_is_drawn_voxel_by_voxel_and_a_report_is_opened_elsewhere(
-    desks, page, shot, name, archive, tmp_path
+    viewer_servers, page, shot, name, archive, tmp_path
 ):
-    desk: ViewerDesk = desks(archive)
-    others_reading(Reader(page, desk, desk.studies[name], f"pavel-{name}"))
-    reader = Reader(page, desk, desk.studies[name], f"olga-{name}")
+    viewer_server: ViewerServer = viewer_servers(archive)
+    others_reading(Reader(page, viewer_server, viewer_server.studies[name], f"pavel-{name}"))
+    reader = Reader(page, viewer_server, viewer_server.studies[name], f"olga-{name}")
     document = stored_document(reader, tmp_path / "report.dcm")
     reader.open()
     reader.measure()
     reader.submit()
-    [report] = wait_for(lambda: by_reader(in_archive(desk.archive, reader.study, "SR"), reader.name))
+    [report] = wait_for(lambda: by_reader(in_archive(viewer_server.archive, reader.study, "SR"), reader.name))
     seg = stored_regions(reader)
-    page.goto(f"{desk.url}/ohif/segmentation?StudyInstanceUIDs={reader.study.study_uid}", wait_until="domcontentloaded")
+    page.goto(f"{viewer_server.url}/ohif/segmentation?StudyInstanceUIDs={reader.study.study_uid}", wait_until="domcontentloaded")
     tile = tile_of(page, seg)
     dismiss_notice(page)
     tile.dblclick()
@@ -79,7 +79,7 @@ def stored_document(reader: Reader, path: Path) -> pydicom.Dataset:
     made.file_meta = pydicom.dataset.FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.save_as(path, enforce_file_format=True)
-    reader.desk.archive.store([path])
+    reader.viewer_server.archive.store([path])
     return made
 
 
@@ -90,7 +90,7 @@ def check_document(reader: Reader, document: pydicom.Dataset) -> None:
     note = page.locator("#vhi-stored")
     note.get_by_text("The viewer does not show PDF files").wait_for()
     address = note.get_by_role("link", name=f"Open the report of {reader.name}").get_attribute("href")
-    answer = page.request.get(f"{reader.desk.url}{address}")
+    answer = page.request.get(f"{reader.viewer_server.url}{address}")
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF")
     note.get_by_role("button", name="Close").click()
@@ -102,12 +102,12 @@ def others_reading(other: Reader) -> None:
     inflammation = np.isin(labels, (NUMBERS[INFLAMMATION], NUMBERS[CONSERVATIVE]))
     inflammation[: labels.shape[0] // 2] = False
     other.hand_in_beside(INFLAMMATION, inflammation)
-    wait_for(lambda: by_reader(in_archive(other.desk.archive, other.study, "SR"), other.name))
+    wait_for(lambda: by_reader(in_archive(other.viewer_server.archive, other.study, "SR"), other.name))
 
 
 def stored_regions(reader: Reader) -> pydicom.Dataset:
     """The reader's Segmentation of STIR, with regions and inflammation."""
-    stored = by_reader(in_archive(reader.desk.archive, reader.study, "SEG"), reader.name)
+    stored = by_reader(in_archive(reader.viewer_server.archive, reader.study, "SEG"), reader.name)
     return next(seg for seg in stored if {INFLAMMATION, REGION} <= {segment.SegmentLabel for segment in seg.SegmentSequence})
 
 
@@ -146,10 +146,10 @@ def check_report(reader: Reader, report: pydicom.Dataset, seg: pydicom.Dataset, 
         note.get_by_role("link", name=f"Open the report of {reader.name}").click()
     opened.value.wait_for_load_state("domcontentloaded")
     assert "STIR" in opened.value.locator("body").inner_text()
-    assert opened.value.url.startswith(f"{reader.desk.url}/vhi/report?")
+    assert opened.value.url.startswith(f"{reader.viewer_server.url}/vhi/report?")
     opened.value.close()
     note.get_by_role("button", name="Close").click()
-    page.goto(reader.desk.address(reader.study), wait_until="domcontentloaded")
+    page.goto(reader.viewer_server.address(reader.study), wait_until="domcontentloaded")
     show_series(page)
     tile_of(page, seg).dblclick()
     link = page.locator("#vhi-stored a")

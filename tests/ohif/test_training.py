@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture
-def desk(desks_of_two):
+def viewer_server(viewer_servers_of_two):
     """Two cases, those of other modules not among them, on a server where nobody else submits or trains."""
-    return desks_of_two("embedded")
+    return viewer_servers_of_two("embedded")
 
 
 def accept_region(url: str, image: str) -> None:
@@ -38,15 +38,15 @@ def hold_one_out(data: Path) -> None:
     (data / "retraining" / "patients.csv").write_text("\n".join(["case,patient", *lines, ""]))
 
 
-def test_the_button_starts_training_and_stops_it(desk, page, shot):
-    for study in desk.studies.values():
-        accept_region(desk.url, study.stir_uid)
-    hold_one_out(next(desk.server.tmp.parent.rglob("cases")).parent)
+def test_the_button_starts_training_and_stops_it(viewer_server, page, shot):
+    for study in viewer_server.studies.values():
+        accept_region(viewer_server.url, study.stir_uid)
+    hold_one_out(next(viewer_server.server.tmp.parent.rglob("cases")).parent)
 
     def status() -> dict:
-        return requests.get(f"{desk.url}/train/", timeout=60).json()
+        return requests.get(f"{viewer_server.url}/train/", timeout=60).json()
 
-    page.goto(desk.address(desk.studies["ascending"]), wait_until="domcontentloaded")
+    page.goto(viewer_server.address(viewer_server.studies["ascending"]), wait_until="domcontentloaded")
     page.locator(OPEN).wait_for()
     dismiss_notice(page)
     page.locator("[data-cy='monailabel-btn']").click()
@@ -69,6 +69,6 @@ def test_the_button_starts_training_and_stops_it(desk, page, shot):
     page.locator("#vhi-training").filter(has_text="can be gone on with").wait_for()
     assert status()["status"] == "STOPPED"
     # the history page, by its own buttons
-    page.goto(f"{desk.url}/vhi/models")
+    page.goto(f"{viewer_server.url}/vhi/models")
     assert "can be gone on with" in page.inner_text("body")
     shot("models")

@@ -8,27 +8,27 @@ import pytest
 
 from archives import ARCHIVES
 from browsing import Reader
-from viewing import OPEN, ViewerDesk, dismiss_notice
+from viewing import OPEN, ViewerServer, dismiss_notice
 
 pytestmark = [pytest.mark.browser]
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
-def desk(request: pytest.FixtureRequest, desks_of_two) -> ViewerDesk:
+def viewer_server(request: pytest.FixtureRequest, viewer_servers_of_two) -> ViewerServer:
     """Two cases and no more, whatever other modules stored: the list counts them."""
-    return desks_of_two(request.param)
+    return viewer_servers_of_two(request.param)
 
 
-def enter(page, desk, reader: str) -> None:
-    page.goto(f"{desk.url}/", wait_until="domcontentloaded")
+def enter(page, viewer_server, reader: str) -> None:
+    page.goto(f"{viewer_server.url}/", wait_until="domcontentloaded")
     assert urlsplit(page.url).path == "/vhi/worklist"
     page.locator("#reader").fill(reader)
     page.keyboard.press("Enter")
     page.get_by_text("PHANTOM-3").wait_for()
 
 
-def test_the_next_case_opens_by_keys_alone_and_stands_as_done_with_its_report_after_it_was_handed_in(page, desk, shot):
-    enter(page, desk, "wanda")
+def test_the_next_case_opens_by_keys_alone_and_stands_as_done_with_its_report_after_it_was_handed_in(page, viewer_server, shot):
+    enter(page, viewer_server, "wanda")
     assert page.get_by_role("button", name="to read (2)").is_visible()
     assert page.locator(".wide tbody tr").first.locator("td").first.inner_text() == "2025-06-01"
     shot("open")
@@ -44,15 +44,15 @@ def test_the_next_case_opens_by_keys_alone_and_stands_as_done_with_its_report_af
     study = parse_qs(urlsplit(page.url).query)["StudyInstanceUIDs"][0]
     page.locator(f"{OPEN}, #vhi-draft").first.wait_for()
     dismiss_notice(page)
-    reader = Reader(page, desk, next(one for one in desk.studies.values() if one.study_uid == study), "wanda")
+    reader = Reader(page, viewer_server, next(one for one in viewer_server.studies.values() if one.study_uid == study), "wanda")
     reader.settled()
     reader.measure()
     reader.submit()
-    enter(page, desk, "wanda")
+    enter(page, viewer_server, "wanda")
     done = page.locator(".wide tbody tr", has_text="done")
     assert done.count() == 1
     report = done.get_by_role("link", name="Report").get_attribute("href")
-    answer = page.request.get(f"{desk.url}{report}")
+    answer = page.request.get(f"{viewer_server.url}{report}")
     assert answer.status == 200
     assert "wanda" in answer.text()
     page.get_by_role("button", name="done (1)").click()
@@ -60,8 +60,8 @@ def test_the_next_case_opens_by_keys_alone_and_stands_as_done_with_its_report_af
     shot("done")
 
 
-def test_rows_are_walked_by_arrows_and_sorted_by_their_heads(page, desk):
-    enter(page, desk, "xenia")
+def test_rows_are_walked_by_arrows_and_sorted_by_their_heads(page, viewer_server):
+    enter(page, viewer_server, "xenia")
     page.locator("thead").get_by_role("button", name="Case").click()
     names = page.locator(".wide tbody th").all_inner_texts()
     assert names == sorted(names)

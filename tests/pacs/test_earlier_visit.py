@@ -10,11 +10,11 @@ import pytest
 import requests
 
 import waiting
+from archived_case import client_of, numbers_of
 from archives import dicomized, serving_archive
 from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
-from pacsdesk import client_of, numbers_of
 
 pytestmark = [pytest.mark.server, pytest.mark.pacs]
 
@@ -27,7 +27,7 @@ def phantom():
 
 
 @pytest.fixture
-def visits(archive, phantom, tmp_path):
+def visits(own_archive, phantom, tmp_path):
     """Studies of one patient in 2024 and 2025, and of another patient whose id another hospital gave, in the archive."""
     patient, found = secrets.token_hex(6), {}
     pair = tmp_path / "t1w.nii.gz", tmp_path / "stir.nii.gz"
@@ -40,7 +40,7 @@ def visits(archive, phantom, tmp_path):
                 header = pydicom.dcmread(path)
                 header.IssuerOfPatientID = "ELSEWHERE"
                 header.save_as(path)
-        archive.store(study.files())
+        own_archive.store(study.files())
         found[name] = study
     return found
 
@@ -49,8 +49,8 @@ def cases_of(server):
     return {one["case"] for one in requests.get(f"{server.url}/vhi/cases", timeout=60).json()["cases"]}
 
 
-def test_the_second_visit_says_what_changed_since_the_first(archive, visits, tmp_path):
-    with serving_archive(archive, tmp_path / "site") as server:
+def test_the_second_visit_says_what_changed_since_the_first(own_archive, visits, tmp_path):
+    with serving_archive(own_archive, tmp_path / "site") as server:
         wait_for(lambda: {one.study_uid for one in visits.values()} <= cases_of(server))
         client = server.client("anna", tmp_path)
 
@@ -89,7 +89,7 @@ def test_the_second_visit_says_what_changed_since_the_first(archive, visits, tmp
         assert "The earlier visit above, this one below" in html  # both visits' pictures
         assert requests.get(f"{server.url}/vhi/report", {**asked, "form": "pdf"}, timeout=60).content.startswith(b"%PDF")
 
-        archive_client = client_of(archive)
+        archive_client = client_of(own_archive)
 
         def reports():
             series = archive_client.series(visits["second"].study_uid, Modality="SR")

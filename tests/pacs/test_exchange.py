@@ -11,10 +11,10 @@ import pytest
 import requests
 
 import waiting
+from archived_case import BONE, INFLAMMATION, REGION, ArchivedCase, flipped, numbers_of, seg_of
 from archives import serving_archive
 from lib.studies.nifti import read_volume, write_labels
 from lib.studies.registration import labels_at
-from pacsdesk import BONE, INFLAMMATION, REGION, PacsDesk, flipped, numbers_of, seg_of
 
 pytestmark = [pytest.mark.server, pytest.mark.pacs, pytest.mark.filterwarnings("ignore:The string")]
 PATIENCE_S = 300.0
@@ -24,7 +24,7 @@ wait_for = partial(waiting.wait_for, every_s=0.5)
 
 
 def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_orthanc, tmp_path):
-    desk = PacsDesk(tmp_path / "site", own_orthanc)
+    archived_case = ArchivedCase(tmp_path / "site", own_orthanc)
     with serving_archive(own_orthanc, tmp_path / "work", "--model-dir", str(tmp_path / "no-model")) as server:
 
         def ask(path: str) -> dict[str, Any]:
@@ -35,14 +35,16 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
 
         def submit(name: str, mask: np.ndarray) -> dict[str, Any]:
             image = tmp_path / "image.nii.gz"
-            found = requests.get(f"{server.url}/datastore/image", params={"image": desk.study.stir_uid}, timeout=PATIENCE_S)
+            found = requests.get(
+                f"{server.url}/datastore/image", params={"image": archived_case.study.stir_uid}, timeout=PATIENCE_S
+            )
             image.write_bytes(found.content)
             grid = read_volume(image, "STIR").grid
-            write_labels(tmp_path / "label.nii.gz", labels_at(mask.astype(np.uint8), desk.grid, grid), grid)
+            write_labels(tmp_path / "label.nii.gz", labels_at(mask.astype(np.uint8), archived_case.grid, grid), grid)
             params = {"label_info": [{"name": name, "idx": 1}], "client_id": "anna"}
             found = requests.put(
                 f"{server.url}/datastore/label",
-                params={"image": desk.study.stir_uid},
+                params={"image": archived_case.study.stir_uid},
                 data={"params": json.dumps(params)},
                 files={"label": ("label.nii.gz", (tmp_path / "label.nii.gz").read_bytes())},
                 timeout=PATIENCE_S,
@@ -51,10 +53,10 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
             return found.json()
 
         wait_for(lambda: ask("/vhi/cases")["cases"], PATIENCE_S, "the study became a case")
-        submit(REGION, desk.region)
-        submit(BONE, desk.bone)
+        submit(REGION, archived_case.region)
+        submit(BONE, archived_case.bone)
         own_orthanc.stop()
-        told = submit(INFLAMMATION, desk.lesions == 2)
+        told = submit(INFLAMMATION, archived_case.lesions == 2)
         assert told["measured"]
         assert not told["archive"]["stored"]
         assert wait_for(lambda: ask("/vhi/archive")["last_error"], PATIENCE_S, "the outbox failed")
@@ -64,22 +66,22 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
         # regions alone were handed in first: what is measured with them nobody has cleaned
         names = {
             group["Volume"]: name
-            for one in desk.found("SR")
+            for one in archived_case.found("SR")
             for name, group in numbers_of(one).items()
             if name.endswith("at the sensitive threshold")
         }
         assert sorted(names) == [24.0, 72.0]
         assert names[72.0].startswith("Uncleaned volume")
 
-        wrong = flipped(seg_of(desk, {INFLAMMATION: desk.lesions == 2}, creator="ben", omit_empty_frames=False))
-        right = seg_of(desk, {INFLAMMATION: desk.lesions == 1}, creator="ben", written="20250603 120000")
+        wrong = flipped(seg_of(archived_case, {INFLAMMATION: archived_case.lesions == 2}, creator="ben", omit_empty_frames=False))
+        right = seg_of(archived_case, {INFLAMMATION: archived_case.lesions == 1}, creator="ben", written="20250603 120000")
         own_orthanc.store([wrong, right])
         wait_for(lambda: len(submissions()) == 4, PATIENCE_S, "the correction was taken")
         assert (submissions()[-1]["reader"], submissions()[-1]["measured"]) == ("ben", True)
         (refused,) = ask("/vhi/archive")["refused"]
         assert (refused["segmentation"], refused["reader"]) == (wrong.SOPInstanceUID, "ben")
         assert "flipped along the slices" in refused["reason"]
-        wait_for(lambda: len(desk.found("SR")) == 3, PATIENCE_S, "the correction's report was stored")
+        wait_for(lambda: len(archived_case.found("SR")) == 3, PATIENCE_S, "the correction's report was stored")
     log = server.log.read_text()
     assert "Traceback" not in log
-    assert desk.patient not in log
+    assert archived_case.patient not in log

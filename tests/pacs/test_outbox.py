@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from archived_case import INFLAMMATION, ArchivedCase
 from lib.errors import ArchiveError, OutputError
 from lib.pacs.outbox import Outbox, OutboxState
-from pacsdesk import INFLAMMATION, PacsDesk
 from serving import APP
 
 WITHIN_S = 60
@@ -141,50 +141,50 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 
 @pytest.fixture
-def desk(own_archive, tmp_path):
-    return PacsDesk(tmp_path / "site", own_archive)
+def archived_case(own_archive, tmp_path):
+    return ArchivedCase(tmp_path / "site", own_archive)
 
 
-def test_submissions_made_while_the_archive_is_away_arrive_once_it_is_back(desk):
-    service = desk.service()
-    desk.draw_regions(service)
-    desk.archive.stop()
+def test_submissions_made_while_the_archive_is_away_arrive_once_it_is_back(archived_case):
+    service = archived_case.service()
+    archived_case.draw_regions(service)
+    archived_case.archive.stop()
     outbox = service.delivery.outbox
     outbox.start()
     for lesion in (1, 2, 1):
-        made = desk.submit(service, (INFLAMMATION, desk.lesions == lesion))
+        made = archived_case.submit(service, (INFLAMMATION, archived_case.lesions == lesion))
         assert made.measured
     assert outbox.send() == 0
     state = outbox.state()
     assert (state.waiting, state.sent) == (5, 0)
     assert "cannot be reached" in state.last_error
-    assert desk.archive.url in state.last_error
+    assert archived_case.archive.url in state.last_error
     outbox.stop()
     # this server stops as well, and both come back, the archive last
-    again = desk.service()
+    again = archived_case.service()
     outbox = again.delivery.outbox
     outbox.start()
     assert outbox.state().waiting == 5
-    desk.archive.start()
+    archived_case.archive.start()
     until_empty(outbox)
     assert outbox.state() == OutboxState(0, 5, None)
     # five Segmentations on STIR but the first, of the region alone, which is on T1W; reports of all but that
-    assert (len(desk.found("SEG")), len(desk.found("SR"))) == (5, 4)
+    assert (len(archived_case.found("SEG")), len(archived_case.found("SR"))) == (5, 4)
     outbox.stop()
 
 
-def test_a_wrong_password_is_told_and_nothing_is_lost(desk):
-    if not desk.archive.password:
+def test_a_wrong_password_is_told_and_nothing_is_lost(archived_case):
+    if not archived_case.archive.password:
         pytest.skip("the embedded archive asks for no password")
-    desk.draw_regions(desk.service())
-    right = desk.client
-    desk.client = type(right)(desk.archive.url, desk.archive.user, "not-the-password")
-    service = desk.service()
+    archived_case.draw_regions(archived_case.service())
+    right = archived_case.client
+    archived_case.client = type(right)(archived_case.archive.url, archived_case.archive.user, "not-the-password")
+    service = archived_case.service()
     assert service.delivery.outbox.send() == 0
     assert "refuses the login" in service.delivery.outbox.state().last_error
     assert "not-the-password" not in service.delivery.outbox.state().last_error
-    desk.client = right
-    service = desk.service()
+    archived_case.client = right
+    service = archived_case.service()
     assert service.delivery.outbox.send() == 2
 
 
@@ -206,11 +206,11 @@ print(Outbox(Path(root), store).send(), flush=True)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(desk, moment):
-    service = desk.service()
-    desk.draw_regions(service)
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2))
-    root, archive = service.readings.root, desk.archive
+def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(archived_case, moment):
+    service = archived_case.service()
+    archived_case.draw_regions(service)
+    made = archived_case.submit(service, (INFLAMMATION, archived_case.lesions == 2))
+    root, archive = service.readings.root, archived_case.archive
 
     def send(moment):
         arguments = [str(root), archive.url, archive.user, archive.password, moment]
@@ -222,10 +222,10 @@ def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(d
     for _ in range(2):
         assert send(moment).returncode == -signal.SIGKILL
     # killed after storing, it stored the same parcel twice
-    assert len(desk.found("SEG")) == (0 if moment == "before" else 1)
+    assert len(archived_case.found("SEG")) == (0 if moment == "before" else 1)
     done = send("never")
     assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
-    found = [*desk.found("SEG"), *desk.found("SR")]
+    found = [*archived_case.found("SEG"), *archived_case.found("SR")]
     assert len(found) == 5
     assert len({one.SOPInstanceUID for one in found}) == 5
     assert service.delivery.delivery_state(made)["stored"]

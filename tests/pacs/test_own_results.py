@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from archived_case import INFLAMMATION, ArchivedCase, seg_of
 from archives import stow_body
 from front import in_front_of
 from lib.datastores.conf import service_of
 from lib.errors import SettingsError
 from lib.reports.dicom_source import write_dicom
 from lib.server.gateway import ArchiveAddress
-from pacsdesk import INFLAMMATION, PacsDesk, seg_of
 
 JSON = {"Accept": "application/dicom+json"}
 RESULTS = ("SEG", "SR", "DOC", "OT")
@@ -23,25 +23,27 @@ pytestmark = pytest.mark.filterwarnings("ignore:The string")  # highdicom, of na
 @pytest.fixture
 def room(archive, tmp_path):
     """A study that ben has read and handed in, and anna has not; `site` is the server's, `front` the way there."""
-    desk = PacsDesk(tmp_path / "site", archive, pacs_report=True)
-    site = desk.exchange(["anna", "ben"], hide_others=True, several_readers=True)
-    hand_in(desk, site, "ben")
+    archived_case = ArchivedCase(tmp_path / "site", archive, pacs_report=True)
+    site = archived_case.exchange(["anna", "ben"], hide_others=True, several_readers=True)
+    hand_in(archived_case, site, "ben")
     address = ArchiveAddress(archive.url, archive.user, archive.password)
     with in_front_of(address, tmp_path / "front") as front:
         front.app.service, front.app.archive_sync = site._service, site
         sessions = {name: front.session(name) for name in ("anna", "root")}
-        yield SimpleNamespace(desk=desk, site=site, front=front, study=desk.study.study_uid, sessions=sessions)
+        yield SimpleNamespace(
+            archived_case=archived_case, site=site, front=front, study=archived_case.study.study_uid, sessions=sessions
+        )
 
 
-def hand_in(desk, site, reader):
-    desk.draw_regions(site._service, reader)
-    desk.submit(site._service, (INFLAMMATION, desk.lesions == 1), reader=reader)
+def hand_in(archived_case, site, reader):
+    archived_case.draw_regions(site._service, reader)
+    archived_case.submit(site._service, (INFLAMMATION, archived_case.lesions == 1), reader=reader)
     site.outbox.send()
 
 
 def objects(room, reader=None):
     """What the archive itself holds of results; of one reader by the words in it."""
-    found = [one for modality in RESULTS for one in room.desk.found(modality)]
+    found = [one for modality in RESULTS for one in room.archived_case.found(modality)]
     return [one for one in found if reader is None or reader in str(one)]
 
 
@@ -113,10 +115,10 @@ def test_no_way_tells_a_reader_of_anothers_results_and_the_images_are_there(room
             told = answer.content + "\n".join(answer.headers.values()).encode()
             assert not [trace for trace in traces if trace in told], path
     # by the series of the images
-    stir = f"/studies/{room.study}/series/{room.desk.study.stir_uid}"
+    stir = f"/studies/{room.study}/series/{room.archived_case.study.stir_uid}"
     for one in hidden:
         assert asked(room, "anna", f"{stir}/instances/{one.SOPInstanceUID}/metadata").status_code == 404
-    assert len(asked(room, "anna", f"{stir}/instances", headers=JSON).json()) == len(room.desk.study.files("STIR"))
+    assert len(asked(room, "anna", f"{stir}/instances", headers=JSON).json()) == len(room.archived_case.study.files("STIR"))
     assert asked(room, "anna", f"{stir}/metadata", headers=JSON).status_code == 200
     (study,) = asked(room, "anna", f"/studies?StudyInstanceUID={room.study}", headers=JSON).json()
     assert study["00080061"]["Value"] == ["MR"]
@@ -132,7 +134,7 @@ def test_pages_of_a_search_have_no_gaps_where_others_are_left_out(room):
 
 
 def test_a_reader_sees_their_own_results_an_administrator_all(room):
-    hand_in(room.desk, room.site, "anna")
+    hand_in(room.archived_case, room.site, "anna")
     own = [one for one in objects(room, "anna") if "ben" not in str(one)]
     others = objects(room, "ben")
     assert {one.Modality for one in own} >= {"SEG", "SR", "DOC"}
@@ -151,7 +153,7 @@ def test_a_reader_sees_their_own_results_an_administrator_all(room):
 
 
 def test_what_a_reader_stores_through_the_gateway_is_theirs(room, tmp_path):
-    made = seg_of(room.desk, {INFLAMMATION: np.asarray(room.desk.lesions == 2)})
+    made = seg_of(room.archived_case, {INFLAMMATION: np.asarray(room.archived_case.lesions == 2)})
     write_dicom(made, tmp_path / "made.dcm")
     body, kind = stow_body([(tmp_path / "made.dcm").read_bytes()])
     store = {"data": body, "headers": {"Content-Type": kind, **JSON}, "timeout": 60}

@@ -9,31 +9,31 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from archived_case import INFLAMMATION, ArchivedCase, seg_of
 from lib.cli.app import app
 from lib.pacs.archive_readings import fetch_readings
 from lib.studies.nifti import read_mask
-from pacsdesk import INFLAMMATION, PacsDesk, seg_of
 
 
 @pytest.fixture
-def desk(archive, tmp_path):
-    return PacsDesk(tmp_path / "site", archive)
+def archived_case(archive, tmp_path):
+    return ArchivedCase(tmp_path / "site", archive)
 
 
 @pytest.fixture
-def delivered(desk):
+def delivered(archived_case):
     """One reading by anna that the server delivered: a Segmentation with its report, beside one with regions alone."""
-    service = desk.service()
-    desk.draw_regions(service)
-    desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    service = archived_case.service()
+    archived_case.draw_regions(service)
+    archived_case.submit(service, (INFLAMMATION, archived_case.lesions == 2))
     service.delivery.outbox.send()
-    return desk
+    return archived_case
 
 
-def fetched(desk, tmp_path):
+def fetched(archived_case, tmp_path):
     folder = tmp_path / "fetched"
     folder.mkdir()
-    return fetch_readings(desk.client, folder, {"PatientID": desk.patient})
+    return fetch_readings(archived_case.client, folder, {"PatientID": archived_case.patient})
 
 
 def test_what_the_server_delivered_and_what_another_viewer_stored_are_read(delivered, tmp_path):
@@ -58,24 +58,24 @@ def test_what_the_server_delivered_and_what_another_viewer_stored_are_read(deliv
     assert readings["anna"].stage == "cleaned"
 
 
-def test_nothing_left_is_a_reading_of_zero(desk, tmp_path):
-    service = desk.service()
-    desk.draw_regions(service)
-    desk.submit(service, (INFLAMMATION, np.zeros_like(desk.lesions, dtype=bool)))
+def test_nothing_left_is_a_reading_of_zero(archived_case, tmp_path):
+    service = archived_case.service()
+    archived_case.draw_regions(service)
+    archived_case.submit(service, (INFLAMMATION, np.zeros_like(archived_case.lesions, dtype=bool)))
     service.delivery.outbox.send()
-    (reading,) = [one for one in fetched(desk, tmp_path).readings if one.numbers.get("vhi_mm3") == 0.0]
+    (reading,) = [one for one in fetched(archived_case, tmp_path).readings if one.numbers.get("vhi_mm3") == 0.0]
     assert (reading.reader, reading.mask) == ("anna", None)
 
 
-def test_the_newest_of_a_reader_counts_and_numbered_readings_stay_apart(desk, tmp_path):
+def test_the_newest_of_a_reader_counts_and_numbered_readings_stay_apart(archived_case, tmp_path):
     def stored(voxels: np.ndarray, written: str, description: str = "") -> None:
         more = {"SeriesDescription": description} if description else {}
-        desk.client.store([seg_of(desk, {"inflammation": voxels}, creator="Bell^Ben", written=written, **more)])
+        archived_case.client.store([seg_of(archived_case, {"inflammation": voxels}, creator="Bell^Ben", written=written, **more)])
 
-    stored(desk.lesions == 1, "20250601 120000")
-    stored(desk.lesions == 2, "20250602 120000")
-    stored(desk.lesions > 0, "20250603 120000", "reading 2")
-    found = fetched(desk, tmp_path)
+    stored(archived_case.lesions == 1, "20250601 120000")
+    stored(archived_case.lesions == 2, "20250602 120000")
+    stored(archived_case.lesions > 0, "20250603 120000", "reading 2")
+    found = fetched(archived_case, tmp_path)
     assert {one.reading: read_mask(one.mask, "m").voxels for one in found.readings} == {1: 4, 2: 12}
     assert [why for _, why in found.passed_over] == ["the same reader's newer reading of the study counts"]
 
@@ -97,12 +97,13 @@ def test_cohort_analyses_an_archive(delivered, tmp_path, monkeypatch):
     assert any("objects of the archive" in note for note in notes)
 
 
-def test_an_archive_without_readings_is_refused(desk, tmp_path, monkeypatch):
-    archive = desk.archive
+def test_an_archive_without_readings_is_refused(archived_case, tmp_path, monkeypatch):
+    archive = archived_case.archive
     monkeypatch.setenv("MONAI_LABEL_DICOMWEB_USERNAME", archive.user or "")
     monkeypatch.setenv("MONAI_LABEL_DICOMWEB_PASSWORD", archive.password or "")
     ended = CliRunner().invoke(
-        app, ["cohort", "--pacs", archive.url, "--pacs-filter", f"PatientID={desk.patient}", "--out", str(tmp_path / "out")]
+        app,
+        ["cohort", "--pacs", archive.url, "--pacs-filter", f"PatientID={archived_case.patient}", "--out", str(tmp_path / "out")],
     )
     assert (ended.exit_code, "holds no reading" in ended.stderr) == (2, True), ended.stderr
     assert CliRunner().invoke(app, ["cohort", "--out", str(tmp_path / "out")]).exit_code == 2

@@ -60,10 +60,10 @@ def dicom(vhi_data, tmp_path_factory):
 
 
 @pytest.mark.data
-def test_real_scans_give_the_vhi_of_the_command_line_to_the_voxel(archive, dicom, measured, tmp_path):
+def test_real_scans_give_the_vhi_of_the_command_line_to_the_voxel(own_archive, dicom, measured, tmp_path):
     for study in dicom.values():
-        archive.store(study.files())
-    with serving_archive(archive, tmp_path) as server:
+        own_archive.store(study.files())
+    with serving_archive(own_archive, tmp_path) as server:
         wait_for(lambda: {one.study_uid for one in dicom.values()} <= cases_of(server))
         for case, study in dicom.items():
             params = {"result_extension": ".nrrd", "result_dtype": "uint8", "show": "both"}
@@ -80,14 +80,15 @@ def test_real_scans_give_the_vhi_of_the_command_line_to_the_voxel(archive, dicom
             assert labels.any()
 
 
-def test_a_series_is_handed_to_slicer_with_its_voxels(archive, stored, tmp_path):
-    with serving_archive(archive, tmp_path) as server:
-        wait_for(lambda: stored.study_uid in cases_of(server))
-        for uid, role in ((stored.stir_uid, "STIR"), (stored.t1w_uid, "T1W")):
+def test_a_series_is_handed_to_slicer_with_its_voxels(own_archive, study, tmp_path):
+    own_archive.store(study.files())
+    with serving_archive(own_archive, tmp_path) as server:
+        wait_for(lambda: study.study_uid in cases_of(server))
+        for uid, role in ((study.stir_uid, "STIR"), (study.t1w_uid, "T1W")):
             status, content = server.get(f"/datastore/image?image={uid}")
             assert status == 200
             (tmp_path / "image.nii").write_bytes(content)
-            handed, sent = read_volume(tmp_path / "image.nii", role), read_series(stored.folder / role, role)[0]
+            handed, sent = read_volume(tmp_path / "image.nii", role), read_series(study.folder / role, role)[0]
             np.testing.assert_array_equal(handed.data, sent.data)
             np.testing.assert_allclose(handed.grid.affine, sent.grid.affine, atol=1e-4)
 
@@ -105,15 +106,15 @@ def test_a_folder_of_dicom_files_is_served_as_an_archive_of_its_own(study, tmp_p
     assert "Traceback" not in log
 
 
-def test_monai_labels_own_start_takes_the_address_and_its_own_variables(orthanc, study, tmp_path):
-    orthanc.store(study.files())
+def test_monai_labels_own_start_takes_the_address_and_its_own_variables(own_orthanc, study, tmp_path):
+    own_orthanc.store(study.files())
     conf = {"data": str(tmp_path / "data"), "pacs_settle_s": "0", "pacs_look_s": "0.5"}
-    variables = {**orthanc.environment, "MONAI_LABEL_STUDIES": orthanc.url}
+    variables = {**own_orthanc.environment, "MONAI_LABEL_STUDIES": own_orthanc.url}
     with serving(tmp_path, tmp_path, conf=conf, **variables) as server:
         wait_for(lambda: study.study_uid in cases_of(server))
         next_one = requests.post(f"{server.url}/activelearning/first", json={"client_id": "anna"}, timeout=60).json()
-        assert next_one["id"] in {one.series_uid for one in study_series(orthanc)}
-        assert orthanc.password not in server.log.read_text()
+        assert next_one["id"] in {one.series_uid for one in study_series(own_orthanc)}
+        assert own_orthanc.password not in server.log.read_text()
 
 
 def study_series(orthanc):

@@ -7,8 +7,8 @@ import pydicom
 import requests
 from pydicom.uid import generate_uid
 
+from archived_case import ArchivedCase
 from lib.datastores.viewed import viewed_archive_of
-from pacsdesk import PacsDesk
 
 FRAME = {"Accept": 'multipart/related; type="application/octet-stream"'}
 
@@ -24,28 +24,28 @@ def frames(viewed, study_uid: str) -> list[int]:
     ]
 
 
-def one_more_slice(desk, role: str, folder) -> None:
+def one_more_slice(archived_case, role: str, folder) -> None:
     """Store a copy of the last slice one step further on."""
-    before, last = sorted((pydicom.dcmread(path) for path in desk.study.files(role)), key=lambda one: int(one.InstanceNumber))[
-        -2:
-    ]
+    before, last = sorted(
+        (pydicom.dcmread(path) for path in archived_case.study.files(role)), key=lambda one: int(one.InstanceNumber)
+    )[-2:]
     here, there = (np.array(one.ImagePositionPatient, float) for one in (before, last))
     last.ImagePositionPatient = [round(float(value), 6) for value in 2 * there - here]
     last.InstanceNumber = int(last.InstanceNumber) + 1
     last.SOPInstanceUID = last.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     last.save_as(folder / f"{role}.dcm")
-    desk.archive.store([folder / f"{role}.dcm"])
+    archived_case.archive.store([folder / f"{role}.dcm"])
 
 
 def test_after_a_series_changed_and_was_copied_ahead_its_frames_are_shown(archive, tmp_path):
-    desk = PacsDesk(tmp_path / "site", archive)
-    service = desk.service(blinded=True, seed=11)
+    archived_case = ArchivedCase(tmp_path / "site", archive)
+    service = archived_case.service(blinded=True, seed=11)
     viewed, (case,) = viewed_archive_of(service), service.cases.index.cases
     viewed.show(case.shown.study_uid)
     before = frames(viewed, case.shown.study_uid)
     assert set(before) == {200}
     for role in ("T1W", "STIR"):
-        one_more_slice(desk, role, tmp_path)
+        one_more_slice(archived_case, role, tmp_path)
     while service.cases.look():
         pass
     (changed,) = service.cases.refresh().cases

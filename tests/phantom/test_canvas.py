@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.phantom.canvas import Canvas
+from lib.phantom.canvas import Canvas, Noise, Texture
 
 EVERYWHERE = (slice(None), slice(None))
 
@@ -11,7 +11,7 @@ EVERYWHERE = (slice(None), slice(None))
 @pytest.fixture
 def canvas():
     xyz = np.stack(np.meshgrid(np.arange(8.0), np.arange(6.0), [0.0], indexing="ij"))[..., 0].astype(np.float32)
-    return Canvas(xyz, xyz, width_mm=1.0)
+    return Canvas(xyz, xyz, width_mm=1.0, texture=Texture.at(Noise(np.random.default_rng(0)), *xyz))
 
 
 def test_a_tissue_replaces_the_fraction_of_a_pixel_that_it_covers(canvas):

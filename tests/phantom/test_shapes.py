@@ -25,7 +25,7 @@ def test_the_volume_of_a_sphere_counted_on_a_lattice():
 
 def test_a_rod_that_tapers_from_two_to_one_millimetre():
     # beside its middle the radius is 1.5; beyond its thin end 3 - 1
-    distance = capsule(*at((5, 4, 0), (13, 0, 0)), (0, 0, 0), (10, 0, 0), 2, 1)
+    distance = capsule(*at((5, 4, 0), (13, 0, 0)), (0, 0, 0), (10, 0, 0), (2, 1))
     np.testing.assert_allclose(distance, [2.5, 2], atol=1e-9)
 
 

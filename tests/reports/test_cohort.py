@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from lib.cohort.estimate import Estimate
-from lib.cohort.masks import CaseImages, TwoVisits, VisitImages, mask_study
+from lib.cohort.masks import CaseImages, ComparedVisits, DisagreementImages, TwoVisits, VisitImages, mask_study
 from lib.cohort.overlap import MaskReading
 from lib.cohort.study import LeftOut, analyse
 from lib.cohort.table import parse_table
 from lib.cohort.visits import match_lesions
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import OutputError
-from lib.reports.cohort import MARK, check_cohort_folder, cohort_content, cohort_html, cohort_pdf, write_cohort
+from lib.reports.cohort import MARK, InputNotes, check_cohort_folder, cohort_content, cohort_html, cohort_pdf, write_cohort
 from lib.reports.cohort_content import Records, Section, estimate, number, p_value
 
 ORIGIN = {
@@ -29,7 +29,14 @@ HOSTILE = ("<script>alert(1)</script>", '=cmd|"/C calc"!A1', "$\\frac{", "../../
 
 def content_of(rows: str, masks=None, images=(), visits=(), left_out=()):
     study = analyse(parse_table(rows, "t.csv"))
-    return cohort_content(study, masks, images, "no masks.", visits, left_out, 3.0, "Only numbers.", ORIGIN, ["A note & more."])
+    return cohort_content(
+        study,
+        masks,
+        DisagreementImages(images, "no masks."),
+        ComparedVisits(visits, left_out, 3.0, "Only numbers."),
+        ORIGIN,
+        InputNotes(["A note & more."]),
+    )
 
 
 def table(names=("S1", "S2", "S3", "S4"), readers=("a", "b")) -> str:

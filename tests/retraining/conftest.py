@@ -17,7 +17,7 @@ from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import Submission
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.holdout import HoldOut
-from lib.retraining.patients import patients_of, public_cases
+from lib.retraining.patients import StudyCases
 from lib.retraining.prepare import Session, prepare
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.studies.nifti import write_mask, write_scan
@@ -114,12 +114,9 @@ class Site:
         return self.submit(case_id, replace(truth, data=change(truth.data)))
 
     def prepare(self, config: TrainConfig | None = None, options: TrainOptions | None = None) -> Session:
-        source = CaseFinder(self.studies)
-        cases = public_cases(source, self.data)
-        return prepare(
-            ReadingStore(self.data, read_only=True), source, cases, self.shipped,
-            patient_of=patients_of(self.data, source, cases), code_version="0", config=config, options=options,
-        )  # fmt: skip
+        studies = StudyCases.of(self.data, CaseFinder(self.studies))
+        store = ReadingStore(self.data, read_only=True)
+        return prepare(store, studies, self.shipped, code_version="0", config=config, options=options)
 
 
 @pytest.fixture

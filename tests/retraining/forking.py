@@ -1,7 +1,7 @@
 """Sessions that start in a moment: everything is imported once, each session is a fork.
 
 Run as a program: each line of the input names a data folder and says how the session in it is killed, see `Forks` in
-`test_killed.py`; the answer is "killed", "ended" where it was over before, or "failed".
+`test_killed.py`; the answer is "killed", "ended" where it was over before, "interrupted", or "failed".
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import preloaded  # noqa: F401
+from lib.retraining.retraining_folder import RetrainingFolder
 from lib.retraining.retraining_session import run
 from lib.training import process_pool
 
-ENDS = {0: "ended", -signal.SIGKILL: "killed"}
+INTERRUPTED = 2
+ENDS = {0: "ended", -signal.SIGKILL: "killed", INTERRUPTED: "interrupted"}
 
 
-def session(data: Path, dies_at: int | None) -> None:
-    """Run a session; it dies before the n-th change of the disk from the moment that publishing begins."""
+def session(data: Path, dies_at: int | None, stops_before_publishing: bool) -> None:
+    """Run a session; it dies before the n-th change of the disk from the moment that publishing begins, or is stopped there."""
     count: int | None = None
 
     def deadly(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,9 +46,12 @@ def session(data: Path, dies_at: int | None) -> None:
         nonlocal count
         if progress["state"] == "publishing" and count is None:
             count = 0
+            if stops_before_publishing:
+                RetrainingFolder(data).request_stop()
+                raise KeyboardInterrupt
 
     if dies_at is None:
-        run(data)
+        run(data, on_progress=begin)
         return
     for place, name in ((Path, "replace"), (Path, "rename"), (Path, "mkdir"), (shutil, "rmtree"), (shutil, "copyfile")):
         setattr(place, name, deadly(getattr(place, name)))
@@ -64,7 +69,9 @@ def main() -> None:
         if child == 0:
             os.close(gone)
             try:
-                session(Path(asked["data"]), asked.get("dies_at"))
+                session(Path(asked["data"]), asked.get("dies_at"), asked.get("stops_before_publishing", False))
+            except KeyboardInterrupt:
+                os._exit(INTERRUPTED)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)

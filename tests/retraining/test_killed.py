@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from lib.retraining.config import TrainConfig, TrainOptions
-from lib.retraining.retraining_session import run
 from lib.versions import list_versions, make_live, read_live, read_version, verify
 from lib.versions.site import own_models
-from pooling import environment_of
+from pooling import environment_of, make_ahead
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_pools")]
+pytestmark = pytest.mark.slow
 LOOSE = TrainConfig(train_margin=0.03, train_sentinel_margin=0.05, train_worst=0.1)
 
 
@@ -37,7 +36,7 @@ class Forks:
         return self.process.stdout.readline().strip()
 
     def run(self, data: Path, **killed: float) -> str:
-        """Whether a session "ended" or was "killed": `after_s` seconds, or where it `dies_at`."""
+        """Whether a session "ended", was "killed" `after_s` seconds or where it `dies_at`, or was "interrupted"."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"data": str(data), **killed}) + "\n")
         self.process.stdin.flush()
@@ -45,8 +44,9 @@ class Forks:
 
 
 @pytest.fixture(scope="module")
-def forks(made_phantoms) -> Iterator[Forks]:
-    found = Forks(made_phantoms)
+def forks(tmp_path_factory) -> Iterator[Forks]:
+    """Their gate's phantoms are small: what the versions reach on them does not matter here, and every start measures it."""
+    found = Forks(make_ahead(tmp_path_factory.mktemp("small-phantoms"), (96, 96, 5)))
     yield found
     found.process.communicate(timeout=60)
 
@@ -63,13 +63,14 @@ def weights_of(models: Path, version: str) -> str:
 
 
 @pytest.fixture
-def begun(site):
+def begun(site, forks):
     """A site with a session begun, and the weights that it ends with when nothing disturbs it."""
     site.label(site.name("train"), 3)
     site.label(site.name("holdout"), 5)
     models = own_models(site.data)
     site.prepare(LOOSE, TrainOptions(steps=30))
-    whole = weights_of(models, run(site.data)["version"])
+    assert forks.run(site.data) == "ended"
+    whole = weights_of(models, read_live(models).manifest.version)
     make_live(models, "tiny-1")
     session = site.prepare(LOOSE, TrainOptions(steps=30))
     return site, models, session, whole
@@ -91,7 +92,7 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_ses
         said = site.folder.progress()  # of the session before, until this one said something
         assert said["session"] != session.session_id or said["state"] != "accepted"
     if site.folder.has_pending_session():
-        run(site.data)
+        assert forks.run(site.data) == "ended"
     assert killed >= 2
     assert check_live(models) == session.version
     assert weights_of(models, session.version) == whole
@@ -101,13 +102,7 @@ def test_killed_at_random_moments_it_ends_with_the_weights_of_an_undisturbed_ses
 def test_killed_at_every_step_of_publishing_the_next_start_ends_it_cleanly(begun, forks):
     site, models, session, whole = begun
 
-    def stop_before_publishing(progress):
-        if progress["state"] == "publishing":
-            site.folder.request_stop()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(site.data, on_progress=stop_before_publishing)
+    assert forks.run(site.data, stops_before_publishing=True) == "interrupted"
     assert check_live(models) == "tiny-1"
     n, seen = 1, []
     # each start goes further than the last: what was done is not done again

@@ -169,7 +169,7 @@ def test_with_quarantine_off_the_gate_refuses_what_learnt_poisoned_labels(site, 
     for n in range(2):
         site.label(site.name("train", n), 3 + n, poison)
     site.label(site.name("holdout"), 5)
-    site.prepare(TrainConfig(train_quarantine=False), TrainOptions(steps=60, learning_rate=3e-3, keep="none"))
+    site.prepare(TrainConfig(train_quarantine=False), TrainOptions(steps=30, learning_rate=3e-3, keep="none"))
     result = run(site.data)
     assert result["state"] == "rejected"
     assert live_of(site) == "tiny-1"

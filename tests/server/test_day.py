@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from folderdesk import Desk
+from study_folder import StudyFolder
 from useddata import answers, asking
 
 pytestmark = [
@@ -35,19 +35,19 @@ def resident_mib() -> float:
 
 
 def test_a_day_of_reading_leaves_descriptors_memory_and_temporary_files_flat(tmp_path, monkeypatch):
-    desk, clock = Desk(tmp_path / "studies"), [1_700_000_000.0]
+    study_folder, clock = StudyFolder(tmp_path / "studies"), [1_700_000_000.0]
     for case in "ab":
-        desk.add_case(case)
+        study_folder.add_case(case)
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr("time.time", lambda: clock[0])
     kept: list[tuple[int, float, int]] = []
     # so few that the caches are full once the first hours are over
-    with asking(monkeypatch, desk, kept_results="2", loaded_cases="2") as client:
+    with asking(monkeypatch, study_folder, kept_results="2", loaded_cases="2") as client:
         for hour in range(WARM + HOURS):
             clock[0] += 3600 if hour % 4 else -900  # now and then it is set back
             for case in "ab":
-                found = answers(client, desk, case, desk.bone)
+                found = answers(client, study_folder, case, study_folder.bone)
                 assert {route: status for route, (status, _) in found.items() if status >= 500} == {}
                 assert found["submit"][0] == 200, found["submit"]
             files = sum(len(names) for _, _, names in os.walk(tmp_path / "temporary"))
@@ -57,5 +57,5 @@ def test_a_day_of_reading_leaves_descriptors_memory_and_temporary_files_flat(tmp
     assert after[0] <= before[0] + 2
     assert after[1] <= before[1] + MOST_MIB
     assert after[2] <= before[2]
-    leases = desk.folder / ".vhi" / "leases"
+    leases = study_folder.folder / ".vhi" / "leases"
     assert all(path.stat().st_size for path in leases.rglob("*.json"))

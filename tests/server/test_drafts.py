@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from folderdesk import Desk
 from lib.service.service import VhiService
 from readings.test_drafts import runs
 from standin import cookie_of, signed_in
+from study_folder import StudyFolder
 
 VOXELS = 12 * 10 * 4
 ADDRESS = "/vhi/draft?image=a_STIR"
@@ -19,10 +19,10 @@ def over(client, tmp_path):
     """A guarded server over one handmade case, `a`; `over(blinded=True)` hides its name."""
 
     def make(*, accounts=None, **config):
-        desk = Desk(tmp_path / "studies")
-        desk.add_case("a")
+        study_folder = StudyFolder(tmp_path / "studies")
+        study_folder.add_case("a")
         made = client(accounts=accounts)
-        made.vhi.service = desk.service(**config)
+        made.vhi.service = study_folder.service(**config)
         return made
 
     return make

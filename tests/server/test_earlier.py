@@ -8,9 +8,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from folderdesk import INFLAMMATION, Desk, phantom_truth
 from lib.datastores.case_datastore import CaseDatastore
 from standin import signed_in
+from study_folder import INFLAMMATION, StudyFolder, phantom_truth
 
 ROUTES = ("/vhi/earlier", "/vhi/earlier/image", "/vhi/earlier/label")
 
@@ -20,17 +20,17 @@ def served(client, accounts, tmp_path):
     """Two visits of one patient, the first of which anna finished; `image` is the second."""
 
     def serve(**config):
-        desk = Desk(tmp_path / "studies", phantom_truth())
+        study_folder = StudyFolder(tmp_path / "studies", phantom_truth())
         for case_id in ("p_baseline", "p_follow_up"):
-            desk.add_case(case_id)
+            study_folder.add_case(case_id)
         made = client(accounts=accounts)
-        made.vhi.service = service = desk.service(several_readers=True, **config)
+        made.vhi.service = service = study_folder.service(several_readers=True, **config)
         made.vhi.store = CaseDatastore(service)
         names = {case.t1w.name[: -len("_T1W.nii.gz")]: case.case_id for case in service.cases.index.cases}
         first, made.image = (f"{names[name]}_STIR" for name in ("p_baseline", "p_follow_up"))
-        desk.draw_regions(service, first)
-        desk.submit(service, (INFLAMMATION, desk.lesions == 1), image=first)
-        made.desk = desk
+        study_folder.draw_regions(service, first)
+        study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), image=first)
+        made.study_folder = study_folder
         return made
 
     return serve
@@ -42,10 +42,10 @@ def test_a_reader_gets_scan_and_mask_on_the_grid_of_the_open_case(served):
     facts, image, label = (made.get(route, params=asked, headers=anna) for route in ROUTES)
     assert facts.json()["case"] == "p_baseline"
     scan, kept = (nibabel.Nifti1Image.from_bytes(gzip.decompress(one.content)) for one in (image, label))
-    np.testing.assert_allclose(scan.affine, made.desk.grid.affine)
+    np.testing.assert_allclose(scan.affine, made.study_folder.grid.affine)
     assert scan.get_data_dtype() in (np.int16, np.int32, np.float32)  # what the viewer reads
     assert kept.get_data_dtype() == np.uint8
-    assert kept.shape == scan.shape == made.desk.grid.shape
+    assert kept.shape == scan.shape == made.study_folder.grid.shape
     assert np.asarray(kept.dataobj).sum() > 0
 
 

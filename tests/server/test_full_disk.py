@@ -7,24 +7,24 @@ import tempfile
 
 import pytest
 
-from folderdesk import Desk
 from lib.service.findings import PROBED_EVERY_S, Disk
 from smalldisk import fill, small_disk
+from study_folder import StudyFolder
 from useddata import answers, asking
 
 pytestmark = pytest.mark.server
 
 
 def test_on_a_full_disk_nothing_is_stored_and_that_is_said_and_the_next_submission_is_kept(tmp_path, monkeypatch):
-    desk = Desk(tmp_path / "studies")
-    desk.add_case("a")
-    with small_disk(desk.folder / ".vhi") as data, asking(monkeypatch, desk) as client:
+    study_folder = StudyFolder(tmp_path / "studies")
+    study_folder.add_case("a")
+    with small_disk(study_folder.folder / ".vhi") as data, asking(monkeypatch, study_folder) as client:
         assert client.get("/datastore/image", params={"image": "a_STIR"}).status_code == 200
         filler = fill(data)
-        full = answers(client, desk, "a", desk.bone)
+        full = answers(client, study_folder, "a", study_folder.bone)
         assert list((data / "cases").glob("*/submissions/[!.]*")) == []
         filler.unlink()
-        again = answers(client, desk, "a", desk.bone)
+        again = answers(client, study_folder, "a", study_folder.bone)
     status, told = full["submit"]
     assert (status, "nothing was stored" in told["detail"], str(tmp_path) in told["detail"]) == (507, True, False)
     assert {route: status for route, (status, _) in full.items() if status in (400, 500)} == {}
@@ -33,9 +33,9 @@ def test_on_a_full_disk_nothing_is_stored_and_that_is_said_and_the_next_submissi
 
 
 def test_an_upload_that_finds_no_room_is_507_too(tmp_path, monkeypatch):
-    desk = Desk(tmp_path / "studies")
-    desk.add_case("a")
-    with small_disk(tmp_path / "temporary") as place, asking(monkeypatch, desk) as client:
+    study_folder = StudyFolder(tmp_path / "studies")
+    study_folder.add_case("a")
+    with small_disk(tmp_path / "temporary") as place, asking(monkeypatch, study_folder) as client:
         monkeypatch.setattr(tempfile, "tempdir", str(place))
         fill(place)
         answer = client.put(

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from folderdesk import Desk
 from lib.errors import SettingsError
 from lib.server.allowlist import find_allowed
 from lib.server.config import ServerConfig, is_loopback
 from lib.server.guard import install
 from standin import signed_in
+from study_folder import StudyFolder
 
 
 def sentence(answer, status: int) -> str:
@@ -343,14 +343,14 @@ def test_a_reader_may_not_do_what_an_administrator_may(client, accounts):
 
 
 def test_an_administrator_who_fetches_a_readers_report_is_logged_by_their_own_name(client, accounts, tmp_path):
-    desk = Desk(tmp_path / "studies")
-    desk.add_case("a")
+    study_folder = StudyFolder(tmp_path / "studies")
+    study_folder.add_case("a")
     served = client(accounts=accounts)
-    served.vhi.service = desk.service()
-    desk.draw_regions(served.vhi.service, reader="anna")
+    served.vhi.service = study_folder.service()
+    study_folder.draw_regions(served.vhi.service, reader="anna")
     for name in ("anna", "root"):
         assert served.get("/vhi/report?image=a_STIR&reader=anna", headers=signed_in(served, name)).status_code == 200
-    lines = (desk.folder / ".vhi" / "audit.jsonl").read_text().splitlines()
+    lines = (study_folder.folder / ".vhi" / "audit.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     assert [one["reader"] for one in events if one["event"] == "exported"] == ["anna", "root"]
 

@@ -9,9 +9,9 @@ import io
 import numpy as np
 import pytest
 
-from folderdesk import INFLAMMATION, Desk
 from lib.datastores.case_datastore import CaseDatastore
 from standin import PASSWORDS, signed_in
+from study_folder import INFLAMMATION, StudyFolder
 
 FORM = {"username": "anna", "password": PASSWORDS["anna"]}
 
@@ -19,17 +19,19 @@ FORM = {"username": "anna", "password": PASSWORDS["anna"]}
 @pytest.fixture(params=[False, True], ids=["open", "blinded"])
 def served(request, client, accounts, tmp_path):
     """Two readings of one case, which differ in two voxels; `asked` is what a review of them names."""
-    desk = Desk(tmp_path / "studies")
-    desk.add_case("a")
+    study_folder = StudyFolder(tmp_path / "studies")
+    study_folder.add_case("a")
     made = client(accounts=accounts)
-    made.vhi.service = service = desk.service(several_readers=True, blinded=request.param, seed=5)
+    made.vhi.service = service = study_folder.service(several_readers=True, blinded=request.param, seed=5)
     made.vhi.store = CaseDatastore(service)
     image = f"{service.cases.index.cases[0].case_id}_STIR"
-    desk.draw_regions(service, image)
-    anna, ben = (np.zeros(desk.grid.shape, bool) for _ in range(2))
+    study_folder.draw_regions(service, image)
+    anna, ben = (np.zeros(study_folder.grid.shape, bool) for _ in range(2))
     anna[9:11, 1, 1] = True
     ben[9:11, 2, 1] = True
-    names = [desk.submit(service, (INFLAMMATION, one), image=image, reader=who) for who, one in (("anna", anna), ("ben", ben))]
+    names = [
+        study_folder.submit(service, (INFLAMMATION, one), image=image, reader=who) for who, one in (("anna", anna), ("ben", ben))
+    ]
     made.asked = {"image": image, "first": names[0].submission_id, "second": names[1].submission_id}
     return made
 

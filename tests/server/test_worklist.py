@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from folderdesk import Desk, finish
 from standin import PASSWORDS, signed_in
+from study_folder import StudyFolder, finish
 
 FORM = {"username": "anna", "password": PASSWORDS["anna"]}
 
@@ -15,11 +15,11 @@ FORM = {"username": "anna", "password": PASSWORDS["anna"]}
 @pytest.fixture
 def served(client, accounts, tmp_path):
     """A server with accounts over three handmade cases, of which anna has finished one and ben another."""
-    desk = Desk(tmp_path / "studies")
+    study_folder = StudyFolder(tmp_path / "studies")
     for case_id in "abc":
-        desk.add_case(case_id)
+        study_folder.add_case(case_id)
     made = client(accounts=accounts)
-    made.vhi.service = desk.service()
+    made.vhi.service = study_folder.service()
     finish(made.vhi.service, "a", "anna")
     finish(made.vhi.service, "b", "ben")
     return made

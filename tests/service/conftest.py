@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from folderdesk import Desk
 from lib.phantom.study import make_phantom
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
+from study_folder import StudyFolder
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    desk = Desk(tmp_path / "studies")
-    desk.add_case("a")
-    return desk
+def study_folder(tmp_path: Path) -> StudyFolder:
+    study_folder = StudyFolder(tmp_path / "studies")
+    study_folder.add_case("a")
+    return study_folder
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from folderdesk import INFLAMMATION
 from lib.core.chain import Chain
 from lib.errors import RequestError, SettingsError
 from lib.infers import infer_tasks
 from lib.post_transforms import read_chain
 from lib.service.service import ServiceConfig, VhiService
+from study_folder import INFLAMMATION
 
 DROP = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade"}
 
@@ -36,8 +36,10 @@ def lax(tmp_path):
     return chain(tmp_path, "lax", min_pixels=1)
 
 
-def service_with(desk, *chains: Chain) -> VhiService:
-    return VhiService(desk.folder, model_dir=desk.folder / "no-model", config=ServiceConfig(), post_transforms=chains)
+def service_with(study_folder, *chains: Chain) -> VhiService:
+    return VhiService(
+        study_folder.folder, model_dir=study_folder.folder / "no-model", config=ServiceConfig(), post_transforms=chains
+    )
 
 
 def shown(service: VhiService, reader: str | None = "anna", **values: object) -> tuple[int, str]:
@@ -45,9 +47,9 @@ def shown(service: VhiService, reader: str | None = "anna", **values: object) ->
     return facts["voxels"]["sensitive"], facts["provenance"]["post_transforms"]["name"]
 
 
-def test_a_chain_is_chosen_by_name_and_a_reading_goes_on_with_it(desk, clinic, lax):
-    service = service_with(desk, clinic, lax)
-    desk.draw_regions(service)
+def test_a_chain_is_chosen_by_name_and_a_reading_goes_on_with_it(study_folder, clinic, lax):
+    service = service_with(study_folder, clinic, lax)
+    study_folder.draw_regions(service)
     assert shown(service) == (0, "clinic")
     assert shown(service, post_transforms="lax") == (21, "lax")
     assert shown(service) == (21, "lax")
@@ -57,30 +59,30 @@ def test_a_chain_is_chosen_by_name_and_a_reading_goes_on_with_it(desk, clinic, l
     assert shown(service, post_transforms="default") == (12, "paper")
 
 
-def test_a_reading_keeps_its_chain_when_the_server_is_started_with_others(desk, tmp_path, clinic, lax):
-    first = service_with(desk, lax)
-    desk.draw_regions(first)
+def test_a_reading_keeps_its_chain_when_the_server_is_started_with_others(study_folder, tmp_path, clinic, lax):
+    first = service_with(study_folder, lax)
+    study_folder.draw_regions(first)
     assert shown(first) == (21, "lax")
-    assert shown(service_with(desk, clinic)) == (21, "lax")
-    assert shown(service_with(desk)) == (21, "lax")
+    assert shown(service_with(study_folder, clinic)) == (21, "lax")
+    assert shown(service_with(study_folder)) == (21, "lax")
     # a file of the same name that holds other steps by now
     other = chain(tmp_path, "lax", min_pixels=5)
-    assert shown(service_with(desk, other)) == (21, "lax")
-    assert shown(service_with(desk, other), post_transforms="lax") == (21, "lax")
+    assert shown(service_with(study_folder, other)) == (21, "lax")
+    assert shown(service_with(study_folder, other), post_transforms="lax") == (21, "lax")
 
 
-def test_a_reading_that_began_with_the_papers_chain_keeps_it(desk, clinic):
-    first = service_with(desk)
-    desk.draw_regions(first)
+def test_a_reading_that_began_with_the_papers_chain_keeps_it(study_folder, clinic):
+    first = service_with(study_folder)
+    study_folder.draw_regions(first)
     assert shown(first) == (12, "paper")
-    assert shown(service_with(desk, clinic)) == (12, "paper")
+    assert shown(service_with(study_folder, clinic)) == (12, "paper")
 
 
-def test_a_submission_is_measured_by_the_chain_that_was_shown_and_records_it_whole(desk, clinic, lax):
-    service = service_with(desk, clinic, lax)
-    desk.draw_regions(service)
+def test_a_submission_is_measured_by_the_chain_that_was_shown_and_records_it_whole(study_folder, clinic, lax):
+    service = service_with(study_folder, clinic, lax)
+    study_folder.draw_regions(service)
     answer = service.vhi("a_STIR", "anna", {"post_transforms": "lax"})
-    made = desk.submit(service, (INFLAMMATION, answer.labels > 0))
+    made = study_folder.submit(service, (INFLAMMATION, answer.labels > 0))
     assert made.settings["post_transforms"] == json.loads(json.dumps(lax.record()))
     report = json.loads(service.report("a_STIR", "anna", "json").read_text())
     assert report["voxels"]["sensitive"] == 21
@@ -91,25 +93,27 @@ def test_a_submission_is_measured_by_the_chain_that_was_shown_and_records_it_who
     page = service.report("a_STIR", "anna", "html").read_text()
     assert "not made by the paper" in page
     # opened again on a server that has other chains: viewers are told the name, and what was shown counts
-    later = service_with(desk, clinic)
+    later = service_with(study_folder, clinic)
     told = later.reading("a_STIR", "anna")["settings"]
     assert told["post_transforms"] == "lax"
-    preview = later.preview("a_STIR", answer.labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", settings=told)
+    preview = later.preview("a_STIR", answer.labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", settings=told)
     assert preview["vhi_mm3"] == answer.facts["vhi_mm3"]
 
 
-def test_settings_stated_with_a_submission_name_the_chain(desk, clinic, lax):
-    service = service_with(desk, clinic, lax)
-    desk.draw_regions(service)
+def test_settings_stated_with_a_submission_name_the_chain(study_folder, clinic, lax):
+    service = service_with(study_folder, clinic, lax)
+    study_folder.draw_regions(service)
     seen = np.asarray(service.vhi("a_STIR", "anna", {}).labels)
-    by_name = service.preview("a_STIR", seen, desk.grid, [(INFLAMMATION, 1)], reader="anna", settings={"post_transforms": "lax"})
+    by_name = service.preview(
+        "a_STIR", seen, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", settings={"post_transforms": "lax"}
+    )
     assert by_name["provenance"]["post_transforms"]["name"] == "lax"
     assert by_name["stages"]["raw"]["voxels"]["sensitive"] == 21
 
 
-def test_an_unknown_name_and_a_setting_of_the_papers_chain_are_refused(desk, clinic):
-    service = service_with(desk, clinic)
-    desk.draw_regions(service)
+def test_an_unknown_name_and_a_setting_of_the_papers_chain_are_refused(study_folder, clinic):
+    service = service_with(study_folder, clinic)
+    study_folder.draw_regions(service)
     with pytest.raises(RequestError, match="no chain of post-transforms 'strict'; there are default, clinic, paper"):
         shown(service, post_transforms="strict")
     with pytest.raises(RequestError, match="no chain of post-transforms"):
@@ -120,29 +124,29 @@ def test_an_unknown_name_and_a_setting_of_the_papers_chain_are_refused(desk, cli
     assert shown(service, min_pixels="4", hysteresis=False, post_transforms="clinic") == (0, "clinic")
 
 
-def test_the_option_tables_offer_the_names_as_texts_and_nothing_where_there_is_but_the_papers(desk, clinic, lax):
-    tables = {name: task.info()["config"] for name, task in infer_tasks(service_with(desk, clinic, lax)).items()}
+def test_the_option_tables_offer_the_names_as_texts_and_nothing_where_there_is_but_the_papers(study_folder, clinic, lax):
+    tables = {name: task.info()["config"] for name, task in infer_tasks(service_with(study_folder, clinic, lax)).items()}
     for name in ("vhi", "vhi_clean"):
         assert tables[name]["post_transforms"] == ["default", "clinic", "lax", "paper"]
-    assert "post_transforms" not in infer_tasks(service_with(desk))["vhi"].info()["config"]
+    assert "post_transforms" not in infer_tasks(service_with(study_folder))["vhi"].info()["config"]
 
 
-def test_two_chains_of_one_name_are_refused(desk, tmp_path, clinic):
+def test_two_chains_of_one_name_are_refused(study_folder, tmp_path, clinic):
     (tmp_path / "other").mkdir()
     with pytest.raises(SettingsError, match="Two chains of post-transforms have one name"):
-        service_with(desk, clinic, chain(tmp_path / "other", "clinic", min_pixels=2))
+        service_with(study_folder, clinic, chain(tmp_path / "other", "clinic", min_pixels=2))
 
 
-def test_equal_maps_of_other_chains_are_other_results(desk, lax, tmp_path):
-    service = service_with(desk, chain(tmp_path, "same", min_pixels=4, min_area_mm2=0.5))
-    desk.draw_regions(service)
+def test_equal_maps_of_other_chains_are_other_results(study_folder, lax, tmp_path):
+    service = service_with(study_folder, chain(tmp_path, "same", min_pixels=4, min_area_mm2=0.5))
+    study_folder.draw_regions(service)
     ids = {service.vhi("a_STIR", "anna", {"post_transforms": name}).facts["result_id"] for name in ("same", "paper")}
     assert len(ids) == 2
 
 
-def test_the_proposal_and_the_stability_are_of_the_chain(desk, clinic, lax):
-    service = service_with(desk, lax)
-    desk.draw_regions(service)
+def test_the_proposal_and_the_stability_are_of_the_chain(study_folder, clinic, lax):
+    service = service_with(study_folder, lax)
+    study_folder.draw_regions(service)
     facts = service.vhi("a_STIR", "anna", {}).facts
     lower = {one["change"]: one["vhi_mm3"] for one in facts["stability"]["threshold_changes"]}
     # by hand: at the measured threshold 21 voxels of 6 mm3; a lower one cannot give fewer where nothing is cleared

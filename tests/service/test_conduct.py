@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import pytest
 
-from folderdesk import INFLAMMATION, REGION, finish
 from lib.core.volume import Mask
 from lib.datastores.case_datastore import CaseDatastore
 from lib.errors import ConflictError, InputError, SettingsError
@@ -20,13 +19,14 @@ from lib.retraining.holdout import PATIENTS
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.service.service import ServiceConfig
 from lib.studies.nifti import write_mask
+from study_folder import INFLAMMATION, REGION, finish
 
 
 @pytest.fixture
-def four(desk):
+def four(study_folder):
     for case_id in "bcd":
-        desk.add_case(case_id)
-    return desk
+        study_folder.add_case(case_id)
+    return study_folder
 
 
 def at(service, days: float) -> None:
@@ -175,10 +175,10 @@ def test_feedback_names_vhi_and_a_damaged_reference_leaves_the_submission_told_a
     assert "a reader is not told of the calibration reference" in caplog.text
 
 
-def test_calibration_cases_are_looked_at_once_for_a_whole_list(desk, monkeypatch):
+def test_calibration_cases_are_looked_at_once_for_a_whole_list(study_folder, monkeypatch):
     for number in range(20):
-        desk.add_case(f"k{number:02}")
-    service = desk.service(several_readers=True, calibration="k00", calibration_reader="carla")
+        study_folder.add_case(f"k{number:02}")
+    service = study_folder.service(several_readers=True, calibration="k00", calibration_reader="carla")
     for number in range(20):
         finish(service, f"k{number:02}", "ben")
     asked, of_case = [], service.readings.of_case
@@ -200,10 +200,10 @@ def test_calibration_cases_that_are_not_there_are_refused_and_those_that_cannot_
     assert told == "1 of 2 calibration cases cannot be opened; who has not finished them is offered no other."
 
 
-def test_a_case_in_hand_stays_in_hand_whoever_else_is_offered_it_and_when_its_time_is_over(desk, monkeypatch):
+def test_a_case_in_hand_stays_in_hand_whoever_else_is_offered_it_and_when_its_time_is_over(study_folder, monkeypatch):
     for case_id in "bcd":
-        desk.add_case(case_id)
-    service = desk.service(blinded=True, seed=5, several_readers=True)
+        study_folder.add_case(case_id)
+    service = study_folder.service(blinded=True, seed=5, several_readers=True)
     first = service.next_case("anna").case.case_id
     readers = [f"reader{number}" for number in range(20)]
     assert first in {service.next_case(reader).case.case_id for reader in readers}
@@ -215,10 +215,10 @@ def test_a_case_in_hand_stays_in_hand_whoever_else_is_offered_it_and_when_its_ti
     assert service.next_case("anna", values={"skip": True}).case.case_id != first
 
 
-def test_a_table_of_patients_is_read_again_when_it_changes_and_one_that_cannot_be_used_is_no_secret(desk, caplog):
+def test_a_table_of_patients_is_read_again_when_it_changes_and_one_that_cannot_be_used_is_no_secret(study_folder, caplog):
     for case_id in "bcd":
-        desk.add_case(case_id)
-    service = desk.service(blinded=True, seed=5)
+        study_folder.add_case(case_id)
+    service = study_folder.service(blinded=True, seed=5)
     table = RetrainingFolder(service.readings.root).root / PATIENTS
     table.parent.mkdir(parents=True, exist_ok=True)
     drawn = [case.case_id for case in service._blinding.order(service.cases.index.cases, "anna", 1)]
@@ -239,7 +239,7 @@ def test_a_table_of_patients_is_read_again_when_it_changes_and_one_that_cannot_b
     assert caplog.text.count("visits of one patient are not kept apart now") == 1
     assert "patients" in {one.name for one in service.findings()}
     with pytest.raises(InputError, match="is no table with the columns case and patient"):
-        desk.service(blinded=True, seed=5)
+        study_folder.service(blinded=True, seed=5)
     for patients, mtime, expected in (("1122", 2000, 2), ("1212", 3000, 1)):
         write(patients, mtime)
         for name in drawn[1:]:
@@ -248,11 +248,11 @@ def test_a_table_of_patients_is_read_again_when_it_changes_and_one_that_cannot_b
     assert "patients" not in {one.name for one in service.findings()}
 
 
-def test_visits_of_one_patient_never_come_in_a_row_while_there_is_another_patient(desk):
+def test_visits_of_one_patient_never_come_in_a_row_while_there_is_another_patient(study_folder):
     for case_id in "bcdefgh":
-        desk.add_case(case_id)
+        study_folder.add_case(case_id)
     patients = dict(zip("abcdefgh", "11112233", strict=True))
-    service = desk.service(blinded=True, seed=5)
+    service = study_folder.service(blinded=True, seed=5)
     names = {service._blinding.alias(case_id): patient for case_id, patient in patients.items()}
     service._worklist._turns._patients = lambda: names.__getitem__
     order = [names[case_id] for case_id in offered(service, "anna")]
@@ -263,10 +263,10 @@ def test_visits_of_one_patient_never_come_in_a_row_while_there_is_another_patien
     assert left_at is None or len(set(order[left_at:])) == 1
 
 
-def test_a_blinded_order_stays_the_same_whichever_cases_are_left(desk):
+def test_a_blinded_order_stays_the_same_whichever_cases_are_left(study_folder):
     for case_id in "bcdefgh":
-        desk.add_case(case_id)
-    service = desk.service(blinded=True, seed=5)
+        study_folder.add_case(case_id)
+    service = study_folder.service(blinded=True, seed=5)
     whole = service._blinding.order(service.cases.index.cases, "anna", 1)
     assert service._blinding.order(whole[3:], "anna", 1) == whole[3:]
     assert {tuple(service._blinding.order(whole, reader, reading)) for reader in ("anna", "ben") for reading in (1, 2)} > {

@@ -55,16 +55,16 @@ def test_a_viewer_that_shows_no_questions_tells_the_doubt_with_its_answer_and_th
     assert not any("may be wrong" in one for one in hand_in(service, region(service)).messages)
 
 
-def test_what_a_viewer_says_of_doubts_is_one_of_two_words(desk):
-    service = desk.service()
+def test_what_a_viewer_says_of_doubts_is_one_of_two_words(study_folder):
+    service = study_folder.service()
     with pytest.raises(RequestError, match="doubts is 'never'; it must be ask or confirmed"):
-        desk.submit(service, (REGION, desk.region), doubts="never")
+        study_folder.submit(service, (REGION, study_folder.region), doubts="never")
 
 
-def test_each_submission_says_what_became_of_its_region(desk):
-    service = desk.service()
-    desk.draw_regions(service)  # the region, then normal bone alone
-    desk.submit(service, (REGION, desk.region))
+def test_each_submission_says_what_became_of_its_region(study_folder):
+    service = study_folder.service()
+    study_folder.draw_regions(service)  # the region, then normal bone alone
+    study_folder.submit(service, (REGION, study_folder.region))
     first, bone, second = service.submissions("a_STIR", "anna")
     made = (first, bone, second)
     told = service.fates()

@@ -7,38 +7,38 @@ import json
 import numpy as np
 import pytest
 
-from folderdesk import INFLAMMATION, Desk, phantom_truth
 from lib.errors import GridMismatchError, NotFoundError
+from study_folder import INFLAMMATION, StudyFolder, phantom_truth
 
 
 @pytest.fixture
-def desk(tmp_path):
-    desk = Desk(tmp_path / "studies")
+def study_folder(tmp_path):
+    study_folder = StudyFolder(tmp_path / "studies")
     for case_id in ("p_baseline", "p_follow_up", "q"):
-        desk.add_case(case_id)
-    return desk
+        study_folder.add_case(case_id)
+    return study_folder
 
 
-def finish(desk, service, case_id, kept, reader="anna", **more):
+def finish(study_folder, service, case_id, kept, reader="anna", **more):
     image = f"{case_id}_STIR"
-    desk.draw_regions(service, image, reader)
-    return desk.submit(service, (INFLAMMATION, kept), image=image, reader=reader, **more)
+    study_folder.draw_regions(service, image, reader)
+    return study_folder.submit(service, (INFLAMMATION, kept), image=image, reader=reader, **more)
 
 
 def numbers_of(service, made):
     return json.loads((service.readings.folder_of(made) / "vhi.json").read_text())
 
 
-def dated(desk, rows):
-    table = desk.folder / ".vhi" / "retraining" / "patients.csv"
+def dated(study_folder, rows):
+    table = study_folder.folder / ".vhi" / "retraining" / "patients.csv"
     table.parent.mkdir(parents=True, exist_ok=True)
     table.write_text("case,patient,date\n" + rows)
 
 
-def test_a_follow_up_says_what_changed_in_its_answer_and_in_every_stored_form(desk):
-    service = desk.service()
-    before = finish(desk, service, "p_baseline", desk.lesions == 1)
-    made = finish(desk, service, "p_follow_up", desk.lesions > 0)
+def test_a_follow_up_says_what_changed_in_its_answer_and_in_every_stored_form(study_folder):
+    service = study_folder.service()
+    before = finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
+    made = finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
     change = numbers_of(service, made)["change"]
     assert (change["earlier_mm3"], change["change_mm3"], change["factor"]) == (48.0, 24.0, 1.5)
     assert change["earlier_title"] == "VHI (cleaned by anna)"
@@ -48,42 +48,42 @@ def test_a_follow_up_says_what_changed_in_its_answer_and_in_every_stored_form(de
     assert sentence in (service.readings.folder_of(made) / "report.html").read_text()
     assert made.earlier == {"case": "p_baseline", "submission": before.submission_id, "date": ""}
     assert numbers_of(service, before).get("change") is None
-    answer = service.clean("p_follow_up_T1W", "anna", {}, [], [tuple(np.argwhere(desk.lesions == 2)[0].tolist())])
+    answer = service.clean("p_follow_up_T1W", "anna", {}, [], [tuple(np.argwhere(study_folder.lesions == 2)[0].tolist())])
     assert answer.facts["change"]["change_mm3"] == 24.0
     report = {"image": "p_baseline_STIR", "submission": before.submission_id, "reader": "anna"}
     assert answer.facts["earlier"] == {"case": "p_baseline", "date": None, "report": report}
 
 
-def test_an_uncleaned_number_beside_a_cleaned_one_says_so_and_no_word_on_the_change(desk):
-    service = desk.service()
-    finish(desk, service, "p_baseline", desk.lesions == 1)
-    desk.draw_regions(service, "p_follow_up_STIR")
+def test_an_uncleaned_number_beside_a_cleaned_one_says_so_and_no_word_on_the_change(study_folder):
+    service = study_folder.service()
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
+    study_folder.draw_regions(service, "p_follow_up_STIR")
     change = service.vhi("p_follow_up_STIR", "anna", {}).facts["change"]
     assert "the earlier number is VHI, this one Uncleaned volume" in change["doubts"]
     assert change["exceeds_reader_variation"] is None
 
 
-def test_a_damaged_report_of_a_follow_up_is_made_again_as_it_was(desk):
-    service = desk.service()
-    finish(desk, service, "p_baseline", desk.lesions == 1)
-    made = finish(desk, service, "p_follow_up", desk.lesions > 0)
+def test_a_damaged_report_of_a_follow_up_is_made_again_as_it_was(study_folder):
+    service = study_folder.service()
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
+    made = finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
     path = service.readings.folder_of(made) / "report.html"
     kept = path.read_bytes()
-    finish(desk, service, "p_baseline", desk.lesions == 2)  # what it is compared with has been amended since
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 2)  # what it is compared with has been amended since
     path.write_bytes(b"")
-    assert desk.service().report("p_follow_up_STIR", "anna", "html").read_bytes() == kept
+    assert study_folder.service().report("p_follow_up_STIR", "anna", "html").read_bytes() == kept
 
 
-def test_the_newest_earlier_visit_is_taken_by_its_date(desk):
+def test_the_newest_earlier_visit_is_taken_by_its_date(study_folder):
     for case_id in ("r", "s"):
-        desk.add_case(case_id)
-    service = desk.service()
-    dated(desk, "q,X,2024-05-01\nr,X,2025-05-01\ns,X,2026-05-01\n")
-    finish(desk, service, "s", desk.lesions == 1)
-    finish(desk, service, "q", desk.lesions == 2)
-    made = finish(desk, service, "r", desk.lesions > 0)
+        study_folder.add_case(case_id)
+    service = study_folder.service()
+    dated(study_folder, "q,X,2024-05-01\nr,X,2025-05-01\ns,X,2026-05-01\n")
+    finish(study_folder, service, "s", study_folder.lesions == 1)
+    finish(study_folder, service, "q", study_folder.lesions == 2)
+    made = finish(study_folder, service, "r", study_folder.lesions > 0)
     assert numbers_of(service, made)["change"]["earlier_date"] == "2024-05-01"
-    assert finish(desk, service, "s", desk.lesions > 0).earlier["case"] == "r"
+    assert finish(study_folder, service, "s", study_folder.lesions > 0).earlier["case"] == "r"
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_the_newest_earlier_visit_is_taken_by_its_date(desk):
         ("q,X,2024-5-2\n", "needs one date, as YYYY-MM-DD"),
     ],
 )
-def test_an_order_that_is_not_known_is_not_guessed(desk, rows, words):
-    service = desk.service()
-    finish(desk, service, "p_baseline", desk.lesions == 1)
-    finish(desk, service, "p_follow_up", desk.lesions == 1)
-    dated(desk, rows)
-    made = finish(desk, service, "q", desk.lesions > 0)
+def test_an_order_that_is_not_known_is_not_guessed(study_folder, rows, words):
+    service = study_folder.service()
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
+    finish(study_folder, service, "p_follow_up", study_folder.lesions == 1)
+    dated(study_folder, rows)
+    made = finish(study_folder, service, "q", study_folder.lesions > 0)
     numbers = numbers_of(service, made)
     assert words in numbers["no_change_because"]
     assert "change" not in numbers
@@ -110,58 +110,58 @@ def test_an_order_that_is_not_known_is_not_guessed(desk, rows, words):
     assert numbers["no_change_because"] in made.messages
 
 
-def test_another_patient_and_an_unfinished_visit_are_no_earlier_visit(desk):
-    service = desk.service()
-    finish(desk, service, "q", desk.lesions == 1)
-    desk.draw_regions(service, "p_baseline_STIR")
-    made = finish(desk, service, "p_follow_up", desk.lesions > 0)
+def test_another_patient_and_an_unfinished_visit_are_no_earlier_visit(study_folder):
+    service = study_folder.service()
+    finish(study_folder, service, "q", study_folder.lesions == 1)
+    study_folder.draw_regions(service, "p_baseline_STIR")
+    made = finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
     assert made.earlier is None
     assert not {"change", "no_change_because"} & numbers_of(service, made).keys()
 
 
-def test_other_settings_are_refused_in_a_sentence(desk):
-    service = desk.service()
-    desk.draw_regions(service, "p_baseline_STIR")
+def test_other_settings_are_refused_in_a_sentence(study_folder):
+    service = study_folder.service()
+    study_folder.draw_regions(service, "p_baseline_STIR")
     service.vhi("p_baseline_STIR", "anna", {"first_multiple": 2.0})
-    desk.submit(service, (INFLAMMATION, desk.lesions == 1), image="p_baseline_STIR")
-    made = finish(desk, service, "p_follow_up", desk.lesions > 0)
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), image="p_baseline_STIR")
+    made = finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
     assert "measured with different settings (earlier: first multiple 2.0; now: the defaults)" in made.messages[-1]
 
 
-def test_a_blinded_study_compares_nothing(desk):
-    service = desk.service(blinded=True, seed=3)
+def test_a_blinded_study_compares_nothing(study_folder):
+    service = study_folder.service(blinded=True, seed=3)
     cases = {case.t1w.name: case.case_id for case in service.cases.index.cases}
-    finish(desk, service, cases["p_baseline_T1W.nii.gz"], desk.lesions == 1)
-    made = finish(desk, service, cases["p_follow_up_T1W.nii.gz"], desk.lesions > 0)
+    finish(study_folder, service, cases["p_baseline_T1W.nii.gz"], study_folder.lesions == 1)
+    made = finish(study_folder, service, cases["p_follow_up_T1W.nii.gz"], study_folder.lesions > 0)
     assert made.earlier is None
     assert "change" not in numbers_of(service, made)
 
 
 @pytest.mark.parametrize(("several", "earlier"), [(False, "p_baseline"), (True, None)])
-def test_another_readers_earlier_visit_counts_where_a_case_goes_to_one_reader(desk, several, earlier):
-    service = desk.service(several_readers=several)
-    finish(desk, service, "p_baseline", desk.lesions == 1, reader="ben")
-    made = finish(desk, service, "p_follow_up", desk.lesions > 0)
+def test_another_readers_earlier_visit_counts_where_a_case_goes_to_one_reader(study_folder, several, earlier):
+    service = study_folder.service(several_readers=several)
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1, reader="ben")
+    made = finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
     assert (made.earlier or {}).get("case") == earlier
     if earlier:
         answer = service.vhi("p_follow_up_STIR", "anna", {})
         assert answer.facts["earlier"]["report"] is None  # readers see reports of their own alone
 
 
-def test_a_second_reading_knows_nothing_of_the_first(desk):
-    service = desk.service()
-    finish(desk, service, "p_follow_up", desk.lesions > 0)
-    finish(desk, service, "p_baseline", desk.lesions == 1)
-    made = desk.submit(service, (INFLAMMATION, desk.lesions > 0), image="p_follow_up_STIR", reading=2)
+def test_a_second_reading_knows_nothing_of_the_first(study_folder):
+    service = study_folder.service()
+    finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0), image="p_follow_up_STIR", reading=2)
     assert made.earlier is None
 
 
-def test_without_the_earlier_scan_the_volumes_are_compared_and_no_lesions(desk):
-    finish(desk, desk.service(), "p_baseline", desk.lesions == 1)
-    service = desk.service()
-    (desk.folder / "p_baseline_STIR.nii.gz").write_bytes(b"")
+def test_without_the_earlier_scan_the_volumes_are_compared_and_no_lesions(study_folder):
+    finish(study_folder, study_folder.service(), "p_baseline", study_folder.lesions == 1)
+    service = study_folder.service()
+    (study_folder.folder / "p_baseline_STIR.nii.gz").write_bytes(b"")
     service.cases.refresh()
-    made = finish(desk, service, "p_follow_up", desk.lesions > 0)
+    made = finish(study_folder, service, "p_follow_up", study_folder.lesions > 0)
     change = numbers_of(service, made)["change"]
     assert (change["change_mm3"], change["lesions"]) == (24.0, None)
     assert not any("laid over" in one for one in change["doubts"])
@@ -169,19 +169,19 @@ def test_without_the_earlier_scan_the_volumes_are_compared_and_no_lesions(desk):
 
 
 def test_where_the_lesions_behind_the_earlier_number_cannot_be_told_the_volumes_alone_are_compared(tmp_path):
-    desk = Desk(tmp_path / "studies")
-    stir = desk.truth.stir.data
+    study_folder = StudyFolder(tmp_path / "studies")
+    stir = study_folder.truth.stir.data
     stir[5:8, 5:8, 3] = 8.0
     stir[6, 6, 3] = 0.5  # a hole, which fill_holes counts
     for case_id in ("p_baseline", "p_follow_up"):
-        desk.add_case(case_id)
-    service, kept = desk.service(), desk.lesions == 1
+        study_folder.add_case(case_id)
+    service, kept = study_folder.service(), study_folder.lesions == 1
     kept[5:8, 5:8, 3] = True
     kept[0, 0, 0] = True  # dark: it does not count
     for image in ("p_baseline_STIR", "p_follow_up_STIR"):
-        desk.draw_regions(service, image)
+        study_folder.draw_regions(service, image)
         service.vhi(image, "anna", {"fill_holes": True})
-        made = desk.submit(service, (INFLAMMATION, kept), image=image)
+        made = study_folder.submit(service, (INFLAMMATION, kept), image=image)
     change = numbers_of(service, made)["change"]
     assert (change["earlier_mm3"], change["change_mm3"]) == (17 * 6.0, 0.0)
     assert (change["lesions"], change["counts"]) == (None, None)
@@ -196,19 +196,19 @@ def test_where_the_lesions_behind_the_earlier_number_cannot_be_told_the_volumes_
 
 
 def test_the_earlier_visit_is_shown_on_the_grid_of_this_one_with_what_was_kept_of_it(tmp_path):
-    desk = Desk(tmp_path / "phantoms", phantom_truth())
+    study_folder = StudyFolder(tmp_path / "phantoms", phantom_truth())
     for case_id in ("p_baseline", "p_follow_up"):
-        desk.add_case(case_id)
-    service = desk.service()
-    before = finish(desk, service, "p_baseline", desk.lesions == 1)
+        study_folder.add_case(case_id)
+    service = study_folder.service()
+    before = finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
     found = service.earlier("p_follow_up_T1W", "anna")
     assert found.stir.grid is found.kept.grid
-    assert found.stir.data.shape == desk.grid.shape
+    assert found.stir.data.shape == study_folder.grid.shape
     # both scans are one: it lies where it lay
-    np.testing.assert_array_equal(found.kept.data, desk.lesions == 1)
+    np.testing.assert_array_equal(found.kept.data, study_folder.lesions == 1)
     inner = (slice(2, -2), slice(2, -2), slice(1, -1))  # nothing is known beyond the field of view
     assert (
-        np.corrcoef(found.stir.data[inner].ravel(), desk.truth.stir.data[inner].ravel())[0, 1] > 0.99
+        np.corrcoef(found.stir.data[inner].ravel(), study_folder.truth.stir.data[inner].ravel())[0, 1] > 0.99
     )  # linear interpolation smooths
     assert found.facts() == {
         "case": "p_baseline",
@@ -218,30 +218,30 @@ def test_the_earlier_visit_is_shown_on_the_grid_of_this_one_with_what_was_kept_o
     }
 
 
-def test_where_there_is_no_earlier_visit_none_is_shown(desk):
-    service = desk.service()
+def test_where_there_is_no_earlier_visit_none_is_shown(study_folder):
+    service = study_folder.service()
     with pytest.raises(NotFoundError, match="No earlier visit of this patient was finished"):
         service.earlier("p_follow_up_STIR", "anna")
-    finish(desk, service, "p_baseline", desk.lesions == 1)
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1)
     with pytest.raises(NotFoundError, match="No earlier visit"):
         service.earlier("p_baseline_STIR", "anna")
-    dated(desk, "p_follow_up,X,2024-05-01\np_baseline,X,2024-05-01\n")
+    dated(study_folder, "p_follow_up,X,2024-05-01\np_baseline,X,2024-05-01\n")
     with pytest.raises(NotFoundError, match="another scan of the same day"):
-        desk.service().earlier("p_follow_up_STIR", "anna")
+        study_folder.service().earlier("p_follow_up_STIR", "anna")
 
 
-def test_a_blinded_study_shows_no_visit_beside_another(desk):
-    service = desk.service(blinded=True, seed=3)
+def test_a_blinded_study_shows_no_visit_beside_another(study_folder):
+    service = study_folder.service(blinded=True, seed=3)
     cases = {case.t1w.name: case.case_id for case in service.cases.index.cases}
-    finish(desk, service, cases["p_baseline_T1W.nii.gz"], desk.lesions == 1)
+    finish(study_folder, service, cases["p_baseline_T1W.nii.gz"], study_folder.lesions == 1)
     with pytest.raises(NotFoundError, match="This study is blinded: its visits are read apart"):
         service.earlier(f"{cases['p_follow_up_T1W.nii.gz']}_STIR", "anna")
 
 
-def test_another_readers_earlier_visit_is_not_shown_where_every_reader_reads_every_case(desk):
+def test_another_readers_earlier_visit_is_not_shown_where_every_reader_reads_every_case(study_folder):
     """That of the handmade scans, of a few voxels each, cannot be laid over, and says so to the reader whose it is."""
-    service = desk.service(several_readers=True)
-    finish(desk, service, "p_baseline", desk.lesions == 1, reader="ben")
+    service = study_folder.service(several_readers=True)
+    finish(study_folder, service, "p_baseline", study_folder.lesions == 1, reader="ben")
     with pytest.raises(NotFoundError, match="No earlier visit"):
         service.earlier("p_follow_up_STIR", "anna")
     with pytest.raises(GridMismatchError, match="could not be aligned"):

@@ -23,9 +23,9 @@ NOTHING_DONE = {
 
 
 @pytest.fixture
-def service(desk):
-    service = desk.service()
-    desk.draw_regions(service)
+def service(study_folder):
+    service = study_folder.service()
+    study_folder.draw_regions(service)
     service.vhi("a_STIR", "anna", {})
     return service
 
@@ -34,21 +34,21 @@ def report(service, image="a_STIR", reader="anna"):
     return json.loads(service.report(image, reader, "json").read_text())
 
 
-def overlapping(desk, **masks):
+def overlapping(study_folder, **masks):
     """Segments as a viewer sends them that knows what lies beneath: a voxel's value is the sum of theirs."""
     bits = {"region": (REGION, 1), "bone": (BONE, 2), "inflammation": (INFLAMMATION, 4)}
     labels = sum(bits[name][1] * mask.astype(np.uint8) for name, mask in masks.items())
     names = [(bits[name][0], [value for value in range(1, 8) if value & bits[name][1]]) for name in masks]
-    return DrawnMap(labels, desk.grid, names)
+    return DrawnMap(labels, study_folder.grid, names)
 
 
-def hand_in(desk, service, **masks):
-    sent = overlapping(desk, **masks)
+def hand_in(study_folder, service, **masks):
+    sent = overlapping(study_folder, **masks)
     return service.submit("a_STIR", sent.labels, sent.grid, sent.segments, reader="anna")
 
 
-def both_regions(desk):
-    return overlapping(desk, region=desk.region, bone=desk.bone)
+def both_regions(study_folder):
+    return overlapping(study_folder, region=study_folder.region, bone=study_folder.bone)
 
 
 # the proposal stays the proposal ------------------------------------------------------------------------------------------
@@ -110,34 +110,36 @@ def test_a_proposal_with_one_voxel_more_is_the_readers_own(phantom):
     assert made.corrections["regions"][BONE] == {"added": 1, "removed": 0}
 
 
-def test_normal_bone_that_was_erased_stays_erased_where_the_disease_region_lies_beneath_it(desk, service):
-    fewer = desk.bone.copy()
+def test_normal_bone_that_was_erased_stays_erased_where_the_disease_region_lies_beneath_it(study_folder, service):
+    fewer = study_folder.bone.copy()
     fewer[:, :, 2] = False
-    made = desk.submit(service, (REGION, desk.region), (BONE, fewer), (INFLAMMATION, desk.lesions > 0))
+    made = study_folder.submit(service, (REGION, study_folder.region), (BONE, fewer), (INFLAMMATION, study_folder.lesions > 0))
     np.testing.assert_array_equal(service.readings.read_segment(made, BONE).data, fewer)
     assert made.corrections["regions"][BONE] == {"added": 0, "removed": 15}
 
 
-def test_segments_may_overlap_and_are_kept_as_they_lie(desk, service):
-    under = desk.bone.copy()
+def test_segments_may_overlap_and_are_kept_as_they_lie(study_folder, service):
+    under = study_folder.bone.copy()
     under[9, 1, 1] = True  # beneath lesion 1
-    made = hand_in(desk, service, region=desk.region, bone=under, inflammation=desk.lesions > 0)
-    for name, mask in {REGION: desk.region, BONE: under, INFLAMMATION: desk.lesions > 0}.items():
+    made = hand_in(study_folder, service, region=study_folder.region, bone=under, inflammation=study_folder.lesions > 0)
+    for name, mask in {REGION: study_folder.region, BONE: under, INFLAMMATION: study_folder.lesions > 0}.items():
         np.testing.assert_array_equal(service.readings.read_segment(made, name).data, mask)
     with pytest.raises(RequestError, match="has the value 'x'"):
-        service.submit("a_STIR", desk.region.astype(np.uint8), desk.grid, [(REGION, ["x"]), (BONE, [2])], reader="anna")
+        service.submit(
+            "a_STIR", study_folder.region.astype(np.uint8), study_folder.grid, [(REGION, ["x"]), (BONE, [2])], reader="anna"
+        )
 
 
 # measuring with what is drawn ---------------------------------------------------------------------------------------------
 
 
-def test_from_draw_it_by_hand_to_a_number_nothing_is_submitted(desk):
-    service = desk.service()
+def test_from_draw_it_by_hand_to_a_number_nothing_is_submitted(study_folder):
+    service = study_folder.service()
     with pytest.raises(ModelError, match="No trained model"):
         service.vhi("a_STIR", "anna", {})
     for answer in (
-        service.vhi("a_STIR", "anna", {}, both_regions(desk)),
-        service.clean("a_STIR", "anna", {}, [], [], both_regions(desk)),
+        service.vhi("a_STIR", "anna", {}, both_regions(study_folder)),
+        service.clean("a_STIR", "anna", {}, [], [], both_regions(study_folder)),
     ):
         assert answer.facts["vhi_mm3"] == {"sensitive": 72.0, "conservative": 24.0}
         assert answer.facts["used"] == {BONE: "drawn, not submitted", REGION: "drawn, not submitted"}
@@ -152,10 +154,16 @@ def test_from_draw_it_by_hand_to_a_number_nothing_is_submitted(desk):
         service.vhi("a_STIR", "anna", {})
 
 
-def test_no_inflammation_after_measuring_with_drawn_regions_is_none(desk):
-    service = desk.service()
-    service.vhi("a_STIR", "anna", {}, both_regions(desk))
-    made = hand_in(desk, service, region=desk.region, bone=desk.bone, inflammation=np.zeros(desk.grid.shape, bool))
+def test_no_inflammation_after_measuring_with_drawn_regions_is_none(study_folder):
+    service = study_folder.service()
+    service.vhi("a_STIR", "anna", {}, both_regions(study_folder))
+    made = hand_in(
+        study_folder,
+        service,
+        region=study_folder.region,
+        bone=study_folder.bone,
+        inflammation=np.zeros(study_folder.grid.shape, bool),
+    )
     assert made.segment(INFLAMMATION).voxels == 0
     assert report(service)["vhi_mm3"]["sensitive"] == 0.0
 
@@ -163,57 +171,59 @@ def test_no_inflammation_after_measuring_with_drawn_regions_is_none(desk):
 # the number on the screen ---------------------------------------------------------------------------------------------------
 
 
-def test_a_preview_is_the_number_that_is_kept_and_keeps_nothing(desk, service):
-    labels = (desk.lesions == 1).astype(np.uint8)
-    shown = service.preview("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna")
+def test_a_preview_is_the_number_that_is_kept_and_keeps_nothing(study_folder, service):
+    labels = (study_folder.lesions == 1).astype(np.uint8)
+    shown = service.preview("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna")
     assert shown["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
     assert len(service.submissions("a_STIR", None)) == 2
-    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", displayed=shown["result_id"])
+    made = service.submit("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", displayed=shown["result_id"])
     assert made.result["result_id"] == shown["result_id"]
     assert not any("shown last" in message for message in made.messages)
 
 
-def test_another_number_than_the_displayed_one_is_kept_only_once_the_reader_confirms_it(desk, service):
+def test_another_number_than_the_displayed_one_is_kept_only_once_the_reader_confirms_it(study_folder, service):
     displayed = service.vhi("a_STIR", "anna", {}).facts["result_id"]
     ask = {"reader": "anna", "displayed": displayed}
-    labels = (desk.lesions == 1).astype(np.uint8)
+    labels = (study_folder.lesions == 1).astype(np.uint8)
     with pytest.raises(ChangedNumberError, match="shown are 72 mm3 .* 48 mm3 at the sensitive and 24 mm3") as refused:
-        service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], **ask)
+        service.submit("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], **ask)
     facts = refused.value.facts
     assert (facts["displayed"]["vhi_mm3"]["sensitive"], facts["would_be"]["vhi_mm3"]["sensitive"]) == (72.0, 48.0)
     assert len(service.submissions("a_STIR", None)) == 2
     with pytest.raises(ChangedNumberError):
-        service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], **ask, confirmed=displayed[::-1])
-    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], **ask, confirmed=facts["would_be"]["result_id"])
+        service.submit("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], **ask, confirmed=displayed[::-1])
+    made = service.submit(
+        "a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], **ask, confirmed=facts["would_be"]["result_id"]
+    )
     assert made.result["vhi_mm3"]["sensitive"] == 48.0
 
 
-def test_a_viewer_that_displays_no_number_is_told_both(desk, service):
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+def test_a_viewer_that_displays_no_number_is_told_both(study_folder, service):
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1))
     assert made.messages[0] == (
         "Shown last: 72 mm3 at the sensitive and 24 mm3 at the conservative threshold; kept: 48 mm3 at the sensitive and 24 mm3 "
         "at the conservative threshold."
     )
     service.vhi("a_STIR", "anna", {})
-    assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).messages == ()
+    assert study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0)).messages == ()
 
 
-def test_settings_that_are_stated_count_before_those_shown_last(desk, service):
+def test_settings_that_are_stated_count_before_those_shown_last(study_folder, service):
     stated = {"min_volume_mm3": 30}
-    labels = (desk.lesions > 0).astype(np.uint8)
-    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", settings=stated)
+    labels = (study_folder.lesions > 0).astype(np.uint8)
+    made = service.submit("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", settings=stated)
     assert made.settings["min_volume_mm3"] == 30
 
 
 # who did what ---------------------------------------------------------------------------------------------------------------
 
 
-def test_clicks_and_strokes_are_told_apart(desk, service):
-    kept = desk.lesions == 1
+def test_clicks_and_strokes_are_told_apart(study_folder, service):
+    kept = study_folder.lesions == 1
     kept[10, 1:3, 2] = False  # two voxels by hand
     kept[5, 9, 0] = True  # and a dark one painted
     click = {"what": "remove", "voxel": IN_2, "scope": "lesion"}
-    made = desk.submit(service, (INFLAMMATION, kept), decisions={"clicks": [click]})
+    made = study_folder.submit(service, (INFLAMMATION, kept), decisions={"clicks": [click]})
     assert made.corrections["clicks"] == {"removed": [[2, 4]], "restored": []}
     assert made.corrections["hand"] == {
         "erased": [[1, 2]],
@@ -229,40 +239,42 @@ def test_clicks_and_strokes_are_told_apart(desk, service):
     assert made.decisions["clicks"] == [click]
 
 
-def test_of_a_viewer_that_states_no_decisions_the_servers_last_answer_counts(desk, service):
+def test_of_a_viewer_that_states_no_decisions_the_servers_last_answer_counts(study_folder, service):
     service.clean("a_STIR", "anna", {}, [tuple(IN_2)], [])
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1))
     assert made.corrections["clicks"]["removed"] == [[2, 4]]
     # a click that the viewer undid by itself is no click
-    made = desk.submit(service, (INFLAMMATION, desk.lesions > 0))
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0))
     assert made.corrections == NOTHING_DONE
     # without that answer it was erased by hand
     service.vhi("a_STIR", "anna", {})
-    assert desk.submit(service, (INFLAMMATION, desk.lesions == 1)).corrections["hand"]["erased"] == [[2, 4]]
+    assert study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1)).corrections["hand"]["erased"] == [[2, 4]]
 
 
-def test_what_is_left_in_the_segment_of_the_proposal_was_taken_out_by_the_proposal(desk, service):
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), (PROPOSED_TO_REMOVE, desk.lesions == 2))
+def test_what_is_left_in_the_segment_of_the_proposal_was_taken_out_by_the_proposal(study_folder, service):
+    made = study_folder.submit(
+        service, (INFLAMMATION, study_folder.lesions == 1), (PROPOSED_TO_REMOVE, study_folder.lesions == 2)
+    )
     assert made.corrections["proposal"]["removed"] == [[2, 4]]
     assert made.corrections["hand"]["erased"] == []
 
 
-def test_what_a_new_region_changes_is_nobodys_correction(desk, service):
-    smaller = desk.region.copy()
+def test_what_a_new_region_changes_is_nobodys_correction(study_folder, service):
+    smaller = study_folder.region.copy()
     smaller[1:3] = False  # without lesion 2, which the reader left as it was
-    made = hand_in(desk, service, region=smaller, inflammation=desk.lesions > 0)
+    made = hand_in(study_folder, service, region=smaller, inflammation=study_folder.lesions > 0)
     assert made.corrections["regions"] == {
         "appeared": 0, "outside": 4, "below_threshold": 0, "left_out": 0, REGION: {"added": 0, "removed": 80},
     }  # fmt: skip
     assert made.corrections["hand"] == NOTHING_DONE["hand"]
     # back to the whole region: what was not on the screen then appears
     service.vhi("a_STIR", "anna", {})
-    made = hand_in(desk, service, region=desk.region, inflammation=desk.lesions == 1)
+    made = hand_in(study_folder, service, region=study_folder.region, inflammation=study_folder.lesions == 1)
     assert made.corrections["regions"]["appeared"] == 4
     assert made.corrections["hand"] == NOTHING_DONE["hand"]
 
 
-def test_decisions_that_make_no_sense_are_refused(desk, service):
+def test_decisions_that_make_no_sense_are_refused(study_folder, service):
     for decisions, words in (
         ([], "decisions is an object"),
         ({"clicks": 7}, "clicks must be a list"),
@@ -272,44 +284,44 @@ def test_decisions_that_make_no_sense_are_refused(desk, service):
         ({"automatic_id": 7}, "automatic_id"),
     ):
         with pytest.raises(RequestError, match=words):
-            desk.submit(service, (INFLAMMATION, desk.lesions > 0), decisions=decisions)
+            study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0), decisions=decisions)
     for stated in ({"displayed": 7}, {"settings": [1]}):
         with pytest.raises(RequestError, match=f"{next(iter(stated))} is"):
-            desk.submit(service, (INFLAMMATION, desk.lesions > 0), **stated)
+            study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0), **stated)
 
 
 # what is at fault -----------------------------------------------------------------------------------------------------------
 
 
-def clumsy(desk):
+def clumsy(study_folder):
     """Normal bone with the four brightest voxels of lesion 1: quartiles 2 and 7.5, brightest 8, so the threshold is 7.775."""
-    bone = desk.bone.copy()
+    bone = study_folder.bone.copy()
     bone[9:11, 1:3, 1] = True
     return bone
 
 
-def test_a_clumsy_outline_of_normal_bone_is_named_as_what_moved_the_threshold(desk, service):
+def test_a_clumsy_outline_of_normal_bone_is_named_as_what_moved_the_threshold(study_folder, service):
     with pytest.raises(
         RequestError, match=r"A change of normal bone has moved the sensitive threshold from 7\.0 to 7\.8, and 8 of the 12 voxels"
     ):
-        hand_in(desk, service, bone=clumsy(desk), inflammation=desk.lesions > 0)
+        hand_in(study_folder, service, bone=clumsy(study_folder), inflammation=study_folder.lesions > 0)
 
 
-def test_a_viewer_that_displays_the_number_is_accused_of_nothing(desk, service):
-    labels = (desk.lesions > 0)[:, :, ::-1].astype(np.uint8)
+def test_a_viewer_that_displays_the_number_is_accused_of_nothing(study_folder, service):
+    labels = (study_folder.lesions > 0)[:, :, ::-1].astype(np.uint8)
     with pytest.raises(InputError, match="flipped along the slices"):
-        service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna")
-    shown = service.preview("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", displayed="")
-    made = service.submit("a_STIR", labels, desk.grid, [(INFLAMMATION, 1)], reader="anna", displayed=shown["result_id"])
+        service.submit("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna")
+    shown = service.preview("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", displayed="")
+    made = service.submit("a_STIR", labels, study_folder.grid, [(INFLAMMATION, 1)], reader="anna", displayed=shown["result_id"])
     assert made.result["vhi_mm3"]["sensitive"] == 48.0
 
 
 # reopening ------------------------------------------------------------------------------------------------------------------
 
 
-def test_a_reading_is_reopened_with_its_numbers_its_decisions_and_its_voxels(desk, service):
+def test_a_reading_is_reopened_with_its_numbers_its_decisions_and_its_voxels(study_folder, service):
     click = {"what": "remove", "voxel": IN_2, "scope": "lesion"}
-    desk.submit(service, (INFLAMMATION, desk.lesions == 1), decisions={"clicks": [click]}, rating="corrected")
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), decisions={"clicks": [click]}, rating="corrected")
     found = service.reading("a_T1W", "anna")
     assert (found["submission_id"], found["number"], found["reading"], found["rating"]) == ("0003-anna", 3, 1, "corrected")
     assert found["result"]["vhi_mm3"] == {"sensitive": 48.0, "conservative": 24.0}
@@ -317,16 +329,16 @@ def test_a_reading_is_reopened_with_its_numbers_its_decisions_and_its_voxels(des
     assert found["reports"]["html"] == "/vhi/report?image=a_T1W&reader=anna&submission=0003-anna&form=html"
     labels, _ = service.reading_labels("a_T1W", "anna")
     assert found["label_info"] == [{"name": INFLAMMATION, "idx": [4, 5, 6, 7]}]
-    np.testing.assert_array_equal(labels, 4 * (desk.lesions == 1))
+    np.testing.assert_array_equal(labels, 4 * (study_folder.lesions == 1))
 
 
-def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(desk, service):
-    desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(study_folder, service):
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1))
     with pytest.raises(NotFoundError, match="anna has submitted nothing of case a in reading 2"):
         service.reading("a_STIR", "anna", 2)
     with pytest.raises(NotFoundError, match="ben has submitted nothing of case a in reading 1"):
         service.reading("a_STIR", "ben")
-    desk.submit(service, (INFLAMMATION, desk.lesions > 0), reading=2)
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0), reading=2)
     assert service.reading("a_STIR", "anna")["submission_id"] == "0003-anna"
     assert service.reading("a_STIR", "anna", 2)["submission_id"] == "0004-anna"
     found = json.loads(service.report("a_STIR", "anna", "json", submission="0003-anna").read_text())
@@ -336,30 +348,30 @@ def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(des
 # segments that 3D Slicer's click tool leaves as they were -----------------------------------------------------------------
 
 
-def submitted_with(desk, service, other, mask):
+def submitted_with(study_folder, service, other, mask):
     """What 3D Slicer sends after `vhi` and clicks: `inflammation` as the click tool answered, another segment as it was."""
-    kept = (desk.lesions == 2) & ~mask
-    return desk.submit(service, (INFLAMMATION, kept), (other, mask))
+    kept = (study_folder.lesions == 2) & ~mask
+    return study_folder.submit(service, (INFLAMMATION, kept), (other, mask))
 
 
-def test_a_removed_lesion_does_not_come_back_by_the_conservative_segment(desk, service):
+def test_a_removed_lesion_does_not_come_back_by_the_conservative_segment(study_folder, service):
     service.clean("a_STIR", "anna", {}, [tuple(IN_1)], [])
-    behind = desk.lesions == 1
+    behind = study_folder.lesions == 1
     with pytest.raises(
         RequestError, match=rf"'inflammation \(conservative\)' still holds {behind.sum()} voxels of lesions that clicks removed"
     ):
-        submitted_with(desk, service, CONSERVATIVE, behind)
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 2), (CONSERVATIVE, np.zeros_like(behind)))
+        submitted_with(study_folder, service, CONSERVATIVE, behind)
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 2), (CONSERVATIVE, np.zeros_like(behind)))
     assert [lesion for lesion, _ in made.corrections["clicks"]["removed"]] == [1]
 
 
-def test_a_restored_lesion_is_not_lost_under_the_segment_of_the_proposal(desk, service):
+def test_a_restored_lesion_is_not_lost_under_the_segment_of_the_proposal(study_folder, service):
     service.clean("a_STIR", "anna", {}, [], [tuple(IN_1)])
     with pytest.raises(RequestError, match=r"'inflammation \(proposed to remove\)' still holds .* that clicks restored"):
-        submitted_with(desk, service, PROPOSED_TO_REMOVE, desk.lesions == 1)
+        submitted_with(study_folder, service, PROPOSED_TO_REMOVE, study_folder.lesions == 1)
 
 
-def test_the_conservative_segment_of_lesions_that_stay_is_taken(desk, service):
+def test_the_conservative_segment_of_lesions_that_stay_is_taken(study_folder, service):
     service.clean("a_STIR", "anna", {}, [tuple(IN_1)], [])
-    made = submitted_with(desk, service, CONSERVATIVE, desk.lesions == 2)
-    np.testing.assert_array_equal(service.readings.read_segment(made, INFLAMMATION).data, desk.lesions == 2)
+    made = submitted_with(study_folder, service, CONSERVATIVE, study_folder.lesions == 2)
+    np.testing.assert_array_equal(service.readings.read_segment(made, INFLAMMATION).data, study_folder.lesions == 2)

@@ -7,12 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from folderdesk import Desk, phantom_truth
 from lib.core.gestures import Lasso, OnSlice
 from lib.errors import RequestError
-from lib.service.decisions import on_stir
-from lib.service.gestures import gesture_as_dict, parse_gestures
+from lib.service.gestures import gesture_as_dict, on_stir, parse_gestures
 from lib.service.service import VhiService
+from study_folder import StudyFolder, phantom_truth
 
 ALL = [
     {"what": "remove", "scope": "lesion", "voxel": [1, 2, 3]},
@@ -90,9 +89,9 @@ def test_points_of_a_series_whose_rows_run_the_other_way_are_moved_and_those_acr
 
 
 @pytest.fixture
-def service(desk):
-    made = VhiService(desk.folder, model_dir=desk.folder / "no-model")
-    desk.draw_regions(made)
+def service(study_folder):
+    made = VhiService(study_folder.folder, model_dir=study_folder.folder / "no-model")
+    study_folder.draw_regions(made)
     return made
 
 
@@ -100,17 +99,17 @@ SMALL = {"what": "remove", "scope": "smaller", "below_mm3": 36.0}  # lesion 1 ha
 FIRST_SLICE = {"what": "remove", "scope": "on slice", "slice": 1, "parts": True}
 
 
-def test_gestures_are_replayed_in_order_after_the_clicks(service, desk):
+def test_gestures_are_replayed_in_order_after_the_clicks(service, study_folder):
     only = {"what": "only", "scope": "lesion", "voxel": [1, 1, 3]}
     answer = service.clean("a_STIR", "anna", {"gestures": [SMALL]}, [], [])
-    np.testing.assert_array_equal(answer.labels > 0, desk.lesions == 1)
+    np.testing.assert_array_equal(answer.labels > 0, study_folder.lesions == 1)
     assert answer.facts["stage"] == "cleaned"
     assert answer.facts["vhi_mm3"]["sensitive"] == 48.0
     assert answer.facts["corrections"]["clicks"]["removed"] == [[2, 4]]
     answer = service.clean("a_STIR", "anna", {"gestures": [SMALL, only]}, [], [])
-    np.testing.assert_array_equal(answer.labels > 0, desk.lesions == 2)
+    np.testing.assert_array_equal(answer.labels > 0, study_folder.lesions == 2)
     answer = service.clean("a_STIR", "anna", {"gestures": [SMALL]}, [], [(1, 1, 3)])
-    np.testing.assert_array_equal(answer.labels > 0, desk.lesions == 1)  # it was restored before
+    np.testing.assert_array_equal(answer.labels > 0, study_folder.lesions == 1)  # it was restored before
 
 
 def test_what_a_gesture_could_not_do_is_a_message(service):
@@ -118,40 +117,42 @@ def test_what_a_gesture_could_not_do_is_a_message(service):
     assert answer.facts["messages"][0] == "That gesture takes no lesion; it changed nothing."
 
 
-def test_a_submission_keeps_its_gestures_and_credits_what_they_did_to_the_reader(service, desk):
+def test_a_submission_keeps_its_gestures_and_credits_what_they_did_to_the_reader(service, study_folder):
     answer = service.clean("a_STIR", "anna", {"gestures": [SMALL, FIRST_SLICE]}, [], [])
-    expected = desk.lesions == 1
+    expected = study_folder.lesions == 1
     expected[:, :, 1] = False
     np.testing.assert_array_equal(answer.labels > 0, expected)
     decisions = {"proposal": "off", "clicks": [SMALL, FIRST_SLICE], "automatic_id": answer.facts["automatic_id"]}
-    kept = desk.submit(service, ("inflammation", expected), decisions=decisions)
+    kept = study_folder.submit(service, ("inflammation", expected), decisions=decisions)
     assert kept.corrections["clicks"]["removed"] == [[1, 4], [2, 4]]
     assert kept.corrections["hand"]["erased"] == []
     (stored,) = [one for one in service.readings.of_case("a") if one.segment("inflammation")]
     assert stored.decisions["clicks"] == [SMALL, FIRST_SLICE]
 
 
-def test_a_submission_with_a_gesture_that_there_is_not_keeps_nothing(service, desk):
+def test_a_submission_with_a_gesture_that_there_is_not_keeps_nothing(service, study_folder):
     before = len(service.readings.of_case("a"))
     decisions = {"clicks": [{"what": "remove", "scope": "circle"}]}
     with pytest.raises(RequestError, match="found"):
-        desk.submit(service, ("inflammation", desk.lesions > 0), decisions=decisions)
+        study_folder.submit(service, ("inflammation", study_folder.lesions > 0), decisions=decisions)
     assert len(service.readings.of_case("a")) == before
 
 
-def test_gestures_by_side_are_credited_as_they_were_on_the_screen_when_the_region_was_redrawn_since(service, desk):
+def test_gestures_by_side_are_credited_as_they_were_on_the_screen_when_the_region_was_redrawn_since(service, study_folder):
     left = {"what": "remove", "scope": "part", "part": None, "side": "left"}
     answer = service.clean("a_STIR", "anna", {"gestures": [left]}, [], [])
-    np.testing.assert_array_equal(answer.labels > 0, desk.lesions == 2)
-    smaller = np.zeros_like(desk.region)
+    np.testing.assert_array_equal(answer.labels > 0, study_folder.lesions == 2)
+    smaller = np.zeros_like(study_folder.region)
     smaller[9:12, :, :] = True  # its midline runs through lesion 1
     decisions = {"proposal": "off", "clicks": [left], "automatic_id": answer.facts["automatic_id"]}
-    kept = desk.submit(service, ("disease region", smaller), ("inflammation", desk.lesions == 2), decisions=decisions)
+    kept = study_folder.submit(
+        service, ("disease region", smaller), ("inflammation", study_folder.lesions == 2), decisions=decisions
+    )
     assert kept.corrections["clicks"]["removed"] == [[1, 8]]
     assert kept.corrections["hand"]["erased"] == []
 
 
-def test_lesions_that_an_older_program_noted_without_their_places_are_still_replayed(service, desk):
+def test_lesions_that_an_older_program_noted_without_their_places_are_still_replayed(service, study_folder):
     answer = service.clean("a_STIR", "anna", {"gestures": [SMALL]}, [], [])
     (path,) = service.readings.folder_of_case("a").glob("shown/anna-1.json")
     noted = json.loads(path.read_text())
@@ -159,7 +160,7 @@ def test_lesions_that_an_older_program_noted_without_their_places_are_still_repl
     path.write_text(json.dumps(noted))
     left = {"what": "remove", "scope": "part", "part": None, "side": "left"}
     decisions = {"proposal": "off", "clicks": [SMALL, left], "automatic_id": answer.facts["automatic_id"]}
-    kept = desk.submit(service, ("inflammation", desk.lesions > 2), decisions=decisions)
+    kept = study_folder.submit(service, ("inflammation", study_folder.lesions > 2), decisions=decisions)
     assert kept.corrections["clicks"]["removed"] == [[1, 8], [2, 4]]
     assert kept.corrections["hand"]["erased"] == []
     service.clean("a_STIR", "anna", {"gestures": [SMALL]}, [], [])
@@ -167,12 +168,12 @@ def test_lesions_that_an_older_program_noted_without_their_places_are_still_repl
 
 
 def test_pieces_of_a_split_lesion_are_told_as_lesions_and_where_they_lie(tmp_path):
-    desk = Desk(tmp_path / "phantoms", phantom_truth())
-    desk.add_case("a")
-    service = desk.service()
-    desk.draw_regions(service)
-    lesion = max(desk.truth.lesions, key=lambda one: one.voxels)
-    at = np.argwhere(desk.truth.lesion_labels == lesion.id)
+    study_folder = StudyFolder(tmp_path / "phantoms", phantom_truth())
+    study_folder.add_case("a")
+    service = study_folder.service()
+    study_folder.draw_regions(service)
+    lesion = max(study_folder.truth.lesions, key=lambda one: one.voxels)
+    at = np.argwhere(study_folder.truth.lesion_labels == lesion.id)
     i, k = (int(np.median(at[:, axis])) for axis in (0, 2))
     ends = [[i, int(at[:, 1].min()) - 5], [i, int(at[:, 1].max()) + 5]]
     split = {"what": "split", "scope": "stroke", "slice": k, "stroke": ends}
@@ -180,7 +181,7 @@ def test_pieces_of_a_split_lesion_are_told_as_lesions_and_where_they_lie(tmp_pat
     assert facts["without_effect"] == []
     pieces = [one for one in facts["pieces"] if one["of"] == lesion.id]
     assert len(pieces) >= 2
-    whole = np.zeros(desk.grid.shape, bool)
+    whole = np.zeros(study_folder.grid.shape, bool)
     for piece in pieces:
         places = np.concatenate([np.arange(start, start + length) for start, length in piece["runs"]])
         assert places.size == piece["voxels"]
@@ -192,8 +193,8 @@ def test_pieces_of_a_split_lesion_are_told_as_lesions_and_where_they_lie(tmp_pat
         whole |= here
         gone = {"what": "remove", "scope": "lesion", "voxel": piece["voxel"]}
         left = service.clean("a_STIR", "anna", {"gestures": [split, gone]}, [], []).labels > 0
-        np.testing.assert_array_equal(left, (desk.truth.grade > 0) & ~here)
-    np.testing.assert_array_equal(whole, desk.truth.lesion_labels == lesion.id)
+        np.testing.assert_array_equal(left, (study_folder.truth.grade > 0) & ~here)
+    np.testing.assert_array_equal(whole, study_folder.truth.lesion_labels == lesion.id)
 
 
 def test_a_split_that_finds_nothing_is_told_and_leaves_no_pieces(service):

@@ -23,9 +23,10 @@ def file_of(studies):
 
 
 def measured(studies, **values):
-    """The scans and what a server that starts now answers without a reader."""
+    """The scans and what a server that starts now answers without a reader, but for the second in which it did."""
     service = VhiService(studies)
-    facts = service.vhi("p_STIR", None, values).facts
+    facts = dict(service.vhi("p_STIR", None, values).facts)
+    facts["provenance"] = {name: value for name, value in facts["provenance"].items() if name != "created"}
     with service.cases.loaded(service.cases.of_image("p_STIR")[0]) as scans:
         return scans, service._measuring.automatic.of(scans).region.mask, facts
 

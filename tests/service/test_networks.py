@@ -20,12 +20,12 @@ def test_versions_that_are_compared_stay_loaded_for_all_cases_and_never_take_the
     loaded = []
     monkeypatch.setattr(members, "load_members", lambda root, version: loaded.append(version) or (version,))
     monkeypatch.setattr(networks, "segment_disease_region", lambda t1w, found: found)
-    desk = Networks(tmp_path / "shipped", tmp_path / "data")
-    desk.manifest()
-    desk.segment(None, live)
+    study_folder = Networks(tmp_path / "shipped", tmp_path / "data")
+    study_folder.manifest()
+    study_folder.segment(None, live)
     for pair in (("a", "b"), ("c", "d"), ("e", "f")):
         for _ in range(3):
             for version in pair:
-                desk.segment(None, replace(live, version=version, sha256=version))
-    desk.segment(None, live)
+                study_folder.segment(None, replace(live, version=version, sha256=version))
+    study_folder.segment(None, live)
     assert loaded == ["v1", *"abcdef"]

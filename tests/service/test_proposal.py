@@ -37,9 +37,9 @@ def cleaning_dir(tmp_path_factory):
 
 
 @pytest.fixture
-def service(desk, cleaning_dir):
-    made = VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=cleaning_dir)
-    desk.draw_regions(made)
+def service(study_folder, cleaning_dir):
+    made = VhiService(study_folder.folder, model_dir=study_folder.folder / "no-model", cleaning_dir=cleaning_dir)
+    study_folder.draw_regions(made)
     return made
 
 
@@ -47,7 +47,7 @@ def told(answer):
     return {one["id"]: one for one in answer.facts["lesions"]}
 
 
-def test_off_is_as_it_was(service, desk):
+def test_off_is_as_it_was(service, study_folder):
     answer = service.vhi("a_STIR", "anna", {})
     assert answer.names == {INFLAMMATION: 1}
     assert answer.facts["stages"]["proposed"] is None
@@ -55,10 +55,10 @@ def test_off_is_as_it_was(service, desk):
     assert "keep" not in answer.facts["lesions"][0]
 
 
-def test_show_marks_what_would_go_and_counts_it_still(service, desk):
+def test_show_marks_what_would_go_and_counts_it_still(service, study_folder):
     answer = service.vhi("a_STIR", "anna", {"proposal": "show"})
     assert answer.names == {INFLAMMATION: 1, PROPOSED: 3}
-    np.testing.assert_array_equal(answer.labels == 3, desk.lesions == 2)
+    np.testing.assert_array_equal(answer.labels == 3, study_folder.lesions == 2)
     assert answer.facts["stage"] == "raw"
     assert answer.facts["vhi_mm3"]["sensitive"] == 72.0
     assert answer.facts["stages"]["proposed"]["vhi_mm3"]["sensitive"] == 48.0
@@ -67,7 +67,7 @@ def test_show_marks_what_would_go_and_counts_it_still(service, desk):
     assert lesions[1]["probability"] > 0.5 > lesions[2]["probability"]
     assert all(isinstance(one["reason"], str) and one["reason"] for one in lesions.values())
     i, j, k = lesions[2]["voxel"]
-    assert desk.lesions[i, j, k] == 2
+    assert study_folder.lesions[i, j, k] == 2
     assert answer.facts["proposal"]["version"] == "by-size"
     json.dumps(answer.facts, allow_nan=False)
 
@@ -77,9 +77,9 @@ def test_show_keeps_the_grades_apart(service):
     assert answer.names == {INFLAMMATION: 1, "inflammation (conservative)": 2, PROPOSED: 3}
 
 
-def test_apply_leaves_it_out_and_says_so(service, desk):
+def test_apply_leaves_it_out_and_says_so(service, study_folder):
     answer = service.vhi("a_STIR", "anna", {"proposal": "apply"})
-    np.testing.assert_array_equal(answer.labels > 0, desk.lesions == 1)
+    np.testing.assert_array_equal(answer.labels > 0, study_folder.lesions == 1)
     assert answer.facts["stage"] == "proposed"
     assert answer.facts["vhi_mm3"]["sensitive"] == 48.0
     assert answer.facts["stages"]["raw"]["vhi_mm3"]["sensitive"] == 72.0
@@ -104,9 +104,9 @@ def test_uncertain_lesions_come_first(service):
         ("off", [IN_1], [], [2]),
     ],
 )
-def test_clicks_override_the_proposal(service, desk, mode, remove, restore, left):
+def test_clicks_override_the_proposal(service, study_folder, mode, remove, restore, left):
     answer = service.clean("a_STIR", "anna", {"proposal": mode}, remove, restore)
-    np.testing.assert_array_equal(answer.labels > 0, np.isin(desk.lesions, left))
+    np.testing.assert_array_equal(answer.labels > 0, np.isin(study_folder.lesions, left))
     assert answer.facts["changes"][INFLAMMATION]["lesions_kept"] == left
     # nobody has cleaned anything before the first click
     assert answer.facts["stage"] == ("cleaned" if remove or restore else {"apply": "proposed", "show": "raw"}[mode])
@@ -114,7 +114,7 @@ def test_clicks_override_the_proposal(service, desk, mode, remove, restore, left
         assert [n for n, one in sorted(told(answer).items()) if not one["removed"]] == left
 
 
-def test_a_restored_lesion_is_no_longer_proposed_to_be_removed(service, desk):
+def test_a_restored_lesion_is_no_longer_proposed_to_be_removed(service, study_folder):
     assert (service.clean("a_STIR", "anna", {"proposal": "show"}, [], []).labels == 3).sum() == 4
     answer = service.clean("a_STIR", "anna", {"proposal": "show"}, [], [IN_2])
     assert answer.names == {INFLAMMATION: 1}
@@ -131,17 +131,17 @@ def test_another_word_is_refused(service):
         service.vhi("a_STIR", "anna", {"proposal": "maybe"})
 
 
-def test_without_a_model_only_the_proposal_fails(desk):
-    bare = VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=desk.folder / "none")
-    desk.draw_regions(bare)
+def test_without_a_model_only_the_proposal_fails(study_folder):
+    bare = VhiService(study_folder.folder, model_dir=study_folder.folder / "no-model", cleaning_dir=study_folder.folder / "none")
+    study_folder.draw_regions(bare)
     assert bare.vhi("a_STIR", "anna", {}).facts["vhi_mm3"]["sensitive"] == 72.0
     with pytest.raises(ModelError, match="No trained model"):
         bare.vhi("a_STIR", "anna", {"proposal": "show"})
 
 
-def test_the_report_of_a_submission_says_which_number_is_which(service, desk):
+def test_the_report_of_a_submission_says_which_number_is_which(service, study_folder):
     service.vhi("a_STIR", "anna", {"proposal": "apply"})
-    desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 2))
     found = json.loads(service.report("a_STIR", "anna", "json").read_text())
     assert found["stage"] == "cleaned"
     mm3 = {name: one["vhi_mm3"]["sensitive"] for name, one in found["stages"].items()}
@@ -161,26 +161,26 @@ def test_the_report_of_a_submission_says_which_number_is_which(service, desk):
         ("off", [1], "VHI (cleaned by anna)"),
     ],
 )
-def test_the_title_of_a_submission_says_where_the_reader_changed_nothing(service, desk, mode, kept, title):
+def test_the_title_of_a_submission_says_where_the_reader_changed_nothing(service, study_folder, mode, kept, title):
     service.vhi("a_STIR", "anna", {"proposal": mode})
-    desk.submit(service, (INFLAMMATION, np.isin(desk.lesions, kept)))
+    study_folder.submit(service, (INFLAMMATION, np.isin(study_folder.lesions, kept)))
     found = json.loads(service.report("a_STIR", "anna", "json").read_text())
     assert (found["stage"], found["title"]) == ("cleaned", title)
     assert title in service.report("a_STIR", "anna", "html").read_text()
 
 
-def test_a_reader_who_saw_no_proposal_has_none_in_the_report(service, desk):
+def test_a_reader_who_saw_no_proposal_has_none_in_the_report(service, study_folder):
     service.vhi("a_STIR", "anna", {})
-    desk.submit(service, (INFLAMMATION, desk.lesions == 2))
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 2))
     found = json.loads(service.report("a_STIR", "anna", "json").read_text())
     assert found["stages"]["proposed"] is None
 
 
-def test_what_was_submitted_can_be_learnt_with_every_reader_for_himself(service, desk):
+def test_what_was_submitted_can_be_learnt_with_every_reader_for_himself(service, study_folder):
     service.vhi("a_STIR", "anna", {})
-    desk.submit(service, (INFLAMMATION, desk.lesions == 1))
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1))
     service.vhi("a_STIR", "ben", {})
-    desk.submit(service, (INFLAMMATION, desk.lesions == 2), reader="ben")
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 2), reader="ben")
     found = service.cleanings(lambda case: f"patient of {case}")
     assert found.left_out == ()
     kept = {one.readers: one.kept[:, 0].tolist() for one in found.tables if one.as_measured}
@@ -188,27 +188,27 @@ def test_what_was_submitted_can_be_learnt_with_every_reader_for_himself(service,
     assert {one.patient for one in found.tables} == {"patient of a"}
 
 
-def test_a_cleaning_whose_regions_changed_since_is_not_learnt(service, desk):
-    desk.submit(service, (INFLAMMATION, desk.lesions == 1))
-    smaller = desk.region.copy()
+def test_a_cleaning_whose_regions_changed_since_is_not_learnt(service, study_folder):
+    study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1))
+    smaller = study_folder.region.copy()
     smaller[9:] = False
-    desk.submit(service, (REGION, smaller))
+    study_folder.submit(service, (REGION, smaller))
     found = service.cleanings(str)
     assert found.tables == ()
     assert "a, submission 0003-anna, is not learnt: its regions were changed since" in found.left_out[0]
 
 
-def test_effort_is_stored_with_the_submission_and_told(service, desk):
+def test_effort_is_stored_with_the_submission_and_told(service, study_folder):
     effort = {"seconds": 61.5, "clicks": 7, "boundary_edits": 2}
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), effort=effort)
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), effort=effort)
     assert made.effort == {**effort, "seconds_by": "viewer"}
     found = json.loads(service.report("a_STIR", "anna", "json").read_text())
     assert found["reading"]["effort"] == made.effort
 
 
-def test_the_server_counts_seconds_where_the_viewer_does_not(service, desk):
+def test_the_server_counts_seconds_where_the_viewer_does_not(service, study_folder):
     service.vhi("a_STIR", "anna", {})
-    made = desk.submit(service, (INFLAMMATION, desk.lesions == 1), effort={"clicks": 3})
+    made = study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), effort={"clicks": 3})
     assert made.effort["seconds_by"] == "server"
     assert made.effort["seconds"] >= 0
     assert made.effort["clicks"] == 3
@@ -225,28 +225,30 @@ def test_the_server_counts_seconds_where_the_viewer_does_not(service, desk):
         ([1], "effort is an object"),
     ],
 )
-def test_effort_that_cannot_be_is_refused_and_nothing_is_kept(service, desk, effort, words):
+def test_effort_that_cannot_be_is_refused_and_nothing_is_kept(service, study_folder, effort, words):
     before = len(service.submissions("a_STIR", "anna"))
     with pytest.raises(RequestError, match=words):
-        desk.submit(service, (INFLAMMATION, desk.lesions == 1), effort=effort)
+        study_folder.submit(service, (INFLAMMATION, study_folder.lesions == 1), effort=effort)
     assert len(service.submissions("a_STIR", "anna")) == before
 
 
 @pytest.fixture
-def updated(service, desk, tmp_path):
+def updated(service, study_folder, tmp_path):
     """Anna saw the proposal of a version that the program's update has taken away since."""
     service.vhi("a_STIR", "anna", {"proposal": "show"})
     publish_by_size(tmp_path / "cleaning", "by-size-2", 36)
-    return VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=tmp_path / "cleaning")
+    return VhiService(study_folder.folder, model_dir=study_folder.folder / "no-model", cleaning_dir=tmp_path / "cleaning")
 
 
-def test_a_version_that_is_gone_stops_no_reader_whose_suggestions_are_off(updated, desk):
+def test_a_version_that_is_gone_stops_no_reader_whose_suggestions_are_off(updated, study_folder):
     answer = updated.vhi("a_STIR", "anna", {})
     gone = "The cleaning proposal that was shown before, by-size, is gone; this reading is reported without a proposal."
     decisions = {"proposal": "off", "clicks": [], "automatic_id": answer.facts["automatic_id"]}
-    kept = desk.submit(updated, (INFLAMMATION, desk.lesions == 1), decisions=decisions)
+    kept = study_folder.submit(updated, (INFLAMMATION, study_folder.lesions == 1), decisions=decisions)
     assert gone in kept.messages
-    assert gone in desk.submit(updated, (INFLAMMATION, desk.lesions == 2)).messages  # by a viewer that sends no decisions
+    assert (
+        gone in study_folder.submit(updated, (INFLAMMATION, study_folder.lesions == 2)).messages
+    )  # by a viewer that sends no decisions
     path = updated.report("a_STIR", "anna", "json")
     content = path.read_bytes()
     assert json.loads(content)["stages"]["proposed"] is None
@@ -254,30 +256,30 @@ def test_a_version_that_is_gone_stops_no_reader_whose_suggestions_are_off(update
     assert updated.report("a_STIR", "anna", "json").read_bytes() == content
 
 
-def test_a_reader_with_suggestions_of_a_version_that_is_gone_is_asked_to_measure_again(updated, desk):
+def test_a_reader_with_suggestions_of_a_version_that_is_gone_is_asked_to_measure_again(updated, study_folder):
     with pytest.raises(ModelError, match="Version by-size of the cleaning proposal is gone; restore it, or run vhi again"):
-        desk.submit(updated, (INFLAMMATION, desk.lesions == 1), decisions={"proposal": "show", "clicks": []})
+        study_folder.submit(updated, (INFLAMMATION, study_folder.lesions == 1), decisions={"proposal": "show", "clicks": []})
     updated.vhi("a_STIR", "anna", {"proposal": "show"})
-    assert not any("gone" in one for one in desk.submit(updated, (INFLAMMATION, desk.lesions == 1)).messages)
+    assert not any("gone" in one for one in study_folder.submit(updated, (INFLAMMATION, study_folder.lesions == 1)).messages)
 
 
-def test_clicks_go_on_with_the_version_of_the_measurement_and_a_new_measurement_takes_the_live_one(desk, tmp_path):
+def test_clicks_go_on_with_the_version_of_the_measurement_and_a_new_measurement_takes_the_live_one(study_folder, tmp_path):
     root = tmp_path / "cleaning"
     publish_by_size(root, "first", 36)
-    service = VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=root)
-    desk.draw_regions(service)
+    service = VhiService(study_folder.folder, model_dir=study_folder.folder / "no-model", cleaning_dir=root)
+    study_folder.draw_regions(service)
     service.vhi("a_STIR", "anna", {"proposal": "apply"})
     publish_by_size(root, "second", 60)  # keeps neither lesion
     clean = service.clean("a_STIR", "anna", {"proposal": "apply"}, [], [])
     assert clean.facts["proposal"]["version"] == "first"
-    np.testing.assert_array_equal(clean.labels > 0, desk.lesions == 1)
+    np.testing.assert_array_equal(clean.labels > 0, study_folder.lesions == 1)
     assert service.clean("a_STIR", "ben", {"proposal": "apply"}, [], []).facts["proposal"]["version"] == "second"
     assert service.vhi("a_STIR", "anna", {"proposal": "apply"}).facts["proposal"]["version"] == "second"
     assert service.clean("a_STIR", "anna", {"proposal": "apply"}, [], []).facts["proposal"]["version"] == "second"
 
 
 @pytest.mark.parametrize("voxel", [(999, 0, 0), (-1, 1, 1)])
-def test_a_restoring_click_outside_the_scan_stops_no_submission(service, desk, voxel):
+def test_a_restoring_click_outside_the_scan_stops_no_submission(service, study_folder, voxel):
     answer = service.clean("a_STIR", "anna", {}, [], [voxel])
     assert "outside the scan's grid" in answer.facts["messages"][0]
-    assert desk.submit(service, (INFLAMMATION, desk.lesions > 0)).segment(INFLAMMATION).voxels == 12
+    assert study_folder.submit(service, (INFLAMMATION, study_folder.lesions > 0)).segment(INFLAMMATION).voxels == 12

@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from archived_case import numbers_of
 from lib.core.normal_bone import NormalBone
 from lib.errors import NormalBoneError
 from lib.pacs.results import ArchiveResults
@@ -21,7 +22,6 @@ from lib.service.service import VhiService
 from lib.service.submissions import ChangedNumberError
 from lib.studies.dicomize import write_dicom_study
 from lib.studies.nifti import read_volume, write_volume
-from pacsdesk import numbers_of
 from panelmodel import BONE, INFLAMMATION, REGION, Panel, expected, told, truth
 
 FAST = 20

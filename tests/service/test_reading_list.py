@@ -2,17 +2,17 @@
 
 import pytest
 
-from folderdesk import BONE, INFLAMMATION, REGION, finish
 from lib.errors import RequestError
 from lib.readings.drafts import Draft
 from lib.service.skipped import Skipped
+from study_folder import BONE, INFLAMMATION, REGION, finish
 
 
 @pytest.fixture
-def four(desk):
+def four(study_folder):
     for case_id in "bcd":
-        desk.add_case(case_id)
-    return desk
+        study_folder.add_case(case_id)
+    return study_folder
 
 
 def states(service, reader, reading=1, **more) -> dict[str, str]:
@@ -103,11 +103,11 @@ def test_an_unknown_state_reader_or_reading_is_refused(four):
         service.reading_list.page("anna", 0)
 
 
-def test_a_reader_sees_which_cases_are_done_for_the_region_alone_or_skipped_and_what_became_of_the_region(desk):
-    desk.add_case("b")
-    service = desk.service()
+def test_a_reader_sees_which_cases_are_done_for_the_region_alone_or_skipped_and_what_became_of_the_region(study_folder):
+    study_folder.add_case("b")
+    service = study_folder.service()
     assert service.next_case("anna", values={"skip": "b_STIR"}).case.case_id == "a"
-    desk.submit(service, ("disease region", desk.region))
+    study_folder.submit(service, ("disease region", study_folder.region))
     notes = {row.case: row.note for row in service.reading_list.page("anna").rows}
     assert notes == {
         "a": "Its region alone is handed in. It is not learnt yet: the next training takes it up.",
@@ -116,16 +116,16 @@ def test_a_reader_sees_which_cases_are_done_for_the_region_alone_or_skipped_and_
     assert {row.note for row in service.reading_list.page("ben").rows} == {""}
 
 
-def test_a_row_names_the_submission_of_its_reading_that_has_a_report(desk):
-    service = desk.service(several_readers=True)
+def test_a_row_names_the_submission_of_its_reading_that_has_a_report(study_folder):
+    service = study_folder.service(several_readers=True)
     finish(service, "a", "anna")  # not measured: there is no report
     (row,) = service.reading_list.page("anna").rows
     assert (row.state, row.submission) == ("done", None)
-    shown = desk.lesions == 1
+    shown = study_folder.lesions == 1
     for reading in (1, 2):
-        desk.submit(service, (REGION, desk.region), reading=reading)
-        desk.submit(service, (BONE, desk.bone), reading=reading)
-    first, second = (desk.submit(service, (INFLAMMATION, shown), reading=reading) for reading in (1, 2))
+        study_folder.submit(service, (REGION, study_folder.region), reading=reading)
+        study_folder.submit(service, (BONE, study_folder.bone), reading=reading)
+    first, second = (study_folder.submit(service, (INFLAMMATION, shown), reading=reading) for reading in (1, 2))
     named = {reading: service.reading_list.page("anna", reading).rows[0].submission for reading in (1, 2, 3)}
     assert named == {1: first.submission_id, 2: second.submission_id, 3: None}
     assert first.submission_id != second.submission_id

@@ -15,11 +15,11 @@ INFLAMMATION = "inflammation"
 
 
 @pytest.fixture
-def service(desk, tmp_path):
+def service(study_folder, tmp_path):
     root = tmp_path / "cleaning"
     publish_by_size(root, "by-size", 36)
-    made = VhiService(desk.folder, model_dir=desk.folder / "no-model", cleaning_dir=root)
-    desk.draw_regions(made)
+    made = VhiService(study_folder.folder, model_dir=study_folder.folder / "no-model", cleaning_dir=root)
+    study_folder.draw_regions(made)
     return made
 
 
@@ -48,8 +48,8 @@ def test_what_a_reader_is_still_cleaning_says_that_it_is_not_submitted(service):
     assert not any(NOT_VHI in one for one in facts["warnings"])
 
 
-def test_a_submission_of_regions_alone_says_what_it_measures_by_its_own_name(service, desk):
-    made = desk.submit(service, ("disease region", desk.region))
+def test_a_submission_of_regions_alone_says_what_it_measures_by_its_own_name(service, study_folder):
+    made = study_folder.submit(service, ("disease region", study_folder.region))
     assert called_vhi(list(made.messages)) == []
     content = service.report("a_STIR", "anna", "json").read_text()
     assert called_vhi(json.loads(content)) == []

@@ -22,14 +22,18 @@ from lib.service.service import MODEL_DIR, ServiceConfig, VhiService
 
 
 @pytest.fixture
-def spoilt(desk, tmp_path):
+def spoilt(study_folder, tmp_path):
     """A service whose one case was opened, and whose STIR file then gets other bytes; and how to put the file back."""
-    service, scan, backup = VhiService(desk.folder, model_dir=MODEL_DIR), desk.folder / "a_STIR.nii.gz", tmp_path / "backup"
+    service, scan, backup = (
+        VhiService(study_folder.folder, model_dir=MODEL_DIR),
+        study_folder.folder / "a_STIR.nii.gz",
+        tmp_path / "backup",
+    )
     (case,) = service.cases.index.cases
     with service.cases.loaded(case):
         pass
     shutil.copy2(scan, backup)
-    desk.add_case("a", brighter=50.0)
+    study_folder.add_case("a", brighter=50.0)
     return service, case, lambda: shutil.copy2(backup, scan)
 
 
@@ -63,10 +67,10 @@ def test_a_scan_put_back_from_a_backup_is_offered_and_computed_again(spoilt, mon
 
 
 @pytest.mark.parametrize("reason", ["memory", "disk"])
-def test_a_case_comes_back_when_what_was_amiss_has_passed(desk, monkeypatch, reason):
+def test_a_case_comes_back_when_what_was_amiss_has_passed(study_folder, monkeypatch, reason):
     error = TooLargeError("T1W needs 90 MiB of memory and 3 MiB are free") if reason == "memory" else InputError("cannot be read")
     error.__cause__ = OSError(5, "Input/output error") if reason == "disk" else None
-    service = VhiService(desk.folder, model_dir=MODEL_DIR)
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR)
     (case,) = service.cases.index.cases
     with monkeypatch.context() as for_now:
         refuse_to_read(for_now, error)
@@ -80,8 +84,8 @@ def test_a_case_comes_back_when_what_was_amiss_has_passed(desk, monkeypatch, rea
     assert tried == ["a"]
 
 
-def test_what_is_wrong_with_a_scan_itself_is_not_read_again(desk, monkeypatch):
-    service = VhiService(desk.folder, model_dir=MODEL_DIR)
+def test_what_is_wrong_with_a_scan_itself_is_not_read_again(study_folder, monkeypatch):
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR)
     (case,) = service.cases.index.cases
     refuse_to_read(monkeypatch, InputError("it is constant"))
     with pytest.raises(InputError, match="constant"), service.cases.loaded(case):
@@ -90,12 +94,12 @@ def test_what_is_wrong_with_a_scan_itself_is_not_read_again(desk, monkeypatch):
     assert service.cases.index.cases == ()
 
 
-def test_readers_of_a_blinded_study_never_see_the_name_of_a_file(desk, caplog):
+def test_readers_of_a_blinded_study_never_see_the_name_of_a_file(study_folder, caplog):
     for role in ("T1W", "STIR"):
-        (desk.folder / f"a_{role}.nii.gz").rename(desk.folder / f"smith_{role}.nii.gz")
-    service = VhiService(desk.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+        (study_folder.folder / f"a_{role}.nii.gz").rename(study_folder.folder / f"smith_{role}.nii.gz")
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
     (case,) = service.cases.index.cases
-    scan = desk.folder / "smith_STIR.nii.gz"
+    scan = study_folder.folder / "smith_STIR.nii.gz"
     scan.write_bytes(scan.read_bytes()[:-40])
     told = []
     with caplog.at_level(logging.ERROR, "vhi.service"):
@@ -113,8 +117,8 @@ def test_readers_of_a_blinded_study_never_see_the_name_of_a_file(desk, caplog):
 
 
 @pytest.mark.parametrize("kind", [NotFoundError, OutputError, TooLargeError, ArchiveError, ModelError, GridMismatchError])
-def test_readers_of_a_blinded_study_never_see_an_address_or_a_uid_of_the_archive(desk, monkeypatch, caplog, kind):
-    service = VhiService(desk.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+def test_readers_of_a_blinded_study_never_see_an_address_or_a_uid_of_the_archive(study_folder, monkeypatch, caplog, kind):
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
     (case,) = service.cases.index.cases
     refuse_to_read(monkeypatch, kind("The archive http://pacs.hospital has no series 1.2.840.99; it may have been deleted."))
     kept = {OutputError, ArchiveError}  # what may pass by itself; neither is a fault of the case
@@ -128,28 +132,28 @@ def test_readers_of_a_blinded_study_never_see_an_address_or_a_uid_of_the_archive
     assert "no series 1.2.840.99" in caplog.text
 
 
-def test_another_scan_in_a_blinded_study_is_told_by_its_alias(desk):
-    service = VhiService(desk.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+def test_another_scan_in_a_blinded_study_is_told_by_its_alias(study_folder):
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
     (case,) = service.cases.index.cases
     with service.cases.loaded(case):
         pass
-    desk.add_case("a", brighter=50.0)
+    study_folder.add_case("a", brighter=50.0)
     with pytest.raises(ConflictError, match=f"scan of case {case.case_id} is no longer the file"):
         service.image_file(f"{case.case_id}_STIR", "anna")
 
 
-def test_a_case_may_be_set_aside_while_the_list_is_made(desk):
-    cases: Cases = VhiService(desk.folder, model_dir=MODEL_DIR).cases
+def test_a_case_may_be_set_aside_while_the_list_is_made(study_folder):
+    cases: Cases = VhiService(study_folder.folder, model_dir=MODEL_DIR).cases
 
     class Meanwhile(DamagedError):
         @property
         def path(self):
-            cases._damaged["b"] = DamagedError(desk.folder / "shared.json", "it is empty")
+            cases._damaged["b"] = DamagedError(study_folder.folder / "shared.json", "it is empty")
             return SimpleNamespace(name="scans.json")
 
         @path.setter
         def path(self, _):
             pass
 
-    cases._damaged["a"] = Meanwhile(desk.folder / "scans.json", "it is empty")
+    cases._damaged["a"] = Meanwhile(study_folder.folder / "scans.json", "it is empty")
     assert [one.name for one in cases.index.waiting] == ["a"]

@@ -11,13 +11,13 @@ IN_1, IN_1_NEXT_SLICE, IN_2, NOWHERE = (9, 1, 1), (10, 2, 2), (1, 1, 3), (5, 5, 
 
 
 @pytest.fixture
-def service(desk):
-    service = desk.service()
-    desk.draw_regions(service)
+def service(study_folder):
+    service = study_folder.service()
+    study_folder.draw_regions(service)
     return service
 
 
-def test_vhi_rests_on_what_the_reader_drew(desk, service):
+def test_vhi_rests_on_what_the_reader_drew(study_folder, service):
     answer = service.vhi("a_STIR", "anna", {})
     facts = answer.facts
     assert facts["voxels"] == {"sensitive": 12, "conservative": 4, "raw_sensitive": 12 + 9}
@@ -25,22 +25,22 @@ def test_vhi_rests_on_what_the_reader_drew(desk, service):
     assert (facts["thresholds"]["sensitive"], facts["thresholds"]["conservative"]) == (7.0, 7.5)
     assert facts["used"] == {"normal bone": "your submission 0002", "disease region": "your submission 0001"}
     assert facts["model_version"] is None
-    np.testing.assert_array_equal(answer.labels, desk.lesions > 0)
+    np.testing.assert_array_equal(answer.labels, study_folder.lesions > 0)
     assert answer.names == {"inflammation": 1}
     assert answer.labels.dtype == np.uint8
     json.dumps(facts, allow_nan=False)
 
 
-def test_either_series_gives_the_same_answer_on_its_own_grid(desk, service):
+def test_either_series_gives_the_same_answer_on_its_own_grid(study_folder, service):
     as_t1w, as_stir = (service.vhi(f"a_{role}", "anna", {}) for role in ("T1W", "STIR"))
     np.testing.assert_array_equal(as_t1w.labels, as_stir.labels)
-    np.testing.assert_allclose(as_t1w.grid.affine, desk.grid.affine)
+    np.testing.assert_allclose(as_t1w.grid.affine, study_folder.grid.affine)
     assert as_t1w.facts["vhi_mm3"] == as_stir.facts["vhi_mm3"]
 
 
-def test_both_grades_are_shown_on_request(desk, service):
+def test_both_grades_are_shown_on_request(study_folder, service):
     answer = service.vhi("a_STIR", "anna", {"show": "both"})
-    np.testing.assert_array_equal(answer.labels, desk.truth.grade)
+    np.testing.assert_array_equal(answer.labels, study_folder.truth.grade)
     assert answer.names == {"inflammation": 1, "inflammation (conservative)": 2}
 
 
@@ -75,10 +75,10 @@ def test_another_reader_starts_from_the_shared_regions(service):
     assert service.vhi("a_STIR", None, {}).facts["vhi_mm3"]["sensitive"] == 72.0
 
 
-def test_a_second_reading_does_not_see_what_its_reader_drew_since_but_the_shared_regions(desk, service):
-    smaller = desk.region.copy()
+def test_a_second_reading_does_not_see_what_its_reader_drew_since_but_the_shared_regions(study_folder, service):
+    smaller = study_folder.region.copy()
     smaller[1:3] = False  # without lesion 2
-    desk.submit(service, (REGION_NAME, smaller), reader="ben")
+    study_folder.submit(service, (REGION_NAME, smaller), reader="ben")
     assert service.vhi("a_STIR", "ben", {}).facts["voxels"]["sensitive"] == 8
     second = service.vhi("a_STIR", "ben", {"reading": 2}).facts
     assert second["used"]["disease region"] == "shared by study (0001)"
@@ -88,34 +88,34 @@ def test_a_second_reading_does_not_see_what_its_reader_drew_since_but_the_shared
 REGION_NAME = "disease region"
 
 
-def test_readers_own_regions_do_not_touch_each_other(desk, service):
-    smaller = desk.region.copy()
+def test_readers_own_regions_do_not_touch_each_other(study_folder, service):
+    smaller = study_folder.region.copy()
     smaller[9:11] = False  # without lesion 1
-    desk.submit(service, (REGION_NAME, smaller), reader="ben")
+    study_folder.submit(service, (REGION_NAME, smaller), reader="ben")
     assert service.vhi("a_STIR", "ben", {}).facts["voxels"]["sensitive"] == 4
     assert service.vhi("a_STIR", "anna", {}).facts["voxels"]["sensitive"] == 12
     assert service.vhi("a_STIR", "eva", {}).facts["voxels"]["sensitive"] == 12  # the first reader's is shared
 
 
-def test_an_administrator_can_share_another_readers_region(desk, service):
-    smaller = desk.region.copy()
+def test_an_administrator_can_share_another_readers_region(study_folder, service):
+    smaller = study_folder.region.copy()
     smaller[9:11] = False
-    desk.submit(service, (REGION_NAME, smaller), reader="ben")
+    study_folder.submit(service, (REGION_NAME, smaller), reader="ben")
     service.share("a_STIR", "0003-ben", [REGION_NAME], admin="chief")
     answer = service.vhi("a_STIR", "eva", {})
     assert answer.facts["voxels"]["sensitive"] == 4
     assert answer.facts["used"][REGION_NAME] == "shared by study (0003)"
 
 
-def test_without_a_region_and_without_a_model_the_sentence_says_so(desk):
-    service = desk.service()
+def test_without_a_region_and_without_a_model_the_sentence_says_so(study_folder):
+    service = study_folder.service()
     for ask in (service.disease_region, service.normal_bone, lambda image: service.vhi(image, "anna", {})):
         with pytest.raises(ModelError, match="No trained model"):
             ask("a_STIR")
 
 
 @pytest.mark.parametrize("image_id", ["b_STIR", "a", "", "../a_STIR", "a_STIR/../../etc/passwd", "a_stir"])
-def test_an_unknown_id_is_refused_everywhere(desk, service, image_id):
+def test_an_unknown_id_is_refused_everywhere(study_folder, service, image_id):
     for ask in (
         service.disease_region,
         service.normal_bone,
@@ -124,15 +124,15 @@ def test_an_unknown_id_is_refused_everywhere(desk, service, image_id):
         lambda image: service.clean(image, "anna", {}, [], []),
         lambda image: service.report(image, "anna", "json"),
         lambda image: service.submissions(image, "anna"),
-        lambda image: desk.submit(service, (REGION_NAME, desk.region), image=image),
+        lambda image: study_folder.submit(service, (REGION_NAME, study_folder.region), image=image),
     ):
         with pytest.raises(UnknownImageError, match="There is no image"):
             ask(image_id)
 
 
-def test_a_click_removes_and_another_restores(desk, service):
+def test_a_click_removes_and_another_restores(study_folder, service):
     one = service.clean("a_STIR", "anna", {}, [IN_1], [])
-    np.testing.assert_array_equal(one.labels, desk.lesions == 2)
+    np.testing.assert_array_equal(one.labels, study_folder.lesions == 2)
     assert one.facts["vhi_mm3"]["sensitive"] == 24.0
     assert one.facts["changes"]["inflammation"]["lesions_removed"] == [1]
     assert one.facts["messages"] == [
@@ -174,24 +174,24 @@ def test_everything_removed_is_an_empty_answer_with_a_name(service):
     assert answer.facts["lesions"] == []
 
 
-def test_a_scan_that_is_gone_is_told_and_its_case_waits(desk, service):
-    path = desk.folder / "a_STIR.nii.gz"
-    path.rename(desk.folder / "elsewhere")
+def test_a_scan_that_is_gone_is_told_and_its_case_waits(study_folder, service):
+    path = study_folder.folder / "a_STIR.nii.gz"
+    path.rename(study_folder.folder / "elsewhere")
     with pytest.raises(InputError, match="STIR scan of case a is gone"):
         service.vhi("a_STIR", "anna", {})
     assert service.cases.index.cases == ()
     assert "is gone" in service.cases.index.waiting[0].reason
-    (desk.folder / "elsewhere").rename(path)
+    (study_folder.folder / "elsewhere").rename(path)
     assert service.vhi("a_STIR", "anna", {}).facts["voxels"]["sensitive"] == 12
     assert len(service.cases.index.cases) == 1
 
 
-def test_each_lesion_of_an_answer_has_a_voxel_inside_it_and_its_mm3_per_grade(desk, service):
+def test_each_lesion_of_an_answer_has_a_voxel_inside_it_and_its_mm3_per_grade(study_folder, service):
     lesions = service.vhi("a_STIR", "anna", {}).facts["lesions"]
     assert [one["vhi_mm3"] for one in lesions] == [
         {"sensitive": 48.0, "conservative": 24.0},
         {"sensitive": 24.0, "conservative": 0.0},
     ]
-    assert [desk.lesions[tuple(one["voxel"])] for one in lesions] == [one["id"] for one in lesions] == [1, 2]
+    assert [study_folder.lesions[tuple(one["voxel"])] for one in lesions] == [one["id"] for one in lesions] == [1, 2]
     assert [one["slice"] for one in lesions] == [one["voxel"][2] for one in lesions]
     assert lesions[1]["slice"] == 3

@@ -7,19 +7,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from folderdesk import finish
 from lib.errors import ConflictError, DamagedError, InputError, RequestError, SettingsError, UnknownImageError
 from lib.service.service import ServiceConfig, VhiService
 from lib.studies.nifti import read_volume
+from study_folder import finish
 
 INFLAMMATION = "inflammation"
 
 
 @pytest.fixture
-def five(desk):
+def five(study_folder):
     for case_id in "bcde":
-        desk.add_case(case_id)
-    return desk
+        study_folder.add_case(case_id)
+    return study_folder
 
 
 def offered_one(service, reader, **more):
@@ -89,16 +89,16 @@ def test_a_random_order_is_the_readers_own_and_stays(five):
     assert len({tuple(order) for order in orders.values()}) > 1
 
 
-def test_new_studies_are_offered_without_a_restart(desk):
-    service = desk.service()
+def test_new_studies_are_offered_without_a_restart(study_folder):
+    service = study_folder.service()
     assert offered(service, "anna") == ["a"]
-    desk.add_case("b")
+    study_folder.add_case("b")
     service.cases.refresh()
     assert offered(service, "anna") == ["b"]
 
 
-def test_requests_that_make_no_sense_are_refused(desk):
-    service = desk.service()
+def test_requests_that_make_no_sense_are_refused(study_folder):
+    service = study_folder.service()
     for reader in ("", "unknown reader", "../x"):
         with pytest.raises(RequestError, match="set the user name"):
             service.next_case(reader)
@@ -109,7 +109,7 @@ def test_requests_that_make_no_sense_are_refused(desk):
     with pytest.raises(SettingsError, match="lease_minutes"):
         ServiceConfig(lease_minutes=0)
     with pytest.raises(InputError, match="cannot be listed"):
-        VhiService(desk.folder / "nowhere")
+        VhiService(study_folder.folder / "nowhere")
 
 
 def test_a_blinded_study_tells_neither_names_nor_order(five):
@@ -127,12 +127,12 @@ def test_a_blinded_study_tells_neither_names_nor_order(five):
     assert sorted(secret) == sorted(names)
 
 
-def test_a_blinded_reading_works_and_its_report_names_nobody(tmp_path, desk):
+def test_a_blinded_reading_works_and_its_report_names_nobody(tmp_path, study_folder):
     for role in ("T1W", "STIR"):
-        (desk.folder / f"a_{role}.nii.gz").rename(desk.folder / f"DoeJane2_{role}.nii.gz")
-    service = desk.service(blinded=True, seed=4)
+        (study_folder.folder / f"a_{role}.nii.gz").rename(study_folder.folder / f"DoeJane2_{role}.nii.gz")
+    service = study_folder.service(blinded=True, seed=4)
     image = f"{service.cases.index.cases[0].case_id}_STIR"
-    desk.draw_regions(service, image)
+    study_folder.draw_regions(service, image)
     answer = service.vhi(image, "anna", {})
     assert answer.facts["voxels"]["sensitive"] == 12
     made = service.submit(image, answer.labels, answer.grid, [(INFLAMMATION, 1)], reader="anna")
@@ -141,14 +141,14 @@ def test_a_blinded_reading_works_and_its_report_names_nobody(tmp_path, desk):
     assert "DoeJane" not in json.dumps(answer.facts)
 
 
-def test_a_scan_of_a_blinded_study_is_handed_out_without_words(desk):
-    path = desk.folder / "a_STIR.nii.gz"
+def test_a_scan_of_a_blinded_study_is_handed_out_without_words(study_folder):
+    path = study_folder.folder / "a_STIR.nii.gz"
     image = nib.load(path)
     image.header["descrip"] = b"Doe Jane 2"
     image.header["db_name"] = b"Doe"
     image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Doe Jane 2019-03-04"))
     nib.save(image, path)
-    service = desk.service(blinded=True)
+    service = study_folder.service(blinded=True)
     name = service.cases.index.cases[0].case_id
     copy = service.image_file(f"{name}_STIR", "anna")
     assert copy.name == f"{name}_STIR.nii.gz"
@@ -160,43 +160,43 @@ def test_a_scan_of_a_blinded_study_is_handed_out_without_words(desk):
     assert service.image_file(f"{name}_STIR", "anna") == copy
 
 
-def test_a_study_stays_as_blinded_as_it_was(desk):
-    desk.service(blinded=True, seed=4)
+def test_a_study_stays_as_blinded_as_it_was(study_folder):
+    study_folder.service(blinded=True, seed=4)
     for config in ({}, {"blinded": True, "seed": 5}):
         with pytest.raises(ConflictError, match="belongs to a study"):
-            desk.service(**config)
+            study_folder.service(**config)
 
 
 @pytest.mark.parametrize("format_file", [None, b""])
-def test_a_blinded_study_keeps_its_seed_where_the_format_file_is_lost(desk, format_file):
-    service, data = desk.service(blinded=True, seed=4), desk.folder / ".vhi"
+def test_a_blinded_study_keeps_its_seed_where_the_format_file_is_lost(study_folder, format_file):
+    service, data = study_folder.service(blinded=True, seed=4), study_folder.folder / ".vhi"
     (case,) = service.cases.index.cases
-    desk.draw_regions(service, f"{case.case_id}_STIR")
+    study_folder.draw_regions(service, f"{case.case_id}_STIR")
     (data / "format.json").unlink() if format_file is None else (data / "format.json").write_bytes(format_file)
     with pytest.raises(ConflictError, match="blinded study with another seed"):
-        desk.service(blinded=True, seed=5)
-    assert desk.service(blinded=True, seed=4).cases.index.cases == (case,)
+        study_folder.service(blinded=True, seed=5)
+    assert study_folder.service(blinded=True, seed=4).cases.index.cases == (case,)
     (data / "format.json").unlink()
     (data / "aliases.json").write_bytes(b"")
     with pytest.raises(DamagedError, match="aliases.json is damaged"):  # nothing tells the seed any more
-        desk.service(blinded=True, seed=4)
+        study_folder.service(blinded=True, seed=4)
 
 
-def test_what_waits_in_a_blinded_study_has_no_name_either(desk):
-    (desk.folder / "DoeJane_T1W.nii.gz").write_bytes(b"")
-    (one,) = desk.service(blinded=True).cases.index.waiting
+def test_what_waits_in_a_blinded_study_has_no_name_either(study_folder):
+    (study_folder.folder / "DoeJane_T1W.nii.gz").write_bytes(b"")
+    (one,) = study_folder.service(blinded=True).cases.index.waiting
     assert "Doe" not in one.name + one.reason
 
 
-def submit_region(desk, service, case_id, reader="anna", **more):
-    desk.submit(service, ("disease region", desk.region), image=f"{case_id}_STIR", reader=reader, **more)
+def submit_region(study_folder, service, case_id, reader="anna", **more):
+    study_folder.submit(service, ("disease region", study_folder.region), image=f"{case_id}_STIR", reader=reader, **more)
 
 
-def test_a_case_whose_region_alone_was_handed_in_is_not_offered_again_unless_asked_for(desk):
-    desk.add_case("b")
-    service = desk.service()
+def test_a_case_whose_region_alone_was_handed_in_is_not_offered_again_unless_asked_for(study_folder):
+    study_folder.add_case("b")
+    service = study_folder.service()
     assert offered_one(service, "anna") == "a"
-    submit_region(desk, service, "a")
+    submit_region(study_folder, service, "a")
     assert offered_one(service, "anna") == "b"
     assert offered_one(service, "ben") == "a"  # free for others as soon as the reader has another case
     finish(service, "b", "anna")
@@ -213,8 +213,8 @@ def test_a_case_whose_region_alone_was_handed_in_is_not_offered_again_unless_ask
     assert "no case of which you handed in the region alone" in service.why_no_case("anna", values={"cases": "region only"})
 
 
-def test_a_case_that_was_only_rated_is_finished_for_its_region_too(desk):
-    service = desk.service()
+def test_a_case_that_was_only_rated_is_finished_for_its_region_too(study_folder):
+    service = study_folder.service()
     assert offered_one(service, "anna") == "a"
     service.submit_masks("a_STIR", {}, reader="anna", rating="failed")
     assert service.next_case("anna") is None

@@ -14,7 +14,7 @@ from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
 from lib.post_transforms.chain_file import PAPER_FILE
 from serving import APP, Server, serving
-from slicerdesk import Slicer, slicer_modules
+from slicer_client import Slicer, slicer_modules
 from standin import write_known_accounts
 
 # the smallest on which networks and proposal work; one scan under several names

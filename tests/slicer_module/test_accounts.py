@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from slicerdesk import Slicer, choose
+from slicer_client import Slicer, choose
 from standin import PASSWORDS
 from waiting import wait_for
 
@@ -28,60 +28,68 @@ def login(slicer, guarded):
 
 
 def test_who_logs_in_reads_a_case_whose_name_is_nowhere_to_be_seen(login, guarded):
-    desk = login("anna")
-    assert desk.shown() == []
-    desk.next_sample()
+    slicer_client = login("anna")
+    assert slicer_client.shown() == []
+    slicer_client.next_sample()
     for model in ("disease_region", "normal_bone", "vhi"):
-        desk.run(model)
-    choose(desk.ui.labelComboBox, "inflammation")
-    desk.click(np.argwhere(desk.segments()["inflammation"])[0], background=True)
-    assert desk.shown() == []
-    sample = desk.module.current_sample
-    desk.press("saveLabel")
-    saved = desk.saved()
+        slicer_client.run(model)
+    choose(slicer_client.ui.labelComboBox, "inflammation")
+    slicer_client.click(np.argwhere(slicer_client.segments()["inflammation"])[0], background=True)
+    assert slicer_client.shown() == []
+    sample = slicer_client.module.current_sample
+    slicer_client.press("saveLabel")
+    saved = slicer_client.saved()
     assert saved["reader"] == "anna"  # the login, not what stands in the settings
-    seen = repr((sample, saved, desk.module.info, desk.module._volumeNode.GetName(), desk.module._segmentNode.GetName()))
+    seen = repr(
+        (
+            sample,
+            saved,
+            slicer_client.module.info,
+            slicer_client.module._volumeNode.GetName(),
+            slicer_client.module._segmentNode.GetName(),
+        )
+    )
     assert not [case for case in CASES if case in seen]
-    assert desk.ui.activeLearningProgressBar.toolTip == "1/4 samples are labeled"
+    assert slicer_client.ui.activeLearningProgressBar.toolTip == "1/4 samples are labeled"
 
 
 def test_a_wrong_password_is_told_and_asked_for_again(login):
-    desk = login("anna", "wrong")
-    assert "name or password were wrong" in desk.refusal()
-    desk.log_in_as("anna", PASSWORDS["anna"])
-    desk.press("fetchServerInfo")
-    assert desk.shown() == []
-    assert desk.ui.strategyBox.count == 5
+    slicer_client = login("anna", "wrong")
+    assert "name or password were wrong" in slicer_client.refusal()
+    slicer_client.log_in_as("anna", PASSWORDS["anna"])
+    slicer_client.press("fetchServerInfo")
+    assert slicer_client.shown() == []
+    assert slicer_client.ui.strategyBox.count == 5
 
 
 def test_after_a_login_has_ended_the_module_signs_in_again_by_itself(login):
-    desk = login("anna")
-    desk.module.logic.auth_token = {"token_type": "bearer", "access_token": "ended"}
-    desk.next_sample()
-    assert desk.shown() == []
-    assert desk.module.current_sample["id"]
+    slicer_client = login("anna")
+    slicer_client.module.logic.auth_token = {"token_type": "bearer", "access_token": "ended"}
+    slicer_client.next_sample()
+    assert slicer_client.shown() == []
+    assert slicer_client.module.current_sample["id"]
 
 
 def test_an_image_is_handed_to_nobody_who_was_not_offered_it(login, guarded):
-    desk = login("anna")
-    images = desk.module.logic.datastore()["objects"]
-    desk.next_sample()
-    others = [image for image in images if image.split("_")[0] != desk.module.current_sample["id"].split("_")[0]]
+    slicer_client = login("anna")
+    images = slicer_client.module.logic.datastore()["objects"]
+    slicer_client.next_sample()
+    others = [image for image in images if image.split("_")[0] != slicer_client.module.current_sample["id"].split("_")[0]]
     assert guarded.get(f"/datastore/image?image={others[0]}")[0] == 401
 
 
 def test_a_client_that_repeats_the_length_of_its_last_save_is_served(login, guarded, tmp_path):
-    desk = login("root")
-    desk.next_sample()
-    desk.run("disease_region")
-    client = desk.module.logic._client()
-    node = desk.slicer.nodes.vtkMRMLLabelMapVolumeNode()
-    node.array = desk.segments()["disease region"].astype(np.int32)  # 2.5 MiB as it is
-    node.affine = desk.module._volumeNode.affine
+    slicer_client = login("root")
+    slicer_client.next_sample()
+    slicer_client.run("disease_region")
+    client = slicer_client.module.logic._client()
+    node = slicer_client.slicer.nodes.vtkMRMLLabelMapVolumeNode()
+    node.array = slicer_client.segments()["disease region"].astype(np.int32)  # 2.5 MiB as it is
+    node.affine = slicer_client.module._volumeNode.affine
     path = tmp_path / "label.nii"
-    desk.slicer.util.saveNode(node, str(path))
+    slicer_client.slicer.util.saveNode(node, str(path))
     names = [{"name": "disease region", "idx": 1}]
-    client.save_label(desk.module.current_sample["id"], str(path), params={"label_info": names})
+    client.save_label(slicer_client.module.current_sample["id"], str(path), params={"label_info": names})
     assert int(client._headers["content-length"]) > 2 << 20
     assert client.info()["name"] == "VHI"
     assert client.datastore()["objects"]
@@ -109,28 +117,28 @@ def test_training_is_started_watched_and_stopped_by_an_administrator(login, guar
     reader = login("anna")
     reader.module.onTraining()
     assert reader.refusal() == "Training needs an administrator's account on this server."
-    desk = login("root")
-    desk.next_sample()
-    desk.run("disease_region")
-    segment = desk.module._segmentNode.GetSegmentation().segments["disease region"]
+    slicer_client = login("root")
+    slicer_client.next_sample()
+    slicer_client.run("disease_region")
+    segment = slicer_client.module._segmentNode.GetSegmentation().segments["disease region"]
     segment.mask[:, :, 4] &= np.arange(segment.mask.shape[0])[:, None] > 100  # a correction
-    desk.run("vhi")
-    desk.press("saveLabel")
-    desk.saved()
-    assert desk.ui.trainingButton.enabled
-    desk.table_of("trainers", "disease_region")["minutes"].setText("30")
-    desk.press("training")
-    assert desk.shown() == []
-    assert desk.module.isTrainingRunning()
-    assert desk.ui.stopTrainingButton.enabled
-    desk.module.onTraining()
-    assert desk.refusal() == "A training session is under way; wait for it, or stop it."
-    desk.module.monitorTraining()
-    assert desk.ui.trainingProgressBar.value >= 1
-    desk.press("stopTraining")
-    assert desk.shown() == []
-    wait_for(lambda: not desk.module.isTrainingRunning(), within_s=120)
-    assert desk.module.logic.train_status(False)["status"] == "STOPPED"
-    desk.module.monitorTraining()  # what its timer does next
-    assert desk.module.timer is None
-    assert (desk.ui.trainingButton.enabled, desk.ui.stopTrainingButton.enabled) == (True, False)
+    slicer_client.run("vhi")
+    slicer_client.press("saveLabel")
+    slicer_client.saved()
+    assert slicer_client.ui.trainingButton.enabled
+    slicer_client.table_of("trainers", "disease_region")["minutes"].setText("30")
+    slicer_client.press("training")
+    assert slicer_client.shown() == []
+    assert slicer_client.module.isTrainingRunning()
+    assert slicer_client.ui.stopTrainingButton.enabled
+    slicer_client.module.onTraining()
+    assert slicer_client.refusal() == "A training session is under way; wait for it, or stop it."
+    slicer_client.module.monitorTraining()
+    assert slicer_client.ui.trainingProgressBar.value >= 1
+    slicer_client.press("stopTraining")
+    assert slicer_client.shown() == []
+    wait_for(lambda: not slicer_client.module.isTrainingRunning(), within_s=120)
+    assert slicer_client.module.logic.train_status(False)["status"] == "STOPPED"
+    slicer_client.module.monitorTraining()  # what its timer does next
+    assert slicer_client.module.timer is None
+    assert (slicer_client.ui.trainingButton.enabled, slicer_client.ui.stopTrainingButton.enabled) == (True, False)

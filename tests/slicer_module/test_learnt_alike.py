@@ -15,14 +15,14 @@ import requests
 from lib.nets.fit import Slices
 from lib.readings.store import ReadingStore
 from lib.retraining.entries import Entry
-from lib.retraining.patients import patients_of, public_cases
+from lib.retraining.patients import StudyCases
 from lib.retraining.prepare import prepare
 from lib.retraining.retraining_folder import RetrainingFolder
 from lib.server.texts import module_of
 from lib.studies.pairing import CaseFinder
 from lib.training.scans import read_labelled
 from serving import APP, Server
-from slicerdesk import Slicer
+from slicer_client import Slicer
 
 NODE = shutil.which("node")
 pytestmark = [pytest.mark.server, pytest.mark.skipif(NODE is None, reason="node is not installed")]
@@ -47,13 +47,13 @@ console.log(JSON.stringify(await api.submit(image, niftiOf(data, labels), told))
 """
 
 
-def by_slicer(desk: Slicer) -> tuple[dict[str, Any], int]:
+def by_slicer(slicer_client: Slicer) -> tuple[dict[str, Any], int]:
     """What the server kept, and how many voxels were erased."""
-    desk.run("disease_region")
-    erased = int((desk.segments()[REGION][:HALF, :, SLICE] > 0).sum())
-    desk.segments()[REGION][:HALF, :, SLICE] = False
-    desk.press("saveLabel")
-    return desk.saved(), erased
+    slicer_client.run("disease_region")
+    erased = int((slicer_client.segments()[REGION][:HALF, :, SLICE] > 0).sum())
+    slicer_client.segments()[REGION][:HALF, :, SLICE] = False
+    slicer_client.press("saveLabel")
+    return slicer_client.saved(), erased
 
 
 def by_viewer(server: Server, image: str, reader: str, folder: Path) -> dict[str, Any]:
@@ -74,21 +74,22 @@ def fate(server: Server, image: str, made: dict[str, Any]) -> dict[str, Any]:
 
 def entries_of(studies: Path) -> tuple[Path, dict[str, Entry]]:
     """What a session that begins now would learn and measure on, by its label."""
-    data, source = studies / ".vhi", CaseFinder(studies)
-    cases = public_cases(source, data)
+    data = studies / ".vhi"
     session = prepare(
-        ReadingStore(data, read_only=True), source, cases, APP / "model" / "disease_region",
-        patient_of=patients_of(data, source, cases), code_version="0",
-    )  # fmt: skip
+        ReadingStore(data, read_only=True),
+        StudyCases.of(data, CaseFinder(studies)),
+        APP / "model" / "disease_region",
+        code_version="0",
+    )
     return RetrainingFolder(data).session, {one.key: one for one in session.entries}
 
 
 def test_a_region_submitted_in_either_client_is_kept_told_and_learnt_alike(slicer, server, tmp_path):
-    desk = slicer(server, "sonja")
-    desk.next_sample()
-    first = str(desk.module.current_sample["id"])
+    slicer_client = slicer(server, "sonja")
+    slicer_client.next_sample()
+    first = str(slicer_client.module.current_sample["id"])
     second = next(f"{case}_STIR" for case in ("miller", "smith") if f"{case}_STIR" != first)
-    slicers_own, erased = by_slicer(desk)
+    slicers_own, erased = by_slicer(slicer_client)
     made = {first: slicers_own, second: by_viewer(server, second, "viola", tmp_path)}
     said = [one["messages"] for one in made.values()]
     assert said[0] == said[1]

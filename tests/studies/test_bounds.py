@@ -16,7 +16,7 @@ from compressed import CODERS, compress
 from embedded import bytes_of, slice_of
 from lib.core.volume import Grid
 from lib.errors import InputError, TooLargeError
-from lib.studies.dicom_codestreams import check_frame
+from lib.studies.dicom_codestreams import FrameSize, check_frame
 from lib.studies.dicom_files import read_whole
 from lib.studies.dicom_voxels import read_cells
 from lib.studies.nifti import read_labels, read_mask, read_volume
@@ -126,13 +126,13 @@ def test_a_compressed_frame_that_is_larger_than_its_file_says_is_not_decoded(tmp
     large = slice_of(Rows=96, Columns=96, PixelData=np.arange(96 * 96, dtype="<u2").tobytes())
     compress(large, syntax, tmp_path)
     content = next(generate_frames(large.PixelData, number_of_frames=1))
-    check_frame(content, syntax, 96, 96, 1, 16, "slice")
+    check_frame(content, syntax, FrameSize(96, 96, 1, 16), "slice")
     path = tmp_path / "slice.dcm"
     path.write_bytes(bytes_of(large))
     assert read_cells(path).shape == (1, 96, 96)
     if syntax != RLELossless:  # whose length is the only thing that it says
         with pytest.raises(TooLargeError, match="a compressed frame of 96 x 96 pixels of 1 samples, and its header says 95 x 96"):
-            check_frame(content, syntax, 95, 96, 1, 16, "slice")
+            check_frame(content, syntax, FrameSize(95, 96, 1, 16), "slice")
         large.Rows = 95
         path.write_bytes(bytes_of(large))
         with pytest.raises(TooLargeError, match="96 x 96 pixels"):
@@ -143,15 +143,15 @@ def test_run_lengths_that_unpack_to_more_than_twice_the_frame_are_not_decoded():
     # 600 KB that become 38 MB: each pair of bytes is a run of 128
     runs = b"\x81\x00" * 300_000
     content = struct.pack("<16I", 1, 64, *[0] * 14) + runs
-    check_frame(content, RLELossless, 6000, 6400, 1, 8, "slice")
+    check_frame(content, RLELossless, FrameSize(6000, 6400, 1, 8), "slice")
     with pytest.raises(TooLargeError, match="in run lengths of over 131200 bytes, and its header says 65536"):
-        check_frame(content, RLELossless, 256, 256, 1, 8, "slice")
+        check_frame(content, RLELossless, FrameSize(256, 256, 1, 8), "slice")
 
 
 @pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless])
 def test_a_frame_that_does_not_say_how_large_it_is_is_damaged(syntax):
     with pytest.raises(InputError, match="truncated or damaged"):
-        check_frame(b"\xff\xd8\xff\xda\0\0", syntax, 4, 4, 1, 8, "slice")
+        check_frame(b"\xff\xd8\xff\xda\0\0", syntax, FrameSize(4, 4, 1, 8), "slice")
 
 
 def test_a_deflated_file_that_holds_more_than_is_taken_is_refused(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from lib.trainers.comparing import Comparing
 
 @pytest.fixture
 def begun(tmp_path, monkeypatch):
-    """A desk whose comparisons go on until the test ends, and the threads of those that began."""
+    """A manager whose comparisons go on until the test ends, and the threads of those that began."""
     monkeypatch.setattr(comparing, "read_version", lambda folder, version: version)
     ended, names = threading.Event(), []
     service = SimpleNamespace(networks=SimpleNamespace(folder=tmp_path), audit=AuditLog(tmp_path / "audit.jsonl"))
@@ -47,11 +47,11 @@ def begun(tmp_path, monkeypatch):
 
 
 def test_of_two_that_start_a_comparison_at_the_same_time_one_is_told_to_wait(begun):
-    desk, names = begun
+    manager, names = begun
 
     def start(a):
         try:
-            return desk.start(a, "c", "root")["state"]
+            return manager.start(a, "c", "root")["state"]
         except ConflictError as error:
             return str(error)
 

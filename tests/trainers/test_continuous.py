@@ -40,7 +40,7 @@ def test_what_is_no_schedule_is_refused(text):
 
 
 class Studies(OfTruth):
-    """Handmade cases of which readers submit regions, and a desk whose sessions are only noted."""
+    """Handmade cases of which readers submit regions, and a manager whose sessions are only noted."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.truth = handmade()

@@ -67,7 +67,7 @@ class Examination:
         return self.content.numbers
 
 
-def measure(
+def measure(  # noqa: PLR0913 public interface
     t1w: StrPath | None = None,
     stir: StrPath | None = None,
     *,
@@ -144,34 +144,37 @@ def measure(
         use_form=use_form,
         normal_bone_at="; ".join(",".join(map(str, voxel)) for voxel in normal_bone_at or ()) or None,
     )
-    return examined(case, chosen.stored(), Path(model_dir or MODEL_DIR), command)
+    return examined(case, Procedure(chosen.stored(), Path(model_dir or MODEL_DIR), command))
 
 
 def _path(source: StrPath | None) -> Path | None:
     return None if source is None else Path(source)
 
 
-def examined(
-    case: BatchCase,
-    settings: Mapping[str, Any],
-    model_dir: Path,
-    command: str | None = None,
-    proposal: str = "off",
-    rules: PairingRules | None = None,
-    paper: Paper = "a4",
-) -> Examination:
-    """Measure a case of a batch; see `measure`.
+@dataclass(frozen=True)
+class Procedure:
+    """How scans are measured, the same for each of a batch.
 
-    Parameters
+    Attributes
     ----------
-    settings : mapping
-        As `VhiSettings.stored` gives them.
-    proposal : str
-        "off", "show" or "apply" the cleaning proposal.
-    rules : PairingRules, optional
-        A site's own.
-    paper : "a4" or "letter"
-        Of the report.
+    settings : as `VhiSettings.stored` gives them
+    model_dir : folder of the ensemble
+    command : what provenance says made the result; the running program where it is None
+    proposal : "off", "show" or "apply" the cleaning proposal
+    rules : a site's own rules of pairing
+    paper : of the report, "a4" or "letter"
+    """
+
+    settings: Mapping[str, Any]
+    model_dir: Path
+    command: str | None = None
+    proposal: str = "off"
+    rules: PairingRules | None = None
+    paper: Paper = "a4"
+
+
+def examined(case: BatchCase, procedure: Procedure) -> Examination:
+    """Measure a case of a batch; see `measure`.
 
     Raises
     ------
@@ -186,27 +189,27 @@ def examined(
     from .provenance import command_line, ensemble_of, input_files, provenance_of
     from .reports.content import report_content
 
-    chosen = settings_of_stored(settings)
-    scans = read_scans(case, rules)
+    chosen = settings_of_stored(procedure.settings)
+    scans = read_scans(case, procedure.rules)
     masks, notes = read_regions(case, scans)
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
     if case.disease_region is None:
-        members, model = _ensemble(model_dir.resolve())
+        members, model = _ensemble(procedure.model_dir.resolve())
     inputs = input_files({**case.scans, **{role: path for role, (path, _) in case.regions.items()}}, scans.files)
 
     def provenance_with(found: DiseaseRegion) -> dict[str, Any]:
         ensemble = ensemble_of(model, found) if model else None
-        return provenance_of(command or command_line(), chosen, ensemble, inputs, case.choices)
+        return provenance_of(procedure.command or command_line(), chosen, ensemble, inputs, case.choices)
 
     bone, region = normal_bone_of(case, masks), masks.get("disease region")
     try:
         result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model, scans.t1w.grid))
     except NormalBoneRefused as refused:
         raise refused.described(provenance_with(refused.scan.disease_region), (*scans.warnings, *notes)) from refused
-    result = proposed(replace(result, warnings=(*scans.warnings, *notes, *result.warnings)), proposal)
-    content = report_content(result, provenance_with(result.disease_region), [], scan=scan_facts(scans.stir_info), paper=paper)
-    return Examination(scans, result, content)
+    result = proposed(replace(result, warnings=(*scans.warnings, *notes, *result.warnings)), procedure.proposal)
+    content = report_content(result, provenance_with(result.disease_region), scan=scan_facts(scans.stir_info))
+    return Examination(scans, result, replace(content, paper=procedure.paper))
 
 
 def write_report(examination: Examination, folder: StrPath, forms: Collection[str] | None = None) -> None:
@@ -278,17 +281,17 @@ def write_not_measured(refused: NormalBoneRefused, folder: StrPath, forms: Colle
     from .core.volume import Mask
     from .files import result_folder
     from .reports.forms import checked_forms
-    from .reports.not_measured import write_facts, write_page
+    from .reports.not_measured import not_measured_facts, write_facts, write_page
     from .studies.nifti import write_mask
 
     wanted = checked_forms(DEFAULT_FORMS if forms is None else ",".join(forms))
-    scan = refused.scan
+    scan, facts = refused.scan, not_measured_facts(refused.scan, refused.provenance)
     with result_folder(Path(folder), (*RESULT_FILES, *NOT_MEASURED_FILES)) as place:
         if "masks" in wanted:
             write_mask(place / "disease_region.nii.gz", Mask(scan.disease_region.mask.data, scan.stir.grid))
         if wanted & {"html", "pdf"}:
-            write_page(scan, refused.provenance, place)
-        write_facts(scan, refused.provenance, place)
+            write_page(scan, facts, place)
+        write_facts(facts, place)
 
 
 def write_dicom(examination: Examination, folder: StrPath, *, with_report: bool = False) -> None:

@@ -17,7 +17,7 @@ function clicked() {
   const reading = {
     ...{ options: {}, rating: '', both: true, cells: new Uint8Array(VOXELS), drawable: Promise.resolve(), asked },
     state: { ...state, wasShown: true, isByHand: false, boneClicks: [FIRST, SECOND] },
-    effort: { told: () => ({}), goOn: () => {} },
+    effort: { facts: () => ({}), goOn: () => {} },
     labelmap: { place: () => ({ sizes: [2, 2, 2] }) },
     ask: async (model, params, regions, clicks) => {
       asked.push({ model, clicks });

@@ -65,7 +65,7 @@ class Labelmap {
 }
 
 export function opened(options = {}) {
-  const effort = { strokes: 0, told: () => ({}), goOn: () => {} };
+  const effort = { strokes: 0, facts: () => ({}), goOn: () => {} };
   const drawable = Promise.resolve({ vhi: { config: {} } });
   return Object.assign(new Reading({ stir: 'S' }, new Labelmap(), drawable, effort, 'anna'), { options });
 }

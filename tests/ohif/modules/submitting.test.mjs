@@ -18,7 +18,7 @@ function server(...answers) {
 function opened() {
   const reading = {
     case: { stir: '1.2' }, state: { version: 3 }, rating: '', submitted: null, now: null, question: null, message: '',
-    effort: { told: () => ({ clicks: 1 }) },
+    effort: { facts: () => ({ clicks: 1 }) },
     evaluated: async () => {},
     sent: () => ({ label: new Blob(['map']), names: [{ name: 'disease region', idx: [1] }], terms: {} }),
     params: (more = {}) => ({ client_id: 'anna', ...more }),

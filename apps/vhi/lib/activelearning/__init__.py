@@ -20,7 +20,7 @@ DESCRIPTIONS = {
     "random": "Next case, in random order",
     # what both reached in simulation: docs/retraining.md
     "uncertain": "The case that the networks are least sure of; in simulation they learnt no more by it than by random cases",
-    "diverse": "A case that the networks are unsure of and that is unlike labelled ones; in simulation hardly better than random",
+    "diverse": "A case that the networks are unsure of and that is unlike labelled ones; in simulation no better than random",
     "review": "A submitted case whose disease region the networks dispute",
 }
 

@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,13 +45,14 @@ class EmbeddedArchive:
     ----------
     url : address of its root, such as http://127.0.0.1:8042/dicom-web
     archive : the folder and its index
+    look_every_s : how often the folder is looked through for files that were put there by hand [s]
     """
 
     url: str
     archive: ArchiveFolder
     _server: _Server
     _bound: socket.socket
-    _look_every_s: float
+    look_every_s: float = LOOK_EVERY_S
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -100,7 +100,7 @@ class EmbeddedArchive:
 
     def _look(self) -> None:
         """Keep up with files that come and go in the folder."""
-        wait = self._look_every_s
+        wait = self.look_every_s
         while not self._ended.wait(wait):
             began = time.monotonic()
             try:
@@ -108,7 +108,7 @@ class EmbeddedArchive:
             except (OutputError, OSError) as error:
                 logger.warning("The archive's folder could not be read through: %s", error)
             # a large folder is not walked all the time
-            wait = max(self._look_every_s, 20 * (time.monotonic() - began))
+            wait = max(self.look_every_s, 20 * (time.monotonic() - began))
 
 
 def open_archive(
@@ -119,7 +119,6 @@ def open_archive(
     password: str | None = None,
     *,
     public_url: str | None = None,
-    look_every_s: float = LOOK_EVERY_S,
 ) -> EmbeddedArchive:
     """Bring the folder's index up to date, and listen; `run` serves, `start` does so beside the caller.
 
@@ -131,8 +130,6 @@ def open_archive(
         What clients must send (HTTP Basic); needed beyond this machine.
     public_url : str, optional
         The address of the archive's root as clients know it, where that is another one than they reach it by.
-    look_every_s : float
-        How often the folder is looked through for files that were put there by hand.
 
     Raises
     ------
@@ -147,8 +144,6 @@ def open_archive(
         raise SettingsError("A name and a password belong together; give the archive both, or neither.")
     if host not in _LOCAL and not user:
         raise SettingsError(f"Listening on {host} opens the archive to others: give it a name and a password.")
-    # pydicom's, about values longer than allowed and the like, which are served as they are
-    warnings.filterwarnings("ignore", module="pydicom")
     bound = bound_socket(host, port, "The archive", "pass another port")
     try:
         archive = ArchiveFolder(folder)
@@ -167,7 +162,7 @@ def open_archive(
         lifespan="off",
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
-    return EmbeddedArchive(url, archive, _Server(config), bound, look_every_s)
+    return EmbeddedArchive(url, archive, _Server(config), bound)
 
 
 def serve_here(served: EmbeddedArchive, ready: Callable[[], None]) -> None:

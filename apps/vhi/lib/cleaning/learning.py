@@ -61,17 +61,9 @@ def fit(tables: Sequence[LesionTable], version: str) -> CleaningModel:
 
 
 def publish_model(
-    model: CleaningModel,
-    root: Path,
-    *,
-    created: str,
-    code_version: str,
-    parent: str | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    gate: PublishingDecision | None = None,
-    live: bool = True,
+    model: CleaningModel, root: Path, *, created: str, code_version: str, metrics: Mapping[str, Any] | None = None
 ) -> Version:
-    """Add a version to a model folder.
+    """Add a version that has no parent to a model folder; it is live.
 
     Raises
     ------
@@ -79,7 +71,11 @@ def publish_model(
         A version of this id exists.
     OutputError
     """
-    manifest = Manifest(
+    return publish(root, _manifest_of(model, created, code_version, metrics), model.as_bytes())
+
+
+def _manifest_of(model: CleaningModel, created: str, code_version: str, metrics: Mapping[str, Any] | None) -> Manifest:
+    return Manifest(
         version=model.version,
         created=created,
         code_version=code_version,
@@ -91,12 +87,10 @@ def publish_model(
         seeds=[SEED],
         training_cases=[TrainingCase(table.case_id, table.sha256) for table in model.tables if table.as_measured],
         metrics=None if metrics is None else dict(metrics),
-        parent=parent,
+        parent=None,
         flip=False,
         note="Cleaning proposal. Its training data, lesions as numbers with every reader's decisions, lie in the same file.",
-        gate=None if gate is None else asdict(gate),
     )
-    return publish(root, manifest, model.as_bytes(), live=live)
 
 
 def learn(
@@ -138,11 +132,9 @@ def learn(
     verdict = replace(verdict, findings=(*verdict.findings, *damaged))
     if not verdict.accepted:
         return verdict, None
-    metrics = {"hold-out": dict(verdict.compared)}
-    made = publish_model(
-        candidate, root, created=created, code_version=code_version, parent=live.version, metrics=metrics, gate=verdict
-    )
-    return verdict, made
+    manifest = _manifest_of(candidate, created, code_version, {"hold-out": dict(verdict.compared)})
+    manifest = replace(manifest, parent=live.version, gate=asdict(verdict))
+    return verdict, publish(root, manifest, candidate.as_bytes())
 
 
 def _older(root: Path, live: str) -> tuple[list[CleaningModel], list[str]]:

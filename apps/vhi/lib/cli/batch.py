@@ -21,8 +21,7 @@ from .post_transforms import CHAIN_HELP, chosen_settings
 
 if TYPE_CHECKING:
     from ..batch.case_list import BatchCase
-    from ..reports.parts import Paper
-    from ..studies.pairing_rules import PairingRules
+    from ..examination import Procedure
 
 RESULT_COLUMNS = (
     "case",
@@ -47,7 +46,7 @@ JOBS_HELP = "Scans measured at a time; 0 for one per core."
 CLUSTER_HELP = "Scheduler of a dask.distributed cluster, instead of this machine (docs/batch.md)."
 
 
-def batch(
+def batch(  # noqa: PLR0913 options of a command
     source: Annotated[
         Path, typer.Argument(help="Table (CSV: case, t1w, stir or study, masks), or folder of NIfTI scans.", show_default=False)
     ],
@@ -83,6 +82,7 @@ def batch(
     from ..batch.batch_folder import FAILURES, RESULTS, batch_folder, is_finished, sweep, write_table
     from ..batch.case_list import read_cases
     from ..batch.workers import run_anywhere
+    from ..examination import Procedure
     from ..provenance import code_version, command_line
     from ..reports.forms import checked_forms
     from ..studies.pairing_rules import read_rules
@@ -116,15 +116,10 @@ def batch(
         told: list[str] = []
         work = partial(
             measure_case,
+            procedure=Procedure(settings.stored(), model_dir.resolve(), command_line(), proposal, rules, checked_paper(paper)),
             out=out.resolve(),
-            values=settings.stored(),
-            model_dir=model_dir.resolve(),
-            command=command_line(),
-            proposal=proposal,
             dicom_out=dicom_out and dicom_out.resolve(),
-            rules=rules,
             forms=wanted,
-            paper=checked_paper(paper),
             dicom_report=dicom_report,
         )
         try:
@@ -200,18 +195,15 @@ def _is_done(case: BatchCase, out: Path, dicom_out: Path | None, dicom_report: b
 def measure_case(
     case: BatchCase,
     *,
+    procedure: Procedure,
     out: Path,
-    values: dict[str, Any],
-    model_dir: Path,
-    command: str,
-    proposal: str = "off",
     dicom_out: Path | None = None,
-    rules: PairingRules | None = None,
     forms: Collection[str] | None = None,
-    paper: Paper = "a4",
     dicom_report: bool = False,
 ) -> None:
     """On a worker: measure one case into its result folder, as `measure` would; nothing where that was done meanwhile.
+
+    The `command` of the procedure is the call that the user made, not the one that started this worker.
 
     Raises
     ------
@@ -225,9 +217,8 @@ def measure_case(
     with _TURN:
         if _is_done(case, out, dicom_out, dicom_report):
             return
-        # `command` is the call that the user made, not the one that started this worker
         try:
-            examination = examined(case, values, model_dir, command, proposal, rules, paper)
+            examination = examined(case, procedure)
         except NormalBoneRefused as refused:
             write_not_measured(refused, result_of(out, case.name), forms)
             raise NormalBoneError(f"not measured: {refused}") from refused

@@ -42,7 +42,7 @@ def export_bundle(
         typer.echo(f"note     models/{name} is larger than the 25 MB that MONAI's model zoo takes in one file", err=True)
 
 
-def import_bundle(
+def import_bundle(  # noqa: PLR0913 options of a command
     folder: Annotated[Path, typer.Argument(help="Folder of the bundle.", metavar="DIR", show_default=False)],
     as_member: Annotated[bool, typer.Option("--as-member", help="Its networks beside the live version's.")] = False,
     as_version: Annotated[bool, typer.Option("--as-version", help="Its networks as an ensemble of their own.")] = False,

@@ -13,7 +13,7 @@ CARD, PLOT, CURVES = "model-card.md", "model-card-dice.svg", "model-card-curves.
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-image", "safetensors")
 
 
-def card(
+def card(  # noqa: PLR0913 options of a command
     out: Annotated[Path, typer.Option(help=f"Folder that receives {CARD} and its pictures.", show_default=False)],
     version: Annotated[str | None, typer.Argument(help="Version id.", show_default="the live one")] = None,
     model_dir: Annotated[Path, typer.Option(help="Folder of the trained ensemble.", show_default="the shipped one")] = MODEL_DIR,

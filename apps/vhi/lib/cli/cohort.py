@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..cohort.masks import CaseImages, TwoVisits
+    from ..cohort.masks import CaseImages, ComparedVisits, DisagreementImages, TwoVisits
     from ..cohort.study import LeftOut, Study
     from .cohort_input import CohortInput
 
 MOST_SLICES = 3
 
 
-def cohort(
+def cohort(  # noqa: PLR0913 options of a command
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier report there is replaced.", show_default=False)],
     source: Annotated[
@@ -60,11 +60,11 @@ def cohort(
     Writes report.html, report.pdf, cohort.json, and folders of tables (CSV) and figures (PNG, SVG). docs/cohort.md describes
     the table's columns and the names of masks.
     """
-    from ..cohort.masks import mask_study
+    from ..cohort.masks import ComparedVisits, mask_study
     from ..cohort.study import StudySettings, analyse
     from ..errors import SettingsError
     from ..files import result_folder
-    from ..reports.cohort import MARK, OWN_FILES, check_cohort_folder, cohort_content, write_cohort
+    from ..reports.cohort import MARK, OWN_FILES, InputNotes, check_cohort_folder, cohort_content, write_cohort
     from ..studies.staple import staple
     from .cohort_input import read_cohort
     from .status import status
@@ -75,36 +75,27 @@ def cohort(
         raise SettingsError("Pass a folder or a table, or --pacs URL for an archive: one of them.")
     with status("Reading"):
         if pacs is not None:
-            from .cohort_archive import read_archive
+            from .cohort_archive import archive_at, read_archive
 
             scratch = ctx.with_resource(TemporaryDirectory(prefix="vhi-cohort-"))
-            given = read_archive(pacs, pacs_filter, table or [], pacs_user, pacs_password_file, Path(scratch), accept_uncleaned)
+            archive = archive_at(pacs, pacs_user, pacs_password_file)
+            given = read_archive(archive, pacs_filter, table or [], Path(scratch), accept_uncleaned)
         elif source is not None:
             given = read_cohort(source, table or [], scans, accept_uncleaned)
     with status("Comparing masks"):
         masks = mask_study(given.scans(), votes, reading, staple) if given.masks else None
     with status("Analysing"):
         study = analyse(given.whole_table(), settings)
-    images, why_no_images = _failure_images(study, given, pictures)
-    visits, left_out, why_no_visits = (
-        _two_visits(study, given, tolerance_mm, pictures) if align else ([], [], "--no-align was given.")
+    images = _failure_images(study, given, pictures)
+    visits = (
+        _two_visits(study, given, tolerance_mm, pictures)
+        if align
+        else ComparedVisits([], [], tolerance_mm, "--no-align was given.")
     )
     with status("Writing the report"), result_folder(out, OWN_FILES, MARK) as folder:
         origin = _origin(given, {**asdict(settings), "lesion_tolerance_mm": tolerance_mm})
-        content = cohort_content(
-            study,
-            masks,
-            images,
-            why_no_images,
-            visits,
-            left_out,
-            tolerance_mm,
-            why_no_visits,
-            origin,
-            given.notes,
-            [(str(file.path), file.why) for file in given.passed_over],
-            given.left_out,
-        )
+        noted = InputNotes(given.notes, [(str(file.path), file.why) for file in given.passed_over], given.left_out)
+        content = cohort_content(study, masks, images, visits, origin, noted)
         write_cohort(content, folder)
     for note in content.notes:
         typer.echo(f"NOTE     {note}")
@@ -114,9 +105,9 @@ def cohort(
     typer.echo(f"report   {out / 'report.html'}")
 
 
-def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[CaseImages], str]:
+def _failure_images(study: Study, given: CohortInput, most: int) -> DisagreementImages:
     """The scans on which readers disagree most, with both masks; and why some are missing."""
-    from ..cohort.masks import CaseImages
+    from ..cohort.masks import CaseImages, DisagreementImages
     from ..cohort.slices import slices_of_disagreement
     from ..core.volume import check_same_grid
     from ..errors import GridMismatchError
@@ -127,7 +118,7 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
     for failure in study.failures:
         for visit, _ in failure.failures:
             if len(images) >= most:
-                return images, why
+                return DisagreementImages(images, why)
             key = (visit.subject, visit.visit)
             pair = [given.mask_of(*key, reader, study.settings.reading, failure.method) for reader in failure.readers]
             first, second = pair
@@ -147,15 +138,14 @@ def _failure_images(study: Study, given: CohortInput, most: int) -> tuple[list[C
                     continue
                 slices = sorted(disagreement.slice for disagreement in slices_of_disagreement(first, second)[:MOST_SLICES])
                 images.append(CaseImages(*key, stir, failure.readers, first, second, tuple(slices)))
-    return images, why
+    return DisagreementImages(images, why)
 
 
-def _two_visits(
-    study: Study, given: CohortInput, tolerance_mm: float, pictures: int
-) -> tuple[list[TwoVisits], list[LeftOut], str]:
+def _two_visits(study: Study, given: CohortInput, tolerance_mm: float, pictures: int) -> ComparedVisits:
     """Lesions of every subject that has masks and STIR scans of both visits; images of those that changed most."""
     from dataclasses import replace
 
+    from ..cohort.masks import ComparedVisits
     from ..cohort.study import LeftOut, main_method, vhi_column
     from ..cohort.table import VISITS
     from ..errors import VhiError
@@ -163,7 +153,8 @@ def _two_visits(
 
     method = main_method(study.table)
     if not given.masks or method is None:
-        return [], [], "it needs readers' masks and STIR scans of both visits, and only a table of numbers was given."
+        why = "it needs readers' masks and STIR scans of both visits, and only a table of numbers was given."
+        return ComparedVisits([], [], tolerance_mm, why)
     reader = study.table.readers(vhi_column(study.table), method)[0]
     visits: list[TwoVisits] = []
     left_out: list[LeftOut] = []
@@ -187,7 +178,7 @@ def _two_visits(
         # images are large: only those of the subjects that changed most stay
         kept = sorted(visits, key=lambda visit: -abs(visit.comparison.change_mm3))[:pictures]
         visits = [visit if visit in kept else replace(visit, images=None) for visit in visits]
-    return visits, left_out, "no subject has masks and STIR scans of both visits."
+    return ComparedVisits(visits, left_out, tolerance_mm, "no subject has masks and STIR scans of both visits.")
 
 
 def _compare_visits(subject: str, reader: str, reading: int, method: str, given: CohortInput, tolerance_mm: float) -> TwoVisits:

@@ -17,26 +17,30 @@ from ..studies.reader_masks import PassedOver
 from .cohort_input import CohortInput, StoredMask, passed_over_note, read_text
 
 
+def archive_at(url: str, user: str | None, password_file: Path | None) -> Archive:
+    """The archive at an address; user and password as `serve` takes them.
+
+    Raises
+    ------
+    VhiError
+        The address or the login cannot be used.
+    """
+    login = login_environment(user, password_file)
+    return Archive(checked_url(url), login.get(USER), login.get(PASSWORD))
+
+
 def read_archive(
-    url: str,
-    chosen: str,
-    tables: Sequence[Path],
-    user: str | None,
-    password_file: Path | None,
-    scratch: Path,
-    accept_uncleaned: bool = False,
+    archive: Archive, chosen: str, tables: Sequence[Path], scratch: Path, accept_uncleaned: bool = False
 ) -> CohortInput:
     """Read what a DICOMweb archive holds of readings: Segmentations of inflammation and reports of VHI.
 
     Parameters
     ----------
-    url : str
+    archive : Archive
     chosen : str
         Which studies, as `PacsConfig.pacs_filter`; "" for all.
     tables : sequence of Path
         Further tables; their column `case` names studies by StudyInstanceUID.
-    user, password_file : optional
-        As `serve` takes them.
     scratch : Path
         Keeps masks and scans for as long as they are needed.
     accept_uncleaned : bool
@@ -47,8 +51,6 @@ def read_archive(
     VhiError
         Also where three or more studies of a patient hold readings, and no table says which visits they are.
     """
-    login = login_environment(user, password_file)
-    archive = Archive(checked_url(url), login.get(USER), login.get(PASSWORD))
     given = CohortInput(table=parse_tables([(read_text(path), path.name) for path in tables]) if tables else EMPTY)
     given.inputs = [(f"archive {archive.url}", Path(archive.url)), *(("table", path) for path in tables)]
     held = fetch_readings(archive, scratch, PacsConfig(pacs_filter=chosen).filters(), accept_uncleaned)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..versions import Manifest
 
 
-def measure(
+def measure(  # noqa: PLR0913 options of a command
     out: Annotated[Path, typer.Option("--out", help="Result folder; an earlier result there is replaced.", show_default=False)],
     t1w: Annotated[Path | None, typer.Option("--t1w", help="T1W: .nii, .nii.gz, or the folder of a DICOM series.")] = None,
     stir: Annotated[Path | None, typer.Option("--stir", help="STIR of the same visit, likewise.")] = None,
@@ -199,9 +199,8 @@ def measure(
             statistics,
             scan=scan_facts(pair.stir_info),
             change=since,
-            paper=printed_on,
         )
-
+        content = replace(content, paper=printed_on)
         write_forms(content, folder, wanted)
         if dicom_out is not None and dicom_series is not None:
             dicom_folder = places.enter_context(result_folder(dicom_out, DICOM_FILES, MARK))

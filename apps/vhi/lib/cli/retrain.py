@@ -35,7 +35,7 @@ def retrain(
     VhiError
     """
     from ..readings.store import ReadingStore
-    from ..retraining.patients import patients_of, public_cases
+    from ..retraining.patients import StudyCases
     from ..retraining.prepare import prepare
     from ..retraining.resuming import resume_with
     from ..retraining.retraining_session import run
@@ -45,12 +45,14 @@ def retrain(
     data = data or studies / DATA_FOLDER
     config, asked = _settings(parse_changes(changes) | ({} if steps is None else {"steps": str(steps)}))
     if not go_on:
-        source, store = CaseFinder(studies), ReadingStore(data, read_only=True)
-        cases = public_cases(source, data)
         session = prepare(
-            store, source, cases, start_of(data, model_dir, MODEL_DIR), patient_of=patients_of(data, source, cases),
-            code_version=code_version(), config=config, options=asked,
-        )  # fmt: skip
+            ReadingStore(data, read_only=True),
+            StudyCases.of(data, CaseFinder(studies)),
+            start_of(data, model_dir, MODEL_DIR),
+            code_version=code_version(),
+            config=config,
+            options=asked,
+        )
         typer.echo(f"{len(session.entries)} labelled cases, from version {session.parent}")
         for one in session.skipped:
             typer.echo(f"left out {one['case']}: {one['reason']}", err=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MARK, TABLE, FIGURE = "search.json", "search.csv", "search"
 
 
-def run_search(
+def run_search(  # noqa: PLR0913 the options of its command
     data: Path,
     out: Path,
     *,

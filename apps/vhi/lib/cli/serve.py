@@ -24,7 +24,7 @@ STOP_WITHIN_S = 5
 ARCHIVE_DATA = "vhi-data"
 
 
-def serve(
+def serve(  # noqa: PLR0913 options of a command
     studies: Annotated[Path | None, typer.Option(help="Folder of the studies: T1W and STIR series as NIfTI.")] = None,
     pacs: Annotated[
         str | None, typer.Option(metavar="URL", help="DICOMweb archive with the studies, as http://host:8042/dicom-web.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..training.run import Measured, Network
 
 
-def train(
+def train(  # noqa: PLR0913 options of a command
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of labelled scans, see docs/models.md; with --studies the server's data folder.", exists=True),

@@ -16,7 +16,7 @@ MARK = "trial.json"
 OWN_FILES = (MARK, TABLE, "scans", "inflammation_semi-automatic", "inflammation_manual", "sparcc")
 
 
-def trial(
+def trial(  # noqa: PLR0913 options of a command
     out: Annotated[Path, typer.Option("--out", help="Folder; an earlier trial there is replaced.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Another number, another trial.")] = 0,
     patients: Annotated[int, typer.Option(min=1, max=999, help="Each has a baseline and a follow-up.")] = 29,

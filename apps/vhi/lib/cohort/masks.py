@@ -108,6 +108,14 @@ class CaseImages:
 
 
 @dataclass(frozen=True, eq=False)
+class DisagreementImages:
+    """The scans of the visits on which readers disagree most; `why_none` is for none at all."""
+
+    cases: Sequence[CaseImages]
+    why_none: str
+
+
+@dataclass(frozen=True, eq=False)
 class TwoVisits:
     """One subject's lesions at both visits, by one reader, on the grid of the baseline scan.
 
@@ -120,6 +128,19 @@ class TwoVisits:
     turn_deg: float
     shift_mm: float
     images: VisitImages | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedVisits:
+    """The visits of each subject compared, by lesions that match within `tolerance_mm`.
+
+    `left_out` names the subjects that could not be compared; `why_none` is for none at all.
+    """
+
+    visits: Sequence[TwoVisits]
+    left_out: Sequence[LeftOut]
+    tolerance_mm: float
+    why_none: str
 
 
 @dataclass(frozen=True, eq=False)

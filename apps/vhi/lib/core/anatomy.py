@@ -102,8 +102,7 @@ def part_of_lesions(part: np.ndarray, which: np.ndarray, count: int) -> tuple[st
     part, which : (voxels,) int arrays
         Part of each voxel, and its lesion (1..count).
     """
-    votes = np.zeros((count + 1, len(PARTS)), dtype=np.intp)
-    np.add.at(votes, (which, part), 1)
+    votes = np.bincount(which * np.intp(len(PARTS)) + part, minlength=(count + 1) * len(PARTS)).reshape(-1, len(PARTS))
     return tuple(PARTS[n] for n in votes[1:].argmax(axis=1))
 
 
@@ -128,46 +127,63 @@ def side_of_lesions(x_mm: np.ndarray, which: np.ndarray, count: int, midline: fl
     return tuple("midline" if both else "left" if x < midline else "right" for both, x in zip(across, centre, strict=True))
 
 
-def part_extents(
-    part: np.ndarray, grade: np.ndarray, which: np.ndarray, sides: Sequence[Side], x_mm: np.ndarray, midline: float, voxel: float
-) -> tuple[PartExtent, ...]:
+@dataclass(frozen=True, eq=False)
+class PlacedVoxels:
+    """The voxels of all lesions.
+
+    Parameters
+    ----------
+    part, grade, lesion : (voxels,) int arrays
+        Part of the pelvis, grade, and lesion (1..count) of each.
+    x_mm : (voxels,) float array
+        RAS+ x of each.
+    """
+
+    part: np.ndarray
+    grade: np.ndarray
+    lesion: np.ndarray
+    x_mm: np.ndarray
+
+
+def part_extents(voxels: PlacedVoxels, sides: Sequence[Side], midline: float, voxel_mm3: float) -> tuple[PartExtent, ...]:
     """Volume by part and side, of those parts where there is any.
 
     Parameters
     ----------
-    part, grade, which : (voxels,) int arrays
-        Of the voxels of all lesions: part, grade, and lesion (1..count).
+    voxels : PlacedVoxels
     sides : sequence of Side
         Of each lesion, in the order of their ids.
-    x_mm : (voxels,) float array
-        RAS+ x of each voxel.
-    midline, voxel : float
+    midline, voxel_mm3 : float
         RAS+ x of the midline [mm]; volume of a voxel [mm3].
     """
-    across = np.array([False, *(side == "midline" for side in sides)])[which]
-    side = np.where(across, 2, np.where(x_mm < midline, 0, 1))
-    counts = np.zeros((len(PARTS), 3, 2), dtype=np.intp)
-    np.add.at(counts[..., 0], (part, side), 1)
-    np.add.at(counts[..., 1], (part, side), grade == 2)
+    across = np.array([False, *(side == "midline" for side in sides)])[voxels.lesion]
+    side = np.where(across, 2, np.where(voxels.x_mm < midline, 0, 1))
+    cell = voxels.part * np.intp(3) + side
+    cells = [np.bincount(cell[voxels.grade >= least], minlength=3 * len(PARTS)).reshape(-1, 3) for least in (1, 2)]
+    counts = np.stack(cells, axis=-1)
     return tuple(
-        PartExtent(PARTS[n], SIDES[s], float(counts[n, s, 0] * voxel), float(counts[n, s, 1] * voxel))
+        PartExtent(PARTS[n], SIDES[s], float(counts[n, s, 0] * voxel_mm3), float(counts[n, s, 1] * voxel_mm3))
         for n, s in np.argwhere(counts[..., 0])
     )
 
 
-def zone_extents(anatomy: Anatomy, grade: np.ndarray, left_out: Sequence[int], voxel: float) -> tuple[ZoneExtent, ...]:
+def zone_extents(
+    anatomy: Anatomy, grade: np.ndarray, index: np.ndarray, left_out: Sequence[int], voxel: float
+) -> tuple[ZoneExtent, ...]:
     """Volume by zone, as `ZONES` lists them; empty where the anatomy is not known.
 
     Parameters
     ----------
     grade : (I, J, K) uint8 array
         Of the whole disease region.
+    index : (n, 3) int array
+        Where the grade is not 0.
     left_out : sequence of int
         Zones that do not count.
     """
     if not anatomy.is_known:
         return ()
-    inside = grade > 0
-    zone, grades = anatomy.zone[inside], grade[inside]
+    at = tuple(index.T)
+    zone, grades = anatomy.zone[at], grade[at]
     every = [np.bincount(zone[grades >= least], minlength=len(ZONES)) * voxel for least in (1, 2)]
     return tuple(ZoneExtent(name, float(every[0][n]), float(every[1][n]), n not in left_out) for n, name in enumerate(ZONES))

@@ -14,14 +14,14 @@ from functools import cache
 import numpy as np
 
 from .box import box_of
-from .gestures import AnyGesture, Gesture, LesionField, replay
+from .gestures import AnyGesture, Gesture, LesionField, Replayed, replay
 from .lesions import clear, grade_hyperintensity
 from .pipeline import VhiResult, at_thresholds, chain_warnings, limit_warnings, with_grade, with_lesions
 from .proposal import Proposal, Stage
-from .regrading import MOST_BRIGHT_VOXELS, by_size
+from .regrading import MOST_BRIGHT_VOXELS, BoxedScan, by_size
 from .stability import stability_of
 from .transforms.groups import label_groups
-from .volume import Grid, Mask, Volume, check_same_grid
+from .volume import Mask, check_same_grid
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,18 @@ def lesion_field(result: VhiResult) -> LesionField:
     return LesionField(result.lesion_labels, result.stir.grid, lambda: (result.anatomy, result.measurement.midline_mm))
 
 
+def lesions_after(result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None) -> Replayed:
+    """The lesions of the automatic result after gestures, replayed in order from `start`, `(lesions + 1,)` bool by id."""
+    return replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
+
+
+def kept_of(result: VhiResult, left: Replayed) -> Mask:
+    """The graded voxels of the automatic result that gestures left."""
+    graded, kept = result.graded, np.zeros_like(left.labels, dtype=bool)
+    kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
+    return Mask(kept, result.stir.grid, "inflammation")
+
+
 def kept_after(
     result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None
 ) -> tuple[Mask, tuple[str, ...]]:
@@ -81,10 +93,8 @@ def kept_after(
     messages : tuple of str
         One for each gesture that changed nothing because it takes no lesion.
     """
-    left = replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
-    graded, kept = result.graded, np.zeros(left.labels.shape, dtype=bool)
-    kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
-    return Mask(kept, result.stir.grid, "inflammation"), left.messages
+    left = lesions_after(result, gestures, start)
+    return kept_of(result, left), left.messages
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,8 +233,7 @@ def _measured(result: VhiResult, kept: Mask, stage: Stage, vhi_mm3_at: Callable[
         vhi_mm3_at,
         result.normal_bone_sample,
         dataclasses.replace(result.settings.threshold_rule, rule=thresholds.rule),
-        thresholds.sensitive,
-        thresholds.conservative,
+        (thresholds.sensitive, thresholds.conservative),
         result.normal_bone_source,
         result.normal_bone_with_proposal,
     )
@@ -291,17 +300,12 @@ class _CleanedAt:
 
     def __init__(self, result: VhiResult, kept: Mask) -> None:
         box = box_of(result.disease_region.mask.data)
-        affine = result.stir.grid.affine.copy()
-        affine[:3, 3] = result.stir.grid.world_mm(np.array([span.start for span in box]))
-        region = np.asfortranarray(result.counted_region.data[box])
-        grid = Grid((region.shape[0], region.shape[1], region.shape[2]), affine)
+        scan = BoxedScan(result.stir, result.counted_region, box)
         automatic = result.grade > 0
         # beyond the automatic result nothing grows: what was painted there counts while it reaches the threshold
         painted = kept.data & ~automatic
         self.painted_values = result.stir.data[painted]
-        self.settings = result.settings
-        self.stir = Volume(np.asfortranarray(result.stir.data[box]), grid, result.stir.name)
-        self.region = Mask(region, grid, result.disease_region.mask.name)
+        self.stir, self.region, self.settings = scan.stir, scan.region, result.settings
         self.kept, self.removed, self.painted = (
             np.flatnonzero(mask[box].T) for mask in (automatic & kept.data, automatic & ~kept.data, painted)
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from .caution import Caution, cautions
+from .known import Known
 from .volume import Volume
 
 # On T1W, fat and fatty marrow fill much of the frame with high signal; on STIR they are suppressed and only fluid and vessels
@@ -55,8 +56,15 @@ class Tissues:
     dark_share: float
 
 
+TISSUES: Known[Volume, Volume, Tissues] = Known()  # contrast, STIR and surroundings all ask
+
+
 def tissues(t1w: Volume) -> Tissues:
     """All that is not air, divided in two by Otsu's threshold: muscle and other grey tissue, fat and other bright tissue."""
+    return TISSUES.find(t1w, t1w) or TISSUES.keep(t1w, t1w, _tissues(t1w))
+
+
+def _tissues(t1w: Volume) -> Tissues:
     sample = _sample(t1w)[::2, ::2].ravel()
     bright = float(np.percentile(sample, 99))
     tissue = sample[sample > 0.15 * bright]
@@ -115,7 +123,8 @@ def check_contrasts(t1w: Volume, stir: Volume) -> tuple[str, ...]:
     InputError
         When the series are exchanged or the same.
     """
-    if np.array_equal(t1w.data, stir.data):
+    middle = t1w.data.shape[2] // 2  # one slice tells two series apart
+    if np.array_equal(t1w.data[..., middle], stir.data[..., middle]) and np.array_equal(t1w.data, stir.data):
         raise InputError(f"{t1w.name} and {stir.name} hold the same voxels; pass both series of one visit, T1W and STIR.")
     as_t1w, as_stir = bright_fill(t1w), bright_fill(stir)
     if as_t1w < as_stir:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .cleaning import lesion_field
-from .gestures import AnyGesture, LesionField, replay
+from .gestures import AnyGesture, LesionField, Replayed, replay
 from .lesions import voxels_of
 from .pipeline import VhiResult
 from .volume import Mask, check_same_grid
@@ -40,7 +40,11 @@ class DisplayedLesions:
         """Lesions after gestures, where the proposal took the lesions `removed` out before; pieces of split ones have own ids."""
         proposed = np.ones(field.count + 1, dtype=bool)
         proposed[[lesion for lesion in removed if lesion < proposed.size]] = False
-        left = replay(field, gestures, proposed)
+        return cls.of(replay(field, gestures, proposed), proposed)
+
+    @classmethod
+    def of(cls, left: Replayed, proposed: np.ndarray) -> DisplayedLesions:
+        """Lesions after gestures that were replayed from those that the proposal left, `(lesions + 1,)` bool by id."""
         return cls(left.labels, proposed[left.parent], left.keep)
 
     def without_undone(self, mask: np.ndarray) -> DisplayedLesions:

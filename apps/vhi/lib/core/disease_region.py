@@ -189,16 +189,19 @@ def interior(mask: Mask, margin_mm: float = INTERIOR_MM) -> np.ndarray:
     box = box_of(mask.data)
     inner = mask.data[box]
     for axis in (0, 1):
-        inner = _eroded(inner, max(1, round(margin_mm / mask.grid.spacing_mm[axis])), axis)
+        inner = eroded(inner, max(1, round(margin_mm / mask.grid.spacing_mm[axis])), axis)
     if not inner.any():
         return mask.data
-    eroded = np.zeros_like(mask.data)
-    eroded[box] = inner
-    return eroded
+    inside = np.zeros_like(mask.data)
+    inside[box] = inner
+    return inside
 
 
-def _eroded(mask: np.ndarray, pixels: int, axis: int) -> np.ndarray:
-    """True where all of `2 * pixels + 1` along `axis` are; beyond the array nothing is. Ten times as fast as a filter."""
+def eroded(mask: np.ndarray, pixels: int, axis: int) -> np.ndarray:
+    """A bool array, true where all of `2 * pixels + 1` along `axis` are; beyond `mask`, of any shape, nothing is.
+
+    Ten times as fast as a filter.
+    """
     widths = [(pixels, pixels) if other == axis else (0, 0) for other in range(mask.ndim)]
     runs, length = np.moveaxis(np.pad(mask, widths), axis, 0), 1
     while length < 2 * pixels + 1:

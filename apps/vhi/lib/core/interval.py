@@ -63,15 +63,21 @@ class NoInterval:
     reason: str
 
 
+@dataclass(frozen=True)
+class NumberBasis:
+    """The basis of a number: its stage, sources of normal bone and disease region, and the rule of the thresholds."""
+
+    stage: str
+    normal_bone: str
+    rule: str
+    region: str
+
+
 def interval_of(
     vhi_mm3: float,
     changes: Sequence[tuple[float, float]],
     left_out: Sequence[float],
-    *,
-    stage: str,
-    normal_bone: str,
-    rule: str,
-    region: str,
+    basis: NumberBasis,
     voxel_mm3: float,
 ) -> Interval | NoInterval:
     """The interval around a VHI.
@@ -83,36 +89,35 @@ def interval_of(
         VHI with the thresholds changed by a share, as `Stability.threshold_changes` has it.
     left_out : sequence of float
         Logarithms of the sensitive threshold with one slice of normal bone left out over that with all; may be empty.
-    stage, normal_bone, rule, region : str
-        Which number it is; sources of normal bone and disease region; the rule of the thresholds.
+    basis : NumberBasis
     voxel_mm3 : float
         Volume of a voxel [mm3]: one is added where a logarithm is taken.
     """
     if vhi_mm3 <= 0:
         return NoInterval("Nothing was measured, and a factor says nothing about zero.")
     known = components()
-    threshold = known["threshold"].get(f"{normal_bone}, {rule}")
+    threshold = known["threshold"].get(f"{basis.normal_bone}, {basis.rule}")
     if threshold is None:
-        return NoInterval(f"How far the {rule} rule moves with normal bone that was {normal_bone} was not measured.")
+        return NoInterval(f"How far the {basis.rule} rule moves with normal bone that was {basis.normal_bone} was not measured.")
     # the slices of a region that the program drew say little of how far it is off
-    unit = spread_of(left_out, known["typical_spread"]) if normal_bone == "given" else known["typical_spread"]
+    unit = spread_of(left_out, known["typical_spread"]) if basis.normal_bone == "given" else known["typical_spread"]
     causes = {
         "threshold": (
-            f"{normal_bone}, {rule} rule",
+            f"{basis.normal_bone}, {basis.rule} rule",
             carried(threshold["quantiles"], unit, vhi_mm3, changes, voxel_mm3),
             threshold,
         )
     }
-    if stage != "raw":
-        cleaning = known["cleaning"][stage]
+    if basis.stage != "raw":
+        cleaning = known["cleaning"][basis.stage]
         if vhi_mm3 < cleaning.get("least_mm3", 0.0):
             return NoInterval(
                 f"How far readers differ was measured on volumes from {cleaning['least_mm3']:,.0f} mm³; below "
                 f"{cleaning['least_mm3']:,.0f} mm³ it is not known."
             )
         spread = cleaning["log_sd_at_1_mm3"] / np.sqrt(vhi_mm3) if "log_sd_at_1_mm3" in cleaning else cleaning["log_sd"]
-        causes["cleaning"] = (stage, normal(spread, 1), cleaning)
-    if region != "given":
+        causes["cleaning"] = (basis.stage, normal(spread, 1), cleaning)
+    if basis.region != "given":
         networks = known["region"]["networks"]
         causes["region"] = ("networks", normal(networks["log_sd"], 2), networks)
     scale = known["scale"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .anatomy import Anatomy, Side, part_of_lesions, side_of_lesions
 from .settings import VhiSettings
 from .thresholds import Thresholds
 from .transforms.groups import label_groups
-from .volume import Grid, Mask, Volume
+from .volume import Mask, Volume
 
 
 def grade_hyperintensity(stir: Volume, disease_region: Mask, sensitive: float, conservative: float) -> np.ndarray:
@@ -52,8 +53,8 @@ class Lesion:
     """One 26-connected 3-D group of the cleared grade map.
 
     `centroid_mm` is RAS+; `slices` are indices along K, from 0. `relative_to_sensitive` and `relative_to_conservative` are the
-    mean STIR intensity divided by that threshold. `part` is what most of it lies in (`lib.core.partition.PARTS`); `side` is
-    "midline" for one that crosses it.
+    mean STIR intensity divided by that threshold, `conservative_share` the share of its voxels of grade 2. `part` is what most of
+    it lies in (`lib.core.partition.PARTS`); `side` is "midline" for one that crosses it.
     """
 
     id: int
@@ -66,12 +67,8 @@ class Lesion:
     mean_intensity: float
     relative_to_sensitive: float
     relative_to_conservative: float
+    conservative_share: float
     part: str = "other"
-
-    @property
-    def conservative_share(self) -> float:
-        """Share of the lesion's voxels that are of grade 2."""
-        return self.conservative_voxels / self.voxels
 
 
 def label_lesions(grade: np.ndarray) -> tuple[np.ndarray, int]:
@@ -119,34 +116,54 @@ def voxels_of(grade: np.ndarray) -> np.ndarray:
 
     `argwhere`, quicker where few are.
     """
-    _, rows, slices = grade.shape
-    rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+    columns, rows, slices = grade.shape
+    if grade.flags.c_contiguous or not grade.flags.f_contiguous:
+        rest, k = np.divmod(np.flatnonzero(grade.ravel() != 0), slices)
+        return np.stack([*np.divmod(rest, rows), k], axis=1)
+    # slice after slice in memory: found there, and put in the array's order
+    rest, i = np.divmod(np.flatnonzero(grade.T.ravel() != 0), columns)
+    k, j = np.divmod(rest, rows)
+    rest, k = np.divmod(np.sort((i * rows + j) * slices + k), slices)
     return np.stack([*np.divmod(rest, rows), k], axis=1)
 
 
-def lesion_table(
-    labels: np.ndarray,
-    count: int,
-    grade: np.ndarray,
-    stir: Volume,
-    thresholds: Thresholds,
-    midline: float,
-    anatomy: Anatomy | None = None,
-) -> tuple[Lesion, ...]:
-    """Describe every lesion of a label map, in the order of its numbers.
+@dataclass(frozen=True, eq=False)
+class LesionMap:
+    """A grade map and its lesions.
 
     Parameters
     ----------
+    grade : (I, J, K) uint8 array
     labels : (I, J, K) int array
         1..count, as `label_lesions` gives them.
-    grade : (I, J, K) uint8 array
+    count : int
+    """
+
+    grade: np.ndarray
+    labels: np.ndarray
+    count: int
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """`(n, 3)` indices of the graded voxels, as `voxels_of` gives them."""
+        return voxels_of(self.grade)
+
+
+def lesion_table(
+    lesions: LesionMap, stir: Volume, thresholds: Thresholds, midline: float, anatomy: Anatomy | None = None
+) -> tuple[Lesion, ...]:
+    """Describe every lesion of a map, in the order of its numbers.
+
+    Parameters
+    ----------
+    lesions : LesionMap
     midline : float
         RAS+ x of the sagittal plane that divides left from right [mm].
     anatomy : Anatomy, optional
         Every lesion's part is "other" when absent.
     """
-    grid: Grid = stir.grid
-    at = voxels_of(grade)
+    grid, grade, labels, count = stir.grid, lesions.grade, lesions.labels, lesions.count
+    at = lesions.index
     which = labels[tuple(at.T)]
 
     def total(weights: np.ndarray) -> np.ndarray:
@@ -156,7 +173,8 @@ def lesion_table(
     conservative = total(grade[tuple(at.T)] == 2)
     mean = total(stir.data[tuple(at.T)]) / np.maximum(voxels, 1)
     centre = grid.world_mm(np.stack([total(at[:, axis]) for axis in range(3)], axis=1) / np.maximum(voxels, 1)[:, np.newaxis])
-    in_slice = np.unique(np.stack([which, at[:, 2]], axis=1), axis=0)
+    slices = grid.shape[2]
+    in_slice = np.stack(np.divmod(np.flatnonzero(np.bincount(which * np.intp(slices) + at[:, 2])), slices), axis=1)
     sides = side_of_lesions(grid.world_mm(at)[:, 0], which, count, midline)
     parts = ("other",) * count if anatomy is None else part_of_lesions(anatomy.part[tuple(at.T)], which, count)
     first = np.searchsorted(in_slice[:, 0], np.arange(1, count + 2))
@@ -172,6 +190,7 @@ def lesion_table(
             mean_intensity=float(mean[n]),
             relative_to_sensitive=float(mean[n] / thresholds.sensitive),
             relative_to_conservative=float(mean[n] / thresholds.conservative),
+            conservative_share=float(conservative[n] / max(voxels[n], 1)),
             part=parts[n],
         )
         for n in range(count)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .anatomy import Anatomy, PartExtent, ZoneExtent, part_extents, zone_extents
-from .lesions import Lesion, side_of, voxels_of
+from .anatomy import Anatomy, PartExtent, PlacedVoxels, ZoneExtent, part_extents, zone_extents
+from .lesions import Lesion, LesionMap, side_of, voxels_of
 from .volume import Grid
 
 
@@ -27,6 +27,11 @@ class Extent:
     @property
     def conservative_mm3(self) -> float:
         return self.conservative * self.voxel_volume_mm3
+
+    @property
+    def mm3(self) -> dict[str, float]:
+        """Both volumes by the name of their threshold, as results are told [mm3]."""
+        return {"sensitive": self.sensitive_mm3, "conservative": self.conservative_mm3}
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,7 @@ class VhiMeasurement:
 
 def with_places(
     measured: VhiMeasurement,
-    grade: np.ndarray,
-    labels: np.ndarray,
+    graded: LesionMap,
     lesions: Sequence[Lesion],
     anatomy: Anatomy,
     grid: Grid,
@@ -65,23 +69,25 @@ def with_places(
 
     Parameters
     ----------
-    grade, labels : (I, J, K) arrays
+    graded : LesionMap
+    lesions : sequence of Lesion
+        Those of the map.
     left_out : sequence of ZoneExtent
         What the settings leave out, as measured before it was.
     """
-    index = voxels_of(labels)
-    x_mm, at = grid.world_mm(index)[:, 0], tuple(index.T)
+    at = tuple(graded.index.T)
+    voxels = PlacedVoxels(anatomy.part[at], graded.grade[at], graded.labels[at], grid.world_mm(graded.index)[:, 0])
     sides = [lesion.side for lesion in lesions]
     known = {extent.zone: extent for extent in left_out}
-    zones = zone_extents(anatomy, grade, (), grid.voxel_volume_mm3)
+    zones = zone_extents(anatomy, graded.grade, graded.index, (), grid.voxel_volume_mm3)
     return replace(
         measured,
-        parts=part_extents(anatomy.part[at], grade[at], labels[at], sides, x_mm, measured.midline_mm, grid.voxel_volume_mm3),
+        parts=part_extents(voxels, sides, measured.midline_mm, grid.voxel_volume_mm3),
         zones=tuple(known.get(extent.zone, extent) for extent in zones),
     )
 
 
-def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -> VhiMeasurement:
+def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float, index: np.ndarray | None = None) -> VhiMeasurement:
     """Count a cleared grade map.
 
     Parameters
@@ -91,8 +97,10 @@ def measure(grade: np.ndarray, raw_sensitive: int, grid: Grid, midline: float) -
         Voxels of grade 1 or 2 before the post-transforms.
     midline : float
         RAS+ x of the plane between left and right [mm].
+    index : (n, 3) int array, optional
+        `voxels_of(grade)`, where it is known.
     """
-    at = voxels_of(grade)
+    at = voxels_of(grade) if index is None else index
     conservative = grade[tuple(at.T)] == 2
     left = side_of(grid.world_mm(at)[:, 0], midline)
 

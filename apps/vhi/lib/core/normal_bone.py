@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import NormalBoneError
+from .lesions import voxels_of
 from .thresholds import ThresholdRule, Thresholds, thresholds_from
 from .volume import Mask, Volume, check_same_grid
 
@@ -140,4 +141,5 @@ def sample_normal_bone(stir: Volume, normal_bone: Mask) -> NormalBoneSample:
             f"The normal-bone region ({normal_bone.name}) is empty; at least {MIN_VOXELS} voxels are needed. "
             "Draw it in the sacrum on STIR, or leave it out to have one proposed."
         )
-    return NormalBoneSample(values=stir.data[normal_bone.data], slice_index=np.nonzero(normal_bone.data)[2])
+    at = tuple(voxels_of(normal_bone.data).T)
+    return NormalBoneSample(values=stir.data[at], slice_index=at[2])

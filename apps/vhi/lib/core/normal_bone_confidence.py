@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from .box import box_of
+from .lesions import voxels_of
 from .runs import grouped_runs
 from .thresholds import ROBUST, ThresholdRule, thresholds_from
 
@@ -55,7 +56,7 @@ def confidence_of(stir: np.ndarray, parts: np.ndarray, region: np.ndarray) -> Co
     region : same shape, bool
         The disease region, not empty.
     """
-    at = np.nonzero(parts)
+    at = tuple(voxels_of(parts).T)
     whole = thresholds_from(stir[at], _ROBUST, at[0]).sensitive
     return Confidence(_agreement(stir[at], at[0], parts[at], whole), joined(stir, region, whole))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import NormalBoneError
 from .evenness import local_statistics, noise_of
+from .lesions import voxels_of
 from .normal_bone import Voxel
 from .normal_bone_confidence import Confidence, confidence_of
 from .orientation import DisplayOrientation
@@ -115,15 +116,15 @@ def find_normal_bone(t1w: Volume, stir: Volume, disease_region: Mask) -> Propose
     """
     hung = _Hung.of(t1w, stir, disease_region)
     region, images, spacing_mm = hung.region, hung.images, hung.spacing_mm
-    circle_number = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
-    circles = np.count_nonzero(np.unique(circle_number))
+    circle_number, numbers = _drawn(_apart(_places(region, images, spacing_mm), spacing_mm), images[0], spacing_mm)
+    circles = np.unique(numbers).size
     if circles < FEWEST_CIRCLES:
         raise NormalBoneError(
             f"Normal bone was not found: {circles} circles of even marrow lie in the middle of the sacrum, at least "
             f"{FEWEST_CIRCLES} are needed. {DRAW_BY_HAND}"
         )
     certainty = confidence_of(images[0], circle_number, region)
-    mask = np.ascontiguousarray(hung.hanging.unhang((circle_number > 0)[hung.front_first]))
+    mask = np.asfortranarray(hung.hanging.unhang((circle_number > 0)[hung.front_first]))
     return ProposedNormalBone(Mask(mask, stir.grid, "proposed normal bone"), certainty)
 
 
@@ -171,7 +172,8 @@ class _Hung:
         hanging = DisplayOrientation.of(grid)
         front_first = slice(None, None, 1 if grid.affine[1, 2] <= 0 else -1)
         region, *images = (hanging.hang(image.data)[front_first] for image in (disease_region, stir, t1w))
-        return cls(hanging, front_first, region, (images[0], images[1]), hanging.pixel_spacing_mm(grid))
+        # a copy, slice after slice in memory: it is passed over again and again
+        return cls(hanging, front_first, np.ascontiguousarray(region), (images[0], images[1]), hanging.pixel_spacing_mm(grid))
 
 
 def bright_limit(values: np.ndarray, mads: float = TRIM_MADS) -> float:
@@ -267,15 +269,24 @@ def _apart(places: np.ndarray, spacing_mm: tuple[float, float]) -> list[tuple[in
     return chosen
 
 
-def _drawn(centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
-    """The number of each voxel's circle, from 1, and 0 outside and where a voxel is too bright; `(K, rows, columns)` uint8."""
+def _drawn(
+    centres: list[tuple[int, int, int]], stir: np.ndarray, spacing_mm: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The number of each voxel's circle, from 1, and 0 outside and where a voxel is too bright.
+
+    `(K, rows, columns)` uint8, and `(n,)` of the voxels where it is not 0.
+    """
     circle_number = np.zeros(stir.shape, dtype=np.uint8)
     rows, columns = _circle(spacing_mm)
     for number, (k, row, column) in enumerate(centres, start=1):
         circle_number[k, row + rows, column + columns] = number
-    if centres:
-        circle_number[stir > bright_limit(stir[circle_number > 0])] = 0
-    return circle_number
+    if not centres:
+        return circle_number, np.empty(0, dtype=np.uint8)
+    at = tuple(voxels_of(circle_number).T)
+    values = stir[at]
+    circle_number[at] *= values <= bright_limit(values)
+    numbers = circle_number[at]
+    return circle_number, numbers[numbers > 0]
 
 
 def midline_column(region: np.ndarray) -> float:

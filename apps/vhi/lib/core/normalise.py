@@ -35,7 +35,8 @@ def normalise_t1w(volume: Volume) -> np.ndarray:
     whole volume, which is never constant.
     """
     deviation = volume.data[body_box(volume)].std(dtype=np.float64) or volume.data.std(dtype=np.float64)
-    return (volume.data / (3.0 * deviation)).astype(np.float32)
+    normalised = np.empty_like(volume.data, dtype=np.float32)
+    return np.divide(volume.data, 3.0 * deviation, out=normalised, casting="same_kind")  # in double precision, then rounded
 
 
 def check_training_spacing(version: str, pixel_spacing_mm: float) -> None:
@@ -103,7 +104,8 @@ class NetworkFrame:
 
     def volume(self, slices: np.ndarray) -> np.ndarray:
         """`(K, H, W)` to `(I, J, K)` float32: the way back, of a probability for instance; 0 beyond the body."""
-        volume = np.zeros(self.shape, np.float32)
+        # slice after slice in memory, as the scan's files are: what follows goes through slices
+        volume = np.zeros(self.shape, np.float32, order="F")
         volume[self.body] = self.hanging.unhang(self._resized(slices, self.own_size))
         return volume
 

@@ -67,9 +67,12 @@ def partition(context: Context, t1w: np.ndarray, region: np.ndarray) -> tuple[np
     rows, away = rows[:, None], from_midline[within_columns]
     for k in range(region.shape[0]):
         bone, parts = (array[k, within_rows, within_columns] for array in (region, part))
-        to_line = np.stack([(columns - surface[k, within_rows, None]) * column_mm for surface in surfaces])
-        lateral = (to_line[0] < 0) | (to_line[1] > 0)
-        space = bone & ((np.abs(to_line) <= JOINT_HALF_MM) & context.present[:, k, within_rows, None]).any(axis=0)
+        right, left = (surface[k, within_rows, None] for surface in surfaces)
+        lateral = (columns < right) | (columns > left)
+        space = np.zeros(bone.shape, bool)
+        for line, present in zip((right, left), context.present[:, k, within_rows], strict=True):
+            space[present] |= np.abs((columns - line[present]) * column_mm) <= JOINT_HALF_MM
+        space &= bone
         above, near = (_above(planes.l5_s1, k, rows, below_mm / row_mm) for below_mm in (0.0, BELOW_DISC_MM))
         parts[:] = _slice_parts(bone & ~space, lateral, above, near, away)
         parts[space] = JOINT_SPACE
@@ -78,7 +81,7 @@ def partition(context: Context, t1w: np.ndarray, region: np.ndarray) -> tuple[np
     _mark_discs(part, context, planes, t1w, from_midline)
     for k in range(region.shape[0]):
         parts, zones = (array[k, within_rows, within_columns] for array in (part, zone))
-        above_s1 = np.isin(parts, (LUMBAR, DISC, FACET))
+        above_s1 = parts >= LUMBAR  # and discs and facet joints
         zones[above_s1] = L45_TO_S1
         zones[above_s1 & _above(planes.l4_5, k, rows)] = ABOVE_L45
         zones[parts == JOINT_SPACE] = IN_JOINT
@@ -101,7 +104,8 @@ def _slice_parts(
 ) -> np.ndarray:
     """Parts of one slice, `(R, C)`: voxel by voxel, then pieces of bone as wholes."""
     upper = above & (from_midline < VERTEBRA_MM) & ~lateral
-    part = np.where(bone, np.where(upper, LUMBAR, np.where(lateral, ILIUM, SACRUM)), OTHER).astype(np.uint8)
+    other, sacrum, ilium, lumbar = np.array([OTHER, SACRUM, ILIUM, LUMBAR], dtype=np.uint8)
+    part = np.where(bone, np.where(upper, lumbar, np.where(lateral, ilium, sacrum)), other)
     pieces, _ = ndimage.label(bone, np.ones((3, 3)))
     for n, box in enumerate(ndimage.find_objects(pieces), start=1):
         piece = pieces[box] == n

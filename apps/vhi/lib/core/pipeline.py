@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import InputError, NormalBoneError
 from .anatomy import Anatomy, ZoneExtent, anatomy_of, zone_extents
+from .box import box_of
 from .contrast import check_contrasts
 from .disease_region import DiseaseRegion, Member, segment_disease_region
-from .interval import Interval, NoInterval, interval_of
-from .lesions import Lesion, label_lesions, lesion_table, midline_mm
+from .interval import Interval, NoInterval, NumberBasis, interval_of
+from .lesions import Lesion, LesionMap, label_lesions, lesion_table, midline_mm, voxels_of
 from .measurement import Extent, VhiMeasurement, measure, with_places
 from .normal_bone import NormalBone, NormalBoneClicks, NormalBoneSample, Voxel, sample_normal_bone
 from .normal_bone_clicks import normal_bone_from_clicks
@@ -21,7 +22,7 @@ from .normal_bone_proposal import most_even_places, propose_normal_bone
 from .not_measured import NormalBoneRefused, NotMeasured
 from .plausibility import Reference, region_warnings
 from .proposal import Proposal, Stage
-from .regrading import BoxedScan, RegradedPieces, Regrading, bounding_box
+from .regrading import BoxedScan, RegradedPieces, Regrading
 from .settings import VhiSettings
 from .stability import FEWEST_SLICES, Stability, stability_of
 from .stir_quality import stir_warnings
@@ -112,6 +113,17 @@ class VhiResult:
         return LesionVoxels(index, self.stir.grid.shape, self.grade[at], self.lesion_labels[at])
 
     @cached_property
+    def central_voxels(self) -> tuple[Voxel, ...]:
+        """Of each lesion the voxel next to its centroid, (i, j, k)."""
+        at = voxels_of(self.grade)
+        which = self.lesion_labels[tuple(at.T)]
+        centroids = np.array([lesion.centroid_mm for lesion in self.lesions]).reshape(-1, 3)
+        distance = np.linalg.norm(self.stir.grid.world_mm(at) - centroids[which - 1], axis=1)
+        order = np.lexsort((distance, which))
+        nearest = at[order[np.searchsorted(which[order], np.arange(1, len(self.lesions) + 1))]]
+        return tuple((int(i), int(j), int(k)) for i, j, k in nearest)
+
+    @cached_property
     def _pieces(self) -> dict[tuple[float, float], RegradedPieces | None]:
         return {}
 
@@ -159,15 +171,12 @@ class VhiResult:
                 for without_slice in self.stability.slices_left_out or ()
                 if without_slice.sensitive is not None
             ],
-            stage=self.stage,
-            normal_bone=self.normal_bone_source,
-            rule=self.thresholds.rule,
-            region=self.disease_region.source,
-            voxel_mm3=self.stir.grid.voxel_volume_mm3,
+            NumberBasis(self.stage, self.normal_bone_source, self.thresholds.rule, self.disease_region.source),
+            self.stir.grid.voxel_volume_mm3,
         )
 
 
-def measure_vhi(
+def measure_vhi(  # noqa: PLR0913 the inputs of the method, by name
     t1w: Volume,
     stir: Volume,
     members: Sequence[Member] = (),
@@ -272,14 +281,14 @@ def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
     counted = _counted(whole, scan.anatomy, settings)
     regrading = Regrading(scan.boxed if counted is whole else _counting(stir, counted, whole), settings)
     grade, labels, count, raw_sensitive = regrading.maps_at(*at)
-    lesions = lesion_table(labels, count, grade, stir, thresholds, scan.midline_mm, scan.anatomy)
-    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm)
+    graded, left_out = LesionMap(grade, labels, count), _left_out(scan, settings, at)
+    lesions = lesion_table(graded, stir, thresholds, scan.midline_mm, scan.anatomy)
+    measurement = measure(grade, raw_sensitive, stir.grid, scan.midline_mm, graded.index)
     stability = stability_of(
         lambda *at: regrading.voxels_at(*at) * stir.grid.voxel_volume_mm3,
         sample,
         rule,
-        thresholds.sensitive,
-        thresholds.conservative,
+        at,
         scan.bone.source,
         scan.bone.with_proposal,
     )
@@ -294,7 +303,7 @@ def measure_prepared(scan: PreparedScan, settings: VhiSettings) -> VhiResult:
         grade=grade,
         lesion_labels=labels,
         lesions=lesions,
-        measurement=with_places(measurement, grade, labels, lesions, scan.anatomy, stir.grid, _left_out(scan, settings, at)),
+        measurement=with_places(measurement, graded, lesions, scan.anatomy, stir.grid, left_out),
         stability=stability,
         settings=settings,
         warnings=(
@@ -332,7 +341,7 @@ def limit_warnings(settings: VhiSettings) -> tuple[str, ...]:
 
 def _counting(stir: Volume, counted: Mask, region: Mask) -> BoxedScan:
     """The part of the region that counts, in the region's box: nothing may be left of it."""
-    return BoxedScan(stir, counted, bounding_box(region))
+    return BoxedScan(stir, counted, box_of(region.data))
 
 
 def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]) -> tuple[ZoneExtent, ...]:
@@ -340,7 +349,8 @@ def _left_out(scan: PreparedScan, settings: VhiSettings, at: tuple[float, float]
     if not settings.limits.left_out:
         return ()
     everything = Regrading(scan.boxed, settings).maps_at(*at)[0]
-    zones = zone_extents(scan.anatomy, everything, settings.limits.left_out, scan.stir.grid.voxel_volume_mm3)
+    voxel_mm3 = scan.stir.grid.voxel_volume_mm3
+    zones = zone_extents(scan.anatomy, everything, voxels_of(everything), settings.limits.left_out, voxel_mm3)
     return tuple(zone for zone in zones if not zone.counted)
 
 
@@ -361,10 +371,11 @@ def with_grade(result: VhiResult, grade: np.ndarray, raw_sensitive: int) -> VhiR
 def with_lesions(result: VhiResult, grade: np.ndarray, labels: np.ndarray, count: int, raw_sensitive: int) -> VhiResult:
     """As `with_grade`, where the lesions of the grade map are known: `(I, J, K)` int32 labels as `label_lesions` gives them."""
     midline, grid, anatomy = result.measurement.midline_mm, result.stir.grid, result.anatomy
-    lesions = lesion_table(labels, count, grade, result.stir, result.thresholds, midline, anatomy)
-    measurement = measure(grade, raw_sensitive, grid, midline)
+    graded = LesionMap(grade, labels, count)
+    lesions = lesion_table(graded, result.stir, result.thresholds, midline, anatomy)
+    measurement = measure(grade, raw_sensitive, grid, midline, graded.index)
     if anatomy is not None:
-        measurement = with_places(measurement, grade, labels, lesions, anatomy, grid, result.measurement.left_out)
+        measurement = with_places(measurement, graded, lesions, anatomy, grid, result.measurement.left_out)
     return replace(result, grade=grade, lesion_labels=labels, lesions=lesions, measurement=measurement)
 
 

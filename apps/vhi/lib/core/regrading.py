@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .box import Box, box_of, grid_of_box
 from .lesions import clear, grade_hyperintensity, label_lesions
 from .settings import VhiSettings
 from .touching import BrightGroups, TouchingVoxels, groups_of_pairs, in_slices
 from .transforms.small_components import DropSmallComponentsd
-from .volume import Grid, Mask, Volume
+from .volume import Mask, Volume
 
 # voxels; the pairs of more would take more memory than the scan, and a pass over the whole region is quicker but for clicks
 MOST_BRIGHT_VOXELS = 400_000
 # the lowest threshold of a stability, as a share of the sensitive one
 _LOWEST = 0.9
-Box = tuple[slice, slice, slice]
 
 
 class BoxedScan:
@@ -31,8 +31,8 @@ class BoxedScan:
     """
 
     def __init__(self, stir: Volume, region: Mask, box: Box | None = None) -> None:
-        self.box, self.shape = box or bounding_box(region), stir.grid.shape
-        grid = boxed_grid(stir.grid, self.box)
+        self.box, self.shape = box or box_of(region.data), stir.grid.shape
+        grid = grid_of_box(stir.grid, self.box)
         # copies, slice after slice in memory: what follows passes over them more than once
         self.stir = Volume(np.asfortranarray(stir.data[self.box]), grid, stir.name)
         self.region = Mask(np.asfortranarray(region.data[self.box]), grid, region.name)
@@ -64,7 +64,7 @@ class BoxedScan:
 
     def uncropped(self, values: np.ndarray, at: tuple[np.ndarray, ...] | None = None) -> np.ndarray:
         """An array of the box's shape, or `(n,)` values of the voxels `at` in it, on the whole grid, `(I, J, K)`; 0 elsewhere."""
-        whole = np.zeros(self.shape, dtype=values.dtype)
+        whole = np.zeros(self.shape, dtype=values.dtype, order="F")  # slice after slice in memory, as the scan
         whole[self.box][... if at is None else at] = values
         return whole
 
@@ -215,20 +215,3 @@ def by_size(group: np.ndarray) -> np.ndarray:
     rank = np.empty(len(size), dtype=np.int32)
     rank[np.lexsort((first, -size))] = np.arange(1, len(size) + 1)
     return rank[number]
-
-
-def bounding_box(mask: Mask) -> Box:
-    """The part of the grid that a mask which is not empty lies in."""
-    spans = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.data.any(axis=tuple({0, 1, 2} - {axis})))
-        spans.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return spans[0], spans[1], spans[2]
-
-
-def boxed_grid(grid: Grid, box: Box) -> Grid:
-    """The grid of that part."""
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.world_mm(np.array([span.start for span in box]))
-    shape = tuple(span.stop - span.start for span in box)
-    return Grid((shape[0], shape[1], shape[2]), affine)

@@ -119,8 +119,7 @@ def stability_of(
     vhi_mm3_at: Callable[[float, float], float],
     sample: NormalBoneSample,
     rule: ThresholdRule,
-    sensitive: float,
-    conservative: float,
+    at: tuple[float, float],
     normal_bone_source: str = "given",
     with_proposal: bool = False,
 ) -> Stability:
@@ -133,13 +132,15 @@ def stability_of(
     sample : NormalBoneSample
     rule : ThresholdRule
         How the thresholds follow from a sample.
-    sensitive, conservative : float
-        The thresholds of the measurement [scanner units]; both move together, as they do with another normal bone.
+    at : (float, float)
+        Sensitive and conservative threshold of the measurement [scanner units]; both move together, as they do with another
+        normal bone.
     normal_bone_source : str
         With a "proposed" one the number is never called stable.
     with_proposal : bool
         Nor with one that holds voxels of the proposal which nobody checked.
     """
+    sensitive, conservative = at
     changes = tuple(
         ThresholdChange(change, sensitive * factor, vhi_mm3_at(sensitive * factor, conservative * factor))
         for change, factor in ((change, 1 + change) for change in THRESHOLD_CHANGES)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .caution import Caution
 from .contrast import Tissues, tissues
+from .disease_region import eroded
 from .known import Known
 from .library import ndimage
 from .volume import Volume
@@ -47,9 +48,8 @@ def stir_quality(t1w: Volume, stir: Volume, shown: Tissues | None = None) -> Sti
     """
     classes = shown or tissues(t1w)
     anatomy, signal = t1w.data[::STEP, ::STEP].astype(np.float32), stir.data[::STEP, ::STEP]
-    inner = np.ones((3, 3, 1))
-    fat = ndimage.binary_erosion((anatomy > 0.9 * classes.fat) & (anatomy < 2.5 * classes.fat), inner)
-    muscle = ndimage.binary_erosion((anatomy > 0.75 * classes.muscle) & (anatomy < 1.25 * classes.muscle), inner)
+    fat = _inner((anatomy > 0.9 * classes.fat) & (anatomy < 2.5 * classes.fat), 1)
+    muscle = _inner((anatomy > 0.75 * classes.muscle) & (anatomy < 1.25 * classes.muscle), 1)
     air = _air(anatomy)
     whole = float(np.median(signal[muscle])) if np.count_nonzero(muscle) >= FEWEST_PIXELS else float("nan")
     return StirQuality(
@@ -79,7 +79,12 @@ def _air(anatomy: np.ndarray) -> np.ndarray:
     body = ndimage.gaussian_filter(anatomy, (0.7, 0.7, 0)) > 0.12 * np.percentile(anatomy, 99)
     for k in range(body.shape[2]):
         body[..., k] = ndimage.binary_fill_holes(body[..., k])
-    return ~ndimage.binary_dilation(body, np.ones((5, 5, 1)))
+    return _inner(np.pad(~body, ((2, 2), (2, 2), (0, 0)), constant_values=True), 2)[2:-2, 2:-2]
+
+
+def _inner(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """What lies that many pixels inside of a mask, slice by slice, along rows, columns and both."""
+    return eroded(eroded(mask, pixels, 0), pixels, 1)
 
 
 QUALITIES: Known[Volume, Volume, StirQuality] = Known()

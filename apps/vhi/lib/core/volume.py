@@ -90,13 +90,14 @@ class Volume:
             raise InputError(f"{self.name}: the array has shape {data.shape}, its grid {self.grid.shape}.")
         # numpy 2 takes a percentile of float32 in float32, off by 3e-5 at a thousand
         data = data.astype(np.float64, copy=False)
-        if not np.isfinite(data).all():
+        low, high = data.min(), data.max()  # nan where one voxel is
+        if not (np.isfinite(low) and np.isfinite(high)):
             bad = int(data.size - np.isfinite(data).sum())
             raise InputError(
                 f"{self.name} holds {bad} voxels that are NaN or infinite; every voxel needs a finite intensity. "
                 "Re-export the scan."
             )
-        if data.min() == data.max():
+        if low == high:
             value = f"{data.flat[0]:g}"
             raise InputError(f"{self.name} is constant (every voxel is {value}); this is not a scan. Pass the image series.")
         object.__setattr__(self, "data", data)

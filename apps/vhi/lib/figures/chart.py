@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -84,7 +84,7 @@ class Text:
     words: str
     size: float
     colour: Colour = INK
-    align: Literal["lt", "rt", "rm", "mt", "mm", "mb", "lb"] = "mm"
+    align: Literal["lt", "rt", "lm", "rm", "mt", "mm", "mb", "lb"] = "mm"
     bold: bool = False
     offset: Point = (0.0, 0.0)
 
@@ -281,34 +281,24 @@ class _Paper:
         self._texts.append(((self.left + self.right) / 2, under, Text((0, 0), bar.label, _TICK_SIZE, INK, "mt")))
 
     def _write(self, pen: ImageDraw.ImageDraw, x: float, y: float, text: Text) -> None:
-        size = text.size * self.point
-        write(
-            pen,
-            (x + text.offset[0] * self.point, y - text.offset[1] * self.point),
-            text.words,
-            size,
-            text.colour,
-            text.align,
-            text.bold,
-        )
+        write(pen, replace(text, at=(x + text.offset[0] * self.point, y - text.offset[1] * self.point)), self.point)
 
 
-def write(
-    pen: ImageDraw.ImageDraw, at: Point, words: str, size: float, colour: Colour, align: str = "lt", bold: bool = False
-) -> None:
-    """Lines of words of `size` pixels on a picture; `align` as of `Text`."""
-    font, lines = _font(size, bold), words.split("\n")
+def write(pen: ImageDraw.ImageDraw, text: Text, point: float) -> None:
+    """Lines of words on a picture, at a pixel of it; `point` is a point of the paper in pixels."""
+    size = text.size * point
+    font, lines = _font(size, text.bold), text.words.split("\n")
     step = size * _LINE_HEIGHT
     # capitals stand on the line and are seven tenths of the size high: what is seen lies at the point
-    first = {"t": 0.85 * size, "m": 0.36 * size - step * (len(lines) - 1) / 2, "b": -step * (len(lines) - 1)}[align[1]]
+    first = {"t": 0.85 * size, "m": 0.36 * size - step * (len(lines) - 1) / 2, "b": -step * (len(lines) - 1)}[text.align[1]]
     for n, line in enumerate(lines):
-        pen.text((at[0], at[1] + first + n * step), line, fill=colour, font=font, anchor=f"{align[0]}s")
+        pen.text((text.at[0], text.at[1] + first + n * step), line, fill=text.colour, font=font, anchor=f"{text.align[0]}s")
 
 
 def _write_upwards(image: Image.Image, words: str, size: float, left: int, middle: int) -> None:
     height = math.ceil(size * _LINE_HEIGHT)
     ink = Image.new("L", (math.ceil(_width(words, size)) + 2, height))
-    write(ImageDraw.Draw(ink), (0, 0), words, size, "white", "lt")
+    write(ImageDraw.Draw(ink), Text((0, 0), words, size, "white", "lt"), 1.0)
     turned = ink.transpose(Image.Transpose.ROTATE_90)
     image.paste(INK, (left, middle - turned.height // 2), turned)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,24 @@ RESOLVED, PERSISTING, NEW = 1, 2, 3
 CHANGE_COLOURS = {RESOLVED: "#2bd48f", PERSISTING: "#ffd600", NEW: "#ff4d3d"}
 
 
+@dataclass(frozen=True)
+class CodedVoxels:
+    """Voxels and their colours: `codes` is `(I, J, K)` int on the scan's grid, 0 for none."""
+
+    codes: np.ndarray
+    colours: Mapping[int, str]
+
+
 def draw_slice(
     stir: Volume,
     k: int,
     view: View,
     ax: Axes,
     *,
-    codes: np.ndarray | None = None,
-    colours: Mapping[int, str] | None = None,
+    marked: CodedVoxels | None = None,
     window: tuple[float, float] | None = None,
 ) -> Axes:
-    """One STIR slice with voxels coloured by their code; `codes` is `(I, J, K)` int on the scan's grid, 0 for none.
+    """One STIR slice with marked voxels in colour.
 
     `window` is the range of intensities shown; that of the scan itself when absent.
     """
@@ -43,10 +51,10 @@ def draw_slice(
     low, high = window or np.percentile(view.crop(stir.data), [1.0, 99.7])
     aspect = view.row_mm / view.column_mm
     ax.imshow(view.crop(stir.data)[k], cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=aspect)
-    if codes is not None and colours:
-        shown = view.crop(codes)[k]
+    if marked is not None:
+        shown = view.crop(marked.codes)[k]
         picture = np.zeros((*shown.shape, 4))
-        for code, colour in colours.items():
+        for code, colour in marked.colours.items():
             picture[shown == code] = [*(int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)), OPACITY]
         # nearest: what is coloured is what was counted, voxel by voxel
         ax.imshow(picture, interpolation="nearest", aspect=aspect)
@@ -83,8 +91,8 @@ def disagreement_figure(stir: Volume, first: Mask, second: Mask, readers: tuple[
     figure, axes = slices_paper(len(slices), 3, view)
     for row, k in zip(axes, slices, strict=True):
         draw_slice(stir, k, view, row[0])
-        draw_slice(stir, k, view, row[1], codes=codes * first.data, colours=READER_COLOURS)
-        draw_slice(stir, k, view, row[2], codes=codes * second.data, colours=READER_COLOURS)
+        draw_slice(stir, k, view, row[1], marked=CodedVoxels(codes * first.data, READER_COLOURS))
+        draw_slice(stir, k, view, row[2], marked=CodedVoxels(codes * second.data, READER_COLOURS))
     for ax, name in zip(axes[0], names, strict=True):
         ax.set_title(name, fontsize=7.5, color=INK)
     _colour_legend(figure, READER_COLOURS, ("both readers", f"{names[1]} only", f"{names[2]} only"))
@@ -108,7 +116,7 @@ def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.nda
     for n, (visit, stir) in enumerate(visits.items()):
         for m, k in enumerate(slices):
             draw_slice(stir, k, view, axes[2 * n, m])
-            draw_slice(stir, k, view, axes[2 * n + 1, m], codes=codes[visit], colours=CHANGE_COLOURS)
+            draw_slice(stir, k, view, axes[2 * n + 1, m], marked=CodedVoxels(codes[visit], CHANGE_COLOURS))
         axes[2 * n, 0].set_ylabel(VISIT_WORDS[visit], fontsize=7.5, color=INK)
         axes[2 * n + 1, 0].set_ylabel(f"{VISIT_WORDS[visit]}, inflammation", fontsize=7.5, color=INK)
     _colour_legend(figure, CHANGE_COLOURS, ("resolved lesion", "lesion at both visits", "new lesion"))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..core.lesions import voxels_of
 from ..core.pipeline import VhiResult
-from .chart import write
+from .chart import Text, write
 from .paper import CONSERVATIVE_COLOUR, NORMAL_BONE_COLOUR, POINTS_PER_INCH, REGION_COLOUR, SENSITIVE_COLOUR
 from .view import View
 
@@ -41,9 +42,10 @@ def most_involved_slices(result: VhiResult, most: int = MOST_SLICES) -> tuple[in
     Normal bone comes first because both thresholds rest on it and a reader must see where it lies. Where inflammation does not
     fill the places, the slices with most disease region do.
     """
-    normal_bone, inflamed, region = (
-        np.count_nonzero(a, axis=(0, 1)) for a in (result.normal_bone.data, result.grade, result.disease_region.mask.data)
+    normal_bone, inflamed = (
+        np.bincount(voxels_of(a)[:, 2], minlength=a.shape[2]) for a in (result.normal_bone.data, result.grade)
     )
+    region = np.count_nonzero(result.disease_region.mask.data, axis=(0, 1))
     checked = [int(k) for k in np.argsort(-normal_bone, kind="stable")[:NORMAL_BONE_SLICES] if normal_bone[k]]
     rest = [int(k) for k in np.lexsort((-region, -inflamed)) if k not in checked and (inflamed[k] or region[k])]
     return tuple(sorted((checked + rest)[:most]))
@@ -92,9 +94,13 @@ def grey_tiles(view: View, image: np.ndarray, slices: Sequence[int], pixels_per_
     """Slices of an `(I, J, K)` image in a view, `(n, height, width)` float32 from 0 to 255, linearly enlarged, on one window."""
     grey = view.crop(image)[list(slices)].astype(np.float32)
     low, high = np.percentile(grey, [1.0, 99.7])
-    grey = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
+    grey -= low
+    grey /= max(high - low, 1e-6)
+    np.clip(grey, 0, 1, out=grey)
     height, width = _size(view, pixels_per_mm)
-    return _enlarged(_enlarged(grey, 1, height), 2, width) * np.float32(255)
+    tiles = _enlarged(_enlarged(grey, 1, height), 2, width)
+    tiles *= np.float32(255)
+    return tiles
 
 
 def mask_tiles(view: View, mask: np.ndarray, slices: Sequence[int], pixels_per_mm: float) -> np.ndarray:
@@ -119,14 +125,18 @@ def _enlarged(slices: np.ndarray, axis: int, size: int) -> np.ndarray:
     at = np.clip((np.arange(size, dtype=np.float32) + 0.5) * old / size - 0.5, 0, old - 1)
     below = np.minimum(at.astype(int), max(old - 2, 0))
     weight = (at - below).astype(np.float32).reshape([-1 if one == axis else 1 for one in range(slices.ndim)])
-    first, second = slices.take(below, axis), slices.take(np.minimum(below + 1, old - 1), axis)
-    return first + weight * (second - first)
+    first, more = slices.take(below, axis), slices.take(np.minimum(below + 1, old - 1), axis)
+    more -= first
+    more *= weight
+    first += more
+    return first
 
 
 def painted(grey: np.ndarray, layers: Sequence[tuple[np.ndarray, tuple[int, int, int], float]]) -> np.ndarray:
     """`(n, height, width)` grey values with layers of colour over them, as uint8; colours are mixed where there are any alone."""
-    tiles = np.empty((*grey.shape, 3), dtype=np.uint8)
-    tiles[...] = grey.astype(np.uint8)[..., np.newaxis]
+    tiles, shades = np.empty((*grey.shape, 3), dtype=np.uint8), grey.astype(np.uint8)
+    for channel in range(3):
+        tiles[..., channel] = shades
     flat = [mask.ravel() for mask, _, _ in layers]
     at = np.flatnonzero(np.logical_or.reduce(flat))
     mixed = np.repeat(grey.ravel()[at, np.newaxis], 3, axis=1)
@@ -193,9 +203,9 @@ def png_file(pixels: np.ndarray, compress_level: int = 6) -> bytes:
 def _write_labels(pen: ImageDraw.ImageDraw, corners: Sequence[Corner]) -> None:
     """Slice numbers as a reader counts, from 1, and the patient's sides."""
     for k, top, left, height, width in corners:
-        write(pen, (left + 5, top + 4), f"{k + 1}", 7.5 * _POINT, "white", "lt", bold=True)
-        for side, x, align in (("R", left + 5, "lm"), ("L", left + width - 5, "rm")):
-            write(pen, (x, top + height / 2), side, 6.5 * _POINT, "#c9d2dc", align)
+        write(pen, Text((left + 5, top + 4), f"{k + 1}", 7.5, "white", "lt", bold=True), _POINT)
+        write(pen, Text((left + 5, top + height / 2), "R", 6.5, "#c9d2dc", "lm"), _POINT)
+        write(pen, Text((left + width - 5, top + height / 2), "L", 6.5, "#c9d2dc", "rm"), _POINT)
 
 
 def _write_legend(pen: ImageDraw.ImageDraw, y: float, width: int) -> None:
@@ -209,7 +219,8 @@ def _write_legend(pen: ImageDraw.ImageDraw, y: float, width: int) -> None:
     fitting = max(1, min(len(entries), int(width / _DPI / 1.15)))
     for n, (sign, colour, words) in enumerate(entries[:fitting]):
         x = 0.008 * width + n * 1.2 * _DPI
-        write(pen, (x, y), sign, 8 * _POINT, colour, "lm")
-        write(pen, (x + 0.13 * _DPI, y), words, 6.5 * _POINT, "#dfe5ea", "lm")
+        write(pen, Text((x, y), sign, 8, colour, "lm"), _POINT)
+        write(pen, Text((x + 0.13 * _DPI, y), words, 6.5, "#dfe5ea", "lm"), _POINT)
     if width / _DPI > 7:
-        write(pen, (0.994 * width, y), "R, L: patient's sides; number: slice, from 1", 6 * _POINT, "#9aa5b1", "rm")
+        words = "R, L: patient's sides; number: slice, from 1"
+        write(pen, Text((0.994 * width, y), words, 6, "#9aa5b1", "rm"), _POINT)

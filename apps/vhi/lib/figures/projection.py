@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.lesions import voxels_of
 from ..core.pipeline import VhiResult
 from .chart import Axis, Chart, ColourBar, Line, Picture, Text
 from .view import View
@@ -47,7 +48,10 @@ def projection_chart(result: VhiResult) -> Chart:
 
 def depth_of(result: VhiResult, view: View) -> np.ndarray:
     """How much inflammation lies behind each pixel of a view [mm]; `(rows, columns)`."""
-    return np.asarray(np.count_nonzero(view.crop(result.grade), axis=0) * result.stir.grid.spacing_mm[2])
+    voxels = voxels_of(result.grade)
+    columns, rows, _ = result.grade.shape
+    counts = np.bincount(voxels[:, 0] * rows + voxels[:, 1], minlength=columns * rows).reshape(columns, rows, 1)
+    return np.asarray(view.crop(counts)[0] * result.stir.grid.spacing_mm[2])
 
 
 def _midline(result: VhiResult, view: View) -> Line:

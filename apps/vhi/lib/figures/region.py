@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from ..core.normal_bone import Voxel
 from ..core.volume import Mask, Volume
-from .chart import write
+from .chart import Text, write
 from .mosaic import grey_tiles, mask_tiles, outline, painted
 from .paper import NORMAL_BONE_COLOUR, REGION_COLOUR
 from .view import MARGIN_MM, View
@@ -47,13 +47,13 @@ def region_mosaic(image: Volume, region: Mask, places: Sequence[Voxel] = ()) -> 
     for n, (k, tile) in enumerate(zip(slices, tiles, strict=True)):
         left, top = n % columns * width, n // columns * height
         picture.paste(Image.fromarray(tile), (left, top))
-        write(pen, (left + 4, top + 4), f"{k + 1}", 12, "white", "lt", bold=True)
+        write(pen, Text((left + 4, top + 4), f"{k + 1}", 12, "white", "lt", bold=True), 1.0)
         for number, place in enumerate(places, start=1):
             if place[2] == k:
                 y, x = (at * size for at, size in zip(_within(view, place), (height, width), strict=True))
                 box = (left + x - _CIRCLE, top + y - _CIRCLE, left + x + _CIRCLE, top + y + _CIRCLE)
                 pen.ellipse(box, outline=NORMAL_BONE_COLOUR, width=2)
-                write(pen, (left + x, top + y), f"{number}", 10, "white", "mm")
+                write(pen, Text((left + x, top + y), f"{number}", 10, "white"), 1.0)
     return np.asarray(picture)
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from ..core.volume import Mask, Volume
 from .canvas import new_chart, tidy
-from .cohort_slices import MARGIN_MM, draw_slice
+from .cohort_slices import MARGIN_MM, CodedVoxels, draw_slice
 from .learning_curves import HELD_OUT, LEARNT
 from .paper import FAINT_INK, INK
 from .slice_dice import FOUND_COLOUR, MANUAL_COLOUR, draw_outlines
@@ -110,8 +110,8 @@ def workflow_figure(stir: Volume, grade: np.ndarray, cleaned: Mask, k: int) -> F
     figure = new_chart(180, 70)
     axes = figure.subplots(1, 3)
     draw_slice(stir, k, view, axes[0])
-    draw_slice(stir, k, view, axes[1], codes=grade, colours=_GRADES)
-    draw_slice(stir, k, view, axes[2], codes=cleaned.data.astype(np.uint8), colours=_CLEANED)
+    draw_slice(stir, k, view, axes[1], marked=CodedVoxels(grade, _GRADES))
+    draw_slice(stir, k, view, axes[2], marked=CodedVoxels(cleaned.data.astype(np.uint8), _CLEANED))
     for ax, name in zip(axes, ("STIR", "automatic", "cleaned by a reader"), strict=True):
         ax.set_title(name, fontsize=7.5, color=INK)
     patches = [Patch(color=colour) for colour in (*_GRADES.values(), *_CLEANED.values())]

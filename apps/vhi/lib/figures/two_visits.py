@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..core.change import Change
-from .cohort_slices import CHANGE_COLOURS, MARGIN_MM, draw_slice, slices_paper
+from .cohort_slices import CHANGE_COLOURS, MARGIN_MM, CodedVoxels, draw_slice, slices_paper
 from .paper import INK
 from .view import View
 
@@ -34,6 +34,6 @@ def two_visits_figure(change: Change) -> Figure:
         axes, (change.earlier_stir, change.now_stir), change.codes, ("earlier visit", "this visit"), strict=True
     ):
         for ax, k in zip(row, slices, strict=True):
-            draw_slice(stir, k, view, ax, codes=codes, colours=CHANGE_COLOURS, window=WINDOW)
+            draw_slice(stir, k, view, ax, marked=CodedVoxels(codes, CHANGE_COLOURS), window=WINDOW)
         row[0].set_ylabel(name, fontsize=7.5, color=INK)
     return figure

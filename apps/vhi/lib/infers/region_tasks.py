@@ -16,10 +16,10 @@ from .task import ServiceTask
 class DiseaseRegionTask(ServiceTask):
     """The imaged pelvic bone, by the ensemble of networks on T1W."""
 
+    also = ("reading",)
+
     def __init__(self, service: VhiService) -> None:
-        super().__init__(
-            service, "disease_region", "Disease region (imaged pelvic bone), from T1W", {DISEASE_REGION: 1}, also=("reading",)
-        )
+        super().__init__(service, "disease_region", "Disease region (imaged pelvic bone), from T1W", {DISEASE_REGION: 1})
 
     def answer(self, request: InferRequest) -> Answer:
         return self.service.disease_region(request.image_id, request.reader, request.options.get("reading", 1))
@@ -31,6 +31,8 @@ class NormalBoneClicksTask(ServiceTask):
     Viewers send every click again each time. Background clicks have no meaning here.
     """
 
+    also = ("foreground", "background", "label", "reading", *DRAWN)
+
     def __init__(self, service: VhiService) -> None:
         super().__init__(
             service,
@@ -38,7 +40,6 @@ class NormalBoneClicksTask(ServiceTask):
             "Normal bone from clicks: foreground clicks in sacral marrow, best one a slice on three slices",
             {NORMAL_BONE: 1},
             type=InferType.DEEPGROW,
-            also=("foreground", "background", "label", "reading", *DRAWN),
         )
 
     def answer(self, request: InferRequest) -> Answer:
@@ -59,10 +60,10 @@ class NormalBoneClicksTask(ServiceTask):
 class NormalBoneTask(ServiceTask):
     """The automatic proposal of normal bone, whose intensities give the thresholds."""
 
+    also = ("reading",)
+
     def __init__(self, service: VhiService) -> None:
-        super().__init__(
-            service, "normal_bone", "Normal bone (proposal: check it), from STIR", {NORMAL_BONE: 1}, also=("reading",)
-        )
+        super().__init__(service, "normal_bone", "Normal bone (proposal: check it), from STIR", {NORMAL_BONE: 1})
 
     def answer(self, request: InferRequest) -> Answer:
         return self.service.normal_bone(request.image_id, request.reader, request.options.get("reading", 1))

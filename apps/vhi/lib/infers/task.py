@@ -7,7 +7,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
@@ -27,11 +27,17 @@ class ServiceTask(InferTask):
         The option table that viewers show, see `lib.core.setting.option_cell`.
     names : mapping
         Every label that an answer may hold, with its value; values count from 1 without a gap.
+
+    Attributes
+    ----------
     also : names
         Further keys that a request may hold, which no option table shows.
     passed_over : names
         Options of other tasks, which 3D Slicer sends along when a list of options was fetched anew while another was open.
     """
+
+    also: ClassVar[tuple[str, ...]] = ()
+    passed_over: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -42,14 +48,11 @@ class ServiceTask(InferTask):
         options: Mapping[str, Any] | None = None,
         *,
         type: InferType = InferType.SEGMENTATION,
-        also: tuple[str, ...] = (),
-        passed_over: tuple[str, ...] = (),
     ) -> None:
         super().__init__(type=type, labels=dict(names), dimension=3, description=description, config=dict(options or {}))
         self.name = name
         self.service = service
-        self._takes = (*self._config, *also)
-        self._passed_over = frozenset(passed_over)
+        self._takes = (*self._config, *self.also)
 
     @abstractmethod
     def answer(self, request: InferRequest) -> Answer:
@@ -60,7 +63,7 @@ class ServiceTask(InferTask):
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Answer a request with a fresh temporary file, which MONAI Label deletes once it is sent, and the facts."""
-        asked = parse_request({k: v for k, v in request.items() if k not in self._passed_over}, self.name, self._takes)
+        asked = parse_request({k: v for k, v in request.items() if k not in self.passed_over}, self.name, self._takes)
         answer = self.answer(asked)
         # Slicer gives the first name the voxels of value 1, the second those of value 2, and so on, and empties the segments
         # whose values do not occur: with every name no value is taken for another, and nothing of an earlier answer stays

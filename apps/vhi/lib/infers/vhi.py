@@ -31,6 +31,9 @@ def option_table(service: VhiService | None = None) -> dict[str, Any]:
 class VhiTask(ServiceTask):
     """Inflammation above the thresholds, from the regions in force for this reader."""
 
+    also = ("reading", "normal_bone_at", POST_TRANSFORMS_KEY, *DRAWN)
+    passed_over = ("scope",)
+
     def __init__(self, service: VhiService) -> None:
         names = {INFLAMMATION: 1, CONSERVATIVE: 2, PROPOSED_TO_REMOVE: 3}
         super().__init__(
@@ -39,8 +42,6 @@ class VhiTask(ServiceTask):
             "VHI: hyperintense inflammation in the disease region, from STIR",
             names,
             {"show": list(SHOW), "proposal": list(PROPOSAL), **option_table(service)},
-            also=("reading", "normal_bone_at", POST_TRANSFORMS_KEY, *DRAWN),
-            passed_over=("scope",),
         )
 
     def answer(self, request: InferRequest) -> Answer:
@@ -57,6 +58,9 @@ class VhiCleanTask(ServiceTask):
     Viewers send every click and gesture again each time, and no mask: all are replayed over the automatic result.
     """
 
+    also = ("foreground", "background", "gestures", "label", "reading", POST_TRANSFORMS_KEY, *DRAWN)
+    passed_over = ("show",)
+
     def __init__(self, service: VhiService) -> None:
         super().__init__(
             service,
@@ -65,8 +69,6 @@ class VhiCleanTask(ServiceTask):
             {INFLAMMATION: 1},
             {"scope": list(SCOPE), "proposal": list(PROPOSAL), **option_table(service)},
             type=InferType.DEEPGROW,
-            also=("foreground", "background", "gestures", "label", "reading", POST_TRANSFORMS_KEY, *DRAWN),
-            passed_over=("show",),
         )
 
     def answer(self, request: InferRequest) -> Answer:

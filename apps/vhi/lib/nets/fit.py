@@ -111,7 +111,7 @@ class Progress:
         return self.elapsed_s / self.step * (self.steps - self.step)
 
 
-def fit(
+def fit(  # noqa: PLR0913 data and course of one training
     recipe: Recipe,
     seed: int,
     labelled: Slices,

@@ -29,7 +29,7 @@ from ..readings.submission import Submission
 from ..reports.algorithm_identification import Maker, makers, person_name
 from ..reports.codes import ARTIFICIAL_INTELLIGENCE, MANUFACTURER, MODEL_NAME
 from ..reports.dicom_pages import PICTURE, REPORT, VISITS, pages_of
-from ..reports.dicom_seg import segmentation, segmentation_of
+from ..reports.dicom_seg import SegmentationWords, segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
 from ..reports.parts import ScanFacts
@@ -144,9 +144,8 @@ class ArchiveResults:
         if content is None:
             if region is not None:
                 drawn.pop(DISEASE_REGION)
-            description = "Regions that VHI is measured with"
-            reader = person_name(named.reader)
-            seg = segmentation_of(drawn, stir, "STIR", made_by, reader, _program(made), description, "Regions")
+            words = SegmentationWords(person_name(named.reader), _program(made), "Regions that VHI is measured with", "Regions")
+            seg = segmentation_of(drawn, stir, "STIR", made_by, words)
         else:
             seg = segmentation(content, stir)
         if seg is not None:
@@ -167,17 +166,11 @@ class ArchiveResults:
     ) -> Dataset | None:
         if region is None:
             return None
+        words = SegmentationWords(
+            person_name(named.reader), _program(named), "Disease region that VHI is measured in", "Disease region"
+        )
         try:
-            seg = segmentation_of(
-                {DISEASE_REGION: region},
-                t1w,
-                "T1W",
-                made_by,
-                person_name(named.reader),
-                _program(named),
-                "Disease region that VHI is measured in",
-                "Disease region",
-            )
+            seg = segmentation_of({DISEASE_REGION: region}, t1w, "T1W", made_by, words)
         except InputError:  # T1W was resampled: the region lies on the voxels of STIR alone
             return None
         if seg is not None:

@@ -59,7 +59,7 @@ class Foramen:
         """
         path = [(side * p[0], p[1], p[2]) for p in self.points]
         parts = [
-            capsule(x, y, z, a, b, share * r, share * q)
+            capsule(x, y, z, a, b, (share * r, share * q))
             for (a, b), (r, q) in zip(pairwise(path), pairwise(self.radii), strict=True)
         ]
         return np.minimum.reduce(parts)
@@ -233,7 +233,7 @@ class Pelvis:
     def thecal_sac(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Signed distance [mm] to the fluid-filled sac from the upper sacrum to L3, of the shape of the coordinates [mm]."""
         chain = ((-6.0, 6.0, 2.5), (22.0, 6.0, 6.0), (48.0, 9.5, 8.0), (66.0, 17.0, 8.5), (92.0, 35.0, 9.0), (110.0, 54.0, 9.0))
-        parts = [capsule(x, y, z, (0.0, *a[:2]), (0.0, *b[:2]), a[2], b[2]) for a, b in pairwise(chain)]
+        parts = [capsule(x, y, z, (0.0, *a[:2]), (0.0, *b[:2]), (a[2], b[2])) for a, b in pairwise(chain)]
         return np.minimum.reduce(parts)
 
     def marrow_of(self, lesion: PhantomLesion, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

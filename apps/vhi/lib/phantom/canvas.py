@@ -130,11 +130,13 @@ class Canvas:
         The same where `Pelvis.warped` moved them.
     width_mm : float
         Width over which a surface fades from one tissue to the next.
+    texture : Texture
+        Of the slice that the sheet is part of, on its pixels.
     """
 
-    def __init__(self, xyz: np.ndarray, warped: Sequence[np.ndarray], width_mm: float) -> None:
+    def __init__(self, xyz: np.ndarray, warped: Sequence[np.ndarray], width_mm: float, texture: Texture) -> None:
         self.x, self.y, self.z = warped
-        self.width_mm = width_mm
+        self.width_mm, self.texture = width_mm, texture
         self.channels = np.zeros((N_CHANNELS, *xyz.shape[1:]), np.float32)
         self._touched = [False] * N_CHANNELS
         n, m = xyz.shape[1:]

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .anatomy import BACK_MIDLINE, CORTEX_MM, FORAMINA, SACRAL_DISCS, Pelvis, PhantomLesion
-from .canvas import SIGNALS, Canvas, Range, Texture, Value, Window, mixed
+from .canvas import SIGNALS, Canvas, Range, Value, Window, mixed
 from .shapes import Curve, Point, capsule, coverage, ellipsoid, ramp, smooth_max
 
 
 @dataclass(frozen=True)
-class MarrowTissue:
-    """Mean fat fraction of a marrow, and how strong its grain is; red marrow is patchier than fatty marrow."""
+class BoneTissue:
+    """Mean fat fraction of a bone's marrow, how strong its grain is, and how thick its cortex.
+
+    Red marrow is patchier than fatty marrow.
+    """
 
     fat: Value
     grain: Value
+    cortex_mm: float = CORTEX_MM
 
 
-RED = MarrowTissue(fat=0.29, grain=1.35)  # the bodies of the sacrum
-FATTY = MarrowTissue(fat=0.38, grain=0.7)  # its alae, and the ilia
-LUMBAR = MarrowTissue(fat=0.30, grain=0.8)
+RED = BoneTissue(fat=0.29, grain=1.35)  # the bodies of the sacrum
+FATTY = BoneTissue(fat=0.38, grain=0.7)  # its alae, and the ilia
+LUMBAR = BoneTissue(fat=0.30, grain=0.8)
+THIN = replace(LUMBAR, cortex_mm=1.5)  # the processes of the vertebrae
 
 
 FORAMEN_WALL_MM = 0.7  # cortex round a nerve's channel through the sacrum
@@ -57,7 +62,7 @@ class Rod:
 
     def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Signed distance [mm] to the rod, negative inside, of the shape of the coordinates [mm]."""
-        return capsule(x, y, z, self.a, self.b, self.radius_a, self.radius_b)
+        return capsule(x, y, z, self.a, self.b, (self.radius_a, self.radius_b))
 
 
 @dataclass(frozen=True)
@@ -163,23 +168,23 @@ class Painter:
     def __init__(self, pelvis: Pelvis, contents: Contents, lesions: Sequence[PhantomLesion]) -> None:
         self.pelvis, self.contents, self.lesions = pelvis, contents, tuple(lesions)
 
-    def paint(self, canvas: Canvas, texture: Texture) -> None:
-        _body(canvas, texture)
+    def paint(self, canvas: Canvas) -> None:
+        _body(canvas)
         iliac = {side: self._half(canvas, side) for side in (-1, 1)}
         for side, (window, ilium) in iliac.items():
-            _gluteal(canvas, texture, window, ilium, side)
-        _trunk_muscles(canvas, texture)
-        _viscera(canvas, texture)
+            _gluteal(canvas, window, ilium, side)
+        _trunk_muscles(canvas)
+        _viscera(canvas)
         self._bowel(canvas)
-        _back_muscles(canvas, texture)
+        _back_muscles(canvas)
         for rod in self.contents.pelvic_vessels:
             _rod(canvas, rod, vessel=1.0)
         for side, (window, ilium) in iliac.items():
-            self._sacrum_half(canvas, texture, window, ilium, side)
-            self._ilium(canvas, texture, window, ilium, side)
-        self._spine(canvas, texture)
+            self._sacrum_half(canvas, window, ilium, side)
+            self._ilium(canvas, window, ilium, side)
+        self._spine(canvas)
         self._sacral_discs(canvas)
-        _foramina(canvas, texture, self.pelvis)
+        _foramina(canvas, self.pelvis)
         self._canal(canvas)
         for rod in self.contents.marrow_vessels:
             _rod(canvas, rod, vessel=1.0, region=1.0)
@@ -204,31 +209,31 @@ class Painter:
             and lesion.centre[2] - lesion.radii[2] < high + 5
         ]
 
-    def _sacrum_half(self, canvas: Canvas, texture: Texture, window: Window, ilium: np.ndarray, side: int) -> None:
+    def _sacrum_half(self, canvas: Canvas, window: Window, ilium: np.ndarray, side: int) -> None:
         x, y, z = canvas.at(window)
         untrimmed = self.pelvis.sacrum_untrimmed(x, y, z)
         gap = self.pelvis.joint_gap(y, z, side)
         # in front the space between the bones is cartilage and belongs to the joint; behind it is ligament and fat
         joint = np.maximum(untrimmed, ilium - gap - 1)
         behind = ramp(gap, 4.0, 6.0)
-        ligament = mixed("ligament", "fat", np.clip(0.45 + 4 * texture.marrow_fat[window], 0, 1))
+        ligament = mixed("ligament", "fat", np.clip(0.45 + 4 * canvas.texture.marrow_fat[window], 0, 1))
         cartilage = SIGNALS["cartilage"]
         signals = tuple(c + behind * (v - c) for c, v in zip(cartilage, ligament, strict=True))
         canvas.lay(window, coverage(joint, canvas.width_mm), (signals[0], signals[1]), region=(1 - behind) * read_sacrum(x, y, z))
         beside = ramp(np.abs(x), 14, 32)
-        beside_joint = ramp(ilium, 22, 4) * ramp(texture.patches[window], 0.2, 1.4)  # fat left by old inflammation
-        marrow = MarrowTissue(
+        beside_joint = ramp(ilium, 22, 4) * ramp(canvas.texture.patches[window], 0.2, 1.4)  # fat left by old inflammation
+        tissue = BoneTissue(
             fat=RED.fat + (FATTY.fat - RED.fat) * beside + 0.2 * beside_joint,
             grain=RED.grain + (FATTY.grain - RED.grain) * beside,
         )
         sacrum = self.pelvis.sacrum(untrimmed, ilium, gap)
         lesions = self._lesions_here(canvas, "sacrum", side)
-        _bone(canvas, texture, window, sacrum, marrow, region=read_sacrum(x, y, z), lesions=lesions)
+        _bone(canvas, window, sacrum, tissue, region=read_sacrum(x, y, z), lesions=lesions)
 
-    def _ilium(self, canvas: Canvas, texture: Texture, window: Window, ilium: np.ndarray, side: int) -> None:
-        _bone(canvas, texture, window, ilium, FATTY, lesions=self._lesions_here(canvas, "ilium", side))
+    def _ilium(self, canvas: Canvas, window: Window, ilium: np.ndarray, side: int) -> None:
+        _bone(canvas, window, ilium, FATTY, lesions=self._lesions_here(canvas, "ilium", side))
 
-    def _spine(self, canvas: Canvas, texture: Texture) -> None:
+    def _spine(self, canvas: Canvas) -> None:
         for vertebra in reversed(self.pelvis.vertebrae):
             cy, cz = vertebra.centre[1:]
             window = canvas.window((-26, 26), (cy - 30, cy + 24), (cz - 26, cz + 24))
@@ -246,7 +251,7 @@ class Painter:
             offset = vertebra.half_height + 4.5
             nucleus = (0.0, cy - offset * float(np.cos(lean)), cz - offset * float(np.sin(lean)))
             canvas.lay(window, coverage(ellipsoid(x, y, z, nucleus, (13, 2.6, 9)), canvas.width_mm), SIGNALS["disc nucleus"])
-            _bone(canvas, texture, window, vertebra.body(x, y, z), LUMBAR)
+            _bone(canvas, window, vertebra.body(x, y, z), LUMBAR)
         for rod, region in POSTERIOR_ELEMENTS:
             for side in (-1, 1) if rod.a[0] > 1 else (1,):
                 mirrored = Rod(
@@ -255,7 +260,7 @@ class Painter:
                 window = canvas.window(*mirrored.box())
                 if window is not None:
                     distance = mirrored.distance(*canvas.at(window))
-                    _bone(canvas, texture, window, distance, LUMBAR, region=region, cortex_mm=1.5)
+                    _bone(canvas, window, distance, THIN, region=region)
 
     def _sacral_discs(self, canvas: Canvas) -> None:
         for centre, radii in SACRAL_DISCS:
@@ -281,7 +286,7 @@ class Painter:
         if window is None:
             return
         x, y, z = canvas.at(window)
-        tail = capsule(x, y, z, (0.0, -60.0, 7.0), (0.0, -4.0, 7.0), 1.5, 4.5)
+        tail = capsule(x, y, z, (0.0, -60.0, 7.0), (0.0, -4.0, 7.0), (1.5, 4.5))
         sac = self.pelvis.thecal_sac(x, y, z)
         # fat fills the sacral canal round the sac; higher up only a thin ligament lies between sac and bone
         higher = ramp(y, 38, 52)
@@ -293,19 +298,17 @@ class Painter:
 
 def _bone(
     canvas: Canvas,
-    texture: Texture,
     window: Window,
     distance: np.ndarray,
-    marrow: MarrowTissue,
+    tissue: BoneTissue,
     *,
     region: Value = 1.0,
     lesions: Sequence[PhantomLesion] = (),
-    cortex_mm: float = CORTEX_MM,
 ) -> None:
     """Cortex, and inside it marrow that oedema replaces where a lesion lies; readers outline along the middle of the cortex."""
     canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS["cortex"], region=None)
     canvas.read(window, coverage(distance + CORTEX_MM / 2, canvas.width_mm), region)
-    t1w, stir = mixed("marrow water", "marrow fat", np.clip(marrow.fat + texture.marrow_fat[window], 0.05, 0.95))
+    t1w, stir = mixed("marrow water", "marrow fat", np.clip(tissue.fat + canvas.texture.marrow_fat[window], 0.05, 0.95))
     oedema = SIGNALS["oedema"]
     share: Value = 0.0
     for lesion in lesions:
@@ -313,8 +316,8 @@ def _bone(
         replaced = lesion.severity * cover
         t1w, stir = t1w + replaced * (oedema[0] - t1w), stir + replaced * (oedema[1] - stir)
         share = np.maximum(share, cover)
-    stir = stir * (1 + marrow.grain * texture.grain[window])
-    canvas.lay(window, coverage(distance + cortex_mm, canvas.width_mm), (t1w, stir), region=region, lesion=share)
+    stir = stir * (1 + tissue.grain * canvas.texture.grain[window])
+    canvas.lay(window, coverage(distance + tissue.cortex_mm, canvas.width_mm), (t1w, stir), region=region, lesion=share)
 
 
 # Facets, pedicles and transverse processes belong to the region that readers draw; spinous processes do not.
@@ -353,11 +356,11 @@ def skin_y(x: np.ndarray, z: np.ndarray) -> np.ndarray:
 SKIN_SLOPE = 1 / np.sqrt(1 + 1.57**2)
 
 
-def _body(canvas: Canvas, texture: Texture) -> None:
+def _body(canvas: Canvas) -> None:
     everything = (slice(None), slice(None))
     depth = (skin_y(canvas.x, canvas.z) - canvas.y) * SKIN_SLOPE
     canvas.lay(everything, coverage(depth, 1.5), SIGNALS["skin"])
-    canvas.lay(everything, coverage(depth + 1.6, 1.5), mixed("fat", "ligament", texture.septa))
+    canvas.lay(everything, coverage(depth + 1.6, 1.5), mixed("fat", "ligament", canvas.texture.septa))
 
 
 def _flesh(tissue: str, fat: np.ndarray, grain: np.ndarray) -> tuple[Value, Value]:
@@ -371,17 +374,17 @@ GLUTEAL_INNER = Curve((-120, -92, -60, -28, 0, 25, 38, 52, 60), (-4, 4, 30, 57, 
 GLUTEAL_REACH = Curve((-45, -10, 5, 15, 25), (90, 70, 34, 20, 8))
 
 
-def _gluteal(canvas: Canvas, texture: Texture, window: Window, ilium: np.ndarray, side: int) -> None:
+def _gluteal(canvas: Canvas, window: Window, ilium: np.ndarray, side: int) -> None:
     x, y, z = canvas.at(window)
     across = x * side + 0.3 * (z + 13)
     inner, reach = GLUTEAL_INNER(y), GLUTEAL_REACH(z)
     fascia = (skin_y(x, z) + 33 - y) * SKIN_SLOPE
-    distance = smooth_max(smooth_max((inner - across) * 0.75, ilium - reach, 6), fascia, 6) + texture.patches[window]
+    distance = smooth_max(smooth_max((inner - across) * 0.75, ilium - reach, 6), fascia, 6) + canvas.texture.patches[window]
     cover = coverage(distance, 1.5)
-    canvas.lay(window, cover, _flesh("muscle", texture.gluteal_fat[window], texture.grain[window]))
+    canvas.lay(window, cover, _flesh("muscle", canvas.texture.gluteal_fat[window], canvas.texture.grain[window]))
 
 
-def _viscera(canvas: Canvas, texture: Texture) -> None:
+def _viscera(canvas: Canvas) -> None:
     """Bowel and mesentery in front of the spine and in the small pelvis: soft tissue where slow noise is high."""
     for x_range, y_range, z_range, softness in (
         ((-110.0, 110.0), (66.0, 115.0), (-60.0, 20.0), 0.25),
@@ -393,13 +396,13 @@ def _viscera(canvas: Canvas, texture: Texture) -> None:
         x, y, z = canvas.at(window)
         inside = ramp(np.abs(x), x_range[1], x_range[1] - 16) * ramp(y, y_range[0] - 4, y_range[0] + 12)
         inside = inside * ramp(y, y_range[1], y_range[1] - 14) * ramp(z, z_range[1], z_range[1] - 12)
-        level = texture.loops[window] - 2.5 * (1 - inside)
+        level = canvas.texture.loops[window] - 2.5 * (1 - inside)
         canvas.lay(window, ramp(level, softness, softness + 0.25), mixed("bowel wall", "fat", 0.15))
-        content = mixed("bowel content", "bowel fluid", ramp(texture.patches[window], 0.4, 1.2))
+        content = mixed("bowel content", "bowel fluid", ramp(canvas.texture.patches[window], 0.4, 1.2))
         canvas.lay(window, ramp(level, softness + 0.6, softness + 0.75), content)
 
 
-def _trunk_muscles(canvas: Canvas, texture: Texture) -> None:
+def _trunk_muscles(canvas: Canvas) -> None:
     for side in (-1, 1):
         for tissue, a, b, ra, rb in (
             ("muscle", (42.0, 38.0, -48.0), (43.0, 64.0, -10.0), 17.0, 17.5),
@@ -416,25 +419,25 @@ def _trunk_muscles(canvas: Canvas, texture: Texture) -> None:
             window = canvas.window(*rod.box())
             if window is not None:
                 x, y, z = canvas.at(window)
-                distance = rod.distance(x, y, z) + 0.8 * texture.patches[window]
-                flesh = _flesh(tissue, texture.muscle_fat[window], texture.grain[window])
+                distance = rod.distance(x, y, z) + 0.8 * canvas.texture.patches[window]
+                flesh = _flesh(tissue, canvas.texture.muscle_fat[window], canvas.texture.grain[window])
                 canvas.lay(window, coverage(distance, 1.2), flesh)
 
 
-def _back_muscles(canvas: Canvas, texture: Texture) -> None:
+def _back_muscles(canvas: Canvas) -> None:
     window = canvas.window((-80, 80), (-75, 110), (4, 99))
     if window is None:
         return
     x, y, z = canvas.at(window)
     s = np.abs(x)
     fascia = (-44 + 1.6 * (z - 14) + 0.5 * s + 0.004 * s * s - y) * 0.5
-    front = (13 - 6 * ramp(y, 5, 30) + 0.3 * np.maximum(y - 36, 0) - z) * 0.9 + 2.5 * texture.patches[window]
+    front = (13 - 6 * ramp(y, 5, 30) + 0.3 * np.maximum(y - 36, 0) - z) * 0.9 + 2.5 * canvas.texture.patches[window]
     flank = s - 66 + 0.35 * np.maximum(y - 40, 0)
     distance = smooth_max(smooth_max(fascia, front, 4), flank, 8)
-    canvas.lay(window, coverage(distance, 2.0), _flesh("muscle", texture.back_fat[window], texture.grain[window]))
+    canvas.lay(window, coverage(distance, 2.0), _flesh("muscle", canvas.texture.back_fat[window], canvas.texture.grain[window]))
 
 
-def _foramina(canvas: Canvas, texture: Texture, pelvis: Pelvis) -> None:
+def _foramina(canvas: Canvas, pelvis: Pelvis) -> None:
     """Fat round a nerve and a vein, in a channel through the sacrum."""
     for foramen in FORAMINA:
         inner, *_, bend, outer = foramen.points
@@ -443,11 +446,11 @@ def _foramina(canvas: Canvas, texture: Texture, pelvis: Pelvis) -> None:
             if window is None:
                 continue
             x, y, z = canvas.at(window)
-            opening = foramen.distance(x, y, z, side) + 0.4 * texture.patches[window]
+            opening = foramen.distance(x, y, z, side) + 0.4 * canvas.texture.patches[window]
             wall = np.maximum(opening - FORAMEN_WALL_MM, pelvis.sacrum_untrimmed(x, y, z))
             canvas.lay(window, coverage(wall, canvas.width_mm), SIGNALS["cortex"])
             canvas.lay(window, coverage(opening, canvas.width_mm), mixed("fat", "ligament", 0.1))
             canvas.lay(window, coverage(foramen.distance(x, y, z, side, 0.45), canvas.width_mm), SIGNALS["nerve"])
             vein = [(side * (p[0] + 2.5), p[1] - 2.5, p[2]) for p in (bend, outer)]
-            distance = capsule(x, y, z, vein[0], vein[1], 0.6, 1.0)
+            distance = capsule(x, y, z, vein[0], vein[1], (0.6, 1.0))
             canvas.lay(window, coverage(distance, canvas.width_mm), SIGNALS["venous blood"], vessel=1.0)

@@ -28,16 +28,16 @@ def ellipsoid(x: np.ndarray, y: np.ndarray, z: np.ndarray, centre: Point, radii:
     return length * (length - 1) / np.maximum(gradient, np.float32(1e-6))
 
 
-def capsule(x: np.ndarray, y: np.ndarray, z: np.ndarray, a: Point, b: Point, radius_a: float, radius_b: float) -> np.ndarray:
+def capsule(x: np.ndarray, y: np.ndarray, z: np.ndarray, a: Point, b: Point, radii: tuple[float, float]) -> np.ndarray:
     """Signed distance [mm] to a rod with round ends from `a` to `b`, of the shape of the coordinates.
 
-    Its radius changes linearly.
+    Its radius changes linearly between the two of `radii`.
     """
     d = np.subtract(b, a)
     px, py, pz = x - a[0], y - a[1], z - a[2]
     t = np.clip((px * d[0] + py * d[1] + pz * d[2]) * (1 / float(d @ d)), 0, 1)
     px, py, pz = px - t * d[0], py - t * d[1], pz - t * d[2]
-    return np.sqrt(px * px + py * py + pz * pz) - (radius_a + t * (radius_b - radius_a))
+    return np.sqrt(px * px + py * py + pz * pz) - (radii[0] + t * (radii[1] - radii[0]))
 
 
 def ribbon(x: np.ndarray, y: np.ndarray, points: Sequence[tuple[float, float]], radii: Sequence[float]) -> np.ndarray:

@@ -109,7 +109,7 @@ def _rotation(about_x: float, about_y: float, about_z: float) -> np.ndarray:
     return rz @ ry @ rx
 
 
-def make_phantom(
+def make_phantom(  # noqa: PLR0913 public interface
     seed: int = 0,
     shape: tuple[int, int, int] = (336, 336, 25),
     *,
@@ -213,8 +213,8 @@ def _render(painter: Painter, plan: Prescription, noise: Noise) -> np.ndarray:
         total = np.zeros((5, n_i, n_j), np.float32)
         for offset in offsets:
             xyz = plan.sheet(k + offset)
-            canvas = Canvas(xyz, painter.pelvis.warped(*xyz), width_mm)
-            painter.paint(canvas, texture)
+            canvas = Canvas(xyz, painter.pelvis.warped(*xyz), width_mm, texture)
+            painter.paint(canvas)
             total += canvas.channels
         out[..., k] = total / SHEETS
     return out

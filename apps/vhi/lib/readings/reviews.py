@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import DamagedError
@@ -28,7 +28,7 @@ class Review:
     Attributes
     ----------
     case : its id, in a blinded study the alias
-    number : 1, 2, ... within the case
+    number : 1, 2, ... within the case; 0 until it is kept
     created : ISO 8601, UTC
     by : who recorded it
     first, second : ids of the submissions that were compared
@@ -59,29 +59,18 @@ class Reviews:
     def __init__(self, readings: ReadingStore) -> None:
         self._readings = readings
 
-    def append(
-        self,
-        case_id: str,
-        *,
-        created: str,
-        by: str,
-        first: str,
-        second: str,
-        slice_number: int | None,
-        reason: str,
-        note: str,
-    ) -> Review:
-        """Keep one, whole or not at all; numbers are given in order.
+    def append(self, review: Review) -> Review:
+        """Keep one, whole or not at all, and give it its number: they count up.
 
         Raises
         ------
         OutputError
         """
-        folder = self._folder(case_id)
-        with self._readings.writing(case_id):
+        folder = self._folder(review.case)
+        with self._readings.writing(review.case):
             make_folder(folder)
             number = max([int(_number(path)) for path in _files(folder)], default=0) + 1
-            made = Review(case_id, number, created, by, first, second, slice_number, reason, note)
+            made = replace(review, number=number)
             write_json(folder / f"{number:04d}.json", asdict(made))
         return made
 

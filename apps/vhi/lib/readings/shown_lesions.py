@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.anatomy import Anatomy
+from ..core.lesions import voxels_of
 from ..core.volume import Grid
 
 _UNKNOWN, _PARTS_FROM = 1, 2
@@ -43,8 +44,9 @@ class ShownLesions:
     ) -> ShownLesions:
         """The lesions of an `(I, J, K)` label map, 0 where there is none."""
         known = anatomy is not None and anatomy.is_known
-        part = anatomy.part + np.uint8(_PARTS_FROM) if anatomy is not None and known else np.uint8(_UNKNOWN)
-        return cls((lesions > 0) * part, grid, tuple(removed), midline_mm)
+        coded, at = np.zeros(lesions.shape, dtype=np.uint8), tuple(voxels_of(lesions).T)
+        coded[at] = anatomy.part[at] + np.uint8(_PARTS_FROM) if anatomy is not None and known else _UNKNOWN
+        return cls(coded, grid, tuple(removed), midline_mm)
 
     @property
     def mask(self) -> np.ndarray:

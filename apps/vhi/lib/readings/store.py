@@ -194,6 +194,23 @@ class ReadingStore:
         first = next((made for made in self.of_case(case_id) if made.segment(part) is not None), None)
         return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 
+    def started_from(self, case_id: str, reader: str | None, reading: int) -> dict[str, tuple[Submission, bool]]:
+        """By region, the submission that a reader starts from, and whether it is their own: else it is the shared one.
+
+        A region that nobody submitted is left out; `reader` None has no own submissions.
+
+        Raises
+        ------
+        DamagedError
+        """
+        found = {}
+        for part in SHARED_PARTS:
+            own = None if reader is None else self.newest(case_id, reader, reading, part)
+            made = own or self.shared(case_id, part)
+            if made is not None:
+                found[part] = made, own is not None
+        return found
+
     def shared_by_choice(self, case_id: str) -> dict[str, str] | None:
         """The submission that an administrator chose, by region; None where none was.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, CondPageBreak, Flowable, Frame, KeepTogether, PageTemplate, Spacer
 
-from ..cohort.masks import CaseImages, MaskStudy, TwoVisits
+from ..cohort.masks import ComparedVisits, DisagreementImages, MaskStudy
 from ..cohort.overlap import summarise_overlaps
-from ..cohort.study import SPARCC, VHI, LeftOut, Study
+from ..cohort.study import SPARCC, VHI, Study
 from ..cohort.table import DATES, FACTS, NUMBERS, VISIT_DATE
 from ..errors import OutputError
 from ..files import check_result_folder, write_atomically
@@ -51,19 +52,29 @@ MOST_ROWS = 40
 _A4 = pdf.A4
 
 
+@dataclass(frozen=True)
+class InputNotes:
+    """Remarks on the input of a study.
+
+    Attributes
+    ----------
+    notes : sentences that a reader of the report must know
+    passed_over : files of the folder that no reading was taken from, and why
+    left_out : subjects that the table says are not included, and what it says; they are in no analysis
+    """
+
+    notes: Sequence[str] = ()
+    passed_over: Sequence[tuple[str, str]] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
 def cohort_content(
     study: Study,
     masks: MaskStudy | None,
-    images: Sequence[CaseImages],
-    why_no_images: str,
-    visits: Sequence[TwoVisits],
-    visits_left_out: Sequence[LeftOut],
-    tolerance_mm: float,
-    why_no_visits: str,
+    images: DisagreementImages,
+    visits: ComparedVisits,
     origin: Mapping[str, Any],
-    notes: Sequence[str] = (),
-    passed_over: Sequence[tuple[str, str]] = (),
-    left_out_of_study: Mapping[str, str] | None = None,
+    noted: InputNotes | None = None,
 ) -> CohortContent:
     """Everything that the report says.
 
@@ -72,22 +83,16 @@ def cohort_content(
     study : Study
     masks : MaskStudy or None
         None where there are only numbers.
-    images : sequence of CaseImages
-        Of the visits on which readers disagree most; `why_no_images` where there are none.
-    visits : sequence of TwoVisits
-        `visits_left_out` names the subjects that could not be compared; `why_no_visits` is for none at all.
+    images : DisagreementImages
+    visits : ComparedVisits
     origin : mapping
         `created`, `command`, `versions`, `settings`, `inputs`.
-    notes : sequence of str
-        Sentences about the input that a reader of the report must know.
-    passed_over : sequence of (str, str)
-        Files of the folder that no reading was taken from, and why.
-    left_out_of_study : mapping, optional
-        Subjects that the table says are not included, and what it says; they are in no analysis.
+    noted : InputNotes, optional
     """
+    noted = noted or InputNotes()
     table = study.table
     sections = (
-        conduct_section(table, left_out_of_study),
+        conduct_section(table, noted.left_out),
         overlap_section(masks),
         reference_section(masks, study.settings),
         relation_section(study),
@@ -96,9 +101,9 @@ def cohort_content(
         response_section(study),
         change_section(study),
         sensitivity_section(study),
-        failure_section(study, images, why_no_images),
+        failure_section(study, images),
         ratings_section(study),
-        visits_section(visits, visits_left_out, tolerance_mm, why_no_visits),
+        visits_section(visits),
         effort_section(study),
     )
     readers = sorted({reading.reader for reading in table.readings})
@@ -115,11 +120,11 @@ def cohort_content(
         facts=facts,
         key_results=_key_results(study, masks),
         sections=sections,
-        notes=tuple(notes),
+        notes=tuple(noted.notes),
         provenance=_provenance(origin),
         disclaimer=NOT_A_DEVICE,
         readings=_readings(study),
-        passed_over=Records("passed_over", ("file", "why"), rows_of(passed_over)),
+        passed_over=Records("passed_over", ("file", "why"), rows_of(noted.passed_over)),
         origin=origin,
         methods=methods_paragraph(study, sections, origin),
         dictionary=data_dictionary(study.table),

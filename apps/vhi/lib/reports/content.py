@@ -108,9 +108,8 @@ def report_content(
     *,
     scan: ScanFacts | None = None,
     change: Change | NotCompared | None = None,
-    paper: Paper = "a4",
 ) -> ReportContent:
-    """The report of one measurement.
+    """The report of one measurement, for A4 paper.
 
     Parameters
     ----------
@@ -126,8 +125,6 @@ def report_content(
         Whose scan it is, as far as its files say so and the report may.
     change : Change or NotCompared, optional
         Since an earlier visit.
-    paper : "a4" or "letter"
-        What it is printed on.
     """
     source = plain(provenance)
     files = {file["role"]: file["file"] for file in source.get("inputs") or [] if "role" in file and "file" in file}
@@ -161,7 +158,6 @@ def report_content(
         numbers=numbers,
         result=result,
         visits=change if isinstance(change, Change) else None,
-        paper=paper,
     )
 
 

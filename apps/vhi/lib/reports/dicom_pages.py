@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from highdicom.uid import UID
@@ -83,7 +83,7 @@ def _visits_pixels(visits: Change) -> np.ndarray:
 def _encapsulated_pdf(content: ReportContent, header: Dataset) -> Dataset:
     from .pdf import pdf_bytes
 
-    made = _object(content, header, EncapsulatedPDFStorage, "DOC", PDF_SERIES_NUMBER, "report", UID(), 1)
+    made = _object(content, header, _DOCUMENT, UID(), 1)
     document = pdf_bytes(content)
     # whose scan it is stands on the page, except in a blinded study
     made.BurnedInAnnotation = "YES" if any(name == "Patient" for name, _ in content.who) else "NO"
@@ -98,8 +98,7 @@ def _encapsulated_pdf(content: ReportContent, header: Dataset) -> Dataset:
 
 def _secondary_capture(content: ReportContent, header: Dataset, pixels: np.ndarray, series: UID, number: int) -> Dataset:
     """`pixels` is `(rows, columns, 3)` uint8."""
-    what = "pictures"
-    made = _object(content, header, SecondaryCaptureImageStorage, "OT", PICTURES_SERIES_NUMBER, what, series, number)
+    made = _object(content, header, _PICTURES, series, number)
     made.BurnedInAnnotation = "NO"  # no more than numbers of slices and sides
     made.ImageType = ["DERIVED", "SECONDARY"]
     made.PatientOrientation = ""
@@ -113,20 +112,32 @@ def _secondary_capture(content: ReportContent, header: Dataset, pixels: np.ndarr
     return made
 
 
-def _object(
-    content: ReportContent, header: Dataset, kind: str, modality: str, series_number: int, what: str, series: UID, number: int
-) -> Dataset:
+class _Kind(NamedTuple):
+    """A kind of object: its SOP class, modality and series number, and what the list of series calls it."""
+
+    sop_class: str
+    modality: str
+    series_number: int
+    what: str
+
+
+_DOCUMENT = _Kind(EncapsulatedPDFStorage, "DOC", PDF_SERIES_NUMBER, "report")
+_PICTURES = _Kind(SecondaryCaptureImageStorage, "OT", PICTURES_SERIES_NUMBER, "pictures")
+
+
+def _object(content: ReportContent, header: Dataset, kind: _Kind, series: UID, number: int) -> Dataset:
     """The attributes of both kinds of object: patient, study, series, equipment."""
     now = datetime.now()
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.SOPClassUID, made.SOPInstanceUID = UID(kind), UID()
-    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = UID(kind), made.SOPInstanceUID
+    made.SOPClassUID, made.SOPInstanceUID = UID(kind.sop_class), UID()
+    made.file_meta.MediaStorageSOPClassUID, made.file_meta.MediaStorageSOPInstanceUID = UID(kind.sop_class), made.SOPInstanceUID
     for keyword in _OF_STUDY:
         setattr(made, keyword, header.get(keyword))
-    made.Modality, made.SeriesInstanceUID, made.SeriesNumber, made.InstanceNumber = modality, series, series_number, number
-    made.SeriesDescription = series_description(f"{name_of(content.result.stage)} {what}", reader_name(content))
+    made.Modality, made.SeriesNumber = kind.modality, kind.series_number
+    made.SeriesInstanceUID, made.InstanceNumber = series, number
+    made.SeriesDescription = series_description(f"{name_of(content.result.stage)} {kind.what}", reader_name(content))
     made.Manufacturer, made.ManufacturerModelName = MANUFACTURER, MODEL_NAME
     made.SoftwareVersions = program_version(content)
     made.ConversionType = "WSD"

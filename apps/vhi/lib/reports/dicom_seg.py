@@ -7,6 +7,7 @@ inflammation" is said by the structured report (`lib.reports.dicom_sr`), and by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,20 +49,32 @@ def segmentation(content: ReportContent, stir: Sequence[Dataset]) -> Segmentatio
     grid = content.result.stir.grid
     masks = {name: Mask(data, grid, name) for name, data in segment_masks(content).items()}
     title = name_of(content.result.stage)
-    description, what = f"{title}: {content.vhi.replace('mm³', 'mm3')}", f"{title} segmentation"
-    made = makers(content)
-    return segmentation_of(masks, stir, "STIR", made, reader_name(content), program_version(content), description, what)
+    words = SegmentationWords(
+        reader_name(content), program_version(content), f"{title}: {content.vhi.replace('mm³', 'mm3')}", f"{title} segmentation"
+    )
+    return segmentation_of(masks, stir, "STIR", makers(content), words)
+
+
+@dataclass(frozen=True)
+class SegmentationWords:
+    """The words that a Segmentation says of itself.
+
+    Attributes
+    ----------
+    reader : a DICOM person name; None for none
+    version : of this program
+    description : at most 64 characters
+    series : what the list of series calls it, before the reader's name
+    """
+
+    reader: str | None
+    version: str
+    description: str
+    series: str
 
 
 def segmentation_of(
-    masks: Mapping[str, Mask],
-    series: Sequence[Dataset],
-    name: str,
-    made: Mapping[str, Maker],
-    reader: str | None,
-    version: str,
-    description: str,
-    what: str,
+    masks: Mapping[str, Mask], series: Sequence[Dataset], name: str, made: Mapping[str, Maker], words: SegmentationWords
 ) -> Segmentation | None:
     """A BINARY Segmentation of those masks that hold a voxel; None where none does.
 
@@ -74,14 +87,7 @@ def segmentation_of(
     name : str
         What messages call the series.
     made : mapping of segment name to Maker
-    reader : str, optional
-        A DICOM person name.
-    version : str
-        Of this program.
-    description : str
-        At most 64 characters.
-    what : str
-        What the list of series calls it, before the reader's name.
+    words : SegmentationWords
 
     Raises
     ------
@@ -116,12 +122,12 @@ def segmentation_of(
             instance_number=1,
             manufacturer=MANUFACTURER,
             manufacturer_model_name=MODEL_NAME,
-            software_versions=version,
+            software_versions=words.version,
             device_serial_number="none",
             content_label="VHI",
-            content_description=description,
-            content_creator_name=reader,
-            series_description=series_description(what, reader),
+            content_description=words.description,
+            content_creator_name=words.reader,
+            series_description=series_description(words.series, words.reader),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(

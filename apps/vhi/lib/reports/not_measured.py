@@ -28,8 +28,8 @@ def not_measured_facts(scan: NotMeasured, provenance: Mapping[str, Any]) -> dict
     return {key: plain(value) for key, value in facts.items()}
 
 
-def write_page(scan: NotMeasured, provenance: Mapping[str, Any], folder: Path) -> None:
-    """Write `not_measured.html` and a picture of the region on each series.
+def write_page(scan: NotMeasured, facts: Mapping[str, Any], folder: Path) -> None:
+    """Write `not_measured.html`, with the facts of `not_measured_facts`, and a picture of the region on each series.
 
     Raises
     ------
@@ -47,16 +47,16 @@ def write_page(scan: NotMeasured, provenance: Mapping[str, Any], folder: Path) -
         write_atomically(folder / f"region_{name.lower()}.png", picture)
     template = template_environment().get_template("not_measured.html.j2")
     uris = {name: data_uri("image/png", picture) for name, picture in pictures.items()}
-    page = template.render(facts=not_measured_facts(scan, provenance), pictures=uris)
+    page = template.render(facts=facts, pictures=uris)
     write_atomically(folder / "not_measured.html", page.encode("utf-8"))
 
 
-def write_facts(scan: NotMeasured, provenance: Mapping[str, Any], folder: Path) -> None:
-    """Write `not_measured.json`, last of all: it says that the result is whole.
+def write_facts(facts: Mapping[str, Any], folder: Path) -> None:
+    """Write the facts as `not_measured.json`, last of all: it says that the result is whole.
 
     Raises
     ------
     OutputError
     """
-    text = json.dumps(not_measured_facts(scan, provenance), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / NOT_MEASURED_MARK, text.encode("utf-8"))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.disease_region import DisagreementRank
-from ..core.lesions import Lesion
+from ..core.lesions import Lesion, voxels_of
 from ..core.measurement import Extent
 from ..core.pipeline import VhiResult
 from ..core.propagation import ImageStatistics
@@ -100,7 +100,7 @@ def _clicks(result: VhiResult) -> dict[str, Any]:
 
 def normal_bone_slices(result: VhiResult) -> list[int]:
     """Indices along K, from 0, of the slices that normal bone was drawn on."""
-    return [int(k) for k in np.flatnonzero(result.normal_bone.data.any(axis=(0, 1)))]
+    return [int(k) for k in np.unique(voxels_of(result.normal_bone.data)[:, 2])]
 
 
 def _overlap(result: VhiResult) -> float | None:
@@ -141,7 +141,7 @@ def proposal_numbers(proposal: Proposal) -> dict[str, Any]:
 
 def _extent(extent: Extent, **more_voxels: int) -> dict[str, Any]:
     return {
-        "vhi_mm3": {"sensitive": extent.sensitive_mm3, "conservative": extent.conservative_mm3},
+        "vhi_mm3": extent.mm3,
         "voxels": {"sensitive": extent.sensitive, "conservative": extent.conservative, **more_voxels},
     }
 
@@ -193,6 +193,11 @@ def lesion_numbers(lesion: Lesion) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """`value` as JSON knows it: dataclasses and mappings to objects, numpy to Python, nan and inf to None."""
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind is int or kind is bool or value is None:
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -203,14 +208,14 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int):
-        return value
+    if isinstance(value, float | int):  # of a class of its own
+        return plain((float if isinstance(value, float) else int)(value))
     raise TypeError(f"A report cannot hold a {type(value).__name__}; pass text, numbers, lists and mappings.")
 
 
 def printable(text: str) -> str:
     """`text` that any file format can hold: file names may carry bytes that are not text, and control characters."""
+    if text.isprintable():
+        return text
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in whole)

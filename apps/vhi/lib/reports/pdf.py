@@ -320,24 +320,11 @@ def _columns(cells: list[list[Flowable]], widths: list[float], gap: float) -> Gr
 
 def _image(figure: Figure, width: float, height: float | None = None) -> Image:
     """A picture as large as fits."""
-    file = _File(io.BytesIO(figure.file))
-    pixels = file.getSize()
+    pixels = ImageReader(io.BytesIO(figure.file)).getSize()
     scale = width / pixels[0]
     if height is not None:
         scale = min(scale, height / pixels[1])
-    image = Image(io.BytesIO(figure.file), pixels[0] * scale, pixels[1] * scale)
-    image._img = file
-    return image
-
-
-class _File(ImageReader):
-    """A picture's file. A JPEG goes into the PDF as it is, and need not be decoded for its name there."""
-
-    _dataA = None
-
-    def getRGBData(self) -> bytes:
-        data: bytes = super().getRGBData() if self.jpeg_fh() is None else self.fp.getvalue()
-        return data
+    return Image(io.BytesIO(figure.file), pixels[0] * scale, pixels[1] * scale)
 
 
 def _height(flowable: Flowable) -> float:

@@ -96,11 +96,9 @@ def paper() -> dict[str, Any]:
         raise InputError(f"{path.name}, the paper's numbers, is damaged ({error}); install the program again.") from error
 
 
-def printed(
-    group: str, key: str, ours: float, *, of: str = "", note: str = "", comparable: bool = True, part: str = "numbers"
-) -> Comparison:
+def printed(group: str, key: str, ours: float, *, of: str = "", note: str = "", comparable: bool = True) -> Comparison:
     """One of the paper's printed numbers beside ours; `of` says what ours was computed from."""
-    number = paper()[part][key]
+    number = {**paper()["numbers"], **paper()["arithmetic"]}[key]
     return Comparison(
         group,
         number["what"] + (f", {of}" if of else ""),

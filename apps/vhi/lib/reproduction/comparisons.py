@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -120,19 +121,21 @@ def _overlaps(found: Found) -> Iterator[Comparison]:
     for text in _tables(found.clone, "overlap"):
         own = dices(found, _pair(text))
         for scan, dice in text.rows:
-            yield _exact(OVERLAPS, f"Dice of {text.of}, {scan_id(scan)}", text, found, dice, own.get(scan_id(scan)), scan)
+            case = scan_id(scan)
+            voxels = _of_readers(found, case)["voxels"]
+            yield _exact(OVERLAPS, f"Dice of {text.of}, {case}", text, dice, own.get(case), voxels)
 
 
 def _similarities(found: Found) -> Iterator[Comparison]:
     for text in _tables(found.clone, "similarity"):
         for scan, similarity, *voxels in text.rows:
             case = scan_id(scan)
-            readers = found.readers.get(case, {"pairs": {}, "voxels": {}})
+            readers = _of_readers(found, case)
             own = readers["pairs"].get(_pair(text), {}).get("volume_similarity")
-            yield _exact(SIMILARITIES, f"volume similarity of {text.of}, {case}", text, found, similarity, own, scan)
+            yield _exact(SIMILARITIES, f"volume similarity of {text.of}, {case}", text, similarity, own, readers["voxels"])
             for reading, count in zip(text.of.split(), voxels, strict=True):
                 what = f"voxels of {reading}, {case}, beside {text.of.replace(reading, '').strip()}"
-                yield _exact(COUNTS, what, text, found, count, readers["voxels"].get(reading), scan)
+                yield _exact(COUNTS, what, text, count, readers["voxels"].get(reading), readers["voxels"])
 
 
 def _tables(clone: Clone, kind: str) -> list[PublishedText]:
@@ -143,14 +146,18 @@ def _pair(text: PublishedText) -> str:
     return " ".join(sorted(text.of.split()))
 
 
+def _of_readers(found: Found, case: str) -> Mapping[str, Any]:
+    """Ours of a scan: `voxels` of each reading whose mask is in the clone, and of `pairs` of them."""
+    return found.readers.get(case, {"pairs": {}, "voxels": {}})
+
+
 def _exact(
-    group: str, what: str, text: PublishedText, found: Found, theirs: float, ours: float | None, scan: float
+    group: str, what: str, text: PublishedText, theirs: float, ours: float | None, voxels: Mapping[str, float]
 ) -> Comparison:
-    """A number of the authors' tables: every bit of it counts."""
+    """A number of the authors' tables: every bit of it counts; `voxels` are those of the scan's readings in the clone."""
     note = ""
     if ours is None:
-        have = found.readers.get(scan_id(scan), {"voxels": {}})["voxels"]
-        missing = [reading for reading in text.of.split() if reading not in have]
+        missing = [reading for reading in text.of.split() if reading not in voxels]
         note = f"no mask of {' and '.join(missing)} in the clone" if missing else "both masks are empty"
     published = f"{theirs:.0f}" if group == COUNTS and theirs == int(theirs) else exact(theirs)
     return Comparison(group, what, text.path.name, published, _NAN if ours is None else float(ours), note=note)
@@ -232,7 +239,7 @@ def _arithmetic() -> Iterator[Comparison]:
         ("gain_low", 100 * (0.84 - 0.56)),
         ("gain_high", 100 * (0.84 - 0.53)),
     ):
-        yield printed(ARITHMETIC, key, round(float(ours), 12), part="arithmetic")
+        yield printed(ARITHMETIC, key, round(float(ours), 12))
 
 
 def p_of_interval(value: float, low: float, high: float, degrees: int) -> float:

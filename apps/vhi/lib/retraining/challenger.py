@@ -13,7 +13,7 @@ from ..readings.store import ReadingStore
 from ..studies.pairing import Case, CaseSource
 from ..versions import Version
 from .config import TrainConfig
-from .entries import write_case
+from .entries import LabelUse, write_case
 from .gate import HOLDOUT, PHANTOMS, Decision, DicePair, decide
 from .phantom_regression import phantom_regression_cases
 from .prepare import waiting_labels
@@ -88,7 +88,7 @@ def holdout_cases(
         if one.side != "holdout" or one.held or case_id in seen or case_id not in by_id:
             continue
         with TemporaryDirectory() as place:
-            entry = write_case(Path(place), by_id[case_id], source, store, one.candidate, "holdout", one.known)
+            entry = write_case(Path(place), by_id[case_id], source, store, one.candidate, LabelUse("holdout", one.known))
             t1w = entry.read_t1w(Path(place))
             if entry.rated_version is None:
                 truth = entry.read_label(Path(place))

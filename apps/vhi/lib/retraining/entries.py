@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.protocol import Protocol
 from ..core.volume import Mask, Volume, check_same_grid
@@ -75,15 +76,21 @@ class Entry:
         return read_mask(self.label_path(folder), f"disease region of case {self.case_id}")
 
 
+class LabelUse(NamedTuple):
+    """How a session uses a label: learnt or held out, whether the live version knows it, and whose case it is of."""
+
+    side: Side
+    known: bool
+    patient: str = ""
+
+
 def write_case(
     folder: Path,
     case: Case,
     source: CaseSource,
     store: ReadingStore,
     candidate: Candidate,
-    side: Side,
-    known: bool,
-    patient: str = "",
+    use: LabelUse,
 ) -> Entry:
     """Copy a case's T1W scan, on the grid of its labels, and its label into the folder of a session.
 
@@ -105,11 +112,11 @@ def write_case(
         created=made.created,
         label_id=candidate.label_id,
         rated_version=candidate.rated_version,
-        side=side,
-        known=known,
+        side=use.side,
+        known=use.known,
         slices=t1w.grid.shape[2],
         protocol=Protocol.of(t1w.grid).as_dict(),
-        patient=digest_of(patient or case.case_id),
+        patient=digest_of(use.patient or case.case_id),
         disagreement=disagreement(store, candidate),
     )
     label = store.read_segment(made, REGION)

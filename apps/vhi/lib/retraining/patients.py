@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -53,3 +53,27 @@ def patients_of(data: Path, source: CaseSource | None = None, cases: Sequence[Ca
 
     table = patients_of_table(RetrainingFolder(data).root / PATIENTS, known_to_source)
     return lambda case_id: table(str(names.get(case_id, case_id)))
+
+
+@dataclass(frozen=True)
+class StudyCases:
+    """The cases of a source by the ids that a data folder knows them by, and whose they are.
+
+    `patient_of` gives the id of a case's patient.
+    """
+
+    source: CaseSource
+    cases: Sequence[Case]
+    patient_of: Callable[[str], str]
+
+    @classmethod
+    def of(cls, data: Path, source: CaseSource, cases: Sequence[Case] | None = None) -> StudyCases:
+        """All cases of the source, or those that are named.
+
+        Raises
+        ------
+        InputError
+            The source is gone, the data folder is damaged, or its table of patients cannot be used.
+        """
+        named = public_cases(source, data) if cases is None else cases
+        return cls(source, named, patients_of(data, source, named))

@@ -17,13 +17,13 @@ from ..errors import ConflictError, InputError, VhiError
 from ..files import result_folder
 from ..readings.store import ReadingStore
 from ..records import read_json, write_json
-from ..studies.pairing import Case, CaseSource
 from ..versions import Manifest
 from ..versions.site import adopt_live, own_models
 from .candidates import Candidate, find_candidates
 from .config import TrainConfig, TrainOptions
-from .entries import Entry, write_case
+from .entries import Entry, LabelUse, write_case
 from .holdout import HoldOut, Side
+from .patients import StudyCases
 from .retraining_folder import CHECKED, HELD, TAKEN_BACK, RetrainingFolder
 
 FILE = "session.json"
@@ -150,11 +150,9 @@ def is_aside(state: str | None, config: TrainConfig) -> bool:
 
 def prepare(
     store: ReadingStore,
-    source: CaseSource,
-    cases: Sequence[Case],
+    studies: StudyCases,
     shipped: Path,
     *,
-    patient_of: Callable[[str], str],
     code_version: str,
     config: TrainConfig | None = None,
     options: TrainOptions | None = None,
@@ -165,15 +163,11 @@ def prepare(
     ----------
     store : ReadingStore
         The server's data folder; may be read-only.
-    source : CaseSource
-        Has the scans fetched.
-    cases : sequence of Case
+    studies : StudyCases
         By the ids that `store` knows them by.
     shipped : Path
         The model folder that the site starts from. Where the site has no versions of its own yet, the live one is copied into
         its data folder, see `lib.versions.site`.
-    patient_of : callable
-        From a case id to the id of the patient.
     code_version : str
     config, options
 
@@ -193,15 +187,15 @@ def prepare(
         if folder.has_pending_session():
             raise ConflictError("A session of training was begun and has not ended; go on with it, or discard it.")
         live = adopt_live(store.root, shipped)
-        labels = waiting_labels(store, live.manifest, config, patient_of)
+        labels = waiting_labels(store, live.manifest, config, studies.patient_of)
         _refuse_nothing(labels, options)
         sides = HoldOut(folder.root, config.train_holdout).write_down(
-            {one.candidate.case_id: patient_of(one.candidate.case_id) for one in labels}
+            {one.candidate.case_id: studies.patient_of(one.candidate.case_id) for one in labels}
         )
         now = datetime.now(UTC)
         version = _free_version(live.folder.parent, f"site-{now:%Y%m%d-%H%M%S}")
         with result_folder(folder.session, (), FILE) as staging:
-            copying = _Copying(staging, store, source, {case.case_id: case for case in cases}, sides, live.manifest, patient_of)
+            copying = _Copying(staging, store, studies, sides, live.manifest)
             copying.copy(_counting(_chosen(labels, config, options)))
             copying.copy(_contradicting(store, config, copying.entries))
             entries, skipped = tuple(copying.entries), tuple(copying.skipped)
@@ -273,23 +267,23 @@ class _Copying:
 
     staging: Path
     store: ReadingStore
-    source: CaseSource
-    cases: Mapping[str, Case]
+    studies: StudyCases
     sides: Mapping[str, Side]
     live: Manifest
-    patient_of: Callable[[str], str]
     entries: list[Entry] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
 
     def copy(self, labels: Sequence[Candidate]) -> None:
         learnt = {(case.case_id, case.label_sha256) for case in self.live.training_cases}
+        cases = {case.case_id: case for case in self.studies.cases}
         for label in labels:
             case_id, known = label.case_id, (label.case_id, label.label_id) in learnt
             try:
-                if case_id not in self.cases:
+                if case_id not in cases:
                     raise InputError("Its scans are not among the studies now.")
-                case, side, patient = self.cases[case_id], self.sides[case_id], self.patient_of(case_id)
-                self.entries.append(write_case(self.staging, case, self.source, self.store, label, side, known, patient))
+                use = LabelUse(self.sides[case_id], known, self.studies.patient_of(case_id))
+                made = write_case(self.staging, cases[case_id], self.studies.source, self.store, label, use)
+                self.entries.append(made)
             except VhiError as error:
                 self.skipped.append({"case": case_id, "submission": label.submission.submission_id, "reason": str(error)})
 

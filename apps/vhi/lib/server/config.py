@@ -141,9 +141,10 @@ class ServerConfig(BaseSettings):
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServerConfig:
         """Raises SettingsError for a variable that is unknown or out of range."""
         given = {name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)}
-        for name in given.keys() - cls.model_fields.keys():
+        unknown = sorted(given.keys() - cls.model_fields.keys())
+        if unknown:
             known = ", ".join(PREFIX + field.upper() for field in cls.model_fields)
-            raise SettingsError(f"{PREFIX}{name.upper()} is unknown; known are {known}.")
+            raise SettingsError(f"{PREFIX}{unknown[0].upper()} is unknown; known are {known}.")
         return cls(**given)
 
 

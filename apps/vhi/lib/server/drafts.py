@@ -30,7 +30,7 @@ def add_drafts(api: FastAPI, context: ServerContext) -> None:
         return JSONResponse(finite(asdict(found)) if found else {})
 
     @api.put("/vhi/draft", tags=["VHI"], summary="Keep what was begun; If-Match names the revision that it replaces, if any")
-    async def keep(
+    async def keep(  # noqa: PLR0913 parts of a request
         request: Request,
         image: str,
         state: Annotated[dict[str, Any], Body()],

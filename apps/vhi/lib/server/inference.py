@@ -43,7 +43,7 @@ def add_inference(api: FastAPI, context: ServerContext) -> None:
         return Response(content, media_type="application/json")
 
     @api.post("/infer/{model}", tags=["Infer"], summary="Run a model on a series; label map and facts as multipart/form-data")
-    async def infer(
+    async def infer(  # noqa: PLR0913 parts of a request
         request: Request,
         model: str,
         image: str = "",

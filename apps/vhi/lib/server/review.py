@@ -38,7 +38,7 @@ def add_review(api: FastAPI, context: ServerContext) -> None:
         return Response(content, media_type="application/gzip")
 
     @api.post("/vhi/review", tags=["VHI"], summary="Record the class of a difference, or of the case")
-    async def record(
+    async def record(  # noqa: PLR0913 parts of a request
         request: Request,
         image: Annotated[str, Body()],
         first: Annotated[str, Body(max_length=80)],
@@ -50,7 +50,7 @@ def add_review(api: FastAPI, context: ServerContext) -> None:
         check_id("image", image)
         by = current_identity().name or "local"
         kept = await context.save_for(
-            request, lambda: context.app.service.reviewing.record(image, first, second, slice_number, reason, note, by)
+            request, lambda: context.app.service.reviewing.record(image, (first, second), slice_number, reason, note, by)
         )
         return JSONResponse(asdict(kept))
 

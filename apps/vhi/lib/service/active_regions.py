@@ -96,15 +96,20 @@ def regions_in_force(
         None has no own submissions.
     reading : int
     """
-    bone, bone_from = _submitted_bone(store, scans, reader, reading)
-    submission, region, region_from = _submitted(store, scans, reader, reading, DISEASE_REGION)
-    if submission is None or region is None:
-        active = automatic_regions(automatic(scans))
+    submitted = {
+        part: (submission, region, _origin_of(submission, part, is_own))
+        for part, (submission, is_own) in store.started_from(scans.case.case_id, reader, reading).items()
+        if (region := _region_of(store, scans, submission, part)) is not None
+    }
+    if DISEASE_REGION in submitted:
+        active = region_of_submission(*submitted[DISEASE_REGION])
     else:
-        active = region_of_submission(submission, region, region_from)
-    if bone is None:
+        active = automatic_regions(automatic(scans))
+    if NORMAL_BONE not in submitted:
         return active
-    return replace(active, normal_bone=bone, used={NORMAL_BONE: bone_from, DISEASE_REGION: active.used[DISEASE_REGION]})
+    submission, mask, words = submitted[NORMAL_BONE]
+    used = {NORMAL_BONE: words, DISEASE_REGION: active.used[DISEASE_REGION]}
+    return replace(active, normal_bone=bone_of_submission(submission, mask), used=used)
 
 
 def automatic_regions(found: AutomaticRegions) -> ActiveRegions:
@@ -246,15 +251,6 @@ def _difference(region: Mask, before: Mask | None) -> dict[str, int]:
     }
 
 
-def _submitted_bone(
-    store: ReadingStore, scans: Scans, reader: str | None, reading: int
-) -> tuple[NormalBone, str] | tuple[None, str]:
-    submission, mask, words = _submitted(store, scans, reader, reading, NORMAL_BONE)
-    if submission is None or mask is None:
-        return None, ""
-    return bone_of_submission(submission, mask), words
-
-
 def bone_of_submission(submission: Submission, mask: Mask) -> NormalBone:
     """The normal bone that was handed in: drawn, or the proposal unchanged."""
     proposal = _proposal_in(submission, NORMAL_BONE)
@@ -282,17 +278,14 @@ def _proposal_in(submission: Submission, part: str) -> Mapping[str, Any] | None:
     return None if segment is None else segment.proposal
 
 
-def _submitted(
-    store: ReadingStore, scans: Scans, reader: str | None, reading: int, part: str
-) -> tuple[Submission, Mask, str] | tuple[None, None, str]:
-    case_id = scans.case.case_id
-    submission = store.newest(case_id, reader, reading, part) if reader is not None else None
-    words = "your submission {:04d}"
-    if submission is None:
-        submission, words = store.shared(case_id, part), "shared by study ({:04d})"
-    mask = None if submission is None else store.read_segment(submission, part)
-    if submission is None or mask is None:
-        return None, None, ""
+def _region_of(store: ReadingStore, scans: Scans, submission: Submission, part: str) -> Mask | None:
+    mask = store.read_segment(submission, part)
+    return None if mask is None else Mask(mask.data, scans.stir.grid, part)
+
+
+def _origin_of(submission: Submission, part: str, is_own: bool) -> str:
+    """Where a submitted region comes from, for `used`."""
     proposal = _proposal_in(submission, part)
     unchanged = "" if proposal is None or "clicks" in proposal else ", the proposal unchanged"
-    return submission, Mask(mask.data, scans.stir.grid, part), words.format(submission.number) + unchanged
+    words = f"your submission {submission.number:04d}" if is_own else f"shared by study ({submission.number:04d})"
+    return words + unchanged

@@ -24,8 +24,8 @@ from ..errors import InputError, ModelError, NormalBoneError, RequestError, VhiE
 from ..reports.numbers import plain
 from .active_regions import ActiveRegions, DrawnRegions, proposal_of
 from .change_summary import reading_sentences
-from .decisions import Decisions, parse_decisions
 from .earlier import SinceEarlier
+from .gestures import Decisions, parse_decisions
 from .measuring import KnownRegions, MeasurementService
 from .proposals import APPLY, OFF
 from .scans import Scans
@@ -58,6 +58,22 @@ class SubmissionMetadata:
     displayed: str | None = None
     confirmed: str | None = None
     doubts: str | None = None
+
+
+@dataclass(frozen=True)
+class StatedMetadata:
+    """The same as a viewer states them, unchecked: values of JSON. `amends` as in `lib.readings.submission`."""
+
+    reader: str
+    reading: Any = 1
+    method: str = "semi-automatic"
+    rating: str | None = None
+    amends: str | None = None
+    decisions: Any = None
+    settings: Mapping[str, Any] | None = None
+    displayed: str | None = None
+    confirmed: str | None = None
+    doubts: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,6 @@
-"""Gestures as viewers send them and as submissions keep them: one list, in order, of objects with `what` and `scope`.
+"""Gestures and decisions as viewers send them and as submissions keep them.
+
+Decisions are the use of the cleaning proposal and a list of gestures, in order: objects with `what` and `scope`.
 
 | scope | beside `what` (remove, restore, only) |
 |---|---|
@@ -16,6 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +39,7 @@ from ..core.gestures import (
     Smaller,
 )
 from ..errors import InputError, RequestError
+from .proposals import OFF, checked_mode
 
 MOST_GESTURES = 10_000
 MOST_SPLITS = 100  # each takes a while to find, at every request anew
@@ -252,3 +256,49 @@ def _is_voxel(value: Any) -> bool:
 
 def _is_point(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and all(_is_number(n) and abs(n) <= FARTHEST for n in value)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Mode of the cleaning proposal ("off", "show", "apply") and the gestures that stand, in order, on the grid of STIR.
+
+    A click is the commonest gesture; viewers and submissions list all of them under `clicks`. `automatic_id` is that of the
+    automatic result which they are about; None for the one that was shown last.
+    """
+
+    mode: str = OFF
+    clicks: tuple[AnyGesture, ...] = ()
+    automatic_id: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The decisions as viewers send them; voxels on the grid of STIR."""
+        clicks = [gesture_as_dict(gesture) for gesture in self.clicks]
+        return {"proposal": self.mode, "clicks": clicks, "automatic_id": self.automatic_id}
+
+
+def on_stir(points: np.ndarray) -> np.ndarray:
+    """`(n, 3)` points that lie on STIR's grid already, as they are."""
+    return points
+
+
+def parse_decisions(value: Any, to_stir: ToStir = on_stir) -> Decisions:
+    """Decisions as a viewer sends them.
+
+    Parameters
+    ----------
+    value : object
+        `{"proposal": mode, "automatic_id": id, "clicks": [gesture, ...]}`, each as the module says.
+    to_stir : callable
+        `(n, 3)` float indices of the series that was asked for to those of STIR.
+
+    Raises
+    ------
+    RequestError
+    """
+    if not isinstance(value, Mapping) or set(value) - {"proposal", "clicks", "automatic_id"}:
+        raise RequestError(f"decisions is an object with proposal, clicks and automatic_id; found {str(value)[:60]!r}.")
+    automatic_id = value.get("automatic_id")
+    if automatic_id is not None and not isinstance(automatic_id, str):
+        raise RequestError(f"decisions: automatic_id is that of an answer; found {str(automatic_id)[:60]!r}.")
+    clicks = parse_gestures(value.get("clicks", []), "decisions: clicks", to_stir)
+    return Decisions(checked_mode(value.get("proposal", OFF)), clicks, automatic_id)

@@ -24,9 +24,9 @@ from ..readings.store import ReadingStore
 from .active_regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .automatic import Automatic, AutomaticRegions
 from .chains import Chains
-from .decisions import Decisions
+from .gestures import Decisions
 from .memory_cache import LastUsed
-from .proposals import OFF, Proposals
+from .proposals import OFF, DisplayedResult, Proposals
 from .reading_context import automatic_regions_shown_to
 from .response_facts import result_id_of, short_result
 from .scans import Scans
@@ -159,39 +159,36 @@ class MeasurementService:
         ------
         VhiError
         """
-        regions = self._shown_regions(scans, reader, reading, drawn)
+        regions = self._regions_drawn(scans, reader, reading, drawn)
         bone = normal_bone_from_clicks(scans.t1w, scans.stir, regions.region.mask, clicks)
         self._note_clicked(scans, reader, bone)
         return bone
 
-    def _shown_regions(self, scans: Scans, reader: str | None, reading: int, drawn: Submitted | None) -> ActiveRegions:
+    def _regions_drawn(self, scans: Scans, reader: str | None, reading: int, drawn: Submitted | None) -> ActiveRegions:
         regions = None if drawn is None else self.drawn(scans, reader, reading, drawn, DRAWN).active
         return self.regions(scans, reader, reading) if regions is None else regions
 
-    def show(
+    def regions_shown(
         self,
         scans: Scans,
         reader: str | None,
         reading: int,
-        settings: VhiSettings,
-        proposal: str | None,
         drawn: Submitted | None = None,
         clicks: Sequence[Voxel] = (),
-    ) -> tuple[ActiveRegions, VhiResult]:
-        """The automatic result for a reader, with the regions that it rests on: those in force, or drawn and not submitted.
+    ) -> ActiveRegions:
+        """The regions that a reader is shown a number of: those in force, or drawn and not submitted.
 
-        Normal bone is grown from clicks on STIR where there are any. `proposal` is the version of the cleaning model that
-        proposes.
+        Normal bone is grown from clicks on STIR where there are any.
 
         Raises
         ------
         VhiError
         """
-        regions = self._shown_regions(scans, reader, reading, drawn)
+        regions = self._regions_drawn(scans, reader, reading, drawn)
         if clicks:
             bone = self.grow(scans, reader, reading, clicks, drawn)
             regions = replace(regions, normal_bone=bone, used={**regions.used, NORMAL_BONE: grown_from(bone)})
-        return regions, self.result(scans, proposal, regions, settings)
+        return regions
 
     def proposal_version(self, mode: str, shown: str | None = None) -> str | None:
         """The version of the cleaning model that proposes: the one that was shown, while it is there, else the live one.
@@ -217,13 +214,13 @@ class MeasurementService:
         reader: str | None,
         reading: int,
         regions: ActiveRegions,
-        automatic: VhiResult,
-        shown: VhiResult,
+        displayed: DisplayedResult,
         decisions: Decisions,
     ) -> None:
         """Remember what a reader was shown: the number, the lesions behind it, and what the proposal and clicks did to them."""
         if reader is None:
             return
+        automatic, shown = displayed.automatic, displayed.result
         case_id, proposal = scans.case.case_id, automatic.proposal
         version = None if proposal is None else proposal.version
         self.readings.note_shown(case_id, reader, reading, automatic.settings.stored(), version)
@@ -261,8 +258,7 @@ class MeasurementService:
             scans.case.case_id,
             *sorted(scans.sha256.values()),
             regions.key,
-            tuple(settings.values().items()),
-            settings.chain,
+            settings,
             proposal,
         )
         result = self._results.get(key)

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..cleaning.model import CleaningModel, model_of, propose, proposer
-from ..core.cleaning import Changes, changes_of, kept_after, measure_cleaned, measure_proposed
+from ..core.cleaning import Changes, changes_of, kept_after, kept_of, lesions_after, measure_cleaned, measure_proposed
+from ..core.corrections import DisplayedLesions
 from ..core.gestures import AnyGesture, Gesture
 from ..core.pipeline import VhiResult
 from ..core.proposal import Proposal
@@ -116,13 +117,19 @@ class Proposals:
 
 @dataclass(frozen=True, eq=False)
 class DisplayedResult:
-    """A result as a viewer shows it: the label map on the grid of STIR, `(I, J, K)` uint8, and the measurement beside it."""
+    """A result as a viewer shows it: the label map on the grid of STIR, `(I, J, K)` uint8, and the measurement beside it.
+
+    `automatic` is the result that it is shown of, before anything was taken out of it; `lesions` are those that gestures left,
+    where there were gestures to replay.
+    """
 
     labels: np.ndarray
     names: dict[str, int]
     result: VhiResult
+    automatic: VhiResult
     changes: Changes | None = None
     messages: tuple[str, ...] = ()
+    lesions: DisplayedLesions | None = None
 
 
 def render_result(automatic: VhiResult, mode: str, proposals: Proposals, grades: bool = False) -> DisplayedResult:
@@ -144,7 +151,7 @@ def render_result(automatic: VhiResult, mode: str, proposals: Proposals, grades:
     if mode == SHOW and automatic.proposal is not None:
         present.append(PROPOSED_TO_REMOVE)
         labels[~automatic.proposal.keeps()[automatic.lesion_labels] & (labels > 0)] = _VALUES[PROPOSED_TO_REMOVE]
-    return DisplayedResult(labels, names_present(labels, {name: _VALUES[name] for name in present}), result)
+    return DisplayedResult(labels, names_present(labels, {name: _VALUES[name] for name in present}), result, automatic)
 
 
 def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGesture], proposals: Proposals) -> DisplayedResult:
@@ -153,8 +160,9 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
     With `show` what is proposed to be removed and no gesture has restored has its own label; it counts until one removes it.
     """
     keeps = None if automatic.proposal is None or mode == OFF else automatic.proposal.keeps()
-    start = keeps if mode == APPLY else None
-    kept, messages = kept_after(automatic, gestures, start)
+    start = keeps if mode == APPLY and keeps is not None else np.ones(len(automatic.lesions) + 1, dtype=bool)
+    left = lesions_after(automatic, gestures, start)
+    kept = kept_of(automatic, left)
     labels = kept.data.astype(np.uint8)
     names = {INFLAMMATION: _VALUES[INFLAMMATION]}
     if mode == SHOW and keeps is not None:
@@ -163,7 +171,8 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
         names = names_present(labels, {**names, PROPOSED_TO_REMOVE: _VALUES[PROPOSED_TO_REMOVE]})
     # without a gesture nobody has cleaned anything yet
     result = measure_cleaned(automatic, kept) if gestures else render_result(automatic, mode, proposals).result
-    return DisplayedResult(labels, names, result, changes_of(automatic, kept), messages)
+    shown = DisplayedLesions.of(left, start)
+    return DisplayedResult(labels, names, result, automatic, changes_of(automatic, kept), left.messages, shown)
 
 
 def _decides(gesture: AnyGesture) -> bool:

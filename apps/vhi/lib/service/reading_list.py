@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,9 @@ from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import FINISHING, ReadingStore, is_region_alone
 from ..readings.submission import Submission, check_reader
-from ..studies.pairing import Case, CaseIndex, Waiting
+from ..studies.pairing import Case, Waiting
 from .blinding import Blinding
+from .cases import Cases
 from .conduct import Conduct
 from .config import ServiceConfig
 from .fates import Fates
@@ -65,29 +66,25 @@ class ReadingProgress:
     done: int
 
 
+@dataclass(frozen=True, eq=False)
+class ReadingStudy:
+    """A study that readers read: its cases, what was read of them, who holds which and skipped which, and its rules."""
+
+    cases: Cases
+    readings: ReadingStore
+    leases: Leases
+    skipped: Skipped
+    blinding: Blinding | None
+    config: ServiceConfig
+
+
 class ReadingList:
-    """Lists cases; hands none out, see `lib.service.worklist.Worklist`.
+    """Lists cases; hands none out, see `lib.service.worklist.Worklist`."""
 
-    Parameters
-    ----------
-    index : callable
-        The cases as of now.
-    """
-
-    def __init__(
-        self,
-        index: Callable[[], CaseIndex],
-        readings: ReadingStore,
-        drafts: Drafts,
-        leases: Leases,
-        blinding: Blinding | None,
-        config: ServiceConfig,
-        skipped: Skipped,
-        conduct: Conduct,
-    ) -> None:
-        self._skipped, self._conduct = skipped, conduct
-        self._index, self._readings, self._drafts, self._leases = index, readings, drafts, leases
-        self._blinding, self._config = blinding, config
+    def __init__(self, study: ReadingStudy, drafts: Drafts, conduct: Conduct) -> None:
+        self._cases, self._readings, self._leases, self._skipped = study.cases, study.readings, study.leases, study.skipped
+        self._blinding, self._config = study.blinding, study.config
+        self._drafts, self._conduct = drafts, conduct
 
     def page(self, reader: str, reading: int = 1, *, state: str = "", matching: str = "", limit: int = 200) -> ReadingPage:
         """The list of one reader in one reading, what to go on with first.
@@ -136,7 +133,7 @@ class ReadingList:
 
     def progress(self) -> tuple[ReadingProgress, ...]:
         """How many cases each reader finished, reading by reading, of those who handed something in."""
-        known = {case.case_id for case in self._index().cases}
+        known = {case.case_id for case in self._cases.index.cases}
         done: dict[tuple[str, int], set[str]] = {}
         for case_id, made in self._readings.intact():
             for submission in made:
@@ -148,7 +145,7 @@ class ReadingList:
         self, reader: str, reading: int, submissions: _Submissions, begun: frozenset[str]
     ) -> dict[State, list[Case | Waiting]]:
         """All cases by their state, in the order of the study; what else is known of them is added to those that are shown."""
-        index, holders = self._index(), self._leases.of(reader).holders()
+        index, holders = self._cases.index, self._leases.of(reader).holders()
         left = self._conduct.calibration_left(reader)
         listed: dict[State, list[Case | Waiting]] = {state: [] for state in STATES}
         for case in self._blinding.order(index.cases, reader, reading) if self._blinding else index.cases:

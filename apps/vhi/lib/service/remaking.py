@@ -24,9 +24,9 @@ from ..readings.checking import check_report, report_damage
 from ..readings.submission import Submission
 from ..records import read_json, tell_once
 from .active_regions import ActiveRegions, automatic_regions, bone_of_submission, region_of_submission
-from .decisions import parse_decisions
 from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission
+from .gestures import parse_decisions
 from .measuring import MeasurementService
 from .response_facts import result_id_of
 from .scans import Scans

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..core.cleaning import Pieces
-from ..core.lesions import voxels_of
 from ..core.normal_bone import NormalBone, sample_normal_bone
 from ..core.pipeline import VhiResult
 from ..core.thresholds import ThresholdRule, thresholds_from
@@ -19,7 +18,6 @@ from ..provenance import provenance_of
 from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
 from .active_regions import ActiveRegions
-from .answers import Voxel
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
 from .scans import Scans
@@ -87,18 +85,16 @@ def response_facts(
     shown: DisplayedResult,
     command: str,
     role: Role,
-    automatic: VhiResult | None = None,
-    *,
     reader: str | None = None,
 ) -> dict[str, Any]:
     """The numbers of a measurement, and where its lesions lie in the series that was asked for.
 
-    Given the `automatic` result with a proposal, the lesions are those of that result, with what is proposed for each.
+    Of an automatic result with a proposal, the lesions are those of that result, with what is proposed for each.
     """
-    result = shown.result
+    result, automatic = shown.result, shown.automatic
     provenance = provenance_of(command, result.settings, regions.model, scans.inputs)
     facts = vhi_numbers(result, provenance, reader=reader or "")
-    if automatic is not None and automatic.proposal is not None:
+    if automatic.proposal is not None:
         placed = _placed([lesion_numbers(lesion) for lesion in automatic.lesions], scans, automatic, role)
         facts["lesions"] = with_decisions(placed, automatic.proposal, shown.changes)
         facts["proposal"] = {name: facts["proposal"][name] for name in ("version", "limit", "uncertain")}
@@ -110,7 +106,7 @@ def response_facts(
         "used": dict(regions.used),
         "histogram": histogram_of(result.normal_bone_values),
         **short_result(result, regions.model),
-        "automatic_id": result_id_of(result if automatic is None else automatic, regions.model),
+        "automatic_id": result_id_of(automatic, regions.model),
         "messages": [],
     }
 
@@ -129,10 +125,9 @@ def histogram_of(values: np.ndarray, bins: int = 40) -> dict[str, list[float] | 
 
 def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
     """The identity of a number: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
-    total = result.measurement.total
     return {
         "result_id": result_id_of(result, model),
-        "vhi_mm3": {"sensitive": total.sensitive_mm3, "conservative": total.conservative_mm3},
+        "vhi_mm3": result.measurement.total.mm3,
         "rule": result.thresholds.rule,
         "model_version": model["version"] if model else None,
     }
@@ -160,7 +155,7 @@ def _result_id(result: VhiResult, version: Any) -> str:
 def _placed(lesions: list[dict[str, Any]], scans: Scans, result: VhiResult, role: Role) -> list[dict[str, Any]]:
     """Lesions with `voxel`, one of theirs as `[i, j, k]` of the series asked for, its `slice`, and mm3 per grade."""
     voxel_mm3 = result.stir.grid.voxel_volume_mm3
-    placed = zip(lesions, result.lesions, scans.voxels_to_series_grid(_central(result), role), strict=True)
+    placed = zip(lesions, result.lesions, scans.voxels_to_series_grid(result.central_voxels, role), strict=True)
     return [
         {
             **numbers,
@@ -188,14 +183,3 @@ def piece_facts(pieces: Pieces, scans: Scans, role: Role) -> list[dict[str, Any]
         runs = [[int(own[start]), int(end - start + 1)] for start, end in zip(starts, ends, strict=True)]
         told.append({**numbers, "id": int(name), "of": int(of), "runs": runs})
     return told
-
-
-def _central(result: VhiResult) -> list[Voxel]:
-    """Of each lesion the voxel next to its centroid, on STIR's grid."""
-    at = voxels_of(result.grade)
-    which = result.lesion_labels[tuple(at.T)]
-    centroids = np.array([lesion.centroid_mm for lesion in result.lesions]).reshape(-1, 3)
-    distance = np.linalg.norm(result.stir.grid.world_mm(at) - centroids[which - 1], axis=1)
-    order = np.lexsort((distance, which))
-    nearest = at[order[np.searchsorted(which[order], np.arange(1, len(result.lesions) + 1))]]
-    return [(int(i), int(j), int(k)) for i, j, k in nearest]

@@ -97,8 +97,10 @@ class Reviewing:
         a, b = self._masks(image_id, first, second)
         return (FIRST * a.data + SECOND * b.data).astype(np.uint8), a.grid
 
-    def record(self, image_id: str, first: str, second: str, slice_number: int | None, reason: str, note: str, by: str) -> Review:
-        """Keep the class of a difference, or of the case where no slice is named.
+    def record(
+        self, image_id: str, readings: tuple[str, str], slice_number: int | None, reason: str, note: str, by: str
+    ) -> Review:
+        """Keep the class of a difference between two readings, or of the case where no slice is named.
 
         Raises
         ------
@@ -106,6 +108,7 @@ class Reviewing:
             Not two finished readings of the case, another class, no slice in which they differ, or too long a note.
         """
         case, _ = self._cases.of_image(image_id)
+        first, second = readings
         if reason not in DISAGREEMENTS:
             raise RequestError(
                 f"The class is {reason[:60]!r}; it must be {', '.join(DISAGREEMENTS[:-1])} or {DISAGREEMENTS[-1]}."
@@ -116,14 +119,7 @@ class Reviewing:
         if slice_number is not None and slice_number not in {disagreement.slice for disagreement in slices_of_disagreement(a, b)}:
             raise RequestError(f"The readings {first} and {second} do not differ in slice {slice_number} (from 0).")
         made = self.reviews.append(
-            case.case_id,
-            created=now(),
-            by=by,
-            first=first,
-            second=second,
-            slice_number=slice_number,
-            reason=reason,
-            note=note.strip(),
+            Review(case.case_id, 0, now(), by, first, second, slice=slice_number, reason=reason, note=note.strip())
         )
         self._audit.append("reviewed", reader=by, case=case.case_id, submission=first, number=made.number, second=second)
         return made

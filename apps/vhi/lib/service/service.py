@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..core.chain import Chain
-from ..core.cleaning import lesion_field, pieces_after
-from ..core.corrections import DisplayedLesions, corrections_of
+from ..core.cleaning import pieces_after
+from ..core.corrections import corrections_of
 from ..core.gestures import Click
 from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
@@ -44,21 +44,20 @@ from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .conduct import Conduct
 from .config import ServiceConfig
-from .decisions import Decisions, parse_decisions
 from .doubts import checked_choice
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
 from .earlier import EarlierVisits, VisitBeside
-from .evaluation import SubmissionMetadata
+from .evaluation import StatedMetadata, SubmissionMetadata
 from .fates import Fates, gives_label
 from .findings import Disk, archive, conduct, damaged, model, share
-from .gestures import parse_gestures
+from .gestures import Decisions, parse_decisions, parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
 from .options import options_of, reading_number
 from .precomputing import Precomputing
-from .proposals import APPLY, CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
-from .reading_list import ReadingList
+from .proposals import CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
+from .reading_list import ReadingList, ReadingStudy
 from .reading_timer import ReadingTimer
 from .remaking import is_damaged, remake_reports
 from .reopening import reading_facts, reading_labels, reopened
@@ -116,8 +115,7 @@ class VhiService:
         if isinstance(studies, Path):
             self.config.conduct.check_known(index)
         root = Path(data) if data is not None else Path(studies) / DATA_FOLDER  # type: ignore[arg-type]
-        study = {"blinded": True, "seed": self.config.seed} if self.config.blinded else {}
-        self.readings = ReadingStore(root, study)
+        self.readings = ReadingStore(root, {"blinded": True, "seed": self.config.seed} if self.config.blinded else {})
         self.audit = AuditLog(root / "audit.jsonl")
         self.leases = Leases(root / "leases", self.config.lease_minutes, several_readers=self.config.several_readers)
         self.networks = Networks(Path(model_dir), root)
@@ -141,10 +139,8 @@ class VhiService:
         self._submissions = Submissions(self._measuring, self._openings, self.audit, self.leases, self._earlier, self.conduct)
         drafts = Drafts(self.readings)
         self.drafting = Drafting(self.cases, drafts)
-        skipped = Skipped(root / "skipped")
-        self.reading_list = ReadingList(
-            lambda: self.cases.index, self.readings, drafts, self.leases, self._blinding, self.config, skipped, self.conduct
-        )
+        study = ReadingStudy(self.cases, self.readings, self.leases, Skipped(root / "skipped"), self._blinding, self.config)
+        self.reading_list = ReadingList(study, drafts, self.conduct)
         scores = Scores(root / "scores", automatic)
         self.precomputing = Precomputing(self.cases, self.readings, automatic, scores, self._blinding)
         self._turns = Turns(
@@ -155,18 +151,7 @@ class VhiService:
         )
         if self.config.blinded:
             patients_of(root)  # a table that cannot be used is refused now, not passed over when readers are offered cases
-        self._worklist = Worklist(
-            lambda: self.cases.index,
-            self.cases.is_whole,
-            self.readings,
-            self.leases,
-            scores,
-            self._blinding,
-            self.config,
-            root / "reviews",
-            skipped,
-            self._turns,
-        )
+        self._worklist = Worklist(study, scores, root / "reviews", self._turns)
 
     # what needs no reader -----------------------------------------------------------------------------------------------
 
@@ -288,10 +273,11 @@ class VhiService:
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
             places = scans.voxels_to_stir_grid(clicks, role)
-            regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted, places)
+            regions = self._measuring.regions_shown(scans, reader, options["reading"], submitted, places)
+            automatic = self._measuring.result(scans, version, regions, settings)
             seen = render_result(automatic, mode, self._proposals, options["show"] == "both")
-            self._measuring.note_shown(scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode))
-        facts = response_facts(scans, regions, seen, "server, vhi", role, automatic, reader=reader)
+            self._measuring.note_shown(scans, reader, options["reading"], regions, seen, Decisions(mode))
+        facts = response_facts(scans, regions, seen, "server, vhi", role, reader)
         facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
         return Answer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
 
@@ -311,7 +297,7 @@ class VhiService:
         Parameters
         ----------
         image_id, reader, values, drawn
-            As for `vhi`, with `scope` ("lesion" or "slice") and `gestures` (see `lib.service.decisions`) in place of `show`.
+            As for `vhi`, with `scope` ("lesion" or "slice") and `gestures` (see `lib.service.gestures`) in place of `show`.
         remove, restore : sequences of (i, j, k)
             Voxel indices on the series' own grid; first all removals count, then all restorations, then the gestures in order.
 
@@ -332,7 +318,8 @@ class VhiService:
         settings = self._begin(case, reader, options["reading"], chosen)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
-            regions, automatic = self._measuring.show(scans, reader, options["reading"], settings, version, submitted)
+            regions = self._measuring.regions_shown(scans, reader, options["reading"], submitted)
+            automatic = self._measuring.result(scans, version, regions, settings)
             removed, restored, scope = (
                 scans.voxels_to_stir_grid(remove, role),
                 scans.voxels_to_stir_grid(restore, role),
@@ -344,16 +331,11 @@ class VhiService:
             ]
             gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role)))
             seen = apply_gestures(automatic, mode, gestures, self._proposals)
-            self._measuring.note_shown(
-                scans, reader, options["reading"], regions, automatic, seen.result, Decisions(mode, gestures)
-            )
-        facts = response_facts(scans, regions, seen, "server, vhi_clean", role, automatic, reader=reader)
+            self._measuring.note_shown(scans, reader, options["reading"], regions, seen, Decisions(mode, gestures))
+        facts = response_facts(scans, regions, seen, "server, vhi_clean", role, reader)
         facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        proposal = automatic.proposal if mode == APPLY else None
-        before = DisplayedLesions.after(
-            lesion_field(automatic), gestures, [] if proposal is None else [lesion.id for lesion in proposal.removed]
-        )
-        corrections = corrections_of(automatic, Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION), before).as_dict()
+        shown_mask = Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION)
+        corrections = corrections_of(automatic, shown_mask, seen.lesions).as_dict()
         changes = {INFLAMMATION: plain(seen.changes)}
         messages = [*seen.messages, *reading_sentences(changes, corrections)]
         facts |= {"changes": changes, "corrections": corrections, "messages": messages, "without_effect": list(seen.messages)}
@@ -460,7 +442,7 @@ class VhiService:
         """
         case, role = self.cases.of_image(image_id)
         with self.cases.loaded(case) as scans:
-            metadata = _metadata(scans, role, **stated)
+            metadata = _metadata(scans, role, StatedMetadata(**stated))
             submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments, normal_bone_clicks))
             return self._submissions.accept(scans, submitted, metadata, effort, self.delivery)
 
@@ -484,7 +466,7 @@ class VhiService:
         """
         case, role = self.cases.of_image(image_id)
         with self.cases.loaded(case) as scans:
-            metadata = _metadata(scans, role, **stated)
+            metadata = _metadata(scans, role, StatedMetadata(**stated))
             self._openings.note(case.case_id, metadata.reader)
             submitted = segments_on_stir(scans, role, DrawnMap(labels, grid, segments, normal_bone_clicks))
             return self._submissions.preview(scans, submitted, metadata, role)
@@ -536,11 +518,10 @@ class VhiService:
         *,
         reader: str,
         reading: int = 1,
-        method: str = "semi-automatic",
         rating: str | None = None,
         source: str | None = None,
     ) -> Submission:
-        """The same for masks that are kept apart, as a DICOM Segmentation has them.
+        """The same for masks that are kept apart, as a DICOM Segmentation has them: semi-automatic readings.
 
         Parameters
         ----------
@@ -548,7 +529,7 @@ class VhiService:
             Of either series.
         masks : mapping of name to Mask
             On the grid of STIR; routed by name. None at all, where the automatic disease region is rated and nothing drawn.
-        reader, reading, method, rating, source
+        reader, reading, rating, source
             See `lib.readings.submission`.
 
         Raises
@@ -563,7 +544,7 @@ class VhiService:
             for mask in masks.values():
                 check_same_grid(scans.stir, mask)
             submitted = segments_of_masks(masks, scans.stir.grid)
-            metadata = SubmissionMetadata(reader, reading, method, rating, None, source)
+            metadata = SubmissionMetadata(reader, reading, "semi-automatic", rating, None, source)
             return self._submissions.accept(scans, submitted, metadata, delivery=self.delivery)
 
     def fate(self, image_id: str, reader: str | None, submission: str | None = None) -> str | None:
@@ -699,37 +680,24 @@ class VhiService:
         return self._blinding.pseudonym(reader) if self._blinding else reader
 
 
-def _metadata(
-    scans: Scans,
-    role: Role,
-    *,
-    reader: str,
-    reading: Any = 1,
-    method: str = "semi-automatic",
-    rating: str | None = None,
-    amends: str | None = None,
-    decisions: Any = None,
-    settings: Mapping[str, Any] | None = None,
-    displayed: str | None = None,
-    confirmed: str | None = None,
-    doubts: Any = None,
-) -> SubmissionMetadata:
+def _metadata(scans: Scans, role: Role, stated: StatedMetadata) -> SubmissionMetadata:
     """The metadata of a submission as a viewer states them, checked."""
-    check_reader(reader)
-    for name, value in (("displayed", displayed), ("confirmed", confirmed)):
+    check_reader(stated.reader)
+    for name, value in (("displayed", stated.displayed), ("confirmed", stated.confirmed)):
         if value is not None and not isinstance(value, str):
             raise RequestError(f"{name} is the result_id of an answer; found {str(value)[:60]!r}.")
-    if settings is not None and not isinstance(settings, Mapping):
-        raise RequestError(f"settings is an object of settings by name; found {str(settings)[:60]!r}.")
+    if stated.settings is not None and not isinstance(stated.settings, Mapping):
+        raise RequestError(f"settings is an object of settings by name; found {str(stated.settings)[:60]!r}.")
+    to_stir_grid = partial(scans.points_to_stir_grid, role=role)
     return SubmissionMetadata(
-        reader,
-        reading_number(reading),
-        method,
-        rating or None,
-        amends,
-        decisions=None if decisions is None else parse_decisions(decisions, partial(scans.points_to_stir_grid, role=role)),
-        settings=settings,
-        displayed=displayed,
-        confirmed=confirmed,
-        doubts=checked_choice(doubts),
+        stated.reader,
+        reading_number(stated.reading),
+        stated.method,
+        stated.rating or None,
+        stated.amends,
+        decisions=None if stated.decisions is None else parse_decisions(stated.decisions, to_stir_grid),
+        settings=stated.settings,
+        displayed=stated.displayed,
+        confirmed=stated.confirmed,
+        doubts=checked_choice(stated.doubts),
     )

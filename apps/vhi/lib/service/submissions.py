@@ -83,10 +83,9 @@ class Submissions:
         if evaluated.result is None or evaluated.regions is None:
             return {"case": scans.case.case_id, **told}
         self._measurements.note_number(scans, metadata.reader, evaluated.result, evaluated.model)
-        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, evaluated.found)
-        facts = response_facts(
-            scans, evaluated.regions, shown, "server, preview", role, evaluated.automatic, reader=metadata.reader
-        )
+        automatic = evaluated.automatic or evaluated.result
+        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, automatic, evaluated.found)
+        facts = response_facts(scans, evaluated.regions, shown, "server, preview", role, metadata.reader)
         since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
         return {**facts, **self._earlier.facts(since, metadata.reader), **told}
 

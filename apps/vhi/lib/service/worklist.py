@@ -6,25 +6,22 @@ ask for such cases. The same holds for one that they skipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
 from ..readings.data_folder import make_folder
-from ..readings.leases import Leases
-from ..readings.store import ReadingStore
 from ..readings.submission import check_reader
 from ..records import read_remakable, write_json
-from ..studies.pairing import Case, CaseIndex
-from .blinding import Blinding, shuffled
-from .config import ServiceConfig
+from ..studies.pairing import Case
+from .blinding import shuffled
 from .no_case import why_no_case, why_no_review
 from .options import reading_number
 from .ranking import REGION_ONLY, SKIPPED, UNREAD, Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
+from .reading_list import ReadingStudy
 from .scores import Scores, newest_regions
-from .skipped import Skipped
 from .turns import Turns, UnknownPatientError
 
 _SCORED = {"uncertain": by_uncertainty, "diverse": by_diversity}
@@ -79,34 +76,19 @@ class Worklist:
 
     Parameters
     ----------
-    index : callable
-        The cases as of now.
-    is_whole : callable
-        Whether the files of a case are what was kept; one that is not is set aside.
+    study : ReadingStudy
+    scores : Scores
+        Of the networks, for orders that rest on them.
     root : Path
         Folder where it is noted what was offered for review.
-    skipped : Skipped
     turns : Turns
         Which of them a reader may read now, and in which order.
     """
 
-    def __init__(
-        self,
-        index: Callable[[], CaseIndex],
-        is_whole: Callable[[Case], bool],
-        readings: ReadingStore,
-        leases: Leases,
-        scores: Scores,
-        blinding: Blinding | None,
-        config: ServiceConfig,
-        root: Path,
-        skipped: Skipped,
-        turns: Turns,
-    ) -> None:
-        self._skipped, self._turns = skipped, turns
-        self._index, self._is_whole = index, is_whole
-        self._readings, self._leases, self._scores = readings, leases, scores
-        self._blinding, self._config, self._root = blinding, config, root
+    def __init__(self, study: ReadingStudy, scores: Scores, root: Path, turns: Turns) -> None:
+        self._cases, self._readings, self._leases, self._skipped = study.cases, study.readings, study.leases, study.skipped
+        self._blinding, self._config = study.blinding, study.config
+        self._scores, self._root, self._turns = scores, root, turns
 
     def offer(
         self, reader: str, order: str = "first", reading: int = 1, values: Mapping[str, Any] | None = None, everyone: bool = False
@@ -156,7 +138,7 @@ class Worklist:
                     self._hand_out(chosen.case, asked, holders)
                     return Offer(chosen.case, _HELD if held else chosen.reason, {} if held else chosen.facts)
             if isinstance(chosen, Ranked):
-                whole[chosen.case.case_id] = self._is_whole(chosen.case)
+                whole[chosen.case.case_id] = self._cases.is_whole(chosen.case)
             else:
                 keep_apart = self._turns.learn_patient(chosen)
 
@@ -186,16 +168,16 @@ class Worklist:
         options, reading = ranking_options(order, values or {}), reading_number(reading)
         if order == "review":
             manifest, entries = self._scores.live()
-            labels = {case.case_id: own for case in self._index().cases if (own := self._labels(case, reader, everyone))}
+            labels = {case.case_id: own for case in self._cases.index.cases if (own := self._labels(case, reader, everyone))}
             return why_no_review(manifest.version, labels, entries, options["below"], everyone)
-        cases = [case.case_id for case in self._index().cases]
+        cases = [case.case_id for case in self._cases.index.cases]
         done = self._readings.finished(reader, reading) if self._config.several_readers else self._readings.finished()
         mine, holders, skipped = (
             self._readings.finished(reader, reading),
             self._holders(reader),
             self._skipped.cases(reader, reading),
         )
-        unread = [case for case in self._index().cases if case.case_id not in mine]
+        unread = [case for case in self._cases.index.cases if case.case_id not in mine]
         obstacle = self._turns.first_obstacle(unread, reader, reading)
         sentence = why_no_case(
             cases,
@@ -209,11 +191,11 @@ class Worklist:
 
     def _holders(self, reader: str) -> dict[str, str | None]:
         held = self._leases.of(reader).holders()
-        return {case.case_id: held.get(case.case_id) for case in self._index().cases}
+        return {case.case_id: held.get(case.case_id) for case in self._cases.index.cases}
 
     def _skip(self, asked: WorklistRequest, skip: bool | str, holders: dict[str, str | None]) -> None:
         """Take the reader past the case in hand, or past that of an image; others may have it at once."""
-        index = self._index()
+        index = self._cases.index
         if isinstance(skip, str):
             cases = [index.of_image(skip)[0]]
         else:
@@ -247,7 +229,7 @@ class Worklist:
 
         free = [
             case
-            for case in self._index().cases
+            for case in self._cases.index.cases
             if case.case_id not in mine
             and case.case_id not in others
             and (several or holders[case.case_id] in (None, reader))
@@ -274,7 +256,7 @@ class Worklist:
     def _review(self, asked: WorklistRequest, holders: Mapping[str, str | None]) -> list[Ranked]:
         manifest, entries = self._scores.live()
         disputed = []
-        for case in self._index().cases:
+        for case in self._cases.index.cases:
             labels = self._labels(case, asked.reader, asked.everyone)
             entry = entries.get(case.case_id)
             if not labels or entry is None or holders[case.case_id] not in (None, asked.reader):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from itertools import pairwise
+from typing import NamedTuple
 
 from ..errors import InputError, TooLargeError
 
@@ -19,7 +21,16 @@ _SIZ = b"\xff\x4f\xff\x51"
 _LONGEST_RUN, _LOOKED_THROUGH_FROM = 64, 32 * 2**20
 
 
-def check_frame(content: bytes, syntax: str, rows: int, columns: int, samples: int, bits: int, name: str) -> None:
+class FrameSize(NamedTuple):
+    """The size of a frame by its file's header; `bits` as allocated for a sample."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+
+
+def check_frame(content: bytes, syntax: str, stated: FrameSize, name: str) -> None:
     """Refuse a compressed frame that is larger than its file says.
 
     Parameters
@@ -28,8 +39,7 @@ def check_frame(content: bytes, syntax: str, rows: int, columns: int, samples: i
         One frame, its fragments joined.
     syntax : str
         UID of the transfer syntax; of one that is not known here nothing is checked, and it is not decoded either.
-    rows, columns, samples, bits : int
-        Of the file's header; `bits` as allocated.
+    stated : FrameSize
     name : str
         What messages call the file.
 
@@ -41,15 +51,15 @@ def check_frame(content: bytes, syntax: str, rows: int, columns: int, samples: i
         It does not say how large it is.
     """
     if syntax == RLE:
-        _check_run_lengths(content, rows * columns * samples * bits // 8, name)
+        _check_run_lengths(content, math.prod(stated) // 8, name)
         return
     size = _size_of_jpeg(content) if syntax in _JPEG else _size_of_jpeg_2000(content) if syntax in _JPEG_2000 else None
     if size is None and syntax in _JPEG | _JPEG_2000:
         raise InputError(f"{name} holds compressed voxels that are truncated or damaged; export the series again.")
-    if size is not None and (size[0] * size[1] > rows * columns or size[2] > samples):
+    if size is not None and (size[0] * size[1] > stated.rows * stated.columns or size[2] > stated.samples):
         raise TooLargeError(
-            f"{name} holds a compressed frame of {size[0]} x {size[1]} pixels of {size[2]} samples, and its header says {rows} x "
-            f"{columns} of {samples}; export the series again."
+            f"{name} holds a compressed frame of {size[0]} x {size[1]} pixels of {size[2]} samples, and its header says "
+            f"{stated.rows} x {stated.columns} of {stated.samples}; export the series again."
         )
 
 

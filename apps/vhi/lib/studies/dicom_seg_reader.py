@@ -26,7 +26,7 @@ from ..core.planes import Plane, put
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE, SEGMENT_NAMES, most_segments
 from ..core.volume import Grid, Mask
 from ..errors import GridMismatchError, InputError, TooLargeError
-from .dicom_codestreams import check_frame
+from .dicom_codestreams import FrameSize, check_frame
 
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # the second: label map
 # how many times as many pixels as the series has voxels a segment's frames may have, empty ones and margins included
@@ -324,7 +324,7 @@ def _decoded(segmentation: Dataset, count: int, rows: int, columns: int) -> Iter
         return
     if syntax.is_encapsulated:
         for part in generate_frames(segmentation.PixelData, number_of_frames=count):
-            check_frame(part, syntax, rows, columns, 1, max(8, bits), "The segmentation")
+            check_frame(part, syntax, FrameSize(rows, columns, 1, max(8, bits)), "The segmentation")
     if syntax.is_encapsulated or bits != 1:
         for pixels, _ in get_decoder(syntax).iter_array(segmentation, raw=True):
             yield pixels

@@ -20,7 +20,7 @@ from pydicom.uid import UID, RLELossless
 
 from ..errors import InputError
 from ..unpacking import check_memory
-from .dicom_codestreams import check_frame
+from .dicom_codestreams import FrameSize, check_frame
 from .dicom_files import read_whole
 
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -162,7 +162,7 @@ def _check_frames(dataset: Dataset, shape: tuple[int, int, int], name: str) -> N
     samples, syntax = int(dataset.get("SamplesPerPixel") or 1), str(dataset.file_meta.TransferSyntaxUID)
     try:
         for frame in generate_frames(dataset.PixelData, number_of_frames=count):
-            check_frame(frame, syntax, rows, columns, samples, dataset.BitsAllocated, name)
+            check_frame(frame, syntax, FrameSize(rows, columns, samples, dataset.BitsAllocated), name)
     except (ValueError, struct.error) as error:
         raise InputError(f"{name} holds compressed voxels that are truncated or damaged; export the series again.") from error
 

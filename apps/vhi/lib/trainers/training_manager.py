@@ -17,7 +17,7 @@ from ..retraining.config import TrainConfig, TrainOptions
 from ..retraining.effort_history import effort_sentence, reading_efforts
 from ..retraining.gate import HOLDOUT, PHANTOMS
 from ..retraining.history import CROSS_VALIDATION, dice_of, version_history
-from ..retraining.patients import patients_of
+from ..retraining.patients import StudyCases, patients_of
 from ..retraining.prepare import Session, prepare, waiting_labels
 from ..retraining.retraining_folder import ASIDE, ENDED, RetrainingFolder
 from ..service.service import VhiService
@@ -93,10 +93,8 @@ class TrainingManager:
         else:
             prepare(
                 self.service.readings,
-                self.service.cases.source,
-                self.service.cases.index.cases,
+                StudyCases.of(self.data, self.service.cases.source, self.service.cases.index.cases),
                 self.service.networks.shipped,
-                patient_of=self._patient_of(),
                 code_version=self._code_version,
                 config=self.config,
                 options=options,

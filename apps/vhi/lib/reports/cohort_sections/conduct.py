@@ -24,7 +24,7 @@ from ..cohort_content import PAPER, Records, Section, number, of_visit, rows_of
 from ..parts import Table
 
 
-def conduct_section(table: CohortTable, left_out: Mapping[str, str] | None) -> Section:
+def conduct_section(table: CohortTable, left_out: Mapping[str, str]) -> Section:
     """Baseline, intervals between visits, washout between readings, slices of SPARCC sheets: what the table gives of them."""
     base = Section(
         key="conduct",
@@ -37,7 +37,7 @@ def conduct_section(table: CohortTable, left_out: Mapping[str, str] | None) -> S
             "analysis."
         ),
         source=f"{PAPER}, sections 2.2, 2.3, 2.6 and 2.7.1",
-        excluded=tuple((subject, "", word) for subject, word in (left_out or {}).items()),
+        excluded=tuple((subject, "", word) for subject, word in left_out.items()),
     )
     baseline, between, waited = baseline_table(table), intervals(table), washouts(table)
     slices, early = scored_slices(table), read_before_scanned(table)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ...cohort.failure import count_reasons
-from ...cohort.masks import CaseImages
+from ...cohort.masks import DisagreementImages
 from ...cohort.study import Study
 from ...cohort.table import DISAGREEMENTS
 from ...figures.cohort_slices import disagreement_figure
@@ -16,11 +14,8 @@ from ..cohort_content import PAPER, Records, Section, estimate, number, of_visit
 from ..parts import Table
 from .shared import as_percent, ascii_unit, left_out_rows, section_figure
 
-if TYPE_CHECKING:
-    pass
 
-
-def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: str) -> Section:
+def failure_section(study: Study, images: DisagreementImages) -> Section:
     settings = study.settings
     base = Section(
         key="failures",
@@ -62,8 +57,8 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
                     *(found.first, found.second, found.difference, found.in_sd, found.reason),
                 )
             )
-    if cells and not images:
-        findings.append(f"Pictures of these scans are not available: {why_no_images}")
+    if cells and not images.cases:
+        findings.append(f"Pictures of these scans are not available: {images.why_none}")
     unit = study.vhi_unit
     header = ("scan", "readers", f"first {unit}", f"second {unit}", f"difference {unit}", "SD", "class")
     figures = tuple(
@@ -74,7 +69,7 @@ def failure_section(study: Study, images: Sequence[CaseImages], why_no_images: s
             f"STIR slices of {image.subject} with both readers' masks.",
             is_picture=True,
         )
-        for n, image in enumerate(images, start=1)
+        for n, image in enumerate(images.cases, start=1)
     )
     return replace(
         base,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ...cohort.study import Relation, Study
 from ...figures.cohort_scatter import ScatterPanel, scatter_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
 from ..parts import Table
 from .shared import SCALE_WORDS, ascii_unit, cut_words, left_out_rows, p_words, section_figure, sentence
-
-if TYPE_CHECKING:
-    pass
 
 
 def relation_section(study: Study) -> Section:

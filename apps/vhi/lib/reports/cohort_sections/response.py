@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from ...figures.cohort_scatter import ScatterPanel, scatter_figure
 from ..cohort_content import PAPER, Records, Section, estimate, number, p_value, rows_of
 from ..parts import Table
 from .shared import left_out_rows, p_words, section_figure, sentence
-
-if TYPE_CHECKING:
-    pass
 
 
 def response_section(study: Study) -> Section:

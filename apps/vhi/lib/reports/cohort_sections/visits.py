@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from ...cohort.masks import TwoVisits
-from ...cohort.study import EFFORT, LeftOut, Study
+from ...cohort.masks import ComparedVisits
+from ...cohort.study import EFFORT, Study
 from ...figures.cohort_slices import before_after_figure
 from ..cohort_content import PAPER, Records, Section, median_range, number, rows_of
 from ..parts import Table
 from .shared import left_out_rows, section_figure, sentence
 
-if TYPE_CHECKING:
-    pass
 
-
-def visits_section(visits: Sequence[TwoVisits], excluded: Sequence[LeftOut], tolerance_mm: float, why_not: str) -> Section:
+def visits_section(compared: ComparedVisits) -> Section:
     base = Section(
         key="lesions",
         title="Lesions of two visits",
         method=(
             "The follow-up STIR scan is aligned with the baseline (rigid, mutual information), its mask is carried to the "
             "baseline's grid by nearest neighbour, and lesions (26-connected) match that touch or lie within "
-            f"{tolerance_mm:g} mm of each other; lesions that split or merged count as one."
+            f"{compared.tolerance_mm:g} mm of each other; lesions that split or merged count as one."
         ),
         source=f"{PAPER}, figure 8 (pictures); alignment and matching are this program's",
     )
-    left_out = left_out_rows(excluded)
+    visits, left_out = compared.visits, left_out_rows(compared.left_out)
     if not visits:
-        return replace(base, excluded=left_out, why_not=sentence(why_not))
+        return replace(base, excluded=left_out, why_not=sentence(compared.why_none))
     rows, cells = [], []
     for pair in visits:
         comparison = pair.comparison

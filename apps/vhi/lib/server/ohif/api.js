@@ -53,7 +53,7 @@ export async function preview(image, label, params) {
   return (await asked(`/vhi/reading/preview?${query({ image })}`, { method: 'POST', body: form(params, label) })).json();
 }
 
-/** Hand in a label map with its segments' names and what else is told. */
+/** Hand in a label map with its segments' names and its metadata. */
 export async function submit(image, label, params) {
   return (await asked(`/datastore/label?${query({ image, tag: 'final' })}`, { method: 'PUT', body: form(params, label) })).json();
 }

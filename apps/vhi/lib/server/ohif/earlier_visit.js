@@ -10,7 +10,7 @@ const EXCEEDS = { true: t('change.exceeds'), false: t('change.within') };
 export function earlierVisit({ change, no_change_because: why, earlier }, beside) {
   if (!why && !change) return null;
   const offered = earlier && beside ? showButton(beside) : null;
-  return el('div', { class: 'told', id: 'vhi-change' }, why || sentences(change), ...reportLink(earlier), offered);
+  return el('div', { class: 'note', id: 'vhi-change' }, why || sentences(change), ...reportLink(earlier), offered);
 }
 
 /** The earlier scan in place of T1W, and T1W again. */

@@ -22,7 +22,8 @@ export class Effort {
     this.strokes = strokes;
   }
 
-  told() {
+  /** As drafts and submissions keep it. */
+  facts() {
     const seconds = Math.round((performance.now() - this.#opened) / 100) / 10;
     return { seconds, clicks: this.clicks, boundary_edits: this.strokes };
   }

@@ -11,11 +11,11 @@ export class Keeping {
   finished = 0; // how many readings of the case this reader has finished
   isLooking = false; // for what was begun and handed in
   #reading = null;
-  #told;
+  #notify;
 
-  /** @param {() => void} told of changes */
-  constructor(told) {
-    this.#told = told;
+  /** @param {() => void} notify called when something changed */
+  constructor(notify) {
+    this.#notify = notify;
     watchLeaving(
       () => this.#reading?.isUnsent ?? false,
       () => this.keeper?.flush(true),
@@ -44,8 +44,8 @@ export class Keeping {
     const store = api.draftOf(reading.case.stir, reading.reader, reading.number);
     const keeper = new Keeper(store, () => kept(reading));
     Object.assign(this, { keeper, isLooking: true });
-    this.#told();
-    keeper.addEventListener('change', this.#told);
+    this.#notify();
+    keeper.addEventListener('change', this.#notify);
     const [found] = await Promise.all([this.#found(reading), keeper.open()]);
     if (this.keeper !== keeper) return;
     Object.assign(this, found, { isLooking: false });
@@ -53,7 +53,7 @@ export class Keeping {
     if (keeper.found && reading.isUnsent) keeper.meet();
     else if (reading.isUnsent) keeper.changed();
     else if (!keeper.found && this.newest && !reading.busy && reading.state.version === 0) reopen(reading, this.newest);
-    this.#told();
+    this.#notify();
   }
 
   /** The newest submission in this reading, and how many readings are finished. */

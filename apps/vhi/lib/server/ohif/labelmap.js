@@ -15,7 +15,7 @@ export class Labelmap {
   isIn = () => true; // whether it is shown in a viewport, by its id
   #isGraded = true;
   #isVisible = true;
-  #untold = new Set(); // slices that were written, and that the viewer is told of after the next frame
+  #unreported = new Set(); // slices that were written, and that the viewer is notified of after the next frame
   isWriting = false; // this page, and no tool of the viewer
   plainWrite = null; // set where MONAI Label's panel has its own way of writing, see stock.js
 
@@ -34,10 +34,10 @@ export class Labelmap {
     const { state } = window.cornerstoneTools.segmentation;
     const { utilities, volumeLoader } = window.cornerstone;
     const { segmentationService } = this.#services;
-    const [segmentationId, told] = [this.#as.id, { segments: this.#as.segments, label: 'Segmentations' }];
-    await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId, ...told });
+    const [segmentationId, config] = [this.#as.id, { segments: this.#as.segments, label: 'Segmentations' }];
+    await segmentationService.createLabelmapForDisplaySet(displaySet, { segmentationId, ...config });
     // MONAI Label's panel looks for the segments here
-    segmentationService.addOrUpdateSegmentation({ segmentationId, representation: { type: 'Labelmap' }, config: told });
+    segmentationService.addOrUpdateSegmentation({ segmentationId, representation: { type: 'Labelmap' }, config });
     const { Labelmap: data } = state.getSegmentation(this.#as.id).representationData;
     data.volumeId = utilities.uuidv4();
     await volumeLoader.createAndCacheVolumeFromImages(data.volumeId, data.imageIds);
@@ -132,12 +132,12 @@ export class Labelmap {
   writeAt(places, valueAt) {
     const { dimensions, voxelManager } = this.volume;
     const inSlice = dimensions[0] * dimensions[1];
-    const isPlanned = this.#untold.size > 0;
+    const isPlanned = this.#unreported.size > 0;
     for (const n of places) {
       voxelManager.setAtIndex(n, valueAt(n));
-      this.#untold.add(Math.floor(n / inSlice));
+      this.#unreported.add(Math.floor(n / inSlice));
     }
-    if (!this.#untold.size) return;
+    if (!this.#unreported.size) return;
     this.#sketch(places, valueAt);
     if (!isPlanned) requestAnimationFrame(() => setTimeout(() => this.#tellUntold()));
   }
@@ -150,8 +150,8 @@ export class Labelmap {
   }
 
   #tellUntold() {
-    const slices = [...this.#untold];
-    this.#untold.clear();
+    const slices = [...this.#unreported];
+    this.#unreported.clear();
     if (this.volume) this.#tellWritten(slices);
   }
 

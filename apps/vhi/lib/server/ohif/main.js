@@ -15,14 +15,14 @@ import { watchStored } from './stored.js';
 import { t } from './texts.js';
 import { showTraining } from './training.js';
 
-const told = window.vhi ?? {};
+const serverFacts = window.vhi ?? {};
 
 /** An element as the viewer's React takes it; the panel is plain DOM. */
 const element = (type, ref) => ({ $$typeof: Symbol.for('react.element'), type, key: null, ref, props: {}, _owner: null });
 
 function install(config) {
-  const session = new ViewerSession(told);
-  window.vhiDesk = session; // for tests, and for who looks into the page
+  const session = new ViewerSession(serverFacts);
+  window.viewerSession = session; // for tests, and for who looks into the page
   const show = (node) => node && (isReview() ? mountReview : mountPanel)(node, session);
   config.extensions.push({
     id: '@vhi/reading',
@@ -39,8 +39,8 @@ function install(config) {
   showTraining();
 }
 
-if (told.viewer_version_found !== told.viewer_version_expected) {
-  showBanner(t('viewer.other_version', { found: told.viewer_version_found, expected: told.viewer_version_expected }));
+if (serverFacts.viewer_version_found !== serverFacts.viewer_version_expected) {
+  showBanner(t('viewer.other_version', { found: serverFacts.viewer_version_found, expected: serverFacts.viewer_version_expected }));
 } else {
   try {
     install(window.config);

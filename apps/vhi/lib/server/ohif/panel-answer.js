@@ -27,7 +27,7 @@ function grades(numbers, isBehind) {
 function caveats(numbers) {
   const { stable, reasons } = numbers.stability;
   const verdict = stable
-    ? el('div', { class: 'told good', data: { vhi: 'stability' } }, t('stability.stable'))
+    ? el('div', { class: 'note good', data: { vhi: 'stability' } }, t('stability.stable'))
     : el('div', { class: 'warn', data: { vhi: 'stability' } }, stable === null ? t('stability.unjudged') : t('stability.unstable'), ' ', reasons.join(' '));
   const warnings = numbers.warnings.length
     ? el('details', {}, el('summary', {}, t('numbers.warnings', { count: numbers.warnings.length })), numbers.warnings.map(warning))
@@ -40,7 +40,7 @@ function heading({ title, verdict }) {
   if (!title) return null; // numbers that an earlier version stored
   return [
     el('h3', { data: { vhi: 'title' } }, title),
-    verdict ? el('div', { class: 'told small', data: { vhi: 'verdict' } }, `${named('verdict', verdict.word)}${clauses(verdict.reasons)}`) : null,
+    verdict ? el('div', { class: 'note small', data: { vhi: 'verdict' } }, `${named('verdict', verdict.word)}${clauses(verdict.reasons)}`) : null,
   ];
 }
 

@@ -28,7 +28,7 @@ function effect(reading, facts) {
   const text = isOther ? t('bone.volume_and_before', { volumes: volumesOf(vhi), before: volumesOf(now) }) : t('bone.volume', { volumes: volumesOf(vhi) });
   return el(
     'div',
-    { class: 'told' },
+    { class: 'note' },
     el('div', { data: { bone: 'thresholds' } }, t('bone.thresholds', { sensitive: fixed(sensitive), conservative: fixed(conservative), rule, n })),
     el('div', { data: { bone: 'vhi' } }, text),
     isOther ? el('div', { class: 'warn' }, t('bone.measure_again')) : null,

@@ -51,8 +51,8 @@ export function displaySection(session) {
     'section',
     { data: { name: 'Display' } },
     el('h3', {}, t('display')),
-    sensitive === undefined ? null : el('div', { class: 'told', id: 'vhi-thresholds' }, t('display.thresholds', { sensitive: shown(sensitive), conservative: shown(conservative) })),
-    el('div', { class: 'told', id: 'vhi-value' }, session.valueText),
+    sensitive === undefined ? null : el('div', { class: 'note', id: 'vhi-thresholds' }, t('display.thresholds', { sensitive: shown(sensitive), conservative: shown(conservative) })),
+    el('div', { class: 'note', id: 'vhi-value' }, session.valueText),
     el(
       'div',
       { class: 'line' },

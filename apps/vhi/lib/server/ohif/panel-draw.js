@@ -45,10 +45,10 @@ export function drawSection(session) {
     title: t('draw.radius.title'),
     oninput: ({ target }) => {
       session.setBrush(Number(target.value));
-      told.textContent = radius(session);
+      radiusText.textContent = radius(session);
     },
   });
-  const told = el('span', { class: 'mm', id: 'vhi-brush-mm' }, radius(session));
+  const radiusText = el('span', { class: 'mm', id: 'vhi-brush-mm' }, radius(session));
   const value = thresholdOf(reading);
   const threshold = el('input', {
     type: 'checkbox',
@@ -66,7 +66,7 @@ export function drawSection(session) {
       { class: 'line' },
       Object.entries(TOOLS).map(tool),
     ),
-    el('label', { class: 'line' }, t('draw.radius'), size, told),
+    el('label', { class: 'line' }, t('draw.radius'), size, radiusText),
     el('label', { class: 'line' }, threshold, value === undefined ? t('draw.only_bright') : t('draw.only_above', { value: shown(value) })),
     el(
       'div',
@@ -90,7 +90,7 @@ export function drawSection(session) {
 
 /** By how much grow and shrink change what is drawn. */
 function growthLine(session) {
-  const told = el('span', { class: 'mm', id: 'vhi-grow-mm' }, growth(session));
+  const growthText = el('span', { class: 'mm', id: 'vhi-grow-mm' }, growth(session));
   const by = el('input', {
     type: 'range',
     min: 0,
@@ -101,10 +101,10 @@ function growthLine(session) {
     title: t('draw.growth.title'),
     oninput: ({ target }) => {
       session.growMm = Number(target.value);
-      told.textContent = growth(session);
+      growthText.textContent = growth(session);
     },
   });
-  return el('label', { class: 'line' }, t('draw.growth'), by, told);
+  return el('label', { class: 'line' }, t('draw.growth'), by, growthText);
 }
 
 const growth = ({ growMm }) => (growMm ? `${growMm} mm` : t('draw.a_voxel'));

@@ -21,7 +21,7 @@ export function optionSection(session) {
       {},
       el('summary', {}, t('options')),
       rows,
-      el('div', { class: 'told' }, t('options.when')),
+      el('div', { class: 'note' }, t('options.when')),
     ),
   );
 }

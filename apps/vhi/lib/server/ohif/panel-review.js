@@ -34,10 +34,10 @@ function sections(session, said, note, draw) {
   const { review } = session;
   const why = review ? review.why : session.why;
   const head = el('section', { class: 'bare' }, el('h3', {}, t('review')), el('a', { href: address('/vhi/worklist') }, t('worklist')));
-  const told = why ? el('div', { class: 'warn', role: 'alert' }, why) : null;
-  if (!review?.facts) return [head, told].filter(Boolean);
+  const warning = why ? el('div', { class: 'warn', role: 'alert' }, why) : null;
+  if (!review?.facts) return [head, warning].filter(Boolean);
   const rest = el('div', { class: 'rest' }, ...[review.found && differences(review), review.found && recording(review, said, note, draw), recorded(review)].filter(Boolean));
-  return [head, told, readings(review), rest].filter(Boolean);
+  return [head, warning, readings(review), rest].filter(Boolean);
 }
 
 function readings(review) {
@@ -69,7 +69,7 @@ function differences(review) {
     'section',
     {},
     el('h3', {}, t('review.where')),
-    el('div', { class: 'told', id: 'vhi-differing' }, t('review.differ', { differing: mm3(total), both: mm3(both) })),
+    el('div', { class: 'note', id: 'vhi-differing' }, t('review.differ', { differing: mm3(total), both: mm3(both) })),
     slices.length ? el('div', { class: 'lesions' }, el('table', {}, el('thead', {}, el('tr', {}, heads)), el('tbody', {}, slices.map(row)))) : null,
   );
 }
@@ -106,7 +106,7 @@ function recording(review, said, note, draw) {
     el('div', { class: 'line tight' }, choice(words, said.reason, chosen, { id: 'vhi-class', ariaLabel: t('review.class.label') })),
     note,
     button(t('review.record'), keep, { id: 'vhi-record', disabled: !said.reason }),
-    el('div', { class: 'told good', role: 'status' }, review.kept),
+    el('div', { class: 'note good', role: 'status' }, review.kept),
   );
 }
 

@@ -60,7 +60,7 @@ function keptLine({ reading, keeping, reader }) {
   if (!reader || !keeper) return el('div', { class: 'warn', id: 'vhi-kept' }, t('draft.no_name'));
   if (keeper.failure) return el('div', { class: 'error', id: 'vhi-kept', title: keeper.failure }, t('draft.not_kept', { why: keeper.failure }));
   const text = keeper.isKept ? t('draft.kept') : t('draft.keeping');
-  return el('div', { class: 'told', id: 'vhi-kept', data: { kept: String(keeper.isKept) } }, text);
+  return el('div', { class: 'note', id: 'vhi-kept', data: { kept: String(keeper.isKept) } }, text);
 }
 
 /** The newest submission, and whether it is what is on screen. */
@@ -74,14 +74,14 @@ function submitted(made, isThis) {
   return el(
     'div',
     { id: isThis ? 'vhi-submitted' : 'vhi-amending' },
-    el('div', { class: isThis ? 'told good' : 'told' }, text, ' ', link),
-    made.fate ? el('div', { class: 'told', id: 'vhi-fate' }, made.fate.reason) : null,
+    el('div', { class: isThis ? 'note good' : 'note' }, text, ' ', link),
+    made.fate ? el('div', { class: 'note', id: 'vhi-fate' }, made.fate.reason) : null,
     isThis && (made.messages ?? []).length
       ? el(
           'details',
           {},
           el('summary', {}, t('submission.remarks', { count: made.messages.length })),
-          made.messages.map((one) => el('div', { class: 'told' }, one)),
+          made.messages.map((one) => el('div', { class: 'note' }, one)),
         )
       : null,
   );
@@ -117,12 +117,12 @@ export function readerSection(session) {
   const reading = el('span', { id: 'vhi-readings' });
   const where = el(
     'div',
-    { class: 'line tight told' },
+    { class: 'line tight note' },
     el('b', { id: 'vhi-patient', class: 'grow' }),
     el('a', { href: address('/vhi/worklist') }, t('worklist')),
     button(t('keys'), showKeys, { title: '?' }),
   );
-  if (session.told.reader) return el('section', {}, where, el('div', { class: 'line told' }, t('reader.is', { reader: session.told.reader }), reading));
+  if (session.serverFacts.reader) return el('section', {}, where, el('div', { class: 'line note' }, t('reader.is', { reader: session.serverFacts.reader }), reading));
   const name = el('input', {
     type: 'text',
     value: session.reader ?? '',

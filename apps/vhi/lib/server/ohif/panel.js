@@ -90,5 +90,5 @@ export function mountPanel(node, session) {
 
 function state({ reading, coming, why }) {
   const text = reading ? reading.message : coming?.message || why;
-  return text ? el('div', { class: reading ? 'warn' : 'told', id: 'vhi-message', role: 'status' }, text) : null;
+  return text ? el('div', { class: reading ? 'warn' : 'note', id: 'vhi-message', role: 'status' }, text) : null;
 }

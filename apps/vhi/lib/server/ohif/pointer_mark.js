@@ -8,9 +8,9 @@ const TOLERANCE_MM = 0.01;
 
 /**
  * @param {() => {id: string, viewport: object}[]} views
- * @param {(viewport: object|null, world: number[]|null) => void} told over which image, and where
+ * @param {(viewport: object|null, world: number[]|null) => void} report over which image, and where
  */
-export function markPointer(views, told) {
+export function markPointer(views, report) {
   let pointer = null; // where it was seen last
   const draw = (event) => {
     if (event.clientX !== undefined) pointer = { x: event.clientX, y: event.clientY, target: event.target };
@@ -18,7 +18,7 @@ export function markPointer(views, told) {
     const over = shown.find(({ viewport }) => frameOf(viewport).contains(pointer.target));
     const world = over ? worldAt(over.viewport, pointer) : null;
     for (const { viewport } of shown) place(viewport, viewport !== over?.viewport ? world : null);
-    told(over?.viewport ?? null, world);
+    report(over?.viewport ?? null, world);
   };
   for (const kind of EVENTS) window.addEventListener(kind, draw, { capture: true, passive: true });
 }

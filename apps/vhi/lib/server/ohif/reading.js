@@ -1,4 +1,4 @@
-/** One case being read: what lies in its voxels, what the numbers are, and how it became so. Changes are told as `change` events. */
+/** One case being read: what lies in its voxels, what the numbers are, and how it became so. It sends `change` events. */
 
 import * as api from './api.js';
 import { changedAt, drawn, graded, hasRegion, regionsDiffer, seen, seenOf, submission } from './cells.js';
@@ -147,8 +147,8 @@ export class Reading extends EventTarget {
   async ask(model, params = {}, regions = null, boneClicks = this.state.boneClicks) {
     const drawnRegions = regions && submission(regions, false);
     const label = drawnRegions?.names.length ? niftiOf(drawnRegions.data, this.labelmap.place()) : null;
-    const told = this.params(label ? { ...params, label_info: drawnRegions.names, normal_bone_clicks: boneClicks } : params);
-    const answer = await api.infer(model, this.case.stir, told, label);
+    const sent = this.params(label ? { ...params, label_info: drawnRegions.names, normal_bone_clicks: boneClicks } : params);
+    const answer = await api.infer(model, this.case.stir, sent, label);
     await this.drawable;
     this.labelmap.check(answer.labels);
     return answer;

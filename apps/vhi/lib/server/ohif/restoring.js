@@ -9,7 +9,7 @@ export function kept(reading) {
   const { measured, decisions, wasShown, isByHand, boneClicks } = reading.state;
   const { options, rating, both, effort } = reading;
   const state = {
-    ...{ options, rating, both, wasShown, isByHand, effort: effort.told() },
+    ...{ options, rating, both, wasShown, isByHand, effort: effort.facts() },
     measured: measured?.options ?? null,
     clicks: decisions.clicks,
     boneClicks,
@@ -55,8 +55,8 @@ function chosen(options, config) {
   return Object.fromEntries(Object.entries(options).filter((one) => one[0] in config && !isDefault(one)));
 }
 
-async function draw(reading, cells, told, regions, more = {}) {
-  const { measured, clicks, wasShown, isByHand, boneClicks = [], measuredBoneClicks = [] } = told;
+async function draw(reading, cells, drawn, regions, more = {}) {
+  const { measured, clicks, wasShown, isByHand, boneClicks = [], measuredBoneClicks = [] } = drawn;
   const found = measured ? await measurement(reading, measured, regions, clicks, measuredBoneClicks) : { state: {} };
   // the numbers of an answer that leaves other voxels than these are not theirs
   const isOther = Boolean(found.labels) && inflammationDiffers(cells, found.labels);

@@ -1,4 +1,4 @@
-/** Label maps in runs, as drafts keep them: small, and told apart from damage by their length. See lib/readings/drafts.py. */
+/** Label maps in runs, as drafts keep them: small, and known from damage by their length. See lib/readings/drafts.py. */
 
 import { t } from './texts.js';
 

@@ -6,10 +6,10 @@ const LEAST_PX = 4;
 /**
  * @param {() => {id: string, viewport: object}[]} viewports
  * @param {() => 'lasso'|'line'|'cut'|'brush'|'circle'|'rectangle'|null} inHand
- * @param {object} told with the viewport and the path on its canvas: `moved` from the press on, `drawn` at the end of what is more than
+ * @param {object} handlers with the viewport and the path on its canvas: `moved` from the press on, `drawn` at the end of what is more than
  *   a click (or of a brush or a cut), `dropped` when it is given up
  */
-export function watchStrokes(viewports, inHand, told) {
+export function watchStrokes(viewports, inHand, handlers) {
   let stroke = null;
   // a press that is taken brings no mouse events either, which the viewer's tools listen for; they hold a click back for 0.4 s
   const take = (event) => {
@@ -27,14 +27,14 @@ export function watchStrokes(viewports, inHand, told) {
     if (!view) return;
     take(event);
     stroke = { ...view, kind, path: [placed(view, event)], mark: markedBy(kind, view.viewport.element) };
-    told.moved(stroke.viewport, stroke.path);
+    handlers.moved(stroke.viewport, stroke.path);
   });
   listen('pointermove', (event) => {
     if (!stroke) return;
     take(event);
     stroke.path.push(placed(stroke, event));
     for (const [name, value] of Object.entries(MARKS[stroke.kind]?.at(stroke.path) ?? {})) stroke.mark.firstChild.setAttribute(name, value);
-    told.moved(stroke.viewport, stroke.path);
+    handlers.moved(stroke.viewport, stroke.path);
   });
   const end = () => {
     const { viewport, kind, path, mark } = stroke;
@@ -42,12 +42,12 @@ export function watchStrokes(viewports, inHand, told) {
     mark?.remove();
     const [first] = path;
     const isClick = !path.some(([x, y]) => Math.hypot(x - first[0], y - first[1]) > LEAST_PX);
-    if (!['brush', 'cut'].includes(kind) && isClick) told.dropped();
-    else told.drawn(viewport, kind === 'line' ? [first, path[path.length - 1]] : path);
+    if (!['brush', 'cut'].includes(kind) && isClick) handlers.dropped();
+    else handlers.drawn(viewport, kind === 'line' ? [first, path[path.length - 1]] : path);
   };
   const drop = () => {
     stroke?.mark?.remove();
-    if (stroke) told.dropped();
+    if (stroke) handlers.dropped();
     stroke = null;
   };
   listen('pointerup', (event) => {

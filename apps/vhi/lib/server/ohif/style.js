@@ -14,7 +14,7 @@ const TEXT = `
 .vhi section:first-child { border-top: 0; }
 .vhi section.bare, .vhi section.bare + div section { border-top: 0; padding: 2px 0; }
 .vhi section + div > section:first-child { padding-top: 0; }
-.vhi .told, .vhi .warn { overflow-wrap: anywhere; }
+.vhi .note, .vhi .warn { overflow-wrap: anywhere; }
 .vhi h3 { font-size: 12px; font-weight: 600; color: #9fb4e8; margin: 0 0 6px; }
 .vhi button { background: #1f2f5f; color: #e8eefc; border: 1px solid #3b519a; border-radius: 4px; padding: 3px 7px; cursor: pointer; }
 .vhi button:hover:not(:disabled) { background: #2b4080; }
@@ -38,7 +38,7 @@ const TEXT = `
 .vhi .histogram { width: 100%; height: 56px; background: #0b1530; border-radius: 3px; }
 .vhi .swatch { display: inline-block; width: 11px; height: 11px; border-radius: 2px; align-self: center; }
 #vhi-panel .small { font-size: 12px; line-height: 1.3; margin: 2px 0; }
-.vhi .told { color: #b9c6ea; margin: 4px 0; }
+.vhi .note { color: #b9c6ea; margin: 4px 0; }
 .vhi .warn { color: #ffce73; margin: 4px 0; }
 .vhi .good { color: #86e0a4; }
 .vhi .error { color: #ff9a9a; margin: 4px 0; }

@@ -36,8 +36,8 @@ async function handedIn(reading, more) {
   if (!names.length) return rated(reading, rating, more);
   const { submitted, now } = reading;
   const amends = submitted?.submission_id;
-  const told = { ...terms, effort: reading.effort.told(), rating, amends, displayed: now?.result_id, ...more };
-  const made = await api.submit(reading.case.stir, label, reading.params(told));
+  const metadata = { ...terms, effort: reading.effort.facts(), rating, amends, displayed: now?.result_id, ...more };
+  const made = await api.submit(reading.case.stir, label, reading.params(metadata));
   const numbers = now ?? (made.measured ? await api.report(reading.case.stir, made.reader).catch(() => null) : null);
   return { ...made, numbers };
 }

@@ -71,9 +71,10 @@ export class ViewerSession extends EventTarget {
   #stopFitting = () => {};
   #wasDrawn = false;
 
-  constructor(told) {
+  /** @param {object} serverFacts what the server says of itself and of the reader, see lib/server/viewer.py */
+  constructor(serverFacts) {
     super();
-    this.told = told;
+    this.serverFacts = serverFacts;
     this.effort = new Effort();
     this.keeping = new Keeping(() => this.changed());
     window.addEventListener('keydown', (event) => this.#undoByKey(event));
@@ -120,7 +121,7 @@ export class ViewerSession extends EventTarget {
   }
 
   get reader() {
-    return this.told.reader ?? window.localStorage.getItem(READER);
+    return this.serverFacts.reader ?? window.localStorage.getItem(READER);
   }
 
   /** Remember who reads, where no login says it. */

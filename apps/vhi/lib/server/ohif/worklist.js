@@ -4,7 +4,7 @@ import { t } from './texts.js';
 
 window.vhi = JSON.parse(document.body.dataset.server);
 
-// these modules look at what the server told when they are loaded
+// these modules look at what the server said when they are loaded
 const [{ address, caseAddress, reviewAddress }, { el, button, choice }, api, { namesOf }, { Focus }] = await Promise.all(
   ['addresses', 'dom', 'api', 'patients', 'focus'].map((name) => import(`./${name}.js`)),
 );

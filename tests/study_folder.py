@@ -20,7 +20,7 @@ REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
 
 
 @dataclass
-class Desk(OfTruth):
+class StudyFolder(OfTruth):
     """A folder of handmade cases, without a model: whatever is measured rests on what readers drew.
 
     `truth` is the automatic result from `region` and `bone`: lesion 1 of 8 voxels, lesion 2 of 4, 6 mm3 each voxel.

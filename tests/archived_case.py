@@ -56,7 +56,7 @@ def _truth() -> VhiResult:
 
 
 @dataclass
-class PacsDesk(OfTruth):
+class ArchivedCase(OfTruth):
     """One case in an archive, of a patient of its own, and a data folder.
 
     `truth` is the automatic result from `region` and `bone`: lesion 1 of 8 voxels, lesion 2 of 4, 6 mm3 each voxel. Lesion 2 lies
@@ -152,7 +152,7 @@ def _named(item: Dataset) -> str:
 
 
 def seg_of(
-    desk: PacsDesk,
+    archived_case: ArchivedCase,
     masks: dict[str, np.ndarray],
     *,
     creator: str | None = "anna",
@@ -163,8 +163,8 @@ def seg_of(
     **changes: Any,
 ) -> Dataset:
     """A Segmentation as another program writes it: straight from the files, with plain names and no codes of ours."""
-    source = [pydicom.dcmread(path) for path in desk.study.files(role)]
-    frames = [on_frame(desk, header) for header in source]
+    source = [pydicom.dcmread(path) for path in archived_case.study.files(role)]
+    frames = [on_frame(archived_case, header) for header in source]
     pixels = np.stack([np.stack([frame(mask) for frame in frames]) for mask in masks.values()], axis=-1)
     sites = {} if site is None else {"anatomic_regions": [site]}
     algorithm = AlgorithmIdentificationSequence("brush", CodedConcept("123110", "DCM", "Artificial Intelligence"), "1")
@@ -181,14 +181,14 @@ def seg_of(
     return found
 
 
-def on_frame(desk: PacsDesk, header: Dataset) -> Any:
-    """What of a mask on the desk's grid lies on an image, from its position and directions, by hand."""
+def on_frame(archived_case: ArchivedCase, header: Dataset) -> Any:
+    """What of a mask on the case's grid lies on an image, from its position and directions, by hand."""
     across, down = (np.array(header.ImageOrientationPatient, float).reshape(2, 3)) * np.array([-1, -1, 1])
     first = np.array(header.ImagePositionPatient, float) * np.array([-1, -1, 1])
     rows, columns = np.mgrid[: header.Rows, : header.Columns]
     steps = columns[..., np.newaxis] * across * float(header.PixelSpacing[1])
     world = first + steps + rows[..., np.newaxis] * down * float(header.PixelSpacing[0])
-    affine = np.linalg.inv(desk.grid.affine)
+    affine = np.linalg.inv(archived_case.grid.affine)
     i, j, k = np.moveaxis(np.rint(world @ affine[:3, :3].T + affine[:3, 3]).astype(int), -1, 0)
     return lambda mask: mask[i, j, k]
 
