@@ -24,10 +24,12 @@ from typing import Any
 
 # what the server and its reports bring, each without a thread of its own
 LIBRARIES = (
-    "numpy scipy.ndimage scipy.stats torch nibabel pydicom PIL.Image reportlab.platypus reportlab.graphics.shapes skimage.morphology "
-    "safetensors.torch fastapi python_multipart sqlite3 pydantic.v1 uvicorn uvicorn.protocols.http.auto uvicorn.lifespan.on httpx requests requests_toolbelt "
-    "pydantic_settings jinja2 jwt passlib.context bcrypt cryptography.x509 prometheus_client psutil rich.console typer isal.igzip"
-).split()
+    "numpy", "scipy.ndimage", "scipy.stats", "torch", "nibabel", "pydicom", "PIL.Image", "reportlab.platypus",
+    "reportlab.graphics.shapes", "skimage.morphology", "safetensors.torch", "fastapi", "python_multipart", "sqlite3",
+    "pydantic.v1", "uvicorn", "uvicorn.protocols.http.auto", "uvicorn.lifespan.on", "httpx", "requests",
+    "requests_toolbelt", "pydantic_settings", "jinja2", "jwt", "passlib.context", "bcrypt", "cryptography.x509",
+    "prometheus_client", "psutil", "rich.console", "typer", "isal.igzip",
+)  # fmt: skip
 
 
 class Program:
