@@ -6,8 +6,12 @@
 const DRAW_EACH_MS = 2000; // most cases are there by then, and are drawn once
 const DRAWING_SHARE = 0.2; // at most, of the time for which images arrive: while it draws the page does nothing else
 const SOON_MS = 300;
+const IMAGES_AT_ONCE = 25; // the network goes on while the page builds itself; a measurement that is asked for meanwhile comes after these
 const TOUCHES = ['wheel', 'pointerdown'];
 const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
+
+/** Of the viewer's configuration: how many images of a case it asks for before the first of them came; those of a volume are `thumbnail` too. */
+export const MANY_IMAGES = { maxNumRequests: { thumbnail: IMAGES_AT_ONCE, prefetch: IMAGES_AT_ONCE } };
 
 /**
  * Draw once in a while alone, until someone scrolls or clicks in an image, or until what is returned is called: it draws what still
@@ -24,18 +28,25 @@ export function drawSeldom(engine) {
   const seldom = () => {
     waiting ??= setTimeout(draw, Math.max(DRAW_EACH_MS, tookMs / DRAWING_SHARE));
   };
+  const putOff = () => {
+    clearTimeout(waiting);
+    waiting = null;
+  };
   // without a graphics card it ends once everything is drawn
   const timed = () => {
     const begun = performance.now();
     drawFlagged.call(engine);
     tookMs = performance.now() - begun;
+    if (waiting === null) return;
+    putOff(); // it was asked for before this one had begun
+    seldom();
   };
   const touched = ({ target }) => {
     if (engine.getViewports().some(({ element }) => element.contains(target))) drawOften();
   };
   const drawOften = () => {
     if (engine._render !== seldom) return;
-    clearTimeout(waiting);
+    putOff();
     TOUCHES.forEach((kind) => window.removeEventListener(kind, touched, { capture: true }));
     Object.assign(engine, { _render: render, _renderFlaggedViewports: drawFlagged, _resizeOffScreenCanvas: resize });
     if (!engine.hasBeenDestroyed) draw();
