@@ -3,35 +3,55 @@
  * second, and the viewer draws for every few images that arrive, for every series' small picture, and twice for a label map.
  */
 
-const DRAW_EACH_MS = 1000;
+const DRAW_EACH_MS = 2000; // most cases are there by then, and are drawn once
+const DRAWING_SHARE = 0.2; // at most, of the time for which images arrive: while it draws the page does nothing else
+const SOON_MS = 300;
+const IMAGES_AT_ONCE = 25; // the network goes on while the page builds itself; a measurement that is asked for meanwhile comes after these
 const TOUCHES = ['wheel', 'pointerdown'];
 const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
+
+/** Of the viewer's configuration: how many images of a case it asks for before the first of them came; those of a volume are `thumbnail` too. */
+export const MANY_IMAGES = { maxNumRequests: { thumbnail: IMAGES_AT_ONCE, prefetch: IMAGES_AT_ONCE } };
 
 /**
  * Draw once in a while alone, until someone scrolls or clicks in an image, or until what is returned is called: it draws what still
  * waits.
  */
 export function drawSeldom(engine) {
-  const { _render: render, _resizeOffScreenCanvas: resize } = engine;
+  const { _render: render, _renderFlaggedViewports: drawFlagged, _resizeOffScreenCanvas: resize } = engine;
   let waiting = null;
+  let tookMs = 0;
   const draw = () => {
     waiting = null;
     render.call(engine);
   };
   const seldom = () => {
-    waiting ??= setTimeout(draw, DRAW_EACH_MS);
+    waiting ??= setTimeout(draw, Math.max(DRAW_EACH_MS, tookMs / DRAWING_SHARE));
+  };
+  const putOff = () => {
+    clearTimeout(waiting);
+    waiting = null;
+  };
+  // without a graphics card it ends once everything is drawn
+  const timed = () => {
+    const begun = performance.now();
+    drawFlagged.call(engine);
+    tookMs = performance.now() - begun;
+    if (waiting === null) return;
+    putOff(); // it was asked for before this one had begun
+    seldom();
   };
   const touched = ({ target }) => {
     if (engine.getViewports().some(({ element }) => element.contains(target))) drawOften();
   };
   const drawOften = () => {
     if (engine._render !== seldom) return;
-    clearTimeout(waiting);
+    putOff();
     TOUCHES.forEach((kind) => window.removeEventListener(kind, touched, { capture: true }));
-    Object.assign(engine, { _render: render, _resizeOffScreenCanvas: resize });
+    Object.assign(engine, { _render: render, _renderFlaggedViewports: drawFlagged, _resizeOffScreenCanvas: resize });
     if (!engine.hasBeenDestroyed) draw();
   };
-  engine._render = seldom;
+  Object.assign(engine, { _render: seldom, _renderFlaggedViewports: timed });
   // a new size draws by itself, and what it draws is thrown away
   engine._resizeOffScreenCanvas = (canvases) => {
     engine.offscreenMultiRenderWindow.getRenderers().forEach(({ renderer }) => renderer.setDraw(false));
@@ -61,6 +81,9 @@ export function drawThumbnailsLater(extensionManager, opened) {
   };
   exports.getCornerstoneLibraries.isMended = true;
 }
+
+/** Wait for something a moment longer, and no longer than that. */
+export const soon = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
 
 /**
  * Wait until something is so: it is looked at again whenever the viewer tells of a change.
