@@ -343,6 +343,7 @@ def room_of(path: Path) -> str:
     return path.relative_to(LIB).parts[0].removesuffix(".py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [p for p in FILES if p.parent != LIB or p.name != "__init__.py"], ids=lambda p: str(p.relative_to(LIB))
 )
@@ -352,6 +353,7 @@ def test_a_room_imports_only_what_it_may(path):
     assert not wrong, f"{path.relative_to(LIB)} may not import {', '.join(sorted(wrong))}"
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle():
     # also inside functions; what is left when modules that import no other one of those left are taken away again and again
     left = {path: imported(path) for path in FILES}
@@ -436,6 +438,7 @@ def reached(paths: list[Path]) -> dict[Path, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_what_needs_no_server_imports_no_library_of_the_server():
     found = reached([*(LIB / "cli" / f"{command}.py" for command in COMMANDS), LIB / "examination.py", LIB / "interface.py"])
     assert LIB / "nets" / "weights.py" in found
@@ -471,6 +474,7 @@ def test_the_method_needs_no_network_library(module):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "without"),
     [
@@ -485,6 +489,7 @@ def test_a_measurement_does_not_load_what_it_does_not_use(module, without):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
 
 
+@pytest.mark.slow
 def test_what_needs_no_server_imports_only_what_the_package_brings():
     # the packages of pip that hold a module, against the list that `pip install .` reads
     lines = (LIB.parents[2] / "requirements-package.txt").read_text().splitlines()

@@ -51,6 +51,7 @@ def test_no_page_of_another_origin_may_read(served):
     assert served.session.options(f"{served.url}/studies", timeout=30).status_code == 405
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

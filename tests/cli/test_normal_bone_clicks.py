@@ -27,6 +27,7 @@ def call(tmp_path):
     return ["measure", *files, f"--out={tmp_path / 'out'}"]
 
 
+@pytest.mark.slow
 def test_without_normal_bone_the_region_and_the_places_to_click_are_written_and_with_these_it_is_measured(call, run, tmp_path):
     out = tmp_path / "out"
     ended = run(call)
