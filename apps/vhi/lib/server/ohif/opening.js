@@ -14,6 +14,17 @@ const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
 export const MANY_IMAGES = { maxNumRequests: { thumbnail: IMAGES_AT_ONCE, prefetch: IMAGES_AT_ONCE } };
 
 /**
+ * Draw with one sample a pixel and not four, which take time whenever a size changes. They smooth edges of polygons; a slice of a volume has
+ * some at its border alone.
+ */
+export function smoothNoEdges() {
+  const plain = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options) {
+    return plain.call(this, kind, kind === 'webgl2' ? { ...options, antialias: false } : options);
+  };
+}
+
+/**
  * Draw once in a while alone, until someone scrolls or clicks in an image, or until what is returned is called: it draws what still
  * waits.
  */
