@@ -96,6 +96,9 @@ export function drawThumbnailsLater(extensionManager, opened) {
 /** Wait for something a moment longer, and no longer than that. */
 export const soon = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
 
+/** Two frames: what was asked to be drawn before is told to the viewer by then. A page in the background has none. */
+export const twoFrames = () => soon(new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
 /**
  * Wait until something is so: it is looked at again whenever the viewer tells of a change.
  *
