@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lib.core.cleaning import kept_after
-from lib.core.gestures import Click, Scope, Voxel, check_scope
+from lib.core.gestures import Scope, Voxel, clicks
 from lib.core.pipeline import VhiResult
 from lib.core.volume import Mask
 
@@ -20,6 +20,5 @@ def kept_after_clicks(
     start: np.ndarray | None = None,
 ) -> tuple[Mask, tuple[str, ...]]:
     """What `kept_after` says of clicks: first all that remove, then all that restore."""
-    clicks = [*(Click("remove", voxel, scope) for voxel in remove), *(Click("restore", voxel, scope) for voxel in restore)]
-    check_scope(scope)
-    return kept_after(result, clicks, start)
+    kept, left = kept_after(result, clicks(remove, restore, scope), start)
+    return kept, left.messages

@@ -8,7 +8,6 @@ import secrets
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from programs import Program, forks
 
 APP = Path(__file__).parents[1] / "apps" / "vhi"
 START_S = 600.0  # of a busy machine; a server that ends is noticed at once
@@ -29,7 +30,7 @@ class Server:
     url: str
     tmp: Path
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Program
 
     def client(self, reader: str | None, folder: Path) -> Any:
         """The client of 3D Slicer, with the name that it sends."""
@@ -103,9 +104,7 @@ def serving(
     log = work / "server.log"
     command = command or ["-m", "uvicorn", "lib.server.asgi:app", "--host", "127.0.0.1", "--port", "{port}"]
     variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), **environment})
-    with log.open("wb") as out:
-        arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
-        process = subprocess.Popen(arguments, cwd=work, env=variables, stdout=out, stderr=subprocess.STDOUT)
+    process = forks().start([part.replace("{port}", str(port)) for part in command], work, variables, log)
     try:
         server = Server(f"{'https' if '--tls-cert' in command else 'http'}://127.0.0.1:{port}", tmp, log, process)
         _wait(server)
@@ -114,7 +113,7 @@ def serving(
         end(process)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes] | Program) -> None:
     """Ask a process of ours to end, and see that it does."""
     process.terminate()
     try:
@@ -132,7 +131,7 @@ def _wait(server: Server) -> None:
         try:
             server.get("/auth/")
         except OSError:
-            time.sleep(0.25)
+            time.sleep(0.05)
         else:
             return
     raise RuntimeError(f"the server did not start:\n{server.log.read_text()[-4000:]}")

@@ -124,3 +124,13 @@ def test_workers_of_this_machine_keep_memory_for_the_next_scan_and_compute_on_on
     assert "MALLOC_TRIM_THRESHOLD_" not in environment
     assert environment["MALLOC_ARENA_MAX"] == "1"
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_workers_of_this_machine_are_not_sampled_while_they_compute():
+    with local_workers(1) as client:
+        client.submit(_add_up, 3_000_000, pure=False).result()  # takes longer than the 10 ms between two of dask's samples
+        assert client.profile()["count"] == 0
+
+
+def _add_up(count: int) -> int:
+    return sum(n % 7 for n in range(count))

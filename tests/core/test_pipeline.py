@@ -8,12 +8,12 @@ import pytest
 import oracle
 from drawing import OBLIQUE, Pair, pair
 from lib.core.disease_region import DiseaseRegion
+from lib.core.numbers import vhi_numbers
 from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.plausibility import Reference
 from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import GridMismatchError, InputError, ModelError, NormalBoneError
-from lib.reports.numbers import vhi_numbers
 
 
 def measured(scan: Pair, **settings: object) -> VhiResult:

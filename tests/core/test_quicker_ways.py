@@ -11,7 +11,7 @@ from clicking import kept_after_clicks
 from drawing import pair
 from lib.core import cleaning, regrading
 from lib.core.anatomy import PlacedVoxels, part_extents
-from lib.core.cleaning import changes_of, kept_of, lesion_field, lesions_after, measure_cleaned
+from lib.core.cleaning import changes_of, kept_after, lesion_field, lesions_after, measure_cleaned
 from lib.core.corrections import DisplayedLesions
 from lib.core.gestures import Click, replay
 from lib.core.lesions import LesionMap, clear, grade_hyperintensity, label_lesions, lesion_table, voxels_of
@@ -178,7 +178,9 @@ def test_gestures_replayed_once_leave_the_lesions_and_the_mask_that_each_asked_f
     for name in ("labels", "proposed", "kept"):
         np.testing.assert_array_equal(getattr(shown, name), getattr(apart, name))
     keep = apart.kept[automatic.lesion_labels, np.arange(automatic.grade.shape[2])]
-    np.testing.assert_array_equal(kept_of(automatic, once).data, (automatic.grade > 0) & keep)
+    kept, again = kept_after(automatic, clicks, start)
+    np.testing.assert_array_equal(kept.data, (automatic.grade > 0) & keep)
+    np.testing.assert_array_equal(again.labels, once.labels)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -186,7 +188,7 @@ def test_voxels_of_a_map_are_those_of_argwhere_and_noted_lesions_those_of_the_wh
     automatic = measured(2)
     grade = np.asarray(automatic.grade, order=order)
     np.testing.assert_array_equal(voxels_of(grade), np.argwhere(grade))
-    noted = ShownLesions.of(grade, automatic.stir.grid, automatic.anatomy, (), 0.0)
+    noted = ShownLesions.of(dataclasses.replace(automatic, grade=grade))
     known = automatic.anatomy is not None and automatic.anatomy.is_known
     expected = (grade > 0) * (automatic.anatomy.part + np.uint8(2) if known else np.uint8(1))
     np.testing.assert_array_equal(noted.coded, expected)

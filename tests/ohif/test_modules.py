@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from handmade import PROVENANCE
+from lib.core.numbers import vhi_numbers
 from lib.core.volume import Grid
-from lib.reports.numbers import vhi_numbers
 from lib.server.texts import module_of
 from lib.server.viewer import Viewer
 from lib.studies.nrrd import nrrd_labels

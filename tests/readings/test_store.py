@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drawing import pair
+from lib.core.pipeline import measure_vhi
+from lib.core.settings import VhiSettings
 from lib.core.volume import Grid, Mask
 from lib.errors import ConflictError, InputError, NotFoundError, OutputError, RequestError
 from lib.files import sha256_of
@@ -207,8 +210,17 @@ def test_a_folder_without_permission_is_refused(tmp_path):
 
 def test_what_a_reader_was_shown_is_remembered(store):
     assert store.settings_shown("1013", "anna", 1) is None
-    store.note_shown("1013", "anna", 1, {"min_pixels": 6})
-    assert ReadingStore(store.root).settings_shown("1013", "anna", 1) == {"min_pixels": 6}
+    scan = pair(np.random.default_rng(0), (24, 20, 6))
+    settings = VhiSettings.from_values({"min_pixels": 6})
+    automatic = measure_vhi(
+        scan.t1w, scan.stir, normal_bone=scan.normal_bone, disease_region=scan.disease_region, settings=settings
+    )
+    store.note_shown("1013", "anna", 1, automatic, {"automatic_id": "a1", "vhi_mm3": 7.0})
+    again = ReadingStore(store.root)
+    assert again.settings_shown("1013", "anna", 1) == automatic.settings.stored()
+    assert again.settings_shown("1013", "anna", 1)["min_pixels"] == 6
+    assert again.display("1013", "anna", 1)["vhi_mm3"] == 7
+    np.testing.assert_array_equal(again.displayed_lesions("1013", "anna", 1).mask, automatic.grade > 0)
     assert store.settings_shown("1013", "anna", 2) is None
 
 

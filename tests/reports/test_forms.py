@@ -20,6 +20,7 @@ from reportlab.platypus import Paragraph
 
 from handmade import PROVENANCE, handmade
 from lib.core.chain import Chain
+from lib.core.numbers import plain
 from lib.core.propagation import ImageStatistics, RegionStatistics
 from lib.core.stability import SliceLeftOut
 from lib.core.transforms.small_components import DropSmallComponentsd
@@ -27,7 +28,6 @@ from lib.errors import OutputError
 from lib.reports import ReportContent, pdf, report_content, write_html, write_json, write_overlay_png, write_pdf
 from lib.reports.forms import json_text, vhi_schema
 from lib.reports.html import html_text
-from lib.reports.numbers import plain
 from lib.reports.pdf import pdf_bytes
 
 HOSTILE = '<script>alert("x")</script> & \udcff\x07.nii.gz'

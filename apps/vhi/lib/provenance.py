@@ -51,8 +51,7 @@ def provenance_of(
         "command": command,
         "versions": method_versions(model) | (versions(*_MONAI_LIBRARIES) if settings.chain.names_monai else {}),
         "model": None if model is None else dict(model),
-        "settings": settings.values(),
-        "post_transforms": settings.chain.record(),
+        **settings.recorded(),
         "inputs": [dict(one) for one in inputs],
         **({"choices": dict(choices)} if choices else {}),
     }

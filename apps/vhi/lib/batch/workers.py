@@ -29,6 +29,17 @@ DEATHS_ALLOWED = 2
 # a process that ends is started again at once, unless it ended while it was being started
 NO_WORKERS_S = 120
 
+# dask samples what its workers do a hundred times a second and watches its own loops fifty times a second, for pages that nobody
+# sees here: a tenth of a core. Memory, for want of which a worker may be ended, is looked at twice a second.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.worker.memory.monitor-interval": "500ms",
+}
+
 
 class Named(Protocol):
     """Work for a worker: a scan to measure, a network to train. Picklable; its name is of one case of a run."""
@@ -90,7 +101,7 @@ def local_workers(jobs: int) -> Iterator[Client]:
     """
     if jobs < 1:
         raise SettingsError(f"{jobs} jobs cannot do anything; pass 1 or more.")
-    settings = {
+    settings = QUIET | {
         "distributed.scheduler.allowed-failures": DEATHS_ALLOWED,
         # a worker that computes for minutes without a word is no dead one
         "distributed.scheduler.worker-ttl": None,

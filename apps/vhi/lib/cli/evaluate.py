@@ -136,9 +136,9 @@ def _json(
     left_out: Mapping[str, Sequence[str]],
     failures: Sequence[Mapping[str, str]],
 ) -> str:
+    from ..core.numbers import plain
     from ..evaluation import RULES
     from ..provenance import command_line, now, versions
-    from ..reports.numbers import plain
 
     together = {name: one for name, one in plain(summary).items() if lesions or name not in _OF_LESIONS}
     if lesions:

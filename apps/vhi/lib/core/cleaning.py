@@ -65,16 +65,14 @@ def lesions_after(result: VhiResult, gestures: Sequence[AnyGesture], start: np.n
     return replay(lesion_field(result), gestures, np.ones(len(result.lesions) + 1, dtype=bool) if start is None else start)
 
 
-def kept_of(result: VhiResult, left: Replayed) -> Mask:
+def _kept_of(result: VhiResult, left: Replayed) -> Mask:
     """The graded voxels of the automatic result that gestures left."""
     graded, kept = result.graded, np.zeros_like(left.labels, dtype=bool)
     kept[graded.at] = left.keep[left.labels[graded.at], graded.slice]
     return Mask(kept, result.stir.grid, "inflammation")
 
 
-def kept_after(
-    result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None
-) -> tuple[Mask, tuple[str, ...]]:
+def kept_after(result: VhiResult, gestures: Sequence[AnyGesture], start: np.ndarray | None = None) -> tuple[Mask, Replayed]:
     """Replay gestures over the automatic result, in order.
 
     Parameters
@@ -90,11 +88,11 @@ def kept_after(
     -------
     kept : Mask
         What is left of the graded voxels.
-    messages : tuple of str
-        One for each gesture that changed nothing because it takes no lesion.
+    left : Replayed
+        The lesions there, with a message for each gesture that changed nothing because it takes no lesion.
     """
     left = lesions_after(result, gestures, start)
-    return kept_of(result, left), left.messages
+    return _kept_of(result, left), left
 
 
 @dataclass(frozen=True, eq=False)

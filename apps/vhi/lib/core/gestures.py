@@ -165,6 +165,19 @@ class Click(Gesture):
         return taken
 
 
+def clicks(remove: Sequence[Voxel], restore: Sequence[Voxel], scope: Scope = "lesion") -> tuple[Click, ...]:
+    """First all that remove, then all that restore.
+
+    Raises
+    ------
+    InputError
+        Unknown scope.
+    """
+    check_scope(scope)
+    asked: tuple[tuple[Action, Sequence[Voxel]], ...] = (("remove", remove), ("restore", restore))
+    return tuple(Click(what, voxel, scope) for what, voxels in asked for voxel in voxels)
+
+
 @dataclass(frozen=True)
 class Several(Gesture):
     """The lesions at some voxels, as they are selected in a list."""

@@ -94,6 +94,10 @@ class VhiSettings:
         `lib.post_transforms.settings_of_stored`."""
         return {**self.values(), **({} if self.site_chain is None else {POST_TRANSFORMS_KEY: self.site_chain.record()})}
 
+    def recorded(self) -> dict[str, Any]:
+        """`settings` and `post_transforms` as results keep them."""
+        return {"settings": self.values(), "post_transforms": self.chain.record()}
+
     @staticmethod
     def describe() -> tuple[SettingInfo, ...]:
         """Every setting with its default, range, meaning and source."""

@@ -65,7 +65,7 @@ class EngineMember:
         queue = ov.AsyncInferQueue(self.compile(), available_cores())
         queue.set_callback(keep)
         for at in range(len(padded)):
-            queue.start_async({0: padded[at : at + 1]}, at)
+            queue.start_async({0: padded[at : at + 1]}, at, share_inputs=True)  # `padded` stays until all have answered
         queue.wait_all()
         return probability
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.chain import CHAIN_KEY, CHANGED, COMPOSE, PAPER, PAPER_CHAIN, Chain, Step
+from ..core.post_transform import NAMESPACE
 from ..core.setting import settings_of
 from ..core.settings import POST_TRANSFORMS_KEY, VhiSettings
 from ..core.transforms import POST_TRANSFORMS, PostTransform
-from ..core.transforms.base import NAMESPACE
 from ..errors import SettingsError
 from .config_file import read_config, resolve
 from .outcome import check_keys

@@ -16,7 +16,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils import TransformBackends, convert_to_dst_type
 
-from ..core.transforms.base import PostTransform
+from ..core.post_transform import PostTransform
 from ..core.transforms.holes import FillHolesd as _FillHoles
 from ..core.transforms.hysteresis import Hysteresisd as _Hysteresis
 from ..core.transforms.small_components import DropSmallComponentsd as _DropSmallComponents

@@ -6,13 +6,11 @@ drawn since.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.anatomy import Anatomy
-from ..core.lesions import voxels_of
+from ..core.pipeline import VhiResult
 from ..core.volume import Grid
 
 _UNKNOWN, _PARTS_FROM = 1, 2
@@ -39,14 +37,13 @@ class ShownLesions:
     midline_mm: float | None = None
 
     @classmethod
-    def of(
-        cls, lesions: np.ndarray, grid: Grid, anatomy: Anatomy | None, removed: Sequence[int], midline_mm: float
-    ) -> ShownLesions:
-        """The lesions of an `(I, J, K)` label map, 0 where there is none."""
-        known = anatomy is not None and anatomy.is_known
-        coded, at = np.zeros(lesions.shape, dtype=np.uint8), tuple(voxels_of(lesions).T)
-        coded[at] = anatomy.part[at] + np.uint8(_PARTS_FROM) if anatomy is not None and known else _UNKNOWN
-        return cls(coded, grid, tuple(removed), midline_mm)
+    def of(cls, automatic: VhiResult) -> ShownLesions:
+        """Those of an automatic result."""
+        anatomy, proposal = automatic.anatomy, automatic.proposal
+        coded, at = np.zeros(automatic.grade.shape, dtype=np.uint8), automatic.graded.at
+        coded[at] = anatomy.part[at] + np.uint8(_PARTS_FROM) if anatomy is not None and anatomy.is_known else _UNKNOWN
+        removed = () if proposal is None else tuple(lesion.id for lesion in proposal.removed)
+        return cls(coded, automatic.stir.grid, removed, automatic.measurement.midline_mm)
 
     @property
     def mask(self) -> np.ndarray:

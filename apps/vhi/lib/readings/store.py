@@ -11,6 +11,7 @@ from typing import Any
 
 from cachetools import LRUCache
 
+from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION
 from ..core.volume import Mask
 from ..errors import DamagedError, InputError, NotFoundError, OutputError, RequestError
@@ -188,9 +189,11 @@ class ReadingStore:
 
         The one an administrator chose, else the newest of the first reading of the reader who was first to submit one.
         """
-        chosen = (self.shared_by_choice(case_id) or {}).get(part)
-        if chosen is not None:
-            return self.get(case_id, chosen)
+        return self._shared(case_id, part, self.shared_by_choice(case_id) or {})
+
+    def _shared(self, case_id: str, part: str, by_choice: Mapping[str, str]) -> Submission | None:
+        if part in by_choice:
+            return self.get(case_id, by_choice[part])
         first = next((made for made in self.of_case(case_id) if made.segment(part) is not None), None)
         return None if first is None else self.newest(case_id, first.reader, first.reading, part)
 
@@ -204,9 +207,10 @@ class ReadingStore:
         DamagedError
         """
         found = {}
+        by_choice = self.shared_by_choice(case_id) or {}
         for part in SHARED_PARTS:
             own = None if reader is None else self.newest(case_id, reader, reading, part)
-            made = own or self.shared(case_id, part)
+            made = own or self._shared(case_id, part, by_choice)
             if made is not None:
                 found[part] = made, own is not None
         return found
@@ -301,40 +305,34 @@ class ReadingStore:
         check_file(path, stored.sha256)
         return read_mask(path, name, "sform")  # as it was written here: a sheared grid has no qform
 
-    def note_shown(
-        self, case_id: str, reader: str, reading: int, settings: Mapping[str, Any], proposal: str | None = None
-    ) -> None:
-        """Remember with which settings a reader last saw VHI of a case, and the version of the cleaning proposal beside it."""
-        if self.settings_shown(case_id, reader, reading) != settings:
-            self._note_shown(case_id, reader, reading, settings=dict(settings))
-        if proposal is not None and self.proposal_shown(case_id, reader, reading) != proposal:
-            self._note_shown(case_id, reader, reading, proposal=proposal)
+    def note_shown(self, case_id: str, reader: str, reading: int, automatic: VhiResult, display: Mapping[str, Any]) -> None:
+        """Remember the last number that a reader was shown of a case, and the automatic result behind it: its settings, its
+        lesions, and the version of the cleaning proposal beside it.
 
-    def note_display(
-        self,
-        case_id: str,
-        reader: str,
-        reading: int,
-        display: Mapping[str, Any],
-        lesions: ShownLesions,
-        keep_removed: bool = False,
-    ) -> None:
-        """Remember the last number that a reader was shown of a case, and the lesions of the automatic result behind it.
+        What was noted before of lesions that a proposal takes out stays where there is none now.
 
         Parameters
         ----------
         case_id, reader, reading
+        automatic : VhiResult
         display : mapping
             Ready for JSON; its `automatic_id` tells one automatic result from another. The lesions of the last few are kept.
-        lesions : ShownLesions
-            The graded voxels of the automatic result.
-        keep_removed : bool
-            What was noted before of lesions that the cleaning proposal takes out stays.
         """
+        facts: dict[str, Any] = {"settings": automatic.settings.stored()}
+        if automatic.proposal is not None:
+            facts["proposal"] = automatic.proposal.version
+        facts["display"] = self._display(case_id, reader, reading, automatic, display)
+        before = self._noted(case_id, reader, reading)
+        if any(before.get(name) != fact for name, fact in facts.items()):
+            self._note_shown(case_id, reader, reading, **facts)
+
+    def _display(self, case_id: str, reader: str, reading: int, result: VhiResult, display: Mapping[str, Any]) -> dict[str, Any]:
+        """The record of a number that is shown, with the results before it; their lesions are in files."""
         before, automatic = self.display(case_id, reader, reading) or {}, str(display["automatic_id"])
+        lesions = ShownLesions.of(result)
         results: dict[str, Any] = dict(before.get("results", {}))
         known = results.pop(automatic, None)
-        results[automatic] = known or [] if keep_removed else list(lesions.removed)
+        results[automatic] = known or [] if result.proposal is None else list(lesions.removed)
         midlines = {**before.get("midlines", {}), automatic: lesions.midline_mm}
         path = self._shown_lesions(case_id, reader, reading, automatic)
         is_noted = known is not None and automatic in before.get("midlines", {})
@@ -349,9 +347,7 @@ class ReadingStore:
         for older in [*results][:-RESULTS_SHOWN]:
             del results[older]
             self._shown_lesions(case_id, reader, reading, older).unlink(missing_ok=True)
-        noted = {**display, "results": results, "midlines": {result: midlines.get(result) for result in results}}
-        if before != noted:
-            self._note_shown(case_id, reader, reading, display=noted)
+        return {**display, "results": results, "midlines": {kept: midlines.get(kept) for kept in results}}
 
     def display(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
         """The record of the number that was shown; None for a reader who saw none in that reading."""
@@ -389,7 +385,7 @@ class ReadingStore:
         return self._noted(case_id, reader, reading).get("proposal")
 
     def settings_shown(self, case_id: str, reader: str, reading: int) -> dict[str, Any] | None:
-        """Those settings; None for a reader who never saw it in that reading."""
+        """The settings that VHI of a case was last shown with; None for a reader who never saw it in that reading."""
         return self._noted(case_id, reader, reading).get("settings")
 
     def note_model(self, case_id: str, reader: str, reading: int, version: str) -> None:

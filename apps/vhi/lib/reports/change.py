@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core.change import LESION_FACTOR, NOT_LAID_OVER, READER_FACTOR, Change, NotCompared
-from .numbers import printable
+from ..core.numbers import printable
 from .parts import Table
 from .wording import counted, mm3
 

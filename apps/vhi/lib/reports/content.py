@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from ..core.change import Change, NotCompared
+from ..core.numbers import plain, printable, vhi_numbers
 from ..core.pipeline import VhiResult
 from ..core.propagation import ImageStatistics
 from ..core.stages import warnings_of
 from ..core.verdict import verdict_of
 from .change import change_facts, change_sentences, change_table
-from .numbers import plain, printable, vhi_numbers
 from .parts import Figure, Paper, ReaderWork, ScanFacts, Table
 from .pictures import figures_of
 from .sentences import automatic_sentences, reader_sentences, stability_sentences, vhi_meaning, vhi_ranges

@@ -17,6 +17,7 @@ from highdicom.uid import UID
 
 from ..core.change import Change
 from ..core.measurement import Extent
+from ..core.numbers import printable
 from ..core.pipeline import VhiResult
 from ..core.proposal import Stage
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE
@@ -28,7 +29,6 @@ from .algorithm_identification import Maker, makers, program_version, reader_nam
 from .codes import SEGMENTS
 from .content import ReportContent
 from .dicom_source import complete_result, source_headers
-from .numbers import printable
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.not_measured import NotMeasured
+from ..core.numbers import plain
 from ..files import NOT_MEASURED_MARK, write_atomically
 from .html import data_uri, template_environment
-from .numbers import plain
 
 
 def not_measured_facts(scan: NotMeasured, provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..core.numbers import normal_bone_slices, printable
 from ..core.pipeline import VhiResult
 from ..core.setting import SettingInfo
 from ..core.settings import VhiSettings
 from ..core.stability import LARGEST_STABLE_FACTOR
 from ..core.stages import name_of
 from ..core.verdict import stability_and_reasons
-from .numbers import normal_bone_slices, printable
 from .parts import ReaderWork
 from .stages import other_stages, stage_sentence
 from .wording import counted, mm3, percent, range_mm3, slice_numbers, typeset

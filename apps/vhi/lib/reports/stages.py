@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..core.numbers import printable
 from ..core.pipeline import VhiResult
 from ..core.stages import name_of
-from .numbers import printable
 
 _STAGES = {
     "raw": "Uncleaned: nobody and nothing has removed a lesion.",

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..core.anatomy import PartExtent, ZoneExtent
 from ..core.measurement import Extent
+from ..core.numbers import printable
 from ..core.pipeline import VhiResult
 from ..core.propagation import ImageStatistics, RegionStatistics
 from ..core.settings import VhiSettings
 from ..core.stages import name_of
 from ..core.thresholds import PAPER
-from .numbers import printable
 from .parts import Table
 from .sentences import changed_settings, no_inflammation, on_slices
 from .stages import proposal_cells

@@ -20,6 +20,7 @@ from typing import Any
 from ..cohort.table import split_case
 from ..core.change import Change, NotCompared
 from ..core.lesions import label_lesions
+from ..core.numbers import plain
 from ..core.pipeline import VhiResult
 from ..core.segment_names import INFLAMMATION
 from ..core.volume import Mask, Volume
@@ -29,7 +30,6 @@ from ..readings.checking import check_report
 from ..readings.submission import Submission
 from ..records import read_json
 from ..reports.change import change_facts
-from ..reports.numbers import plain
 from ..retraining.holdout import PATIENTS, patients_of_table
 from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment, align, moved_mask, moved_volume

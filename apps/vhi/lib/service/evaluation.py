@@ -16,12 +16,12 @@ from ..core.disease_region import DiseaseRegionError
 from ..core.flip_guard import check_inflammation_not_flipped, check_region_not_flipped, hyperintense_share
 from ..core.gestures import Click, LesionField, lesion_at
 from ..core.lesions import label_lesions, midline_mm
+from ..core.numbers import plain
 from ..core.pipeline import VhiResult
 from ..core.segment_names import CONSERVATIVE, DISEASE_REGION, INFLAMMATION, NORMAL_BONE, PROPOSED_TO_REMOVE
 from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..errors import InputError, ModelError, NormalBoneError, RequestError, VhiError
-from ..reports.numbers import plain
 from .active_regions import ActiveRegions, DrawnRegions, proposal_of
 from .change_summary import reading_sentences
 from .earlier import SinceEarlier

@@ -19,7 +19,6 @@ from ..core.settings import VhiSettings
 from ..core.volume import Mask
 from ..errors import ModelError, NormalBoneError, OutputError
 from ..readings.clicked_bones import ClickedBones
-from ..readings.shown_lesions import ShownLesions
 from ..readings.store import ReadingStore
 from .active_regions import DRAWN, ActiveRegions, DrawnRegions, drawn_regions, grown_from, prepared, regions_in_force
 from .automatic import Automatic, AutomaticRegions
@@ -221,21 +220,14 @@ class MeasurementService:
         if reader is None:
             return
         automatic, shown = displayed.automatic, displayed.result
-        case_id, proposal = scans.case.case_id, automatic.proposal
-        version = None if proposal is None else proposal.version
-        self.readings.note_shown(case_id, reader, reading, automatic.settings.stored(), version)
-        numbers = self.note_number(scans, reader, shown, regions.model)
         display = {
-            **numbers,
+            **self.note_number(scans, reader, shown, regions.model),
             "sensitive_threshold": shown.thresholds.sensitive,
             "regions": regions.key,
             "automatic_id": result_id_of(automatic, regions.model),
             "decisions": decisions.as_dict(),
         }
-        removed = () if proposal is None else [lesion.id for lesion in proposal.removed]
-        midline = automatic.measurement.midline_mm
-        lesions = ShownLesions.of(automatic.grade, scans.stir.grid, automatic.anatomy, removed, midline)
-        self.readings.note_display(case_id, reader, reading, display, lesions, keep_removed=proposal is None)
+        self.readings.note_shown(scans.case.case_id, reader, reading, automatic, display)
 
     def note_number(self, scans: Scans, reader: str, shown: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
         """Remember a number that a reader was shown, in memory; it is given back in short."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cleaning.model import CleaningModel, model_of, propose, proposer
-from ..core.cleaning import Changes, changes_of, kept_after, kept_of, lesions_after, measure_cleaned, measure_proposed
+from ..core.cleaning import Changes, changes_of, kept_after, measure_cleaned, measure_proposed
 from ..core.corrections import DisplayedLesions
 from ..core.gestures import AnyGesture, Gesture
 from ..core.pipeline import VhiResult
@@ -161,8 +161,7 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
     """
     keeps = None if automatic.proposal is None or mode == OFF else automatic.proposal.keeps()
     start = keeps if mode == APPLY and keeps is not None else np.ones(len(automatic.lesions) + 1, dtype=bool)
-    left = lesions_after(automatic, gestures, start)
-    kept = kept_of(automatic, left)
+    kept, left = kept_after(automatic, gestures, start)
     labels = kept.data.astype(np.uint8)
     names = {INFLAMMATION: _VALUES[INFLAMMATION]}
     if mode == SHOW and keeps is not None:

@@ -6,7 +6,6 @@ from ..core.disease_region import DiseaseRegionError
 from ..core.volume import Mask
 from ..errors import ModelError, RequestError
 from ..readings.store import ReadingStore
-from ..readings.submission import check_reader
 from .automatic import Automatic, AutomaticRegions
 from .scans import Scans
 
@@ -25,7 +24,6 @@ def automatic_regions_shown_to(
     """
     if reader is None:
         return automatic.of(scans)
-    check_reader(reader)
     case_id = scans.case.case_id
     shown = store.model_shown(case_id, reader, reading)
     regions = automatic.of(scans, shown)

@@ -11,19 +11,19 @@ import numpy as np
 
 from ..core.cleaning import Pieces
 from ..core.normal_bone import NormalBone, sample_normal_bone
+from ..core.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..core.pipeline import VhiResult
 from ..core.thresholds import ThresholdRule, thresholds_from
 from ..core.volume import Mask, Volume
 from ..provenance import provenance_of
-from ..reports.numbers import lesion_numbers, plain, rank_numbers, vhi_numbers
 from ..studies.pairing import Role
 from .active_regions import ActiveRegions
 from .automatic import AutomaticRegions
 from .proposals import DisplayedResult, with_decisions
 from .scans import Scans
 
-# made once of each: a hash of two whole masks
-_IDS: WeakKeyDictionary[VhiResult, dict[Any, str]] = WeakKeyDictionary()
+# made once of each, as it holds a hash of two whole masks
+_SHORT: WeakKeyDictionary[VhiResult, dict[Any, dict[str, Any]]] = WeakKeyDictionary()
 
 
 def _size_of(mask: Mask) -> dict[str, Any]:
@@ -125,20 +125,20 @@ def histogram_of(values: np.ndarray, bins: int = 40) -> dict[str, list[float] | 
 
 def short_result(result: VhiResult, model: Mapping[str, Any] | None) -> dict[str, Any]:
     """The identity of a number: `result_id`, `vhi_mm3`, `rule`, `model_version`."""
-    return {
-        "result_id": result_id_of(result, model),
-        "vhi_mm3": result.measurement.total.mm3,
-        "rule": result.thresholds.rule,
-        "model_version": model["version"] if model else None,
-    }
+    known, version = _SHORT.setdefault(result, {}), model["version"] if model else None
+    if version not in known:
+        known[version] = {
+            "result_id": _result_id(result, version),
+            "vhi_mm3": result.measurement.total.mm3,
+            "rule": result.thresholds.rule,
+            "model_version": version,
+        }
+    return dict(known[version])
 
 
 def result_id_of(result: VhiResult, model: Mapping[str, Any] | None) -> str:
     """A hash of grade map, thresholds, rule, a site's chain and version of the networks: equal for equal results alone."""
-    ids, version = _IDS.setdefault(result, {}), model["version"] if model else None
-    if version not in ids:
-        ids[version] = _result_id(result, version)
-    return ids[version]
+    return str(short_result(result, model)["result_id"])
 
 
 def _result_id(result: VhiResult, version: Any) -> str:

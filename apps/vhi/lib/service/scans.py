@@ -49,7 +49,10 @@ class Scans:
     @property
     def inputs(self) -> list[dict[str, str]]:
         """For `lib.provenance`: by the case's public id, with their hashes."""
-        return [{"role": role, "file": self.case.image_id(role), "sha256": self.sha256[role]} for role in ROLES]
+        return [
+            {"role": role, "file": name, "sha256": self.sha256[role]}
+            for role, name in zip(ROLES, self.case.series_names, strict=True)
+        ]
 
     def grid(self, role: Role) -> Grid:
         """The grid exactly as that series has it."""
@@ -219,9 +222,9 @@ def _named(case: Case, role: Role) -> Volume:
 
 def _version(case: Case) -> Version:
     versions = []
-    for role in ROLES:
+    for role, path in zip(ROLES, case.paths, strict=True):
         try:
-            status = case.path(role).stat()
+            status = path.stat()
         except OSError as error:
             raise InputError(
                 f"The {role} scan of case {case.case_id} is gone or cannot be read ({error.strerror or error}); put it back."

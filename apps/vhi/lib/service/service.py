@@ -16,7 +16,8 @@ import numpy as np
 from ..core.chain import Chain
 from ..core.cleaning import pieces_after
 from ..core.corrections import corrections_of
-from ..core.gestures import Click
+from ..core.gestures import clicks
+from ..core.numbers import plain
 from ..core.pipeline import VhiResult
 from ..core.segment_names import DISEASE_REGION, INFLAMMATION, NORMAL_BONE
 from ..core.settings import VhiSettings
@@ -29,7 +30,6 @@ from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
 from ..readings.submission import Submission, check_reader
-from ..reports.numbers import plain
 from ..retraining.holdout import PATIENTS
 from ..retraining.patients import patients_of
 from ..retraining.retraining_folder import RetrainingFolder
@@ -320,16 +320,9 @@ class VhiService:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
             regions = self._measuring.regions_shown(scans, reader, options["reading"], submitted)
             automatic = self._measuring.result(scans, version, regions, settings)
-            removed, restored, scope = (
-                scans.voxels_to_stir_grid(remove, role),
-                scans.voxels_to_stir_grid(restore, role),
-                options["scope"],
-            )
-            clicks = [
-                *(Click("remove", voxel, scope) for voxel in removed),
-                *(Click("restore", voxel, scope) for voxel in restored),
-            ]
-            gestures = (*clicks, *parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role)))
+            removed, restored = (scans.voxels_to_stir_grid(voxels, role) for voxels in (remove, restore))
+            drawn_after = parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role))
+            gestures = (*clicks(removed, restored, options["scope"]), *drawn_after)
             seen = apply_gestures(automatic, mode, gestures, self._proposals)
             self._measuring.note_shown(scans, reader, options["reading"], regions, seen, Decisions(mode, gestures))
         facts = response_facts(scans, regions, seen, "server, vhi_clean", role, reader)

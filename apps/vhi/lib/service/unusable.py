@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import (
     ArchiveError,
@@ -19,7 +20,7 @@ from ..errors import (
     may_pass,
 )
 from ..studies.deidentify import BurnedInError
-from ..studies.pairing import ROLES, Case, Role
+from ..studies.pairing import Case
 
 log = logging.getLogger("vhi.service")
 
@@ -96,12 +97,12 @@ def version_of(case: Case) -> tuple[FileVersion, ...]:
 
     In an archive the name of the file, which changes with the instances; the file comes and goes.
     """
-    return (str(case.stir),) if case.archived is not None else tuple(_file_version(case, role) for role in ROLES)
+    return (str(case.stir),) if case.archived is not None else tuple(map(_file_version, case.paths))
 
 
-def _file_version(case: Case, role: Role) -> tuple[int, int, int] | None:
+def _file_version(path: Path) -> tuple[int, int, int] | None:
     try:
-        status = case.path(role).stat()
+        status = path.stat()
     except OSError:
         return None
     # a file that is put back has its old time of writing; rights that are mended change the last one alone

@@ -87,6 +87,16 @@ class Case:
     def path(self, role: Role) -> Path:
         return self.t1w if role == "T1W" else self.stir
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """The files of its series, in the order of `ROLES`."""
+        return self.t1w, self.stir
+
+    @property
+    def series_names(self) -> tuple[str, str]:
+        """The ids of its series in viewers, in the order of `ROLES`."""
+        return self.image_id("T1W"), self.image_id("STIR")
+
 
 @dataclass(frozen=True)
 class Waiting:

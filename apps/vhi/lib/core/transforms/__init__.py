@@ -8,7 +8,7 @@ command line and the viewers offer them by name. To add one, write a module here
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .base import PostTransform
+from ..post_transform import PostTransform
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..library import ndimage
+from ..post_transform import PostTransform
 from ..setting import setting
 from ..volume import Grid
-from .base import PostTransform
 
 _IN_PLANE_EDGES = np.zeros((3, 3, 3), dtype=bool)
 _IN_PLANE_EDGES[:, :, 1] = ndimage.generate_binary_structure(2, 1)

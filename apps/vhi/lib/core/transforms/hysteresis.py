@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..post_transform import PostTransform
 from ..setting import setting
 from ..volume import Grid
-from .base import PostTransform
 from .groups import IN_SPACE, keep_groups
 
 

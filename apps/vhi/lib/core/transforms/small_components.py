@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..library import ndimage
+from ..post_transform import PostTransform
 from ..setting import setting
 from ..volume import Grid
-from .base import PostTransform
 from .groups import keep_groups
 
 _IN_PLANE = {

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..setting import check_settings, settings_of
-from ..volume import Grid
+from .setting import check_settings, settings_of
+from .volume import Grid
 
 KEYS = ("grade",)
 # where public names of the post-transforms live: as a chain's file writes them

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.disease_region import DisagreementRank
-from ..core.lesions import Lesion, voxels_of
-from ..core.measurement import Extent
-from ..core.pipeline import VhiResult
-from ..core.propagation import ImageStatistics
-from ..core.proposal import Proposal
-from ..core.stages import title_of, unchanged_in, warnings_of
-from ..core.verdict import stability_and_reasons, verdict_of
+from .disease_region import DisagreementRank
+from .lesions import Lesion, voxels_of
+from .measurement import Extent
+from .pipeline import VhiResult
+from .propagation import ImageStatistics
+from .proposal import Proposal
+from .stages import title_of, unchanged_in, warnings_of
+from .verdict import stability_and_reasons, verdict_of
 
 SCHEMA_VERSION = "1.5"
 
