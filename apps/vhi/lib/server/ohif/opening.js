@@ -14,6 +14,17 @@ const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
 export const MANY_IMAGES = { maxNumRequests: { thumbnail: IMAGES_AT_ONCE, prefetch: IMAGES_AT_ONCE } };
 
 /**
+ * Draw with one sample a pixel and not four, which take time whenever a size changes. They smooth edges of polygons; a slice of a volume has
+ * some at its border alone.
+ */
+export function smoothNoEdges() {
+  const plain = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options) {
+    return plain.call(this, kind, kind === 'webgl2' ? { ...options, antialias: false } : options);
+  };
+}
+
+/**
  * Draw once in a while alone, until someone scrolls or clicks in an image, or until what is returned is called: it draws what still
  * waits.
  */
@@ -84,6 +95,9 @@ export function drawThumbnailsLater(extensionManager, opened) {
 
 /** Wait for something a moment longer, and no longer than that. */
 export const soon = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
+
+/** Two frames: what was asked to be drawn before is told to the viewer by then. A page in the background has none. */
+export const twoFrames = () => soon(new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
 /**
  * Wait until something is so: it is looked at again whenever the viewer tells of a change.
