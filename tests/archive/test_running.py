@@ -18,6 +18,8 @@ from lib.archive import open_archive
 from lib.errors import InputError, SettingsError
 from waiting import wait_for
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 MAIN = Path(__file__).parents[2] / "main.py"
 
 

@@ -23,6 +23,8 @@ from embedded import ANY_SYNTAX, bytes_of, place_of, slice_of
 from lib.archive.instance import read_instance
 from waiting import wait_for
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 MAIN = Path(__file__).parents[2] / "main.py"
 
 

@@ -14,6 +14,8 @@ from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Mask, Volume
 from lib.phantom.study import make_phantom
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 NAMES = list(FEATURES)
 
 

@@ -12,6 +12,8 @@ from lib.errors import InputError
 from lib.studies.nifti import read_mask, write_mask, write_volume
 from madeup_pelvis import Pelvis
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def call(tmp_path):

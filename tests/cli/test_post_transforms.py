@@ -16,6 +16,8 @@ from scipy import ndimage
 
 from lib.post_transforms.chain_file import PAPER_FILE
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 APP = Path(__file__).parents[2] / "apps" / "vhi"
 DROP = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade"}
 NOT_THE_PAPERS = "not made by the paper"

@@ -19,6 +19,8 @@ from lib.errors import InputError
 from lib.phantom.study import make_phantom
 from phantom_parts import true_parts
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 SHAPE = (168, 168, 25)
 
 

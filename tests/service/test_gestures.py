@@ -13,6 +13,8 @@ from lib.service.gestures import gesture_as_dict, on_stir, parse_gestures
 from lib.service.service import VhiService
 from study_folder import StudyFolder, phantom_truth
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ALL = [
     {"what": "remove", "scope": "lesion", "voxel": [1, 2, 3]},
     {"what": "restore", "scope": "slice", "voxel": [1, 2, 3]},
