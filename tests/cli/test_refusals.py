@@ -16,6 +16,8 @@ from cli.conftest import Ended, Study
 from lib.core.volume import Grid, Mask, Volume
 from lib.studies.nifti import write_mask, write_volume
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 Run = Callable[[list[str]], Ended]
 
 

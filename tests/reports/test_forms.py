@@ -30,6 +30,8 @@ from lib.reports.forms import json_text, vhi_schema
 from lib.reports.html import html_text
 from lib.reports.pdf import pdf_bytes
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 HOSTILE = '<script>alert("x")</script> & \udcff\x07.nii.gz'
 OTHER = ImageStatistics(
     "image 1", (RegionStatistics("inflammation", 12, 1.0, 9.5, 9.0, 1.0, 2.0, 3.0, 4.0),), (RegionStatistics("lesion 1", 8, 0.0),)

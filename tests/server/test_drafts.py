@@ -9,6 +9,8 @@ from readings.test_drafts import runs
 from standin import cookie_of, signed_in
 from study_folder import StudyFolder
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 VOXELS = 12 * 10 * 4
 ADDRESS = "/vhi/draft?image=a_STIR"
 BODY = {"state": {"clicks": [{"what": "remove", "voxel": [1, 2, 3]}]}, "map": runs((VOXELS, 3))}

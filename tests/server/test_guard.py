@@ -18,6 +18,8 @@ from lib.server.guard import install
 from standin import signed_in
 from study_folder import StudyFolder
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 def sentence(answer, status: int) -> str:
     """The one sentence of a refusal."""

@@ -6,6 +6,8 @@ import pytest
 
 from standin import PASSWORDS, cookie_of, signed_in
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 VIEWER = "/ohif/monai-label?StudyInstanceUIDs=1.2.3"
 FORM = {"username": "anna", "password": PASSWORDS["anna"], "next": VIEWER}
 
