@@ -124,7 +124,11 @@ def become(arguments: list[str], folder: str, environment: dict[str, str], log: 
     os.environ.update(environment)
     searched = [place for place in environment.get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.path[:] = searched + [place for place in sys.path if place != str(Path(__file__).parent) and place not in searched]
-    if arguments[0] == "-m":
+    if arguments[0] == "-c":
+        sys.path.insert(0, folder)
+        sys.argv = ["-c", *arguments[2:]]
+        exec(arguments[1], {"__name__": "__main__"})
+    elif arguments[0] == "-m":
         sys.path.insert(0, folder)
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
