@@ -435,7 +435,7 @@ def test_in_random_readings_the_number_on_screen_is_the_one_that_is_stored_repor
     """Ten readings of each archive; what is on screen at submission is compared with the store, JSON and SR to the voxel."""
     viewer_server: ViewerServer = viewer_servers(name)
     rng = np.random.default_rng({"embedded": 5, "orthanc": 6}[name])
-    reading = RandomReading(Reader(page, viewer_server, viewer_server.studies["ascending"], "rosa"), rng, ACTIONS)
+    reading = RandomReading(Reader(page, viewer_server, viewer_server.studies["ascending"], "robin"), rng, ACTIONS)
     reading.reader.open()
     for _ in range(10):
         reading.run()

@@ -8,7 +8,7 @@ import { isReview } from './addresses.js';
 import { showBanner, watchWidth } from './banner.js';
 import { ViewerSession } from './viewer_session.js';
 import { readingMode } from './mode.js';
-import { MANY_IMAGES, smoothNoEdges } from './opening.js';
+import { smoothNoEdges } from './opening.js';
 import { mountPanel } from './panel.js';
 import { mountReview } from './panel-review.js';
 import { setServer, watchRequests } from './stock.js';
@@ -33,7 +33,6 @@ function install(config) {
     ],
   });
   config.modes.push(readingMode(session));
-  Object.assign(config, MANY_IMAGES);
   provideViews();
   smoothNoEdges();
   watchWidth();

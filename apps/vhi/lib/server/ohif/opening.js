@@ -6,12 +6,8 @@
 const DRAW_EACH_MS = 2000; // most cases are there by then, and are drawn once
 const DRAWING_SHARE = 0.2; // at most, of the time for which images arrive: while it draws the page does nothing else
 const SOON_MS = 300;
-const IMAGES_AT_ONCE = 25; // the network goes on while the page builds itself; a measurement that is asked for meanwhile comes after these
 const TOUCHES = ['wheel', 'pointerdown'];
 const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
-
-/** Of the viewer's configuration: how many images of a case it asks for before the first of them came; those of a volume are `thumbnail` too. */
-export const MANY_IMAGES = { maxNumRequests: { thumbnail: IMAGES_AT_ONCE, prefetch: IMAGES_AT_ONCE } };
 
 /**
  * Draw with one sample a pixel and not four, which take time whenever a size changes. They smooth edges of polygons; a slice of a volume has
