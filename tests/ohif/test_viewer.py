@@ -42,7 +42,6 @@ def test_every_study_is_in_the_list_and_the_first_opens_with_two_clicks(viewer_s
     page.locator(f"[data-cy='mode-monai-label-{uid}']").click()
     page.locator("#vhi-measure:enabled").wait_for()
     assert urlsplit(page.url).path == "/ohif/monai-label"
-    assert page.evaluate("window.cornerstone.imageLoadPoolManager.getMaxSimultaneousRequests('thumbnail')") == 25
 
 
 def test_only_the_open_patients_studies_are_asked_for_and_listed(viewer_server, page):
