@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def become(arguments: list[str], folder: str, environment: dict[str, str], log: str) -> None:
-    """Be what `python arguments` would be."""
+    """Be what `python arguments` would be, but for what Python and its libraries read from the environment as they start."""
     nothing, said = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for of, to in ((nothing, 0), (said, 1), (said, 2)):
         os.dup2(of, to)

@@ -343,7 +343,6 @@ def room_of(path: Path) -> str:
     return path.relative_to(LIB).parts[0].removesuffix(".py")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [p for p in FILES if p.parent != LIB or p.name != "__init__.py"], ids=lambda p: str(p.relative_to(LIB))
 )
@@ -353,7 +352,6 @@ def test_a_room_imports_only_what_it_may(path):
     assert not wrong, f"{path.relative_to(LIB)} may not import {', '.join(sorted(wrong))}"
 
 
-@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_circle():
     # also inside functions; what is left when modules that import no other one of those left are taken away again and again
     left = {path: imported(path) for path in FILES}

@@ -171,13 +171,18 @@ SETTLED = """() => new Promise((resolve) => {
 })"""
 
 
-def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_before_the_viewer_has_drawn_anew(reader, shot):
-    page = reader.page
+def red_lesion(reader: Reader) -> dict[str, Any]:
+    """A lesion that is red about its voxel, gone to in the images."""
     facts, labels = reader.asked("vhi", show="both")
     red = binary_erosion(labels == facts["label_names"]["inflammation (conservative)"], np.ones((3, 3, 1)))
     lesion = next(one for one in facts["lesions"] if red[tuple(one["voxel"])])
     reader.row(lesion["id"]).click()
-    page.evaluate(SETTLED)
+    reader.page.evaluate(SETTLED)
+    return lesion
+
+
+def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_before_the_viewer_has_drawn_anew(reader, shot):
+    page, lesion = reader.page, red_lesion(reader)
     for is_gone in (True, False):
         page.evaluate(FIRST_FRAME, [lesion["voxel"]])
         before = page.evaluate("window.shownAt()")
@@ -195,12 +200,7 @@ def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_
 
 
 def test_a_lesion_that_is_removed_by_a_key_is_grey_before_the_list_is_drawn_anew(reader):
-    page = reader.page
-    facts, labels = reader.asked("vhi", show="both")
-    red = binary_erosion(labels == facts["label_names"]["inflammation (conservative)"], np.ones((3, 3, 1)))
-    lesion = next(one for one in facts["lesions"] if red[tuple(one["voxel"])])
-    reader.row(lesion["id"]).click()
-    page.evaluate(SETTLED)
+    page, lesion = reader.page, red_lesion(reader)
     page.evaluate(FIRST_FRAME, [lesion["voxel"]])
     page.evaluate(AFTER_KEY, [lesion["id"]])
     assert min(page.evaluate("window.shownAt()")) > 20

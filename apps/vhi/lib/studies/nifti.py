@@ -284,7 +284,7 @@ def _scaled(stored: np.ndarray, header: nib.Nifti1Header, label: str) -> np.ndar
     if slope is None or (slope == 1 and not intercept):
         return stored if stored.dtype.kind in "iu" else stored.astype(np.float64)
     scaled = np.multiply(stored, slope, dtype=np.float64)
-    return np.add(scaled, intercept, out=scaled) if intercept else scaled
+    return np.add(scaled, intercept or 0.0, out=scaled)  # 0 too: no -0.0 is left
 
 
 def file_content(path: Path, name: str, most_voxels: int | None = None) -> bytes:
