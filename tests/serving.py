@@ -12,14 +12,32 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from programs import Program
+
 APP = Path(__file__).parents[1] / "apps" / "vhi"
 START_S = 600.0  # of a busy machine; a server that ends is noticed at once
+
+
+Process = subprocess.Popen[bytes] | Program
+# `python` with these arguments in a folder, with an environment, and what it says written to a log
+Start = Callable[[Sequence[str], Path, Mapping[str, str], Path], Process]
+
+
+def as_program(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """As a user starts it."""
+    with log.open("wb") as out:
+        command = [sys.executable, *arguments]
+        return subprocess.Popen(command, cwd=folder, env=dict(environment), stdout=out, stderr=subprocess.STDOUT)
+
+
+# what benchmarks measure; tests fork their servers instead (conftest.py), unless they say otherwise
+START: Start = as_program
 
 
 @dataclass(frozen=True)
@@ -29,7 +47,7 @@ class Server:
     url: str
     tmp: Path
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Process
 
     def client(self, reader: str | None, folder: Path) -> Any:
         """The client of 3D Slicer, with the name that it sends."""
@@ -84,7 +102,13 @@ def refused(*words: str) -> str:
 
 @contextmanager
 def serving(
-    studies: Path, work: Path, *, conf: Mapping[str, str] | None = None, command: list[str] | None = None, **environment: str
+    studies: Path,
+    work: Path,
+    *,
+    conf: Mapping[str, str] | None = None,
+    command: list[str] | None = None,
+    start: Start | None = None,
+    **environment: str,
 ) -> Iterator[Server]:
     """Start the server over a folder of studies, wait until it answers, and stop it in the end.
 
@@ -96,6 +120,8 @@ def serving(
         As `--conf name value`.
     command : list
         Another way to start it; `{port}` is replaced.
+    start : callable, optional
+        `START` when absent.
     """
     port = free_port()
     tmp = work / "server-tmp"
@@ -103,9 +129,7 @@ def serving(
     log = work / "server.log"
     command = command or ["-m", "uvicorn", "lib.server.asgi:app", "--host", "127.0.0.1", "--port", "{port}"]
     variables = server_environment(studies, conf or {}, **{"TMPDIR": str(tmp), **environment})
-    with log.open("wb") as out:
-        arguments = [sys.executable, *(part.replace("{port}", str(port)) for part in command)]
-        process = subprocess.Popen(arguments, cwd=work, env=variables, stdout=out, stderr=subprocess.STDOUT)
+    process = (start or START)([part.replace("{port}", str(port)) for part in command], work, variables, log)
     try:
         server = Server(f"{'https' if '--tls-cert' in command else 'http'}://127.0.0.1:{port}", tmp, log, process)
         _wait(server)
@@ -114,7 +138,7 @@ def serving(
         end(process)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: Process) -> None:
     """Ask a process of ours to end, and see that it does."""
     process.terminate()
     try:
@@ -132,7 +156,7 @@ def _wait(server: Server) -> None:
         try:
             server.get("/auth/")
         except OSError:
-            time.sleep(0.25)
+            time.sleep(0.05)
         else:
             return
     raise RuntimeError(f"the server did not start:\n{server.log.read_text()[-4000:]}")

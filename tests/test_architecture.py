@@ -436,6 +436,7 @@ def reached(paths: list[Path]) -> dict[Path, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_what_needs_no_server_imports_no_library_of_the_server():
     found = reached([*(LIB / "cli" / f"{command}.py" for command in COMMANDS), LIB / "examination.py", LIB / "interface.py"])
     assert LIB / "nets" / "weights.py" in found
@@ -471,6 +472,7 @@ def test_the_method_needs_no_network_library(module):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "without"),
     [
@@ -485,6 +487,7 @@ def test_a_measurement_does_not_load_what_it_does_not_use(module, without):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=LIB.parent)
 
 
+@pytest.mark.slow
 def test_what_needs_no_server_imports_only_what_the_package_brings():
     # the packages of pip that hold a module, against the list that `pip install .` reads
     lines = (LIB.parents[2] / "requirements-package.txt").read_text().splitlines()

@@ -86,6 +86,7 @@ def explained(found: Definition, classes: dict[str, ast.ClassDef]) -> str:
     return said + " ".join(text_of(part) for base in bases for part in base.body if getattr(part, "name", None) == name)
 
 
+@pytest.mark.slow
 def test_no_public_docstring_begins_with_what(public):
     assert [f"{found.place} {found.name}" for found in public if re.match(r"What\b", found.docstring)] == []
     assert sum(bool(found.docstring) for found in public) > 2000  # the tree was read

@@ -17,6 +17,8 @@ from lib.followup import compare_with_earlier, read_earlier
 from lib.phantom.study import make_phantom
 from lib.reports import report_content, write_json
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture(scope="module")
 def phantom():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 VHI = Path(__file__).parents[1] / "apps" / "vhi"
 # a chain's file names a step as MONAI does, so that MONAI's form of it bears the name of ours
 BOTH_FORMS = {"DropSmallComponentsd", "DropSmallVolumesd", "FillHolesd", "Hysteresisd"}

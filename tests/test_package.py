@@ -13,6 +13,8 @@ import pytest
 
 from lib import __version__
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ROOT = Path(__file__).parents[1]
 APPS = ROOT / "apps"
 

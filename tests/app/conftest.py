@@ -9,7 +9,7 @@ import pytest
 
 from lib.cli.phantom import write_phantom
 from lib.phantom.study import make_phantom
-from serving import Server, serving
+from serving import Server, as_program, serving
 
 # the smallest on which networks and proposal work
 SHAPE = (224, 224, 13)
@@ -27,6 +27,6 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server over these studies, without login."""
-    with serving(studies, tmp_path_factory.mktemp("work")) as found:
+    """A server over these studies, without login; a process as a site's, with what it imports late."""
+    with serving(studies, tmp_path_factory.mktemp("work"), start=as_program) as found:
         yield found

@@ -9,7 +9,7 @@ from monailabel.client.client import MONAILabelClientException
 
 from drawing import pair
 from lib.studies.nifti import write_volume
-from serving import APP, serving
+from serving import APP, as_program, serving
 from slicing import save_segments
 
 pytestmark = pytest.mark.server
@@ -50,7 +50,7 @@ def stock(studies) -> list[str]:
 
 def test_monai_labels_own_command_starts_a_guarded_server(study, tmp_path):
     studies, scan = study
-    with serving(studies, tmp_path, command=stock(studies)) as server:
+    with serving(studies, tmp_path, command=stock(studies), start=as_program) as server:
         assert requests.post(f"{server.url}/reload", timeout=30).status_code == 403
         assert requests.get(f"{server.url}/info/", headers={"Host": "evil.example"}, timeout=30).status_code == 400
         client = server.client("anna", tmp_path)

@@ -17,6 +17,8 @@ from lib.archive.index import Index
 from lib.errors import ConflictError, InputError, OutputError
 from lib.pacs.register import Register
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 def instances(served) -> set[str]:
     return {one["00080018"]["Value"][0] for one in served.found("/instances")}

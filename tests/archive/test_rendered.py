@@ -12,6 +12,8 @@ from embedded import COMPRESSED, bytes_of, place_of, slice_of
 from lib.archive.rendered import Window, parse_rendering
 from lib.errors import RequestError
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 # four rows of six values of 12 bits
 VALUES = (np.arange(24, dtype="<u2") * 100).reshape(4, 6)
 

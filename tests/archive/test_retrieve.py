@@ -20,6 +20,8 @@ from compressed import rle
 from embedded import ANY_SYNTAX, COMPRESSED, bytes_of, place_of, slice_of
 from lib.studies.dicom_voxels import read_stored
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 UNCOMPRESSED = ["plain", "implicit", "big endian", "deflated", "enhanced"]
 MEDIA = {
     "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])": "image/jpeg",

@@ -18,6 +18,8 @@ from lib.archive import open_archive
 from lib.errors import InputError, SettingsError
 from waiting import wait_for
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 MAIN = Path(__file__).parents[2] / "main.py"
 
 
@@ -51,6 +53,7 @@ def test_no_page_of_another_origin_may_read(served):
     assert served.session.options(f"{served.url}/studies", timeout=30).status_code == 405
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

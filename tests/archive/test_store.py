@@ -23,6 +23,8 @@ from embedded import ANY_SYNTAX, bytes_of, place_of, slice_of
 from lib.archive.instance import read_instance
 from waiting import wait_for
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 MAIN = Path(__file__).parents[2] / "main.py"
 
 
@@ -114,6 +116,7 @@ def test_a_series_lies_in_one_study(served):
     assert "it cannot be in two studies" in answer.headers["Warning"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 @pytest.mark.parametrize(
     "uid",
@@ -175,6 +178,7 @@ def test_a_connection_that_breaks_stores_nothing(served):
     served.store(slice_of())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
@@ -225,6 +229,7 @@ def test_dicomweb_client_stores_every_kind(served, objects):
     assert len(served.found("/instances")) == 4
 
 
+@pytest.mark.slow
 def test_many_store_and_search_at_once(served):
     batches = [[slice_of(SeriesInstanceUID=f"1.2.{number}") for _ in range(4)] for number in range(12)]
     shared = slice_of(SeriesInstanceUID="1.2.99")

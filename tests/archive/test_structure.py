@@ -17,7 +17,7 @@ from lib.errors import InputError
 from lib.studies.dicom_structure import structure_of
 
 # what damaged headers make pydicom say; the archive hides it while it runs
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::UserWarning"), pytest.mark.slow]
 FORMS = ["plain", "implicit", "big endian", "deflated", "enhanced", "enhanced, compressed", "seg", *COMPRESSED]
 
 

@@ -14,6 +14,8 @@ from lib.core.pipeline import measure_vhi
 from lib.core.volume import Grid, Mask, Volume
 from lib.phantom.study import make_phantom
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 NAMES = list(FEATURES)
 
 
@@ -40,6 +42,7 @@ def column(features, name):
     return features[:, NAMES.index(name)]
 
 
+@pytest.mark.slow
 def test_every_lesion_has_a_finite_number_for_each_feature(result, features):
     assert features.shape == (len(result.lesions), len(FEATURES))
     assert np.isfinite(features).all()

@@ -27,6 +27,7 @@ def test_its_manifest_says_what_it_learnt_and_reached(model):
     assert all(one.readers == ("R1", "R1", "R2", "R2") for one in model.tables)
 
 
+@pytest.mark.slow
 def test_every_lesion_of_a_phantom_gets_a_decision_and_a_reason(model):
     study = make_phantom(5, (112, 112, 9))
     result = measure_vhi(study.t1w, study.stir, normal_bone=study.normal_bone, disease_region=study.disease_region)

@@ -15,6 +15,8 @@ from lib.core.settings import VhiSettings
 from lib.errors import InputError
 from serving import free_port
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numpy", "scipy", "torch", "monai", "monailabel", "matplotlib", "nibabel", "reportlab", "jinja2", "rich")
 

@@ -27,6 +27,8 @@ from lib.errors import InputError
 from lib.examination import Procedure
 from lib.provenance import code_version
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ROOT = Path(__file__).parents[2]
 NAMES = ("A1", "A2", "A3", "A4")
 

@@ -104,6 +104,7 @@ def test_without_a_source_there_is_one_sentence(run):
     assert (ended.code, ended.error.strip()) == (2, "Pass --data for labelled scans, or --studies for what readers submitted.")
 
 
+@pytest.mark.slow
 def test_show_lists_every_lesion_and_measures_as_before(run, study, tmp_path):
     off, show = tmp_path / "off", tmp_path / "show"
     assert run(study.arguments(off)).code == 0

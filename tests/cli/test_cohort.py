@@ -13,6 +13,8 @@ from lib.readings.submission import Submission
 from lib.studies.nifti import write_mask
 from reports.test_forms import pages_of as pdf_words
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 TABLE = """subject,visit,reader,vhi_mm3,sparcc,basdai,spinal_vas_cm
 S1,baseline,a,100,10,6,6
 S1,baseline,b,110,12,,

@@ -21,6 +21,8 @@ from drawing import pair
 from lib.core.volume import Volume
 from lib.studies.nifti import write_mask, write_volume
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 # perpendicular, as DICOM needs it
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
 

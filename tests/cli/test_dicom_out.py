@@ -18,6 +18,8 @@ from lib.studies.dicom_series import read_series
 from lib.studies.nifti import read_mask, read_volume, write_mask, write_volume
 from mrseries import mr_series
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 # oblique coronal with slices straight behind each other: I to the patient's left, J up and forward, K back
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
 

@@ -21,6 +21,8 @@ from lib.core.settings import VhiSettings
 from lib.core.volume import Mask, Volume
 from lib.studies.nifti import read_mask, read_volume, write_mask, write_volume
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -14,6 +14,8 @@ import pytest
 from cli.conftest import Ended
 from lib.versions import Manifest, TrainingCase, make_live, publish, read_live
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 Run = Callable[[list[str]], Ended]
 MEASURED = {
     "cross_validation": {"what": "one network per fold", "slices": 200, "mean_slice_dice": 0.94},

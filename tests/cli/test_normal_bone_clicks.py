@@ -12,6 +12,8 @@ from lib.errors import InputError
 from lib.studies.nifti import read_mask, write_mask, write_volume
 from madeup_pelvis import Pelvis
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def call(tmp_path):
@@ -27,6 +29,7 @@ def call(tmp_path):
     return ["measure", *files, f"--out={tmp_path / 'out'}"]
 
 
+@pytest.mark.slow
 def test_without_normal_bone_the_region_and_the_places_to_click_are_written_and_with_these_it_is_measured(call, run, tmp_path):
     out = tmp_path / "out"
     ended = run(call)

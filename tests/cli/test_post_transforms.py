@@ -16,6 +16,8 @@ from scipy import ndimage
 
 from lib.post_transforms.chain_file import PAPER_FILE
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 APP = Path(__file__).parents[2] / "apps" / "vhi"
 DROP = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade"}
 NOT_THE_PAPERS = "not made by the paper"
@@ -60,6 +62,7 @@ def test_the_papers_file_gives_todays_result_to_the_voxel_and_no_warning(run, st
     assert NOT_THE_PAPERS not in (tmp_path / "with" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_another_chain_gives_its_own_number_and_every_form_says_so(run, study, tmp_path):
     raw = chain_file(tmp_path, DROP | {"min_pixels": 1}, name="raw.json")
     strict = chain_file(tmp_path, DROP | {"min_pixels": 8})

@@ -133,6 +133,7 @@ def test_curves_that_leave_no_variance_have_no_interval_and_say_why(score, respo
     assert found.note
 
 
+@pytest.mark.slow
 def test_two_areas_are_compared_as_a_bootstrap_of_patients_compares_them():
     rng = np.random.default_rng(2)
     response = np.r_[np.ones(40), np.zeros(40)]

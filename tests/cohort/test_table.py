@@ -133,6 +133,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(CELLS, min_size=5, max_size=5), max_size=4), st.sampled_from(",;\t"))
 def test_any_text_is_understood_or_refused_in_one_line(rows, separator):
     text = "\n".join(separator.join(row) for row in [["subject", "visit", "reader", "method", "vhi_mm3"], *rows])

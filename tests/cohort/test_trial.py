@@ -25,6 +25,8 @@ from lib.phantom.trial import (
     simulate_scans,
 )
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 TRIALS = 200
 
 

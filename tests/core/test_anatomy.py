@@ -19,6 +19,8 @@ from lib.errors import InputError
 from lib.phantom.study import make_phantom
 from phantom_parts import true_parts
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 SHAPE = (168, 168, 25)
 
 
@@ -48,6 +50,7 @@ def test_the_parts_of_a_phantom_are_those_of_its_solids_within_a_voxel(phantom, 
     assert missed[FACET] < 0.10
 
 
+@pytest.mark.slow
 def test_no_voxel_changes_side_of_the_lumbosacral_disc_but_at_the_facets(phantom, anatomy):
     truth, region = true_parts(0, SHAPE), phantom.disease_region.data
     assert not (region & (truth == LUMBAR) & (anatomy.part == ILIUM)).any()

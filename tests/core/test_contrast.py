@@ -79,6 +79,7 @@ def test_every_published_pair_passes_and_is_refused_when_exchanged(vhi_data):
             check_contrasts(stir, t1w)
 
 
+@pytest.mark.slow
 def test_no_t1w_series_of_another_scanner_is_told_that_it_is_none():
     from lib.studies.nifti import read_volume
 

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow  # seconds in all
+
 APP = Path(__file__).parents[2] / "apps" / "vhi"
 LISTED = (
     "import json, numpy as np; from scipy._lib._array_api import FunctionDoc; from scipy import stats\n"

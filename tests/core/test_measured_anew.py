@@ -12,6 +12,8 @@ from lib.core.pipeline import measure_vhi
 from lib.core.proposal import LesionProposal, Proposal
 from lib.core.volume import Mask, Volume
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 def scan_of(seed):
     """A scan whose normal bone lies beside its disease region, so that brighter bone moves the thresholds and nothing else."""

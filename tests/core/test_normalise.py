@@ -83,6 +83,7 @@ def test_study_scans_are_turned_as_the_published_networks_expect(vhi_data, scan)
     np.testing.assert_array_equal(frame.slices(array), np.moveaxis(np.rot90(array), 2, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matrix", [(192, 200), (256, 256), (336, 336)])
 def test_air_round_a_scan_changes_nothing_that_a_network_sees(matrix):
     """However much, on whichever side: slices of 1 to 40 more pixels."""

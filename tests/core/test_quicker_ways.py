@@ -24,6 +24,8 @@ from lib.core.volume import Mask
 from lib.readings.shown_lesions import ShownLesions
 from oracle import IN_SPACE, groups
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 SETTINGS = (
     {},
     {"min_pixels": 9},

@@ -69,6 +69,7 @@ def test_an_unknown_image_is_not_found(store, image_id):
             call(image_id)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("anna")
 def test_a_saved_label_comes_back_flattened_to_its_reader(store, tmp_path):
     labels, file = saved(tmp_path)
@@ -86,6 +87,7 @@ def test_a_saved_label_comes_back_flattened_to_its_reader(store, tmp_path):
         store.get_label_uri("a_STIR", "final")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("anna")
 def test_a_saved_label_comes_back_after_the_system_tidied_its_temporary_files(store, tmp_path):
     labels, file = saved(tmp_path)
@@ -95,6 +97,7 @@ def test_a_saved_label_comes_back_after_the_system_tidied_its_temporary_files(st
     np.testing.assert_array_equal(back, labels)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("anna")
 def test_the_case_is_complete_once_inflammation_was_submitted(store, tmp_path):
     _, file = saved(tmp_path)
@@ -107,6 +110,7 @@ def test_the_case_is_complete_once_inflammation_was_submitted(store, tmp_path):
     assert set(store.json()["objects"]["a_STIR"]["labels"]) == {"final"}
 
 
+@pytest.mark.slow
 def test_the_list_for_training_holds_disease_regions_and_is_not_for_readers(store, tmp_path):
     assert store.datalist() == []
     _, file = saved(tmp_path)
@@ -193,6 +197,7 @@ def test_an_address_is_an_archive_which_need_not_run(tmp_path):
     assert "http://127.0.0.1:9/dicom-web" in CaseDatastore(service).status()["waiting"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_a_rating_alone_is_a_submission_without_segments(store, anna):
     made = store.rate("a_STIR", "satisfactory", {})
     found = store._service.readings.get("a", made)

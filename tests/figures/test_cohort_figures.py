@@ -22,6 +22,8 @@ from lib.figures.cohort_sensitivity import RocPanel, draw_roc
 from lib.figures.cohort_slices import before_after_figure, disagreement_codes, disagreement_figure
 from lib.figures.cohort_style import DIRECTION_INK, VISIT_INK, literal_text, spread
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 RNG = np.random.default_rng(5)
 A, B = RNG.lognormal(6, 1, 12), RNG.lognormal(6, 1, 12)
 VISITS = ("baseline", "follow_up") * 6

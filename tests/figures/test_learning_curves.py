@@ -1,6 +1,7 @@
 """The lines of the learning curves, at places known by hand."""
 
 import numpy as np
+import pytest
 
 from lib.figures.canvas import png_bytes, svg_bytes
 from lib.figures.learning_curves import LearningCurve, learning_curves_figure
@@ -32,6 +33,7 @@ def test_every_fold_has_a_column_with_loss_and_dice_against_epoch_and_dice_again
     assert cpu.get_xlabel() == "CPU minutes of one network"
 
 
+@pytest.mark.slow
 def test_both_forms_are_the_same_bytes_each_time():
     first, second = (learning_curves_figure({"fold0": [CURVE]}) for _ in range(2))
     assert svg_bytes(first) == svg_bytes(second)

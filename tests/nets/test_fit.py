@@ -15,6 +15,8 @@ from lib.nets.augment import Augmentation, augment
 from lib.nets.fit import Slices, fit, read_curve, read_trained, seconds_per_step, soft_dice, validate
 from lib.nets.recipes import PLANS, Plan, Recipe
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 TINY = Recipe("tiny", steps=12, batch=4, widths=(4, 8), shuffle=2, warm_up=0.25)
 
 

@@ -19,6 +19,8 @@ from lib.nets.published import import_published
 from lib.nets.weights import load_members
 from lib.versions import list_versions, read_version
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 class Block(nn.Module):
     def __init__(self, channels: int, filters: int) -> None:

@@ -84,6 +84,7 @@ def published_forward(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.
     return conv("last_layer", x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("levels", [2, 4, 6])
 def test_a_published_state_dict_loads_and_computes_what_the_paper_describes(levels, kernel):

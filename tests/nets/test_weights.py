@@ -146,6 +146,7 @@ def test_a_file_that_is_not_safetensors_is_refused(tmp_path):
         load_members(tmp_path)
 
 
+@pytest.mark.slow
 def test_loading_imports_no_monai():
     code = "import sys, lib.nets.weights; sys.exit(any(m.split('.')[0] in ('monai', 'monailabel') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=APP, check=False).returncode == 0

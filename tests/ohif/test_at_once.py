@@ -14,7 +14,7 @@ from viewing import wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 CLEAN = "**/infer/vhi_clean?**"
 DRAFT = "**/vhi/draft?**"
-# the panel is drawn after the next frame
+# the panel is drawn after the second frame
 DRAWN_AGAIN = """() => new Promise((resolve) =>
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve, 50))))"""
 
@@ -156,6 +156,14 @@ FIRST_FRAME = """([voxel]) => {
     window.addEventListener('click', look, { capture: true, once: true });
   });
 }"""
+# the same two frames after a key, and whether the list says by then that a lesion is removed
+AFTER_KEY = """([id]) => {
+  window.afterKey = new Promise((resolve) => {
+    const isListed = () => Boolean(document.querySelector(`tr.removed[data-lesion='${id}']`));
+    const look = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve({ shown: window.shownAt(), isListed: isListed() })));
+    window.addEventListener('keydown', look, { capture: true, once: true });
+  });
+}"""
 SETTLED = """() => new Promise((resolve) => {
   const engine = window.services.cornerstoneViewportService.getRenderingEngine();
   const look = () => (engine._animationFrameSet ? setTimeout(look, 50) : resolve());
@@ -163,13 +171,18 @@ SETTLED = """() => new Promise((resolve) => {
 })"""
 
 
-def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_before_the_viewer_has_drawn_anew(reader, shot):
-    page = reader.page
+def red_lesion(reader: Reader) -> dict[str, Any]:
+    """A lesion that is red about its voxel, gone to in the images."""
     facts, labels = reader.asked("vhi", show="both")
     red = binary_erosion(labels == facts["label_names"]["inflammation (conservative)"], np.ones((3, 3, 1)))
     lesion = next(one for one in facts["lesions"] if red[tuple(one["voxel"])])
     reader.row(lesion["id"]).click()
-    page.evaluate(SETTLED)
+    reader.page.evaluate(SETTLED)
+    return lesion
+
+
+def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_before_the_viewer_has_drawn_anew(reader, shot):
+    page, lesion = reader.page, red_lesion(reader)
     for is_gone in (True, False):
         page.evaluate(FIRST_FRAME, [lesion["voxel"]])
         before = page.evaluate("window.shownAt()")
@@ -184,3 +197,15 @@ def test_a_removed_lesion_is_grey_in_the_next_frame_and_a_restored_one_coloured_
         after = page.evaluate("window.shownAt()")
         assert [abs(one) <= 2 for one in after] == [is_gone, is_gone]  # the viewer's own drawing says the same
         reader.rest()
+
+
+def test_a_lesion_that_is_removed_by_a_key_is_grey_before_the_list_is_drawn_anew(reader):
+    page, lesion = reader.page, red_lesion(reader)
+    page.evaluate(FIRST_FRAME, [lesion["voxel"]])
+    page.evaluate(AFTER_KEY, [lesion["id"]])
+    assert min(page.evaluate("window.shownAt()")) > 20
+    page.keyboard.press("x")
+    after = page.evaluate("window.afterKey")
+    assert max(map(abs, after["shown"])) <= 2
+    assert not after["isListed"]
+    reader.wait_until(lesion, "removed")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from browsing import Reader
-from viewing import PICTURED, wait_for
+from viewing import DRAWN, PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.pacs]
 SIZES = ((1280, 720), (1600, 1000), (2560, 1440))
@@ -27,6 +29,26 @@ IN_SIGHT = """() => {
     const { top, bottom } = row.getBoundingClientRect();
     return frames.every((frame) => top >= frame.top - 1 && bottom <= frame.bottom + 1);
   }).length;
+}"""
+# the images' canvases once nothing waits to be drawn, and whether edges of polygons are smoothed in them
+PICTURES = """async () => {
+  const engine = window.services.cornerstoneViewportService.getRenderingEngine();
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 100)));
+  do await frame(); while (engine._animationFrameSet);
+  const isSmooth = engine.offscreenMultiRenderWindow.getOpenGLRenderWindow().getContext().getContextAttributes().antialias;
+  const shown = [...document.querySelectorAll('canvas.cornerstone-canvas')].map((canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const parts = [];
+    for (let n = 0; n < data.length; n += 8192) parts.push(String.fromCharCode(...data.subarray(n, n + 8192)));
+    return [canvas.height, canvas.width, btoa(parts.join(''))];
+  });
+  return [isSmooth, shown];
+}"""
+SMOOTHED = """{
+  const plain = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options) {
+    return plain.call(this, kind, kind === 'webgl2' ? { ...options, antialias: true } : options);
+  };
 }"""
 
 
@@ -93,3 +115,23 @@ def test_images_fit_again_after_a_side_panel_was_folded_or_the_view_was_reset(re
     wait_for(lambda: not is_filling(page))
     page.keyboard.press(" ")
     wait_for(lambda: is_filling(page))
+
+
+def test_within_their_borders_images_are_those_that_four_samples_a_pixel_draw(viewer_servers, page):
+    viewer_server = viewer_servers("embedded")
+    pictures = []
+    for is_smooth in (False, True):
+        if is_smooth:
+            page.add_init_script(SMOOTHED)
+        reader = Reader(page, viewer_server, viewer_server.studies["ascending"], "pia")
+        reader.open()
+        reader.measure()
+        page.wait_for_function(DRAWN, polling=500)
+        told, shown = page.evaluate(PICTURES)
+        assert told == is_smooth
+        pictures.append([np.frombuffer(base64.b64decode(data), np.uint8).reshape(high, wide, 4) for high, wide, data in shown])
+    for ours, smoothed in zip(*pictures, strict=True):
+        rows, columns = np.nonzero(smoothed[..., :3].any(axis=-1))
+        inner = np.s_[rows.min() + 3 : rows.max() - 2, columns.min() + 3 : columns.max() - 2]
+        assert ours[inner].size > ours.size / 3
+        np.testing.assert_array_equal(ours[inner], smoothed[inner])

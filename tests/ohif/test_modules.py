@@ -267,6 +267,47 @@ def test_drawings_that_wait_are_made_after_a_while_when_a_case_is_long_in_openin
     assert js("opening", f"{code}({engine})") == "drawn"
 
 
+def test_the_longer_a_drawing_took_the_later_comes_the_next_one_while_a_case_opens(js):
+    code = """await (async () => {
+      const waited = [];
+      const plain = window.setTimeout;
+      window.setTimeout = (work, ms) => { waited.push(ms); return plain(work, 0); };
+      try {
+        const engine = {};
+        engine.done = new Promise((done) => (engine.isDone = done));
+        engine._renderFlaggedViewports = () => {
+          const end = performance.now() + 500;
+          while (performance.now() < end);
+        };
+        engine._render = () => {
+          engine.asked(); // once more, before the drawing has begun
+          engine._renderFlaggedViewports();
+          engine.isDone();
+        };
+        const drawOften = m.drawSeldom(engine);
+        engine.asked = engine._render;
+        engine._render();
+        await engine.done;
+        engine.hasBeenDestroyed = true;
+        drawOften();
+        return [waited[0] === 2000, waited[1] === 2000, waited[2] >= 2500, waited.length];
+      } finally {
+        window.setTimeout = plain;
+      }
+    })()"""
+    assert js("opening", code) == [True, True, True, 3]
+
+
+def test_what_comes_soon_is_waited_for_and_what_does_not_is_left(js):
+    code = """await (async () => {
+      const told = [];
+      await m.soon(new Promise((resolve) => setTimeout(() => resolve(told.push('soon')))));
+      await m.soon(new Promise(() => {}));
+      return [...told, 'left'];
+    })()"""
+    assert js("opening", code) == ["soon", "left"]
+
+
 def test_who_scrolls_in_an_image_while_its_case_opens_waits_for_no_drawing(js):
     code = """((engine) => {
       const element = document.body.appendChild(document.createElement('div'));

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent / "modules"
 MODULES = Path(__file__).parents[2] / "apps/vhi/lib/server/ohif"
 NODE = shutil.which("node")
 
-pytestmark = pytest.mark.skipif(NODE is None, reason="node is not installed")
+pytestmark = [pytest.mark.skipif(NODE is None, reason="node is not installed"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,14 @@ from viewing import DRAWN, OPEN, PICTURED, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 
-@pytest.mark.parametrize("study", ["ascending", "descending"])
+# each archive, and each direction of the slices, of which no archive knows
+CASES = [
+    pytest.param("embedded", "ascending", marks=pytest.mark.pacs),
+    pytest.param("orthanc", "descending", marks=pytest.mark.pacs),
+]
+
+
+@pytest.mark.parametrize(("viewer_server", "study"), CASES, indirect=["viewer_server"])
 def test_a_case_is_read_cleaned_painted_and_submitted_and_the_archive_holds_what_was_on_screen(reading, study, shot):
     reader = reading("anna", study)
     facts, labels = reader.asked("vhi", show="both")

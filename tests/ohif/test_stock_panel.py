@@ -45,7 +45,14 @@ def run_stock(reader: Reader, model: str) -> None:
     wait_for(lambda: not np.array_equal(before, reader.map()))
 
 
-@pytest.mark.parametrize("study", ["ascending", "descending"])
+# each archive, and each direction of the slices, of which no archive knows
+CASES = [
+    pytest.param("embedded", "ascending", marks=pytest.mark.pacs),
+    pytest.param("orthanc", "descending", marks=pytest.mark.pacs),
+]
+
+
+@pytest.mark.parametrize(("viewer_server", "study"), CASES, indirect=["viewer_server"])
 @pytest.mark.parametrize("first", ["connected, then T1W", "T1W, then connected"])
 def test_monai_labels_own_panel_draws_at_the_right_place_whatever_was_shown_when_it_connected(reading, study, first, shot):
     reader = reading("ben", study)

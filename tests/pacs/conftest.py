@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from archived_case import ArchivedCase
 from archives import ARCHIVES, Archive, Orthanc, Study, phantom_study, why_no_orthanc
 from front import Front, in_front_of
 from lib.server.gateway import ArchiveAddress
@@ -71,6 +72,17 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
 def archive(request: pytest.FixtureRequest, archives: Callable[[str], Archive]) -> Archive:
     """Each archive in turn, running, shared by the session."""
     return archives(request.param)
+
+
+# each archive, and each way of numbering slices, of which no archive knows
+NUMBERED = (("embedded", False, "numbered along the normal"), ("orthanc", True, "numbered against it"))
+
+
+@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.pacs, id=f"{one[0]}, {one[2]}") for one in NUMBERED])
+def archived_case(request: pytest.FixtureRequest, archives: Callable[[str], Archive], tmp_path: Path) -> ArchivedCase:
+    """A case in each archive in turn, whose slices are numbered in either direction."""
+    name, descending, _ = request.param
+    return ArchivedCase(tmp_path / "site", archives(name), descending)
 
 
 @pytest.fixture

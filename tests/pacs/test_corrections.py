@@ -29,11 +29,6 @@ EDEMA, SITE = CodedConcept("79654002", "SCT", "Edema"), CodedConcept("39723000",
 pytestmark = pytest.mark.filterwarnings("ignore:The string")  # highdicom, of names of one part
 
 
-@pytest.fixture(params=[False, True], ids=["numbered along the normal", "numbered against it"])
-def archived_case(request, archive, tmp_path):
-    return ArchivedCase(tmp_path / "site", archive, request.param)
-
-
 @pytest.fixture
 def site(archived_case):
     """After anna handed in both regions from Slicer, and all of it is in the archive."""

@@ -24,6 +24,8 @@ from lib.server.gateway import ArchiveAddress
 from scripted import answer, scripted, until_gone
 from standin import cookie_of
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 JSON = {"Accept": "application/dicom+json"}
 NAME, SECRET = "archive-user", "the-archive's-secret"
 BASIC = base64.b64encode(f"{NAME}:{SECRET}".encode()).decode()

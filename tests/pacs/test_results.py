@@ -12,17 +12,12 @@ import pydicom
 import pytest
 from pydicom.uid import EncapsulatedPDFStorage
 
-from archived_case import BONE, CONSERVATIVE, INFLAMMATION, REGION, ArchivedCase, dice, image_of, numbers_of
+from archived_case import BONE, CONSERVATIVE, INFLAMMATION, REGION, dice, image_of, numbers_of
 from handmade import handmade
 from lib.pacs.results import is_ours
 from lib.studies.dicom_seg_reader import read_segments
 
 NONE = np.zeros(handmade().stir.grid.shape, bool)
-
-
-@pytest.fixture(params=[False, True], ids=["numbered along the normal", "numbered against it"])
-def archived_case(request, archive, tmp_path):
-    return ArchivedCase(tmp_path / "site", archive, request.param)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from lib.errors import SettingsError
 from lib.pacs.start import PASSWORD, USER, login_environment
 from serving import refused
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 URL = "http://archive.example/dicom-web"
 
 

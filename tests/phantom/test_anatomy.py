@@ -6,6 +6,8 @@ import pytest
 from lib.phantom.anatomy import FORAMINA, SACRAL_DISCS
 from lib.phantom.study import make_phantom
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 def test_each_sacral_nerve_leaves_beside_the_disc_below_its_body():
     # the first foramina at the disc of S1 and S2, the second at that of S2 and S3

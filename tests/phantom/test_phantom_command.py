@@ -16,6 +16,7 @@ def study():
     return make_phantom(0, (64, 64, 7))
 
 
+@pytest.mark.slow
 def test_a_written_study_reads_back_as_it_was(study, tmp_path):
     write_phantom(study, tmp_path / "study")
     stir = read_volume(tmp_path / "study" / "stir.nii.gz", "STIR")
@@ -27,6 +28,7 @@ def test_a_written_study_reads_back_as_it_was(study, tmp_path):
     assert [row["volume_mm3"] for row in table["lesions"]] == [lesion.volume_mm3 for lesion in study.lesion_table]
 
 
+@pytest.mark.slow
 def test_an_earlier_phantom_is_replaced(study, tmp_path):
     write_phantom(study, tmp_path)
     write_phantom(make_phantom(1, (64, 64, 7)), tmp_path)

@@ -9,6 +9,8 @@ from lib.errors import SettingsError
 from lib.phantom.anatomy import LESION_SITES, Pelvis, PhantomLesion
 from lib.phantom.study import Prescription, coil_sensitivity, make_phantom, rician
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 SMALL = (96, 96, 9)
 
 

@@ -7,6 +7,8 @@ from scipy import ndimage
 from lib.core.pipeline import measure_vhi
 from lib.phantom.study import make_phantom
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 SHELL = np.ones((3, 3, 3), bool)
 
 

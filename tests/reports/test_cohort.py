@@ -18,6 +18,8 @@ from lib.errors import OutputError
 from lib.reports.cohort import MARK, InputNotes, check_cohort_folder, cohort_content, cohort_html, cohort_pdf, write_cohort
 from lib.reports.cohort_content import Records, Section, estimate, number, p_value
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ORIGIN = {
     "created": "2025-06-01T09:30:00+00:00",
     "command": "main.py cohort",

@@ -21,6 +21,8 @@ from lib.reports.parts import ScanFacts
 from lib.reports.pdf import pdf_bytes
 from mrseries import mr_series
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 READER = ReaderWork({"reader": "anna", "reading": 1, "method": "semi-automatic"}, ("Reader anna.",))
 
 

@@ -31,6 +31,8 @@ from lib.studies.dicom_seg_reader import read_segments
 from lib.studies.nifti import read_mask, read_volume
 from mrseries import FRAME_OF_REFERENCE_UID, STUDY_UID, enhanced_mr, mr_series
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 NAMES = ["normal bone", "disease region", "inflammation", "inflammation (conservative)"]
 
 

@@ -22,6 +22,8 @@ from lib.reports.dicom_sr import structured_report
 from lib.studies.dicom_sr_reader import read_vhi_report
 from mrseries import enhanced_mr, mr_series
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 MM3, ONE = "mm3", "1"
 TOTAL, LEFT, RIGHT = "", "7771000", "24028007"
 

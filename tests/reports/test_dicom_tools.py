@@ -21,6 +21,7 @@ MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
 pytestmark = [
     pytest.mark.dicomtools,
     pytest.mark.skipif(bool(MISSING), reason=f"{', '.join(MISSING)} not installed: apt-get install dcmtk dicom3tools"),
+    pytest.mark.slow,
 ]
 # part of the message -> why it stands, in the words of docs/dicom.md
 EXPLAINED = {

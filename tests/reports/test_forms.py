@@ -30,6 +30,8 @@ from lib.reports.forms import json_text, vhi_schema
 from lib.reports.html import html_text
 from lib.reports.pdf import pdf_bytes
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 HOSTILE = '<script>alert("x")</script> & \udcff\x07.nii.gz'
 OTHER = ImageStatistics(
     "image 1", (RegionStatistics("inflammation", 12, 1.0, 9.5, 9.0, 1.0, 2.0, 3.0, 4.0),), (RegionStatistics("lesion 1", 8, 0.0),)
@@ -283,6 +285,7 @@ def test_a_report_without_inflammation_reads_right():
     assert "0 mm" in pages_of(pdf_bytes(content))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "start"), [(write_json, b"{"), (write_html, b"<!DOCTYPE"), (write_pdf, b"%PDF"), (write_overlay_png, b"\x89PNG")]
 )

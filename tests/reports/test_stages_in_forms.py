@@ -28,6 +28,8 @@ from lib.studies.dicom_sr_reader import read_vhi_report
 from mrseries import mr_series
 from reports.test_forms import pages_of as pdf_words
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 NOT_VHI = "It is not VHI"
 # descriptions of objects, which an archive lists in a line: the title alone
 ONE_LINE = ("segmentation", "encapsulated pdf and secondary capture")

@@ -24,6 +24,8 @@ from lib.retraining.prepare import waiting_labels
 from lib.versions import Manifest, pinned, publish, read_live
 from lib.versions.site import adopt_live, note_start, own_models
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 MANIFEST = Manifest(
     version="v1", created="2026-01-01T00:00:00+00:00", code_version="0", sha256="", network={"widths": [4], "shuffle": 4, "bias": False},
     members=1, pixel_spacing_mm=0.6, recipes=[{}], seeds=[0], training_cases=[],

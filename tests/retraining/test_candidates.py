@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from lib.retraining.candidates import disagreement, find_candidates
+
+pytestmark = pytest.mark.slow  # seconds in all
 
 MODEL = {"version": "tiny-1", "sha256": "abc"}
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lib.retraining.effort_history import ReadingEffort, effort_sentence, median_effort, reading_efforts
+
+pytestmark = pytest.mark.slow  # seconds in all
 
 
 def effort(version: str, seconds: float, clicks: float) -> ReadingEffort:

@@ -12,6 +12,8 @@ from lib.retraining.gate import HOLDOUT, LEFT_OUT, DicePair, decide
 from lib.retraining.plan import SessionPlan, note_fates
 from lib.retraining.retraining_folder import RetrainingFolder
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def folder(tmp_path):

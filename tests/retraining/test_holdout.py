@@ -13,6 +13,7 @@ def test_about_the_share_of_the_patients_is_held_out(tmp_path):
     assert 150 < sides.count("holdout") < 250
 
 
+@pytest.mark.slow
 def test_all_visits_of_a_patient_lie_on_one_side(tmp_path):
     for n in range(50):
         sides = HoldOut(tmp_path, 0.5).write_down({f"{n}-{visit}": f"patient {n}" for visit in range(3)})

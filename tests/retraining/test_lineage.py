@@ -20,7 +20,7 @@ from lib.retraining.plan import make_plan, trainings
 from lib.versions import read_live, read_version
 
 pytestmark = pytest.mark.slow
-SESSIONS = int(os.environ.get("VHI_SESSIONS", "12"))  # by hand 50
+SESSIONS = int(os.environ.get("VHI_SESSIONS", "8"))  # by hand 50
 CONFIG = TrainConfig(train_margin=0.01, train_sentinel_margin=0.02, train_worst=0.2, train_quarantine=False)
 
 

@@ -10,6 +10,8 @@ import pytest
 from lib.retraining.placement import placement_of
 from lib.retraining.quarantine import doubts_of
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture(scope="module")
 def study(phantoms):

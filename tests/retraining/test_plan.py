@@ -29,6 +29,8 @@ from lib.retraining.retraining_folder import RetrainingFolder
 from lib.retraining.retraining_session import _Work, run
 from lib.versions import Manifest, TrainingCase, publish, read_live, read_version, verify
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 RECIPE = Recipe("tiny", steps=150, widths=(16, 32, 64), shuffle=4)
 MANIFEST = Manifest(
     version="v1", created="2026-01-01T00:00:00+00:00", code_version="0", sha256="", network=RECIPE.layout(), members=1,

@@ -97,6 +97,7 @@ def test_a_scan_on_which_the_ensemble_finds_nothing_is_left_to_an_administrator(
     assert check.usable
 
 
+@pytest.mark.slow
 def test_the_best_shift_is_found_by_search_and_by_trying_all(case):
     study, found, _ = case
     label = moved(study.disease_region.data, 3, -2, 1)

@@ -211,6 +211,7 @@ def test_ones_own_right_password_clears_no_guesses_at_other_accounts():
     assert failures.wait_s("10.0.0.1", "somebody else") > 0
 
 
+@pytest.mark.slow
 def test_accounts_are_kept_by_the_command_line(tmp_path):
     from typer.testing import CliRunner
 
@@ -232,6 +233,7 @@ def test_accounts_are_kept_by_the_command_line(tmp_path):
     assert run("add", "bert", "--role", "king", typed="a good password\n").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_password_is_the_same_however_its_letters_are_written_and_old_hashes_work():
     composed, apart = "caf\u00e9 au lait \ufb01n", "cafe\u0301 au lait \ufb01n"
     hashed = hash_password(composed)
@@ -256,6 +258,7 @@ def test_a_damaged_accounts_file_ends_nobody_s_work_and_is_told(accounts, caplog
     assert known.problem is None
 
 
+@pytest.mark.slow
 def test_an_account_is_disabled_and_enabled_by_the_command_line_whether_it_has_a_password_or_not(tmp_path):
     from typer.testing import CliRunner
 

@@ -10,6 +10,8 @@ from lib.errors import SettingsError
 from lib.server.addresses import Addresses
 from standin import PASSWORDS, cookie_of, signed_in
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 FORM = {"username": "anna", "password": PASSWORDS["anna"]}
 PROXY, STRANGER = "172.30.80.1", "203.0.113.9"
 IMAGE = "/datastore/image?image=one_T1W"

@@ -9,6 +9,8 @@ from readings.test_drafts import runs
 from standin import cookie_of, signed_in
 from study_folder import StudyFolder
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 VOXELS = 12 * 10 * 4
 ADDRESS = "/vhi/draft?image=a_STIR"
 BODY = {"state": {"clicks": [{"what": "remove", "voxel": [1, 2, 3]}]}, "map": runs((VOXELS, 3))}
@@ -28,6 +30,7 @@ def over(client, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_a_draft_is_kept_found_replaced_and_thrown_away(over):
     server = over()
     address = f"{ADDRESS}&reader=anna"

@@ -12,6 +12,8 @@ from lib.datastores.case_datastore import CaseDatastore
 from standin import signed_in
 from study_folder import INFLAMMATION, StudyFolder, phantom_truth
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ROUTES = ("/vhi/earlier", "/vhi/earlier/image", "/vhi/earlier/label")
 
 

@@ -18,6 +18,8 @@ from lib.server.log import JsonLines, LogConfig, PrivateRotating, PrivateWatched
 from lib.studies.pairing import CaseIndex
 from standin import signed_in
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 TOKEN = "a-token-for-prometheus"
 SENTENCE = "Only 100 MiB are free where the data folder lie; make room."
 

@@ -14,6 +14,8 @@ import pytest
 from lib.server.postponed import PostponedModule, postponed
 from serving import APP
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def heavy(tmp_path, monkeypatch):

@@ -13,6 +13,8 @@ from lib.datastores.case_datastore import CaseDatastore
 from standin import PASSWORDS, signed_in
 from study_folder import INFLAMMATION, StudyFolder
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 FORM = {"username": "anna", "password": PASSWORDS["anna"]}
 
 

@@ -19,6 +19,8 @@ from serving import free_port
 from signing_on import come_back, running_provider
 from standin import PASSWORDS, cookie_of
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 PATH = "/ohif/monai-label?StudyInstanceUIDs=1.2.3"
 
 

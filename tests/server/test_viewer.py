@@ -44,6 +44,7 @@ def signed_in_by_page(front) -> dict[str, str]:
     return answer.cookies.get_dict()
 
 
+@pytest.mark.slow
 def test_every_file_of_the_bundle_is_served_as_it_is_with_its_kind(front):
     kinds = {
         ".js": "text/javascript",

@@ -13,6 +13,8 @@ from lib.errors import ConflictError, SettingsError
 from lib.service.service import MODEL_DIR, VhiService
 from lib.studies.nifti import read_mask, read_volume, write_volume
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def without_weights(tmp_path):

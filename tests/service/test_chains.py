@@ -15,6 +15,8 @@ from lib.post_transforms import read_chain
 from lib.service.service import ServiceConfig, VhiService
 from study_folder import INFLAMMATION
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 DROP = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade"}
 
 

@@ -21,6 +21,8 @@ from lib.service.service import ServiceConfig
 from lib.studies.nifti import write_mask
 from study_folder import INFLAMMATION, REGION, finish
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def four(study_folder):

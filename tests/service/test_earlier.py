@@ -10,6 +10,8 @@ import pytest
 from lib.errors import GridMismatchError, NotFoundError
 from study_folder import INFLAMMATION, StudyFolder, phantom_truth
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def study_folder(tmp_path):

@@ -12,6 +12,8 @@ from lib.service.drawing import DrawnMap
 from lib.service.service import VhiService
 from lib.service.submissions import ChangedNumberError
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
 IN_1, IN_2 = [9, 1, 1], [1, 1, 3]
 NOTHING_DONE = {

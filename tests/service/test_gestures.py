@@ -13,6 +13,8 @@ from lib.service.gestures import gesture_as_dict, on_stir, parse_gestures
 from lib.service.service import VhiService
 from study_folder import StudyFolder, phantom_truth
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ALL = [
     {"what": "remove", "scope": "lesion", "voxel": [1, 2, 3]},
     {"what": "restore", "scope": "slice", "voxel": [1, 2, 3]},
@@ -167,6 +169,7 @@ def test_lesions_that_an_older_program_noted_without_their_places_are_still_repl
     assert list(json.loads(path.read_text())["display"]["midlines"]) == [answer.facts["automatic_id"]]
 
 
+@pytest.mark.slow
 def test_pieces_of_a_split_lesion_are_told_as_lesions_and_where_they_lie(tmp_path):
     study_folder = StudyFolder(tmp_path / "phantoms", phantom_truth())
     study_folder.add_case("a")

@@ -14,6 +14,8 @@ from lib.core.volume import Mask
 from lib.service.service import VhiService
 from lib.studies.nifti import read_mask, write_mask
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 ARRAYS, NUMBERS = ("joints", "present", "level"), ("hanging", "spacing_mm", "front_first", "midline", "marrow")
 
 

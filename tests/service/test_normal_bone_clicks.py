@@ -7,6 +7,8 @@ from lib.errors import NormalBoneError
 from lib.service.drawing import DrawnMap
 from lib.service.service import VhiService
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 SEGMENTS = [("normal bone", 1)]
 
 

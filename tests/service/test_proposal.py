@@ -13,6 +13,8 @@ from lib.cleaning.table import LesionTable
 from lib.errors import ModelError, RequestError
 from lib.service.service import VhiService
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
 PROPOSED = "inflammation (proposed to remove)"
 IN_1, IN_2 = (9, 1, 1), (1, 1, 3)

@@ -116,6 +116,7 @@ def test_a_reader_sees_which_cases_are_done_for_the_region_alone_or_skipped_and_
     assert {row.note for row in service.reading_list.page("ben").rows} == {""}
 
 
+@pytest.mark.slow
 def test_a_row_names_the_submission_of_its_reading_that_has_a_report(study_folder):
     service = study_folder.service(several_readers=True)
     finish(service, "a", "anna")  # not measured: there is no report

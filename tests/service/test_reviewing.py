@@ -14,6 +14,8 @@ from lib.readings import reviews as stored
 from lib.readings.reviews import classes_of_cases
 from study_folder import INFLAMMATION
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 IMAGE, VOXEL_MM3 = "a_STIR", 6
 
 

@@ -11,6 +11,8 @@ from lib.service.service import VhiService
 from reports.test_stages_in_forms import NAMES, NOT_VHI, texts_of_json
 from service.test_proposal import IN_1, publish_by_size
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 INFLAMMATION = "inflammation"
 
 

@@ -25,6 +25,8 @@ from lib.errors import (
 from lib.service.segments import segments_of_map
 from lib.service.service import VhiService
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
 CONSERVATIVE, PROPOSED = "inflammation (conservative)", "inflammation (proposed to remove)"
 

@@ -7,6 +7,8 @@ import pytest
 
 from lib.errors import InputError, ModelError, RequestError, SettingsError, UnknownImageError
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 IN_1, IN_1_NEXT_SLICE, IN_2, NOWHERE = (9, 1, 1), (10, 2, 2), (1, 1, 3), (5, 5, 1)
 
 

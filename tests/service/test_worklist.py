@@ -12,6 +12,8 @@ from lib.service.service import ServiceConfig, VhiService
 from lib.studies.nifti import read_volume
 from study_folder import finish
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 INFLAMMATION = "inflammation"
 
 

@@ -34,6 +34,7 @@ def volume_on(grid: Grid) -> Volume:
     return Volume(np.random.default_rng(3).integers(0, 2000, SHAPE).astype(float), grid, "STIR")
 
 
+@pytest.mark.slow
 @quarter
 @given(grid=grids())
 def test_a_dicom_series_whose_positions_are_rounded_to_a_tenth_belongs_to_the_scan_it_was_made_of(tmp_path_factory, grid):

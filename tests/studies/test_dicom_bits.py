@@ -28,6 +28,8 @@ from lib.studies.dicom_series import read_series
 from lib.studies.dicom_voxels import read_cells, read_stored
 from mrseries import enhanced_mr, mr_series
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 SHAPE = (16, 20, 2)  # columns, rows, slices
 

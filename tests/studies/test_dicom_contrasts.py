@@ -20,6 +20,8 @@ from mrseries import enhanced_mr, mr_series
 from studies.test_dicom_formats import group
 from studies.test_dicom_pairing import CORONAL, STIR, T1W, Study
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 PLAIN = ["ORIGINAL", "PRIMARY", "M", "SE"]
 EARLY, LATE = {"AcquisitionTime": "093000"}, {"AcquisitionTime": "094500"}
 

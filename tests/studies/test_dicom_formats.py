@@ -21,6 +21,8 @@ from lib.studies.dicom_pairing import read_study
 from lib.studies.dicom_series import read_series
 from mrseries import enhanced_mr, mr_series
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 # perpendicular, as a scanner's axes are; K runs along the normal of images whose rows run down against J
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
 

@@ -18,6 +18,8 @@ from lib.studies.nifti import read_volume, write_volume
 from lib.studies.pairing_rules import read_rules
 from lib.studies.scan_pair import read_pair
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 # I to the patient's left, J up and forward, K back, perpendicular as a scanner's axes are
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
 

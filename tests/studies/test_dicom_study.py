@@ -20,6 +20,8 @@ from lib.studies.dicom_pairing import read_study
 from lib.studies.dicomize import Labels, write_dicom_study
 from lib.studies.nifti import write_volume
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 STRAIGHT = np.array([[-0.6, 0.0, 0.0, 60.0], [0.0, 0.45, -2.0, -20.0], [0.0, 0.4, 2.25, -40.0], [0.0, 0.0, 0.0, 1.0]])
 
 

@@ -110,6 +110,7 @@ def test_an_sform_of_zeros_beside_a_qform_is_a_question_too(tmp_path):
     np.testing.assert_allclose(read_volume(path, "STIR", "qform").grid.affine, PLACE, atol=1e-4)
 
 
+@pytest.mark.slow
 @given(
     st.tuples(*[st.floats(-3.1, 3.1)] * 3),
     st.tuples(*[st.floats(0.3, 6.0)] * 3),

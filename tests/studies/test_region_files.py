@@ -87,6 +87,7 @@ def _scaled(mask: np.ndarray, path: Path) -> None:
     nib.save(image, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer", WRITERS)
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))

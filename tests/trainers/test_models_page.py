@@ -23,6 +23,8 @@ from lib.versions import make_live, publish, read_live, verify
 from lib.versions.site import own_models
 from standin import PASSWORDS, cookie_of, guarded, signed_in, write_known_accounts
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 PICTURE = png_bytes(new_chart(5, 5), 50)
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 

@@ -13,6 +13,8 @@ from lib.studies.labelled import LabelledCase, LabelledData, find_labelled
 from lib.training.groups import folds_of
 from lib.training.search import NETWORKS, SearchNetwork, Setting, networks_of, read_results, steps_in, train_network
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 
 @pytest.fixture
 def network(tmp_path) -> SearchNetwork:

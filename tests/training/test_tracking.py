@@ -14,6 +14,8 @@ from lib.training.groups import Group
 from lib.training.run import Network
 from lib.training.tracking import EVENTS, trackers
 
+pytestmark = pytest.mark.slow  # seconds in all
+
 LIB = Path(__file__).parents[2] / "apps" / "vhi"
 COLUMNS = (
     "step", "steps", "epoch", "loss", "soft_dice", "validation_loss", "validation_dice", "validation_slice_dice", "cpu_s", "elapsed_s",

@@ -139,6 +139,7 @@ def test_a_failed_publication_leaves_nothing(tmp_path, monkeypatch):
     assert not (tmp_path / "live.json").exists()
 
 
+@pytest.mark.slow
 def test_each_member_may_have_a_network_of_its_own(tmp_path):
     layouts = [{"widths": [8], "shuffle": n, "bias": False} for n in (1, 2, 4)]
     publish(tmp_path, replace(manifest("mixed"), network=layouts), b"weights")

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { answered, cellsOf, clicked, drawn, graded, hasRegion, packed, regionsDiffer, regionsOf, seenOf, submission, unpacked } from '../cells.js';
+import { answered, cellsOf, clicked, drawn, eachWith, erased, graded, hasRegion, isSeen, packed, painted, regionsDiffer, regionsOf, seenOf, submission, unpacked } from '../cells.js';
 import { BONE as HAS_BONE, REGION as HAS_REGION } from '../segments.js';
 
 const [NONE, REGION, BONE, YELLOW, RED, PURPLE] = [0, 1, 2, 3, 4, 5];
@@ -9,6 +9,30 @@ const u = (values) => Uint8Array.from(values);
 const l = (values) => Array.from(values);
 /** Cells on which tools drew these maps, one after the other. */
 const after = (...maps) => maps.reduce((cells, map) => drawn(cells, u(map)), new Uint8Array(maps[0].length));
+
+test('voxels that are worked out once for each pair of values are those that are worked out one by one', () => {
+  let seed = 7;
+  const random = (values) => Uint8Array.from({ length: 5000 }, () => (seed = (seed * 16807) % 2147483647) % values);
+  const [cells, other] = [random(32), random(6)];
+  const oneByOne = (change) => Array.from(cells, (cell, n) => change(cell, other[n]));
+  const asDrawn = (cell, found) => (found ? painted(cell, found) : erased(cell));
+  assert.deepEqual(l(eachWith(cells, other, asDrawn)), oneByOne(asDrawn));
+  assert.deepEqual(l(drawn(cells, other)), oneByOne(asDrawn));
+  const isGrade = (cell) => [YELLOW, RED].includes(cell & 7);
+  const asGraded = (both) => (cell, grade) => (isGrade(cell) ? (cell & 24) | (both && grade === RED ? RED : YELLOW) : cell);
+  for (const both of [true, false]) assert.deepEqual(l(graded(cells, other, both)), oneByOne(asGraded(both)));
+  assert.deepEqual(l(graded(cells, undefined, true)), oneByOne(asGraded(false)));
+  const regions = regionsOf(random(32));
+  assert.deepEqual(l(packed(cells, regions)), Array.from(cells, (cell, n) => cell | (regions[n] << 2)));
+  assert.deepEqual(l(packed(cells, null)), l(cells));
+  assert.deepEqual(l(seenOf(cells)), oneByOne((cell) => cell & 7));
+});
+
+test('a map is what is seen of the cells until one voxel is another', () => {
+  const cells = after([REGION, BONE, NONE], [YELLOW, BONE, NONE]);
+  assert.equal(isSeen(cells, u([YELLOW, BONE, NONE])), true);
+  assert.equal(isSeen(cells, u([YELLOW, BONE, RED])), false);
+});
 
 test('what is erased shows what lay beneath it: inflammation, normal bone, disease region, nothing', () => {
   const cells = after([REGION], [BONE], [YELLOW]);

@@ -36,7 +36,6 @@ QUIET = {
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.scheduler.active-memory-manager.start": False,
-    "distributed.scheduler.work-stealing": False,
     "distributed.worker.memory.monitor-interval": "500ms",
 }
 

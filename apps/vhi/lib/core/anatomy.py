@@ -88,8 +88,7 @@ def anatomy_of(t1w: Volume, disease_region: Mask) -> Anatomy:
         return known
     context = context_of(t1w, disease_region)
     hang = context.hanging.hang
-    t1w_hung, region = np.ascontiguousarray(hang(t1w.data), dtype=np.float32), np.ascontiguousarray(hang(disease_region.data))
-    part, zone = partition(context, t1w_hung / context.marrow, region)
+    part, zone = partition(context, hang(t1w.data), np.ascontiguousarray(hang(disease_region.data)))
     anatomy = Anatomy(context, context.hanging.unhang(part), context.hanging.unhang(zone))
     return ANATOMIES.keep(disease_region, t1w, anatomy)
 

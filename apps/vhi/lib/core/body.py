@@ -11,6 +11,7 @@ from .volume import Volume
 # a percentile falls with every column of air.
 BODY_SHARE_OF_FAT = 0.05
 FAT_ML = 10.0
+SAMPLED = 61  # so many voxels stand for one of a sample; no divisor of usual matrices
 # A row or column of pixels shows the body where, over the slices, at least this length of it is body; noise and ghosts are less
 BODY_LENGTH_MM = 5.0
 
@@ -36,14 +37,27 @@ def body_box(volume: Volume) -> Box:
         return known
     i_mm, j_mm, _ = volume.grid.spacing_mm
     body = volume.data > BODY_SHARE_OF_FAT * _fat(volume)
-    box = _extent(body.mean((1, 2)), body.shape[1] * j_mm), _extent(body.mean((0, 2)), body.shape[0] * i_mm)
+    i, j, k = body.shape
+    count = np.add.reduce(body.view(np.uint8), axis=2, dtype=np.uint32)
+    box = _extent(count.sum(axis=1) / (j * k), j * j_mm), _extent(count.sum(axis=0) / (i * k), i * i_mm)
     return BOXES.keep(volume, volume, box)
 
 
 def _fat(volume: Volume) -> float:
     """The intensity [scanner units] that the brightest 10 ml exceed, of a small volume that of its brightest tenth."""
     count = min(round(FAT_ML * 1000 / volume.grid.voxel_volume_mm3), volume.data.size // 10)
-    return float(np.partition(volume.data, -max(count, 1), axis=None)[-max(count, 1)])
+    return _nth_brightest(volume.data.ravel(order="K"), max(count, 1))
+
+
+def _nth_brightest(values: np.ndarray, n: int) -> float:
+    """The n-th largest of `(m,)` values, n from 1 to m.
+
+    Of the brightest alone, as a sample tells which are: an eighth of the time of a partition of all.
+    """
+    sample = values[::SAMPLED]
+    enough = min(2 * n // SAMPLED + 20, sample.size)
+    top = values[values >= np.partition(sample, -enough)[-enough]]
+    return float(np.partition(top if top.size >= n else values, -n)[-n])
 
 
 def _extent(share: np.ndarray, frame_mm: float) -> slice:

@@ -7,6 +7,7 @@ do not decide is ignored, so that the study's scans alone teach it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,8 +46,26 @@ class LabelMap:
     bright: tuple[int, ...] = ()
 
 
-def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarray) -> tuple[Mask, np.ndarray]:
-    """The mask that is learnt as disease region, and the voxels that are ignored.
+class LearntLabels(NamedTuple):
+    """What bone labels say of the disease region.
+
+    Parameters
+    ----------
+    mask : Mask
+        Learnt as disease region.
+    ignored : (I, J, K) bool array
+        Learnt neither as region nor as not.
+    dark : (I, J, K) bool array
+        Darker, wide parts of labels that are drawn along with bone: discs and canal. Never in the mask, ignored or not.
+    """
+
+    mask: Mask
+    ignored: np.ndarray
+    dark: np.ndarray
+
+
+def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarray) -> LearntLabels:
+    """The mask that is learnt as disease region, the voxels that are ignored, and the discs and canal of the labels.
 
     Parameters
     ----------
@@ -56,7 +75,7 @@ def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarr
 
     Returns
     -------
-    Mask, (I, J, K) bool array
+    LearntLabels
         Outside the labels, the start networks' bone is ignored in gaps of labelled bone narrower than 8 mm (joint spaces) and in
         slices without any label that lie within 12 mm of one that has some.
     """
@@ -71,7 +90,7 @@ def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarr
     drawn = region | partly
     unsaid = bone & (labels == 0) & _open(drawn, t1w.grid.spacing_mm)
     unsaid |= (dark & np.isin(labels, meaning.partly)) | np.isin(labels, meaning.ignored)
-    return Mask(drawn & ~dark, t1w.grid, "disease region"), unsaid
+    return LearntLabels(Mask(drawn & ~dark, t1w.grid, "disease region"), unsaid, dark)
 
 
 def _open(drawn: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:

@@ -166,7 +166,7 @@ class Click(Gesture):
 
 
 def clicks(remove: Sequence[Voxel], restore: Sequence[Voxel], scope: Scope = "lesion") -> tuple[Click, ...]:
-    """First all that remove, then all that restore.
+    """Clicks on lesions, as gestures: first all that remove, then all that restore.
 
     Raises
     ------

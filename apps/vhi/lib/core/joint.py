@@ -8,6 +8,8 @@ once near the smoothed surface of all slices.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from .box import box_of
@@ -70,12 +72,15 @@ def _gap_score(t1w: np.ndarray, region: np.ndarray, column_mm: float) -> np.ndar
     if not score[box].size:
         return score
     # slice by slice: what lies between the steps stays near the processor
+    rows, columns = score[box].shape[1:]
+    # bone up to a column and within it: none before the first, no more after the last
+    counts = np.zeros((rows, columns + 2 * reach), dtype=np.int32)
+    before, count, after = (counts[:, start : start + columns] for start in (0, reach, 2 * reach))
     for one, bone, found in zip(t1w[box], region[box], score[box], strict=True):
         smooth = ndimage.gaussian_filter(np.minimum(one, 1.5), (1.0, 0.5))
         gap = _closed(smooth, width) - smooth
-        count = np.cumsum(bone & (one > 0.6), axis=1, dtype=np.int32)
-        before = np.pad(count, ((0, 0), (reach, 0)))[:, :-reach]
-        after = np.pad(count, ((0, 0), (0, reach)), mode="edge")[:, reach:]
+        np.cumsum(bone & (one > 0.6), axis=1, out=count)
+        counts[:, reach + columns :] = count[:, -1:]
         np.copyto(found, gap, where=(count - before > reach // 4) & (after - count > reach // 4))
     return score
 
@@ -114,18 +119,18 @@ def _lines_of(windows: list[np.ndarray], surfaces: list[np.ndarray] | None = Non
         return []
     slices, rows, _ = windows[0].shape
     widest = max(window.shape[2] for window in windows)
-    kind = np.float32 if surfaces is None else np.float64
-    cost = np.full((len(windows), slices, rows, widest), np.inf, dtype=kind)
+    score = np.full((rows, len(windows), slices, widest), -np.inf, dtype=np.float32)
     for n, window in enumerate(windows):
-        part = cost[n, :, :, : window.shape[2]]
-        if surfaces is None:
-            np.negative(window, out=part)
-        else:
-            np.subtract(np.arange(window.shape[2], dtype=np.float32), surfaces[n][:, :, None], out=part)
-            np.multiply(part, part, out=part)
-            part *= SURFACE_COST
-            part -= window
-    return np.split(_best_lines(cost.reshape(-1, rows, widest)), len(windows))
+        score[:, n, :, : window.shape[2]] = window.transpose(1, 0, 2)
+    score = score.reshape(rows, -1, widest)
+    if surfaces is None:
+        lines = _best_lines((-row for row in score), score.shape, np.float32)
+    else:
+        away = (np.arange(float(widest)) - line[:, np.newaxis] for line in np.concatenate(surfaces).T)
+        lines = _best_lines(
+            (far * far * SURFACE_COST - row for far, row in zip(away, score, strict=True)), score.shape, np.float64
+        )
+    return np.split(lines, len(windows))
 
 
 def _without_astray(lines: np.ndarray, present: np.ndarray, most: float) -> np.ndarray:
@@ -158,29 +163,45 @@ def _surface(lines: np.ndarray, strength: np.ndarray) -> np.ndarray:
     return smoothed
 
 
-def _best_lines(cost: np.ndarray) -> np.ndarray:
-    """The column of least total cost in every row of every slice, moving at most two columns a row; `(K, R)` int array."""
-    slices, rows, width = cost.shape
-    totals = np.full((rows, slices, width + 2 * MOST_STEPS), np.inf, dtype=cost.dtype)
-    middle = slice(MOST_STEPS, MOST_STEPS + width)
-    # the first row is float32, and what follows has the precision of the cost
-    first = totals[0].astype(np.float32)
-    first[:, middle] = cost[:, 0]
-    for row in range(1, rows):
-        before = first if row == 1 else totals[row - 1]
-        least = before[:, middle]
+def _best_lines(costs: Iterable[np.ndarray], shape: tuple[int, ...], kind: type[np.floating]) -> np.ndarray:
+    """The column of least total cost in every row of every line, moving at most two columns a row.
+
+    Parameters
+    ----------
+    costs : iterable of (lines, C) float arrays
+        Row after row.
+    shape : (R, lines, C)
+    kind : float32 or float64
+        Of the costs. The first row is float32.
+
+    Returns
+    -------
+    (lines, R) int array
+    """
+    rows, lines, columns = shape
+    # infinite beside each line: a row is passed over as if it were one, and no step leads from a line to the next
+    width = columns + 2 * MOST_STEPS
+    totals = np.full((rows, lines, width), np.inf, dtype=kind)
+    inner, within = slice(MOST_STEPS, -MOST_STEPS), slice(MOST_STEPS, MOST_STEPS + columns)
+    first = np.full((lines, width), np.inf, dtype=np.float32)
+    for row, cost in enumerate(costs):
+        if not row:
+            first[:, within] = cost
+            continue
+        before = (first if row == 1 else totals[row - 1]).ravel()
+        least = before.copy()
         for far in range(1, MOST_STEPS + 1):
-            choice = before + STEP_COST * far
-            for n in (MOST_STEPS - far, MOST_STEPS + far):
-                least = np.minimum(least, choice[:, n : n + width])
-        np.add(least, cost[:, row], out=totals[row, :, middle])
-    lines = np.empty((slices, rows), dtype=np.intp)
-    lines[:, -1] = at = (first if rows == 1 else totals[-1])[:, middle].argmin(axis=1)
-    steps, every = np.arange(2 * MOST_STEPS + 1), np.arange(slices)[:, np.newaxis]
-    costs = STEP_COST * np.abs(steps - MOST_STEPS)
+            choice = np.minimum(before[MOST_STEPS - far : -MOST_STEPS - far], before[MOST_STEPS + far : far - MOST_STEPS or None])
+            choice += STEP_COST * far
+            np.minimum(least[inner], choice, out=least[inner])
+        np.add(least.reshape(lines, width)[:, within], cost, out=totals[row, :, within])
+    found = np.empty((rows, lines), dtype=np.intp)
+    found[-1] = at = (first if rows == 1 else totals[-1]).argmin(axis=1)
+    steps = np.arange(-MOST_STEPS, MOST_STEPS + 1)[:, np.newaxis]
+    reached, dear = np.arange(lines) * width + steps, STEP_COST * np.abs(steps)
     for row in range(rows - 1, 0, -1):
-        before = first if row == 1 else totals[row - 1]
+        before = (first if row == 1 else totals[row - 1]).ravel()
         # of equal choices the first one
-        at = at + (before[every, at[:, np.newaxis] + steps] + costs.astype(before.dtype)).argmin(axis=1) - MOST_STEPS
-        lines[:, row - 1] = at
-    return np.clip(lines, 0, width - 1)
+        at = at + (before[reached + at] + dear.astype(before.dtype)).argmin(axis=0) - MOST_STEPS
+        found[row - 1] = at
+    return np.clip(found.T - MOST_STEPS, 0, columns - 1)

@@ -45,7 +45,7 @@ def partition(context: Context, t1w: np.ndarray, region: np.ndarray) -> tuple[np
     ----------
     context : Context
     t1w : (K, R, C) float array
-        Over the marrow's median.
+        [scanner units]
     region : (K, R, C) bool array
 
     Returns
@@ -186,5 +186,6 @@ def _mark_discs(part: np.ndarray, context: Context, planes: Planes, t1w: np.ndar
             low, high = max(0, round(plane[k]) - reach), round(plane[k]) + reach + 1
             band = part[k, low:high]
             if band.size and (band[:, middle] > 0).mean() > 0.95:
-                dark = (t1w[k, low:high] < DARK) & beside & np.isin(band, (SACRUM, LUMBAR))
+                brightness = np.asarray(t1w[k, low:high], dtype=np.float32) / context.marrow
+                dark = (brightness < DARK) & beside & np.isin(band, (SACRUM, LUMBAR))
                 band[dark] = DISC

@@ -64,9 +64,11 @@ class EngineMember:
         # a request for each core, one slice each: what lies between the layers is needed once a core, not once a slice
         queue = ov.AsyncInferQueue(self.compile(), available_cores())
         queue.set_callback(keep)
-        for at in range(len(padded)):
-            queue.start_async({0: padded[at : at + 1]}, at)
-        queue.wait_all()
+        try:
+            for at in range(len(padded)):
+                queue.start_async({0: padded[at : at + 1]}, at, share_inputs=True)
+        finally:
+            queue.wait_all()  # `padded` stays until all have answered
         return probability
 
     def _within(self, size: int) -> tuple[int, int]:

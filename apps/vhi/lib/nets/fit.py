@@ -29,7 +29,7 @@ from ..files import write_atomically
 from .augment import augment
 from .cpu import autocast
 from .recipes import Recipe
-from .unet import channels_last
+from .unet import UNet, channels_last, with_answers
 
 TrainedNetwork = nn.Module
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
@@ -37,6 +37,8 @@ CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 _STEPS = re.compile(r"\bsteps=\d+")
 # validations in a run, beside the first report's: each costs as much as some steps
 VALIDATIONS = 40
+# of labels drawn over discs and canal: these as the label map says, ignored, as region
+READINGS = 3
 _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _OWN_WINDOW_STREAM = range(6)
 
 
@@ -44,12 +46,14 @@ _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _O
 class Slices:
     """Training slices: `(N, H, W)` float32 normalised T1W and `(N, H, W)` bool masks.
 
-    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region.
+    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region; `dark` are discs and
+    canal that the labels were drawn over.
     """
 
     images: np.ndarray
     masks: np.ndarray
     ignored: np.ndarray | None = None
+    dark: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,21 +63,22 @@ class Slices:
         cls,
         scans: Sequence[tuple[Volume, Mask]],
         multiple: int = 1,
-        ignored: Sequence[np.ndarray] | None = None,
+        ignored: Sequence[np.ndarray] = (),
         pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
+        dark: Sequence[np.ndarray] = (),
     ) -> Slices:
         """All slices of labelled scans, at one pixel spacing and grown by air to the largest size: no label is cut.
 
-        That size is rounded up to a multiple of `multiple`, the network's. `ignored` are `(I, J, K)` bool arrays, one a scan.
+        That size is rounded up to a multiple of `multiple`, the network's. `ignored` and `dark` are `(I, J, K)` bool arrays, one a
+        scan or none.
         """
         frames = [NetworkFrame.of(t1w, pixel_spacing_mm) for t1w, _ in scans]
         height, width = _largest([frame.network_size for frame in frames])
         size = height + -height % multiple, width + -width % multiple
         images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
         masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
-        unsaid = [frame.slices(array) >= 0.5 for frame, array in zip(frames, ignored or (), strict=ignored is not None)]
-        found = [np.concatenate([_sized(s, size) for s in part]) for part in (images, masks, unsaid) if part]
-        return cls(*found)
+        parts = [[frame.slices(array) >= 0.5 for frame, array in zip(frames, arrays, strict=True)] for arrays in (ignored, dark) if arrays]
+        return cls(*(np.concatenate([_sized(s, size) for s in part]) for part in (images, masks, *parts)))
 
 
 @dataclass(frozen=True)
@@ -155,11 +160,13 @@ def fit(  # noqa: PLR0913 data and course of one training
         raise ModelError(f"The recipe {recipe.name} needs pseudo-labelled slices; pass unlabelled scans, or use another recipe.")
     if recipe.other and not (other is not None and len(other)):
         raise ModelError(f"The recipe {recipe.name} needs slices of other scanners; pass such scans, or use another recipe.")
+    if recipe.readings and labelled.dark is None:
+        raise ModelError(f"The recipe {recipe.name} reads labels in several ways; pass slices that say where discs and canal are.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = channels_last(recipe.network())
+        net = channels_last(_with_readings(recipe.network(), recipe))
     if start is not None:
-        net.load_state_dict(start.state_dict())
+        net.load_state_dict(_with_readings(start, recipe).state_dict())
     home = None if start is None else [parameter.detach().clone() for parameter in net.parameters()]
     optimiser = _optimiser(recipe, net)
     identity = _identity(recipe, seed, labelled, pseudo, other) + ("" if start is None else f" start={_crc(start)}")
@@ -194,7 +201,17 @@ def fit(  # noqa: PLR0913 data and course of one training
             report(state)
             losses, dices = [], []
             cpu_started = time.process_time()
-    return net.eval()
+    return _kept(net, recipe).eval()
+
+
+def _with_readings(net: nn.Module, recipe: Recipe) -> nn.Module:
+    """The network with an answer for each reading of the labels, all as its own is."""
+    return with_answers(net, READINGS) if recipe.readings and isinstance(net, UNet) else net
+
+
+def _kept(net: nn.Module, recipe: Recipe) -> nn.Module:
+    """The trained network without the answers that only training wants."""
+    return with_answers(net, 1) if recipe.readings and isinstance(net, UNet) else net
 
 
 def _learning(net: nn.Module, recipe: Recipe) -> None:
@@ -287,7 +304,7 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
 def _batch(
     recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored."""
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored; a third channel: discs and canal."""
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
     if recipe.pseudo and pseudo is not None:
@@ -307,10 +324,11 @@ def _batch(
 
 
 def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
-    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions."""
+    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; `(n, 4, H, W)` with discs and canal."""
     masks = slices.masks[at]
     ignored = np.zeros_like(masks) if slices.ignored is None else slices.ignored[at]
-    return np.stack([slices.images[at], masks, ignored], axis=1).astype(np.float32)
+    dark = () if slices.dark is None else (slices.dark[at],)
+    return np.stack([slices.images[at], masks, ignored, *dark], axis=1).astype(np.float32)
 
 
 def _windows(parts: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -334,19 +352,27 @@ def _step(
     with autocast():
         logits = net(images)
     logits = logits.float()
-    loss = _loss(recipe, logits, masks)
+    loss = _loss_of_readings(recipe, logits, masks) if recipe.readings else _loss(recipe, logits, masks)
     loss.backward()
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
-    masks, ignored = masks[:, :1], masks[:, 1:]
-    found = logits.detach().sigmoid() * (1 - ignored)
+    masks, ignored = masks[:, :1], masks[:, 1:2]
+    found = logits.detach()[:, :1].sigmoid() * (1 - ignored)
     return float(loss.detach()), float(soft_dice(found, masks * (1 - ignored), recipe.both_classes))
+
+
+def _loss_of_readings(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """The mean over the readings, of `(B, 3, H, W)` logits and masks: disease region, what is ignored, discs and canal."""
+    region, ignored, dark = masks.split(1, dim=1)
+    readings = ((region, ignored), (region, ignored.maximum(dark)), (region.maximum(dark), ignored * (1 - dark)))
+    losses = [_loss(recipe, logits[:, n : n + 1], torch.cat(reading, dim=1)) for n, reading in enumerate(readings)]
+    return torch.stack(losses).mean()
 
 
 def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Of `(B, 1, H, W)` logits and `(B, 2, H, W)` masks: what is disease region, and what is ignored."""
-    counted = 1 - masks[:, 1:]
+    counted = 1 - masks[:, 1:2]
     masks = masks[:, :1] * counted
     loss = functional.binary_cross_entropy_with_logits(logits, masks, weight=counted)
     if recipe.soft_dice_weight:
@@ -385,6 +411,8 @@ def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None
     named += " frozen_norm" if recipe.frozen_norm else ""
     named += f" blend={recipe.blend}" if recipe.blend < 1 else ""
     named += f" window={recipe.window}" if recipe.window else ""
+    if recipe.readings and labelled.dark is not None:
+        named += f" readings={zlib.crc32(labelled.dark.data)}"
     if recipe.other and other is not None and other.ignored is not None:
         named += f" other={recipe.other} ignored={zlib.crc32(other.ignored.data)}"
     return f"{recipe!r} seed={seed} data={data}{named}"
@@ -424,9 +452,9 @@ def read_trained(folder: Path, recipe: Recipe) -> nn.Module:
     saved = torch.load(folder / CHECKPOINT, weights_only=True)
     if saved["step"] < recipe.steps:
         raise ModelError(f"The run in {folder} stopped at step {saved['step']} of {recipe.steps}; resume it first.")
-    net = recipe.network()
+    net = _with_readings(recipe.network(), recipe)
     net.load_state_dict(saved["net"])
-    return net.eval()
+    return _kept(net, recipe).eval()
 
 
 def read_curve(folder: Path) -> list[Progress]:

@@ -39,6 +39,10 @@ class Recipe:
     A network whose batches are of scans of other scanners alone (`other` of `batch`) is one for those, see `other_only`.
     `pixel_spacing_mm` is that of the slices it learns; the coarser they are, the more of a large frame it sees at once.
 
+    With `readings` it learns labels of other scanners in three ways at once, each by an answer of its own: as the label map says, with
+    the discs and canal of the labels ignored, and with them as region, as they are drawn. The first answer alone is kept.
+    Only for batches of such scans alone.
+
     `named` is the layout of a network of MONAI (`lib.nets.named`); when absent it is the method's U-Net by `widths`, `shuffle`,
     `bias` and `kernel`.
     """
@@ -66,13 +70,14 @@ class Recipe:
     blend: float = field(default=1.0, repr=False)
     window: int = field(default=0, repr=False)
     pixel_spacing_mm: float = field(default=TRAINING_PIXEL_SPACING_MM, repr=False)
+    readings: bool = field(default=False, repr=False)
     named: dict[str, Any] | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests; of a network of MONAI its layout is told by the manifest."""
         unsaid = {"named"} if self.named is None else {"named", "widths", "shuffle", "bias", "kernel"}
         # left out where it is not so, so that equal recipes have equal manifests, those of versions before it included
-        unsaid |= {name for name in ("both_classes", "other", "frozen_norm", "window") if not getattr(self, name)}
+        unsaid |= {name for name in ("both_classes", "other", "frozen_norm", "window", "readings") if not getattr(self, name)}
         unsaid |= {"blend"} if self.blend == 1 else set()
         unsaid |= {"pixel_spacing_mm"} if self.pixel_spacing_mm == TRAINING_PIXEL_SPACING_MM else set()
         return {name: value for name, value in asdict(self).items() if name not in unsaid}
@@ -199,7 +204,7 @@ _BONES = Augmentation(
     bias_field=0.4,
 )  # fmt: skip
 _KIND = Recipe(
-    "kind", steps=1000, batch=4, other=4, pixel_spacing_mm=2 * TRAINING_PIXEL_SPACING_MM, widths=(32, 64, 128, 256),
+    "kind", steps=2000, batch=4, other=4, readings=True, pixel_spacing_mm=2 * TRAINING_PIXEL_SPACING_MM, widths=(32, 64, 128, 256),
     learning_rate=2e-3, augmentation=_BONES,
 )  # fmt: skip
 _QUICK = Recipe("quick", steps=1000, widths=(32, 64, 128, 256), shuffle=4, augmentation=_WIDE)

@@ -64,7 +64,7 @@ class UpBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Plain 2-D U-Net, one channel in and one out: `(B, 1, H, W)` intensities to `(B, 1, H, W)` logits.
+    """Plain 2-D U-Net, one channel in and one out: `(B, 1, H, W)` intensities to `(B, answers, H, W)` logits.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ class UNet(nn.Module):
         Whether the convolutions of the blocks have a bias (the published ones do, though the batch normalisation undoes it).
     kernel : int
         Side of the convolutions of the blocks, odd. The published network: 3; 5 was tried for it too.
+    answers : int
+        Channels out. More than one in training alone, where labels can be read in several ways.
 
     Notes
     -----
@@ -84,14 +86,21 @@ class UNet(nn.Module):
     parameters. Hepburn et al. 2023, section 2.5.1.
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True, kernel: int = 3) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (16, 32, 64, 128),
+        shuffle: int = 1,
+        bias: bool = True,
+        kernel: int = 3,
+        answers: int = 1,
+    ) -> None:
         super().__init__()
         self.shuffle = shuffle
         self.multiple, self.smallest = fitting_sizes(shuffle, len(widths))
         channels = [shuffle**2, *widths]
         self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(channels, widths, strict=False))
         self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
+        self.last_layer = nn.Conv2d(widths[0], answers * shuffle**2, 1)
 
     def air(self, size: int) -> tuple[int, int]:
         """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them; see `air_round`."""
@@ -136,3 +145,17 @@ def coarser(net: UNet, factor: int) -> UNet:
         state[name] = state[name].unflatten(0, pixels).mean((1, 3)).flatten(0, 1)
     made.load_state_dict(state)
     return made.eval()
+
+
+@torch.no_grad()
+def with_answers(net: UNet, answers: int) -> UNet:
+    """The same network with other channels out: its first one, so many times, each to be trained by itself."""
+    state = net.state_dict()
+    widths = [len(state[f"down_path.{level}.convblock.0.weight"]) for level in range(len(net.down_path))]
+    entry = state["down_path.0.convblock.0.weight"]
+    made = UNet(widths, net.shuffle, "down_path.0.convblock.0.bias" in state, entry.shape[-1], answers)
+    for name in ("last_layer.weight", "last_layer.bias"):
+        first = state[name][: net.shuffle**2]
+        state[name] = first.repeat(answers, *[1] * (first.ndim - 1))
+    made.load_state_dict(state)
+    return made.train(net.training)

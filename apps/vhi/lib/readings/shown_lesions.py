@@ -38,7 +38,7 @@ class ShownLesions:
 
     @classmethod
     def of(cls, automatic: VhiResult) -> ShownLesions:
-        """Those of an automatic result."""
+        """The lesions of an automatic result, as they are noted."""
         anatomy, proposal = automatic.anatomy, automatic.proposal
         coded, at = np.zeros(automatic.grade.shape, dtype=np.uint8), automatic.graded.at
         coded[at] = anatomy.part[at] + np.uint8(_PARTS_FROM) if anatomy is not None and anatomy.is_known else _UNKNOWN

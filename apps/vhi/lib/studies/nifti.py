@@ -283,7 +283,8 @@ def _scaled(stored: np.ndarray, header: nib.Nifti1Header, label: str) -> np.ndar
         raise InputError(f"{label} has a damaged NIfTI header ({str(error).rstrip('.')}); export the file again.") from error
     if slope is None or (slope == 1 and not intercept):
         return stored if stored.dtype.kind in "iu" else stored.astype(np.float64)
-    return stored.astype(np.float64) * slope + (intercept or 0.0)
+    scaled = np.multiply(stored, slope, dtype=np.float64)
+    return np.add(scaled, intercept or 0.0, out=scaled)  # 0 too: no -0.0 is left
 
 
 def file_content(path: Path, name: str, most_voxels: int | None = None) -> bytes:

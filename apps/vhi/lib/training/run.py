@@ -68,8 +68,13 @@ class Network:
         )  # fmt: skip
 
     def _other(self, multiple: int) -> Slices:
-        scans, ignored = zip(*(read_other(self.folder.parent, case) for case in self.group.other), strict=True)
-        return Slices.of(scans, multiple, ignored, self.recipe.pixel_spacing_mm)
+        scans, ignored, dark = [], [], []
+        for case in self.group.other:
+            t1w, labels = read_other(self.folder.parent, case)
+            scans.append((t1w, labels.mask))
+            ignored.append(labels.ignored)
+            dark.append(labels.dark)
+        return Slices.of(scans, multiple, ignored, self.recipe.pixel_spacing_mm, dark if self.recipe.readings else ())
 
     def _start(self) -> TrainedNetwork | None:
         networks = () if self.start is None or self.plan is None else self.start.networks(self.group, self.plan)
@@ -164,7 +169,7 @@ class EnsembleTraining:
         measured: dict[str, Measured] = {}
         for case in self.measured_on():
             if self.plan.kind:
-                (t1w, truth), ignored = read_other(self.folder, case)
+                t1w, (truth, ignored, _) = read_other(self.folder, case)
             else:
                 (t1w, truth), ignored = read_labelled(case), None
             measured[case.case_id], mean, region = measure_case(t1w, truth, members, ignored)
@@ -184,7 +189,7 @@ class Pace:
     cases: tuple[LabelledCase, ...]
 
     def __call__(self) -> float:
-        recipe = replace(self.recipe, other=0)
+        recipe = replace(self.recipe, other=0, readings=False)
         scans = [read_labelled(case) for case in self.cases]
         slices = Slices.of(scans, recipe.multiple, pixel_spacing_mm=recipe.pixel_spacing_mm)
         return seconds_per_step(recipe, slices, slices if recipe.pseudo else None)

@@ -3,6 +3,7 @@
  * lowest three bits, then a bit for the disease region and one for normal bone. Arrays in, arrays out.
  */
 
+import { replaced } from './labels.js';
 import { BONE, CONSERVATIVE, INFLAMMATION, PROPOSED, REGION, indexOf, isInflammation } from './segments.js';
 
 const SEEN = 7;
@@ -20,14 +21,30 @@ const bare = (cell) => {
   return regions | (regions & BONE_BIT ? BONE : regions ? REGION : 0);
 };
 
-function eachOf(cells, change) {
+// a case has millions of voxels and few different values, so that a change is worked out once for each of them
+
+const eachOf = (cells, change) => replaced(cells, Uint8Array.from({ length: 256 }, (_, cell) => change(cell)));
+
+/** The same where it depends on what lies there in another map too. */
+export function eachWith(cells, other, change) {
   const result = new Uint8Array(cells.length);
-  for (let n = 0; n < cells.length; n += 1) result[n] = change(cells[n], n);
+  const known = new Int16Array(256 * 256).fill(-1);
+  for (let n = 0; n < cells.length; n += 1) {
+    const pair = (cells[n] << 8) | other[n];
+    if (known[pair] < 0) known[pair] = change(cells[n], other[n]);
+    result[n] = known[pair];
+  }
   return result;
 }
 
 /** The label map that is seen. */
 export const seenOf = (cells) => eachOf(cells, seen);
+
+/** Whether a label map is what is seen of the cells. */
+export function isSeen(cells, map) {
+  for (let n = 0; n < cells.length; n += 1) if (seen(cells[n]) !== map[n]) return false;
+  return true;
+}
 
 /** The regions alone. */
 export const regionsOf = (cells) => eachOf(cells, (cell) => cell & REGIONS);
@@ -56,7 +73,7 @@ export const inflammationDiffers = (cells, map) => cells.some((cell, n) => isInf
  * @param {Uint8Array} cells before
  * @param {Uint8Array} map the label map as the tool left it
  */
-export const drawn = (cells, map) => eachOf(cells, (cell, n) => (map[n] ? painted(cell, map[n]) : erased(cell)));
+export const drawn = (cells, map) => eachWith(cells, map, (cell, found) => (found ? painted(cell, found) : erased(cell)));
 
 /** A voxel that a segment was painted on. */
 export function painted(cell, index) {
@@ -109,8 +126,7 @@ export function answered(cells, answer, names) {
   // the segments of inflammation are parts of one answer
   const replaces = own.some(isInflammation);
   const bits = (own.includes(REGION) ? REGION_BIT : 0) | (own.includes(BONE) ? BONE_BIT : 0);
-  return eachOf(cells, (cell, n) => {
-    const found = answer[n];
+  return eachWith(cells, answer, (cell, found) => {
     const regions = (cell & REGIONS & ~bits) | (found === REGION ? REGION_BIT : found === BONE ? BONE_BIT : 0);
     if (isInflammation(found)) return regions | found;
     const stays = seen(cell) > BONE && !(replaces && isInflammation(seen(cell)));
@@ -133,16 +149,17 @@ export function clicked(cells, before, after, grades, at = null) {
     if (!after[n]) return bare(cell);
     return (cell & REGIONS) | (after[n] === PROPOSED ? PROPOSED : grades[n] || INFLAMMATION);
   };
-  return at ? changedAt(cells, at, change) : eachOf(cells, change);
+  return changedAt(cells, at ?? cells.keys(), change);
 }
 
 /** Both grades in one colour, or each in its own; at some places alone where they are given. */
 export function graded(cells, grades, both, at = null) {
-  const change = (cell, n) => {
+  const change = (cell, grade) => {
     if (seen(cell) !== INFLAMMATION && seen(cell) !== CONSERVATIVE) return cell;
-    return (cell & REGIONS) | (both && grades?.[n] === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION);
+    return (cell & REGIONS) | (both && grade === CONSERVATIVE ? CONSERVATIVE : INFLAMMATION);
   };
-  return at ? changedAt(cells, at, change) : eachOf(cells, change);
+  if (at) return changedAt(cells, at, (cell, n) => change(cell, grades?.[n]));
+  return grades ? eachWith(cells, grades, change) : eachOf(cells, (cell) => change(cell, 0));
 }
 
 const flagsOf = (cell) =>
@@ -163,7 +180,8 @@ export function submission(cells, wasShown) {
 }
 
 /** A draft's map: the cells, and the regions of the measurement. */
-export const packed = (cells, regions) => eachOf(cells, (cell, n) => cell | ((regions?.[n] ?? 0) << REGIONS_SHIFT));
+export const packed = (cells, regions) =>
+  regions ? eachWith(cells, regions, (cell, region) => cell | (region << REGIONS_SHIFT)) : Uint8Array.from(cells);
 
 /** Both again; no regions where none were drawn for the measurement. */
 export function unpacked(map) {

@@ -8,6 +8,7 @@ import { isReview } from './addresses.js';
 import { showBanner, watchWidth } from './banner.js';
 import { ViewerSession } from './viewer_session.js';
 import { readingMode } from './mode.js';
+import { smoothNoEdges } from './opening.js';
 import { mountPanel } from './panel.js';
 import { mountReview } from './panel-review.js';
 import { setServer, watchRequests } from './stock.js';
@@ -33,6 +34,7 @@ function install(config) {
   });
   config.modes.push(readingMode(session));
   provideViews();
+  smoothNoEdges();
   watchWidth();
   setServer();
   watchRequests(() => session.reading);

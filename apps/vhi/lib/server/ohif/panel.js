@@ -64,10 +64,10 @@ export function mountPanel(node, session) {
     rest.scrollTop = asked ? 0 : places[0];
     if (list) [, list.scrollTop] = places;
   };
-  // after the images, which a click changes first; a page in the background draws none
+  // once the images are out, which a click or a key changes first: a long list takes longer than a frame; a page in the background draws none
   const plan = () => {
     if (document.hidden) setTimeout(draw);
-    else requestAnimationFrame(() => setTimeout(draw));
+    else requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(draw)));
   };
   const drawSoon = () => {
     if (isPlanned) return;

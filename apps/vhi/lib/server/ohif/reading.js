@@ -1,7 +1,7 @@
 /** One case being read: what lies in its voxels, what the numbers are, and how it became so. It sends `change` events. */
 
 import * as api from './api.js';
-import { changedAt, drawn, graded, hasRegion, regionsDiffer, seen, seenOf, submission } from './cells.js';
+import { changedAt, drawn, graded, hasRegion, isSeen, regionsDiffer, seen, seenOf, submission } from './cells.js';
 import { Decisions } from './cleaning.js';
 import { History } from './history.js';
 import { Latest } from './latest.js';
@@ -231,6 +231,7 @@ export class Reading extends EventTarget {
   /** The map was changed by a tool of the viewer. */
   noteDrawn() {
     const [before, map] = [this.cells, this.labelmap.read()];
+    if (isSeen(before, map)) return;
     const after = graded(drawn(before, map), this.state.measured?.grades, this.both);
     if (!this.history.note(before, after, this.state)) return;
     this.#cells = after;

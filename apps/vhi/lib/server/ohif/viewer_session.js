@@ -14,7 +14,7 @@ import { keepSpaceBar, mendCommands } from './keys.js';
 import { Labelmap } from './labelmap.js';
 import { watchKeys } from './lesion_keys.js';
 import { LinkedViews, volumeOf } from './linked_views.js';
-import { drawSeldom, drawThumbnailsLater, until } from './opening.js';
+import { drawSeldom, drawThumbnailsLater, soon, twoFrames, until } from './opening.js';
 import { watchPointer } from './pointer.js';
 import { regionCorners } from './region_box.js';
 import { Keeping } from './keeping.js';
@@ -207,6 +207,8 @@ export class ViewerSession extends EventTarget {
       await Promise.race([reading.resting, pictured]); // what is measured by then is drawn with the pictures
       if (this.#case === found) await labelmap.show();
       await pictured;
+      await soon(reading.resting); // and what is answered right after them too
+      await twoFrames(); // else the label map, which the viewer takes in a frame of its own, is drawn once more
       if (this.#case === found) this.#showPictured();
     } finally {
       drawOften();
