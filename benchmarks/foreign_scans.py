@@ -113,7 +113,7 @@ def fold_members(folder: Path, plan: Plan) -> Ensemble:
 def compared(region: np.ndarray, t1w: Volume, labels: Volume) -> tuple[float, ...]:
     """The values of `COLUMNS` for one `(I, J, K)` bool region."""
     bone, kind = labels.data > FEMUR, labels.data
-    _, unsaid = learnt_of(t1w, kind, LabelMap((ILIUM, SACRUM), (SPINE,), (FEMUR,)), np.zeros(bone.shape, dtype=bool))
+    unsaid = learnt_of(t1w, kind, LabelMap((ILIUM, SACRUM), (SPINE,), (FEMUR,)), np.zeros(bone.shape, dtype=bool)).ignored
     region = region & (kind != FEMUR)
     box = study_box(labels)
     recall = [float(region[kind == label].mean()) for label in (ILIUM, SPINE, SACRUM)]

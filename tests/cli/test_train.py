@@ -20,6 +20,7 @@ from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import InputError
 from lib.files import sha256_of
+from lib.nets.fit import read_trained
 from lib.nets.recipes import PLANS as RECIPES
 from lib.studies.nifti import write_labels, write_mask, write_volume
 from lib.versions import read_live, read_version
@@ -174,7 +175,6 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
     tiny = {"steps": 4, "widths": (4, 8)}
     members = {"vhi": replace(RECIPES["vhi"].members[0], shuffle=4, **tiny), "kind": replace(RECIPES["kind"].members[0], **tiny)}
     plans = {name: replace(RECIPES[name], members=(member,)) for name, member in members.items()}
-    plans["kind"] = replace(plans["kind"], members=plans["kind"].members * 2)
     monkeypatch.setattr("lib.nets.recipes.PLANS", plans)
     run(tiny_data, tmp_path, out=tmp_path / "base", version="base")
     for case_id in ("11", "12", "13", "14"):
@@ -188,12 +188,14 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
     own = {name.removeprefix("kind1.") for name in set(new) - set(old)}
     assert {name for name in own if name.startswith("member0.")} == set(old)
     assert any(not torch.equal(new[f"kind1.{name}"], new[f"kind1.{name.replace('0', '1', 1)}"]) for name in old)
+    first = read_trained(tmp_path / "on" / "fold0" / "member0", replace(members["kind"], steps=4)).state_dict()
+    assert all(torch.equal(new[f"kind1.member0.{name}"].float(), tensor.half().float()) for name, tensor in first.items())
     (kind,) = after.manifest.kinds
-    assert (kind["members"], kind["seeds"], kind["flip"], kind["network"][1]["shuffle"]) == (2, [0, 1], True, 2)
+    assert (kind["members"], kind["seeds"], kind["flip"], kind["network"][1]["shuffle"]) == (4, [0] * 4, True, 2)
     assert kind["pixel_spacing_mm"] == pytest.approx(2 * TRAINING_PIXEL_SPACING_MM)
     reference = kind["reference"]
     assert (reference["what"], reference["scans"]) == ("held-out scans of this kind, each by the ensemble of its fold", 4)
-    assert len(reference["disagreements"]) == 4
+    assert not reference["disagreements"]  # a fold has one network
     assert after.manifest.of_kind(None).pixel_spacing_mm == before.manifest.pixel_spacing_mm
     measured = after.manifest.metrics["cross_validation_kind"]
     assert (kind["name"], kind["usual"], list(measured["cases"])) == (
@@ -202,14 +204,16 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
         ["11", "12", "13", "14"],
     )
     assert "11" in [case.case_id for case in after.manifest.training_cases]
-    again = asked | {"version": "again", "parent": "on", "out": tmp_path / "again", "folds": False, "members": 1}
-    run(tiny_data, tmp_path, **again)
+    again = asked | {"version": "again", "parent": "on", "out": tmp_path / "again", "first_folds": 1}
+    run(tiny_data, tmp_path, folds=True, **again)
     replaced = read_version(tmp_path / "model", "again").manifest
     assert [(one["name"], one["members"]) for one in replaced.kinds] == [("kind1", 1)]
-    assert (replaced.parent, "cross_validation_kind" in replaced.metrics) == ("base", False)
+    assert (replaced.parent, list(replaced.metrics["cross_validation_kind"]["cases"])) == ("base", ["11"])
     assert len(load(read_version(tmp_path / "model", "again").weights.read_bytes())) == 2 * len(old)
     with pytest.raises(InputError, match="--start VERSION"):
-        run(tiny_data, tmp_path, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
+        run(tiny_data, tmp_path, folds=True, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
+    with pytest.raises(InputError, match="those of the folds; pass --folds"):
+        run(tiny_data, tmp_path, **asked | {"out": tmp_path / "none", "version": "none"})
 
 
 def write_labelled(data: Path, case_id: str) -> None:

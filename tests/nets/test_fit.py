@@ -18,6 +18,9 @@ from lib.nets.recipes import PLANS, Plan, Recipe
 pytestmark = pytest.mark.slow  # seconds in all
 
 TINY = Recipe("tiny", steps=12, batch=4, widths=(4, 8), shuffle=2, warm_up=0.25)
+STILL = Augmentation(
+    rotation_deg=0, scale=(1, 1), shear=0, translation=0, flip=0, elastic=0, log_gamma=(0, 0), log_gain=0, bias_field=0, noise=0
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -195,19 +198,7 @@ def test_a_window_shows_parts_of_larger_slices_resumes_and_leaves_smaller_ones_w
 
 
 def test_what_is_ignored_decides_no_weight(tmp_path):
-    still = Augmentation(
-        rotation_deg=0,
-        scale=(1, 1),
-        shear=0,
-        translation=0,
-        flip=0,
-        elastic=0,
-        log_gamma=(0, 0),
-        log_gain=0,
-        bias_field=0,
-        noise=0,
-    )
-    mixed = replace(TINY, other=2, augmentation=still)
+    mixed = replace(TINY, other=2, augmentation=STILL)
     discs = bright_discs(1)
     ignored = discs.masks.copy()
     ignored[:, :16] = True
@@ -215,6 +206,25 @@ def test_what_is_ignored_decides_no_weight(tmp_path):
     drawn_over = Slices(discs.images, discs.masks ^ ignored, ignored)
     a, b = (fit(mixed, 0, bright_discs(0), tmp_path / name, other=data) for name, data in (("a", other), ("b", drawn_over)))
     assert all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
+
+
+def test_labels_that_are_read_in_several_ways_teach_one_network_whose_first_answer_is_kept(tmp_path):
+    discs = bright_discs(1, 40)
+    middles = discs.masks.copy()
+    middles[:, :, ::2] = False  # what the labels are drawn over: every other column
+    drawn = Slices(discs.images, discs.masks & ~middles, np.zeros_like(discs.masks), middles)
+    read = replace(TINY, steps=60, batch=8, learning_rate=0.02, readings=True, augmentation=STILL)
+    whole = fit(read, 3, drawn, tmp_path / "whole", every=20)
+    fit(read, 3, drawn, tmp_path / "killed", every=20, stop_after=20)
+    resumed = fit(read, 3, drawn, tmp_path / "killed", every=20)
+    kept = read_trained(tmp_path / "whole", read)
+    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(*map(weights, (whole, resumed, kept)), strict=True))
+    assert [tensor.shape for tensor in weights(whole)] == [tensor.shape for tensor in weights(TINY.network())]
+    with torch.no_grad():
+        sure = whole(torch.from_numpy(discs.images)[:, None]).sigmoid()[:, 0].numpy()
+    assert sure[drawn.masks].mean() > 0.7 > 0.3 > sure[middles].mean()
+    with pytest.raises(ModelError, match="pass slices that tell discs and canal"):
+        fit(read, 0, bright_discs(0), tmp_path / "none")
 
 
 def test_a_student_without_pseudo_labels_is_refused(tmp_path):

@@ -46,8 +46,8 @@ _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _O
 class Slices:
     """Training slices: `(N, H, W)` float32 normalised T1W and `(N, H, W)` bool masks.
 
-    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region; `dark` are discs and
-    canal that the labels were drawn over.
+    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region; `dark` are
+    discs and canal that the labels were drawn over.
     """
 
     images: np.ndarray
@@ -69,16 +69,24 @@ class Slices:
     ) -> Slices:
         """All slices of labelled scans, at one pixel spacing and grown by air to the largest size: no label is cut.
 
-        That size is rounded up to a multiple of `multiple`, the network's. `ignored` and `dark` are `(I, J, K)` bool arrays, one a
-        scan or none.
+        That size is rounded up to a multiple of `multiple`, the network's. `ignored` and `dark` are `(I, J, K)` bool arrays, one
+        a scan or none.
         """
         frames = [NetworkFrame.of(t1w, pixel_spacing_mm) for t1w, _ in scans]
         height, width = _largest([frame.network_size for frame in frames])
         size = height + -height % multiple, width + -width % multiple
-        images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
-        masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
-        parts = [[frame.slices(array) >= 0.5 for frame, array in zip(frames, arrays, strict=True)] for arrays in (ignored, dark) if arrays]
-        return cls(*(np.concatenate([_sized(s, size) for s in part]) for part in (images, masks, *parts)))
+
+        def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+            parts = [frame.slices(array) >= 0.5 for frame, array in zip(frames, arrays, strict=True)]
+            return np.concatenate([_sized(part, size) for part in parts])
+
+        images = [_sized(frame.slices(normalise_t1w(t1w)), size) for frame, (t1w, _) in zip(frames, scans, strict=True)]
+        return cls(
+            np.concatenate(images),
+            joined([mask.data for _, mask in scans]),
+            joined(ignored) if ignored else None,
+            joined(dark) if dark else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def fit(  # noqa: PLR0913 data and course of one training
     if recipe.other and not (other is not None and len(other)):
         raise ModelError(f"The recipe {recipe.name} needs slices of other scanners; pass such scans, or use another recipe.")
     if recipe.readings and labelled.dark is None:
-        raise ModelError(f"The recipe {recipe.name} reads labels in several ways; pass slices that say where discs and canal are.")
+        raise ModelError(f"The recipe {recipe.name} reads labels in several ways; pass slices that tell discs and canal.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = channels_last(_with_readings(recipe.network(), recipe))
@@ -304,7 +312,9 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
 def _batch(
     recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored; a third channel: discs and canal."""
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored, and where
+    they are told discs and canal as a third channel.
+    """
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
     if recipe.pseudo and pseudo is not None:
@@ -324,7 +334,9 @@ def _batch(
 
 
 def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
-    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; `(n, 4, H, W)` with discs and canal."""
+    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; a fourth channel where they
+    tell discs and canal.
+    """
     masks = slices.masks[at]
     ignored = np.zeros_like(masks) if slices.ignored is None else slices.ignored[at]
     dark = () if slices.dark is None else (slices.dark[at],)

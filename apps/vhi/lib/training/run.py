@@ -86,19 +86,22 @@ class Network:
 
 @dataclass(frozen=True)
 class EnsembleTraining:
-    """The networks of one group by a plan, under `out/<group>`."""
+    """The networks of one group by a plan, under `out/<group>`; with `folds` those of these, and none of its own."""
 
     group: Group
     plan: Plan
     out: Path
     unlabelled: tuple[LabelledCase, ...] = ()
     start: Start | None = None
+    folds: tuple[EnsembleTraining, ...] = ()
 
     @property
     def folder(self) -> Path:
         return self.out / self.group.name
 
     def members(self) -> tuple[Network, ...]:
+        if self.folds:
+            return tuple(network for fold in self.folds for network in fold.members())
         return tuple(
             Network(
                 self.folder / f"member{n}", recipe, n, self.group, self.unlabelled if recipe.pseudo else (), self.start, self.plan

@@ -104,7 +104,7 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
         raise ModelError("Networks for a kind of scans stand beside those of a version; start from one.")
     parent = read_version(ensemble.start.model_dir, new.parent or ensemble.start.version)
     old, members = parent.manifest, ensemble.members()
-    found = (new.measured or trained.metrics).get("cross_validation_kind")
+    found = trained.metrics.get("cross_validation_kind")
     protocols = [Protocol.of(read_t1w(case).grid).as_dict() for case in ensemble.group.other]
     protocol = {name: round(float(np.median([one[name] for one in protocols])), 4) for name in protocols[0]}
     alike = [one for one in old.kinds if Protocol.from_dict(one["protocol"]).is_like(Protocol.from_dict(protocol))]
