@@ -46,10 +46,14 @@ def reference_of(
     return Reference.of(regions, f"{how}{without}") if regions else None
 
 
-def kind_reference_of(folds: Sequence[EnsembleTraining]) -> Reference | None:
-    """The reference values of networks for another scanner's scans alone, from those that their folds held out; None without."""
-    regions = [region for fold in folds for region in _regions(fold.group.held_out_other, fold.callables(fold.members()))]
-    return Reference.of(regions, "held-out scans of this kind, each by the ensemble of its fold") if regions else None
+def kind_reference_of(ensemble: EnsembleTraining) -> Reference | None:
+    """The reference values of networks for another scanner's scans alone, from those scans; None where no bone was found."""
+    regions = list(_regions(ensemble.group.other, ensemble.callables(ensemble.members())))
+    return (
+        Reference.of(regions, "scans of this kind by these networks, of which all but those of its fold learnt each")
+        if regions
+        else None
+    )
 
 
 def _scans(n: int) -> str:

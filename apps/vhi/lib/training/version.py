@@ -119,9 +119,9 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
         "recipes": [network.recipe.as_dict() for network in members],
         "seeds": [network.seed for network in members],
     }
-    unseen = kind_reference_of(trained.folds)
-    if unseen is not None:
-        kind["reference"] = unseen.as_dict()
+    reference = kind_reference_of(ensemble)
+    if reference is not None:
+        kind["reference"] = reference.as_dict()
     gone = {case.case_id for case in (*ensemble.group.other, *ensemble.group.held_out_other)} if alike else set()
     cases = {case.case_id: case for case in old.training_cases if case.case_id not in gone}
     for case in ensemble.learnt():
