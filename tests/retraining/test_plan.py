@@ -159,12 +159,13 @@ def test_networks_of_a_new_kind_end_where_they_learnt_and_see_a_part_of_large_fr
 
 
 def test_networks_of_a_known_kind_go_on_by_their_own_recipes_and_layouts():
-    own = replace(RECIPE, name="coarse", widths=(4, 8), shuffle=4, pixel_spacing_mm=1.2)
+    own = replace(RECIPE, name="coarse", widths=(4, 8), shuffle=4, pixel_spacing_mm=1.2, batch=4, other=4, readings=True)
     kind = {"name": "kind1", "protocol": OTHER.as_dict(), "network": [own.layout()], "members": 1, "recipes": [own.as_dict()]}
     live = replace(MANIFEST, recipes=[RECIPE.as_dict()], kinds=[kind])
     (of_the_kind,) = member_recipes(live, TrainOptions(), n_new=30, replays=False, kind="kind1")
     (of_all,) = member_recipes(live, TrainOptions(), n_new=30, replays=False)
     assert (of_the_kind.name, of_the_kind.layout(), of_the_kind.pixel_spacing_mm) == ("coarse", own.layout(), 1.2)
+    assert not (of_the_kind.other or of_the_kind.readings)
     assert (of_all.name, of_all.layout()) == (RECIPE.name, RECIPE.layout())
 
 

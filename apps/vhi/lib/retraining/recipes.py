@@ -44,8 +44,8 @@ def member_recipes(
     """
     own = live.of_kind(kind)
     known = [Recipe.from_dict(told, layout) for told, layout in zip(own.recipes, own.networks, strict=True)]
-    # scans of other scanners that the live version learnt are not at hand where it is trained on
-    recipes = [replace(recipe, other=0) for recipe in known]
+    # scans of other scanners that the live version learnt are not at hand where it is trained on, nor labels drawn over discs
+    recipes = [replace(recipe, other=0, readings=False) for recipe in known]
     if kind is not None:
         # they end where they learnt, and see a part of large frames, whatever the networks for all other scans do
         recipes = [replace(recipe, frozen_norm=False, blend=1.0, window=KIND_WINDOW) for recipe in recipes]
