@@ -165,7 +165,7 @@ def test_networks_of_a_known_kind_go_on_by_their_own_recipes_and_layouts():
     (of_the_kind,) = member_recipes(live, TrainOptions(), n_new=30, replays=False, kind="kind1")
     (of_all,) = member_recipes(live, TrainOptions(), n_new=30, replays=False)
     assert (of_the_kind.name, of_the_kind.layout(), of_the_kind.pixel_spacing_mm) == ("coarse", own.layout(), 1.2)
-    assert not (of_the_kind.other or of_the_kind.readings)
+    assert (of_the_kind.other, of_the_kind.readings) == (0, False)
     assert (of_all.name, of_all.layout()) == (RECIPE.name, RECIPE.layout())
 
 

@@ -8,7 +8,7 @@ the pixels: measured on this data that costs no Dice and saves most of the time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -135,10 +135,8 @@ def coarser(net: UNet, factor: int) -> UNet:
         Its `shuffle` is a multiple of `factor`.
     factor : int
     """
-    state, side = net.state_dict(), net.shuffle // factor
-    entry = state["down_path.0.convblock.0.weight"]
-    widths = [len(state[f"down_path.{level}.convblock.0.weight"]) for level in range(len(net.down_path))]
-    made = UNet(widths, side, "down_path.0.convblock.0.bias" in state, entry.shape[-1])
+    state, layout, side = net.state_dict(), _layout_of(net), net.shuffle // factor
+    made, entry = UNet(**layout | {"shuffle": side}), state["down_path.0.convblock.0.weight"]
     pixels = (side, factor, side, factor)
     state["down_path.0.convblock.0.weight"] = entry.unflatten(1, pixels).sum((2, 4)).flatten(1, 2)
     for name in ("last_layer.weight", "last_layer.bias"):
@@ -149,13 +147,23 @@ def coarser(net: UNet, factor: int) -> UNet:
 
 @torch.no_grad()
 def with_answers(net: UNet, answers: int) -> UNet:
-    """The same network with other channels out: its first one, so many times, each to be trained by itself."""
+    """The same network with so many channels out, each as its first one: to be trained apart, or for that one to be kept."""
     state = net.state_dict()
-    widths = [len(state[f"down_path.{level}.convblock.0.weight"]) for level in range(len(net.down_path))]
-    entry = state["down_path.0.convblock.0.weight"]
-    made = UNet(widths, net.shuffle, "down_path.0.convblock.0.bias" in state, entry.shape[-1], answers)
     for name in ("last_layer.weight", "last_layer.bias"):
         first = state[name][: net.shuffle**2]
         state[name] = first.repeat(answers, *[1] * (first.ndim - 1))
+    made = UNet(**_layout_of(net), answers=answers)
     made.load_state_dict(state)
     return made.train(net.training)
+
+
+def _layout_of(net: UNet) -> dict[str, Any]:
+    """The arguments that make a network of its shape with one answer."""
+    blocks = [cast("nn.Conv2d", cast("ConvBlock", block).convblock[0]) for block in net.down_path]
+    first = blocks[0]
+    return {
+        "widths": [convolution.out_channels for convolution in blocks],
+        "shuffle": net.shuffle,
+        "bias": first.bias is not None,
+        "kernel": first.kernel_size[0],
+    }
