@@ -209,7 +209,7 @@ class VhiService:
         image_id: str,
         reader: str | None,
         clicks: Sequence[Voxel],
-        reading: int = 1,
+        values: Mapping[str, Any] | None = None,
         drawn: DrawnMap | None = None,
     ) -> Answer:
         """Normal bone grown from a reader's clicks, in the disease region in force for them or drawn; facts: both thresholds too.
@@ -218,6 +218,9 @@ class VhiService:
         ----------
         clicks : sequence of (i, j, k)
             Voxels of the series' own grid.
+        values : mapping, optional
+            `reading` (1), and the settings that the thresholds follow from; without any, those of the number that the reader
+            was shown last.
 
         Raises
         ------
@@ -225,11 +228,13 @@ class VhiService:
             NormalBoneError for clicks that are not in marrow.
         """
         case, role = self.cases.of_image(image_id)
+        chosen, options = options_of(values or {}, {"reading": 1})
+        settings = self.chains.settings_next(case.case_id, reader, options["reading"], chosen)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
             places = scans.voxels_to_stir_grid(clicks, role)
-            bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
-        facts = clicked_bone_facts(case.case_id, bone, scans.stir)
+            bone = self._measuring.grow(scans, reader, options["reading"], places, submitted)
+        facts = clicked_bone_facts(case.case_id, bone, scans.stir, settings.threshold_rule)
         labels = scans.to_series_grid(bone.mask.data.astype(np.uint8), role)
         return Answer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 
