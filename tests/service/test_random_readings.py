@@ -77,7 +77,7 @@ def small_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drawn pages take seconds each and hold no number that the JSON does not; other tests read them."""
     for form in ("write_html", "write_pdf"):
-        monkeypatch.setattr(f"lib.service.submitting.{form}", lambda content, path: path.write_text("left out"))
+        monkeypatch.setattr(f"lib.service.submission_files.{form}", lambda content, path: path.write_text("left out"))
 
 
 class Reader:

@@ -43,7 +43,6 @@ from .chains import Chains
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .conduct import Conduct
-from .config import ServiceConfig
 from .doubts import checked_choice
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
@@ -67,8 +66,9 @@ from .scans import Scans
 from .scores import Scores
 from .segments import segments_of_masks
 from .skipped import Skipped
+from .study_config import StudyConfig
+from .submission_files import REPORT_FILES, Delivery
 from .submissions import Submissions
-from .submitting import REPORT_FILES, Delivery
 from .turns import Turns
 from .worklist import Offer, Worklist
 
@@ -89,7 +89,7 @@ class VhiService:
         Where submissions are kept; `.vhi` in the folder of studies when absent. Needed for another source.
     model_dir, cleaning_dir : Path
         The disease-region ensemble, and the model of the cleaning proposal.
-    config : ServiceConfig
+    config : StudyConfig
     post_transforms : sequence of Chain
         A site's own, offered by name beside the paper's; readings that begin are measured with the first.
 
@@ -106,10 +106,10 @@ class VhiService:
         data: Path | None = None,
         model_dir: Path = MODEL_DIR,
         cleaning_dir: Path = CLEANING_DIR,
-        config: ServiceConfig | None = None,
+        config: StudyConfig | None = None,
         post_transforms: Sequence[Chain] = (),
     ) -> None:
-        self.config = config or ServiceConfig()
+        self.config = config or StudyConfig()
         source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
         index = source.find()  # before anything is written
         if isinstance(studies, Path):
