@@ -232,7 +232,6 @@ def test_a_student_without_pseudo_labels_is_refused(tmp_path):
         fit(replace(TINY, pseudo=2), 0, bright_discs(0), tmp_path)
 
 
-@pytest.mark.slow
 def test_a_run_learns_what_it_is_shown_and_says_so(tmp_path):
     reports = []
     recipe = replace(TINY, steps=150, batch=8, learning_rate=0.02)
