@@ -47,7 +47,7 @@ class LabelMap:
 
 
 class LearntLabels(NamedTuple):
-    """What bone labels say of the disease region.
+    """The meaning of bone labels for the disease region, voxel by voxel.
 
     Parameters
     ----------
