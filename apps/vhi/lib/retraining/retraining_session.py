@@ -193,7 +193,7 @@ class _Work:
         new_kind = None
         if plan.protocol is not None:
             found = read_json(self.place / LEFT_OUT_FILE) or {}
-            dices = [one["candidate"] for one in found.values()]
+            dices = [dice["candidate"] for dice in found.values()]
             new_kind = {"name": plan.kind, "protocol": plan.protocol} | ({"usual": float(np.mean(dices))} if dices else {})
         learnt = plan.of(self.session, plan.learn)
         return Storing(self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
@@ -230,8 +230,8 @@ class _Work:
         """The same steps for all members, by trying some of each one's with all processes busy."""
         jobs = self.session.config.train_jobs
         tried = []
-        for one in trainings(self.place, self.session, self.live, plan):
-            tried.append(float(np.mean(run_all(pool, [Pace(one.recipe, one.new[:1])] * jobs))))
+        for training in trainings(self.place, self.session, self.live, plan):
+            tried.append(float(np.mean(run_all(pool, [Pace(training.recipe, training.new[:1])] * jobs))))
         return (steps_in(minutes, float(np.mean(tried)), len(tried), jobs),) * len(tried)
 
     def _done(self, pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -305,7 +305,7 @@ class _Work:
         """
         if self.folder.stop_requested():
             raise StopRequested
-        points = {one.name: read_curve(one.folder)[-1:] for one in self.trainings()}
+        points = {training.name: read_curve(training.folder)[-1:] for training in self.trainings()}
         told = (self.state, *(point.step for found in points.values() for point in found))
         if told != self._told:
             self._told = told
@@ -335,16 +335,16 @@ def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Sequence[Prog
     members = []
     paces = [found[0].elapsed_s / found[0].step for found in points.values() if found]
     left_s: float | None = 0.0 if paces else None
-    for one in jobs:
-        point = points[one.name][0] if points[one.name] else None
+    for job in jobs:
+        point = points[job.name][0] if points[job.name] else None
         step = point.step if point else 0
         if left_s is not None:
-            left_s += (one.recipe.steps - step) * float(np.mean(paces)) / side_by_side
+            left_s += (job.recipe.steps - step) * float(np.mean(paces)) / side_by_side
         members.append(
             {
-                "name": one.name,
+                "name": job.name,
                 "step": step,
-                "steps": one.recipe.steps,
+                "steps": job.recipe.steps,
                 "epoch": round(point.epoch, 2) if point else 0.0,
                 "loss": round(point.loss, 4) if point else None,
                 "dice": round(point.soft_dice, 4) if point else None,

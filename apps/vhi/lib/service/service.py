@@ -552,7 +552,11 @@ class VhiService:
         """
         case, _ = self.cases.of_image(image_id)
         made = self.readings.of_case(case.case_id)
-        own = [one for one in made if one.reader == reader and gives_label(one) and submission in (None, one.submission_id)]
+        own = [
+            handed_in
+            for handed_in in made
+            if handed_in.reader == reader and gives_label(handed_in) and submission in (None, handed_in.submission_id)
+        ]
         told = self.fates().of(own[-1], made) if own else None
         return None if told is None else told["reason"]
 
@@ -642,7 +646,11 @@ class VhiService:
         if form not in REPORT_FILES:
             raise RequestError(f"The report's form is {str(form)[:60]!r}; it must be {', '.join(REPORT_FILES)}.")
         check_reader(reader or "")
-        measured = [one for one in self.submissions(image_id, reader) if one.measured and submission in (None, one.submission_id)]
+        measured = [
+            handed_in
+            for handed_in in self.submissions(image_id, reader)
+            if handed_in.measured and submission in (None, handed_in.submission_id)
+        ]
         if not measured:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
         self.audit.append("exported", reader=by or reader, case=case.case_id, submission=measured[-1].submission_id, form=form)

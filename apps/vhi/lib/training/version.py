@@ -108,7 +108,7 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
         reference = reference.widened(before, old.version)
     kind = {
         "name": f"kind{len(old.kinds) + 1}",
-        "protocol": {name: round(float(np.median([one[name] for one in protocols])), 4) for name in protocols[0]},
+        "protocol": {name: round(float(np.median([protocol[name] for protocol in protocols])), 4) for name in protocols[0]},
         **({"usual": found["mean_slice_dice"]} if found else {}),
         "recipes": [network.recipe.as_dict() for network in members],
         "seeds": [network.seed for network in members],
