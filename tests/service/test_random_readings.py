@@ -223,7 +223,6 @@ def test_what_stands_on_the_screen_is_what_is_kept_reported_and_sent(seed, small
     check_reading(seed, small_case, tmp_path, 16)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("first", range(FAST, READINGS, 20))
 def test_what_stands_on_the_screen_is_kept_in_many_more_readings(first, small_case, tmp_path, without_drawings):
     for seed in range(first, min(first + 20, READINGS)):
