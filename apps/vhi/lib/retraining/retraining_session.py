@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, VhiError
-from ..nets.fit import Progress, read_curve
+from ..nets.fit import Progress, last_progress
 from ..provenance import now
 from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
@@ -305,8 +305,8 @@ class _Work:
         """
         if self.folder.stop_requested():
             raise StopRequested
-        points = {training.name: read_curve(training.folder)[-1:] for training in self.trainings()}
-        told = (self.state, *(point.step for found in points.values() for point in found))
+        points = {training.name: last_progress(training.folder) for training in self.trainings()}
+        told = (self.state, *(point.step for point in points.values() if point))
         if told != self._told:
             self._told = told
             self.record_progress(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
@@ -330,13 +330,13 @@ def _state(decision: Decision, plan: SessionPlan, was_measured: bool) -> str:
     return "waits" if plan.waits or plan.learn else "nothing"
 
 
-def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Sequence[Progress]], side_by_side: int) -> dict[str, Any]:
+def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Progress | None], side_by_side: int) -> dict[str, Any]:
     """Of each member how far it is, and the seconds left of all: those of members that have not begun by the others' pace."""
     members = []
-    paces = [found[0].elapsed_s / found[0].step for found in points.values() if found]
+    paces = [point.elapsed_s / point.step for point in points.values() if point]
     left_s: float | None = 0.0 if paces else None
     for job in jobs:
-        point = points[job.name][0] if points[job.name] else None
+        point = points[job.name]
         step = point.step if point else 0
         if left_s is not None:
             left_s += (job.recipe.steps - step) * float(np.mean(paces)) / side_by_side
