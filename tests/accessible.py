@@ -1,4 +1,4 @@
-"""What axe-core, the open checker of accessibility, finds on a page."""
+"""The faults that axe-core, the open checker of accessibility, finds on a page."""
 
 from __future__ import annotations
 

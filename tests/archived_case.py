@@ -113,7 +113,7 @@ class ArchivedCase(OfTruth):
         service.vhi(image_of(service), reader, {})
 
     def found(self, modality: str) -> list[Dataset]:
-        """What the archive holds of the study by now, as it hands it out, in no particular order."""
+        """Everything that the archive holds of the study by now, as it hands it out, in no particular order."""
         series = self.client.series(self.study.study_uid, Modality=modality)
         return [one for entry in series for one in self.client.retrieve(self.study.study_uid, entry.series_uid)]
 
@@ -182,7 +182,7 @@ def seg_of(
 
 
 def on_frame(archived_case: ArchivedCase, header: Dataset) -> Any:
-    """What of a mask on the case's grid lies on an image, from its position and directions, by hand."""
+    """The part of a mask on the case's grid that lies on an image, from its position and directions, by hand."""
     across, down = (np.array(header.ImageOrientationPatient, float).reshape(2, 3)) * np.array([-1, -1, 1])
     first = np.array(header.ImagePositionPatient, float) * np.array([-1, -1, 1])
     rows, columns = np.mgrid[: header.Rows, : header.Columns]

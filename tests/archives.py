@@ -34,7 +34,7 @@ DICOM_JSON = "application/dicom+json"
 
 
 def why_no_orthanc() -> str | None:
-    """What keeps Orthanc from being started here; None when nothing does."""
+    """The reason why Orthanc cannot be started here; None when it can."""
     if ORTHANC is None:
         return "Orthanc is not installed (Debian packages orthanc and orthanc-dicomweb)"
     return None if _plugin() else "Orthanc has no DICOMweb plugin (Debian package orthanc-dicomweb)"
@@ -110,7 +110,7 @@ class Archive(ABC):
             return answer.read()
 
     def query(self, path: str) -> list[dict[str, Any]]:
-        """What a QIDO search finds; nothing found is an empty list."""
+        """The matches of a QIDO search; an empty list where there are none."""
         found = self.ask(path)
         return json.loads(found) if found else []
 

@@ -100,16 +100,16 @@ class Reader:
         return self.voxels(MAP)
 
     def cells(self) -> np.ndarray:
-        """What the page holds of each voxel, `(I, J, K)`; see `cells.js`."""
+        """The page's cells, one per voxel, `(I, J, K)`; see `cells.js`."""
         return self.voxels(CELLS)
 
     def voxels(self, held: str) -> np.ndarray:
-        """What an expression of the page holds of each voxel, whole numbers below 256, `(I, J, K)`."""
+        """The value of an expression of the page at each voxel, whole numbers below 256, `(I, J, K)`."""
         flat = np.frombuffer(base64.b64decode(self.page.evaluate(f"({AS_TEXT})({held})")), np.uint8)
         return flat.reshape(self.grid.shape, order="F")
 
     def bits(self) -> np.ndarray:
-        """What is on screen and beneath it, `(I, J, K)`: 1 disease region, 2 normal bone, 4 inflammation, and their sums."""
+        """The segments of each voxel on screen and beneath it, `(I, J, K)`: 1 disease region, 2 normal bone, 4 inflammation, and their sums."""
         cells = self.cells()
         return (cells >> 3 & 3) | np.where(np.isin(cells & 7, (3, 4, 5)), 4, 0).astype(np.uint8)
 

@@ -15,7 +15,7 @@ SHIPPED = "quick-1"
 
 
 def run_in(folder: Path, code: str) -> str:
-    """What Python prints in a folder, where nothing of this program can be imported."""
+    """The output of Python in a folder where nothing of this program can be imported."""
     code = f"import sys; sys.modules['lib'] = sys.modules['vhi'] = None; sys.path.insert(0, '.')\n{code}"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

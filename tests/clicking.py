@@ -19,6 +19,6 @@ def kept_after_clicks(
     scope: Scope = "lesion",
     start: np.ndarray | None = None,
 ) -> tuple[Mask, tuple[str, ...]]:
-    """What `kept_after` says of clicks: first all that remove, then all that restore."""
+    """The answer of `kept_after` to clicks: first all that remove, then all that restore."""
     kept, left = kept_after(result, clicks(remove, restore, scope), start)
     return kept, left.messages

@@ -71,7 +71,7 @@ def handmade(
 
 
 class OfTruth:
-    """What a test's case is made of, from the automatic result `truth`: arrays `(I, J, K)` on its STIR grid."""
+    """The parts of a test's case, from the automatic result `truth`: arrays `(I, J, K)` on its STIR grid."""
 
     truth: VhiResult
 

@@ -1,4 +1,4 @@
-"""What two linked images show, told by the slices' own headers: the viewer says which instance is on screen, the files say where it lies."""
+"""Two linked images, judged by the slices' own headers: the viewer says which instance is on screen, the files say where it lies."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Images:
         return found
 
     def shown(self) -> dict[str, dict[str, Any]]:
-        """What each image shows, by role."""
+        """The slice that each image shows, by role."""
         uids = {self.study.stir_uid: "STIR", self.study.t1w_uid: "T1W"}
         return {uids[series]: told for series, told in self.page.evaluate(SHOWN).items()}
 

@@ -201,7 +201,7 @@ def _bodies(stream: bytes) -> Iterator[bytes]:
 
 
 def _unpacked(body: bytes) -> Iterator[bytes]:
-    """What is compressed in a body: by gzip or zlib, as a whole or in a part of a form."""
+    """The compressed content of a body, unpacked: by gzip or zlib, as a whole or in a part of a form."""
     for at in (found.start() for found in re.finditer(rb"\x1f\x8b\x08", body)):
         with suppress(OSError, EOFError, zlib.error):
             yield zlib.decompressobj(31).decompress(body[at:])

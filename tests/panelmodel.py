@@ -27,7 +27,7 @@ TOUCHING = np.ones((3, 3, 3), bool)
 
 @dataclass
 class Screen:
-    """What undo brings back: masks `(I, J, K)` by name, clicks, the lesions measured, and who changed which voxel."""
+    """A state that undo brings back: masks `(I, J, K)` by name, clicks, the lesions measured, and who changed which voxel."""
 
     masks: dict[str, np.ndarray] = field(default_factory=dict)
     clicks: list[dict[str, Any]] = field(default_factory=list)
@@ -208,7 +208,7 @@ def expected(panel: Panel, result: VhiResult) -> tuple[dict[str, int], dict[str,
 
 
 def told(corrections: dict[str, Any]) -> dict[str, Counter[int]]:
-    """What the program says, in the same words; voxels of no lesion are not told apart."""
+    """The program's answer, in the same words; voxels of no lesion are not told apart."""
     hand, regions, clicks = corrections["hand"], corrections["regions"], corrections["clicks"]
     lists = {
         "proposal removed": corrections["proposal"]["removed"],

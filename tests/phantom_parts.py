@@ -1,4 +1,4 @@
-"""What each voxel of a phantom is part of, from the solids that it was painted from: no image is looked at."""
+"""The part of a phantom that each voxel belongs to, from the solids that it was painted from: no image is looked at."""
 
 from __future__ import annotations
 

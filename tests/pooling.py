@@ -23,7 +23,7 @@ SHAPE = (112, 112, 9)
 
 
 def made_once(folder: Path, seed: int, shape: tuple[int, int, int]) -> PhantomStudy:
-    """What `make_phantom` makes of a seed in `SHAPE`, by the first process that asks, and kept in a folder for the others."""
+    """The phantom of a seed in `SHAPE`, made by the first process that asks and kept in a folder for the others."""
     path = folder / f"{seed}.pickle"
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}")
@@ -41,7 +41,7 @@ def make_ahead(folder: Path, shape: tuple[int, int, int]) -> Path:
 
 
 def environment_of(phantoms: Path) -> dict[str, str]:
-    """What a process needs that imports `preloaded.py`, with phantoms kept in a folder."""
+    """The environment of a process that imports `preloaded.py`, with phantoms kept in a folder."""
     searched = os.pathsep.join((str(TESTS.parent / "apps" / "vhi"), str(TESTS)))
     return {"PYTHONPATH": searched, "OMP_NUM_THREADS": "1", PHANTOMS: str(phantoms)}
 

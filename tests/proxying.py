@@ -26,7 +26,7 @@ NAME = "vhi.example.org"
 
 
 def why_no_nginx() -> str | None:
-    """What keeps nginx from being started here; None when nothing does."""
+    """The reason why nginx cannot be started here; None when it can."""
     return None if NGINX else "nginx is not installed (Debian package nginx-light)"
 
 

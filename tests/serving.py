@@ -76,7 +76,7 @@ def free_port() -> int:
 
 
 def server_environment(studies: Path, conf: Mapping[str, str], **more: str) -> dict[str, str]:
-    """What the server is told by environment."""
+    """The server's environment variables."""
     return {
         **os.environ,
         "PYTHONPATH": str(APP),

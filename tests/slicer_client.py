@@ -135,7 +135,7 @@ class Slicer:
 
 
 def choose(box: Any, text: str) -> None:
-    """What a user does with a list: only what is in it can be chosen."""
+    """Choose from a list as a user does: only its entries can be chosen."""
     index = box.findText(text)
     assert index >= 0, f"{text} is not on offer"
     box.setCurrentIndex(index)

@@ -1,4 +1,4 @@
-"""What 3D Slicer does with images and segments, by the library that it reads and writes with."""
+"""Images and segments as 3D Slicer handles them, by the library that it reads and writes with."""
 
 from __future__ import annotations
 

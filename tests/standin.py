@@ -91,7 +91,7 @@ class Store:
 
 
 class Audit:
-    """What was logged."""
+    """The logged events."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
@@ -170,7 +170,7 @@ def guarded(
 
 
 def cookie_of(browser, kind: str = "vhi_csrf") -> str:
-    """What a browser holds under a name of this server: by default the mark of its session."""
+    """The cookie that a browser holds under a name of this server: by default the mark of its session."""
     (value,) = (value for name, value in browser.cookies.items() if name.startswith(kind))
     return str(value)
 

@@ -1,4 +1,4 @@
-"""What a library is not to find while it is imported."""
+"""Packages that a library is not to find while it is imported."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-VHI = Path(__file__).parents[1] / "apps" / "vhi"
+TESTS = Path(__file__).parent
+VHI = TESTS.parent / "apps" / "vhi"
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _ARRAY = re.compile(r"\b(ndarray|ArrayLike|Tensor)\b")
 _AXIS = r"[\w.]+(?:\(\w+\))?(?: [+*/]+ \w+)?"
@@ -90,6 +91,14 @@ def explained(found: Definition, classes: dict[str, ast.ClassDef]) -> str:
 def test_no_public_docstring_begins_with_what(public):
     assert [f"{found.place} {found.name}" for found in public if re.match(r"What\b", found.docstring)] == []
     assert sum(bool(found.docstring) for found in public) > 2000  # the tree was read
+
+
+@pytest.mark.slow
+def test_no_docstring_of_the_tests_begins_with_what_either():
+    read = [(path.name, node) for path in sorted(TESTS.rglob("*.py")) for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    texts = [(name, ast.get_docstring(node) or "") for name, node in read if isinstance(node, Documented | ast.Module)]
+    assert [f"{name} {text}" for name, text in texts if re.match(r"What\b", text)] == []
+    assert len(texts) > 3000  # the tree was read
 
 
 def test_who_takes_or_gives_an_array_states_its_shape(public):

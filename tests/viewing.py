@@ -72,7 +72,7 @@ SENTENCES = r"""() => {
 
 
 def why_no_browser() -> str | None:
-    """What keeps the browser tests from running here; None when nothing does."""
+    """The reason why the browser tests cannot run here; None when they can."""
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
@@ -96,7 +96,7 @@ def chromium() -> Iterator[Any]:
 
 @dataclass
 class Watch:
-    """What went wrong in a page."""
+    """Errors in a page."""
 
     errors: list[str] = field(default_factory=list)
 

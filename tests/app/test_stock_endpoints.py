@@ -1,4 +1,4 @@
-"""What MONAI Label's own endpoint tests check, asked of this app over HTTP; docs/monai-label.md lists which is which."""
+"""The checks of MONAI Label's own endpoint tests, made on this app over HTTP; docs/monai-label.md lists which is which."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was stored comes back: whole, by frames, as metadata and as bulk data, in the form that the client takes."""
+"""Stored objects come back whole, by frames, as metadata and as bulk data, in the form that the client takes."""
 
 from __future__ import annotations
 

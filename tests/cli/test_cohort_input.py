@@ -1,4 +1,4 @@
-"""What the analyses of a study are given, from files: through `vhi.read_cohort` as through the command line."""
+"""The input of a study's analyses, from files: through `vhi.read_cohort` as through the command line."""
 
 import json
 

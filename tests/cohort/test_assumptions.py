@@ -1,4 +1,4 @@
-"""What limits of agreement assume: known samples, another program, and samples that carry no test."""
+"""The assumptions of limits of agreement: known samples, another program, and samples that carry no test."""
 
 import math
 

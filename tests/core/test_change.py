@@ -1,4 +1,4 @@
-"""What changed since the earlier visit, by hand."""
+"""The change since the earlier visit, by hand."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LISTED = (
 
 
 def told(way: str) -> list[object]:
-    """What a new process says of scipy.ndimage that it imported this way."""
+    """The answer of a new process about scipy.ndimage that it imported this way."""
     done = subprocess.run([sys.executable, "-c", f"{way}\n{LISTED}"], cwd=APP, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 

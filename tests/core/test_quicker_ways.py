@@ -1,4 +1,4 @@
-"""What is measured from few voxels against the same by passes over the whole grid: equal, voxel for voxel and digit for digit."""
+"""Measurements from few voxels against the same by passes over the whole grid: equal, voxel for voxel and digit for digit."""
 
 from __future__ import annotations
 

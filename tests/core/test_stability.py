@@ -1,4 +1,4 @@
-"""What the number does when the threshold moves."""
+"""The number when the threshold moves."""
 
 import numpy as np
 import pytest

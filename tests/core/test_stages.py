@@ -1,4 +1,4 @@
-"""What a number may be called."""
+"""The names that a number may have."""
 
 from __future__ import annotations
 

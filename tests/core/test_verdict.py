@@ -20,7 +20,7 @@ from lib.core.volume import Mask
 
 
 def cleaned(**changes) -> VhiResult:
-    """What a reader kept whole of the scan drawn by hand, stable: all but its lesion at the threshold."""
+    """The scan drawn by hand, of which a reader kept all but its lesion at the threshold; stable."""
     result = handmade()
     kept = result.lesion_labels == 1
     made = measure_cleaned(result, Mask(kept, result.stir.grid, "inflammation"))

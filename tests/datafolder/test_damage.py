@@ -42,7 +42,7 @@ def test_only_the_case_of_a_damaged_file_is_affected(used, tmp_path, monkeypatch
 
 
 def _wrong(monkeypatch: pytest.MonkeyPatch, study_folder: StudyFolder, file: str) -> list[str]:
-    """What goes wrong elsewhere than in the case of the file, and every answer that is no sentence."""
+    """The faults elsewhere than in the case of the file, and every answer that is no sentence."""
     case, data = case_of(file), str(study_folder.folder)
     found = []
     try:

@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 
 def starting(folder):
-    """What a server says that starts on it now; nothing where it can."""
+    """The sentence of a server that starts on it now; nothing where it can."""
     variables = {**os.environ, "PYTHONPATH": str(APP)}
     command = [sys.executable, "-c", SERVER, str(folder)]
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, check=True).stdout

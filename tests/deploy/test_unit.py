@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not 
 
 
 def complaints(text: str, folder: Path) -> str:
-    """What systemd says of a unit whose program is this Python; it says nothing of one that is right."""
+    """The complaints of systemd about a unit whose program is this Python; none about one that is right."""
     program = "/opt/vhi/.venv/bin/python"
     assert program in text
     (folder / "vhi.service").write_text(text.replace(program, sys.executable))

@@ -1,4 +1,4 @@
-"""What the figures show, at places known by hand (see handmade.py)."""
+"""Figures, at places known by hand (see handmade.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an inference task takes from a request, and what it refuses."""
+"""Requests that an inference task takes, and those that it refuses."""
 
 import pytest
 

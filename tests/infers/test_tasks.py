@@ -1,4 +1,4 @@
-"""What viewers are told of the tasks."""
+"""The description of the tasks that viewers are given."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is loaded computes what was trained, whatever the slice size, and only if the bytes are right."""
+"""Loaded networks compute as the trained ones did, whatever the slice size, and only if the bytes are right."""
 
 import subprocess
 import sys

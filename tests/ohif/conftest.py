@@ -124,7 +124,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def watch() -> Watch:
-    """What went wrong in the test's pages; a test that expects an error takes it out of `watch.errors`."""
+    """Errors in the test's pages; a test that expects an error takes it out of `watch.errors`."""
     return Watch()
 
 

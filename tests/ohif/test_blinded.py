@@ -175,7 +175,7 @@ def forms_of_report(room: Room, page: Any, row: dict[str, Any]) -> list[bytes]:
 
 
 def check_archive(room: Room) -> None:
-    """What the server stored lies with the patient, under the true study, and refers to the true images."""
+    """Objects that the server stored lie with the patient, under the true study, and refer to the true images."""
     session = room.session("root")
     wait_for(lambda: session.get(f"{room.server.url}/vhi/archive", timeout=60).json()["waiting"] == 0)
     (seg,), (report,) = (in_archive(room.archive, room.true, kind) for kind in ("SEG", "SR"))

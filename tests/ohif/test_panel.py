@@ -1,4 +1,4 @@
-"""What a reader sees is what is kept, and nothing is lost: undo and redo, regions that are drawn, drafts, leaving, reopening."""
+"""A reader's view and the kept reading are the same, and nothing is lost: undo and redo, regions that are drawn, drafts, leaving, reopening."""
 
 from __future__ import annotations
 

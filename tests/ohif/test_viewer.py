@@ -142,7 +142,7 @@ def test_behind_a_login_a_case_is_read_from_the_login_page_to_the_submission(beh
 
 
 def check_forged_requests(page, series: str) -> None:
-    """What the page cannot do without the mark: the same request, sent past the page's own scripts."""
+    """The page's requests without the mark, sent past the page's own scripts, are refused."""
     session = requests.Session()
     for one in page.context.cookies():
         session.cookies.set(one["name"], one["value"])

@@ -34,7 +34,7 @@ class Door:
         return self.session.get(self.url + path, timeout=60, **more)
 
     def found(self, path: str) -> list[dict[str, Any]]:
-        """What a search finds."""
+        """The matches of a search."""
         answer = self.get(path, headers={"Accept": "application/dicom+json"})
         assert answer.status_code in (200, 204), (answer.status_code, answer.text[:300])
         return answer.json() if answer.content else []

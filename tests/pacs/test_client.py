@@ -1,4 +1,4 @@
-"""What the client gets from archives, and what it says when they fail."""
+"""The client's answers from archives, and its sentences when they fail."""
 
 from __future__ import annotations
 

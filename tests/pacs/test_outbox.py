@@ -1,4 +1,4 @@
-"""What is put into the outbox arrives in the archive, once, whatever happens meanwhile."""
+"""Results in the outbox arrive in the archive, once, whatever happens meanwhile."""
 
 from __future__ import annotations
 

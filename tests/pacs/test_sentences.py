@@ -1,4 +1,4 @@
-"""What readers are told holds no UID and no address: sentences of every answer that the viewer's pages show."""
+"""Sentences for readers hold no UID and no address: those of every answer that the viewer's pages show."""
 
 from __future__ import annotations
 

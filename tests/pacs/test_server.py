@@ -38,7 +38,7 @@ def reasons(server: Server) -> str:
 
 
 def wait_for_reason(server: Server, text: str) -> str:
-    """What the server says of its archive, once it says this."""
+    """The server's report on its archive, once it gives this reason."""
     return wait_for(lambda: told if text in (told := reasons(server)) else "", f"{text!r} was told")
 
 

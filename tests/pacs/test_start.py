@@ -1,4 +1,4 @@
-"""What `serve` refuses about an archive before it starts anything, and where its password may be."""
+"""Archives that `serve` refuses before it starts anything, and where a password may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What browsers are shown of a blinded study follows its archive."""
+"""The view that browsers have of a blinded study follows its archive."""
 
 from __future__ import annotations
 

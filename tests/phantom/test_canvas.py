@@ -1,4 +1,4 @@
-"""What a tissue laid over another leaves of it."""
+"""One tissue laid over another, and the part of the other that is left."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is measured on a phantom against what is known of it."""
+"""Measurements on a phantom against its known truth."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What no step may make of a grade map."""
+"""Changes of a grade map that no step may make."""
 
 import numpy as np
 import pytest

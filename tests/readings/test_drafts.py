@@ -1,4 +1,4 @@
-"""What a reader has begun: kept whole, one for each case, reader and reading, and never a reading."""
+"""Drafts: kept whole, one for each case, reader and reading, and never taken for a reading."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What all readers handed in, read beside a running server."""
+"""Finished readings of all readers, read beside a running server."""
 
 import json
 

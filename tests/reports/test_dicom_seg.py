@@ -41,7 +41,7 @@ def said(result: VhiResult, **reading: Any) -> ReportContent:
 
 
 def stored(dataset: Dataset) -> Dataset:
-    """What another program reads."""
+    """The object as another program reads it."""
     file = BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return pydicom.dcmread(BytesIO(file.getvalue()))

@@ -29,7 +29,7 @@ TOTAL, LEFT, RIGHT = "", "7771000", "24028007"
 
 
 def stored(dataset: Dataset) -> Dataset:
-    """What another program reads."""
+    """The object as another program reads it."""
     file = BytesIO()
     dataset.save_as(file, enforce_file_format=True)
     return pydicom.dcmread(BytesIO(file.getvalue()))

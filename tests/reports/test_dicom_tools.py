@@ -1,4 +1,4 @@
-"""What dcmtk and dicom3tools say about our objects: no error, and no warning that docs/dicom.md does not explain."""
+"""Our objects under dcmtk and dicom3tools: no error, and no warning that docs/dicom.md does not explain."""
 
 from __future__ import annotations
 

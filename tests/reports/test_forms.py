@@ -201,7 +201,7 @@ def test_warnings_stand_before_the_pictures(content):
 
 
 def pages_of(pdf: bytes) -> list[str]:
-    """What is drawn on each page; letters of ASCII are themselves in the embedded typeface."""
+    """The content drawn on each page; letters of ASCII are themselves in the embedded typeface."""
     assert pdf.startswith(b"%PDF-")
     streams = re.findall(rb"/Filter \[ /FlateDecode \] /Length \d+\s*>>\s*stream\r?\n(.*?)endstream", pdf, re.DOTALL)
     decoded = [zlib.decompressobj().decompress(one) for one in streams]

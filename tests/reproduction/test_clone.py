@@ -1,4 +1,4 @@
-"""What lies in a clone, wherever its folders are."""
+"""The files of a clone, wherever its folders are."""
 
 import numpy as np
 import pytest

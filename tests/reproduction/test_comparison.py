@@ -1,4 +1,4 @@
-"""What is said of two numbers: every published digit counts."""
+"""The verdict on two numbers: every published digit counts."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What an administrator decides: labels set aside, released and taken back; versions pinned and compared."""
+"""An administrator's decisions: labels set aside, released and taken back; versions pinned and compared."""
 
 from __future__ import annotations
 

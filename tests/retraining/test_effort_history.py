@@ -1,4 +1,4 @@
-"""What readings took, before a version and with it."""
+"""The effort of readings, before a version and with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader is told of a submission, from what the check and a session wrote down."""
+"""The fate of a submission as its reader learns it, from the records of the check and of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is published and what is not, worked out by hand."""
+"""Versions that the gate publishes and versions that it refuses, worked out by hand."""
 
 from __future__ import annotations
 

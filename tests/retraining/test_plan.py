@@ -1,4 +1,4 @@
-"""What a session learns and tells when administrators and other versions come between; nothing is trained here."""
+"""A session's plan and result when administrators and other versions come between; nothing is trained here."""
 
 from __future__ import annotations
 

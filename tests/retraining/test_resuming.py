@@ -1,4 +1,4 @@
-"""What may be asked of a session that waits: more steps, counted in all, and nothing else."""
+"""A waiting session may be given more steps, counted in all, and nothing else."""
 
 from __future__ import annotations
 

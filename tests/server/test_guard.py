@@ -1,4 +1,4 @@
-"""What the guard lets through, and what it refuses in one sentence."""
+"""Requests that the guard lets through, and those that it refuses in one sentence."""
 
 from __future__ import annotations
 

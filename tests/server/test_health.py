@@ -1,4 +1,4 @@
-"""What is told of the server's state: to anybody, to administrators, to Prometheus, and to the log."""
+"""The server's state as anybody, administrators, Prometheus and the log see it."""
 
 from __future__ import annotations
 

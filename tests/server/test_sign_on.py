@@ -51,7 +51,7 @@ def signed_in(front, person: str = "u-1", path: str = PATH) -> tuple[requests.Se
 
 
 def refused(front, status: int, person: str = "u-1") -> str:
-    """What the page says to somebody who is not let in."""
+    """The page's sentence for somebody who is not let in."""
     browser, answer = signed_in(front, person)
     assert answer.status_code == status, answer.text
     assert not [name for name in browser.cookies.keys() if "session" in name]  # noqa: SIM118 (a jar, not a dict)

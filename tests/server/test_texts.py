@@ -88,7 +88,7 @@ def scanned(source: str) -> tuple[str, list[str]]:
 
 
 def arguments(code: str, start: int) -> list[str]:
-    """What stands between a bracket at `start` and its end, divided by commas."""
+    """The arguments between a bracket at `start` and its end, divided by commas."""
     found, depth, begin = [], 0, start + 1
     for at in range(start, len(code)):
         depth += (code[at] in "([{") - (code[at] in ")]}")
@@ -101,7 +101,7 @@ def arguments(code: str, start: int) -> list[str]:
 
 
 def expression(code: str, start: int) -> str:
-    """What stands from a place on until a comma, a semicolon or a bracket ends it."""
+    """The text from a place on until a comma, a semicolon or a bracket ends it."""
     depth = 0
     for at in range(start, len(code)):
         if depth == 0 and code[at] in ",;)]}":

@@ -39,7 +39,7 @@ def studies(computed: Path, tmp_path: Path) -> Path:
 
 
 def settle(service: VhiService) -> None:
-    """What the background thread does until nothing is left."""
+    """The work of the background thread, until nothing is left."""
     for _ in range(2 * len(CASES)):
         service.precomputing.one_case()
 

@@ -57,7 +57,7 @@ def both_regions(study_folder):
 
 
 def answers(service):
-    """What the server proposes, and VHI from it."""
+    """The server's proposals, and VHI from them."""
     region, bone = service.disease_region("p_STIR", "anna"), service.normal_bone("p_STIR", "anna")
     return region, bone, service.vhi("p_STIR", "anna", {})
 
@@ -351,7 +351,7 @@ def test_a_second_reading_starts_without_the_first_and_nobody_opens_anothers(stu
 
 
 def submitted_with(study_folder, service, other, mask):
-    """What 3D Slicer sends after `vhi` and clicks: `inflammation` as the click tool answered, another segment as it was."""
+    """A submission as 3D Slicer sends it after `vhi` and clicks: `inflammation` as the click tool answered, another segment as it was."""
     kept = (study_folder.lesions == 2) & ~mask
     return study_folder.submit(service, (INFLAMMATION, kept), (other, mask))
 

@@ -1,4 +1,4 @@
-"""What a client is answered, 3D Slicer as the panel of the viewer: an uncleaned or proposed number is nowhere called VHI."""
+"""Answers to clients, to 3D Slicer as to the viewer's panel: an uncleaned or proposed number is nowhere called VHI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers hand in: routed by name, repaired where flattening punched holes, measured, kept."""
+"""Submissions: routed by name, repaired where flattening punched holes, measured, kept."""
 
 import gzip
 import json

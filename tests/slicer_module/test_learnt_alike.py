@@ -48,7 +48,7 @@ console.log(JSON.stringify(await api.submit(image, niftiOf(data, labels), told))
 
 
 def by_slicer(slicer_client: Slicer) -> tuple[dict[str, Any], int]:
-    """What the server kept, and how many voxels were erased."""
+    """The submission that the server kept, and how many voxels were erased."""
     slicer_client.run("disease_region")
     erased = int((slicer_client.segments()[REGION][:HALF, :, SLICE] > 0).sum())
     slicer_client.segments()[REGION][:HALF, :, SLICE] = False
@@ -73,7 +73,7 @@ def fate(server: Server, image: str, made: dict[str, Any]) -> dict[str, Any]:
 
 
 def entries_of(studies: Path) -> tuple[Path, dict[str, Entry]]:
-    """What a session that begins now would learn and measure on, by its label."""
+    """The entries that a session which begins now would learn and measure on, by their labels."""
     data = studies / ".vhi"
     session = prepare(
         ReadingStore(data, read_only=True),

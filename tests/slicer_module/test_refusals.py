@@ -1,4 +1,4 @@
-"""What 3D Slicer's module shows where the server refuses: the server's sentence, wherever the module's code hands it on."""
+"""3D Slicer's module shows the server's sentence where the server refuses, wherever the module's code hands it on."""
 
 from __future__ import annotations
 

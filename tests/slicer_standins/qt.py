@@ -81,7 +81,7 @@ class QWidget:
         return before
 
     def click(self) -> None:
-        """What a user does; nothing happens where the button is grey or hidden."""
+        """Click as a user does; nothing happens where the button is grey or hidden."""
         if not (self.enabled and self.visible):
             raise AssertionError("that button cannot be pressed")
         self.emit("clicked", False)

@@ -1,4 +1,4 @@
-"""What lies beside slices, files without preamble or gzipped, instances twice, and objects that are no images."""
+"""Files beside slices, files without preamble or gzipped, instances twice, and objects that are no images."""
 
 from __future__ import annotations
 

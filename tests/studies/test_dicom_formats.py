@@ -62,7 +62,7 @@ def enhanced(role: str) -> Dataset:
 
 
 def unscaled(role: str) -> np.ndarray:
-    """What `enhanced` reads as: stored values with the scaling of their frame, slices at their places."""
+    """The volume that `enhanced` should be read as: stored values with the scaling of their frame, slices at their places."""
     stored = scan(role).data[:, ::-1]
     order = np.random.default_rng(5).permutation(stored.shape[2])  # as enhanced_mr lays them
     expected = np.empty_like(stored)

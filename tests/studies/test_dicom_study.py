@@ -1,4 +1,4 @@
-"""What `--study` may be, and which study of several is meant."""
+"""Values that `--study` may have, and which study of several is meant."""
 
 from __future__ import annotations
 

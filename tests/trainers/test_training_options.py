@@ -1,4 +1,4 @@
-"""What clients ask of a training session."""
+"""Options that clients give a training session."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def case(case_id: str) -> LabelledCase:
 
 @pytest.fixture
 def work(tmp_path) -> Path:
-    """What a training with folds leaves: one network of fold0, that learnt the scan a."""
+    """The files that a training with folds leaves: one network of fold0, which learnt the scan a."""
     masks = np.zeros((2, 16, 16), dtype=bool)
     masks[:, 4:12, 4:12] = True
     fit(TINY, 0, Slices(masks.astype(np.float32), masks), tmp_path / "fold0" / "member0")

@@ -1,4 +1,4 @@
-"""What labels drawn by other rules teach, and what they leave unsaid."""
+"""Labels drawn by other rules: the voxels that they teach, and those that they leave unsaid."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the folds reached, by hand."""
+"""Results of the folds, by hand."""
 
 from math import nan
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a lesion encloses within a slice is filled."""
+"""Holes that a lesion encloses within a slice are filled."""
 
 import numpy as np
 

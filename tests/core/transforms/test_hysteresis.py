@@ -1,4 +1,4 @@
-"""What does not touch the conservative threshold goes."""
+"""Lesions that do not touch the conservative threshold go."""
 
 import numpy as np
 

@@ -50,7 +50,7 @@ class Node:
 
 
 class ParameterNode(Node):
-    """What a module remembers; told once for all changes between StartModify and EndModify."""
+    """A module's parameters; told once for all changes between StartModify and EndModify."""
 
     is_singleton = True
 

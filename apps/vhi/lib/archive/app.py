@@ -262,7 +262,7 @@ class _Services:
 
     def thumbnail(self, request: Request) -> Response:
         """One small picture; of a study or series, of an image in its middle."""
-        places = [one for one in self._places(request) if structure_of(self._archive.path(one.path)).pixels is not None]
+        places = [place for place in self._places(request) if structure_of(self._archive.path(place.path)).pixels is not None]
         if not places:
             raise NotFoundError("There is no image here to make a small picture of.")
         place = places[len(places) // 2]

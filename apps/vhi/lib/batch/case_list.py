@@ -109,8 +109,8 @@ def read_cases(source: Path, form: Form | None = None) -> tuple[tuple[BatchCase,
     """
     if source.is_dir():
         index = find_cases(source, form)
-        cases = tuple(BatchCase(one.case_id, one.t1w, one.stir) for one in index.cases)
-        left_out = tuple(f"{one.name}: {one.reason}" for one in index.waiting)
+        cases = tuple(BatchCase(case.case_id, case.t1w, case.stir) for case in index.cases)
+        left_out = tuple(f"{waiting.name}: {waiting.reason}" for waiting in index.waiting)
     else:
         cases, left_out = parse_cases(_text(source), source.name, source.resolve().parent), ()
     if form is not None:

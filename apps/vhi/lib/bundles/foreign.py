@@ -165,14 +165,14 @@ def _neighbours(image: Mapping[str, Any], folder: Path) -> list[int]:
     if channels == 1:
         return []
     told = [str(image["channel_def"].get(str(n), "")) for n in range(channels)]
-    offsets = [re.fullmatch(r"slice ?([+-]?\d+)", one.strip()) for one in told]
+    offsets = [re.fullmatch(r"slice ?([+-]?\d+)", channel.strip()) for channel in told]
     if not all(offsets):
         raise ModelError(
             f"The network of {folder} has {channels} inputs, the channels {', '.join(told)}; a member sees T1W "
             "alone: one channel, "
             "or a slice and its neighbours, called slice -1, slice 0, slice +1."
         )
-    return [int(one[1]) for one in offsets if one]
+    return [int(offset[1]) for offset in offsets if offset]
 
 
 def _foreground(channel_def: Mapping[str, Any], channels: int, wanted: str | None, folder: Path) -> int:
@@ -197,7 +197,7 @@ def _state(content: bytes, path: Path) -> dict[str, torch.Tensor]:
     for key in _NESTED:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(one, torch.Tensor) for one in loaded.values()):
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(tensor, torch.Tensor) for tensor in loaded.values()):
         raise ModelError(f"{path} holds no state dict; pass a bundle as MONAI writes it.")
     return {str(name): tensor.detach() for name, tensor in loaded.items()}
 

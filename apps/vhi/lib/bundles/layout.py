@@ -50,7 +50,7 @@ class Config:
         if isinstance(value, Mapping):
             return {key: self.value(one) for key, one in value.items()}
         if isinstance(value, list):
-            return [self.value(one) for one in value]
+            return [self.value(item) for item in value]
         if isinstance(value, str) and value.startswith("$"):
             raise ModelError(f"{self.name} has the expression {value!r} where a value is needed; code of a bundle is not run.")
         if isinstance(value, str) and value[:1] in ("@", "%"):
@@ -96,7 +96,7 @@ class Config:
 
     def preprocessing(self) -> list[tuple[str, dict[str, Any]]]:
         """Name without the ending of dictionary transforms, and arguments, of each transform before the network."""
-        return [self._transform(one) for one in self._chain("preprocessing")]
+        return [self._transform(step) for step in self._chain("preprocessing")]
 
     def _chain(self, name: str) -> list[dict[str, Any]]:
         """The transforms of a part that are not disabled, as they stand there: what need not be known of them is not read."""
@@ -141,14 +141,14 @@ class Config:
         ModelError
             Nothing in the postprocessing says it, or a voxel is of the class elsewhere than from 0.5 on.
         """
-        chain = [(str(one.get("_target_", "")), one) for one in self._chain("postprocessing")]
+        chain = [(str(step.get("_target_", "")), step) for step in self._chain("postprocessing")]
         rounding = [one for name, one in chain if "AsDiscrete" in name]
         for name, one in chain:
             if "Activations" in name and (one.get("softmax") or one.get("sigmoid")):
                 softmax = bool(one.get("softmax"))
                 self._check_threshold(rounding, softmax, channels)
                 return softmax
-        if channels > 1 and any(_switched_on(one.get("argmax")) for one in rounding):
+        if channels > 1 and any(_switched_on(step.get("argmax")) for step in rounding):
             self._check_threshold(rounding, True, channels)
             return True
         raise ModelError(
@@ -157,15 +157,15 @@ class Config:
         )
 
     def _check_threshold(self, rounding: list[dict[str, Any]], softmax: bool, channels: int) -> None:
-        for one in rounding:
+        for step in rounding:
             # of two exclusive classes the larger has 0.5 and more
-            if _switched_on(one.get("argmax")) and not (softmax and channels == 2):
+            if _switched_on(step.get("argmax")) and not (softmax and channels == 2):
                 raise ModelError(
                     f"The postprocessing of {self.name} takes the largest of {channels} classes (argmax), which may be far "
                     "below 0.5; members are averaged and rounded at 0.5, so that the network would mean something else here. "
                     "Use AsDiscreted with threshold 0.5, if the network was made for it."
                 )
-            threshold = one.get("threshold")
+            threshold = step.get("threshold")
             if threshold not in (None, True, 0.5):
                 raise ModelError(
                     f"The postprocessing of {self.name} rounds at {threshold}; members are averaged and rounded at "
@@ -227,7 +227,7 @@ def before_network(config: Config) -> tuple[str, list[dict[str, Any]]]:
             raise ModelError(
                 f"{config.name} prepares scans by {name}, which this program does not do before a network; it knows "
                 "Orientationd, "
-                f"Spacingd, {', '.join(f'{one}d' for one in INTENSITY)}. Train the network with those, or take that step out."
+                f"Spacingd, {', '.join(f'{name}d' for name in INTENSITY)}. Train the network with those, or take that step out."
             )
     if sorted(_axis_of(code) for code in axcodes) != [0, 1, 2]:
         raise ModelError(

@@ -146,5 +146,8 @@ def _rounded(found: Agreement) -> dict[str, float]:
 def _mean(found: Sequence[dict[str, float]]) -> dict[str, float | None]:
     """Over those where there is a value."""
     names = found[0] if found else {}
-    known = {name: [one[name] for one in found if one[name] is not None and np.isfinite(one[name])] for name in names}
+    known = {
+        name: [measures[name] for measures in found if measures[name] is not None and np.isfinite(measures[name])]
+        for name in names
+    }
     return {name: round(float(np.mean(values)), 4) if values else None for name, values in known.items()}

@@ -109,7 +109,9 @@ def batch(  # noqa: PLR0913 options of a command
         **({} if wanted == checked_forms(DEFAULT_FORMS) else {"forms": sorted(wanted)}),
         **({} if rules is None else {"pairing_rules": str(rules)}),
     }
-    failed: list[dict[str, str]] = [{"case": one.split(":", 1)[0], "reason": one.split(": ", 1)[1]} for one in left_out]
+    failed: list[dict[str, str]] = [
+        {"case": sentence.split(":", 1)[0], "reason": sentence.split(": ", 1)[1]} for sentence in left_out
+    ]
     with batch_folder(out, plan):
         to_do = [case for case in cases if not _is_done(case, out, dicom_out, dicom_report)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")

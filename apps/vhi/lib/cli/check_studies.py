@@ -86,12 +86,12 @@ def _print(found: Sequence[StudyCheck]) -> None:
 
     console = Console()
     table = Table("study", "patient", "date", "T1W", "STIR", "ready", box=None, pad_edge=False)
-    for one in found:
-        row = (one.study, one.patient, one.date, one.t1w or "", one.stir or "", "no" if one.missing else "yes")
+    for study in found:
+        row = (study.study, study.patient, study.date, study.t1w or "", study.stir or "", "no" if study.missing else "yes")
         table.add_row(*map(Text, row))
     Console(width=None if console.is_terminal else 240).print(table)
     wide = Console(highlight=False, soft_wrap=True)
-    for one in found:
-        for sentence in [*one.why, *([f"MISSING {one.missing}"] if one.missing else [])]:
-            wide.print(f"{one.study}  {sentence}", markup=False)
-    typer.echo(f"{len(found)} studies, {sum(one.missing is None for one in found)} ready")
+    for study in found:
+        for sentence in [*study.why, *([f"MISSING {study.missing}"] if study.missing else [])]:
+            wide.print(f"{study.study}  {sentence}", markup=False)
+    typer.echo(f"{len(found)} studies, {sum(study.missing is None for study in found)} ready")

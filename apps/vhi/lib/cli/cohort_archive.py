@@ -98,7 +98,7 @@ def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) ->
         for study, one in unnamed.items()
         if one.patient in named_patients
     )
-    by_date = _visits_by_date([one for one in unnamed.values() if one.patient not in named_patients])
+    by_date = _visits_by_date([study for study in unnamed.values() if study.patient not in named_patients])
     _check_subjects(visits, by_date)
     if by_date:
         found.notes.append(

@@ -48,6 +48,6 @@ def _tell(folder: Path, problems: tuple[Problem, ...]) -> None:
     for problem in problems:
         typer.echo(f"{problem.file}: {problem.reason}; {problem.remedy}.")
     if problems:
-        restore = sum(one.needs_backup for one in problems)
+        restore = sum(problem.needs_backup for problem in problems)
         raise InputError(f"{folder}: damaged files: {len(problems)}, of which a restore must bring {restore}.")
     typer.echo(f"{folder}: every file is whole.")

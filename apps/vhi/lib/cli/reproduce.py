@@ -109,7 +109,7 @@ def _released(clone: Clone) -> RegionNetworks | None:
     if not states:
         return None
     # released after training on every manual region of the repository, the test subjects' included
-    identity = f"{len(states)} networks, sha256 {', '.join(one[:12] for one in hashes)}"
+    identity = f"{len(states)} networks, sha256 {', '.join(digest[:12] for digest in hashes)}"
     return RegionNetworks("released", identity, frozenset(clone.regions), lambda: released_members(states))
 
 

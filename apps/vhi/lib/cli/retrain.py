@@ -55,8 +55,8 @@ def retrain(
             options=asked,
         )
         typer.echo(f"{len(session.entries)} labelled cases, from version {session.parent}")
-        for one in session.skipped:
-            typer.echo(f"left out {one['case']}: {one['reason']}", err=True)
+        for label in session.skipped:
+            typer.echo(f"left out {label['case']}: {label['reason']}", err=True)
     else:
         resume_with(data, asked)
     try:
@@ -107,8 +107,8 @@ def list_held(data: _Data) -> None:
     from ..retraining.retraining_folder import RetrainingFolder
 
     held = RetrainingFolder(data).held()
-    for one in held:
-        typer.echo(f"{one['case']}  {one['submission']}  {' '.join(one['reasons'])}")
+    for label in held:
+        typer.echo(f"{label['case']}  {label['submission']}  {' '.join(label['reasons'])}")
     if not held:
         typer.echo("No label is in quarantine.")
 
@@ -164,8 +164,8 @@ class _Teller:
         if progress["state"] != self._state:
             self._state = progress["state"]
             self._progress_shown.log_line(self._state)
-        for one in progress.get("members", ()):
-            if one["step"] != self._steps.get(one["name"], 0):
-                self._steps[one["name"]] = one["step"]
-                line = f"loss {one['loss']:.3f}, soft Dice {one['dice']:.3f}, {progress['left_s'] / 60:.1f} min left in all"
-                self._progress_shown.show(one["name"], one["step"], one["steps"], line)
+        for member in progress.get("members", ()):
+            if member["step"] != self._steps.get(member["name"], 0):
+                self._steps[member["name"]] = member["step"]
+                line = f"loss {member['loss']:.3f}, soft Dice {member['dice']:.3f}, {progress['left_s'] / 60:.1f} min left in all"
+                self._progress_shown.show(member["name"], member["step"], member["steps"], line)

@@ -70,18 +70,18 @@ def check(
         check_output_file(out)
     found: dict[tuple[str, int, str], tuple[Path, Scored]] = {}
     for path in sheets:
-        for one in read_sheets(read_text(path), path.name):
-            who = (one.reader, one.reading, one.case)
+        for case in read_sheets(read_text(path), path.name):
+            who = (case.reader, case.reading, case.case)
             if who in found:
                 raise InputError(
-                    f"{path.name} and {found[who][0].name} both hold case {one.case!r} of reader {one.reader!r}, reading "
-                    f"{one.reading}; pass one of them."
+                    f"{path.name} and {found[who][0].name} both hold case {case.case!r} of reader {case.reader!r}, reading "
+                    f"{case.reading}; pass one of them."
                 )
-            found[who] = path, one
+            found[who] = path, case
     scored = [scan for _, scan in found.values()]
-    for one in scored:
-        total = "not scored" if one.sheet is None else f"{one.sheet.total:2d} of 72"
-        typer.echo(f"{one.case}  reader {one.reader}, reading {one.reading}: {total}")
+    for case in scored:
+        total = "not scored" if case.sheet is None else f"{case.sheet.total:2d} of 72"
+        typer.echo(f"{case.case}  reader {case.reader}, reading {case.reading}: {total}")
     done = sum(scan.sheet is not None for scan in scored)
     typer.echo(f"{done} of {len(scored)} cases scored")
     if out is not None:

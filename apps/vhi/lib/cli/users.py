@@ -33,8 +33,8 @@ def add(
     check_role(role)
     known = read_accounts(accounts) if accounts.exists() else []
     account = Account(name, cast(Role, role), hash_password(_ask_password(name)))
-    write_accounts(accounts, [*(one for one in known if one.name != name), account])
-    changed = any(one.name == name and not one.is_removed for one in known)
+    write_accounts(accounts, [*(other for other in known if other.name != name), account])
+    changed = any(other.name == name and not other.is_removed for other in known)
     typer.echo(f"{name} ({role}) {'changed' if changed else 'added'}; earlier logins of that name have ended.")
 
 
@@ -54,8 +54,8 @@ def disable(name: _Name, accounts: _Accounts) -> None:
 
     check_name(name)
     known = read_accounts(accounts)
-    account = next((one for one in known if one.name == name), Account(name, "reader", DISABLED))
-    write_accounts(accounts, [*(one for one in known if one.name != name), account.disabled()])
+    account = next((other for other in known if other.name == name), Account(name, "reader", DISABLED))
+    write_accounts(accounts, [*(other for other in known if other.name != name), account.disabled()])
     typer.echo(f"{name} disabled; their logins have ended, their submissions stay.")
 
 
@@ -66,10 +66,10 @@ def enable(name: _Name, accounts: _Accounts) -> None:
     from ..server.accounts import read_accounts, write_accounts
 
     known = read_accounts(accounts)
-    account = next((one for one in known if one.name == name and one.is_disabled), None)
+    account = next((other for other in known if other.name == name and other.is_disabled), None)
     if account is None:
         raise InputError(f"{accounts} has no disabled account {name!r}; the command users list shows them.")
-    write_accounts(accounts, [*(one for one in known if one.name != name), account.enabled()])
+    write_accounts(accounts, [*(other for other in known if other.name != name), account.enabled()])
     typer.echo(f"{name} may sign in again; the logins that were ended stay ended.")
 
 
@@ -80,10 +80,10 @@ def remove(name: _Name, accounts: _Accounts) -> None:
     from ..server.accounts import read_accounts, write_accounts
 
     known = read_accounts(accounts)
-    account = next((one for one in known if one.name == name and not one.is_removed), None)
+    account = next((other for other in known if other.name == name and not other.is_removed), None)
     if account is None:
         raise InputError(f"{accounts} has no account {name!r}; the command users list shows them.")
-    write_accounts(accounts, [*(one for one in known if one.name != name), account.removed()])
+    write_accounts(accounts, [*(other for other in known if other.name != name), account.removed()])
     typer.echo(f"{name} removed; their logins have ended, their submissions stay.")
 
 

@@ -255,7 +255,7 @@ def _accelerated_tails(
 
 
 def medians(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """`(r,)` medians of `(n,)` values that were drawn `(r, n)` times each."""
+    """`(r,)` medians, in their unit, of `(n,)` values that were drawn `(r, n)` times each."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(counts[:, order], axis=1)
     total = reached[:, -1:]

@@ -43,7 +43,7 @@ class Summary:
 
 
 def summary(values: ArrayLike) -> Summary:
-    """Median, smallest and largest of `(n,)` values, without those that are missing; `nan` when none is left."""
+    """Median, smallest and largest of `(n,)` values in their unit, without those that are missing; `nan` when none is left."""
     present = as_numbers(values, "values")
     present = present[~np.isnan(present)]
     if not present.size:

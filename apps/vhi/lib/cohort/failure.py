@@ -42,7 +42,7 @@ def disagreements(
     Parameters
     ----------
     first, second : (n,) arrays
-        VHI of each scan by two readers.
+        VHI of each scan by two readers, both in one unit; the differences are in that unit.
     reasons : n words, optional
         Why the readers of each scan disagree, as somebody who looked recorded it.
     multiple : float

@@ -97,8 +97,8 @@ def against_reference(
         if len(group) < fewest_votes:
             left_out.append(f"Subject {subject}, {visit}: {len(group)} readings cannot give {fewest_votes} votes; left out.")
             continue
-        reference = composite_reference([one.mask for one in group], fewest_votes)
-        compared += [AgainstReference(one, compare(one.mask, reference)) for one in group]
+        reference = composite_reference([reading.mask for reading in group], fewest_votes)
+        compared += [AgainstReference(reading, compare(reading.mask, reference)) for reading in group]
     return tuple(compared), tuple(left_out)
 
 

@@ -262,7 +262,7 @@ def standardised_response_mean(
     Parameters
     ----------
     baseline, follow_up : (n,) arrays
-        Paired by position; patients with a missing value are left out.
+        Paired by position, both in one unit; patients with a missing value are left out.
 
     Returns
     -------

@@ -61,7 +61,7 @@ def responsiveness(baseline: ArrayLike, follow_up: ArrayLike, *, confidence: flo
     Parameters
     ----------
     baseline, follow_up : (n,) arrays
-        Paired by patient; patients with a missing value are left out.
+        Paired by patient, both in one unit; patients with a missing value are left out.
 
     Notes
     -----

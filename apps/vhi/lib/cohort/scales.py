@@ -15,7 +15,7 @@ SCALES: tuple[Scale, ...] = ("raw", "truncated", "log")
 
 
 def truncated(values: ArrayLike, at: float) -> np.ndarray:
-    """`(n,)` values without those above `at`, which become missing (`nan`); a value of exactly `at` stays.
+    """`(n,)` values without those above `at`, in the same unit, which become missing (`nan`); a value of exactly `at` stays.
 
     Notes
     -----

@@ -201,7 +201,9 @@ class ReaderAgreement:
 def agreements(table: CohortTable, column: str, settings: StudySettings) -> tuple[ReaderAgreement, ...]:
     """Every two readers of a measure, by method; SPARCC has no method, and is not truncated as the paper does not."""
     found = []
-    methods: Sequence[str | None] = [None] if column == SPARCC else [one for one in METHODS if table.readers(column, one)]
+    methods: Sequence[str | None] = (
+        [None] if column == SPARCC else [method for method in METHODS if table.readers(column, method)]
+    )
     for method in methods:
         for pair in combinations(table.readers(column, method), 2):
             found.append(_agreement(table, column, method, pair, settings))
@@ -264,7 +266,7 @@ class MeasureChange:
 
     @property
     def change(self) -> np.ndarray:
-        """`(n,)` float: follow-up minus baseline, negative where the measure fell."""
+        """`(n,)` float: follow-up minus baseline in the unit of the measure, negative where it fell."""
         return self.follow_up - self.baseline
 
     @property

@@ -239,7 +239,7 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
     cases : mapping
         Case id by subject and visit.
     """
-    readings = {one.key: one for one in table.readings}
+    readings = {reading.key: reading for reading in table.readings}
     for one in measured:
         known = readings.get(one.key)
         if known is None:

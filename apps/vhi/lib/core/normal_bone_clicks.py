@@ -43,8 +43,8 @@ CLICK_AGAIN = "Click in even marrow of the sacrum, between the foramina."
 class SacralMarrow:
     """One scan, prepared for clicks: hung slices `(K, rows, columns)`.
 
-    `even` is where STIR and T1W vary by little more than noise; `stir_level` and `t1w_level` are smoothed; `proposed` is the
-    automatic normal bone, where it can be trusted.
+    `even` is where STIR and T1W vary by little more than noise; `stir_level` and `t1w_level` are smoothed
+    [scanner units]; `proposed` is the automatic normal bone, where it can be trusted.
     """
 
     grid: Grid

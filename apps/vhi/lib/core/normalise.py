@@ -99,7 +99,7 @@ class NetworkFrame:
         return cls(hanging, t1w.grid.shape, body, (rows, columns), seen, runs_to_front(t1w.grid))
 
     def slices(self, array: np.ndarray) -> np.ndarray:
-        """`(I, J, K)` to contiguous `(K, H, W)` float32 of the body."""
+        """`(I, J, K)` to contiguous `(K, H, W)` float32 of the body, in the units of `array`."""
         return self._resized(self.hanging.hang(array[self.body]), self.network_size)
 
     def volume(self, slices: np.ndarray) -> np.ndarray:

@@ -38,12 +38,12 @@ class DisplayOrientation:
         return cls(transpose=bool(transpose), flip_rows=bool(along @ _UP > 0), flip_columns=bool(across @ _LEFT < 0))
 
     def hang(self, array: np.ndarray) -> np.ndarray:
-        """`(I, J, K)` to `(K, rows, columns)`; a view."""
+        """`(I, J, K)` to `(K, rows, columns)`, the values and their units as they are; a view."""
         slices = array.transpose(2, 0, 1) if self.transpose else array.transpose(2, 1, 0)
         return slices[:, :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
 
     def unhang(self, slices: np.ndarray) -> np.ndarray:
-        """`(K, rows, columns)` back to `(I, J, K)`; a view."""
+        """`(K, rows, columns)` back to `(I, J, K)`, the values and their units as they are; a view."""
         slices = slices[:, :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
         return slices.transpose(1, 2, 0) if self.transpose else slices.transpose(2, 1, 0)
 

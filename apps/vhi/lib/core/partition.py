@@ -32,7 +32,7 @@ DISC_HALF_MM, DARK = 4.0, 0.6  # a disc inside the region: near its plane, and t
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Row of the discs in every slice, `(K,)` float each; None where the disease region shows no gap there."""
+    """Row of the discs in every slice [pixels, from 0], `(K,)` float each; None where the disease region shows no gap there."""
 
     l5_s1: np.ndarray | None
     l4_5: np.ndarray | None

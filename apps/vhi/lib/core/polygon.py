@@ -35,7 +35,7 @@ def inside_polygon(points: np.ndarray, polygon: Sequence[Point]) -> np.ndarray:
 
 
 def left_of_line(points: np.ndarray, line: tuple[Point, Point]) -> np.ndarray:
-    """1 to the left of a line from its first point to its second, -1 to the right, 0 on it; `(n, 2)` in, `(n,)` out."""
+    """1 to the left of a line from its first point to its second, -1 to the right, 0 on it; `(n, 2)` in its units, `(n,)` out."""
     (x0, y0), (x1, y1) = line
     x, y = np.asarray(points, dtype=np.float64).T
     return np.sign((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0))

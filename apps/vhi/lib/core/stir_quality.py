@@ -83,7 +83,7 @@ def _air(anatomy: np.ndarray) -> np.ndarray:
 
 
 def _inner(mask: np.ndarray, pixels: int) -> np.ndarray:
-    """What lies that many pixels inside of a mask, slice by slice, along rows, columns and both."""
+    """The pixels that lie so far inside of a mask, slice by slice, along rows, columns and both."""
     return eroded(eroded(mask, pixels, 0), pixels, 1)
 
 

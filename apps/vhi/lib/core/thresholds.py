@@ -213,6 +213,6 @@ def robust_limit(values: np.ndarray, slice_index: np.ndarray) -> float:
 
 
 def far_fence(values: np.ndarray) -> float:
-    """Third quartile plus three interquartile ranges of `(n,)` values."""
+    """Third quartile plus three interquartile ranges of `(n,)` values, in their units."""
     q1, q3 = np.percentile(values, [25, 75])
     return float(q3 + FAR_FENCE * (q3 - q1))

@@ -73,7 +73,7 @@ def problems_of(root: Path) -> tuple[Problem, ...]:
     InputError
         It is no data folder, or one of a newer program.
     """
-    return tuple(one for room in (_format, _cases, _audit, _small, _outbox, _models, _holdout) for one in room(root))
+    return tuple(problem for room in (_format, _cases, _audit, _small, _outbox, _models, _holdout) for problem in room(root))
 
 
 def _format(root: Path) -> Iterator[Problem]:

@@ -161,7 +161,7 @@ def _outbox(root: Path) -> Iterator[str]:
                 case_id, _, submission = path.stem.partition("~")
                 files = sorted((root / "cases" / case_id / "submissions" / submission).glob("*.dcm"))
                 if files:
-                    write_json(path, {"created": now(), "files": [str(one.relative_to(root)) for one in files]})
+                    write_json(path, {"created": now(), "files": [str(file.relative_to(root)) for file in files]})
                     yield f"{path.relative_to(root)}: made anew from its submission"
 
 
@@ -179,7 +179,9 @@ def _live(root: Path) -> Iterator[str]:
 
 def _last_live(root: Path, folder: Path) -> str | None:
     """The version that was made live last by a person or by a session, and is whole."""
-    said = [(str(one["time"]), str(one.get("version"))) for one in audit_events(root) if one.get("event") == "model made live"]
+    said = [
+        (str(event["time"]), str(event.get("version"))) for event in audit_events(root) if event.get("event") == "model made live"
+    ]
     for path in root.glob("retraining/history/*/result.json"):
         try:
             result = read_json(path, ended=str, state=str) or {}

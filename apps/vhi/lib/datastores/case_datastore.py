@@ -292,7 +292,7 @@ class CaseDatastore(Datastore):
             "total": len(index.cases),
             "completed": completed,
             "label_tags": {TAG: completed} if completed else {},
-            "waiting": [{"name": one.name, "reason": without_paths(one.reason)} for one in index.waiting],
+            "waiting": [{"name": case.name, "reason": without_paths(case.reason)} for case in index.waiting],
         }
 
     def json(self) -> dict[str, Any]:

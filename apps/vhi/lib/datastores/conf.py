@@ -66,7 +66,7 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
         raise SettingsError("hide_others=true needs accounts: without login everybody is one reader. Start with --accounts.")
     data, models, rules = (Path(conf[name]) if conf.get(name) else None for name in (*_FOLDERS, _RULES))
     models = models or MODEL_DIR
-    chains = [read_chain(Path(one)) for one in conf.get(CHAINS, "").split(os.pathsep) if one]
+    chains = [read_chain(Path(path)) for path in conf.get(CHAINS, "").split(os.pathsep) if path]
     if not is_archive(studies):
         return VhiService(Path(studies), data=data, model_dir=models, config=config, post_transforms=chains)
     data = data or Path(ARCHIVE_DATA)
@@ -116,4 +116,4 @@ def archive_sync_of(service: VhiService) -> ArchiveSync | None:
 def _logins() -> frozenset[str] | None:
     """The names of the accounts; None where the server asks for no login."""
     accounts = ServerConfig.from_environment().accounts
-    return None if accounts is None else frozenset(one.name for one in read_accounts(accounts) if not one.is_removed)
+    return None if accounts is None else frozenset(account.name for account in read_accounts(accounts) if not account.is_removed)

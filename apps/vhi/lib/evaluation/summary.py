@@ -60,7 +60,7 @@ def summarise(cases: Sequence[MaskAgreement]) -> EvaluationSummary:
     """Summarise cases by `RULES`."""
 
     def of(value: Callable[[MaskAgreement], float]) -> MeasureSummary:
-        values = np.array([value(one) for one in cases], dtype=float)
+        values = np.array([value(case) for case in cases], dtype=float)
         values = values[~np.isnan(values)]
         if not values.size:
             return MeasureSummary(0, *[float("nan")] * 4)
@@ -68,7 +68,7 @@ def summarise(cases: Sequence[MaskAgreement]) -> EvaluationSummary:
             int(values.size), float(values.mean()), float(np.median(values)), float(values.min()), float(values.max())
         )
 
-    marked = [(one.prediction_voxels > 0) + (one.reference_voxels > 0) for one in cases]
+    marked = [(case.prediction_voxels > 0) + (case.reference_voxels > 0) for case in cases]
     return EvaluationSummary(
         len(cases),
         marked.count(0),
@@ -77,8 +77,8 @@ def summarise(cases: Sequence[MaskAgreement]) -> EvaluationSummary:
         of(lambda one: one.surface_dice),
         of(lambda one: one.hausdorff95_mm),
         of(lambda one: one.volume_difference_mm3),
-        sum(one.reference_lesions for one in cases),
-        sum(one.found_lesions for one in cases),
-        sum(one.predicted_lesions for one in cases),
-        sum(one.false_lesions for one in cases),
+        sum(case.reference_lesions for case in cases),
+        sum(case.found_lesions for case in cases),
+        sum(case.predicted_lesions for case in cases),
+        sum(case.false_lesions for case in cases),
     )

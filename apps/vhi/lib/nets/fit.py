@@ -479,6 +479,12 @@ def read_curve(folder: Path) -> list[Progress]:
     return [Progress(int(row.pop("step")), int(row.pop("steps")), **row) for row in rows]
 
 
+def last_progress(folder: Path) -> Progress | None:
+    """The newest report of the run in `folder`; None before its first."""
+    curve = read_curve(folder)
+    return curve[-1] if curve else None
+
+
 def _write_checkpoint(
     folder: Path, identity: str, step: int, net: nn.Module, optimiser: torch.optim.Optimizer, curve: list[dict[str, Any]]
 ) -> None:

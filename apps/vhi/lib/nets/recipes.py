@@ -100,7 +100,7 @@ class Recipe:
                 f"A member of the live version, {layout['name']}, came in a bundle and sees whole stacks; it cannot be trained "
                 "on here. Use a version without it, or train it where it was made and import it again."
             )
-        known = {name: content[name] for name in (one.name for one in fields(cls)) if name in content}
+        known = {name: content[name] for name in (field.name for field in fields(cls)) if name in content}
         shape: dict[str, Any] = {"named": dict(layout)}
         if "name" not in layout:
             shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
@@ -178,7 +178,7 @@ class Plan:
     def with_network(self, layout: Mapping[str, Any]) -> Plan:
         """The same with members that are networks of MONAI, under the network's name."""
         name = str(layout["name"])
-        members = tuple(replace(one, name=f"{one.name}-{name}", named=dict(layout)) for one in self.members)
+        members = tuple(replace(recipe, name=f"{recipe.name}-{name}", named=dict(layout)) for recipe in self.members)
         return replace(self, name=f"{self.name}-{name}", members=members)
 
     def recipes(self) -> tuple[Recipe, ...]:

@@ -44,7 +44,7 @@ class ScannerEffects:
 
 
 def with_effects(images: torch.Tensor, generator: torch.Generator, effects: ScannerEffects) -> torch.Tensor:
-    """`(B, 1, H, W)` images of 0 and more as other scanners would have shown them; anatomy stays where it is."""
+    """`(B, 1, H, W)` images with intensities of 0 and more as other scanners would have shown them; anatomy stays where it is."""
     steps = ((effects.coarse, _coarser), (effects.sharp, _sharper), (effects.curve, _bent), (effects.ghost, _ghosted))
     for share, effect in steps:
         struck = torch.rand(len(images), generator=generator) < share

@@ -94,7 +94,7 @@ def networks_of(manifest: Manifest, weights: bytes, where: str, kind: str | None
         raise ModelError(f"{where} is not a safetensors file ({error}); restore it.") from error
     nets = []
     for n, network in enumerate(manifest.of_kind(kind).networks):
-        prefix = f"{kind}.member{n}." if kind in [one["name"] for one in manifest.kinds] else f"member{n}."
+        prefix = f"{kind}.member{n}." if kind in [entry["name"] for entry in manifest.kinds] else f"member{n}."
         state = {name.removeprefix(prefix): _widened(t) for name, t in tensors.items() if name.startswith(prefix)}
         net = _empty(network)
         counters = {k: torch.zeros((), dtype=torch.long) for k in net.state_dict() if k.endswith("num_batches_tracked")}

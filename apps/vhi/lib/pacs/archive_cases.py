@@ -244,8 +244,8 @@ class PacsCases:
                 # at most a tenth of the time is spent on asking for the list
                 self._again = time.monotonic() + max(self.config.pacs_look_s, 9 * (time.monotonic() - began))
         self.problem = None
-        due = [one for one in self.register.all() if one.examined is None]
-        ready = [one for one in due if self._has_settled(one) and self._may_be_tried(one)]
+        due = [study for study in self.register.all() if study.examined is None]
+        ready = [study for study in due if self._has_settled(study) and self._may_be_tried(study)]
         ready.sort(key=lambda one: one.date, reverse=True)
         until = time.monotonic() + 2.0
         done = 0
@@ -265,7 +265,7 @@ class PacsCases:
         """Which studies there are now."""
         now = self._clock()
         filters = {"ModalitiesInStudy": "MR", **self.config.filters()}
-        listed = {one.study_uid: one for one in self.archive.studies(**filters)}
+        listed = {study.study_uid: study for study in self.archive.studies(**filters)}
         news = []
         for uid, entry in listed.items():
             counts = "/".join(entry.text(key) for key in ("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"))
@@ -293,7 +293,7 @@ class PacsCases:
 
     def _check_cached(self) -> None:
         """Compare some of the series that are here with the archive: theirs may have changed though as many."""
-        listed = [one for one in self.register.all() if one.uid not in self._not_listed]
+        listed = [study for study in self.register.all() if study.uid not in self._not_listed]
         held = {folder: study for study in listed if (folder := self._folder(study)) and self.cache.holds(folder)}
         self._checked = {folder: when for folder, when in self._checked.items() if folder in held}
         for folder in sorted(held, key=lambda one: self._checked.get(one, 0.0))[:_CHECKED_AT_ONCE]:
@@ -370,9 +370,9 @@ class PacsCases:
         """
         instances: dict[str, tuple[str, ...]] = {}
         series: list[Series] = []
-        for one in found:
-            instances[one.series_uid] = self._instances(study_uid, one.series_uid)
-            series += self._series(study_uid, one.series_uid, instances[one.series_uid])
+        for entry in found:
+            instances[entry.series_uid] = self._instances(study_uid, entry.series_uid)
+            series += self._series(study_uid, entry.series_uid, instances[entry.series_uid])
         t1w, stir, told = find_pair(series, self.rules)
         chosen = Archived(study_uid, t1w.series.uid, stir.series.uid)
         key = key_of(chosen, {role: instances[chosen.series_uid(role)] for role in ROLES})

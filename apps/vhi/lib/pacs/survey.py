@@ -22,7 +22,7 @@ def check_archive(cases: PacsCases) -> tuple[StudyCheck, ...]:
 
 
 def _check(study: ArchivedStudy, cases: PacsCases) -> StudyCheck:
-    series = {one.series_uid: _shown(one) for one in cases.archive.series(study.uid) if one.modality == "MR"}
+    series = {header.series_uid: _shown(header) for header in cases.archive.series(study.uid) if header.modality == "MR"}
     studies = cases.archive.studies(fields=("PatientID",), StudyInstanceUID=study.uid)
     patient = next((entry.text("PatientID") for entry in studies), "")
     case = cases.case_of(study)

@@ -221,7 +221,7 @@ def _render(painter: Painter, plan: Prescription, noise: Noise) -> np.ndarray:
 
 
 def coil_sensitivity(rng: np.random.Generator, shape: tuple[int, int, int], bias: float) -> np.ndarray:
-    """`(I, J, K)` smooth factor whose logarithm lies in `[-bias, bias]`."""
+    """`(I, J, K)` smooth factor without unit whose logarithm lies in `[-bias, bias]`."""
     waves = [np.cos(np.pi * np.outer(np.arange(3), (np.arange(n) + 0.5) / n)) for n in shape]
     field = np.einsum("abc,ai,bj,ck->ijk", rng.standard_normal((3, 3, 3)), *waves, optimize=True).astype(np.float32)
     field -= field.mean()
@@ -229,7 +229,7 @@ def coil_sensitivity(rng: np.random.Generator, shape: tuple[int, int, int], bias
 
 
 def rician(rng: np.random.Generator, magnitude: np.ndarray, sigma: float) -> np.ndarray:
-    """Magnitude of a complex signal with Gaussian noise of `sigma` in both channels, float32 of the shape of `magnitude`.
+    """Magnitude of a complex signal with Gaussian noise of `sigma` in both channels, float32, shape and unit of `magnitude`.
 
     In air its mean is `sigma sqrt(pi/2)`.
     """

@@ -285,16 +285,16 @@ class TrialScan:
             {
                 "subject": self.plan.subject,
                 "visit": self.visit,
-                "reader": one.reader,
-                "reading": str(one.reading),
-                "method": one.method,
-                "vhi_mm3": repr(one.mask.volume_mm3),
-                "vhi_voxels": str(one.mask.voxels),
-                "sparcc": str(self.sparcc[one.reader].total) if one.reading == 1 else "",
+                "reader": reading.reader,
+                "reading": str(reading.reading),
+                "method": reading.method,
+                "vhi_mm3": repr(reading.mask.volume_mm3),
+                "vhi_voxels": str(reading.mask.voxels),
+                "sparcc": str(self.sparcc[reading.reader].total) if reading.reading == 1 else "",
                 "disagreement": self.disagreement or "",
                 **{name: repr(values[when]) for name, values in self.plan.clinical.items()},
             }
-            for one in self.readings
+            for reading in self.readings
         ]
 
 
@@ -403,7 +403,7 @@ def _cleaned(study: PhantomStudy, result: VhiResult, kind: str | None, rng: np.r
     true = hit >= TRUE_SHARE * size
     second = true.copy()
     if kind == "anatomical":
-        in_ilium = np.isin(study.lesions, [one.label for one in study.lesion_table if one.bone == "ilium"])
+        in_ilium = np.isin(study.lesions, [lesion.label for lesion in study.lesion_table if lesion.bone == "ilium"])
         ilium = np.bincount(labels[in_ilium], minlength=count + 1)[1:] > hit / 2
         candidates = np.flatnonzero(true & ilium) if (true & ilium).any() else np.flatnonzero(true)
         if candidates.size:

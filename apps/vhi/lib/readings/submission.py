@@ -158,3 +158,16 @@ def check_reading(reading: int) -> None:
     """
     if isinstance(reading, bool) or not isinstance(reading, int) or not 1 <= reading <= LAST_READING:
         raise RequestError(f"The reading is {reading!r}; it is 1 for the first, 2 for the second, up to {LAST_READING}.")
+
+
+def reading_number(value: Any) -> int:
+    """The number of a reading; a viewer sends it as text.
+
+    Raises
+    ------
+    RequestError
+    """
+    if isinstance(value, str) and value.strip().isdigit() and len(value.strip()) < 4:
+        value = int(value)
+    check_reading(value)
+    return int(value)

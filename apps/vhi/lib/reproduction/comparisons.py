@@ -74,13 +74,13 @@ def _data(found: Found) -> Iterator[Comparison]:
     yield printed(DATA, "reading_subjects", len(twice) or _NAN)
     stir = shapes["STIR"].values()
     for key, values in (
-        ("matrix", {max(one["shape"][:2]) for one in stir}),
+        ("matrix", {max(image["shape"][:2]) for image in stir}),
         # three decimals are what the header holds; the paper cuts off after two
-        ("pixel_mm", {math.floor(100 * min(one["spacing_mm"][:2])) / 100 for one in stir}),
+        ("pixel_mm", {math.floor(100 * min(image["spacing_mm"][:2])) / 100 for image in stir}),
     ):
-        note = f"not all alike: {', '.join(f'{one:g}' for one in sorted(values))}" if len(values) > 1 else ""
+        note = f"not all alike: {', '.join(f'{value:g}' for value in sorted(values))}" if len(values) > 1 else ""
         yield printed(DATA, key, values.pop() if len(values) == 1 else _NAN, note=note)
-    counts = [one["shape"][2] for one in stir]
+    counts = [image["shape"][2] for image in stir]
     yield printed(DATA, "fewest_slices", min(counts, default=_NAN))
     yield printed(DATA, "most_slices", max(counts, default=_NAN))
 
@@ -90,7 +90,7 @@ def _medians(found: Found) -> Iterator[Comparison]:
     listed = {pair: _listed(found.clone, pair) for pair in (*WITHIN, *BETWEEN, BOTH_SEMI)}
     own = {pair: dices(found, pair) for pair in listed}
     for of, values in (("from the masks", own), ("from the authors' tables", listed)):
-        manual = [one for pair in (*WITHIN, *BETWEEN) for one in values[pair].values()]
+        manual = [dice for pair in (*WITHIN, *BETWEEN) for dice in values[pair].values()]
         between = [summary(list(values[pair].values())).median for pair in BETWEEN if values[pair]]
         for key, ours, pairs in (
             ("manual_lowest", min(manual, default=_NAN), (*WITHIN, *BETWEEN)),
@@ -107,7 +107,7 @@ def _medians(found: Found) -> Iterator[Comparison]:
 def _of_eight(group: str, key: str, ours: float, of: str, values: Sequence[Mapping[str, float]]) -> Comparison:
     """A number of the paper that rests on eight scans; of fewer it need not be the same."""
     wanted = int(paper()["numbers"]["reading_subjects"]["published"])
-    fewest = min(len(one) for one in values)
+    fewest = min(len(dices) for dices in values)
     note = "" if fewest == wanted else f"{fewest} of the paper's {wanted} scans are in the clone"
     return printed(group, key, ours, of=of, note=note, comparable=fewest == wanted)
 
@@ -251,6 +251,6 @@ def p_of_interval(value: float, low: float, high: float, degrees: int) -> float:
 def counted(comparisons: Iterable[Comparison]) -> dict[str, int]:
     """How many comparisons ended in each verdict."""
     counts: dict[str, int] = {}
-    for one in comparisons:
-        counts[one.verdict] = counts.get(one.verdict, 0) + 1
+    for comparison in comparisons:
+        counts[comparison.verdict] = counts.get(comparison.verdict, 0) + 1
     return counts

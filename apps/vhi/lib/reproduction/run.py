@@ -109,8 +109,8 @@ class _Run:
         for reading in self.clone.readings:
             by_case.setdefault(reading.case, []).append(reading)
         for case, readings in sorted(by_case.items()):
-            files = [path for one in readings for path in (one.path, one.two_thresholds) if path is not None]
-            methods = [f"{one.path.name} {one.method}" for one in readings]
+            files = [path for reading in readings for path in (reading.path, reading.two_thresholds) if path is not None]
+            methods = [f"{reading.path.name} {reading.method}" for reading in readings]
             compute = partial(read_scan, case, readings, staple)
             result = self.do(f"readings of {case}", f"readers_{case}", files, compute, methods)
             if result is not None:
@@ -134,10 +134,10 @@ class _Run:
                 self.automatic(case)
 
     def automatic(self, case: str) -> None:
-        semi = [one for one in self.clone.readings if (one.case, one.method, one.reading) == (case, SEMI, 1)]
+        semi = [reading for reading in self.clone.readings if (reading.case, reading.method, reading.reading) == (case, SEMI, 1)]
         places = (self.clone.t1w, self.clone.stir, self.clone.regions, self.clone.normal_bone)
         t1w, stir, region, bone = inputs = tuple(place[case] for place in places)
-        files = [*inputs, *(one.path for one in semi)]
+        files = [*inputs, *(reading.path for reading in semi)]
         keep = kept_grade(self.kept.folder, case)
         if not keep.exists():
             self.kept.forget(f"automatic_{case}")
@@ -166,9 +166,9 @@ class _Run:
         """Between the ensembles, and with automatic regions that the authors publish."""
         for case in sorted(self.clone.t1w):
             own = {
-                one.name: kept_mask(self.kept.folder, one.name, case)
-                for one in self.found.ensembles
-                if case in self.found.regions[one.name]
+                ensemble.name: kept_mask(self.kept.folder, ensemble.name, case)
+                for ensemble in self.found.ensembles
+                if case in self.found.regions[ensemble.name]
             }
             if len(own) == 2:
                 between = self._agreement(f"agreement_{case}", *own.values())

@@ -65,7 +65,7 @@ def ever_live(root: Path, but: str, results: Sequence[Mapping[str, Any]] = ()) -
     results : sequence of mapping
         See `RetrainingFolder.results`.
     """
-    were = {one.get("version") for one in results if one.get("live")}
+    were = {result.get("version") for result in results if result.get("live")}
     versions = list_versions(root)
     manifests = [read_version(root, version).manifest for version in versions]
     were |= {manifest.parent for manifest in manifests if manifest.gate is not None}
@@ -106,8 +106,12 @@ def store_candidate(
     parent = read_version(Path(session.model_dir), session.parent)
     old = parent.manifest
     before = [] if session.options.scratch else list(old.training_cases)
-    cases = {one.case_id: one for one in before} | {one.case_id: TrainingCase(one.case_id, one.label_id) for one in learnt}
-    kind, recipes, seeds = trainings[0].kind, [one.recipe.as_dict() for one in trainings], [one.seed for one in trainings]
+    cases = {case.case_id: case for case in before} | {case.case_id: TrainingCase(case.case_id, case.label_id) for case in learnt}
+    kind, recipes, seeds = (
+        trainings[0].kind,
+        [training.recipe.as_dict() for training in trainings],
+        [training.seed for training in trainings],
+    )
     kinds = [*old.kinds, *([dict(new_kind)] if new_kind else [])]
     manifest = Manifest(
         version=session.version,
@@ -126,9 +130,9 @@ def store_candidate(
         flip=old.flip,
         # measured where the parent was: what is unlike the scans that it knew is still worth a warning
         reference=old.reference,
-        kinds=[one | {"recipes": recipes, "seeds": seeds} if one["name"] == kind else one for one in kinds],
+        kinds=[entry | {"recipes": recipes, "seeds": seeds} if entry["name"] == kind else entry for entry in kinds],
     )
-    weights = pack_onto(parent, [one.read() for one in trainings], kind)
+    weights = pack_onto(parent, [training.read() for training in trainings], kind)
     return publish_networks(place, manifest, weights, live=False)
 
 

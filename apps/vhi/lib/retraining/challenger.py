@@ -83,12 +83,12 @@ def holdout_cases(
 
     by_id = {case.case_id: case for case in cases}
     seen = {case.case_id for version in (live, *others) for case in version.manifest.training_cases}
-    for one in waiting_labels(store, live.manifest, config, patient_of):
-        case_id = one.candidate.case_id
-        if one.side != "holdout" or one.held or case_id in seen or case_id not in by_id:
+    for label in waiting_labels(store, live.manifest, config, patient_of):
+        case_id = label.candidate.case_id
+        if label.side != "holdout" or label.held or case_id in seen or case_id not in by_id:
             continue
         with TemporaryDirectory() as place:
-            entry = write_case(Path(place), by_id[case_id], source, store, one.candidate, LabelUse("holdout", one.known))
+            entry = write_case(Path(place), by_id[case_id], source, store, label.candidate, LabelUse("holdout", label.known))
             t1w = entry.read_t1w(Path(place))
             if entry.rated_version is None:
                 truth = entry.read_label(Path(place))

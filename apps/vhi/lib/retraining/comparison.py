@@ -81,7 +81,7 @@ def compare_versions(
         told = []
         for n, (what, case_id, t1w, truth) in enumerate(islice(cases, MOST), start=1):
             regions = [segment(t1w) for segment in segments]
-            found = Compared(what, case_id, *(round(dice(one.data, truth.data), 4) for one in regions))
+            found = Compared(what, case_id, *(round(dice(region.data, truth.data), 4) for region in regions))
             write_atomically(staging / f"{n}.png", _picture(t1w, truth, regions, found, versions))
             told.append(found.as_dict())
             on_case(found)
@@ -127,10 +127,12 @@ def by_file(models: Path, version: str) -> Segment:
 
 
 def _picture(t1w: Volume, truth: Mask, regions: Sequence[Mask], found: Compared, versions: tuple[str, str]) -> bytes:
-    dices = np.nan_to_num(np.array([slice_dice(one.data, truth.data) for one in regions]), nan=1.0)
+    dices = np.nan_to_num(np.array([slice_dice(region.data, truth.data) for region in regions]), nan=1.0)
     k = int(np.abs(dices[0] - dices[1]).argmax())
     hanging = DisplayOrientation.of(t1w.grid)
-    image, drawn, first, second = (hanging.hang(one)[k] for one in (t1w.data, truth.data, *(region.data for region in regions)))
+    image, drawn, first, second = (
+        hanging.hang(array)[k] for array in (t1w.data, truth.data, *(region.data for region in regions))
+    )
     title = f"{found.case}, slice {k + 1}: Dice {dices[0, k]:.2f} ({versions[0]}), {dices[1, k]:.2f} ({versions[1]})"
     from ..figures.canvas import png_bytes  # brings matplotlib
     from ..figures.slice_dice import two_answers_figure

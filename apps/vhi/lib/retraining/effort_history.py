@@ -45,9 +45,9 @@ def reading_efforts(store: ReadingStore) -> tuple[ReadingEffort, ...]:
     found: list[ReadingEffort] = []
     for case_id, made in store.intact():
         readings: dict[tuple[str, int], list[Submission]] = {}
-        for one in made:
-            if one.method != "manual" and one.effort:
-                readings.setdefault((one.reader, one.reading), []).append(one)
+        for submission in made:
+            if submission.method != "manual" and submission.effort:
+                readings.setdefault((submission.reader, submission.reading), []).append(submission)
         found += [_summed(case_id, own) for own in readings.values()]
     return tuple(sorted(found, key=lambda one: one.ended))
 
@@ -57,7 +57,7 @@ def median_effort(efforts: Iterable[ReadingEffort]) -> dict[str, Any]:
     readings = list(efforts)
     told: dict[str, Any] = {"cases": len(readings)}
     for name in QUANTITIES:
-        values = [one.took[name] for one in readings if name in one.took]
+        values = [reading.took[name] for reading in readings if name in reading.took]
         if values:
             told[name] = round(float(median(values)), 1)
     return told
@@ -65,8 +65,8 @@ def median_effort(efforts: Iterable[ReadingEffort]) -> dict[str, Any]:
 
 def effort_sentence(efforts: Sequence[ReadingEffort], live: str) -> str:
     """The effort for a case before the live version and with it, for readers; empty where too little was read to say it."""
-    now = median_effort(one for one in efforts if one.version == live)
-    before = median_effort(one for one in efforts if one.version not in (live, None))
+    now = median_effort(effort for effort in efforts if effort.version == live)
+    before = median_effort(effort for effort in efforts if effort.version not in (live, None))
     if min(now["cases"], before["cases"]) < LEAST:
         return ""
     then, since = _words(before), _words(now)
@@ -86,9 +86,9 @@ def _words(took: Mapping[str, Any]) -> str:
 
 def _summed(case_id: str, own: Sequence[Submission]) -> ReadingEffort:
     took = {
-        name: float(sum(one.effort[name] for one in own if name in one.effort))
+        name: float(sum(submission.effort[name] for submission in own if name in submission.effort))
         for name in QUANTITIES
-        if any(name in one.effort for one in own)
+        if any(name in submission.effort for submission in own)
     }
-    shown = next((one.model["version"] for one in own if one.model), None)
+    shown = next((submission.model["version"] for submission in own if submission.model), None)
     return ReadingEffort(case_id, own[0].reader, own[-1].created, shown, took)

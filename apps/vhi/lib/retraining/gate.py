@@ -122,7 +122,9 @@ def decide(
     margins = {HOLDOUT: config.train_margin, PHANTOMS: sentinel, LIKE_STUDY: sentinel}
     bound = max(config.train_margin, config.train_sentinel_margin)
     measured = {what: {pair.case_id: pair for pair in pairs if pair.what == what} for what in (HOLDOUT, PHANTOMS)}
-    chosen = {name: [own[one] for one in ids] for what, own in measured.items() for name, ids in sets_of(what, own).items()}
+    chosen = {
+        name: [own[case_id] for case_id in ids] for what, own in measured.items() for name, ids in sets_of(what, own).items()
+    }
     over_live = {what: np.array([pair.gain for pair in own]) for what, own in chosen.items()}
     over_best = {
         what: np.array([pair.candidate - best[what].dices[pair.case_id] for pair in own])
@@ -163,7 +165,7 @@ def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[s
 def sets_of(what: str, case_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The cases of a set that was measured, and of phantoms those like the study's scans once more; no empty set."""
     own = tuple(case_ids)
-    like = tuple(one for one in own if one.removeprefix("phantom-") not in PROTOCOLS)
+    like = tuple(case_id for case_id in own if case_id.removeprefix("phantom-") not in PROTOCOLS)
     sets = {what: own, LIKE_STUDY: like if what == PHANTOMS and len(like) < len(own) else ()}
     return {name: ids for name, ids in sets.items() if ids}
 

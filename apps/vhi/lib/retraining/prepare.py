@@ -64,7 +64,7 @@ class Session:
             read = {
                 "config": TrainConfig(**content["config"]),
                 "options": TrainOptions(**content["options"]),
-                "entries": tuple(Entry(**one) for one in content["entries"]),
+                "entries": tuple(Entry(**entry) for entry in content["entries"]),
                 "skipped": tuple(content["skipped"]),
             }
             # where the site's versions lie now: a server that starts may have moved them in since
@@ -190,7 +190,7 @@ def prepare(
         labels = waiting_labels(store, live.manifest, config, studies.patient_of)
         _refuse_nothing(labels, options)
         sides = HoldOut(folder.root, config.train_holdout).write_down(
-            {one.candidate.case_id: studies.patient_of(one.candidate.case_id) for one in labels}
+            {label.candidate.case_id: studies.patient_of(label.candidate.case_id) for label in labels}
         )
         now = datetime.now(UTC)
         version = _free_version(live.folder.parent, f"site-{now:%Y%m%d-%H%M%S}")
@@ -200,7 +200,7 @@ def prepare(
             copying.copy(_contradicting(store, config, copying.entries))
             entries, skipped = tuple(copying.entries), tuple(copying.skipped)
             if not any(entry.side == "train" and (options.scratch or not entry.known) for entry in entries):
-                why = "; ".join(f"{one['case']}: {one['reason']}" for one in skipped)
+                why = "; ".join(f"{label['case']}: {label['reason']}" for label in skipped)
                 raise InputError(f"None of the new labels can be used. {why}")
             session = Session(
                 session_id=version.removeprefix("site-"),
@@ -219,11 +219,11 @@ def prepare(
 
 
 def _refuse_nothing(labels: Sequence[WaitingLabel], options: TrainOptions) -> None:
-    usable = [one for one in labels if one.is_new or (options.scratch and one.side == "train" and not one.held)]
+    usable = [label for label in labels if label.is_new or (options.scratch and label.side == "train" and not label.held)]
     if usable:
         return
     held, out = (sum(map(test, labels)) for test in (lambda one: one.held, lambda one: one.side == "holdout"))
-    known = sum(one.known for one in labels)
+    known = sum(label.known for label in labels)
     raise InputError(
         f"There is nothing new to learn: readers labelled {len(labels)} cases, of which the live version learnt {known}, {out} "
         f"belong to the hold-out and {held} are in quarantine. Submit corrected disease regions, or rate them satisfactory."
@@ -232,11 +232,11 @@ def _refuse_nothing(labels: Sequence[WaitingLabel], options: TrainOptions) -> No
 
 def _chosen(labels: Sequence[WaitingLabel], config: TrainConfig, options: TrainOptions) -> list[WaitingLabel]:
     """All of the hold-out and all that is new; of what was learnt already some, the same for one seed."""
-    usable = [one for one in labels if not one.held]
-    known = [one for one in usable if one.known and one.side == "train"]
+    usable = [label for label in labels if not label.held]
+    known = [label for label in usable if label.known and label.side == "train"]
     if not options.scratch and len(known) > config.train_replay:
         known = random.Random(options.seed).sample(known, config.train_replay)
-    return [one for one in usable if one.side == "holdout" or not one.known or one in known]
+    return [label for label in usable if label.side == "holdout" or not label.known or label in known]
 
 
 def _counting(chosen: Sequence[WaitingLabel]) -> list[Candidate]:

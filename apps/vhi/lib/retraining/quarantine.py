@@ -140,7 +140,7 @@ def doubts_of(t1w: Volume, region: Mask, expected: Mask | None) -> tuple[str, ..
     """
     check = check_label(region, t1w, expected or Mask(np.zeros_like(region.data), region.grid, region.name), {})
     told = check.reasons if not check.placement else placement_doubts(check.placement, t1w.grid)
-    return tuple(f"The disease region may be wrong. {one}" for one in told)
+    return tuple(f"The disease region may be wrong. {reason}" for reason in told)
 
 
 def placement_doubts(placement: Placement, grid: Grid, usual: tuple[float, float] = (0.0, 0.0)) -> list[str]:

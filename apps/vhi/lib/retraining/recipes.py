@@ -62,7 +62,7 @@ def member_recipes(
         replace(one, pseudo=one.batch // 2 if replay and replays else 0, pull=pull, learning_rate=LEARNING_RATE)
         for one in recipes
     )
-    return tuple(_budgeted(one, options, n_new, STEPS) for one in gentle)
+    return tuple(_budgeted(recipe, options, n_new, STEPS) for recipe in gentle)
 
 
 def _budgeted(recipe: Recipe, options: TrainOptions, n_new: int, usual: int) -> Recipe:

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from ..errors import RequestError
-from ..nets.fit import read_curve
+from ..nets.fit import last_progress
 from ..records import write_json
 from .config import TrainOptions
 from .jobs import MEASURED
@@ -61,7 +61,7 @@ def _lengthened(folder: RetrainingFolder, session: Session, steps: int) -> Sessi
     """The session with so many steps of each network in all."""
     plan = SessionPlan.read(folder.session)
     members = range(len(plan.steps)) if plan else ()
-    made = max((curve[-1].step for n in members if (curve := read_curve(folder.session / f"member{n}"))), default=0)
+    made = max((point.step for n in members if (point := last_progress(folder.session / f"member{n}"))), default=0)
     if made > steps:
         raise RequestError(
             f"{steps} steps in all were asked for, and a network of the session that waits has made {made}. Ask for more, "

@@ -163,7 +163,7 @@ class RetrainingFolder:
     def results(self) -> tuple[dict[str, Any], ...]:
         """`result.json` of every session that ended, oldest first."""
         found = (read_remakable(path, state=str, session=str, begun=str) for path in sorted(self.history.glob("*/result.json")))
-        return tuple(one for one in found if one is not None)
+        return tuple(content for content in found if content is not None)
 
     # checked labels -------------------------------------------------------------------------------------------------------------
 
@@ -182,12 +182,14 @@ class RetrainingFolder:
     def checks(self) -> tuple[dict[str, Any], ...]:
         """The record of every label that was checked, or decided about, by `case`, `submission`, `state` and more."""
         found = (read_remakable(path, **_CHECK) for path in sorted((self.root / "labels").glob("*.json")))
-        return tuple(one for one in found if one is not None)
+        return tuple(content for content in found if content is not None)
 
     def held(self) -> tuple[dict[str, Any], ...]:
         """The labels in quarantine, by a check or by an administrator: `case`, `submission`, `reader`, `reasons`, `dice`,
         `version`, `releasable`, `picture`. For administrators: the reasons name the other case that a label fits better."""
-        return tuple({**one, "reasons": [*one["reasons"], *_fitted(one)]} for one in self.checks() if one["state"] in ASIDE)
+        return tuple(
+            {**check, "reasons": [*check["reasons"], *_fitted(check)]} for check in self.checks() if check["state"] in ASIDE
+        )
 
     def release(self, case_id: str, submission_id: str, who: str) -> str:
         """Learn this label from the next session on, whatever the check said; for an administrator.
@@ -244,7 +246,7 @@ class RetrainingFolder:
         if found is not None and found["state"] in ASIDE:
             raise ConflictError(f"Submission {submission_id} of case {case_id} is set aside already.")
         known = found or {"case": case_id, "submission": submission_id, "label_id": label_id, "releasable": True}
-        said = [one for one in known.get("reasons", []) if not one.startswith(_BY)]
+        said = [reason for reason in known.get("reasons", []) if not reason.startswith(_BY)]
         before = found["state"] if found else None
         reasons = [f"{_BY} {who}.", *said]
         self.note_check({**known, "state": TAKEN_BACK, "reasons": reasons, "taken_back_by": who, "before": before})

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, VhiError
-from ..nets.fit import Progress, read_curve
+from ..nets.fit import Progress, last_progress
 from ..provenance import now
 from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
@@ -193,7 +193,7 @@ class _Work:
         new_kind = None
         if plan.protocol is not None:
             found = read_json(self.place / LEFT_OUT_FILE) or {}
-            dices = [one["candidate"] for one in found.values()]
+            dices = [dice["candidate"] for dice in found.values()]
             new_kind = {"name": plan.kind, "protocol": plan.protocol} | ({"usual": float(np.mean(dices))} if dices else {})
         learnt = plan.of(self.session, plan.learn)
         return Storing(self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
@@ -230,8 +230,8 @@ class _Work:
         """The same steps for all members, by trying some of each one's with all processes busy."""
         jobs = self.session.config.train_jobs
         tried = []
-        for one in trainings(self.place, self.session, self.live, plan):
-            tried.append(float(np.mean(run_all(pool, [Pace(one.recipe, one.new[:1])] * jobs))))
+        for training in trainings(self.place, self.session, self.live, plan):
+            tried.append(float(np.mean(run_all(pool, [Pace(training.recipe, training.new[:1])] * jobs))))
         return (steps_in(minutes, float(np.mean(tried)), len(tried), jobs),) * len(tried)
 
     def _done(self, pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -305,8 +305,8 @@ class _Work:
         """
         if self.folder.stop_requested():
             raise StopRequested
-        points = {one.name: read_curve(one.folder)[-1:] for one in self.trainings()}
-        told = (self.state, *(point.step for found in points.values() for point in found))
+        points = {training.name: last_progress(training.folder) for training in self.trainings()}
+        told = (self.state, *(point.step for point in points.values() if point))
         if told != self._told:
             self._told = told
             self.record_progress(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
@@ -330,21 +330,21 @@ def _state(decision: Decision, plan: SessionPlan, was_measured: bool) -> str:
     return "waits" if plan.waits or plan.learn else "nothing"
 
 
-def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Sequence[Progress]], side_by_side: int) -> dict[str, Any]:
+def _progress(jobs: Sequence[MemberTraining], points: Mapping[str, Progress | None], side_by_side: int) -> dict[str, Any]:
     """Of each member how far it is, and the seconds left of all: those of members that have not begun by the others' pace."""
     members = []
-    paces = [found[0].elapsed_s / found[0].step for found in points.values() if found]
+    paces = [point.elapsed_s / point.step for point in points.values() if point]
     left_s: float | None = 0.0 if paces else None
-    for one in jobs:
-        point = points[one.name][0] if points[one.name] else None
+    for job in jobs:
+        point = points[job.name]
         step = point.step if point else 0
         if left_s is not None:
-            left_s += (one.recipe.steps - step) * float(np.mean(paces)) / side_by_side
+            left_s += (job.recipe.steps - step) * float(np.mean(paces)) / side_by_side
         members.append(
             {
-                "name": one.name,
+                "name": job.name,
                 "step": step,
-                "steps": one.recipe.steps,
+                "steps": job.recipe.steps,
                 "epoch": round(point.epoch, 2) if point else 0.0,
                 "loss": round(point.loss, 4) if point else None,
                 "dice": round(point.soft_dice, 4) if point else None,

@@ -270,7 +270,7 @@ async def _stored_uids(answer: httpx.Response) -> tuple[str, ...]:
     """The instances that a STOW answer confirms; the answer can still be passed on."""
     try:
         listed = json.loads(await answer.aread())["00081199"]["Value"]
-        return tuple(str(one["00081155"]["Value"][0]) for one in listed)
+        return tuple(str(item["00081155"]["Value"][0]) for item in listed)
     except httpx.HTTPError as error:
         raise Refusal(502, "The archive broke off its answer, so that nobody knows what it stored; store it again.") from error
     except (ValueError, LookupError, TypeError):

@@ -60,7 +60,7 @@ def add_overview(api: FastAPI, context: ServerContext) -> None:
                 for submission in found
             ]
             # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
-            return [{**one, "source": None} for one in told] if context.is_blinded else told
+            return [{**submission, "source": None} for submission in told] if context.is_blinded else told
 
         return JSONResponse(finite(await context.quickly(request, look)))
 

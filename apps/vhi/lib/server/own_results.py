@@ -103,16 +103,16 @@ class OwnResults:
 
     async def _studies(self, scope: Scope, receive: Receive, send: Send) -> None:
         for key, value in _query(scope):
-            acquired = {one.strip().upper() for one in value.replace("\\", ",").split(",")} <= {"", *ACQUIRED}
+            acquired = {part.strip().upper() for part in value.replace("\\", ",").split(",")} <= {"", *ACQUIRED}
             if not (key.lower() in MATCHED or (key.lower() in MODALITIES and acquired)):
                 raise Refusal(403, OTHER_KEYS)
         found = await self._found(scope, receive)
-        for one in found:
-            modalities = one.get("00080061")
-            _strip(one)
+        for item in found:
+            modalities = item.get("00080061")
+            _strip(item)
             if modalities is not None:
                 values = [value for value in modalities.get("Value", ()) if value in ACQUIRED]
-                one["00080061"] = {"vr": "CS", "Value": values}
+                item["00080061"] = {"vr": "CS", "Value": values}
         await _send_json(found, send)
 
     async def _search(self, study: str, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,10 +120,10 @@ class OwnResults:
         asked = _query(scope)
         rest = [(key, value) for key, value in asked if key.lower() not in ("limit", "offset")]
         found = await self._found({**scope, "query_string": urlencode(rest).encode()}, receive)
-        shown = {series: await self._sees(study, series, who) for series in {_value(one, SERIES) for one in found}}
-        own = [one for one in found if shown[_value(one, SERIES)]]
-        for one in own:
-            _strip(one)
+        shown = {series: await self._sees(study, series, who) for series in {_value(item, SERIES) for item in found}}
+        own = [item for item in found if shown[_value(item, SERIES)]]
+        for item in own:
+            _strip(item)
         limit, offset = (_number(asked, name) for name in ("limit", "offset"))
         await _send_json(own[offset or 0 :][: len(own) if limit is None else limit], send)
 
@@ -151,11 +151,11 @@ class OwnResults:
         if kept and (wanted is None or wanted in kept):
             return kept
         listed = await self._ask(f"/studies/{study}/series", SeriesInstanceUID=series, includefield="Modality")
-        modalities = {_value(one, MODALITY) for one in listed if _value(one, SERIES) == series}
+        modalities = {_value(item, MODALITY) for item in listed if _value(item, SERIES) == series}
         if not modalities:
             return frozenset()
         found = await self._ask(f"/studies/{study}/series/{series}/instances")
-        names = frozenset(_value(one, INSTANCE) for one in found)
+        names = frozenset(_value(item, INSTANCE) for item in found)
         if modalities <= ACQUIRED:
             self._acquired[key] = names
             return names
@@ -188,7 +188,7 @@ def _listed(body: bytes) -> list[dict[str, Any]]:
         found = json.loads(body) if body.strip() else []
     except ValueError as error:
         raise Refusal(502, "The archive did not answer in DICOM JSON.") from error
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _value(one: Mapping[str, Any], tag: str) -> str:

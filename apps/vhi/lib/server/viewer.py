@@ -107,8 +107,8 @@ class Viewer:
     @property
     def policy(self) -> str:
         """The content security policy of the page: own scripts, WebAssembly for decoding, nothing from elsewhere."""
-        digests = (hashlib.sha256(one.encode()).digest() for one in _INLINE.findall(self.page))
-        inline = " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in digests)
+        digests = (hashlib.sha256(script.encode()).digest() for script in _INLINE.findall(self.page))
+        inline = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
         return (
             f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval' {inline}; worker-src 'self' blob:; "
             "connect-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; "

@@ -80,7 +80,10 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
     async def progress(request: Request) -> Response:
         def counted() -> dict[str, Any]:
             service = context.app.service
-            return {"cases": len(service.cases.index.cases), "readers": [asdict(one) for one in service.reading_list.progress()]}
+            return {
+                "cases": len(service.cases.index.cases),
+                "readers": [asdict(reader) for reader in service.reading_list.progress()],
+            }
 
         return JSONResponse(await context.quickly(request, counted))
 

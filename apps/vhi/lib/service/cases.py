@@ -303,7 +303,7 @@ class Cases:
         VhiError
             As `loaded`.
         """
-        case = next((one for one in self._index.cases if one.shown and one.shown.study_uid == study_uid), None)
+        case = next((other for other in self._index.cases if other.shown and other.shown.study_uid == study_uid), None)
         if self._blinding is None or case is None:
             raise UnknownImageError("The archive does not have that.")
         version = None if case in self._unusable else self._blinding.copies.version(case)

@@ -247,7 +247,9 @@ class EarlierVisits:
         table = RetrainingFolder(self._readings.root).root / PATIENTS
         patient_of = patients_of_table(table, lambda case_id: split_case(case_id)[0])
         days, patient = _days_of_table(table), patient_of(case.case_id)
-        return {one.case_id: days.get(one.case_id, "") for one in self._cases.index.cases if patient_of(one.case_id) == patient}
+        return {
+            case.case_id: days.get(case.case_id, "") for case in self._cases.index.cases if patient_of(case.case_id) == patient
+        }
 
     # the comparison -----------------------------------------------------------------------------------------------------------
 

@@ -10,13 +10,12 @@ from ..errors import RequestError
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import FINISHING, ReadingStore, is_region_alone
-from ..readings.submission import Submission, check_reader
+from ..readings.submission import Submission, check_reader, reading_number
 from ..studies.pairing import Case, Waiting
 from .blinding import Blinding
 from .cases import Cases
 from .conduct import Conduct
 from .fates import Fates
-from .options import reading_number
 from .skipped import Skipped
 from .study_config import StudyConfig
 

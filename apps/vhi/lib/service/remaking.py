@@ -73,7 +73,7 @@ def remake_reports(measurements: MeasurementService, earlier: EarlierVisits, sca
                 raise DamagedError(file.path, "made again by this version of the program it would be another file")
             write_atomically(file.path, (Path(beside) / name).read_bytes())
             tell_once(file, "it was made again from its submission")
-    return tuple(one.path.name for one in damaged)
+    return tuple(report.path.name for report in damaged)
 
 
 def _evaluated(measurements: MeasurementService, scans: Scans, made: Submission) -> EvaluatedSubmission:

@@ -50,7 +50,7 @@ class Submitted:
     def covering(self, name: str) -> np.ndarray:
         """`(I, J, K)` or `()` bool: voxels of the map that hold a segment which covers the one of that name."""
         above = self.order[self.order.index(name) + 1 :] if name in self.order else ()
-        return np.any([self.masks[one].data for one in above], axis=0) if above else np.zeros((), bool)
+        return np.any([self.masks[segment].data for segment in above], axis=0) if above else np.zeros((), bool)
 
 
 def segments_of_map(labels: np.ndarray, grid: Grid, segments: Sequence[tuple[str, int | Sequence[int]]]) -> Submitted:

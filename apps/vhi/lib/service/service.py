@@ -29,7 +29,7 @@ from ..readings.checking import report_damage
 from ..readings.drafts import Drafts
 from ..readings.leases import Leases
 from ..readings.store import SHARED_PARTS, ReadingStore
-from ..readings.submission import Submission, check_reader
+from ..readings.submission import Submission, check_reader, reading_number
 from ..retraining.holdout import PATIENTS
 from ..retraining.patients import patients_of
 from ..retraining.retraining_folder import RetrainingFolder
@@ -53,7 +53,6 @@ from .findings import Disk, archive, conduct, damaged, model, share
 from .gestures import Decisions, parse_decisions, parse_gestures
 from .measuring import MeasurementService
 from .networks import Networks
-from .options import options_of, reading_number
 from .precomputing import Precomputing
 from .proposals import CLEANING_DIR, OFF, Proposals, apply_gestures, checked_mode, render_result
 from .reading_list import ReadingList, ReadingStudy
@@ -228,7 +227,7 @@ class VhiService:
             NormalBoneError for clicks that are not in marrow.
         """
         case, role = self.cases.of_image(image_id)
-        chosen, options = options_of(values or {}, {"reading": 1})
+        chosen, options = _split_options(values or {}, {"reading": 1})
         settings = self.chains.settings_next(case.case_id, reader, options["reading"], chosen)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
@@ -269,7 +268,7 @@ class VhiService:
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        chosen, options = options_of(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
+        chosen, options = _split_options(values, {"show": INFLAMMATION, "reading": 1, "proposal": OFF})
         if options["show"] not in (INFLAMMATION, "both"):
             raise RequestError(f"show is {str(options['show'])[:60]!r}; it must be inflammation or both.")
         mode = checked_mode(options["proposal"])
@@ -311,7 +310,7 @@ class VhiService:
         VhiError
         """
         case, role = self.cases.of_image(image_id)
-        chosen, options = options_of(values, {"scope": "lesion", "gestures": [], "reading": 1, "proposal": OFF})
+        chosen, options = _split_options(values, {"scope": "lesion", "gestures": [], "reading": 1, "proposal": OFF})
         if options["scope"] not in ("lesion", "slice"):
             raise RequestError(f"scope is {str(options['scope'])[:60]!r}; it must be lesion or slice.")
         if len(remove) + len(restore) > MOST_CLICKS:
@@ -552,7 +551,11 @@ class VhiService:
         """
         case, _ = self.cases.of_image(image_id)
         made = self.readings.of_case(case.case_id)
-        own = [one for one in made if one.reader == reader and gives_label(one) and submission in (None, one.submission_id)]
+        own = [
+            handed_in
+            for handed_in in made
+            if handed_in.reader == reader and gives_label(handed_in) and submission in (None, handed_in.submission_id)
+        ]
         told = self.fates().of(own[-1], made) if own else None
         return None if told is None else told["reason"]
 
@@ -642,7 +645,11 @@ class VhiService:
         if form not in REPORT_FILES:
             raise RequestError(f"The report's form is {str(form)[:60]!r}; it must be {', '.join(REPORT_FILES)}.")
         check_reader(reader or "")
-        measured = [one for one in self.submissions(image_id, reader) if one.measured and submission in (None, one.submission_id)]
+        measured = [
+            handed_in
+            for handed_in in self.submissions(image_id, reader)
+            if handed_in.measured and submission in (None, handed_in.submission_id)
+        ]
         if not measured:
             raise NotFoundError(f"{reader} has submitted nothing of case {case.case_id} that was measured; submit it first.")
         self.audit.append("exported", reader=by or reader, case=case.case_id, submission=measured[-1].submission_id, form=form)
@@ -676,6 +683,13 @@ class VhiService:
     def public_name(self, reader: str) -> str:
         """A reader's name outside this server: as it is, or in a blinded study by a pseudonym."""
         return self._blinding.pseudonym(reader) if self._blinding else reader
+
+
+def _split_options(values: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the method by name, and the options of a task, which `own` names with their defaults."""
+    settings = {name: value for name, value in values.items() if name not in own}
+    options = {name: values.get(name, default) for name, default in own.items()}
+    return settings, {**options, "reading": reading_number(options["reading"])}
 
 
 def _metadata(scans: Scans, role: Role, stated: StatedMetadata) -> SubmissionMetadata:

@@ -34,7 +34,7 @@ class Skipped:
         """The reader took it up again, or handed it in."""
         noted = self._noted(case_id)
         if reading in noted.get(reader, []):
-            write_json(self._path(case_id), {**noted, reader: [one for one in noted[reader] if one != reading]})
+            write_json(self._path(case_id), {**noted, reader: [number for number in noted[reader] if number != reading]})
 
     def by(self, case_id: str, reader: str, reading: int) -> bool:
         """Whether that reader skipped it in that reading."""

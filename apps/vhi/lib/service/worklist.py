@@ -13,12 +13,11 @@ from typing import Any
 
 from ..errors import RequestError
 from ..readings.data_folder import make_folder
-from ..readings.submission import check_reader
+from ..readings.submission import check_reader, reading_number
 from ..records import read_remakable, write_json
 from ..studies.pairing import Case
 from .blinding import shuffled
 from .no_case import why_no_case, why_no_review
-from .options import reading_number
 from .ranking import REGION_ONLY, SKIPPED, UNREAD, Ranked, by_dispute, by_diversity, by_uncertainty, ranking_options
 from .reading_list import ReadingStudy
 from .scores import Scores, newest_regions

@@ -110,7 +110,7 @@ def _unzipped(source: Path) -> OpenedStudy:
         with zipfile.ZipFile(source) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             if len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > MOST_UNZIPPED:
-                mib = sum(one.file_size for one in entries) >> 20
+                mib = sum(entry.file_size for entry in entries) >> 20
                 raise InputError(
                     f"{source.name} holds {len(entries)} files of {mib} MiB together; at most {MOST_ENTRIES} of "
                     f"{MOST_UNZIPPED >> 20} MiB are unpacked. Unpack it yourself and pass the folder of the study."

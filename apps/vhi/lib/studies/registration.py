@@ -29,7 +29,7 @@ class Turn:
     reversed_axes: tuple[int, ...]
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """A 3-D array with its axes turned: a view, not a copy; `(I, J, K)` in any of its orders."""
+        """A 3-D array with its axes turned, the values as they are: a view, not a copy; `(I, J, K)` in any of its orders."""
         return np.flip(array.transpose(self.axes), self.reversed_axes)
 
     def apply_to_grid(self, grid: Grid) -> Grid:

@@ -197,7 +197,7 @@ class TrainingManager:
         VhiError
         """
         labels = waiting_labels(self.service.readings, self.service.networks.manifest(), self.config, self._patient_of())
-        return sum(one.is_new and one.candidate.submission.created > since for one in labels)
+        return sum(label.is_new and label.candidate.submission.created > since for label in labels)
 
     # versions -----------------------------------------------------------------------------------------------------------------
 
@@ -217,10 +217,10 @@ class TrainingManager:
             "progress": {**progress, "text": " ".join([text_of(progress, live), *self._last_words()])} if progress else None,
             "pinned": pinned(models) if models == own_models(self.data) else None,
             "versions": version_history(models, live),
-            "sessions": [{**one, "id": one["session"], "text": text_of(one, live)} for one in self.folder.results()],
-            "quarantine": [dict(one) for one in self.folder.held()],
-            "trusted": [dict(one) for one in self.folder.checks() if one["state"] not in ASIDE],
-            "efforts": [one.as_dict() for one in efforts],
+            "sessions": [{**result, "id": result["session"], "text": text_of(result, live)} for result in self.folder.results()],
+            "quarantine": [dict(entry) for entry in self.folder.held()],
+            "trusted": [dict(check) for check in self.folder.checks() if check["state"] not in ASIDE],
+            "efforts": [effort.as_dict() for effort in efforts],
             "gain": effort_sentence(efforts, live),
             "comparing": self.comparing.text(),
             "comparisons": list(comparisons(self.folder)),
@@ -239,14 +239,14 @@ class TrainingManager:
         ModelError
         """
         content = self.models()
-        pictures = {one["id"]: _files(self.folder.history / one["id"], "*.png") for one in content["sessions"]}
-        for one in content["quarantine"]:
-            name = f"{one['case']}--{one['submission']}"
+        pictures = {session["id"]: _files(self.folder.history / session["id"], "*.png") for session in content["sessions"]}
+        for entry in content["quarantine"]:
+            name = f"{entry['case']}--{entry['submission']}"
             pictures[name] = _files(self.folder.root / "labels", f"{name}.png")
-        for one in content["comparisons"]:
-            place = self.folder.root / COMPARISONS / one["folder"]
-            drawn = ((n, place / f"{n}.png") for n in range(1, len(one["cases"]) + 1))
-            pictures |= {f"{one['folder']}/{n}": [path.read_bytes()] for n, path in drawn if path.is_file()}
+        for comparison in content["comparisons"]:
+            place = self.folder.root / COMPARISONS / comparison["folder"]
+            drawn = ((n, place / f"{n}.png") for n in range(1, len(comparison["cases"]) + 1))
+            pictures |= {f"{comparison['folder']}/{n}": [path.read_bytes()] for n, path in drawn if path.is_file()}
         return models_html(content, pictures, address, csrf_cookie), SCRIPT
 
     def decisions(self, by: str | None) -> AdministratorDecisions:

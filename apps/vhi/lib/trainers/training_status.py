@@ -95,7 +95,7 @@ def _left_out(progress: Mapping[str, Any]) -> str:
     """Submissions that a session did not learn, in words."""
     held, skipped = list(progress.get("held") or []), list(progress.get("skipped") or [])
     aside = f" Set aside: {', '.join(held)}; an administrator finds why at /vhi/models." if held else ""
-    return aside + "".join(f" Left out: {one['case']}. {one['reason']}" for one in skipped)
+    return aside + "".join(f" Left out: {label['case']}. {label['reason']}" for label in skipped)
 
 
 def stats_of(
@@ -157,7 +157,7 @@ def task_of(
         return None
     progress = progress or {"state": "stopped", "message": "A session was begun, and can be gone on with."}
     failed = bool(said) and not running
-    lines = [text_of(progress, live), *(_member(one) for one in progress.get("members", []))]
+    lines = [text_of(progress, live), *(_member(member) for member in progress.get("members", []))]
     ended = not running and progress["state"] in (*ENDED, "interrupted")
     return {
         "id": str(progress.get("session") or (session or {}).get("session_id") or NAME),
@@ -177,7 +177,7 @@ def task_of(
 
 def _at_work(progress: Mapping[str, Any]) -> list[str]:
     """The members that have begun and not ended."""
-    return [_member(one) for one in progress.get("members", []) if 0 < one["step"] < one["steps"]]
+    return [_member(member) for member in progress.get("members", []) if 0 < member["step"] < member["steps"]]
 
 
 def _member(one: Mapping[str, Any]) -> str:
@@ -195,12 +195,12 @@ def _compared(progress: Mapping[str, Any]) -> str:
 
 def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float | None]:
     """Epochs done and to do of all members, and the mean Dice of those that have begun."""
-    begun = [one for one in members if one["step"]]
+    begun = [member for member in members if member["step"]]
     if not begun:
         return 0.0, 10.0, None  # what there is to do is not known yet
-    each = sum(one["epoch"] for one in begun) / sum(one["step"] for one in begun)
-    done, total = each * sum(one["step"] for one in members), each * sum(one["steps"] for one in members)
-    dices = [one["dice"] for one in begun if one["dice"] is not None]
+    each = sum(member["epoch"] for member in begun) / sum(member["step"] for member in begun)
+    done, total = each * sum(member["step"] for member in members), each * sum(member["steps"] for member in members)
+    dices = [member["dice"] for member in begun if member["dice"] is not None]
     return round(done, 1), round(total, 1), round(sum(dices) / len(dices), 4) if dices else None
 
 

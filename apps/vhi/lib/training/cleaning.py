@@ -36,7 +36,7 @@ class CleanedScan:
     def tables(self, result: VhiResult | None = None) -> tuple[LesionTable, ...]:
         """Its lesions, and which of them each reading kept; then the same at slightly other thresholds."""
         result = result or self.measure()
-        masks = [(one.reader, placed(read_inflammation(one)[0], result.stir.grid)) for one in self.readings]
+        masks = [(reading.reader, placed(read_inflammation(reading)[0], result.stir.grid)) for reading in self.readings]
         return tables_of(result, masks, self.case_id)
 
 
@@ -49,8 +49,8 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
         There is none.
     """
     readings: dict[str, list[ReaderMask]] = {}
-    for one in find_reader_masks(data):
-        readings.setdefault(one.case, []).append(one)
+    for mask in find_reader_masks(data):
+        readings.setdefault(mask.case, []).append(mask)
     stir = find_stir(data)
     bone = _normal_bones(data)
     found = tuple(

@@ -213,7 +213,7 @@ def measure_case(
             return plain_dice(slice_dice(found.data, truth.data))
         return plain_dice(slice_dice(found.data & ~ignored, truth.data & ~ignored))
 
-    measured = {"slice_dice": dices(region), "member_slice_dice": [dices(region_of(one, t1w)) for one in each]}
+    measured = {"slice_dice": dices(region), "member_slice_dice": [dices(region_of(member, t1w)) for member in each]}
     return measured, mean, region
 
 

@@ -16,7 +16,7 @@ from ..figures.canvas import png_bytes, svg_bytes
 from ..figures.learning_curves import LearningCurve, learning_curves_figure
 from ..files import output_error, write_atomically
 from ..locks import locked
-from ..nets.fit import Progress, read_curve
+from ..nets.fit import Progress, last_progress, read_curve
 from ..nets.recipes import Plan
 from ..studies.labelled import LabelledCase, LabelledData
 from .budget import Budget, fix_budget
@@ -165,10 +165,10 @@ class _ProgressReporter:
 
     def report_progress(self) -> None:
         for network in self._networks:
-            for point in read_curve(network.folder)[-1:]:
-                if point.step != self._told.get(network.name):
-                    self._told[network.name] = point.step
-                    self._on_progress(network, point)
+            point = last_progress(network.folder)
+            if point is not None and point.step != self._told.get(network.name):
+                self._told[network.name] = point.step
+                self._on_progress(network, point)
 
 
 def _metrics(
@@ -205,7 +205,7 @@ def _costs(ensembles: Iterable[EnsembleTraining]) -> dict[str, dict[str, float]]
     ends: dict[str, list[Progress]] = {}
     for ensemble in ensembles:
         for network in ensemble.members():
-            for point in read_curve(network.folder)[-1:]:
+            if (point := last_progress(network.folder)) is not None:
                 ends.setdefault(network.recipe.name, []).append(point)
     return {
         name: {

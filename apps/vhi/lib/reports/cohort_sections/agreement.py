@@ -134,7 +134,7 @@ def _assumed(agreement: ReaderAgreement, unit: str) -> list[str]:
             broken.append(f"the spread {grows} with the mean (P {p_words(checks.spread.p_slope)})")
         if broken:
             sentences.append(f"{SCALE_WORDS[scale]}: {', '.join(broken)}.{_by_mean(agreement, scale, unit)}")
-    if not sentences and all(math.isnan(one.normal.p) for one in agreement.assumptions.values()):
+    if not sentences and all(math.isnan(assumption.normal.p) for assumption in agreement.assumptions.values()):
         return []
     return sentences or ["No sign against normal differences whose bias and spread stay the same, on any scale (P ≥ 0.05)."]
 

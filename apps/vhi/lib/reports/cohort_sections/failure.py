@@ -73,7 +73,7 @@ def failure_section(study: Study, images: DisagreementImages) -> Section:
     )
     return replace(
         base,
-        n=", ".join(f"{one.n} scans" for one in study.failures),
+        n=", ".join(f"{failure.n} scans" for failure in study.failures),
         findings=tuple(findings),
         tables=(Table("Scans beyond the limit", header, tuple(rows), text_columns=2),) if rows else (),
         figures=figures,
@@ -88,7 +88,7 @@ def failure_section(study: Study, images: DisagreementImages) -> Section:
                 rows_of(cells),
             ),
         ),
-        excluded=left_out_rows([left for one in study.failures for left in one.left_out]),
+        excluded=left_out_rows([left for failure in study.failures for left in failure.left_out]),
     )
 
 

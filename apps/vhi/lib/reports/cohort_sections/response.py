@@ -114,7 +114,7 @@ def _caveats(study: Study, found: Response) -> Iterator[str]:
     """The limits of a count of improved subjects."""
     if found.vhi is not None and not study.settings.vhi_response_mm3:
         yield "Any decrease counts as improved, as in the paper, which adds that small changes may mean nothing clinically."
-    agreement = next((one for one in study.vhi_agreement if one.method == main_method(study.table)), None)
+    agreement = next((candidate for candidate in study.vhi_agreement if candidate.method == main_method(study.table)), None)
     if found.vhi is None or agreement is None:
         return
     smallest = agreement.error["raw"].sdc_agreement

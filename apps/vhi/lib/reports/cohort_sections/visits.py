@@ -48,7 +48,7 @@ def visits_section(compared: ComparedVisits) -> Section:
             )
             for n, lesion in enumerate(comparison.lesions, start=1)
         ]
-    total = [sum(one.comparison.count(status) for one in visits) for status in ("resolved", "persisting", "new")]
+    total = [sum(visit.comparison.count(status) for visit in visits) for status in ("resolved", "persisting", "new")]
     header = ("subject", "resolved", "both visits", "new", "baseline mm³", "follow-up mm³", "change mm³", "alignment")
     figures = tuple(
         section_figure(
@@ -62,7 +62,7 @@ def visits_section(compared: ComparedVisits) -> Section:
         for n, one in enumerate((one for one in visits if one.images is not None and one.images.slices), start=1)
         if one.images is not None
     )
-    readers = sorted({one.reader for one in visits})
+    readers = sorted({visit.reader for visit in visits})
     return replace(
         base,
         n=f"{len(visits)} subjects, masks of reader {' or '.join(readers)}",

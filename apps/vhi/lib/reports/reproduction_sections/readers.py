@@ -51,7 +51,7 @@ def overlap_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) ->
     printed = [*groups.get(MANUAL, []), *groups.get(SEMI, [])]
     return replace(
         base,
-        n=f"{len(found.readers)} scans, {sum(len(one['pairs']) for one in found.readers.values())} pairs of readings",
+        n=f"{len(found.readers)} scans, {sum(len(scan['pairs']) for scan in found.readers.values())} pairs of readings",
         findings=(
             f"{len(exact)} published overlaps: {verdicts(exact)}." if exact else "The authors' tables are not there.",
             *(note for _, one in sorted(found.readers.items()) for note in one["notes"]),
@@ -105,8 +105,8 @@ def similarity_section(found: Found, groups: Mapping[str, Sequence[Comparison]])
 
 
 def _count_table(found: Found, counts: Sequence[Comparison]) -> Table:
-    readings = sorted({reading for one in found.readers.values() for reading in one["voxels"]})
-    differs = {one.what.split(", ")[1] for one in counts if one.verdict == "differs"}
+    readings = sorted({reading for scan in found.readers.values() for reading in scan["voxels"]})
+    differs = {count.what.split(", ")[1] for count in counts if count.verdict == "differs"}
     rows = tuple(
         (case + (" ≠" if case in differs else ""), *(str(one["voxels"].get(reading, "·")) for reading in readings))
         for case, one in sorted(found.readers.items())
@@ -125,7 +125,7 @@ def composite_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) 
         ),
         source=f"{PAPER}, sections 2.7.1 and 3.3, figure 5; STAPLE: Warfield, Zou and Wells 2004",
     )
-    if not any(one["composites"] for one in found.readers.values()):
+    if not any(scan["composites"] for scan in found.readers.values()):
         return replace(base, why_not="no scan has manual and semi-automatic readings of both readers in the clone.")
     readings = [(method, reader) for method in ("semi-automatic", "manual") for reader in ("R1", "R2")]
     rows = []
@@ -191,7 +191,7 @@ def agreement_section(found: Found) -> Section:
     both = {case: one["voxels"] for case, one in sorted(found.readers.items()) if {"R1", "R2"} <= one["voxels"].keys()}
     if len(both) < 2:
         return replace(base, why_not="semi-automatic masks of both readers are in the clone of fewer than two scans.")
-    first, second = (np.array([one[reader] for one in both.values()], dtype=float) for reader in ("R1", "R2"))
+    first, second = (np.array([volumes[reader] for volumes in both.values()], dtype=float) for reader in ("R1", "R2"))
     limits = bland_altman(first, second)
     findings = [
         f"Bias {number(limits.bias.value)} ({number(limits.lower.value)} to {number(limits.upper.value)}) voxels over "
