@@ -1,8 +1,8 @@
 /**
- * A slice by one sample a pixel. The viewer draws slices by its shader for whole volumes, which looks for each pixel where a ray enters and leaves the six
- * sides of the volume, and is ready to walk along it; without a graphics card that took most of the time of a drawing, and as long again to be
- * compiled. Of a ray between the two planes on either side of a slice the sample where it begins is all that is drawn, so this looks for that one
- * alone. The picture is the same to the last bit.
+ * A slice by one sample a pixel. The viewer draws slices by its shader for whole volumes, which looks for each pixel where a ray enters and
+ * leaves the six sides of the volume, and is ready to walk along it; without a graphics card that took most of the time of a drawing, and
+ * as long again to be compiled. Of a ray between the two planes on either side of a slice the sample where it begins is all that is drawn
+ * (the volume is opaque, and the label map is looked up at the pixel), so this looks for that one alone.
  */
 
 // the start and end of a ray between the two planes, as the viewer's own shader has it
