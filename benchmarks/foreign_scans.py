@@ -31,6 +31,7 @@ from lib.core.bone_labels import LabelMap, learnt_of
 from lib.core.contrast import t1w_warnings
 from lib.core.disease_region import Member, dice, segment_disease_region
 from lib.core.plausibility import Reference, region_warnings
+from lib.core.protocol import Ensemble
 from lib.core.volume import Volume
 from lib.nets.cpu import training_dtype
 from lib.nets.fit import read_curve, read_trained
@@ -64,7 +65,6 @@ def main() -> None:
     options.add_argument("--work", type=Path, help="working folder of a training with folds")
     options.add_argument("--data", type=Path, help="with --work: its data folder")
     options.add_argument("--recipe", default="kind", choices=("kind", "scanners"), help="with --work: of that training")
-    options.add_argument("--flip", action="store_true", help="with --work: mirror images too")
     chosen = options.parse_args()
     table = Table("scan", title="Disease region on foreign scans, femur ignored; recall of each bone")
     for name in (*COLUMNS, "warned of"):
@@ -85,7 +85,7 @@ def asked(chosen: argparse.Namespace) -> Iterator[tuple[Volume, Volume, Sequence
     if chosen.work is not None:
         plan = PLANS[chosen.recipe]
         for group in folds_of(find_labelled(chosen.data), kind=plan.kind):
-            networks = fold_members(chosen.work / group.name, plan, flip=chosen.flip)
+            networks = fold_members(chosen.work / group.name, plan)
             for case in group.held_out_other if networks else ():
                 yield read_t1w(case), read_volume(case.disease_region or case.t1w, "labels"), networks, None
         return
@@ -95,24 +95,25 @@ def asked(chosen: argparse.Namespace) -> Iterator[tuple[Volume, Volume, Sequence
     for path in sorted((folder / "images").glob("*.nii.gz")):
         name = path.name.removesuffix(".nii.gz")
         labels = read_volume(folder / "labels" / path.name, name)
-        yield read_volume(path, name), labels, shipped, Reference.from_dict(version.manifest.reference)
+        t1w = read_volume(path, name)
+        yield t1w, labels, shipped, Reference.from_dict(version.manifest.for_scan(t1w.grid).reference)
 
 
-def fold_members(folder: Path, plan: Plan, *, flip: bool = False) -> list[Member]:
+def fold_members(folder: Path, plan: Plan) -> Ensemble:
     """The networks of a fold that were trained, laid out as the recipe has them."""
     found = []
     for n, recipe in enumerate(plan.members):
         curve = read_curve(folder / f"member{n}")
         if curve and curve[-1].step == curve[-1].steps:
             net = read_trained(folder / f"member{n}", replace(recipe, steps=curve[-1].steps))
-            found.append(member_of(net, recipe.layout(), flip=flip, dtype=training_dtype()))
-    return found
+            found.append(member_of(net, recipe.layout(), flip=plan.flip, dtype=training_dtype()))
+    return Ensemble(found, pixel_spacing_mm=plan.pixel_spacing_mm)
 
 
 def compared(region: np.ndarray, t1w: Volume, labels: Volume) -> tuple[float, ...]:
     """The values of `COLUMNS` for one `(I, J, K)` bool region."""
     bone, kind = labels.data > FEMUR, labels.data
-    _, unsaid = learnt_of(t1w, kind, LabelMap((ILIUM, SACRUM), (SPINE,), (FEMUR,)), np.zeros(bone.shape, dtype=bool))
+    unsaid = learnt_of(t1w, kind, LabelMap((ILIUM, SACRUM), (SPINE,), (FEMUR,)), np.zeros(bone.shape, dtype=bool)).ignored
     region = region & (kind != FEMUR)
     box = study_box(labels)
     recall = [float(region[kind == label].mean()) for label in (ILIUM, SPINE, SACRUM)]

@@ -6,7 +6,7 @@ is measured on the foreign scans that nobody submitted and on the study's labell
 which the study never showed, is taken out of both masks; "box" is a frame like the study's (see foreign_scans.py).
 
 Cases of patients who are held out here are submitted last, so that few cases are learnt, and of many some are held out. With a
-frame all scans are cut to one of that width, so that they are of a protocol that vhi-3 has no networks for.
+frame all scans are cut to one of that width, so that they are of a protocol that the shipped version has no networks for.
 
     VHI_DATA=... VHI_DATA_FOREIGN=... PYTHONPATH=apps/vhi python benchmarks/foreign_site.py WORK [--cases N] [--jobs N]
         [--start VERSION] [--seed N] [--steps N] [--frame MM] [--beside VERSION]

@@ -25,7 +25,7 @@ from lib.pacs import client
 from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.archive_sync import ArchiveSync
 from lib.readings.submission import Submission
-from lib.service.service import ServiceConfig, VhiService
+from lib.service.service import StudyConfig, VhiService
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
 from lib.studies.pairing import Role
@@ -88,7 +88,7 @@ class ArchivedCase(OfTruth):
             pacs_settle_s=0, pacs_look_s=0, pacs_filter=f"PatientID={self.patient}", pacs_report=self.pacs_report
         )
         cases = PacsCases(self.client, data, config=settings)
-        service = VhiService(cases, data=data, model_dir=model_dir or self.folder / "no-model", config=ServiceConfig(**config))
+        service = VhiService(cases, data=data, model_dir=model_dir or self.folder / "no-model", config=StudyConfig(**config))
         with suppress(ArchiveError):
             while service.cases.look():
                 pass

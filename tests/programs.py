@@ -38,11 +38,13 @@ class Program:
     def __init__(self, forks: Forks, pid: int) -> None:
         self._forks, self.pid = forks, pid
         self.returncode: int | None = None
+        self._lock = threading.Lock()  # the system tells once how a process ended
 
     def poll(self) -> int | None:
-        if self.returncode is None:
-            self.returncode = self._forks.ask(ended=self.pid)
-        return self.returncode
+        with self._lock:
+            if self.returncode is None:
+                self.returncode = self._forks.ask(ended=self.pid)
+            return self.returncode
 
     def wait(self, timeout: float) -> int:
         until = time.monotonic() + timeout

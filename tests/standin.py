@@ -17,7 +17,7 @@ from lib.server.gateway import ArchiveAddress
 from lib.server.guard import Guard, install
 from lib.server.identity import current_login
 from lib.server.server_context import ServerContext
-from lib.service.config import ServiceConfig
+from lib.service.study_config import StudyConfig
 from lib.service.submissions import ChangedNumberError
 
 PASSWORDS = {"anna": "correct horse battery", "root": "staple of the admin"}
@@ -105,7 +105,7 @@ class Service:
 
     def __init__(self) -> None:
         self.audit = Audit()
-        self.config = ServiceConfig()
+        self.config = StudyConfig()
 
     def findings(self) -> tuple[()]:
         return ()

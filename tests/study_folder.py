@@ -13,7 +13,7 @@ from lib.core.pipeline import VhiResult, measure_vhi
 from lib.core.volume import Volume
 from lib.phantom.study import make_phantom
 from lib.readings.submission import Submission
-from lib.service.service import ServiceConfig, VhiService
+from lib.service.service import StudyConfig, VhiService
 from lib.studies.nifti import write_volume
 
 REGION, BONE, INFLAMMATION = "disease region", "normal bone", "inflammation"
@@ -38,7 +38,7 @@ class StudyFolder(OfTruth):
         write_volume(self.folder / f"{case_id}_STIR.nii.gz", stir)
 
     def service(self, **config: Any) -> VhiService:
-        return VhiService(self.folder, model_dir=self.folder / "no-model", config=ServiceConfig(**config))
+        return VhiService(self.folder, model_dir=self.folder / "no-model", config=StudyConfig(**config))
 
     def submit(
         self, service: VhiService, *segments: tuple[str, np.ndarray], image: str = "a_STIR", reader: str = "anna", **more: Any

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -310,7 +311,8 @@ MAY: dict[str, set[str]] = {
 FILES = sorted(LIB.rglob("*.py"))
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Modules that a file imports, inside functions too, but not those for type checking alone."""
     tree = ast.parse(path.read_text())
     typing_only = {
@@ -329,7 +331,7 @@ def imported(path: Path) -> set[str]:
             # the same modules are `lib` under MONAI Label and `vhi.lib` in the installed package
             assert node.level or not (node.module or "").startswith("lib"), f"{path}: import by the relative name"
             names |= {absolute_name(path, node)} if node.module else {f"{absolute_name(path, node)}.{a.name}" for a in node.names}
-    return {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+    return frozenset(name for name in names if name.split(".")[0] not in sys.stdlib_module_names)
 
 
 def absolute_name(path: Path, node: ast.ImportFrom) -> str:
@@ -422,9 +424,9 @@ SERVER = {"monailabel", "fastapi", "starlette", "uvicorn", "jwt", "httpx", "requ
 POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty")
 
 
-def reached(paths: list[Path]) -> dict[Path, set[str]]:
+def reached(paths: list[Path]) -> dict[Path, frozenset[str]]:
     """Modules of lib that these import, inside functions too, and what each imports."""
-    found: dict[Path, set[str]] = {}
+    found: dict[Path, frozenset[str]] = {}
     while paths:
         path = paths.pop()
         if path in found or path == ARCHIVE:

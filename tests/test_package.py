@@ -72,7 +72,6 @@ def test_a_name_that_is_not_public_is_refused_by_its_name(tmp_path):
     assert "module 'vhi' has no attribute 'nothing'" in python("-c", "import vhi; vhi.nothing", cwd=tmp_path).stderr
 
 
-@pytest.mark.slow
 def test_the_examples_of_the_interface_run_and_print_what_stands_there(tmp_path):
     ended = python("-m", "doctest", "-o", "ELLIPSIS", str(ROOT / "docs" / "api.md"), cwd=tmp_path)
     assert ended.returncode == 0, ended.stdout

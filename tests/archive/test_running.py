@@ -53,7 +53,6 @@ def test_no_page_of_another_origin_may_read(served):
     assert served.session.options(f"{served.url}/studies", timeout=30).status_code == 405
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
@@ -146,7 +145,6 @@ def started(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline().strip()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_it_is_stopped(tmp_path, objects, how):
     (tmp_path / "archive").mkdir()
@@ -169,7 +167,6 @@ def test_the_command_serves_until_it_is_stopped(tmp_path, objects, how):
     assert process.returncode == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -116,7 +116,6 @@ def test_a_series_lies_in_one_study(served):
     assert "it cannot be in two studies" in answer.headers["Warning"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 @pytest.mark.parametrize(
     "uid",
@@ -178,7 +177,6 @@ def test_a_connection_that_breaks_stores_nothing(served):
     served.store(slice_of())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
@@ -229,7 +227,6 @@ def test_dicomweb_client_stores_every_kind(served, objects):
     assert len(served.found("/instances")) == 4
 
 
-@pytest.mark.slow
 def test_many_store_and_search_at_once(served):
     batches = [[slice_of(SeriesInstanceUID=f"1.2.{number}") for _ in range(4)] for number in range(12)]
     shared = slice_of(SeriesInstanceUID="1.2.99")
@@ -269,7 +266,6 @@ def test_one_uid_stored_twice_at_once_is_kept_once(served):
     assert file.read_bytes() in contents
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("after_s", [0.05, 0.2, 0.5])
 def test_killed_while_it_stores_leaves_whole_files_and_an_index_that_agrees(serve, tmp_path, after_s):
     folder = tmp_path / "archive"

@@ -48,7 +48,6 @@ def test_an_image_cut_anywhere_is_refused(tmp_path, objects, form, share, missin
         read_instance(cut)
 
 
-@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(128, 1500), st.integers(0, 255)), min_size=1, max_size=4))
 def test_a_damaged_file_is_read_or_refused_and_never_a_crash(tmp_path, objects, changes):

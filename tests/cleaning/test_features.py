@@ -42,7 +42,6 @@ def column(features, name):
     return features[:, NAMES.index(name)]
 
 
-@pytest.mark.slow
 def test_every_lesion_has_a_finite_number_for_each_feature(result, features):
     assert features.shape == (len(result.lesions), len(FEATURES))
     assert np.isfinite(features).all()

@@ -86,7 +86,6 @@ def test_a_case_that_cannot_be_measured_leaves_nothing(study, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_rows_choose_a_segment_and_a_transform_and_a_changed_choice_is_measured_again(run, study, tmp_path):
     stored = nib.load(study.options["normal_bone"])
     labels = np.asarray(stored.dataobj).astype(np.uint8) * 3
@@ -120,7 +119,6 @@ def test_rows_choose_a_segment_and_a_transform_and_a_changed_choice_is_measured_
     assert run(["batch", str(path), "--use-sform", "--out", str(out), "--jobs", "1"]).code == 0
 
 
-@pytest.mark.slow
 def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tmp_path):
     cases, out = table(study, tmp_path, wrong=("B1",)), tmp_path / "out"
     process = begin(cases, out)
@@ -160,7 +158,6 @@ def test_a_batch_killed_in_the_middle_goes_on_and_repeats_nothing(run, study, tm
     assert rows_of(out / "failures.csv") == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_batch_leaves_whole_results_and_their_table(study, tmp_path, sign, code):
     names = tuple(f"A{n:02d}" for n in range(20))
@@ -202,7 +199,6 @@ def test_results_of_other_settings_are_not_mixed(run, study, tmp_path):
     assert (ended.code, "results with another settings" in ended.error) == (2, True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("proposal", "title"), [("off", "Uncleaned volume"), ("apply", "Proposed volume")])
 def test_neither_the_table_nor_the_terminal_of_a_batch_calls_its_numbers_vhi(run, study, tmp_path, proposal, title):
     cases, out = table(study, tmp_path, names=("A1",)), tmp_path / "out"
@@ -227,7 +223,6 @@ def test_a_terminal_shows_a_bar_and_every_failure(monkeypatch, capsys, tmp_path)
     assert "Traceback: line 3" in shown
 
 
-@pytest.mark.slow
 def test_a_batch_writes_dicom_and_what_the_proposal_keeps_as_measure_does(run, study, tmp_path):
     scans = [part for role in ("t1w", "stir") for part in (f"--{role}", study.options[role])]
     assert run(["dicomize", *scans, "--out", str(tmp_path / "study")]).code == 0

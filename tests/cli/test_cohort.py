@@ -32,7 +32,6 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.slow
 def test_numbers_that_no_reader_cleaned_are_told_first_in_every_form_of_the_report(run, tmp_path):
     source, out = tmp_path / "t.csv", tmp_path / "out"
     subjects = [f"S{n},baseline,{reader},{100 * n + 10 * k}" for n in range(1, 4) for k, reader in enumerate("ab")]
@@ -54,7 +53,6 @@ def test_numbers_that_no_reader_cleaned_are_told_first_in_every_form_of_the_repo
     assert {row["stage"] for row in rows_of(out / "tables" / "readings.csv")} == {"cleaned", "raw", "proposed"}
 
 
-@pytest.mark.slow
 def test_a_table_becomes_a_report(run, tmp_path):
     source = tmp_path / "t.csv"
     source.write_text(TABLE)
@@ -124,7 +122,6 @@ def box(size: int) -> Mask:
     return Mask(data, GRID, "inflammation")
 
 
-@pytest.mark.slow
 def test_masks_of_readers_are_compared(run, tmp_path):
     for which, size in (("R11", 4), ("R12", 4), ("R21", 6), ("R22", 12)):
         folder = tmp_path / "in" / which
@@ -149,7 +146,6 @@ def test_masks_of_readers_are_compared(run, tmp_path):
     assert (first["vhi_mm3"], first["vhi_voxels"], first["case"]) == ("960.0", "160.0", "7")
 
 
-@pytest.mark.slow
 def test_what_a_server_stored_is_read(run, tmp_path):
     store = ReadingStore(tmp_path / "studies" / ".vhi", {"seed": 3})
     for case, reader, size in (
@@ -174,7 +170,6 @@ def test_what_a_server_stored_is_read(run, tmp_path):
     assert (one["vhi_baseline"], one["vhi_follow_up"], one["vhi_response"]) == (1200.0, 240.0, 1.0)
 
 
-@pytest.mark.slow
 def test_score_sheets_are_created_filled_in_checked_and_analysed(run, tmp_path):
     source = tmp_path / "t.csv"
     source.write_text("subject,visit\nS1,baseline\nS2,baseline\nS3,baseline\n")
@@ -213,7 +208,6 @@ def test_the_published_manual_readings_give_the_published_overlap(run, vhi_data,
     assert max(float(one["dice"]) for one in pairs) == pytest.approx(0.87, abs=0.005)
 
 
-@pytest.mark.slow
 def test_a_simulated_trial_is_analysed_whole(run, tmp_path):
     trial, out = tmp_path / "trial", tmp_path / "out"
     ended = run(["trial", "--out", str(trial), "--patients", "12", "--shape", "64", "64", "10", "--seed", "4"])
@@ -289,7 +283,6 @@ def test_a_simulated_trial_is_analysed_whole(run, tmp_path):
     assert scores == table
 
 
-@pytest.mark.slow
 def test_a_trial_of_numbers_is_bent_as_asked_and_can_be_analysed(run, tmp_path):
     trial, out = tmp_path / "trial", tmp_path / "out"
     bent = ["--reader-bias", "0.2", "--missing", "0.2", "--correlation", "0.5", "--seed", "2"]
@@ -335,7 +328,6 @@ S3,baseline,b,320,,,,,
 """
 
 
-@pytest.mark.slow
 def test_the_report_says_how_the_study_was_conducted_and_leaves_out_who_withdrew(run, tmp_path):
     source, out = tmp_path / "t.csv", tmp_path / "out"
     source.write_text(CONDUCT)

@@ -67,7 +67,6 @@ def on_voxels_of(image: nib.Nifti1Image, other: nib.Nifti1Image) -> np.ndarray:
     return np.asarray(image.dataobj)[tuple(np.rint(index).astype(int).T)].reshape(other.shape)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("numbering", [[], ["--descending"]], ids=["ascending", "descending"])
 def test_a_study_made_of_a_nifti_pair_measures_as_the_pair(run, files, tmp_path, numbering):
     study = dicomized(run, files, tmp_path / "study", *numbering)
@@ -91,7 +90,6 @@ def test_a_study_made_of_a_nifti_pair_measures_as_the_pair(run, files, tmp_path,
             np.testing.assert_array_equal(on_voxels_of(one, other), np.asarray(other.dataobj))
 
 
-@pytest.mark.slow
 def test_dicom_and_nifti_may_be_mixed(run, files, tmp_path):
     study = dicomized(run, files, tmp_path / "study")
     for name, options in {"nifti": files, "mixed": files | {"--stir": str(study / "STIR")}}.items():
@@ -99,7 +97,6 @@ def test_dicom_and_nifti_may_be_mixed(run, files, tmp_path):
     assert numbers(tmp_path / "mixed")["voxels"] == numbers(tmp_path / "nifti")["voxels"]
 
 
-@pytest.mark.slow
 def test_the_inputs_of_a_study_are_recorded(run, files, tmp_path):
     study = dicomized(run, files, tmp_path / "study")
     assert run(["measure", *flat({"--study": study, **masks(files)}), "--out", str(tmp_path / "out")]).code == 0
@@ -150,7 +147,6 @@ def test_of_two_patients_one_is_chosen(run, files, tmp_path):
     assert run(["measure", *options, "--patient", "P2"]).code == 0
 
 
-@pytest.mark.slow
 def test_headers_full_of_oddities_leave_the_terminal_clean(files, tmp_path):
     """In a process of its own, whose standard error is a user's: libraries warn there."""
     root = Path(__file__).parents[2]

@@ -71,7 +71,6 @@ def test_masks_come_back_to_the_voxels_that_were_given(run, options, tmp_path):
     np.testing.assert_array_equal(found["normal bone"].data, bone.data)
 
 
-@pytest.mark.slow
 def test_an_earlier_result_is_replaced_and_a_folder_of_the_users_is_not(run, options, tmp_path):
     places = {"out": tmp_path / "out", "dicom_out": tmp_path / "dicom"}
     assert run(arguments(options, **places)).code == 0
@@ -158,7 +157,6 @@ def test_a_study_and_a_scan_together_are_refused(run, tmp_path):
     assert run(["measure", "--out", str(tmp_path / "out")]).code == 2
 
 
-@pytest.mark.slow
 def test_a_batch_writes_the_report_as_dicom_too_also_where_it_was_done_without(run, options, tmp_path):
     row = ",".join(["A1", *(options[f"--{name}"] for name in ("t1w", "stir", "disease-region", "normal-bone"))])
     (tmp_path / "cases.csv").write_text(f"case,t1w,stir,disease_region,normal_bone\n{row}\n")

@@ -119,7 +119,6 @@ def test_no_inflammation_is_a_result(run, study, tmp_path):
     assert not np.asarray(nib.load(tmp_path / "out" / "grade.nii.gz").dataobj).any()
 
 
-@pytest.mark.slow
 def test_the_program_measures_without_any_network(study, tmp_path):
     ended = program(study.arguments(tmp_path / "out"))
     assert ended.returncode == 0, ended.stderr
@@ -127,7 +126,6 @@ def test_the_program_measures_without_any_network(study, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(RESULT_FILES) - {"overlay.png"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_program_leaves_nothing(study, tmp_path, sent, code):
     process = subprocess.Popen(
@@ -168,7 +166,6 @@ def test_1013_with_its_manual_masks_gives_the_published_numbers(run, vhi_data, t
 
 
 @pytest.mark.data
-@pytest.mark.slow
 def test_a_real_scan_alone_is_measured_in_bounded_memory(vhi_data, tmp_path):
     arguments = [
         "measure",

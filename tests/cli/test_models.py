@@ -253,7 +253,6 @@ def test_an_unfinished_publication_is_no_version(models, root):
     assert models("verify").code == 0
 
 
-@pytest.mark.slow
 def test_import_then_use(run, tmp_path):
     torch = pytest.importorskip("torch")
     from nets.test_published import Published
@@ -286,7 +285,6 @@ def test_import_wants_three_files(run, tmp_path):
     assert "takes 3 values" in ended.error
 
 
-@pytest.mark.slow
 def test_add_engine_makes_the_file_that_verify_then_checks(tmp_path, run):
     import torch
 

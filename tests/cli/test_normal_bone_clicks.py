@@ -29,7 +29,6 @@ def call(tmp_path):
     return ["measure", *files, f"--out={tmp_path / 'out'}"]
 
 
-@pytest.mark.slow
 def test_without_normal_bone_the_region_and_the_places_to_click_are_written_and_with_these_it_is_measured(call, run, tmp_path):
     out = tmp_path / "out"
     ended = run(call)
@@ -54,7 +53,6 @@ def test_without_normal_bone_the_region_and_the_places_to_click_are_written_and_
     assert "grown by the program from 1 click of a reader" in (out / "report.html").read_text()
 
 
-@pytest.mark.slow
 def test_a_batch_lists_it_as_not_measured(call, run, tmp_path):
     row = "t1w.nii.gz,stir.nii.gz,region.nii.gz"
     (tmp_path / "cases.csv").write_text(

@@ -62,7 +62,6 @@ def test_the_papers_file_gives_todays_result_to_the_voxel_and_no_warning(run, st
     assert NOT_THE_PAPERS not in (tmp_path / "with" / "report.html").read_text()
 
 
-@pytest.mark.slow
 def test_another_chain_gives_its_own_number_and_every_form_says_so(run, study, tmp_path):
     raw = chain_file(tmp_path, DROP | {"min_pixels": 1}, name="raw.json")
     strict = chain_file(tmp_path, DROP | {"min_pixels": 8})
@@ -131,7 +130,6 @@ def test_a_setting_of_the_papers_chain_beside_another_chain_is_refused(run, stud
     assert run([*study.arguments(tmp_path / "out"), "--set", "rule=paper", "--post-transforms", str(strict)]).code == 0
 
 
-@pytest.mark.slow
 def test_a_batch_measures_with_the_chain_and_goes_on_with_no_other(run, study, tmp_path):
     strict, out = chain_file(tmp_path, DROP | {"min_pixels": 8}), tmp_path / "out"
     table = tmp_path / "cases.csv"
@@ -151,7 +149,6 @@ def test_a_batch_measures_with_the_chain_and_goes_on_with_no_other(run, study, t
     assert "settings" in ended.error
 
 
-@pytest.mark.slow
 def test_neither_measure_nor_batch_nor_the_service_imports_monai(study, tmp_path):
     # a chain of our own steps alone; in a process of its own, since others of this run import MONAI
     strict = chain_file(tmp_path, DROP | {"min_pixels": 8})

@@ -196,7 +196,6 @@ def test_an_output_below_a_file(run, study):
     refused(run, study, "a file is where a folder is needed", out=study.folder / "stir.nii.gz" / "out")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "match"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "the file system is read-only")])
 @pytest.mark.parametrize("when", ["at the first file", "at a later file", "at the folder"])
 def test_an_output_that_fails(run, study, monkeypatch, number, match, when):

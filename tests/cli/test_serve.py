@@ -40,6 +40,12 @@ def test_an_accounts_file_that_is_not_there_is_refused_before_anything_is_set_up
     assert (list(logging.getLogger().handlers), dict(os.environ)) == (log, environment)
 
 
+def test_a_setting_without_a_value_is_refused_with_the_page_that_lists_the_names_of_the_servers(tmp_path):
+    assert "--set needs NAME=VALUE, found 'blinded'; docs/deploy.md lists the names." in refused(
+        "--studies", str(tmp_path), "--set", "blinded"
+    )
+
+
 def test_a_port_that_is_taken_is_refused(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -20,6 +20,7 @@ from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import InputError
 from lib.files import sha256_of
+from lib.nets.fit import read_trained
 from lib.nets.recipes import PLANS as RECIPES
 from lib.studies.nifti import write_labels, write_mask, write_volume
 from lib.versions import read_live, read_version
@@ -172,7 +173,7 @@ def test_trained_networks_go_on_with_scans_of_other_scanners(tiny_data, tmp_path
 @pytest.mark.slow
 def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(tiny_data, tmp_path, monkeypatch):
     tiny = {"steps": 4, "widths": (4, 8)}
-    members = {name: replace(RECIPES[name].members[0], **tiny) for name in ("vhi", "kind")}
+    members = {"vhi": replace(RECIPES["vhi"].members[0], shuffle=4, **tiny), "kind": replace(RECIPES["kind"].members[0], **tiny)}
     plans = {name: replace(RECIPES[name], members=(member,)) for name, member in members.items()}
     monkeypatch.setattr("lib.nets.recipes.PLANS", plans)
     run(tiny_data, tmp_path, out=tmp_path / "base", version="base")
@@ -184,9 +185,23 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
     before, after = (read_version(tmp_path / "model", name) for name in ("base", "on"))
     old, new = (load(version.weights.read_bytes()) for version in (before, after))
     assert all(torch.equal(new[name], tensor) for name, tensor in old.items())
-    assert {name.removeprefix("kind1.") for name in set(new) - set(old)} == set(old)
-    assert any(not torch.equal(new[f"kind1.{name}"], tensor) for name, tensor in old.items())
+    own = {name.removeprefix("kind1.") for name in set(new) - set(old)}
+    assert {name for name in own if name.startswith("member0.")} == set(old)
+    assert any(not torch.equal(new[f"kind1.{name}"], new[f"kind1.{name.replace('0', '1', 1)}"]) for name in old)
+    first = read_trained(tmp_path / "on" / "fold0" / "member0", replace(members["kind"], steps=4)).state_dict()
+    kept = {name: new[f"kind1.member0.{name}"].float() for name in first if f"member0.{name}" in own}
+    assert kept
+    assert all(torch.equal(tensor, first[name].half().float()) for name, tensor in kept.items())
     (kind,) = after.manifest.kinds
+    assert (kind["members"], kind["seeds"], kind["flip"], kind["network"][1]["shuffle"]) == (4, [0] * 4, True, 2)
+    assert kind["pixel_spacing_mm"] == pytest.approx(2 * TRAINING_PIXEL_SPACING_MM)
+    reference = kind["reference"]
+    assert (reference["what"], reference["scans"]) == (
+        "scans of this kind by these networks, of which all but those of its fold learnt each",
+        4,
+    )
+    assert len(reference["disagreements"]) == 4
+    assert after.manifest.of_kind(None).pixel_spacing_mm == before.manifest.pixel_spacing_mm
     measured = after.manifest.metrics["cross_validation_kind"]
     assert (kind["name"], kind["usual"], list(measured["cases"])) == (
         "kind1",
@@ -194,8 +209,16 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
         ["11", "12", "13", "14"],
     )
     assert "11" in [case.case_id for case in after.manifest.training_cases]
+    again = asked | {"version": "again", "parent": "on", "out": tmp_path / "again", "first_folds": 1}
+    run(tiny_data, tmp_path, folds=True, **again)
+    replaced = read_version(tmp_path / "model", "again").manifest
+    assert [(one["name"], one["members"]) for one in replaced.kinds] == [("kind1", 1)]
+    assert (replaced.parent, list(replaced.metrics["cross_validation_kind"]["cases"])) == ("base", ["11"])
+    assert len(load(read_version(tmp_path / "model", "again").weights.read_bytes())) == 2 * len(old)
     with pytest.raises(InputError, match="--start VERSION"):
-        run(tiny_data, tmp_path, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
+        run(tiny_data, tmp_path, folds=True, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
+    with pytest.raises(InputError, match="those of the folds; pass --folds"):
+        run(tiny_data, tmp_path, **asked | {"out": tmp_path / "none", "version": "none"})
 
 
 def write_labelled(data: Path, case_id: str) -> None:

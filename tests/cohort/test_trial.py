@@ -64,7 +64,6 @@ def test_intervals_cover_what_was_planted_at_the_rate_they_state(confidence):
     assert low <= sum(content <= 0.95 for content in contents["inner"]) <= high
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("planted", [PlantedNumbers(correlation=0.6), PlantedNumbers(correlation=0.6, bent=Bent(missing=0.2))])
 def test_intervals_that_know_of_two_visits_cover_at_their_rate_and_others_do_not(planted):
     z = stats.norm.ppf(0.975) * planted.sd
@@ -165,7 +164,6 @@ def test_a_trial_has_three_planted_differences_and_eight_patients_read_by_hand(p
     assert plan_trial(1) == plans
 
 
-@pytest.mark.slow
 def test_a_patient_is_the_same_alone_and_the_second_visit_lies_otherwise(plans):
     first, again = simulate_scan(plans[0], "baseline"), simulate_scan(plans[0], "baseline")
     np.testing.assert_array_equal(first.study.stir.data, again.study.stir.data)
@@ -179,7 +177,6 @@ def test_a_patient_is_the_same_alone_and_the_second_visit_lies_otherwise(plans):
     assert [one.bone for one in first.study.lesion_table] == [one.bone for one in later.study.lesion_table]
 
 
-@pytest.mark.slow
 def test_readers_differ_by_whole_lesions_and_exactly_as_recorded(plans):
     plan = next(one for one in plans if one.difference and one.difference[1] == "anatomical")
     scan = simulate_scan(plan, plan.difference[0])
@@ -191,7 +188,6 @@ def test_readers_differ_by_whole_lesions_and_exactly_as_recorded(plans):
     assert lesion.voxels == -scan.second_minus_first_voxels
 
 
-@pytest.mark.slow
 def test_the_score_of_the_truth_is_a_valid_sheet(plans):
     scan = simulate_scan(plans[0], "baseline")
     for score in scan.sparcc.values():
@@ -205,7 +201,6 @@ def test_the_score_of_the_truth_is_a_valid_sheet(plans):
     assert 0 < scan.sparcc["2"].total <= scan.sparcc["1"].total
 
 
-@pytest.mark.slow
 def test_a_trial_of_scans_can_be_bent(plans):
     """One patient: thresholds 10% too high at follow-up find less, a second reader 20% above marks more, a lost visit is none."""
     bent = plan_trial(1, bent=Bent(reader_bias=0.2, threshold_bias=0.1, missing=0.3))
@@ -226,7 +221,6 @@ def test_a_trial_of_scans_can_be_bent(plans):
     assert all(one.scales[1] >= 0.85 * one.scales[0] for one in weak)
 
 
-@pytest.mark.slow
 def test_a_whole_trial_of_scans_shows_what_was_planted(plans):
     rows, readings, planted, masks = [], [], {}, {}
     for scan in simulate_scans(plans):

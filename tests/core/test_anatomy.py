@@ -34,7 +34,6 @@ def anatomy(phantom):
     return anatomy_of(phantom.t1w, phantom.disease_region)
 
 
-@pytest.mark.slow
 def test_the_parts_of_a_phantom_are_those_of_its_solids_within_a_voxel(phantom, anatomy):
     truth, region = true_parts(0, SHAPE), phantom.disease_region.data
     shell = np.ones((3, 3, 3), dtype=bool)
@@ -50,7 +49,6 @@ def test_the_parts_of_a_phantom_are_those_of_its_solids_within_a_voxel(phantom, 
     assert missed[FACET] < 0.10
 
 
-@pytest.mark.slow
 def test_no_voxel_changes_side_of_the_lumbosacral_disc_but_at_the_facets(phantom, anatomy):
     truth, region = true_parts(0, SHAPE), phantom.disease_region.data
     assert not (region & (truth == LUMBAR) & (anatomy.part == ILIUM)).any()

@@ -386,10 +386,10 @@ def test_phantoms_are_usual_and_their_variants_are_told():
 
 @pytest.fixture(scope="module")
 def ensemble():
-    from lib.cli.ensemble import MODEL_DIR, load_ensemble, reference_of
+    from lib.cli.ensemble import MODEL_DIR, load_ensemble
 
     members, manifest = load_ensemble(MODEL_DIR)
-    return members, reference_of(manifest)
+    return members, Reference.from_dict(manifest.reference)
 
 
 @pytest.mark.data

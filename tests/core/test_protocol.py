@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.core.disease_region import segment_disease_region
-from lib.core.protocol import STUDY, Ensemble, Protocol, members_for
+from lib.core.protocol import STUDY, Ensemble, Protocol, kind_of, members_for
 from lib.core.volume import Grid, Volume
 from lib.errors import ModelError
 
@@ -75,3 +75,27 @@ def test_no_kind_of_its_own_takes_scans_away_that_are_like_the_studys():
     ensemble = Ensemble(["main"], [(Protocol.of(kind), ["own"])])
     assert list(members_for(ensemble, kind)) == ["own"]
     assert list(members_for(ensemble, between)) == ["main"]
+
+
+def test_networks_of_a_kind_are_shown_slices_of_the_pixels_that_they_learnt():
+    shown = []
+
+    def member(slices):
+        shown.append(slices.shape)
+        return np.ones_like(slices)
+
+    own = grid(pixels=64)
+    t1w = Volume(np.random.default_rng(0).uniform(100, 200, own.shape).astype(np.float32), own, "T1W")
+    coarse = Ensemble([member], pixel_spacing_mm=2 * 0.911)
+    assert segment_disease_region(t1w, Ensemble([member], [(Protocol.of(own), coarse)])).mask.data.all()
+    segment_disease_region(t1w, Ensemble([member], [(Protocol.of(own), [member])], pixel_spacing_mm=2 * 0.911))
+    # 0.911 mm to 200 / 336 mm where nothing else is said
+    assert shown == [(3, 32, 32), (3, 98, 98)]
+
+
+def test_a_scan_is_of_the_first_kind_that_its_protocol_is_like():
+    kinds = [
+        {"name": name, "protocol": Protocol.of(one).as_dict()} for name, one in (("a", grid(0.7)), ("b", grid()), ("c", grid()))
+    ]
+    assert kind_of(kinds, Protocol.of(grid(slice_mm=5.0))) == "b"
+    assert kind_of(kinds, Protocol.of(grid(slice_mm=2.0))) is None

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,22 @@ def test_networks_for_a_kind_of_scans_are_of_the_same_file(tmp_path):
     assert np.abs(found[0](slices) - found.kinds[0][1][0](slices)).max() > 0.01
 
 
+def test_networks_for_a_kind_of_scans_may_be_laid_out_otherwise(tmp_path):
+    parent, quarter = published(tmp_path), {"widths": [4, 8, 16], "shuffle": 4, "bias": False}
+    kind = {
+        "name": "kind1", "protocol": {"pixel_mm": 0.9, "slice_mm": 5.0, "field_mm": 350.0, "lean_deg": 0.0},
+        "network": [quarter], "members": 1, "flip": not parent.manifest.flip, "pixel_spacing_mm": 1.2,
+    }  # fmt: skip
+    own = replace(parent.manifest, version="two", kinds=[kind], engine=None)
+    publish_networks(tmp_path, own, pack_onto(parent, [network(quarter, 7)], "kind1"))
+    slices = np.random.default_rng(0).random((2, 48, 40), dtype=np.float32)
+    found, expected = load_members(tmp_path, precision="float32"), load_by_torch(tmp_path, dtype=torch.float32)
+    assert (len(found.kinds[0][1]), found.kinds[0][1].pixel_spacing_mm) == (1, 1.2)
+    assert (len(found), found.pixel_spacing_mm) == (parent.manifest.members, parent.manifest.pixel_spacing_mm)
+    np.testing.assert_allclose(found.kinds[0][1][0](slices), expected.kinds[0][1][0](slices), atol=APART["float32"])
+    np.testing.assert_array_equal(found[0](slices), load_members(tmp_path, "v", precision="float32")[0](slices))
+
+
 def test_an_engine_file_that_was_changed_is_refused(tmp_path):
     version = published(tmp_path)
     content = bytearray(version.engine.read_bytes())
@@ -131,7 +148,9 @@ def test_a_file_that_answers_otherwise_than_torch_is_not_published(tmp_path, mon
 
     written = module.ensemble_graph
     monkeypatch.setattr(
-        module, "ensemble_graph", lambda networks, tensors, flip, kinds: written(networks, tensors, not flip, kinds)
+        module,
+        "ensemble_graph",
+        lambda ensembles, tensors: written({None: (ensembles[None][0], not ensembles[None][1])}, tensors),
     )
     with pytest.raises(ModelError, match="answers otherwise than torch"):
         published(tmp_path, OTHERS[:1])

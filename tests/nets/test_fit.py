@@ -18,6 +18,9 @@ from lib.nets.recipes import PLANS, Plan, Recipe
 pytestmark = pytest.mark.slow  # seconds in all
 
 TINY = Recipe("tiny", steps=12, batch=4, widths=(4, 8), shuffle=2, warm_up=0.25)
+STILL = Augmentation(
+    rotation_deg=0, scale=(1, 1), shear=0, translation=0, flip=0, elastic=0, log_gamma=(0, 0), log_gain=0, bias_field=0, noise=0
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -139,28 +142,13 @@ def test_slices_of_other_scanners_take_part_and_resume_too(tmp_path):
         fit(mixed, 0, bright_discs(0), tmp_path / "none")
 
 
-def test_slices_of_other_scanners_apart_are_a_batch_of_their_own_whose_statistics_are_kept(tmp_path, monkeypatch):
-    seen: list[torch.Size] = []
-
-    def noted(images: torch.Tensor, *given: object) -> object:
-        seen.append(images.shape)
-        return augment(images, *given)
-
-    monkeypatch.setattr("lib.nets.fit.augment", noted)
-    kind = replace(TINY, other=3, window=24, apart=True)
-    bright = Slices(bright_discs(1).images + 5, bright_discs(1).masks)
-    whole = fit(kind, 0, bright_discs(0), tmp_path / "whole", other=bright, every=4)
-    fit(kind, 0, bright_discs(0), tmp_path / "killed", other=bright, every=4, stop_after=4)
-    resumed = fit(kind, 0, bright_discs(0), tmp_path / "killed", other=bright, every=4)
-    assert {tuple(shape) for shape in seen} == {(1, 1, 24, 24), (3, 1, 24, 24)}
-    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(resumed), strict=True))
-    # the other scanner's alone: what the labelled slices are does not move them before a weight has moved
-    one = replace(kind, steps=1)
-    ends = [fit(one, 0, slices, tmp_path / f"{n}", other=bright) for n, slices in enumerate((bright_discs(0), bright))]
-    first = [net.state_dict()["down_path.0.convblock.1.running_mean"] for net in ends]
-    assert torch.equal(*first)
-    together = fit(replace(one, apart=False, other=3), 0, bright_discs(0), tmp_path / "together", other=bright)
-    assert not torch.equal(first[0], together.state_dict()["down_path.0.convblock.1.running_mean"])
+def test_slices_are_made_at_the_pixels_that_a_recipe_learns(tmp_path):
+    affine = np.diag([-TRAINING_PIXEL_SPACING_MM, 1.0, -TRAINING_PIXEL_SPACING_MM, 1.0])[:, [0, 2, 1, 3]]
+    grid = Grid((32, 48, 2), affine)
+    data = np.random.default_rng(0).uniform(1, 2, grid.shape).astype(np.float32)
+    scans = [(Volume(data, grid), Mask(data > 0, grid))]
+    made = Slices.of(scans, ignored=[data > 0], pixel_spacing_mm=2 * TRAINING_PIXEL_SPACING_MM)
+    assert made.images.shape == made.masks.shape == made.ignored.shape == (2, 24, 16)
 
 
 def test_frozen_normalisations_keep_the_statistics_that_they_had_though_weights_move(tmp_path):
@@ -210,19 +198,7 @@ def test_a_window_shows_parts_of_larger_slices_resumes_and_leaves_smaller_ones_w
 
 
 def test_what_is_ignored_decides_no_weight(tmp_path):
-    still = Augmentation(
-        rotation_deg=0,
-        scale=(1, 1),
-        shear=0,
-        translation=0,
-        flip=0,
-        elastic=0,
-        log_gamma=(0, 0),
-        log_gain=0,
-        bias_field=0,
-        noise=0,
-    )
-    mixed = replace(TINY, other=2, augmentation=still)
+    mixed = replace(TINY, other=2, augmentation=STILL)
     discs = bright_discs(1)
     ignored = discs.masks.copy()
     ignored[:, :16] = True
@@ -232,12 +208,30 @@ def test_what_is_ignored_decides_no_weight(tmp_path):
     assert all(torch.equal(x, y) for x, y in zip(weights(a), weights(b), strict=True))
 
 
+def test_labels_that_are_read_in_several_ways_teach_one_network_whose_first_answer_is_kept(tmp_path):
+    discs = bright_discs(1, 40)
+    middles = discs.masks.copy()
+    middles[:, :, ::2] = False  # what the labels are drawn over: every other column
+    drawn = Slices(discs.images, discs.masks & ~middles, np.zeros_like(discs.masks), middles)
+    read = replace(TINY, steps=60, batch=8, learning_rate=0.02, readings=True, augmentation=STILL)
+    whole = fit(read, 3, drawn, tmp_path / "whole", every=20)
+    fit(read, 3, drawn, tmp_path / "killed", every=20, stop_after=20)
+    resumed = fit(read, 3, drawn, tmp_path / "killed", every=20)
+    kept = read_trained(tmp_path / "whole", read)
+    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(*map(weights, (whole, resumed, kept)), strict=True))
+    assert [tensor.shape for tensor in weights(whole)] == [tensor.shape for tensor in weights(TINY.network())]
+    with torch.no_grad():
+        sure = whole(torch.from_numpy(discs.images)[:, None]).sigmoid()[:, 0].numpy()
+    assert sure[drawn.masks].mean() > 0.7 > 0.3 > sure[middles].mean()
+    with pytest.raises(ModelError, match="pass slices that tell discs and canal"):
+        fit(read, 0, bright_discs(0), tmp_path / "none")
+
+
 def test_a_student_without_pseudo_labels_is_refused(tmp_path):
     with pytest.raises(ModelError, match="needs pseudo-labelled slices"):
         fit(replace(TINY, pseudo=2), 0, bright_discs(0), tmp_path)
 
 
-@pytest.mark.slow
 def test_a_run_learns_what_it_is_shown_and_says_so(tmp_path):
     reports = []
     recipe = replace(TINY, steps=150, batch=8, learning_rate=0.02)

@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lib.nets.recipes import PLANS, paper_recipe
-from lib.nets.unet import UNet
+from lib.nets.unet import UNet, coarser, with_answers
 
 
 def parameters(net: nn.Module) -> int:
@@ -131,3 +132,22 @@ def test_a_network_wants_sizes_as_even_as_the_slices_that_it_learnt():
     # 336 = 16 * 21
     assert [UNet(shuffle=shuffle).multiple for shuffle in (1, 2, 4)] == [8, 16, 16]
     assert UNet(shuffle=4).smallest == 32
+
+
+@pytest.mark.parametrize(("shuffle", "factor"), [(4, 2), (4, 4), (6, 3)])
+def test_a_network_for_coarser_pixels_answers_as_the_fine_one_does_on_blocks_of_equal_pixels(shuffle, factor):
+    torch.manual_seed(0)
+    fine = UNet((4, 8), shuffle, bias=False).eval()
+    coarse = torch.rand(1, 1, 8 * shuffle // factor, 8 * shuffle // factor)
+    with torch.no_grad():
+        expected = functional.avg_pool2d(fine(coarse.repeat_interleave(factor, 2).repeat_interleave(factor, 3)), factor)
+        torch.testing.assert_close(coarser(fine, factor)(coarse), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_network_with_more_answers_gives_each_as_its_own_and_back():
+    torch.manual_seed(0)
+    net, x = UNet((4, 8), 2, bias=False, kernel=5).eval(), torch.rand(2, 1, 16, 16)
+    several = with_answers(net, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(several(x), net(x).repeat(1, 3, 1, 1))
+        torch.testing.assert_close(with_answers(several, 1)(x), net(x))

@@ -45,15 +45,16 @@ def run_stock(reader: Reader, model: str) -> None:
     wait_for(lambda: not np.array_equal(before, reader.map()))
 
 
-# each archive, and each direction of the slices, of which no archive knows
+# each archive, each direction of the slices, of which no archive knows, and each order: of any two, every pair
 CASES = [
-    pytest.param("embedded", "ascending", marks=pytest.mark.pacs),
-    pytest.param("orthanc", "descending", marks=pytest.mark.pacs),
+    pytest.param("embedded", "ascending", "connected, then T1W", marks=pytest.mark.pacs),
+    pytest.param("embedded", "descending", "T1W, then connected", marks=pytest.mark.pacs),
+    pytest.param("orthanc", "ascending", "T1W, then connected", marks=pytest.mark.pacs),
+    pytest.param("orthanc", "descending", "connected, then T1W", marks=pytest.mark.pacs),
 ]
 
 
-@pytest.mark.parametrize(("viewer_server", "study"), CASES, indirect=["viewer_server"])
-@pytest.mark.parametrize("first", ["connected, then T1W", "T1W, then connected"])
+@pytest.mark.parametrize(("viewer_server", "study", "first"), CASES, indirect=["viewer_server"])
 def test_monai_labels_own_panel_draws_at_the_right_place_whatever_was_shown_when_it_connected(reading, study, first, shot):
     reader = reading("ben", study)
     if first == "T1W, then connected":

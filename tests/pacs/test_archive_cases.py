@@ -19,7 +19,7 @@ from lib.pacs.archive_cases import PacsCases, PacsConfig
 from lib.pacs.client import Archive
 from lib.pacs.register import ArchivedStudy, Register
 from lib.pacs.survey import check_archive
-from lib.service.service import ServiceConfig, VhiService
+from lib.service.service import StudyConfig, VhiService
 from lib.studies.deidentify import BurnedInError
 from lib.studies.dicom_series import read_series
 from lib.studies.registration import labels_at
@@ -70,7 +70,7 @@ class Site:
 
     def service(self, cases=None, **config) -> VhiService:
         found = VhiService(
-            cases or self.cases(), data=self.folder / "data", model_dir=self.folder / "none", config=ServiceConfig(**config)
+            cases or self.cases(), data=self.folder / "data", model_dir=self.folder / "none", config=StudyConfig(**config)
         )
         look(found)
         return found

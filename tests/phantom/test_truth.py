@@ -37,7 +37,6 @@ def test_each_lesion_is_recovered_within_a_voxel_shell(study):
     check_recovered(study)
 
 
-@pytest.mark.slow
 def test_each_lesion_is_recovered_within_a_voxel_shell_at_full_size():
     check_recovered(make_phantom(0))
 

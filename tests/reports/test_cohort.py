@@ -146,7 +146,6 @@ def box(low: int, high: int) -> Mask:
     return Mask(data, GRID, "inflammation")
 
 
-@pytest.mark.slow
 def test_masks_give_overlap_reference_failures_and_lesions():
     scan = [
         MaskReading("S1", "baseline", reader, 1, method, box(2, high))

@@ -285,7 +285,6 @@ def test_a_report_without_inflammation_reads_right():
     assert "0 mm" in pages_of(pdf_bytes(content))[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "start"), [(write_json, b"{"), (write_html, b"<!DOCTYPE"), (write_pdf, b"%PDF"), (write_overlay_png, b"\x89PNG")]
 )

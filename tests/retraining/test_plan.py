@@ -158,6 +158,17 @@ def test_networks_of_a_new_kind_end_where_they_learnt_and_see_a_part_of_large_fr
     assert (gentle.blend, gentle.frozen_norm, gentle.other, gentle.window) == (0.4, True, 0, 0)
 
 
+def test_networks_of_a_known_kind_go_on_by_their_own_recipes_and_layouts():
+    own = replace(RECIPE, name="coarse", widths=(4, 8), shuffle=4, pixel_spacing_mm=1.2, batch=4, other=4, readings=True)
+    kind = {"name": "kind1", "protocol": OTHER.as_dict(), "network": [own.layout()], "members": 1, "recipes": [own.as_dict()]}
+    live = replace(MANIFEST, recipes=[RECIPE.as_dict()], kinds=[kind])
+    (of_the_kind,) = member_recipes(live, TrainOptions(), n_new=30, replays=False, kind="kind1")
+    (of_all,) = member_recipes(live, TrainOptions(), n_new=30, replays=False)
+    assert (of_the_kind.name, of_the_kind.layout(), of_the_kind.pixel_spacing_mm) == ("coarse", own.layout(), 1.2)
+    assert (of_the_kind.other, of_the_kind.readings) == (0, False)
+    assert (of_all.name, of_all.layout()) == (RECIPE.name, RECIPE.layout())
+
+
 def test_networks_of_a_known_kind_are_trained_on_as_gently_as_all_and_still_see_a_part_of_large_frames():
     half_way = replace(RECIPE, blend=0.4, frozen_norm=True)
     live = replace(MANIFEST, recipes=[half_way.as_dict()])
@@ -178,7 +189,7 @@ def test_networks_of_one_kind_learn_and_all_others_stay_bit_by_bit(tmp_path, lea
     own = replace(RECIPE, widths=(4, 8), shuffle=2, frozen_norm=True)
     models = tmp_path / "models" / "disease_region"
     plain = publish(models, replace(MANIFEST, version="v0", network=own.layout(), recipes=[own.as_dict()]), pack([own.network()]))
-    known = {"name": "kind1", "protocol": OTHER.as_dict(), "recipes": ["shipped"], "seeds": [7]}
+    known = {"name": "kind1", "protocol": OTHER.as_dict(), "recipes": [replace(own, name="shipped").as_dict()], "seeds": [7]}
     live = replace(plain.manifest, version="v1", kinds=[known])
     publish(models, live, pack_onto(plain, [own.network()], "kind1"))
     parent = read_version(models, "v1")
@@ -197,7 +208,8 @@ def test_networks_of_one_kind_learn_and_all_others_stay_bit_by_bit(tmp_path, lea
     now = {"recipes": [json.loads(json.dumps(recipe.as_dict()))], "seeds": [8]}
     told = read_version(tmp_path / jobs.CANDIDATE, stored.manifest.version).manifest
     assert (told.recipes, told.seeds) == ((parent.manifest.recipes, [0]) if learnt else (now["recipes"], [8]))
-    assert told.kinds == [known | (now if learnt == "kind1" else {}), *([new_kind | now] if new_kind else [])]
+    before = json.loads(json.dumps(known))
+    assert told.kinds == [before | (now if learnt == "kind1" else {}), *([new_kind | now] if new_kind else [])]
 
 
 def test_only_versions_that_were_live_are_compared_with_and_an_unreadable_one_is_passed_over(models):

@@ -30,7 +30,6 @@ def over(client, tmp_path):
     return make
 
 
-@pytest.mark.slow
 def test_a_draft_is_kept_found_replaced_and_thrown_away(over):
     server = over()
     address = f"{ADDRESS}&reader=anna"

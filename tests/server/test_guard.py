@@ -31,7 +31,6 @@ def sentence(answer, status: int) -> str:
     return detail
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -209,7 +208,6 @@ def test_a_body_over_the_limit_is_refused_by_its_length_and_by_its_count(client)
     assert served.vhi.store.saved == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
@@ -261,7 +259,6 @@ def test_the_log_names_the_route_the_status_and_the_reader_and_no_image(client, 
     assert headers["Authorization"].split()[1] not in "".join(lines)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("length", ["5000000", "99999999999999999999999", "12"])
 @pytest.mark.parametrize(
     ("method", "path"),
@@ -360,7 +357,6 @@ def test_an_administrator_who_fetches_a_readers_report_is_logged_by_their_own_na
     assert [one["reader"] for one in events if one["event"] == "exported"] == ["anna", "root"]
 
 
-@pytest.mark.slow
 def test_wrong_passwords_are_refused_the_same_way_and_slowed_down(client, accounts):
     served = client(accounts=accounts)
 
@@ -418,7 +414,6 @@ def test_called_by_a_name_that_is_not_its_own_the_server_refuses(client, host):
     sentence(client().get("/info/", headers={"host": host}), 400)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"])
 def test_the_names_of_this_machine_are_its_own(client, host):
     assert client().get("/info/", headers={"host": host}).status_code == 200

@@ -51,7 +51,6 @@ def test_what_is_only_read_needs_the_cookie_alone(browser):
     assert browser.get("/vhi/cases").status_code == 403  # a reader's account is a reader's account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("other", ['consent={"necessary":true}', "flag", "a b=c d", "a[b]=1", "=", "x=\xe9"])
 def test_cookies_of_other_sites_of_the_domain_leave_the_reader_signed_in(browser, other):
     own = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
@@ -59,7 +58,6 @@ def test_cookies_of_other_sites_of_the_domain_leave_the_reader_signed_in(browser
     assert browser.get("/auth/token/valid", headers={"Cookie": cookies}).json()["username"] == "anna"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("headers", [{}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "0" * 64}, {"X-CSRF-Token": "\xe9"}])
 @pytest.mark.parametrize("path", ["/infer/vhi?image=one_T1W", "/activelearning/first", "/logout", "/proxy/dicom/wado/studies"])
 def test_without_the_mark_nothing_is_changed(browser, path, headers):
@@ -125,7 +123,6 @@ def test_signing_out_ends_the_session_itself_not_the_cookie_alone(browser):
     assert browser.get("/info/", headers={"Cookie": cookies}).status_code == 401
 
 
-@pytest.mark.slow
 def test_a_changed_password_ends_the_session(browser, accounts):
     from lib.server.accounts import Account, hash_password, write_accounts
 

@@ -14,7 +14,7 @@ from front import in_front_of
 from lib.errors import InputError
 from lib.server.gateway import ArchiveAddress
 from lib.server.viewer import EXPECTED, Viewer
-from lib.service.config import ServiceConfig
+from lib.service.study_config import StudyConfig
 
 ARCHIVE = ArchiveAddress("http://127.0.0.1:9/dicom-web")  # nothing listens there
 BUNDLE = Path(find_spec("monailabel").origin).parent / "endpoints" / "static" / "ohif"
@@ -178,6 +178,6 @@ def test_a_server_over_a_folder_says_what_the_viewer_needs(tmp_path):
 
 def test_of_a_blinded_study_whose_cases_cannot_be_copied_no_image_is_shown(tmp_path):
     with in_front_of(ARCHIVE, tmp_path, accounts=None) as front:
-        front.app.service.config = ServiceConfig(blinded=True, seed=1)
+        front.app.service.config = StudyConfig(blinded=True, seed=1)
         assert get(front, "/proxy/dicom/qido/studies").status_code == 403
         assert told(front)["blinded"] is True

@@ -12,7 +12,7 @@ from lib.core.chain import Chain
 from lib.errors import RequestError, SettingsError
 from lib.infers import infer_tasks
 from lib.post_transforms import read_chain
-from lib.service.service import ServiceConfig, VhiService
+from lib.service.service import StudyConfig, VhiService
 from study_folder import INFLAMMATION
 
 pytestmark = pytest.mark.slow  # seconds in all
@@ -40,7 +40,7 @@ def lax(tmp_path):
 
 def service_with(study_folder, *chains: Chain) -> VhiService:
     return VhiService(
-        study_folder.folder, model_dir=study_folder.folder / "no-model", config=ServiceConfig(), post_transforms=chains
+        study_folder.folder, model_dir=study_folder.folder / "no-model", config=StudyConfig(), post_transforms=chains
     )
 
 

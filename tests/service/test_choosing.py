@@ -13,7 +13,7 @@ import pytest
 from lib.core.active_learning import feature_distance, uncertain_and_unlike
 from lib.errors import ModelError, RequestError
 from lib.phantom.study import make_phantom
-from lib.service.service import MODEL_DIR, ServiceConfig, VhiService
+from lib.service.service import MODEL_DIR, StudyConfig, VhiService
 from lib.studies.nifti import write_volume
 from lib.versions import publish, read_live, verify
 
@@ -45,7 +45,7 @@ def settle(service: VhiService) -> None:
 
 
 def ready(studies: Path, **config) -> VhiService:
-    service = VhiService(studies, config=ServiceConfig(**config))
+    service = VhiService(studies, config=StudyConfig(**config))
     settle(service)
     return service
 
@@ -157,7 +157,7 @@ def test_a_case_that_was_not_looked_at_yet_comes_last_and_goes_with_its_scans(st
 
 def test_a_blinded_study_keeps_its_order_and_reviews_nothing(studies):
     for order in ("first", "uncertain", "diverse"):
-        service = VhiService(studies, data=studies.parent / order, config=ServiceConfig(blinded=True, seed=1))
+        service = VhiService(studies, data=studies.parent / order, config=StudyConfig(blinded=True, seed=1))
         found = offer(service, order)
         assert found.case == service._blinding.order(list(service.cases.index.cases), "anna", 1)[0]
         assert "blinded" in found.reason

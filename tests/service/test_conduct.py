@@ -17,7 +17,7 @@ from lib.readings.store import now, stored_segment
 from lib.readings.submission import Submission
 from lib.retraining.holdout import PATIENTS
 from lib.retraining.retraining_folder import RetrainingFolder
-from lib.service.service import ServiceConfig
+from lib.service.service import StudyConfig
 from lib.studies.nifti import write_mask
 from study_folder import INFLAMMATION, REGION, finish
 
@@ -308,7 +308,7 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("config", "sentence"), CONTRADICTIONS)
 def test_settings_that_contradict_are_refused(config, sentence):
     with pytest.raises(SettingsError, match=sentence):
-        ServiceConfig(**config)
+        StudyConfig(**config)
 
 
 def test_a_slow_archive_holds_up_no_other_reader_while_it_is_asked_whose_a_case_is(four):

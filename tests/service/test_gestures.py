@@ -169,7 +169,6 @@ def test_lesions_that_an_older_program_noted_without_their_places_are_still_repl
     assert list(json.loads(path.read_text())["display"]["midlines"]) == [answer.facts["automatic_id"]]
 
 
-@pytest.mark.slow
 def test_pieces_of_a_split_lesion_are_told_as_lesions_and_where_they_lie(tmp_path):
     study_folder = StudyFolder(tmp_path / "phantoms", phantom_truth())
     study_folder.add_case("a")

@@ -38,6 +38,19 @@ def test_a_click_grows_normal_bone_and_says_both_thresholds_which_vhi_from_that_
     assert measured["thresholds"]["rule"] == "robust"
 
 
+@pytest.mark.parametrize("chosen", [{"rule": "paper"}, {"rule": "paper", "upper_percentile": 95.0}])
+def test_the_thresholds_beside_a_click_are_those_that_the_reader_measures_with(service, click, chosen):
+    """As 3D Slicer, which sends settings with a measurement alone; and as a client that sends them with the clicks."""
+    sent = service.normal_bone_from_clicks("p_STIR", "ben", [click], chosen).facts["thresholds"]
+    service.vhi("p_STIR", "anna", chosen)
+    grown = service.normal_bone_from_clicks("p_STIR", "anna", [click])
+    measured = service.vhi("p_STIR", "anna", chosen, clicks=[click]).facts["thresholds"]
+    assert measured["rule"] == "paper"
+    assert grown.facts["thresholds"] == sent == {name: measured[name] for name in sent}
+    would_be = service.preview("p_STIR", grown.labels, grown.grid, SEGMENTS, [click], reader="anna", settings=chosen)
+    assert would_be["thresholds"] == measured  # what OHIF shows beside the click
+
+
 def test_grown_normal_bone_is_submitted_as_a_readers_with_its_clicks_and_counts_as_that_after_a_restart(service, click, phantom):
     grown = service.normal_bone_from_clicks("p_STIR", "anna", [click])
     service.submit("p_STIR", grown.labels, grown.grid, SEGMENTS, reader="anna")

@@ -77,7 +77,7 @@ def small_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drawn pages take seconds each and hold no number that the JSON does not; other tests read them."""
     for form in ("write_html", "write_pdf"):
-        monkeypatch.setattr(f"lib.service.submitting.{form}", lambda content, path: path.write_text("left out"))
+        monkeypatch.setattr(f"lib.service.submission_files.{form}", lambda content, path: path.write_text("left out"))
 
 
 class Reader:
@@ -223,7 +223,6 @@ def test_what_stands_on_the_screen_is_what_is_kept_reported_and_sent(seed, small
     check_reading(seed, small_case, tmp_path, 16)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("first", range(FAST, READINGS, 20))
 def test_what_stands_on_the_screen_is_kept_in_many_more_readings(first, small_case, tmp_path, without_drawings):
     for seed in range(first, min(first + 20, READINGS)):

@@ -18,7 +18,7 @@ from lib.errors import (
     TooLargeError,
 )
 from lib.service.cases import Cases
-from lib.service.service import MODEL_DIR, ServiceConfig, VhiService
+from lib.service.service import MODEL_DIR, StudyConfig, VhiService
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_scan_itself_is_not_read_again(study_folder, monkey
 def test_readers_of_a_blinded_study_never_see_the_name_of_a_file(study_folder, caplog):
     for role in ("T1W", "STIR"):
         (study_folder.folder / f"a_{role}.nii.gz").rename(study_folder.folder / f"smith_{role}.nii.gz")
-    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=StudyConfig(blinded=True, seed=4))
     (case,) = service.cases.index.cases
     scan = study_folder.folder / "smith_STIR.nii.gz"
     scan.write_bytes(scan.read_bytes()[:-40])
@@ -118,7 +118,7 @@ def test_readers_of_a_blinded_study_never_see_the_name_of_a_file(study_folder, c
 
 @pytest.mark.parametrize("kind", [NotFoundError, OutputError, TooLargeError, ArchiveError, ModelError, GridMismatchError])
 def test_readers_of_a_blinded_study_never_see_an_address_or_a_uid_of_the_archive(study_folder, monkeypatch, caplog, kind):
-    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=StudyConfig(blinded=True, seed=4))
     (case,) = service.cases.index.cases
     refuse_to_read(monkeypatch, kind("The archive http://pacs.hospital has no series 1.2.840.99; it may have been deleted."))
     kept = {OutputError, ArchiveError}  # what may pass by itself; neither is a fault of the case
@@ -133,7 +133,7 @@ def test_readers_of_a_blinded_study_never_see_an_address_or_a_uid_of_the_archive
 
 
 def test_another_scan_in_a_blinded_study_is_told_by_its_alias(study_folder):
-    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=ServiceConfig(blinded=True, seed=4))
+    service = VhiService(study_folder.folder, model_dir=MODEL_DIR, config=StudyConfig(blinded=True, seed=4))
     (case,) = service.cases.index.cases
     with service.cases.loaded(case):
         pass

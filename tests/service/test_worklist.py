@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lib.errors import ConflictError, DamagedError, InputError, RequestError, SettingsError, UnknownImageError
-from lib.service.service import ServiceConfig, VhiService
+from lib.service.service import StudyConfig, VhiService
 from lib.studies.nifti import read_volume
 from study_folder import finish
 
@@ -109,7 +109,7 @@ def test_requests_that_make_no_sense_are_refused(study_folder):
     with pytest.raises(RequestError, match="reading is -1"):
         service.next_case("anna", reading=-1)
     with pytest.raises(SettingsError, match="lease_minutes"):
-        ServiceConfig(lease_minutes=0)
+        StudyConfig(lease_minutes=0)
     with pytest.raises(InputError, match="cannot be listed"):
         VhiService(study_folder.folder / "nowhere")
 

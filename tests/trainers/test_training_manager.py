@@ -9,8 +9,8 @@ import pytest
 from handmade import handmade
 from lib.errors import InputError, ModelError
 from lib.retraining.config import TrainConfig
-from lib.service.config import ServiceConfig
 from lib.service.service import VhiService
+from lib.service.study_config import StudyConfig
 from lib.studies.nifti import write_volume
 from lib.trainers.training_manager import TrainingManager
 
@@ -35,7 +35,7 @@ def test_a_refused_start_leaves_no_trace(studies):
 
 @pytest.mark.parametrize("blinded", [False, True])
 def test_a_blinded_study_tells_no_reader_which_cases_were_learnt_and_tells_the_administrator(studies, blinded):
-    manager = TrainingManager(VhiService(studies, config=ServiceConfig(blinded=blinded)), TrainConfig(), "1")
+    manager = TrainingManager(VhiService(studies, config=StudyConfig(blinded=blinded)), TrainConfig(), "1")
     ended = {"state": "accepted", "version": "site-1", "parent": "vhi-2", "learnt": ["c-one"], "held": ["c-two"], "skipped": []}
     manager.folder.root.mkdir(parents=True)
     manager.folder.write_progress(ended)

@@ -29,7 +29,7 @@ def scan() -> tuple[Volume, np.ndarray]:
 
 def test_bone_is_learnt_a_disc_inside_the_spines_label_and_femur_are_not_judged():
     t1w, labels = scan()
-    mask, ignored = learnt_of(t1w, labels, MEANING, np.zeros(GRID.shape, dtype=bool))
+    mask, ignored, _ = learnt_of(t1w, labels, MEANING, np.zeros(GRID.shape, dtype=bool))
     disc = np.zeros(GRID.shape, dtype=bool)
     disc[20:30, 22:28, :3] = True
     assert not (ignored & ~(disc | (labels == 1))).any()
@@ -38,10 +38,20 @@ def test_bone_is_learnt_a_disc_inside_the_spines_label_and_femur_are_not_judged(
     np.testing.assert_array_equal(mask.data, np.isin(labels, (2, 3)) & ~ignored)
 
 
+def test_where_only_the_bright_part_of_a_label_is_bone_its_disc_is_learnt_as_none():
+    t1w, labels = scan()
+    mask, ignored, _ = learnt_of(t1w, labels, LabelMap((2, 4), bright=(3,)), np.zeros(GRID.shape, dtype=bool))
+    same, left_open, _ = learnt_of(t1w, labels, LabelMap((2, 4), partly=(3,)), np.zeros(GRID.shape, dtype=bool))
+    assert not mask.data[22:28, 22:28, :3].any()
+    np.testing.assert_array_equal(mask.data, same.data)
+    assert left_open.any()
+    assert not ignored.any()
+
+
 def test_dark_cortex_in_the_spines_label_is_region():
     t1w, labels = scan()
     t1w.data[20:22, 20:30, :3] = 60.0
-    mask, ignored = learnt_of(t1w, labels, MEANING, np.zeros(GRID.shape, dtype=bool))
+    mask, ignored, _ = learnt_of(t1w, labels, MEANING, np.zeros(GRID.shape, dtype=bool))
     assert mask.data[20:22, [20, 21, 28, 29], :3].all()
     assert ignored[22:28, 22:28, :3].all()
 
@@ -52,7 +62,7 @@ def test_bone_that_only_the_start_networks_see_is_left_open_in_narrow_gaps_of_la
     bone = np.zeros(GRID.shape, dtype=bool)
     bone[10:12, 10:36, 0] = True  # from the hip bone's edge (row 9) on
     bone[0, 0, 3:] = True  # in slices without labels, 5, 10 and 15 mm from the last that has some
-    mask, ignored = learnt_of(t1w, labels, LabelMap((2, 3, 4), (), (1,)), bone)
+    mask, ignored, _ = learnt_of(t1w, labels, LabelMap((2, 3, 4), (), (1,)), bone)
     assert not (mask.data & bone & (labels == 0)).any()
     opened = ignored & (labels == 0)
     np.testing.assert_array_equal(np.flatnonzero(opened[11, :, 0]), np.arange(10, 15))  # the gap alone
@@ -61,7 +71,16 @@ def test_bone_that_only_the_start_networks_see_is_left_open_in_narrow_gaps_of_la
 
 @pytest.mark.parametrize(
     "content",
-    ["[]", "{", '{"region": []}', '{"region": [2, 2]}', '{"region": [2], "bone": [3]}', '{"region": [0]}', '{"region": ["a"]}'],
+    [
+        "[]",
+        "{",
+        '{"region": []}',
+        '{"region": [2, 2]}',
+        '{"region": [2], "bright": [2]}',
+        '{"region": [2], "bone": [3]}',
+        '{"region": [0]}',
+        '{"region": ["a"]}',
+    ],
 )
 def test_a_label_map_that_says_nothing_usable_is_refused_with_an_example(tmp_path, content):
     (tmp_path / "labels.json").write_text(content)
@@ -73,10 +92,12 @@ def test_what_is_learnt_is_written_once_and_read_back(tmp_path):
     t1w, labels = scan()
     case = case_in(tmp_path, t1w, labels, GRID)
     write_other_labels(tmp_path / "fold0", [case], lambda: [lambda slices: np.ones_like(slices)])
-    (read, mask), ignored = read_other(tmp_path / "fold0", case)
-    expected, unsaid = learnt_of(read, labels, MEANING, np.ones(GRID.shape, dtype=bool))
+    read, (mask, ignored, told) = read_other(tmp_path / "fold0", case)
+    expected, unsaid, dark = learnt_of(read, labels, MEANING, np.ones(GRID.shape, dtype=bool))
     np.testing.assert_array_equal(mask.data, expected.data)
     np.testing.assert_array_equal(ignored, unsaid)
+    np.testing.assert_array_equal(told, dark)
+    assert dark.any()
 
     def never():
         raise AssertionError("networks were asked again")

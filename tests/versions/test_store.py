@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from lib.core.volume import Grid
 from lib.errors import ModelError, OutputError
 from lib.versions import Manifest, TrainingCase, list_versions, make_live, publish, read_live, read_version, verify
 
@@ -33,6 +35,21 @@ def test_a_published_version_is_live_and_reads_back(tmp_path):
     assert live.manifest.training_cases == [TrainingCase("1007", "ab" * 32)]
     assert (live.manifest.version, live.manifest.seeds) == ("a-1", [0, 1, 2])
     assert verify(live) == b"weights"
+
+
+def test_of_a_kind_of_scans_a_manifest_tells_what_is_another_there():
+    own = {"network": [{"widths": [8], "shuffle": 4, "bias": False}], "members": 1, "flip": False, "pixel_spacing_mm": 1.2}
+    protocol = {"pixel_mm": 0.9, "slice_mm": 5.0, "field_mm": 350.0, "lean_deg": 0.0}
+    kinds = [{"name": "kind1", "protocol": protocol} | own, {"name": "kind2", "protocol": protocol | {"slice_mm": 3.0}}]
+    told = replace(manifest("a"), kinds=kinds, reference={"scans": 1})
+    kind = told.of_kind("kind1")
+    assert (kind.networks, kind.flip, kind.pixel_spacing_mm, kind.reference) == (own["network"], False, 1.2, {"scans": 1})
+    assert told.of_kind("kind2") == told.of_kind(None) == told.of_kind("kind9") == replace(told, kinds=[])
+    affine = np.diag([0.9, 3.0, 0.9, 1.0])[:, [0, 2, 1, 3]]
+    assert told.for_scan(Grid((390, 390, 20), affine)) == told.of_kind("kind2")
+    wrong = replace(told, kinds=[kinds[0] | {"members": 2}])
+    with pytest.raises(ModelError, match="2 members, but 1 networks"):
+        Manifest.from_json(wrong.as_json(), "manifest.json")
 
 
 def test_a_version_is_never_overwritten(tmp_path):

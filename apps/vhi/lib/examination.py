@@ -204,7 +204,7 @@ def examined(case: BatchCase, procedure: Procedure) -> Examination:
 
     bone, region = normal_bone_of(case, masks), masks.get("disease region")
     try:
-        result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model))
+        result = measure_vhi(scans.t1w, scans.stir, members, bone, chosen, region, reference_of(model, scans.t1w.grid))
     except NormalBoneRefused as refused:
         raise refused.described(provenance_with(refused.scan.disease_region), (*scans.warnings, *notes)) from refused
     result = proposed(replace(result, warnings=(*scans.warnings, *notes, *result.warnings)), procedure.proposal)

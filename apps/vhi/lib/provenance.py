@@ -86,8 +86,9 @@ def command_line() -> str:
 
 
 def ensemble_of(manifest: Manifest, region: DiseaseRegion) -> dict[str, Any]:
-    """Which ensemble found a disease region, and what computed it: `engine` and `precision`."""
-    made = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": manifest.members}
+    """Which ensemble found a disease region, how many members answered, and what computed it: `engine` and `precision`."""
+    members = manifest.for_scan(region.mask.grid).members
+    made = {"name": "disease_region", "version": manifest.version, "sha256": manifest.sha256, "members": members}
     return made | dict(region.computed_by or {})
 
 

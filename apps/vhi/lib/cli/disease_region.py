@@ -38,7 +38,7 @@ def disease_region(
 
         members, manifest = load_ensemble(model_dir)
     with status("Finding the disease region"):
-        region, reference = segment_disease_region(volume, members), reference_of(manifest)
+        region, reference = segment_disease_region(volume, members), reference_of(manifest, volume.grid)
         rank = None if reference is None else reference.rank(region)
         warnings = (*t1w_warnings(volume), *region_warnings(volume, region, reference))
     write_mask(out, region.mask)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..core.disease_region import Member
     from ..core.plausibility import Reference
+    from ..core.volume import Grid
     from ..versions import Manifest
 
 MODEL_DIR = Path(__file__).resolve().parents[2] / "model" / "disease_region"
@@ -29,8 +30,8 @@ def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     return load_members(model_dir, manifest.version), manifest
 
 
-def reference_of(manifest: Manifest | None) -> Reference | None:
-    """The reference values of a version; None where no networks are used or they came without.
+def reference_of(manifest: Manifest | None, grid: Grid) -> Reference | None:
+    """The reference values of a version for a scan on this grid; None where no networks are used or they came without.
 
     Raises
     ------
@@ -39,4 +40,4 @@ def reference_of(manifest: Manifest | None) -> Reference | None:
     """
     from ..core.plausibility import Reference
 
-    return None if manifest is None else Reference.from_dict(manifest.reference)
+    return None if manifest is None else Reference.from_dict(manifest.for_scan(grid).reference)

@@ -174,7 +174,8 @@ def measure(  # noqa: PLR0913 options of a command
 
         given_bone, given_region = normal_bone_of(case, masks), masks.get("disease region")
         try:
-            result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference_of(model))
+            reference = reference_of(model, pair.t1w.grid)
+            result = measure_vhi(pair.t1w, pair.stir, members, given_bone, settings, given_region, reference)
         except NormalBoneRefused as refused:
             described = refused.described(provenance_with(refused.scan.disease_region), (*pair.warnings, *notes))
             write_not_measured(described, out, wanted)

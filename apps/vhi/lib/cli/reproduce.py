@@ -69,14 +69,15 @@ def reproduce(
 
 def _ensembles(clone: Clone, model_dir: Path) -> tuple[tuple[RegionNetworks, ...], list[str]]:
     """The released networks, where they lie in the clone and can be used, and ours."""
+    from ..core.plausibility import Reference
     from ..reproduction.network_regions import RegionNetworks
     from ..versions import read_live
-    from .ensemble import load_ensemble, reference_of
+    from .ensemble import load_ensemble
 
     manifest = read_live(model_dir).manifest
     learnt = frozenset(case.case_id for case in manifest.training_cases)
     identity = f"{manifest.version} {manifest.sha256}"
-    ours = RegionNetworks("ours", identity, learnt, lambda: load_ensemble(model_dir)[0], reference_of(manifest))
+    ours = RegionNetworks("ours", identity, learnt, lambda: load_ensemble(model_dir)[0], Reference.from_dict(manifest.reference))
     released = _released(clone)
     if released is None:
         return (ours,), ["The authors' networks (model_1.pt, ...) are not in the clone: disease regions by ours alone."]

@@ -43,7 +43,8 @@ def retrain(
     from ..versions.site import start_of
 
     data = data or studies / DATA_FOLDER
-    config, asked = _settings(parse_changes(changes) | ({} if steps is None else {"steps": str(steps)}))
+    values = parse_changes(changes, "docs/retraining.md lists the names")
+    config, asked = _settings(values | ({} if steps is None else {"steps": str(steps)}))
     if not go_on:
         session = prepare(
             ReadingStore(data, read_only=True),

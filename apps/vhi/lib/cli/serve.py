@@ -88,14 +88,14 @@ def serve(  # noqa: PLR0913 options of a command
     log_json: Annotated[bool, typer.Option("--log-json", help="Log one JSON object a line.")] = False,
     post_transforms: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help=f"{CHAIN_HELP[:-1]}; repeatable, the first is what readings begin with."),
+        typer.Option(metavar="FILE", help=f"{CHAIN_HELP[:-1]}; repeatable, new readings are measured with the first."),
     ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="How the study is run, see docs/deploy.md; repeatable."),
+        typer.Option("--set", metavar="NAME=VALUE", help="How the study is run; docs/deploy.md lists the names. Repeatable."),
     ] = None,
 ) -> None:
-    """Serve a folder of studies, or those of a PACS, to 3D Slicer, until Ctrl-C."""
+    """Serve a folder of studies or those of a PACS to 3D Slicer, and those of a PACS to a browser, until Ctrl-C."""
     from ..bound_socket import bound_socket
     from ..errors import SettingsError
     from ..server.config import LOOPBACK, ServerConfig, is_loopback
@@ -126,7 +126,7 @@ def serve(  # noqa: PLR0913 options of a command
     log = LogConfig(log_file, log_mib, log_files, log_json)
     tls = check_certificate(tls_cert, tls_key) if tls_cert or tls_key else None
     bound = bound_socket(host, port, "The server", "pass another --port or --host")
-    conf = {**parse_changes(change or []), "models": str(model_dir.resolve())}
+    conf = {**parse_changes(change or [], "docs/deploy.md lists the names"), "models": str(model_dir.resolve())}
     if data is not None or studies is None:
         conf["data"] = str((data or Path(ARCHIVE_DATA)).resolve())
     if retrain is not None:

@@ -23,8 +23,8 @@ def settings() -> None:
     Console().print(table)
 
 
-def parse_changes(changes: Sequence[str]) -> dict[str, str]:
-    """`NAME=VALUE` texts as a mapping.
+def parse_changes(changes: Sequence[str], listed: str = "the command settings lists the names") -> dict[str, str]:
+    """`NAME=VALUE` texts as a mapping; `listed` says where the names are found, for whoever gave none.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def parse_changes(changes: Sequence[str]) -> dict[str, str]:
     for text in changes:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
-            raise SettingsError(f"--set needs NAME=VALUE, found {text!r}; the command settings lists the names.")
+            raise SettingsError(f"--set needs NAME=VALUE, found {text!r}; {listed}.")
         if name in values:
             raise SettingsError(f"--set gives {name} twice ({values[name]} and {value}); give it once.")
         values[name] = value

@@ -78,7 +78,9 @@ def train(  # noqa: PLR0913 options of a command
     steps: Annotated[int | None, typer.Option(help="Steps of each network, instead of the recipe's.", min=1)] = None,
     cpu_minutes: Annotated[float | None, typer.Option(help="CPU minutes of each network, instead of steps.", min=0.01)] = None,
     version: Annotated[str | None, typer.Option(help="Id of the new version; by default recipe and time.")] = None,
-    parent: Annotated[str | None, typer.Option(help="Id of the version it comes from, noted in the manifest.")] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="Id of the version it comes from; recipe kind: beside whose networks the new ones stand.")
+    ] = None,
     baseline: Annotated[
         Path | None,
         typer.Option(

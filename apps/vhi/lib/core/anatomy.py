@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from .context import Context, context_of
-from .known import Known
+from .pair_cache import PairCache
 from .partition import PARTS, ZONES, partition
 from .volume import Mask, Volume
 
@@ -72,7 +72,7 @@ class ZoneExtent:
     counted: bool = True
 
 
-ANATOMIES: Known[Mask, Volume, Anatomy] = Known()
+ANATOMIES: PairCache[Mask, Volume, Anatomy] = PairCache()
 
 
 def anatomy_of(t1w: Volume, disease_region: Mask) -> Anatomy:

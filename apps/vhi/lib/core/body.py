@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .known import Known
+from .pair_cache import PairCache
 from .volume import Volume
 
 # What is body: brighter than a twentieth of fat, and fat is what the brightest 10 ml exceed. A volume and not a percentile, since
@@ -16,7 +16,7 @@ SAMPLED = 61  # so many voxels stand for one of a sample; no divisor of usual ma
 BODY_LENGTH_MM = 5.0
 
 Box = tuple[slice, slice]
-BOXES: Known[Volume, Volume, Box] = Known()  # intensities and frame both ask
+BOXES: PairCache[Volume, Volume, Box] = PairCache()  # intensities and frame both ask
 
 
 def body_box(volume: Volume) -> Box:

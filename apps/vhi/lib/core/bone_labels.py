@@ -7,6 +7,7 @@ do not decide is ignored, so that the study's scans alone teach it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +33,9 @@ class LabelMap:
     partly : tuple of int
         Bone drawn along with discs or canal: what is darker there, by Otsu's threshold of the scan, and wider than cortex is
         ignored.
+    bright : tuple of int
+        The same, but what is darker there is learnt as no region: where no scans of the study are learnt beside, nothing else
+        would teach it.
     ignored : tuple of int
         Neither learnt as region nor as not: femur, which the study never showed.
     """
@@ -39,10 +43,29 @@ class LabelMap:
     region: tuple[int, ...]
     partly: tuple[int, ...] = ()
     ignored: tuple[int, ...] = ()
+    bright: tuple[int, ...] = ()
 
 
-def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarray) -> tuple[Mask, np.ndarray]:
-    """The mask that is learnt as disease region, and the voxels that are ignored.
+class LearntLabels(NamedTuple):
+    """The meaning of bone labels for the disease region, voxel by voxel.
+
+    Parameters
+    ----------
+    mask : Mask
+        Learnt as disease region.
+    ignored : (I, J, K) bool array
+        Learnt neither as region nor as not.
+    dark : (I, J, K) bool array
+        Darker, wide parts of labels that are drawn along with bone: discs and canal. Never in the mask, ignored or not.
+    """
+
+    mask: Mask
+    ignored: np.ndarray
+    dark: np.ndarray
+
+
+def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarray) -> LearntLabels:
+    """The mask that is learnt as disease region, the voxels that are ignored, and the discs and canal of the labels.
 
     Parameters
     ----------
@@ -52,11 +75,11 @@ def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarr
 
     Returns
     -------
-    Mask, (I, J, K) bool array
+    LearntLabels
         Outside the labels, the start networks' bone is ignored in gaps of labelled bone narrower than 8 mm (joint spaces) and in
         slices without any label that lie within 12 mm of one that has some.
     """
-    region, partly = np.isin(labels, meaning.region), np.isin(labels, meaning.partly)
+    region, partly = np.isin(labels, meaning.region), np.isin(labels, meaning.partly + meaning.bright)
     dark = np.zeros_like(partly)
     if partly.any():
         from skimage.filters import threshold_otsu  # slow to import, and few scans need it
@@ -66,7 +89,8 @@ def learnt_of(t1w: Volume, labels: np.ndarray, meaning: LabelMap, bone: np.ndarr
             dark[:, :, k] = ~_closed(~dark[:, :, k], t1w.grid.spacing_mm[:2], CORTEX_MM)
     drawn = region | partly
     unsaid = bone & (labels == 0) & _open(drawn, t1w.grid.spacing_mm)
-    return Mask(drawn & ~dark, t1w.grid, "disease region"), dark | unsaid | np.isin(labels, meaning.ignored)
+    unsaid |= (dark & np.isin(labels, meaning.partly)) | np.isin(labels, meaning.ignored)
+    return LearntLabels(Mask(drawn & ~dark, t1w.grid, "disease region"), unsaid, dark)
 
 
 def _open(drawn: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:

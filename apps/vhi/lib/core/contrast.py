@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from .caution import Caution, cautions
-from .known import Known
+from .pair_cache import PairCache
 from .volume import Volume
 
 # On T1W, fat and fatty marrow fill much of the frame with high signal; on STIR they are suppressed and only fluid and vessels
@@ -56,7 +56,7 @@ class Tissues:
     dark_share: float
 
 
-TISSUES: Known[Volume, Volume, Tissues] = Known()  # contrast, STIR and surroundings all ask
+TISSUES: PairCache[Volume, Volume, Tissues] = PairCache()  # contrast, STIR and surroundings all ask
 
 
 def tissues(t1w: Volume) -> Tissues:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import ModelError, VhiError
 from .box import box_of
 from .normalise import NetworkFrame, normalise_t1w
-from .protocol import members_for
+from .protocol import members_for, spacing_of
 from .runs import grouped_runs
 from .volume import Mask, Volume
 
@@ -94,7 +94,7 @@ def segment_disease_region(t1w: Volume, members: Sequence[Member]) -> DiseaseReg
     if not members:
         raise ModelError("No network was given to find the disease region; pass the members of an ensemble, or a mask.")
     members = members_for(members, t1w.grid)
-    frame = NetworkFrame.of(t1w)
+    frame = NetworkFrame.of(t1w, spacing_of(members))
     slices = frame.slices(normalise_t1w(t1w))
     mean = np.zeros_like(slices)
     votes: list[np.ndarray] = []

@@ -21,9 +21,9 @@ from .box import box_of
 from .caution import cautions
 from .contrast import Tissues, tissues
 from .disease_region import DisagreementRank, DiseaseRegion, interior
-from .known import Known
 from .library import ndimage
 from .orientation import DisplayOrientation
+from .pair_cache import PairCache
 from .volume import Grid, Mask, Volume
 
 # Lean of the slices from coronal along the sacrum; measured 25 to 52 degrees on 23 scans, and turned sideways up to 5.
@@ -296,7 +296,7 @@ class Look:
     marrow: Marrow
 
 
-LOOKS: Known[Mask, Volume, Look] = Known()
+LOOKS: PairCache[Mask, Volume, Look] = PairCache()
 
 
 def look_of(t1w: Volume, region: Mask) -> Look:

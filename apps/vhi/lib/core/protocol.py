@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
+from .normalise import TRAINING_PIXEL_SPACING_MM
 from .volume import Grid
 
 # scans of one protocol differ by less, the study's and those of another scanner by more
@@ -81,6 +82,11 @@ def is_of_kind(kind: Protocol, scan: Protocol) -> bool:
     return kind.is_like(scan) and not scan.is_like(STUDY)
 
 
+def kind_of(kinds: Iterable[Mapping[str, Any]], scan: Protocol) -> str | None:
+    """The name of the first of the kinds of scans of a manifest that a scan is of."""
+    return next((kind["name"] for kind in kinds if is_of_kind(Protocol.from_dict(kind["protocol"]), scan)), None)
+
+
 class Ensemble(tuple[Any, ...]):
     """The members of an ensemble, and those that stand in for them on scans of other protocols.
 
@@ -88,13 +94,22 @@ class Ensemble(tuple[Any, ...]):
     ----------
     members : iterable of Member
     kinds : sequence of (Protocol, members)
+    pixel_spacing_mm : float, optional
+        Of the slices that the members learnt; when absent the study's.
     """
 
     kinds: tuple[tuple[Protocol, tuple[Any, ...]], ...]
+    pixel_spacing_mm: float
 
-    def __new__(cls, members: Iterable[Any], kinds: Sequence[tuple[Protocol, Sequence[Any]]] = ()) -> Ensemble:
+    def __new__(
+        cls,
+        members: Iterable[Any],
+        kinds: Sequence[tuple[Protocol, Sequence[Any]]] = (),
+        pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
+    ) -> Ensemble:
         made = super().__new__(cls, members)
-        made.kinds = tuple((protocol, tuple(own)) for protocol, own in kinds)
+        made.kinds = tuple((protocol, own if isinstance(own, Ensemble) else Ensemble(own)) for protocol, own in kinds)
+        made.pixel_spacing_mm = pixel_spacing_mm
         return made
 
 
@@ -103,3 +118,8 @@ def members_for(members: Sequence[Any], grid: Grid) -> Sequence[Any]:
     kinds = members.kinds if isinstance(members, Ensemble) else ()
     protocol = Protocol.of(grid)
     return next((own for known, own in kinds if is_of_kind(known, protocol)), members)
+
+
+def spacing_of(members: Sequence[Any]) -> float:
+    """Pixel spacing [mm] of the slices that members learnt, as `members_for` gives them."""
+    return members.pixel_spacing_mm if isinstance(members, Ensemble) else TRAINING_PIXEL_SPACING_MM

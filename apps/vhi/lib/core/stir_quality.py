@@ -14,8 +14,8 @@ import numpy as np
 from .caution import Caution
 from .contrast import Tissues, tissues
 from .disease_region import eroded
-from .known import Known
 from .library import ndimage
+from .pair_cache import PairCache
 from .volume import Volume
 
 # Of fat over muscle on one half of the frame over that on the other. docs/verdict.md has the scans it was measured on.
@@ -87,7 +87,7 @@ def _inner(mask: np.ndarray, pixels: int) -> np.ndarray:
     return eroded(eroded(mask, pixels, 0), pixels, 1)
 
 
-QUALITIES: Known[Volume, Volume, StirQuality] = Known()
+QUALITIES: PairCache[Volume, Volume, StirQuality] = PairCache()
 
 
 def quality_of(t1w: Volume, stir: Volume) -> StirQuality:

@@ -62,11 +62,11 @@ def _check_account(root: Path) -> None:
 
 def _reports(root: Path, studies: Path, model_dir: Path | None) -> Iterator[str]:
     """Damaged reports, from the scans; one line for each, also for those where that is not possible."""
-    from ..service.config import ServiceConfig
     from ..service.service import MODEL_DIR, VhiService
+    from ..service.study_config import StudyConfig
 
     study = (read_json(root / FORMAT_FILE) or {}).get("study") or {}
-    config = ServiceConfig(blinded=bool(study.get("blinded")), **({"seed": study["seed"]} if "seed" in study else {}))
+    config = StudyConfig(blinded=bool(study.get("blinded")), **({"seed": study["seed"]} if "seed" in study else {}))
     service = VhiService(studies, data=root, model_dir=model_dir or MODEL_DIR, config=config)
     for case in service.cases.listed.cases:
         try:

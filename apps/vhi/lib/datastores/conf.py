@@ -17,8 +17,8 @@ from ..retraining.config import TrainConfig
 from ..server.accounts import read_accounts
 from ..server.config import ServerConfig
 from ..server.texts import texts_in
-from ..service.config import ServiceConfig
 from ..service.service import DATA_FOLDER, MODEL_DIR, VhiService
+from ..service.study_config import StudyConfig
 from ..studies.pairing_rules import read_rules
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     studies : str
         A folder, or the address of a DICOMweb archive, whose login is in the environment (see `lib.pacs.start`).
     conf : mapping
-        Fields of `ServiceConfig` and `TrainConfig`, `retrain`, the files `post_transforms`, and the folders `data` (submissions)
+        Fields of `StudyConfig` and `TrainConfig`, `retrain`, the files `post_transforms`, and the folders `data` (submissions)
         and `models` (the disease-region ensemble). For an archive also fields of `PacsConfig`, and the file `pairing_rules`.
 
     Raises
@@ -54,13 +54,13 @@ def service_of(studies: str, conf: Mapping[str, str]) -> VhiService:
     VhiError
         The folders cannot be used.
     """
-    kinds: tuple[type, ...] = (ServiceConfig, TrainConfig, *((PacsConfig,) if is_archive(studies) else ()))
+    kinds: tuple[type, ...] = (StudyConfig, TrainConfig, *((PacsConfig,) if is_archive(studies) else ()))
     paths = (*_FOLDERS, _RULES) if is_archive(studies) else _FOLDERS
     known = [*paths, RETRAIN, CHAINS, *(field.name for kind in kinds for field in fields(kind))]
     unknown = sorted(set(conf) - set(known) - set(_STOCK))
     if unknown:
         raise SettingsError(f"There is no setting {unknown[0]!r}; --conf knows {', '.join(known)}.")
-    config = ServiceConfig(**fields_from(ServiceConfig, conf))
+    config = StudyConfig(**fields_from(StudyConfig, conf))
     texts_in(config.language)  # refused at the start, and not when the first page asks for them
     if config.hide_others and is_archive(studies) and _logins() is None:
         raise SettingsError("hide_others=true needs accounts: without login everybody is one reader. Start with --accounts.")

@@ -21,20 +21,18 @@ EPSILON = 1e-5  # of torch's batch normalisation
 
 
 def ensemble_graph(
-    networks: Sequence[Mapping[str, Any]], tensors: Mapping[str, np.ndarray], flip: bool, kinds: Sequence[str] = ()
+    ensembles: Mapping[str | None, tuple[Sequence[Mapping[str, Any]], bool]], tensors: Mapping[str, np.ndarray]
 ) -> bytes:
-    """The ONNX file of an ensemble.
+    """The ONNX file of a version.
 
     Parameters
     ----------
-    networks : sequence of mapping
-        The layout of each member, as a manifest has it: `widths`, `shuffle`, `bias` of `lib.nets.unet.UNet`.
+    ensembles : mapping
+        By the name of a kind of scans, None for all others: the layout of each member, as a manifest has it (`widths`, `shuffle`,
+        `bias` of `lib.nets.unet.UNet`), and whether it averages its answers for a slice and for the slice's mirror image.
     tensors : mapping
-        Parameters of the whole version by name, `member<n>.<module>.<parameter>`, of the shapes that torch gives them.
-    flip : bool
-        Whether each member averages its answers for a slice and for the slice's mirror image.
-    kinds : sequence of str
-        The names of kinds of scans with networks of their own.
+        Parameters of the whole version by name, `member<n>.<module>.<parameter>`, of the shapes that torch gives them; before it
+        `<kind>.` of those of a kind.
 
     Raises
     ------
@@ -42,12 +40,14 @@ def ensemble_graph(
         A parameter is missing.
     """
     graph = _Graph(tensors)
-    names = [(*ends(n, kind), layout) for kind in (None, *kinds) for n, layout in enumerate(networks)]
-    for member, probability, layout in names:
-        _member(graph, member, probability, layout, flip)
+    names = []
+    for kind, (networks, flip) in ensembles.items():
+        for n, layout in enumerate(networks):
+            names.append(ends(n, kind))
+            _member(graph, *names[-1], layout, flip)
     size: list[str | int] = ["slices", 1, "rows", "columns"]
-    inputs = [_value(member, size) for member, _, _ in names]
-    outputs = [_value(probability, size) for _, probability, _ in names]
+    inputs = [_value(member, size) for member, _ in names]
+    outputs = [_value(probability, size) for _, probability in names]
     whole = helper.make_graph(graph.nodes, "ensemble", inputs, outputs, graph.constants)
     model: ModelProto = helper.make_model(
         whole, producer_name="vhi", ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]

@@ -51,10 +51,11 @@ def members_of_version(version: Version, precision: Precision | None = None) -> 
     from .runtime import graph_of, members_of_graph
 
     check_training_spacing(version.manifest.version, version.manifest.pixel_spacing_mm)
-    whole, networks = graph_of(verify_engine(version)), version.manifest.networks
-    members = members_of_graph(whole, networks, precision)
-    kinds = [
-        (Protocol.from_dict(kind["protocol"]), members_of_graph(whole, networks, precision, kind["name"]))
-        for kind in version.manifest.kinds
-    ]
+    whole = graph_of(verify_engine(version))
+    kinds = []
+    for kind in version.manifest.kinds:
+        own = version.manifest.of_kind(kind["name"])
+        members = members_of_graph(whole, own.networks, precision, kind["name"])
+        kinds.append((Protocol.from_dict(kind["protocol"]), Ensemble(members, pixel_spacing_mm=own.pixel_spacing_mm)))
+    members = members_of_graph(whole, version.manifest.networks, precision)
     return Ensemble(members, kinds) if kinds else members

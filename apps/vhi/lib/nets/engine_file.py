@@ -29,16 +29,16 @@ def engine_file(manifest: Manifest, weights: bytes) -> bytes | None:
     ModelError
         The weights are not those of the networks, or the two engines differ.
     """
-    if any("name" in layout for layout in manifest.networks):
+    own = {kind: manifest.of_kind(kind) for kind in (None, *(kind["name"] for kind in manifest.kinds))}
+    if any("name" in layout for one in own.values() for layout in one.networks):
         return None
-    kinds = [kind["name"] for kind in manifest.kinds]
-    content = ensemble_graph(manifest.networks, load_arrays(weights), manifest.flip, kinds)
+    content = ensemble_graph({kind: (one.networks, one.flip) for kind, one in own.items()}, load_arrays(weights))
     whole = graph_of(content)
-    for kind in (None, *kinds):
+    for kind, one in own.items():
         nets = networks_of(manifest, weights, "The file of weights", kind)
-        members = members_of_graph(whole, manifest.networks, "float32", kind)
+        members = members_of_graph(whole, one.networks, "float32", kind)
         for n, (net, member) in enumerate(zip(nets, members, strict=True)):
-            expected = member_of(net, manifest.networks[n], flip=manifest.flip, dtype=torch.float32)
+            expected = member_of(net, one.networks[n], flip=one.flip, dtype=torch.float32)
             what = f"member {n}{f' for {kind}' if kind else ''} of version {manifest.version}"
             for seed, size in enumerate(TRIED):
                 slices = _bodies(size, seed)

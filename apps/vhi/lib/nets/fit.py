@@ -22,14 +22,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ..core.normalise import NetworkFrame, normalise_t1w
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM, NetworkFrame, normalise_t1w
 from ..core.volume import Mask, Volume
 from ..errors import ModelError
 from ..files import write_atomically
 from .augment import augment
 from .cpu import autocast
 from .recipes import Recipe
-from .unet import channels_last
+from .unet import UNet, channels_last, with_answers
 
 TrainedNetwork = nn.Module
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
@@ -37,8 +37,8 @@ CHECKPOINT, CURVE = "checkpoint.pt", "curve.csv"
 _STEPS = re.compile(r"\bsteps=\d+")
 # validations in a run, beside the first report's: each costs as much as some steps
 VALIDATIONS = 40
-# of the statistics of slices of other scanners, a batch of few
-_APART_MOMENTUM = 0.05
+# of labels drawn over discs and canal: these as the label map says, ignored, as region
+READINGS = 3
 _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _OWN_WINDOW_STREAM = range(6)
 
 
@@ -46,30 +46,47 @@ _DATA_STREAM, _PSEUDO_STREAM, _AUGMENT_STREAM, _OTHER_STREAM, _WINDOW_STREAM, _O
 class Slices:
     """Training slices: `(N, H, W)` float32 normalised T1W and `(N, H, W)` bool masks.
 
-    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region.
+    `ignored`, alike, is what no loss is counted for, since its labels do not say whether it is disease region; `dark` are
+    discs and canal that the labels were drawn over.
     """
 
     images: np.ndarray
     masks: np.ndarray
     ignored: np.ndarray | None = None
+    dark: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     @classmethod
-    def of(cls, scans: Sequence[tuple[Volume, Mask]], multiple: int = 1, ignored: Sequence[np.ndarray] | None = None) -> Slices:
-        """All slices of labelled scans, at the training pixel spacing and grown by air to the largest size: no label is cut.
+    def of(
+        cls,
+        scans: Sequence[tuple[Volume, Mask]],
+        multiple: int = 1,
+        ignored: Sequence[np.ndarray] = (),
+        pixel_spacing_mm: float = TRAINING_PIXEL_SPACING_MM,
+        dark: Sequence[np.ndarray] = (),
+    ) -> Slices:
+        """All slices of labelled scans, at one pixel spacing and grown by air to the largest size: no label is cut.
 
-        That size is rounded up to a multiple of `multiple`, the network's. `ignored` are `(I, J, K)` bool arrays, one a scan.
+        That size is rounded up to a multiple of `multiple`, the network's. `ignored` and `dark` are `(I, J, K)` bool arrays, one
+        a scan or none.
         """
-        frames = [NetworkFrame.of(t1w) for t1w, _ in scans]
+        frames = [NetworkFrame.of(t1w, pixel_spacing_mm) for t1w, _ in scans]
         height, width = _largest([frame.network_size for frame in frames])
         size = height + -height % multiple, width + -width % multiple
-        images = [frame.slices(normalise_t1w(t1w)) for frame, (t1w, _) in zip(frames, scans, strict=True)]
-        masks = [frame.slices(mask.data) >= 0.5 for frame, (_, mask) in zip(frames, scans, strict=True)]
-        unsaid = [frame.slices(array) >= 0.5 for frame, array in zip(frames, ignored or (), strict=ignored is not None)]
-        found = [np.concatenate([_sized(s, size) for s in part]) for part in (images, masks, unsaid) if part]
-        return cls(*found)
+
+        def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+            parts = [frame.slices(array) >= 0.5 for frame, array in zip(frames, arrays, strict=True)]
+            return np.concatenate([_sized(part, size) for part in parts])
+
+        images = [_sized(frame.slices(normalise_t1w(t1w)), size) for frame, (t1w, _) in zip(frames, scans, strict=True)]
+        return cls(
+            np.concatenate(images),
+            joined([mask.data for _, mask in scans]),
+            joined(ignored) if ignored else None,
+            joined(dark) if dark else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -151,11 +168,13 @@ def fit(  # noqa: PLR0913 data and course of one training
         raise ModelError(f"The recipe {recipe.name} needs pseudo-labelled slices; pass unlabelled scans, or use another recipe.")
     if recipe.other and not (other is not None and len(other)):
         raise ModelError(f"The recipe {recipe.name} needs slices of other scanners; pass such scans, or use another recipe.")
+    if recipe.readings and labelled.dark is None:
+        raise ModelError(f"The recipe {recipe.name} reads labels in several ways; pass slices that tell discs and canal.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = channels_last(recipe.network())
+        net = channels_last(_with_readings(recipe.network(), recipe))
     if start is not None:
-        net.load_state_dict(start.state_dict())
+        net.load_state_dict(_with_readings(start, recipe).state_dict())
     home = None if start is None else [parameter.detach().clone() for parameter in net.parameters()]
     optimiser = _optimiser(recipe, net)
     identity = _identity(recipe, seed, labelled, pseudo, other) + ("" if start is None else f" start={_crc(start)}")
@@ -190,7 +209,17 @@ def fit(  # noqa: PLR0913 data and course of one training
             report(state)
             losses, dices = [], []
             cpu_started = time.process_time()
-    return net.eval()
+    return _kept(net, recipe).eval()
+
+
+def _with_readings(net: nn.Module, recipe: Recipe) -> nn.Module:
+    """The network with an answer for each reading of the labels, all as its own is."""
+    return with_answers(net, READINGS) if recipe.readings and isinstance(net, UNet) else net
+
+
+def _kept(net: nn.Module, recipe: Recipe) -> nn.Module:
+    """The trained network without the answers that only training wants."""
+    return with_answers(net, 1) if recipe.readings and isinstance(net, UNet) else net
 
 
 def _learning(net: nn.Module, recipe: Recipe) -> None:
@@ -282,10 +311,9 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
 
 def _batch(
     recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored.
-
-    Slices of other scanners are of this batch too, or of a second one where the recipe wants them apart.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored, and where
+    they are told discs and canal as a third channel.
     """
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
@@ -295,28 +323,24 @@ def _batch(
         rng = np.random.default_rng([seed, _OWN_WINDOW_STREAM, step])
         parts = [_windows(part, (recipe.window,) * 2, rng) for part in parts]
     size = _largest([part.shape[2:] for part in parts])
-    batches = [parts]
     if recipe.other and other is not None:
         strange = _picked(other, _draw(seed, _OTHER_STREAM, step * recipe.other, recipe.other, len(other)))
-        seen = (recipe.window,) * 2 if recipe.apart else size
-        windows = _windows(strange, seen, np.random.default_rng([seed, _WINDOW_STREAM, step]))
-        batches = [parts, [windows]] if recipe.apart else [[*parts, windows]]
+        parts.append(_windows(strange, size, np.random.default_rng([seed, _WINDOW_STREAM, step])))
+    whole = torch.from_numpy(np.concatenate([_sized(part, size) for part in parts]))
     state = np.random.SeedSequence([seed, _AUGMENT_STREAM, step]).generate_state(1, np.uint64)[0]
     generator = torch.Generator().manual_seed(int(state) >> 1)
-    made = []
-    for one in batches:
-        size = _largest([part.shape[2:] for part in one])
-        whole = torch.from_numpy(np.concatenate([_sized(part, size) for part in one]))
-        images, masks = augment(whole[:, :1], whole[:, 1:], generator, recipe.augmentation)
-        made.append((images.contiguous(memory_format=torch.channels_last), masks))
-    return made
+    images, masks = augment(whole[:, :1], whole[:, 1:], generator, recipe.augmentation)
+    return images.contiguous(memory_format=torch.channels_last), masks
 
 
 def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
-    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions."""
+    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; a fourth channel where they
+    tell discs and canal.
+    """
     masks = slices.masks[at]
     ignored = np.zeros_like(masks) if slices.ignored is None else slices.ignored[at]
-    return np.stack([slices.images[at], masks, ignored], axis=1).astype(np.float32)
+    dark = () if slices.dark is None else (slices.dark[at],)
+    return np.stack([slices.images[at], masks, ignored, *dark], axis=1).astype(np.float32)
 
 
 def _windows(parts: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -330,42 +354,37 @@ def _windows(parts: np.ndarray, size: tuple[int, int], rng: np.random.Generator)
 
 
 def _step(
-    net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    recipe: Recipe,
-    step: int,
-    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    net: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, step: int, batch: tuple[torch.Tensor, torch.Tensor]
 ) -> tuple[float, float]:
-    """Loss and soft Dice before the step; of the last batch, where slices of other scanners are one of their own."""
+    """Loss and soft Dice before the step."""
     for group in optimiser.param_groups:
         group["lr"] = recipe.learning_rate * _rate(recipe, step)
     optimiser.zero_grad(set_to_none=True)
-    count = sum(len(images) for images, _ in batches)
-    for n, (images, masks) in enumerate(batches):
-        if recipe.apart:
-            _keep_statistics(net, _APART_MOMENTUM if n else 0.0)
-        with autocast():
-            logits = net(images)
-        logits = logits.float()
-        loss = _loss(recipe, logits, masks)
-        (loss * (len(images) / count) if len(batches) > 1 else loss).backward()
+    images, masks = batch
+    with autocast():
+        logits = net(images)
+    logits = logits.float()
+    loss = _loss_of_readings(recipe, logits, masks) if recipe.readings else _loss(recipe, logits, masks)
+    loss.backward()
     if recipe.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
-    masks, ignored = masks[:, :1], masks[:, 1:]
-    found = logits.detach().sigmoid() * (1 - ignored)
+    masks, ignored = masks[:, :1], masks[:, 1:2]
+    found = logits.detach()[:, :1].sigmoid() * (1 - ignored)
     return float(loss.detach()), float(soft_dice(found, masks * (1 - ignored), recipe.both_classes))
 
 
-def _keep_statistics(net: nn.Module, momentum: float) -> None:
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = momentum
+def _loss_of_readings(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """The mean over the readings, of `(B, 3, H, W)` logits and masks: disease region, what is ignored, discs and canal."""
+    region, ignored, dark = masks.split(1, dim=1)
+    readings = ((region, ignored), (region, ignored.maximum(dark)), (region.maximum(dark), ignored * (1 - dark)))
+    losses = [_loss(recipe, logits[:, n : n + 1], torch.cat(reading, dim=1)) for n, reading in enumerate(readings)]
+    return torch.stack(losses).mean()
 
 
 def _loss(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Of `(B, 1, H, W)` logits and `(B, 2, H, W)` masks: what is disease region, and what is ignored."""
-    counted = 1 - masks[:, 1:]
+    counted = 1 - masks[:, 1:2]
     masks = masks[:, :1] * counted
     loss = functional.binary_cross_entropy_with_logits(logits, masks, weight=counted)
     if recipe.soft_dice_weight:
@@ -404,7 +423,8 @@ def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None
     named += " frozen_norm" if recipe.frozen_norm else ""
     named += f" blend={recipe.blend}" if recipe.blend < 1 else ""
     named += f" window={recipe.window}" if recipe.window else ""
-    named += " apart" if recipe.apart else ""
+    if recipe.readings and labelled.dark is not None:
+        named += f" readings={zlib.crc32(labelled.dark.data)}"
     if recipe.other and other is not None and other.ignored is not None:
         named += f" other={recipe.other} ignored={zlib.crc32(other.ignored.data)}"
     return f"{recipe!r} seed={seed} data={data}{named}"
@@ -444,9 +464,9 @@ def read_trained(folder: Path, recipe: Recipe) -> nn.Module:
     saved = torch.load(folder / CHECKPOINT, weights_only=True)
     if saved["step"] < recipe.steps:
         raise ModelError(f"The run in {folder} stopped at step {saved['step']} of {recipe.steps}; resume it first.")
-    net = recipe.network()
+    net = _with_readings(recipe.network(), recipe)
     net.load_state_dict(saved["net"])
-    return net.eval()
+    return _kept(net, recipe).eval()
 
 
 def read_curve(folder: Path) -> list[Progress]:

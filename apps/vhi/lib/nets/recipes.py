@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import ModelError
 from .augment import PUBLISHED, AnyAugmentation, Augmentation, ScannerAugmentation, augmentation_of
 from .averaging import network_of
@@ -35,8 +36,12 @@ class Recipe:
     With a `window` each slice is seen through a random window of so many rows and columns, where it is larger: what a
     step costs then does not grow with the frame of a scanner.
 
-    With `apart` slices of other scanners are a batch of their own, seen through the `window`, and the network becomes one for
-    them: batch normalisations take the statistics of either batch by itself, and keep those of the other scanners.
+    A network whose batches are of scans of other scanners alone (`other` of `batch`) is one for those, see `other_only`.
+    `pixel_spacing_mm` is that of the slices it learns; the coarser they are, the more of a large frame it sees at once.
+
+    With `readings` it learns labels of other scanners in three ways at once, each by an answer of its own: as the label map
+    says, with the discs and canal of the labels ignored, and with them as region, as they are drawn. The first answer alone is
+    kept. Only for batches of such scans alone.
 
     `named` is the layout of a network of MONAI (`lib.nets.named`); when absent it is the method's U-Net by `widths`, `shuffle`,
     `bias` and `kernel`.
@@ -64,15 +69,17 @@ class Recipe:
     frozen_norm: bool = field(default=False, repr=False)
     blend: float = field(default=1.0, repr=False)
     window: int = field(default=0, repr=False)
-    apart: bool = field(default=False, repr=False)
+    pixel_spacing_mm: float = field(default=TRAINING_PIXEL_SPACING_MM, repr=False)
+    readings: bool = field(default=False, repr=False)
     named: dict[str, Any] | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for manifests; of a network of MONAI its layout is told by the manifest."""
         unsaid = {"named"} if self.named is None else {"named", "widths", "shuffle", "bias", "kernel"}
         # left out where it is not so, so that equal recipes have equal manifests, those of versions before it included
-        unsaid |= {name for name in ("both_classes", "other", "frozen_norm", "window", "apart") if not getattr(self, name)}
+        unsaid |= {name for name in ("both_classes", "other", "frozen_norm", "window", "readings") if not getattr(self, name)}
         unsaid |= {"blend"} if self.blend == 1 else set()
+        unsaid |= {"pixel_spacing_mm"} if self.pixel_spacing_mm == TRAINING_PIXEL_SPACING_MM else set()
         return {name: value for name, value in asdict(self).items() if name not in unsaid}
 
     @classmethod
@@ -118,6 +125,11 @@ class Recipe:
         with torch.device("meta"):
             return UNet(self.widths, self.shuffle, self.bias, self.kernel).multiple
 
+    @property
+    def other_only(self) -> bool:
+        """Whether it learns scans of other scanners and no others."""
+        return 0 < self.other == self.batch
+
     def network(self) -> nn.Module:
         return network_of(self.layout())
 
@@ -133,13 +145,19 @@ class Plan:
     flip : bool
         Whether a member averages its answers for a slice and for the slice's mirror image, at twice the time.
     kind : bool
-        Whether its networks answer for scans of the other scanner alone, and those that they go on from for all others.
+        Whether its networks answer for scans of the other scanner alone, and those of the version that they start from for all
+        others. They are those of all folds: what was measured on a held-out scan is then told of a network that is used.
     """
 
     name: str
     members: tuple[Recipe, ...]
     flip: bool = True
     kind: bool = False
+
+    @property
+    def pixel_spacing_mm(self) -> float:
+        """Of the slices that its members learn, all alike."""
+        return self.members[0].pixel_spacing_mm
 
     def first(self, n: int) -> Plan:
         """Its first `n` members alone."""
@@ -179,9 +197,16 @@ _SCANNER = ScannerAugmentation(
 )
 _SCANNERS = Recipe("scanners", steps=600, other=2, frozen_norm=True, blend=0.4, learning_rate=1e-3, augmentation=_SCANNER)
 _SCANNERS_QUARTER = replace(_SCANNERS, name="scanners-quarter", widths=(32, 64, 128, 256), shuffle=4)
-# networks for scans of another scanner alone: they go all the way, and the study's slices teach what labels there do not tell
-_KIND = Recipe("kind", steps=1000, batch=5, other=3, window=448, apart=True, learning_rate=2e-3, augmentation=_WIDE)
-_KIND_QUARTER = replace(_KIND, name="kind-quarter", widths=(32, 64, 128, 256), shuffle=4)
+# networks for scans of another scanner alone, whose frames are large: whole slices of coarse pixels. They go on from a network
+# that sees as much of the body at once
+_BONES = Augmentation(
+    rotation_deg=12.0, scale=(0.8, 1.25), shear=0.08, translation=0.1, elastic=0.025, log_gamma=(-0.45, 0.45), log_gain=0.3,
+    bias_field=0.4,
+)  # fmt: skip
+_KIND = Recipe(
+    "kind", steps=1500, batch=4, other=4, readings=True, pixel_spacing_mm=2 * TRAINING_PIXEL_SPACING_MM,
+    widths=(32, 64, 128, 256), learning_rate=2e-3, augmentation=_BONES,
+)  # fmt: skip
 _QUICK = Recipe("quick", steps=1000, widths=(32, 64, 128, 256), shuffle=4, augmentation=_WIDE)
 # 100 epochs of 350 steps, Adam, BCE alone: hours on a CPU
 _PAPER = Recipe(
@@ -207,7 +232,7 @@ PLANS = {
     for plan in (
         Plan("vhi", members=(_TEACHER, _STUDENT, _QUARTER), flip=False),
         Plan("scanners", members=(_SCANNERS, _SCANNERS, _SCANNERS_QUARTER), flip=False),
-        Plan("kind", members=(_KIND, _KIND, _KIND_QUARTER), flip=False, kind=True),
+        Plan("kind", members=(_KIND,), kind=True),
         Plan("quick", members=(_QUICK,) * 3, flip=False),
         *(
             Plan(recipe.name, members=(recipe,) * 3, flip=False)

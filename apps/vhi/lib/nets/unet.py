@@ -8,7 +8,7 @@ the pixels: measured on this data that costs no Dice and saves most of the time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -64,7 +64,7 @@ class UpBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """Plain 2-D U-Net, one channel in and one out: `(B, 1, H, W)` intensities to `(B, 1, H, W)` logits.
+    """Plain 2-D U-Net, one channel in and one out: `(B, 1, H, W)` intensities to `(B, answers, H, W)` logits.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ class UNet(nn.Module):
         Whether the convolutions of the blocks have a bias (the published ones do, though the batch normalisation undoes it).
     kernel : int
         Side of the convolutions of the blocks, odd. The published network: 3; 5 was tried for it too.
+    answers : int
+        Channels out. More than one in training alone, where labels can be read in several ways.
 
     Notes
     -----
@@ -84,14 +86,21 @@ class UNet(nn.Module):
     parameters. Hepburn et al. 2023, section 2.5.1.
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64, 128), shuffle: int = 1, bias: bool = True, kernel: int = 3) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int] = (16, 32, 64, 128),
+        shuffle: int = 1,
+        bias: bool = True,
+        kernel: int = 3,
+        answers: int = 1,
+    ) -> None:
         super().__init__()
         self.shuffle = shuffle
         self.multiple, self.smallest = fitting_sizes(shuffle, len(widths))
         channels = [shuffle**2, *widths]
         self.down_path = nn.ModuleList(ConvBlock(c, f, bias, kernel) for c, f in zip(channels, widths, strict=False))
         self.up_path = nn.ModuleList(UpBlock(c, f, bias, kernel) for c, f in zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.last_layer = nn.Conv2d(widths[0], shuffle**2, 1)
+        self.last_layer = nn.Conv2d(widths[0], answers * shuffle**2, 1)
 
     def air(self, size: int) -> tuple[int, int]:
         """Pixels of air (0) that rows or columns of a slice of any `size` need before and after them; see `air_round`."""
@@ -112,3 +121,49 @@ class UNet(nn.Module):
 def channels_last(net: Net) -> Net:
     """The same network with its tensors laid out as the CPU kernels like them."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@torch.no_grad()
+def coarser(net: UNet, factor: int) -> UNet:
+    """The same network for pixels `factor` times as large: its blocks cover as much of the body and hold fewer pixels.
+
+    On a slice whose pixels are alike within `factor` by `factor` it answers the means of the given network's logits there.
+
+    Parameters
+    ----------
+    net : UNet
+        Its `shuffle` is a multiple of `factor`.
+    factor : int
+    """
+    state, layout, side = net.state_dict(), _layout_of(net), net.shuffle // factor
+    made, entry = UNet(**layout | {"shuffle": side}), state["down_path.0.convblock.0.weight"]
+    pixels = (side, factor, side, factor)
+    state["down_path.0.convblock.0.weight"] = entry.unflatten(1, pixels).sum((2, 4)).flatten(1, 2)
+    for name in ("last_layer.weight", "last_layer.bias"):
+        state[name] = state[name].unflatten(0, pixels).mean((1, 3)).flatten(0, 1)
+    made.load_state_dict(state)
+    return made.eval()
+
+
+@torch.no_grad()
+def with_answers(net: UNet, answers: int) -> UNet:
+    """The same network with so many channels out, each as its first one: to be trained apart, or for that one to be kept."""
+    state = net.state_dict()
+    for name in ("last_layer.weight", "last_layer.bias"):
+        first = state[name][: net.shuffle**2]
+        state[name] = first.repeat(answers, *[1] * (first.ndim - 1))
+    made = UNet(**_layout_of(net), answers=answers)
+    made.load_state_dict(state)
+    return made.train(net.training)
+
+
+def _layout_of(net: UNet) -> dict[str, Any]:
+    """The arguments that make a network of its shape with one answer."""
+    blocks = [cast("nn.Conv2d", cast("ConvBlock", block).convblock[0]) for block in net.down_path]
+    first = blocks[0]
+    return {
+        "widths": [convolution.out_channels for convolution in blocks],
+        "shuffle": net.shuffle,
+        "bias": first.bias is not None,
+        "kernel": first.kernel_size[0],
+    }

@@ -44,22 +44,19 @@ def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype
 
 def torch_members(version: Version, dtype: torch.dtype | None = None) -> Ensemble:
     """The members of a version that was read, by torch."""
-    return Ensemble(kind_members(version, None, dtype), torch_kinds(version, dtype))
+    told = version.manifest.kinds
+    kinds = [(Protocol.from_dict(kind["protocol"]), kind_members(version, kind["name"], dtype)) for kind in told]
+    return Ensemble(kind_members(version, None, dtype), kinds)
 
 
-def torch_kinds(version: Version, dtype: torch.dtype | None = None) -> list[tuple[Protocol, list[Member]]]:
-    """The networks that a version has for kinds of scans of their own, each with the protocol of its scans."""
-    kinds = version.manifest.kinds
-    return [(Protocol.from_dict(kind["protocol"]), kind_members(version, kind["name"], dtype)) for kind in kinds]
-
-
-def kind_members(version: Version, kind: str | None, dtype: torch.dtype | None = None) -> list[Member]:
+def kind_members(version: Version, kind: str | None, dtype: torch.dtype | None = None) -> Ensemble:
     """The members of a verified version for one kind of scans, or for all others."""
-    manifest = version.manifest
-    return [
-        member_of(net, layout, flip=manifest.flip, dtype=dtype)
-        for net, layout in zip(load_networks(version, kind), manifest.networks, strict=True)
-    ]
+    own = version.manifest.of_kind(kind)
+    members = (
+        member_of(net, layout, flip=own.flip, dtype=dtype)
+        for net, layout in zip(load_networks(version, kind), own.networks, strict=True)
+    )
+    return Ensemble(members, pixel_spacing_mm=own.pixel_spacing_mm)
 
 
 def load_networks(version: Version, kind: str | None = None) -> tuple[nn.Module, ...]:
@@ -96,7 +93,7 @@ def networks_of(manifest: Manifest, weights: bytes, where: str, kind: str | None
     except SafetensorError as error:
         raise ModelError(f"{where} is not a safetensors file ({error}); restore it.") from error
     nets = []
-    for n, network in enumerate(manifest.networks):
+    for n, network in enumerate(manifest.of_kind(kind).networks):
         prefix = f"{kind}.member{n}." if kind in [one["name"] for one in manifest.kinds] else f"member{n}."
         state = {name.removeprefix(prefix): _widened(t) for name, t in tensors.items() if name.startswith(prefix)}
         net = _empty(network)
@@ -133,8 +130,7 @@ def pack_onto(parent: Version, nets: Sequence[nn.Module], kind: str | None = Non
     kind : str, optional
     """
     prefix = "" if kind is None else f"{kind}."
-    own = tuple(f"{prefix}member{n}." for n in range(len(nets)))
-    kept = {name: tensor for name, tensor in load(verify(parent)).items() if not name.startswith(own)}
+    kept = {name: tensor for name, tensor in load(verify(parent)).items() if not name.startswith(f"{prefix}member")}
     new = load(pack(nets))
     return save(kept | {prefix + name: tensor for name, tensor in new.items()})
 

@@ -33,7 +33,7 @@ from ..reports.dicom_seg import SegmentationWords, segmentation, segmentation_of
 from ..reports.dicom_source import write_dicom
 from ..reports.dicom_sr import structured_report
 from ..reports.parts import ScanFacts
-from ..service.submitting import content_of
+from ..service.submission_files import content_of
 from ..studies.dicom_series import one_series
 from ..studies.pairing import Case, Role
 from ..studies.scan_facts import day_of, patient_of, scanner_of

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..core.disease_region import Member, dice
 from ..core.orientation import DisplayOrientation
+from ..core.protocol import Ensemble
 from ..core.volume import Mask, Volume
 from ..engine.members import load_members
 from ..errors import ModelError
@@ -134,13 +135,14 @@ class MemberTraining:
         return self.folder.name
 
     def __call__(self) -> None:
-        multiple = self.recipe.multiple
-        slices = self._drawn(Slices.of([read_labelled(case) for case in self.new], multiple))
+        multiple, spacing = self.recipe.multiple, self.recipe.pixel_spacing_mm
+        new = [read_labelled(case) for case in self.new]
+        slices = self._drawn(Slices.of(new, multiple, pixel_spacing_mm=spacing))
         before = [read_labelled(case) for case in self.replay] if self.recipe.pseudo else []
         start = None if self.scratch else load_networks(read_version(self.model_dir, self.parent), self.kind)[self.number]
         fit(
             self.recipe, self.seed, slices, self.folder, start=start, every=EVERY, any_length=True,
-            pseudo=Slices.of(before, multiple) if before else None,
+            pseudo=Slices.of(before, multiple, pixel_spacing_mm=spacing) if before else None,
         )  # fmt: skip
 
     def _drawn(self, slices: Slices) -> Slices:
@@ -165,13 +167,16 @@ class LeavingOut:
         self.training()
         folder, recipe = self.training.folder.parent, self.training.recipe
         parent = read_version(self.training.model_dir, self.training.parent)
-        flip = parent.manifest.flip
+        flip = parent.manifest.of_kind(self.training.kind).flip
         before = load_networks(parent, self.training.kind)[self.training.number]
-        members = [member_of(net, recipe.layout(), flip=flip) for net in (before, self.training.read())]
+        ensembles = [
+            Ensemble([member_of(net, recipe.layout(), flip=flip)], pixel_spacing_mm=recipe.pixel_spacing_mm)
+            for net in (before, self.training.read())
+        ]
         found = {}
         for entry in self.left_out:
             t1w, label = entry.read_t1w(folder), entry.read_label(folder)
-            live, candidate = (measured_case(t1w, label, [member])[0]["dice"] for member in members)
+            live, candidate = (measured_case(t1w, label, members)[0]["dice"] for members in ensembles)
             found[entry.key] = {"live": live, "candidate": candidate}
         return found
 

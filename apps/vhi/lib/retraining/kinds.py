@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.protocol import STUDY, Protocol, is_of_kind
+from ..core.protocol import STUDY, Protocol
+from ..core.protocol import kind_of as kind_of_scan
 from ..core.volume import Grid
 from ..versions import Manifest
 from .entries import Entry
@@ -29,9 +30,7 @@ SAME_WAY = 0.25
 
 def kind_of(manifest: Manifest, entry: Entry) -> str | None:
     """The name of the kind of scans of a version that has networks of its own and that this scan is of."""
-    protocol = Protocol.from_dict(entry.protocol)
-    like = (kind["name"] for kind in manifest.kinds if is_of_kind(Protocol.from_dict(kind["protocol"]), protocol))
-    return next(like, None)
+    return kind_of_scan(manifest.kinds, Protocol.from_dict(entry.protocol))
 
 
 def other_scanners(entries: Sequence[Entry], checks: Mapping[str, Check]) -> dict[str, Check]:

@@ -42,9 +42,10 @@ def member_recipes(
     new_kind : bool
         Whether it gets them now.
     """
-    known = [Recipe.from_dict(told, layout) for told, layout in zip(live.recipes, live.networks, strict=True)]
-    # scans of other scanners that the live version learnt are not at hand where it is trained on
-    recipes = [replace(recipe, other=0) for recipe in known]
+    own = live.of_kind(kind)
+    known = [Recipe.from_dict(told, layout) for told, layout in zip(own.recipes, own.networks, strict=True)]
+    # scans of other scanners that the live version learnt are not at hand where it is trained on, nor labels drawn over discs
+    recipes = [replace(recipe, other=0, readings=False) for recipe in known]
     if kind is not None:
         # they end where they learnt, and see a part of large frames, whatever the networks for all other scans do
         recipes = [replace(recipe, frozen_norm=False, blend=1.0, window=KIND_WINDOW) for recipe in recipes]

@@ -133,7 +133,7 @@ class Automatic:
         except NormalBoneError as error:
             places = most_even_places(scans.t1w, scans.stir, region.mask)
             why = str(NormalBoneRefused(NotMeasured(scans.t1w, scans.stir, region, str(error), places)))
-        reference = Reference.from_dict(manifest.reference)
+        reference = Reference.from_dict(manifest.for_scan(scans.t1w.grid).reference)
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
         regions = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest, region), warnings, reference)
         try:

@@ -65,9 +65,13 @@ class Chains:
         chain = self._chosen(values.get(POST_TRANSFORMS_KEY, DEFAULT), self._first if stored is None else begun, begun)
         return VhiSettings.from_values(others, None if chain is None or chain.name == PAPER else chain)
 
-    def settings_for(self, case_id: str, reader: str, reading: int) -> VhiSettings:
+    def settings_next(self, case_id: str, reader: str | None, reading: int, values: Mapping[str, Any]) -> VhiSettings:
+        """The settings of the measurement that follows: by `settings` where `values` name any, else by `settings_for`."""
+        return self.settings(case_id, reader, reading, values) if values else self.settings_for(case_id, reader, reading)
+
+    def settings_for(self, case_id: str, reader: str | None, reading: int) -> VhiSettings:
         """The settings with which a reader last saw a number in that reading; the server's for one who saw none."""
-        stored = self._readings.settings_shown(case_id, reader, reading)
+        stored = None if reader is None else self._readings.settings_shown(case_id, reader, reading)
         return self.settings(case_id, reader, reading, {}) if stored is None else settings_of_stored(stored)
 
     def _chosen(self, name: Any, default: Chain | None, begun: Chain | None) -> Chain | None:

@@ -21,7 +21,7 @@ class OutOfTurnError(ConflictError):
 
 @dataclass(frozen=True)
 class ConductRules:
-    """Fields as `ServiceConfig` has them.
+    """Fields as `StudyConfig` has them.
 
     Attributes
     ----------

@@ -35,9 +35,9 @@ from ..retraining.retraining_folder import RetrainingFolder
 from ..studies.alignment import Alignment, align, moved_mask, moved_volume
 from ..studies.pairing import Case
 from .cases import Cases
-from .config import ServiceConfig
 from .memory_cache import LastUsed
 from .scans import Scans
+from .study_config import StudyConfig
 
 KEPT_BESIDE = 2  # a viewer asks for facts, image and mask one after the other
 KNOWN_FOR_S = 20.0  # clicks follow each other; an archive is not asked at each
@@ -94,11 +94,11 @@ class EarlierVisits:
     Parameters
     ----------
     cases : Cases
-    config : ServiceConfig
+    config : StudyConfig
         Of a blinded study nothing is compared.
     """
 
-    def __init__(self, cases: Cases, config: ServiceConfig) -> None:
+    def __init__(self, cases: Cases, config: StudyConfig) -> None:
         self._cases, self._readings, self._config = cases, cases.readings, config
         self._days: LastUsed[tuple[float, Mapping[str, str]]] = LastUsed(config.kept_results)
         self._visits: LastUsed[EarlierVisit] = LastUsed(config.kept_results)

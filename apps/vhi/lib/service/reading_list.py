@@ -15,10 +15,10 @@ from ..studies.pairing import Case, Waiting
 from .blinding import Blinding
 from .cases import Cases
 from .conduct import Conduct
-from .config import ServiceConfig
 from .fates import Fates
 from .options import reading_number
 from .skipped import Skipped
+from .study_config import StudyConfig
 
 State = Literal["begun", "open", "done", "elsewhere", "waiting"]
 # as they are listed: what to go on with comes first
@@ -75,7 +75,7 @@ class ReadingStudy:
     leases: Leases
     skipped: Skipped
     blinding: Blinding | None
-    config: ServiceConfig
+    config: StudyConfig
 
 
 class ReadingList:

@@ -30,7 +30,7 @@ from .gestures import parse_decisions
 from .measuring import MeasurementService
 from .response_facts import result_id_of
 from .scans import Scans
-from .submitting import REPORT_FILES, content_of, write_reports
+from .submission_files import REPORT_FILES, content_of, write_reports
 
 _NUMBER = re.compile(r"\d{4,}")
 log = logging.getLogger("vhi.service")

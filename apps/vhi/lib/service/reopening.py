@@ -19,7 +19,7 @@ from .chains import with_chain_named
 from .fates import Fates
 from .gestures import gesture_as_dict, parse_gestures
 from .scans import Scans
-from .submitting import REPORT_FILES
+from .submission_files import REPORT_FILES
 
 # a voxel's value is the sum of those of its segments, so that they may overlap
 BITS = {DISEASE_REGION: 1, NORMAL_BONE: 2, INFLAMMATION: 4}

@@ -58,10 +58,10 @@ def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict
     }
 
 
-def clicked_bone_facts(case_id: str, bone: NormalBone, stir: Volume) -> dict[str, Any]:
-    """Facts of normal bone that was grown from clicks, with both thresholds by the rule that counts for it."""
+def clicked_bone_facts(case_id: str, bone: NormalBone, stir: Volume, rule: ThresholdRule) -> dict[str, Any]:
+    """Facts of normal bone that was grown from clicks, with both thresholds as a measurement by `rule` has them."""
     sample = sample_normal_bone(stir, bone.mask)
-    thresholds = thresholds_from(sample.values, ThresholdRule().resolved(drawn=False), sample.slice_index)
+    thresholds = thresholds_from(sample.values, rule.resolved(drawn=False), sample.slice_index)
     return {
         "case": case_id,
         "source": bone.source,

@@ -43,7 +43,6 @@ from .chains import Chains
 from .change_summary import reading_sentences
 from .cleanings import Cleanings, submitted_cleanings
 from .conduct import Conduct
-from .config import ServiceConfig
 from .doubts import checked_choice
 from .drafting import Drafting
 from .drawing import DrawnMap, segments_on_stir
@@ -67,8 +66,9 @@ from .scans import Scans
 from .scores import Scores
 from .segments import segments_of_masks
 from .skipped import Skipped
+from .study_config import StudyConfig
+from .submission_files import REPORT_FILES, Delivery
 from .submissions import Submissions
-from .submitting import REPORT_FILES, Delivery
 from .turns import Turns
 from .worklist import Offer, Worklist
 
@@ -89,7 +89,7 @@ class VhiService:
         Where submissions are kept; `.vhi` in the folder of studies when absent. Needed for another source.
     model_dir, cleaning_dir : Path
         The disease-region ensemble, and the model of the cleaning proposal.
-    config : ServiceConfig
+    config : StudyConfig
     post_transforms : sequence of Chain
         A site's own, offered by name beside the paper's; readings that begin are measured with the first.
 
@@ -106,10 +106,10 @@ class VhiService:
         data: Path | None = None,
         model_dir: Path = MODEL_DIR,
         cleaning_dir: Path = CLEANING_DIR,
-        config: ServiceConfig | None = None,
+        config: StudyConfig | None = None,
         post_transforms: Sequence[Chain] = (),
     ) -> None:
-        self.config = config or ServiceConfig()
+        self.config = config or StudyConfig()
         source: CaseSource = CaseFinder(studies) if isinstance(studies, Path) else studies
         index = source.find()  # before anything is written
         if isinstance(studies, Path):
@@ -209,7 +209,7 @@ class VhiService:
         image_id: str,
         reader: str | None,
         clicks: Sequence[Voxel],
-        reading: int = 1,
+        values: Mapping[str, Any] | None = None,
         drawn: DrawnMap | None = None,
     ) -> Answer:
         """Normal bone grown from a reader's clicks, in the disease region in force for them or drawn; facts: both thresholds too.
@@ -218,6 +218,9 @@ class VhiService:
         ----------
         clicks : sequence of (i, j, k)
             Voxels of the series' own grid.
+        values : mapping, optional
+            `reading` (1), and the settings that the thresholds follow from; without any, those of the number that the reader
+            was shown last.
 
         Raises
         ------
@@ -225,11 +228,13 @@ class VhiService:
             NormalBoneError for clicks that are not in marrow.
         """
         case, role = self.cases.of_image(image_id)
+        chosen, options = options_of(values or {}, {"reading": 1})
+        settings = self.chains.settings_next(case.case_id, reader, options["reading"], chosen)
         with self.cases.loaded(case) as scans:
             submitted = None if drawn is None else segments_on_stir(scans, role, drawn)
             places = scans.voxels_to_stir_grid(clicks, role)
-            bone = self._measuring.grow(scans, reader, reading_number(reading), places, submitted)
-        facts = clicked_bone_facts(case.case_id, bone, scans.stir)
+            bone = self._measuring.grow(scans, reader, options["reading"], places, submitted)
+        facts = clicked_bone_facts(case.case_id, bone, scans.stir, settings.threshold_rule)
         labels = scans.to_series_grid(bone.mask.data.astype(np.uint8), role)
         return Answer(labels, {NORMAL_BONE: 1}, scans.grid(role), facts)
 

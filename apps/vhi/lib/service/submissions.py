@@ -29,7 +29,7 @@ from .reading_timer import ReadingTimer
 from .response_facts import response_facts, short_result
 from .scans import Scans
 from .segments import Submitted
-from .submitting import Delivery, keep
+from .submission_files import Delivery, keep
 
 log = logging.getLogger("vhi.service")
 

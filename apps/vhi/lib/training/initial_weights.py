@@ -6,11 +6,13 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import InputError, ModelError
 from ..nets.fit import TrainedNetwork, read_curve, read_trained
-from ..nets.recipes import Plan
+from ..nets.recipes import Plan, Recipe
+from ..nets.unet import UNet, coarser
 from ..nets.weights import load_networks
-from ..versions import read_version
+from ..versions import Version, read_version
 from .groups import SHIPPED, Group
 
 RESULT = "cross_validation.json"
@@ -48,6 +50,8 @@ class Start:
         version = read_version(self.model_dir, self.version)
         manifest = version.manifest
         _check_unseen(group, {case.case_id for case in manifest.training_cases}, self.version)
+        if plan.kind:
+            return tuple(_coarser(version, recipe) for recipe in plan.members)
         wanted = [recipe.layout() for recipe in plan.members]
         if list(manifest.networks[: len(wanted)]) != wanted:
             raise InputError(
@@ -74,6 +78,19 @@ class Start:
                     f"{folder} cannot be gone on from by {plan.name}: {' '.join(str(error).split())[:200]}"
                 ) from error
         return tuple(found)
+
+
+def _coarser(version: Version, recipe: Recipe) -> UNet:
+    """The network of a version that a recipe of coarser pixels goes on from: its blocks are as large in millimetres."""
+    factor = round(recipe.pixel_spacing_mm / TRAINING_PIXEL_SPACING_MM)
+    fine = recipe.layout() | {"shuffle": recipe.shuffle * factor}
+    for net, layout in zip(load_networks(version), version.manifest.networks, strict=True):
+        if layout == fine and isinstance(net, UNet):
+            return coarser(net, factor)
+    raise InputError(
+        f"No member of {version.manifest.version} has the filters {', '.join(map(str, recipe.widths))} and pixel blocks of "
+        f"{fine['shuffle']}, from which the recipe {recipe.name} goes on; start from another version."
+    )
 
 
 def _check_unseen(group: Group, learnt: set[str], what: str) -> None:

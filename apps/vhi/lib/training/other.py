@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.bone_labels import LabelMap, learnt_of
+from ..core.bone_labels import LabelMap, LearntLabels, learnt_of
 from ..core.disease_region import Member
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
@@ -38,7 +38,7 @@ def read_label_map(path: Path) -> LabelMap:
             f'{path} does not say what the labels mean ({error}); write for example {{"region": [2, 4], "partly": [3], '
             '"ignored": [1]}.'
         ) from error
-    numbers = (*found.region, *found.partly, *found.ignored)
+    numbers = (*found.region, *found.partly, *found.bright, *found.ignored)
     if not found.region or len(set(numbers)) < len(numbers):
         raise InputError(f"{path} must name at least one label as region, and each label once; found {found}.")
     return found
@@ -60,19 +60,19 @@ def write_other_labels(folder: Path, cases: Sequence[LabelledCase], start: Calla
     for case in missing:
         t1w, labels = read_t1w(case), _labels(case)
         bone = probabilities(t1w, members)[0] >= 0.5 if members else np.zeros(labels.shape, dtype=bool)
-        mask, ignored = learnt_of(t1w, labels, read_label_map(_map_of(case)), bone)
+        learnt = learnt_of(t1w, labels, read_label_map(_map_of(case)), bone)
         content = io.BytesIO()
-        np.savez_compressed(content, mask=mask.data, ignored=ignored)
+        np.savez_compressed(content, mask=learnt.mask.data, ignored=learnt.ignored, dark=learnt.dark)
         path = _written(folder, case)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.getvalue())
 
 
-def read_other(folder: Path, case: LabelledCase) -> tuple[tuple[Volume, Mask], np.ndarray]:
-    """T1W, the mask that is learnt of it and the voxels that are ignored, `(I, J, K)` bool, from a group's folder."""
+def read_other(folder: Path, case: LabelledCase) -> tuple[Volume, LearntLabels]:
+    """T1W and what is learnt of its labels, from a group's folder."""
     t1w = read_t1w(case)
     with np.load(_written(folder, case)) as found:
-        return (t1w, Mask(found["mask"], t1w.grid)), found["ignored"]
+        return t1w, LearntLabels(Mask(found["mask"], t1w.grid), found["ignored"], found["dark"])
 
 
 def _labels(case: LabelledCase) -> np.ndarray:

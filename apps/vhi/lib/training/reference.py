@@ -12,10 +12,7 @@ from .scans import read_t1w
 
 
 def reference_of(
-    ensemble: EnsembleTraining,
-    folds: Sequence[EnsembleTraining],
-    study: Sequence[LabelledCase],
-    members: Sequence[Member] | None = None,
+    ensemble: EnsembleTraining, folds: Sequence[EnsembleTraining], study: Sequence[LabelledCase]
 ) -> Reference | None:
     """The reference values of a shipped ensemble, from scans with ordinary marrow.
 
@@ -30,15 +27,13 @@ def reference_of(
         All folds of the cross-validation, or none.
     study : sequence of Case
         The study scans.
-    members : sequence of Member, optional
-        That answer for scans like the study's where the shipped ones do not.
 
     Returns
     -------
     Reference or None
         None where the networks find no bone on any of these scans.
     """
-    shipped = ensemble.callables(ensemble.members()) if members is None else members
+    shipped = ensemble.callables(ensemble.members())
     asked: list[tuple[Sequence[LabelledCase], Sequence[Member]]] = [(ensemble.unlabelled, shipped)]
     if folds:
         asked += [(fold.group.held_out[: fold.group.n_study], fold.callables(fold.members())) for fold in folds]
@@ -49,6 +44,16 @@ def reference_of(
     regions = [region for cases, members in asked for region in _regions(cases, members)]
     without = f", and {_scans(len(ensemble.unlabelled))} without masks by this ensemble" if ensemble.unlabelled else ""
     return Reference.of(regions, f"{how}{without}") if regions else None
+
+
+def kind_reference_of(ensemble: EnsembleTraining) -> Reference | None:
+    """The reference values of networks for another scanner's scans alone, from those scans; None where no bone was found."""
+    regions = list(_regions(ensemble.group.other, ensemble.callables(ensemble.members())))
+    return (
+        Reference.of(regions, "scans of this kind by these networks, of which all but those of its fold learnt each")
+        if regions
+        else None
+    )
 
 
 def _scans(n: int) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.disease_region import Member, slice_dice
+from ..core.protocol import Ensemble as Members
 from ..core.volume import Mask, Volume
 from ..files import write_atomically
 from ..nets.cpu import training_dtype
@@ -50,6 +51,10 @@ class Network:
         return f"{self.group.name}/{self.folder.name}"
 
     def __call__(self) -> None:
+        if self.recipe.other_only:
+            recipe = replace(self.recipe, other=0)
+            fit(recipe, self.seed, self._other(recipe.multiple), self.folder, start=self._start())
+            return
         multiple = self.recipe.multiple
         pseudo = [read_pseudo_labelled(self.folder.parent, case) for case in self.unlabelled]
         # of the held-out scans only the ordinary ones: the curve then ends near the number that is published
@@ -57,16 +62,19 @@ class Network:
         fit(
             self.recipe, self.seed, Slices.of([read_labelled(case) for case in self.group.cases], multiple), self.folder,
             pseudo=Slices.of(pseudo, multiple) if pseudo else None,
-            other=self._other(multiple),
+            other=self._other(multiple) if self.recipe.other else None,
             validation=Slices.of(held_out, multiple) if held_out else None,
             start=self._start(),
         )  # fmt: skip
 
-    def _other(self, multiple: int) -> Slices | None:
-        if not self.recipe.other:
-            return None
-        scans, ignored = zip(*(read_other(self.folder.parent, case) for case in self.group.other), strict=True)
-        return Slices.of(scans, multiple, ignored)
+    def _other(self, multiple: int) -> Slices:
+        scans, ignored, dark = [], [], []
+        for case in self.group.other:
+            t1w, labels = read_other(self.folder.parent, case)
+            scans.append((t1w, labels.mask))
+            ignored.append(labels.ignored)
+            dark.append(labels.dark)
+        return Slices.of(scans, multiple, ignored, self.recipe.pixel_spacing_mm, dark if self.recipe.readings else ())
 
     def _start(self) -> TrainedNetwork | None:
         networks = () if self.start is None or self.plan is None else self.start.networks(self.group, self.plan)
@@ -78,19 +86,22 @@ class Network:
 
 @dataclass(frozen=True)
 class EnsembleTraining:
-    """The networks of one group by a plan, under `out/<group>`."""
+    """The networks of one group by a plan, under `out/<group>`; with `folds` those of these, and none of its own."""
 
     group: Group
     plan: Plan
     out: Path
     unlabelled: tuple[LabelledCase, ...] = ()
     start: Start | None = None
+    folds: tuple[EnsembleTraining, ...] = ()
 
     @property
     def folder(self) -> Path:
         return self.out / self.group.name
 
     def members(self) -> tuple[Network, ...]:
+        if self.folds:
+            return tuple(network for fold in self.folds for network in fold.members())
         return tuple(
             Network(
                 self.folder / f"member{n}", recipe, n, self.group, self.unlabelled if recipe.pseudo else (), self.start, self.plan
@@ -100,7 +111,8 @@ class EnsembleTraining:
 
     def learnt(self) -> tuple[LabelledCase, ...]:
         """The labelled scans that its networks learn, those of other scanners among them."""
-        return self.group.cases + (self.group.other if any(recipe.other for recipe in self.plan.members) else ())
+        other = self.group.other if any(recipe.other for recipe in self.plan.members) else ()
+        return other if all(recipe.other_only for recipe in self.plan.members) else self.group.cases + other
 
     def measured_on(self) -> tuple[LabelledCase, ...]:
         """The held-out scans that are of those that its networks are for."""
@@ -110,9 +122,10 @@ class EnsembleTraining:
         """The members that learn no masks of unlabelled scans."""
         return tuple(network for network in self.members() if not network.recipe.pseudo)
 
-    def callables(self, networks: tuple[Network, ...]) -> list[Member]:
+    def callables(self, networks: tuple[Network, ...]) -> Members:
         """Trained networks as they are used."""
-        return [member_of(network.read(), network.recipe.layout(), flip=self.plan.flip) for network in networks]
+        members = (member_of(network.read(), network.recipe.layout(), flip=self.plan.flip) for network in networks)
+        return Members(members, pixel_spacing_mm=self.plan.pixel_spacing_mm)
 
     def stages(self) -> Iterator[list[Callable[[], Any]]]:
         """Jobs that may run side by side, stage after stage; what is done already ends at once."""
@@ -139,7 +152,10 @@ class EnsembleTraining:
         held_out = self.group.held_out_other if self.plan.kind else ()
         write_other_labels(self.folder, (*self.group.other, *held_out), self._start_members)
 
-    def _start_members(self) -> list[Member]:
+    def _start_members(self) -> Sequence[Member]:
+        # networks for scans of that scanner alone learn what its labels say, no more
+        if self.plan.kind:
+            return ()
         networks = () if self.start is None else self.start.networks(self.group, self.plan)
         # frames of other scanners are large, and what is ignored need not be exact
         members = zip(networks, self.plan.members, strict=False)
@@ -156,7 +172,7 @@ class EnsembleTraining:
         measured: dict[str, Measured] = {}
         for case in self.measured_on():
             if self.plan.kind:
-                (t1w, truth), ignored = read_other(self.folder, case)
+                t1w, (truth, ignored, _) = read_other(self.folder, case)
             else:
                 (t1w, truth), ignored = read_labelled(case), None
             measured[case.case_id], mean, region = measure_case(t1w, truth, members, ignored)
@@ -176,8 +192,10 @@ class Pace:
     cases: tuple[LabelledCase, ...]
 
     def __call__(self) -> float:
-        slices = Slices.of([read_labelled(case) for case in self.cases], self.recipe.multiple)
-        return seconds_per_step(self.recipe, slices, slices if self.recipe.pseudo else None)
+        recipe = replace(self.recipe, other=0, readings=False)
+        scans = [read_labelled(case) for case in self.cases]
+        slices = Slices.of(scans, recipe.multiple, pixel_spacing_mm=recipe.pixel_spacing_mm)
+        return seconds_per_step(recipe, slices, slices if recipe.pseudo else None)
 
 
 def measure_case(

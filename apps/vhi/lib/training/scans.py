@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.disease_region import Member, drop_small_pieces, probability_of
 from ..core.normalise import NetworkFrame, normalise_t1w
-from ..core.protocol import members_for
+from ..core.protocol import members_for, spacing_of
 from ..core.volume import Mask, Volume, check_same_grid
 from ..errors import InputError
 from ..files import write_atomically
@@ -40,10 +40,11 @@ def probabilities(t1w: Volume, members: Sequence[Member]) -> tuple[np.ndarray, l
 
     That of the ensemble is to the bit as `segment_disease_region` has it.
     """
-    frame = NetworkFrame.of(t1w)
+    members = members_for(members, t1w.grid)
+    frame = NetworkFrame.of(t1w, spacing_of(members))
     slices = frame.slices(normalise_t1w(t1w))
     mean, each = np.zeros_like(slices), []
-    for member in members_for(members, t1w.grid):
+    for member in members:
         probability = probability_of(member, t1w, slices, frame)
         mean += probability
         each.append(frame.volume(probability))

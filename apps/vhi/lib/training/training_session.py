@@ -106,8 +106,10 @@ def train_ensemble(
             f"The recipe {plan.name} makes networks for scans of another scanner, going on from those of a version: it needs "
             "such scans in the data folder (docs/models.md) and --start VERSION."
         )
+    if plan.kind and not wanted.folds:
+        raise InputError(f"The networks of the recipe {plan.name} are those of the folds; pass --folds too.")
     groups = (folds_of(found, kind=plan.kind)[: wanted.first_folds] if wanted.folds else ()) + (
-        (shipped_group(found, with_test=wanted.with_test),) if wanted.ensemble else ()
+        (shipped_group(found, with_test=wanted.with_test),) if wanted.ensemble and not plan.kind else ()
     )
     if not groups:
         raise InputError("There is nothing to train: ask for the folds, for the ensemble, or for both.")
@@ -129,7 +131,10 @@ def train_ensemble(
         run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.report_progress)
         shown.report_progress()
     folds = tuple(ensemble for name, ensemble in ensembles.items() if name != SHIPPED)
-    return Trained(ensembles.get(SHIPPED), plan, _metrics(found, ensembles, budget, measured), folds, tuple(found.study))
+    shipped = ensembles.get(SHIPPED)
+    if plan.kind and wanted.ensemble:
+        shipped = EnsembleTraining(shipped_group(found), plan, out, found.unlabelled, wanted.start, folds)
+    return Trained(shipped, plan, _metrics(found, ensembles, budget, measured), folds, tuple(found.study))
 
 
 def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:

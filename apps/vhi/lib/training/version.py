@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from ..errors import ModelError
 from ..files import sha256_of
 from ..nets.cpu import bf16_training
 from ..nets.engine_file import publish_networks
-from ..nets.weights import kind_members, pack, pack_onto
+from ..nets.weights import pack, pack_onto
 from ..versions import Manifest, TrainingCase, Version, read_version
-from .reference import reference_of
+from .reference import kind_reference_of, reference_of
 from .run import EnsembleTraining
 from .scans import read_t1w
 from .training_session import Trained
@@ -95,25 +96,34 @@ def publish_trained(trained: Trained, ensemble: EnsembleTraining, model_dir: Pat
 
 
 def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path, new: NewVersion) -> Version:
-    """The version that the networks went on from, bit by bit, with these for the other scanner's scans beside its own."""
+    """The parent, by default the version that was started from, with these networks for the other scanner's scans beside its own.
+
+    Its networks for all other scans stay bit by bit; those that it had for scans of that protocol give way.
+    """
     if ensemble.start is None or ensemble.start.version is None:
         raise ModelError("Networks for a kind of scans stand beside those of a version; start from one.")
-    parent = read_version(ensemble.start.model_dir, ensemble.start.version)
+    parent = read_version(ensemble.start.model_dir, new.parent or ensemble.start.version)
     old, members = parent.manifest, ensemble.members()
-    found = (new.measured or trained.metrics).get("cross_validation_kind")
+    found = trained.metrics.get("cross_validation_kind")
     protocols = [Protocol.of(read_t1w(case).grid).as_dict() for case in ensemble.group.other]
-    reference = reference_of(ensemble, (), trained.study, kind_members(parent, None))
-    before = Reference.from_dict(old.reference)
-    if reference is not None and before is not None:
-        reference = reference.widened(before, old.version)
+    protocol = {name: round(float(np.median([one[name] for one in protocols])), 4) for name in protocols[0]}
+    alike = [one for one in old.kinds if Protocol.from_dict(one["protocol"]).is_like(Protocol.from_dict(protocol))]
     kind = {
-        "name": f"kind{len(old.kinds) + 1}",
-        "protocol": {name: round(float(np.median([one[name] for one in protocols])), 4) for name in protocols[0]},
+        "name": alike[0]["name"] if alike else f"kind{len(old.kinds) + 1}",
+        "protocol": protocol,
         **({"usual": found["mean_slice_dice"]} if found else {}),
+        "network": [network.recipe.layout() for network in members],
+        "members": len(members),
+        "pixel_spacing_mm": ensemble.plan.pixel_spacing_mm,
+        "flip": ensemble.plan.flip,
         "recipes": [network.recipe.as_dict() for network in members],
         "seeds": [network.seed for network in members],
     }
-    cases = {case.case_id: case for case in old.training_cases}
+    reference = kind_reference_of(ensemble)
+    if reference is not None:
+        kind["reference"] = reference.as_dict()
+    gone = {case.case_id for case in (*ensemble.group.other, *ensemble.group.held_out_other)} if alike else set()
+    cases = {case.case_id: case for case in old.training_cases if case.case_id not in gone}
     for case in ensemble.learnt():
         if case.disease_region is not None:
             cases[case.case_id] = TrainingCase(case.case_id, sha256_of(case.disease_region))
@@ -123,19 +133,26 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
         created=new.created,
         code_version=new.code_version,
         training_cases=[cases[case_id] for case_id in sorted(cases)],
-        metrics=_with_kind(old.metrics or {}, trained.metrics["budget"]["networks"], found),
-        parent=old.version,
-        reference=None if reference is None else reference.as_dict(),
-        kinds=[*old.kinds, kind],
+        metrics=_with_kind(
+            old.metrics or {},
+            trained.metrics["budget"]["networks"],
+            found,
+            [told["name"] for one in alike for told in one.get("recipes", ())],
+        ),
+        parent=ensemble.start.version,
+        kinds=[*(one for one in old.kinds if one["name"] != kind["name"]), kind],
     )
     weights = pack_onto(parent, [network.read() for network in members], kind["name"])
     return publish_networks(model_dir, manifest, weights, live=new.live)
 
 
-def _with_kind(before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None) -> dict[str, Any]:
-    """The measurements of a version, and of the networks beside its own."""
+def _with_kind(
+    before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None, gone: Sequence[str]
+) -> dict[str, Any]:
+    """The measurements of a version, and of the networks beside its own; nothing of recipes whose networks gave way."""
     budget = before.get("budget") or {}
-    networks = (budget.get("networks") or {}) | costs
+    networks = {name: cost for name, cost in (budget.get("networks") or {}).items() if name not in gone} | costs
+    before = {name: value for name, value in before.items() if name != "cross_validation_kind"}
     return before | {"budget": budget | {"networks": networks}} | ({"cross_validation_kind": found} if found else {})
 
 

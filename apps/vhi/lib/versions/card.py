@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core.protocol import Protocol
 from .manifest import Manifest
 
 # slices below this are listed as failures
@@ -66,9 +67,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
-    networks = [_network(layout) for layout in manifest.networks]
-    layouts = "; ".join(f"{networks.count(layout)} of {layout}" for layout in dict.fromkeys(networks))
-    kind = "" if any("name" in layout for layout in manifest.networks) else "2-D U-Nets, "
+    kinds = {
+        f"for scans with {Protocol.from_dict(kind['protocol']).description()}": manifest.of_kind(kind["name"])
+        for kind in manifest.kinds
+    }
     fields = {
         "name": "disease_region",
         "version": manifest.version,
@@ -76,11 +78,19 @@ def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
         "program": manifest.code_version,
         **{f"{name}_version": version for name, version in libraries.items()},
         **_FIELDS,
-        "network": f"{kind}probabilities averaged: {layouts}"
-        + ("; each averages a slice and its mirror image" if manifest.flip else "; no mirror images"),
+        "network": _ensemble(manifest),
         "spacing": f"{manifest.pixel_spacing_mm:.4f} mm in plane",
+        **{f"network {what}": f"{_ensemble(own)}; spacing {own.pixel_spacing_mm:.4f} mm" for what, own in kinds.items()},
     }
     return _table(["field", "value"], list(fields.items()))
+
+
+def _ensemble(manifest: Manifest) -> str:
+    networks = [_network(layout) for layout in manifest.networks]
+    layouts = "; ".join(f"{networks.count(layout)} of {layout}" for layout in dict.fromkeys(networks))
+    kind = "" if any("name" in layout for layout in manifest.networks) else "2-D U-Nets, "
+    mirrored = "each averages a slice and its mirror image" if manifest.flip else "no mirror images"
+    return f"{kind}probabilities averaged: {layouts}; {mirrored}"
 
 
 def _network(layout: Mapping[str, Any]) -> str:

@@ -20,9 +20,9 @@
 `flip`              whether a member averages its answers for a slice and for the slice's mirror image
 `note`              what a user must know beside all this, or null
 `gate`              of a retrained version: `accepted`, `reasons`, and what it was compared on (`lib.retraining.gate`); else null
-`kinds`             kinds of scans that have networks of their own in the same file, laid out as the members: list of
-                    `{name, protocol, usual, recipes, seeds}` (`lib.core.protocol`; the usual Dice there); tensors
-                    `<name>.member0. ...`
+`kinds`             kinds of scans that have networks of their own in the same file: list of `{name, protocol, usual}`
+                    (`lib.core.protocol`; the usual Dice there), and of `network`, `members`, `pixel_spacing_mm`, `flip`,
+                    `recipes`, `seeds` and `reference` what is another there; tensors `<name>.member0. ...`
 `engine`            of `ensemble.onnx`, the same networks for an engine without torch: its `sha256`; null where there is none
 `reference`         what its networks answer on scans like those they know (`lib.core.plausibility.Reference`), or null
 """
@@ -30,12 +30,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ..core.protocol import Protocol, kind_of
+from ..core.volume import Grid
 from ..errors import ModelError
 
 SCHEMA = 1
+# what networks for a kind of scans may have otherwise than those for all others
+OF_KIND = ("network", "members", "pixel_spacing_mm", "flip", "recipes", "seeds", "reference")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,15 @@ class Manifest:
         """The network of each member."""
         return self.network if isinstance(self.network, list) else [self.network] * self.members
 
+    def of_kind(self, name: str | None) -> Manifest:
+        """As if the networks for one kind of scans were the only ones; for None or an unknown kind, those of all others."""
+        kind = next((one for one in self.kinds if one["name"] == name), {})
+        return replace(self, kinds=[], **{what: kind[what] for what in OF_KIND if what in kind})
+
+    def for_scan(self, grid: Grid) -> Manifest:
+        """As if the networks that answer a scan on this grid were the only ones."""
+        return self.of_kind(kind_of(self.kinds, Protocol.of(grid)))
+
     def as_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
 
@@ -94,8 +107,9 @@ class Manifest:
                 raise ModelError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
             content["training_cases"] = [TrainingCase(**case) for case in content["training_cases"]]
             manifest = cls(**content)
-            if len(manifest.networks) != manifest.members:
-                raise ValueError(f"{manifest.members} members, but {len(manifest.networks)} networks")
+            for one in (manifest, *(manifest.of_kind(kind["name"]) for kind in manifest.kinds)):
+                if len(one.networks) != one.members:
+                    raise ValueError(f"{one.members} members, but {len(one.networks)} networks")
             return manifest
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{where} is not a model manifest ({error}); restore the version from where it came.") from error

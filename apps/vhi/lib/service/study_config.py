@@ -9,7 +9,7 @@ from .conduct import ConductRules
 
 
 @dataclass(frozen=True)
-class ServiceConfig:
+class StudyConfig:
     """How a study is run.
 
     Parameters
