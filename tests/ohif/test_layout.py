@@ -51,6 +51,27 @@ SMOOTHED = """{
   };
 }"""
 
+# the sources of the shaders that the page compiles
+SOURCES = """{
+  const plain = WebGL2RenderingContext.prototype.shaderSource;
+  window.shaderSources = [];
+  WebGL2RenderingContext.prototype.shaderSource = function (shader, source) {
+    window.shaderSources.push(source);
+    return plain.call(this, shader, source);
+  };
+}"""
+PLAIN = "export const sampleSlicesOnce = () => {};"
+RAY_CASTER = "computeRayDistances(rayDirVC"  # where the viewer's own shader begins
+# what changes both images: a key, or the planes that they are cut in
+CUTS = ("sagittal", "coronal")
+LOOKS = ("", "Home", "End", "+", "+", *CUTS)
+CUT = """(plane) => {
+  for (const viewport of window.services.cornerstoneViewportService.getRenderingEngine().getViewports()) {
+    viewport.setOrientation(plane);
+    viewport.render();
+  }
+}"""
+
 
 @pytest.fixture
 def reader(viewer_servers, page) -> Reader:
@@ -60,6 +81,12 @@ def reader(viewer_servers, page) -> Reader:
     made.open()
     page.locator(PICTURED).wait_for()
     return made
+
+
+def pictures_of(page: Any) -> tuple[bool, list[np.ndarray]]:
+    """Whether edges of polygons are smoothed, and the images on screen, `(rows, columns, 4)`."""
+    is_smooth, shown = page.evaluate(PICTURES)
+    return is_smooth, [np.frombuffer(base64.b64decode(data), np.uint8).reshape(high, wide, 4) for high, wide, data in shown]
 
 
 def is_filling(page: Any) -> bool:
@@ -127,11 +154,44 @@ def test_within_their_borders_images_are_those_that_four_samples_a_pixel_draw(vi
         reader.open()
         reader.measure()
         page.wait_for_function(DRAWN, polling=500)
-        told, shown = page.evaluate(PICTURES)
+        told, shown = pictures_of(page)
         assert told == is_smooth
-        pictures.append([np.frombuffer(base64.b64decode(data), np.uint8).reshape(high, wide, 4) for high, wide, data in shown])
+        pictures.append(shown)
     for ours, smoothed in zip(*pictures, strict=True):
         rows, columns = np.nonzero(smoothed[..., :3].any(axis=-1))
         inner = np.s_[rows.min() + 3 : rows.max() - 2, columns.min() + 3 : columns.max() - 2]
         assert ours[inner].size > ours.size / 3
         np.testing.assert_array_equal(ours[inner], smoothed[inner])
+
+
+def test_slices_are_those_that_the_viewers_own_shader_draws(viewer_servers, page):
+    viewer_server = viewer_servers("embedded")
+    page.add_init_script(SOURCES)
+    found = []
+    for is_plain in (False, True):
+        if is_plain:
+            page.route("**/slice_shader.js", lambda route: route.fulfill(body=PLAIN, content_type="text/javascript"))
+        reader = Reader(page, viewer_server, viewer_server.studies["ascending"], "ute")
+        reader.open()
+        reader.measure()
+        page.wait_for_function(DRAWN, polling=500)
+        found.append([])
+        for look in LOOKS:
+            if look in CUTS:
+                page.evaluate(CUT, look)
+            elif look:
+                page.keyboard.press(look)
+            found[-1].append(pictures_of(page)[1])
+        bodies = [one.rpartition("void main()")[2] for one in page.evaluate("window.shaderSources") if "vtkVolumeFS" in one]
+        assert len(bodies) >= 2  # of the images and of the label map
+        assert {RAY_CASTER in one for one in bodies} == {is_plain}
+    for look, ours, plain in zip(LOOKS, *found, strict=True):
+        for one, other in zip(ours, plain, strict=True):
+            assert np.unique(other[..., 0]).size > 50, look
+            if look in CUTS:  # across slices either leaves out a pixel here and there, where the planes beside it round to one
+                drawn = one[..., :3].any(axis=-1) & other[..., :3].any(axis=-1)
+                assert (one != other).mean() < 1e-3
+                np.testing.assert_allclose(one[drawn].astype(int), other[drawn], atol=2, err_msg=look)
+            else:
+                np.testing.assert_array_equal(one, other, err_msg=look)
+    assert len({one[0].tobytes() for one in found[0]}) == len(LOOKS)

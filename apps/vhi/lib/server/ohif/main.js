@@ -11,6 +11,7 @@ import { readingMode } from './mode.js';
 import { smoothNoEdges } from './opening.js';
 import { mountPanel } from './panel.js';
 import { mountReview } from './panel-review.js';
+import { sampleSlicesOnce } from './slice_shader.js';
 import { setServer, watchRequests } from './stock.js';
 import { watchStored } from './stored.js';
 import { t } from './texts.js';
@@ -35,6 +36,7 @@ function install(config) {
   config.modes.push(readingMode(session));
   provideViews();
   smoothNoEdges();
+  sampleSlicesOnce();
   watchWidth();
   setServer();
   watchRequests(() => session.reading);
