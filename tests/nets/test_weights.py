@@ -192,5 +192,5 @@ def test_the_shipped_ensemble_is_intact_and_small():
     members = load_members(SHIPPED)
     assert len(members) == 3
     shipped = sum(path.stat().st_size for path in (APP / "model").rglob("*") if path.is_file())
-    # weights, and the same networks as engine files, of four versions
-    assert shipped < 55e6
+    # weights, and the same networks as engine files, of four versions; vhi-4 has seven networks
+    assert shipped < 72e6
