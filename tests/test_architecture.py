@@ -1,4 +1,4 @@
-"""Arrows point inwards: which room may import what."""
+"""Which module may import which."""
 
 from __future__ import annotations
 

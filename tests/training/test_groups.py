@@ -50,7 +50,7 @@ def test_folds_of_networks_for_another_scanner_hold_out_its_scans_alone():
     ]
     assert [ids(fold.cases) for fold in folds] == [[*"abcdefgh", "x"]] * 4
     assert ids(folds[0].other) == ["q", "r", "s"]
-    with pytest.raises(InputError, match="at least two scans of another scanner"):
+    with pytest.raises(InputError, match="at least two labelled scans of it.*found 1 under"):
         folds_of(LabelledData(cases(*"abc"), other=cases("p")), kind=True)
 
 

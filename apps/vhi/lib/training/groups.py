@@ -67,7 +67,10 @@ def folds_of(found: LabelledData, *, kind: bool = False) -> tuple[Group, ...]:
 def _kind_folds(found: LabelledData) -> tuple[Group, ...]:
     n = min(FOLDS, len(found.other))
     if n < 2:
-        raise InputError("Cross-validation needs at least two scans of another scanner; train without --folds.")
+        raise InputError(
+            f"Networks for another scanner need at least two labelled scans of it, of which each is held out once; found "
+            f"{len(found.other)} under images_other."
+        )
     parts = [(tuple(case for case in found.other if case not in found.other[f::n]), found.other[f::n]) for f in range(n)]
     known = found.study + found.atypical
     return tuple(Group(f"fold{f}", known, (), 0, other, held_out) for f, (other, held_out) in enumerate(parts))
