@@ -43,8 +43,8 @@ def train(  # noqa: PLR0913 options of a command
     recipe: Annotated[
         str,
         typer.Option(
-            help="vhi, scanners (goes on from it, on other scanners too), kind (networks for another scanner alone, beside it), quick "
-            "(minutes) or paper (the published one; hours)."
+            help="vhi, scanners (goes on from it, on other scanners too), kind (networks for another scanner alone, beside it), "
+            "quick (minutes) or paper (the published one; hours)."
         ),
     ] = "vhi",
     network: Annotated[
