@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from bundling import SHIPPED, run_in
-from lib.bundles.export import export_bundle, scripts
+from lib.bundles.export import _files, _for_all_scans, export_bundle, scripts
 from lib.cli.ensemble import MODEL_DIR
 from lib.core.disease_region import segment_disease_region
 from lib.errors import ModelError, OutputError
 from lib.nets.weights import load_members
 from lib.phantom.study import make_phantom
 from lib.studies.nifti import read_volume, write_mask, write_scan
-from lib.versions import read_version
+from lib.versions import read_live, read_version
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +156,16 @@ def test_training_goes_on_from_the_weights(ran):
     # AdamW moves a weight by about its learning rate a step: near where it was, and no longer there
     assert 0 < max(moved) < 0.05
     assert any(name.startswith("events") for name in os.listdir(ran["out"] / "train"))
+
+
+def test_a_bundle_s_card_names_no_networks_that_it_does_not_hold():
+    live = read_live(MODEL_DIR).manifest
+    card = _files(_for_all_scans(live))["docs/README.md"].decode()
+    assert live.kinds
+    assert "cross_validation_kind" in live.metrics
+    assert "for scans with pixels of" not in card
+    assert "cross_validation_kind" not in card
+    assert "0.9226" in card
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):

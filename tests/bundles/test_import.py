@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,17 @@ from typer.testing import CliRunner
 
 from bundling import SHIPPED, another_bundle
 from lib.bundles.foreign import read_bundle
-from lib.bundles.importing import members_of, version_of
+from lib.bundles.importing import members_of, version_of, with_members
 from lib.cli.app import app
 from lib.cli.ensemble import MODEL_DIR
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM, NetworkFrame, normalise_t1w
 from lib.core.volume import Grid, Volume
 from lib.errors import InputError, ModelError
 from lib.nets.stack import turning
+from lib.nets.unet import UNet
+from lib.nets.weights import load_members, pack, pack_onto
 from lib.training.scans import probabilities
-from lib.versions import read_live, read_version
+from lib.versions import Manifest, publish, read_live, read_version
 
 pytestmark = pytest.mark.slow
 
@@ -389,3 +392,21 @@ def test_one_of_two_ways_to_import_must_be_chosen(tmp_path):
     ran = CliRunner().invoke(app, ["models", "import-bundle", str(tmp_path)])
     assert ran.exit_code == 2
     assert "either --as-member or --as-version" in ran.output
+
+
+def test_networks_for_a_kind_of_scans_stay_as_they_are_beside_a_bundles(tmp_path):
+    plain, own = UNet((4, 8), 2, bias=False), UNet((4, 8), 2, bias=False)
+    alone = Manifest(
+        version="one", created=NAMES["created"], code_version="0", sha256="", members=1, flip=False,
+        network={"widths": [4, 8], "shuffle": 2, "bias": False}, pixel_spacing_mm=TRAINING_PIXEL_SPACING_MM,
+        recipes=[{"name": "tiny"}], seeds=[0], training_cases=[],
+    )  # fmt: skip
+    parent = publish(tmp_path / "models", alone, pack([plain]))
+    kind = {"name": "kind1", "protocol": {"pixel_mm": 0.9, "slice_mm": 5.0, "field_mm": 350.0, "lean_deg": 0.0}}
+    publish(tmp_path / "models", replace(alone, version="two", kinds=[kind]), pack_onto(parent, [own], "kind1"))
+    live = read_version(tmp_path / "models", "two")
+    members = members_of(*with_members(live, read_bundle(another_bundle(tmp_path / "bundle")), **NAMES))
+    slices = np.random.default_rng(0).random((2, 32, 32), dtype=np.float32)
+    assert (len(members), [len(its) for _, its in members.kinds]) == (2, [1])
+    before = load_members(tmp_path / "models", "two").kinds[0][1][0](slices)
+    np.testing.assert_array_equal(members.kinds[0][1][0](slices), before)

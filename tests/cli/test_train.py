@@ -214,9 +214,16 @@ def test_networks_for_another_scanner_stand_beside_those_that_they_go_on_from(ti
     replaced = read_version(tmp_path / "model", "again").manifest
     assert [(one["name"], one["members"]) for one in replaced.kinds] == [("kind1", 1)]
     assert (replaced.parent, list(replaced.metrics["cross_validation_kind"]["cases"])) == ("base", ["11"])
+    assert [case.case_id for case in replaced.training_cases if case.case_id[0] == "1" and len(case.case_id) == 2] == [
+        "12",
+        "13",
+        "14",
+    ]
     assert len(load(read_version(tmp_path / "model", "again").weights.read_bytes())) == 2 * len(old)
     with pytest.raises(InputError, match="--start VERSION"):
         run(tiny_data, tmp_path, folds=True, **asked | {"start": None, "out": tmp_path / "none", "version": "none"})
+    with pytest.raises(InputError, match="leave out --network, --with-test"):
+        run(tiny_data, tmp_path, folds=True, with_test=True, **asked | {"out": tmp_path / "none", "version": "none"})
     with pytest.raises(InputError, match="those of the folds; pass --folds"):
         run(tiny_data, tmp_path, **asked | {"out": tmp_path / "none", "version": "none"})
 

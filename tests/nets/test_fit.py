@@ -12,7 +12,7 @@ from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid, Mask, Volume
 from lib.errors import ModelError
 from lib.nets.augment import Augmentation, augment
-from lib.nets.fit import Slices, fit, read_curve, read_trained, seconds_per_step, soft_dice, validate
+from lib.nets.fit import Slices, _loss_of_readings, fit, read_curve, read_trained, seconds_per_step, soft_dice, validate
 from lib.nets.recipes import PLANS, Plan, Recipe
 
 pytestmark = pytest.mark.slow  # seconds in all
@@ -225,6 +225,23 @@ def test_labels_that_are_read_in_several_ways_teach_one_network_whose_first_answ
     assert sure[drawn.masks].mean() > 0.7 > 0.3 > sure[middles].mean()
     with pytest.raises(ModelError, match="pass slices that tell discs and canal"):
         fit(read, 0, bright_discs(0), tmp_path / "none")
+
+
+def test_each_reading_counts_what_it_tells_and_no_more():
+    """Pixels of bone, disc (drawn as bone), ground and one that is ignored, of which each answer is told what it thinks."""
+    region, ignored, disc = torch.tensor([1.0, 0, 0, 0]), torch.tensor([0.0, 0, 0, 1]), torch.tensor([0.0, 1, 0, 0])
+    masks = torch.stack([region, ignored, disc]).view(1, 3, 2, 2)
+    read = replace(TINY, readings=True, soft_dice_weight=0.0)
+    sure, cross_entropy = 3.0, torch.nn.functional.softplus
+    right = torch.tensor([[sure, -sure, -sure, sure], [sure, sure, -sure, sure], [sure, sure, -sure, -sure]]).view(1, 3, 2, 2)
+    # the loss is a mean over all pixels, those that do not count as 0: three count, but two where the disc is ignored
+    least = cross_entropy(torch.tensor(-sure))
+    torch.testing.assert_close(_loss_of_readings(read, right, masks), least * (3 + 2 + 3) / 4 / 3)
+    for answer, pixel, counts in ((0, 1, True), (1, 1, False), (2, 1, True), (0, 3, False), (1, 3, False), (2, 3, False)):
+        wrong = right.clone()
+        wrong[0, answer].view(-1)[pixel] *= -1
+        more = _loss_of_readings(read, wrong, masks) - _loss_of_readings(read, right, masks)
+        torch.testing.assert_close(more, torch.tensor(sure / 4 / 3 if counts else 0.0))
 
 
 def test_a_student_without_pseudo_labels_is_refused(tmp_path):

@@ -103,6 +103,9 @@ def test_what_is_learnt_is_written_once_and_read_back(tmp_path):
         raise AssertionError("networks were asked again")
 
     write_other_labels(tmp_path / "fold0", [case], never)
+    np.savez(tmp_path / "fold0" / "other_labels" / f"{case.case_id}.npz", mask=mask.data, ignored=ignored)
+    with pytest.raises(InputError, match="written by an earlier build"):
+        read_other(tmp_path / "fold0", case)
 
 
 def test_labels_on_another_grid_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import ast
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -41,7 +42,7 @@ docs/README.md names every scan that this version learnt.
 
 
 def export_bundle(version: Version, folder: Path) -> dict[str, Any]:
-    """Write a version as a bundle, which appears whole.
+    """Write a version as a bundle, which appears whole: its networks for all scans, without those for a kind of scans.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def export_bundle(version: Version, folder: Path) -> dict[str, Any]:
     """
     network = ensemble_network(version)
     with result_folder(folder, OWN, "configs") as staging:
-        for path, content in _files(version.manifest).items():
+        for path, content in _files(_for_all_scans(version.manifest)).items():
             (staging / path).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(staging / path, content)
         (staging / "models").mkdir()
@@ -93,6 +94,12 @@ def ensemble_network(version: Version) -> EnsembleNetwork:
     for member, trained in zip(network.members, load_networks(version), strict=True):
         member.get_submodule("net").load_state_dict(trained.state_dict())
     return network.eval()
+
+
+def _for_all_scans(manifest: Manifest) -> Manifest:
+    """Without the networks for a kind of scans, which are not in a bundle, and what was measured of them."""
+    metrics = {name: measured for name, measured in (manifest.metrics or {}).items() if name != "cross_validation_kind"}
+    return replace(manifest.of_kind(None), metrics=metrics or None)
 
 
 def _files(manifest: Manifest) -> dict[str, bytes]:

@@ -6,13 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from safetensors.torch import load
+from safetensors.torch import load, save
 
 from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import ModelError
 from ..nets.weights import load_members, pack_states
 from ..versions import Manifest, Version, publish, verify
+from ..versions.manifest import OF_KIND
 from .foreign import Imported
 
 
@@ -38,6 +39,8 @@ def version_of(imported: Imported, *, version: str, created: str, code_version: 
 def with_members(live: Version, imported: Imported, *, version: str, created: str, code_version: str) -> tuple[Manifest, bytes]:
     """Manifest and weights of the live version with the bundle's networks as further members.
 
+    Its networks for a kind of scans stay alone there, as the live version has them.
+
     Raises
     ------
     ModelError
@@ -54,13 +57,17 @@ def with_members(live: Version, imported: Imported, *, version: str, created: st
         {name.removeprefix(f"member{n}."): tensor for name, tensor in before.items() if name.startswith(f"member{n}.")}
         for n in range(manifest.members)
     ]
+    # a kind that is like all others in something must be told it before the others change
+    own = {kind["name"]: manifest.of_kind(kind["name"]) for kind in manifest.kinds}
+    kinds = [kind | {what: getattr(own[kind["name"]], what) for what in OF_KIND} for kind in manifest.kinds]
     added: dict[str, Any] = {
         "version": version, "created": created, "code_version": code_version, "sha256": "", "parent": manifest.version,
         "network": [*manifest.networks, *imported.layouts], "members": manifest.members + len(imported.layouts),
         "recipes": [*manifest.recipes, *(dict(imported.source) for _ in imported.layouts)],
-        "seeds": [], "metrics": None, "reference": None, "gate": None, "note": _note(imported),
+        "seeds": [], "kinds": kinds, "metrics": None, "reference": None, "gate": None, "note": _note(imported),
     }  # fmt: skip
-    return Manifest(**{**vars(manifest), **added}), pack_states([*states, *imported.states])
+    of_kinds = {name: tensor for name, tensor in before.items() if not name.startswith("member")}
+    return Manifest(**{**vars(manifest), **added}), save(of_kinds | load(pack_states([*states, *imported.states])))
 
 
 def members_of(manifest: Manifest, weights: bytes) -> tuple[Member, ...]:

@@ -166,6 +166,11 @@ def train(  # noqa: PLR0913 options of a command
     other, folds_elsewhere = (None if work is None else read_results(work) for work in (baseline, measured))
     asked: dict[str, float] = {name: n for name, n in (("steps", steps), ("cpu_minutes", cpu_minutes)) if n is not None}
     plan = PLANS[recipe] if members is None else PLANS[recipe].first(members)
+    if plan.kind and (network or with_test or start_folds or baseline or measured):
+        raise InputError(
+            f"The recipe {recipe} goes on from the networks of --start, and its folds are all that measures it: leave out "
+            "--network, --with-test, --start-folds, --baseline and --measured."
+        )
     if network is not None or network_args is not None:
         plan = _with_network(plan, network, network_args)
     begun = Start(model_dir, start, start_folds) if start or start_folds else None

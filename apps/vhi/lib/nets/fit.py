@@ -425,6 +425,7 @@ def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None
     named += f" window={recipe.window}" if recipe.window else ""
     if recipe.readings and labelled.dark is not None:
         named += f" readings={zlib.crc32(labelled.dark.data)}"
+        named += "" if labelled.ignored is None else f" ignored={zlib.crc32(labelled.ignored.data)}"
     if recipe.other and other is not None and other.ignored is not None:
         named += f" other={recipe.other} ignored={zlib.crc32(other.ignored.data)}"
     return f"{recipe!r} seed={seed} data={data}{named}"

@@ -125,6 +125,7 @@ class Automatic:
 
     def _computed(self, scans: Scans, manifest: Manifest, folder: Path) -> AutomaticRegions:
         region = self.networks.segment(scans.t1w, manifest)
+        made_by = ensemble_of(manifest, region)  # the networks follow from the grid of T1W
         region = replace(region, mask=Mask(region.mask.data, scans.stir.grid, "disease region"))
         bone, why, confidence = None, None, None
         try:
@@ -135,7 +136,7 @@ class Automatic:
             why = str(NormalBoneRefused(NotMeasured(scans.t1w, scans.stir, region, str(error), places)))
         reference = Reference.from_dict(manifest.for_scan(scans.t1w.grid).reference)
         warnings = (*t1w_warnings(scans.t1w), *region_warnings(scans.t1w, region, reference))
-        regions = AutomaticRegions(region, bone, why, confidence, ensemble_of(manifest, region), warnings, reference)
+        regions = AutomaticRegions(region, bone, why, confidence, made_by, warnings, reference)
         try:
             _write(folder, regions, features_of(scans.t1w, region.mask))
         except OutputError as error:

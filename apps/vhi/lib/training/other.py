@@ -69,9 +69,11 @@ def write_other_labels(folder: Path, cases: Sequence[LabelledCase], start: Calla
 
 
 def read_other(folder: Path, case: LabelledCase) -> tuple[Volume, LearntLabels]:
-    """T1W and what is learnt of its labels, from a group's folder."""
-    t1w = read_t1w(case)
-    with np.load(_written(folder, case)) as found:
+    """T1W and what is learnt of its labels, from a group's folder; InputError where an earlier build wrote them."""
+    t1w, path = read_t1w(case), _written(folder, case)
+    with np.load(path) as found:
+        if "dark" not in found:
+            raise InputError(f"{path} was written by an earlier build and does not tell discs and canal; choose another --out.")
         return t1w, LearntLabels(Mask(found["mask"], t1w.grid), found["ignored"], found["dark"])
 
 

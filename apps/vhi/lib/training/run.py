@@ -26,7 +26,7 @@ from ..studies.labelled import LabelledCase
 from .groups import Group
 from .initial_weights import Start
 from .other import read_other, write_other_labels
-from .scans import probabilities, read_labelled, read_pseudo_labelled, region_of, write_pseudo_labels
+from .scans import probabilities, read_labelled, read_pseudo_labelled, read_t1w, region_of, write_pseudo_labels
 
 PREDICTIONS = "predictions"
 # of one held-out case: {"slice_dice": one per slice, "member_slice_dice": one such list per member}, None where both are empty
@@ -111,6 +111,8 @@ class EnsembleTraining:
 
     def learnt(self) -> tuple[LabelledCase, ...]:
         """The labelled scans that its networks learn, those of other scanners among them."""
+        if self.folds:
+            return tuple(dict.fromkeys(case for fold in self.folds for case in fold.learnt()))
         other = self.group.other if any(recipe.other for recipe in self.plan.members) else ()
         return other if all(recipe.other_only for recipe in self.plan.members) else self.group.cases + other
 
@@ -186,14 +188,16 @@ class EnsembleTraining:
 
 @dataclass(frozen=True)
 class Pace:
-    """CPU seconds of a training step by a recipe, tried on some labelled scans."""
+    """CPU seconds of a training step by a recipe, tried on some of the scans that it learns."""
 
     recipe: Recipe
     cases: tuple[LabelledCase, ...]
 
     def __call__(self) -> float:
         recipe = replace(self.recipe, other=0, readings=False)
-        scans = [read_labelled(case) for case in self.cases]
+        # what the masks are costs nothing
+        t1ws = [read_t1w(case) for case in self.cases]
+        scans = [(t1w, Mask(np.zeros(t1w.grid.shape, dtype=bool), t1w.grid)) for t1w in t1ws]
         slices = Slices.of(scans, recipe.multiple, pixel_spacing_mm=recipe.pixel_spacing_mm)
         return seconds_per_step(recipe, slices, slices if recipe.pseudo else None)
 

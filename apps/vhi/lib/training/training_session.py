@@ -114,7 +114,7 @@ def train_ensemble(
     if not groups:
         raise InputError("There is nothing to train: ask for the folds, for the ensemble, or for both.")
     with _alone(out), processes(wanted.jobs) as pool:
-        budget = fix_budget(out, plan, wanted.asked, found.study, pool, wanted.jobs)
+        budget = fix_budget(out, plan, wanted.asked, found.other if plan.kind else found.study, pool, wanted.jobs)
         plan = plan.with_steps(budget.steps)
         ensembles = {group.name: EnsembleTraining(group, plan, out, found.unlabelled, wanted.start) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}

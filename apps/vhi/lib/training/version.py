@@ -140,7 +140,8 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
             [told["name"] for one in alike for told in one.get("recipes", ())],
         ),
         parent=ensemble.start.version,
-        kinds=[*(one for one in old.kinds if one["name"] != kind["name"]), kind],
+        # the first that a scan is of answers it
+        kinds=[kind, *(one for one in old.kinds if one["name"] != kind["name"])],
     )
     weights = pack_onto(parent, [network.read() for network in members], kind["name"])
     return publish_networks(model_dir, manifest, weights, live=new.live)
