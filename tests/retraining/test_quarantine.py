@@ -15,6 +15,8 @@ from lib.retraining.quarantine import best_shift, check_label
 from lib.studies.labelled import find_labelled
 from lib.training.scans import read_labelled
 
+pytestmark = pytest.mark.slow  # phantoms as large as scans
+
 
 def moved(mask, *shift):
     return ndimage.shift(mask.astype(np.uint8), shift, order=0, mode="constant") > 0
@@ -97,7 +99,6 @@ def test_a_scan_on_which_the_ensemble_finds_nothing_is_left_to_an_administrator(
     assert check.usable
 
 
-@pytest.mark.slow
 def test_the_best_shift_is_found_by_search_and_by_trying_all(case):
     study, found, _ = case
     label = moved(study.disease_region.data, 3, -2, 1)
@@ -111,7 +112,6 @@ def test_the_best_shift_is_found_by_search_and_by_trying_all(case):
 
 
 @pytest.mark.data
-@pytest.mark.slow
 def test_on_the_studys_scans_right_labels_pass_and_poisoned_ones_do_not(vhi_data: Path):
     """With the shipped ensemble, which learnt them; that of networks that did not is in the module's table."""
     from lib.nets.weights import load_members
