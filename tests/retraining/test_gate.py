@@ -104,6 +104,7 @@ def test_readers_are_told_why_not_without_the_name_of_a_case_or_submission():
     assert Decision(False, ("They wait.",), {}, ()).for_readers == ("They wait.",)
 
 
+@pytest.mark.slow  # networks are trained once for all such tests
 def test_a_good_hold_out_does_not_excuse_the_phantoms():
     assert not decide([*pairs(HOLDOUT, 0.05), *pairs(PHANTOMS, -0.03, -0.03)], CONFIG).accepted
 

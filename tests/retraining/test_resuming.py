@@ -18,6 +18,8 @@ from lib.versions.site import own_models
 
 PLAN = SessionPlan(learn=("a",), replay=(), holdout=(), held=(), later=(), steps=(40, 40))
 
+pytestmark = pytest.mark.slow  # networks are trained once for all such tests
+
 
 def waiting(site, models=None, **options) -> Session:
     models = str(models or own_models(site.data))
@@ -70,7 +72,6 @@ def test_without_a_session_there_is_nothing_to_go_on_with(empty_site):
         resume_with(empty_site.data, TrainOptions())
 
 
-@pytest.mark.slow
 def test_a_network_learns_on_to_the_new_end_and_fewer_steps_than_it_made_are_refused(empty_site, phantoms):
     waiting(empty_site, steps=40)
     PLAN.write(empty_site.folder.session)
