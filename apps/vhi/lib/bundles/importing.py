@@ -6,12 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from ..core.disease_region import Member
 from ..core.normalise import TRAINING_PIXEL_SPACING_MM
 from ..errors import ModelError
-from ..nets.weights import load_members, pack_states
+from ..nets.weights import load_members, pack_states, put_onto
 from ..versions import Manifest, Version, publish, verify
 from ..versions.manifest import OF_KIND
 from .foreign import Imported
@@ -66,8 +66,7 @@ def with_members(live: Version, imported: Imported, *, version: str, created: st
         "recipes": [*manifest.recipes, *(dict(imported.source) for _ in imported.layouts)],
         "seeds": [], "kinds": kinds, "metrics": None, "reference": None, "gate": None, "note": _note(imported),
     }  # fmt: skip
-    of_kinds = {name: tensor for name, tensor in before.items() if not name.startswith("member")}
-    return Manifest(**{**vars(manifest), **added}), save(of_kinds | load(pack_states([*states, *imported.states])))
+    return Manifest(**{**vars(manifest), **added}), put_onto(live, pack_states([*states, *imported.states]))
 
 
 def members_of(manifest: Manifest, weights: bytes) -> tuple[Member, ...]:

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -172,9 +172,9 @@ def fit(  # noqa: PLR0913 data and course of one training
         raise ModelError(f"The recipe {recipe.name} reads labels in several ways; pass slices that tell discs and canal.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = channels_last(_with_readings(recipe.network(), recipe))
+        net = channels_last(_answering(recipe.network(), recipe, READINGS))
     if start is not None:
-        net.load_state_dict(_with_readings(start, recipe).state_dict())
+        net.load_state_dict(_answering(start, recipe, READINGS).state_dict())
     home = None if start is None else [parameter.detach().clone() for parameter in net.parameters()]
     optimiser = _optimiser(recipe, net)
     identity = _identity(recipe, seed, labelled, pseudo, other) + ("" if start is None else f" start={_crc(start)}")
@@ -209,17 +209,12 @@ def fit(  # noqa: PLR0913 data and course of one training
             report(state)
             losses, dices = [], []
             cpu_started = time.process_time()
-    return _kept(net, recipe).eval()
+    return _answering(net, recipe, 1).eval()
 
 
-def _with_readings(net: nn.Module, recipe: Recipe) -> nn.Module:
-    """The network with an answer for each reading of the labels, all as its own is."""
-    return with_answers(net, READINGS) if recipe.readings and isinstance(net, UNet) else net
-
-
-def _kept(net: nn.Module, recipe: Recipe) -> nn.Module:
-    """The trained network without the answers that only training wants."""
-    return with_answers(net, 1) if recipe.readings and isinstance(net, UNet) else net
+def _answering(net: nn.Module, recipe: Recipe, answers: int) -> nn.Module:
+    """The network with so many answers where the recipe reads labels in several ways, each as its first one; else as it is."""
+    return with_answers(cast("UNet", net), answers) if recipe.readings else net
 
 
 def _learning(net: nn.Module, recipe: Recipe) -> None:
@@ -465,9 +460,9 @@ def read_trained(folder: Path, recipe: Recipe) -> nn.Module:
     saved = torch.load(folder / CHECKPOINT, weights_only=True)
     if saved["step"] < recipe.steps:
         raise ModelError(f"The run in {folder} stopped at step {saved['step']} of {recipe.steps}; resume it first.")
-    net = _with_readings(recipe.network(), recipe)
+    net = _answering(recipe.network(), recipe, READINGS)
     net.load_state_dict(saved["net"])
-    return _kept(net, recipe).eval()
+    return _answering(net, recipe, 1).eval()
 
 
 def read_curve(folder: Path) -> list[Progress]:

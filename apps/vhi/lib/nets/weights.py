@@ -129,10 +129,14 @@ def pack_onto(parent: Version, nets: Sequence[nn.Module], kind: str | None = Non
         In the place of those of that kind, in half precision.
     kind : str, optional
     """
+    return put_onto(parent, pack(nets), kind)
+
+
+def put_onto(parent: Version, packed: bytes, kind: str | None = None) -> bytes:
+    """As `pack_onto`, of networks as `pack` or `pack_states` makes them, which keep their precision."""
     prefix = "" if kind is None else f"{kind}."
     kept = {name: tensor for name, tensor in load(verify(parent)).items() if not name.startswith(f"{prefix}member")}
-    new = load(pack(nets))
-    return save(kept | {prefix + name: tensor for name, tensor in new.items()})
+    return save(kept | {prefix + name: tensor for name, tensor in load(packed).items()})
 
 
 def pack(nets: Sequence[nn.Module]) -> bytes:

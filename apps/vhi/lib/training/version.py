@@ -122,7 +122,7 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
     reference = kind_reference_of(ensemble)
     if reference is not None:
         kind["reference"] = reference.as_dict()
-    gone = {case.case_id for case in (*ensemble.group.other, *ensemble.group.held_out_other)} if alike else set()
+    gone = {case.case_id for case in ensemble.group.other} if alike else set()
     cases = {case.case_id: case for case in old.training_cases if case.case_id not in gone}
     for case in ensemble.learnt():
         if case.disease_region is not None:
