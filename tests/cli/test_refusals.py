@@ -248,3 +248,12 @@ class TestDiseaseRegion:
         self.ends(run, study, t1w, t1w, "is the T1W scan itself")
         self.ends(run, study, t1w, study.folder / "no" / "mask.nii", "the folder .*no does not exist")
         self.ends(run, study, t1w, mask, "No trained model at")
+
+
+def test_networks_that_are_not_there(run, study):
+    none = study.folder / "none"
+    refused(run, study, f"No trained model at {none}", disease_region=None, model_dir=none)
+
+
+def test_a_scan_that_is_refused_while_the_networks_are_loaded(run, study):
+    refused(run, study, "absent.nii.gz", disease_region=None, stir=study.folder / "absent.nii.gz")

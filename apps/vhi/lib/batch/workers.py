@@ -207,7 +207,8 @@ def run_cases(client: Client, cases: Sequence[Case], work: Callable[[Case], None
         ended.add(future)
 
     def give_out() -> None:
-        slots = max(1, sum(client.nthreads().values()))
+        # one more than it works on for each thread: no worker waits until the end of a case was told here
+        slots = 2 * max(1, sum(client.nthreads().values()))
         while len(given_out) < slots and (case := next(waiting, None)) is not None:
             submit(case, run)
         if not given_out and suspects:

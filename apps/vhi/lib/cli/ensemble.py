@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,19 @@ def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     from ..engine.members import load_members  # after the pointer was found good
 
     return load_members(model_dir, manifest.version), manifest
+
+
+def begin_loading(model_dir: Path) -> Future[tuple[tuple[Member, ...], Manifest]]:
+    """`load_ensemble`, going on beside the caller: OpenVINO compiles the networks while other modules and the scans are loaded.
+
+    What it raises comes with the future's result.
+    """
+    from ..engine import members, runtime  # noqa: F401 here, so that two threads never import the same package at once
+
+    pool = ThreadPoolExecutor(1, "vhi-networks")
+    loading = pool.submit(load_ensemble, model_dir)
+    pool.shutdown(wait=False)
+    return loading
 
 
 def reference_of(manifest: Manifest | None, grid: Grid) -> Reference | None:

@@ -109,7 +109,6 @@ def measure(  # noqa: PLR0913 options of a command
         t1w, stir, study, normal_bone, normal_bone_at, disease_region, *segments, image, *within_study, previous, previous_stir
     )  # fmt: skip
     check_mode(proposal)
-    printed_on = checked_paper(paper)
     check_dicom_report(dicom_report, dicom_out)
     if cases is not None:
         if any(one_scan):
@@ -119,6 +118,10 @@ def measure(  # noqa: PLR0913 options of a command
         return
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
+    from .ensemble import begin_loading, reference_of
+
+    networks = begin_loading(model_dir) if disease_region is None else None
+    printed_on = checked_paper(paper)
 
     from ..batch.case_list import BatchCase
     from ..files import NOT_MEASURED_MARK, check_result_folder, result_folder
@@ -152,18 +155,15 @@ def measure(  # noqa: PLR0913 options of a command
         earlier = earlier_visit(previous, previous_stir)
     members: tuple[Member, ...] = ()
     model: Manifest | None = None
-    if disease_region is None:
+    if networks is not None:
         with status("Loading the networks"):
-            from .ensemble import load_ensemble
-
-            members, model = load_ensemble(model_dir)
+            members, model = networks.result()
     with status("Measuring"):
         from ..core.not_measured import NormalBoneRefused
         from ..core.pipeline import measure_vhi
         from ..core.propagation import image_statistics
         from ..errors import NormalBoneError
         from ..provenance import command_line, ensemble_of, input_files, provenance_of
-        from .ensemble import reference_of
 
         files = {**case.scans, **{role: path for role, (path, _) in case.regions.items()}, **other_files}
         inputs = input_files(files, pair.files)
