@@ -292,3 +292,20 @@ def test_a_scan_is_written_in_the_smallest_type_that_loses_nothing(tmp_path, val
     write_scan(tmp_path / "scan.nii", volume)
     assert nib.load(tmp_path / "scan.nii").get_data_dtype() == np.dtype(kind)
     np.testing.assert_array_equal(read_volume(tmp_path / "scan.nii", "STIR").data, volume.data)
+
+
+@pytest.mark.parametrize("name", ["t1_Eq_1.nii", "t1_Eq_1.nii.gz", "t1_Eq.nii.gz"])
+def test_a_copy_with_interpolated_slices_is_no_scan(tmp_path, name):
+    with pytest.raises(InputError, match=r"T1W \(t1_Eq.*some of its slices are interpolated.*Pass the DICOM series"):
+        read_volume(saved(image_of(numbers()), tmp_path / name), "T1W")
+
+
+@pytest.mark.parametrize("copy", ["t1_Eq_1.nii", "t1_Eq_1.nii.gz"])
+def test_a_scan_beside_such_a_copy_has_wrong_distances(tmp_path, copy):
+    path = saved(image_of(numbers()), tmp_path / "t1.nii.gz")
+    read_volume(path, "T1W")
+    saved(image_of(numbers()), tmp_path / copy)
+    with pytest.raises(InputError, match=f"Beside T1W .t1.nii.gz. lies {copy}"):
+        read_volume(path, "T1W")
+    saved(image_of(numbers()), tmp_path / "other.nii.gz")
+    read_volume(tmp_path / "other.nii.gz", "T1W")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import warnings
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +37,8 @@ _LONGEST_FIXED_HEADER = 540
 _LONGEST_HEADER = 16 * MIB
 _PIECE = 64 * 1024
 _SHEAR_OF_A_QFORM = 1e-4
+# the copy that dcm2niix writes beside the file of a series whose slices lie unequally far apart: slices interpolated, equally far
+_EQUALISED = re.compile(r"_Eq(_\d+)?\.nii(\.gz)?$")
 
 
 def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
@@ -59,9 +62,11 @@ def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
     ------
     InputError
         Missing, a folder, unreadable, truncated, damaged, not NIfTI, not one 3-D volume of numbers, without geometry or with
-        two that differ, not finite, or constant; larger than the memory that is free.
+        two that differ, not finite, or constant; larger than the memory that is free. Converted by dcm2niix from slices that lie
+        unequally far apart.
     """
     data, grid, label = _read(path, name, form)
+    _check_converted_whole(path, label)
     return Volume(data.astype(np.float64, copy=False), grid, label)
 
 
@@ -261,6 +266,22 @@ def _read(path: Path, name: str, form: Form | None, most_voxels: int | None = No
     grid = grid_of_header(header, shape, label, form)
     stored = np.frombuffer(content, kind, count=math.prod(shape), offset=offset).reshape(shape, order="F")
     return _scaled(stored, header, label), grid, label
+
+
+def _check_converted_whole(path: Path, label: str) -> None:
+    """Refuse what dcm2niix makes of a series with a gap: a file with wrong distances, and `..._Eq_1` with invented slices."""
+    if _EQUALISED.search(path.name):
+        raise InputError(
+            f"{label} is named as dcm2niix names its copy of a series whose slices lie unequally far apart: some of its slices "
+            "are interpolated, and no scanner measured them. Pass the DICOM series, which says what is missing."
+        )
+    stem = re.sub(r"\.nii(\.gz)?$", "", path.name)
+    for copy in (f"{stem}_Eq_1.nii", f"{stem}_Eq_1.nii.gz"):
+        if path.with_name(copy).exists():
+            raise InputError(
+                f"Beside {label} lies {copy}, which dcm2niix writes where slices are missing or lie unequally far apart: the "
+                "distances in this file are then wrong. Pass the DICOM series, or take that copy away if it is of another scan."
+            )
 
 
 def _shape(header: nib.Nifti1Header, label: str) -> tuple[int, int, int]:
