@@ -152,7 +152,7 @@ def remove_leftovers(root: Path) -> int:
     for place in (root, root / "leases", *_folders(root / "leases" / READERS)):
         removed += _remove(place)
     for case in _folders(root / "cases"):
-        with locked(case / "lock", wait=False) as free:
+        with locked(case / "lock", wait_s=0) as free:
             if free:
                 removed += _remove(case) + sum(_remove(case / name) for name in ("submissions", "shown", "drafts", "reviews"))
     for case in _folders(root / "precomputed"):
