@@ -137,12 +137,12 @@ def components() -> Mapping[str, Any]:
 
 
 def factor_of(logs: np.ndarray) -> float:
-    """The factor, up or down, that holds `LEVEL` of `(draws,)` logarithms."""
+    """The factor, up or down, that holds `LEVEL` of `(draws,)` natural logarithms of factors."""
     return float(np.exp(np.quantile(np.abs(logs), LEVEL)))
 
 
 def normal(log_sd: float, stream: int) -> np.ndarray:
-    """`(DRAWS,)` normal logarithms around 0; the same for the same `stream`."""
+    """`(DRAWS,)` natural logarithms of factors, normal around 0; the same for the same `stream`."""
     return np.asarray(log_sd * np.random.default_rng([SEED, stream]).standard_normal(DRAWS))
 
 
