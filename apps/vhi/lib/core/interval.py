@@ -132,8 +132,8 @@ def interval_of(
 @lru_cache(maxsize=1)
 def components() -> Mapping[str, Any]:
     """The measured components of error (`interval_components.json`)."""
-    found: Mapping[str, Any] = json.loads(COMPONENTS.read_text(encoding="utf-8"))
-    return found
+    measured: Mapping[str, Any] = json.loads(COMPONENTS.read_text(encoding="utf-8"))
+    return measured
 
 
 def factor_of(logs: np.ndarray) -> float:
