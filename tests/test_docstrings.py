@@ -1,4 +1,4 @@
-"""Public docstrings begin with a verb or a noun phrase, not with "What", and state the shape of every array that is taken or given."""
+"""Public docstrings begin with a verb or a noun phrase, not with "What", and state shape and kind of every array taken or given."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ _ARRAY = re.compile(r"\b(ndarray|ArrayLike|Tensor)\b")
 _AXIS = r"[\w.]+(?:\(\w+\))?(?: [+*/]+ \w+)?"
 # `(I, J, K)`, `(lesions + 1,)`, `(..., 3)`, or the word
 _SHAPE = re.compile(rf"\((?:{_AXIS},|{_AXIS}(?:, {_AXIS})+)\)|\bshapes?\b")
+# a shape that holds for all arrays of a function
+_COMMON_SHAPE = re.compile(r"\b(one|same|the|their) shape\b|\bshapes?\b.{0,12} as in\b|\bAll are\b")
+# a unit, a type, or the kind of the values
+_KIND = re.compile(
+    r"\[[^\]]+\]|\b0 to 1\b|\bas (it is|they are)\b|\b(bool|integers|u?ints?\d*|float\d*|whole numbers|types?|units?|mm3?|cm|ml|minutes"
+    r"|voxels|indices|index|ids|labels|grades?|masks?|images?|intensit(y|ies)|probabilit(y|ies)|shares?|cover|Dice|scores?|responses?"
+    r"|depth|logarithms?|degrees of freedom|activations|weights|objects)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,33 @@ def test_who_takes_or_gives_an_array_states_its_shape(public):
     arrays = [found for found in public if _ARRAY.search(types_of(found.node))]
     assert [f"{found.place} {found.name}" for found in arrays if not _SHAPE.search(explained(found, classes))] == []
     assert len(arrays) > 350
+
+
+def test_who_takes_or_gives_an_array_states_the_unit_or_the_kind_of_its_values(public):
+    classes = {found.node.name: found.node for found in public if isinstance(found.node, ast.ClassDef)}
+    arrays = [found for found in public if _ARRAY.search(types_of(found.node))]
+    assert [f"{found.place} {found.name}" for found in arrays if not _KIND.search(explained(found, classes))] == []
+
+
+def test_of_several_arrays_each_is_named_or_has_a_shape(public):
+    classes = {found.node.name: found.node for found in public if isinstance(found.node, ast.ClassDef)}
+    several, unsaid = 0, []
+    for found in public:
+        if isinstance(found.node, ast.FunctionDef):
+            arguments = (*found.node.args.posonlyargs, *found.node.args.args, *found.node.args.kwonlyargs)
+            arrays = [one.arg for one in arguments if one.annotation and _ARRAY.search(ast.unparse(one.annotation))]
+            text = explained(found, classes)
+            several += len(arrays) > 1
+            named = all(re.search(rf"\b{name}\b", text) for name in arrays)
+            if not (named or _COMMON_SHAPE.search(text) or len(_SHAPE.findall(text)) >= len(arrays)):
+                unsaid.append(f"{found.place} {found.name}")
+    assert unsaid == []
+    assert several > 80
+
+
+@pytest.mark.parametrize(("text", "says"), [("`(n,)` arrays", False), ("`(n,)` values [mm]", True), ("`(I, J, K)` bool", True)])
+def test_a_kind_is_recognised(text, says):
+    assert bool(_KIND.search(text)) is says
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_networks_of_one_kind_learn_and_all_others_stay_bit_by_bit(tmp_path, lea
     publish(models, live, pack_onto(plain, [own.network()], "kind1"))
     parent = read_version(models, "v1")
     (recipe,) = member_recipes(live, TrainOptions(steps=2), n_new=2, replays=False, kind=learnt, new_kind=learnt == "kind2")
-    job = jobs.MemberTraining(tmp_path / "member0", 0, recipe, 8, (), (), models, "v1", False, learnt)
+    job = jobs.MemberTraining(tmp_path / "member0", recipe, 8, 0, (), (), models, "v1", False, learnt)
     ones = Slices(np.ones((2, 16, 16), np.float32), np.ones((2, 16, 16), bool))
     fit(recipe, 8, ones, job.folder, start=load_networks(parent, learnt)[0])
     new_kind = {"name": "kind2", "protocol": {**OTHER.as_dict(), "field_mm": 270.0}} if learnt == "kind2" else None

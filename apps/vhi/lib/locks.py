@@ -14,8 +14,8 @@ from .files import output_error
 _ASKED_AGAIN_SECONDS = 0.005
 
 
-def taken(path: Path, wait: bool = True) -> FileLock | None:
-    """The lock file `path`, held until its `release`; None where another one holds it and `wait` is False.
+def taken(path: Path, wait_s: float | None = None) -> FileLock | None:
+    """The lock file `path`, held until its `release`; None where another one holds it for `wait_s`, by default however long.
 
     Raises
     ------
@@ -25,7 +25,7 @@ def taken(path: Path, wait: bool = True) -> FileLock | None:
     # a marker file in place of a lock, filelock's way where there are none, would outlive a killed process
     lock = FileLock(path, poll_interval=_ASKED_AGAIN_SECONDS, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
     try:
-        lock.acquire(blocking=wait)
+        lock.acquire(timeout=-1 if wait_s is None else wait_s)
     except Timeout:
         return None
     except OSError as error:
@@ -36,20 +36,15 @@ def taken(path: Path, wait: bool = True) -> FileLock | None:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock file `path` for a while.
-
-    Yields
-    ------
-    bool
-        False where another one holds it and `wait` is False.
+def locked(path: Path, wait_s: float | None = None) -> Iterator[bool]:
+    """Hold the lock file `path` for a while; yields False where another one holds it for `wait_s`, by default however long.
 
     Raises
     ------
     OutputError
         As `taken`.
     """
-    lock = taken(path, wait)
+    lock = taken(path, wait_s)
     try:
         yield lock is not None
     finally:

@@ -93,7 +93,7 @@ class ArchiveFolder:
 
     @staticmethod
     def _take(folder: Path, lock_file: Path) -> FileLock:
-        lock = taken(lock_file, wait=False)
+        lock = taken(lock_file, wait_s=0)
         if lock is None:
             raise ConflictError(f"{folder} is served by another archive; stop that one, or pass another folder.")
         return lock

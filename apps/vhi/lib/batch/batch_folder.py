@@ -76,7 +76,7 @@ def batch_folder(folder: Path, plan: Mapping[str, Any], mark: str = MARK) -> Ite
             raise OutputError(f"{folder} is not empty and holds no earlier batch ({mark}); pass a new folder.")
     except OSError as error:
         raise output_error(folder, error) from error
-    with locked(folder / _LOCK, wait=False) as free:
+    with locked(folder / _LOCK, wait_s=0) as free:
         if not free:
             raise OutputError(f"Another batch is at work in {folder}; wait for it, or pass a new folder.")
         _check_plan(folder / mark, plan)

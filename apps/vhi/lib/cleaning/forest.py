@@ -72,12 +72,12 @@ class Forest:
         return np.where(asked <= self.limit[node], self.left[node], self.right[node])
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The trees as arrays by name, `forest.roots`, `forest.feature` and so on; shapes as in `Forest`."""
+        """The trees as arrays by name, `forest.roots`, `forest.feature` and so on; shapes and types as in `Forest`."""
         return {f"forest.{field.name}": getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def of(cls, tensors: Mapping[str, np.ndarray]) -> Forest:
-        """The forest whose arrays `tensors` gave, shapes as in `Forest`.
+        """The forest whose arrays `tensors` gave, shapes and types as in `Forest`.
 
         Raises
         ------

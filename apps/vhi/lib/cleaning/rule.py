@@ -29,7 +29,18 @@ _CONTRAST = list(FEATURES).index("contrast")
 
 
 def weight_of(features: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """`(lesions,)` weight of each lesion in the rule: its voxels times the square of how far its contrast lies above 1."""
+    """Weight of each lesion in the rule: its voxels times the square of how far its contrast lies above 1.
+
+    Parameters
+    ----------
+    features : (lesions, len(FEATURES)) float array
+    voxels : (lesions,) int array
+
+    Returns
+    -------
+    (lesions,) float array
+        In voxels.
+    """
     return np.asarray(voxels * np.maximum(features[:, _CONTRAST] - 1.0, LEAST_CONTRAST) ** 2)
 
 
@@ -56,11 +67,23 @@ def limits_of(probability: np.ndarray, weight: np.ndarray, limit: float, least: 
 
 
 def probability_of(forest: Forest, features: np.ndarray, never_kept: np.ndarray | None) -> np.ndarray:
-    """`(lesions,)` probability that readers keep each lesion; 0 for those that the method leaves out (None: none of them)."""
+    """Probability that readers keep each lesion.
+
+    Parameters
+    ----------
+    forest : Forest
+    features : (lesions, len(FEATURES)) float array
+    never_kept : (lesions,) bool array, optional
+        Lesions that the method leaves out, whose probability is 0.
+
+    Returns
+    -------
+    (lesions,) float array
+    """
     probability = forest.probability(features)
     return probability if never_kept is None else np.where(never_kept, 0.0, probability)
 
 
 def keeps(probability: np.ndarray, weight: np.ndarray, limit: float) -> np.ndarray:
-    """Which lesions of a scan are kept; `(lesions,)` bool array."""
+    """Which lesions of a scan are kept, `(lesions,)` bool; `probability` and `weight` are `(lesions,)`, as in `limits_of`."""
     return np.asarray(probability >= limits_of(probability, weight, limit))

@@ -158,7 +158,7 @@ def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
 
 
 def tables_in(tensors: Mapping[str, np.ndarray]) -> tuple[LesionTable, ...]:
-    """The tables whose arrays `tensors_of` gave, shapes as in `LesionTable`.
+    """The tables whose arrays `tensors_of` gave, shapes and types as in `LesionTable`.
 
     Raises
     ------

@@ -115,7 +115,7 @@ def batch(  # noqa: PLR0913 options of a command
     with batch_folder(out, plan):
         to_do = [case for case in cases if not _is_done(case, out, dicom_out, dicom_report)]
         typer.echo(f"{len(cases)} scans, {len(cases) - len(to_do)} of them finished before")
-        told: list[str] = []
+        reported: list[str] = []
         work = partial(
             measure_case,
             procedure=Procedure(settings.stored(), model_dir.resolve(), command_line(), proposal, rules, checked_paper(paper)),
@@ -128,7 +128,7 @@ def batch(  # noqa: PLR0913 options of a command
             showing = batch_progress("Measuring", len(to_do), partial(_short, out))
             with showing as show, closing(run_anywhere(to_do, work, jobs, cluster)) as outcomes:
                 for outcome in outcomes:
-                    told.append(outcome.case.name)
+                    reported.append(outcome.case.name)
                     if outcome.failure:
                         failed.append({"case": outcome.case.name, "reason": outcome.failure})
                     show(outcome)
@@ -137,7 +137,7 @@ def batch(  # noqa: PLR0913 options of a command
             typer.echo(f"Interrupted; {count} of {len(cases)} scans are finished. The same call goes on from there.", err=True)
             raise typer.Exit(130) from error
         finally:
-            if cluster is None or len(told) == len(to_do):  # no worker is at work any more
+            if cluster is None or len(reported) == len(to_do):  # no worker is at work any more
                 sweep(out, cases)
             finished = [case for case in cases if is_finished(out, case)]
             write_table(out / RESULTS, RESULT_COLUMNS, (result_row(out, case) for case in finished))

@@ -34,11 +34,11 @@ def export_bundle(
     with status("Writing the bundle"):
         from ..bundles.export import export_bundle as write
 
-        told = write(version_read, folder)
+        written = write(version_read, folder)
     typer.echo(f"written  {folder}, version {version}, sha256 {version_read.manifest.sha256[:12]}")
-    if told["torchscript"] is not None:
-        typer.echo(f"note     no models/model.ts: TorchScript cannot express the network ({told['torchscript']})", err=True)
-    for name in told["large"]:
+    if written["torchscript"] is not None:
+        typer.echo(f"note     no models/model.ts: TorchScript cannot express the network ({written['torchscript']})", err=True)
+    for name in written["large"]:
         typer.echo(f"note     models/{name} is larger than the 25 MB that MONAI's model zoo takes in one file", err=True)
 
 
@@ -89,10 +89,12 @@ def import_bundle(  # noqa: PLR0913 options of a command
         from ..retraining.config import TrainConfig
 
         imported = read_bundle(folder, foreground=foreground, allowed=allow or ())
-        told = {"version": name or import_id(imported, folder), "created": now(), "code_version": code_version()}
-        if told["version"] in list_versions(root):
-            raise ModelError(f"Version {told['version']} exists in {root}; versions are never overwritten, pass another --name.")
-        manifest, weights = with_members(live, imported, **told) if as_member else version_of(imported, **told)
+        origin = {"version": name or import_id(imported, folder), "created": now(), "code_version": code_version()}
+        if origin["version"] in list_versions(root):
+            raise ModelError(
+                f"Version {origin['version']} exists in {root}; versions are never overwritten, pass another --name."
+            )
+        manifest, weights = with_members(live, imported, **origin) if as_member else version_of(imported, **origin)
         before, after = load_members(root, live.manifest.version), members_of(manifest, weights)
     decision = decide_between(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
     note = manifest.note if decision.accepted else f"Rejected: {' '.join(decision.reasons)} {manifest.note}"

@@ -79,19 +79,19 @@ def _of_archive(url: str, login: dict[str, str], rules: PairingRules | None, pac
         )
 
 
-def _print(found: Sequence[StudyCheck]) -> None:
+def _print(studies: Sequence[StudyCheck]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console()
     table = Table("study", "patient", "date", "T1W", "STIR", "ready", box=None, pad_edge=False)
-    for study in found:
+    for study in studies:
         row = (study.study, study.patient, study.date, study.t1w or "", study.stir or "", "no" if study.missing else "yes")
         table.add_row(*map(Text, row))
     Console(width=None if console.is_terminal else 240).print(table)
     wide = Console(highlight=False, soft_wrap=True)
-    for study in found:
+    for study in studies:
         for sentence in [*study.why, *([f"MISSING {study.missing}"] if study.missing else [])]:
             wide.print(f"{study.study}  {sentence}", markup=False)
-    typer.echo(f"{len(found)} studies, {sum(study.missing is None for study in found)} ready")
+    typer.echo(f"{len(studies)} studies, {sum(study.missing is None for study in studies)} ready")

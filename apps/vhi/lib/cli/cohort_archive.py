@@ -81,19 +81,19 @@ def read_archive(
     return given
 
 
-def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) -> dict[str, tuple[str, str]]:
+def _archived_visits(readings: Sequence[ArchivedReading], cohort: CohortInput) -> dict[str, tuple[str, str]]:
     """Subject and visit of each study: as a table says, else the patient's first and second study by date.
 
     Where a table names some studies of a patient, which visit another one would be is not known: it is passed over.
     """
-    named = {visit.case: key for key, visit in found.table.visits.items() if visit.case is not None}
+    named = {visit.case: key for key, visit in cohort.table.visits.items() if visit.case is not None}
     visits = {reading.study_uid: named[reading.study_uid] for reading in readings if reading.study_uid in named}
     # a named study without readings is known by the table alone, where the subject may be the PatientID
     named_patients = {reading.patient for reading in readings if reading.study_uid in visits} | {
         subject for study, (subject, _) in named.items() if study not in visits
     }
     unnamed = {reading.study_uid: reading for reading in readings if reading.study_uid not in visits}
-    found.passed_over += tuple(
+    cohort.passed_over += tuple(
         PassedOver(Path(f"study {study}"), "the table names other studies of this patient")
         for study, one in unnamed.items()
         if one.patient in named_patients
@@ -101,7 +101,7 @@ def _archived_visits(readings: Sequence[ArchivedReading], found: CohortInput) ->
     by_date = _visits_by_date([study for study in unnamed.values() if study.patient not in named_patients])
     _check_subjects(visits, by_date)
     if by_date:
-        found.notes.append(
+        cohort.notes.append(
             "Studies of the archive that no table names: the patient's first one by date is the baseline, a second one the "
             "follow-up."
         )

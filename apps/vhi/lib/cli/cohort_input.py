@@ -292,13 +292,13 @@ def read_text(path: Path) -> str:
         ) from error
 
 
-def _read_folder(source: Path, found: CohortInput) -> tuple[ReaderMask, ...]:
+def _read_folder(source: Path, cohort: CohortInput) -> tuple[ReaderMask, ...]:
     """Take the readings of a folder; those that are told by the names of files are returned."""
     for place in (source, source / DATA_FOLDER):
         if (place / FORMAT_FILE).is_file():
-            found.masks = tuple(_of_server(reading, found) for reading in finished_readings(place))
-            found.classes = classes_of_cases(place)
-            if not found.masks:
+            cohort.masks = tuple(_of_server(reading, cohort) for reading in finished_readings(place))
+            cohort.classes = classes_of_cases(place)
+            if not cohort.masks:
                 raise InputError(f"{place} is the data folder of a server on which nobody has submitted inflammation yet.")
             return ()
     readings = find_reader_masks(source)
@@ -307,22 +307,22 @@ def _read_folder(source: Path, found: CohortInput) -> tuple[ReaderMask, ...]:
             f"{source} holds neither masks called <case>_inflammation_R<reader>[<reading>][_LT].nii.gz, nor BIDS masks, nor "
             "the data folder (.vhi) of a server; docs/cohort.md shows the names."
         )
-    found.masks = tuple(_of_file(reading, found) for reading in readings)
+    cohort.masks = tuple(_of_file(reading, cohort) for reading in readings)
     return readings
 
 
-def _of_file(one: ReaderMask, found: CohortInput) -> StoredMask:
-    subject, visit = found.table.visit_of_case(one.case)
-    found.cases[subject, visit] = one.case
+def _of_file(one: ReaderMask, cohort: CohortInput) -> StoredMask:
+    subject, visit = cohort.table.visit_of_case(one.case)
+    cohort.cases[subject, visit] = one.case
     return StoredMask(subject, visit, one.reader, one.reading, one.method, lambda: read_inflammation(one))
 
 
-def _of_server(one: FinishedReading, found: CohortInput) -> StoredMask:
-    subject, visit = found.table.visit_of_case(one.case)
-    found.cases[subject, visit] = one.case
-    found.chains += [] if one.chain is None else [(subject, visit, one.chain)]
-    found.settings += [] if one.settings is None else [(subject, visit, one.settings)]
-    found.stages += [] if one.stage is None else [(subject, visit, one.stage)]
+def _of_server(one: FinishedReading, cohort: CohortInput) -> StoredMask:
+    subject, visit = cohort.table.visit_of_case(one.case)
+    cohort.cases[subject, visit] = one.case
+    cohort.chains += [] if one.chain is None else [(subject, visit, one.chain)]
+    cohort.settings += [] if one.settings is None else [(subject, visit, one.settings)]
+    cohort.stages += [] if one.stage is None else [(subject, visit, one.stage)]
     return StoredMask(
         subject,
         visit,

@@ -92,10 +92,10 @@ def _print_cleaning(root: Path) -> None:
 
 
 def _cleaning_headline(metrics: dict[str, Any] | None) -> str:
-    found = (metrics or {}).get("leave_one_patient_out", {}).get("proposal")
-    if not found:
+    proposal = (metrics or {}).get("leave_one_patient_out", {}).get("proposal")
+    if not proposal:
         return "not measured"
-    return f"sensitivity {found['sensitivity']:.2f} by volume, {found['false_keeps']:.1f} false keeps a scan"
+    return f"sensitivity {proposal['sensitivity']:.2f} by volume, {proposal['false_keeps']:.1f} false keeps a scan"
 
 
 @models.command("diff")
@@ -399,12 +399,12 @@ def _described(root: Path, name: str, live: str | None) -> dict[str, Any]:
 
 def _headline(metrics: dict[str, Any] | None) -> str:
     """The mean slice Dice of each evaluation."""
-    found = [
+    means = [
         f"{name} {entry['mean_slice_dice']:.4f}"
         for name, entry in (metrics or {}).items()
         if isinstance(entry, dict) and isinstance(entry.get("mean_slice_dice"), float)
     ]
-    return ", ".join(found) or "not measured"
+    return ", ".join(means) or "not measured"
 
 
 def _case_count(manifest: Manifest) -> str:

@@ -89,8 +89,8 @@ def _tell(result: Mapping[str, Any], data: Path) -> None:
         return
     for case in result["held"]:
         typer.echo(f"set aside {case}: see `quarantine list --data {data}`", err=True)
-    for what, told in result["compared"].items():
-        typer.echo(f"{what}: {told['cases']} cases, mean Dice {told['mean_gain']:+.4f} against {result['parent']}")
+    for what, comparison in result["compared"].items():
+        typer.echo(f"{what}: {comparison['cases']} cases, mean Dice {comparison['mean_gain']:+.4f} against {result['parent']}")
     if state == "accepted":
         typer.echo(f"Version {result['version']} is {'live' if result['live'] else 'published, not live'}.")
         return

@@ -85,7 +85,7 @@ def run_search(  # noqa: PLR0913 the options of its command
     typer.echo(f"Best: {best.setting}. Train it with --recipe {recipe} --steps {networks[0].steps_of(best.setting.epochs)}.")
 
 
-def _steps(found: LabelledData, out: Path, asked: dict[str, Any]) -> int:
+def _steps(cases: LabelledData, out: Path, asked: dict[str, Any]) -> int:
     """Of the longest training: those that the search in `out` began with, or what is asked for."""
     from ..nets.recipes import PLANS
     from ..training.search import steps_in
@@ -97,7 +97,7 @@ def _steps(found: LabelledData, out: Path, asked: dict[str, Any]) -> int:
     if kept.get("asked") == asked:
         return int(kept["steps"])
     if asked["cpu_minutes"] is not None:
-        return max(2, steps_in(asked["cpu_minutes"], found.study))
+        return max(2, steps_in(asked["cpu_minutes"], cases.study))
     return asked["steps"] if asked["steps"] is not None else PLANS["paper"].members[0].steps
 
 

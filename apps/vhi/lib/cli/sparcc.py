@@ -68,17 +68,17 @@ def check(
 
     if out is not None:
         check_output_file(out)
-    found: dict[tuple[str, int, str], tuple[Path, Scored]] = {}
+    by_reading: dict[tuple[str, int, str], tuple[Path, Scored]] = {}
     for path in sheets:
         for case in read_sheets(read_text(path), path.name):
             who = (case.reader, case.reading, case.case)
-            if who in found:
+            if who in by_reading:
                 raise InputError(
-                    f"{path.name} and {found[who][0].name} both hold case {case.case!r} of reader {case.reader!r}, reading "
+                    f"{path.name} and {by_reading[who][0].name} both hold case {case.case!r} of reader {case.reader!r}, reading "
                     f"{case.reading}; pass one of them."
                 )
-            found[who] = path, case
-    scored = [scan for _, scan in found.values()]
+            by_reading[who] = path, case
+    scored = [scan for _, scan in by_reading.values()]
     for case in scored:
         total = "not scored" if case.sheet is None else f"{case.sheet.total:2d} of 72"
         typer.echo(f"{case.case}  reader {case.reader}, reading {case.reading}: {total}")

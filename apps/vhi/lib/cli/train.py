@@ -236,13 +236,13 @@ class _Display:
         from ..studies.labelled import LabelledCase
         from ..training.results import summary
 
-        found = summary("", measured, [LabelledCase(case_id, Path()) for case_id in measured])
-        if found is None:
+        reached = summary("", measured, [LabelledCase(case_id, Path()) for case_id in measured])
+        if reached is None:
             return
-        cases = ", ".join(f"{case} {entry['mean_slice_dice']:.3f}" for case, entry in found["cases"].items())
-        members = ", ".join(f"{dice:.3f}" for dice in found["member_mean_slice_dice"])
+        cases = ", ".join(f"{case} {entry['mean_slice_dice']:.3f}" for case, entry in reached["cases"].items())
+        members = ", ".join(f"{dice:.3f}" for dice in reached["member_mean_slice_dice"])
         self._progress_shown.log_line(
-            f"{group} measured: mean slice Dice {found['mean_slice_dice']:.4f}, lowest {found['lowest_slice_dice']:.3f}; "
+            f"{group} measured: mean slice Dice {reached['mean_slice_dice']:.4f}, lowest {reached['lowest_slice_dice']:.3f}; "
             f"members {members}; {cases}"
         )
 

@@ -346,7 +346,7 @@ def icc_a1(ratings: ArrayLike, *, subjects: Sequence[Hashable] | None = None, co
 
 
 def complete_rows(ratings: ArrayLike) -> np.ndarray:
-    """`(m, k)` ratings of the scans that every reader rated, from an `(n, k)` array, k >= 2.
+    """`(m, k)` float ratings of the scans that every reader rated, from an `(n, k)` array, k >= 2, of any unit.
 
     Raises
     ------
@@ -367,7 +367,9 @@ def _complete(ratings: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_squares(table: np.ndarray) -> tuple[float, float, float]:
-    """Two-way analysis of variance of `(n, k)` complete ratings: mean squares of rows, of columns and of the rest."""
+    """Two-way analysis of variance of `(n, k)` complete ratings: mean squares of rows, of columns and of the rest, in the square
+    of the ratings' unit.
+    """
     n, k = table.shape
     grand, row, column = table.mean(), table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
     rest = table - row - column + grand

@@ -34,7 +34,7 @@ class Normality:
 
 
 def normality(values: ArrayLike) -> Normality:
-    """Whether `(n,)` finite values may come from a normal distribution.
+    """Whether `(n,)` finite values of any unit may come from a normal distribution.
 
     Returns
     -------

@@ -117,12 +117,12 @@ def _satterthwaite(parts: Sequence[tuple[float, float, float]]) -> tuple[float, 
 
 @dataclass(frozen=True, eq=False)
 class ClusterRobust:
-    """Uncertainty of the coefficients of a least-squares fit whose residuals are alike within patients.
+    """Uncertainty of the p coefficients of a least-squares fit to m patients, whose residuals are alike within patients.
 
     Parameters
     ----------
     scores : (m, p) array
-        What each patient's residuals add to the coefficients, leverage taken into account.
+        What each patient's residuals add to the coefficients, in their units, leverage taken into account.
     own, shared : (m, p, p) array
         What each patient adds to the expected variance were the residuals independent, and how it hangs together with others.
     inverse : (p, p) array
@@ -135,7 +135,7 @@ class ClusterRobust:
     inverse: np.ndarray
 
     def standard_error(self, contrast: np.ndarray) -> float:
-        """Standard error of `contrast @ coefficients`, where `contrast` is `(p,)`."""
+        """Standard error of `contrast @ coefficients`, in its unit; `contrast` is `(p,)`."""
         return float(np.sqrt(np.sum((self.scores @ contrast) ** 2)))
 
     def df(self, contrast: np.ndarray) -> float:

@@ -145,7 +145,7 @@ class ComparedVisits:
 
 @dataclass(frozen=True, eq=False)
 class VisitImages:
-    """Both scans on the baseline's grid, and `(I, J, K)` codes of their lesions: 1 resolved, 2 at both visits, 3 new."""
+    """Both scans on the baseline's grid, and `(I, J, K)` uint8 codes of their lesions: 1 resolved, 2 at both visits, 3 new."""
 
     stir: dict[str, Volume]
     codes: dict[str, np.ndarray]

@@ -59,7 +59,7 @@ class Regression:
         return int(self.x.size)
 
     def line(self, x: ArrayLike) -> np.ndarray:
-        """The fitted `y` at each `x`, an array of the shape of `x`; `nan` where there is no line."""
+        """The fitted `y` at each `x`, an array of the shape of `x` in the unit of `y`; `nan` where there is no line."""
         return self.intercept.value + self.slope.value * np.asarray(x, dtype=np.float64)
 
     def band(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

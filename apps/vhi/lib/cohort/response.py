@@ -50,7 +50,8 @@ def nice_response(basdai: ArrayLike, basdai_after: ArrayLike, vas_cm: ArrayLike,
 
 
 def basdai50(basdai: ArrayLike, basdai_after: ArrayLike) -> np.ndarray:
-    """`(n,)` response by halving BASDAI or better; `nan` where the baseline is 0 and nothing can be halved.
+    """`(n,)` response by halving BASDAI or better, from `(n,)` scores of 0 to 10; `nan` where the baseline is 0 and nothing can
+    be halved.
 
     Notes
     -----
@@ -62,7 +63,7 @@ def basdai50(basdai: ArrayLike, basdai_after: ArrayLike) -> np.ndarray:
 
 
 def asdas_improvement(asdas: ArrayLike, asdas_after: ArrayLike) -> np.ndarray:
-    """`(n,)` clinically important improvement: ASDAS fell by more than 1.1; by exactly 1.1 is none.
+    """`(n,)` clinically important improvement, from `(n,)` scores each: ASDAS fell by more than 1.1; by exactly 1.1 is none.
 
     Notes
     -----
@@ -73,13 +74,16 @@ def asdas_improvement(asdas: ArrayLike, asdas_after: ArrayLike) -> np.ndarray:
 
 
 def asdas_inactive(asdas_after: ArrayLike) -> np.ndarray:
-    """`(n,)` inactive disease: ASDAS below 1.3 at follow-up, whatever it was before. Hepburn et al. 2023, section 2.3."""
+    """`(n,)` inactive disease: ASDAS below 1.3 at follow-up, `(n,)` scores, whatever it was before. Hepburn et al. 2023, section
+    2.3.
+    """
     after = as_numbers(asdas_after, "ASDAS at follow-up")
     return _response(np.round(after, _DECIMALS) < ASDAS_INACTIVE, after)
 
 
 def imaging_response(baseline: ArrayLike, follow_up: ArrayLike, threshold: float = 0.0) -> np.ndarray:
-    """`(n,)` response of a volume or score: it fell by more than `threshold`, in its own unit; no change is no response.
+    """`(n,)` response of a volume or score, `(n,)` at each visit: it fell by more than `threshold`, in its own unit; no change is
+    no response.
 
     Notes
     -----
@@ -97,7 +101,8 @@ def clinical_responses(values: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]
     Parameters
     ----------
     values : mapping
-        Any of basdai, basdai_after, spinal_vas_cm, spinal_vas_cm_after, asdas, asdas_after to `(n,)` arrays.
+        Any of basdai, basdai_after, spinal_vas_cm, spinal_vas_cm_after, asdas, asdas_after to `(n,)` arrays, of scores or, for
+        spinal pain, cm.
 
     Returns
     -------

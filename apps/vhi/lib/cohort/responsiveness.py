@@ -222,7 +222,7 @@ def roc(score: ArrayLike, responded: ArrayLike, *, confidence: float = 0.95) -> 
     Parameters
     ----------
     score : (n,) array
-        Larger in responders: a fall (baseline minus follow-up).
+        Larger in responders: a fall (baseline minus follow-up), in any unit.
     responded : (n,) array
         1, 0, or `nan` where not known.
 

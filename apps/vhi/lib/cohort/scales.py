@@ -28,7 +28,7 @@ def truncated(values: ArrayLike, at: float) -> np.ndarray:
 
 
 def log_plus_one(values: ArrayLike) -> np.ndarray:
-    """Natural logarithm of `x + 1` of `(n,)` values, which leaves 0 at 0.
+    """Natural logarithm of `x + 1` of `(n,)` volumes [mm3] or scores, which leaves 0 at 0.
 
     Raises
     ------

@@ -58,7 +58,7 @@ class LesionField:
 
     @cached_property
     def lesion(self) -> np.ndarray:
-        """`(n,)` ids of their lesions."""
+        """`(n,)` ids, from 1, of the lesions that those voxels are of."""
         return self.labels[tuple(self.index.T)]
 
     @cached_property

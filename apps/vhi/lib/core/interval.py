@@ -132,17 +132,17 @@ def interval_of(
 @lru_cache(maxsize=1)
 def components() -> Mapping[str, Any]:
     """The measured components of error (`interval_components.json`)."""
-    found: Mapping[str, Any] = json.loads(COMPONENTS.read_text(encoding="utf-8"))
-    return found
+    measured: Mapping[str, Any] = json.loads(COMPONENTS.read_text(encoding="utf-8"))
+    return measured
 
 
 def factor_of(logs: np.ndarray) -> float:
-    """The factor, up or down, that holds `LEVEL` of `(draws,)` logarithms."""
+    """The factor, up or down, that holds `LEVEL` of `(draws,)` natural logarithms of factors."""
     return float(np.exp(np.quantile(np.abs(logs), LEVEL)))
 
 
 def normal(log_sd: float, stream: int) -> np.ndarray:
-    """`(DRAWS,)` normal logarithms around 0; the same for the same `stream`."""
+    """`(DRAWS,)` natural logarithms of factors, normal around 0; the same for the same `stream`."""
     return np.asarray(log_sd * np.random.default_rng([SEED, stream]).standard_normal(DRAWS))
 
 

@@ -76,12 +76,12 @@ def _gap_score(t1w: np.ndarray, region: np.ndarray, column_mm: float) -> np.ndar
     # bone up to a column and within it: none before the first, no more after the last
     counts = np.zeros((rows, columns + 2 * reach), dtype=np.int32)
     before, count, after = (counts[:, start : start + columns] for start in (0, reach, 2 * reach))
-    for one, bone, found in zip(t1w[box], region[box], score[box], strict=True):
+    for one, bone, gap_score in zip(t1w[box], region[box], score[box], strict=True):
         smooth = ndimage.gaussian_filter(np.minimum(one, 1.5), (1.0, 0.5))
         gap = _closed(smooth, width) - smooth
         np.cumsum(bone & (one > 0.6), axis=1, out=count)
         counts[:, reach + columns :] = count[:, -1:]
-        np.copyto(found, gap, where=(count - before > reach // 4) & (after - count > reach // 4))
+        np.copyto(gap_score, gap, where=(count - before > reach // 4) & (after - count > reach // 4))
     return score
 
 
@@ -195,13 +195,13 @@ def _best_lines(costs: Iterable[np.ndarray], shape: tuple[int, ...], kind: type[
             choice += STEP_COST * far
             np.minimum(least[inner], choice, out=least[inner])
         np.add(least.reshape(lines, width)[:, within], cost, out=totals[row, :, within])
-    found = np.empty((rows, lines), dtype=np.intp)
-    found[-1] = at = (first if rows == 1 else totals[-1]).argmin(axis=1)
+    best = np.empty((rows, lines), dtype=np.intp)
+    best[-1] = at = (first if rows == 1 else totals[-1]).argmin(axis=1)
     steps = np.arange(-MOST_STEPS, MOST_STEPS + 1)[:, np.newaxis]
     reached, dear = np.arange(lines) * width + steps, STEP_COST * np.abs(steps)
     for row in range(rows - 1, 0, -1):
         before = (first if row == 1 else totals[row - 1]).ravel()
         # of equal choices the first one
         at = at + (before[reached + at] + dear.astype(before.dtype)).argmin(axis=0) - MOST_STEPS
-        found[row - 1] = at
-    return np.clip(found.T - MOST_STEPS, 0, columns - 1)
+        best[row - 1] = at
+    return np.clip(best.T - MOST_STEPS, 0, columns - 1)

@@ -119,8 +119,8 @@ class SacralMarrow:
         grown = Mask(mask, self.grid, "normal bone from clicks")
         return NormalBone(grown, "clicked", clicks=tuple(clicks), with_proposal=with_proposal)
 
-    def _check_size(self, found: np.ndarray) -> None:
-        count = np.count_nonzero(found)
+    def _check_size(self, normal_bone: np.ndarray) -> None:
+        count = np.count_nonzero(normal_bone)
         if count < MIN_VOXELS:
             raise NormalBoneError(
                 f"Only {count} voxels of even marrow of one brightness lie around the normal-bone clicks; at least {MIN_VOXELS} "
@@ -213,8 +213,7 @@ def _trusted(t1w: Volume, stir: Volume, disease_region: Mask) -> Mask | None:
 
 
 def _within(level: np.ndarray, reference: float, band: float) -> np.ndarray:
-    found: np.ndarray = np.abs(level - reference) <= band * reference
-    return found
+    return np.asarray(np.abs(level - reference) <= band * reference)
 
 
 def _named(click: Voxel) -> str:

@@ -308,11 +308,11 @@ def look_of(t1w: Volume, region: Mask) -> Look:
     return LOOKS.keep(region, t1w, Look(dark_surroundings(t1w, region, shown), marrow(t1w, region, shown)))
 
 
-def _surroundings(t1w: Volume, found: float) -> Iterator[str]:
-    if found > DARKEST_SURROUNDINGS:
+def _surroundings(t1w: Volume, dark_share: float) -> Iterator[str]:
+    if dark_share > DARKEST_SURROUNDINGS:
         yield (
-            f"{t1w.name} does not look T1-weighted around the bone: {100 * found:.0f}% of the pixels there are dark, usually "
-            "below 10% (T2-weighted, fat-suppressed or rescaled?); the disease region may be wrong. Check the series."
+            f"{t1w.name} does not look T1-weighted around the bone: {100 * dark_share:.0f}% of the pixels there are dark, "
+            "usually below 10% (T2-weighted, fat-suppressed or rescaled?); the disease region may be wrong. Check the series."
         )
 
 
@@ -345,12 +345,12 @@ def marrow(t1w: Volume, region: Mask, shown: Tissues) -> Marrow:
     return Marrow(float((own > shown.fat).mean()), float(q3 - q1))
 
 
-def _marrow(found: Marrow) -> Iterator[str]:
+def _marrow(t1w_marrow: Marrow) -> Iterator[str]:
     unlike = []
-    if found.bright_share > BRIGHTEST_MARROW:
-        unlike.append(f"{100 * found.bright_share:.0f}% of it is brighter than fat, usually below 10%")
-    if found.unevenness > MOST_UNEVEN_MARROW:
-        unlike.append(f"it is patchy, varying by {100 * found.unevenness:.0f}% from place to place, usually below 28%")
+    if t1w_marrow.bright_share > BRIGHTEST_MARROW:
+        unlike.append(f"{100 * t1w_marrow.bright_share:.0f}% of it is brighter than fat, usually below 10%")
+    if t1w_marrow.unevenness > MOST_UNEVEN_MARROW:
+        unlike.append(f"it is patchy, varying by {100 * t1w_marrow.unevenness:.0f}% from place to place, usually below 28%")
     if unlike:
         yield (
             f"The marrow is atypical on T1W: {' and '.join(unlike)}. On very fatty or sclerotic bone the networks may leave "
@@ -404,23 +404,23 @@ def coverage(region: Mask) -> Coverage:
     )
 
 
-def _coverage(found: Coverage) -> Iterator[str]:
+def _coverage(extent: Coverage) -> Iterator[str]:
     ends = {
-        "the front of the stack": found.front > FRONT_SHARE,
-        "the back of the stack": found.back > BACK_SHARE,
-        "the patient's right edge": found.right > SIDE_SHARE,
-        "the patient's left edge": found.left > SIDE_SHARE,
-        "the top edge": found.top > TOP_SHARE,
-        "the bottom edge": found.bottom > BOTTOM_SHARE,
+        "the front of the stack": extent.front > FRONT_SHARE,
+        "the back of the stack": extent.back > BACK_SHARE,
+        "the patient's right edge": extent.right > SIDE_SHARE,
+        "the patient's left edge": extent.left > SIDE_SHARE,
+        "the top edge": extent.top > TOP_SHARE,
+        "the bottom edge": extent.bottom > BOTTOM_SHARE,
     }
     cut = [name for name, is_cut in ends.items() if is_cut]
     what = []
     if cut:
         what.append(f"bone is cut off at {', '.join(cut)}")
-    if found.stack_mm < SHALLOWEST_STACK_MM:
-        what.append(f"the stack is only {found.stack_mm:.0f} mm deep, usually 80 mm")
-    if found.balance < LOWEST_BALANCE and max(found.right, found.left) > REACHED:
-        what.append(f"one side holds {100 * found.balance:.0f}% of the region of the other, usually above 88%")
+    if extent.stack_mm < SHALLOWEST_STACK_MM:
+        what.append(f"the stack is only {extent.stack_mm:.0f} mm deep, usually 80 mm")
+    if extent.balance < LOWEST_BALANCE and max(extent.right, extent.left) > REACHED:
+        what.append(f"one side holds {100 * extent.balance:.0f}% of the region of the other, usually above 88%")
     if what:
         yield (
             f"The scan may show only part of the bone: {'; '.join(what)}. Inflammation outside it is not counted; compare it "

@@ -53,5 +53,5 @@ class PostTransform:
         return {**data, **changed}
 
     def apply(self, grade: np.ndarray, grid: Grid, disease_region: np.ndarray) -> np.ndarray:
-        """The new `(I, J, K)` uint8 grade map; the given one is not changed."""
+        """The new `(I, J, K)` uint8 grade map; the given one is not changed. `disease_region` is `(I, J, K)` bool."""
         raise TypeError(f"{type(self).__name__} does not say what it does to a grade map.")

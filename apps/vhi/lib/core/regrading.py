@@ -210,7 +210,7 @@ class RegradedPieces:
 
 
 def by_size(group: np.ndarray) -> np.ndarray:
-    """Groups numbered from 1, the largest first, those of one size in the order of their first voxel; `(n,)` in and out."""
+    """Groups numbered from 1, the largest first, those of one size in the order of their first voxel; `(n,)` ints in and out."""
     _, first, number, size = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(size), dtype=np.int32)
     rank[np.lexsort((first, -size))] = np.arange(1, len(size) + 1)

@@ -112,7 +112,19 @@ def groups_of_pairs(count: int, first: np.ndarray, second: np.ndarray) -> np.nda
 
 
 def joined(root: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Groups by the first thing of each, `(count,)` int32, once further pairs touch; `(m,)` ints as in `groups_of_pairs`."""
+    """Groups, each by the number of its first thing, once further pairs touch.
+
+    Parameters
+    ----------
+    root : (count,) int32 array
+        The groups so far.
+    first, second : (m,) int arrays
+        As in `groups_of_pairs`.
+
+    Returns
+    -------
+    (count,) int32 array
+    """
     root = root.copy()
     while first.size:
         low, high = np.minimum(root[first], root[second]), np.maximum(root[first], root[second])

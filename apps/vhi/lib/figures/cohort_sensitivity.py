@@ -29,7 +29,7 @@ class RocPanel:
 
 @dataclass(frozen=True, eq=False)
 class PowerPanel:
-    """Power by patients per arm, `(n,)` each, of each measure."""
+    """Power of each measure, `(n,)` shares from 0 to 1, by `(n,)` numbers of patients per arm."""
 
     title: str
     per_arm: np.ndarray

@@ -124,7 +124,7 @@ def before_after_figure(visits: Mapping[str, Volume], codes: Mapping[str, np.nda
 
 
 def slices_paper(rows: int, columns: int, view: View, width_mm: float = 180.0) -> tuple[Figure, np.ndarray]:
-    """A figure and its `(rows, columns)` axes, which each hold one slice."""
+    """A figure `width_mm` wide and its axes, a `(rows, columns)` array of matplotlib's objects, which each hold one slice."""
     height, width = view.size_mm
     height_mm = width_mm / columns * height / width * rows + 12
     figure = new_chart(width_mm, min(height_mm, 250.0))

@@ -24,7 +24,7 @@ _CLEANED = {1: "#35b6ff"}
 
 
 def draw_epochs(curves: np.ndarray, ax: Axes, what: str) -> Axes:
-    """Training and validation, the columns of an `(epochs, 2)` array, against epoch from 1."""
+    """Training and validation, the columns of an `(epochs, 2)` float array of `what`, against epoch from 1."""
     epochs = np.arange(1, len(curves) + 1)
     for column, colour in ((0, LEARNT), (1, HELD_OUT)):
         ax.plot(epochs, curves[:, column], color=colour, linewidth=0.9)

@@ -16,9 +16,9 @@ _ENSEMBLE = "#3b6ea5"
 
 
 def draw_slice_dice(dices: np.ndarray, members: Sequence[np.ndarray], ax: Axes) -> Axes:
-    """2-D Dice against slice number, from 1; `(K,)` of the ensemble, drawn as a line, and of each member, as faint points.
+    """2-D Dice against slice number, from 1: `dices` of the ensemble as a line, those of each of the `members` as faint points.
 
-    `nan` leaves a gap.
+    All are `(K,)` floats from 0 to 1; `nan` leaves a gap.
     """
     numbers = np.arange(1, len(dices) + 1)
     for member in members:

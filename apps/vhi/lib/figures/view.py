@@ -43,7 +43,7 @@ class View:
         return cls(grid, hanging, rows, columns, row_mm, column_mm)
 
     def crop(self, array: np.ndarray) -> np.ndarray:
-        """`(I, J, K)` to the hung and cropped `(K, rows, columns)`; a view."""
+        """`(I, J, K)` to the hung and cropped `(K, rows, columns)`; a view, the values as they are."""
         return self.hanging.hang(array)[:, self.rows, self.columns]
 
     @property

@@ -20,7 +20,7 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 class ConvBlock(nn.Module):
-    """Twice a convolution, batch normalisation and ReLU: `(B, C, H, W)` to `(B, D, H, W)`."""
+    """Twice a convolution, batch normalisation and ReLU: `(B, C, H, W)` to `(B, D, H, W)` activations."""
 
     def __init__(self, channels: int, filters: int, bias: bool, kernel: int) -> None:
         super().__init__()

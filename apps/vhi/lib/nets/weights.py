@@ -149,7 +149,7 @@ def _halved(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def pack_states(states: Sequence[Mapping[str, torch.Tensor]]) -> bytes:
-    """One safetensors file for a whole ensemble; every tensor keeps its shape and precision."""
+    """One safetensors file of the weights of a whole ensemble; every tensor keeps its shape and precision."""
     tensors = {
         # a copy, since no two tensors of a file may share memory
         f"member{n}.{name}": tensor.detach().clone().contiguous()

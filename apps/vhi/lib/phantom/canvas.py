@@ -35,7 +35,7 @@ class Noise:
         self._table = table / table.std()
 
     def fine(self, u: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """The value of the nearest cell, of the shape of the coordinates.
+        """The value of the nearest cell, of the shape of the coordinates [feature widths].
 
         Fast, and good where neighbouring pixels lie cells apart.
         """
@@ -43,7 +43,10 @@ class Noise:
         return self._table[i, j, k]
 
     def slow(self, u: np.ndarray, v: np.ndarray, w: np.ndarray, stride: int = 4) -> np.ndarray:
-        """`(rows, columns)` values read at every `stride`-th pixel and interpolated between, for features of several pixels."""
+        """Values read at every `stride`-th pixel and interpolated between, for features of several pixels.
+
+        The values, of unit variance, and the coordinates `u`, `v` and `w` [feature widths] are `(rows, columns)`.
+        """
         coarse = np.stack([c[::stride, ::stride] for c in (u, v, w)]) * self.CELLS_PER_UNIT
         values = ndimage.map_coordinates(self._table, coarse, order=1, mode="grid-wrap", prefilter=False)
         rows, columns = (_linear(n, stride) for n in u.shape)
@@ -80,7 +83,7 @@ class Texture:
 
     @classmethod
     def at(cls, noise: Noise, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Texture:
-        """The texture at `(rows, columns)` coordinates [mm], from one noise."""
+        """The texture at coordinates [mm] `x`, `y` and `z`, `(rows, columns)` each, from one noise."""
         s, half = np.abs(x), np.where(x > 0, np.float32(9), np.float32(0))
         patch = noise.slow(0.10 * x + 0.05 * y, 0.10 * y - 0.05 * x, 0.12 * z)
         large = noise.slow(0.03 * x + 5, 0.04 * y - 0.01 * x, 0.03 * z + 11)
@@ -106,7 +109,7 @@ class Texture:
 
 
 def ramp01(value: np.ndarray) -> np.ndarray:
-    """Values clipped to 0 and 1, an array of the same shape."""
+    """Shares clipped to 0 and 1, an array of the same shape."""
     return np.clip(value, 0, 1)
 
 

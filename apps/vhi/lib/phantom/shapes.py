@@ -83,5 +83,5 @@ class Curve:
 
 
 def ramp(value: np.ndarray, start: float, end: float) -> np.ndarray:
-    """0 at `start`, 1 at `end`, straight between; an array of the shape of `value`."""
+    """0 at `start`, 1 at `end`, straight between; an array of the shape of `value`, in whose unit both ends are."""
     return np.clip((value - start) * (1 / (end - start)), 0, 1)

@@ -117,8 +117,8 @@ class AuditLog:
 def log_unlogged(log: AuditLog, store: ReadingStore) -> None:
     """Log submissions that were kept just before a process was killed, or before the end of the log was lost."""
     for submission in unlogged(log, store):
-        told = {"found_at_start": True, "made": submission.created}
-        log.append("changed", reader=submission.reader, case=submission.case_id, submission=submission.submission_id, **told)
+        late = {"found_at_start": True, "made": submission.created}
+        log.append("changed", reader=submission.reader, case=submission.case_id, submission=submission.submission_id, **late)
 
 
 def unlogged(log: AuditLog, store: ReadingStore) -> Iterator[Submission]:

@@ -134,10 +134,10 @@ def _check_evidence(root: Path, wanted: Mapping[str, Any]) -> None:
     )
 
 
-def _check_study(root: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    if (found.get("study") or {}) != wanted:
+def _check_study(root: Path, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    if (stored.get("study") or {}) != wanted:
         raise ConflictError(
-            f"{root} belongs to a study set up as {json.dumps(found.get('study') or {})}, this server is set up as "
+            f"{root} belongs to a study set up as {json.dumps(stored.get('study') or {})}, this server is set up as "
             f"{json.dumps(wanted)}; start it with the former, or choose another data folder."
         )
 
@@ -152,7 +152,7 @@ def remove_leftovers(root: Path) -> int:
     for place in (root, root / "leases", *_folders(root / "leases" / READERS)):
         removed += _remove(place)
     for case in _folders(root / "cases"):
-        with locked(case / "lock", wait=False) as free:
+        with locked(case / "lock", wait_s=0) as free:
             if free:
                 removed += _remove(case) + sum(_remove(case / name) for name in ("submissions", "shown", "drafts", "reviews"))
     for case in _folders(root / "precomputed"):

@@ -41,7 +41,7 @@ def hold(data: Path, port: str | None = None) -> None:
     if place in _held:
         return
     make_folder(data)
-    lock = taken(data / LOCK, wait=False)
+    lock = taken(data / LOCK, wait_s=0)
     if lock is None:
         raise ConflictError(f"Another server works on {data}: {_first(data)}. Stop that one, or choose another data folder.")
     _held[place] = lock
@@ -59,7 +59,7 @@ def held(data: Path) -> Iterator[None]:
         A server works on it; the sentence names it.
     OutputError
     """
-    lock = taken(data / LOCK, wait=False)
+    lock = taken(data / LOCK, wait_s=0)
     if lock is None:
         raise ConflictError(f"A server works on {data}: {_first(data)}. Stop it, and start it again afterwards.")
     try:

@@ -206,14 +206,14 @@ class ReadingStore:
         ------
         DamagedError
         """
-        found = {}
+        beginnings = {}
         by_choice = self.shared_by_choice(case_id) or {}
         for part in SHARED_PARTS:
             own = None if reader is None else self.newest(case_id, reader, reading, part)
             made = own or self._shared(case_id, part, by_choice)
             if made is not None:
-                found[part] = made, own is not None
-        return found
+                beginnings[part] = made, own is not None
+        return beginnings
 
     def shared_by_choice(self, case_id: str) -> dict[str, str] | None:
         """The submission that an administrator chose, by region; None where none was.

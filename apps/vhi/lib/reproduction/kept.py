@@ -117,7 +117,7 @@ def kept_steps(folder: Path, program: str) -> Iterator[StepCache]:
         (folder / WORK).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(folder, error) from error
-    with locked(folder / _LOCK, wait=False) as free:
+    with locked(folder / _LOCK, wait_s=0) as free:
         if not free:
             raise OutputError(f"Another run of reproduce is at work in {folder}; wait for it, or pass another folder.")
         yield StepCache(folder / WORK, program)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +70,6 @@ def ever_live(root: Path, but: str, results: Sequence[Mapping[str, Any]] = ()) -
     manifests = [read_version(root, version).manifest for version in versions]
     were |= {manifest.parent for manifest in manifests if manifest.gate is not None}
     return tuple(version for version in versions if version in were - {but})
-
-
-@dataclass(frozen=True)
-class Storing:
-    """`store_candidate` as a job."""
-
-    session: Session
-    trainings: tuple[MemberTraining, ...]
-    learnt: tuple[Entry, ...]
-    place: Path
-    new_kind: dict[str, Any] | None
-
-    def __call__(self) -> None:
-        store_candidate(self.session, self.trainings, self.learnt, self.place, self.new_kind)
 
 
 def store_candidate(

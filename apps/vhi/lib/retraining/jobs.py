@@ -25,13 +25,13 @@ from ..errors import ModelError
 from ..figures.canvas import png_bytes
 from ..figures.slice_dice import failure_figure
 from ..files import write_atomically
-from ..nets.fit import Slices, TrainedNetwork, fit, read_trained
-from ..nets.recipes import Recipe
+from ..nets.fit import Slices, fit
 from ..nets.weights import load_networks, member_of
 from ..readings.data_folder import make_folder
 from ..records import read_remakable, write_json
 from ..studies.labelled import LabelledCase
 from ..studies.nifti import write_mask
+from ..training.network_training import NetworkTraining
 from ..training.run import Measured, measure_case
 from ..training.scans import probabilities, read_labelled, region_of
 from ..versions import Version, read_version
@@ -98,17 +98,12 @@ class Checking:
 
 
 @dataclass(frozen=True)
-class MemberTraining:
+class MemberTraining(NetworkTraining):
     """Fine-tune one member of the live version, or train it from random weights.
 
     Parameters
     ----------
-    folder : Path
-        Receives checkpoint and curve; `member0` ...
     number : int
-        Of the member.
-    recipe : Recipe
-    seed : int
         Of the member.
     new, replay : tuple of Case
         What it learns, and what it learnt before; `recipe.pseudo` slices of each batch are of the latter.
@@ -119,20 +114,13 @@ class MemberTraining:
         Of scans, where it becomes networks of their own.
     """
 
-    folder: Path
     number: int
-    recipe: Recipe
-    seed: int
     new: tuple[LabelledCase, ...]
     replay: tuple[LabelledCase, ...]
     model_dir: Path
     parent: str
     scratch: bool
     kind: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
 
     def __call__(self) -> None:
         multiple, spacing = self.recipe.multiple, self.recipe.pixel_spacing_mm
@@ -150,9 +138,6 @@ class MemberTraining:
         often miss a whole correction."""
         picked = np.random.default_rng([self.seed, _BOOTSTRAP_STREAM]).integers(len(slices), size=len(slices))
         return Slices(slices.images[picked], slices.masks[picked])
-
-    def read(self) -> TrainedNetwork:
-        return read_trained(self.folder, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -276,11 +261,13 @@ class KnownDice:
 
 
 def measured_case(t1w: Volume, truth: Mask, members: Sequence[Member]) -> tuple[Measured, Mask]:
+    """`measure_case` with the 3-D Dice as `dice`, 0 to 1, and the ensemble's region on the grid of T1W."""
     measured, _, region = measure_case(t1w, truth, members)
     return measured | {"dice": round(dice(region.data, truth.data), 7)}, region
 
 
 def region_by(t1w: Volume, members: Sequence[Member]) -> Mask:
+    """The disease region that an ensemble finds, on the grid of T1W; empty where it finds none."""
     return region_of(probabilities(t1w, members)[0], t1w)
 
 

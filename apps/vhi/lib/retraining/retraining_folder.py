@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,8 +44,7 @@ _BY = "It was set aside by"
 ENDED = ("accepted", "rejected", "nothing", "waits", "stopped", "failed")
 
 # whoever looks whether a session runs holds the lock for a moment, which is no session
-TRIES, TRY_AGAIN_S = 10, 0.05
-LOOKS, LOOK_AGAIN_S = 3, 0.01
+WAIT_S, LOOK_S = 0.5, 0.03
 
 
 @dataclass(frozen=True)
@@ -83,26 +81,18 @@ class RetrainingFolder:
             Another process works in it.
         """
         make_folder(self.root)
-        for tries_left in reversed(range(TRIES)):
-            with locked(self.root / "lock", wait=False) as free:
-                if free:
-                    write_atomically(self.root / "pid", f"{os.getpid()}\n".encode())
-                    yield
-                    return
-            if tries_left:
-                time.sleep(TRY_AGAIN_S)
-        raise ConflictError(f"A training session is under way (process {self._pid()}); wait for it, or stop it.")
+        with locked(self.root / "lock", WAIT_S) as free:
+            if not free:
+                raise ConflictError(f"A training session is under way (process {self._pid()}); wait for it, or stop it.")
+            write_atomically(self.root / "pid", f"{os.getpid()}\n".encode())
+            yield
 
     def running(self) -> bool:
         """Whether a process works in it now."""
         if not (self.root / "lock").exists():
             return False
-        for _ in range(LOOKS):
-            with locked(self.root / "lock", wait=False) as free:
-                if free:
-                    return False
-            time.sleep(LOOK_AGAIN_S)
-        return True
+        with locked(self.root / "lock", LOOK_S) as free:
+            return not free
 
     def _pid(self) -> str:
         try:

@@ -11,20 +11,21 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, VhiError
-from ..nets.fit import Progress, last_progress
+from ..nets.fit import Progress
 from ..provenance import now
 from ..readings.data_folder import make_folder
 from ..records import read_json, write_json
-from ..training.process_pool import processes, run_all, run_stages
-from ..training.run import Pace
-from ..versions import read_version
-from .candidate_version import Storing, best_of, ever_live, go_live, pairs_of, publish_candidate, remove_leftovers
+from ..training.budget import pace_of
+from ..training.process_pool import processes, run_all
+from ..versions import Version, read_version
+from .candidate_version import best_of, ever_live, go_live, pairs_of, publish_candidate, remove_leftovers, store_candidate
 from .gate import Decision, decide
 from .jobs import CANDIDATE, MEASURED, MemberTraining, VersionMeasurement
 from .kinds import outliers
@@ -188,7 +189,7 @@ class _Work:
         decision = decide(pairs_of({}, found), self.session.config, new_kind=plan.protocol is not None)
         return None if decision.accepted else decision
 
-    def _storing(self) -> Storing:
+    def _storing(self) -> Callable[[], Version]:
         plan = self._plan()
         new_kind = None
         if plan.protocol is not None:
@@ -196,7 +197,7 @@ class _Work:
             dices = [dice["candidate"] for dice in found.values()]
             new_kind = {"name": plan.kind, "protocol": plan.protocol} | ({"usual": float(np.mean(dices))} if dices else {})
         learnt = plan.of(self.session, plan.learn)
-        return Storing(self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
+        return partial(store_candidate, self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
 
     def _measuring(self) -> VersionMeasurement:
         plan, models = self._plan(), Path(self.session.model_dir)
@@ -229,17 +230,14 @@ class _Work:
     def _affordable(self, pool: ProcessPoolExecutor, plan: SessionPlan, minutes: float) -> tuple[int, ...]:
         """The same steps for all members, by trying some of each one's with all processes busy."""
         jobs = self.session.config.train_jobs
-        tried = []
-        for training in trainings(self.place, self.session, self.live, plan):
-            tried.append(float(np.mean(run_all(pool, [Pace(training.recipe, training.new[:1])] * jobs))))
+        planned = trainings(self.place, self.session, self.live, plan)
+        tried = [pace_of(training.recipe, training.new[:1], pool, jobs) for training in planned]
         return (steps_in(minutes, float(np.mean(tried)), len(tried), jobs),) * len(tried)
 
     def _done(self, pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
         """The results of jobs, in their order; looks for a wish to stop while they work."""
         self.report_progress()
-        found: list[Any] = []
-        run_stages(pool, {"session": iter([list(jobs)])}, lambda _, results: found.extend(results), self.report_progress)
-        return found
+        return run_all(pool, jobs, self.report_progress)
 
     @property
     def _history(self) -> Path:
@@ -305,7 +303,7 @@ class _Work:
         """
         if self.folder.stop_requested():
             raise StopRequested
-        points = {training.name: last_progress(training.folder) for training in self.trainings()}
+        points = {training.name: training.progress() for training in self.trainings()}
         told = (self.state, *(point.step for point in points.values() if point))
         if told != self._told:
             self._told = told

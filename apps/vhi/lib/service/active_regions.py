@@ -112,13 +112,13 @@ def regions_in_force(
     return replace(active, normal_bone=bone_of_submission(submission, mask), used=used)
 
 
-def automatic_regions(found: AutomaticRegions) -> ActiveRegions:
+def automatic_regions(automatic: AutomaticRegions) -> ActiveRegions:
     """Both regions as nobody has changed them."""
-    active = _ACTIVE.get(found)
+    active = _ACTIVE.get(automatic)
     if active is None:
-        used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: found.origin}
-        active = ActiveRegions(found.region, _proposed_bone(found), used, found.model, found.reference)
-        _ACTIVE[found] = active
+        used = {NORMAL_BONE: PROPOSED_BONE, DISEASE_REGION: automatic.origin}
+        active = ActiveRegions(automatic.region, _proposed_bone(automatic), used, automatic.model, automatic.reference)
+        _ACTIVE[automatic] = active
     return active
 
 
@@ -186,8 +186,8 @@ def prepared(scans: Scans, regions: ActiveRegions) -> PreparedScan:
     )
 
 
-def _proposed_bone(found: AutomaticRegions) -> NormalBone | None:
-    return None if found.normal_bone is None else NormalBone(found.normal_bone, "proposed", found.confidence)
+def _proposed_bone(automatic: AutomaticRegions) -> NormalBone | None:
+    return None if automatic.normal_bone is None else NormalBone(automatic.normal_bone, "proposed", automatic.confidence)
 
 
 def _with_region(

@@ -144,24 +144,24 @@ class Automatic:
         return regions
 
 
-def _write(folder: Path, found: AutomaticRegions, features: Sequence[float]) -> None:
+def _write(folder: Path, regions: AutomaticRegions, features: Sequence[float]) -> None:
     make_folder(folder.parent)
     if folder.exists():  # damaged
         shutil.rmtree(folder, ignore_errors=True)
     with result_folder(folder, ()) as staging:
-        write_mask(staging / _REGION, found.region.mask)
-        if found.normal_bone is not None:
-            write_mask(staging / _BONE, found.normal_bone)
+        write_mask(staging / _REGION, regions.region.mask)
+        if regions.normal_bone is not None:
+            write_mask(staging / _BONE, regions.normal_bone)
         info = {
-            "source": found.region.source,
-            "member_disagreement": found.region.member_disagreement,
-            "entropy": found.region.entropy,
+            "source": regions.region.source,
+            "member_disagreement": regions.region.member_disagreement,
+            "entropy": regions.region.entropy,
             "features": list(features),
-            "warnings": list(found.warnings),
-            "reference": None if found.reference is None else found.reference.as_dict(),
-            "no_normal_bone": found.no_normal_bone,
-            "confidence": found.confidence,
-            "model": dict(found.model),
+            "warnings": list(regions.warnings),
+            "reference": None if regions.reference is None else regions.reference.as_dict(),
+            "no_normal_bone": regions.no_normal_bone,
+            "confidence": regions.confidence,
+            "model": dict(regions.model),
         }
         write_json(staging / _INFO, info)
     others = [other for other in folder.parent.iterdir() if other != folder and not other.name.startswith(".")]

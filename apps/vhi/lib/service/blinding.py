@@ -33,9 +33,9 @@ class Blinding:
         self._copied: dict[Path, tuple[int, int]] = {}
         self._writing = threading.Lock()
 
-    def index(self, found: CaseIndex) -> CaseIndex:
+    def index(self, unblinded: CaseIndex) -> CaseIndex:
         """The cases under their aliases, in an order that tells nothing."""
-        aliased = [(self.alias(case.case_id), case) for case in found.cases]
+        aliased = [(self.alias(case.case_id), case) for case in unblinded.cases]
         cases = sorted(
             (replace(case, case_id=alias, blinded=True, shown=self._shown(alias, case.archived)) for alias, case in aliased),
             key=lambda case: case.case_id,
@@ -43,11 +43,11 @@ class Blinding:
         names = {alias: case.case_id for alias, case in aliased}
         if read_remakable(self.root / ALIASES) != names:
             write_json(self.root / ALIASES, names)
-        hidden = sorted(self.alias(waiting.name) for waiting in found.waiting)
+        hidden = sorted(self.alias(waiting.name) for waiting in unblinded.waiting)
         return CaseIndex(
             tuple(cases),
             tuple(Waiting(name, "It is not ready; the administrator's log says why.") for name in hidden),
-            found.complete,
+            unblinded.complete,
         )
 
     def _shown(self, alias: str, archived: Archived | None) -> Archived | None:

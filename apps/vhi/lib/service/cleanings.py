@@ -68,5 +68,5 @@ class _Moved(VhiError):
 
 def _is_of(result: VhiResult, changes: dict[str, Any]) -> bool:
     edited = {lesion for lesion, _ in changes.get("boundary_edits", ())}
-    told = {*changes.get("lesions_kept", ()), *changes.get("lesions_removed", ()), *edited}
-    return told == {lesion.id for lesion in result.lesions}
+    decided = {*changes.get("lesions_kept", ()), *changes.get("lesions_removed", ()), *edited}
+    return decided == {lesion.id for lesion in result.lesions}

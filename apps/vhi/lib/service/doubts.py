@@ -26,9 +26,9 @@ class DoubtedRegionError(ConflictError):
     """The region seems to lie wrong, and its reader has not confirmed it. `facts`: `doubts`, and `picture`, a PNG as data URI."""
 
     def __init__(self, doubts: Sequence[str], picture: bytes) -> None:
-        told = f"{' '.join(doubts)} Nothing was kept; correct the region, or submit again to confirm it."
+        sentence = f"{' '.join(doubts)} Nothing was kept; correct the region, or submit again to confirm it."
         uri = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-        super().__init__(told, {"doubts": list(doubts), "picture": uri})
+        super().__init__(sentence, {"doubts": list(doubts), "picture": uri})
 
 
 def checked_choice(value: Any) -> str | None:

@@ -163,11 +163,11 @@ def evaluate_submission(
     changes: dict[str, Any] = {}
     if DISEASE_REGION in drawn.differences:
         changes[DISEASE_REGION] = drawn.differences[DISEASE_REGION]
-    result, found, corrections = automatic, None, Corrections()
+    result, inflammation_changes, corrections = automatic, None, Corrections()
     if automatic is not None and inflammation is not None:
         _check_place(inflammation, automatic, before, drawn, metadata, messages)
-        found = changes_of(automatic, inflammation)
-        changes[INFLAMMATION] = {**plain(found), "reference": "the automatic result from these regions"}
+        inflammation_changes = changes_of(automatic, inflammation)
+        changes[INFLAMMATION] = {**plain(inflammation_changes), "reference": "the automatic result from these regions"}
         apart = submitted.masks.get(PROPOSED_TO_REMOVE)
         displayed = _displayed_lesions(noted, decisions, metadata, automatic, inflammation)
         corrections = corrections_of(automatic, inflammation, displayed, None if apart is None else apart.data)
@@ -178,7 +178,7 @@ def evaluate_submission(
         other=submitted.other,
         result=result,
         automatic=automatic,
-        found=found,
+        found=inflammation_changes,
         changes=changes,
         corrections=credited,
         decisions=decisions,
@@ -214,17 +214,17 @@ def _inflammation(
     submitted: Submitted, drawn: DrawnRegions, unseen: bool, metadata: SubmissionMetadata, messages: list[str]
 ) -> Mask | None:
     """The reader's inflammation; an empty one is "none", unless the reader cannot have meant that."""
-    found = submitted.inflammation
+    inflammation = submitted.inflammation
     drew = drawn.region is not None or drawn.normal_bone is not None
     # viewers list a segment for every label, so an empty one comes along with a region that is drawn before VHI is looked at
-    is_placeholder = found is not None and not found.voxels and drew and unseen
+    is_placeholder = inflammation is not None and not inflammation.voxels and drew and unseen
     if is_placeholder and metadata.displayed is None and metadata.method != "manual":
         messages.append(
             "The empty segment 'inflammation' was not taken as 'no inflammation', because a region was handed in with it from "
             "which VHI was not shown yet. Run vhi, then submit."
         )
         return None
-    return found
+    return inflammation
 
 
 def _displayed_lesions(

@@ -277,7 +277,7 @@ class Decisions:
 
 
 def on_stir(points: np.ndarray) -> np.ndarray:
-    """`(n, 3)` points that lie on STIR's grid already, as they are."""
+    """`(n, 3)` points that lie on STIR's grid already, in voxels along i, j and k, as they are."""
     return points
 
 

@@ -43,8 +43,8 @@ def why_no_case(
         f'finished by you for the region alone (ask with cases at "{REGION_ONLY}")': sum(case_id in region for case_id in left),
         f'skipped by you (ask with cases at "{SKIPPED}")': sum(case_id in skipped and case_id not in region for case_id in left),
     }
-    told = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
-    return f"{_NONE[asked]}. Of {len(cases)} cases: {told or 'none can be opened now'}."
+    counted = ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    return f"{_NONE[asked]}. Of {len(cases)} cases: {counted or 'none can be opened now'}."
 
 
 def why_no_review(

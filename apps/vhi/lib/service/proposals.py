@@ -190,7 +190,7 @@ def with_decisions(lesions: list[dict[str, Any]], proposal: Proposal, changes: C
     Each has `keep`, `probability` and `reason` of the proposal, `uncertain`, and after clicks `removed`.
     """
     removed = set() if changes is None else set(changes.lesions_removed)
-    told = [
+    with_proposals = [
         {
             **lesion,
             "keep": proposed.keep,
@@ -202,4 +202,4 @@ def with_decisions(lesions: list[dict[str, Any]], proposal: Proposal, changes: C
         for lesion, proposed in zip(lesions, proposal.lesions, strict=True)
     ]
     rank = {lesion: n for n, lesion in enumerate(proposal.uncertain)}
-    return sorted(told, key=lambda lesion: (rank.get(lesion["id"], len(rank)), lesion["id"]))
+    return sorted(with_proposals, key=lambda lesion: (rank.get(lesion["id"], len(rank)), lesion["id"]))

@@ -104,16 +104,16 @@ def by_diversity(
 
 
 def by_dispute(
-    found: Sequence[tuple[Case, Mapping[str, float | None]]], version: str, options: Mapping[str, Any]
+    compared: Sequence[tuple[Case, Mapping[str, float | None]]], version: str, options: Mapping[str, Any]
 ) -> list[Ranked]:
     """Cases whose label the networks dispute, the lowest Dice first.
 
     Parameters
     ----------
-    found : sequence of (case, mapping of submission to mean slice Dice)
+    compared : sequence of (case, mapping of submission to mean slice Dice)
     """
     lowest = []
-    for case, labels in found:
+    for case, labels in compared:
         known = {label: dice for label, dice in labels.items() if dice is not None}
         if known:
             label = min(known, key=known.__getitem__)

@@ -30,29 +30,29 @@ def _size_of(mask: Mask) -> dict[str, Any]:
     return {"voxels": mask.voxels, "mm3": mask.volume_mm3}
 
 
-def region_facts(case_id: str, found: AutomaticRegions) -> dict[str, Any]:
+def region_facts(case_id: str, regions: AutomaticRegions) -> dict[str, Any]:
     """Facts of the automatic disease region."""
     return {
         "case": case_id,
-        "source": found.region.source,
-        "model_version": found.model["version"],
-        "member_disagreement": plain(found.region.member_disagreement),
-        "entropy": plain(found.region.entropy),
-        "disagreement_rank": None if found.reference is None else rank_numbers(found.reference.rank(found.region)),
-        **_size_of(found.region.mask),
-        "warnings": list(found.warnings),
+        "source": regions.region.source,
+        "model_version": regions.model["version"],
+        "member_disagreement": plain(regions.region.member_disagreement),
+        "entropy": plain(regions.region.entropy),
+        "disagreement_rank": None if regions.reference is None else rank_numbers(regions.reference.rank(regions.region)),
+        **_size_of(regions.region.mask),
+        "warnings": list(regions.warnings),
         "messages": [],
     }
 
 
-def normal_bone_facts(case_id: str, found: AutomaticRegions, mask: Mask) -> dict[str, Any]:
+def normal_bone_facts(case_id: str, regions: AutomaticRegions, mask: Mask) -> dict[str, Any]:
     """Facts of the automatic proposal of normal bone, which is `mask`."""
     return {
         "case": case_id,
-        "model_version": found.model["version"],
+        "model_version": regions.model["version"],
         **_size_of(mask),
         "slices": [int(k) for k in np.flatnonzero(mask.data.any(axis=(0, 1)))],
-        "confidence": found.confidence,
+        "confidence": regions.confidence,
         "warnings": ["Normal bone was proposed automatically; check it on STIR: both thresholds rest on it."],
         "messages": [],
     }
@@ -175,11 +175,11 @@ def piece_facts(pieces: Pieces, scans: Scans, role: Role) -> list[dict[str, Any]
     placed = _placed([lesion_numbers(lesion) for lesion in pieces.result.lesions], scans, pieces.result, role)
     flat = scans.to_series_grid(pieces.result.lesion_labels, role).ravel(order="F")
     at = np.flatnonzero(flat)
-    told = []
+    pieces_placed = []
     for numbers, name, of in zip(placed, pieces.ids, pieces.of, strict=True):
         own = at[flat[at] == numbers["id"]]
         ends = np.flatnonzero(np.diff(own, append=-1) != 1)
         starts = np.concatenate([[0], ends[:-1] + 1])
         runs = [[int(own[start]), int(end - start + 1)] for start, end in zip(starts, ends, strict=True)]
-        told.append({**numbers, "id": int(name), "of": int(of), "runs": runs})
-    return told
+        pieces_placed.append({**numbers, "id": int(name), "of": int(of), "runs": runs})
+    return pieces_placed

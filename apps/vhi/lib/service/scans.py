@@ -148,10 +148,10 @@ class ScanReader:
         t1w, stir = (_named(case, role) for role in ROLES)
         t1w_grid, warnings = None, _told(case, self.source.warnings(case))
         as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
-        fitting, told = (reoriented(t1w, stir.grid), ()) if case.archived is None else on_grid_of(t1w, stir)
+        fitting, resampled = (reoriented(t1w, stir.grid), ()) if case.archived is None else on_grid_of(t1w, stir)
         check_same_grid(fitting, stir)
         as_it_is = fitting.grid.shape == t1w.grid.shape and np.array_equal(fitting.grid.affine, t1w.grid.affine)
-        t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *told)
+        t1w_grid, warnings = None if as_it_is else t1w.grid, (*warnings, *resampled)
         t1w = fitting
         if _version(case) != version:
             raise ConflictError(f"A scan of case {case.case_id} changed while it was read; ask again once it is copied.")

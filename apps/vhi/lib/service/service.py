@@ -556,8 +556,8 @@ class VhiService:
             for handed_in in made
             if handed_in.reader == reader and gives_label(handed_in) and submission in (None, handed_in.submission_id)
         ]
-        told = self.fates().of(own[-1], made) if own else None
-        return None if told is None else told["reason"]
+        fate = self.fates().of(own[-1], made) if own else None
+        return None if fate is None else fate["reason"]
 
     def fates(self) -> Fates:
         """The fates of submissions in retraining, as of now."""

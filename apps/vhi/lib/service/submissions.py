@@ -74,20 +74,20 @@ class Submissions:
         """
         self._checked(scans, metadata)
         evaluated = evaluate_submission(self._measurements, scans, submitted, metadata)
-        told: dict[str, Any] = {
+        preview_facts: dict[str, Any] = {
             "changes": evaluated.changes,
             "corrections": evaluated.corrections,
             "decisions": evaluated.decisions.as_dict(),
         }
-        told |= {"measured": evaluated.result is not None, "messages": list(evaluated.messages)}
+        preview_facts |= {"measured": evaluated.result is not None, "messages": list(evaluated.messages)}
         if evaluated.result is None or evaluated.regions is None:
-            return {"case": scans.case.case_id, **told}
+            return {"case": scans.case.case_id, **preview_facts}
         self._measurements.note_number(scans, metadata.reader, evaluated.result, evaluated.model)
         automatic = evaluated.automatic or evaluated.result
         shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, automatic, evaluated.found)
         facts = response_facts(scans, evaluated.regions, shown, "server, preview", role, metadata.reader)
         since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
-        return {**facts, **self._earlier.facts(since, metadata.reader), **told}
+        return {**facts, **self._earlier.facts(since, metadata.reader), **preview_facts}
 
     def accept(
         self,

@@ -139,7 +139,7 @@ def disagreement(forms: Forms, shape: tuple[int, int, int]) -> str | None:
 
 
 def shear(affine: np.ndarray) -> float:
-    """The largest cosine between two axes of a `(4, 4)` transform, 0 where they are at right angles."""
+    """The largest cosine between two axes of a `(4, 4)` transform from indices to mm, 0 where they are at right angles."""
     axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return float(np.abs(axes.T @ axes - np.eye(3)).max())
 

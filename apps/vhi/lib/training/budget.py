@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import write_atomically
-from ..nets.recipes import Plan
+from ..nets.recipes import Plan, Recipe
 from ..studies.labelled import LabelledCase
 from .process_pool import run_all
 from .run import Pace
@@ -68,8 +68,7 @@ def fix_budget(
     pace: dict[str, float] = {}
     if "cpu_minutes" in asked:
         for recipe in plan.recipes():
-            tried = run_all(pool, [Pace(recipe, tuple(cases[:2]))] * jobs)
-            pace[recipe.name] = round(float(np.mean(tried)), 5)
+            pace[recipe.name] = round(pace_of(recipe, cases[:2], pool, jobs), 5)
     steps = {
         recipe.name: round(asked.get("steps", 0))
         or (max(1, round(60 * asked["cpu_minutes"] / pace[recipe.name])) if pace else recipe.steps)
@@ -78,6 +77,11 @@ def fix_budget(
     budget = Budget(plan.name, asked, steps, pace)
     write_atomically(path, (json.dumps(budget.as_dict(), indent=1) + "\n").encode())
     return budget
+
+
+def pace_of(recipe: Recipe, cases: Sequence[LabelledCase], pool: ProcessPoolExecutor, jobs: int) -> float:
+    """CPU seconds of a training step on this machine, tried on some of the scans that are learnt, with all processes busy."""
+    return float(np.mean(run_all(pool, [Pace(recipe, tuple(cases))] * jobs)))
 
 
 def _words(asked: dict[str, float]) -> str:

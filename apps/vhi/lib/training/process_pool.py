@@ -89,9 +89,13 @@ def run_stages(
                 advance(name, results)
 
 
-def run_all(pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], T]]) -> list[T]:
-    """Run jobs side by side and wait for them."""
-    return [future.result() for future in [pool.submit(job) for job in jobs]]
+def run_all(
+    pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], T]], report_progress: Callable[[], None] = lambda: None
+) -> list[T]:
+    """Run jobs side by side and wait for them; their results, in the order of the jobs."""
+    found: list[T] = []
+    run_stages(pool, {"all": iter([list(jobs)])}, lambda _, results: found.extend(results), report_progress)
+    return found
 
 
 def _begin() -> None:

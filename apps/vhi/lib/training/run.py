@@ -1,7 +1,6 @@
 """One ensemble as a list of jobs, in stages: teachers, their masks of unlabelled scans, students, measurement.
 
-A job is a picklable callable without arguments that runs in a process of its own. It keeps what it did under the group's
-folder, and finds it there when it is started again.
+The jobs keep what they did under the group's folder; see `network_training`.
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ from ..core.protocol import Ensemble as Members
 from ..core.volume import Mask, Volume
 from ..files import write_atomically
 from ..nets.cpu import training_dtype
-from ..nets.fit import Slices, TrainedNetwork, fit, read_trained, seconds_per_step
+from ..nets.fit import Slices, TrainedNetwork, fit, seconds_per_step
 from ..nets.recipes import Plan, Recipe
 from ..nets.weights import member_of
 from ..studies.labelled import LabelledCase
 from .groups import Group
 from .initial_weights import Start
+from .network_training import NetworkTraining
 from .other import read_other, write_other_labels
 from .scans import probabilities, read_labelled, read_pseudo_labelled, read_t1w, region_of, write_pseudo_labels
 
@@ -34,12 +34,9 @@ Measured = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Network:
-    """One network to train, into `folder`; learns pseudo-labels when its recipe says so."""
+class Network(NetworkTraining):
+    """One network of a group; learns pseudo-labels when its recipe says so."""
 
-    folder: Path
-    recipe: Recipe
-    seed: int
     group: Group
     unlabelled: tuple[LabelledCase, ...] = ()
     start: Start | None = None
@@ -51,11 +48,10 @@ class Network:
         return f"{self.group.name}/{self.folder.name}"
 
     def __call__(self) -> None:
-        if self.recipe.other_only:
-            recipe = replace(self.recipe, other=0)
-            fit(recipe, self.seed, self._other(recipe.multiple), self.folder, start=self._start())
-            return
         multiple = self.recipe.multiple
+        if self.recipe.other_only:
+            fit(replace(self.recipe, other=0), self.seed, self._other(multiple), self.folder, start=self._start())
+            return
         pseudo = [read_pseudo_labelled(self.folder.parent, case) for case in self.unlabelled]
         # of the held-out scans only the ordinary ones: the curve then ends near the number that is published
         held_out = [read_labelled(case) for case in self.group.held_out[: self.group.n_study]]
@@ -79,9 +75,6 @@ class Network:
     def _start(self) -> TrainedNetwork | None:
         networks = () if self.start is None or self.plan is None else self.start.networks(self.group, self.plan)
         return networks[self.seed] if networks else None
-
-    def read(self) -> TrainedNetwork:
-        return read_trained(self.folder, self.recipe)
 
 
 @dataclass(frozen=True)
@@ -126,8 +119,7 @@ class EnsembleTraining:
 
     def callables(self, networks: tuple[Network, ...]) -> Members:
         """Trained networks as they are used."""
-        members = (member_of(network.read(), network.recipe.layout(), flip=self.plan.flip) for network in networks)
-        return Members(members, pixel_spacing_mm=self.plan.pixel_spacing_mm)
+        return Members([network.member(flip=self.plan.flip) for network in networks], pixel_spacing_mm=self.plan.pixel_spacing_mm)
 
     def stages(self) -> Iterator[list[Callable[[], Any]]]:
         """Jobs that may run side by side, stage after stage; what is done already ends at once."""
@@ -145,9 +137,7 @@ class EnsembleTraining:
     def label(self) -> None:
         """The teachers' masks of the unlabelled scans."""
         # labels are made once and learnt often: mirror images cost nothing here
-        write_pseudo_labels(
-            self.folder, self.unlabelled, [member_of(network.read(), network.recipe.layout()) for network in self.teachers()]
-        )
+        write_pseudo_labels(self.folder, self.unlabelled, [network.member() for network in self.teachers()])
 
     def label_other(self) -> None:
         """Write the labels that are learnt of other scanners' scans, with the bone that the start networks find there."""

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..nets.fit import Progress, read_curve
-from .run import Network
+from ..nets.fit import Progress
+from .network_training import NetworkTraining, NewReports
 
 EVENTS = "tensorboard"
 _NOT_METRICS = ("step", "steps")
-Track = Callable[[Network], None]
+Track = Callable[[NetworkTraining], None]
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str, war
             _check_installed("mlflow", "--mlflow")
             told.append(closing.enter_context(_mlflow(mlflow, name, warn)))
 
-        def track(network: Network) -> None:
+        def track(network: NetworkTraining) -> None:
             for one in told:
                 one(network)
 
@@ -71,9 +71,9 @@ def _tensorboard(folder: Path) -> Iterator[Track]:
 
     shutil.rmtree(folder, ignore_errors=True)
     writers: dict[str, Any] = {}
-    new = _NewRows()
+    new = NewReports()
 
-    def track(network: Network) -> None:
+    def track(network: NetworkTraining) -> None:
         if network.name not in writers:  # each writer opens a file and a thread
             writers[network.name] = SummaryWriter(str(folder / network.name))
         writer = writers[network.name]
@@ -100,9 +100,9 @@ def _mlflow(uri: str, name: str, warn: Callable[[str], None]) -> Iterator[Track]
     except Exception as error:  # of its store or its connection, which are many
         raise InputError(f"MLflow cannot write to {uri} ({error}); check the address of --mlflow.") from error
     runs: dict[str, str] = {}
-    new = _NewRows()
+    new = NewReports()
 
-    def send(network: Network) -> None:
+    def send(network: NetworkTraining) -> None:
         if network.name not in runs:
             run = client.create_run(experiment.experiment_id, run_name=network.name)
             runs[network.name] = run.info.run_id
@@ -141,18 +141,6 @@ def _until_failure(receiver: str, warn: Callable[[str], None]) -> Callable[..., 
             )
 
     return attempt
-
-
-class _NewRows:
-    """The rows of a network's curve that were not told yet."""
-
-    def __init__(self) -> None:
-        self._told: dict[str, int] = {}
-
-    def __call__(self, network: Network) -> list[Progress]:
-        curve = read_curve(network.folder)
-        first, self._told[network.name] = self._told.get(network.name, 0), len(curve)
-        return curve[first:]
 
 
 def _metrics(point: Progress) -> dict[str, float]:

@@ -16,12 +16,13 @@ from ..figures.canvas import png_bytes, svg_bytes
 from ..figures.learning_curves import LearningCurve, learning_curves_figure
 from ..files import output_error, write_atomically
 from ..locks import locked
-from ..nets.fit import Progress, last_progress, read_curve
+from ..nets.fit import Progress
 from ..nets.recipes import Plan
 from ..studies.labelled import LabelledCase, LabelledData
 from .budget import Budget, fix_budget
 from .groups import SHIPPED, Group, folds_of, shipped_group
 from .initial_weights import RESULT, Start
+from .network_training import NewReports
 from .process_pool import processes, run_stages
 from .results import GOAL, dice_against_cpu, summary
 from .run import EnsembleTraining, Measured, Network
@@ -118,7 +119,13 @@ def train_ensemble(
         plan = plan.with_steps(budget.steps)
         ensembles = {group.name: EnsembleTraining(group, plan, out, found.unlabelled, wanted.start) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}
-        shown = _ProgressReporter([network for ensemble in ensembles.values() for network in ensemble.members()], on_progress)
+        networks = [network for ensemble in ensembles.values() for network in ensemble.members()]
+        new = NewReports()
+
+        def report_progress() -> None:
+            for network in networks:
+                if reports := new(network):
+                    on_progress(network, reports[-1])
 
         def done(name: str, results: list[Any]) -> None:
             if ensembles[name].measured_on():
@@ -128,8 +135,8 @@ def train_ensemble(
             _draw_curves(out, ensembles)
 
         _write_numbers(out, found, ensembles, budget, measured)
-        run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, shown.report_progress)
-        shown.report_progress()
+        run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, report_progress)
+        report_progress()
     folds = tuple(ensemble for name, ensemble in ensembles.items() if name != SHIPPED)
     shipped = ensembles.get(SHIPPED)
     if plan.kind and wanted.ensemble:
@@ -155,22 +162,6 @@ def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:
     return content
 
 
-class _ProgressReporter:
-    """Reports the curves that networks write, each row once."""
-
-    def __init__(self, networks: Sequence[Network], on_progress: Callable[[Network, Progress], None]) -> None:
-        self._networks = networks
-        self._on_progress = on_progress
-        self._told: dict[str, int] = {}
-
-    def report_progress(self) -> None:
-        for network in self._networks:
-            point = last_progress(network.folder)
-            if point is not None and point.step != self._told.get(network.name):
-                self._told[network.name] = point.step
-                self._on_progress(network, point)
-
-
 def _metrics(
     found: LabelledData, ensembles: Mapping[str, EnsembleTraining], budget: Budget, measured: Mapping[str, Mapping[str, Measured]]
 ) -> dict[str, Any]:
@@ -193,7 +184,7 @@ def _dice_against_cpu(folds: Iterable[EnsembleTraining]) -> dict[str, Any] | Non
     finished: dict[str, list[tuple[int, list[Progress]]]] = {}
     for ensemble in folds:
         for network in ensemble.members():
-            curve = read_curve(network.folder)
+            curve = network.curve()
             if curve and curve[-1].step == curve[-1].steps:
                 finished.setdefault(network.recipe.name, []).append((ensemble.group.n_study, curve))
     found = {name: dice_against_cpu(curves) for name, curves in finished.items()}
@@ -205,7 +196,7 @@ def _costs(ensembles: Iterable[EnsembleTraining]) -> dict[str, dict[str, float]]
     ends: dict[str, list[Progress]] = {}
     for ensemble in ensembles:
         for network in ensemble.members():
-            if (point := last_progress(network.folder)) is not None:
+            if (point := network.progress()) is not None:
                 ends.setdefault(network.recipe.name, []).append(point)
     return {
         name: {
@@ -238,7 +229,7 @@ def _write_numbers(
 
 def _draw_curves(out: Path, ensembles: Mapping[str, EnsembleTraining]) -> None:
     curves = {
-        _title(ensemble.group): [_curve(points) for network in ensemble.members() if (points := read_curve(network.folder))]
+        _title(ensemble.group): [_curve(points) for network in ensemble.members() if (points := network.curve())]
         for ensemble in ensembles.values()
     }
     figure = learning_curves_figure({title: found for title, found in curves.items() if found}, GOAL)
@@ -282,7 +273,7 @@ def _alone(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(out, error) from error
-    with locked(out / LOCK, wait=False) as free:
+    with locked(out / LOCK, wait_s=0) as free:
         if not free:
             raise InputError(f"Another command is training in {out}; wait for it, or choose another --out.")
         yield

@@ -38,7 +38,10 @@ def keep_groups(grade: np.ndarray, structure: np.ndarray, keep: Callable[[np.nda
 
 
 def label_groups(grade: np.ndarray, structure: np.ndarray = IN_SPACE) -> tuple[np.ndarray, int]:
-    """Number the connected groups of a grade map from 1, and count them; `(I, J, K)` int32 array."""
+    """Number the connected groups of an `(I, J, K)` grade map from 1, an int32 array of its shape, and count them.
+
+    `structure`, `(3, 3, 3)` bool, says which neighbours are connected.
+    """
     # labelling goes line by line along the last axis: the long rows of a slice are faster lines than 25 slices are
     labels, count = ndimage.label(grade.T, structure=structure.T)
     return labels.T, count
