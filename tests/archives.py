@@ -21,8 +21,8 @@ from typing import Any
 import pydicom
 
 from lib.cli.phantom import write_phantom
-from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels, write_dicom_study
+from phantoms_once import phantom_once
 from serving import Server, end, free_port, serving
 
 ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin:/usr/local/sbin")
@@ -278,7 +278,7 @@ def phantom_study(
     folder: Path, seed: int = 3, shape: tuple[int, int, int] = (224, 224, 13), *, labels: Labels | None = None
 ) -> Study:
     """A phantom's pair, written below `folder` as NIfTI and as a DICOM study."""
-    write_phantom(make_phantom(seed, shape), folder / "nifti")
+    write_phantom(phantom_once(seed, shape), folder / "nifti")
     pair = folder / "nifti"
     return dicomized(folder / "dicom", pair / "t1w.nii.gz", pair / "stir.nii.gz", labels=labels or Labels(f"P{seed}", "20250601"))
 

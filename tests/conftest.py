@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import phantoms_once
 import serving
 from programs import forks
 
@@ -65,6 +66,17 @@ def disk_not_waited_for() -> Iterator[None]:
     """Nothing here cuts the power: what is written need not have reached the disk, which takes milliseconds a file."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def phantoms_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder for all processes of the run, see `phantoms_once.py`."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "phantoms-made-once"
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(phantoms_once.FOLDER, str(folder))
         yield
 
 

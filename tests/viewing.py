@@ -32,6 +32,7 @@ PATIENCE_S = 240.0  # of a busy machine that draws without a graphics card
 SIZE = {"width": 1600, "height": 900}
 # pixels of the window for each of the page's, which lie where they lie: without a graphics card a drawing takes time for each of them
 COARSE = 1.0 if os.environ.get("VHI_SCREENSHOTS") else 0.5
+WINDOW = {"viewport": SIZE, "device_scale_factor": COARSE}
 OPEN = "#vhi-undo"  # in the page once a case can be drawn in; it can be measured before
 PICTURED = "#vhi-panel[data-pictured='true']"  # all images of the case are there, in their windows
 # each image is there, and lesions in it: a sixteenth of it is grey at least, and something has a colour
@@ -48,6 +49,7 @@ DRAWN = """() => [...document.querySelectorAll('canvas.cornerstone-canvas')].eve
 # console errors that are no fault of the page
 HARMLESS = (
     "fonts.googleapis.com",  # the viewer's style sheets ask for fonts of another host, which its policy refuses
+    "/assets/android-chrome-144x144.png",  # an icon that the viewer's manifest names and its build lacks
     "/train/",  # MONAI Label's panel asks whether training runs; 404 says no
 )
 
@@ -81,15 +83,20 @@ def why_no_browser() -> str | None:
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
+def chromium(profile: Path | None = None) -> Iterator[Any]:
     """A headless browser.
 
-    While it is open this thread has a running event loop, so that nothing else here may start one.
+    With a profile, a folder, it has a first context that is kept there: what the browser compiled of the viewer's scripts serves
+    again, which takes a third off opening a case. While it is open this thread has a running event loop, so that nothing else here
+    may start one.
     """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        started = partial(driver.chromium.launch, executable_path=CHROMIUM, args=FLAGS)
+        if profile is not None:
+            started = partial(driver.chromium.launch_persistent_context, profile, **started.keywords, **WINDOW)
+        browser = started() if profile is None else started().browser
         yield browser
         browser.close()
 

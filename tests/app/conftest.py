@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.cli.phantom import write_phantom
-from lib.phantom.study import make_phantom
+from phantoms_once import phantom_once
 from serving import Server, as_program, serving
 
 # the smallest on which networks and proposal work
@@ -21,7 +21,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two cases, p3 and p4, each with its truth."""
     folder = tmp_path_factory.mktemp("studies")
     for case, seed in CASES.items():
-        write_phantom(make_phantom(seed, SHAPE), folder / case)
+        write_phantom(phantom_once(seed, SHAPE), folder / case)
     return folder
 
 

@@ -23,11 +23,11 @@ import requests
 
 import proxying
 from lib.cli.phantom import write_phantom
-from lib.phantom.study import make_phantom
 from lib.server.accounts import Account, hash_password, write_accounts
 from lib.studies.dicom_series import read_series
 from lib.studies.dicomize import Labels, write_dicom_study
 from lib.studies.registration import reoriented
+from phantoms_once import phantom_once
 from proxying import NAME
 from serving import APP, serving
 from waiting import wait_for
@@ -80,7 +80,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server without a proxy, as those before it reach it."""
     work = tmp_path_factory.mktemp("site")
     pair = work / "p3"
-    write_phantom(make_phantom(3, SHAPE), pair)
+    write_phantom(phantom_once(3, SHAPE), pair)
     written = write_dicom_study(work / "archive" / "p3", pair / "t1w.nii.gz", pair / "stir.nii.gz", Labels("p3", "20250601"))
     write_accounts(work / "accounts.json", [Account("anna", "reader", hash_password(PASSWORD))])
     proxying.self_signed(work / "vhi.pem", work / "vhi.key")
@@ -238,7 +238,7 @@ def test_a_label_is_uploaded_by_slicers_way_and_its_report_comes_back(site):
     session = site.session()
     answer = session.post(f"{site.url}/auth/token", data={"username": "anna", "password": PASSWORD})
     session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-    study, grid = make_phantom(3, SHAPE), read_series(site.archive / "p3" / "STIR", "STIR")[0].grid
+    study, grid = phantom_once(3, SHAPE), read_series(site.archive / "p3" / "STIR", "STIR")[0].grid
     labels = reoriented(study.disease_region, grid).data.astype(np.uint8)
     labels[reoriented(study.normal_bone, grid).data] = 2
     content = gzip.compress(nibabel.Nifti1Image(labels, grid.affine).to_bytes())

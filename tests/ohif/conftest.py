@@ -1,7 +1,7 @@
 """Fixtures of the browser tests; helpers are in `tests/viewing.py`.
 
 `viewer_server` runs a test twice, over the embedded archive and over Orthanc; archive, server and studies live as long as the session.
-`page` is a new browser window whose errors fail the test. Where VHI_SCREENSHOTS names a folder, every test leaves a screenshot there
+`page` is a new browser window, in which nothing is kept of earlier ones, and whose errors fail the test. Where VHI_SCREENSHOTS names a folder, every test leaves a screenshot there
 of how its page ended, else only one that fails, in its own folder; `shot(name)` takes more of them.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,7 @@ import pytest
 from archives import ARCHIVES, Archive, why_no_orthanc
 from browsing import Reader
 from viewing import (
-    COARSE,
     PATIENCE_S,
-    SIZE,
     ViewerServer,
     Watch,
     chromium,
@@ -112,13 +111,18 @@ def viewer_server(request: pytest.FixtureRequest, viewer_servers) -> ViewerServe
     return viewer_servers(request.param)
 
 
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("profile")
+
+
 # not longer than a module: see `viewing.chromium`
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(profile) -> Iterator[Any]:
     reason = why_no_browser()
     if reason:
         pytest.skip(reason)
-    with chromium() as found:
+    with chromium(profile) as found:
         yield found
 
 
@@ -130,17 +134,22 @@ def watch() -> Watch:
 
 @pytest.fixture
 def page(browser, watch, request, tmp_path) -> Iterator[Any]:
-    """A window of a browser that was never here before."""
-    context = browser.new_context(viewport=SIZE, device_scale_factor=COARSE)
+    """A window of a browser that holds nothing of before but the cache of files and of what it compiled of them."""
+    context = browser.contexts[0]
     context.set_default_timeout(PATIENCE_S * 1000)
     context.set_default_navigation_timeout(PATIENCE_S * 1000)
-    found = context.new_page()
+    context.clear_cookies()
+    earlier, found = [*context.pages], context.new_page()
+    forgotten = {"origin": "*", "storageTypes": "local_storage,indexeddb,cache_storage,service_workers"}
+    context.new_cdp_session(found).send("Storage.clearDataForOrigin", forgotten)
     watch.over(found)
     yield found
     wanted = os.environ.get("VHI_SCREENSHOTS") or not request.node.stash.get(PASSED, False)
     if wanted and not found.is_closed():
         found.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}.png")
-    context.close()
+    for one in context.pages:
+        if one not in earlier:
+            one.close()
     assert watch.errors == []
 
 

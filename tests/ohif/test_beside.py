@@ -13,9 +13,9 @@ import pytest
 
 from archives import ARCHIVES, dicomized, why_no_orthanc
 from browsing import Reader
-from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
+from phantoms_once import phantom_once
 from viewing import ViewerServer, viewer_over, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -55,7 +55,7 @@ NOW, PANE = 0, 1
 @pytest.fixture(scope="module")
 def visits(tmp_path_factory):
     """Two visits of one patient, who lies `MOVED` voxels further at the first of them."""
-    folder, phantom, found = tmp_path_factory.mktemp("visits"), make_phantom(3, (224, 224, 13)), {}
+    folder, phantom, found = tmp_path_factory.mktemp("visits"), phantom_once(3, (224, 224, 13)), {}
     pair = folder / "t1w.nii.gz", folder / "stir.nii.gz"
     for path, volume in zip(pair, (phantom.t1w, phantom.stir), strict=True):
         write_volume(path, volume)

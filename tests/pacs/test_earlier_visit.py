@@ -12,9 +12,9 @@ import requests
 import waiting
 from archived_case import client_of, numbers_of
 from archives import dicomized, serving_archive
-from lib.phantom.study import make_phantom
 from lib.studies.dicomize import Labels
 from lib.studies.nifti import write_volume
+from phantoms_once import phantom_once
 
 pytestmark = [pytest.mark.server, pytest.mark.pacs]
 
@@ -23,7 +23,7 @@ wait_for = partial(waiting.wait_for, within_s=120.0, every_s=0.5)
 
 @pytest.fixture(scope="module")
 def phantom():
-    return make_phantom(4, (112, 112, 9))
+    return phantom_once(4, (112, 112, 9))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lib.core.volume import Mask
-from lib.phantom.study import PhantomStudy, make_phantom
+from lib.phantom.study import PhantomStudy
 from lib.readings.store import ReadingStore, now, stored_segment
 from lib.readings.submission import Submission
 from lib.retraining.config import TrainConfig, TrainOptions
@@ -23,15 +23,15 @@ from lib.retraining.retraining_folder import RetrainingFolder
 from lib.studies.nifti import write_mask, write_scan
 from lib.studies.pairing import CaseFinder
 from lib.versions import Manifest, TrainingCase, publish
+from pooling import fine_phantom
 
-SHAPE = (112, 112, 9)
 REGION = "disease region"
 
 
 @pytest.fixture(scope="session")
 def phantoms() -> tuple[PhantomStudy, ...]:
     """The first three are learnt by the live ensemble of the tests."""
-    return tuple(make_phantom(seed, SHAPE) for seed in range(1, 9))
+    return tuple(fine_phantom(seed) for seed in range(1, 9))
 
 
 @pytest.fixture(scope="session")

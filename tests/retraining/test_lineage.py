@@ -11,13 +11,13 @@ import pytest
 from lib.core.disease_region import dice, segment_disease_region
 from lib.engine.members import load_members
 from lib.errors import VhiError
-from lib.phantom.study import make_phantom
 from lib.retraining import jobs
 from lib.retraining.candidate_version import best_of, ever_live, go_live, pairs_of, publish_candidate, store_candidate
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.gate import HOLDOUT, PHANTOMS, decide
 from lib.retraining.plan import make_plan, trainings
 from lib.versions import read_live, read_version
+from pooling import fine_phantom
 
 pytestmark = pytest.mark.slow
 SESSIONS = int(os.environ.get("VHI_SESSIONS", "8"))  # by hand 50
@@ -27,7 +27,7 @@ CONFIG = TrainConfig(train_margin=0.01, train_sentinel_margin=0.02, train_worst=
 @pytest.fixture
 def two_phantoms(monkeypatch):
     """In place of seven: what is measured on does not matter here, and fifty sessions measure it."""
-    cases = [(f"phantom-{seed}", make_phantom(seed, (80, 80, 5))) for seed in (31, 32)]
+    cases = [(f"phantom-{seed}", fine_phantom(seed, (80, 80, 5))) for seed in (31, 32)]
     found = [(name, study.t1w, study.disease_region) for name, study in cases]
     monkeypatch.setattr(jobs, "phantom_regression_cases", lambda: iter(found))
     return found

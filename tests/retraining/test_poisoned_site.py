@@ -13,6 +13,7 @@ from monailabel.client.client import MONAILabelClientException
 
 from lib.retraining.fate import fates
 from lib.versions import read_live
+from pooling import server_environment_of
 from serving import APP, Server, serving
 from slicing import save_segments
 from waiting import wait_for
@@ -40,7 +41,7 @@ ANOTHER = 5
 
 
 @pytest.fixture
-def served(site, tmp_path):
+def served(site, made_phantoms, tmp_path):
     """The server over the site, and what hands a region in there; the site's cases have to be there by then."""
 
     def start():
@@ -56,7 +57,9 @@ def served(site, tmp_path):
             str(site.shipped),
             *options,
         ]
-        return serving(site.studies, tmp_path / "work", command=[*command, "--set", "several_readers=true"], OMP_NUM_THREADS="1")
+        command += ["--set", "several_readers=true"]
+        phantoms = server_environment_of(made_phantoms)
+        return serving(site.studies, tmp_path / "work", command=command, OMP_NUM_THREADS="1", **phantoms)
 
     return start
 

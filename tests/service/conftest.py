@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.phantom.study import make_phantom
 from lib.service.service import VhiService
 from lib.studies.nifti import write_volume
+from phantoms_once import phantom_once
 from study_folder import StudyFolder
 
 
@@ -24,7 +24,7 @@ def study_folder(tmp_path: Path) -> StudyFolder:
 def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A phantom study whose automatic regions were computed by the shipped networks."""
     folder = tmp_path_factory.mktemp("phantom")
-    study = make_phantom(3, (112, 112, 9))
+    study = phantom_once(3, (112, 112, 9))
     write_volume(folder / "p_T1W.nii.gz", study.t1w)
     write_volume(folder / "p_STIR.nii.gz", study.stir)
     assert VhiService(folder).precomputing.one_case() == 0

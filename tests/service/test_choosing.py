@@ -12,10 +12,10 @@ import pytest
 
 from lib.core.active_learning import feature_distance, uncertain_and_unlike
 from lib.errors import ModelError, RequestError
-from lib.phantom.study import make_phantom
 from lib.service.service import MODEL_DIR, StudyConfig, VhiService
 from lib.studies.nifti import write_volume
 from lib.versions import publish, read_live, verify
+from phantoms_once import phantom_once
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ CASES = {"p": 3, "q": 4, "r": 5, "s": 6}
 def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     for case, seed in CASES.items():
-        study = make_phantom(seed, (112, 112, 9))
+        study = phantom_once(seed, (112, 112, 9))
         write_volume(folder / f"{case}_T1W.nii.gz", study.t1w)
         write_volume(folder / f"{case}_STIR.nii.gz", study.stir)
     settle(VhiService(folder))

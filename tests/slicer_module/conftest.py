@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lib.cli.phantom import write_phantom
-from lib.phantom.study import make_phantom
 from lib.post_transforms.chain_file import PAPER_FILE
+from phantoms_once import phantom_once
 from serving import APP, Server, serving
 from slicer_client import Slicer, slicer_modules
 from standin import write_known_accounts
@@ -34,7 +34,7 @@ def module() -> Iterator[Any]:
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One phantom, with its truth."""
     folder = tmp_path_factory.mktemp("scan") / "phantom"
-    write_phantom(make_phantom(3, SHAPE), folder)
+    write_phantom(phantom_once(3, SHAPE), folder)
     return folder
 
 
