@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pydicom
@@ -34,6 +35,19 @@ from viewing import DRAWN, OPEN, PICTURED, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
+
+SERIES = "**/wado/studies/*/series/*"  # all images of one
+# of each series: how many slices, and a number that another intensity anywhere changes
+INTENSITIES = """() => [...window.cornerstone.cache.getVolumes()].filter(({ loadStatus }) => loadStatus).map((volume) => {
+  const values = volume.voxelManager.getCompleteScalarDataArray();
+  return [volume.dimensions[2], values.length, values.reduce((sum, value) => (sum * 31 + value) % 1000003, 0)];
+})"""
+
+# what is waited for two seconds at most is waited for
+NO_TWO_SECONDS = """(() => {
+  const plain = window.setTimeout;
+  window.setTimeout = (work, ms, ...more) => plain(work, ms === 2000 ? 1e9 : ms, ...more);
+})()"""
 
 # each archive, and each direction of the slices, of which no archive knows; the other two pairs are in test_stored.py
 CASES = [
@@ -160,7 +174,8 @@ def names_of(seg: pydicom.Dataset) -> set[str]:
 def test_vhi_can_be_measured_while_the_images_still_load(page, viewer_server, shot):
     reader = Reader(page, viewer_server, viewer_server.studies["descending"], "anna")
     gate, held = Event(), []
-    page.route("**/frames/**", lambda route: route.continue_() if gate.is_set() else held.append(route))
+    for images in (SERIES, "**/frames/**"):
+        page.route(images, lambda route: route.continue_() if gate.is_set() else held.append(route))
     page.goto(viewer_server.address(reader.study), wait_until="domcontentloaded")
     reader.measure()
     labels = reader.asked("vhi", show="both")[1]
@@ -172,6 +187,34 @@ def test_vhi_can_be_measured_while_the_images_still_load(page, viewer_server, sh
         one.continue_()
     page.wait_for_function(DRAWN, polling=500)
     shot("loaded")
+
+
+def test_a_series_comes_by_one_request_and_where_that_is_refused_by_one_for_each_slice(page, viewer_server, watch):
+    study, asked = viewer_server.studies["ascending"], []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+
+    def opened() -> list[list[int]]:
+        asked.clear()
+        page.goto(viewer_server.address(study), wait_until="domcontentloaded")
+        page.locator(PICTURED).wait_for()
+        return page.evaluate(INTENSITIES)
+
+    volumes = opened()
+    (metadata,) = (n for n, path in enumerate(asked) if path.endswith("/metadata"))
+    whole = [
+        n
+        for uid in (study.stir_uid, study.t1w_uid)
+        for n, path in enumerate(asked)
+        if path.endswith(f"/wado/studies/{study.study_uid}/series/{uid}")
+    ]
+    assert len(whole) == 2
+    assert min(whole) > metadata  # which the viewer waits for before it mounts
+    assert not [path for path in asked if "/frames/" in path]
+    page.route(SERIES, lambda route: route.fulfill(status=406))
+    assert opened() == volumes
+    assert len({path for path in asked if "/frames/" in path}) == sum(slices for slices, *_ in volumes)
+    assert all("406" in error for error in watch.errors)
+    watch.errors.clear()
 
 
 def test_without_a_label_map_nothing_is_drawn_yet_and_that_is_no_error(reading):
@@ -195,6 +238,26 @@ def test_images_are_shown_while_vhi_is_measured(page, viewer_server):
     asked.continue_()
     page.locator("[data-vhi='sensitive']").wait_for()
     page.wait_for_function(DRAWN, polling=500)
+
+
+def test_images_that_are_there_before_the_number_are_drawn_with_it(page, viewer_server):
+    held = []
+    page.add_init_script(NO_TWO_SECONDS)
+    page.route("**/infer/vhi?**", lambda route: held.append(route))
+    page.route(SERIES, lambda route: route.continue_() if held else series.append(route))
+    series: list[Any] = []
+    page.goto(viewer_server.address(viewer_server.studies["ascending"]), wait_until="domcontentloaded")
+    with page.expect_request("**/infer/vhi?**"):
+        page.locator("#vhi-measure:enabled").click()
+    for one in series:
+        one.continue_()
+    page.wait_for_function("window.cornerstone.cache.getVolumes().filter((one) => one.loadStatus?.loaded).length === 2")
+    page.wait_for_timeout(600)
+    assert page.locator(PICTURED).count() == 0
+    (asked,) = held
+    asked.continue_()
+    page.locator(PICTURED).wait_for()
+    assert page.locator("[data-vhi='sensitive']").count() == 1
 
 
 def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading):

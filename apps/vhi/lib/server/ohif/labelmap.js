@@ -83,6 +83,8 @@ export class Labelmap {
       const specifier = { segmentationId: this.#as.id, type: 'Labelmap' };
       const isShown = segmentationService.getSegmentationRepresentations(viewportId, specifier).length > 0;
       if (!isShown) {
+        // else the viewer makes a table of 256 colours first, which it sorts anew for each
+        segmentationService._segmentationIdToColorLUTIndexMap?.set(this.#as.id, this.#colourIndex());
         await segmentationService.addSegmentationRepresentation(viewportId, specifier);
         segmentationService.setActiveSegmentation(viewportId, this.#as.id);
       }
@@ -98,9 +100,13 @@ export class Labelmap {
   /** One table of colours for all viewports; setting them one by one has everything drawn again for each. */
   #colour(viewportId, specifier) {
     const { config, state } = window.cornerstoneTools.segmentation;
-    this.#colours ??= config.color.addColorLUT(this.#as.colours);
-    if (state.getSegmentationRepresentations(viewportId, specifier)[0]?.colorLUTIndex === this.#colours) return;
-    config.color.setColorLUT(viewportId, this.#as.id, this.#colours);
+    if (state.getSegmentationRepresentations(viewportId, specifier)[0]?.colorLUTIndex === this.#colourIndex()) return;
+    config.color.setColorLUT(viewportId, this.#as.id, this.#colourIndex());
+  }
+
+  #colourIndex() {
+    this.#colours ??= window.cornerstoneTools.segmentation.config.color.addColorLUT(this.#as.colours);
+    return this.#colours;
   }
 
   viewportIds() {

@@ -6,6 +6,7 @@
 import { provideViews } from './array_views.js';
 import { isReview } from './addresses.js';
 import { showBanner, watchWidth } from './banner.js';
+import { answerFrames } from './images_ahead.js';
 import { ViewerSession } from './viewer_session.js';
 import { readingMode } from './mode.js';
 import { smoothNoEdges } from './opening.js';
@@ -39,6 +40,7 @@ function install(config) {
   sampleSlicesOnce();
   watchWidth();
   setServer();
+  answerFrames();
   watchRequests(() => session.reading);
   showTraining();
 }

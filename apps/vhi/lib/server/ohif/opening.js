@@ -3,7 +3,7 @@
  * second, and the viewer draws for every few images that arrive, for every series' small picture, and twice for a label map.
  */
 
-const DRAW_EACH_MS = 2000; // most cases are there by then, and are drawn once
+export const DRAW_EACH_MS = 2000; // most cases are there by then, and are drawn once
 const DRAWING_SHARE = 0.2; // at most, of the time for which images arrive: while it draws the page does nothing else
 const SOON_MS = 300;
 const TOUCHES = ['wheel', 'pointerdown'];
@@ -90,7 +90,7 @@ export function drawThumbnailsLater(extensionManager, opened) {
 }
 
 /** Wait for something a moment longer, and no longer than that. */
-export const soon = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, SOON_MS))]);
+export const soon = (promise, ms = SOON_MS) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, ms))]);
 
 /** Two frames: what was asked to be drawn before is told to the viewer by then. A page in the background has none. */
 export const twoFrames = () => soon(new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));

@@ -11,10 +11,11 @@ import { fit } from './fitting.js';
 import { Folds } from './folding.js';
 import { BRUSHES, Freehand } from './freehand.js';
 import { keepSpaceBar, mendCommands } from './keys.js';
+import { expectImages, forgetImages } from './images_ahead.js';
 import { Labelmap } from './labelmap.js';
 import { watchKeys } from './lesion_keys.js';
 import { LinkedViews, volumeOf } from './linked_views.js';
-import { drawSeldom, drawThumbnailsLater, soon, twoFrames, until } from './opening.js';
+import { DRAW_EACH_MS, drawSeldom, drawThumbnailsLater, soon, twoFrames, until } from './opening.js';
 import { watchPointer } from './pointer.js';
 import { regionCorners } from './region_box.js';
 import { Keeping } from './keeping.js';
@@ -143,6 +144,7 @@ export class ViewerSession extends EventTarget {
     this.coming = null;
     this.why = found.case ? t('case.opening') : found.why;
     this.#stopWaiting();
+    if (found.case) expectImages(found.case);
     if (!found.case) this.#stopWaiting = waitForCase(found.study, (why) => this.#fail({ message: why }));
     drawThumbnailsLater(window.extensionManager, () => this.#opened);
     this.isPictured = false;
@@ -164,6 +166,7 @@ export class ViewerSession extends EventTarget {
   }
 
   closed() {
+    forgetImages();
     this.#stopWaiting();
     this.#stopFitting();
     this.#drawOften();
@@ -207,7 +210,8 @@ export class ViewerSession extends EventTarget {
       await Promise.race([reading.resting, pictured]); // what is measured by then is drawn with the pictures
       if (this.#case === found) await labelmap.show();
       await pictured;
-      await soon(reading.resting); // and what is answered right after them too
+      // and what was asked for by then: its answer would wait for a drawing without it
+      await soon(reading.resting, DRAW_EACH_MS);
       await twoFrames(); // else the label map, which the viewer takes in a frame of its own, is drawn once more
       if (this.#case === found) this.#showPictured();
     } finally {

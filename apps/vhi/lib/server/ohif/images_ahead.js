@@ -1,0 +1,139 @@
+/**
+ * The images of a case, asked for as soon as it is known: each series by one request. The viewer asks for its slices one by one, five at a
+ * time, and not before it is mounted; for 50 slices the server took five times as long, and they were waited for after the number. What the
+ * viewer asks for is answered from here, each slice once; what is not here, such as compressed images, is sent for as ever.
+ */
+
+import { address } from './addresses.js';
+import { imageIn } from './dicom.js';
+
+const ROOT = '/proxy/dicom/wado';
+const ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*';
+const CONTENT_TYPE = 'application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1'; // little endian both
+const LONGEST_HEADERS = 16384;
+
+const coming = new Map(); // series by their paths
+const asked = new Set(); // in this page: the viewer keeps what it has once been given
+
+/** The images of a case are wanted; those of another one are given up. They are asked for once the viewer knows the study, or wants one. */
+export function expectImages({ study, stir, t1w }) {
+  forgetImages();
+  for (const series of [stir, t1w]) {
+    const path = address(`${ROOT}/studies/${study}/series/${series}`);
+    if (!asked.has(path)) coming.set(path, new SeriesAhead(path));
+    asked.add(path);
+  }
+}
+
+export function forgetImages() {
+  for (const series of coming.values()) series.end();
+  coming.clear();
+}
+
+/** Images of a series, while they arrive. */
+export class SeriesAhead {
+  #path;
+  #arrived = new Map();
+  #wanted = new Map(); // what is done with an image that arrives
+  #giving = new AbortController();
+  #isAsked = false;
+
+  constructor(path) {
+    this.#path = path;
+  }
+
+  ask() {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    this.#read().catch(() => null).finally(() => this.end());
+  }
+
+  async #read() {
+    const { signal } = this.#giving;
+    const answer = await window.fetch(this.#path, { headers: { Accept: ACCEPT }, credentials: 'same-origin', signal });
+    if (!answer.ok) return;
+    const reader = answer.body.getReader();
+    let [pieces, size, needed] = [[], 0, 0]; // the next image is about as long as the last one
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      pieces.push(piece.value);
+      size += piece.value.length;
+      if (size < needed) continue;
+      let held = joined(pieces, size);
+      for (let part = partIn(held); part; part = partIn(held)) {
+        this.#arrive(`${this.#path}/instances/${part.uid}/frames/1`, held.slice(part.start, part.end).buffer);
+        held = held.subarray(part.end);
+        needed = part.end;
+      }
+      [pieces, size] = [[held], held.length];
+    }
+  }
+
+  #arrive(path, image) {
+    const give = this.#wanted.get(path);
+    this.#wanted.delete(path);
+    if (give) give(image);
+    else this.#arrived.set(path, image);
+  }
+
+  /** An image, once it is there; null where it will not come, or was given before. */
+  take(path) {
+    this.ask();
+    const image = this.#arrived.get(path);
+    this.#arrived.delete(path);
+    if (image || this.#giving.signal.aborted || this.#wanted.has(path)) return Promise.resolve(image ?? null);
+    return new Promise((give) => this.#wanted.set(path, give));
+  }
+
+  /** Nothing more comes; what has arrived can still be taken. */
+  end() {
+    this.#giving.abort();
+    for (const give of this.#wanted.values()) give(null);
+    this.#wanted.clear();
+  }
+}
+
+function joined(pieces, size) {
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
+}
+
+/** The image of the next part of a multipart answer; null where it has not arrived. */
+export function partIn(bytes) {
+  for (let at = bytes.indexOf(13); at >= 0; at = bytes.indexOf(13, at + 1)) {
+    if (at > LONGEST_HEADERS) throw new Error('no multipart answer');
+    if (bytes[at + 1] !== 10 || bytes[at + 2] !== 13 || bytes[at + 3] !== 10) continue;
+    const image = imageIn(bytes.subarray(at + 4));
+    return image && { uid: image.uid, start: at + 4 + image.start, end: at + 4 + image.end };
+  }
+  return null;
+}
+
+/** From now on requests of the viewer for images that were asked for before are answered from here. */
+export function answerFrames() {
+  const { open, send } = XMLHttpRequest.prototype;
+  const paths = new WeakMap();
+  XMLHttpRequest.prototype.open = function (method, url, ...rest) {
+    paths.set(this, method.toUpperCase() === 'GET' ? new URL(String(url), window.location.href).pathname : '');
+    return open.call(this, method, url, ...rest);
+  };
+  XMLHttpRequest.prototype.send = function (body) {
+    const path = paths.get(this);
+    // not sooner: the server would answer with images first
+    if (path.endsWith('/metadata')) this.addEventListener('loadend', () => coming.forEach((series) => series.ask()));
+    const series = coming.get(path.slice(0, Math.max(0, path.indexOf('/instances/'))));
+    if (!series) return send.call(this, body);
+    series.take(path).then((image) => (image ? answer(this, image) : send.call(this, body)));
+  };
+}
+
+function answer(request, image) {
+  const getResponseHeader = (name) => (name.toLowerCase() === 'content-type' ? CONTENT_TYPE : null);
+  const facts = { readyState: 4, status: 200, response: image, getResponseHeader };
+  for (const [name, value] of Object.entries(facts)) Object.defineProperty(request, name, { value });
+  for (const kind of ['readystatechange', 'load', 'loadend']) request.dispatchEvent(new ProgressEvent(kind));
+}
