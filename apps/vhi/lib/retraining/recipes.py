@@ -9,8 +9,8 @@ from ..nets.recipes import Recipe
 from ..versions import Manifest
 from .config import TrainOptions
 
-STEPS = 200
-LEARNING_RATE = 5e-4
+STEPS = 120
+LEARNING_RATE = 8.3e-4
 # of 20, 60 and 200 the one that forgot least, benchmarks/learning_loop.py
 PULL = 200.0
 
