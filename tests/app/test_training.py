@@ -19,8 +19,9 @@ from monailabel.client.client import MONAILabelClientException
 
 from lib.cli.ensemble import MODEL_DIR
 from lib.cli.phantom import write_phantom
-from lib.phantom.study import make_phantom
 from lib.versions import list_versions, read_live, read_version, verify
+from phantoms_once import phantom_once
+from pooling import make_ahead, server_environment_of
 from serving import Server, serving
 from slicing import read, save_segments
 from waiting import wait_for
@@ -28,6 +29,7 @@ from waiting import wait_for
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 SHAPE = (224, 224, 13)
+SHAPE_OF_GATE = (112, 112, 9)
 # p3 belongs to the hold-out by its name's hash; the others are learnt, or asked for afterwards
 CASES = {"p3": 3, "p4": 4, "p5": 5, "p6": 6}
 # enough to go through every step; too gentle to be worse
@@ -42,8 +44,14 @@ SLICER = {"result_extension": ".nrrd", "result_dtype": "uint8"}
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     for case, seed in CASES.items():
-        write_phantom(make_phantom(seed, SHAPE), folder / case)
+        write_phantom(phantom_once(seed, SHAPE), folder / case)
     return folder
+
+
+@pytest.fixture(scope="module")
+def of_gate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of servers whose gate's phantoms are made once, and smaller than the gate's own."""
+    return server_environment_of(make_ahead(tmp_path_factory.mktemp("of-gate"), SHAPE_OF_GATE, phantom_once))
 
 
 @pytest.fixture
@@ -72,14 +80,14 @@ def one_member(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def server_of_one(studies: Path, one_member: dict[str, str], tmp_path: Path) -> Iterator[Server]:
-    with serving(studies, tmp_path / "work", conf=one_member) as found:
+def server_of_one(studies: Path, one_member: dict[str, str], of_gate: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    with serving(studies, tmp_path / "work", conf=one_member, **of_gate) as found:
         yield found
 
 
 @pytest.fixture
-def server(studies: Path, tmp_path: Path) -> Iterator[Server]:
-    with serving(studies, tmp_path / "work") as found:
+def server(studies: Path, of_gate: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    with serving(studies, tmp_path / "work", **of_gate) as found:
         yield found
 
 
@@ -216,8 +224,8 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(server, tmp_path):
 
 
 @pytest.mark.parametrize("who", ["trainer", "server"])
-def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, one_member, tmp_path, who):
-    with serving(studies, tmp_path / "first", conf=one_member) as server:
+def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, one_member, of_gate, tmp_path, who):
+    with serving(studies, tmp_path / "first", conf=one_member, **of_gate) as server:
         for case in ("p3", "p4", "p5"):
             correct(server, studies, tmp_path, case)
         client = server.client("anna", tmp_path)
@@ -243,7 +251,7 @@ def test_kill_9_leaves_the_live_version_and_the_session_goes_on(studies, data, o
     assert (live.manifest.version, retrained(data)) == (before, [])
     # what the end of a server interrupted goes on by itself where training does; else a person goes on with it
     by_itself = {"retrain": "after=1 quiet=1s"} if who == "server" else {}
-    with serving(studies, tmp_path / "second", conf=one_member | by_itself) as server:
+    with serving(studies, tmp_path / "second", conf=one_member | by_itself, **of_gate) as server:
         client = server.client("anna", tmp_path)
         if not by_itself:
             assert client.train_status()["status"] == "STOPPED"

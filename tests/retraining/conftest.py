@@ -36,7 +36,7 @@ def phantoms() -> tuple[PhantomStudy, ...]:
 
 @pytest.fixture(scope="session")
 def trained_models(phantoms: tuple[PhantomStudy, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with one live version of two members, which finds the bone of phantoms with a Dice of about 0.86."""
+    """A model folder with one live version of two members, which finds the bone of phantoms with a Dice of about 0.8."""
     import torch
 
     from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
