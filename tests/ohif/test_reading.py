@@ -43,12 +43,6 @@ INTENSITIES = """() => [...window.cornerstone.cache.getVolumes()].filter(({ load
   return [volume.dimensions[2], values.length, values.reduce((sum, value) => (sum * 31 + value) % 1000003, 0)];
 })"""
 
-# what is waited for two seconds at most is waited for
-NO_TWO_SECONDS = """(() => {
-  const plain = window.setTimeout;
-  window.setTimeout = (work, ms, ...more) => plain(work, ms === 2000 ? 1e9 : ms, ...more);
-})()"""
-
 # each archive, and each direction of the slices, of which no archive knows; the other two pairs are in test_stored.py
 CASES = [
     pytest.param("embedded", "descending", marks=pytest.mark.pacs),
@@ -238,26 +232,6 @@ def test_images_are_shown_while_vhi_is_measured(page, viewer_server):
     asked.continue_()
     page.locator("[data-vhi='sensitive']").wait_for()
     page.wait_for_function(DRAWN, polling=500)
-
-
-def test_images_that_are_there_before_the_number_are_drawn_with_it(page, viewer_server):
-    held = []
-    page.add_init_script(NO_TWO_SECONDS)
-    page.route("**/infer/vhi?**", lambda route: held.append(route))
-    page.route(SERIES, lambda route: route.continue_() if held else series.append(route))
-    series: list[Any] = []
-    page.goto(viewer_server.address(viewer_server.studies["ascending"]), wait_until="domcontentloaded")
-    with page.expect_request("**/infer/vhi?**"):
-        page.locator("#vhi-measure:enabled").click()
-    for one in series:
-        one.continue_()
-    page.wait_for_function("window.cornerstone.cache.getVolumes().filter((one) => one.loadStatus?.loaded).length === 2")
-    page.wait_for_timeout(600)
-    assert page.locator(PICTURED).count() == 0
-    (asked,) = held
-    asked.continue_()
-    page.locator(PICTURED).wait_for()
-    assert page.locator("[data-vhi='sensitive']").count() == 1
 
 
 def test_another_case_in_the_same_page_begins_anew_and_knows_the_reader(reading):
