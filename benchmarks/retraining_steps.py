@@ -3,8 +3,8 @@
 A network learns all typical scans but two (recipe of the ensembles' second network, without unlabelled scans), then goes on as
 in a session with an atypical scan that is new: with replay of what it learnt, or alone with the pull towards where it began.
 Each way is a number of steps, the peak of the learning rate and the width of the windows (0: whole slices), by the same random
-numbers. Measured on the two typical scans and on
-the other atypical ones, none of which any of them learnt: change of the mean slice Dice, and CPU seconds of a step.
+numbers. Measured on the two typical scans and on the other atypical ones, none of which any of them learnt, and on the new one:
+change of the mean slice Dice, and CPU seconds of a step.
 
 Finished networks lie in the working folder: a killed run goes on.
 
@@ -58,7 +58,8 @@ def slice_dice_of(net: TrainedNetwork, recipe: Recipe, scans: Sequence[Labelled]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--data", type=Path, default=os.environ.get("VHI_DATA"))
+    data_folder = os.environ.get("VHI_DATA")
+    parser.add_argument("--data", type=Path, default=data_folder, required=data_folder is None)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     ways = ["200,5e-4,0", "200,5e-4,256", "120,5e-4,0", f"{STEPS},{LEARNING_RATE},0"]
     parser.add_argument("--ways", nargs="+", default=ways, metavar="STEPS,RATE,PX")

@@ -21,7 +21,7 @@ from lib.retraining.entries import Entry
 from lib.retraining.fate import fates
 from lib.retraining.gate import Decision
 from lib.retraining.placement import Placement
-from lib.retraining.plan import SessionPlan, make_plan, note_checks, note_fates, set_aside_as_outliers
+from lib.retraining.plan import SessionPlan, left_out, make_plan, note_checks, note_fates, set_aside_as_outliers, trainings
 from lib.retraining.prepare import FILE, Session
 from lib.retraining.quarantine import Check
 from lib.retraining.recipes import member_recipes
@@ -156,6 +156,40 @@ def test_networks_of_a_new_kind_end_where_they_learnt_and_see_a_part_of_large_fr
     assert (bold.blend, bold.frozen_norm, bold.other, bold.pull, bold.window) == (1.0, False, 0, 0.0, 400)
     (gentle,) = member_recipes(live, TrainOptions(), n_new=30, replays=False)
     assert (gentle.blend, gentle.frozen_norm, gentle.other, gentle.window) == (0.4, True, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps", "rate"),
+    [
+        ({}, 120, 8.3e-4),
+        ({"steps": 200}, 200, 5e-4),
+        ({"minutes": 5.0}, 120, 5e-4),  # until it is known how many that are
+        ({"steps": 200, "learning_rate": 1e-3}, 200, 1e-3),
+        ({"learning_rate": 1e-3}, 120, 1e-3),
+    ],
+)
+def test_the_usual_rate_goes_with_the_usual_steps_alone(asked, steps, rate):
+    (recipe,) = member_recipes(MANIFEST, TrainOptions(**asked), n_new=30, replays=False)
+    assert (recipe.steps, recipe.learning_rate) == (steps, rate)
+
+
+def rates(folder, session, plan):
+    (full,) = trainings(folder.session, session, MANIFEST, plan)
+    short = left_out(folder.session, session, MANIFEST, plan)[0].training
+    return [(one.recipe.steps, one.recipe.learning_rate) for one in (full, short)]
+
+
+def test_a_session_that_goes_on_keeps_its_rate(folder):
+    labels = [entry(name) for name in "abcd"]
+    for one in labels:
+        note(folder, one, "passed")
+    session = session_of(*labels)
+    plan = make_plan(folder, session, MANIFEST)
+    assert rates(folder, session, plan) == [(120, 8.3e-4), (60, 5e-4)]
+    longer = replace(session, options=TrainOptions(steps=150))
+    assert rates(folder, longer, replace(plan, steps=(150,))) == [(150, 8.3e-4), (60, 5e-4)]
+    begun_before = replace(plan, steps=(200,), rates=())
+    assert rates(folder, session, begun_before) == [(200, 5e-4), (60, 5e-4)]
 
 
 def test_networks_of_a_known_kind_go_on_by_their_own_recipes_and_layouts():

@@ -118,6 +118,18 @@ def test_a_file_that_is_still_being_copied_waits_until_it_is_whole(tmp_path, suf
     assert ids(finder.find()) == ["1013"]
 
 
+def test_a_scan_waits_as_long_as_the_copy_beside_it_says_that_slices_are_missing(tmp_path):
+    scan(tmp_path / "1013_STIR.nii.gz", 1)
+    scan(tmp_path / "1013_T1W.nii.gz")
+    copy = scan(tmp_path / "1013_T1W_Eq_1.nii.gz")
+    finder = CaseFinder(tmp_path)
+    found = finder.find()
+    assert ids(found) == []
+    assert "lies 1013_T1W_Eq_1.nii.gz, which dcm2niix writes" in reason(found, "1013")
+    copy.unlink()
+    assert ids(finder.find()) == ["1013"]
+
+
 def test_an_archive_in_several_parts_is_whole_too(tmp_path):
     scan(tmp_path / "1013_STIR.nii.gz", 1)
     content = scan(tmp_path / "1013_T1W.nii").read_bytes()

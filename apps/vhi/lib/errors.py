@@ -87,6 +87,11 @@ class ArchiveRefusal(ArchiveError):
     """The archive answered, and will say the same again: a wrong login, an instance that it does not take."""
 
 
+class CopyBesideError(InputError):
+    """Another file, which may be taken away, tells that this one cannot be right."""
+
+
 def may_pass(error: VhiError) -> bool:
-    """Whether nothing need be wrong with a file: too little memory is free for it, or the system did not let it be read."""
-    return isinstance(error, TooLargeError) or getattr(error.__cause__, "errno", None) is not None
+    """Whether nothing need be wrong with a file itself: too little memory is free for it, another file speaks against it, or the
+    system did not let it be read."""
+    return isinstance(error, (TooLargeError, CopyBesideError)) or getattr(error.__cause__, "errno", None) is not None

@@ -93,6 +93,14 @@ for (const length of [1, 7, 100, 100000]) {
   });
 }
 
+test('the last image is given though its file is shorter than the one before', async () => {
+  const long_uid = '1.21' + '.333'.repeat(12);
+  serve(bytes(part(file(long_uid)), part(file('1.22')), END), 100);
+  const series = new SeriesAhead('/series/1');
+  const both = await Promise.all([long_uid, '1.22'].map((uid) => series.take(frame(uid))));
+  assert.deepEqual(both.map((image) => image && values(image)), [PIXELS, PIXELS]);
+});
+
 test('images behind one that cannot be read, or in an answer that is refused, will not come', async () => {
   serve(bytes(part(file('1.21')), part(file('1.22', { frames: '2 ' })), part(file('1.23')), END), 50);
   const series = new SeriesAhead('/series/1');

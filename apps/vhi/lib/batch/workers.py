@@ -207,7 +207,7 @@ def run_cases(client: Client, cases: Sequence[Case], work: Callable[[Case], None
         ended.add(future)
 
     def give_out() -> None:
-        # one more than it works on for each thread: no worker waits until the end of a case was told here
+        # one more than it works on for each thread, so that a worker has its next case before this process has heard of the last
         slots = 2 * max(1, sum(client.nthreads().values()))
         while len(given_out) < slots and (case := next(waiting, None)) is not None:
             submit(case, run)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,17 +33,26 @@ def load_ensemble(model_dir: Path) -> tuple[tuple[Member, ...], Manifest]:
     return load_members(model_dir, manifest.version), manifest
 
 
-def begin_loading(model_dir: Path) -> Future[tuple[tuple[Member, ...], Manifest]]:
-    """`load_ensemble`, going on beside the caller: OpenVINO compiles the networks while other modules and the scans are loaded.
+def begin_loading(model_dir: Path) -> Callable[[], tuple[tuple[Member, ...], Manifest]]:
+    """`load_ensemble` in two steps: OpenVINO compiles the networks from now on, and the call of what comes back waits for them.
 
-    What it raises comes with the future's result.
+    Networks without an engine file, which torch computes, are loaded by that call.
+
+    Raises
+    ------
+    ModelError
+        There is no live version, or its manifest is damaged. The rest comes from the call.
     """
+    from ..versions import read_live
+
+    if read_live(model_dir).manifest.engine is None:
+        return partial(load_ensemble, model_dir)
     from ..engine import members, runtime  # noqa: F401 here, so that two threads never import the same package at once
 
     pool = ThreadPoolExecutor(1, "vhi-networks")
     loading = pool.submit(load_ensemble, model_dir)
     pool.shutdown(wait=False)
-    return loading
+    return loading.result
 
 
 def reference_of(manifest: Manifest | None, grid: Grid) -> Reference | None:

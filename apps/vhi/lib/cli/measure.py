@@ -118,26 +118,26 @@ def measure(  # noqa: PLR0913 options of a command
         return
     if jobs or cluster is not None:
         raise InputError("--jobs and --cluster are for many scans; name these with --list.")
+
+    from ..files import NOT_MEASURED_MARK, check_result_folder, result_folder
+    from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
     from .ensemble import begin_loading, reference_of
 
-    networks = begin_loading(model_dir) if disease_region is None else None
-    printed_on = checked_paper(paper)
-
-    from ..batch.case_list import BatchCase
-    from ..files import NOT_MEASURED_MARK, check_result_folder, result_folder
-    from ..reports.forms import checked_forms
-    from .dicom_out import DICOM_FILES, MARK, check_dicom_out, check_dicom_series, write_dicom_files
-    from .one_scan import normal_bone_of, read_regions, read_scans
-    from .status import status
-
-    wanted = checked_forms(forms)
     settings = chosen_settings(parse_changes(change or []), post_transforms)
     own_files = (*RESULT_FILES, *NOT_MEASURED_FILES)
     check_result_folder(out, own_files)
     if dicom_out is not None:
         check_dicom_out(dicom_out, out)
-    other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
     _check_sources(t1w, stir, study, (*within_study, pairing_rules))
+    networks = begin_loading(model_dir) if disease_region is None else None
+
+    from ..batch.case_list import BatchCase
+    from ..reports.forms import checked_forms
+    from .one_scan import normal_bone_of, read_regions, read_scans
+    from .status import status
+
+    printed_on, wanted = checked_paper(paper), checked_forms(forms)
+    other_files = {f"image {n}": path for n, path in enumerate(image or [], start=1)}
     choices = (*within_study, *segments, form_of(use_qform), "; ".join(normal_bone_at or ()) or None)
     case = BatchCase("scan", t1w, stir, study, normal_bone, disease_region, *choices)
     with status("Reading the scans"):
@@ -157,7 +157,7 @@ def measure(  # noqa: PLR0913 options of a command
     model: Manifest | None = None
     if networks is not None:
         with status("Loading the networks"):
-            members, model = networks.result()
+            members, model = networks()
     with status("Measuring"):
         from ..core.not_measured import NormalBoneRefused
         from ..core.pipeline import measure_vhi

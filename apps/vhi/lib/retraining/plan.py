@@ -19,7 +19,7 @@ from .kinds import PATIENTS as FEWEST_NEW_KIND
 from .kinds import kind_of
 from .prepare import Session, is_aside
 from .quarantine import USUAL, Check
-from .recipes import SHORT_STEPS, member_recipes
+from .recipes import SHORT_STEPS, member_recipes, rate_of_other_steps
 from .retraining_folder import TAKEN_BACK, RetrainingFolder
 
 FILE = "plan.json"
@@ -30,7 +30,7 @@ _SEEDS_PER_SESSION = 100
 
 @dataclass(frozen=True)
 class SessionPlan:
-    """By the keys of labels, what is learnt and measured on and what was set aside; and the steps of each member.
+    """By the keys of labels, what is learnt and measured on and what was set aside; and each member's steps and learning rate.
 
     Parameters
     ----------
@@ -54,6 +54,7 @@ class SessionPlan:
     protocol: dict[str, float] | None = None
     folds: tuple[tuple[str, ...], ...] = ()
     waits: str = ""
+    rates: tuple[float, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> SessionPlan | None:
@@ -228,6 +229,7 @@ def make_plan(folder: RetrainingFolder, session: Session, live: Manifest) -> Ses
         protocol=protocol,
         folds=folds,
         waits=waits,
+        rates=tuple(recipe.learning_rate for recipe in recipes),
     )
 
 
@@ -302,7 +304,12 @@ def trainings(folder: Path, session: Session, live: Manifest, plan: SessionPlan)
         MemberTraining(
             folder=folder / f"member{n}",
             number=n,
-            recipe=replace(recipe, steps=plan.steps[n]),
+            # a plan without rates is of a program that knew no others
+            recipe=replace(
+                recipe,
+                steps=plan.steps[n],
+                learning_rate=plan.rates[n] if plan.rates else rate_of_other_steps(recipe, session.options),
+            ),
             seed=session.options.seed * _SEEDS_PER_SESSION + n,
             new=tuple(entry.labelled(folder) for entry in new),
             replay=tuple(entry.labelled(folder) for entry in replay) if recipe.pseudo else (),
@@ -326,7 +333,11 @@ def left_out(folder: Path, session: Session, live: Manifest, plan: SessionPlan) 
             replace(
                 first,
                 folder=folder / f"without{n}",
-                recipe=replace(first.recipe, steps=min(SHORT_STEPS, first.recipe.steps)),
+                recipe=replace(
+                    first.recipe,
+                    steps=min(SHORT_STEPS, first.recipe.steps),
+                    learning_rate=rate_of_other_steps(first.recipe, session.options),
+                ),
                 new=tuple(entry.labelled(folder) for entry in entries if entry.key not in fold),
             ),
             tuple(entry for entry in entries if entry.key in fold),

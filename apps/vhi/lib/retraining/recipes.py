@@ -9,8 +9,9 @@ from ..nets.recipes import Recipe
 from ..versions import Manifest
 from .config import TrainOptions
 
-STEPS = 120
-LEARNING_RATE = 8.3e-4
+# they teach as much as 200 steps at the rate of any other number, benchmarks/retraining_steps.py
+STEPS, LEARNING_RATE = 120, 8.3e-4
+LEARNING_RATE_OF_OTHER_STEPS = 5e-4
 # of 20, 60 and 200 the one that forgot least, benchmarks/learning_loop.py
 PULL = 200.0
 
@@ -58,10 +59,9 @@ def member_recipes(
         return tuple(_budgeted(recipe, options, n_new, KIND_STEPS) for recipe in bold)
     replay = options.keep == "replay" or (options.keep == "auto" and replays)
     pull = PULL if options.keep == "pull" or (options.keep == "auto" and not replays) else 0.0
-    gentle = (
-        replace(one, pseudo=one.batch // 2 if replay and replays else 0, pull=pull, learning_rate=LEARNING_RATE)
-        for one in recipes
-    )
+    usual = (options.steps, options.epochs, options.minutes) == (None, None, None)
+    rate = LEARNING_RATE if usual else LEARNING_RATE_OF_OTHER_STEPS
+    gentle = (replace(one, pseudo=one.batch // 2 if replay and replays else 0, pull=pull, learning_rate=rate) for one in recipes)
     return tuple(_budgeted(recipe, options, n_new, STEPS) for recipe in gentle)
 
 
@@ -70,6 +70,12 @@ def _budgeted(recipe: Recipe, options: TrainOptions, n_new: int, usual: int) -> 
     if options.epochs is not None:
         steps = math.ceil(options.epochs * n_new / (recipe.batch - recipe.pseudo))
     return replace(recipe, steps=steps, learning_rate=options.learning_rate or recipe.learning_rate)
+
+
+def rate_of_other_steps(recipe: Recipe, options: TrainOptions) -> float:
+    """The peak of the learning rate of one of `member_recipes`, were it to make another number of steps than the usual one."""
+    is_usual = options.learning_rate is None and recipe.learning_rate == LEARNING_RATE
+    return LEARNING_RATE_OF_OTHER_STEPS if is_usual else recipe.learning_rate
 
 
 def steps_in(minutes: float, pace_s: float, networks: int, jobs: int) -> int:

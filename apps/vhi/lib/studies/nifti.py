@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import warnings
 from pathlib import Path
@@ -21,7 +22,7 @@ from isal.igzip_lib import IsalError
 
 from ..core.volume import Grid, Mask, Volume
 from ..core.whole_numbers import whole_numbers
-from ..errors import InputError, RequestError, TooLargeError
+from ..errors import CopyBesideError, InputError, RequestError, TooLargeError
 from ..files import write_atomically
 from ..unpacking import MIB, check_memory, check_packed_length, length_of
 from .nifti_geometry import Form, Forms, forms_of, grid_of_header, shear
@@ -38,7 +39,8 @@ _LONGEST_HEADER = 16 * MIB
 _PIECE = 64 * 1024
 _SHEAR_OF_A_QFORM = 1e-4
 # the copy that dcm2niix writes beside the file of a series whose slices lie unequally far apart: slices interpolated, equally far
-_EQUALISED = re.compile(r"_Eq(_\d+)?\.nii(\.gz)?$")
+_EQUALISED = re.compile(r"_Eq(_\d+)?\.nii(\.gz)?$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 
 
 def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
@@ -65,8 +67,18 @@ def read_volume(path: Path, name: str, form: Form | None = None) -> Volume:
         two that differ, not finite, or constant; larger than the memory that is free. Converted by dcm2niix from slices that lie
         unequally far apart.
     """
+    label = f"{name} ({path.name})"
+    if is_equalised(path):
+        raise InputError(
+            f"{label} is named as dcm2niix names its copy of a series whose slices lie unequally far apart: some of its slices "
+            "are interpolated, and no scanner measured them. Pass the DICOM series, which says what is missing."
+        )
+    if (copy := equalised_copy(path)) is not None:
+        raise CopyBesideError(
+            f"Beside {label} lies {copy.name}, which dcm2niix writes where slices are missing or lie unequally far apart: the "
+            "distances in this file are then wrong. Pass the DICOM series, or take that copy away if it is of another scan."
+        )
     data, grid, label = _read(path, name, form)
-    _check_converted_whole(path, label)
     return Volume(data.astype(np.float64, copy=False), grid, label)
 
 
@@ -82,6 +94,19 @@ def read_mask(path: Path, name: str, form: Form | None = None) -> Mask:
     """
     data, grid, label = _read(path, name, form)
     return Mask(mask_of(data, label), grid, label)
+
+
+def is_equalised(path: Path) -> bool:
+    """Whether a file is named as the copy in which dcm2niix interpolates the slices that a series lacks."""
+    return _EQUALISED.search(path.name) is not None
+
+
+def equalised_copy(path: Path) -> Path | None:
+    """That copy beside a file of a series with a gap, whose own distances are then wrong; None where there is none."""
+    stem = _SUFFIX.sub("", path.name)
+    copies = (path.with_name(f"{stem}_Eq_1{suffix}") for suffix in (".nii", ".nii.gz"))
+    # os.path: a name that is too long for the system is none that exists
+    return next((copy for copy in copies if os.path.exists(copy)), None)
 
 
 def mask_of(data: np.ndarray, label: str) -> np.ndarray:
@@ -266,22 +291,6 @@ def _read(path: Path, name: str, form: Form | None, most_voxels: int | None = No
     grid = grid_of_header(header, shape, label, form)
     stored = np.frombuffer(content, kind, count=math.prod(shape), offset=offset).reshape(shape, order="F")
     return _scaled(stored, header, label), grid, label
-
-
-def _check_converted_whole(path: Path, label: str) -> None:
-    """Refuse what dcm2niix makes of a series with a gap: a file with wrong distances, and `..._Eq_1` with invented slices."""
-    if _EQUALISED.search(path.name):
-        raise InputError(
-            f"{label} is named as dcm2niix names its copy of a series whose slices lie unequally far apart: some of its slices "
-            "are interpolated, and no scanner measured them. Pass the DICOM series, which says what is missing."
-        )
-    stem = re.sub(r"\.nii(\.gz)?$", "", path.name)
-    for copy in (f"{stem}_Eq_1.nii", f"{stem}_Eq_1.nii.gz"):
-        if path.with_name(copy).exists():
-            raise InputError(
-                f"Beside {label} lies {copy}, which dcm2niix writes where slices are missing or lie unequally far apart: the "
-                "distances in this file are then wrong. Pass the DICOM series, or take that copy away if it is of another scan."
-            )
 
 
 def _shape(header: nib.Nifti1Header, label: str) -> tuple[int, int, int]:

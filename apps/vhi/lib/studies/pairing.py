@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ..errors import InputError, UnknownImageError, may_pass
-from .nifti import header_is_plain, read_volume
+from .nifti import equalised_copy, header_is_plain, is_equalised, read_volume
 from .nifti_geometry import Form
 
 Role = Literal["T1W", "STIR"]
@@ -380,7 +380,8 @@ def _unusable(path: Path, role: Role, checked: _Checked, form: Form | None) -> s
     version = (status.st_size, status.st_mtime_ns)
     known = checked.get(str(path))
     if known is None or known[0] != version:
-        failure = None if _looks_whole(path, status.st_size) else _read_error(path, role, form)
+        is_fine = _looks_whole(path, status.st_size) and not is_equalised(path) and equalised_copy(path) is None
+        failure = None if is_fine else _read_error(path, role, form)
         if failure is not None and may_pass(failure):
             version = (-1, -1)  # that of no file: it is looked at again
         known = checked[str(path)] = version, None if failure is None else str(failure)

@@ -54,10 +54,14 @@ export class SeriesAhead {
     if (!answer.ok) return;
     const reader = answer.body.getReader();
     let [pieces, size, needed] = [[], 0, 0]; // the next image is about as long as the last one
-    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-      pieces.push(piece.value);
-      size += piece.value.length;
-      if (size < needed) continue;
+    for (let isDone = false; !isDone; ) {
+      const piece = await reader.read();
+      isDone = piece.done;
+      if (!isDone) {
+        pieces.push(piece.value);
+        size += piece.value.length;
+      }
+      if (size < needed && !isDone) continue;
       let held = joined(pieces, size);
       for (let part = partIn(held); part; part = partIn(held)) {
         this.#arrive(`${this.#path}/instances/${part.uid}/frames/1`, held.slice(part.start, part.end).buffer);

@@ -6,7 +6,7 @@
 export const DRAW_EACH_MS = 2000; // most cases are there by then, and are drawn once
 const DRAWING_SHARE = 0.2; // at most, of the time for which images arrive: while it draws the page does nothing else
 const SOON_MS = 300;
-const TOUCHES = ['wheel', 'pointerdown'];
+const TOUCHES = ['wheel', 'pointerdown', 'keydown'];
 const LIBRARIES = '@ohif/extension-cornerstone.utilityModule.common';
 
 /**
@@ -48,8 +48,8 @@ export function drawSeldom(engine) {
     putOff(); // it was asked for before this one had begun
     seldom();
   };
-  const touched = ({ target }) => {
-    if (engine.getViewports().some(({ element }) => element.contains(target))) drawOften();
+  const touched = ({ type, target }) => {
+    if (type === 'keydown' || engine.getViewports().some(({ element }) => element.contains(target))) drawOften();
   };
   const drawOften = () => {
     if (engine._render !== seldom) return;
