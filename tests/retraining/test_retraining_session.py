@@ -183,13 +183,14 @@ def test_with_quarantine_off_the_gate_refuses_what_learnt_poisoned_labels(site, 
 def test_a_stop_leaves_all_as_it_was_and_the_session_goes_on_to_the_weights_that_the_same_seed_gave_before(site):
     site.label(site.name("train"), 3)
     site.label(site.name("holdout"), 5)
-    site.prepare(LOOSE, FEW)
+    enough = replace(FEW, steps=60)  # to be seen at work, which is looked for twice a second
+    site.prepare(LOOSE, enough)
     whole = weights_of(site, run(site.data)["version"])
     make_live(own_models(site.data), "tiny-1")
-    site.prepare(LOOSE, FEW)
+    site.prepare(LOOSE, enough)
 
     def stop_in_the_second_member(progress):
-        if progress["state"] == "training" and progress["members"][1]["step"] == 10:
+        if progress["state"] == "training" and 10 <= progress["members"][1]["step"] < 60:
             assert site.folder.request_stop()
 
     assert run(site.data, on_progress=stop_in_the_second_member)["state"] == "stopped"

@@ -31,6 +31,11 @@ IDENTIFIERS = {
     *("No.", "Slice", "Side", "Lesions", "Reliability", "Display", "Draw", "Normal bone as drawn", "Brush", "Eraser", "Shapes"),
     *("Tab", "Enter", "Escape", "Ctrl+", "Modality", "Labelmap", "Inactive", "Segmentations"),
     *("Segmentation", "Basic Viewer"),  # the viewer's own modes
+    # headers
+    *(
+        'multipart/related; type="application/dicom"; transfer-syntax=*',
+        "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1",
+    ),
 }
 # one in every language
 SHOWN_AS_IT_IS = {"mm³", "VHI"}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 globalThis.window = { vhi: { prefix: '' }, location: { href: 'http://host/' } };
-const { imageIn } = await import('../dicom.js');
+const { imageIn, Unreadable } = await import('../dicom.js');
 const { SeriesAhead, partIn } = await import('../images_ahead.js');
 
 const PIXELS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
@@ -61,10 +61,10 @@ test('an image without kinds of elements is read too, and a padded one without i
 test('compressed images, those of several frames and what is no image are left to the viewer', () => {
   const compressed = { syntax: '1.2.840.10008.1.2.4.80', pixels: long(0x7fe0, 0x10, 'OB', [0], UNDEFINED) };
   for (const more of [compressed, { frames: '2 ' }, { pixels: long(0x7fe0, 0x10, 'OW', PIXELS.slice(0, 10)) }, { pixels: short(2, 2, 'UI', []) }]) {
-    assert.throws(() => imageIn(bytes(file('1.23', more))), /uncompressed image/);
+    assert.throws(() => imageIn(bytes(file('1.23', more))), Unreadable);
   }
-  assert.throws(() => imageIn(bytes(new Array(132).fill(65))), /no DICOM file/);
-  assert.throws(() => partIn(new Uint8Array(20000).fill(13)), /no multipart answer/);
+  assert.throws(() => imageIn(bytes(new Array(132).fill(65))), Unreadable);
+  assert.throws(() => partIn(new Uint8Array(20000).fill(13)), Unreadable);
 });
 
 /** A server that answers in pieces of some length. */

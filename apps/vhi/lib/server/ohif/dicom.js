@@ -11,12 +11,15 @@ const PIXELS = 0x7fe00010;
 const TEXTS = { 0x00020010: 'syntax', 0x00080018: 'uid', 0x00280008: 'frames' };
 const NUMBERS = { 0x00280002: 'samples', 0x00280010: 'rows', 0x00280011: 'columns', 0x00280100: 'bits' };
 
+/** Bytes that are not what is read here; nobody is told, since they are had another way. */
+export class Unreadable extends Error {}
+
 /**
  * The uncompressed image of a file.
  *
  * @param {Uint8Array} bytes from the preamble on
  * @returns {{uid: string, start: number, end: number}|null} null where more bytes are needed
- * @throws {Error} what follows is no such image
+ * @throws {Unreadable} what follows is no such image
  */
 export function imageIn(bytes) {
   try {
@@ -28,7 +31,7 @@ export function imageIn(bytes) {
 }
 
 function found(view) {
-  if (textAt(view, 128, 4) !== 'DICM') throw new Error('no DICOM file');
+  if (textAt(view, 128, 4) !== 'DICM') throw new Unreadable();
   const known = { frames: '1' };
   let isExplicit = true;
   let last = 0;
@@ -36,7 +39,7 @@ function found(view) {
     // the first group tells of the others, and is explicit itself
     if (view.getUint16(at, true) !== 2) isExplicit = UNCOMPRESSED[known.syntax];
     const one = elementAt(view, at, isExplicit);
-    if (isExplicit === undefined || one.tag <= last || one.tag > PIXELS) throw new Error('no uncompressed image');
+    if (isExplicit === undefined || one.tag <= last || one.tag > PIXELS) throw new Unreadable();
     if (one.tag === PIXELS) return pixelsOf(view, one, known);
     if (TEXTS[one.tag]) known[TEXTS[one.tag]] = textAt(view, one.start, one.length).replace(/[\0 ]+$/, '');
     if (NUMBERS[one.tag]) known[NUMBERS[one.tag]] = view.getUint16(one.start, true);
@@ -47,7 +50,7 @@ function found(view) {
 
 function pixelsOf(view, { start, length }, { uid, frames, samples, rows, columns, bits }) {
   const size = (samples * rows * columns * bits) / 8;
-  if (length === UNDEFINED || !(size <= length) || Number(frames) !== 1) throw new Error('no single uncompressed image');
+  if (length === UNDEFINED || !(size <= length) || Number(frames) !== 1) throw new Unreadable();
   return start + length > view.byteLength ? null : { uid, start, end: start + size };
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { address } from './addresses.js';
-import { imageIn } from './dicom.js';
+import { imageIn, Unreadable } from './dicom.js';
 
 const ROOT = '/proxy/dicom/wado';
 const ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*';
@@ -109,7 +109,7 @@ function joined(pieces, size) {
 /** The image of the next part of a multipart answer; null where it has not arrived. */
 export function partIn(bytes) {
   for (let at = bytes.indexOf(13); at >= 0; at = bytes.indexOf(13, at + 1)) {
-    if (at > LONGEST_HEADERS) throw new Error('no multipart answer');
+    if (at > LONGEST_HEADERS) throw new Unreadable();
     if (bytes[at + 1] !== 10 || bytes[at + 2] !== 13 || bytes[at + 3] !== 10) continue;
     const image = imageIn(bytes.subarray(at + 4));
     return image && { uid: image.uid, start: at + 4 + image.start, end: at + 4 + image.end };
