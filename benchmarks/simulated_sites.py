@@ -51,7 +51,7 @@ from lib.provenance import now
 from lib.readings.data_folder import make_folder
 from lib.readings.store import ReadingStore, stored_segment
 from lib.readings.submission import Submission
-from lib.retraining import candidate_version, jobs, retraining_session
+from lib.retraining import candidate_version, jobs, phantom_regression, retraining_session
 from lib.retraining.config import TrainConfig, TrainOptions
 from lib.retraining.holdout import PATIENTS
 from lib.retraining.patients import StudyCases
@@ -96,10 +96,15 @@ def phantom(seed: int) -> PhantomStudy:
     return make_phantom(seed, SHAPE)
 
 
+def small_reference(seed: int) -> tuple[Volume, Mask]:
+    return phantom(seed).t1w, phantom(seed).disease_region
+
+
 @contextmanager
 def smaller() -> Iterator[None]:
     """The product's sessions with less to compute, as the docstring says."""
-    found = list(phantom_regression_cases(SHAPE))
+    with patch.object(phantom_regression, "reference_phantom", small_reference):
+        small_cases = list(phantom_regression_cases())
     frame_of = NetworkFrame.of.__func__  # type: ignore[attr-defined]
 
     def own_pixels(cls: type[NetworkFrame], t1w: Volume, *, air: bool = False) -> NetworkFrame:
@@ -112,7 +117,7 @@ def smaller() -> Iterator[None]:
 
     with (
         patch.object(retraining_session, "processes", in_this_process),
-        patch.object(jobs, "phantom_regression_cases", lambda: iter(found)),
+        patch.object(jobs, "phantom_regression_cases", lambda: iter(small_cases)),
         patch.object(NetworkFrame, "of", classmethod(own_pixels)),
         patch.object(jobs, "_drawn_slice", lambda *slice_of: b""),
         patch.object(jobs, "load_members", load_members),

@@ -82,7 +82,7 @@ def phantoms_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def made_phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the gate's phantoms are kept, see `pooling.made_once`."""
+    """Where the gate's phantoms are kept, see `pooling.small_reference`."""
     return tmp_path_factory.mktemp("made-phantoms")
 
 
@@ -95,11 +95,11 @@ def forking_context(made_phantoms: Path) -> Any:
 
 @pytest.fixture
 def forked_pools(made_phantoms: Path, forking_context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training processes are forked from one that has imported torch, and the gate's phantoms are made once."""
-    from pooling import made_once
+    """Training processes are forked from one that has imported torch, and the gate's phantoms are small ones, made once."""
+    from pooling import small_reference
 
     monkeypatch.setattr("lib.training.process_pool.get_context", lambda method: forking_context)
-    monkeypatch.setattr("lib.retraining.phantom_regression.make_phantom", partial(made_once, made_phantoms))
+    monkeypatch.setattr("lib.retraining.phantom_regression.reference_phantom", partial(small_reference, made_phantoms))
 
 
 @pytest.hookimpl(optionalhook=True)

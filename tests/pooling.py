@@ -1,6 +1,6 @@
 """Training processes of the tests start in a moment: forked from one that has imported torch, instead of importing it each.
 
-The gate's phantoms, which depend on their seed alone, are made once for all of them, and smaller than the gate's own.
+Instead of the gate's phantoms they read smaller ones, which are made once for all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
 from lib.core.volume import Grid
 from lib.phantom.study import PhantomStudy, make_phantom
-from lib.retraining.phantom_regression import PROTOCOLS, SEEDS
+from lib.retraining.phantom_regression import PROTOCOLS, SEEDS, Scan
 
 TESTS = Path(__file__).parent
 PHANTOMS = "VHI_TESTS_PHANTOMS"
@@ -37,15 +37,15 @@ def fine_phantom(seed: int, shape: tuple[int, int, int] = SHAPE) -> PhantomStudy
     return replace(study, **{name: replace(getattr(study, name), grid=grid) for name in parts})
 
 
-def made_once(folder: Path, seed: int, shape: tuple[int, int, int]) -> PhantomStudy:
-    """The phantom of a seed in `SHAPE`, made by the first process that asks and kept in a folder for the others."""
+def small_reference(folder: Path, seed: int) -> Scan:
+    """T1W and region of the phantom of a seed in `SHAPE`, made by the first process that asks and kept in a folder for the others."""
     path = folder / f"{seed}.pickle"
     if not path.exists():
         part = path.with_suffix(f".{os.getpid()}")
         part.write_bytes(pickle.dumps(fine_phantom(seed)))
         part.replace(path)
     study: PhantomStudy = pickle.loads(path.read_bytes())
-    return study
+    return study.t1w, study.disease_region
 
 
 def make_ahead(folder: Path, shape: tuple[int, int, int], make: Maker = fine_phantom) -> Path:

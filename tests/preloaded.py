@@ -1,4 +1,4 @@
-"""Imported once by the process that the tests' training processes are forked from: torch, and the gate's phantoms as they are kept."""
+"""Imported once by the process that the tests' training processes are forked from: torch, and small phantoms for the gate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from lib.retraining import phantom_regression, retraining_session  # noqa: F401 (brings torch)
-from pooling import PHANTOMS, made_once
+from pooling import PHANTOMS, small_reference
 
-phantom_regression.make_phantom = partial(made_once, Path(os.environ[PHANTOMS]))
+phantom_regression.reference_phantom = partial(small_reference, Path(os.environ[PHANTOMS]))

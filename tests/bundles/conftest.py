@@ -9,6 +9,7 @@ import pytest
 from bundling import SHIPPED
 from lib.cli.ensemble import MODEL_DIR
 from lib.core.normalise import TRAINING_PIXEL_SPACING_MM
+from lib.core.volume import Mask, Volume
 from lib.versions import Manifest, publish, read_version
 
 
@@ -45,8 +46,10 @@ def tiny_version(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture
 def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate's phantoms with five slices of 96 x 96 pixels."""
-    from functools import partial
+    from lib.phantom.study import make_phantom
 
-    from lib.retraining.phantom_regression import phantom_regression_cases
+    def small(seed: int) -> tuple[Volume, Mask]:
+        study = make_phantom(seed, (96, 96, 5))
+        return study.t1w, study.disease_region
 
-    monkeypatch.setattr("lib.retraining.challenger.phantom_regression_cases", partial(phantom_regression_cases, (96, 96, 5)))
+    monkeypatch.setattr("lib.retraining.phantom_regression.reference_phantom", small)

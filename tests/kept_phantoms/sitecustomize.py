@@ -1,6 +1,6 @@
 """Python runs this as it starts where the folder is on PYTHONPATH: the processes that train for a server of the tests.
 
-They read the gate's phantoms from the folder that their environment names, see `pooling.py`, instead of making them each.
+In place of the gate's phantoms they read smaller ones from the folder that their environment names, see `pooling.py`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Keeping(MetaPathFinder):
 
         def executed(module: Any) -> None:
             plain(module)
-            from pooling import PHANTOMS, made_once
+            from pooling import PHANTOMS, small_reference
 
-            module.make_phantom = partial(made_once, Path(os.environ[PHANTOMS]))
+            module.reference_phantom = partial(small_reference, Path(os.environ[PHANTOMS]))
 
         found.loader.exec_module = executed  # type: ignore[method-assign]
         return found
