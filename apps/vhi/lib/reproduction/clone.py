@@ -69,7 +69,7 @@ def find_clone(folder: Path) -> Clone:
         raise InputError(f"There is no folder {folder}; pass a clone of the authors' repository.")
     clone = Clone(folder)
     clone.readings = find_reader_masks(folder)
-    read = {path for one in clone.readings for path in (one.path, one.two_thresholds) if path is not None}
+    read = {path for reading in clone.readings for path in (reading.path, reading.two_thresholds) if path is not None}
     for path in _files(folder):
         if path not in read:
             _sort_in(path, clone)

@@ -31,21 +31,21 @@ def sample_of(stir: Path, mask: Path, listed: np.ndarray | None) -> dict[str, An
         A file that cannot be read, or a sample that gives no thresholds.
     """
     values = sample_normal_bone(read_volume(stir, "STIR"), read_mask(mask, "normal bone")).values
-    found: dict[str, Any] = {"n": int(values.size), **_thresholds(thresholds_from(values), "ours")}
+    sample: dict[str, Any] = {"n": int(values.size), **_thresholds(thresholds_from(values), "ours")}
     if listed is not None:
         same = listed.size == values.size
         apart = float(np.abs(np.sort(values) - np.sort(listed)).max()) if same else None
-        found |= {"listed_n": int(listed.size), "largest_difference": apart, **_thresholds(thresholds_from(listed), "listed")}
-    return found
+        sample |= {"listed_n": int(listed.size), "largest_difference": apart, **_thresholds(thresholds_from(listed), "listed")}
+    return sample
 
 
-def _thresholds(found: Thresholds, whose: str) -> dict[str, float]:
+def _thresholds(thresholds: Thresholds, whose: str) -> dict[str, float]:
     return {
-        f"{whose}_sensitive": found.sensitive,
-        f"{whose}_conservative": found.conservative,
-        f"{whose}_multiple": found.multiple,
-        f"{whose}_q3": found.q3,
-        f"{whose}_iqr": found.iqr,
+        f"{whose}_sensitive": thresholds.sensitive,
+        f"{whose}_conservative": thresholds.conservative,
+        f"{whose}_multiple": thresholds.multiple,
+        f"{whose}_q3": thresholds.q3,
+        f"{whose}_iqr": thresholds.iqr,
     }
 
 

@@ -23,7 +23,7 @@ ShowStep = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass
-class Found:
+class RunResults:
     """The findings of a run, by scan.
 
     `readers`, `bone`, `automatic` are of the scans that have what they need; `regions` by ensemble, then scan; `agreement` is the
@@ -50,7 +50,7 @@ def reproduce_steps(
     ensembles: Sequence[RegionNetworks],
     staple: Callable[[Sequence[Mask]], Mask],
     show: ShowStep,
-) -> Found:
+) -> RunResults:
     """Every step that the clone's files allow.
 
     Parameters
@@ -70,20 +70,20 @@ def reproduce_steps(
     OutputError
         A result cannot be kept. Input that is no good is named in the result, and the other steps go on.
     """
-    run = _Run(Found(clone, tuple(ensembles), kept.folder), kept, show)
+    run = _Run(RunResults(clone, tuple(ensembles), kept.folder), kept, show)
     run.shapes()
     run.readers(staple)
     run.bone()
     for ensemble in ensembles:
         run.regions(ensemble)
     run.agreements()
-    return run.found
+    return run.results
 
 
 class _Run:
-    def __init__(self, found: Found, kept: StepCache, show: ShowStep) -> None:
-        self.found, self.kept, self.show = found, kept, show
-        self.clone = found.clone
+    def __init__(self, results: RunResults, kept: StepCache, show: ShowStep) -> None:
+        self.results, self.kept, self.show = results, kept, show
+        self.clone = results.clone
 
     def do(self, what: str, name: str, files: Sequence[Path], compute: Callable[[], Any], rests_on: Sequence[str] = ()) -> Any:
         """The result of one step; None, and a line in `failed`, where its input is no good."""
@@ -93,16 +93,16 @@ class _Run:
         except OutputError:
             raise
         except VhiError as error:
-            self.found.failed.append((what, str(error)))
+            self.results.failed.append((what, str(error)))
             return None
 
     def shapes(self) -> None:
         for what, scans in (("T1W", self.clone.t1w), ("STIR", self.clone.stir)):
-            found = self.found.shapes[what] = {}
+            shapes = self.results.shapes[what] = {}
             for case, path in sorted(scans.items()):
                 shape = self.do(f"{what} {case}", f"shape_{what}_{case}", [path], partial(_shape, path, what))
                 if shape is not None:
-                    found[case] = shape
+                    shapes[case] = shape
 
     def readers(self, staple: Callable[[Sequence[Mask]], Mask]) -> None:
         by_case: dict[str, list[ReaderMask]] = {}
@@ -114,7 +114,7 @@ class _Run:
             compute = partial(read_scan, case, readings, staple)
             result = self.do(f"readings of {case}", f"readers_{case}", files, compute, methods)
             if result is not None:
-                self.found.readers[case] = result
+                self.results.readers[case] = result
                 for path, why in result["left_out"]:
                     self.clone.leave(Path(path), why)
 
@@ -122,14 +122,14 @@ class _Run:
         for case, mask in sorted(self.clone.normal_bone.items()):
             what, stir = f"normal bone of {case}", self.clone.stir.get(case)
             if stir is None:
-                self.found.failed.append((what, "its STIR scan is not in the clone"))
+                self.results.failed.append((what, "its STIR scan is not in the clone"))
                 continue
             text = self.clone.text("normal bone", case)
             files = [stir, mask, *([] if text is None else [text.path])]
             compute = partial(sample_of, stir, mask, None if text is None else text.rows[:, 0])
             sample = self.do(what, f"bone_{case}", files, compute)
             if sample is not None:
-                self.found.bone[case] = sample
+                self.results.bone[case] = sample
             if case in self.clone.t1w and case in self.clone.regions:
                 self.automatic(case)
 
@@ -144,10 +144,10 @@ class _Run:
         compute = partial(automatic_of, t1w, stir, region, bone, semi, keep)
         result = self.do(f"automatic segmentation of {case}", f"automatic_{case}", files, compute)
         if result is not None:
-            self.found.automatic[case] = result
+            self.results.automatic[case] = result
 
     def regions(self, ensemble: RegionNetworks) -> None:
-        regions = self.found.regions[ensemble.name] = {}
+        regions = self.results.regions[ensemble.name] = {}
         for case, t1w in sorted(self.clone.t1w.items()):
             what, name = f"disease region of {case} ({ensemble.name})", f"region_{ensemble.name}_{case}"
             manual, keep = self.clone.regions.get(case), kept_mask(self.kept.folder, ensemble.name, case)
@@ -159,7 +159,7 @@ class _Run:
             if result is None:
                 continue
             if "no_dice" in result:
-                self.found.failed.append((what, result["no_dice"]))
+                self.results.failed.append((what, result["no_dice"]))
             regions[case] = result
 
     def agreements(self) -> None:
@@ -167,18 +167,18 @@ class _Run:
         for case in sorted(self.clone.t1w):
             own = {
                 ensemble.name: kept_mask(self.kept.folder, ensemble.name, case)
-                for ensemble in self.found.ensembles
-                if case in self.found.regions[ensemble.name]
+                for ensemble in self.results.ensembles
+                if case in self.results.regions[ensemble.name]
             }
             if len(own) == 2:
                 between = self._agreement(f"agreement_{case}", *own.values())
-                self.found.agreement |= {} if between is None else {case: between}
+                self.results.agreement |= {} if between is None else {case: between}
             published = self.clone.automatic_regions.get(case)
             for name, path in own.items():
                 if published is None:
                     continue
                 value = self._agreement(f"published_region_{name}_{case}", path, published)
-                self.found.published_region |= {} if value is None else {(name, case): value}
+                self.results.published_region |= {} if value is None else {(name, case): value}
 
     def _agreement(self, name: str, first: Path, second: Path) -> float | None:
         value: float | None = self.do(name.replace("_", " "), name, [first, second], partial(agreement_of, first, second))
@@ -195,10 +195,10 @@ def _shape(path: Path, what: str) -> dict[str, Any]:
     return {"shape": list(grid.shape), "spacing_mm": list(grid.spacing_mm)}
 
 
-def by_use(found: Found, ensemble: str, use: str) -> Mapping[str, dict[str, Any]]:
+def by_use(results: RunResults, ensemble: str, use: str) -> Mapping[str, dict[str, Any]]:
     """The scans of one use (study, test, additional) on which an ensemble's region was compared with the manual one."""
     return {
         case: result
-        for case, result in found.regions.get(ensemble, {}).items()
-        if "dice" in result and found.clone.use.get(case) == use
+        for case, result in results.regions.get(ensemble, {}).items()
+        if "dice" in result and results.clone.use.get(case) == use
     }
