@@ -53,7 +53,7 @@ def main() -> None:
     scans = cleaned_scans(Path(os.environ["VHI_DATA"]))
     results = {scan.case_id: scan.measure() for scan in scans}
     tables = [one for scan in scans for one in scan.tables(results[scan.case_id])]
-    every = leave_one_patient_out(tables, told=lambda patient: console.print(f"left out {patient}"))
+    every = leave_one_patient_out(tables, on_patient=lambda patient: console.print(f"left out {patient}"))
     left_out = [one for one in every if one.table.as_measured]
     console.print(_shifted(every))
     console.print(_decisions(left_out))

@@ -75,7 +75,7 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
     reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
     try:
         rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
-        header = [one.strip().lower() for one in reader.fieldnames or ()]
+        header = [name.strip().lower() for name in reader.fieldnames or ()]
     except (csv.Error, AttributeError) as error:
         raise InputError(f"{name} is not a CSV table ({error}); save the sheet as CSV (UTF-8).") from error
     missing = [column for column in (*IDENTITY, *COLUMNS) if column not in header]

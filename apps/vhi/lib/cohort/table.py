@@ -240,13 +240,13 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
         Case id by subject and visit.
     """
     readings = {reading.key: reading for reading in table.readings}
-    for one in measured:
-        known = readings.get(one.key)
+    for reading in measured:
+        known = readings.get(reading.key)
         if known is None:
-            readings[one.key] = one
+            readings[reading.key] = reading
         else:
-            values = {**known.values, **one.values}
-            readings[one.key] = _with_both(known, one, values)
+            values = {**known.values, **reading.values}
+            readings[reading.key] = _with_both(known, reading, values)
     visits = dict(table.visits)
     for key, case in cases.items():
         known_visit = visits.get(key, Visit(*key))
@@ -256,15 +256,15 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
     return CohortTable(tuple(readings.values()), visits)
 
 
-def _with_both(known: Reading, one: Reading, values: Mapping[str, float]) -> Reading:
+def _with_both(known: Reading, added: Reading, values: Mapping[str, float]) -> Reading:
     """The facts of two sources about one reading."""
     return Reading(
-        *one.key,
+        *added.key,
         values,
-        one.rating or known.rating,
-        one.read_on or known.read_on,
-        one.stage or known.stage,
-        one.verdict or known.verdict,
+        added.rating or known.rating,
+        added.read_on or known.read_on,
+        added.stage or known.stage,
+        added.verdict or known.verdict,
     )
 
 
@@ -520,8 +520,8 @@ class _Gathered:
             raise self._refusal(row, column, _shown(cell), f"a name of at most {LONGEST_NAME} printable characters")
         return cell
 
-    def _refusal(self, row: int, column: str, found: str, needed: str) -> InputError:
-        return InputError(f"{self.name}, row {row}, column {column}: found {found}; needed is {needed}. Correct the cell.")
+    def _refusal(self, row: int, column: str, cell: str, needed: str) -> InputError:
+        return InputError(f"{self.name}, row {row}, column {column}: found {cell}; needed is {needed}. Correct the cell.")
 
 
 _READING = Column("reading", "number", LAST_READING, False, "1 for the reader's first reading", low=1, whole=True)

@@ -40,12 +40,12 @@ def without_cases(progress: Mapping[str, Any]) -> dict[str, Any]:
         See `lib.retraining.retraining_folder.RetrainingFolder.progress`.
     """
     counted = {name: _counted(progress[name]) for name in _CASES if name in progress}
-    told = {**progress, **counted}
+    blinded = {**progress, **counted}
     if progress.get("skipped"):
-        told["skipped"] = [{"case": _counted(progress["skipped"])[0], "reason": WHY_IS_HIDDEN}]
+        blinded["skipped"] = [{"case": _counted(progress["skipped"])[0], "reason": WHY_IS_HIDDEN}]
     if progress["state"] == "failed":
-        told["message"] = f"It failed. {WHY_IS_HIDDEN}"
-    return told
+        blinded["message"] = f"It failed. {WHY_IS_HIDDEN}"
+    return blinded
 
 
 def _counted(cases: Sequence[Any]) -> list[str]:
@@ -180,17 +180,17 @@ def _at_work(progress: Mapping[str, Any]) -> list[str]:
     return [_member(member) for member in progress.get("members", []) if 0 < member["step"] < member["steps"]]
 
 
-def _member(one: Mapping[str, Any]) -> str:
-    learnt = f", loss {one['loss']:.4f}, Dice {one['dice']:.4f}" if one.get("loss") is not None else ""
-    return f"{one['name']}: step {one['step']} of {one['steps']}, epoch {one['epoch']:.1f}{learnt}"
+def _member(member: Mapping[str, Any]) -> str:
+    learnt = f", loss {member['loss']:.4f}, Dice {member['dice']:.4f}" if member.get("loss") is not None else ""
+    return f"{member['name']}: step {member['step']} of {member['steps']}, epoch {member['epoch']:.1f}{learnt}"
 
 
 def _compared(progress: Mapping[str, Any]) -> str:
-    found = [
-        f" On {one['cases']} cases of the {what} its mean Dice is {one['mean_gain']:+.4f} against the version before."
-        for what, one in (progress.get("compared") or {}).items()
+    sentences = [
+        f" On {gains['cases']} cases of the {what} its mean Dice is {gains['mean_gain']:+.4f} against the version before."
+        for what, gains in (progress.get("compared") or {}).items()
     ]
-    return "".join(found)
+    return "".join(sentences)
 
 
 def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float | None]:

@@ -65,19 +65,19 @@ class Start:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{work} holds no measured {group.name} ({error}); run train with --folds into it first.") from error
         _check_unseen(group, set(learnt), str(work))
-        found = []
+        networks = []
         for n, recipe in enumerate(plan.members):
             folder = work / group.name / f"member{n}"
             curve = read_curve(folder)
             if not curve:
                 raise InputError(f"{folder} holds no trained network; start from a training with as many members.")
             try:
-                found.append(read_trained(folder, replace(recipe, steps=curve[-1].steps)))
+                networks.append(read_trained(folder, replace(recipe, steps=curve[-1].steps)))
             except (RuntimeError, ModelError) as error:
                 raise InputError(
                     f"{folder} cannot be gone on from by {plan.name}: {' '.join(str(error).split())[:200]}"
                 ) from error
-        return tuple(found)
+        return tuple(networks)
 
 
 def _coarser(version: Version, recipe: Recipe) -> UNet:
