@@ -144,9 +144,9 @@ def decide(
     if not held_out:
         reasons += _without_holdout([pair for pair in pairs if pair.what == LEFT_OUT], config, compared, new_kind)
     named, counted = _falls(pairs, config.train_worst)
-    told = (*reasons, *counted)
+    for_readers = (*reasons, *counted)
     reasons += named
-    return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs), tuple(findings), told)
+    return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs), tuple(findings), for_readers)
 
 
 def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[str]]:
@@ -181,14 +181,14 @@ def _gain(what: str, sets: Mapping[str, np.ndarray]) -> dict[str, float]:
     return gain | {"room": round(ROOM * float(np.sqrt(variance / len(sets[what]))), 5)}
 
 
-def _below(what: str, told: Mapping[str, Any], bound: float) -> list[str]:
-    known = [(told["mean_gain"], told.get("room", 0.0), "the live version")]
-    if "best" in told:
-        room = told.get("room_over_best", 0.0)
-        known.append((told["gain_over_best"], room, f"{told['best']}, the best version that was live here"))
+def _below(what: str, facts: Mapping[str, Any], bound: float) -> list[str]:
+    known = [(facts["mean_gain"], facts.get("room", 0.0), "the live version")]
+    if "best" in facts:
+        room = facts.get("room_over_best", 0.0)
+        known.append((facts["gain_over_best"], room, f"{facts['best']}, the best version that was live here"))
     for gain, _, whom in known:
-        if gain < -told["margin"]:
-            return [f"On the {what} its mean Dice is {-gain:.4f} below that of {whom}; {told['margin']:g} is allowed."]
+        if gain < -facts["margin"]:
+            return [f"On the {what} its mean Dice is {-gain:.4f} below that of {whom}; {facts['margin']:g} is allowed."]
     for gain, room, whom in known:
         if gain - room < -bound:
             return [
@@ -198,15 +198,15 @@ def _below(what: str, told: Mapping[str, Any], bound: float) -> list[str]:
     return []
 
 
-def _sentence(what: str, told: Mapping[str, Any]) -> str:
-    gain, cases = told["mean_gain"], f"{told['cases']} case" + ("s" if told["cases"] != 1 else "")
+def _sentence(what: str, facts: Mapping[str, Any]) -> str:
+    gain, cases = facts["mean_gain"], f"{facts['cases']} case" + ("s" if facts["cases"] != 1 else "")
     if gain > 0:
         return f"On the {what} ({cases}) its mean Dice is {gain:.4f} above that of the live version."
     if gain == 0:
         return f"On the {what} ({cases}) its mean Dice is that of the live version."
-    where = "within" if gain >= -told["margin"] else "beyond"
+    where = "within" if gain >= -facts["margin"] else "beyond"
     below = f"On the {what} ({cases}) its mean Dice is {-gain:.4f} below that of the live version"
-    return f"{below}, {where} the margin of {told['margin']:g}."
+    return f"{below}, {where} the margin of {facts['margin']:g}."
 
 
 def _without_holdout(own: Sequence[DicePair], config: TrainConfig, compared: dict[str, Any], new_kind: bool) -> list[str]:
@@ -222,11 +222,11 @@ def _without_holdout(own: Sequence[DicePair], config: TrainConfig, compared: dic
         "cases": len(gains), "needed": KIND_GAIN if new_kind else config.train_gain,
         "mean_gain": round(float(np.mean(gains)), 5), "worst": round(float(min(gains)), 5),
     }  # fmt: skip
-    found, what = (min(gains), "lowest") if new_kind else (float(np.mean(gains)), "mean")
+    gain, what = (min(gains), "lowest") if new_kind else (float(np.mean(gains)), "mean")
     needed = compared[LEFT_OUT]["needed"]
-    if found >= needed:
+    if gain >= needed:
         return []
     return [
-        f"Of patients who were left out in turn the {what} gain of Dice is {found:+.4f}; where nobody is held out, {needed:g} or "
+        f"Of patients who were left out in turn the {what} gain of Dice is {gain:+.4f}; where nobody is held out, {needed:g} or "
         "more is needed. The labels wait for more patients, or for one who is held out."
     ]

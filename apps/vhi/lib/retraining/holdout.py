@@ -87,8 +87,8 @@ class HoldOut:
         return "holdout" if int(digest[:8], 16) < self.share * 2**32 else "train"
 
     def _read(self) -> dict[str, dict[str, str]]:
-        found = read_json(self.root / FILE, patients=dict, cases=dict) or {}
-        return {"patients": dict(found.get("patients", {})), "cases": dict(found.get("cases", {}))}
+        content = read_json(self.root / FILE, patients=dict, cases=dict) or {}
+        return {"patients": dict(content.get("patients", {})), "cases": dict(content.get("cases", {}))}
 
 
 def digest_of(patient: str) -> str:
