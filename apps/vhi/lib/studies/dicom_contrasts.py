@@ -161,7 +161,7 @@ _CONTRAST: tuple[Callable[[Frame], str], ...] = (
 
 
 def _contrast(frame: Frame) -> tuple[str, ...]:
-    return tuple(tell(frame) for tell in _CONTRAST)
+    return tuple(property_of(frame) for property_of in _CONTRAST)
 
 
 def _time(name: str, frame: Frame, keyword: str) -> str:

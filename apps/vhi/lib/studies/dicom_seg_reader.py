@@ -301,16 +301,16 @@ def _frames(segmentation: Dataset, segments: int, grid: Grid) -> Iterator[np.nda
             f"The segmentation has {count} frames of {columns} x {rows} pixels for {segments} segments, far more than the "
             f"{math.prod(grid.shape)} voxels of the series; save it again."
         )
-    found = 0
+    decoded = 0
     try:
         for pixels in _decoded(segmentation, count, rows, columns):
             if pixels.size != rows * columns:
                 break
             yield pixels.reshape(rows, columns)
-            found += 1
+            decoded += 1
     except _DAMAGED as error:
         raise InputError(f"The pixels of the segmentation cannot be read ({error}); save it uncompressed.") from error
-    if found != count:
+    if decoded != count:
         raise InputError("The segmentation holds fewer or more pixels than its frames need; save it again.")
 
 

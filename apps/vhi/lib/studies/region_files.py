@@ -162,20 +162,20 @@ def _plain(name: str) -> str:
 
 def _codes(segmentations: Sequence[Dataset]) -> dict[str, frozenset[str]]:
     """By label: the codes of what a segment shows and of where it is (``scheme:value``), and their meanings."""
-    found: dict[str, frozenset[str]] = {}
+    by_label: dict[str, frozenset[str]] = {}
     for item in (item for segmentation in segmentations for item in segmentation.get("SegmentSequence") or []):
         codes = [code for keyword in _CODED_BY for code in item.get(keyword) or []]
         texts = [f"{code.get('CodingSchemeDesignator', '')}:{code.get('CodeValue', '')}" for code in codes]
         meanings = [str(code.get("CodeMeaning", "")) for code in codes]
         label = " ".join(str(item.get("SegmentLabel") or f"segment {item.get('SegmentNumber')}").split())
-        found[label] = frozenset(_plain(text) for text in (*texts, *meanings))
-    return found
+        by_label[label] = frozenset(_plain(text) for text in (*texts, *meanings))
+    return by_label
 
 
 def _dicom_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return [one for place, _, files in os.walk(path) for file in sorted(files) if is_dicom(one := Path(place, file))]
+    return [file_path for place, _, files in os.walk(path) for file in sorted(files) if is_dicom(file_path := Path(place, file))]
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:
