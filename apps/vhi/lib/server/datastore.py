@@ -29,8 +29,8 @@ def add_datastore(api: FastAPI, context: ServerContext) -> None:
             store = context.app.datastore()
             return {"all": store.json, "train": store.datalist}.get(output or "", store.status)()
 
-        found = await context.quickly(request, look)
-        return JSONResponse(finite(json.loads(found) if isinstance(found, str) else found))
+        content = await context.quickly(request, look)
+        return JSONResponse(finite(json.loads(content) if isinstance(content, str) else content))
 
     @api.get("/datastore/image", tags=["Datastore"], summary="A series as a file")
     async def image(request: Request, image: str) -> Response:

@@ -146,12 +146,12 @@ class Tokens:
         if account is not None and account.is_disabled:
             return None
         if signed_on is not None and self._issuer:
-            mark, found = self._mark_signed_on(account, signed_on), Identity(claims["sub"], signed_on, claims["jti"], True)
+            mark, identity = self._mark_signed_on(account, signed_on), Identity(claims["sub"], signed_on, claims["jti"], True)
         elif signed_on is None and account is not None:
-            mark, found = _mark(account), Identity(account.name, account.role, claims["jti"])
+            mark, identity = _mark(account), Identity(account.name, account.role, claims["jti"])
         else:
             return None
-        return found if secrets.compare_digest(mark, str(claims["mark"])) else None
+        return identity if secrets.compare_digest(mark, str(claims["mark"])) else None
 
     def _mark_signed_on(self, account: Account | None, role: str) -> str:
         known = f"{account.password}{account.ended or ''}" if account else ""

@@ -54,13 +54,13 @@ def add_overview(api: FastAPI, context: ServerContext) -> None:
         asked = _reader_asked(reader)
 
         def look() -> list[dict[str, Any]]:
-            found, known = context.app.service.submissions(image, asked), context.app.service.fates()
-            told = [
-                {"id": submission.submission_id, **asdict(submission), "fate": known.of(submission, found)}
-                for submission in found
+            handed_in, known = context.app.service.submissions(image, asked), context.app.service.fates()
+            rows = [
+                {"id": submission.submission_id, **asdict(submission), "fate": known.of(submission, handed_in)}
+                for submission in handed_in
             ]
             # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
-            return [{**submission, "source": None} for submission in told] if context.is_blinded else told
+            return [{**submission, "source": None} for submission in rows] if context.is_blinded else rows
 
         return JSONResponse(finite(await context.quickly(request, look)))
 

@@ -37,7 +37,7 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
         try:
             begun = await context.run(context.sign_on, request, LASTS_S, lambda: provider.begin(back))
         except (Refusal, VhiError) as error:
-            return _told(context, following, error)
+            return _login_page_with(context, following, error)
         kept = {"state": begun.state, "nonce": begun.nonce, "verifier": begun.verifier, "next": following}
         answer = RedirectResponse(begun.url, 303)
         _set_kept(
@@ -62,7 +62,7 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
                 raise Refusal(400, _ENDED)
             token = await _finished(request, context, code, kept)
         except (Refusal, VhiError) as problem:
-            answer: Response = _told(context, following, problem)
+            answer: Response = _login_page_with(context, following, problem)
         else:
             answer = HTMLResponse(going_on_page(following), headers=PAGE_HEADERS)
             set_session(answer, request, context, token)
@@ -83,7 +83,7 @@ async def _finished(request: Request, context: ServerContext, code: str, kept: d
     return await context.run(context.sign_on, request, LASTS_S, finish)
 
 
-def _told(context: ServerContext, following: str, problem: Exception) -> Response:
+def _login_page_with(context: ServerContext, following: str, problem: Exception) -> Response:
     """The login page again, with what went wrong; readers may still sign in by password."""
     refusal = refusal_of(problem)
     return HTMLResponse(login_page(following, refusal.sentence, context.sign_on_label), refusal.status, PAGE_HEADERS)

@@ -90,7 +90,7 @@ class EvaluatedSubmission:
     other: tuple[Mask, ...]
     result: VhiResult | None
     automatic: VhiResult | None
-    found: Changes | None
+    inflammation_changes: Changes | None
     changes: Mapping[str, Any]
     corrections: Mapping[str, Any]
     decisions: Decisions
@@ -178,7 +178,7 @@ def evaluate_submission(
         other=submitted.other,
         result=result,
         automatic=automatic,
-        found=inflammation_changes,
+        inflammation_changes=inflammation_changes,
         changes=changes,
         corrections=credited,
         decisions=decisions,

@@ -25,7 +25,7 @@ from ..core.plausibility import LOOKS, Look, Marrow, look_of
 from ..core.stir_quality import QUALITIES, StirQuality, quality_of
 from ..core.volume import Mask
 from ..errors import DamagedError, OutputError
-from ..records import read_json, tell_once, write_json
+from ..records import log_once, read_json, write_json
 from .scans import Scans
 
 # raised when the same scan gets another anatomy, look or quality, so that no older one is taken from the disk
@@ -51,7 +51,7 @@ def recall_landmarks(folder: Path, scans: Scans, region: Mask) -> None:
         if _read(path, key, scans, region):
             return
     except DamagedError as error:
-        tell_once(error)
+        log_once(error)
     try:
         _write(path, key, scans, region)
     except OutputError as error:

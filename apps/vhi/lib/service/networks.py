@@ -42,7 +42,7 @@ class Networks:
         self._seen: tuple[object, ...] = ()
         self._live: Manifest | None = None
         self._proved: tuple[object, ...] = ()
-        self._told = ""
+        self._last_logged = ""
         self._loaded: LastUsed[tuple[Member, ...]] = LastUsed(LOADED)
 
     @property
@@ -89,8 +89,8 @@ class Networks:
                 verify_files(live)
                 self._proved = mark
         except ModelError as error:
-            if str(error) != self._told:
-                self._told = str(error)
+            if str(error) != self._last_logged:
+                self._last_logged = str(error)
                 log.error("the networks cannot be used: %s", error)
             return "a file of the live version is missing or damaged. Readers can go on drawing by hand."
         return None

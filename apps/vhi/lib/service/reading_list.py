@@ -196,5 +196,5 @@ class ReadingList:
         )
 
 
-def _name(one: Case | Waiting) -> str:
-    return one.case_id if isinstance(one, Case) else one.name
+def _name(case: Case | Waiting) -> str:
+    return case.case_id if isinstance(case, Case) else case.name

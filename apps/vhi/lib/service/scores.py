@@ -104,10 +104,10 @@ class Scores:
                     self._compare(case, submission, readings, scans, manifest)
         return max(0, left - AT_A_TIME)
 
-    def _compare(self, case: Case, one: Submission, readings: ReadingStore, scans: ScanReader, manifest: Manifest) -> None:
+    def _compare(self, case: Case, submission: Submission, readings: ReadingStore, scans: ScanReader, manifest: Manifest) -> None:
         dice: float | None = None
         try:
-            label = readings.read_segment(one, DISEASE_REGION)
+            label = readings.read_segment(submission, DISEASE_REGION)
             mask = self._automatic.mask(case.case_id, scans.known(case) or {}, manifest)
             if label is not None and mask is not None and label.data.shape == mask.data.shape:
                 dice = mean_slice_dice(mask, label)
@@ -115,7 +115,7 @@ class Scores:
             log.warning("a label was not compared: %s", error)
         with self._lock:
             if self._of == manifest and case.case_id in self._cases:
-                self._cases[case.case_id]["labels"][one.submission_id] = dice
+                self._cases[case.case_id]["labels"][submission.submission_id] = dice
                 self._unwritten += 1
 
     def write(self, *, all_done: bool) -> None:

@@ -574,11 +574,11 @@ class VhiService:
         """Readers' submissions, for the cleaning proposal to learn from."""
         by_id = {case.case_id: case for case in self.cases.listed.cases}
 
-        def measure(one: Submission, settings: VhiSettings) -> VhiResult:
-            if one.case_id not in by_id:
+        def measure(submission: Submission, settings: VhiSettings) -> VhiResult:
+            if submission.case_id not in by_id:
                 raise NotFoundError("its scans are no longer there.")
-            with self.cases.loaded(by_id[one.case_id]) as scans:
-                regions = self._measuring.regions(scans, one.reader, one.reading)
+            with self.cases.loaded(by_id[submission.case_id]) as scans:
+                regions = self._measuring.regions(scans, submission.reader, submission.reading)
                 return self._measuring.result(scans, None, regions, settings)
 
         return submitted_cleanings(self.readings, measure, patient_of)

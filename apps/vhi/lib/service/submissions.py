@@ -84,7 +84,7 @@ class Submissions:
             return {"case": scans.case.case_id, **preview_facts}
         self._measurements.note_number(scans, metadata.reader, evaluated.result, evaluated.model)
         automatic = evaluated.automatic or evaluated.result
-        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, automatic, evaluated.found)
+        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, automatic, evaluated.inflammation_changes)
         facts = response_facts(scans, evaluated.regions, shown, "server, preview", role, metadata.reader)
         since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
         return {**facts, **self._earlier.facts(since, metadata.reader), **preview_facts}
