@@ -393,9 +393,9 @@ class _Gathered:
             self._word(row, "visit", cells.get("visit", ""), VISITS, {"follow-up": "follow_up", "followup": "follow_up"})
             or own_visit
         )
-        seen = self.visits.setdefault((subject, visit), {})
+        visit_cells = self.visits.setdefault((subject, visit), {})
         if case:
-            self._agree(row, "case", seen, case)
+            self._agree(row, "case", visit_cells, case)
             known = self.cases.setdefault(case, (row, (subject, visit)))
             if known[1] != (subject, visit):
                 raise self._refusal(row, "case", f"{_shown(case)} is another visit in row {known[0]}", "one visit per case")
@@ -405,7 +405,7 @@ class _Gathered:
             if value is None:
                 continue
             if column.of_visit:
-                self._agree(row, column.name, seen, value)
+                self._agree(row, column.name, visit_cells, value)
             else:
                 values[column.name] = value
         words = {
@@ -413,12 +413,12 @@ class _Gathered:
             for column, (allowed, _, _) in WORDS.items()
         }
         if words["disagreement"]:
-            self._agree(row, "disagreement", seen, words["disagreement"])
+            self._agree(row, "disagreement", visit_cells, words["disagreement"])
         facts = {name: self._word(row, name, cells.get(name, ""), allowed, also) for name, (allowed, also, _) in FACTS.items()}
         facts[VISIT_DATE] = self._date(row, VISIT_DATE, cells.get(VISIT_DATE, ""))
         for name, fact in facts.items():
             if fact is not None:
-                self._agree(row, name, seen, fact)
+                self._agree(row, name, visit_cells, fact)
                 if name in PATIENT_FACTS:
                     self._agree(row, name, self.patients.setdefault(subject, {}), fact, "patient", _per_patient(name))
         read_on = self._date(row, READING_DATE, cells.get(READING_DATE, ""))
@@ -462,10 +462,10 @@ class _Gathered:
 
     def table(self) -> CohortTable:
         visits = {}
-        for (subject, when), seen in self.visits.items():
-            numbers = {name: float(value) for name, (_, value) in seen.items() if name in NUMBERS}
-            disagreement, case = (str(seen[name][1]) if name in seen else None for name in ("disagreement", "case"))
-            facts = {name: str(value) for name, (_, value) in seen.items() if name in FACTS or name == VISIT_DATE}
+        for (subject, when), visit_cells in self.visits.items():
+            numbers = {name: float(value) for name, (_, value) in visit_cells.items() if name in NUMBERS}
+            disagreement, case = (str(visit_cells[name][1]) if name in visit_cells else None for name in ("disagreement", "case"))
+            facts = {name: str(value) for name, (_, value) in visit_cells.items() if name in FACTS or name == VISIT_DATE}
             visits[subject, when] = Visit(subject, when, numbers, disagreement, case, facts)
         return CohortTable(tuple(reading for _, reading in self.readings.values()), visits)
 
@@ -473,12 +473,12 @@ class _Gathered:
         self,
         row: int,
         column: str,
-        seen: dict[str, tuple[int, float | str]],
+        earlier_cells: dict[str, tuple[int, float | str]],
         value: float | str,
         whose: str = "visit",
         needed: str = "one value per visit",
     ) -> None:
-        before = seen.setdefault(column, (row, value))
+        before = earlier_cells.setdefault(column, (row, value))
         if before[1] != value:
             shown, other = (f"{one:g}" if isinstance(one, float) else _shown(str(one)) for one in (value, before[1]))
             raise self._refusal(row, column, f"{shown}, but row {before[0]} of the same {whose} has {other}", needed)

@@ -72,8 +72,8 @@ class CaseDatastore(Datastore):
         path = Path(self.get_image_uri(image_id))
         status = path.stat()
         case, role = self._service.cases.index.of_image(image_id)
-        seen = case.viewed
-        uids = {"StudyInstanceUID": seen.study_uid, "SeriesInstanceUID": seen.series_uid(role)} if seen else {}
+        viewed = case.viewed
+        uids = {"StudyInstanceUID": viewed.study_uid, "SeriesInstanceUID": viewed.series_uid(role)} if viewed else {}
         return {
             **uids,
             "name": image_id + (".nii.gz" if path.name.lower().endswith(".gz") else ".nii"),

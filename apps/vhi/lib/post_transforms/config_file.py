@@ -128,9 +128,9 @@ def _is_reference(text: str) -> bool:
 def _check_values(value: Any, source: str) -> None:
     """Refuse what is no plain value, what would run code, and what lies in another file."""
     if isinstance(value, dict):
-        odd = [key for key in value if not isinstance(key, str)]
-        if odd:
-            raise SettingsError(f"{source} uses {odd[0]!r} as a name; names are texts.")
+        not_texts = [key for key in value if not isinstance(key, str)]
+        if not_texts:
+            raise SettingsError(f"{source} uses {not_texts[0]!r} as a name; names are texts.")
         value = list(value.values())
     if isinstance(value, list):
         for one in value:

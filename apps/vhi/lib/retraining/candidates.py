@@ -89,14 +89,14 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
 
 def _labels(made: Sequence[Submission]) -> dict[str, list[Submission]]:
     """Of each reader who gave labels of a case, these, oldest first: none from before they said that the region failed."""
-    said: dict[str, list[Submission]] = {}
+    by_reader: dict[str, list[Submission]] = {}
     for submission in made:
         rated = submission.rating == "satisfactory" and submission.model is not None
         if submission.segment(REGION) is not None or rated:
-            said.setdefault(submission.reader, []).append(submission)
+            by_reader.setdefault(submission.reader, []).append(submission)
         elif submission.rating == "failed":
-            said.pop(submission.reader, None)
-    return said
+            by_reader.pop(submission.reader, None)
+    return by_reader
 
 
 def _ranked(labels: Mapping[str, Sequence[Submission]], seniors: Sequence[str]) -> tuple[Candidate, ...]:

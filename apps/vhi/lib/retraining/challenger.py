@@ -82,10 +82,10 @@ def holdout_cases(
     from .jobs import region_by
 
     by_id = {case.case_id: case for case in cases}
-    seen = {case.case_id for version in (live, *others) for case in version.manifest.training_cases}
+    learnt_cases = {case.case_id for version in (live, *others) for case in version.manifest.training_cases}
     for label in waiting_labels(store, live.manifest, config, patient_of):
         case_id = label.candidate.case_id
-        if label.side != "holdout" or label.held or case_id in seen or case_id not in by_id:
+        if label.side != "holdout" or label.held or case_id in learnt_cases or case_id not in by_id:
             continue
         with TemporaryDirectory() as place:
             entry = write_case(Path(place), by_id[case_id], source, store, label.candidate, LabelUse("holdout", label.known))

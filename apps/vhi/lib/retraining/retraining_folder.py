@@ -238,9 +238,9 @@ class RetrainingFolder:
         if check is not None and check["state"] in ASIDE:
             raise ConflictError(f"Submission {submission_id} of case {case_id} is set aside already.")
         known = check or {"case": case_id, "submission": submission_id, "label_id": label_id, "releasable": True}
-        said = [reason for reason in known.get("reasons", []) if not reason.startswith(_BY)]
+        other_reasons = [reason for reason in known.get("reasons", []) if not reason.startswith(_BY)]
         before = check["state"] if check else None
-        reasons = [f"{_BY} {who}.", *said]
+        reasons = [f"{_BY} {who}.", *other_reasons]
         self.note_check({**known, "state": TAKEN_BACK, "reasons": reasons, "taken_back_by": who, "before": before})
 
     def _check_path(self, case_id: str, submission_id: str) -> Path:

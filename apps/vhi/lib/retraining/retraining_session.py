@@ -179,9 +179,9 @@ class _Work:
             dices = {key: dice for part in self._done(pool, jobs) for key, dice in part.items()}
             write_json(self.place / LEFT_OUT_FILE, dices)
         dices = read_json(self.place / LEFT_OUT_FILE) or {}
-        odd = outliers({key: dice["candidate"] for key, dice in dices.items()}) if plan.protocol else []
-        if odd:
-            set_aside_as_outliers(self.folder, plan.of(self.session, odd))
+        outlying = outliers({key: dice["candidate"] for key, dice in dices.items()}) if plan.protocol else []
+        if outlying:
+            set_aside_as_outliers(self.folder, plan.of(self.session, outlying))
             anew = self._plan_anew()
             if anew.waits:
                 return Decision(False, (anew.waits,), {}, ())
@@ -310,10 +310,10 @@ class _Work:
             self.record_progress(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
 
     def record_progress(self, state: str, **facts: Any) -> dict[str, Any]:
-        said = {"session": self.session.session_id, "version": self.session.version, **facts, "state": state}
-        self.folder.write_progress(said)
-        self.on_progress(said)
-        return said
+        progress = {"session": self.session.session_id, "version": self.session.version, **facts, "state": state}
+        self.folder.write_progress(progress)
+        self.on_progress(progress)
+        return progress
 
 
 def _nothing(plan: SessionPlan) -> str:

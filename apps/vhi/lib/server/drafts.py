@@ -39,22 +39,22 @@ def add_drafts(api: FastAPI, context: ServerContext) -> None:
         reading: Reading = 1,
         if_match: IfMatch = None,
     ) -> JSONResponse:
-        who, seen = _reader_of(reader), _revision(if_match)
+        who, revision = _reader_of(reader), _revision(if_match)
         check_id("image", image)
         checked_state = check_params(state, reserved=frozenset())
         save = context.app.service.drafting.save
-        made = await context.save_for(request, lambda: save(image, who, reading, checked_state, map, seen))
+        made = await context.save_for(request, lambda: save(image, who, reading, checked_state, map, revision))
         return JSONResponse({"revision": made.revision, "saved": made.saved}, headers={"ETag": f'"{made.revision}"'})
 
     @api.delete("/vhi/draft", tags=["VHI"], summary="Throw away what was begun; If-Match names its revision")
     async def drop(
         request: Request, image: str, reader: Reader = None, reading: Reading = 1, if_match: IfMatch = None
     ) -> JSONResponse:
-        who, seen = _reader_of(reader), _revision(if_match)
+        who, revision = _reader_of(reader), _revision(if_match)
         check_id("image", image)
-        if seen is None:
+        if revision is None:
             raise Refusal(428, "The header If-Match is needed: the revision of the draft that is thrown away.")
-        await context.save_for(request, lambda: context.app.service.drafting.remove(image, who, reading, seen))
+        await context.save_for(request, lambda: context.app.service.drafting.remove(image, who, reading, revision))
         return JSONResponse({})
 
 
@@ -66,9 +66,9 @@ def handed_in(context: ServerContext, image: str, params: Mapping[str, Any]) -> 
     params : mapping
         With `draft`, its revision, as the panel sends it; without it nothing happens. `client_id` and `reading` as submitted.
     """
-    if isinstance(seen := params.get("draft"), str):
+    if isinstance(revision := params.get("draft"), str):
         reader, reading = current_identity().name or str(params.get("client_id")), params.get("reading") or 1
-        context.app.service.drafting.remove_submitted(image, reader, int(reading), seen)
+        context.app.service.drafting.remove_submitted(image, reader, int(reading), revision)
 
 
 def _reader_of(reader: str | None) -> str:

@@ -98,9 +98,9 @@ def add_overview(api: FastAPI, context: ServerContext) -> None:
 
 def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
-    seen = next((case.viewed for case in index.cases if case.viewed and case.viewed.study_uid == study_uid), None)
-    if seen is not None:
-        return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
+    viewed = next((case.viewed for case in index.cases if case.viewed and case.viewed.study_uid == study_uid), None)
+    if viewed is not None:
+        return {"t1w": viewed.t1w_uid, "stir": viewed.stir_uid, "why": None}
     return {"t1w": None, "stir": None, "why": for_readers(index.why_waiting(study_uid) or "") or None}
 
 

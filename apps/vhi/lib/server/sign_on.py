@@ -35,11 +35,11 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
         provider = context.needed_provider()
         following, back = local_path(next), current_addresses().url(BACK)
         try:
-            begun = await context.run(context.sign_on, request, LASTS_S, lambda: provider.begin(back))
+            started = await context.run(context.sign_on, request, LASTS_S, lambda: provider.begin(back))
         except (Refusal, VhiError) as error:
             return _login_page_with(context, following, error)
-        kept = {"state": begun.state, "nonce": begun.nonce, "verifier": begun.verifier, "next": following}
-        answer = RedirectResponse(begun.url, 303)
+        kept = {"state": started.state, "nonce": started.nonce, "verifier": started.verifier, "next": following}
+        answer = RedirectResponse(started.url, 303)
         _set_kept(
             answer, request, context, jwt.encode({**kept, "exp": int(time.time()) + LASTS_S}, context.login.sign_on_key, "HS256")
         )

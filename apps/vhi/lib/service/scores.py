@@ -93,16 +93,16 @@ class Scores:
     def compare_labels(self, cases: Sequence[Case], readings: ReadingStore, scans: ScanReader) -> int:
         """Compare the newest submitted regions with the networks'; how many were left for the next time."""
         manifest, known = self.live()
-        left = 0
+        n_left = 0
         submitted = {case_id for case_id, _ in readings.intact()}
         for case in (case for case in cases if case.case_id in submitted and case.case_id in known):
             for submission in newest_regions(readings, case.case_id):
                 if submission.submission_id in known[case.case_id]["labels"]:
                     continue
-                left += 1
-                if left <= AT_A_TIME:
+                n_left += 1
+                if n_left <= AT_A_TIME:
                     self._compare(case, submission, readings, scans, manifest)
-        return max(0, left - AT_A_TIME)
+        return max(0, n_left - AT_A_TIME)
 
     def _compare(self, case: Case, submission: Submission, readings: ReadingStore, scans: ScanReader, manifest: Manifest) -> None:
         dice: float | None = None

@@ -126,8 +126,8 @@ class Submissions:
         doubts = region_doubts(self._measurements, scans, evaluated, metadata)
         evaluated = self._compared(scans, evaluated, metadata)
         region = evaluated.segments.get(DISEASE_REGION)
-        said = doubt_messages(doubts, metadata, self._measurements.readings, scans.case.case_id, region)
-        evaluated = replace(evaluated, messages=(*said, *evaluated.messages))
+        doubt_sentences = doubt_messages(doubts, metadata, self._measurements.readings, scans.case.case_id, region)
+        evaluated = replace(evaluated, messages=(*doubt_sentences, *evaluated.messages))
         if evaluated.result is not None:
             since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
             changed = () if since is None else change_sentences(since.change)

@@ -228,10 +228,10 @@ def _nearness(t1w: SeriesCandidate, stir: SeriesCandidate) -> int:
 
 def _the_only(role: str, equals: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
     """The one that a description decides for. Time never does: which of two repeats is the good one, no header says."""
-    left = _by_description(equals, rule)
-    if len(left) > 1:
-        raise _undecided(role, left)
-    return left[0]
+    described = _by_description(equals, rule)
+    if len(described) > 1:
+        raise _undecided(role, described)
+    return described[0]
 
 
 def _by_description(equals: list[SeriesCandidate], rule: RoleRule) -> list[SeriesCandidate]:

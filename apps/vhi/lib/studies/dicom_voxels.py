@@ -127,8 +127,8 @@ def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:
             "again."
         )
     # the value's highest bit to the cell's highest, then back: what lies above is lost, and the sign comes down with it
-    left = (cells << np.array(allocated - 1 - high, cells.dtype)).astype(cells.dtype, copy=False)
-    whole = left.view(f"i{cells.dtype.itemsize}") if header.get("PixelRepresentation") else left
+    shifted = (cells << np.array(allocated - 1 - high, cells.dtype)).astype(cells.dtype, copy=False)
+    whole = shifted.view(f"i{cells.dtype.itemsize}") if header.get("PixelRepresentation") else shifted
     return whole >> np.array(allocated - stored, whole.dtype)
 
 

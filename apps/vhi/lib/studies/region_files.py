@@ -112,20 +112,20 @@ def _on_stir(read: _Reader, pair: ScanPair, role: str) -> tuple[Mask, str | None
     stir, t1w_grid = pair.stir, pair.t1w_grid or pair.t1w.grid
     one_grid = _same(t1w_grid, stir.grid) or turn_between(t1w_grid, stir.grid) is not None
     try:
-        mask, said = read(stir.grid, _frame_of_reference(pair.stir_info))
+        mask, segment_note = read(stir.grid, _frame_of_reference(pair.stir_info))
         mask = placed(mask, stir.grid)
     except GridMismatchError:
         if one_grid:
             raise
-        mask, said = read(t1w_grid, _frame_of_reference(pair.t1w_info))
+        mask, segment_note = read(t1w_grid, _frame_of_reference(pair.t1w_info))
     if one_grid or _same(mask.grid, stir.grid):
-        return mask, said, None
+        return mask, segment_note, None
     on_t1w = placed(mask, t1w_grid)
     if not _same(on_t1w.grid, t1w_grid):
-        return mask, said, None  # on the voxels of neither, which is refused where it is measured
+        return mask, segment_note, None  # on the voxels of neither, which is refused where it is measured
     data = labels_at(on_t1w.data.astype(np.uint8), t1w_grid, stir.grid) > 0
     note = f"The {role} was drawn on T1W, whose voxels are not those of STIR; it was read at STIR's voxels (nearest neighbour)."
-    return Mask(data, stir.grid, mask.name), said, note
+    return Mask(data, stir.grid, mask.name), segment_note, note
 
 
 def _same(one: Grid, other: Grid) -> bool:

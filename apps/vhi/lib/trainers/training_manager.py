@@ -114,10 +114,12 @@ class TrainingManager:
         """The session as MONAI Label tells of a task; None before the first."""
         session = self._session()
         asked = session.as_dict() if session else None
-        said = self._last_words()
-        if said and self.service.config.blinded:
-            said = [WHY_IS_HIDDEN]
-        return task_of(self._visible_progress(), asked, running=self.is_running(), said=said, live=self._live_version())
+        last_words = self._last_words()
+        if last_words and self.service.config.blinded:
+            last_words = [WHY_IS_HIDDEN]
+        return task_of(
+            self._visible_progress(), asked, running=self.is_running(), last_words=last_words, live=self._live_version()
+        )
 
     def _session(self) -> Session | None:
         """The one that waits or runs."""

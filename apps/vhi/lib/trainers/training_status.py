@@ -72,8 +72,12 @@ def text_of(progress: Mapping[str, Any], live: str | None = None) -> str:
         return f"No new label passed the checks.{_left_out(progress)}"
     if state in _STATUS:
         return str(progress.get("message") or f"The session was {state}; it can be gone on with.")
-    left = progress.get("left_s")
-    minutes = f" About {max(1, round(left / 60))} min of learning left." if left is not None and state == "training" else ""
+    seconds_left = progress.get("left_s")
+    minutes = (
+        f" About {max(1, round(seconds_left / 60))} min of learning left."
+        if seconds_left is not None and state == "training"
+        else ""
+    )
     return _DOING.get(state, f"{state}.") + minutes
 
 
@@ -139,7 +143,7 @@ def task_of(
     session: Mapping[str, Any] | None,
     *,
     running: bool,
-    said: Sequence[str],
+    last_words: Sequence[str],
     live: str | None = None,
 ) -> dict[str, Any] | None:
     """A session as MONAI Label tells of a task; None where there never was one.
@@ -148,15 +152,15 @@ def task_of(
     ----------
     session : mapping or None
         `session.json` while it waits or runs.
-    said : sequence of str
+    last_words : sequence of str
         Why a process failed, in words.
     live : str or None
         The version that is live now.
     """
-    if progress is None and session is None and not said:
+    if progress is None and session is None and not last_words:
         return None
     progress = progress or {"state": "stopped", "message": "A session was begun, and can be gone on with."}
-    failed = bool(said) and not running
+    failed = bool(last_words) and not running
     lines = [text_of(progress, live), *(_member(member) for member in progress.get("members", []))]
     ended = not running and progress["state"] in (*ENDED, "interrupted")
     return {
@@ -167,7 +171,7 @@ def task_of(
         "start_ts": _clock((session or {}).get("created") or progress.get("begun")),
         **({"end_ts": _clock(progress.get("updated"))} if ended else {}),
         # never empty: 3D Slicer shows the last line
-        "details": [*lines, *said] if failed else lines,
+        "details": [*lines, *last_words] if failed else lines,
         "progress": {name: value for name, value in progress.items() if name not in ("options", "updated", "told")}
         | ({"reasons": _reasons(progress)} if "reasons" in progress else {})
         # what a session said of itself when it ended need not hold any more
@@ -195,12 +199,12 @@ def _compared(progress: Mapping[str, Any]) -> str:
 
 def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float | None]:
     """Epochs done and to do of all members, and the mean Dice of those that have begun."""
-    begun = [member for member in members if member["step"]]
-    if not begun:
+    started = [member for member in members if member["step"]]
+    if not started:
         return 0.0, 10.0, None  # what there is to do is not known yet
-    each = sum(member["epoch"] for member in begun) / sum(member["step"] for member in begun)
+    each = sum(member["epoch"] for member in started) / sum(member["step"] for member in started)
     done, total = each * sum(member["step"] for member in members), each * sum(member["steps"] for member in members)
-    dices = [member["dice"] for member in begun if member["dice"] is not None]
+    dices = [member["dice"] for member in started if member["dice"] is not None]
     return round(done, 1), round(total, 1), round(sum(dices) / len(dices), 4) if dices else None
 
 
