@@ -45,7 +45,7 @@ class RegionNetworks:
         return self.load()
 
 
-def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, keep: Path) -> dict[str, Any]:
+def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, mask_file: Path) -> dict[str, Any]:
     """One scan's region by an ensemble, kept as a mask, and how it lies on the manual one.
 
     Returns
@@ -61,7 +61,7 @@ def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, keep: Pa
     """
     scan = read_volume(t1w, "T1W")
     region = segment_disease_region(scan, ensemble.members)
-    write_mask(keep, region.mask)
+    write_mask(mask_file, region.mask)
     result: dict[str, Any] = {
         "voxels": region.mask.voxels,
         "member_dice": region.member_dice,

@@ -49,7 +49,7 @@ def _thresholds(thresholds: Thresholds, whose: str) -> dict[str, float]:
     }
 
 
-def automatic_of(t1w: Path, stir: Path, region: Path, bone: Path, semi: list[ReaderMask], keep: Path) -> dict[str, Any]:
+def automatic_of(t1w: Path, stir: Path, region: Path, bone: Path, semi: list[ReaderMask], grade_file: Path) -> dict[str, Any]:
     """The automatic segmentation before cleaning, kept as a label map, and how much of each reader's cleaned one lies in it.
 
     Raises
@@ -60,7 +60,7 @@ def automatic_of(t1w: Path, stir: Path, region: Path, bone: Path, semi: list[Rea
     scan, inversion = read_volume(t1w, "T1W"), read_volume(stir, "STIR")
     drawn = read_mask(bone, "normal bone")
     result = measure_vhi(scan, inversion, normal_bone=drawn, disease_region=read_mask(region, "disease region"))
-    write_labels(keep, result.grade, inversion.grid)
+    write_labels(grade_file, result.grade, inversion.grid)
     automatic = Mask(result.grade > 0, inversion.grid, "automatic segmentation")
     inside = {}
     for reading in semi:

@@ -37,8 +37,8 @@ def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, fl
     """The results of `VersionMeasurement`, case by case, and those of `LeavingOut`."""
     apart = [DicePair(LEFT_OUT, key, dices["live"], dices["candidate"]) for key, dices in (left_out or {}).items()]
     return apart + [
-        DicePair(what, case_id, before["dice"], results["candidate"][case_id]["dice"])
-        for what, results in measured.items()
+        DicePair(case_set, case_id, before["dice"], results["candidate"][case_id]["dice"])
+        for case_set, results in measured.items()
         for case_id, before in results["live"].items()
     ]
 
@@ -46,9 +46,9 @@ def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, fl
 def best_of(measured: Mapping[str, Any], parent: str) -> dict[str, Best]:
     """By set the best of the versions that ever were live, the parent among them."""
     best = {}
-    for what, results in measured.items():
+    for case_set, results in measured.items():
         versions = {**results["earlier"], parent: {case_id: case["dice"] for case_id, case in results["live"].items()}}
-        for name, ids in sets_of(what, results["live"]).items():
+        for name, ids in sets_of(case_set, results["live"]).items():
             dices = {version: {case_id: known[case_id] for case_id in ids} for version, known in versions.items() if known}
             version = max(dices, key=lambda name: np.mean(list(dices[name].values())))
             best[name] = Best(version, dices[version])
@@ -165,9 +165,9 @@ def go_live(session: Session, set_aside: Sequence[str] = ()) -> str | None:
         count = len(set(set_aside))
         cases = "1 case" if count == 1 else f"{count} cases"
         return f"Labels that it rests on, of {cases}, were set aside meanwhile, so that it is kept but does not become live."
-    kept = pinned(root)
-    if kept is not None and kept["version"] != session.version:
-        return f"Version {kept['version']} was pinned by {kept['by']}: it stays live until an administrator chooses another one."
+    pin = pinned(root)
+    if pin is not None and pin["version"] != session.version:
+        return f"Version {pin['version']} was pinned by {pin['by']}: it stays live until an administrator chooses another one."
     make_live(root, session.version)
     return None
 
@@ -187,8 +187,8 @@ def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         name: summary(
-            text, measured[what]["candidate"], [LabelledCase(case_id, Path()) for case_id in measured[what]["candidate"]]
+            text, measured[case_set]["candidate"], [LabelledCase(case_id, Path()) for case_id in measured[case_set]["candidate"]]
         )
-        for name, (what, text) in sets.items()
-        if what in measured
+        for name, (case_set, text) in sets.items()
+        if case_set in measured
     }

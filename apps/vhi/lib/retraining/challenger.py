@@ -41,8 +41,8 @@ def decide_between(
     from .jobs import measured_case  # brings torch
 
     pairs = []
-    for what, case_id, t1w, truth in cases:
-        pair = DicePair(what, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
+    for case_set, case_id, t1w, truth in cases:
+        pair = DicePair(case_set, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
         on_case(pair)
         pairs.append(pair)
     return decide(pairs, config, learnt_here=False)

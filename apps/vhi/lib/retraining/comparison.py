@@ -79,9 +79,9 @@ def compare_versions(
     before = [path.name for path in place.glob("*.png")]
     with result_folder(place, (FILE, *before), FILE) as staging:
         records = []
-        for n, (what, case_id, t1w, truth) in enumerate(islice(cases, MOST), start=1):
+        for n, (case_set, case_id, t1w, truth) in enumerate(islice(cases, MOST), start=1):
             regions = [segment(t1w) for segment in segments]
-            compared = Compared(what, case_id, *(round(dice(region.data, truth.data), 4) for region in regions))
+            compared = Compared(case_set, case_id, *(round(dice(region.data, truth.data), 4) for region in regions))
             write_atomically(staging / f"{n}.png", _picture(t1w, truth, regions, compared, versions))
             records.append(compared.as_dict())
             on_case(compared)

@@ -90,5 +90,5 @@ def _summed(case_id: str, own: Sequence[Submission]) -> ReadingEffort:
         for name in QUANTITIES
         if any(name in submission.effort for submission in own)
     }
-    shown = next((submission.model["version"] for submission in own if submission.model), None)
-    return ReadingEffort(case_id, own[0].reader, own[-1].created, shown, took)
+    version = next((submission.model["version"] for submission in own if submission.model), None)
+    return ReadingEffort(case_id, own[0].reader, own[-1].created, version, took)

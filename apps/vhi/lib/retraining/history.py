@@ -79,10 +79,10 @@ def dice_of(manifest: Manifest) -> dict[str, dict[str, Any]]:
         cases = len(folds.get("cases") or {})
         by_set[CROSS_VALIDATION] = {"measure": SLICES, "version": folds["mean_slice_dice"], "before": None, "cases": cases}
     pairs = (manifest.gate or {}).get("cases", [])
-    for what in dict.fromkeys(pair["what"] for pair in pairs):
-        own = [pair for pair in pairs if pair["what"] == what]
+    for case_set in dict.fromkeys(pair["what"] for pair in pairs):
+        own = [pair for pair in pairs if pair["what"] == case_set]
         means = {name: round(float(np.mean([pair[key] for pair in own])), 4) for name, key in _MEANS.items()}
-        by_set[what] = {"measure": WHOLE, **means, "cases": len(own)}
+        by_set[case_set] = {"measure": WHOLE, **means, "cases": len(own)}
     return by_set
 
 

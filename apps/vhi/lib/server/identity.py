@@ -100,8 +100,8 @@ class Tokens:
         self._lifetime_s = lifetime_s
         self._ended_file = ended_file
         self._ended: dict[str, float] = {}
-        if ended_file is not None and (kept := read_remakable(ended_file, ended=dict)) is not None:
-            self._ended = {session: until for session, until in kept["ended"].items() if isinstance(until, NUMBER)}
+        if ended_file is not None and (record := read_remakable(ended_file, ended=dict)) is not None:
+            self._ended = {session: until for session, until in record["ended"].items() if isinstance(until, NUMBER)}
         self._lock = Lock()
 
     def issue(self, account: Account) -> str:

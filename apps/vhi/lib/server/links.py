@@ -96,9 +96,9 @@ class MultipartLinks:
             self._held = b""
         elif not self._in_headers:
             # all but what could be the beginning of a delimiter
-            kept = len(self._delimiter) + 1
-            passed += self._held[:-kept]
-            self._held = self._held[-kept:]
+            held_back = len(self._delimiter) + 1
+            passed += self._held[:-held_back]
+            self._held = self._held[-held_back:]
         return self._without_borrowed(bytes(passed))
 
     def finish(self) -> bytes:

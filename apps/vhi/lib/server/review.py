@@ -49,10 +49,10 @@ def add_review(api: FastAPI, context: ServerContext) -> None:
     ) -> Response:
         check_id("image", image)
         by = current_identity().name or "local"
-        kept = await context.save_for(
+        review = await context.save_for(
             request, lambda: context.app.service.reviewing.record(image, (first, second), slice_number, reason, note, by)
         )
-        return JSONResponse(asdict(kept))
+        return JSONResponse(asdict(review))
 
     @api.get("/vhi/reviews", tags=["VHI"], summary="Everything that was recorded, as JSON or CSV")
     async def reviews(request: Request, form: Literal["json", "csv"] = "json") -> Response:

@@ -68,11 +68,11 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
 
         def listed() -> dict[str, Any]:
             page_of_rows = context.app.service.reading_list.page(asked, reading, state=state, matching=matching, limit=limit)
-            shown = [{**asdict(row), "note": for_readers(row.note)} for row in page_of_rows.rows]
+            entries = [{**asdict(row), "note": for_readers(row.note)} for row in page_of_rows.rows]
             if who.is_admin:
                 reviewed = context.app.service.reviewing.state_of_cases()
-                shown = [{**row, **reviewed.get(row["case"], NOT_READ)} for row in shown]
-            return {**asdict(page_of_rows), "rows": shown}
+                entries = [{**row, **reviewed.get(row["case"], NOT_READ)} for row in entries]
+            return {**asdict(page_of_rows), "rows": entries}
 
         return JSONResponse(finite(await context.quickly(request, listed)))
 

@@ -174,11 +174,11 @@ class Conduct:
         both = int((ours.data & theirs.data).sum())
         total = ours.voxels + theirs.voxels
         overlap = f"Dice {2 * both / total:.2f}" if total else "both empty"
-        what, mm3, reference_mm3 = "VHI at the sensitive threshold", _vhi_mm3(own), _vhi_mm3(reference)
+        quantity, mm3, reference_mm3 = "VHI at the sensitive threshold", _vhi_mm3(own), _vhi_mm3(reference)
         if mm3 is None or reference_mm3 is None:
-            what, mm3, reference_mm3 = "drawn inflammation", ours.volume_mm3, theirs.volume_mm3
+            quantity, mm3, reference_mm3 = "drawn inflammation", ours.volume_mm3, theirs.volume_mm3
         return (
-            f"Calibration: the reference has {reference_mm3:,.0f} mm3 of {what}, you have {mm3:,.0f} mm3 (masks: {overlap}; "
+            f"Calibration: the reference has {reference_mm3:,.0f} mm3 of {quantity}, you have {mm3:,.0f} mm3 (masks: {overlap}; "
             f"{ours.voxels - both} voxels of yours are not in it, {theirs.voxels - both} of its voxels you left out)."
         )
 

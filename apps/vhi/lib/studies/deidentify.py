@@ -209,16 +209,16 @@ def deidentified(header: Dataset, values: np.ndarray, pseudonym: Pseudonym) -> D
 
 def _kept(dataset: Dataset, pseudonym: Pseudonym) -> Dataset:
     """The part of a data set, or of an item in one, that stays."""
-    kept = Dataset()
+    copy = Dataset()
     for element in dataset:
         keyword = element.keyword
         if keyword in _SEQUENCES and element.VR == "SQ":
-            setattr(kept, keyword, Sequence([_kept(item, pseudonym) for item in element.value]))
+            setattr(copy, keyword, Sequence([_kept(item, pseudonym) for item in element.value]))
         elif keyword in _REPLACED_UIDS and element.value:
-            setattr(kept, keyword, UID(pseudonym.uid(str(element.value))))
+            setattr(copy, keyword, UID(pseudonym.uid(str(element.value))))
         elif (values := _values(element)) is not None:
-            kept.add_new(element.tag, element.VR, values)
-    return kept
+            copy.add_new(element.tag, element.VR, values)
+    return copy
 
 
 def _values(element: DataElement) -> list[object] | None:

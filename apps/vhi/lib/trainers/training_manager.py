@@ -189,7 +189,7 @@ class TrainingManager:
             dices = dice_of(self.service.networks.manifest())
         except ModelError:
             return None
-        return next((dices[what]["version"] for what in (HOLDOUT, CROSS_VALIDATION, PHANTOMS) if what in dices), None)
+        return next((dices[case_set]["version"] for case_set in (HOLDOUT, CROSS_VALIDATION, PHANTOMS) if case_set in dices), None)
 
     def new_labels(self, since: str = "") -> int:
         """Cases with a label that the live version did not learn and that was handed in after a time (ISO 8601, UTC).

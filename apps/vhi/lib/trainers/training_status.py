@@ -191,8 +191,8 @@ def _member(member: Mapping[str, Any]) -> str:
 
 def _compared(progress: Mapping[str, Any]) -> str:
     sentences = [
-        f" On {gains['cases']} cases of the {what} its mean Dice is {gains['mean_gain']:+.4f} against the version before."
-        for what, gains in (progress.get("compared") or {}).items()
+        f" On {gains['cases']} cases of the {case_set} its mean Dice is {gains['mean_gain']:+.4f} against the version before."
+        for case_set, gains in (progress.get("compared") or {}).items()
     ]
     return "".join(sentences)
 

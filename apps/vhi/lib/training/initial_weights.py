@@ -93,7 +93,7 @@ def _coarser(version: Version, recipe: Recipe) -> UNet:
     )
 
 
-def _check_unseen(group: Group, learnt: set[str], what: str) -> None:
+def _check_unseen(group: Group, learnt: set[str], source: str) -> None:
     seen = sorted({case.case_id for case in (*group.held_out, *group.held_out_other)} & learnt)
     if seen:
-        raise InputError(f"The networks of {what} learnt {', '.join(seen)}, which measure {group.name}; start from others.")
+        raise InputError(f"The networks of {source} learnt {', '.join(seen)}, which measure {group.name}; start from others.")

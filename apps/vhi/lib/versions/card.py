@@ -80,7 +80,7 @@ def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
         **_FIELDS,
         "network": _ensemble(manifest),
         "spacing": f"{manifest.pixel_spacing_mm:.4f} mm in plane",
-        **{f"network {what}": f"{_ensemble(own)}; spacing {own.pixel_spacing_mm:.4f} mm" for what, own in kinds.items()},
+        **{f"network {name}": f"{_ensemble(own)}; spacing {own.pixel_spacing_mm:.4f} mm" for name, own in kinds.items()},
     }
     return _table(["field", "value"], list(fields.items()))
 
@@ -182,8 +182,8 @@ def _results(metrics: Mapping[str, Any]) -> str:
             for name, entry in rows
         ],
     )  # fmt: skip
-    what = "\n".join(f"- `{name}`: {entry.get('what', '')}" for name, entry in evaluations)
-    return f"## Results\n\n{summary}\n\n{what}\n{_above(evaluations, baseline)}\n{_scans(evaluations, baseline)}"
+    meanings = "\n".join(f"- `{name}`: {entry.get('what', '')}" for name, entry in evaluations)
+    return f"## Results\n\n{summary}\n\n{meanings}\n{_above(evaluations, baseline)}\n{_scans(evaluations, baseline)}"
 
 
 def _above(evaluations: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
@@ -236,9 +236,9 @@ def _per_slice(metrics: Mapping[str, Any], plot: str | None) -> str:
         return ""
     most = max(len(dices) for dices in sliced.values())
     rows = [[case_id, *("" if dice is None else f"{dice:.2f}" for dice in dices)] for case_id, dices in sliced.items()]
-    shown = f"![Dice per slice]({plot})\n\n" if plot else ""
+    picture = f"![Dice per slice]({plot})\n\n" if plot else ""
     table = _table(["scan", *(str(k + 1) for k in range(most))], [row + [""] * (most + 1 - len(row)) for row in rows])
-    return f"## Every slice\n\n{shown}2-D Dice of the ensemble, slices numbered along the stack from 1.\n\n{table}"
+    return f"## Every slice\n\n{picture}2-D Dice of the ensemble, slices numbered along the stack from 1.\n\n{table}"
 
 
 def _failures(metrics: Mapping[str, Any], pictures: Sequence[tuple[str, str]]) -> str:

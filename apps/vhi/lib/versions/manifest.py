@@ -83,7 +83,7 @@ class Manifest:
     def of_kind(self, name: str | None) -> Manifest:
         """As if the networks for one kind of scans were the only ones; for None or an unknown kind, those of all others."""
         kind = next((kind for kind in self.kinds if kind["name"] == name), {})
-        return replace(self, kinds=[], **{what: kind[what] for what in OF_KIND if what in kind})
+        return replace(self, kinds=[], **{key: kind[key] for key in OF_KIND if key in kind})
 
     def for_scan(self, grid: Grid) -> Manifest:
         """As if the networks that answer a scan on this grid were the only ones."""
