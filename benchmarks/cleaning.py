@@ -89,8 +89,8 @@ def _shifted(every: Sequence[LeftOutPatient]) -> Table:
     return table
 
 
-def _mean(found: Sequence[Agreement], name: str) -> float:
-    return float(np.nanmean([getattr(one, name) for one in found]))
+def _mean(agreements: Sequence[Agreement], name: str) -> float:
+    return float(np.nanmean([getattr(agreement, name) for agreement in agreements]))
 
 
 def _decisions(left_out: Sequence[LeftOutPatient]) -> Table:
@@ -130,13 +130,13 @@ def _volumes(console: Console, left_out: Sequence[LeftOutPatient]) -> Table:
         manual.append(np.log((one.table.kept[:, 0] @ voxels) / (one.table.kept[:, 2] @ voxels)))
         cells = (voxels.sum(), proposed, round(read_voxels(one.table)), first, second)
         table.add_row(case, *map(str, cells), f"{ours[-1]:+.2f}", f"{theirs[-1]:+.2f}")
-    for name, found in (
+    for name, ratios in (
         ("proposed against published readers", ours),
         ("published reader 1 against 2", theirs),
         ("proposed against the readers' mean on the same lesions", same),
         ("reader 1 against 2, lesions of their first manual readings", manual),
     ):
-        console.print(f"{name}: {_agreement(found)}")
+        console.print(f"{name}: {_agreement(ratios)}")
     return table
 
 
