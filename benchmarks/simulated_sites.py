@@ -99,7 +99,7 @@ def phantom(seed: int) -> PhantomStudy:
 @contextmanager
 def smaller() -> Iterator[None]:
     """The product's sessions with less to compute, as the docstring says."""
-    phantoms = list(phantom_regression_cases(SHAPE))
+    found = list(phantom_regression_cases(SHAPE))
     frame_of = NetworkFrame.of.__func__  # type: ignore[attr-defined]
 
     def own_pixels(cls: type[NetworkFrame], t1w: Volume, *, air: bool = False) -> NetworkFrame:
@@ -112,7 +112,7 @@ def smaller() -> Iterator[None]:
 
     with (
         patch.object(retraining_session, "processes", in_this_process),
-        patch.object(jobs, "phantom_regression_cases", lambda: iter(phantoms)),
+        patch.object(jobs, "phantom_regression_cases", lambda: iter(found)),
         patch.object(NetworkFrame, "of", classmethod(own_pixels)),
         patch.object(jobs, "_drawn_slice", lambda *slice_of: b""),
         patch.object(jobs, "load_members", load_members),

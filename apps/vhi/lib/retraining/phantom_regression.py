@@ -61,8 +61,8 @@ def _thinned(study: PhantomStudy, by: tuple[int, int, int]) -> Scan:
 
     def means(data: np.ndarray) -> np.ndarray:
         blocks = data[inside].reshape([n for pair in zip(shape, by, strict=True) for n in pair])
-        thinned: np.ndarray = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
-        return thinned
+        mean: np.ndarray = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+        return mean
 
     affine = study.t1w.grid.affine @ np.diag([*by, 1.0])
     affine[:3, 3] += study.t1w.grid.affine[:3, :3] @ ((np.array(by) - 1) / 2)
