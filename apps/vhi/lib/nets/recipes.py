@@ -104,8 +104,8 @@ class Recipe:
         shape: dict[str, Any] = {"named": dict(layout)}
         if "name" not in layout:
             shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
-        told = known.get("augmentation", {})
-        ranges = augmentation_of(told) if told else _WIDE
+        augmentation = known.get("augmentation", {})
+        ranges = augmentation_of(augmentation) if augmentation else _WIDE
         values: dict[str, Any] = {"name": "default", "steps": 1500} | known | shape | {"augmentation": ranges}
         return cls(**values)
 
