@@ -203,11 +203,11 @@ class Index:
 
 
 def _body(parts: tuple[Any, ...], query: Query) -> str:
-    """The members to tell, out of the kept texts."""
+    """The members of the answer, out of the stored texts."""
     if query.fields is not None and not query.fields:
         return ",".join(parts)
     texts = [zlib.decompress(part).decode()[1:-1] if isinstance(part, bytes) else part for part in parts]
-    number = query.level + 1  # of texts that are always told
+    number = query.level + 1  # of texts that every answer holds
     members = json.loads("{" + ",".join(filter(None, texts[:number])) + "}")
     for text in texts[number:]:
         for tag, element in json.loads("{" + text + "}").items():

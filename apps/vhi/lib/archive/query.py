@@ -23,7 +23,7 @@ class Query:
     Attributes
     ----------
     condition : SQL over the columns of `SEARCHABLE`, and `values` for its question marks
-    fields : tags that are asked for beside those that are always told; None for all
+    fields : tags that are asked for beside those that every answer holds; None for all
     """
 
     level: Level

@@ -130,7 +130,7 @@ def _telling(definition: str, responded: Mapping[str, float], vhi: Values | None
 
 
 def trial_size(measure: str, responsiveness: Responsiveness, share: float) -> TrialSize:
-    """Patients per arm, and power, of a trial whose arms differ by a share of the change that was found."""
+    """Patients per arm, and power, of a trial whose arms differ by a share of the observed change."""
     effect = share * responsiveness.srm.value
     if math.isnan(effect):
         return TrialSize(measure, share, effect, {}, {})

@@ -389,7 +389,7 @@ def _clinical(table: CohortTable) -> dict[str, dict[str, float]]:
 
 @dataclass(frozen=True, eq=False)
 class FailureAnalysis:
-    """The visits on which two readers of VHI differ most, the largest difference first, each with what was found of it.
+    """The visits on which two readers of VHI differ most, the largest difference first, each with what is recorded of it.
 
     `sd` is the standard deviation of the differences, in the unit of VHI; a difference beyond `limit` is a failure.
     """

@@ -1,4 +1,4 @@
-"""The one table that every cohort analysis starts from: who read what, and what was found.
+"""The one table that every cohort analysis starts from: who read what, and with which result.
 
 A row is one reading of one visit (`reader` given) or what is known of a visit whoever read it (`reader` empty). Values of a
 visit may stand on any of its rows, as long as they agree. `docs/cohort.md` is the user's page.

@@ -307,8 +307,8 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
 def _batch(
     recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored, and where
-    they are told discs and canal as a third channel.
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` masks: what is disease region in them, and what is ignored. `(B, 3, H, W)` where
+    the labels say discs and canal too.
     """
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
@@ -329,8 +329,8 @@ def _batch(
 
 
 def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
-    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; a fourth channel where they
-    tell discs and canal.
+    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; a fourth channel where the
+    labels say discs and canal.
     """
     masks = slices.masks[at]
     ignored = np.zeros_like(masks) if slices.ignored is None else slices.ignored[at]

@@ -278,7 +278,7 @@ class PacsCases:
                 news.append(replace(known, examined=None))  # an archive that tells no sizes
         self.register.put(news)
         if self._at_start is None:
-            # one whose size is not told may be growing
+            # one whose size is not known may be growing
             self._at_start = {study.uid for study in self.register.all() if study.examined is None and study.counts != "/"}
         else:
             self._at_start -= {study.uid for study in news}

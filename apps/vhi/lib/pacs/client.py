@@ -265,7 +265,7 @@ class Archive:
         ArchiveRefusal
             The archive does not want one of them; the sentence says which and its reason. Those before it are stored.
         ArchiveError
-            It cannot be told what was stored; store all of them again.
+            What was stored is not known; store all of them again.
         InputError
             A file cannot be read.
         """

@@ -1,4 +1,4 @@
-"""One run over a clone: every step that its files allow, each kept, and what was found as one result."""
+"""One run over a clone: every step that its files allow, each kept, and all their results together."""
 
 from __future__ import annotations
 

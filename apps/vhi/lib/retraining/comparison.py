@@ -55,7 +55,7 @@ def compare_versions(
     cases: Iterable[Measured],
     on_case: Callable[[Compared], None] = lambda case: None,
 ) -> Path:
-    """Measure both versions on each case, and keep what was found; the folder, which appears whole.
+    """Measure both versions on each case, and keep the results; gives their folder, which appears whole.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def comparisons(folder: RetrainingFolder) -> tuple[dict[str, Any], ...]:
 
 
 def region_or_none(segment: Segment) -> Segment:
-    """The same where nothing is found: an empty region, since that a version finds nothing is what a comparison is for."""
+    """The same, but an empty region where a version finds none: a comparison is there to show that too."""
 
     def segment_or_empty(t1w: Volume) -> Mask:
         try:

@@ -52,7 +52,7 @@ def fate_of(folder: RetrainingFolder, case_id: str, submission_id: str) -> Fate 
 
 
 def note_fate(folder: RetrainingFolder, fate: Fate, label_id: str) -> None:
-    """Write down what became of a submission, beside what the check found of it."""
+    """Write down what became of a submission, beside the result of its check."""
     record = folder.check_of(fate.case_id, fate.submission_id) or {
         "case": fate.case_id,
         "submission": fate.submission_id,

@@ -160,7 +160,7 @@ class RetrainingFolder:
     # checked labels -------------------------------------------------------------------------------------------------------------
 
     def note_check(self, content: Mapping[str, Any], picture: bytes | None = None) -> None:
-        """Keep what the check of a label found: `case`, `submission`, `label_id`, `state` (passed, held) and more."""
+        """Keep the result of a label's check: `case`, `submission`, `label_id`, `state` (passed, held) and more."""
         make_folder(self.root / "labels")
         path = self._check_path(str(content["case"]), str(content["submission"]))
         if picture is not None:

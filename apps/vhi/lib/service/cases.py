@@ -63,7 +63,7 @@ class Cases:
         self._looked_at: set[str] = set()
         self._index = CaseIndex()
         self._worked = time.monotonic()
-        with suppress(ShareError):  # it is told to who asks, until the share is there
+        with suppress(ShareError):  # who asks is given the reason, until the share is there
             self.refresh()
 
     @property

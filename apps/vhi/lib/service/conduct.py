@@ -155,7 +155,7 @@ class Conduct:
     def feedback(self, case_id: str, reader: str) -> str:
         """The words for a reader beside the reference after a calibration case; empty for any other case.
 
-        Empty too, and logged, where the masks cannot be read: the submission that it is told beside is kept.
+        Empty too, and logged, where the masks cannot be read: the submission that it is shown beside is kept.
         """
         try:
             return self._feedback(case_id, reader)

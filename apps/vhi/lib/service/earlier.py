@@ -284,7 +284,7 @@ class EarlierVisits:
         voxels, counted = mask.data, numbers["voxels"]["sensitive"]
         if stir is not None and int(voxels.sum()) != counted:
             voxels = voxels & (stir.data >= numbers["thresholds"]["sensitive"])  # what was painted below it did not count
-        # painted where the settings leave everything out, or a hole that was filled: not to be told from the mask alone
+        # painted where the settings leave everything out, or a hole that was filled: the mask alone does not say which
         unsure = "" if int(voxels.sum()) == counted else "which voxels of the earlier mask count in its number is not known"
         lesions = label_lesions(voxels.astype("uint8"))[0]
         visit = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")

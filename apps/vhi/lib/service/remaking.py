@@ -105,7 +105,7 @@ def _evaluated(measurements: MeasurementService, scans: Scans, made: Submission)
 def _proposal_version(measurements: MeasurementService, made: Submission) -> str | None:
     """The version of the cleaning proposal beside the result: as `vhi.json` says, else as was noted of what was shown.
 
-    None for a noted one that is gone: a reading handed in since is reported without it, and any other is told by its sha256.
+    None for a noted one that is gone: a reading handed in since is reported without it, any other is known by its sha256.
     """
     readings = measurements.readings
     path = readings.folder_of(made) / REPORT_FILES["json"]

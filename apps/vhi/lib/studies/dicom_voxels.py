@@ -189,7 +189,7 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
         if keyword in dataset:
             delattr(dataset, keyword)
-    # all bits of a cell, as an uncompressed file has them: which of them are the value is told once, for every syntax alike
+    # all bits of a cell, as an uncompressed file has them: which of them hold the value is settled once, for every syntax alike
     bits = dataset.BitsAllocated
     described = dataset.get("BitsStored"), dataset.get("HighBit"), dataset.get("PixelRepresentation")
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0

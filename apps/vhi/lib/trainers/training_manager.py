@@ -75,7 +75,7 @@ class TrainingManager:
             self._preparing = preparing = self._threads.submit(self._begin, options, go_on)
         wait([preparing], ANSWER_WITHIN_S)
         if preparing.done() and (error := preparing.exception()) is not None:
-            self._preparing = None  # told already
+            self._preparing = None  # reported here
             raise error
         self.service.audit.append("training started", reader=by or "local")
         return self.status()

@@ -9,7 +9,7 @@ from typing import Any
 from ..retraining.retraining_folder import ENDED
 
 NAME = "disease_region"
-# lists of cases in what a session tells
+# lists of cases in the progress of a session
 _CASES = ("learnt", "replayed", "holdout", "held", "later")
 WHY_IS_HIDDEN = "An administrator finds why at /vhi/models."
 _STATUS = {
@@ -114,7 +114,7 @@ def stats_of(
     live : str or None
         Its id.
     gain : str
-        What a case takes its readers since it is live, in words; told once training has ended.
+        What a case takes its readers since it is live, in words; shown once training has ended.
 
     Returns
     -------

@@ -20,7 +20,7 @@ RESULT = "cross_validation.json"
 
 @dataclass(frozen=True)
 class Start:
-    """Where they are found.
+    """Where the networks are that a training goes on from.
 
     Parameters
     ----------
