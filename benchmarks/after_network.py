@@ -46,7 +46,7 @@ def main() -> None:
     def product() -> VhiResult:
         return measure_vhi(t1w, stir, normal_bone=normal_bone, disease_region=region)
 
-    found = product()
+    result = product()
     seconds = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -58,7 +58,7 @@ def main() -> None:
     loops = time.perf_counter() - start
     ours = statistics.median(seconds)
     table = Table("scan", "this project (s)", "per-voxel loops (s)", "ratio", "voxels, ours / loops")
-    voxels = f"{found.measurement.total.sensitive} / {slow['sensitive']}"
+    voxels = f"{result.measurement.total.sensitive} / {slow['sensitive']}"
     table.add_row(f"{name} {stir.grid.shape}", f"{ours:.2f}", f"{loops:.1f}", f"{loops / ours:.0f}", voxels)
     Console().print(table)
 

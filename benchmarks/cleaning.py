@@ -53,7 +53,7 @@ def main() -> None:
     scans = cleaned_scans(Path(os.environ["VHI_DATA"]))
     results = {scan.case_id: scan.measure() for scan in scans}
     tables = [one for scan in scans for one in scan.tables(results[scan.case_id])]
-    every = leave_one_patient_out(tables, told=lambda patient: console.print(f"left out {patient}"))
+    every = leave_one_patient_out(tables, on_patient=lambda patient: console.print(f"left out {patient}"))
     left_out = [one for one in every if one.table.as_measured]
     console.print(_shifted(every))
     console.print(_decisions(left_out))
@@ -89,8 +89,8 @@ def _shifted(every: Sequence[LeftOutPatient]) -> Table:
     return table
 
 
-def _mean(found: Sequence[Agreement], name: str) -> float:
-    return float(np.nanmean([getattr(one, name) for one in found]))
+def _mean(agreements: Sequence[Agreement], name: str) -> float:
+    return float(np.nanmean([getattr(agreement, name) for agreement in agreements]))
 
 
 def _decisions(left_out: Sequence[LeftOutPatient]) -> Table:
@@ -130,13 +130,13 @@ def _volumes(console: Console, left_out: Sequence[LeftOutPatient]) -> Table:
         manual.append(np.log((one.table.kept[:, 0] @ voxels) / (one.table.kept[:, 2] @ voxels)))
         cells = (voxels.sum(), proposed, round(read_voxels(one.table)), first, second)
         table.add_row(case, *map(str, cells), f"{ours[-1]:+.2f}", f"{theirs[-1]:+.2f}")
-    for name, found in (
+    for name, ratios in (
         ("proposed against published readers", ours),
         ("published reader 1 against 2", theirs),
         ("proposed against the readers' mean on the same lesions", same),
         ("reader 1 against 2, lesions of their first manual readings", manual),
     ):
-        console.print(f"{name}: {_agreement(found)}")
+        console.print(f"{name}: {_agreement(ratios)}")
     return table
 
 

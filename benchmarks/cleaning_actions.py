@@ -124,32 +124,32 @@ class Planner:
                 yield {"scope": "beyond line", "line": line, "side": (at + half * across).tolist()}
 
     def best(self, keep: np.ndarray) -> Json:
-        found = [(0.0, Json())]
+        choices = [(0.0, Json())]
         for gesture, taken in self.fixed:
             if taken.any():
-                found += [
+                choices += [
                     (self.mind.gain(what, taken, keep), {"what": what, **gesture}) for what in ("remove", "restore", "only")
                 ]
         wrong = np.flatnonzero(keep != self.mind.right)
         worst = int(wrong[np.argmax(self.mind.weight[wrong])])
         voxel = self.field.index[np.argmax(self.field.lesion == worst)].tolist()
         click = {"what": "remove" if keep[worst] else "restore", "scope": "lesion", "voxel": voxel}
-        found.append((float(self.mind.weight[worst]), click))
-        found += self._lassos(keep)
-        return max(found, key=lambda one: one[0])[1]
+        choices.append((float(self.mind.weight[worst]), click))
+        choices += self._lassos(keep)
+        return max(choices, key=lambda choice: choice[0])[1]
 
     def _lassos(self, keep: np.ndarray) -> list[tuple[float, Json]]:
-        found = []
+        candidates = []
         for here in self.slices:
             for what in ("remove", "restore"):
                 worth = np.where(keep == (what == "remove"), np.where(keep != self.mind.right, 1, -1) * self.mind.weight, 0.0)
                 for inside in (True, False):
                     signed = worth if inside else -worth
                     most = np.maximum(worth, 0)[here.ids].sum()
-                    found.append((most, here, what, inside, signed))
-        found.sort(key=lambda one: -one[0])
+                    candidates.append((most, here, what, inside, signed))
+        candidates.sort(key=lambda candidate: -candidate[0])
         best: list[tuple[float, Json]] = []
-        for most, here, what, inside, signed in found:
+        for most, here, what, inside, signed in candidates:
             if best and most <= max(gain for gain, _ in best):
                 break  # none of the others can be better
             polygon = here.lasso(signed, self.rng)
@@ -207,8 +207,8 @@ class SliceOf:
         for _ in range(STEPS):
             other = polygon.copy()
             other[rng.integers(CORNERS)] += rng.normal(0, 12, 2)
-            if (found := self._score(other, value)) >= score:
-                polygon, score = other, found
+            if (moved_score := self._score(other, value)) >= score:
+                polygon, score = other, moved_score
         return score, polygon
 
 

@@ -59,7 +59,7 @@ def estimates(trial: TrialNumbers, repeated: bool, seed: tuple[int, int]) -> dic
     first, second = trial.vhi[n, visit].T
     limits = bland_altman(first, second, subjects=subjects)
     both = np.stack([first, second], axis=1)
-    found: dict[str, Estimate] = {
+    intervals: dict[str, Estimate] = {
         "bias": limits.bias,
         "lower limit": limits.lower,
         "upper limit": limits.upper,
@@ -68,9 +68,9 @@ def estimates(trial: TrialNumbers, repeated: bool, seed: tuple[int, int]) -> dic
     }
     dice, of_patient = simulated_dice(n, trial.planted.correlation, np.random.default_rng(seed))
     ratings = normal_ratings(n, trial.planted.correlation, np.random.default_rng(seed))
-    found["ICC, normal scans"] = icc_a1(ratings, subjects=subjects).icc
-    found["median Dice"] = clustered_median(dice.tolist(), of_patient.tolist() if repeated else range(dice.size))
-    return found | (changes(trial) if repeated else {})
+    intervals["ICC, normal scans"] = icc_a1(ratings, subjects=subjects).icc
+    intervals["median Dice"] = clustered_median(dice.tolist(), of_patient.tolist() if repeated else range(dice.size))
+    return intervals | (changes(trial) if repeated else {})
 
 
 def changes(trial: TrialNumbers) -> dict[str, Estimate]:
@@ -149,7 +149,7 @@ def coverage(planted: PlantedNumbers, trials: int, seed: int) -> Iterator[tuple[
 
 def power(effect: float, per_arm: int, bent: Bent, trials: int, seed: int) -> dict[str, float]:
     """Share of trials of two arms whose t test of the changes finds a difference: by VHI and by SPARCC."""
-    found: dict[str, list[bool]] = {"VHI": [], "SPARCC": []}
+    detected: dict[str, list[bool]] = {"VHI": [], "SPARCC": []}
     for n in range(trials):
         arms = [
             simulate_numbers(
@@ -159,8 +159,8 @@ def power(effect: float, per_arm: int, bent: Bent, trials: int, seed: int) -> di
         ]
         for name, values in (("VHI", "vhi"), ("SPARCC", "sparcc")):
             moved = [np.diff(getattr(arm, values).mean(axis=2))[arm.present.all(axis=1), 0] for arm in arms]
-            found[name].append(bool(min(map(len, moved)) > 1 and stats.ttest_ind(*moved).pvalue < 0.05))
-    return {name: float(np.mean(one)) for name, one in found.items()}
+            detected[name].append(bool(min(map(len, moved)) > 1 and stats.ttest_ind(*moved).pvalue < 0.05))
+    return {name: float(np.mean(trials_of)) for name, trials_of in detected.items()}
 
 
 BENDS = {

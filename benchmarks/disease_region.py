@@ -119,15 +119,15 @@ def main(recipe: str | None, rounds: int) -> None:
     console = Console()
     with tempfile.TemporaryDirectory() as answers:
         environment = os.environ | {"ANSWERS": answers}
-        found: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
+        runs: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
         for _ in range(rounds):
             for case in CASES:
-                found[case].append(_own_process([case], recipe, environment))
+                runs[case].append(_own_process([case], recipe, environment))
         a, b = (np.load(Path(answers) / f"{case}.npy") for case in ("float32", "shipped"))
         training = _own_process(["training"], recipe, environment | {"OMP_NUM_THREADS": "1"})
-    _print_inference(console, found)
+    _print_inference(console, runs)
     dice = 2 * (a & b).sum() / max(a.sum() + b.sum(), 1)
-    paper = found["paper"][0]
+    paper = runs["paper"][0]
     console.print(f"slices {tuple(paper['shape'])}, {paper['threads']} threads, bfloat16 matrix units: {bf16_matrix_units()}")
     console.print(f"1 - Dice of the last two rows' masks: {1 - dice:.6f}")
     metrics = read_live(MODEL_DIR).manifest.metrics or {}
@@ -141,18 +141,18 @@ def _own_process(arguments: list[str], recipe: str | None, environment: dict[str
     return json.loads(output.stdout)
 
 
-def _print_inference(console: Any, found: dict[str, list[dict[str, Any]]]) -> None:
+def _print_inference(console: Any, runs: dict[str, list[dict[str, Any]]]) -> None:
     from rich.table import Table
 
     def median(case: str, name: str) -> float:
-        return statistics.median(second for run in found[case] for second in run[name])
+        return statistics.median(second for run in runs[case] for second in run[name])
 
     table = Table("networks", "time [s]", "times faster", "CPU time [s]", "times less", "peak memory [MB]")
     for case, title in CASES.items():
         wall, cpu = median(case, "seconds"), median(case, "cpu_seconds")
         table.add_row(
             title, f"{wall:.2f}", f"{median('paper', 'seconds') / wall:.1f}", f"{cpu:.2f}",
-            f"{median('paper', 'cpu_seconds') / cpu:.1f}", f"{max(run['peak_mb'] for run in found[case]):.0f}",
+            f"{median('paper', 'cpu_seconds') / cpu:.1f}", f"{max(run['peak_mb'] for run in runs[case]):.0f}",
         )  # fmt: skip
     console.print(table)
 
@@ -164,7 +164,7 @@ def _print_training(console: Any, tried: dict[str, dict[str, float]], own: Any, 
     for name, row in tried.items():
         table.add_row(name, f"{row['s_per_step']:.3f}", f"{row['slices']}")
     console.print(table)
-    curves = [(name, curve) for found in (own, baseline) for name, curve in (found or {}).items()]
+    curves = [(name, curve) for networks in (own, baseline) for name, curve in (networks or {}).items()]
     if not curves:
         console.print("minutes to a Dice: the manifest of the live version has no curves of held-out subjects")
     for name, curve in curves:

@@ -42,7 +42,7 @@ class Held:
     """A study subject: `(I, J, K)` manual mask, answer of the ensemble that did not learn it, mean answer of those that did."""
 
     manual: np.ndarray
-    found: np.ndarray
+    answer: np.ndarray
     learnt: np.ndarray
     learnt_dice: np.ndarray
 
@@ -59,7 +59,7 @@ class Held:
     def structures(self) -> np.ndarray:
         """Pixels of the pieces of difference that reach further than `STRUCTURE_PIXELS` from the manual outline."""
         wrong = np.zeros_like(self.manual)
-        for part in (self.found & ~self.manual, self.manual & ~self.found):
+        for part in (self.answer & ~self.manual, self.manual & ~self.answer):
             for k in range(part.shape[2]):
                 labels, n = ndimage.label(part[..., k], np.ones((3, 3)))
                 reach = ndimage.maximum(self.distance[..., k], labels, np.arange(1, n + 1)) if n else []
@@ -68,12 +68,12 @@ class Held:
 
     def forgiven(self, where: np.ndarray) -> np.ndarray:
         """Dice of each slice as if the answer were right there."""
-        return slice_dice(np.where(where, self.manual, self.found), self.manual)
+        return slice_dice(np.where(where, self.manual, self.answer), self.manual)
 
     def alone(self) -> np.ndarray:
         """Structure pixels that are not wrong in the same way in the slice before or behind."""
         out = np.zeros_like(self.manual)
-        for part in (self.structures & self.found, self.structures & self.manual):
+        for part in (self.structures & self.answer, self.structures & self.manual):
             beside = np.zeros_like(part)
             beside[..., 1:] |= part[..., :-1]
             beside[..., :-1] |= part[..., 1:]
@@ -96,28 +96,28 @@ def read_held(folds: Sequence[EnsembleTraining], members: Sequence[Sequence[Memb
     for fold, case in track(cases, "study subjects", console=Console(stderr=True)):
         t1w, manual = read_labelled(case)
         with np.load(fold.folder / PREDICTIONS / f"{case.case_id}.npz") as kept:
-            found = kept["mask"]
+            mask = kept["mask"]
         answers = [probabilities(t1w, m)[0] for other, m in zip(folds, members, strict=True) if other is not fold]
         each = np.mean([slice_dice(region(answer), manual.data) for answer in answers], axis=0)
-        held.append(Held(manual.data, found, region(np.mean(answers, axis=0)), each))
+        held.append(Held(manual.data, mask, region(np.mean(answers, axis=0)), each))
     return held
 
 
 def agreement(folds: Sequence[EnsembleTraining], members: Sequence[Sequence[Member]]) -> float:
     """Mean Dice per slice between the ensembles of two folds on the scans without masks."""
-    found = []
+    dices = []
     for case in track(folds[0].unlabelled, "scans without masks", console=Console(stderr=True)):
         t1w = read_t1w(case)
         masks = [region(probabilities(t1w, each)[0]) for each in members]
-        found += [np.nanmean(slice_dice(a, b)) for a, b in itertools.combinations(masks, 2)]
-    return float(np.mean(found))
+        dices += [np.nanmean(slice_dice(a, b)) for a, b in itertools.combinations(masks, 2)]
+    return float(np.mean(dices))
 
 
 def rows(held: Sequence[Held]) -> list[tuple[str, float]]:
     def mean(of: Callable[[Held], np.ndarray]) -> float:
         return float(np.nanmean(np.concatenate([of(one) for one in held])))
 
-    slices = np.sort(np.concatenate([slice_dice(one.found, one.manual) for one in held]))
+    slices = np.sort(np.concatenate([slice_dice(one.answer, one.manual) for one in held]))
     slices = slices[~np.isnan(slices)]
     return [
         ("ensembles that did not learn the subject", float(slices.mean())),
@@ -125,14 +125,14 @@ def rows(held: Sequence[Held]) -> list[tuple[str, float]]:
         *((f"without the lowest {n} of {len(slices)} slices", float(slices[n:].mean())) for n in (10, 20, 30)),
         ("differences within one pixel of the manual outline forgiven", mean(lambda one: one.forgiven(one.distance <= 1))),
         ("whole structures forgiven", mean(lambda one: one.forgiven(one.structures))),
-        ("only structures added", mean(lambda one: one.forgiven(one.structures & one.found))),
+        ("only structures added", mean(lambda one: one.forgiven(one.structures & one.answer))),
         ("only structures missed", mean(lambda one: one.forgiven(one.structures & one.manual))),
         ("manual, one pixel outwards", mean(lambda one: slice_dice(ndimage.binary_dilation(one.manual, IN_PLANE), one.manual))),
         ("manual, one pixel inwards", mean(lambda one: slice_dice(ndimage.binary_erosion(one.manual, IN_PLANE), one.manual))),
         ("manual against its median over three slices", mean(lambda one: slice_dice(median_of_three(one.manual), one.manual))),
         ("ensembles that learnt the subject", mean(lambda one: one.learnt_dice)),
         ("share of structure pixels wrong in one slice alone", share(held, lambda one: one.alone())),
-        ("share still wrong where the mask was learnt", share(held, lambda one: one.structures & (one.learnt == one.found))),
+        ("share still wrong where the mask was learnt", share(held, lambda one: one.structures & (one.learnt == one.answer))),
     ]
 
 
@@ -146,8 +146,8 @@ def main() -> None:
     out = Path(sys.argv[1])
     budget = json.loads((out / FILE).read_text(encoding="utf-8"))
     plan = PLANS[budget["plan"]].with_steps(budget["steps"])
-    found = find_labelled(Path(os.environ["VHI_DATA"]))
-    folds = [EnsembleTraining(group, plan, out, found.unlabelled) for group in folds_of(found)]
+    labelled = find_labelled(Path(os.environ["VHI_DATA"]))
+    folds = [EnsembleTraining(group, plan, out, labelled.unlabelled) for group in folds_of(labelled)]
     members = [fold.callables(fold.members()) for fold in folds]
     table = Table("what", "mean slice Dice")
     for what, value in (*rows(read_held(folds, members)), ("two folds on scans without masks", agreement(folds, members))):

@@ -101,13 +101,13 @@ def asked(chosen: argparse.Namespace) -> Iterator[tuple[Volume, Volume, Sequence
 
 def fold_members(folder: Path, plan: Plan) -> Ensemble:
     """The networks of a fold that were trained, laid out as the recipe has them."""
-    found = []
+    members = []
     for n, recipe in enumerate(plan.members):
         curve = read_curve(folder / f"member{n}")
         if curve and curve[-1].step == curve[-1].steps:
             net = read_trained(folder / f"member{n}", replace(recipe, steps=curve[-1].steps))
-            found.append(member_of(net, recipe.layout(), flip=plan.flip, dtype=training_dtype()))
-    return Ensemble(found, pixel_spacing_mm=plan.pixel_spacing_mm)
+            members.append(member_of(net, recipe.layout(), flip=plan.flip, dtype=training_dtype()))
+    return Ensemble(members, pixel_spacing_mm=plan.pixel_spacing_mm)
 
 
 def compared(region: np.ndarray, t1w: Volume, labels: Volume) -> tuple[float, ...]:

@@ -73,8 +73,8 @@ def main() -> None:
         studies, asked.work / "shipped" / "disease_region", asked.jobs, TrainOptions(steps=asked.steps, seed=asked.seed)
     )
     took, cpu = time.monotonic() - started, cpu_s() - spent
-    told = {name: result[name] for name in ("state", "reasons", "findings", "learnt", "holdout", "held", "kind", "compared")}
-    print(json.dumps(told, indent=1), f"\n{cpu / 60:.1f} CPU minutes, {took / 60:.1f} minutes by the clock", flush=True)
+    facts = {name: result[name] for name in ("state", "reasons", "findings", "learnt", "holdout", "held", "kind", "compared")}
+    print(json.dumps(facts, indent=1), f"\n{cpu / 60:.1f} CPU minutes, {took / 60:.1f} minutes by the clock", flush=True)
     before = load_members(asked.work / "shipped" / "disease_region", asked.start)
     after = load_members(models_in_use(studies / ".vhi", asked.work / "shipped" / "disease_region"))
     beside = load_members(asked.work / "shipped" / "disease_region", asked.beside) if asked.beside else None
@@ -85,7 +85,7 @@ def main() -> None:
         compared = [before, after, *([beside] if beside and what != "study" else [])]
         for name, t1w, truth, ignored, box in cases:
             regions = [segment_disease_region(t1w, members).mask.data & ~ignored for members in compared]
-            rows.append([value for found in regions for value in (dice(found, truth), dice(found[box], truth[box]))])
+            rows.append([value for region in regions for value in (dice(region, truth), dice(region[box], truth[box]))])
             print(what, name, *(f"{value:.4f}" for value in rows[-1]), flush=True)
         mean = np.mean(rows, axis=0)
         print(
@@ -139,7 +139,7 @@ def retrained(studies: Path, shipped: Path, jobs: int, options: TrainOptions) ->
             config=TrainConfig(train_jobs=jobs),
             options=options,
         )
-    return run(data, on_progress=lambda told: print(told["state"], told.get("left_s"), flush=True))
+    return run(data, on_progress=lambda progress: print(progress["state"], progress.get("left_s"), flush=True))
 
 
 Compared = tuple[str, Volume, np.ndarray, np.ndarray, tuple[slice, ...]]
@@ -153,8 +153,8 @@ def unseen(foreign: Path, names: list[str], frame: float | None) -> Iterator[Com
 
 
 def study() -> Iterator[Compared]:
-    found = find_labelled(Path(os.environ["VHI_DATA"]))
-    for case in (*found.study, *found.atypical):
+    labelled = find_labelled(Path(os.environ["VHI_DATA"]))
+    for case in (*labelled.study, *labelled.atypical):
         t1w, mask = read_labelled(case)
         yield case.case_id, t1w, mask.data, np.zeros_like(mask.data), (slice(None),) * 3
 

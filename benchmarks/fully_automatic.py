@@ -64,13 +64,13 @@ def main() -> None:
         shown.add_column(name, justify="right")
     between = [float(np.log(first / second)) for first, second in PUBLISHED.values()]
     answered = {step.name: [_is_trusted(scan, work, step) for scan in scans] for step in STEPS} | {"readers": [True] * len(scans)}
-    columns = {name: np.array(found) for name, found in (*ratios.items(), ("readers", between))}
+    columns = {name: np.array(ratios_of) for name, ratios_of in (*ratios.items(), ("readers", between))}
     for n, scan in enumerate(scans):
-        cells = ((f"{np.exp(found[n]):.2f}", answered[name][n]) for name, found in columns.items())
+        cells = ((f"{np.exp(ratios_of[n]):.2f}", answered[name][n]) for name, ratios_of in columns.items())
         shown.add_row(scan.case_id, *(text if trusted else f"({text})" for text, trusted in cells))
     for label, value in (("mean ratio", _mean), ("limits of agreement", _limits), ("typical factor", _typical)):
-        shown.add_row(f"{label}, all", *(value(found) for found in columns.values()))
-        shown.add_row(f"{label}, answered", *(value(found[answered[name]]) for name, found in columns.items()))
+        shown.add_row(f"{label}, all", *(value(ratios_of) for ratios_of in columns.values()))
+        shown.add_row(f"{label}, answered", *(value(ratios_of[answered[name]]) for name, ratios_of in columns.items()))
     Console(width=170).print(shown)
 
 
@@ -122,17 +122,17 @@ def _held_out(work: Path, case_id: str, grid: Grid) -> Mask:
         return Mask(saved["mask"], grid, "disease region")
 
 
-def _mean(found: np.ndarray) -> str:
-    return f"{np.exp(found.mean()):.2f}"
+def _mean(logs: np.ndarray) -> str:
+    return f"{np.exp(logs.mean()):.2f}"
 
 
-def _limits(found: np.ndarray) -> str:
-    half = LIMITS_OF_AGREEMENT * found.std(ddof=1)
-    return f"{np.exp(found.mean() - half):.2f} to {np.exp(found.mean() + half):.2f}"
+def _limits(logs: np.ndarray) -> str:
+    half = LIMITS_OF_AGREEMENT * logs.std(ddof=1)
+    return f"{np.exp(logs.mean() - half):.2f} to {np.exp(logs.mean() + half):.2f}"
 
 
-def _typical(found: np.ndarray) -> str:
-    return f"{np.exp(np.abs(found).mean()):.2f}"
+def _typical(logs: np.ndarray) -> str:
+    return f"{np.exp(np.abs(logs).mean()):.2f}"
 
 
 if __name__ == "__main__":

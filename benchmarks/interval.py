@@ -78,7 +78,7 @@ class Known:
 
 def read() -> list[Known]:
     """The published scans that readers cleaned."""
-    found = []
+    scans = []
     for scan in cleaned_scans(Path(os.environ["VHI_DATA"])):
         result = scan.measure()
         masks = [placed(read_inflammation(one)[0], result.stir.grid).data for one in scan.readings]
@@ -104,9 +104,9 @@ def read() -> list[Known]:
         ]
         one, two = PUBLISHED[scan.case_id]
         voxel = total.voxel_volume_mm3
-        found.append(Known(scan.case_id, total.sensitive_mm3, changes, voxel, redrawn, left_out, float(np.log(one / two))))
+        scans.append(Known(scan.case_id, total.sensitive_mm3, changes, voxel, redrawn, left_out, float(np.log(one / two))))
         print(f"read {scan.case_id}", file=sys.stderr, flush=True)
-    return found
+    return scans
 
 
 def fitted(scans: Sequence[Known]) -> dict:
@@ -212,13 +212,13 @@ def phantoms() -> Table:
         touched = np.bincount(result.lesion_labels[study.lesions > 0], minlength=len(result.lesions) + 1) > 0
         touched[0] = False
         cleaned = measure_cleaned(result, Mask(touched[result.lesion_labels], result.stir.grid))
-        true, found = sum(one.volume_mm3 for one in study.lesion_table), cleaned.interval
-        if found is None:
+        true, interval = sum(one.volume_mm3 for one in study.lesion_table), cleaned.interval
+        if interval is None:
             table.add_row(str(seed), f"{true:.0f}", f"{cleaned.measurement.total.sensitive_mm3:.0f}", "none", "")
             continue
         cells = (true, cleaned.measurement.total.sensitive_mm3)
-        inside = found.low_mm3 <= true <= found.high_mm3
-        table.add_row(str(seed), *(f"{mm3:.0f}" for mm3 in cells), f"{found.factor:.2f}", "yes" if inside else "no")
+        inside = interval.low_mm3 <= true <= interval.high_mm3
+        table.add_row(str(seed), *(f"{mm3:.0f}" for mm3 in cells), f"{interval.factor:.2f}", "yes" if inside else "no")
     return table
 
 

@@ -133,12 +133,12 @@ def answers(nets: Sequence[TrainedNetwork], scan: Scan) -> tuple[np.ndarray, flo
 
 def dice_of(nets: Sequence[TrainedNetwork], scans: Sequence[Scan]) -> float:
     """Mean 2-D Dice of the slices with bone in either mask."""
-    found = []
+    dices = []
     for scan in scans:
         assert scan.masks is not None
         mine, truth = (np.moveaxis(mask, 0, 2) for mask in (answers(nets, scan)[0], scan.masks))
-        found.append(slice_dice(mine, truth))
-    return float(np.nanmean(np.concatenate(found)))
+        dices.append(slice_dice(mine, truth))
+    return float(np.nanmean(np.concatenate(dices)))
 
 
 def choose(
@@ -148,13 +148,13 @@ def choose(
     if strategy == "random":
         return pool[int(rng.integers(len(pool)))]
     every = {scan.name: answers(nets, scan) for scan in (*pool, *labelled)}
-    found = {name: answer for name, answer in every.items() if answer[0].any()}
-    score = {scan.name: found[scan.name][1] for scan in pool if scan.name in found}
+    with_bone = {name: answer for name, answer in every.items() if answer[0].any()}
+    score = {scan.name: with_bone[scan.name][1] for scan in pool if scan.name in with_bone}
     if strategy == "diverse":
         features = {
-            scan.name: features_of(scan.t1w, scan.region(found[scan.name][0]))
+            scan.name: features_of(scan.t1w, scan.region(with_bone[scan.name][0]))
             for scan in (*pool, *labelled)
-            if scan.name in found
+            if scan.name in with_bone
         }
         score = uncertain_and_unlike(score, feature_distance(features, [scan.name for scan in labelled]))
     return max(pool, key=lambda scan: score.get(scan.name, -1.0))
@@ -236,17 +236,17 @@ def chain(site: Site, run: Callable[[Site, int, str], dict[str, Any]], seed: int
         result = run(site, seed, what) | {"cpu_s": round(time.process_time() - started, 1)}
         write_atomically(path, (json.dumps(result, indent=1) + "\n").encode())
         shutil.rmtree(site.work / name, ignore_errors=True)
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+    stored: dict[str, Any] = json.loads(path.read_text())
+    return stored
 
 
-Found = Mapping[tuple[int, str], dict[str, Any]]
+Chains = Mapping[tuple[int, str], dict[str, Any]]
 
 
-def loop_dice(found: Found) -> dict[str, np.ndarray]:
+def loop_dice(chains: Chains) -> dict[str, np.ndarray]:
     """`(seeds, rounds)` Dice of each strategy."""
-    seeds = sorted({seed for seed, _ in found})
-    return {s: np.array([[one["dice"] for one in found[seed, s]["rounds"]] for seed in seeds]) for s in STRATEGIES}
+    seeds = sorted({seed for seed, _ in chains})
+    return {s: np.array([[one["dice"] for one in chains[seed, s]["rounds"]] for seed in seeds]) for s in STRATEGIES}
 
 
 def loop_rows(dice: Mapping[str, np.ndarray]) -> list[list[str]]:
@@ -261,12 +261,12 @@ def loop_rows(dice: Mapping[str, np.ndarray]) -> list[list[str]]:
     return [*rows, ["while choosing", *(f"{means[s].mean():.4f}" for s in STRATEGIES), *each]]
 
 
-def arrival_gains(found: Found) -> dict[str, dict[str, np.ndarray]]:
+def arrival_gains(chains: Chains) -> dict[str, dict[str, np.ndarray]]:
     """`(seeds, rounds)` change of Dice since the start, of each variant, on `atypical` scans to come and on `typical` ones."""
-    seeds = sorted({seed for seed, _ in found})
+    seeds = sorted({seed for seed, _ in chains})
     gains = {}
     for variant in VARIANTS:
-        rounds = [found[seed, variant]["rounds"] for seed in seeds]
+        rounds = [chains[seed, variant]["rounds"] for seed in seeds]
         gains[variant] = {
             "atypical": np.array([[np.mean(list(n["atypical_gain"].values())) for n in one] for one in rounds]),
             "typical": np.array([[n["typical_gain"] for n in one] for one in rounds]),
@@ -277,9 +277,9 @@ def arrival_gains(found: Found) -> dict[str, dict[str, np.ndarray]]:
 def arrival_rows(gains: Mapping[str, Mapping[str, np.ndarray]]) -> list[list[str]]:
     """By variant and number of scans that arrived: the mean over the seeds, and each seed."""
     rows = []
-    for variant, found in gains.items():
-        for n in range(found["typical"].shape[1]):
-            each = [found[what][:, n] for what in ("atypical", "typical")]
+    for variant, by_kind in gains.items():
+        for n in range(by_kind["typical"].shape[1]):
+            each = [by_kind[what][:, n] for what in ("atypical", "typical")]
             cells = (text for one in each for text in (f"{one.mean():+.4f}", " ".join(f"{value:+.4f}" for value in one)))
             rows.append([variant, str(n + 1), *cells])
     return rows
@@ -300,9 +300,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs=2, default=(300, 60), metavar=("FIRST", "AGAIN"))
     parser.add_argument("--figure", type=Path)
     asked = parser.parse_args()
-    found = find_labelled(asked.data)
+    labelled = find_labelled(asked.data)
     study, atypical, unread = (
-        tuple(Scan.of(case) for case in cases) for cases in (found.study, found.atypical, found.unlabelled)
+        tuple(Scan.of(case) for case in cases) for cases in (labelled.study, labelled.atypical, labelled.unlabelled)
     )
     first = Recipe("loop", steps=asked.steps[0], widths=(16, 32, 64, 128), shuffle=2)
     again = replace(first, steps=asked.steps[1], learning_rate=1e-3)

@@ -85,9 +85,9 @@ learning_loop.slices_of = grown
 def compared(nets: Sequence[TrainedNetwork], scan: ForeignScan) -> tuple[np.ndarray, int]:
     """2-D Dice of the slices, and the voxels that a reader would have to change."""
     assert scan.masks is not None
-    found, truth = (mask & ~scan.femur for mask in (answers(nets, scan)[0], scan.masks))
-    dices = slice_dice(np.moveaxis(found, 0, 2), np.moveaxis(truth, 0, 2))
-    return dices, int(np.count_nonzero(found ^ truth)) * SMALLER**2
+    answer, truth = (mask & ~scan.femur for mask in (answers(nets, scan)[0], scan.masks))
+    dices = slice_dice(np.moveaxis(answer, 0, 2), np.moveaxis(truth, 0, 2))
+    return dices, int(np.count_nonzero(answer ^ truth)) * SMALLER**2
 
 
 def chain(
@@ -96,8 +96,8 @@ def chain(
     """One strategy of one seed, from its file or run now: per round the scan, its corrected voxels, and the Dice then."""
     path = work / f"foreign-seed{seed}-{strategy}.json"
     if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+        stored: dict[str, Any] = json.loads(path.read_text())
+        return stored
     began = time.process_time()
     first, again = recipes
     order = np.random.default_rng([seed, 7]).permutation(len(scans))
@@ -123,16 +123,16 @@ def chain(
     return result
 
 
-def rows(found: Mapping[tuple[int, str], Mapping[str, Any]], seeds: int) -> list[list[str]]:
+def rows(chains: Mapping[tuple[int, str], Mapping[str, Any]], seeds: int) -> list[list[str]]:
     """By strategy: mean Dice after each round, corrected voxels in all, and both less random, seed by seed."""
     table = []
     for strategy in STRATEGIES:
         dice, effort = (
-            np.array([[one[name] for one in found[seed, strategy]["rounds"]] for seed in range(seeds)])
+            np.array([[one[name] for one in chains[seed, strategy]["rounds"]] for seed in range(seeds)])
             for name in ("dice", "corrected_voxels")
         )
         plain_dice, plain_effort = (
-            np.array([[one[name] for one in found[seed, "random"]["rounds"]] for seed in range(seeds)])
+            np.array([[one[name] for one in chains[seed, "random"]["rounds"]] for seed in range(seeds)])
             for name in ("dice", "corrected_voxels")
         )
         less = dice[:, 1:].mean(axis=1) - plain_dice[:, 1:].mean(axis=1)
@@ -156,16 +156,16 @@ def main() -> None:
     first = Recipe("loop", steps=asked.steps[0], batch=4, widths=(8, 16, 32, 64), shuffle=2)
     recipes = first, replace(first, steps=asked.steps[1], learning_rate=1e-3)
     asked.work.mkdir(parents=True, exist_ok=True)
-    found: dict[tuple[int, str], Any] = {}
+    chains: dict[tuple[int, str], Any] = {}
     for seed in range(asked.seeds):
-        found |= {(seed, one): chain(asked.work, study, scans, recipes, seed, one) for one in STRATEGIES}
+        chains |= {(seed, one): chain(asked.work, study, scans, recipes, seed, one) for one in STRATEGIES}
         print(f"seed {seed} done", flush=True)
     show(
         f"Mean slice Dice on foreign scans never picked, rounds 0 to {ROUNDS}; voxels to correct; {asked.seeds} seeds",
         ["strategy", "Dice", "voxels", "Dice - random", "each seed", "voxels / random", "each seed"],
-        rows(found, asked.seeds),
+        rows(chains, asked.seeds),
     )
-    print(f"{sum(one['cpu_s'] for one in found.values()) / 60:.1f} CPU minutes")
+    print(f"{sum(one['cpu_s'] for one in chains.values()) / 60:.1f} CPU minutes")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def write_register(data: Path, studies: int) -> None:
     from lib.pacs.register import ArchivedStudy, Register, SeriesPair, key_of
     from lib.studies.pairing import ROLES, Archived
 
-    def found() -> Iterator[ArchivedStudy]:
+    def known_studies() -> Iterator[ArchivedStudy]:
         for n in range(studies):
             study, t1w, stir = (f"2.25.{n + 1}{end}" for end in ("", "01", "02"))
             series = Archived(study, t1w, stir)
@@ -55,7 +55,7 @@ def write_register(data: Path, studies: int) -> None:
 
     (data / "pacs").mkdir(parents=True)
     register = Register(data / "pacs" / "studies.sqlite")
-    register.put(found())
+    register.put(known_studies())
     register.close()
 
 
@@ -113,7 +113,7 @@ def main() -> None:
         print(json.dumps(measured(asked.measure[0], Path(asked.measure[1]), asked.studies[0])))
         return
     for source in asked.source:
-        found = {}
+        by_size = {}
         for studies in sorted(asked.studies):
             with tempfile.TemporaryDirectory() as name:
                 work = Path(name)
@@ -123,14 +123,14 @@ def main() -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     sys.exit(done.stderr[-2000:])
-                found[studies] = json.loads(done.stdout.splitlines()[-1])
-        few, many = min(found), max(found)
+                by_size[studies] = json.loads(done.stdout.splitlines()[-1])
+        few, many = min(by_size), max(by_size)
         print(f"\nStudies of {'an archive' if source == 'archive' else 'a folder'}, CPU seconds\n")
-        print("| | " + " | ".join(f"{studies:,}" for studies in found) + " | per 1,000 more |")
-        print("|---|" + "---|" * (len(found) + 1))
+        print("| | " + " | ".join(f"{studies:,}" for studies in by_size) + " | per 1,000 more |")
+        print("|---|" + "---|" * (len(by_size) + 1))
         for row in ROWS:
-            slope = 1000 * (found[many][row] - found[few][row]) / max(many - few, 1)
-            print(f"| {row} | " + " | ".join(f"{one[row]:.3g}" for one in found.values()) + f" | {slope:.2g} |")
+            slope = 1000 * (by_size[many][row] - by_size[few][row]) / max(many - few, 1)
+            print(f"| {row} | " + " | ".join(f"{one[row]:.3g}" for one in by_size.values()) + f" | {slope:.2g} |")
 
 
 if __name__ == "__main__":

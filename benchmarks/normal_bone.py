@@ -34,13 +34,13 @@ MODEL_DIR = Path(__file__).parents[1] / "apps/vhi/model/disease_region"
 def main() -> None:
     scans = read_scans()
     regions = _regions(scans)
-    found, seconds = [], []
+    bones, seconds = [], []
     for scan, region in zip(scans, regions, strict=True):
         start = time.process_time()
-        found.append(find_normal_bone(scan.t1w, scan.stir, region))
+        bones.append(find_normal_bone(scan.t1w, scan.stir, region))
         seconds.append(time.process_time() - start)
     automatic = {
-        rule: np.array([sensitive(sample_normal_bone(s.stir, one.mask), rule) for s, one in zip(scans, found, strict=True)])
+        rule: np.array([sensitive(sample_normal_bone(s.stir, one.mask), rule) for s, one in zip(scans, bones, strict=True)])
         for rule in ("paper", "robust")
     }
     manual = {rule: np.array([sensitive(sample_normal_bone(s.stir, s.bone), rule) for s in scans]) for rule in automatic}
@@ -49,8 +49,8 @@ def main() -> None:
         name = ours if ours == readers else f"{ours} against {readers}"
         for column in ("threshold [%]", "raw VHI", "cleaned VHI"):
             table.add_column(f"{name}\n{column}", justify="right")
-    rows = [[scan.name, _trusted(one), f"{s:.2f}"] for scan, one, s in zip(scans, found, seconds, strict=True)]
-    answered = [n for n, one in enumerate(found) if one.refused_because is None]
+    rows = [[scan.name, _trusted(one), f"{s:.2f}"] for scan, one, s in zip(scans, bones, seconds, strict=True)]
+    answered = [n for n, one in enumerate(bones) if one.refused_because is None]
     over = {"all": list(range(len(scans))), "answered": answered}
     last = [[f"mean absolute, typical factor: {name}", "", f"{np.mean(seconds):.2f}"] for name in over]
     drawn = [[sample for _, sample in scan.samples(EACH, SEED)] for scan in scans]

@@ -63,9 +63,11 @@ def clicked(scan: Scan, marrow: SacralMarrow) -> Outcome:
         except NormalBoneError:
             continue
         thresholds.append(sensitive(sample_normal_bone(scan.stir, bone.mask), "robust"))
-    found = np.array(thresholds)
-    raw, cleaned = (variation(scan.vhi(found, kind)) if scan.has_readings or not kind else np.nan for kind in (False, True))
-    return Outcome(100 * (found / reader - 1), raw, cleaned, CLICKS - len(found))
+    sensitive_of = np.array(thresholds)
+    raw, cleaned = (
+        variation(scan.vhi(sensitive_of, kind)) if scan.has_readings or not kind else np.nan for kind in (False, True)
+    )
+    return Outcome(100 * (sensitive_of / reader - 1), raw, cleaned, CLICKS - len(sensitive_of))
 
 
 def random_clicks(scan: Scan) -> list[list[tuple[int, int, int]]]:

@@ -41,8 +41,8 @@ def _row(scan: Scan) -> list[float]:
 
     robust = sensitive(sample_normal_bone(scan.stir, scan.bone), "robust")
     again = np.array([at(sensitive(sample, "robust")) for _, sample in scan.samples(EACH, SEED)])
-    told = [at(factor * robust) for factor in FACTORS]
-    return [*told, at(scan.paper.sensitive), float(np.count_nonzero(again > LIMIT)), float(again.max())]
+    changes = [at(factor * robust) for factor in FACTORS]
+    return [*changes, at(scan.paper.sensitive), float(np.count_nonzero(again > LIMIT)), float(again.max())]
 
 
 if __name__ == "__main__":

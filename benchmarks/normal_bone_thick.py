@@ -32,12 +32,12 @@ def main() -> None:
 def _answer(scan: Scan, mm: float, noise: float) -> str:
     t1w, stir, region, bone = _remade(scan, mm, noise)
     try:
-        found = find_normal_bone(t1w, stir, region)
+        proposed = find_normal_bone(t1w, stir, region)
     except NormalBoneError as error:
         return f"refused: {str(error)[:40]}"
-    ours, readers = (sensitive(sample_normal_bone(stir, mask), "robust") for mask in (found.mask, bone))
-    refused = "" if found.refused_because is None else " refused"
-    return f"{100 * (ours / readers - 1):+.1f} ({found.confidence:.2f}){refused}"
+    ours, readers = (sensitive(sample_normal_bone(stir, mask), "robust") for mask in (proposed.mask, bone))
+    refused = "" if proposed.refused_because is None else " refused"
+    return f"{100 * (ours / readers - 1):+.1f} ({proposed.confidence:.2f}){refused}"
 
 
 def _remade(scan: Scan, mm: float, noise: float) -> tuple[Volume, Volume, Mask, Mask]:

@@ -84,9 +84,9 @@ def median(count: int, work: Callable[[], Any]) -> float:
 
 
 def asked(session: requests.Session, url: str, headers: dict[str, str] | None = None) -> requests.Response:
-    found = session.get(url, headers=headers, timeout=600)
-    found.raise_for_status()
-    return found
+    answer = session.get(url, headers=headers, timeout=600)
+    answer.raise_for_status()
+    return answer
 
 
 @contextmanager
@@ -99,20 +99,20 @@ def started(archive: Archive) -> Iterator[float]:
 
 def of_archive(archive: Archive, study: Study, folder: Path) -> dict[str, float]:
     """What an archive does by itself."""
-    found = {"first store of the study (2 x 25 instances)": seconds(lambda: archive.store(study.files()))}
+    times = {"first store of the study (2 x 25 instances)": seconds(lambda: archive.store(study.files()))}
     session = requests.Session()
     session.auth = archive.auth
     series = f"{archive.url}/studies/{study.study_uid}/series/{study.stir_uid}"
     client = Client(archive.url, archive.user, archive.password)
     number = iter(range(1000))
-    found["search of studies"] = median(ASKED, lambda: asked(session, f"{archive.url}/studies?PatientID=P3"))
-    found["headers of a series"] = median(ASKED, lambda: asked(session, f"{series}/metadata"))
-    found["download of a series, by the server's client"] = median(
+    times["search of studies"] = median(ASKED, lambda: asked(session, f"{archive.url}/studies?PatientID=P3"))
+    times["headers of a series"] = median(ASKED, lambda: asked(session, f"{series}/metadata"))
+    times["download of a series, by the server's client"] = median(
         DOWNLOADED, lambda: client.download_series(study.study_uid, study.stir_uid, folder / f"{next(number)}")
     )
-    found["download of a series, as a viewer"] = median(DOWNLOADED, lambda: asked(session, series, WHOLE))
-    found["one frame, as a viewer"] = median(ASKED, lambda: asked(session, _frame(series, study), FRAMES))
-    return found
+    times["download of a series, as a viewer"] = median(DOWNLOADED, lambda: asked(session, series, WHOLE))
+    times["one frame, as a viewer"] = median(ASKED, lambda: asked(session, _frame(series, study), FRAMES))
+    return times
 
 
 def _frame(series: str, study: Study) -> str:
@@ -125,7 +125,7 @@ def of_server(server: Server, archive: Archive, study: Study) -> dict[str, float
     until_case = seconds(lambda: wait_for(lambda: study.study_uid in [one["case"] for one in _cases(server)]))
     session = requests.Session()
     series = f"{server.url}/proxy/dicom/wado/studies/{study.study_uid}/series/{study.stir_uid}"
-    found = {
+    times = {
         "download of a series through the gateway": median(DOWNLOADED, lambda: asked(session, series, WHOLE)),
         "one frame through the gateway": median(ASKED, lambda: asked(session, _frame(series, study), FRAMES)),
         "from ready to the first case": until_case,
@@ -142,12 +142,12 @@ def of_server(server: Server, archive: Archive, study: Study) -> dict[str, float
         stored.append(time.perf_counter() - start)
         if answer["archive"] is None:
             raise SystemExit("nothing was delivered")
-    found["save: VHI measured, report and DICOM written"] = statistics.median(saved[1:])
-    found["save until SEG and SR are in the archive"] = statistics.median(stored[1:])
+    times["save: VHI measured, report and DICOM written"] = statistics.median(saved[1:])
+    times["save until SEG and SR are in the archive"] = statistics.median(stored[1:])
     modalities = {one["00080060"]["Value"][0] for one in archive.query(f"/studies/{study.study_uid}/series")}
     if not {"SEG", "SR"} <= modalities:
         raise SystemExit(f"the archive holds {modalities}")
-    return found
+    return times
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -179,14 +179,14 @@ def _save(server: Server, study: Study, region: bytes, reader: str) -> dict[str,
 def bench(archive: Archive, study: Study, folder: Path) -> dict[str, float]:
     (folder / "series").mkdir(parents=True)
     with started(archive) as start_s:
-        found = {"archive: process start to first answer, empty": start_s, **of_archive(archive, study, folder / "series")}
+        times = {"archive: process start to first answer, empty": start_s, **of_archive(archive, study, folder / "series")}
         begin = time.perf_counter()
         with serving_archive(archive, folder / "work") as server:
-            found["server: process start to first answer"] = time.perf_counter() - begin
-            found |= of_server(server, archive, study)
+            times["server: process start to first answer"] = time.perf_counter() - begin
+            times |= of_server(server, archive, study)
     with started(archive) as again_s:
-        found["archive: start with the study in it"] = again_s
-    return found
+        times["archive: start with the study in it"] = again_s
+    return times
 
 
 def main() -> None:

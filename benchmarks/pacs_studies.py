@@ -96,9 +96,9 @@ def measure(archive: Any, data: Path, studies: int, stored: int, examined: int) 
     cases._list()
     numbers = {uid_of(number): number for number in range(studies)}
     asked = cases.register.all()[:examined]
-    found: list[ArchivedStudy] = []
-    took = seconds(lambda: found.extend(cases._examined(one, lambda _: False) for one in asked))
-    assert all(one.pair == known(numbers[one.uid]) for one in found)
+    examined_studies: list[ArchivedStudy] = []
+    took = seconds(lambda: examined_studies.extend(cases._examined(one, lambda _: False) for one in asked))
+    assert all(one.pair == known(numbers[one.uid]) for one in examined_studies)
     rows.append((f"headers of one study are asked for and paired (mean of {examined})", took / max(1, examined)))
     beside = [ArchivedStudy(uid_of(number), "20250601", "2/4", examined=time.time()) for number in range(stored, studies)]
     listed = [replace(one, examined=time.time()) for one in cases.register.all()]

@@ -70,17 +70,17 @@ def fold_members(folder: Path) -> dict[str, Sequence[Member]]:
     from lib.training.groups import folds_of
     from lib.training.run import EnsembleTraining
 
-    found = find_labelled(DATA)
+    labelled = find_labelled(DATA)
     budget = json.loads((folder / "budget.json").read_text(encoding="utf-8"))
     plan = PLANS[budget["plan"]].with_steps(budget["steps"])
     members: dict[str, Sequence[Member]] = {}
-    for group in folds_of(found):
-        ensemble = EnsembleTraining(group, plan, folder, found.unlabelled)
+    for group in folds_of(labelled):
+        ensemble = EnsembleTraining(group, plan, folder, labelled.unlabelled)
         members |= dict.fromkeys((case.case_id for case in group.held_out), ensemble.callables(ensemble.members()))
     return members
 
 
-def found_by(t1w: Volume, region: DiseaseRegion | None, reference: Reference) -> list[str]:
+def warnings_of(t1w: Volume, region: DiseaseRegion | None, reference: Reference) -> list[str]:
     if region is None:
         return ["no bone"]
     sentences = (*t1w_warnings(t1w), *region_warnings(t1w, region, reference))
@@ -114,22 +114,22 @@ def main() -> None:
     reference = Reference.from_dict(version.reference) or Reference.of(known, "the live version on these scans")
     console = Console(highlight=False, soft_wrap=True)
     for title, case, t1w, right in asked:
-        found = found_by(t1w, right, reference)
-        rows.setdefault(title, []).append(found)
+        warned = warnings_of(t1w, right, reference)
+        rows.setdefault(title, []).append(warned)
         if right is not None:
             console.print(
                 f"{case} disagreement {right.member_disagreement or 0:.3f} entropy {right.entropy or 0:.3f} "
-                f"{right.mask.volume_mm3 / 1000:.0f} cm3 {', '.join(found)}"
+                f"{right.mask.volume_mm3 / 1000:.0f} cm3 {', '.join(warned)}"
             )
     for seed in range(2):
         phantom = make_phantom(seed).t1w
-        rows.setdefault("phantoms", []).append(found_by(phantom, region_of(phantom, shipped), reference))
+        rows.setdefault("phantoms", []).append(warnings_of(phantom, region_of(phantom, shipped), reference))
     for title, t1w in wrong():
-        rows.setdefault(title, []).append(found_by(t1w, region_of(t1w, shipped), reference))
+        rows.setdefault(title, []).append(warnings_of(t1w, region_of(t1w, shipped), reference))
     table = Table("input", "warned of", *CHECKS, "no bone")
     for title, results in rows.items():
-        counts = [sum(check in found for found in results) for check in (*CHECKS, "no bone")]
-        table.add_row(title, f"{sum(bool(found) for found in results)} of {len(results)}", *(str(n or "-") for n in counts))
+        counts = [sum(check in warned for warned in results) for check in (*CHECKS, "no bone")]
+        table.add_row(title, f"{sum(bool(warned) for warned in results)} of {len(results)}", *(str(n or "-") for n in counts))
     console.print(table)
     console.print(f"version {version.version}; reference: {reference}")
 

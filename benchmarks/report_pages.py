@@ -66,8 +66,8 @@ def cleaned(result: VhiResult, keep: Callable[[int], bool]) -> VhiResult:
 def follow_up() -> ReportContent:
     """The second of two visits of a phantom: one lesion is gone, one is new."""
     phantom = make_phantom(seed=3)
-    found = measure_vhi(phantom.t1w, phantom.stir, (), phantom.normal_bone, None, phantom.disease_region)
-    before, now = cleaned(found, lambda one: one != 2), cleaned(found, lambda one: one != 1)
+    result = measure_vhi(phantom.t1w, phantom.stir, (), phantom.normal_bone, None, phantom.disease_region)
+    before, now = cleaned(result, lambda one: one != 2), cleaned(result, lambda one: one != 1)
     numbers = dict(content_of(before, READER).numbers)
     earlier = EarlierVisit(numbers, before.lesion_labels, before.stir.grid, None, before.stir, "2025-03-01")
     since = compare_with_earlier(now, earlier)

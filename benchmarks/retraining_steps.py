@@ -90,8 +90,8 @@ def main() -> None:
                 folder = asked.work / f"{asked.recipe}-seed{seed}-{kept_by}-{way}"
                 net, pace = trained(own, 100 + seed, folder, slices, replay if own.pseudo else None, start)
                 gains = (slice_dice_of(net, own, scans) - before[name] for name, scans in measured.items())
-                way_told = (str(steps), f"{rate:g}", str(window or "whole"))
-                row = [str(seed), kept_by, *way_told, *(f"{gain:+.4f}" for gain in gains), f"{pace:.3f}"]
+                settings = (str(steps), f"{rate:g}", str(window or "whole"))
+                row = [str(seed), kept_by, *settings, *(f"{gain:+.4f}" for gain in gains), f"{pace:.3f}"]
                 table.add_row(*row)
                 print(*row, flush=True)
     Console(width=120).print(table)

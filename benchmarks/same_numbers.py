@@ -54,10 +54,10 @@ def main() -> None:
                 dicom = ("--dicom-out", str(folder / "dicom")) if "--study" in arguments else ()
                 networks = ("--model-dir", str(before / "apps/vhi/model/disease_region"))
                 run(build, "measure", *arguments, *networks, "--out", str(folder / "result"), *dicom)
-            wrong, told = compared(old, new)
+            wrong, notes = compared(old, new)
             faults += len(wrong)
             print(f"{what}: {'equal' if not wrong else f'{len(wrong)} differences'}")
-            alike = Counter(re.sub(r"/\d+", "/*", line.split(": ")[0]) for line in told)
+            alike = Counter(re.sub(r"/\d+", "/*", line.split(": ")[0]) for line in notes)
             for line in (*wrong, *(f"({line}{f', {count} times' if count > 1 else ''})" for line, count in alike.items())):
                 print(f"    {line}", flush=True)
     sys.exit(1 if faults else 0)
@@ -88,7 +88,7 @@ def run(build: Path, *arguments: str) -> None:
 
 def compared(old: Path, new: Path) -> tuple[list[str], list[str]]:
     """Differences that count, and those that are only told."""
-    wrong, told = json_differences(*(json.loads((one / "result/vhi.json").read_text()) for one in (old, new)))
+    wrong, notes = json_differences(*(json.loads((one / "result/vhi.json").read_text()) for one in (old, new)))
     for name in VOLUMES:
         first, second = (nib.Nifti1Image.from_filename(build / f"result/{name}.nii.gz") for build in (old, new))
         unlike = int(np.count_nonzero(np.asarray(first.dataobj) != np.asarray(second.dataobj)))
@@ -103,31 +103,31 @@ def compared(old: Path, new: Path) -> tuple[list[str], list[str]]:
         else:
             lacking = Counter(numbers_of(objects[0])) - Counter(numbers_of(objects[1]))
             wrong += [f"{name} lacks {number}, {count} times" for number, count in lacking.items()]
-        told += [f"{name} {line}" for line in attribute_differences(*objects)]
-    return wrong, told
+        notes += [f"{name} {line}" for line in attribute_differences(*objects)]
+    return wrong, notes
 
 
 def json_differences(old: Any, new: Any, at: str = "") -> tuple[list[str], list[str]]:
     wrong: list[str] = []
-    told: list[str] = []
+    notes: list[str] = []
     if at in NOT_COMPARED:
         pass
     elif isinstance(old, dict) and isinstance(new, dict):
-        told += [f"vhi.json has {at}/{key}, new" for key in new.keys() - old.keys()]
+        notes += [f"vhi.json has {at}/{key}, new" for key in new.keys() - old.keys()]
         for key, value in old.items():
             more = json_differences(value, new.get(key, "(absent)"), f"{at}/{key}".lstrip("/"))
-            wrong, told = wrong + more[0], told + more[1]
+            wrong, notes = wrong + more[0], notes + more[1]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for n, (a, b) in enumerate(zip(old, new, strict=True)):
             more = json_differences(a, b, f"{at}/{n}")
-            wrong, told = wrong + more[0], told + more[1]
+            wrong, notes = wrong + more[0], notes + more[1]
     elif isinstance(old, float) and isinstance(new, float) and isclose(old, new, rel_tol=ROUNDING_OF.get(at, ROUNDING)):
-        told += [f"vhi.json {at}: {old!r} before, {new!r} now"] if old != new else []
+        notes += [f"vhi.json {at}: {old!r} before, {new!r} now"] if old != new else []
     elif (old != new or type(old) is not type(new)) and any(fnmatch(at, rule) for rule in OTHER_RULES):
-        told.append(f"vhi.json {at}, by another rule")
+        notes.append(f"vhi.json {at}, by another rule")
     elif old != new or type(old) is not type(new):
         wrong.append(f"vhi.json {at}: {old!r} before, {new!r} now")
-    return wrong, told
+    return wrong, notes
 
 
 def code_of(item: Dataset, name: str) -> tuple[str, ...]:
@@ -183,14 +183,14 @@ def numbers_of(item: Dataset) -> Iterator[tuple[Any, ...]]:
 
 def attribute_differences(old: Dataset, new: Dataset) -> list[str]:
     """Attributes of which the two objects have other numbers or other values; no identifiers, dates and times."""
-    found = []
+    differences = []
     old_values, new_values = values_of(old), values_of(new)
     for name in sorted(old_values.keys() | new_values.keys()):
         a, b = old_values.get(name, []), new_values.get(name, [])
         if a != b:
             shown = [f"{len(one)} x {sorted(set(one))[:3]}"[:90] for one in (a, b)]
-            found.append(f"{name}: {shown[0]} before, {shown[1]} now")
-    return found
+            differences.append(f"{name}: {shown[0]} before, {shown[1]} now")
+    return differences
 
 
 def values_of(dataset: Dataset) -> dict[str, list[str]]:

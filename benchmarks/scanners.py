@@ -84,8 +84,8 @@ def resampled(data: np.ndarray, own: Grid, grid: Grid) -> np.ndarray:
     smooth = ndimage.uniform_filter(data.astype(np.float32), width, mode="nearest")
     # the mean over an even number of voxels lies half a voxel before the one it is written to
     start = step[:3, 3] + (width % 2 == 0) / 2
-    found: np.ndarray = ndimage.affine_transform(smooth, step[:3, :3], start, grid.shape, order=1, cval=0.0)
-    return found.astype(np.float64)
+    on_grid: np.ndarray = ndimage.affine_transform(smooth, step[:3, :3], start, grid.shape, order=1, cval=0.0)
+    return on_grid.astype(np.float64)
 
 
 # grids ----------------------------------------------------------------------------------------------------------------------
@@ -240,13 +240,13 @@ def measured(scan: Scan, members: list[Member]) -> tuple[float, float, float, tu
 
 def add(row: Row, scan: Scan, members: list[Member], before: tuple[float, float, float, tuple[str, ...]]) -> None:
     try:
-        found, threshold, mm3, warnings = measured(scan.by(row.protocol), members)
+        dice, threshold, mm3, warnings = measured(scan.by(row.protocol), members)
     except VhiError as error:
         row.refused += 1
         Console(stderr=True).print(f"{row.protocol.name}: {error}")
         return
-    row.dice.append(found)
-    row.loss.append(before[0] - found)
+    row.dice.append(dice)
+    row.loss.append(before[0] - dice)
     row.threshold.append(threshold / before[1])
     row.vhi.append(mm3 / before[2] if before[2] else float("nan"))
     row.warned += bool(kinds(warnings) - kinds(before[3]))
@@ -273,9 +273,9 @@ def main() -> None:
     options.add_argument("--folds", type=int, default=4, help="only so many folds, where time is short")
     chosen = options.parse_args()
     data = Path(os.environ["VHI_DATA"])
-    found = find_labelled(data)
+    labelled = find_labelled(data)
     rows = [Row(protocol) for protocol in PROTOCOLS]
-    for group in folds_of(LabelledData(found.study, atypical=found.atypical))[: chosen.folds]:
+    for group in folds_of(LabelledData(labelled.study, atypical=labelled.atypical))[: chosen.folds]:
         members = fold_members(chosen.work / group.name, PLANS["scanners"])
         for case_id, scan in scans_of(data, group.held_out[: group.n_study]):
             before = measured(scan, members)

@@ -141,17 +141,17 @@ def main() -> None:
     )
     for column in table.columns[2:]:
         column.justify = "right"
-    for which, found in results.items():
+    for which, times in results.items():
         for n, request in enumerate(("GET /info/", "PUT /datastore/label")):
-            idle, loaded = ([1000 * one for one in found[state][n]] for state in ("idle", "loaded"))
+            idle, loaded = ([1000 * one for one in times[state][n]] for state in ("idle", "loaded"))
             medians = statistics.median(idle), statistics.median(loaded)
             numbers = (medians[0], max(idle), medians[1], max(loaded))
             table.add_row(which, request, *(f"{one:.0f}" for one in numbers), f"{medians[1] / medians[0]:.1f}")
-        inferences = found["inferences"][0]
+        inferences = times["inferences"][0]
         table.add_row(
             which, f"POST /infer/vhi, {len(inferences)} answered", "", "", f"{1000 * statistics.median(inferences):.0f}"
         )
-        table.add_row(which, f"peak memory {found['inferences'][1][0]:.1f} GB")
+        table.add_row(which, f"peak memory {times['inferences'][1][0]:.1f} GB")
     Console(width=140).print(table)
 
 

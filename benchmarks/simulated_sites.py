@@ -175,15 +175,15 @@ class Site:
     def dice(self, scans: Sequence[Scan], version: str | None = None) -> dict[str, float]:
         """Mean 3-D Dice by set, of a version or of what is live, as a server answers."""
         members = load_members(models_in_use(self.data, self.shipped), version)
-        found: dict[str, list[float]] = {name: [] for name in SETS}
+        dices_of: dict[str, list[float]] = {name: [] for name in SETS}
         for t1w, wanted in scans:
             try:
                 region = segment_disease_region(t1w, members).mask.data
             except VhiError:
                 region = np.zeros(t1w.data.shape, bool)
             for name, truth in wanted.items():
-                found[name].append(dice(region, truth))
-        return {name: float(np.mean(dices)) for name, dices in found.items()}
+                dices_of[name].append(dice(region, truth))
+        return {name: float(np.mean(dices)) for name, dices in dices_of.items()}
 
 
 def start(root: Path) -> Path:
@@ -238,8 +238,8 @@ def played(work: Path, shipped: Path, patients: int, seed: int, sessions: int) -
     """One site from its start to its last session, from its file or played now."""
     path = work / f"site-{patients}-{seed}.json"
     if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+        stored: dict[str, Any] = json.loads(path.read_text())
+        return stored
     began = time.process_time()
     folder = work / f"site-{patients}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
@@ -268,9 +268,9 @@ def played(work: Path, shipped: Path, patients: int, seed: int, sessions: int) -
             table.write_text("\n".join(lines) + "\n")
             site.label(case_id, study, drawn_by(rng, habit, study.disease_region.data))
         result = site.learn(n)
-        told = {name: result.get(name) for name in ("state", "live", "reasons", "compared", "holdout", "learnt", "held")}
+        facts = {name: result.get(name) for name in ("state", "live", "reasons", "compared", "holdout", "learnt", "held")}
         version = result.get("version")
-        rounds.append(told | (site.measured(version) | site.dice(unseen, version) if version else {}))
+        rounds.append(facts | (site.measured(version) | site.dice(unseen, version) if version else {}))
     result = {
         "patients": patients,
         "seed": seed,
@@ -300,7 +300,7 @@ def row(sites: Sequence[dict[str, Any]]) -> list[str]:
     return [
         str(sites[0]["patients"]), str(len(sites)), str(held_out), f"{published} of {sessions}", str(went_live),
         *(f"{gain:+.4f}" for gain in np.mean(gains, axis=0)),
-        *(f"{min(found):+.4f}, {sum(change < -BOUND for change in found)}" if found else "-" for found in behind.values()),
+        *(f"{min(moved):+.4f}, {sum(change < -BOUND for change in moved)}" if moved else "-" for moved in behind.values()),
     ]  # fmt: skip
 
 
@@ -316,18 +316,18 @@ def main() -> None:
     with smaller():
         shipped = start(asked.work / "shipped" / "disease_region")
         for seed in range(asked.seeds):
-            for patients, found in sites.items():
-                found.append(played(asked.work, shipped, patients, seed, asked.sessions))
-                print(f"seed {seed}, {patients} patients: {found[-1]['cpu_s']} CPU s", flush=True)
+            for patients, played_sites in sites.items():
+                played_sites.append(played(asked.work, shipped, patients, seed, asked.sessions))
+                print(f"seed {seed}, {patients} patients: {played_sites[-1]['cpu_s']} CPU s", flush=True)
     titles = (
         "patients", "sites", "with hold-out", "published", "sites with one", *(f"gain: {name}" for name in SETS),
         *(f"below best, beyond {BOUND:g}: {name}" for name in SETS),
     )  # fmt: skip
     table = Table(*titles, title=f"Unseen scans, Dice; {asked.sessions} sessions a site")
-    for found in sites.values():
-        table.add_row(*row(found))
+    for played_sites in sites.values():
+        table.add_row(*row(played_sites))
     Console(width=180).print(table)
-    print(f"{sum(one['cpu_s'] for found in sites.values() for one in found) / 60:.1f} CPU minutes")
+    print(f"{sum(one['cpu_s'] for played_sites in sites.values() for one in played_sites) / 60:.1f} CPU minutes")
 
 
 if __name__ == "__main__":

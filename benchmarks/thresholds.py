@@ -45,8 +45,8 @@ def _plus(parts: Parts, constant: float) -> float:
 
 
 def _robust(sample: NormalBoneSample, reference: float) -> Parts:
-    found = thresholds_from(sample.values, ThresholdRule(rule="robust"), sample.slice_index)
-    return found.conservative, -found.iqr
+    thresholds = thresholds_from(sample.values, ThresholdRule(rule="robust"), sample.slice_index)
+    return thresholds.conservative, -thresholds.iqr
 
 
 def _quartiles(sample: NormalBoneSample, reference: float) -> Parts:

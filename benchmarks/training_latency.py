@@ -50,9 +50,9 @@ def write_studies(folder: Path) -> dict[str, bytes]:
 def infer(server: Server, model: str, case: str, **params: object) -> float:
     """Seconds from request to whole answer."""
     start = time.perf_counter()
-    told = {"params": json.dumps(params)}
+    form = {"params": json.dumps(params)}
     url = f"{server.url}/infer/{model}"
-    answer = requests.post(url, params={"image": f"{case}_STIR", "output": "image"}, data=told, timeout=600)
+    answer = requests.post(url, params={"image": f"{case}_STIR", "output": "image"}, data=form, timeout=600)
     taken = time.perf_counter() - start
     if answer.status_code != 200:
         raise SystemExit(f"{model} answered {answer.status_code}: {answer.text[:200]}")
@@ -61,12 +61,12 @@ def infer(server: Server, model: str, case: str, **params: object) -> float:
 
 def block(server: Server, data: Path, count: int, first: int) -> dict[str, list[float]]:
     """Seconds of `count` inferences of each kind."""
-    found: dict[str, list[float]] = {"disease_region (networks)": [], "vhi": []}
+    times: dict[str, list[float]] = {"disease_region (networks)": [], "vhi": []}
     for n in range(count):
         shutil.rmtree(data / "precomputed" / ASKED[n % 2], ignore_errors=True)
-        found["disease_region (networks)"].append(infer(server, "disease_region", ASKED[n % 2]))
-        found["vhi"].append(infer(server, "vhi", ASKED[n % 2], first_multiple=1.0 + (first + n) * 1e-4))
-    return found
+        times["disease_region (networks)"].append(infer(server, "disease_region", ASKED[n % 2]))
+        times["vhi"].append(infer(server, "vhi", ASKED[n % 2], first_multiple=1.0 + (first + n) * 1e-4))
+    return times
 
 
 @contextmanager
@@ -98,8 +98,8 @@ def main() -> None:
     asked = parser.parse_args()
     results: dict[str, dict[str, list[float]]] = {"idle": {}, "training": {}}
 
-    def add(state: str, found: dict[str, list[float]]) -> None:
-        for kind, times in found.items():
+    def add(state: str, times_of: dict[str, list[float]]) -> None:
+        for kind, times in times_of.items():
             results[state].setdefault(kind, []).extend(times)
 
     with tempfile.TemporaryDirectory(prefix="vhi-bench-") as name:
@@ -110,9 +110,9 @@ def main() -> None:
         command = [str(APP), "serve", "--studies", str(studies), "--data", str(data), "--port", "{port}", *OPTIONS]
         with serving(studies, folder / "work", command=command) as server:
             for case, label in labels.items():
-                told = {"params": json.dumps({"label_info": [{"name": "disease region", "idx": 1}], "client_id": "reader"})}
+                form = {"params": json.dumps({"label_info": [{"name": "disease region", "idx": 1}], "client_id": "reader"})}
                 url = f"{server.url}/datastore/label?image={case}_STIR"
-                requests.put(url, files={"label": ("x.nii.gz", label)}, data=told, timeout=600).raise_for_status()
+                requests.put(url, files={"label": ("x.nii.gz", label)}, data=form, timeout=600).raise_for_status()
             block(server, data, 2, 0)  # what the first requests load
             for n in range(asked.rounds):
                 add("idle", block(server, data, asked.count, 1000 * n))

@@ -152,8 +152,8 @@ def lesions_of(server: Server, study: Study) -> list[dict[str, Any]]:
     url = f"{server.url}/infer/vhi?image={study.stir_uid}&output=json"
     answer = requests.post(url, data={"params": '{"show": "both"}'}, timeout=600)
     answer.raise_for_status()
-    found: list[dict[str, Any]] = answer.json()["lesions"]
-    return found
+    lesions: list[dict[str, Any]] = answer.json()["lesions"]
+    return lesions
 
 
 def wrong_ones(lesions: list[dict[str, Any]], study: Study) -> list[int]:
@@ -269,10 +269,10 @@ def readings(folder: Path) -> None:
     table = Table("", "clicks", "median s", "worst s", *(f"{kind} s" for kind in kinds), box=None, pad_edge=False)
     rows = {"first case of a browser to VHI": cold_and_warm[:1], "warm: a case opens to VHI": cold_and_warm[1:]}
     rows[f"whole reading, {len(wrong)} lesions removed"] = whole
-    for what, found in rows.items():
-        seconds = [one[1] for one in found]
-        busy = [statistics.median(one[2][kind] for one in found) for kind in kinds]
-        table.add_row(what, str(found[0][0]), *(f"{one:.1f}" for one in (statistics.median(seconds), max(seconds), *busy)))
+    for what, runs in rows.items():
+        seconds = [one[1] for one in runs]
+        busy = [statistics.median(one[2][kind] for one in runs) for kind in kinds]
+        table.add_row(what, str(runs[0][0]), *(f"{one:.1f}" for one in (statistics.median(seconds), max(seconds), *busy)))
     Console().print(table)
 
 
@@ -297,8 +297,8 @@ def processors() -> Counter[str]:
             parents[pid] = int(fields[1])
             spent[pid] = kind_of(command), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     own = {os.getpid()}
-    while found := {pid for pid, parent in parents.items() if parent in own} - own:
-        own |= found
+    while children := {pid for pid, parent in parents.items() if parent in own} - own:
+        own |= children
     total: Counter[str] = Counter()
     for pid in own & set(spent):
         total[spent[pid][0]] += spent[pid][1]  # type: ignore[assignment]

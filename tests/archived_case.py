@@ -46,12 +46,12 @@ def client_of(archive: Archive) -> client.Archive:
 
 def _truth() -> VhiResult:
     """The handmade scan with whole numbers, ten times as bright, because DICOM stores whole numbers."""
-    found = handmade()
+    scan = handmade()
     return measure_vhi(
-        Volume(np.rint(found.t1w.data), found.t1w.grid, "T1W"),
-        Volume(np.rint(10 * found.stir.data), found.stir.grid, "STIR"),
-        normal_bone=found.normal_bone,
-        disease_region=found.disease_region.mask,
+        Volume(np.rint(scan.t1w.data), scan.t1w.grid, "T1W"),
+        Volume(np.rint(10 * scan.stir.data), scan.stir.grid, "STIR"),
+        normal_bone=scan.normal_bone,
+        disease_region=scan.disease_region.mask,
     )
 
 
@@ -112,7 +112,7 @@ class ArchivedCase(OfTruth):
         self.submit(service, (BONE, self.bone), reader=reader)
         service.vhi(image_of(service), reader, {})
 
-    def found(self, modality: str) -> list[Dataset]:
+    def stored(self, modality: str) -> list[Dataset]:
         """Everything that the archive holds of the study by now, as it hands it out, in no particular order."""
         series = self.client.series(self.study.study_uid, Modality=modality)
         return [one for entry in series for one in self.client.retrieve(self.study.study_uid, entry.series_uid)]
@@ -130,7 +130,7 @@ def image_of(service: VhiService, role: Role = "STIR") -> str:
 
 def numbers_of(report: Dataset) -> dict[str, dict[str, float]]:
     """The measurements of a structured report by group and name, with the side where a measurement has one."""
-    found: dict[str, dict[str, float]] = {}
+    numbers: dict[str, dict[str, float]] = {}
     measurements = next(one for one in report.ContentSequence if _named(one) == "Imaging Measurements")
     for group in measurements.ContentSequence:
         title = next(one.TextValue for one in group.ContentSequence if _named(one) == "Tracking Identifier")
@@ -142,8 +142,8 @@ def numbers_of(report: Dataset) -> dict[str, dict[str, float]]:
                     for deepest in site.get("ContentSequence", [])
                 ]
                 name = " ".join([_named(one), *sides])
-                found.setdefault(title, {})[name] = float(one.MeasuredValueSequence[0].NumericValue)
-    return found
+                numbers.setdefault(title, {})[name] = float(one.MeasuredValueSequence[0].NumericValue)
+    return numbers
 
 
 def _named(item: Dataset) -> str:
@@ -171,14 +171,14 @@ def seg_of(
     described = [
         SegmentDescription(n, name, TISSUE, kind, "SEMIAUTOMATIC", algorithm, **sites) for n, name in enumerate(masks, start=1)
     ]
-    found = Segmentation(
+    segmentation = Segmentation(
         source, pixels, "BINARY", described, generate_uid(), 99, generate_uid(), 1, "Other", "Viewer", "1", "1",
         content_creator_name=creator, omit_empty_frames=changes.pop("omit_empty_frames", True),
     )  # fmt: skip
-    found.ContentDate, found.ContentTime = written.split()
+    segmentation.ContentDate, segmentation.ContentTime = written.split()
     for keyword, value in changes.items():
-        setattr(found, keyword, value)
-    return found
+        setattr(segmentation, keyword, value)
+    return segmentation
 
 
 def on_frame(archived_case: ArchivedCase, header: Dataset) -> Any:

@@ -111,8 +111,8 @@ class Archive(ABC):
 
     def query(self, path: str) -> list[dict[str, Any]]:
         """The matches of a QIDO search; an empty list where there are none."""
-        found = self.ask(path)
-        return json.loads(found) if found else []
+        body = self.ask(path)
+        return json.loads(body) if body else []
 
     def store(self, files: Iterable[Path | bytes | pydicom.Dataset]) -> None:
         """STOW: store instances in one request; raises when the archive does not take them all."""
@@ -295,5 +295,5 @@ def real_pair(data: Path, case: str) -> tuple[Path, Path]:
     """T1W and STIR of a real scan."""
     from lib.studies.pairing import CaseFinder
 
-    found = next(one for one in CaseFinder(data / "images_study").find().cases if one.case_id == case)
-    return found.path("T1W"), found.path("STIR")
+    pair = next(one for one in CaseFinder(data / "images_study").find().cases if one.case_id == case)
+    return pair.path("T1W"), pair.path("STIR")

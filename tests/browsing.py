@@ -116,9 +116,9 @@ class Reader:
     @cached_property
     def grid(self) -> Grid:
         """Where the server and the viewer have STIR's voxels; the NIfTI that the study was made from counts its rows upwards."""
-        found = nifti(requests.get(f"{self.viewer_server.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
-        i, j, k = found.shape
-        return Grid((i, j, k), found.affine)
+        image = nifti(requests.get(f"{self.viewer_server.url}/datastore/image?image={self.study.stir_uid}", timeout=120).content)
+        i, j, k = image.shape
+        return Grid((i, j, k), image.affine)
 
     def asked(self, model: str, **params: Any) -> tuple[dict[str, Any], np.ndarray]:
         """Facts and labels of a task, asked of the server beside the browser; labels `(I, J, K)` on the viewer's grid."""
@@ -208,9 +208,9 @@ def lesion_of_two_grades(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_archive(archive: Archive, study: Study, modality: str) -> list[pydicom.Dataset]:
-    found = client_of(archive)
-    series = found.series(study.study_uid, Modality=modality)
-    return [one for entry in series for one in found.retrieve(study.study_uid, entry.series_uid)]
+    client = client_of(archive)
+    series = client.series(study.study_uid, Modality=modality)
+    return [one for entry in series for one in client.retrieve(study.study_uid, entry.series_uid)]
 
 
 def by_reader(objects: list[pydicom.Dataset], name: str) -> list[pydicom.Dataset]:

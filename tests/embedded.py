@@ -36,33 +36,33 @@ def bytes_of(dataset: Dataset) -> bytes:
 def slice_of(**changes: Any) -> Dataset:
     """One slice of a series; a new instance every time, the same in every run."""
     slice_of.made += 1  # type: ignore[attr-defined]
-    found = mr_series(scan("STIR"))[0]
-    found.SOPInstanceUID = generate_uid(entropy_srcs=["slice", str(slice_of.made)])  # type: ignore[attr-defined]
+    dataset = mr_series(scan("STIR"))[0]
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=["slice", str(slice_of.made)])  # type: ignore[attr-defined]
     for keyword, value in changes.items():
-        setattr(found, keyword, value)
-    return found
+        setattr(dataset, keyword, value)
+    return dataset
 
 
 slice_of.made = 0  # type: ignore[attr-defined]
 
 
 def big_endian() -> Dataset:
-    found = slice_of(SeriesInstanceUID="1.2.3.1")
-    found.PixelData = np.frombuffer(found.PixelData, "<u2").astype(">u2").tobytes()
-    found.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
-    return found
+    dataset = slice_of(SeriesInstanceUID="1.2.3.1")
+    dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    return dataset
 
 
 def implicit() -> Dataset:
-    found = slice_of(SeriesInstanceUID="1.2.3.2")
-    found.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    return found
+    dataset = slice_of(SeriesInstanceUID="1.2.3.2")
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    return dataset
 
 
 def deflated() -> Dataset:
-    found = slice_of(SeriesInstanceUID="1.2.3.3")
-    found.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    return found
+    dataset = slice_of(SeriesInstanceUID="1.2.3.3")
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    return dataset
 
 
 def make_objects(folder: Path) -> dict[str, bytes]:
@@ -74,7 +74,7 @@ def make_objects(folder: Path) -> dict[str, bytes]:
     headers = mr_series(content.result.stir)
     seg = segmentation(content, headers)
     assert seg is not None
-    found = {
+    objects = {
         "plain": bytes_of(slice_of(SeriesInstanceUID="1.2.3.4")),
         "implicit": bytes_of(implicit()),
         "big endian": bytes_of(big_endian()),
@@ -86,11 +86,11 @@ def make_objects(folder: Path) -> dict[str, bytes]:
     for number, syntax in enumerate(CODERS):
         one = slice_of(SeriesInstanceUID=f"1.2.3.5.{number}")
         compress(one, syntax, folder)
-        found[syntax.name] = bytes_of(one)
+        objects[syntax.name] = bytes_of(one)
     frames = enhanced("T1W")
     compress(frames, next(iter(CODERS)), folder)
-    found["enhanced, compressed"] = bytes_of(frames)
-    return found
+    objects["enhanced, compressed"] = bytes_of(frames)
+    return objects
 
 
 COMPRESSED = [syntax.name for syntax in CODERS]
@@ -106,7 +106,7 @@ class Served:
     def get(self, path: str, accept: str = JSON, **headers: str) -> requests.Response:
         return self.session.get(self.url + path, headers={"Accept": accept, **headers}, timeout=60)
 
-    def found(self, path: str) -> list[dict[str, Any]]:
+    def matches(self, path: str) -> list[dict[str, Any]]:
         answer = self.get(path)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -127,11 +127,11 @@ class Served:
         pieces = (b"\r\n" + answer.content).split(b"\r\n--" + boundary)
         assert pieces[0] == b""
         assert pieces[-1] == b"--\r\n"
-        found = []
+        contents = []
         for piece in pieces[1:-1]:
             head, _, content = piece.partition(b"\r\n\r\n")
-            found.append((head.decode().partition("Content-Type: ")[2], content))
-        return found
+            contents.append((head.decode().partition("Content-Type: ")[2], content))
+        return contents
 
     def files(self) -> list[Path]:
         """The archive's DICOM files."""

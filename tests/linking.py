@@ -76,20 +76,20 @@ class Images:
     @cached_property
     def slices(self) -> dict[str, list[tuple[float, str]]]:
         """Of each series: position along the normal [mm] and instance, in the order of the positions."""
-        found = {}
+        by_role = {}
         for role in ROLES:
             headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in self.study.files(role)]
             rows, columns = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)
             normal = np.cross(rows, columns)
-            found[role] = sorted(
+            by_role[role] = sorted(
                 (float(normal @ np.array(one.ImagePositionPatient, float)), str(one.SOPInstanceUID)) for one in headers
             )
-        return found
+        return by_role
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """The slice that each image shows, by role."""
         uids = {self.study.stir_uid: "STIR", self.study.t1w_uid: "T1W"}
-        return {uids[series]: told for series, told in self.page.evaluate(SHOWN).items()}
+        return {uids[series]: view for series, view in self.page.evaluate(SHOWN).items()}
 
     def slice_of(self, role: str, shown: dict[str, dict[str, Any]] | None = None) -> int:
         """Which slice is on screen, counted along the normal."""
@@ -106,17 +106,17 @@ class Images:
         self.check_together(role)
 
     def check_together(self, role: str) -> None:
-        found = self.shown()
+        views = self.shown()
         partner = other(role)
-        assert self.slice_of(partner, found) == self.nearest(partner, role, self.slice_of(role, found))
-        assert abs(found["STIR"]["mm_per_pixel"] / found["T1W"]["mm_per_pixel"] - 1) < 1e-3
-        middles = np.array([found[one]["middle"] for one in ROLES])
+        assert self.slice_of(partner, views) == self.nearest(partner, role, self.slice_of(role, views))
+        assert abs(views["STIR"]["mm_per_pixel"] / views["T1W"]["mm_per_pixel"] - 1) < 1e-3
+        middles = np.array([views[one]["middle"] for one in ROLES])
         normal = np.cross(*np.array(self._orientation).reshape(2, 3))
         apart = middles[1] - middles[0]
         assert np.linalg.norm(apart - normal * (apart @ normal)) < 0.05  # [mm], within the plane
         # a slice itself is shown, not something between two: the middle of the view lies in the plane of the instance
         for one, middle in zip(ROLES, middles, strict=True):
-            assert abs(normal @ middle - self.slices[one][self.slice_of(one, found)][0]) < 0.05
+            assert abs(normal @ middle - self.slices[one][self.slice_of(one, views)][0]) < 0.05
 
     @cached_property
     def _orientation(self) -> list[float]:

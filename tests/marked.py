@@ -119,14 +119,14 @@ def read_back(content: bytes) -> np.ndarray:
 
 def places(text: bytes, secrets: tuple[str, ...] = SECRETS) -> list[str]:
     """Where secrets stand in bytes, as ASCII or UTF-16, in upper or lower case; with what is around them."""
-    found = []
+    hits = []
     folded = text.lower()
     for secret in secrets:
         for coded in (secret.lower().encode(), secret.lower().encode("utf-16-le")):
             at = folded.find(coded)
             if at >= 0:
-                found.append(f"{secret}: {text[max(0, at - 100) : at + 60]!r}")
-    return found
+                hits.append(f"{secret}: {text[max(0, at - 100) : at + 60]!r}")
+    return hits
 
 
 class Recorder:
@@ -202,13 +202,13 @@ def _bodies(stream: bytes) -> Iterator[bytes]:
 
 def _unpacked(body: bytes) -> Iterator[bytes]:
     """The compressed content of a body, unpacked: by gzip or zlib, as a whole or in a part of a form."""
-    for at in (found.start() for found in re.finditer(rb"\x1f\x8b\x08", body)):
+    for at in (match.start() for match in re.finditer(rb"\x1f\x8b\x08", body)):
         with suppress(OSError, EOFError, zlib.error):
             yield zlib.decompressobj(31).decompress(body[at:])
-    for found in re.finditer(rb"stream\r?\n(.*?)endstream", body, re.DOTALL):  # of a PDF
+    for match in re.finditer(rb"stream\r?\n(.*?)endstream", body, re.DOTALL):  # of a PDF
         with suppress(ValueError, zlib.error):
-            coded = found[1].strip().removesuffix(b"~>")
-            yield zlib.decompressobj().decompress(base64.a85decode(coded) if found[1].rstrip().endswith(b"~>") else coded)
+            coded = match[1].strip().removesuffix(b"~>")
+            yield zlib.decompressobj().decompress(base64.a85decode(coded) if match[1].rstrip().endswith(b"~>") else coded)
     with suppress(OSError, EOFError, zlib.error):
         yield gzip.decompress(body)
     with suppress(zlib.error):
@@ -227,11 +227,11 @@ def recording(url: str) -> Iterator[Recorder]:
 
 def true_uids(study: Study) -> list[str]:
     """Every UID of a study's files, of all levels."""
-    found = {study.study_uid, study.t1w_uid, study.stir_uid}
+    uids = {study.study_uid, study.t1w_uid, study.stir_uid}
     for path in study.files():
         header = pydicom.dcmread(path, stop_before_pixels=True)
-        found |= {str(header.SOPInstanceUID), str(header.FrameOfReferenceUID)}
-    return sorted(found)
+        uids |= {str(header.SOPInstanceUID), str(header.FrameOfReferenceUID)}
+    return sorted(uids)
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -26,25 +26,25 @@ def _geometry(grid: Grid) -> tuple[np.ndarray, np.ndarray, list[list[float]]]:
 
 
 def _common(series: str, patient: str) -> Dataset:
-    found = Dataset()
-    found.SpecificCharacterSet = "ISO_IR 100"
-    found.PatientID, found.PatientName, found.PatientBirthDate, found.PatientSex = "7", patient, "19800101", "F"
-    found.StudyInstanceUID, found.FrameOfReferenceUID = STUDY_UID, FRAME_OF_REFERENCE_UID
-    found.SeriesInstanceUID = generate_uid(entropy_srcs=[series])
-    found.StudyDate, found.StudyTime, found.StudyID, found.AccessionNumber = "20250601", "093000", "1", "A1"
-    found.ReferringPhysicianName = ""
-    found.Modality, found.SeriesDescription, found.SeriesNumber = "MR", series, 4
-    found.Manufacturer, found.PositionReferenceIndicator = "Scanner", ""
-    found.file_meta = FileMetaDataset()
-    found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return found
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate, dataset.PatientSex = "7", patient, "19800101", "F"
+    dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = STUDY_UID, FRAME_OF_REFERENCE_UID
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[series])
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID, dataset.AccessionNumber = "20250601", "093000", "1", "A1"
+    dataset.ReferringPhysicianName = ""
+    dataset.Modality, dataset.SeriesDescription, dataset.SeriesNumber = "MR", series, 4
+    dataset.Manufacturer, dataset.PositionReferenceIndicator = "Scanner", ""
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return dataset
 
 
-def _pixels(found: Dataset, frames: np.ndarray) -> None:
-    found.SamplesPerPixel, found.PhotometricInterpretation = 1, "MONOCHROME2"
-    found.BitsAllocated, found.BitsStored, found.HighBit, found.PixelRepresentation = 16, 16, 15, 0
-    found.Rows, found.Columns = frames.shape[-2:]
-    found.PixelData = np.rint(frames).astype("<u2").tobytes()
+def _pixels(dataset: Dataset, frames: np.ndarray) -> None:
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0
+    dataset.Rows, dataset.Columns = frames.shape[-2:]
+    dataset.PixelData = np.rint(frames).astype("<u2").tobytes()
 
 
 def mr_series(
@@ -56,7 +56,7 @@ def mr_series(
     """
     grid = volume.grid
     orientation, spacing, positions = _geometry(grid)
-    found = []
+    instances = []
     slices = range(grid.shape[2]) if ascending else range(grid.shape[2] - 1, -1, -1)
     for number, k in enumerate(slices, start=1):
         one = _common(series, patient)
@@ -70,8 +70,8 @@ def mr_series(
                 delattr(one, keyword)
             else:
                 setattr(one, keyword, value)
-        found.append(one)
-    return found
+        instances.append(one)
+    return instances
 
 
 def enhanced_mr(volume: Volume, series: str = "STIR", *, shared_orientation: bool = True) -> Dataset:
@@ -79,9 +79,9 @@ def enhanced_mr(volume: Volume, series: str = "STIR", *, shared_orientation: boo
     grid = volume.grid
     orientation, spacing, positions = _geometry(grid)
     order = np.random.default_rng(5).permutation(grid.shape[2])
-    found = _common(series, "Doe^Jane")
-    found.SOPClassUID, found.SOPInstanceUID = EnhancedMRImageStorage, generate_uid(entropy_srcs=[series, "enhanced"])
-    found.InstanceNumber, found.NumberOfFrames = 1, grid.shape[2]
+    dataset = _common(series, "Doe^Jane")
+    dataset.SOPClassUID, dataset.SOPInstanceUID = EnhancedMRImageStorage, generate_uid(entropy_srcs=[series, "enhanced"])
+    dataset.InstanceNumber, dataset.NumberOfFrames = 1, grid.shape[2]
     turned, measures = Dataset(), Dataset()
     turned.ImageOrientationPatient = [round(float(x), 9) for x in orientation]
     measures.PixelSpacing, measures.SliceThickness = [round(float(x), 9) for x in spacing], 3.0
@@ -89,7 +89,7 @@ def enhanced_mr(volume: Volume, series: str = "STIR", *, shared_orientation: boo
     shared.PixelMeasuresSequence = Sequence([measures])
     if shared_orientation:
         shared.PlaneOrientationSequence = Sequence([turned])
-    found.SharedFunctionalGroupsSequence = Sequence([shared])
+    dataset.SharedFunctionalGroupsSequence = Sequence([shared])
     frames = []
     for k in order:
         frame, place = Dataset(), Dataset()
@@ -98,6 +98,6 @@ def enhanced_mr(volume: Volume, series: str = "STIR", *, shared_orientation: boo
         if not shared_orientation:
             frame.PlaneOrientationSequence = Sequence([turned])
         frames.append(frame)
-    found.PerFrameFunctionalGroupsSequence = Sequence(frames)
-    _pixels(found, np.stack([volume.data[:, ::-1, k].T for k in order]))
-    return found
+    dataset.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    _pixels(dataset, np.stack([volume.data[:, ::-1, k].T for k in order]))
+    return dataset

@@ -38,7 +38,7 @@ def thresholds(sample: list[float]) -> tuple[float, float, float]:
 
 def groups(voxels: set[Voxel], steps: list[Voxel]) -> list[set[Voxel]]:
     """Connected groups of voxels, by flood fill."""
-    left, found = set(voxels), []
+    left, connected = set(voxels), []
     while left:
         group, front = set(), [left.pop()]
         while front:
@@ -47,8 +47,8 @@ def groups(voxels: set[Voxel], steps: list[Voxel]) -> list[set[Voxel]]:
             near = {(i + a, j + b, k + c) for a, b, c in steps} & left
             left -= near
             front += near
-        found.append(group)
-    return found
+        connected.append(group)
+    return connected
 
 
 def vhi_voxels(stir: np.ndarray, region: np.ndarray, every: list[Voxel], sensitive: float) -> tuple[int, set[Voxel]]:

@@ -207,7 +207,7 @@ def expected(panel: Panel, result: VhiResult) -> tuple[dict[str, int], dict[str,
     return {"sensitive": int(counts.sum()), "conservative": int(strong.sum())}, who
 
 
-def told(corrections: dict[str, Any]) -> dict[str, Counter[int]]:
+def as_counts(corrections: dict[str, Any]) -> dict[str, Counter[int]]:
     """The program's answer, in the same words; voxels of no lesion are not told apart."""
     hand, regions, clicks = corrections["hand"], corrections["regions"], corrections["clicks"]
     lists = {
@@ -224,5 +224,5 @@ def told(corrections: dict[str, Any]) -> dict[str, Counter[int]]:
         "regions outside": regions["outside"],
         "regions below": regions["below_threshold"],
     }
-    found = {kind: Counter(dict(lesions)) for kind, lesions in lists.items() if lesions}
-    return found | {kind: Counter({0: voxels}) for kind, voxels in numbers.items() if voxels}
+    counts = {kind: Counter(dict(lesions)) for kind, lesions in lists.items() if lesions}
+    return counts | {kind: Counter({0: voxels}) for kind, voxels in numbers.items() if voxels}

@@ -69,10 +69,10 @@ def server_environment_of(phantoms: Path) -> dict[str, str]:
 
 def forking(phantoms: Path) -> Any:
     """The context of processes that are forked from one that imports `preloaded.py`; that one ends with this one."""
-    found = get_context("forkserver")
-    found.set_forkserver_preload(["preloaded"])
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["preloaded"])
     with pytest.MonkeyPatch.context() as patched:
         for name, value in environment_of(phantoms).items():
             patched.setenv(name, value)
         forkserver.ensure_running()
-    return found
+    return context

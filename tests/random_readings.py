@@ -64,10 +64,10 @@ class RandomReading:
         self._click("tr.removed", "restore")
 
     def _click(self, rows: str, what: str) -> None:
-        found = self.page.locator(rows)
-        if not found.count():
+        matching = self.page.locator(rows)
+        if not matching.count():
             return
-        lesion = int(found.nth(int(self.rng.integers(found.count()))).get_attribute("data-lesion"))
+        lesion = int(matching.nth(int(self.rng.integers(matching.count()))).get_attribute("data-lesion"))
         self.reader.row(lesion).get_by_role("button").click()
         self.reader.rest()
         # a step also where it changes no voxel, as of a lesion that was removed and painted again
@@ -191,9 +191,9 @@ class RandomReading:
         archive, study = self.reader.viewer_server.archive, self.reader.study
 
         def newest() -> Any:
-            found = by_reader(in_archive(archive, study, "SR"), self.reader.name)
-            return max(found, key=lambda one: (one.ContentDate, one.ContentTime)) if len(found) >= 10 else None
+            reports = by_reader(in_archive(archive, study, "SR"), self.reader.name)
+            return max(reports, key=lambda one: (one.ContentDate, one.ContentTime)) if len(reports) >= 10 else None
 
-        told = numbers_of(wait_for(newest))
+        numbers = numbers_of(wait_for(newest))
         for grade in GRADES:
-            assert told[f"VHI at the {grade} threshold"]["Volume"] == pytest.approx(self.report["vhi_mm3"][grade], rel=1e-6)
+            assert numbers[f"VHI at the {grade} threshold"]["Volume"] == pytest.approx(self.report["vhi_mm3"][grade], rel=1e-6)

@@ -70,8 +70,8 @@ def free_port() -> int:
     """A port for a server that will start: below those that the system gives to connections, by chance, since others look too."""
     while True:
         port = secrets.randbelow(12_000) + 20_000
-        with socket.socket() as found, suppress(OSError):
-            found.bind(("127.0.0.1", port))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
 
 

@@ -112,9 +112,9 @@ class Slicer:
     # what is to be seen
     def shown(self) -> list[tuple[str, str, str]]:
         """Message boxes since the last look: kind, text, what unfolds under "Show details"."""
-        found = list(self.slicer.util.shown)
+        boxes = list(self.slicer.util.shown)
         self.slicer.util.shown.clear()
-        return found
+        return boxes
 
     def refusal(self) -> str:
         """The server's sentence in the one box that was shown since the last look."""

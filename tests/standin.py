@@ -76,17 +76,17 @@ class Store:
         self.get_image_uri(image)
         return {"result_id": "f00d", "file": Path(file).name, "who": current_login(), **params}
 
-    def reading_info(self, image: str, reading: int, told: dict[str, Any]) -> dict[str, Any]:
+    def reading_info(self, image: str, reading: int, params: dict[str, Any]) -> dict[str, Any]:
         self.get_image_uri(image)
-        return {"reader": current_login() or told["client_id"], "reading": reading, "dice": float("nan")}
+        return {"reader": current_login() or params["client_id"], "reading": reading, "dice": float("nan")}
 
-    def reading_label(self, image: str, reading: int, told: dict[str, Any]) -> bytes:
+    def reading_label(self, image: str, reading: int, params: dict[str, Any]) -> bytes:
         self.get_image_uri(image)
-        return f"{current_login() or told['client_id']} {reading}".encode()
+        return f"{current_login() or params['client_id']} {reading}".encode()
 
-    def rate(self, image: str, rating: str, told: dict[str, Any]) -> str:
+    def rate(self, image: str, rating: str, params: dict[str, Any]) -> str:
         self.get_image_uri(image)
-        self.rated.append((image, rating, current_login() or told["client_id"], told["reading"]))
+        self.rated.append((image, rating, current_login() or params["client_id"], params["reading"]))
         return "0001-anna"
 
 

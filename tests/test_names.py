@@ -91,6 +91,42 @@ def test_a_step_of_a_chain_and_its_form_for_monai_alone_share_a_name(defined):
     assert all(file.startswith(("core/transforms/", "post_transforms/")) for _, file in both)
 
 
+def names_in(tree: ast.AST) -> Iterator[str]:
+    """Every name that code gives or uses: of variables, parameters, keywords, attributes, functions, classes; no texts."""
+    for node in ast.walk(tree):
+        for kind in ("name", "id", "attr", "arg"):
+            if isinstance(name := getattr(node, kind, None), str):
+                yield name
+
+
+def says_nothing(name: str) -> bool:
+    """That something was found or told, not what: `matches`, `notes`; `found_lesions` and `trend_found` do say what."""
+    words = name.strip("_").lower().split("_")
+    return words == ["found"] or "told" in words
+
+
+def test_a_name_says_what_it_holds_and_not_that_it_was_found_or_told():
+    scripts = [
+        path for path in sorted(VHI.rglob("*.py")) if path.parent.name != "retraining" or path.stem not in ("jobs", "plan")
+    ]
+    assert len(scripts) > 500
+    back = {
+        f"{path.relative_to(VHI)}: {name}"
+        for path in scripts
+        for name in names_in(ast.parse(path.read_text(encoding="utf-8")))
+        if says_nothing(name)
+    }
+    assert back == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("found", True), ("_found", True), ("Found", True), ("told_by", True), ("_told", True), ("trend_found", False)],
+)
+def test_names_that_say_nothing_are_known(name, expected):
+    assert says_nothing(name) is expected
+
+
 # names in the viewer's scripts and in tests that are out
 OUT_OF_SCRIPTS = {"told": "serverFacts, handlers, note, metadata", "vhiDesk": "viewerSession"}
 OUT_OF_TESTS = ("Desk", "Desks", "desk", "desks")  # StudyFolder, ArchivedCase, ViewerServer, slicer_client

@@ -65,8 +65,8 @@ def used_folder(folder: Path) -> StudyFolder:
 
 def files_of(data: Path) -> list[str]:
     """Every file of a data folder but the locks, which hold nothing."""
-    found = (path for path in sorted(data.rglob("*")) if path.is_file() and "lock" not in path.name)
-    return [str(path.relative_to(data)) for path in found]
+    paths = (path for path in sorted(data.rglob("*")) if path.is_file() and "lock" not in path.name)
+    return [str(path.relative_to(data)) for path in paths]
 
 
 def copy_of(study_folder: StudyFolder, folder: Path) -> StudyFolder:
@@ -121,11 +121,11 @@ def answers(
     Without `bone` the reader rests on the normal bone that is shared.
     """
     image = f"{case}_STIR"
-    found: dict[str, tuple[int, Any]] = {}
+    by_route: dict[str, tuple[int, Any]] = {}
 
     def note(route: str, answer: Any) -> None:
         kind = answer.headers.get("content-type", "")
-        found[route] = answer.status_code, answer.json() if "json" in kind else answer.content
+        by_route[route] = answer.status_code, answer.json() if "json" in kind else answer.content
 
     note("info", client.get("/info/"))
     note("next", client.post("/activelearning/first", json={"client_id": "eve"}))
@@ -136,7 +136,7 @@ def answers(
         (INFLAMMATION, study_folder.lesions == 1),
     ]
     labels, names = study_folder.flattened(drawn)
-    told = {"client_id": "eve", "label_info": [{"name": name, "idx": value} for name, value in names]}
+    params = {"client_id": "eve", "label_info": [{"name": name, "idx": value} for name, value in names]}
     content = gzip.compress(nibabel.Nifti1Image(labels, study_folder.grid.affine).to_bytes(), 1)
     note(
         "submit",
@@ -144,7 +144,7 @@ def answers(
             "/datastore/label",
             params={"image": image},
             files={"label": ("label.nii.gz", content)},
-            data={"params": json.dumps(told)},
+            data={"params": json.dumps(params)},
         ),
     )
     note("report", client.get("/vhi/report", params={"image": image, "reader": "anna", "form": "html"}))
@@ -152,7 +152,7 @@ def answers(
     note("session", client.get("/train/"))
     note("health", client.get("/vhi/health"))
     note("cases", client.get("/vhi/cases"))
-    return found
+    return by_route
 
 
 def _runs(study_folder: StudyFolder) -> str:

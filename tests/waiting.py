@@ -10,7 +10,7 @@ from typing import Any
 def wait_for(condition: Callable[[], Any], within_s: float, what: str = "it", every_s: float = 0.2) -> Any:
     """The first true answer of a condition; it is only how long a broken program is waited for that hangs on the clock."""
     until = time.monotonic() + within_s
-    while not (found := condition()):
+    while not (answer := condition()):
         assert time.monotonic() < until, f"{what} did not happen within {within_s:g} s"
         time.sleep(every_s)
-    return found
+    return answer

@@ -75,8 +75,8 @@ class Wire:
 
 @contextmanager
 def wire_to(url: str) -> Iterator[Wire]:
-    found = Wire(url)
+    wire = Wire(url)
     try:
-        yield found
+        yield wire
     finally:
-        found.close()
+        wire.close()

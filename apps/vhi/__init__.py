@@ -44,9 +44,9 @@ __all__ += ["write_phantom", "write_report"]
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".lib.{_MODULES[name]}", __name__), name)
-    globals()[name] = found
-    return found
+    member = getattr(import_module(f".lib.{_MODULES[name]}", __name__), name)
+    globals()[name] = member
+    return member
 
 
 def __dir__() -> list[str]:

@@ -28,5 +28,5 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server over these studies, without login; a process as a site's, with what it imports late."""
-    with serving(studies, tmp_path_factory.mktemp("work"), start=as_program) as found:
-        yield found
+    with serving(studies, tmp_path_factory.mktemp("work"), start=as_program) as running:
+        yield running

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # seconds in all
 
 
 def instances(served) -> set[str]:
-    return {one["00080018"]["Value"][0] for one in served.found("/instances")}
+    return {one["00080018"]["Value"][0] for one in served.matches("/instances")}
 
 
 def test_files_are_served_whatever_they_are_called(serve, tmp_path, objects):
@@ -69,8 +69,8 @@ def test_files_that_go_are_no_longer_found(served, objects):
     for path in served.files():
         path.unlink()
     served.running.archive.rescan()
-    assert served.found("/studies") == []
-    assert served.found("/series") == []
+    assert served.matches("/studies") == []
+    assert served.matches("/series") == []
 
 
 def test_a_folder_that_goes_and_one_that_is_renamed(served, objects):
@@ -118,7 +118,7 @@ def test_a_file_changed_in_place_is_read_again_when_everything_is(served, object
     one.PatientID = "changed"
     (served.folder / "one.dcm").write_bytes(bytes_of(one))
     served.running.archive.rescan(everything=True)
-    assert [study["00100020"]["Value"] for study in served.found("/studies")] == [["changed"]]
+    assert [study["00100020"]["Value"] for study in served.matches("/studies")] == [["changed"]]
 
 
 def test_two_files_of_one_instance_that_differ_are_both_withheld_until_one_is_gone(served):

@@ -145,7 +145,7 @@ def test_fragments_that_nobody_says_belong_together_are_refused(served):
 
 @pytest.mark.parametrize("form", ["plain", "enhanced", "seg", "sr", "big endian", "deflated"])
 def test_metadata_are_those_of_the_file(full, objects, form):
-    (found,) = full.found(f"{place_of(objects[form])}/metadata")
+    (found,) = full.matches(f"{place_of(objects[form])}/metadata")
     file = pydicom.dcmread(io.BytesIO(objects[form]))
     assert found["00083002"]["Value"] == [file.file_meta.TransferSyntaxUID]
     back = Dataset.from_json(found, bulk_data_uri_handler=lambda uri: b"")
@@ -158,7 +158,7 @@ def test_metadata_are_those_of_the_file(full, objects, form):
 
 def test_a_sequence_is_told_with_its_items(full, objects):
     file = pydicom.dcmread(io.BytesIO(objects["enhanced"]))
-    (found,) = full.found(f"{place_of(objects['enhanced'])}/metadata")
+    (found,) = full.matches(f"{place_of(objects['enhanced'])}/metadata")
     frames = found["52009230"]["Value"]
     assert len(frames) == file.NumberOfFrames
     for item, frame in zip(frames, file.PerFrameFunctionalGroupsSequence, strict=True):
@@ -169,10 +169,10 @@ def test_metadata_of_a_study_and_of_a_series_list_every_instance(full, objects):
     place = place_of(objects["seg"])
     study, series = "/".join(place.split("/")[:3]), "/".join(place.split("/")[:5])
     header = pydicom.dcmread(io.BytesIO(objects["seg"]), stop_before_pixels=True)
-    of_study = {one["00080018"]["Value"][0] for one in full.found(f"{study}/metadata")}
+    of_study = {one["00080018"]["Value"][0] for one in full.matches(f"{study}/metadata")}
     expected = {pydicom.dcmread(io.BytesIO(one), stop_before_pixels=True) .SOPInstanceUID for one in objects.values()}  # fmt: skip
     assert of_study == expected
-    assert [one["00080018"]["Value"] for one in full.found(f"{series}/metadata")] == [[header.SOPInstanceUID]]
+    assert [one["00080018"]["Value"] for one in full.matches(f"{series}/metadata")] == [[header.SOPInstanceUID]]
 
 
 def test_long_values_are_at_addresses_of_their_own(served):
@@ -184,7 +184,7 @@ def test_long_values_are_at_addresses_of_their_own(served):
     one.add_new(0x00431031, "OB", b"short")
     one.ReferencedImageSequence = Sequence([Dataset(), inner])
     served.store(one)
-    (found,) = served.found(f"{place_of(bytes_of(one))}/metadata")
+    (found,) = served.matches(f"{place_of(bytes_of(one))}/metadata")
     assert found["00431031"] == {"vr": "OB", "InlineBinary": "c2hvcnQA"}
     client = DICOMwebClient(served.url)
     for element, content in (
@@ -204,7 +204,7 @@ def test_an_element_whose_value_breaks_its_rules_is_left_out_of_the_metadata(ser
     place = content.index(b"\x18\x00\x50\x00DS")
     broken = content[: place + 8] + b"x" * content[place + 6] + content[place + 8 + content[place + 6] :]
     assert served.post(broken).status_code == 200
-    (found,) = served.found(f"{place_of(content)}/metadata")
+    (found,) = served.matches(f"{place_of(content)}/metadata")
     assert "00180050" not in found
     assert "00280030" in found
     ((_, back),) = served.parts(place_of(content), ANY_SYNTAX)

@@ -38,7 +38,7 @@ def test_a_password_is_asked_for_at_every_address(serve, objects):
         assert served.get("/studies", Authorization=header).status_code == 401
     served.session.auth = ("anna", "grün:7".encode())
     assert served.post(objects["plain"]).status_code == 200
-    assert len(served.found("/studies")) == 1
+    assert len(served.matches("/studies")) == 1
 
 
 def test_without_a_password_only_this_machine_by_its_own_names(served):
@@ -88,8 +88,8 @@ def test_nothing_is_changed_or_deleted(served, objects, method):
 def test_addresses_in_answers_are_those_that_clients_know(serve, objects):
     served = serve(public_url="https://pacs.example/dicom-web")
     served.post(objects["plain"])
-    assert served.found("/studies")[0]["00081190"]["Value"][0].startswith("https://pacs.example/dicom-web/studies/")
-    (found,) = served.found(place_of(objects["plain"]) + "/metadata")
+    assert served.matches("/studies")[0]["00081190"]["Value"][0].startswith("https://pacs.example/dicom-web/studies/")
+    (found,) = served.matches(place_of(objects["plain"]) + "/metadata")
     assert found["7FE00010"]["BulkDataURI"] == f"https://pacs.example/dicom-web{place_of(objects['plain'])}/bulkdata/7FE00010"
 
 

@@ -43,7 +43,7 @@ def people(lasting):
 
 def studies(served, query: str) -> str:
     """The last components of the studies found, as one text."""
-    return "".join(sorted(one["0020000D"]["Value"][0][-1] for one in served.found(f"/studies?{query}")))
+    return "".join(sorted(one["0020000D"]["Value"][0][-1] for one in served.matches(f"/studies?{query}")))
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_a_search_finds_these_studies(people, query, expected):
     ],
 )
 def test_a_search_finds_these_series(people, path, expected):
-    assert [one["0020000E"]["Value"][0] for one in people.found(path)] == expected
+    assert [one["0020000E"]["Value"][0] for one in people.matches(path)] == expected
 
 
 def test_instances_are_found_by_study_series_and_patient(people):
-    counts = {path: len(people.found(path)) for path in (
+    counts = {path: len(people.matches(path)) for path in (
         "/instances", "/studies/1.2.1/instances", "/studies/1.2.1/series/1.2.1.1/instances", "/instances?PatientID=a1&Modality=MR",
         "/studies/1.2.2/series/1.2.1.1/instances",
     )}  # fmt: skip
@@ -121,44 +121,44 @@ def test_instances_are_found_by_study_series_and_patient(people):
 
 
 def test_counts_and_modalities_are_those_of_the_whole_study(people):
-    (found,) = people.found("/studies?PatientID=A1&ModalitiesInStudy=SEG")
+    (found,) = people.matches("/studies?PatientID=A1&ModalitiesInStudy=SEG")
     assert found["00080061"] == {"vr": "CS", "Value": ["MR", "SEG"]}
     assert (found["00201206"]["Value"], found["00201208"]["Value"]) == ([2], [4])
     assert found["00081190"]["Value"] == [f"{people.url}/studies/1.2.1"]
     assert found["00080056"]["Value"] == ["ONLINE"]
-    assert [one["00201209"]["Value"] for one in people.found("/studies/1.2.1/series")] == [[3], [1]]
+    assert [one["00201209"]["Value"] for one in people.matches("/studies/1.2.1/series")] == [[3], [1]]
 
 
 def test_each_level_tells_of_itself(people):
-    (study,) = people.found("/studies?PatientID=A1&includefield=00080060,00081030,SeriesDescription")
+    (study,) = people.matches("/studies?PatientID=A1&includefield=00080060,00081030,SeriesDescription")
     assert "00080060" not in study  # a viewer would show the modality of one series as that of the study
     assert study["00081030"]["Value"] == ["SIJ"]
-    series = people.found("/studies/1.2.1/series")[1]
+    series = people.matches("/studies/1.2.1/series")[1]
     assert (series["00080060"]["Value"], series["0020000D"]["Value"]) == (["SEG"], ["1.2.1"])
     assert series["00081190"]["Value"] == [f"{people.url}/studies/1.2.1/series/1.2.1.2"]
-    (instance,) = people.found("/studies/1.2.2/instances")
+    (instance,) = people.matches("/studies/1.2.2/instances")
     assert instance["00280010"]["Value"] == [20]
     assert "00200032" not in instance
 
 
 def test_further_fields_are_told_on_request(people):
-    assert "00080070" not in people.found("/studies/1.2.1/series")[0]
+    assert "00080070" not in people.matches("/studies/1.2.1/series")[0]
     for fields in ("includefield=Manufacturer", "includefield=00080070", "includefield=all"):
-        assert people.found(f"/studies/1.2.1/series?{fields}")[0]["00080070"]["Value"] == ["Scanner"]
-    (instance,) = people.found("/studies/1.2.2/instances?includefield=ImagePositionPatient&includefield=00200037")
+        assert people.matches(f"/studies/1.2.1/series?{fields}")[0]["00080070"]["Value"] == ["Scanner"]
+    (instance,) = people.matches("/studies/1.2.2/instances?includefield=ImagePositionPatient&includefield=00200037")
     assert len(instance["00200032"]["Value"]) == 3
     assert len(instance["00200037"]["Value"]) == 6
-    (instance,) = people.found("/studies/1.2.2/instances?includefield=all")
+    (instance,) = people.matches("/studies/1.2.2/instances?includefield=all")
     assert instance["00180050"]["Value"] == [3.0]
     assert "7FE00010" not in instance
 
 
 def test_pages_follow_one_order_and_leave_nothing_out(people):
-    newest_first = [one["0020000D"]["Value"][0] for one in people.found("/studies")]
+    newest_first = [one["0020000D"]["Value"][0] for one in people.matches("/studies")]
     assert newest_first == ["1.2.3", "1.2.2", "1.2.1", "1.2.4"]
-    pages = [people.found(f"/studies?limit=3&offset={offset}") for offset in (0, 3, 6)]
+    pages = [people.matches(f"/studies?limit=3&offset={offset}") for offset in (0, 3, 6)]
     assert [one["0020000D"]["Value"][0] for page in pages for one in page] == newest_first
-    assert people.found("/studies?limit=0") == []
+    assert people.matches("/studies?limit=0") == []
 
 
 def test_fuzzy_matching_is_said_not_to_be_done(people):

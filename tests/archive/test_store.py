@@ -64,7 +64,7 @@ def test_some_of_several_are_202_and_each_is_told(served):
     assert "One file is truncated: it ends 9 bytes too early" in answer.headers["Warning"]
     assert "no DICOM file" in answer.headers["Warning"]
     assert len(served.files()) == 1
-    assert len(served.found("/instances")) == 1
+    assert len(served.matches("/instances")) == 1
 
 
 def test_none_of_several_is_409(served):
@@ -86,7 +86,7 @@ def test_the_same_again_is_fine_and_changes_nothing(served):
     one.file_meta.SourceApplicationEntityTitle = "ANOTHER"
     assert served.post(bytes_of(one)).status_code == 200
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
-    assert len(served.found("/instances")) == 1
+    assert len(served.matches("/instances")) == 1
 
 
 def test_another_object_under_a_known_uid_is_refused_and_the_first_stays(served):
@@ -224,7 +224,7 @@ def test_dicomweb_client_stores_every_kind(served, objects):
         assert isinstance(done, Dataset)
         assert len(done.ReferencedSOPSequence) == 1
         assert "FailedSOPSequence" not in done
-    assert len(served.found("/instances")) == 4
+    assert len(served.matches("/instances")) == 4
 
 
 def test_many_store_and_search_at_once(served):
@@ -245,8 +245,8 @@ def test_many_store_and_search_at_once(served):
     assert [one.result() for one in stored] == [200] * 12
     # a request's instances are found together, or not yet
     assert all(one.result()[0] == 200 and one.result()[1] % 4 in (0, 1) for one in searched)
-    assert len(served.found("/instances")) == 49
-    assert served.found("/studies")[0]["00201208"]["Value"] == [49]
+    assert len(served.matches("/instances")) == 49
+    assert served.matches("/studies")[0]["00201208"]["Value"] == [49]
 
 
 def test_one_uid_stored_twice_at_once_is_kept_once(served):
@@ -301,6 +301,6 @@ def test_killed_while_it_stores_leaves_whole_files_and_an_index_that_agrees(serv
     on_disk = {read_instance(path).sop_uid for path in files}  # raises for one that is not whole
     assert set(acknowledged) <= on_disk
     again = serve(folder)
-    assert {one["00080018"]["Value"][0] for one in again.found("/instances")} == on_disk
+    assert {one["00080018"]["Value"][0] for one in again.matches("/instances")} == on_disk
     assert again.running.skipped == {}
     assert list((folder / ".dicomweb" / "incoming").iterdir()) == []

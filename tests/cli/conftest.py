@@ -55,9 +55,9 @@ class Ended:
 @pytest.fixture
 def run() -> Callable[[list[str]], Ended]:
     def _run(arguments: list[str]) -> Ended:
-        found = CliRunner().invoke(app, arguments)
-        if found.exception is not None and not isinstance(found.exception, SystemExit):
-            raise found.exception
-        return Ended(found.exit_code, found.stdout, found.stderr)
+        result = CliRunner().invoke(app, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
 
     return _run

@@ -23,10 +23,10 @@ class Keeping(MetaPathFinder):
         if fullname != "lib.retraining.phantom_regression":
             return None
         sys.meta_path.remove(self)
-        found = find_spec(fullname)
-        assert found
-        assert found.loader
-        plain = found.loader.exec_module
+        spec = find_spec(fullname)
+        assert spec
+        assert spec.loader
+        plain = spec.loader.exec_module
 
         def executed(module: Any) -> None:
             plain(module)
@@ -34,8 +34,8 @@ class Keeping(MetaPathFinder):
 
             module.reference_phantom = partial(small_reference, Path(os.environ[PHANTOMS]))
 
-        found.loader.exec_module = executed  # type: ignore[method-assign]
-        return found
+        spec.loader.exec_module = executed  # type: ignore[method-assign]
+        return spec
 
 
 sys.meta_path.insert(0, Keeping())

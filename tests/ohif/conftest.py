@@ -122,8 +122,8 @@ def browser(profile) -> Iterator[Any]:
     reason = why_no_browser()
     if reason:
         pytest.skip(reason)
-    with chromium(profile) as found:
-        yield found
+    with chromium(profile) as started:
+        yield started
 
 
 @pytest.fixture
@@ -139,14 +139,14 @@ def page(browser, watch, request, tmp_path) -> Iterator[Any]:
     context.set_default_timeout(PATIENCE_S * 1000)
     context.set_default_navigation_timeout(PATIENCE_S * 1000)
     context.clear_cookies()
-    earlier, found = [*context.pages], context.new_page()
+    earlier, window = [*context.pages], context.new_page()
     forgotten = {"origin": "*", "storageTypes": "local_storage,indexeddb,cache_storage,service_workers"}
-    context.new_cdp_session(found).send("Storage.clearDataForOrigin", forgotten)
-    watch.over(found)
-    yield found
+    context.new_cdp_session(window).send("Storage.clearDataForOrigin", forgotten)
+    watch.over(window)
+    yield window
     wanted = os.environ.get("VHI_SCREENSHOTS") or not request.node.stash.get(PASSED, False)
-    if wanted and not found.is_closed():
-        found.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}.png")
+    if wanted and not window.is_closed():
+        window.screenshot(path=screenshot_folder(tmp_path) / f"{file_name(request.node.name)}.png")
     for one in context.pages:
         if one not in earlier:
             one.close()

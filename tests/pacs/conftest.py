@@ -33,7 +33,7 @@ class Door:
     def get(self, path: str, **more: Any) -> requests.Response:
         return self.session.get(self.url + path, timeout=60, **more)
 
-    def found(self, path: str) -> list[dict[str, Any]]:
+    def matches(self, path: str) -> list[dict[str, Any]]:
         """The matches of a search."""
         answer = self.get(path, headers={"Accept": "application/dicom+json"})
         assert answer.status_code in (200, 204), (answer.status_code, answer.text[:300])
@@ -88,29 +88,29 @@ def archived_case(request: pytest.FixtureRequest, archives: Callable[[str], Arch
 @pytest.fixture
 def orthanc(archives: Callable[[str], Archive]) -> Orthanc:
     """Orthanc, running, shared by the session."""
-    found = archives("orthanc")
-    assert isinstance(found, Orthanc)
-    return found
+    archive = archives("orthanc")
+    assert isinstance(archive, Orthanc)
+    return archive
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.pacs) for name in ARCHIVES])
 def own_archive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Archive]:
     """Each archive in turn, new and empty, for a test that stops it."""
     _check_installed(request.param)
-    found = ARCHIVES[request.param](tmp_path / "archive")
-    found.start()
-    yield found
-    found.stop()
+    archive = ARCHIVES[request.param](tmp_path / "archive")
+    archive.start()
+    yield archive
+    archive.stop()
 
 
 @pytest.fixture
 def own_orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     """Orthanc, new and empty, for a test that stops it."""
     _check_installed("orthanc")
-    found = Orthanc(tmp_path / "archive")
-    found.start()
-    yield found
-    found.stop()
+    archive = Orthanc(tmp_path / "archive")
+    archive.start()
+    yield archive
+    archive.stop()
 
 
 @pytest.fixture(scope="session")
@@ -129,8 +129,8 @@ def stored(archive: Archive, study: Study) -> Study:
 @pytest.fixture
 def front(archive: Archive, tmp_path: Path) -> Iterator[Front]:
     """The guard and its gateway in front of each archive in turn."""
-    with in_front_of(address_of(archive), tmp_path / "front") as found:
-        yield found
+    with in_front_of(address_of(archive), tmp_path / "front") as started:
+        yield started
 
 
 @pytest.fixture(params=["directly", "through the gateway"])

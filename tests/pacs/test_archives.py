@@ -69,11 +69,11 @@ def stow(door, *datasets: pydicom.Dataset | bytes, path: str = "/studies") -> re
     ],
 )
 def test_a_search_of_studies_finds_what_its_query_says(door, query, hit):
-    assert (door.study.study_uid in values(door.found(f"/studies?{query}"), "0020000D")) is hit
+    assert (door.study.study_uid in values(door.matches(f"/studies?{query}"), "0020000D")) is hit
 
 
 def test_a_search_by_uid_finds_that_study_alone(door):
-    found = door.found(f"/studies?StudyInstanceUID={door.study.study_uid}")
+    found = door.matches(f"/studies?StudyInstanceUID={door.study.study_uid}")
     assert values(found, "0020000D") == {door.study.study_uid}
     assert len(found) == 1
     assert found[0]["00100020"]["Value"] == ["P3"]
@@ -84,25 +84,25 @@ def test_a_search_by_uid_finds_that_study_alone(door):
 
 def test_limit_and_offset_page_through_what_is_found(door):
     path = f"/studies/{door.study.study_uid}/instances?limit=10&offset="
-    pages = [values(door.found(f"{path}{offset}"), "00080018") for offset in (0, 10, 20)]
+    pages = [values(door.matches(f"{path}{offset}"), "00080018") for offset in (0, 10, 20)]
     assert [len(page) for page in pages] == [10, 10, 6]
     assert len(set.union(*pages)) == 26
 
 
 def test_series_carry_what_was_asked_for(door):
-    found = door.found(f"/studies/{door.study.study_uid}/series?includefield=0008103E&includefield=00080060")
+    found = door.matches(f"/studies/{door.study.study_uid}/series?includefield=0008103E&includefield=00080060")
     assert {one["0020000E"]["Value"][0]: one["0008103E"]["Value"][0] for one in found} == {
         door.study.t1w_uid: "T1W",
         door.study.stir_uid: "STIR",
     }
     assert values(found, "00080060") == {"MR"}
-    assert values(door.found(f"/studies/{door.study.study_uid}/series?Modality=SEG"), "0020000E") == set()
-    one = door.found(f"/studies/{door.study.study_uid}/series?SeriesInstanceUID={door.study.stir_uid}")
+    assert values(door.matches(f"/studies/{door.study.study_uid}/series?Modality=SEG"), "0020000E") == set()
+    one = door.matches(f"/studies/{door.study.study_uid}/series?SeriesInstanceUID={door.study.stir_uid}")
     assert values(one, "0020000E") == {door.study.stir_uid}
 
 
 def test_metadata_say_what_the_files_say(door):
-    found = door.found(f"/studies/{door.study.study_uid}/series/{door.study.stir_uid}/metadata")
+    found = door.matches(f"/studies/{door.study.study_uid}/series/{door.study.stir_uid}/metadata")
     files = {str(one.SOPInstanceUID): one for one in (pydicom.dcmread(path) for path in door.study.files("STIR"))}
     assert values(found, "00080018") == files.keys()
     for one in found:
@@ -126,7 +126,7 @@ def test_frames_are_the_files_pixels(door):
 def test_bulk_data_is_where_the_metadata_say(door):
     file = pydicom.dcmread(door.study.files("STIR")[4])
     path = f"/studies/{door.study.study_uid}/series/{door.study.stir_uid}/instances/{file.SOPInstanceUID}/metadata"
-    link = door.found(path)[0]["7FE00010"]["BulkDataURI"]
+    link = door.matches(path)[0]["7FE00010"]["BulkDataURI"]
     assert link.startswith(door.url)
     (content,) = parts(door.session.get(link, headers={"Accept": "multipart/related; type=application/octet-stream"}, timeout=60))
     assert content == file.PixelData
@@ -157,7 +157,7 @@ def test_what_is_stored_is_found_and_comes_back(door):
     answer = stow(door, new)
     assert answer.status_code == 200
     assert [one["00081155"]["Value"][0] for one in answer.json()["00081199"]["Value"]] == [new.SOPInstanceUID]
-    assert values(door.found("/studies?PatientID=P-stored"), "0020000D") >= {uid}
+    assert values(door.matches("/studies?PatientID=P-stored"), "0020000D") >= {uid}
     answer = door.get(f"/studies/{uid}", headers={"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'})
     (content,) = parts(answer)
     assert pydicom.dcmread(io.BytesIO(content)).PixelData == new.PixelData
@@ -167,7 +167,7 @@ def test_what_does_not_belong_to_the_study_is_not_stored(door):
     new = altered(door.study, StudyInstanceUID=generate_uid())
     answer = stow(door, new, path=f"/studies/{generate_uid()}")
     assert answer.status_code in (400, 409)
-    assert door.found(f"/studies?StudyInstanceUID={new.StudyInstanceUID}") == []
+    assert door.matches(f"/studies?StudyInstanceUID={new.StudyInstanceUID}") == []
 
 
 def test_rubbish_is_not_stored(door):

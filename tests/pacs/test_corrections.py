@@ -109,7 +109,7 @@ def test_regions_and_inflammation_come_in_one_object_and_may_overlap(archived_ca
     np.testing.assert_array_equal(kept(archived_case, site, REGION), archived_case.region)
     # and goes back as ours, in the reader's name, which is not taken for another correction
     site.outbox.send()
-    ours = [one for one in archived_case.found("SEG") if one.Manufacturer == "VHI"]
+    ours = [one for one in archived_case.stored("SEG") if one.Manufacturer == "VHI"]
     assert {str(one.ContentCreatorName) for one in ours} == {"anna^"}
     assert len(archived_case.of_series(ours, "STIR")) == len(archived_case.of_series(ours, "T1W")) == 1
     assert look(site) == 0
@@ -141,14 +141,14 @@ def test_ours_and_those_of_other_series_are_left_alone(archived_case, site):
     )
     nothing = seg_of(archived_case, {"Femur": archived_case.bone})
     archived_case.archive.store([other, elsewhere, nothing])
-    assert len(archived_case.found("SEG")) == 5
+    assert len(archived_case.stored("SEG")) == 5
     assert look(site) == 0
     assert stored(site) == 2
     assert site.state(None)["refused"] == []
 
 
 def ours_model(archived_case) -> str:
-    return next(one.ManufacturerModelName for one in archived_case.found("SEG") if one.Manufacturer == "VHI")
+    return next(one.ManufacturerModelName for one in archived_case.stored("SEG") if one.Manufacturer == "VHI")
 
 
 # once, and the newest wins ------------------------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ def test_regions_of_real_scans_come_and_go_voxel_for_voxel_and_their_flips_are_r
     reasons = [one["reason"] for one in site.state("anna")["refused"]]
     assert any("inflammation seems to be flipped along the slices" in one for one in reasons)
     site.outbox.send()
-    (ours,) = archived_case.of_series([one for one in archived_case.found("SEG") if one.Manufacturer == "VHI"], "STIR")
+    (ours,) = archived_case.of_series([one for one in archived_case.stored("SEG") if one.Manufacturer == "VHI"], "STIR")
     returned = read_segments(ours, archived_case.grid)
     for name, mask in masks.items():
         assert dice(kept(archived_case, site, name), mask) == 1.0

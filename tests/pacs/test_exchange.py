@@ -66,7 +66,7 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
         # regions alone were handed in first: what is measured with them nobody has cleaned
         names = {
             group["Volume"]: name
-            for one in archived_case.found("SR")
+            for one in archived_case.stored("SR")
             for name, group in numbers_of(one).items()
             if name.endswith("at the sensitive threshold")
         }
@@ -81,7 +81,7 @@ def test_submissions_go_to_the_archive_and_corrections_come_from_there(own_ortha
         (refused,) = ask("/vhi/archive")["refused"]
         assert (refused["segmentation"], refused["reader"]) == (wrong.SOPInstanceUID, "ben")
         assert "flipped along the slices" in refused["reason"]
-        wait_for(lambda: len(archived_case.found("SR")) == 3, PATIENCE_S, "the correction's report was stored")
+        wait_for(lambda: len(archived_case.stored("SR")) == 3, PATIENCE_S, "the correction's report was stored")
     log = server.log.read_text()
     assert "Traceback" not in log
     assert archived_case.patient not in log

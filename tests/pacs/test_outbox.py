@@ -169,7 +169,7 @@ def test_submissions_made_while_the_archive_is_away_arrive_once_it_is_back(archi
     until_empty(outbox)
     assert outbox.state() == OutboxState(0, 5, None)
     # five Segmentations on STIR but the first, of the region alone, which is on T1W; reports of all but that
-    assert (len(archived_case.found("SEG")), len(archived_case.found("SR"))) == (5, 4)
+    assert (len(archived_case.stored("SEG")), len(archived_case.stored("SR"))) == (5, 4)
     outbox.stop()
 
 
@@ -222,10 +222,10 @@ def test_a_process_killed_while_it_sends_loses_nothing_and_nothing_comes_twice(a
     for _ in range(2):
         assert send(moment).returncode == -signal.SIGKILL
     # killed after storing, it stored the same parcel twice
-    assert len(archived_case.found("SEG")) == (0 if moment == "before" else 1)
+    assert len(archived_case.stored("SEG")) == (0 if moment == "before" else 1)
     done = send("never")
     assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
-    found = [*archived_case.found("SEG"), *archived_case.found("SR")]
+    found = [*archived_case.stored("SEG"), *archived_case.stored("SR")]
     assert len(found) == 5
     assert len({one.SOPInstanceUID for one in found}) == 5
     assert service.delivery.delivery_state(made)["stored"]

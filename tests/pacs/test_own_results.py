@@ -43,7 +43,7 @@ def hand_in(archived_case, site, reader):
 
 def objects(room, reader=None):
     """The results that the archive itself holds; of one reader by the words in them."""
-    found = [one for modality in RESULTS for one in room.archived_case.found(modality)]
+    found = [one for modality in RESULTS for one in room.archived_case.stored(modality)]
     return [one for one in found if reader is None or reader in str(one)]
 
 

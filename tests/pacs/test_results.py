@@ -31,11 +31,11 @@ def service(archived_case):
 
 def submitted(archived_case, service, *segments, **more):
     """The Segmentations and reports that one submission adds to the archive."""
-    before = {one.SOPInstanceUID for kind in ("SEG", "SR") for one in archived_case.found(kind)}
+    before = {one.SOPInstanceUID for kind in ("SEG", "SR") for one in archived_case.stored(kind)}
     archived_case.submit(service, *segments, **more)
     service.delivery.outbox.send()
     assert service.delivery.outbox.state().waiting == 0
-    return tuple([one for one in archived_case.found(kind) if one.SOPInstanceUID not in before] for kind in ("SEG", "SR"))
+    return tuple([one for one in archived_case.stored(kind) if one.SOPInstanceUID not in before] for kind in ("SEG", "SR"))
 
 
 def test_a_cleaned_reading_arrives_voxel_for_voxel_with_its_numbers(archived_case, service):
@@ -152,7 +152,7 @@ def test_a_blinded_study_sends_pseudonyms_and_no_aliases(archived_case):
     (pseudonym,) = known
     assert known == {pseudonym: "anna"}
     assert service.delivery.outbox.send() == 3
-    for one in (*archived_case.found("SEG"), *archived_case.found("SR")):
+    for one in (*archived_case.stored("SEG"), *archived_case.stored("SR")):
         words = str(one)
         assert "anna" not in words
         assert alias not in words
@@ -168,7 +168,7 @@ def test_what_was_kept_but_not_posted_by_a_killed_process_is_posted_at_the_next_
     assert not later.delivery.delivery_state(made)["stored"]
     later.delivery.outbox.send()
     assert later.delivery.delivery_state(made) == {"stored": True, "waiting": 0, "last_error": None}
-    assert len(archived_case.found("SR")) == 2  # of the region with bone, and of this one
+    assert len(archived_case.stored("SR")) == 2  # of the region with bone, and of this one
 
 
 @pytest.mark.dicomtools
@@ -179,7 +179,7 @@ def test_no_tool_complains_of_what_the_archive_hands_out(archived_case, service,
     archived_case.submit(service, (INFLAMMATION, NONE))
     archived_case.submit(service, (INFLAMMATION, archived_case.lesions > 0))
     service.delivery.outbox.send()
-    objects = {"seg": archived_case.found("SEG"), "sr": archived_case.found("SR")}
+    objects = {"seg": archived_case.stored("SEG"), "sr": archived_case.stored("SR")}
     assert [len(one) for one in objects.values()] == [4, 3]
     for kind, datasets in objects.items():
         for number, dataset in enumerate(datasets):
@@ -198,11 +198,11 @@ def test_on_choice_the_report_and_its_pictures_are_in_the_archive_and_no_tool_co
     service = archived_case.service()
     archived_case.draw_regions(service)
     service.delivery.outbox.send()
-    before = {one.SOPInstanceUID for kind in ("DOC", "OT") for one in archived_case.found(kind)}
+    before = {one.SOPInstanceUID for kind in ("DOC", "OT") for one in archived_case.stored(kind)}
     made = archived_case.submit(service, (INFLAMMATION, archived_case.lesions == 2))
     service.delivery.outbox.send()
     assert service.delivery.outbox.state().waiting == 0
-    new = [one for kind in ("DOC", "OT") for one in archived_case.found(kind) if one.SOPInstanceUID not in before]
+    new = [one for kind in ("DOC", "OT") for one in archived_case.stored(kind) if one.SOPInstanceUID not in before]
     document, picture = sorted(new, key=lambda one: one.Modality)
     for number, one in enumerate((document, picture)):
         path = tmp_path / f"{number}.dcm"

@@ -23,7 +23,7 @@ from lib.service.service import VhiService
 from lib.service.submissions import ChangedNumberError
 from lib.studies.dicomize import write_dicom_study
 from lib.studies.nifti import read_volume, write_volume
-from panelmodel import BONE, INFLAMMATION, REGION, Panel, expected, told, truth
+from panelmodel import BONE, INFLAMMATION, REGION, Panel, as_counts, expected, truth
 
 pytestmark = pytest.mark.slow  # seconds in all
 
@@ -45,7 +45,7 @@ class DicomFiles:
     def post(self, made: Any) -> None:
         return
 
-    def told(self, made: Any) -> Mapping[str, Any]:
+    def delivery_state(self, made: Any) -> Mapping[str, Any]:
         return {}
 
 
@@ -186,7 +186,7 @@ def check_reading(seed: int, case: Path, folder: Path, steps: int) -> None:
         result.thresholds.rule,
     )
     assert shown["normal_bone"]["source"] == result.normal_bone_source
-    assert told(shown["corrections"]) == who
+    assert as_counts(shown["corrections"]) == who
     # and what is kept is the screen
     if reader.random.random() < 0.2:
         with pytest.raises(ChangedNumberError, match="would be kept"):
@@ -200,7 +200,7 @@ def check_reading(seed: int, case: Path, folder: Path, steps: int) -> None:
     for name in ("vhi_mm3", "voxels", "thresholds", "stability", "normal_bone", "disease_region", "warnings", "stage"):
         assert numbers[name] == shown[name], name
     assert made.result["result_id"] == shown["result_id"]
-    assert told(made.corrections) == told(numbers["reading"]["corrections"]) == who
+    assert as_counts(made.corrections) == as_counts(numbers["reading"]["corrections"]) == who
     for name, mask in panel.screen.masks.items():
         np.testing.assert_array_equal(panel.service.readings.read_segment(made, name).data, mask)
     report = numbers_of(pydicom.dcmread(kept / "sr.dcm"))

@@ -26,8 +26,8 @@ STRICT = {"_target_": "vhi.transforms.DropSmallComponentsd", "keys": "grade", "m
 @pytest.fixture(scope="session")
 def module() -> Iterator[Any]:
     """`MONAILabel.py` of the installed wheel."""
-    with slicer_modules() as found:
-        yield found
+    with slicer_modules() as loaded:
+        yield loaded
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +56,8 @@ def server(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     strict = work / "strict.json"
     strict.write_text(json.dumps({"postprocessing": [STRICT]}))
     chains = ("--post-transforms", str(PAPER_FILE), "--post-transforms", str(strict))
-    with serving(studies, work, command=command(studies, "--set", "several_readers=true", *chains)) as found:
-        yield found
+    with serving(studies, work, command=command(studies, "--set", "several_readers=true", *chains)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -68,8 +68,8 @@ def guarded(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     accounts = work / "accounts.json"
     write_known_accounts(accounts)
     words = ("--accounts", str(accounts), "--set", "blinded=true")
-    with serving(studies, work, command=command(studies, *words)) as found:
-        yield found
+    with serving(studies, work, command=command(studies, *words)) as running:
+        yield running
 
 
 @pytest.fixture

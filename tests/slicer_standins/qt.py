@@ -201,9 +201,9 @@ class QComboBox(QWidget):
             self.emit("currentIndexChanged", index)
 
     def setCurrentText(self, text: str | None) -> None:
-        found = self.findText(text or "")
-        if found >= 0:
-            self.setCurrentIndex(found)
+        index = self.findText(text or "")
+        if index >= 0:
+            self.setCurrentIndex(index)
         else:
             self._edited = text or ""
 
@@ -246,12 +246,12 @@ class QTableWidget(QWidget):
     setCellWidget = setItem
 
     def item(self, row: int, column: int) -> QTableWidgetItem | None:
-        found = self._cells.get((row, column))
-        return found if isinstance(found, QTableWidgetItem) else None
+        cell = self._cells.get((row, column))
+        return cell if isinstance(cell, QTableWidgetItem) else None
 
     def cellWidget(self, row: int, column: int) -> QWidget | None:
-        found = self._cells.get((row, column))
-        return found if isinstance(found, QWidget) else None
+        cell = self._cells.get((row, column))
+        return cell if isinstance(cell, QWidget) else None
 
 
 class QDialog(QWidget):

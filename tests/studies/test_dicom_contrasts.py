@@ -101,7 +101,7 @@ def test_what_is_no_scan_is_passed_over_in_both_roles_and_refused_alone(study, r
     study.add("stir plain", STIR, **plain["STIR"])
     study.add("t1 later", kind[role], ImageType=image_type.split("\\"), **LATE)
     found = study.pair()
-    assert study.found() == ("t1 plain", "stir plain")
+    assert study.chosen() == ("t1 plain", "stir plain")
     assert found.warnings == ()
     with pytest.raises(InputError, match="is of the kind .* no scan in the weighting of its sequence"):
         read_series(study.folder / "t1_later", role)
@@ -124,7 +124,7 @@ def test_of_two_that_fit_the_plain_one_is_taken_whichever_came_later(study, wors
     study.add("t1 tse", T1W, ImageType=PLAIN, **EARLY)
     description = worse.pop("description", "t1 other")
     study.add(description, T1W, **{"ImageType": PLAIN, **LATE, **worse})
-    assert study.found() == ("t1 tse", "stir")
+    assert study.chosen() == ("t1 tse", "stir")
 
 
 def test_two_repeats_are_a_question_with_their_numbers_and_times(study):
@@ -135,7 +135,7 @@ def test_two_repeats_are_a_question_with_their_numbers_and_times(study):
         study.pair()
     for part in ("3 't1 tse'", "7 't1 tse again'", "2025-06-01 09:30:00", "2025-06-01 09:45:00", first, second, "--t1w-series"):
         assert part in str(refused.value)
-    assert study.found(t1w_uid=first) == ("t1 tse", "stir")
+    assert study.chosen(t1w_uid=first) == ("t1 tse", "stir")
 
 
 def test_a_sites_rules_choose_a_series_by_hand(study, tmp_path):
@@ -235,7 +235,7 @@ class TestT1W:
         study.add("stir", STIR)
         study.add("one", T1W, **values)
         if fits:
-            assert study.found()[1] == "stir"
+            assert study.chosen()[1] == "stir"
         else:
             with pytest.raises(InputError, match="none is a T1W series"):
                 study.pair()
@@ -244,14 +244,14 @@ class TestT1W:
         study.add("stir", STIR)
         study.add("t1 tse", T1W)
         study.add("t1 flair", {**T1W, "RepetitionTime": 2200, "InversionTime": 860, "ScanningSequence": "IR"})
-        assert study.found() == ("t1 tse", "stir")
+        assert study.chosen() == ("t1 tse", "stir")
 
 
 def test_inversion_times_of_a_classic_image_are_read(study):
     study.add("t1", T1W)
     kind = {keyword: value for keyword, value in STIR.items() if keyword != "InversionTime"}
     study.add("stir", kind, InversionTimes=[220.0])
-    assert study.found() == ("t1", "stir")
+    assert study.chosen() == ("t1", "stir")
 
 
 class TestWithoutFrameOfReference:

@@ -54,12 +54,12 @@ class Study:
     def pair(self, **choice: str) -> ScanPair:
         return read_study(self.folder, **choice)
 
-    def found(self, **choice: str) -> tuple[str, str]:
+    def chosen(self, **choice: str) -> tuple[str, str]:
         """Descriptions of T1W and STIR."""
-        found = self.pair(**choice)
-        assert found.t1w_info is not None
-        assert found.stir_info is not None
-        return found.t1w_info.description, found.stir_info.description
+        pair = self.pair(**choice)
+        assert pair.t1w_info is not None
+        assert pair.stir_info is not None
+        return pair.t1w_info.description, pair.stir_info.description
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_of_a_repeated_stir_no_time_decides(study):
     again = study.add("again", STIR, AcquisitionTime="094500")
     with pytest.raises(InputError, match=r"2 series fit STIR equally well: .*acquired 2025-06-01 09:45:00"):
         study.pair()
-    assert study.found(stir_uid=again) == ("t1", "again")
+    assert study.chosen(stir_uid=again) == ("t1", "again")
 
 
 def test_a_broken_stir_gives_way_to_a_whole_one_and_that_is_said(study):
@@ -103,7 +103,7 @@ def test_equal_stir_series_are_refused_with_the_list_and_a_uid_chooses(study):
     assert one in str(refused.value)
     assert two in str(refused.value)
     assert "--stir-series" in str(refused.value)
-    assert study.found(stir_uid=two) == ("t1", "second")
+    assert study.chosen(stir_uid=two) == ("t1", "second")
 
 
 def test_another_direction_is_another_examination_unless_a_description_decides(study):
@@ -113,7 +113,7 @@ def test_another_direction_is_another_examination_unless_a_description_decides(s
     spine = study.add("stir sag", STIR, SAGITTAL, AcquisitionTime="094500")
     with pytest.raises(InputError, match="2 series fit STIR equally well"):
         study.pair()
-    assert study.found(stir_uid=spine) == ("t1 sag", "stir sag")
+    assert study.chosen(stir_uid=spine) == ("t1 sag", "stir sag")
 
 
 def test_a_description_breaks_the_tie_between_directions(study):
@@ -121,7 +121,7 @@ def test_a_description_breaks_the_tie_between_directions(study):
     study.add("t1 sag", T1W, SAGITTAL)
     study.add("STIR SIJ", STIR, AcquisitionTime="093000")
     study.add("STIR spine", STIR, SAGITTAL, AcquisitionTime="094500")
-    assert study.found() == ("t1 cor", "STIR SIJ")
+    assert study.chosen() == ("t1 cor", "STIR SIJ")
 
 
 def test_t1w_on_the_voxels_of_stir_comes_before_a_later_one_at_an_angle(study):
@@ -142,9 +142,9 @@ def test_t1w_on_the_voxels_of_stir_comes_before_a_later_one_at_an_angle(study):
 def test_what_is_worse_for_t1w_is_taken_only_when_alone(study, worse):
     study.add("stir", STIR)
     study.add("t1 later", T1W, AcquisitionTime="094500", **worse)
-    assert study.found() == ("t1 later", "stir")
+    assert study.chosen() == ("t1 later", "stir")
     study.add("plain", T1W, AcquisitionTime="093000")
-    assert study.found() == ("plain", "stir")
+    assert study.chosen() == ("plain", "stir")
 
 
 def test_localisers_and_series_of_other_kinds_are_passed_over(study):

@@ -83,7 +83,7 @@ def test_where_nothing_runs_both_bars_are_empty_and_show_the_live_versions_dice(
 )
 def test_the_status_is_one_that_viewers_know_and_the_last_detail_is_there(state, running, status):
     progress = {**(TRAINING if running else ACCEPTED), "state": state, "message": "The disk is full."}
-    task = task_of(progress, None, running=running, said=[])
+    task = task_of(progress, None, running=running, last_words=[])
     assert task["status"] == status
     # 3D Slicer reads the last one, also when there is a result
     assert task["details"][-1]
@@ -92,13 +92,13 @@ def test_the_status_is_one_that_viewers_know_and_the_last_detail_is_there(state,
 
 def test_a_process_that_failed_is_told_with_its_last_words():
     task = task_of(None, {"session_id": "7", "options": {"steps": 2}, "created": "2026-01-02T03:04:05+00:00"}, running=False,
-                   said=["No room is left."])  # fmt: skip
+                   last_words=["No room is left."])  # fmt: skip
     assert (task["id"], task["status"], task["details"][-1]) == ("7", "ERROR", "No room is left.")
     assert task["request"] == {"steps": 2}
 
 
 def test_before_the_first_session_there_is_no_task():
-    assert task_of(None, None, running=False, said=[]) is None
+    assert task_of(None, None, running=False, last_words=[]) is None
 
 
 def test_the_end_is_told_in_words():
@@ -112,7 +112,7 @@ def test_the_end_is_told_in_words():
 
 def test_readers_are_not_told_on_which_case_a_version_failed():
     rejected = {**ACCEPTED, "state": "rejected", "reasons": ["On case c/0002-anna it falls."], "told": ["On 1 case it falls."]}
-    task = task_of(rejected, None, running=False, said=[])
+    task = task_of(rejected, None, running=False, last_words=[])
     assert "rejected: On 1 case it falls." in task["details"][0]
     assert "0002-anna" not in str(task)
 
@@ -124,7 +124,11 @@ def test_in_a_blinded_study_cases_are_counted_and_none_is_named():
     failed = without_cases({**ACCEPTED, **lists, "state": "failed", "message": "The T1W scan of case c8f1 is damaged."})
     for progress in (ended, failed):
         said = str(
-            (task_of(progress, None, running=False, said=[]), stats_of(progress, running=False, dice=0.9), text_of(progress))
+            (
+                task_of(progress, None, running=False, last_words=[]),
+                stats_of(progress, running=False, dice=0.9),
+                text_of(progress),
+            )
         )
         assert not any(name in said for name in ("c1a2", "c3b4", "c5d6", "c7e8", "c8f1", "0001-anna"))
     assert text_of(ended) == (
@@ -136,9 +140,9 @@ def test_in_a_blinded_study_cases_are_counted_and_none_is_named():
 
 
 def test_after_a_roll_back_no_sentence_calls_the_former_version_live():
-    for words in (text_of(ACCEPTED, "vhi-1"), task_of(ACCEPTED, None, running=False, said=[], live="vhi-1")["details"][0]):
+    for words in (text_of(ACCEPTED, "vhi-1"), task_of(ACCEPTED, None, running=False, last_words=[], live="vhi-1")["details"][0]):
         assert words.startswith("Version site-1 learnt p4, p5 and went live; now version vhi-1 is live.")
-    assert task_of(ACCEPTED, None, running=False, said=[], live="vhi-1")["progress"]["live"] is False
+    assert task_of(ACCEPTED, None, running=False, last_words=[], live="vhi-1")["progress"]["live"] is False
     stats = stats_of(ACCEPTED, running=False, dice=0.9, live="vhi-1")
     assert (stats["version"], "now version vhi-1 is live" in stats["text"]) == ("vhi-1", True)
     assert text_of(ACCEPTED, "site-1").startswith("Version site-1 is live;")

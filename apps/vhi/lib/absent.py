@@ -19,16 +19,16 @@ class _Absent(MetaPathFinder):
         self._names, self._thread = frozenset(names), get_ident()
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        return self._found(fullname, path) if fullname in self._names and get_ident() == self._thread else None
+        return self._spec_of(fullname, path) if fullname in self._names and get_ident() == self._thread else None
 
-    def _found(self, fullname: str, path: Any) -> ModuleSpec | None:
+    def _spec_of(self, fullname: str, path: Any) -> ModuleSpec | None:
         raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 class _Later(_Absent):
     """Gives one thread some modules that are loaded when something of them is first used."""
 
-    def _found(self, fullname: str, path: Any) -> ModuleSpec | None:
+    def _spec_of(self, fullname: str, path: Any) -> ModuleSpec | None:
         spec = PathFinder.find_spec(fullname, path)
         if spec is not None and spec.loader is not None:
             spec.loader = LazyLoader(spec.loader)

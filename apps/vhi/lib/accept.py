@@ -10,8 +10,8 @@ from dataclasses import dataclass
 def parameters_of(media_type: str) -> tuple[str, dict[str, str]]:
     """`multipart/related; type="a/b"; boundary=x` as `multipart/related` and its parameters, names in lower case."""
     name, _, rest = media_type.partition(";")
-    found = re.findall(r';?\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', rest)
-    return name.strip().lower(), {key.lower(): value.strip().strip('"') for key, value in found}
+    pairs = re.findall(r';?\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', rest)
+    return name.strip().lower(), {key.lower(): value.strip().strip('"') for key, value in pairs}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Range:
 
 def ranges_of(header: str) -> list[Range]:
     """The ranges of a header, the preferred first; everything for an empty header."""
-    found = []
+    ranges = []
     for one in re.findall(r'(?:[^,"]|"[^"]*")+', header.strip() or "*/*"):
         kind, parameters = parameters_of(one)
         multipart = kind in ("multipart/related", "multipart/*", "*/*")
@@ -40,10 +40,10 @@ def ranges_of(header: str) -> list[Range]:
             quality = float(parameters.get("q", "1"))
         except ValueError:
             quality = 0.0
-        found.append(Range(inner, parameters.get("transfer-syntax", "").strip(), multipart, quality))
-    return sorted((one for one in found if one.quality > 0), key=lambda one: -one.quality)
+        ranges.append(Range(inner, parameters.get("transfer-syntax", "").strip(), multipart, quality))
+    return sorted((one for one in ranges if one.quality > 0), key=lambda one: -one.quality)
 
 
 def takes_json(ranges: Iterable[Range]) -> bool:
     """Whether DICOM JSON will do."""
-    return any(one.covers("application/dicom+json") or one.covers("application/json") for one in ranges)
+    return any(accepted.covers("application/dicom+json") or accepted.covers("application/json") for accepted in ranges)

@@ -198,8 +198,8 @@ def examined(case: BatchCase, procedure: Procedure) -> Examination:
         members, model = _ensemble(procedure.model_dir.resolve())
     inputs = input_files({**case.scans, **{role: path for role, (path, _) in case.regions.items()}}, scans.files)
 
-    def provenance_with(found: DiseaseRegion) -> dict[str, Any]:
-        ensemble = ensemble_of(model, found) if model else None
+    def provenance_with(region: DiseaseRegion) -> dict[str, Any]:
+        ensemble = ensemble_of(model, region) if model else None
         return provenance_of(procedure.command or command_line(), chosen, ensemble, inputs, case.choices)
 
     bone, region = normal_bone_of(case, masks), masks.get("disease region")

@@ -151,10 +151,10 @@ def check_result_folder(folder: Path, own_files: Collection[str], mark: str = RE
                 f"{folder} cannot become a result folder, which is put in place whole: it is in use as the current folder or "
                 "as a mount point. Pass the name of a new folder inside it."
             )
-        found = _names_in(folder)
-        if found and mark not in found and not (mark == RESULT_MARK and NOT_MEASURED_MARK in found):
+        names = _names_in(folder)
+        if names and mark not in names and not (mark == RESULT_MARK and NOT_MEASURED_MARK in names):
             raise OutputError(f"{folder} is not empty and holds no earlier result ({mark}); pass a new folder.")
-        foreign = sorted(found - set(own_files))
+        foreign = sorted(names - set(own_files))
         if foreign:
             raise OutputError(
                 f"{folder} holds an earlier result, which would be replaced, but also {foreign[0]}, which is not part of it; "

@@ -17,8 +17,8 @@ class MultipartError(Exception):
 
 def boundary_of(content_type: str) -> str:
     """The boundary between the parts of a body with this Content-Type; empty where it is not said."""
-    found = _BOUNDARY.search(content_type)
-    return (found[1] or found[2]) if found else ""
+    match = _BOUNDARY.search(content_type)
+    return (match[1] or match[2]) if match else ""
 
 
 class PartFiles:

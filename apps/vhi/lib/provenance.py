@@ -52,7 +52,7 @@ def provenance_of(
         "versions": method_versions(model) | (versions(*_MONAI_LIBRARIES) if settings.chain.names_monai else {}),
         "model": None if model is None else dict(model),
         **settings.recorded(),
-        "inputs": [dict(one) for one in inputs],
+        "inputs": [dict(entry) for entry in inputs],
         **({"choices": dict(choices)} if choices else {}),
     }
 
@@ -115,4 +115,4 @@ def _sha256(path: Path, files: Sequence[Path]) -> str:
     """
     if not path.is_dir() and not path.name.upper().startswith("DICOMDIR"):
         return sha256_of(path)
-    return hashlib.sha256("".join(f"{sha256_of(one)}\n" for one in files).encode("ascii")).hexdigest()
+    return hashlib.sha256("".join(f"{sha256_of(file)}\n" for file in files).encode("ascii")).hexdigest()

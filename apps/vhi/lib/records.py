@@ -18,7 +18,7 @@ from .files import write_atomically
 Kinds = type | tuple[type, ...]
 NUMBER = (int, float)
 log = logging.getLogger("vhi.records")
-_told: set[tuple[str, str]] = set()
+_logged: set[tuple[str, str]] = set()
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -81,12 +81,12 @@ def read_remakable(path: Path, **needed: Kinds) -> dict[str, Any] | None:
     try:
         return read_json(path, **needed)
     except DamagedError as error:
-        tell_once(error)
+        log_once(error)
         return None
 
 
-def tell_once(error: DamagedError, then: str = "it is made anew") -> None:
+def log_once(error: DamagedError, then: str = "it is made anew") -> None:
     """Name a damaged file in the log; one line for each file and kind of damage."""
-    if (mark := (str(error.path), error.reason)) not in _told:
-        _told.add(mark)
+    if (mark := (str(error.path), error.reason)) not in _logged:
+        _logged.add(mark)
         log.warning("%s is damaged: %s; %s", error.path, error.reason, then)

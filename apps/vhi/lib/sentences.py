@@ -21,9 +21,9 @@ def without_uids(text: str) -> str:
     return _UID.sub("", _NAMED.sub(_by_kind, text))
 
 
-def _by_kind(found: re.Match[str]) -> str:
-    kind = found["kind"]
-    if found["none"]:
+def _by_kind(match: re.Match[str]) -> str:
+    kind = match["kind"]
+    if match["none"]:
         return f"no such {kind}"
     article = "a" if kind.lower() in ("series", "segmentation") else "this"
     return f"{article.capitalize() if kind[0].isupper() else article} {kind.lower()}"

@@ -343,11 +343,11 @@ def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
         answer[_RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base}/studies/{studies.pop()}"]}
     failed: list[dict[str, object]] = []
     others: list[dict[str, object]] = []
-    for one in outcomes:
-        if one.reason is not None:
-            reason = {tag_of("FailureReason"): {"vr": "US", "Value": [one.reason]}}
+    for outcome in outcomes:
+        if outcome.reason is not None:
+            reason = {tag_of("FailureReason"): {"vr": "US", "Value": [outcome.reason]}}
             # without UIDs it is no failed instance, but one of the other failures
-            (others if one.instance is None else failed).append(_reference(one, base) | reason)
+            (others if outcome.instance is None else failed).append(_reference(outcome, base) | reason)
     for keyword, items in (
         ("FailedSOPSequence", failed),
         ("ReferencedSOPSequence", [_reference(outcome, base) for outcome in outcomes if outcome.reason is None]),
@@ -357,23 +357,23 @@ def _stored(outcomes: Sequence[StoreOutcome], base: str) -> Response:
             answer[tag_of(keyword)] = {"vr": "SQ", "Value": items}
     status = 200 if not failed and not others else 202 if kept else 409
     response = Response(json.dumps(answer), status, media_type=JSON)
-    for one in outcomes[:20]:
-        if one.sentence:
-            logger.warning("An object was not stored, failure reason %04X; its sender was told why.", one.reason)
-            text = one.sentence.replace('"', "'").encode("ascii", "replace").decode()
+    for outcome in outcomes[:20]:
+        if outcome.sentence:
+            logger.warning("An object was not stored, failure reason %04X; its sender was told why.", outcome.reason)
+            text = outcome.sentence.replace('"', "'").encode("ascii", "replace").decode()
             response.headers.append("Warning", f'299 {base}: "{text}"')
     return response
 
 
-def _reference(one: StoreOutcome, base: str) -> dict[str, object]:
-    instance = one.instance
+def _reference(outcome: StoreOutcome, base: str) -> dict[str, object]:
+    instance = outcome.instance
     if instance is None:
         return {}
     named: dict[str, object] = {
         tag_of("ReferencedSOPClassUID"): {"vr": "UI", "Value": [instance.sop_class]},
         tag_of("ReferencedSOPInstanceUID"): {"vr": "UI", "Value": [instance.sop_uid]},
     }
-    if one.reason is None:
+    if outcome.reason is None:
         address = _address(base, (instance.study_uid, instance.series_uid, instance.sop_uid))
         named[_RETRIEVE_URL] = {"vr": "UR", "Value": [address]}
     return named

@@ -133,7 +133,10 @@ class ArchiveFolder:
         """
         read = [self._checked(path, study_uid) for path in files]
         with self._committing, self._repairing(), self.index.changing() as changes:
-            return [one if isinstance(one, StoreOutcome) else self._commit(one[0], one[1], changes) for one in read]
+            return [
+                outcome if isinstance(outcome, StoreOutcome) else self._commit(outcome[0], outcome[1], changes)
+                for outcome in read
+            ]
 
     def _checked(self, path: Path, study_uid: str | None) -> StoreOutcome | tuple[Path, Instance]:
         try:
@@ -220,7 +223,7 @@ class ArchiveFolder:
         """Files of the folders that changed, and which folders these are; paths below the archive's folder."""
         present: dict[str, Stamp] = {}
         looked_at: set[str] = set()
-        found: dict[str, tuple[int, list[str], list[str]]] = {}
+        folders: dict[str, tuple[int, list[str], list[str]]] = {}
         todo = [""]
         while todo:
             relative = todo.pop()
@@ -234,9 +237,9 @@ class ArchiveFolder:
             except OSError as error:
                 logger.warning("%s cannot be listed (%s).", place, error.strerror)
                 continue
-            found[relative] = before
+            folders[relative] = before
             todo += before[1]
-        self._folders = found
+        self._folders = folders
         for path in self._skipped:
             if os.path.dirname(path) not in looked_at and self.path(path).exists():
                 present[path] = _stamp(self.path(path).stat())
@@ -245,7 +248,7 @@ class ArchiveFolder:
     def _listed(self, relative: str, mtime_ns: int, present: dict[str, Stamp]) -> tuple[int, list[str], list[str]]:
         folders, files = [], []
         with os.scandir(self.folder / relative) as entries:
-            for entry in sorted(entries, key=lambda one: one.name):
+            for entry in sorted(entries, key=lambda entry: entry.name):
                 path = f"{relative}/{entry.name}" if relative else entry.name
                 if entry.name.startswith("."):
                     continue

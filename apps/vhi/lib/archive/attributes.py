@@ -89,7 +89,7 @@ SHOWN: dict[Level, tuple[str, ...]] = {
         "BitsAllocated",
     ),
 }
-# told on request, by includefield
+# sent on request, by includefield
 MORE: dict[Level, tuple[str, ...]] = {
     Level.STUDY: (
         "IssuerOfPatientID",

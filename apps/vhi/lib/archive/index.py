@@ -198,23 +198,23 @@ class Index:
             f"ORDER BY {order} LIMIT ? OFFSET ?",
             (*values, *query.values, query.limit + 1, query.offset),
         )
-        found = [(row[: level + 1], _body(row[level + 1 :], query)) for row in rows[: query.limit]]
-        return found, len(rows) > query.limit
+        hits = [(row[: level + 1], _body(row[level + 1 :], query)) for row in rows[: query.limit]]
+        return hits, len(rows) > query.limit
 
 
 def _body(parts: tuple[Any, ...], query: Query) -> str:
-    """The members to tell, out of the kept texts."""
+    """The members of the answer, out of the stored texts."""
     if query.fields is not None and not query.fields:
         return ",".join(parts)
     texts = [zlib.decompress(part).decode()[1:-1] if isinstance(part, bytes) else part for part in parts]
-    number = query.level + 1  # of texts that are always told
-    told = json.loads("{" + ",".join(filter(None, texts[:number])) + "}")
+    number = query.level + 1  # of texts that every answer holds
+    members = json.loads("{" + ",".join(filter(None, texts[:number])) + "}")
     for text in texts[number:]:
         for tag, element in json.loads("{" + text + "}").items():
             # what lies at an address of its own is no part of a search's result
             if (query.fields is None or tag in query.fields) and "BulkDataURI" not in element:
-                told.setdefault(tag, element)
-    return json.dumps(dict(sorted(told.items())), ensure_ascii=False, separators=(",", ":"))[1:-1]
+                members.setdefault(tag, element)
+    return json.dumps(dict(sorted(members.items())), ensure_ascii=False, separators=(",", ":"))[1:-1]
 
 
 def _within(uids: Mapping[Level, str], table: str) -> tuple[str, list[str]]:

@@ -151,22 +151,22 @@ def _searched(element: dict[str, Any] | None) -> str:
 
 def _json(dataset: Dataset, address: str, structure: Structure | None = None) -> dict[str, Any]:
     """DICOM JSON of a data set. An element whose value breaks the rules of its VR is left out: JSON cannot hold it."""
-    found: dict[str, Any] = {}
+    elements: dict[str, Any] = {}
     for tag in sorted(dataset.keys()):
         if tag.group in (0, 2) or tag.element == 0:
             continue  # group lengths
         raw = dataset.get_item(tag)
         here = f"{address}{int(tag):08X}"
         try:
-            found[f"{int(tag):08X}"] = _element(raw, dataset, here)
+            elements[f"{int(tag):08X}"] = _element(raw, dataset, here)
         except UNREADABLE:
             continue
     if structure is not None:
         for number in _PIXELS:
             if number in structure.elements:
                 vr = "OF" if number == _PIXELS[1] else "OD" if number == _PIXELS[2] else structure.elements[number].vr or "OW"
-                found[f"{number:08X}"] = {"vr": vr if vr in _BINARY else "OW", "BulkDataURI": f"{address}{number:08X}"}
-    return found
+                elements[f"{number:08X}"] = {"vr": vr if vr in _BINARY else "OW", "BulkDataURI": f"{address}{number:08X}"}
+    return elements
 
 
 def _element(raw: DataElement | RawDataElement | None, dataset: Dataset, here: str) -> dict[str, Any]:
@@ -178,8 +178,8 @@ def _element(raw: DataElement | RawDataElement | None, dataset: Dataset, here: s
     value = element.value
     if isinstance(value, bytes) and len(value) > LARGEST_INLINE:
         return {"vr": element.VR if element.VR in _BINARY else "OB", "BulkDataURI": here}
-    found = element.to_json_dict(None, 0)
+    element_json = element.to_json_dict(None, 0)
     if isinstance(value, MultiValue) and not len(value):
-        found.pop("Value", None)
-    json.dumps(found, allow_nan=False)  # a number that is not finite is no JSON
-    return dict(found)
+        element_json.pop("Value", None)
+    json.dumps(element_json, allow_nan=False)  # a number that is not finite is no JSON
+    return dict(element_json)

@@ -105,16 +105,16 @@ def body_length(parts: Iterable[Part], boundary: str) -> int:
 
 def joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in fewer pieces: each costs a change of threads on its way out."""
-    kept: list[bytes] = []
+    chunk_pieces: list[bytes] = []
     length = 0
     for piece in pieces:
-        kept.append(piece)
+        chunk_pieces.append(piece)
         length += len(piece)
         if length >= _CHUNK:
-            yield b"".join(kept)
-            kept, length = [], 0
-    if kept:
-        yield b"".join(kept)
+            yield b"".join(chunk_pieces)
+            chunk_pieces, length = [], 0
+    if chunk_pieces:
+        yield b"".join(chunk_pieces)
 
 
 def body_of(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:

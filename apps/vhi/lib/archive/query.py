@@ -23,7 +23,7 @@ class Query:
     Attributes
     ----------
     condition : SQL over the columns of `SEARCHABLE`, and `values` for its question marks
-    fields : tags that are asked for beside those that are always told; None for all
+    fields : tags that are asked for beside those that every answer holds; None for all
     """
 
     level: Level
@@ -60,7 +60,9 @@ def parse_query(level: Level, parameters: Iterable[tuple[str, str]]) -> Query:
     terms = [term for keyword, values in filters.items() if (term := _term(SEARCHABLE[keyword], values)) is not None]
     condition = " AND ".join(text for text, _ in terms) or "1"
     limit = min(numbers["limit"], MOST_RESULTS)
-    return Query(level, condition, tuple(one for _, values in terms for one in values), fields, limit, numbers["offset"], fuzzy)
+    return Query(
+        level, condition, tuple(value for _, values in terms for value in values), fields, limit, numbers["offset"], fuzzy
+    )
 
 
 def _whole(name: str, value: str) -> int:
@@ -73,16 +75,16 @@ def _fields(value: str) -> frozenset[str]:
     """Tags of the names in an includefield; those that the dictionary does not know stay as they are, when they are tags."""
     from .attributes import tag_of
 
-    found = set()
+    tags = set()
     for name in value.split(","):
         keyword = keyword_of(name.strip())
         if keyword is not None:
-            found.add(tag_of(keyword))
+            tags.add(tag_of(keyword))
         elif re.fullmatch(r"[0-9A-Fa-f]{8}", name.strip()):
-            found.add(name.strip().upper())
+            tags.add(name.strip().upper())
         else:
             raise RequestError(f"includefield names {name[:60]!r}, which is no attribute of DICOM.")
-    return frozenset(found)
+    return frozenset(tags)
 
 
 def _searchable(level: Level, name: str) -> Searchable:
@@ -91,7 +93,7 @@ def _searchable(level: Level, name: str) -> Searchable:
     if attribute is None:
         raise RequestError(f"{name[:60]!r} cannot be searched by; leave it out, or use one of {', '.join(SEARCHABLE)}.")
     if attribute.level > level:
-        places = " or ".join(f"/{_PLACES[one]}" for one in Level if one >= attribute.level)
+        places = " or ".join(f"/{_PLACES[level]}" for level in Level if level >= attribute.level)
         hint = "; for studies there is ModalitiesInStudy" if keyword == "Modality" else ""
         raise RequestError(f"{keyword} belongs to {_ONE[attribute.level]}; search for it below {places}{hint}.")
     return attribute
@@ -101,8 +103,8 @@ def _term(attribute: Searchable, given: list[str]) -> tuple[str, list[str]] | No
     """Condition on one attribute, and its values; None when everything matches."""
     column, vr = attribute.keyword, attribute.vr
     if vr in ("UI", "CS"):
-        given = [one for value in given for one in re.split(r"[,\\]", value)]
-    given = [one for one in (value.strip() for value in given) if one and one != "*"]
+        given = [part for value in given for part in re.split(r"[,\\]", value)]
+    given = [part for part in (value.strip() for value in given) if part and part != "*"]
     if not given:
         return None
     if vr == "UI":
@@ -110,9 +112,9 @@ def _term(attribute: Searchable, given: list[str]) -> tuple[str, list[str]] | No
     terms: list[str] = []
     values: list[str] = []
     for value in given:
-        text, found = _one(column, vr, value)
+        text, bound = _one(column, vr, value)
         terms.append(text)
-        values += found
+        values += bound
     return f"({' OR '.join(terms)})", values
 
 
@@ -130,7 +132,7 @@ def _range(column: str, vr: str, value: str) -> tuple[str, list[str]]:
     """A date, a time, or a range of them, open on either side."""
     shape = r"[0-9]{8}" if vr == "DA" else r"[0-9]{2,6}(\.[0-9]{1,6})?"
     first, dash, last = value.replace(".", "").replace(":", "").partition("-") if vr == "DA" else value.partition("-")
-    if not (first or last) or any(one and not re.fullmatch(shape, one) for one in (first, last)):
+    if not (first or last) or any(end and not re.fullmatch(shape, end) for end in (first, last)):
         example = "20250131, 20250101-20250131 or 20250101-" if vr == "DA" else "0930, 0900-1200 or 0900-"
         raise RequestError(f"{column} is searched by {example}; found {value[:40]!r}.")
     last = last if dash else first
@@ -150,9 +152,9 @@ def matches(value: str, pattern: str, vr: str) -> bool:
 
     One of several values is enough, and one of the groups of a name (alphabetic, ideographic, phonetic).
     """
-    found = _pattern(pattern, vr == "PN")
+    expression = _pattern(pattern, vr == "PN")
     return any(
-        found.fullmatch(text) for part in value.split("\\") for text in ((part, *part.split("=")) if vr == "PN" else (part,))
+        expression.fullmatch(text) for part in value.split("\\") for text in ((part, *part.split("=")) if vr == "PN" else (part,))
     )
 
 

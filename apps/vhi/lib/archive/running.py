@@ -151,8 +151,8 @@ def open_archive(
     except BaseException:
         bound.close()
         raise
-    shown = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{bound.getsockname()[1]}{PREFIX}"
+    address = "127.0.0.1" if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    url = f"http://{address}:{bound.getsockname()[1]}{PREFIX}"
     base = public_url or (None if host in _EVERYWHERE else url)
     config = uvicorn.Config(
         make_app(archive, user, password, base),

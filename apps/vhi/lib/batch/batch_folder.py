@@ -71,8 +71,8 @@ def batch_folder(folder: Path, plan: Mapping[str, Any], mark: str = MARK) -> Ite
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = {entry.name for entry in folder.iterdir()} - {_LOCK}
-        if found and mark not in found:
+        names = {entry.name for entry in folder.iterdir()} - {_LOCK}
+        if names and mark not in names:
             raise OutputError(f"{folder} is not empty and holds no earlier batch ({mark}); pass a new folder.")
     except OSError as error:
         raise output_error(folder, error) from error

@@ -111,7 +111,7 @@ def _files(manifest: Manifest) -> dict[str, bytes]:
         "configs/evaluate.json": configs.evaluation(manifest),
         "configs/train.json": configs.training(manifest),
     }
-    files = {path: (json.dumps(one, indent=1) + "\n").encode() for path, one in content.items()}
+    files = {path: (json.dumps(config, indent=1) + "\n").encode() for path, config in content.items()}
     files["docs/README.md"] = card_text(manifest, versions).encode()
     files["docs/data_license.txt"] = _DATA_LICENCE.encode()
     files["LICENSE"] = _licence()
@@ -120,14 +120,14 @@ def _files(manifest: Manifest) -> dict[str, bytes]:
 
 def scripts() -> dict[str, bytes]:
     """The program's modules that a bundle needs, by their paths under `scripts`."""
-    found: dict[str, bytes] = {"__init__.py": _SCRIPTS.encode()}
+    modules: dict[str, bytes] = {"__init__.py": _SCRIPTS.encode()}
     waiting = list(SHARED)
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found[path] = (LIB / path).read_bytes()
-            waiting += _imported(path, found[path].decode())
-    return found
+        if path not in modules:
+            modules[path] = (LIB / path).read_bytes()
+            waiting += _imported(path, modules[path].decode())
+    return modules
 
 
 def _imported(path: str, source: str) -> list[str]:

@@ -139,7 +139,7 @@ def _bytes(path: Path) -> bytes:
 
 def _tensors(meta: Mapping[str, Any], folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The one input and the one output of the network."""
-    found = []
+    sides = []
     for side in ("inputs", "outputs"):
         tensors = meta.get("network_data_format", {}).get(side, {})
         if len(tensors) != 1:
@@ -155,8 +155,8 @@ def _tensors(meta: Mapping[str, Any], folder: Path) -> tuple[Mapping[str, Any], 
                 "channel_def); "
                 "which one is meant is not guessed. Add them to network_data_format."
             )
-        found.append(tensor)
-    return found[0], found[1]
+        sides.append(tensor)
+    return sides[0], sides[1]
 
 
 def _neighbours(image: Mapping[str, Any], folder: Path) -> list[int]:
@@ -164,11 +164,11 @@ def _neighbours(image: Mapping[str, Any], folder: Path) -> list[int]:
     channels = image["num_channels"]
     if channels == 1:
         return []
-    told = [str(image["channel_def"].get(str(n), "")) for n in range(channels)]
-    offsets = [re.fullmatch(r"slice ?([+-]?\d+)", channel.strip()) for channel in told]
+    channel_names = [str(image["channel_def"].get(str(n), "")) for n in range(channels)]
+    offsets = [re.fullmatch(r"slice ?([+-]?\d+)", channel.strip()) for channel in channel_names]
     if not all(offsets):
         raise ModelError(
-            f"The network of {folder} has {channels} inputs, the channels {', '.join(told)}; a member sees T1W "
+            f"The network of {folder} has {channels} inputs, the channels {', '.join(channel_names)}; a member sees T1W "
             "alone: one channel, "
             "or a slice and its neighbours, called slice -1, slice 0, slice +1."
         )
@@ -180,10 +180,10 @@ def _foreground(channel_def: Mapping[str, Any], channels: int, wanted: str | Non
     # of one channel these are its values, of several the channels
     classes = {n: name for n, name in names.items() if name.lower() != "background"}
     if wanted is not None:
-        found = [n for n, name in classes.items() if name == wanted]
-        if len(found) != 1:
+        matches = [n for n, name in classes.items() if name == wanted]
+        if len(matches) != 1:
             raise ModelError(f"{folder} has no class {wanted!r}; its classes are {', '.join(classes.values())}.")
-        return min(found[0], channels - 1)
+        return min(matches[0], channels - 1)
     if len(classes) != 1:
         raise ModelError(
             f"{folder} has the classes {', '.join(classes.values())}; say with --class which one is the disease region."

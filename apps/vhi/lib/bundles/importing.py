@@ -57,7 +57,7 @@ def with_members(live: Version, imported: Imported, *, version: str, created: st
         {name.removeprefix(f"member{n}."): tensor for name, tensor in before.items() if name.startswith(f"member{n}.")}
         for n in range(manifest.members)
     ]
-    # a kind that is like all others in something must be told it before the others change
+    # a kind that is like all others in something must be given it before the others change
     own = {kind["name"]: manifest.of_kind(kind["name"]) for kind in manifest.kinds}
     kinds = [kind | {what: getattr(own[kind["name"]], what) for what in OF_KIND} for kind in manifest.kinds]
     added: dict[str, Any] = {

@@ -48,7 +48,7 @@ class Config:
             It holds an expression, or a reference to nothing.
         """
         if isinstance(value, Mapping):
-            return {key: self.value(one) for key, one in value.items()}
+            return {key: self.value(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item) for item in value]
         if isinstance(value, str) and value.startswith("$"):
@@ -59,19 +59,19 @@ class Config:
 
     def part(self, name: str) -> dict[str, Any]:
         """One item at the top, which must be there."""
-        found = self.value(self.content.get(name))
-        if not isinstance(found, dict):
+        item = self.value(self.content.get(name))
+        if not isinstance(item, dict):
             raise ModelError(f"{self.name} does not define {name}; a bundle of MONAI's model zoo does.")
-        return found
+        return item
 
     def _referred(self, reference: str) -> Any:
-        found: Any = self.content
+        item: Any = self.content
         for key in re.split("#|::", reference[1:]):
             try:
-                found = found[int(key)] if isinstance(found, list) else found[key]
+                item = item[int(key)] if isinstance(item, list) else item[key]
             except (KeyError, IndexError, ValueError, TypeError) as error:
                 raise ModelError(f"{self.name} refers to {reference}, which is not there; correct the bundle.") from error
-        return found
+        return item
 
     # what the program understands ------------------------------------------------------------------------------------------
 
@@ -83,8 +83,8 @@ class Config:
         ModelError
             It is code that is not MONAI's and that nobody allowed.
         """
-        found = self.part("network_def")
-        name = str(found.get("_target_", ""))
+        definition = self.part("network_def")
+        name = str(definition.get("_target_", ""))
         own = name == NETWORK or "." not in name or name.startswith("monai.networks.nets.")
         if not own and name not in self.allowed:
             raise ModelError(
@@ -92,7 +92,7 @@ class Config:
                 "trust it and it "
                 f"is installed here as a package, pass --allow {name}."
             )
-        return name, _arguments(found)
+        return name, _arguments(definition)
 
     def preprocessing(self) -> list[tuple[str, dict[str, Any]]]:
         """Name without the ending of dictionary transforms, and arguments, of each transform before the network."""
@@ -100,8 +100,8 @@ class Config:
 
     def _chain(self, name: str) -> list[dict[str, Any]]:
         """The transforms of a part that are not disabled, as they stand there: what need not be known of them is not read."""
-        found = self._followed(self.content.get(name))
-        transforms = self._followed(found.get("transforms")) if isinstance(found, Mapping) else None
+        part = self._followed(self.content.get(name))
+        transforms = self._followed(part.get("transforms")) if isinstance(part, Mapping) else None
         if not isinstance(transforms, list):
             raise ModelError(
                 f"{self.name} does not define {name} as a Compose of transforms; a bundle of MONAI's model zoo does."
@@ -125,13 +125,13 @@ class Config:
             value = self._referred(value)
         return value
 
-    def _transform(self, one: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        target = str(one.get("_target_", ""))
+    def _transform(self, transform: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        target = str(transform.get("_target_", ""))
         name = (
             re.sub("(d|D|Dict)$", "", target.removeprefix("monai.transforms.")) if not target.startswith("scripts.") else target
         )
         # how a file is read does not matter here: the program reads by itself
-        return name, {} if name in _PASSING else self.value(_arguments(one))
+        return name, {} if name in _PASSING else self.value(_arguments(transform))
 
     def activation(self, channels: int) -> bool:
         """Whether the classes are exclusive (softmax) or each has a probability of its own (sigmoid).
@@ -142,10 +142,10 @@ class Config:
             Nothing in the postprocessing says it, or a voxel is of the class elsewhere than from 0.5 on.
         """
         chain = [(str(step.get("_target_", "")), step) for step in self._chain("postprocessing")]
-        rounding = [one for name, one in chain if "AsDiscrete" in name]
-        for name, one in chain:
-            if "Activations" in name and (one.get("softmax") or one.get("sigmoid")):
-                softmax = bool(one.get("softmax"))
+        rounding = [arguments for name, arguments in chain if "AsDiscrete" in name]
+        for name, arguments in chain:
+            if "Activations" in name and (arguments.get("softmax") or arguments.get("sigmoid")):
+                softmax = bool(arguments.get("softmax"))
                 self._check_threshold(rounding, softmax, channels)
                 return softmax
         if channels > 1 and any(_switched_on(step.get("argmax")) for step in rounding):
@@ -181,13 +181,13 @@ class Config:
         ModelError
             Another one than the program knows, or one that cuts other slices than a scan has.
         """
-        found = self.content.get("inferer")
-        if not isinstance(found, Mapping):
+        definition = self.content.get("inferer")
+        if not isinstance(definition, Mapping):
             raise ModelError(f"{self.name} does not define inferer; a bundle of MONAI's model zoo does.")
-        name = str(found.get("_target_", "")).removeprefix("monai.inferers.")
+        name = str(definition.get("_target_", "")).removeprefix("monai.inferers.")
         if name not in _INFERERS:
             raise ModelError(f"{self.name} answers by {name}; the program knows {', '.join(_INFERERS)}, and runs no other code.")
-        arguments = {key: self.value(one) for key, one in found.items() if key in _INFERER_KEPT}
+        arguments = {key: self.value(argument) for key, argument in definition.items() if key in _INFERER_KEPT}
         across = turning(axcodes)[0].index(0)
         if name == "SliceInferer" and int(arguments.get("spatial_dim", 0)) != across:
             raise ModelError(

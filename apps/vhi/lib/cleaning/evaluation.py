@@ -80,7 +80,7 @@ class LeftOutPatient:
 
 
 def leave_one_patient_out(
-    tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED, told: Callable[[str], None] = lambda _: None
+    tables: Sequence[LesionTable], trees: int = TREES, seed: int = SEED, on_patient: Callable[[str], None] = lambda _: None
 ) -> tuple[LeftOutPatient, ...]:
     """Each patient, at every threshold, by a model of the others; the limit too is chosen among the others alone."""
     patients = []
@@ -92,7 +92,7 @@ def leave_one_patient_out(
             for table in tables
             if table.patient == patient
         ]
-        told(patient)
+        on_patient(patient)
     return tuple(patients)
 
 
@@ -117,17 +117,19 @@ def metrics_of(left_out: Sequence[LeftOutPatient]) -> dict[str, Any]:
             "brier": round(float(np.mean([brier(patient.table, patient.probability) for patient in left_out])), 4),
             "cases": cases,
             "volume_ratios": {
-                f"{factor:g}": {one.table.case_id: round(volume_ratio(one), 3) for one in every if one.table.factor == factor}
-                for factor in sorted({one.table.factor for one in every})
+                f"{factor:g}": {
+                    patient.table.case_id: round(volume_ratio(patient), 3) for patient in every if patient.table.factor == factor
+                }
+                for factor in sorted({patient.table.factor for patient in every})
             },
         }
     }
 
 
-def volume_ratio(one: LeftOutPatient) -> float:
+def volume_ratio(left_out: LeftOutPatient) -> float:
     """Proposed over read volume of the lesions of one table; nan where a reading kept none."""
-    read = read_voxels(one.table)
-    return float(one.table.voxels[one.keep].sum() / read) if read else float("nan")
+    read = read_voxels(left_out.table)
+    return float(left_out.table.voxels[left_out.keep].sum() / read) if read else float("nan")
 
 
 def brier(table: LesionTable, probability: np.ndarray) -> float:
@@ -139,15 +141,15 @@ def brier(table: LesionTable, probability: np.ndarray) -> float:
     return float(np.average(squared, weights=weight))
 
 
-def _rounded(found: Agreement) -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in asdict(found).items()}
+def _rounded(agreement: Agreement) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in asdict(agreement).items()}
 
 
-def _mean(found: Sequence[dict[str, float]]) -> dict[str, float | None]:
+def _mean(by_patient: Sequence[dict[str, float]]) -> dict[str, float | None]:
     """Over those where there is a value."""
-    names = found[0] if found else {}
+    names = by_patient[0] if by_patient else {}
     known = {
-        name: [measures[name] for measures in found if measures[name] is not None and np.isfinite(measures[name])]
+        name: [measures[name] for measures in by_patient if measures[name] is not None and np.isfinite(measures[name])]
         for name in names
     }
     return {name: round(float(np.mean(values)), 4) if values else None for name, values in known.items()}

@@ -55,8 +55,8 @@ def fit_forest(tables: Sequence[LesionTable], trees: int = TREES, seed: int = SE
 def _weights(tables: Sequence[LesionTable]) -> list[np.ndarray]:
     per_lesion = [np.cbrt(table.voxels.astype(np.float64)) for table in tables]
     of_patient: dict[str, float] = {}
-    for one, weight in zip(tables, per_lesion, strict=True):
-        of_patient[one.patient] = of_patient.get(one.patient, 0.0) + float(weight.sum())
+    for table, weight in zip(tables, per_lesion, strict=True):
+        of_patient[table.patient] = of_patient.get(table.patient, 0.0) + float(weight.sum())
     return [weight / max(of_patient[table.patient], 1e-9) for table, weight in zip(tables, per_lesion, strict=True)]
 
 

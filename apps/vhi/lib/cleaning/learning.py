@@ -187,8 +187,8 @@ def compare(ever_live: Sequence[CleaningModel], candidate: CleaningModel, held_o
                 f"On the hold-out its {what} is {behind:.4f} above that of {best}, the best version that was live here; "
                 f"{margin:g} is allowed."
             )
-    told = {"cases": len(held_out), "patients": patients, "live": reached[ever_live[0].version], "candidate": new, "best": bests}
-    return PublishingDecision(not reasons, tuple(reasons), told, tuple(findings))
+    facts = {"cases": len(held_out), "patients": patients, "live": reached[ever_live[0].version], "candidate": new, "best": bests}
+    return PublishingDecision(not reasons, tuple(reasons), facts, tuple(findings))
 
 
 def _standing(worse: float, margin: float) -> str:

@@ -22,7 +22,7 @@ from .forest import Forest
 
 BY_VOLUME, BY_CONTRAST = 1, 2
 RULES = (BY_VOLUME, BY_CONTRAST)
-REFERENCE_SHARE = 0.01  # of the expected inflammation: the lesion that a model's limit is told for
+REFERENCE_SHARE = 0.01  # of the expected inflammation: the lesion for which a model's limit is given
 POWER = 1 / 3
 LEAST_CONTRAST = 0.02
 _CONTRAST = list(FEATURES).index("contrast")

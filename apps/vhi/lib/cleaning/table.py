@@ -148,12 +148,12 @@ def tensors_of(tables: Sequence[LesionTable]) -> dict[str, np.ndarray]:
         for table in tables
     ]
     tensors = {_LIST: np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)}
-    for n, one in enumerate(tables):
-        tensors[f"table{n}.features"] = one.features.astype(np.float32)
-        tensors[f"table{n}.voxels"] = one.voxels.astype(np.int64)
-        tensors[f"table{n}.kept"] = one.kept.astype(np.uint8)
-        if one.left_out is not None:
-            tensors[f"table{n}.left_out"] = one.left_out.astype(np.uint8)
+    for n, table in enumerate(tables):
+        tensors[f"table{n}.features"] = table.features.astype(np.float32)
+        tensors[f"table{n}.voxels"] = table.voxels.astype(np.int64)
+        tensors[f"table{n}.kept"] = table.kept.astype(np.uint8)
+        if table.left_out is not None:
+            tensors[f"table{n}.left_out"] = table.left_out.astype(np.uint8)
     return tensors
 
 

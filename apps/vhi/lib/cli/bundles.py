@@ -96,7 +96,7 @@ def import_bundle(  # noqa: PLR0913 options of a command
             )
         manifest, weights = with_members(live, imported, **origin) if as_member else version_of(imported, **origin)
         before, after = load_members(root, live.manifest.version), members_of(manifest, weights)
-    decision = decide_between(before, after, chain(held_out, phantom_cases()), TrainConfig(), _tell_case)
+    decision = decide_between(before, after, chain(held_out, phantom_cases()), TrainConfig(), _print_case)
     note = manifest.note if decision.accepted else f"Rejected: {' '.join(decision.reasons)} {manifest.note}"
     publish(root, replace(manifest, gate=decision.as_dict(), note=note), weights, live=False)
     for what, compared in decision.compared.items():
@@ -130,5 +130,5 @@ def _site(studies: Path | None, data: Path | None, model_dir: Path) -> tuple[Ver
     return live, holdout_cases(store, source, cases, live, patients_of(data, source, cases), TrainConfig())
 
 
-def _tell_case(pair: DicePair) -> None:
+def _print_case(pair: DicePair) -> None:
     typer.echo(f"{pair.what} {pair.case_id}: Dice {pair.candidate:.4f}, live version {pair.live:.4f}", err=True)

@@ -24,7 +24,7 @@ def check(folder: _Folder) -> None:
     """
     from ..datafolder.check import problems_of
 
-    _tell(folder, problems_of(folder))
+    _print_problems(folder, problems_of(folder))
 
 
 @data.command("repair")
@@ -39,10 +39,10 @@ def repair(
 
     for line in repair_folder(folder, studies, model_dir):
         typer.echo(line)
-    _tell(folder, problems_of(folder))
+    _print_problems(folder, problems_of(folder))
 
 
-def _tell(folder: Path, problems: tuple[Problem, ...]) -> None:
+def _print_problems(folder: Path, problems: tuple[Problem, ...]) -> None:
     from ..errors import InputError
 
     for problem in problems:

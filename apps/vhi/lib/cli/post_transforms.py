@@ -40,5 +40,5 @@ def chosen_settings(values: Mapping[str, object], chain: Path | None) -> VhiSett
             f"--set {overruled[0]} changes the paper's chain, and --post-transforms {chain} puts another one in its place; write "
             "the value into that file, or leave the file out."
         )
-    found = read_chain(chain)
-    return settings if found.name == PAPER else VhiSettings.from_values(values, found)
+    site_chain = read_chain(chain)
+    return settings if site_chain.name == PAPER else VhiSettings.from_values(values, site_chain)

@@ -65,7 +65,7 @@ def retrain(
     except KeyboardInterrupt:
         typer.echo("Interrupted. What was trained is kept: the same command with --go-on goes on from there.", err=True)
         raise typer.Exit(130) from None
-    _tell(result, data)
+    _print_result(result, data)
 
 
 def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
@@ -79,7 +79,7 @@ def _settings(given: Mapping[str, str]) -> tuple[TrainConfig, TrainOptions]:
     return TrainConfig(**config), options
 
 
-def _tell(result: Mapping[str, Any], data: Path) -> None:
+def _print_result(result: Mapping[str, Any], data: Path) -> None:
     from ..errors import ModelError
     from ..retraining.retraining_folder import RetrainingFolder
 

@@ -58,7 +58,7 @@ def _from_masks(data: Path, model_dir: Path, version: str, created: str) -> None
         scan_tables = scan.tables()
         typer.echo(f"{scan.case_id}: {len(scan_tables[0].voxels)} lesions, {len(scan.readings)} readings")
         tables += scan_tables
-    metrics = metrics_of(leave_one_patient_out(tables, told=lambda patient: typer.echo(f"left out {patient}")))
+    metrics = metrics_of(leave_one_patient_out(tables, on_patient=lambda patient: typer.echo(f"left out {patient}")))
     made = publish_model(fit(tables, version), model_dir, created=created, code_version=code_version(), metrics=metrics)
     typer.echo(f"Version {version} is live: {made.folder}")
 

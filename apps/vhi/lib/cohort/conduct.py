@@ -134,16 +134,16 @@ def _interval(table: CohortTable, subject: str) -> ScanInterval:
 def washouts(table: CohortTable) -> tuple[Washout, ...]:
     """Every two readings of one scan by one reader and method that follow each other and both have a date."""
     groups: dict[tuple[str, str, str, str], list[Reading]] = {}
-    for one in table.readings:
-        if one.read_on is not None:
-            groups.setdefault((one.subject, one.visit, one.reader, one.method), []).append(one)
-    found = []
+    for reading in table.readings:
+        if reading.read_on is not None:
+            groups.setdefault((reading.subject, reading.visit, reading.reader, reading.method), []).append(reading)
+    repeats = []
     for group in groups.values():
         ordered = sorted(group, key=lambda dated: dated.reading)
         for before, reading in pairwise(ordered):
             days = (date.fromisoformat(reading.read_on or "") - date.fromisoformat(before.read_on or "")).days
-            found.append(Washout(reading, before, days))
-    return tuple(sorted(found, key=lambda washout: (washout.days, natural(washout.reading.subject))))
+            repeats.append(Washout(reading, before, days))
+    return tuple(sorted(repeats, key=lambda washout: (washout.days, natural(washout.reading.subject))))
 
 
 def read_before_scanned(table: CohortTable) -> tuple[Reading, ...]:

@@ -72,9 +72,9 @@ def disagreements(
     )
 
 
-def count_reasons(found: Iterable[Disagreement]) -> dict[str, int]:
+def count_reasons(differences: Iterable[Disagreement]) -> dict[str, int]:
     """How many disagreements are of each class, all of `table.DISAGREEMENTS` and "not recorded" included."""
-    counts = Counter(disagreement.reason for disagreement in found)
+    counts = Counter(disagreement.reason for disagreement in differences)
     return {**{reason: counts[reason] for reason in DISAGREEMENTS}, "not recorded": counts[None]}
 
 

@@ -226,8 +226,8 @@ def summarise_overlaps(pairs: Iterable[PairOverlap], *, each_pair: bool = True) 
         One row per pair of readings (reader 1's first against reader 2's first); else one per kind and method.
     """
     groups: dict[tuple[Kind, str, str], list[PairOverlap]] = {}
-    for one in pairs:
-        groups.setdefault((one.kind, one.method, one.pair if each_pair else ""), []).append(one)
+    for overlap in pairs:
+        groups.setdefault((overlap.kind, overlap.method, overlap.pair if each_pair else ""), []).append(overlap)
     return tuple(
         OverlapSummary(
             *key,
@@ -242,8 +242,8 @@ def summarise_overlaps(pairs: Iterable[PairOverlap], *, each_pair: bool = True) 
 
 
 def _pairs(readings: Iterable[MaskReading]) -> Iterator[tuple[MaskReading, MaskReading]]:
-    def scan(one: MaskReading) -> tuple[str, str]:
-        return one.subject, one.visit
+    def scan(reading: MaskReading) -> tuple[str, str]:
+        return reading.subject, reading.visit
 
     ordered = sorted(readings, key=lambda reading: (*scan(reading), reading.method, reading.reader, reading.reading))
     for (subject, visit), group in groupby(ordered, key=scan):

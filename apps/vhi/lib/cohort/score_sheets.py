@@ -75,7 +75,7 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
     reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), strict=True)
     try:
         rows = [{key: value or "" for key, value in row.items() if key is not None} for row in reader]
-        header = [one.strip().lower() for one in reader.fieldnames or ()]
+        header = [name.strip().lower() for name in reader.fieldnames or ()]
     except (csv.Error, AttributeError) as error:
         raise InputError(f"{name} is not a CSV table ({error}); save the sheet as CSV (UTF-8).") from error
     missing = [column for column in (*IDENTITY, *COLUMNS) if column not in header]
@@ -83,19 +83,19 @@ def read_sheets(text: str, name: str) -> tuple[Scored, ...]:
         raise InputError(f"{name}, row 1: there is no column {missing[0]}; fill in a sheet that `sparcc create` made.")
     rows = [{key.strip().lower(): value for key, value in row.items()} for row in rows]
     scored: list[Scored] = []
-    seen: dict[tuple[str, int, str], int] = {}
+    row_of: dict[tuple[str, int, str], int] = {}
     start = 0
     while start < len(rows):
         who = _identity(rows[start], name, start + 2)
         end = start
         while end < len(rows) and _identity(rows[end], name, end + 2) == who:
             end += 1
-        if who in seen:
+        if who in row_of:
             raise InputError(
-                f"{name}, row {start + 2}: case {who[2]!r} of reader {who[0]!r}, reading {who[1]}, is also in row {seen[who]}; "
+                f"{name}, row {start + 2}: case {who[2]!r} of reader {who[0]!r}, reading {who[1]}, is also in row {row_of[who]}; "
                 f"keep its {N_SLICES} rows together, once."
             )
-        seen[who] = start + 2
+        row_of[who] = start + 2
         block = rows[start:end]
         empty = all(not row.get(column, "").strip() for row in block for column in COLUMNS)
         first_slice = _first_slice(block, name, start + 2)

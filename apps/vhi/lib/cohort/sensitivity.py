@@ -129,13 +129,13 @@ def _telling(definition: str, responded: Mapping[str, float], vhi: Values | None
     return Telling(definition, curves, comparison)
 
 
-def trial_size(measure: str, found: Responsiveness, share: float) -> TrialSize:
-    """Patients per arm, and power, of a trial whose arms differ by a share of the change that was found."""
-    effect = share * found.srm.value
+def trial_size(measure: str, responsiveness: Responsiveness, share: float) -> TrialSize:
+    """Patients per arm, and power, of a trial whose arms differ by a share of the observed change."""
+    effect = share * responsiveness.srm.value
     if math.isnan(effect):
         return TrialSize(measure, share, effect, {}, {})
-    ends = sorted(abs(share * end) for end in (found.srm.low, found.srm.high))
-    holds_zero = found.srm.low <= 0 <= found.srm.high
+    ends = sorted(abs(share * end) for end in (responsiveness.srm.low, responsiveness.srm.high))
+    holds_zero = responsiveness.srm.low <= 0 <= responsiveness.srm.high
     patients = {}
     for power in POWERS:
         fewest, most = _count(ends[1], power), math.inf if holds_zero else _count(ends[0], power)

@@ -113,6 +113,6 @@ def sheet_from_rows(rows: Sequence[Mapping[str, str]], name: str, first_row: int
         raise InputError(f"{name}: {error}") from error
 
 
-def _refusal(name: str, row: int, column: str, found: str, needed: str) -> InputError:
-    shown = f"{found[:40]!r}" if found else "nothing"
+def _refusal(name: str, row: int, column: str, cell: str, needed: str) -> InputError:
+    shown = f"{cell[:40]!r}" if cell else "nothing"
     return InputError(f"{name}, row {row}, column {column}: found {shown}; needed is {needed}. Correct the cell.")

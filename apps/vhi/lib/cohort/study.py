@@ -200,14 +200,14 @@ class ReaderAgreement:
 
 def agreements(table: CohortTable, column: str, settings: StudySettings) -> tuple[ReaderAgreement, ...]:
     """Every two readers of a measure, by method; SPARCC has no method, and is not truncated as the paper does not."""
-    found = []
+    by_pair = []
     methods: Sequence[str | None] = (
         [None] if column == SPARCC else [method for method in METHODS if table.readers(column, method)]
     )
     for method in methods:
         for pair in combinations(table.readers(column, method), 2):
-            found.append(_agreement(table, column, method, pair, settings))
-    return tuple(agreement for agreement in found if agreement is not None)
+            by_pair.append(_agreement(table, column, method, pair, settings))
+    return tuple(agreement for agreement in by_pair if agreement is not None)
 
 
 def _agreement(
@@ -355,10 +355,10 @@ def _change(table: CohortTable, column: str, method: str | None, reading: int, t
     subjects = tuple(subject for subject in table.subjects if all((subject, visit) in mean.values for visit in VISITS))
     before, after = (np.array([mean.values[subject, visit] for subject in subjects]) for visit in VISITS)
     left_out = []
-    for one in table.subjects:
-        missing = [visit.replace("_", "-") for visit in VISITS if (one, visit) not in mean.values]
+    for subject in table.subjects:
+        missing = [visit.replace("_", "-") for visit in VISITS if (subject, visit) not in mean.values]
         if missing:
-            left_out.append(LeftOut(one, "", f"no {column_text(column)} of every reader at {' nor at '.join(missing)}"))
+            left_out.append(LeftOut(subject, "", f"no {column_text(column)} of every reader at {' nor at '.join(missing)}"))
     return MeasureChange(
         column,
         subjects,
@@ -389,7 +389,7 @@ def _clinical(table: CohortTable) -> dict[str, dict[str, float]]:
 
 @dataclass(frozen=True, eq=False)
 class FailureAnalysis:
-    """The visits on which two readers of VHI differ most, the largest difference first, each with what was found of it.
+    """The visits on which two readers of VHI differ most, the largest difference first, each with what is recorded of it.
 
     `sd` is the standard deviation of the differences, in the unit of VHI; a difference beyond `limit` is a failure.
     """

@@ -1,4 +1,4 @@
-"""The one table that every cohort analysis starts from: who read what, and what was found.
+"""The one table that every cohort analysis starts from: who read what, and with which result.
 
 A row is one reading of one visit (`reader` given) or what is known of a visit whoever read it (`reader` empty). Values of a
 visit may stand on any of its rows, as long as they agree. `docs/cohort.md` is the user's page.
@@ -240,13 +240,13 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
         Case id by subject and visit.
     """
     readings = {reading.key: reading for reading in table.readings}
-    for one in measured:
-        known = readings.get(one.key)
+    for reading in measured:
+        known = readings.get(reading.key)
         if known is None:
-            readings[one.key] = one
+            readings[reading.key] = reading
         else:
-            values = {**known.values, **one.values}
-            readings[one.key] = _with_both(known, one, values)
+            values = {**known.values, **reading.values}
+            readings[reading.key] = _with_both(known, reading, values)
     visits = dict(table.visits)
     for key, case in cases.items():
         known_visit = visits.get(key, Visit(*key))
@@ -256,15 +256,15 @@ def merged(table: CohortTable, measured: Iterable[Reading], cases: Mapping[tuple
     return CohortTable(tuple(readings.values()), visits)
 
 
-def _with_both(known: Reading, one: Reading, values: Mapping[str, float]) -> Reading:
+def _with_both(known: Reading, added: Reading, values: Mapping[str, float]) -> Reading:
     """The facts of two sources about one reading."""
     return Reading(
-        *one.key,
+        *added.key,
         values,
-        one.rating or known.rating,
-        one.read_on or known.read_on,
-        one.stage or known.stage,
-        one.verdict or known.verdict,
+        added.rating or known.rating,
+        added.read_on or known.read_on,
+        added.stage or known.stage,
+        added.verdict or known.verdict,
     )
 
 
@@ -393,9 +393,9 @@ class _Gathered:
             self._word(row, "visit", cells.get("visit", ""), VISITS, {"follow-up": "follow_up", "followup": "follow_up"})
             or own_visit
         )
-        seen = self.visits.setdefault((subject, visit), {})
+        visit_cells = self.visits.setdefault((subject, visit), {})
         if case:
-            self._agree(row, "case", seen, case)
+            self._agree(row, "case", visit_cells, case)
             known = self.cases.setdefault(case, (row, (subject, visit)))
             if known[1] != (subject, visit):
                 raise self._refusal(row, "case", f"{_shown(case)} is another visit in row {known[0]}", "one visit per case")
@@ -405,7 +405,7 @@ class _Gathered:
             if value is None:
                 continue
             if column.of_visit:
-                self._agree(row, column.name, seen, value)
+                self._agree(row, column.name, visit_cells, value)
             else:
                 values[column.name] = value
         words = {
@@ -413,12 +413,12 @@ class _Gathered:
             for column, (allowed, _, _) in WORDS.items()
         }
         if words["disagreement"]:
-            self._agree(row, "disagreement", seen, words["disagreement"])
+            self._agree(row, "disagreement", visit_cells, words["disagreement"])
         facts = {name: self._word(row, name, cells.get(name, ""), allowed, also) for name, (allowed, also, _) in FACTS.items()}
         facts[VISIT_DATE] = self._date(row, VISIT_DATE, cells.get(VISIT_DATE, ""))
         for name, fact in facts.items():
             if fact is not None:
-                self._agree(row, name, seen, fact)
+                self._agree(row, name, visit_cells, fact)
                 if name in PATIENT_FACTS:
                     self._agree(row, name, self.patients.setdefault(subject, {}), fact, "patient", _per_patient(name))
         read_on = self._date(row, READING_DATE, cells.get(READING_DATE, ""))
@@ -462,10 +462,10 @@ class _Gathered:
 
     def table(self) -> CohortTable:
         visits = {}
-        for (subject, when), seen in self.visits.items():
-            numbers = {name: float(value) for name, (_, value) in seen.items() if name in NUMBERS}
-            disagreement, case = (str(seen[name][1]) if name in seen else None for name in ("disagreement", "case"))
-            facts = {name: str(value) for name, (_, value) in seen.items() if name in FACTS or name == VISIT_DATE}
+        for (subject, when), visit_cells in self.visits.items():
+            numbers = {name: float(value) for name, (_, value) in visit_cells.items() if name in NUMBERS}
+            disagreement, case = (str(visit_cells[name][1]) if name in visit_cells else None for name in ("disagreement", "case"))
+            facts = {name: str(value) for name, (_, value) in visit_cells.items() if name in FACTS or name == VISIT_DATE}
             visits[subject, when] = Visit(subject, when, numbers, disagreement, case, facts)
         return CohortTable(tuple(reading for _, reading in self.readings.values()), visits)
 
@@ -473,12 +473,12 @@ class _Gathered:
         self,
         row: int,
         column: str,
-        seen: dict[str, tuple[int, float | str]],
+        earlier_cells: dict[str, tuple[int, float | str]],
         value: float | str,
         whose: str = "visit",
         needed: str = "one value per visit",
     ) -> None:
-        before = seen.setdefault(column, (row, value))
+        before = earlier_cells.setdefault(column, (row, value))
         if before[1] != value:
             shown, other = (f"{one:g}" if isinstance(one, float) else _shown(str(one)) for one in (value, before[1]))
             raise self._refusal(row, column, f"{shown}, but row {before[0]} of the same {whose} has {other}", needed)
@@ -520,8 +520,8 @@ class _Gathered:
             raise self._refusal(row, column, _shown(cell), f"a name of at most {LONGEST_NAME} printable characters")
         return cell
 
-    def _refusal(self, row: int, column: str, found: str, needed: str) -> InputError:
-        return InputError(f"{self.name}, row {row}, column {column}: found {found}; needed is {needed}. Correct the cell.")
+    def _refusal(self, row: int, column: str, cell: str, needed: str) -> InputError:
+        return InputError(f"{self.name}, row {row}, column {column}: found {cell}; needed is {needed}. Correct the cell.")
 
 
 _READING = Column("reading", "number", LAST_READING, False, "1 for the reader's first reading", low=1, whole=True)

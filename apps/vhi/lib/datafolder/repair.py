@@ -179,7 +179,7 @@ def _live(root: Path) -> Iterator[str]:
 
 def _last_live(root: Path, folder: Path) -> str | None:
     """The version that was made live last by a person or by a session, and is whole."""
-    said = [
+    made_live = [
         (str(event["time"]), str(event.get("version"))) for event in audit_events(root) if event.get("event") == "model made live"
     ]
     for path in root.glob("retraining/history/*/result.json"):
@@ -188,8 +188,8 @@ def _last_live(root: Path, folder: Path) -> str | None:
         except DamagedError:
             continue
         if result.get("live") and result.get("version"):
-            said.append((result["ended"], str(result["version"])))
-    for _, version in sorted(said, reverse=True)[:1]:
+            made_live.append((result["ended"], str(result["version"])))
+    for _, version in sorted(made_live, reverse=True)[:1]:
         if (folder / "versions" / version).is_dir():
             return version
     return None

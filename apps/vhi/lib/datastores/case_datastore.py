@@ -72,8 +72,8 @@ class CaseDatastore(Datastore):
         path = Path(self.get_image_uri(image_id))
         status = path.stat()
         case, role = self._service.cases.index.of_image(image_id)
-        seen = case.viewed
-        uids = {"StudyInstanceUID": seen.study_uid, "SeriesInstanceUID": seen.series_uid(role)} if seen else {}
+        viewed = case.viewed
+        uids = {"StudyInstanceUID": viewed.study_uid, "SeriesInstanceUID": viewed.series_uid(role)} if viewed else {}
         return {
             **uids,
             "name": image_id + (".nii.gz" if path.name.lower().endswith(".gz") else ".nii"),
@@ -117,7 +117,7 @@ class CaseDatastore(Datastore):
         drawn = drawn_map(Path(label_filename), label_info, self._service.cases.most_voxels(image_id))
         return self._service.preview(image_id, drawn.labels, drawn.grid, drawn.segments, drawn.normal_bone_clicks, **stated)
 
-    def reading_info(self, image_id: str, reading: int, told: Mapping[str, Any]) -> dict[str, Any]:
+    def reading_info(self, image_id: str, reading: int, params: Mapping[str, Any]) -> dict[str, Any]:
         """This reader's newest submission of a reading, see `VhiService.reading`.
 
         Raises
@@ -125,23 +125,23 @@ class CaseDatastore(Datastore):
         NotFoundError, RequestError
             Nothing was submitted, or nobody named as the reader.
         """
-        found = self._service.reading(image_id, named_reader_of(told), reading)
-        return {**found, "reports": {form: current_addresses().path(path) for form, path in found["reports"].items()}}
+        info = self._service.reading(image_id, named_reader_of(params), reading)
+        return {**info, "reports": {form: current_addresses().path(path) for form, path in info["reports"].items()}}
 
-    def reading_label(self, image_id: str, reading: int, told: Mapping[str, Any]) -> bytes:
+    def reading_label(self, image_id: str, reading: int, params: Mapping[str, Any]) -> bytes:
         """Its label map as `.nii.gz`, on the grid of the series.
 
         Raises
         ------
         NotFoundError, RequestError
         """
-        return _as_nifti(*self._service.reading_labels(image_id, named_reader_of(told), reading))
+        return _as_nifti(*self._service.reading_labels(image_id, named_reader_of(params), reading))
 
     def review_labels(self, image_id: str, first: str, second: str) -> bytes:
         """Two readings' masks as `.nii.gz`, see `lib.service.reviewing`."""
         return _as_nifti(*self._service.reviewing.labels(image_id, first, second))
 
-    def earlier_facts(self, image_id: str, reading: int, told: Mapping[str, Any]) -> dict[str, Any]:
+    def earlier_facts(self, image_id: str, reading: int, params: Mapping[str, Any]) -> dict[str, Any]:
         """Which earlier visit of the patient is shown beside this one, see `VhiService.earlier`.
 
         Raises
@@ -149,22 +149,22 @@ class CaseDatastore(Datastore):
         NotFoundError, RequestError
             There is none, or nobody named as the reader.
         """
-        return self._service.earlier(image_id, named_reader_of(told), reading).facts()
+        return self._service.earlier(image_id, named_reader_of(params), reading).facts()
 
-    def earlier_file(self, image_id: str, part: Literal["image", "label"], reading: int, told: Mapping[str, Any]) -> bytes:
+    def earlier_file(self, image_id: str, part: Literal["image", "label"], reading: int, params: Mapping[str, Any]) -> bytes:
         """Its STIR (float32 at most) or what was kept of it, as `.nii.gz` on the grid of this case's STIR.
 
         Errors as of `earlier_facts`.
         """
-        found = self._service.earlier(image_id, named_reader_of(told), reading)
+        earlier = self._service.earlier(image_id, named_reader_of(params), reading)
         if part == "label":
-            return _as_nifti(found.kept.data.astype(np.uint8), found.kept.grid)
+            return _as_nifti(earlier.kept.data.astype(np.uint8), earlier.kept.grid)
         with tempfile.TemporaryDirectory(prefix="vhi-earlier-") as folder:
             path = Path(folder) / "stir.nii.gz"
-            write_scan(path, Volume(found.stir.data.astype(np.float32), found.stir.grid, found.stir.name))
+            write_scan(path, Volume(earlier.stir.data.astype(np.float32), earlier.stir.grid, earlier.stir.name))
             return path.read_bytes()
 
-    def rate(self, image_id: str, rating: str, told: Mapping[str, Any]) -> str:
+    def rate(self, image_id: str, rating: str, params: Mapping[str, Any]) -> str:
         """Keep how a reader rates the automatic disease region, as a submission without segments; gives its id.
 
         Raises
@@ -173,9 +173,9 @@ class CaseDatastore(Datastore):
             No rating, or nobody named as the reader.
         """
         self._service.cases.index.of_image(image_id)
-        reader = named_reader_of(told)
+        reader = named_reader_of(params)
         return self._service.submit_masks(
-            image_id, {}, reader=reader, reading=told.get("reading") or 1, rating=rating
+            image_id, {}, reader=reader, reading=params.get("reading") or 1, rating=rating
         ).submission_id
 
     def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
@@ -211,7 +211,7 @@ class CaseDatastore(Datastore):
 
     def _forget_older(self, path: Path) -> None:
         """Remove what was made of earlier submissions, but for the last few, which somebody may be reading."""
-        made = sorted(path.parent.glob("*.nii.gz"), key=lambda one: one.stat().st_mtime_ns)
+        made = sorted(path.parent.glob("*.nii.gz"), key=lambda path: path.stat().st_mtime_ns)
         for older in made[:-KEPT_LABELS]:
             older.unlink(missing_ok=True)
 
@@ -222,7 +222,7 @@ class CaseDatastore(Datastore):
         """Facts about this reader's newest submission of a case."""
         submission = self._needed(label_id, label_tag)
         names = [{"name": name, "idx": value} for value, name in enumerate(FLATTENED, start=1) if submission.segment(name)]
-        return {"name": f"{label_id}.nii.gz", "label_info": names, **_told(submission)}
+        return {"name": f"{label_id}.nii.gz", "label_info": names, **_submission_facts(submission)}
 
     def submission_info(self, image_id: str, submission_id: str) -> dict[str, Any]:
         """The answer to a reader who just submitted."""
@@ -232,14 +232,14 @@ class CaseDatastore(Datastore):
         delivery = self._service.delivery
         archive = {} if delivery is None else {"archive": self._of_archive(delivery.delivery_state(submission))}
         report = current_addresses().path(f"/vhi/report?{asked}")
-        told = _told(submission)
+        facts = _submission_facts(submission)
         if feedback := self._service.conduct.feedback(case.case_id, submission.reader):
-            told["messages"] = [feedback, *told["messages"]]
-        return {**told, **archive, "report": report if submission.measured else None}
+            facts["messages"] = [feedback, *facts["messages"]]
+        return {**facts, **archive, "report": report if submission.measured else None}
 
-    def _of_archive(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        error = told.get("last_error")
-        return {**told, "last_error": self._service.for_readers(error) if error else None}
+    def _of_archive(self, delivery_state: Mapping[str, Any]) -> dict[str, Any]:
+        error = delivery_state.get("last_error")
+        return {**delivery_state, "last_error": self._service.for_readers(error) if error else None}
 
     def _newest(self, image_id: str) -> Submission | None:
         case, _ = self._service.cases.index.of_image(image_id)
@@ -247,12 +247,12 @@ class CaseDatastore(Datastore):
         return None if reader is None else self._service.readings.newest(case.case_id, reader)
 
     def _needed(self, label_id: str, label_tag: str) -> Submission:
-        found = self._newest(label_id) if label_tag == TAG else None
-        if found is None:
+        submission = self._newest(label_id) if label_tag == TAG else None
+        if submission is None:
             raise NotFoundError(
                 f"There is no label {label_tag[:60]!r} of {label_id} by you; labels are kept as {TAG!r}, for who logs in."
             )
-        return found
+        return submission
 
     # the whole ------------------------------------------------------------------------------------------------------------
 
@@ -275,14 +275,14 @@ class CaseDatastore(Datastore):
         """
         if not current_identity().is_admin:
             _refuse("The list for training is for administrators.")
-        readings, found = self._service.readings, []
+        readings, pairs = self._service.readings, []
         for case in self._service.cases.index.cases:
             submission = readings.shared(case.case_id, DISEASE_REGION)
             segment = submission.segment(DISEASE_REGION) if submission else None
             if submission and segment:
                 self._service.cases.source.fetch(case)
-                found.append({"image": str(case.t1w), "label": str(readings.folder_of(submission) / segment.file)})
-        return found
+                pairs.append({"image": str(case.t1w), "label": str(readings.folder_of(submission) / segment.file)})
+        return pairs
 
     def status(self) -> dict[str, Any]:
         """Counts of cases, not of series; what waits, and why."""
@@ -350,7 +350,7 @@ def _stated(label_info: Mapping[str, Any]) -> dict[str, Any]:
     return {"reader": named_reader_of(label_info), **chosen}
 
 
-def _told(submission: Submission) -> dict[str, Any]:
+def _submission_facts(submission: Submission) -> dict[str, Any]:
     # first what concerns the reader: 3D Slicer shows the answer as it is, under "Show details"
     return {
         "messages": list(submission.messages),

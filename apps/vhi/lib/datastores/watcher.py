@@ -79,7 +79,7 @@ class StudyWatcher:
             self._service.cases.refresh()
             return self._service.precomputing.one_case()
         except UnavailableError:
-            pass  # told once by who noticed
+            pass  # logged once where it was noticed
         except VhiError as error:
             # a folder that went away or a full disk: readers go on with what is there, and the next look may find it again
             logger.warning("The studies cannot be looked through: %s", type(error).__name__)

@@ -115,7 +115,7 @@ def members_of_graph(
     computed_by = {"engine": ENGINE, "precision": chosen}
     try:
         named = [ends(n, kind) for n in range(len(networks))]
-        parts = [ov.Model([whole.output(found)], [whole.input(member).get_node()]) for member, found in named]
+        parts = [ov.Model([whole.output(output)], [whole.input(member).get_node()]) for member, output in named]
         sizes = [fitting_sizes(int(layout["shuffle"]), len(layout["widths"])) for layout in networks]
         members = tuple(EngineMember(one, *size, computed_by) for one, size in zip(parts, sizes, strict=True))
         if kind is None:

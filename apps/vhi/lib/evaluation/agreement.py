@@ -99,9 +99,9 @@ def compare_masks(case: str, prediction: Mask, reference: Mask, *, tolerance_mm:
 
 def _lesions(prediction: np.ndarray, reference: np.ndarray) -> tuple[int, int, int, int]:
     """Lesions of the reference, those found of them, predicted lesions, false ones of them."""
-    n_reference, found = _touched(reference, prediction)
+    n_reference, n_found = _touched(reference, prediction)
     n_predicted, true = _touched(prediction, reference)
-    return n_reference, found, n_predicted, n_predicted - true
+    return n_reference, n_found, n_predicted, n_predicted - true
 
 
 def _touched(mask: np.ndarray, other: np.ndarray) -> tuple[int, int]:

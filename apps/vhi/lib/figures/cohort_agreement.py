@@ -140,7 +140,7 @@ def visit_legend(figure: Figure, visits: set[str]) -> None:
 
 def _dots(ax: Axes, x: np.ndarray, y: np.ndarray, visits: Sequence[str]) -> None:
     for visit, ink in VISIT_INK.items():
-        of_visit = np.array([one == visit for one in visits], dtype=bool)
+        of_visit = np.array([name == visit for name in visits], dtype=bool)
         ax.scatter(x[of_visit], y[of_visit], s=12, color=ink, alpha=0.75, linewidths=0, zorder=3)
 
 

@@ -47,8 +47,8 @@ def spread(values: ArrayLike, width: float = 0.32, bins: int = 24) -> np.ndarray
         return offsets
     low, high = float(heights.min()), float(heights.max())
     row = np.zeros(heights.size, dtype=int) if high == low else ((heights - low) / (high - low) * (bins - 1)).round().astype(int)
-    for one in np.unique(row):
-        members = np.flatnonzero(row == one)
+    for level in np.unique(row):
+        members = np.flatnonzero(row == level)
         step = min(0.11, 2 * width / max(members.size - 1, 1))
         offsets[members] = (np.arange(members.size) - (members.size - 1) / 2) * step
     return offsets

@@ -27,9 +27,9 @@ def draw_dice_gain(versions: Sequence[Mapping[str, Any]], ax: Axes) -> Axes:
     sets = list(
         dict.fromkeys(what for version in versions for what in version["dice"] if version["dice"][what]["before"] is not None)
     )
-    for n, one in enumerate(versions):
+    for n, version in enumerate(versions):
         for m, what in enumerate(sets):
-            dice = one["dice"].get(what)
+            dice = version["dice"].get(what)
             if dice is None or dice["before"] is None:
                 continue
             colour, x = COLOURS[m % len(COLOURS)], n + 0.12 * (m - (len(sets) - 1) / 2)

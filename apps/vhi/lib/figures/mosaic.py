@@ -124,7 +124,7 @@ def _enlarged(slices: np.ndarray, axis: int, size: int) -> np.ndarray:
     old = slices.shape[axis]
     at = np.clip((np.arange(size, dtype=np.float32) + 0.5) * old / size - 0.5, 0, old - 1)
     below = np.minimum(at.astype(int), max(old - 2, 0))
-    weight = (at - below).astype(np.float32).reshape([-1 if one == axis else 1 for one in range(slices.ndim)])
+    weight = (at - below).astype(np.float32).reshape([-1 if dimension == axis else 1 for dimension in range(slices.ndim)])
     first, more = slices.take(below, axis), slices.take(np.minimum(below + 1, old - 1), axis)
     more -= first
     more *= weight

@@ -69,7 +69,7 @@ def slices_of_test_figure(scans: Mapping[str, Mapping[str, Sequence[float | None
     names = dict.fromkeys(name for series in scans.values() for name in series)
     for ax, (case, series) in zip(axes, scans.items(), strict=True):
         for name, values in series.items():
-            dices = np.array([np.nan if one is None else one for one in values])
+            dices = np.array([np.nan if dice is None else dice for dice in values])
             ax.plot(np.arange(1, len(dices) + 1), dices, color=SERIES_INK[name], linewidth=1.0, marker=".", markersize=3)
         ax.set_title(case, fontsize=7.5, color=INK, loc="left")
         ax.set(xlabel="slice", ylim=(min(0.8, *ax.get_ylim()), 1.0))
@@ -80,7 +80,7 @@ def slices_of_test_figure(scans: Mapping[str, Mapping[str, Sequence[float | None
     return figure
 
 
-def regions_figure(t1w: np.ndarray, manual: np.ndarray, found: Mapping[str, np.ndarray], dices: Mapping[str, float]) -> Figure:
+def regions_figure(t1w: np.ndarray, manual: np.ndarray, regions: Mapping[str, np.ndarray], dices: Mapping[str, float]) -> Figure:
     """One hung slice alone, and with the manual outline beside the region that each ensemble found.
 
     Parameters
@@ -88,16 +88,16 @@ def regions_figure(t1w: np.ndarray, manual: np.ndarray, found: Mapping[str, np.n
     t1w : (rows, columns) float array
         Any intensities.
     manual : (rows, columns) bool array
-    found : mapping
+    regions : mapping
         By ensemble, `(rows, columns)` bool.
     dices : mapping
         By ensemble, the 2-D Dice on this slice.
     """
-    figure = new_chart(180, 66 if len(found) > 1 else 92)
-    axes = figure.subplots(1, 1 + len(found))
+    figure = new_chart(180, 66 if len(regions) > 1 else 92)
+    axes = figure.subplots(1, 1 + len(regions))
     nothing = np.zeros_like(manual)
     draw_outlines(t1w, nothing, nothing, axes[0]).set_title("T1W", fontsize=7.5, color=INK, loc="left")
-    for ax, (name, answer) in zip(axes[1:], found.items(), strict=True):
+    for ax, (name, answer) in zip(axes[1:], regions.items(), strict=True):
         draw_outlines(t1w, manual, answer, ax).set_title(f"{name}, Dice {dices[name]:.3f}", fontsize=7.5, color=INK, loc="left")
     lines = [Line2D([], [], color=colour, linewidth=1.6) for colour in (MANUAL_COLOUR, FOUND_COLOUR)]
     figure.legend(lines, ["drawn by hand", "found"], loc="outside lower left", ncols=2, fontsize=7, frameon=False, labelcolor=INK)

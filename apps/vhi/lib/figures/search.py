@@ -16,20 +16,20 @@ COLOURS = ("#3b6ea5", "#c8531c", "#5b8c3e", "#7b5ea7")
 
 
 def draw_settings(
-    found: Mapping[tuple[int, int], Sequence[float]], epochs: Sequence[int], levels: Sequence[int], ax: Axes
+    fold_dices: Mapping[tuple[int, int], Sequence[float]], epochs: Sequence[int], levels: Sequence[int], ax: Axes
 ) -> Axes:
     """Mean slice Dice against resolution levels, side by side for each number of epochs.
 
     Parameters
     ----------
-    found : mapping
+    fold_dices : mapping
         `(epochs, levels)` to the Dice of each fold; the short line marks their mean.
     epochs, levels : sequence of int
         What is shown side by side, and along the axis.
     """
     for n, epoch in enumerate(epochs):
         for place, level in enumerate(levels):
-            dices = found.get((epoch, level), ())
+            dices = fold_dices.get((epoch, level), ())
             if not len(dices):
                 continue
             at = place + 0.3 * (n - (len(epochs) - 1) / 2)
@@ -42,19 +42,19 @@ def draw_settings(
     return tidy(ax)
 
 
-def search_figure(found: Mapping[tuple[int, int, int], Sequence[float]]) -> Figure:
+def search_figure(fold_dices: Mapping[tuple[int, int, int], Sequence[float]]) -> Figure:
     """A panel per kernel.
 
     Parameters
     ----------
-    found : mapping
+    fold_dices : mapping
         `(epochs, levels, kernel)` to the mean slice Dice of each fold.
     """
-    epochs, levels, kernels = (sorted({key[n] for key in found}) for n in range(3))
+    epochs, levels, kernels = (sorted({key[n] for key in fold_dices}) for n in range(3))
     figure = new_chart(30 + 60 * len(kernels), 75)
     axes = figure.subplots(1, len(kernels), squeeze=False, sharey=True)[0]
     for ax, kernel in zip(axes, kernels, strict=True):
-        draw_settings({key[:2]: dices for key, dices in found.items() if key[2] == kernel}, epochs, levels, ax)
+        draw_settings({key[:2]: dices for key, dices in fold_dices.items() if key[2] == kernel}, epochs, levels, ax)
         ax.set_title(f"kernel {kernel} x {kernel}", fontsize=7.5, color=INK, loc="left")
     for ax in axes[1:]:
         ax.set_ylabel("")

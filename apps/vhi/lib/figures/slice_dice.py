@@ -45,14 +45,14 @@ def slice_dice_figure(cases: Mapping[str, tuple[np.ndarray, Sequence[np.ndarray]
     return figure
 
 
-def draw_outlines(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, ax: Axes) -> Axes:
+def draw_outlines(t1w: np.ndarray, manual: np.ndarray, region: np.ndarray, ax: Axes) -> Axes:
     """A hung T1W slice with the outlines of the manual (yellow) and the found region (cyan).
 
     All are `(rows, columns)`, the regions bool.
     """
     low, high = np.percentile(t1w, [1, 99.5])
     ax.imshow(t1w, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
-    for mask, colour in ((manual, MANUAL_COLOUR), (found, FOUND_COLOUR)):
+    for mask, colour in ((manual, MANUAL_COLOUR), (region, FOUND_COLOUR)):
         if mask.any():
             ax.contour(mask.astype(float), levels=[0.5], colors=colour, linewidths=0.9)
     ax.set_axis_off()
@@ -60,29 +60,29 @@ def draw_outlines(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, ax: Ax
 
 
 def two_answers_figure(
-    t1w: np.ndarray, manual: np.ndarray, found: tuple[np.ndarray, np.ndarray], names: tuple[str, str], title: str
+    t1w: np.ndarray, manual: np.ndarray, answers: tuple[np.ndarray, np.ndarray], names: tuple[str, str], title: str
 ) -> Figure:
     """One slice twice, with the manual outline and that of one of two answers on each.
 
     All are `(rows, columns)`, the regions bool.
     """
     figure = new_chart(170, 92)
-    for ax, answer, name in zip(figure.subplots(1, 2), found, names, strict=True):
+    for ax, answer, name in zip(figure.subplots(1, 2), answers, names, strict=True):
         draw_outlines(t1w, manual, answer, ax)
         ax.set_title(f"yellow: manual; cyan: {name}", fontsize=7.5, color=INK, loc="left")
     figure.suptitle(title, fontsize=7.5, color=INK, x=0.01, ha="left")
     return figure
 
 
-def failure_figure(t1w: np.ndarray, manual: np.ndarray, found: np.ndarray, title: str) -> Figure:
+def failure_figure(t1w: np.ndarray, manual: np.ndarray, region: np.ndarray, title: str) -> Figure:
     """One slice with both outlines beside the slice alone.
 
     All are `(rows, columns)`, the regions bool.
     """
     figure = new_chart(170, 92)
     plain, outlined = figure.subplots(1, 2)
-    draw_outlines(t1w, np.zeros_like(manual), np.zeros_like(found), plain)
-    draw_outlines(t1w, manual, found, outlined)
+    draw_outlines(t1w, np.zeros_like(manual), np.zeros_like(region), plain)
+    draw_outlines(t1w, manual, region, outlined)
     plain.set_title(title, fontsize=7.5, color=INK, loc="left")
     outlined.set_title("yellow: manual; cyan: found", fontsize=7.5, color=INK, loc="left")
     return figure

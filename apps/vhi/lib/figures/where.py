@@ -26,12 +26,12 @@ def where_chart(parts: Sequence[Mapping[str, Any]], nothing: str = "No inflammat
     """
     if not parts:
         return Chart(Axis(0, 1), Axis(0, 1), [Text((0.5, 0.5), nothing, 6.5, FAINT_INK)], spines=False)
-    rows = [one for one in ORDER if any(part["part"] == one for part in parts)]
+    rows = [name for name in ORDER if any(part["part"] == name for part in parts)]
     most = max(float(part["sensitive_mm3"]) for part in parts)
     bottom, top = max(len(rows), 3) - 0.35, -0.5
     chart = Chart(
         Axis(-0.5, len(SIDES) - 0.5, list(enumerate(SIDES)), tick_length=0),
-        Axis(bottom, top, [(n, one.replace("sacroiliac ", "")) for n, one in enumerate(rows)], tick_length=0),
+        Axis(bottom, top, [(n, name.replace("sacroiliac ", "")) for n, name in enumerate(rows)], tick_length=0),
     )
     for part in parts:
         middle, row = SIDES.index(part["side"]), rows.index(part["part"])

@@ -82,8 +82,8 @@ def _bodies(size: tuple[int, int, int], seed: int) -> np.ndarray:
     return np.clip(0.4 + 0.35 * smooth / smooth.std() + 0.05 * noise, 0, None).astype(np.float32)
 
 
-def _check_alike(what: str, found: np.ndarray, expected: np.ndarray) -> None:
-    difference = float(np.abs(found - expected).max())
+def _check_alike(what: str, answer: np.ndarray, expected: np.ndarray) -> None:
+    difference = float(np.abs(answer - expected).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelError(
             f"The engine file of {what} answers otherwise than torch (probabilities up to {difference:.2g} apart, allowed "

@@ -273,10 +273,10 @@ def validate(net: nn.Module, recipe: Recipe, slices: Slices) -> tuple[float, flo
     _learning(net, recipe)
     logits, masks = torch.cat(chunks), torch.from_numpy(slices.masks)[:, None].float()
     probability = logits.sigmoid()
-    found = (probability >= 0.5).float()
+    answer = (probability >= 0.5).float()
     whole = torch.cat([masks, torch.zeros_like(masks)], dim=1)
-    size = (found + masks).sum(dim=(1, 2, 3))
-    per_slice = 2 * (found * masks).sum(dim=(1, 2, 3))[size > 0] / size[size > 0]
+    size = (answer + masks).sum(dim=(1, 2, 3))
+    per_slice = 2 * (answer * masks).sum(dim=(1, 2, 3))[size > 0] / size[size > 0]
     return float(_loss(recipe, logits, whole)), float(soft_dice(probability, masks, recipe.both_classes)), float(per_slice.mean())
 
 
@@ -307,8 +307,8 @@ def _draw(seed: int, stream: int, first: int, count: int, size: int) -> np.ndarr
 def _batch(
     recipe: Recipe, seed: int, step: int, labelled: Slices, pseudo: Slices | None, other: Slices | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`(B, 1, H, W)` images, and `(B, 2, H, W)` what is disease region in them and what is ignored, and where
-    they are told discs and canal as a third channel.
+    """`(B, 1, H, W)` images, and `(B, 2, H, W)` masks: what is disease region in them, and what is ignored. `(B, 3, H, W)` where
+    the labels say discs and canal too.
     """
     own = recipe.batch - recipe.pseudo - recipe.other
     parts = [_picked(labelled, _draw(seed, _DATA_STREAM, step * own, own, len(labelled)))]
@@ -329,8 +329,8 @@ def _batch(
 
 
 def _picked(slices: Slices, at: np.ndarray) -> np.ndarray:
-    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; a fourth channel where they
-    tell discs and canal.
+    """`(n, 3, H, W)` float32: image, mask and what is ignored of the slices at these positions; a fourth channel where the
+    labels say discs and canal.
     """
     masks = slices.masks[at]
     ignored = np.zeros_like(masks) if slices.ignored is None else slices.ignored[at]
@@ -365,8 +365,8 @@ def _step(
         torch.nn.utils.clip_grad_norm_(net.parameters(), recipe.clip_norm)
     optimiser.step()
     masks, ignored = masks[:, :1], masks[:, 1:2]
-    found = logits.detach()[:, :1].sigmoid() * (1 - ignored)
-    return float(loss.detach()), float(soft_dice(found, masks * (1 - ignored), recipe.both_classes))
+    probability = logits.detach()[:, :1].sigmoid() * (1 - ignored)
+    return float(loss.detach()), float(soft_dice(probability, masks * (1 - ignored), recipe.both_classes))
 
 
 def _loss_of_readings(recipe: Recipe, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
@@ -428,10 +428,10 @@ def _identity(recipe: Recipe, seed: int, labelled: Slices, pseudo: Slices | None
 
 def _crc(net: nn.Module) -> int:
     """Tells one network's weights from another's."""
-    found = 0
+    crc = 0
     for tensor in net.state_dict().values():
-        found = zlib.crc32(tensor.detach().contiguous().numpy().tobytes(), found)
-    return found
+        crc = zlib.crc32(tensor.detach().contiguous().numpy().tobytes(), crc)
+    return crc
 
 
 def _resume(

@@ -77,9 +77,9 @@ def _class_of(name: str) -> type[nn.Module]:
 
     module, _, attribute = name.rpartition(".")
     try:
-        found = getattr(import_module(module or "monai.networks.nets"), attribute, None)
+        network = getattr(import_module(module or "monai.networks.nets"), attribute, None)
     except ImportError as error:
         raise ModelError(f"The network {name} needs {module}, which is not installed ({error}); install it.") from error
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+    if not (isinstance(network, type) and issubclass(network, nn.Module)):
         raise ModelError(f"There is no network {name} in {module or 'monai.networks.nets'}; known are {', '.join(DEFAULTS)}.")
-    return found
+    return network

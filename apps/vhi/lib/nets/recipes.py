@@ -104,8 +104,8 @@ class Recipe:
         shape: dict[str, Any] = {"named": dict(layout)}
         if "name" not in layout:
             shape = {"kernel": 3} | dict(layout) | {"widths": tuple(layout["widths"])}
-        told = known.get("augmentation", {})
-        ranges = augmentation_of(told) if told else _WIDE
+        augmentation = known.get("augmentation", {})
+        ranges = augmentation_of(augmentation) if augmentation else _WIDE
         values: dict[str, Any] = {"name": "default", "steps": 1500} | known | shape | {"augmentation": ranges}
         return cls(**values)
 
@@ -146,7 +146,7 @@ class Plan:
         Whether a member averages its answers for a slice and for the slice's mirror image, at twice the time.
     kind : bool
         Whether its networks answer for scans of the other scanner alone, and those of the version that they start from for all
-        others. They are those of all folds: what was measured on a held-out scan is then told of a network that is used.
+        others. They are those of all folds: what was measured on a held-out scan then holds for a network that is used.
     """
 
     name: str

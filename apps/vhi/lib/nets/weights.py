@@ -44,8 +44,8 @@ def load_members(model_dir: Path, version: str | None = None, dtype: torch.dtype
 
 def torch_members(version: Version, dtype: torch.dtype | None = None) -> Ensemble:
     """The members of a version that was read, by torch."""
-    told = version.manifest.kinds
-    kinds = [(Protocol.from_dict(kind["protocol"]), kind_members(version, kind["name"], dtype)) for kind in told]
+    stored_kinds = version.manifest.kinds
+    kinds = [(Protocol.from_dict(kind["protocol"]), kind_members(version, kind["name"], dtype)) for kind in stored_kinds]
     return Ensemble(kind_members(version, None, dtype), kinds)
 
 

@@ -80,13 +80,13 @@ class PacsConfig:
         ------
         SettingsError
         """
-        found: dict[str, str] = {}
+        filters: dict[str, str] = {}
         for text in filter(None, (part.strip() for part in self.pacs_filter.split(";"))):
             keyword, equals, value = text.partition("=")
             if not (equals and keyword.strip() and tag_for_keyword(keyword.strip()) and value.strip()):
                 raise SettingsError(f"pacs_filter holds {text[:60]!r}; KEYWORD=VALUE is needed, as StudyDescription=*SIJ*.")
-            found[keyword.strip()] = value.strip()
-        return found
+            filters[keyword.strip()] = value.strip()
+        return filters
 
 
 class PacsCases:
@@ -246,7 +246,7 @@ class PacsCases:
         self.problem = None
         due = [study for study in self.register.all() if study.examined is None]
         ready = [study for study in due if self._has_settled(study) and self._may_be_tried(study)]
-        ready.sort(key=lambda one: one.date, reverse=True)
+        ready.sort(key=lambda case: case.date, reverse=True)
         until = time.monotonic() + 2.0
         done = 0
         for study in ready:
@@ -278,7 +278,7 @@ class PacsCases:
                 news.append(replace(known, examined=None))  # an archive that tells no sizes
         self.register.put(news)
         if self._at_start is None:
-            # one whose size is not told may be growing
+            # one whose size is not known may be growing
             self._at_start = {study.uid for study in self.register.all() if study.examined is None and study.counts != "/"}
         else:
             self._at_start -= {study.uid for study in news}
@@ -296,7 +296,7 @@ class PacsCases:
         listed = [study for study in self.register.all() if study.uid not in self._not_listed]
         held = {folder: study for study in listed if (folder := self._folder(study)) and self.cache.holds(folder)}
         self._checked = {folder: when for folder, when in self._checked.items() if folder in held}
-        for folder in sorted(held, key=lambda one: self._checked.get(one, 0.0))[:_CHECKED_AT_ONCE]:
+        for folder in sorted(held, key=lambda folder: self._checked.get(folder, 0.0))[:_CHECKED_AT_ONCE]:
             self._checked[folder] = time.monotonic()
             study = held[folder]
             try:
@@ -360,7 +360,7 @@ class PacsCases:
             "not fit. Put the original instances back."
         )
 
-    def _pair(self, study_uid: str, found: list[SearchEntry]) -> SeriesPair:
+    def _pair(self, study_uid: str, entries: list[SearchEntry]) -> SeriesPair:
         """T1W and STIR of a study.
 
         Raises
@@ -370,13 +370,13 @@ class PacsCases:
         """
         instances: dict[str, tuple[str, ...]] = {}
         series: list[Series] = []
-        for entry in found:
+        for entry in entries:
             instances[entry.series_uid] = self._instances(study_uid, entry.series_uid)
             series += self._series(study_uid, entry.series_uid, instances[entry.series_uid])
-        t1w, stir, told = find_pair(series, self.rules)
+        t1w, stir, notes = find_pair(series, self.rules)
         chosen = Archived(study_uid, t1w.series.uid, stir.series.uid)
         key = key_of(chosen, {role: instances[chosen.series_uid(role)] for role in ROLES})
-        return SeriesPair(chosen, key, tuple(_for_servers(one) for one in told))
+        return SeriesPair(chosen, key, tuple(_for_servers(note) for note in notes))
 
     def _series(self, study_uid: str, series_uid: str, sop_uids: tuple[str, ...]) -> tuple[Series, ...]:
         """The headers of a series; of one that fits no role only the first."""
@@ -393,7 +393,7 @@ class PacsCases:
 
     def _index_of(self, studies: list[ArchivedStudy]) -> CaseIndex:
         cases, waiting = [], []
-        for study in sorted(studies, key=lambda one: one.uid):
+        for study in sorted(studies, key=lambda study: study.uid):
             case = self.case_of(study)
             if case is not None:
                 cases.append(case)

@@ -99,8 +99,8 @@ def fetch_readings(
 class _Study:
     """One study of the archive."""
 
-    def __init__(self, archive: Archive, study: SearchEntry, folder: Path, found: ArchiveReadings) -> None:
-        self.archive, self.study, self.folder, self.found = archive, study, folder, found
+    def __init__(self, archive: Archive, study: SearchEntry, folder: Path, result: ArchiveReadings) -> None:
+        self.archive, self.study, self.folder, self.result = archive, study, folder, result
         self.grids: dict[str, tuple[Path, Grid, str]] = {}
 
     def read(self) -> None:
@@ -119,14 +119,14 @@ class _Study:
                 numbers["vhi_conservative_mm3"] = reported.conservative_mm3
             if own:
                 used |= {*own}
-                self.found.readings.append(replace(by_uid[own[0]], numbers=numbers, **stated))
+                self.result.readings.append(replace(by_uid[own[0]], numbers=numbers, **stated))
             elif not reported.reader:
                 self._leave(report, "no reader: an automatic result")
             else:
                 method = "manual" if reported.manual else "semi-automatic"
                 reading = self._reading(report, reported.reader, method)
-                self.found.readings.append(replace(reading, numbers=numbers, **stated))
-        self.found.readings += [reading for uid, reading in by_uid.items() if uid not in used]
+                self.result.readings.append(replace(reading, numbers=numbers, **stated))
+        self.result.readings += [reading for uid, reading in by_uid.items() if uid not in used]
 
     def _objects(self, modality: str) -> Iterator[Dataset]:
         for series in self.archive.series(self.study.study_uid, Modality=modality):
@@ -170,16 +170,16 @@ class _Study:
         write_mask(conservative, segments[CONSERVATIVE])
         return whole, conservative
 
-    def _reading(self, found: Dataset, reader: str, method: str) -> ArchivedReading:
+    def _reading(self, dataset: Dataset, reader: str, method: str) -> ArchivedReading:
         return ArchivedReading(
             patient=self.study.text("PatientID") or self.study.study_uid,
             study_uid=self.study.study_uid,
             study_date=self.study.text("StudyDate"),
-            reader=reader or " ".join(filter(None, named_person(found))) or UNKNOWN_READER,
-            reading=stated_reading(found) or 1,
+            reader=reader or " ".join(filter(None, named_person(dataset))) or UNKNOWN_READER,
+            reading=stated_reading(dataset) or 1,
             method=method,
-            written=written_at(found),
-            stage=_stated_stage(found),
+            written=written_at(dataset),
+            stage=_stated_stage(dataset),
         )
 
     def _drawn_on(self, seg: Dataset) -> tuple[Path, Grid, str]:
@@ -196,33 +196,33 @@ class _Study:
             self.grids[uid] = path, volume.grid, info.frame_of_reference_uid
         return self.grids[uid]
 
-    def _leave(self, found: Dataset, why: str) -> None:
-        what = f"{found.get('Modality', 'object')} {found.get('SOPInstanceUID', '')} of study {self.study.study_uid}"
-        self.found.passed_over.append((what, why))
+    def _leave(self, dataset: Dataset, why: str) -> None:
+        what = f"{dataset.get('Modality', 'object')} {dataset.get('SOPInstanceUID', '')} of study {self.study.study_uid}"
+        self.result.passed_over.append((what, why))
 
 
-def _stated_stage(found: Dataset) -> str | None:
+def _stated_stage(dataset: Dataset) -> str | None:
     """The stage that a Segmentation of ours names in its description."""
-    described = str(found.get("ContentDescription") or "")
+    described = str(dataset.get("ContentDescription") or "")
     return next((stage for stage, name in NAMES.items() if described.startswith(f"{name}: ")), None)
 
 
-def _leave_uncleaned(found: ArchiveReadings) -> None:
+def _leave_uncleaned(result: ArchiveReadings) -> None:
     """Pass over what states that no reader cleaned it."""
-    uncleaned = [reading for reading in found.readings if reading.stage not in (None, "cleaned")]
-    found.readings = [reading for reading in found.readings if reading not in uncleaned]
-    for one in uncleaned:
-        what = f"reading of {one.reader}, {one.method}, {one.written}, of study {one.study_uid}"
-        found.passed_over.append((what, "no reader has cleaned it, so it is no VHI; --accept-uncleaned takes it"))
+    uncleaned = [reading for reading in result.readings if reading.stage not in (None, "cleaned")]
+    result.readings = [reading for reading in result.readings if reading not in uncleaned]
+    for reading in uncleaned:
+        what = f"reading of {reading.reader}, {reading.method}, {reading.written}, of study {reading.study_uid}"
+        result.passed_over.append((what, "no reader has cleaned it, so it is no VHI; --accept-uncleaned takes it"))
 
 
-def _newest(found: ArchiveReadings) -> list[ArchivedReading]:
+def _newest(result: ArchiveReadings) -> list[ArchivedReading]:
     """One reading per study, reader, number and method; older ones are passed over."""
     newest: dict[tuple[str, str, int, str], ArchivedReading] = {}
-    for reading in sorted(found.readings, key=lambda one: one.written):
+    for reading in sorted(result.readings, key=lambda reading: reading.written):
         older = newest.get(reading.key)
         if older is not None:
             what = f"reading of {older.reader}, {older.method}, {older.written}, of study {older.study_uid}"
-            found.passed_over.append((what, "the same reader's newer reading of the study counts"))
+            result.passed_over.append((what, "the same reader's newer reading of the study counts"))
         newest[reading.key] = reading
     return list(newest.values())

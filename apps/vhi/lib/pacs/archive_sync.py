@@ -74,7 +74,7 @@ class ArchiveSync:
             "waiting": outbox.waiting,
             "sent": outbox.sent,
             "last_error": self._words(outbox.last_error, reader),
-            "refused": [self._told(correction, reader) for correction in self.corrections.refused(reader)],
+            "refused": [self._refused_correction(correction, reader) for correction in self.corrections.refused(reader)],
         }
 
     def is_of(self, reader: str, study_uid: str, sop_uids: Collection[str]) -> bool:
@@ -89,11 +89,17 @@ class ArchiveSync:
         own = {uid for submission in made for uid in uids_of(submission, study_uid)}
         return all(uid in own or self.corrections.is_sent_by(uid, reader) for uid in sop_uids)
 
-    def _told(self, one: Correction, reader: str | None) -> dict[str, Any]:
+    def _refused_correction(self, correction: Correction, reader: str | None) -> dict[str, Any]:
         # of a blinded study the UID would lead to the patient
-        uid = None if self._service.config.blinded else one.sop_uid
-        reason = self._words(one.reason, reader)
-        return {"case": one.case_id, "reader": one.reader, "time": one.time, "reason": reason, "segmentation": uid}
+        uid = None if self._service.config.blinded else correction.sop_uid
+        reason = self._words(correction.reason, reader)
+        return {
+            "case": correction.case_id,
+            "reader": correction.reader,
+            "time": correction.time,
+            "reason": reason,
+            "segmentation": uid,
+        }
 
     def _words(self, sentence: str | None, reader: str | None) -> str | None:
         """A sentence of the archive or of its objects, which of a blinded study an administrator alone is told."""

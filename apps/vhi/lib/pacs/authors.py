@@ -14,29 +14,29 @@ _READING = re.compile(r"\breading\s*([1-9]\d?)\b", re.IGNORECASE)
 _NOBODY = {"anonymous", "unknown", "unspecified", "none", "operator"}
 
 
-def stated_reading(found: Dataset) -> int | None:
+def stated_reading(dataset: Dataset) -> int | None:
     """The reading that an object's description names ("reading 2"); None where it names none."""
     for keyword in ("SeriesDescription", "ContentDescription", "ContentLabel"):
-        stated = _READING.search(str(found.get(keyword) or ""))
+        stated = _READING.search(str(dataset.get(keyword) or ""))
         if stated:
             return int(stated[1])
     return None
 
 
-def written_at(found: Dataset) -> str:
+def written_at(dataset: Dataset) -> str:
     """Date and time of the content as one text that sorts."""
     for kind in ("Content", "Series", "InstanceCreation", "Study"):
-        date = str(found.get(f"{kind}Date") or "")
+        date = str(dataset.get(f"{kind}Date") or "")
         if date:
-            return f"{date} {found.get(f'{kind}Time') or ''}".strip()
+            return f"{date} {dataset.get(f'{kind}Time') or ''}".strip()
     return ""
 
 
-def named_person(found: Dataset) -> tuple[str, ...]:
+def named_person(dataset: Dataset) -> tuple[str, ...]:
     """Family and given name of the first person who is named; empty for nobody."""
-    several = found.get("OperatorsName")
+    several = dataset.get("OperatorsName")
     operators = [several] if several is None or isinstance(several, str) or hasattr(several, "family_name") else list(several)
-    for person in (found.get("ContentCreatorName"), *operators):
+    for person in (dataset.get("ContentCreatorName"), *operators):
         parts = tuple(part.strip() for part in str(person or "").split("=")[0].split("^")[:2])
         if bare("".join(parts)) not in {"", *_NOBODY}:
             return parts

@@ -101,18 +101,18 @@ class SeriesCache:
             self._remove(folder)
         with result_folder(folder, ()) as staging:
             names: dict[Role, set[str]] = {}
-            told: list[str] = []
+            warnings: list[str] = []
             for role in ROLES:
                 files = self.archive.download_series(series.study_uid, series.series_uid(role), staging / role)
                 names[role] = {path.stem for path in files}
-                told += _write_volume(staging, role, self.rules)
+                warnings += _write_volume(staging, role, self.rules)
             if key_of(series, names) != folder.name:
                 raise ChangedError(
                     f"A series of study {series.study_uid} has other instances in the archive than a moment ago; it may still be "
                     "receiving them. The study is looked at again."
                 )
             size = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
-            write_json(staging / _INFO, {"warnings": told, "bytes": size})
+            write_json(staging / _INFO, {"warnings": warnings, "bytes": size})
         self._shrink()
 
     def _shrink(self) -> None:

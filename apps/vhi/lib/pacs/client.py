@@ -265,7 +265,7 @@ class Archive:
         ArchiveRefusal
             The archive does not want one of them; the sentence says which and its reason. Those before it are stored.
         ArchiveError
-            It cannot be told what was stored; store all of them again.
+            What was stored is not known; store all of them again.
         InputError
             A file cannot be read.
         """
@@ -296,17 +296,17 @@ class Archive:
     # within ---------------------------------------------------------------------------------------------------------------
 
     def _search(self, ask: Any, key: str, fields: Sequence[str], filters: Mapping[str, str], **where: str) -> list[SearchEntry]:
-        found: dict[str, SearchEntry] = {}
+        by_uid: dict[str, SearchEntry] = {}
         offset = 0
         with self._asking(f"series {where['series_instance_uid']}" if "series_instance_uid" in where else "its studies"):
             while True:
                 rows = self._rows(ask(**where, limit=PAGE, offset=offset, fields=list(fields) or None, search_filters=filters))
                 entries = {uid: entry for entry in map(SearchEntry, rows) if _UID.fullmatch(uid := entry.text(key))}
-                news = entries.keys() - found.keys()
-                found |= {uid: entries[uid] for uid in entries if uid in news}
+                news = entries.keys() - by_uid.keys()
+                by_uid |= {uid: entries[uid] for uid in entries if uid in news}
                 # an archive may have smaller pages than asked for; one that knows no offset says the same again and again
                 if len(rows) < _LEAST_PAGE or not news:
-                    return list(found.values())
+                    return list(by_uid.values())
                 offset += len(rows)
 
     def _parts(self, study_uid: str, series_uid: str, folder: Path, most_bytes: int | None) -> Iterator[Path]:
@@ -422,7 +422,7 @@ class _Patient(HTTPAdapter):
             return super().send(request, **options)
         except requests.ConnectionError as error:
             # a connection that was kept and that the archive closes just as it is used again; what only reads is asked anew
-            if request.method != "GET" or not any(isinstance(one, ProtocolError) for one in error.args):
+            if request.method != "GET" or not any(isinstance(cause, ProtocolError) for cause in error.args):
                 raise
             return super().send(request, **options)
 
@@ -463,8 +463,8 @@ def _no_address(url: str) -> str:
     return f"{url!r} is no address of an archive; an address such as http://host:8042/dicom-web is needed."
 
 
-def _no_dicomweb(url: str, found: str) -> str:
-    return f"At {url} there is no DICOMweb ({found}); check the address, which often ends with /dicom-web."
+def _no_dicomweb(url: str, answer: str) -> str:
+    return f"At {url} there is no DICOMweb ({answer}); check the address, which often ends with /dicom-web."
 
 
 def _checked_uid(uid: str) -> str:

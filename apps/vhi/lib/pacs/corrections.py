@@ -200,49 +200,49 @@ class ArchiveCorrections:
                 news += [dataset for dataset in objects if str(dataset.SOPInstanceUID) not in known]
         yield from sorted(news, key=lambda dataset: (written_at(dataset), str(dataset.SOPInstanceUID)))
 
-    def _handle(self, case: Case, found: Dataset) -> bool:
+    def _handle(self, case: Case, segmentation: Dataset) -> bool:
         """Submit a Segmentation, or note why not."""
-        sop_uid = str(found.SOPInstanceUID)
-        role = self._drawn_on(case, found)
-        if is_ours(found) or role is None:
+        sop_uid = str(segmentation.SOPInstanceUID)
+        role = self._drawn_on(case, segmentation)
+        if is_ours(segmentation) or role is None:
             why = "This program made it." if role else "It is not drawn on the T1W or the STIR series of the case."
             self._note(Correction(sop_uid, case.case_id, "other", why))
             return False
-        reader = self._reader_of(found, case)
-        reading = self._reading_of(found, case, reader)
-        told: dict[str, Any] = {"reader": reader, "reading": reading, "written": written_at(found)}
+        reader = self._reader_of(segmentation, case)
+        reading = self._reading_of(segmentation, case, reader)
+        facts: dict[str, Any] = {"reader": reader, "reading": reading, "written": written_at(segmentation)}
         image_id = case.image_id("STIR")
         grid = self._service.stir_grid(image_id)
         try:
-            masks = read_segments(found, grid, self._frame_of_reference(case, role))
-            told["parts"] = tuple(name for name in PARTS if name in masks)
-            if not told["parts"]:
+            masks = read_segments(segmentation, grid, self._frame_of_reference(case, role))
+            facts["parts"] = tuple(name for name in PARTS if name in masks)
+            if not facts["parts"]:
                 self._note(
-                    Correction(sop_uid, case.case_id, "other", f"None of its segments is {' or '.join(PARTS[:3])}.", **told)
+                    Correction(sop_uid, case.case_id, "other", f"None of its segments is {' or '.join(PARTS[:3])}.", **facts)
                 )
                 return False
-            newer = self._newer(case, **told)
+            newer = self._newer(case, **facts)
             if newer is not None:
                 why = f"{reader} stored it before the one of submission {newer.submission}, which had been taken already."
-                self._note(Correction(sop_uid, case.case_id, "older", why, **told))
+                self._note(Correction(sop_uid, case.case_id, "older", why, **facts))
                 return False
             made = self._service.submit_masks(image_id, masks, reader=reader, reading=reading, source=sop_uid)
         except (InputError, RequestError, NormalBoneError, DiseaseRegionError, OutOfTurnError) as error:
-            self._note(Correction(sop_uid, case.case_id, "refused", str(error), **told))
+            self._note(Correction(sop_uid, case.case_id, "refused", str(error), **facts))
             self._service.audit.append("refused", reader=reader, case=case.case_id, source=sop_uid)
             log.warning("a segmentation in the archive was refused; /vhi/archive says why")
             return False
-        self._note(Correction(sop_uid, case.case_id, "taken", submission=made.submission_id, **told))
+        self._note(Correction(sop_uid, case.case_id, "taken", submission=made.submission_id, **facts))
         log.info("a segmentation in the archive was taken as a submission")
         return True
 
-    def _drawn_on(self, case: Case, found: Dataset) -> Role | None:
+    def _drawn_on(self, case: Case, segmentation: Dataset) -> Role | None:
         """Which series of the case: the one that is referred to, or STIR where none is and the frame of reference is its own."""
         if case.archived is None:
             return None
-        named = {str(series.get("SeriesInstanceUID", "")) for series in found.get("ReferencedSeriesSequence") or []}
+        named = {str(series.get("SeriesInstanceUID", "")) for series in segmentation.get("ReferencedSeriesSequence") or []}
         if not named:
-            same = str(found.get("FrameOfReferenceUID", "")) == self._frame_of_reference(case, "STIR")
+            same = str(segmentation.get("FrameOfReferenceUID", "")) == self._frame_of_reference(case, "STIR")
             return "STIR" if same else None
         return next((role for role in reversed(ROLES) if case.archived.series_uid(role) in named), None)
 
@@ -265,11 +265,11 @@ class ArchiveCorrections:
 
     # who read -----------------------------------------------------------------------------------------------------------------
 
-    def _reader_of(self, found: Dataset, case: Case) -> str:
-        sender = read_remakable(self._senders / f"{found.SOPInstanceUID}.json", reader=str)
+    def _reader_of(self, segmentation: Dataset, case: Case) -> str:
+        sender = read_remakable(self._senders / f"{segmentation.SOPInstanceUID}.json", reader=str)
         if sender is not None:
             return str(sender["reader"])
-        logins, name = self._logins(), named_person(found)
+        logins, name = self._logins(), named_person(segmentation)
         handed_in = {submission.reader for submission in self._service.readings.of_case(case.case_id)}
         known: dict[str, str] = {}
         for reader in sorted({*logins} if logins is not None else handed_in):
@@ -282,9 +282,9 @@ class ArchiveCorrections:
             return UNKNOWN_READER
         return login[:64] if logins is None else f"archive-{login}"[:64]
 
-    def _reading_of(self, found: Dataset, case: Case, reader: str) -> int:
+    def _reading_of(self, segmentation: Dataset, case: Case, reader: str) -> int:
         """The one that its description names ("reading 2"), else the one that the reader is in."""
-        stated = stated_reading(found)
+        stated = stated_reading(segmentation)
         if stated is not None:
             return min(stated, LAST_READING)
         newest = self._service.readings.newest(case.case_id, reader)

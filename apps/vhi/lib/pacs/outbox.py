@@ -121,7 +121,7 @@ class Outbox:
         """
         with self._sending:
             taken = in_a_row = 0
-            for name in sorted(_names(self._waiting), key=lambda one: self._failures[one]):
+            for name in sorted(_names(self._waiting), key=lambda name: self._failures[name]):
                 if self._stop.is_set() or in_a_row == IN_A_ROW:
                     break
                 reason = self._sent_or_why_not(name)
@@ -161,14 +161,14 @@ class Outbox:
 
 def _names(folder: Path) -> list[str]:
     """Parcels in a folder, the oldest first."""
-    found = []
+    parcels = []
     for entry in os.scandir(folder):
         if entry.name.endswith(".json") and not entry.name.startswith("."):
             try:
-                found.append((entry.stat().st_mtime_ns, entry.name.removesuffix(".json")))
+                parcels.append((entry.stat().st_mtime_ns, entry.name.removesuffix(".json")))
             except FileNotFoundError:  # sent meanwhile
                 continue
-    return [name for _, name in sorted(found)]
+    return [name for _, name in sorted(parcels)]
 
 
 def _there(root: Path, path: str) -> Path:

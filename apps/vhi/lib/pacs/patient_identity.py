@@ -46,9 +46,9 @@ class Identities:
             return {}
         # a search takes * and ? in an id for any signs; the headers are compared as they are
         cases = [self._case_of(study.study_uid) for study in self._archive.studies(PatientID=whose.patient)]
-        all_of_them = {one.case_id: self._of(one) for one in (case, *cases) if one is not None}
+        all_of_them = {visit.case_id: self._of(visit) for visit in (case, *cases) if visit is not None}
         patient = whose.patient, whose.issuer
-        return {case_id: one.day for case_id, one in all_of_them.items() if (one.patient, one.issuer) == patient}
+        return {case_id: visit.day for case_id, visit in all_of_them.items() if (visit.patient, visit.issuer) == patient}
 
     def _of(self, case: Case) -> PatientIdentity:
         if case.archived is None:

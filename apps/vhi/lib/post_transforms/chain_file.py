@@ -102,8 +102,8 @@ def _chain(name: str, value: Any, source: str) -> Chain:
 def _steps(value: Any, source: str) -> Iterator[dict[str, Any]]:
     """The steps of a list, of a Compose of them, or one alone, in order; without those that are disabled."""
     if isinstance(value, list):
-        for one in value:
-            yield from _steps(one, source)
+        for item in value:
+            yield from _steps(item, source)
         return
     if not isinstance(value, dict) or not isinstance(value.get("_target_"), str):
         raise SettingsError(f"{source}: a step is a mapping with a _target_, found {str(value)[:60]!r}.")
@@ -112,7 +112,7 @@ def _steps(value: Any, source: str) -> Iterator[dict[str, Any]]:
     special = [key for key in value if key in ("_requires_", "_mode_") and value[key] != "default"]
     if special:
         raise SettingsError(f"{source}: {special[0]} is not taken in a chain of post-transforms; remove it.")
-    config = {key: one for key, one in value.items() if key not in ("_disabled_", "_desc_", "_mode_")}
+    config = {key: item for key, item in value.items() if key not in ("_disabled_", "_desc_", "_mode_")}
     if config["_target_"] not in (COMPOSE, COMPOSE.rsplit(".", 1)[1]):
         yield config
         return
@@ -138,13 +138,13 @@ def _built(config: dict[str, Any], source: str) -> tuple[Step, Mapping[str, Any]
         raise SettingsError(_unknown(target, source))
     from .monai_step import MonaiStep
 
-    theirs = MonaiStep.of(full, {key: one for key, one in config.items() if key != "_target_"}, source)
+    theirs = MonaiStep.of(full, {key: argument for key, argument in config.items() if key != "_target_"}, source)
     return theirs, theirs.config()
 
 
 def _unknown(target: str, source: str) -> str:
     allowed = [*_OURS, *(f"{MONAI}.{name}" for name in MONAI_TARGETS)]
-    last = {one.rsplit(".", 1)[1]: one for one in reversed(allowed)}
+    last = {path.rsplit(".", 1)[1]: path for path in reversed(allowed)}
     near = difflib.get_close_matches(target.rsplit(".", 1)[-1], last, n=1)
     hint = f" Did you mean {last[near[0]]}?" if near else ""
     return f"{source}: {target[:80]!r} is no step that a chain may hold; it may hold {', '.join(allowed)}.{hint}"

@@ -63,13 +63,13 @@ def resolve(config: dict[str, Any], name: str, source: str) -> Any:
     """
     references = _References(config, source)
     try:
-        found = references.at((name,), ())
+        value = references.at((name,), ())
     except RecursionError as error:
         raise SettingsError(f"{source}: references lead on and on; name the steps themselves.") from error
     unused = sorted(set(config) - references.used - {_META, name})
     if unused:
         raise SettingsError(f"{source}: nothing refers to {unused[0]!r}; refer to it from {name!r} (@{unused[0]}), or remove it.")
-    return found
+    return value
 
 
 class _References:
@@ -128,9 +128,9 @@ def _is_reference(text: str) -> bool:
 def _check_values(value: Any, source: str) -> None:
     """Refuse what is no plain value, what would run code, and what lies in another file."""
     if isinstance(value, dict):
-        odd = [key for key in value if not isinstance(key, str)]
-        if odd:
-            raise SettingsError(f"{source} uses {odd[0]!r} as a name; names are texts.")
+        not_texts = [key for key in value if not isinstance(key, str)]
+        if not_texts:
+            raise SettingsError(f"{source} uses {not_texts[0]!r} as a name; names are texts.")
         value = list(value.values())
     if isinstance(value, list):
         for one in value:
@@ -185,8 +185,8 @@ def _yaml(text: str) -> Any:
             names = [self.construct_object(key, deep=True) for key, _ in node.value]
             # a list or a mapping as a name is refused by what follows
             _each_once([(name, None) for name in names if isinstance(name, str)])
-            found: dict[Any, Any] = super().construct_mapping(node, deep)
-            return found
+            mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+            return mapping
 
     try:
         return yaml.load(text, Loader)  # a subclass of SafeLoader

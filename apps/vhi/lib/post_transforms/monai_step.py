@@ -62,8 +62,8 @@ class MonaiStep:
 
     def config(self) -> dict[str, Any]:
         """The step as a chain's file writes it."""
-        found: dict[str, Any] = json.loads(json.dumps({"_target_": self.target, **self.arguments}))
-        return found
+        entry: dict[str, Any] = json.loads(json.dumps({"_target_": self.target, **self.arguments}))
+        return entry
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """A new dictionary with another grade map.
@@ -84,11 +84,11 @@ class MonaiStep:
     def _checked(self, answer: Any, grade: np.ndarray, grid: Grid, region: np.ndarray) -> np.ndarray:
         if isinstance(answer, MetaTensor) and not np.allclose(np.asarray(answer.affine), grid.affine, atol=1e-4):
             raise SettingsError(f"The post-transform {self.target} moves the map to another grid; the grid must stay.")
-        found = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer)
-        if found.shape[:1] != (1,):
-            raise SettingsError(f"The post-transform {self.target} gives {found.shape[:1]} channels; a grade map has one.")
-        check_outcome(grade, found[0], region, f"The post-transform {self.target}")
-        return found[0].astype(np.uint8)
+        channels = np.asarray(answer.detach().cpu() if isinstance(answer, torch.Tensor) else answer)
+        if channels.shape[:1] != (1,):
+            raise SettingsError(f"The post-transform {self.target} gives {channels.shape[:1]} channels; a grade map has one.")
+        check_outcome(grade, channels[0], region, f"The post-transform {self.target}")
+        return channels[0].astype(np.uint8)
 
 
 def _tensor(array: np.ndarray, grid: Grid) -> MetaTensor:

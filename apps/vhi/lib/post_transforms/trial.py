@@ -62,5 +62,5 @@ def check_trial(chain: Chain, source: str) -> None:
 def _through(chain: Chain, data: dict[str, Any]) -> np.ndarray:
     for step in chain.steps:
         data = step(data)
-    found: np.ndarray = data["grade"]
-    return found
+    grade: np.ndarray = data["grade"]
+    return grade

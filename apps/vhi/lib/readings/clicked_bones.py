@@ -17,7 +17,7 @@ from ..core.normal_bone import NormalBone
 from ..core.segment_names import NORMAL_BONE
 from ..core.volume import Grid, Mask
 from ..errors import DamagedError, InputError
-from ..records import read_remakable, tell_once, write_json
+from ..records import log_once, read_remakable, write_json
 from ..studies.nifti import read_mask, write_mask
 from .data_folder import make_folder
 from .store import ReadingStore
@@ -42,7 +42,7 @@ class ClickedBones:
                     Mask(mask.data, grid, NORMAL_BONE), "clicked", clicks=clicks, with_proposal=entry["with_proposal"]
                 )
             except (InputError, KeyError, TypeError, ValueError) as error:
-                tell_once(DamagedError(path, f"a clicked normal bone in it is of no use ({error})"), "it is grown anew")
+                log_once(DamagedError(path, f"a clicked normal bone in it is of no use ({error})"), "it is grown anew")
                 continue
             bones.append(bone)
         return tuple(bones)

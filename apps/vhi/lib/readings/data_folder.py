@@ -31,7 +31,7 @@ from typing import Any
 from ..errors import ConflictError, DamagedError, InputError
 from ..files import output_error, sync_folder
 from ..locks import locked
-from ..records import read_json, tell_once, write_json
+from ..records import log_once, read_json, write_json
 from .aliases import ALIASES, is_seed_of
 
 FORMAT = 1
@@ -112,7 +112,7 @@ def _format_or_none(root: Path) -> dict[str, Any] | None:
     try:
         return _format_of(root / FORMAT_FILE)
     except DamagedError as error:
-        tell_once(error)
+        log_once(error)
         return None
 
 
@@ -190,9 +190,9 @@ def make_folder(folder: Path) -> None:
     """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        for one in reversed(missing):
-            one.mkdir(exist_ok=True)
-            sync_folder(one.parent)
+        for place in reversed(missing):
+            place.mkdir(exist_ok=True)
+            sync_folder(place.parent)
         if not folder.is_dir():
             raise NotADirectoryError(20, "a file is where a folder is needed")
     except OSError as error:

@@ -79,8 +79,8 @@ class Drafts:
         paths = (self._readings.root / "cases").glob(f"*/drafts/{reader}-{reading}.json")
         return frozenset(path.parent.parent.name for path in paths)
 
-    def save(self, case_id: str, reader: str, reading: int, draft: Draft, seen: str | None) -> None:
-        """Put a draft in place of the one whose revision was `seen`, of any for "*", or of none for None.
+    def save(self, case_id: str, reader: str, reading: int, draft: Draft, revision: str | None) -> None:
+        """Put a draft in place of the one with this revision, of any for "*", or of none for None.
 
         Raises
         ------
@@ -91,11 +91,11 @@ class Drafts:
         path = self._path(case_id, reader, reading)
         make_folder(path.parent)
         with locked(path.parent / "lock"):
-            _check_seen(path, seen)
+            _check_revision(path, revision)
             write_json(path, asdict(draft))
 
-    def remove(self, case_id: str, reader: str, reading: int, seen: str) -> None:
-        """Remove the draft whose revision was `seen`, or any for "*". Where there is none, nothing happens.
+    def remove(self, case_id: str, reader: str, reading: int, revision: str) -> None:
+        """Remove the draft with this revision, or any for "*". Where there is none, nothing happens.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class Drafts:
         if not path.exists():
             return
         with locked(path.parent / "lock"):
-            _check_seen(path, seen)
+            _check_revision(path, revision)
             path.unlink(missing_ok=True)
 
     def _path(self, case_id: str, reader: str, reading: int) -> Path:
@@ -127,11 +127,11 @@ def _read(path: Path) -> Draft | None:
         raise DamagedError(path, str(error), "start anew in the panel, or restore it from a backup") from error
 
 
-def _check_seen(path: Path, seen: str | None) -> None:
-    if seen == ANY:
+def _check_revision(path: Path, revision: str | None) -> None:
+    if revision == ANY:
         return
     draft = _read(path)
-    if (draft.revision if draft else None) == seen:
+    if (draft.revision if draft else None) == revision:
         return
     if draft is None:
         raise ConflictError("What you had begun here was handed in or thrown away in another window.", {"revision": None})

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import DamagedError
-from ..records import read_json, tell_once, write_json
+from ..records import log_once, read_json, write_json
 from .aliases import ALIASES
 from .data_folder import make_folder
 from .store import ReadingStore
@@ -90,7 +90,7 @@ class Reviews:
                 try:
                     yield _read(path, case_id)
                 except DamagedError as error:
-                    tell_once(error, "it is left out")
+                    log_once(error, "it is left out")
 
     def cases(self) -> tuple[str, ...]:
         """Ids of the cases of which there are any."""

@@ -18,7 +18,7 @@ from ..errors import DamagedError, InputError, NotFoundError, OutputError, Reque
 from ..files import result_folder, sha256_of, write_atomically
 from ..locks import locked
 from ..provenance import now
-from ..records import read_json, read_remakable, read_text, tell_once, write_json
+from ..records import log_once, read_json, read_remakable, read_text, write_json
 from ..studies.nifti import read_labels, read_mask, write_labels
 from ..studies.pairing import CASE_ID
 from .data_folder import check_folder, make_folder, open_folder
@@ -154,7 +154,7 @@ class ReadingStore:
             try:
                 yield case_id, self.of_case(case_id)
             except DamagedError as error:
-                tell_once(error, "the case is set aside")
+                log_once(error, "the case is set aside")
 
     def get(self, case_id: str, submission_id: str) -> Submission:
         """One submission by its id.
@@ -366,7 +366,7 @@ class ReadingStore:
         try:
             coded, grid = read_labels(path, "lesions that were shown")
         except InputError as error:
-            tell_once(DamagedError(path, str(error)), "it is noted anew with the next number that is shown")
+            log_once(DamagedError(path, str(error)), "it is noted anew with the next number that is shown")
             return None
         midline = display.get("midlines", {}).get(automatic)
         return ShownLesions(coded, grid, tuple(display["results"][automatic]), midline)

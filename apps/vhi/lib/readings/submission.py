@@ -129,7 +129,7 @@ class Submission:
                 reason = f"it has schema {content['schema']}, this program reads {SCHEMA}"
                 raise DamagedError(where, reason, "update the program")
             for name in ("segments", "other"):
-                content[name] = tuple(StoredSegment(**one) for one in content[name])
+                content[name] = tuple(StoredSegment(**segment) for segment in content[name])
             return cls(**{**content, "messages": tuple(content["messages"])})
         except (ValueError, KeyError, TypeError, RequestError) as error:
             raise DamagedError(where, f"it is not a submission ({error})", "restore its folder from a backup") from error

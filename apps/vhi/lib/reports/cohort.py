@@ -170,11 +170,11 @@ def _readings(study: Study) -> Records:
     """The table as it was understood: readings, then what is known of visits that nobody read."""
     columns = tuple(column.name for column in NUMBERS.values())
     rows = []
-    seen = set()
+    visits_read = set()
     for reading in study.table.readings:
         visit = study.table.visits[reading.subject, reading.visit]
         values = {**visit.values, **reading.values}
-        seen.add((reading.subject, reading.visit))
+        visits_read.add((reading.subject, reading.visit))
         words = (
             reading.stage,
             reading.verdict,
@@ -185,7 +185,7 @@ def _readings(study: Study) -> Records:
         )
         rows.append((*reading.key, visit.case, *(values.get(column) for column in columns), *words, reading.read_on))
     for key, visit in study.table.visits.items():
-        if key not in seen:
+        if key not in visits_read:
             facts = (*(visit.facts.get(name) for name in FACTS), visit.facts.get(VISIT_DATE))
             known = (visit.values.get(column) for column in columns)
             rows.append((*key, None, None, None, visit.case, *known, None, None, None, visit.disagreement, *facts, None))

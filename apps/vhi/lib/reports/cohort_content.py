@@ -207,11 +207,11 @@ def estimate(one: Estimate, digits: int = 3) -> str:
     return f"{number(one.value, digits)} ({number(one.low, digits)} to {number(one.high, digits)})"
 
 
-def median_range(one: Summary, digits: int = 2) -> str:
+def median_range(values: Summary, digits: int = 2) -> str:
     """A median with its range."""
-    if not one.n:
+    if not values.n:
         return "n/a"
-    return f"{number(one.median, digits)} ({number(one.low, digits)} to {number(one.high, digits)})"
+    return f"{number(values.median, digits)} ({number(values.low, digits)} to {number(values.high, digits)})"
 
 
 def p_value(p: float) -> str:

@@ -135,7 +135,7 @@ def _described(image: Dataset) -> Iterator[sr.ContentItem]:
 
 def _groups(content: ReportContent, images: Sequence[Dataset], segments: Segmentation | None) -> Iterator[Group]:
     made, called = makers(content), _names(content.result.stage)
-    numbers = {one.SegmentLabel: one for one in ([] if segments is None else segments.SegmentSequence)}
+    numbers = {segment.SegmentLabel: segment for segment in ([] if segments is None else segments.SegmentSequence)}
     measurements = {
         INFLAMMATION: _sensitive(content),
         CONSERVATIVE: _conservative(content),

@@ -67,5 +67,6 @@ def models_html(
     efforts = content["efforts"]
     gain = data_uri("image/svg+xml", svg_bytes(gain_figure(measured, efforts))) if measured or efforts else None
     template = environment.get_template("models.html.j2")
-    told = {"address": address, "csrf_cookie": csrf_cookie}
-    return template.render(content=content, figure=figure, gain=gain, pictures=drawn, script=SCRIPT, **told)
+    return template.render(
+        content=content, figure=figure, gain=gain, pictures=drawn, script=SCRIPT, address=address, csrf_cookie=csrf_cookie
+    )

@@ -293,9 +293,9 @@ def _fitted(wanted: Sequence[float], width: float) -> list[float]:
     widths = list(wanted)
     while sum(widths) > width + 1e-6:
         widest = max(widths)
-        broad = [n for n, one in enumerate(widths) if one > 0.98 * widest]
-        second = max([one for n, one in enumerate(widths) if n not in broad], default=0.0)
-        share = (width - sum(one for n, one in enumerate(widths) if n not in broad)) / len(broad)
+        broad = [n for n, column_width in enumerate(widths) if column_width > 0.98 * widest]
+        second = max([column_width for n, column_width in enumerate(widths) if n not in broad], default=0.0)
+        share = (width - sum(column_width for n, column_width in enumerate(widths) if n not in broad)) / len(broad)
         for n in broad:
             widths[n] = max(share, min(second, widest * 0.97))
     return widths

@@ -9,7 +9,7 @@ from typing import Any
 from ..reproduction.comparison import EQUAL, Comparison
 from ..reproduction.comparisons import counted
 from ..reproduction.pictures import Pictures
-from ..reproduction.run import Found
+from ..reproduction.run import RunResults
 from .cohort_content import CohortContent, Records, rows_of
 from .content import NOT_A_DEVICE
 from .parts import Table
@@ -25,13 +25,13 @@ TITLE = "The VHI paper from its public data"
 
 
 def reproduction_content(
-    found: Found, comparisons: Sequence[Comparison], pictures: Pictures, notes: Sequence[str], origin: Mapping[str, Any]
+    results: RunResults, comparisons: Sequence[Comparison], pictures: Pictures, notes: Sequence[str], origin: Mapping[str, Any]
 ) -> CohortContent:
     """Everything that the page says.
 
     Parameters
     ----------
-    found : Found
+    results : RunResults
     comparisons : sequence of Comparison
         Ours beside theirs; see `lib.reproduction.comparisons`.
     pictures : Pictures
@@ -43,29 +43,29 @@ def reproduction_content(
     groups: dict[str, list[Comparison]] = {}
     for comparison in comparisons:
         groups.setdefault(comparison.group, []).append(comparison)
-    not_done = Records("not_done", ("step", "why"), rows_of(found.failed))
+    not_done = Records("not_done", ("step", "why"), rows_of(results.failed))
     sections = (
-        replace(data_section(found, groups), records=(not_done,)),
-        overlap_section(found, groups),
-        similarity_section(found, groups),
-        composite_section(found, groups),
-        agreement_section(found),
-        bone_section(found, groups),
-        workflow_section(found, pictures),
-        test_scans_section(found, groups),
-        curves_section(found),
-        additional_section(found, pictures),
-        further_section(found),
+        replace(data_section(results, groups), records=(not_done,)),
+        overlap_section(results, groups),
+        similarity_section(results, groups),
+        composite_section(results, groups),
+        agreement_section(results),
+        bone_section(results, groups),
+        workflow_section(results, pictures),
+        test_scans_section(results, groups),
+        curves_section(results),
+        additional_section(results, pictures),
+        further_section(results),
         arithmetic_section(groups),
         not_public_section(),
     )
-    clone = found.clone
+    clone = results.clone
     facts = (
-        ("Readers' masks", str(sum(len(reader["voxels"]) for reader in found.readers.values()))),
+        ("Readers' masks", str(sum(len(reader["voxels"]) for reader in results.readers.values()))),
         ("T1W scans", str(len(clone.t1w))),
         ("STIR scans", str(len(clone.stir))),
         ("Tables of numbers", str(len(clone.texts))),
-        ("Ensembles", ", ".join(ensemble.name for ensemble in found.ensembles) or "none"),
+        ("Ensembles", ", ".join(ensemble.name for ensemble in results.ensembles) or "none"),
         ("Created", str(origin.get("created", ""))),
     )
     return CohortContent(
@@ -73,7 +73,7 @@ def reproduction_content(
         facts=facts,
         key_results=_summary(groups),
         sections=sections,
-        notes=(*notes, *_failures(found)),
+        notes=(*notes, *_failures(results)),
         provenance=_provenance(origin),
         disclaimer=NOT_A_DEVICE,
         readings=_comparison_records(comparisons),
@@ -130,10 +130,10 @@ def _comparison_records(comparisons: Iterable[Comparison]) -> Records:
     )
 
 
-def _failures(found: Found) -> tuple[str, ...]:
+def _failures(results: RunResults) -> tuple[str, ...]:
     """Steps that could not be done; the table not_done lists each one."""
-    shown = tuple(f"Not done: {what}: {why}" for what, why in found.failed[:MOST_FAILURES])
-    more = len(found.failed) - len(shown)
+    shown = tuple(f"Not done: {what}: {why}" for what, why in results.failed[:MOST_FAILURES])
+    more = len(results.failed) - len(shown)
     return (*shown, f"Not done: {more} more steps, in tables/not_done.csv.") if more else shown
 
 

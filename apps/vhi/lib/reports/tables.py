@@ -108,10 +108,10 @@ def image_tables(statistics: ImageStatistics, files: Mapping[str, str]) -> Itera
         yield Table(f"Lesions on {name}", ("lesion", *header), tuple(_region_row(lesion) for lesion in statistics.lesions))
 
 
-def _region_row(one: RegionStatistics) -> tuple[str, ...]:
-    share = "–" if one.inside_share is None else f"{100 * one.inside_share:.0f}%"
-    values = (one.mean, one.median, one.p5, one.p25, one.p75, one.p95)
-    return (one.region, f"{one.voxels:,}", share, *("–" if value is None else f"{value:.4g}" for value in values))
+def _region_row(statistics: RegionStatistics) -> tuple[str, ...]:
+    share = "–" if statistics.inside_share is None else f"{100 * statistics.inside_share:.0f}%"
+    values = (statistics.mean, statistics.median, statistics.p5, statistics.p25, statistics.p75, statistics.p95)
+    return (statistics.region, f"{statistics.voxels:,}", share, *("–" if value is None else f"{value:.4g}" for value in values))
 
 
 def settings_table(settings: VhiSettings) -> Table:

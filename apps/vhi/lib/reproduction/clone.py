@@ -69,7 +69,7 @@ def find_clone(folder: Path) -> Clone:
         raise InputError(f"There is no folder {folder}; pass a clone of the authors' repository.")
     clone = Clone(folder)
     clone.readings = find_reader_masks(folder)
-    read = {path for one in clone.readings for path in (one.path, one.two_thresholds) if path is not None}
+    read = {path for reading in clone.readings for path in (reading.path, reading.two_thresholds) if path is not None}
     for path in _files(folder):
         if path not in read:
             _sort_in(path, clone)
@@ -109,11 +109,11 @@ def _sort_in(path: Path, clone: Clone) -> None:
         clone.leave(path, "its name is none that the authors give to scans, masks or tables")
 
 
-def _sort_scan(path: Path, case: str, what: str, clone: Clone) -> None:
+def _sort_scan(path: Path, case: str, kind: str, clone: Clone) -> None:
     places = {"t1w": clone.t1w, "stir": clone.stir, "normal_marrow": clone.normal_bone, "disease_region": clone.regions}
     folders = " ".join(path.relative_to(clone.folder).parts[:-1])
-    place = places[what]
-    if what == "disease_region" and _AUTOMATIC.search(folders):
+    place = places[kind]
+    if kind == "disease_region" and _AUTOMATIC.search(folders):
         place = clone.automatic_regions
     if is_pointer(path):
         clone.leave(path, "a pointer of Git LFS in place of the file; fetch it with git lfs pull")

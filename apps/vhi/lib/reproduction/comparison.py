@@ -91,7 +91,7 @@ def paper() -> dict[str, Any]:
     path = Path(__file__).with_name("paper.json")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {**content, **{part: {one["key"]: one for one in content[part]} for part in ("numbers", "arithmetic")}}
+        return {**content, **{part: {item["key"]: item for item in content[part]} for part in ("numbers", "arithmetic")}}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path.name}, the paper's numbers, is damaged ({error}); install the program again.") from error
 

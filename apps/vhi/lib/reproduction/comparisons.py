@@ -12,7 +12,7 @@ from scipy import stats
 from ..cohort.estimate import summary
 from .clone import Clone
 from .comparison import Comparison, exact, paper, printed
-from .run import Found, by_use
+from .run import RunResults, by_use
 from .texts import PublishedText, scan_id
 
 DATA, MANUAL, SEMI, OVERLAPS, SIMILARITIES, COUNTS, COMPOSITE, NORMAL_BONE, TEST, ARITHMETIC = (
@@ -32,45 +32,46 @@ FIRST_TRIALS = "R11 R21"
 _NAN = float("nan")
 
 
-def compare_all(found: Found) -> tuple[Comparison, ...]:
+def compare_all(results: RunResults) -> tuple[Comparison, ...]:
     """Our numbers beside theirs, group by group."""
     return (
-        *_data(found),
-        *_medians(found),
-        *_overlaps(found),
-        *_similarities(found),
-        *_composites(found),
-        *_normal_bone(found),
-        *_test(found),
+        *_data(results),
+        *_medians(results),
+        *_overlaps(results),
+        *_similarities(results),
+        *_composites(results),
+        *_normal_bone(results),
+        *_test(results),
         *_arithmetic(),
     )
 
 
-def dices(found: Found, pair: str) -> dict[str, float]:
+def dices(results: RunResults, pair: str) -> dict[str, float]:
     """Dice of a pair of readings by scan, of the scans that have both."""
-    by_case = {case: result["pairs"].get(pair) for case, result in found.readers.items()}
-    return {case: one["dice"] for case, one in by_case.items() if one is not None and one["dice"] is not None}
+    by_case = {case: result["pairs"].get(pair) for case, result in results.readers.items()}
+    return {case: overlap["dice"] for case, overlap in by_case.items() if overlap is not None and overlap["dice"] is not None}
 
 
-def composite_dices(found: Found, trials: str, standard: str, method: str, reader: str) -> dict[str, float]:
+def composite_dices(results: RunResults, trials: str, standard: str, method: str, reader: str) -> dict[str, float]:
     """Dice of a reader's reading against a standard by scan, with those manual trials as voters."""
     return {
-        case: one["dice"]
-        for case, result in found.readers.items()
-        for one in result["composites"].get(trials, [])
-        if (one["standard"], one["method"], one["reader"]) == (standard, method, reader) and one["dice"] is not None
+        case: composite["dice"]
+        for case, result in results.readers.items()
+        for composite in result["composites"].get(trials, [])
+        if (composite["standard"], composite["method"], composite["reader"]) == (standard, method, reader)
+        and composite["dice"] is not None
     }
 
 
-def _data(found: Found) -> Iterator[Comparison]:
-    clone, shapes = found.clone, found.shapes
+def _data(results: RunResults) -> Iterator[Comparison]:
+    clone, shapes = results.clone, results.shapes
     slices = {case: one["shape"][2] for case, one in shapes["T1W"].items()}
     yield printed(DATA, "t1w_scans", len(clone.t1w) or _NAN)
     for use, name in (("study", "training"), ("test", "test")):
         cases = [case for case, one in clone.use.items() if one == use]
         yield printed(DATA, f"{name}_subjects", len(cases) or _NAN)
         yield printed(DATA, f"{name}_slices", sum(slices.get(case, 0) for case in cases) or _NAN)
-    twice = [case for case, one in found.readers.items() if {"R11", "R12", "R21", "R22"} <= one["voxels"].keys()]
+    twice = [case for case, one in results.readers.items() if {"R11", "R12", "R21", "R22"} <= one["voxels"].keys()]
     yield printed(DATA, "reading_subjects", len(twice) or _NAN)
     stir = shapes["STIR"].values()
     for key, values in (
@@ -85,10 +86,10 @@ def _data(found: Found) -> Iterator[Comparison]:
     yield printed(DATA, "most_slices", max(counts, default=_NAN))
 
 
-def _medians(found: Found) -> Iterator[Comparison]:
+def _medians(results: RunResults) -> Iterator[Comparison]:
     """The paper's medians, from the masks and from the authors' tables."""
-    listed = {pair: _listed(found.clone, pair) for pair in (*WITHIN, *BETWEEN, BOTH_SEMI)}
-    own = {pair: dices(found, pair) for pair in listed}
+    listed = {pair: _listed(results.clone, pair) for pair in (*WITHIN, *BETWEEN, BOTH_SEMI)}
+    own = {pair: dices(results, pair) for pair in listed}
     for of, values in (("from the masks", own), ("from the authors' tables", listed)):
         manual = [dice for pair in (*WITHIN, *BETWEEN) for dice in values[pair].values()]
         between = [summary(list(values[pair].values())).median for pair in BETWEEN if values[pair]]
@@ -117,20 +118,20 @@ def _listed(clone: Clone, pair: str) -> dict[str, float]:
     return {} if text is None else {scan_id(scan): float(dice) for scan, dice in text.rows}
 
 
-def _overlaps(found: Found) -> Iterator[Comparison]:
-    for text in _tables(found.clone, "overlap"):
-        own = dices(found, _pair(text))
+def _overlaps(results: RunResults) -> Iterator[Comparison]:
+    for text in _tables(results.clone, "overlap"):
+        own = dices(results, _pair(text))
         for scan, dice in text.rows:
             case = scan_id(scan)
-            voxels = _of_readers(found, case)["voxels"]
+            voxels = _of_readers(results, case)["voxels"]
             yield _exact(OVERLAPS, f"Dice of {text.of}, {case}", text, dice, own.get(case), voxels)
 
 
-def _similarities(found: Found) -> Iterator[Comparison]:
-    for text in _tables(found.clone, "similarity"):
+def _similarities(results: RunResults) -> Iterator[Comparison]:
+    for text in _tables(results.clone, "similarity"):
         for scan, similarity, *voxels in text.rows:
             case = scan_id(scan)
-            readers = _of_readers(found, case)
+            readers = _of_readers(results, case)
             own = readers["pairs"].get(_pair(text), {}).get("volume_similarity")
             yield _exact(SIMILARITIES, f"volume similarity of {text.of}, {case}", text, similarity, own, readers["voxels"])
             for reading, count in zip(text.of.split(), voxels, strict=True):
@@ -146,9 +147,9 @@ def _pair(text: PublishedText) -> str:
     return " ".join(sorted(text.of.split()))
 
 
-def _of_readers(found: Found, case: str) -> Mapping[str, Any]:
+def _of_readers(results: RunResults, case: str) -> Mapping[str, Any]:
     """Ours of a scan: `voxels` of each reading whose mask is in the clone, and of `pairs` of them."""
-    return found.readers.get(case, {"pairs": {}, "voxels": {}})
+    return results.readers.get(case, {"pairs": {}, "voxels": {}})
 
 
 def _exact(
@@ -163,17 +164,17 @@ def _exact(
     return Comparison(group, what, text.path.name, published, _NAN if ours is None else float(ours), note=note)
 
 
-def _composites(found: Found) -> Iterator[Comparison]:
+def _composites(results: RunResults) -> Iterator[Comparison]:
     for method, word in (("semi-automatic", "semi"), ("manual", "manual")):
         for reader in ("R1", "R2"):
-            values = composite_dices(found, FIRST_TRIALS, "composite", method, reader)
+            values = composite_dices(results, FIRST_TRIALS, "composite", method, reader)
             key = f"composite_{word}_{reader.lower()}"
             yield _of_eight(COMPOSITE, key, summary(list(values.values())).median, "from the masks", [values])
 
 
-def _normal_bone(found: Found) -> Iterator[Comparison]:
-    for case, sample in sorted(found.bone.items()):
-        text = found.clone.text("normal bone", case)
+def _normal_bone(results: RunResults) -> Iterator[Comparison]:
+    for case, sample in sorted(results.bone.items()):
+        text = results.clone.text("normal bone", case)
         if text is None or "listed_n" not in sample:
             continue
         name = text.path.name
@@ -192,21 +193,21 @@ def _normal_bone(found: Found) -> Iterator[Comparison]:
             yield Comparison(NORMAL_BONE, f"{threshold} threshold by the paper's rule, {case}", name, exact(theirs), ours)
 
 
-def slices_of_test(found: Found) -> dict[str, list[float]]:
+def slices_of_test(results: RunResults) -> dict[str, list[float]]:
     """The authors' 2-D Dice of the test slices by scan, in the order of their table."""
-    text = found.clone.text("test overlap")
+    text = results.clone.text("test overlap")
     scans: dict[str, list[float]] = {}
     for scan, _, dice in () if text is None else text.rows:
         scans.setdefault(scan_id(scan), []).append(float(dice))
     return scans
 
 
-def _test(found: Found) -> Iterator[Comparison]:
-    listed = [dice for values in slices_of_test(found).values() for dice in values]
+def _test(results: RunResults) -> Iterator[Comparison]:
+    listed = [dice for values in slices_of_test(results).values() for dice in values]
     yield from _three(listed, "from the authors' table", "", True)
-    for ensemble in found.ensembles:
-        cases = by_use(found, ensemble.name, "test")
-        values = [dice for one in cases.values() for dice in one["slice_dice"] if dice is not None]
+    for ensemble in results.ensembles:
+        cases = by_use(results, ensemble.name, "test")
+        values = [dice for region in cases.values() for dice in region["slice_dice"] if dice is not None]
         learnt = sorted(set(cases) & ensemble.learnt)
         note = f"these networks learnt {' and '.join(learnt)}: no fair test" if learnt else "other networks than the paper's"
         if values:

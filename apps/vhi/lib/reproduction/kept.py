@@ -50,10 +50,10 @@ class StepCache:
         """
         made_of = self._made_of(files, rests_on)
         path = self.folder / f"{name}.json"
-        kept = _read(path)
-        if kept is not None and kept.get("made_of") == made_of:
+        record = _read(path)
+        if record is not None and record.get("made_of") == made_of:
             self.again += 1
-            return kept["result"]
+            return record["result"]
         result = compute()
         write_atomically(path, (json.dumps({"made_of": made_of, "result": result}, allow_nan=False) + "\n").encode())
         self.done += 1

@@ -45,7 +45,7 @@ class RegionNetworks:
         return self.load()
 
 
-def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, keep: Path) -> dict[str, Any]:
+def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, mask_file: Path) -> dict[str, Any]:
     """One scan's region by an ensemble, kept as a mask, and how it lies on the manual one.
 
     Returns
@@ -61,23 +61,23 @@ def region_of(ensemble: RegionNetworks, t1w: Path, manual: Path | None, keep: Pa
     """
     scan = read_volume(t1w, "T1W")
     region = segment_disease_region(scan, ensemble.members)
-    write_mask(keep, region.mask)
-    found: dict[str, Any] = {
+    write_mask(mask_file, region.mask)
+    result: dict[str, Any] = {
         "voxels": region.mask.voxels,
         "member_dice": region.member_dice,
         "warnings": [] if ensemble.reference is None else list(region_warnings(scan, region, ensemble.reference)),
     }
     if manual is None:
-        return found
+        return result
     try:
         drawn, note = voxel_by_voxel(read_mask(manual, "manual disease region"), scan.grid)
     except VhiError as error:
-        return {**found, "no_dice": str(error)}
+        return {**result, "no_dice": str(error)}
     slices = slice_dice(region.mask.data, drawn.data)
     return {
-        **found,
+        **result,
         "dice": dice(region.mask.data, drawn.data),
-        "slice_dice": [None if math.isnan(one) else float(one) for one in slices],
+        "slice_dice": [None if math.isnan(value) else float(value) for value in slices],
         "note": note,
     }
 

@@ -31,25 +31,25 @@ def sample_of(stir: Path, mask: Path, listed: np.ndarray | None) -> dict[str, An
         A file that cannot be read, or a sample that gives no thresholds.
     """
     values = sample_normal_bone(read_volume(stir, "STIR"), read_mask(mask, "normal bone")).values
-    found: dict[str, Any] = {"n": int(values.size), **_thresholds(thresholds_from(values), "ours")}
+    sample: dict[str, Any] = {"n": int(values.size), **_thresholds(thresholds_from(values), "ours")}
     if listed is not None:
         same = listed.size == values.size
         apart = float(np.abs(np.sort(values) - np.sort(listed)).max()) if same else None
-        found |= {"listed_n": int(listed.size), "largest_difference": apart, **_thresholds(thresholds_from(listed), "listed")}
-    return found
+        sample |= {"listed_n": int(listed.size), "largest_difference": apart, **_thresholds(thresholds_from(listed), "listed")}
+    return sample
 
 
-def _thresholds(found: Thresholds, whose: str) -> dict[str, float]:
+def _thresholds(thresholds: Thresholds, whose: str) -> dict[str, float]:
     return {
-        f"{whose}_sensitive": found.sensitive,
-        f"{whose}_conservative": found.conservative,
-        f"{whose}_multiple": found.multiple,
-        f"{whose}_q3": found.q3,
-        f"{whose}_iqr": found.iqr,
+        f"{whose}_sensitive": thresholds.sensitive,
+        f"{whose}_conservative": thresholds.conservative,
+        f"{whose}_multiple": thresholds.multiple,
+        f"{whose}_q3": thresholds.q3,
+        f"{whose}_iqr": thresholds.iqr,
     }
 
 
-def automatic_of(t1w: Path, stir: Path, region: Path, bone: Path, semi: list[ReaderMask], keep: Path) -> dict[str, Any]:
+def automatic_of(t1w: Path, stir: Path, region: Path, bone: Path, semi: list[ReaderMask], grade_file: Path) -> dict[str, Any]:
     """The automatic segmentation before cleaning, kept as a label map, and how much of each reader's cleaned one lies in it.
 
     Raises
@@ -60,7 +60,7 @@ def automatic_of(t1w: Path, stir: Path, region: Path, bone: Path, semi: list[Rea
     scan, inversion = read_volume(t1w, "T1W"), read_volume(stir, "STIR")
     drawn = read_mask(bone, "normal bone")
     result = measure_vhi(scan, inversion, normal_bone=drawn, disease_region=read_mask(region, "disease region"))
-    write_labels(keep, result.grade, inversion.grid)
+    write_labels(grade_file, result.grade, inversion.grid)
     automatic = Mask(result.grade > 0, inversion.grid, "automatic segmentation")
     inside = {}
     for reading in semi:

@@ -16,7 +16,7 @@ from ..studies.reader_masks import ReaderMask, read_inflammation
 from .comparisons import BOTH_SEMI, dices
 from .network_regions import kept_mask
 from .readers import SEMI, voxel_by_voxel
-from .run import Found, kept_grade
+from .run import RunResults, kept_grade
 
 MOST_EXAMPLES = 2
 SLICES = 3
@@ -26,7 +26,8 @@ SLICES = 3
 class RegionPicture:
     """One hung T1W slice with the manual region and the one that each ensemble found.
 
-    `t1w` is `(rows, columns)` of any intensities, `manual` and those in `found` bool; `dices` are the 2-D Dice of that slice.
+    `t1w` is `(rows, columns)` of any intensities, `manual` and the `regions` of the ensembles bool; `dices` are the 2-D Dice of
+    that slice.
     """
 
     case: str
@@ -34,7 +35,7 @@ class RegionPicture:
     k: int
     t1w: np.ndarray
     manual: np.ndarray
-    found: dict[str, np.ndarray]
+    regions: dict[str, np.ndarray]
     dices: dict[str, float]
 
 
@@ -74,24 +75,26 @@ class Pictures:
     outlier: OutlierPicture | None = None
 
 
-def draw_pictures(found: Found) -> Pictures:
+def draw_pictures(results: RunResults) -> Pictures:
     """The pictures of the clone's scans; a scan that cannot be read has been named before and is left out here."""
-    shown = [case for use in ("test", "additional") for case, one in sorted(found.clone.use.items()) if one == use]
-    return Pictures(tuple(_drawn(_region(found, case) for case in shown)), tuple(_examples(found)), _outlier(found))
+    shown = [
+        case for use in ("test", "additional") for case, use_in_paper in sorted(results.clone.use.items()) if use_in_paper == use
+    ]
+    return Pictures(tuple(_drawn(_region(results, case) for case in shown)), tuple(_examples(results)), _outlier(results))
 
 
 def _drawn(pictures: Iterable[RegionPicture | None]) -> Iterator[RegionPicture]:
     return (picture for picture in pictures if picture is not None)
 
 
-def _region(found: Found, case: str) -> RegionPicture | None:
-    names = [one.name for one in found.ensembles if case in found.regions[one.name]]
+def _region(results: RunResults, case: str) -> RegionPicture | None:
+    names = [ensemble.name for ensemble in results.ensembles if case in results.regions[ensemble.name]]
     if not names:
         return None
     try:
-        scan = read_volume(found.clone.t1w[case], "T1W")
-        manual = voxel_by_voxel(read_mask(found.clone.regions[case], "manual disease region"), scan.grid)[0].data
-        answers = {name: read_mask(kept_mask(found.work, name, case), "disease region").data for name in names}
+        scan = read_volume(results.clone.t1w[case], "T1W")
+        manual = voxel_by_voxel(read_mask(results.clone.regions[case], "manual disease region"), scan.grid)[0].data
+        answers = {name: read_mask(kept_mask(results.work, name, case), "disease region").data for name in names}
     except VhiError:
         return None
     # in voxels, not in Dice: a sliver at the edge of the pelvis has a low Dice and says little
@@ -100,18 +103,18 @@ def _region(found: Found, case: str) -> RegionPicture | None:
     hung = {name: hanging.hang(answer)[k] for name, answer in answers.items()}
     drawn = hanging.hang(manual)[k]
     dices_of = {name: dice(drawn, answer) for name, answer in hung.items()}
-    return RegionPicture(case, found.clone.use[case], k, hanging.hang(scan.data)[k], drawn, hung, dices_of)
+    return RegionPicture(case, results.clone.use[case], k, hanging.hang(scan.data)[k], drawn, hung, dices_of)
 
 
-def _examples(found: Found) -> Iterator[WorkflowPicture]:
+def _examples(results: RunResults) -> Iterator[WorkflowPicture]:
     """The scans with most automatic segmentation that a reader cleaned."""
-    cleaned = [case for case, one in found.automatic.items() if one["cleaned"]]
-    for case in sorted(cleaned, key=lambda case: -found.automatic[case]["voxels"])[:MOST_EXAMPLES]:
-        reader = min(found.automatic[case]["cleaned"])
-        reading = _semi(found, case, reader)
+    cleaned = [case for case, segmentation in results.automatic.items() if segmentation["cleaned"]]
+    for case in sorted(cleaned, key=lambda case: -results.automatic[case]["voxels"])[:MOST_EXAMPLES]:
+        reader = min(results.automatic[case]["cleaned"])
+        reading = _semi(results, case, reader)
         try:
-            stir = read_volume(found.clone.stir[case], "STIR")
-            grade, _ = read_labels(kept_grade(found.work, case), "automatic segmentation")
+            stir = read_volume(results.clone.stir[case], "STIR")
+            grade, _ = read_labels(kept_grade(results.work, case), "automatic segmentation")
             mask = voxel_by_voxel(read_inflammation(reading)[0], stir.grid)[0]
         except VhiError:
             continue
@@ -119,15 +122,15 @@ def _examples(found: Found) -> Iterator[WorkflowPicture]:
         yield WorkflowPicture(case, reader, k, stir, grade, mask)
 
 
-def _outlier(found: Found) -> OutlierPicture | None:
-    values = {case: value for case, value in dices(found, BOTH_SEMI).items() if case in found.clone.stir}
+def _outlier(results: RunResults) -> OutlierPicture | None:
+    values = {case: value for case, value in dices(results, BOTH_SEMI).items() if case in results.clone.stir}
     if not values:
         return None
     case = min(values, key=lambda case: values[case])
     try:
-        stir = read_volume(found.clone.stir[case], "STIR")
+        stir = read_volume(results.clone.stir[case], "STIR")
         first, second = (
-            voxel_by_voxel(read_inflammation(_semi(found, case, reader))[0], stir.grid)[0] for reader in BOTH_SEMI.split()
+            voxel_by_voxel(read_inflammation(_semi(results, case, reader))[0], stir.grid)[0] for reader in BOTH_SEMI.split()
         )
     except VhiError:
         return None
@@ -136,5 +139,9 @@ def _outlier(found: Found) -> OutlierPicture | None:
     return OutlierPicture(case, stir, first, second, tuple(slices), values[case]) if slices else None
 
 
-def _semi(found: Found, case: str, reader: str) -> ReaderMask:
-    return next(one for one in found.clone.readings if (one.case, one.reader, one.method, one.reading) == (case, reader, SEMI, 1))
+def _semi(results: RunResults, case: str, reader: str) -> ReaderMask:
+    return next(
+        reading
+        for reading in results.clone.readings
+        if (reading.case, reading.reader, reading.method, reading.reading) == (case, reader, SEMI, 1)
+    )

@@ -34,21 +34,21 @@ def read_scan(case: str, readings: Sequence[ReaderMask], staple: Callable[[Seque
         `composites` by the manual trial of each reader, and `left_out`: files that cannot be read, with the reason; strict JSON.
     """
     masks: dict[str, MaskReading] = {}
-    found: dict[str, Any] = {"voxels": {}, "conservative_voxels": {}, "notes": [], "left_out": []}
+    result: dict[str, Any] = {"voxels": {}, "conservative_voxels": {}, "notes": [], "left_out": []}
     for reading in readings:
         try:
             mask, conservative, note = read_inflammation(reading)
             first = next(iter(masks.values()), None)
             mask, apart = (mask, "") if first is None else voxel_by_voxel(mask, first.mask.grid)
         except VhiError as error:
-            found["left_out"].append([str(reading.path), str(error)])
+            result["left_out"].append([str(reading.path), str(error)])
             continue
         masks[label_of(reading)] = MaskReading(case, "baseline", reading.reader, reading.reading, reading.method, mask)
-        found["voxels"][label_of(reading)] = mask.voxels
+        result["voxels"][label_of(reading)] = mask.voxels
         if conservative is not None:
-            found["conservative_voxels"][label_of(reading)] = conservative.voxels
-        found["notes"] += [words for words in (note, apart) if words]
-    return {**found, "pairs": _pairs(masks), "composites": _composites(masks, staple)}
+            result["conservative_voxels"][label_of(reading)] = conservative.voxels
+        result["notes"] += [words for words in (note, apart) if words]
+    return {**result, "pairs": _pairs(masks), "composites": _composites(masks, staple)}
 
 
 def voxel_by_voxel(mask: Mask, grid: Grid) -> tuple[Mask, str]:
@@ -90,9 +90,9 @@ def _composites(masks: Mapping[str, MaskReading], staple: Callable[[Sequence[Mas
     """Each reading against the three standards, for every choice of one manual trial per reader."""
     semi = [reading for reading in masks.values() if (reading.method, reading.reading) == (SEMI, 1)]
     manual = [reading for reading in masks.values() if reading.method == MANUAL]
-    found: dict[str, Any] = {}
+    by_trials: dict[str, Any] = {}
     if len(semi) != 2:
-        return found
+        return by_trials
     for a, b in combinations(manual, 2):
         if a.reader == b.reader or {a.reader, b.reader} != {reading.reader for reading in semi}:
             continue
@@ -103,18 +103,18 @@ def _composites(masks: Mapping[str, MaskReading], staple: Callable[[Sequence[Mas
             *against_estimate(voters, staple),
         )
         trials = " ".join(sorted(f"{reading.reader}{reading.reading}" for reading in (a, b)))
-        found[trials] = [
+        by_trials[trials] = [
             {
-                "standard": one.standard,
-                "method": one.reading.method,
-                "reader": one.reading.reader,
-                "dice": _or_none(one.overlap.dice),
-                "voxels": one.overlap.voxels_a,
-                "reference_voxels": one.overlap.voxels_b,
+                "standard": comparison.standard,
+                "method": comparison.reading.method,
+                "reader": comparison.reading.reader,
+                "dice": _or_none(comparison.overlap.dice),
+                "voxels": comparison.overlap.voxels_a,
+                "reference_voxels": comparison.overlap.voxels_b,
             }
-            for one in compared
+            for comparison in compared
         ]
-    return found
+    return by_trials
 
 
 def _or_none(value: float) -> float | None:

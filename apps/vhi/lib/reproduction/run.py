@@ -1,4 +1,4 @@
-"""One run over a clone: every step that its files allow, each kept, and what was found as one result."""
+"""One run over a clone: every step that its files allow, each kept, and all their results together."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ShowStep = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass
-class Found:
+class RunResults:
     """The findings of a run, by scan.
 
     `readers`, `bone`, `automatic` are of the scans that have what they need; `regions` by ensemble, then scan; `agreement` is the
@@ -46,17 +46,17 @@ class Found:
 
 def reproduce_steps(
     clone: Clone,
-    kept: StepCache,
+    cache: StepCache,
     ensembles: Sequence[RegionNetworks],
     staple: Callable[[Sequence[Mask]], Mask],
     show: ShowStep,
-) -> Found:
+) -> RunResults:
     """Every step that the clone's files allow.
 
     Parameters
     ----------
     clone : Clone
-    kept : StepCache
+    cache : StepCache
         Where results of steps are kept; those that stand there are not made again.
     ensembles : sequence of RegionNetworks
         Whose disease regions are looked at.
@@ -70,39 +70,39 @@ def reproduce_steps(
     OutputError
         A result cannot be kept. Input that is no good is named in the result, and the other steps go on.
     """
-    run = _Run(Found(clone, tuple(ensembles), kept.folder), kept, show)
+    run = _Run(RunResults(clone, tuple(ensembles), cache.folder), cache, show)
     run.shapes()
     run.readers(staple)
     run.bone()
     for ensemble in ensembles:
         run.regions(ensemble)
     run.agreements()
-    return run.found
+    return run.results
 
 
 class _Run:
-    def __init__(self, found: Found, kept: StepCache, show: ShowStep) -> None:
-        self.found, self.kept, self.show = found, kept, show
-        self.clone = found.clone
+    def __init__(self, results: RunResults, cache: StepCache, show: ShowStep) -> None:
+        self.results, self.cache, self.show = results, cache, show
+        self.clone = results.clone
 
-    def do(self, what: str, name: str, files: Sequence[Path], compute: Callable[[], Any], rests_on: Sequence[str] = ()) -> Any:
+    def do(self, step: str, name: str, files: Sequence[Path], compute: Callable[[], Any], rests_on: Sequence[str] = ()) -> Any:
         """The result of one step; None, and a line in `failed`, where its input is no good."""
         try:
-            with self.show(what[0].upper() + what[1:]):
-                return self.kept.step(name, files, rests_on, compute)
+            with self.show(step[0].upper() + step[1:]):
+                return self.cache.step(name, files, rests_on, compute)
         except OutputError:
             raise
         except VhiError as error:
-            self.found.failed.append((what, str(error)))
+            self.results.failed.append((step, str(error)))
             return None
 
     def shapes(self) -> None:
-        for what, scans in (("T1W", self.clone.t1w), ("STIR", self.clone.stir)):
-            found = self.found.shapes[what] = {}
+        for sequence, scans in (("T1W", self.clone.t1w), ("STIR", self.clone.stir)):
+            shapes = self.results.shapes[sequence] = {}
             for case, path in sorted(scans.items()):
-                shape = self.do(f"{what} {case}", f"shape_{what}_{case}", [path], partial(_shape, path, what))
+                shape = self.do(f"{sequence} {case}", f"shape_{sequence}_{case}", [path], partial(_shape, path, sequence))
                 if shape is not None:
-                    found[case] = shape
+                    shapes[case] = shape
 
     def readers(self, staple: Callable[[Sequence[Mask]], Mask]) -> None:
         by_case: dict[str, list[ReaderMask]] = {}
@@ -114,22 +114,22 @@ class _Run:
             compute = partial(read_scan, case, readings, staple)
             result = self.do(f"readings of {case}", f"readers_{case}", files, compute, methods)
             if result is not None:
-                self.found.readers[case] = result
+                self.results.readers[case] = result
                 for path, why in result["left_out"]:
                     self.clone.leave(Path(path), why)
 
     def bone(self) -> None:
         for case, mask in sorted(self.clone.normal_bone.items()):
-            what, stir = f"normal bone of {case}", self.clone.stir.get(case)
+            step, stir = f"normal bone of {case}", self.clone.stir.get(case)
             if stir is None:
-                self.found.failed.append((what, "its STIR scan is not in the clone"))
+                self.results.failed.append((step, "its STIR scan is not in the clone"))
                 continue
             text = self.clone.text("normal bone", case)
             files = [stir, mask, *([] if text is None else [text.path])]
             compute = partial(sample_of, stir, mask, None if text is None else text.rows[:, 0])
-            sample = self.do(what, f"bone_{case}", files, compute)
+            sample = self.do(step, f"bone_{case}", files, compute)
             if sample is not None:
-                self.found.bone[case] = sample
+                self.results.bone[case] = sample
             if case in self.clone.t1w and case in self.clone.regions:
                 self.automatic(case)
 
@@ -138,47 +138,47 @@ class _Run:
         places = (self.clone.t1w, self.clone.stir, self.clone.regions, self.clone.normal_bone)
         t1w, stir, region, bone = inputs = tuple(place[case] for place in places)
         files = [*inputs, *(reading.path for reading in semi)]
-        keep = kept_grade(self.kept.folder, case)
-        if not keep.exists():
-            self.kept.forget(f"automatic_{case}")
-        compute = partial(automatic_of, t1w, stir, region, bone, semi, keep)
+        grade_file = kept_grade(self.cache.folder, case)
+        if not grade_file.exists():
+            self.cache.forget(f"automatic_{case}")
+        compute = partial(automatic_of, t1w, stir, region, bone, semi, grade_file)
         result = self.do(f"automatic segmentation of {case}", f"automatic_{case}", files, compute)
         if result is not None:
-            self.found.automatic[case] = result
+            self.results.automatic[case] = result
 
     def regions(self, ensemble: RegionNetworks) -> None:
-        regions = self.found.regions[ensemble.name] = {}
+        regions = self.results.regions[ensemble.name] = {}
         for case, t1w in sorted(self.clone.t1w.items()):
-            what, name = f"disease region of {case} ({ensemble.name})", f"region_{ensemble.name}_{case}"
-            manual, keep = self.clone.regions.get(case), kept_mask(self.kept.folder, ensemble.name, case)
-            if not keep.exists():
-                self.kept.forget(name)
+            step, name = f"disease region of {case} ({ensemble.name})", f"region_{ensemble.name}_{case}"
+            manual, mask_file = self.clone.regions.get(case), kept_mask(self.cache.folder, ensemble.name, case)
+            if not mask_file.exists():
+                self.cache.forget(name)
             files = [t1w, *([] if manual is None else [manual])]
-            compute = partial(region_of, ensemble, t1w, manual, keep)
-            result = self.do(what, name, files, compute, [ensemble.identity])
+            compute = partial(region_of, ensemble, t1w, manual, mask_file)
+            result = self.do(step, name, files, compute, [ensemble.identity])
             if result is None:
                 continue
             if "no_dice" in result:
-                self.found.failed.append((what, result["no_dice"]))
+                self.results.failed.append((step, result["no_dice"]))
             regions[case] = result
 
     def agreements(self) -> None:
         """Between the ensembles, and with automatic regions that the authors publish."""
         for case in sorted(self.clone.t1w):
             own = {
-                ensemble.name: kept_mask(self.kept.folder, ensemble.name, case)
-                for ensemble in self.found.ensembles
-                if case in self.found.regions[ensemble.name]
+                ensemble.name: kept_mask(self.cache.folder, ensemble.name, case)
+                for ensemble in self.results.ensembles
+                if case in self.results.regions[ensemble.name]
             }
             if len(own) == 2:
                 between = self._agreement(f"agreement_{case}", *own.values())
-                self.found.agreement |= {} if between is None else {case: between}
+                self.results.agreement |= {} if between is None else {case: between}
             published = self.clone.automatic_regions.get(case)
             for name, path in own.items():
                 if published is None:
                     continue
                 value = self._agreement(f"published_region_{name}_{case}", path, published)
-                self.found.published_region |= {} if value is None else {(name, case): value}
+                self.results.published_region |= {} if value is None else {(name, case): value}
 
     def _agreement(self, name: str, first: Path, second: Path) -> float | None:
         value: float | None = self.do(name.replace("_", " "), name, [first, second], partial(agreement_of, first, second))
@@ -190,15 +190,15 @@ def kept_grade(folder: Path, case: str) -> Path:
     return folder / f"automatic_{case}.nii.gz"
 
 
-def _shape(path: Path, what: str) -> dict[str, Any]:
-    grid = read_volume(path, what).grid
+def _shape(path: Path, sequence: str) -> dict[str, Any]:
+    grid = read_volume(path, sequence).grid
     return {"shape": list(grid.shape), "spacing_mm": list(grid.spacing_mm)}
 
 
-def by_use(found: Found, ensemble: str, use: str) -> Mapping[str, dict[str, Any]]:
+def by_use(results: RunResults, ensemble: str, use: str) -> Mapping[str, dict[str, Any]]:
     """The scans of one use (study, test, additional) on which an ensemble's region was compared with the manual one."""
     return {
         case: result
-        for case, result in found.regions.get(ensemble, {}).items()
-        if "dice" in result and found.clone.use.get(case) == use
+        for case, result in results.regions.get(ensemble, {}).items()
+        if "dice" in result and results.clone.use.get(case) == use
     }

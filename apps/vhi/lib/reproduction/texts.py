@@ -81,8 +81,8 @@ def _rows(text: str, path: Path, kind: str, columns: int) -> np.ndarray:
     lines = [line.split() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     wrong = next((n for n, cells in enumerate(lines, start=1) if len(cells) != columns), None)
     if wrong is not None or not lines:
-        found = f"row {wrong} has {len(lines[wrong - 1])} columns" if wrong else "there are no rows"
-        raise InputError(f"{path} is a table of {kind} with {columns} columns by its comments, but {found}; restore it.")
+        problem = f"row {wrong} has {len(lines[wrong - 1])} columns" if wrong else "there are no rows"
+        raise InputError(f"{path} is a table of {kind} with {columns} columns by its comments, but {problem}; restore it.")
     try:
         rows = np.array(lines, dtype=np.float64)
     except ValueError as error:

@@ -88,9 +88,9 @@ class AdministratorDecisions:
         models = own_models(self.store.root)
         if is_rejected(adopt(self.store.root, self.shipped, version).manifest) and not rejected:
             raise RequestError(f"Version {version} was rejected, because it is worse than the one it came from.")
-        kept = pinned(models)
-        if kept is not None and kept["version"] != version:
-            raise ConflictError(f"Version {kept['version']} was pinned by {kept['by']}; take the pin off first.")
+        pin = pinned(models)
+        if pin is not None and pin["version"] != version:
+            raise ConflictError(f"Version {pin['version']} was pinned by {pin['by']}; take the pin off first.")
         with RetrainingFolder(self.store.root).lock():
             make_live(models, version)
         self._log("model made live", version=version)

@@ -35,24 +35,24 @@ from .prepare import Session
 
 def pairs_of(measured: Mapping[str, Any], left_out: Mapping[str, Mapping[str, float]] | None = None) -> list[DicePair]:
     """The results of `VersionMeasurement`, case by case, and those of `LeavingOut`."""
-    apart = [DicePair(LEFT_OUT, key, one["live"], one["candidate"]) for key, one in (left_out or {}).items()]
+    apart = [DicePair(LEFT_OUT, key, dices["live"], dices["candidate"]) for key, dices in (left_out or {}).items()]
     return apart + [
-        DicePair(what, case_id, before["dice"], found["candidate"][case_id]["dice"])
-        for what, found in measured.items()
-        for case_id, before in found["live"].items()
+        DicePair(case_set, case_id, before["dice"], results["candidate"][case_id]["dice"])
+        for case_set, results in measured.items()
+        for case_id, before in results["live"].items()
     ]
 
 
 def best_of(measured: Mapping[str, Any], parent: str) -> dict[str, Best]:
     """By set the best of the versions that ever were live, the parent among them."""
-    found = {}
-    for what, one in measured.items():
-        versions = {**one["earlier"], parent: {case_id: case["dice"] for case_id, case in one["live"].items()}}
-        for name, ids in sets_of(what, one["live"]).items():
+    best = {}
+    for case_set, results in measured.items():
+        versions = {**results["earlier"], parent: {case_id: case["dice"] for case_id, case in results["live"].items()}}
+        for name, ids in sets_of(case_set, results["live"]).items():
             dices = {version: {case_id: known[case_id] for case_id in ids} for version, known in versions.items() if known}
             version = max(dices, key=lambda name: np.mean(list(dices[name].values())))
-            found[name] = Best(version, dices[version])
-    return found
+            best[name] = Best(version, dices[version])
+    return best
 
 
 def ever_live(root: Path, but: str, results: Sequence[Mapping[str, Any]] = ()) -> tuple[str, ...]:
@@ -165,9 +165,9 @@ def go_live(session: Session, set_aside: Sequence[str] = ()) -> str | None:
         count = len(set(set_aside))
         cases = "1 case" if count == 1 else f"{count} cases"
         return f"Labels that it rests on, of {cases}, were set aside meanwhile, so that it is kept but does not become live."
-    kept = pinned(root)
-    if kept is not None and kept["version"] != session.version:
-        return f"Version {kept['version']} was pinned by {kept['by']}: it stays live until an administrator chooses another one."
+    pin = pinned(root)
+    if pin is not None and pin["version"] != session.version:
+        return f"Version {pin['version']} was pinned by {pin['by']}: it stays live until an administrator chooses another one."
     make_live(root, session.version)
     return None
 
@@ -181,14 +181,14 @@ def remove_leftovers(root: Path) -> None:
 
 
 def _metrics(measured: Mapping[str, Any]) -> dict[str, Any]:
-    told = {
+    sets = {
         "holdout": (HOLDOUT, "this version on the site's hold-out, which no version learnt"),
         "sentinel": (PHANTOMS, "this version on the phantoms of every site"),
     }
     return {
         name: summary(
-            text, measured[what]["candidate"], [LabelledCase(case_id, Path()) for case_id in measured[what]["candidate"]]
+            text, measured[case_set]["candidate"], [LabelledCase(case_id, Path()) for case_id in measured[case_set]["candidate"]]
         )
-        for name, (what, text) in told.items()
-        if what in measured
+        for name, (case_set, text) in sets.items()
+        if case_set in measured
     }

@@ -61,8 +61,8 @@ def find_candidates(store: ReadingStore, seniors: Sequence[str] = ()) -> tuple[t
     tuple of tuple of Candidate
         By case, none of them empty. The first label that stands the checks counts.
     """
-    found = (_ranked(_labels(made), seniors) for _, made in store.intact())
-    return tuple(labels for labels in found if labels)
+    by_case = (_ranked(_labels(made), seniors) for _, made in store.intact())
+    return tuple(labels for labels in by_case if labels)
 
 
 def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
@@ -76,27 +76,27 @@ def disagreement(store: ReadingStore, candidate: Candidate) -> dict[str, float]:
     own = store.read_segment(candidate.submission, REGION)
     if own is None:
         return {}
-    found = {}
+    dices = {}
     for reader, labels in _labels(store.of_case(candidate.case_id)).items():
         other = labels[-1]
         if reader == candidate.submission.reader:
             continue
         mask = store.read_segment(other, REGION)
         if mask is not None and mask.data.shape == own.data.shape:
-            found[reader] = round(dice(own.data, mask.data), 4)
-    return found
+            dices[reader] = round(dice(own.data, mask.data), 4)
+    return dices
 
 
 def _labels(made: Sequence[Submission]) -> dict[str, list[Submission]]:
     """Of each reader who gave labels of a case, these, oldest first: none from before they said that the region failed."""
-    said: dict[str, list[Submission]] = {}
+    by_reader: dict[str, list[Submission]] = {}
     for submission in made:
         rated = submission.rating == "satisfactory" and submission.model is not None
         if submission.segment(REGION) is not None or rated:
-            said.setdefault(submission.reader, []).append(submission)
+            by_reader.setdefault(submission.reader, []).append(submission)
         elif submission.rating == "failed":
-            said.pop(submission.reader, None)
-    return said
+            by_reader.pop(submission.reader, None)
+    return by_reader
 
 
 def _ranked(labels: Mapping[str, Sequence[Submission]], seniors: Sequence[str]) -> tuple[Candidate, ...]:

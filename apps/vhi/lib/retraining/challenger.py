@@ -41,8 +41,8 @@ def decide_between(
     from .jobs import measured_case  # brings torch
 
     pairs = []
-    for what, case_id, t1w, truth in cases:
-        pair = DicePair(what, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
+    for case_set, case_id, t1w, truth in cases:
+        pair = DicePair(case_set, case_id, *(measured_case(t1w, truth, members)[0]["dice"] for members in (live, rival)))
         on_case(pair)
         pairs.append(pair)
     return decide(pairs, config, learnt_here=False)
@@ -82,10 +82,10 @@ def holdout_cases(
     from .jobs import region_by
 
     by_id = {case.case_id: case for case in cases}
-    seen = {case.case_id for version in (live, *others) for case in version.manifest.training_cases}
+    learnt_cases = {case.case_id for version in (live, *others) for case in version.manifest.training_cases}
     for label in waiting_labels(store, live.manifest, config, patient_of):
         case_id = label.candidate.case_id
-        if label.side != "holdout" or label.held or case_id in seen or case_id not in by_id:
+        if label.side != "holdout" or label.held or case_id in learnt_cases or case_id not in by_id:
             continue
         with TemporaryDirectory() as place:
             entry = write_case(Path(place), by_id[case_id], source, store, label.candidate, LabelUse("holdout", label.known))

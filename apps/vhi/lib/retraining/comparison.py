@@ -55,7 +55,7 @@ def compare_versions(
     cases: Iterable[Measured],
     on_case: Callable[[Compared], None] = lambda case: None,
 ) -> Path:
-    """Measure both versions on each case, and keep what was found; the folder, which appears whole.
+    """Measure both versions on each case, and keep the results; gives their folder, which appears whole.
 
     Parameters
     ----------
@@ -78,37 +78,37 @@ def compare_versions(
     place.parent.mkdir(parents=True, exist_ok=True)
     before = [path.name for path in place.glob("*.png")]
     with result_folder(place, (FILE, *before), FILE) as staging:
-        told = []
-        for n, (what, case_id, t1w, truth) in enumerate(islice(cases, MOST), start=1):
+        records = []
+        for n, (case_set, case_id, t1w, truth) in enumerate(islice(cases, MOST), start=1):
             regions = [segment(t1w) for segment in segments]
-            found = Compared(what, case_id, *(round(dice(region.data, truth.data), 4) for region in regions))
-            write_atomically(staging / f"{n}.png", _picture(t1w, truth, regions, found, versions))
-            told.append(found.as_dict())
-            on_case(found)
-        write_json(staging / FILE, {"a": versions[0], "b": versions[1], "created": now(), "cases": told})
+            compared = Compared(case_set, case_id, *(round(dice(region.data, truth.data), 4) for region in regions))
+            write_atomically(staging / f"{n}.png", _picture(t1w, truth, regions, compared, versions))
+            records.append(compared.as_dict())
+            on_case(compared)
+        write_json(staging / FILE, {"a": versions[0], "b": versions[1], "created": now(), "cases": records})
     return place
 
 
 def comparisons(folder: RetrainingFolder) -> tuple[dict[str, Any], ...]:
     """Earlier comparisons, newest first; `folder` is where the pictures are."""
-    found = []
+    earlier = []
     for path in (folder.root / FOLDER).glob(f"*/{FILE}"):
         content = read_remakable(path, a=str, b=str, created=str, cases=list)
         if content is not None:
-            found.append({**content, "folder": path.parent.name})
-    return tuple(sorted(found, key=lambda one: one["created"], reverse=True))
+            earlier.append({**content, "folder": path.parent.name})
+    return tuple(sorted(earlier, key=lambda comparison: comparison["created"], reverse=True))
 
 
 def region_or_none(segment: Segment) -> Segment:
-    """The same where nothing is found: an empty region, since that a version finds nothing is what a comparison is for."""
+    """The same, but an empty region where a version finds none: a comparison is there to show that too."""
 
-    def found(t1w: Volume) -> Mask:
+    def segment_or_empty(t1w: Volume) -> Mask:
         try:
             return segment(t1w)
         except DiseaseRegionError:
             return Mask(np.zeros(t1w.data.shape, bool), t1w.grid, "disease region")
 
-    return found
+    return segment_or_empty
 
 
 def by_file(models: Path, version: str) -> Segment:
@@ -126,14 +126,14 @@ def by_file(models: Path, version: str) -> Segment:
     return lambda t1w: region_by(t1w, members)
 
 
-def _picture(t1w: Volume, truth: Mask, regions: Sequence[Mask], found: Compared, versions: tuple[str, str]) -> bytes:
+def _picture(t1w: Volume, truth: Mask, regions: Sequence[Mask], compared: Compared, versions: tuple[str, str]) -> bytes:
     dices = np.nan_to_num(np.array([slice_dice(region.data, truth.data) for region in regions]), nan=1.0)
     k = int(np.abs(dices[0] - dices[1]).argmax())
     hanging = DisplayOrientation.of(t1w.grid)
     image, drawn, first, second = (
         hanging.hang(array)[k] for array in (t1w.data, truth.data, *(region.data for region in regions))
     )
-    title = f"{found.case}, slice {k + 1}: Dice {dices[0, k]:.2f} ({versions[0]}), {dices[1, k]:.2f} ({versions[1]})"
+    title = f"{compared.case}, slice {k + 1}: Dice {dices[0, k]:.2f} ({versions[0]}), {dices[1, k]:.2f} ({versions[1]})"
     from ..figures.canvas import png_bytes  # brings matplotlib
     from ..figures.slice_dice import two_answers_figure
 

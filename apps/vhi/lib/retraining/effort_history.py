@@ -42,25 +42,25 @@ class ReadingEffort:
 
 def reading_efforts(store: ReadingStore) -> tuple[ReadingEffort, ...]:
     """The effort of every reading that corrected something by a viewer's tools, oldest first; manual ones have no part in it."""
-    found: list[ReadingEffort] = []
+    efforts: list[ReadingEffort] = []
     for case_id, made in store.intact():
         readings: dict[tuple[str, int], list[Submission]] = {}
         for submission in made:
             if submission.method != "manual" and submission.effort:
                 readings.setdefault((submission.reader, submission.reading), []).append(submission)
-        found += [_summed(case_id, own) for own in readings.values()]
-    return tuple(sorted(found, key=lambda one: one.ended))
+        efforts += [_summed(case_id, own) for own in readings.values()]
+    return tuple(sorted(efforts, key=lambda effort: effort.ended))
 
 
 def median_effort(efforts: Iterable[ReadingEffort]) -> dict[str, Any]:
     """Of some readings the median of each quantity that was counted, and `cases`, how many readings there were."""
     readings = list(efforts)
-    told: dict[str, Any] = {"cases": len(readings)}
+    medians: dict[str, Any] = {"cases": len(readings)}
     for name in QUANTITIES:
         values = [reading.took[name] for reading in readings if name in reading.took]
         if values:
-            told[name] = round(float(median(values)), 1)
-    return told
+            medians[name] = round(float(median(values)), 1)
+    return medians
 
 
 def effort_sentence(efforts: Sequence[ReadingEffort], live: str) -> str:
@@ -90,5 +90,5 @@ def _summed(case_id: str, own: Sequence[Submission]) -> ReadingEffort:
         for name in QUANTITIES
         if any(name in submission.effort for submission in own)
     }
-    shown = next((submission.model["version"] for submission in own if submission.model), None)
-    return ReadingEffort(case_id, own[0].reader, own[-1].created, shown, took)
+    version = next((submission.model["version"] for submission in own if submission.model), None)
+    return ReadingEffort(case_id, own[0].reader, own[-1].created, version, took)

@@ -101,8 +101,8 @@ def write_case(
     """
     source.fetch(case)
     made = candidate.submission
-    seen = made.scans.get("T1W")
-    if seen is not None and not is_the_scan(store.root, made.case_id, "T1W", case.t1w, seen):
+    scan_read = made.scans.get("T1W")
+    if scan_read is not None and not is_the_scan(store.root, made.case_id, "T1W", case.t1w, scan_read):
         raise InputError(f"The T1W scan of case {case.case_id} is not the file that submission {made.submission_id} is about.")
     t1w = _on_grid_of_labels(case)
     entry = Entry(

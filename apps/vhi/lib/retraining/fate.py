@@ -41,8 +41,8 @@ def fate_key(case_id: str, submission_id: str) -> str:
 
 def fates(folder: RetrainingFolder) -> dict[str, Fate]:
     """By `fate_key` what became of every submission that a session looked at; one that is not there waits for the next."""
-    found = (_fate(record) for record in folder.checks())
-    return {fate_key(fate.case_id, fate.submission_id): fate for fate in found}
+    known = (_fate(record) for record in folder.checks())
+    return {fate_key(fate.case_id, fate.submission_id): fate for fate in known}
 
 
 def fate_of(folder: RetrainingFolder, case_id: str, submission_id: str) -> Fate | None:
@@ -52,7 +52,7 @@ def fate_of(folder: RetrainingFolder, case_id: str, submission_id: str) -> Fate 
 
 
 def note_fate(folder: RetrainingFolder, fate: Fate, label_id: str) -> None:
-    """Write down what became of a submission, beside what the check found of it."""
+    """Write down what became of a submission, beside the result of its check."""
     record = folder.check_of(fate.case_id, fate.submission_id) or {
         "case": fate.case_id,
         "submission": fate.submission_id,
@@ -60,8 +60,8 @@ def note_fate(folder: RetrainingFolder, fate: Fate, label_id: str) -> None:
         "state": UNCHECKED,
         "reasons": [],
     }
-    told = {name: value for name, value in asdict(fate).items() if name in ("state", "version", "reason")}
-    folder.note_check({**record, "fate": told})
+    fields = {name: value for name, value in asdict(fate).items() if name in ("state", "version", "reason")}
+    folder.note_check({**record, "fate": fields})
 
 
 def _fate(record: Mapping[str, Any]) -> Fate:
@@ -71,8 +71,8 @@ def _fate(record: Mapping[str, Any]) -> Fate:
         return Fate(*named, "set aside", None, " ".join(record["reasons"]))
     if record["state"] == "taken back":
         return Fate(*named, "taken back", None, "An administrator took it back; no session from now on learns it.")
-    told = record.get("fate")
-    if isinstance(told, dict):
-        return Fate(*named, **told)
+    noted = record.get("fate")
+    if isinstance(noted, dict):
+        return Fate(*named, **noted)
     who = "An administrator released it" if record["state"] == "released" else "It passed the checks"
     return Fate(*named, "waits", None, f"{who}; the next session takes it up.")

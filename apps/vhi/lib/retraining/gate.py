@@ -121,32 +121,34 @@ def decide(
     sentinel = config.train_sentinel_margin if held_out else 0.0
     margins = {HOLDOUT: config.train_margin, PHANTOMS: sentinel, LIKE_STUDY: sentinel}
     bound = max(config.train_margin, config.train_sentinel_margin)
-    measured = {what: {pair.case_id: pair for pair in pairs if pair.what == what} for what in (HOLDOUT, PHANTOMS)}
+    measured = {case_set: {pair.case_id: pair for pair in pairs if pair.what == case_set} for case_set in (HOLDOUT, PHANTOMS)}
     chosen = {
-        name: [own[case_id] for case_id in ids] for what, own in measured.items() for name, ids in sets_of(what, own).items()
+        name: [own[case_id] for case_id in ids]
+        for case_set, own in measured.items()
+        for name, ids in sets_of(case_set, own).items()
     }
-    over_live = {what: np.array([pair.gain for pair in own]) for what, own in chosen.items()}
+    over_live = {case_set: np.array([pair.gain for pair in own]) for case_set, own in chosen.items()}
     over_best = {
-        what: np.array([pair.candidate - best[what].dices[pair.case_id] for pair in own])
-        for what, own in chosen.items()
-        if best and what in best
+        case_set: np.array([pair.candidate - best[case_set].dices[pair.case_id] for pair in own])
+        for case_set, own in chosen.items()
+        if best and case_set in best
     }
-    for what, gains in over_live.items():
-        facts: dict[str, Any] = {"cases": len(gains), "margin": margins[what], **_gain(what, over_live)}
+    for case_set, gains in over_live.items():
+        facts: dict[str, Any] = {"cases": len(gains), "margin": margins[case_set], **_gain(case_set, over_live)}
         facts["worst"] = round(float(gains.min()), 5)
-        if best and what in best:
-            against = _gain(what, over_best)
-            facts |= {"best": best[what].version, "gain_over_best": against["mean_gain"]}
+        if best and case_set in best:
+            against = _gain(case_set, over_best)
+            facts |= {"best": best[case_set].version, "gain_over_best": against["mean_gain"]}
             facts |= {"room_over_best": against["room"]} if "room" in facts else {}
-        compared[what] = facts
-        findings.append(_sentence(what, facts))
-        reasons += _below(what, facts, bound)
+        compared[case_set] = facts
+        findings.append(_sentence(case_set, facts))
+        reasons += _below(case_set, facts, bound)
     if not held_out:
         reasons += _without_holdout([pair for pair in pairs if pair.what == LEFT_OUT], config, compared, new_kind)
     named, counted = _falls(pairs, config.train_worst)
-    told = (*reasons, *counted)
+    for_readers = (*reasons, *counted)
     reasons += named
-    return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs), tuple(findings), told)
+    return Decision(bool(pairs) and not reasons, tuple(reasons), compared, tuple(pairs), tuple(findings), for_readers)
 
 
 def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[str]]:
@@ -162,51 +164,52 @@ def _falls(pairs: Sequence[DicePair], allowed: float) -> tuple[list[str], list[s
     return named, counted if fell else []
 
 
-def sets_of(what: str, case_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def sets_of(case_set: str, case_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The cases of a set that was measured, and of phantoms those like the study's scans once more; no empty set."""
     own = tuple(case_ids)
     like = tuple(case_id for case_id in own if case_id.removeprefix("phantom-") not in PROTOCOLS)
-    sets = {what: own, LIKE_STUDY: like if what == PHANTOMS and len(like) < len(own) else ()}
+    sets = {case_set: own, LIKE_STUDY: like if case_set == PHANTOMS and len(like) < len(own) else ()}
     return {name: ids for name, ids in sets.items() if ids}
 
 
-def _gain(what: str, sets: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _gain(name: str, sets: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Mean gain of a set, and how far below that the gain on all such scans may lie where those of the set are alike."""
-    gain = {"mean_gain": round(float(sets[what].mean()), 5)}
+    gain = {"mean_gain": round(float(sets[name].mean()), 5)}
     alike = {name: gains for name, gains in sets.items() if name != PHANTOMS or LIKE_STUDY not in sets}
-    if what not in alike:
+    if name not in alike:
         return gain
     free = sum(len(gains) - 1 for gains in alike.values())
     variance = sum(float(((gains - gains.mean()) ** 2).sum()) for gains in alike.values()) / max(free, 1)
-    return gain | {"room": round(ROOM * float(np.sqrt(variance / len(sets[what]))), 5)}
+    return gain | {"room": round(ROOM * float(np.sqrt(variance / len(sets[name]))), 5)}
 
 
-def _below(what: str, told: Mapping[str, Any], bound: float) -> list[str]:
-    known = [(told["mean_gain"], told.get("room", 0.0), "the live version")]
-    if "best" in told:
-        room = told.get("room_over_best", 0.0)
-        known.append((told["gain_over_best"], room, f"{told['best']}, the best version that was live here"))
-    for gain, _, whom in known:
-        if gain < -told["margin"]:
-            return [f"On the {what} its mean Dice is {-gain:.4f} below that of {whom}; {told['margin']:g} is allowed."]
-    for gain, room, whom in known:
+def _below(name: str, facts: Mapping[str, Any], bound: float) -> list[str]:
+    known = [(facts["mean_gain"], facts.get("room", 0.0), "the live version")]
+    if "best" in facts:
+        room = facts.get("room_over_best", 0.0)
+        known.append((facts["gain_over_best"], room, f"{facts['best']}, the best version that was live here"))
+    for gain, _, other in known:
+        if gain < -facts["margin"]:
+            return [f"On the {name} its mean Dice is {-gain:.4f} below that of {other}; {facts['margin']:g} is allowed."]
+    for gain, room, other in known:
         if gain - room < -bound:
             return [
-                f"On the {what} its mean Dice is {abs(gain):.4f} {'above' if gain > 0 else 'below'} that of {whom}; gains differ "
-                f"so much between so few cases that it may be {room - gain:.4f} below on other scans; {bound:g} is allowed."
+                f"On the {name} its mean Dice is {abs(gain):.4f} {'above' if gain > 0 else 'below'} that of {other}; gains "
+                f"differ so much between so few cases that it may be {room - gain:.4f} below on other scans; "
+                f"{bound:g} is allowed."
             ]
     return []
 
 
-def _sentence(what: str, told: Mapping[str, Any]) -> str:
-    gain, cases = told["mean_gain"], f"{told['cases']} case" + ("s" if told["cases"] != 1 else "")
+def _sentence(name: str, facts: Mapping[str, Any]) -> str:
+    gain, cases = facts["mean_gain"], f"{facts['cases']} case" + ("s" if facts["cases"] != 1 else "")
     if gain > 0:
-        return f"On the {what} ({cases}) its mean Dice is {gain:.4f} above that of the live version."
+        return f"On the {name} ({cases}) its mean Dice is {gain:.4f} above that of the live version."
     if gain == 0:
-        return f"On the {what} ({cases}) its mean Dice is that of the live version."
-    where = "within" if gain >= -told["margin"] else "beyond"
-    below = f"On the {what} ({cases}) its mean Dice is {-gain:.4f} below that of the live version"
-    return f"{below}, {where} the margin of {told['margin']:g}."
+        return f"On the {name} ({cases}) its mean Dice is that of the live version."
+    where = "within" if gain >= -facts["margin"] else "beyond"
+    below = f"On the {name} ({cases}) its mean Dice is {-gain:.4f} below that of the live version"
+    return f"{below}, {where} the margin of {facts['margin']:g}."
 
 
 def _without_holdout(own: Sequence[DicePair], config: TrainConfig, compared: dict[str, Any], new_kind: bool) -> list[str]:
@@ -222,11 +225,11 @@ def _without_holdout(own: Sequence[DicePair], config: TrainConfig, compared: dic
         "cases": len(gains), "needed": KIND_GAIN if new_kind else config.train_gain,
         "mean_gain": round(float(np.mean(gains)), 5), "worst": round(float(min(gains)), 5),
     }  # fmt: skip
-    found, what = (min(gains), "lowest") if new_kind else (float(np.mean(gains)), "mean")
+    gain, statistic = (min(gains), "lowest") if new_kind else (float(np.mean(gains)), "mean")
     needed = compared[LEFT_OUT]["needed"]
-    if found >= needed:
+    if gain >= needed:
         return []
     return [
-        f"Of patients who were left out in turn the {what} gain of Dice is {found:+.4f}; where nobody is held out, {needed:g} or "
-        "more is needed. The labels wait for more patients, or for one who is held out."
+        f"Of patients who were left out in turn the {statistic} gain of Dice is {gain:+.4f}; where nobody is held out, "
+        f"{needed:g} or more is needed. The labels wait for more patients, or for one who is held out."
     ]

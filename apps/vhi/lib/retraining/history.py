@@ -38,7 +38,7 @@ def version_history(models: Path, live: str | None = None) -> list[dict[str, Any
         There is no live version.
     """
     live = live or read_live(models).manifest.version
-    return [_told(models, read_version(models, version).manifest, live) for version in list_versions(models)]
+    return [_entry(models, read_version(models, version).manifest, live) for version in list_versions(models)]
 
 
 def is_rejected(manifest: Manifest) -> bool:
@@ -46,7 +46,7 @@ def is_rejected(manifest: Manifest) -> bool:
     return manifest.gate is not None and not manifest.gate["accepted"]
 
 
-def _told(models: Path, manifest: Manifest, live: str) -> dict[str, Any]:
+def _entry(models: Path, manifest: Manifest, live: str) -> dict[str, Any]:
     changes: dict[str, list[str]] = {"added": [], "removed": [], "label changed": []}
     try:
         if manifest.parent is not None:
@@ -73,17 +73,17 @@ def _told(models: Path, manifest: Manifest, live: str) -> dict[str, Any]:
 def dice_of(manifest: Manifest) -> dict[str, dict[str, Any]]:
     """By what a version was measured on: which Dice (`measure`: "mean slice Dice", or "3-D Dice" as the gate compares), the mean
     of its cases (`version`), that of the live one then (`before`, None where nothing was), and `cases`, how many there were."""
-    found: dict[str, dict[str, Any]] = {}
+    by_set: dict[str, dict[str, Any]] = {}
     folds: Mapping[str, Any] | None = (manifest.metrics or {}).get("cross_validation")
     if folds and manifest.gate is None:
         cases = len(folds.get("cases") or {})
-        found[CROSS_VALIDATION] = {"measure": SLICES, "version": folds["mean_slice_dice"], "before": None, "cases": cases}
+        by_set[CROSS_VALIDATION] = {"measure": SLICES, "version": folds["mean_slice_dice"], "before": None, "cases": cases}
     pairs = (manifest.gate or {}).get("cases", [])
-    for what in dict.fromkeys(pair["what"] for pair in pairs):
-        own = [pair for pair in pairs if pair["what"] == what]
+    for case_set in dict.fromkeys(pair["what"] for pair in pairs):
+        own = [pair for pair in pairs if pair["what"] == case_set]
         means = {name: round(float(np.mean([pair[key] for pair in own])), 4) for name, key in _MEANS.items()}
-        found[what] = {"measure": WHOLE, **means, "cases": len(own)}
-    return found
+        by_set[case_set] = {"measure": WHOLE, **means, "cases": len(own)}
+    return by_set
 
 
 _MEANS = {"version": "candidate", "before": "live"}

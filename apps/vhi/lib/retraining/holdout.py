@@ -46,9 +46,9 @@ class HoldOut:
         VhiError
             The file is damaged, or the patient's id cannot be had.
         """
-        kept = self._read()
-        digest = kept["cases"].get(case_id) or digest_of(patient_of(case_id))
-        return self._side(kept, case_id, digest)
+        written = self._read()
+        digest = written["cases"].get(case_id) or digest_of(patient_of(case_id))
+        return self._side(written, case_id, digest)
 
     def write_down(self, patients: Mapping[str, str]) -> dict[str, Side]:
         """Give sides to cases, for good.
@@ -64,31 +64,31 @@ class HoldOut:
             The file is damaged, or a case was written down for another patient.
         OutputError
         """
-        kept = self._read()
+        written = self._read()
         sides: dict[str, Side] = {}
         for case_id, patient in patients.items():
-            sides[case_id] = self._side(kept, case_id, digest_of(patient))
-            kept["patients"][digest_of(patient)] = sides[case_id]
-            kept["cases"][case_id] = digest_of(patient)
+            sides[case_id] = self._side(written, case_id, digest_of(patient))
+            written["patients"][digest_of(patient)] = sides[case_id]
+            written["cases"][case_id] = digest_of(patient)
         make_folder(self.root)
-        write_json(self.root / FILE, kept)
+        write_json(self.root / FILE, written)
         return sides
 
-    def _side(self, kept: Mapping[str, dict[str, str]], case_id: str, digest: str) -> Side:
-        before = kept["cases"].get(case_id, digest)
+    def _side(self, written: Mapping[str, dict[str, str]], case_id: str, digest: str) -> Side:
+        before = written["cases"].get(case_id, digest)
         if before != digest:
             raise InputError(
                 f"Case {case_id} was written down in {self.root / FILE} for another patient than it has now. A patient's visits "
                 f"must stay on one side: correct {PATIENTS}, or remove the case's line from that file if it was wrong there."
             )
-        known = kept["patients"].get(digest)
+        known = written["patients"].get(digest)
         if known is not None:
             return "holdout" if known == "holdout" else "train"
         return "holdout" if int(digest[:8], 16) < self.share * 2**32 else "train"
 
     def _read(self) -> dict[str, dict[str, str]]:
-        found = read_json(self.root / FILE, patients=dict, cases=dict) or {}
-        return {"patients": dict(found.get("patients", {})), "cases": dict(found.get("cases", {}))}
+        content = read_json(self.root / FILE, patients=dict, cases=dict) or {}
+        return {"patients": dict(content.get("patients", {})), "cases": dict(content.get("cases", {}))}
 
 
 def digest_of(patient: str) -> str:

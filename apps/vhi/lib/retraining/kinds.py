@@ -79,7 +79,7 @@ def _by_each_other(group: Sequence[Entry], checks: Mapping[str, Check]) -> list[
 
 
 def _readers_agree(entry: Entry) -> bool:
-    return all(found >= READERS_AGREE for found in entry.disagreement.values())
+    return all(dice >= READERS_AGREE for dice in entry.disagreement.values())
 
 
 def _shift(check: Check) -> tuple[float, float]:
@@ -91,7 +91,7 @@ def _lies_as_others(check: Check, usual: np.ndarray) -> bool:
     return check.placement is not None and not placement_doubts(check.placement, grid, (float(usual[0]), float(usual[1])))
 
 
-def outliers(found: Mapping[str, float]) -> list[str]:
+def outliers(dices: Mapping[str, float]) -> list[str]:
     """Labels of a kind that the networks which learnt the others match far worse than is usual, by Dice."""
-    usual = float(np.median(list(found.values()))) if found else 0.0
-    return [key for key, dice in found.items() if dice < usual - DROP]
+    usual = float(np.median(list(dices.values()))) if dices else 0.0
+    return [key for key, dice in dices.items() if dice < usual - DROP]

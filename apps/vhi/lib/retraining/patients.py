@@ -45,11 +45,11 @@ def patients_of(data: Path, source: CaseSource | None = None, cases: Sequence[Ca
         The table cannot be used.
     """
     names = read_json(data / ALIASES) or {}
-    found = {str(names.get(case.case_id, case.case_id)): case for case in cases}
+    by_id = {str(names.get(case.case_id, case.case_id)): case for case in cases}
 
     @cache
     def known_to_source(case_id: str) -> str:
-        return (source.patient(found[case_id]) if source is not None and case_id in found else None) or case_id
+        return (source.patient(by_id[case_id]) if source is not None and case_id in by_id else None) or case_id
 
     table = patients_of_table(RetrainingFolder(data).root / PATIENTS, known_to_source)
     return lambda case_id: table(str(names.get(case_id, case_id)))

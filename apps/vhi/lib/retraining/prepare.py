@@ -117,7 +117,7 @@ def waiting_labels(
     folder = RetrainingFolder(store.root)
     holdout = HoldOut(folder.root, config.train_holdout)
     learnt = {(case.case_id, case.label_sha256) for case in live.training_cases}
-    found = []
+    waiting = []
     for labels in find_candidates(store, config.seniors()):
         states = [_state(folder, candidate) for candidate in labels]
         standing = [n for n, state in enumerate(states) if not is_aside(state, config)]
@@ -125,7 +125,7 @@ def waiting_labels(
         # those after it count only as long as nothing is known of those before them
         last = next((n for n in standing if states[n] in CHECKED or not config.train_quarantine), len(labels))
         candidate = labels[chosen]
-        found.append(
+        waiting.append(
             WaitingLabel(
                 candidate,
                 holdout.side(candidate.case_id, patient_of),
@@ -134,7 +134,7 @@ def waiting_labels(
                 tuple(labels[n] for n in standing if chosen < n <= last),
             )
         )
-    return tuple(found)
+    return tuple(waiting)
 
 
 def _state(folder: RetrainingFolder, candidate: Candidate) -> str | None:
@@ -222,7 +222,7 @@ def _refuse_nothing(labels: Sequence[WaitingLabel], options: TrainOptions) -> No
     usable = [label for label in labels if label.is_new or (options.scratch and label.side == "train" and not label.held)]
     if usable:
         return
-    held, out = (sum(map(test, labels)) for test in (lambda one: one.held, lambda one: one.side == "holdout"))
+    held, out = (sum(map(test, labels)) for test in (lambda label: label.held, lambda label: label.side == "holdout"))
     known = sum(label.known for label in labels)
     raise InputError(
         f"There is nothing new to learn: readers labelled {len(labels)} cases, of which the live version learnt {known}, {out} "
@@ -240,7 +240,7 @@ def _chosen(labels: Sequence[WaitingLabel], config: TrainConfig, options: TrainO
 
 
 def _counting(chosen: Sequence[WaitingLabel]) -> list[Candidate]:
-    return [label for one in chosen for label in (one.candidate, *one.others)]
+    return [label for waiting in chosen for label in (waiting.candidate, *waiting.others)]
 
 
 def _contradicting(store: ReadingStore, config: TrainConfig, entries: Sequence[Entry]) -> list[Candidate]:
@@ -256,8 +256,8 @@ def _contradicting(store: ReadingStore, config: TrainConfig, entries: Sequence[E
             return False
         return any(Protocol.from_dict(check["protocol"]).is_like(protocol) for protocol in new)
 
-    found = find_candidates(store, config.seniors()) if config.train_quarantine and new else ()
-    first = (next(filter(contradicts, labels), None) for labels in found if labels[0].case_id not in there)
+    by_case = find_candidates(store, config.seniors()) if config.train_quarantine and new else ()
+    first = (next(filter(contradicts, labels), None) for labels in by_case if labels[0].case_id not in there)
     return [label for label in first if label is not None]
 
 

@@ -104,26 +104,26 @@ def check_label(label: Mask, t1w: Volume, region: Mask, others: Mapping[str, Mas
         return Check((f"It lies on another grid than its scan: {error}",), usable=False, misplaced=True)
     if not label.voxels:
         return Check(("It is empty; every scan of the pelvis shows bone.",), usable=False, misplaced=True)
-    found = dice(label.data, region.data)
+    live_dice = dice(label.data, region.data)
     share = float(np.count_nonzero(label.data & region.data) / label.voxels)
     moved = _best_moves(label, region) if region.voxels else None
-    if moved is not None and max(found, *moved.flips, moved.shifted) >= usual - DROP:
-        other, fit = _of_another(label, found, others)
-        wrong = [*_misplaced(moved, label.grid, found), *fit]
-        far = [_far(found, usual)] if found < usual - DROP else []
+    if moved is not None and max(live_dice, *moved.flips, moved.shifted) >= usual - DROP:
+        other, fit = _of_another(label, live_dice, others)
+        wrong = [*_misplaced(moved, label.grid, live_dice), *fit]
+        far = [_far(live_dice, usual)] if live_dice < usual - DROP else []
         reasons = (*wrong, *_implausible(label, region), *far)
-        return Check(reasons, found, misplaced=bool(wrong), share_found=share, fits_case=other)
+        return Check(reasons, live_dice, misplaced=bool(wrong), share_found=share, fits_case=other)
     placement = placement_of(label, t1w)
     wrong = placement_doubts(placement, t1w.grid)
     # where the ensemble answers wrong, only a good fit elsewhere tells
-    other, fit = _of_another(label, max(found, usual - DROP - FLIP_GAIN), others if region.voxels else {})
+    other, fit = _of_another(label, max(live_dice, usual - DROP - FLIP_GAIN), others if region.voxels else {})
     wrong += fit
     unlike = (
-        [_far(found, usual), *_implausible(label, region)]
+        [_far(live_dice, usual), *_implausible(label, region)]
         if region.voxels
         else ["The live ensemble finds no bone on this scan, so nothing can be compared."]
     )
-    return Check((*wrong, *unlike), found, placement=placement, misplaced=bool(wrong), share_found=share, fits_case=other)
+    return Check((*wrong, *unlike), live_dice, placement=placement, misplaced=bool(wrong), share_found=share, fits_case=other)
 
 
 def doubts_of(t1w: Volume, region: Mask, expected: Mask | None) -> tuple[str, ...]:
@@ -139,8 +139,8 @@ def doubts_of(t1w: Volume, region: Mask, expected: Mask | None) -> tuple[str, ..
         doubt as long as it lies right on the image.
     """
     check = check_label(region, t1w, expected or Mask(np.zeros_like(region.data), region.grid, region.name), {})
-    told = check.reasons if not check.placement else placement_doubts(check.placement, t1w.grid)
-    return tuple(f"The disease region may be wrong. {reason}" for reason in told)
+    reasons = check.reasons if not check.placement else placement_doubts(check.placement, t1w.grid)
+    return tuple(f"The disease region may be wrong. {reason}" for reason in reasons)
 
 
 def placement_doubts(placement: Placement, grid: Grid, usual: tuple[float, float] = (0.0, 0.0)) -> list[str]:
@@ -222,21 +222,23 @@ def _best_moves(label: Mask, region: Mask) -> _Moves:
     return _Moves((i, j, k), *best_shift(label.data, region.data))
 
 
-def _misplaced(moves: _Moves, grid: Grid, found: float) -> list[str]:
+def _misplaced(moves: _Moves, grid: Grid, live_dice: float) -> list[str]:
     axis = int(np.argmax(moves.flips))
-    if moves.flips[axis] >= found + FLIP_GAIN:
+    if moves.flips[axis] >= live_dice + FLIP_GAIN:
         return [
             f"It fits better {_turned(axis, grid)}: it seems flipped along {_AXES[axis]}, Dice with the networks' region "
-            f"{found:.2f}, flipped back {moves.flips[axis]:.2f}."
+            f"{live_dice:.2f}, flipped back {moves.flips[axis]:.2f}."
         ]
-    if moves.shifted >= found + SHIFT_GAIN:
+    if moves.shifted >= live_dice + SHIFT_GAIN:
         by = ", ".join(str(-n) for n in moves.shift)
-        return [f"It seems shifted by ({by}) voxels: Dice with the networks' region {found:.3f}, moved back {moves.shifted:.3f}."]
+        return [
+            f"It seems shifted by ({by}) voxels: Dice with the networks' region {live_dice:.3f}, moved back {moves.shifted:.3f}."
+        ]
     return []
 
 
-def _far(found: float, usual: float) -> str:
-    return f"Its Dice with the live ensemble is {found:.2f}, far below the usual {usual:.2f}."
+def _far(live_dice: float, usual: float) -> str:
+    return f"Its Dice with the live ensemble is {live_dice:.2f}, far below the usual {usual:.2f}."
 
 
 def _turned(axis: int, grid: Grid) -> str:
@@ -247,13 +249,13 @@ def _turned(axis: int, grid: Grid) -> str:
     return "upside down" if along_rows else "with left and right exchanged"
 
 
-def _of_another(label: Mask, found: float, others: Mapping[str, Mask]) -> tuple[str | None, list[str]]:
+def _of_another(label: Mask, own_dice: float, others: Mapping[str, Mask]) -> tuple[str | None, list[str]]:
     """The other case whose scan a label fits better, and what is said of that."""
     fits = {case_id: dice(label.data, other.data) for case_id, other in others.items() if other.data.shape == label.data.shape}
     closest = max(fits, key=lambda case_id: fits[case_id], default=None)
-    if closest is None or fits[closest] <= found + FLIP_GAIN:
+    if closest is None or fits[closest] <= own_dice + FLIP_GAIN:
         return None, []
-    return closest, [f"It fits the scan of another case better (Dice {fits[closest]:.2f}) than its own ({found:.2f})."]
+    return closest, [f"It fits the scan of another case better (Dice {fits[closest]:.2f}) than its own ({own_dice:.2f})."]
 
 
 def _implausible(label: Mask, region: Mask) -> list[str]:

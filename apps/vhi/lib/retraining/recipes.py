@@ -44,7 +44,7 @@ def member_recipes(
         Whether it gets them now.
     """
     own = live.of_kind(kind)
-    known = [Recipe.from_dict(told, layout) for told, layout in zip(own.recipes, own.networks, strict=True)]
+    known = [Recipe.from_dict(stored, layout) for stored, layout in zip(own.recipes, own.networks, strict=True)]
     # scans of other scanners that the live version learnt are not at hand where it is trained on, nor labels drawn over discs
     recipes = [replace(recipe, other=0, readings=False) for recipe in known]
     if kind is not None:
@@ -61,7 +61,10 @@ def member_recipes(
     pull = PULL if options.keep == "pull" or (options.keep == "auto" and not replays) else 0.0
     usual = (options.steps, options.epochs, options.minutes) == (None, None, None)
     rate = LEARNING_RATE if usual else LEARNING_RATE_OF_OTHER_STEPS
-    gentle = (replace(one, pseudo=one.batch // 2 if replay and replays else 0, pull=pull, learning_rate=rate) for one in recipes)
+    gentle = (
+        replace(recipe, pseudo=recipe.batch // 2 if replay and replays else 0, pull=pull, learning_rate=rate)
+        for recipe in recipes
+    )
     return tuple(_budgeted(recipe, options, n_new, STEPS) for recipe in gentle)
 
 

@@ -130,10 +130,10 @@ class RetrainingFolder:
         `state` is one of checking, training, measuring, publishing, accepted, rejected, nothing, stopped, failed;
         "interrupted" where it says that work goes on but no process does it.
         """
-        found = read_remakable(self.root / "progress.json", state=str)
-        if found is not None and found["state"] not in ENDED and not self.running():
-            found["state"] = "interrupted"
-        return found
+        progress = read_remakable(self.root / "progress.json", state=str)
+        if progress is not None and progress["state"] not in ENDED and not self.running():
+            progress["state"] = "interrupted"
+        return progress
 
     def request_stop(self) -> bool:
         """Have the session stop at its next report; False where none runs."""
@@ -152,13 +152,15 @@ class RetrainingFolder:
 
     def results(self) -> tuple[dict[str, Any], ...]:
         """`result.json` of every session that ended, oldest first."""
-        found = (read_remakable(path, state=str, session=str, begun=str) for path in sorted(self.history.glob("*/result.json")))
-        return tuple(content for content in found if content is not None)
+        contents = (
+            read_remakable(path, state=str, session=str, begun=str) for path in sorted(self.history.glob("*/result.json"))
+        )
+        return tuple(content for content in contents if content is not None)
 
     # checked labels -------------------------------------------------------------------------------------------------------------
 
     def note_check(self, content: Mapping[str, Any], picture: bytes | None = None) -> None:
-        """Keep what the check of a label found: `case`, `submission`, `label_id`, `state` (passed, held) and more."""
+        """Keep the result of a label's check: `case`, `submission`, `label_id`, `state` (passed, held) and more."""
         make_folder(self.root / "labels")
         path = self._check_path(str(content["case"]), str(content["submission"]))
         if picture is not None:
@@ -171,8 +173,8 @@ class RetrainingFolder:
 
     def checks(self) -> tuple[dict[str, Any], ...]:
         """The record of every label that was checked, or decided about, by `case`, `submission`, `state` and more."""
-        found = (read_remakable(path, **_CHECK) for path in sorted((self.root / "labels").glob("*.json")))
-        return tuple(content for content in found if content is not None)
+        records = (read_remakable(path, **_CHECK) for path in sorted((self.root / "labels").glob("*.json")))
+        return tuple(content for content in records if content is not None)
 
     def held(self) -> tuple[dict[str, Any], ...]:
         """The labels in quarantine, by a check or by an administrator: `case`, `submission`, `reader`, `reasons`, `dice`,
@@ -198,15 +200,15 @@ class RetrainingFolder:
         RequestError
             Nothing could be learnt from it.
         """
-        found = self.check_of(case_id, submission_id)
-        if found is None or found["state"] not in ASIDE:
+        check = self.check_of(case_id, submission_id)
+        if check is None or check["state"] not in ASIDE:
             raise NotFoundError(f"Submission {submission_id} of case {case_id} is not in quarantine; ask for the list.")
-        if not found.get("releasable", True):
-            raise RequestError(f"Submission {submission_id} of case {case_id} cannot be learnt: {' '.join(found['reasons'])}")
-        if found["state"] == TAKEN_BACK and found.get("before") not in CHECKED:
-            self._forget_check(found)
+        if not check.get("releasable", True):
+            raise RequestError(f"Submission {submission_id} of case {case_id} cannot be learnt: {' '.join(check['reasons'])}")
+        if check["state"] == TAKEN_BACK and check.get("before") not in CHECKED:
+            self._forget_check(check)
             return UNCHECKED
-        self.note_check({**found, "state": "released", "released_by": who})
+        self.note_check({**check, "state": "released", "released_by": who})
         return "released"
 
     def _forget_check(self, record: Mapping[str, Any]) -> None:
@@ -232,13 +234,13 @@ class RetrainingFolder:
         ConflictError
             It is set aside already.
         """
-        found = self.check_of(case_id, submission_id)
-        if found is not None and found["state"] in ASIDE:
+        check = self.check_of(case_id, submission_id)
+        if check is not None and check["state"] in ASIDE:
             raise ConflictError(f"Submission {submission_id} of case {case_id} is set aside already.")
-        known = found or {"case": case_id, "submission": submission_id, "label_id": label_id, "releasable": True}
-        said = [reason for reason in known.get("reasons", []) if not reason.startswith(_BY)]
-        before = found["state"] if found else None
-        reasons = [f"{_BY} {who}.", *said]
+        known = check or {"case": case_id, "submission": submission_id, "label_id": label_id, "releasable": True}
+        other_reasons = [reason for reason in known.get("reasons", []) if not reason.startswith(_BY)]
+        before = check["state"] if check else None
+        reasons = [f"{_BY} {who}.", *other_reasons]
         self.note_check({**known, "state": TAKEN_BACK, "reasons": reasons, "taken_back_by": who, "before": before})
 
     def _check_path(self, case_id: str, submission_id: str) -> Path:

@@ -130,7 +130,7 @@ class _Work:
         self.live = read_version(Path(session.model_dir), session.parent).manifest
         self.plan = SessionPlan.read(folder.session)
         self.state = "checking"
-        self._told: tuple[Any, ...] = ()
+        self._last_reported: tuple[Any, ...] = ()
 
     @property
     def place(self) -> Path:
@@ -176,25 +176,25 @@ class _Work:
         if not (self.place / LEFT_OUT_FILE).exists():
             self.state = "validating"
             jobs = left_out(self.place, self.session, self.live, plan)
-            found = {key: dice for part in self._done(pool, jobs) for key, dice in part.items()}
-            write_json(self.place / LEFT_OUT_FILE, found)
-        found = read_json(self.place / LEFT_OUT_FILE) or {}
-        odd = outliers({key: one["candidate"] for key, one in found.items()}) if plan.protocol else []
-        if odd:
-            set_aside_as_outliers(self.folder, plan.of(self.session, odd))
+            dices = {key: dice for part in self._done(pool, jobs) for key, dice in part.items()}
+            write_json(self.place / LEFT_OUT_FILE, dices)
+        dices = read_json(self.place / LEFT_OUT_FILE) or {}
+        outlying = outliers({key: dice["candidate"] for key, dice in dices.items()}) if plan.protocol else []
+        if outlying:
+            set_aside_as_outliers(self.folder, plan.of(self.session, outlying))
             anew = self._plan_anew()
             if anew.waits:
                 return Decision(False, (anew.waits,), {}, ())
             return self._left_out(pool)
-        decision = decide(pairs_of({}, found), self.session.config, new_kind=plan.protocol is not None)
+        decision = decide(pairs_of({}, dices), self.session.config, new_kind=plan.protocol is not None)
         return None if decision.accepted else decision
 
     def _storing(self) -> Callable[[], Version]:
         plan = self._plan()
         new_kind = None
         if plan.protocol is not None:
-            found = read_json(self.place / LEFT_OUT_FILE) or {}
-            dices = [dice["candidate"] for dice in found.values()]
+            left_out_dices = read_json(self.place / LEFT_OUT_FILE) or {}
+            dices = [dice["candidate"] for dice in left_out_dices.values()]
             new_kind = {"name": plan.kind, "protocol": plan.protocol} | ({"usual": float(np.mean(dices))} if dices else {})
         learnt = plan.of(self.session, plan.learn)
         return partial(store_candidate, self.session, self.trainings(), learnt, self.place / CANDIDATE, new_kind)
@@ -207,8 +207,8 @@ class _Work:
         )
 
     def _planned(self, pool: ProcessPoolExecutor) -> SessionPlan:
-        (found,) = self._done(pool, [checking(self.folder, self.session, self.live)])
-        note_checks(self.folder, self.session, found)
+        (checks,) = self._done(pool, [checking(self.folder, self.session, self.live)])
+        note_checks(self.folder, self.session, checks)
         plan = make_plan(self.folder, self.session, self.live)
         if self.session.options.minutes is not None and plan.learn:
             plan = replace(plan, steps=self._affordable(pool, plan, self.session.options.minutes))
@@ -304,16 +304,16 @@ class _Work:
         if self.folder.stop_requested():
             raise StopRequested
         points = {training.name: training.progress() for training in self.trainings()}
-        told = (self.state, *(point.step for point in points.values() if point))
-        if told != self._told:
-            self._told = told
+        position = (self.state, *(point.step for point in points.values() if point))
+        if position != self._last_reported:
+            self._last_reported = position
             self.record_progress(self.state, **_progress(self.trainings(), points, self.session.config.train_jobs))
 
     def record_progress(self, state: str, **facts: Any) -> dict[str, Any]:
-        said = {"session": self.session.session_id, "version": self.session.version, **facts, "state": state}
-        self.folder.write_progress(said)
-        self.on_progress(said)
-        return said
+        progress = {"session": self.session.session_id, "version": self.session.version, **facts, "state": state}
+        self.folder.write_progress(progress)
+        self.on_progress(progress)
+        return progress
 
 
 def _nothing(plan: SessionPlan) -> str:

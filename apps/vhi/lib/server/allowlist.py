@@ -126,12 +126,12 @@ CLOSED = {
 
 def find_allowed(method: str, path: str) -> Allowed | None:
     """The entry of the list that a request matches; None where it is not on it."""
-    return next((one for one, pattern in _PATTERNS if method in one.methods and pattern.fullmatch(path)), None)
+    return next((allowed for allowed, pattern in _PATTERNS if method in allowed.methods and pattern.fullmatch(path)), None)
 
 
 def methods_of(path: str) -> tuple[str, ...]:
     """The methods that the list has for a path."""
-    return tuple(method for one, pattern in _PATTERNS if pattern.fullmatch(path) for method in one.methods)
+    return tuple(method for allowed, pattern in _PATTERNS if pattern.fullmatch(path) for method in allowed.methods)
 
 
 def why_closed(path: str) -> str | None:

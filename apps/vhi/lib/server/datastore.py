@@ -29,8 +29,8 @@ def add_datastore(api: FastAPI, context: ServerContext) -> None:
             store = context.app.datastore()
             return {"all": store.json, "train": store.datalist}.get(output or "", store.status)()
 
-        found = await context.quickly(request, look)
-        return JSONResponse(finite(json.loads(found) if isinstance(found, str) else found))
+        content = await context.quickly(request, look)
+        return JSONResponse(finite(json.loads(content) if isinstance(content, str) else content))
 
     @api.get("/datastore/image", tags=["Datastore"], summary="A series as a file")
     async def image(request: Request, image: str) -> Response:
@@ -94,14 +94,14 @@ def add_datastore(api: FastAPI, context: ServerContext) -> None:
         return JSONResponse(finite(await context.save_for(request, save)))
 
 
-def _needed(path: str, what: str) -> Path:
+def _needed(path: str, name: str) -> Path:
     if not path or not Path(path).is_file():
-        raise Refusal(404, f"There is no {what}.")
+        raise Refusal(404, f"There is no {name}.")
     return Path(path)
 
 
-def _file_answer(path: str, what: str) -> Response:
-    file = _needed(path, what)
+def _file_answer(path: str, name: str) -> Response:
+    file = _needed(path, name)
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return Response(file.read_bytes(), media_type=kind, headers={"Content-Disposition": f'attachment; filename="{file.name}"'})
 

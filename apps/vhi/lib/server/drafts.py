@@ -26,8 +26,8 @@ def add_drafts(api: FastAPI, context: ServerContext) -> None:
     async def draft(request: Request, image: str, reader: Reader = None, reading: Reading = 1) -> JSONResponse:
         who = _reader_of(reader)
         check_id("image", image)
-        found = await context.quickly(request, lambda: context.app.service.drafting.find(image, who, reading))
-        return JSONResponse(finite(asdict(found)) if found else {})
+        kept_draft = await context.quickly(request, lambda: context.app.service.drafting.find(image, who, reading))
+        return JSONResponse(finite(asdict(kept_draft)) if kept_draft else {})
 
     @api.put("/vhi/draft", tags=["VHI"], summary="Keep what was begun; If-Match names the revision that it replaces, if any")
     async def keep(  # noqa: PLR0913 parts of a request
@@ -39,36 +39,36 @@ def add_drafts(api: FastAPI, context: ServerContext) -> None:
         reading: Reading = 1,
         if_match: IfMatch = None,
     ) -> JSONResponse:
-        who, seen = _reader_of(reader), _revision(if_match)
+        who, revision = _reader_of(reader), _revision(if_match)
         check_id("image", image)
-        told = check_params(state, reserved=frozenset())
+        checked_state = check_params(state, reserved=frozenset())
         save = context.app.service.drafting.save
-        made = await context.save_for(request, lambda: save(image, who, reading, told, map, seen))
+        made = await context.save_for(request, lambda: save(image, who, reading, checked_state, map, revision))
         return JSONResponse({"revision": made.revision, "saved": made.saved}, headers={"ETag": f'"{made.revision}"'})
 
     @api.delete("/vhi/draft", tags=["VHI"], summary="Throw away what was begun; If-Match names its revision")
     async def drop(
         request: Request, image: str, reader: Reader = None, reading: Reading = 1, if_match: IfMatch = None
     ) -> JSONResponse:
-        who, seen = _reader_of(reader), _revision(if_match)
+        who, revision = _reader_of(reader), _revision(if_match)
         check_id("image", image)
-        if seen is None:
+        if revision is None:
             raise Refusal(428, "The header If-Match is needed: the revision of the draft that is thrown away.")
-        await context.save_for(request, lambda: context.app.service.drafting.remove(image, who, reading, seen))
+        await context.save_for(request, lambda: context.app.service.drafting.remove(image, who, reading, revision))
         return JSONResponse({})
 
 
-def handed_in(context: ServerContext, image: str, told: Mapping[str, Any]) -> None:
+def handed_in(context: ServerContext, image: str, params: Mapping[str, Any]) -> None:
     """A submission was kept: the draft that it hands in goes.
 
     Parameters
     ----------
-    told : mapping
+    params : mapping
         With `draft`, its revision, as the panel sends it; without it nothing happens. `client_id` and `reading` as submitted.
     """
-    if isinstance(seen := told.get("draft"), str):
-        reader, reading = current_identity().name or str(told.get("client_id")), told.get("reading") or 1
-        context.app.service.drafting.remove_submitted(image, reader, int(reading), seen)
+    if isinstance(revision := params.get("draft"), str):
+        reader, reading = current_identity().name or str(params.get("client_id")), params.get("reading") or 1
+        context.app.service.drafting.remove_submitted(image, reader, int(reading), revision)
 
 
 def _reader_of(reader: str | None) -> str:

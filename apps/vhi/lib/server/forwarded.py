@@ -45,13 +45,13 @@ class Forwarded:
         is_trusted = peer in self._client_and_scheme.trusted_hosts
         names = {name.lower() for name, _ in scope["headers"]}
         # `monailabel start_server` has looked into the header for proxies of this machine before
-        is_told = _last(scope, b"x-forwarded-for") == peer
+        is_applied = _last(scope, b"x-forwarded-for") == peer
         passed = {
             **scope,
             "client": (peer, port),
             HOST_KEY: _last(scope, b"x-forwarded-host") if is_trusted else "",
             PREFIX_KEY: _prefix(scope) if is_trusted else "",
-            CONCEALED_KEY: not names.isdisjoint(_MARKS) and not (is_trusted and b"x-forwarded-for" in names) and not is_told,
+            CONCEALED_KEY: not names.isdisjoint(_MARKS) and not (is_trusted and b"x-forwarded-for" in names) and not is_applied,
         }
         if passed[CONCEALED_KEY] and not is_trusted:
             self._warn()
@@ -68,16 +68,16 @@ class Forwarded:
 
 def check_proxies(trusted: Iterable[str]) -> None:
     """Raises SettingsError unless each is an address or a network, and none is everybody."""
-    for one in trusted:
+    for proxy in trusted:
         try:
-            network = ipaddress.ip_network(one)
+            network = ipaddress.ip_network(proxy)
         except ValueError as error:
             raise SettingsError(
-                f"{one!r} is no address or network of a proxy ({error}); write it as 10.0.0.5 or 172.30.80.0/24."
+                f"{proxy!r} is no address or network of a proxy ({error}); write it as 10.0.0.5 or 172.30.80.0/24."
             ) from error
         if network.prefixlen == 0:
             raise SettingsError(
-                f"{one} trusts every client to say who it is; name the addresses or the network of the proxies alone."
+                f"{proxy} trusts every client to say who it is; name the addresses or the network of the proxies alone."
             )
 
 

@@ -279,11 +279,11 @@ async def _stored_uids(answer: httpx.Response) -> tuple[str, ...]:
 
 def _headers_of(scope: Scope) -> dict[str, str]:
     """The request's headers; one that comes twice is joined."""
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
-        found[key] = f"{found[key]},{value.decode('latin-1')}" if key in found else value.decode("latin-1")
-    return found
+        headers[key] = f"{headers[key]},{value.decode('latin-1')}" if key in headers else value.decode("latin-1")
+    return headers
 
 
 def _asked(given: Mapping[str, str]) -> str:
@@ -370,18 +370,18 @@ def _rewriter(answer: httpx.Response, *, is_json: bool, translate: Translate) ->
     Refusal
         502: an answer of another kind than the resource's.
     """
-    kind, told = _kind(answer), answer.headers.get("content-type", "")
+    kind, content_type = _kind(answer), answer.headers.get("content-type", "")
     if answer.status_code == 204:
         return Unchanged(), []
-    headers = [(b"content-type", told.encode("latin-1"))]
+    headers = [(b"content-type", content_type.encode("latin-1"))]
     if kind == JSON:
         return JsonLinks(translate), headers
     if is_json:
         raise Refusal(502, "The archive did not answer in DICOM JSON.")
-    if not _BINARY_ANSWERS.fullmatch(kind) or re.search("xml|json", told, re.IGNORECASE):
+    if not _BINARY_ANSWERS.fullmatch(kind) or re.search("xml|json", content_type, re.IGNORECASE):
         raise Refusal(502, "The archive did not answer with images.")
     if kind == "multipart/related":
-        boundary = boundary_of(told)
+        boundary = boundary_of(content_type)
         if not boundary:
             raise Refusal(502, "The archive's answer cannot be read: it is in parts and names no boundary.")
         return MultipartLinks(boundary, translate), headers
@@ -395,12 +395,12 @@ def _warnings(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
 
     The sender within a Warning (RFC 7234, 5.5) is the archive's address or name, which readers do not learn.
     """
-    found = []
-    for told in answer.headers.get_list("warning")[:MOST_WARNINGS]:
-        parts = _WARNING.match(told)
+    headers = []
+    for warning in answer.headers.get_list("warning")[:MOST_WARNINGS]:
+        parts = _WARNING.match(warning)
         if parts is not None:
-            found.append((b"warning", f'{parts[1]} {WARN_AGENT} "{parts[2]}"'.encode("latin-1", "replace")))
-    return found
+            headers.append((b"warning", f'{parts[1]} {WARN_AGENT} "{parts[2]}"'.encode("latin-1", "replace")))
+    return headers
 
 
 def _translation(archive_host: str) -> Translate:

@@ -116,7 +116,7 @@ class Guard:
             return
         body = await _read_all(receive)
         messages = await asyncio.wrap_future(self.context.quick.submit(lambda: _run_apart(self._stock, scope, body)))
-        for message in _told_in_one_sentence(messages):
+        for message in _with_one_sentence(messages):
             await send(message)
 
     async def _to_archive(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,7 +152,7 @@ class RequestHandler:
         self.cors: dict[str, str] = {}
         self._status = 0
         self._limit = self._body_left = 0
-        self._told_nothing = self._body_over = False
+        self._sent_empty_body = self._body_over = False
 
     async def serve(self) -> None:
         started = time.perf_counter()
@@ -304,8 +304,8 @@ class RequestHandler:
 
     async def _nothing(self) -> Message:
         """An empty body at once, and after that only that the client went away."""
-        if not self._told_nothing:
-            self._told_nothing = True
+        if not self._sent_empty_body:
+            self._sent_empty_body = True
             return {"type": "http.request", "body": b"", "more_body": False}
         while (message := await self._receive())["type"] != "http.disconnect":
             pass
@@ -400,7 +400,7 @@ def _run_apart(application: ASGIApp, scope: Scope, body: bytes) -> list[Message]
     return sent
 
 
-def _told_in_one_sentence(messages: list[Message]) -> list[Message]:
+def _with_one_sentence(messages: list[Message]) -> list[Message]:
     """The same answer; where it is an error, its detail is one sentence."""
     status = messages[0]["status"]
     if status < 400:

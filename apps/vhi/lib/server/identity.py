@@ -100,8 +100,8 @@ class Tokens:
         self._lifetime_s = lifetime_s
         self._ended_file = ended_file
         self._ended: dict[str, float] = {}
-        if ended_file is not None and (kept := read_remakable(ended_file, ended=dict)) is not None:
-            self._ended = {session: until for session, until in kept["ended"].items() if isinstance(until, NUMBER)}
+        if ended_file is not None and (record := read_remakable(ended_file, ended=dict)) is not None:
+            self._ended = {session: until for session, until in record["ended"].items() if isinstance(until, NUMBER)}
         self._lock = Lock()
 
     def issue(self, account: Account) -> str:
@@ -146,12 +146,12 @@ class Tokens:
         if account is not None and account.is_disabled:
             return None
         if signed_on is not None and self._issuer:
-            mark, found = self._mark_signed_on(account, signed_on), Identity(claims["sub"], signed_on, claims["jti"], True)
+            mark, identity = self._mark_signed_on(account, signed_on), Identity(claims["sub"], signed_on, claims["jti"], True)
         elif signed_on is None and account is not None:
-            mark, found = _mark(account), Identity(account.name, account.role, claims["jti"])
+            mark, identity = _mark(account), Identity(account.name, account.role, claims["jti"])
         else:
             return None
-        return found if secrets.compare_digest(mark, str(claims["mark"])) else None
+        return identity if secrets.compare_digest(mark, str(claims["mark"])) else None
 
     def _mark_signed_on(self, account: Account | None, role: str) -> str:
         known = f"{account.password}{account.ended or ''}" if account else ""

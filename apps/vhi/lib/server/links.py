@@ -68,8 +68,8 @@ class JsonLinks:
         self._last = data.rstrip()[-1:] or self._last
         return _JSON_LINK.sub(self._replace, data)
 
-    def _replace(self, found: re.Match[bytes]) -> bytes:
-        link = found[1].replace(rb"\/", b"/").decode("utf-8", "replace")
+    def _replace(self, match: re.Match[bytes]) -> bytes:
+        link = match[1].replace(rb"\/", b"/").decode("utf-8", "replace")
         return b'"' + self._translate(link).encode() + b'"'
 
 
@@ -87,18 +87,18 @@ class MultipartLinks:
         self._held += piece
         passed = bytearray()
         while not self._closed:
-            found = self._headers() if self._in_headers else self._content()
-            if found is None:
+            part = self._headers() if self._in_headers else self._content()
+            if part is None:
                 break
-            passed += found
+            passed += part
         if self._closed:
             passed += self._held
             self._held = b""
         elif not self._in_headers:
             # all but what could be the beginning of a delimiter
-            kept = len(self._delimiter) + 1
-            passed += self._held[:-kept]
-            self._held = self._held[-kept:]
+            held_back = len(self._delimiter) + 1
+            passed += self._held[:-held_back]
+            self._held = self._held[-held_back:]
         return self._without_borrowed(bytes(passed))
 
     def finish(self) -> bytes:
@@ -112,10 +112,10 @@ class MultipartLinks:
         end = at + len(self._delimiter)
         if at < 0 or len(self._held) < end + 2:
             return None
-        found, self._held = self._held[:end], self._held[end:]
+        content, self._held = self._held[:end], self._held[end:]
         self._closed = self._held.startswith(b"--")
         self._in_headers = not self._closed
-        return found
+        return content
 
     def _headers(self) -> bytes | None:
         """The headers of a part, with the empty line."""
@@ -129,8 +129,8 @@ class MultipartLinks:
         # the second line break stays: a part without content ends at once
         return _LOCATION.sub(self._replace, headers.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n") + b"\r\n"
 
-    def _replace(self, found: re.Match[bytes]) -> bytes:
-        return found[1] + self._translate(found[2].decode("latin-1")).encode()
+    def _replace(self, match: re.Match[bytes]) -> bytes:
+        return match[1] + self._translate(match[2].decode("latin-1")).encode()
 
     def _without_borrowed(self, passed: bytes) -> bytes:
         left = passed[self._borrowed :]

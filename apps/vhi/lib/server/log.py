@@ -84,14 +84,14 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         parts = dict(record.args) if isinstance(record.args, Mapping) else {}
-        told = {
+        entry = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
             **({"trace": self.formatException(record.exc_info)} if record.exc_info else {}),
         }
-        return json.dumps({**parts, **told}, ensure_ascii=False, default=str)
+        return json.dumps({**parts, **entry}, ensure_ascii=False, default=str)
 
 
 class PrivateRotating(RotatingFileHandler):

@@ -54,13 +54,13 @@ def add_overview(api: FastAPI, context: ServerContext) -> None:
         asked = _reader_asked(reader)
 
         def look() -> list[dict[str, Any]]:
-            found, known = context.app.service.submissions(image, asked), context.app.service.fates()
-            told = [
-                {"id": submission.submission_id, **asdict(submission), "fate": known.of(submission, found)}
-                for submission in found
+            handed_in, known = context.app.service.submissions(image, asked), context.app.service.fates()
+            rows = [
+                {"id": submission.submission_id, **asdict(submission), "fate": known.of(submission, handed_in)}
+                for submission in handed_in
             ]
             # of a blinded study the UID of the Segmentation that one was read from would lead to the patient
-            return [{**submission, "source": None} for submission in told] if context.is_blinded else told
+            return [{**submission, "source": None} for submission in rows] if context.is_blinded else rows
 
         return JSONResponse(finite(await context.quickly(request, look)))
 
@@ -98,9 +98,9 @@ def add_overview(api: FastAPI, context: ServerContext) -> None:
 
 def _series_of(index: Any, study_uid: str) -> dict[str, str | None]:
     """UIDs of T1W and STIR; None both where the study is no case, with the reason."""
-    seen = next((case.viewed for case in index.cases if case.viewed and case.viewed.study_uid == study_uid), None)
-    if seen is not None:
-        return {"t1w": seen.t1w_uid, "stir": seen.stir_uid, "why": None}
+    viewed = next((case.viewed for case in index.cases if case.viewed and case.viewed.study_uid == study_uid), None)
+    if viewed is not None:
+        return {"t1w": viewed.t1w_uid, "stir": viewed.stir_uid, "why": None}
     return {"t1w": None, "stir": None, "why": for_readers(index.why_waiting(study_uid) or "") or None}
 
 

@@ -106,28 +106,28 @@ class OwnResults:
             acquired = {part.strip().upper() for part in value.replace("\\", ",").split(",")} <= {"", *ACQUIRED}
             if not (key.lower() in MATCHED or (key.lower() in MODALITIES and acquired)):
                 raise Refusal(403, OTHER_KEYS)
-        found = await self._found(scope, receive)
-        for item in found:
+        items = await self._search_archive(scope, receive)
+        for item in items:
             modalities = item.get("00080061")
             _strip(item)
             if modalities is not None:
                 values = [value for value in modalities.get("Value", ()) if value in ACQUIRED]
                 item["00080061"] = {"vr": "CS", "Value": values}
-        await _send_json(found, send)
+        await _send_json(items, send)
 
     async def _search(self, study: str, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         """Of what a search in a study finds what this reader may know of; paged here, where the others are gone."""
         asked = _query(scope)
         rest = [(key, value) for key, value in asked if key.lower() not in ("limit", "offset")]
-        found = await self._found({**scope, "query_string": urlencode(rest).encode()}, receive)
-        shown = {series: await self._sees(study, series, who) for series in {_value(item, SERIES) for item in found}}
-        own = [item for item in found if shown[_value(item, SERIES)]]
+        items = await self._search_archive({**scope, "query_string": urlencode(rest).encode()}, receive)
+        shown = {series: await self._sees(study, series, who) for series in {_value(item, SERIES) for item in items}}
+        own = [item for item in items if shown[_value(item, SERIES)]]
         for item in own:
             _strip(item)
         limit, offset = (_number(asked, name) for name in ("limit", "offset"))
         await _send_json(own[offset or 0 :][: len(own) if limit is None else limit], send)
 
-    async def _found(self, scope: Scope, receive: Receive) -> list[dict[str, Any]]:
+    async def _search_archive(self, scope: Scope, receive: Receive) -> list[dict[str, Any]]:
         body = bytearray()
 
         async def keep(message: Message) -> None:
@@ -154,8 +154,8 @@ class OwnResults:
         modalities = {_value(item, MODALITY) for item in listed if _value(item, SERIES) == series}
         if not modalities:
             return frozenset()
-        found = await self._ask(f"/studies/{study}/series/{series}/instances")
-        names = frozenset(_value(item, INSTANCE) for item in found)
+        items = await self._ask(f"/studies/{study}/series/{series}/instances")
+        names = frozenset(_value(item, INSTANCE) for item in items)
         if modalities <= ACQUIRED:
             self._acquired[key] = names
             return names
@@ -185,22 +185,22 @@ def _number(asked: list[tuple[str, str]], name: str) -> int | None:
 
 def _listed(body: bytes) -> list[dict[str, Any]]:
     try:
-        found = json.loads(body) if body.strip() else []
+        content = json.loads(body) if body.strip() else []
     except ValueError as error:
         raise Refusal(502, "The archive did not answer in DICOM JSON.") from error
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    return [item for item in content if isinstance(item, dict)] if isinstance(content, list) else []
 
 
-def _value(one: Mapping[str, Any], tag: str) -> str:
-    values = (one.get(tag) or {}).get("Value") or [""]
+def _value(item: Mapping[str, Any], tag: str) -> str:
+    values = (item.get(tag) or {}).get("Value") or [""]
     return str(values[0])
 
 
-def _strip(one: dict[str, Any]) -> None:
+def _strip(item: dict[str, Any]) -> None:
     for tag in TELLING:
-        one.pop(tag, None)
+        item.pop(tag, None)
 
 
-async def _send_json(found: list[dict[str, Any]], send: Send) -> None:
+async def _send_json(items: list[dict[str, Any]], send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON.encode())]})
-    await send({"type": "http.response.body", "body": json.dumps(found).encode(), "more_body": False})
+    await send({"type": "http.response.body", "body": json.dumps(items).encode(), "more_body": False})

@@ -149,12 +149,12 @@ class Provider:
         try:
             answer = requests.get(url, headers=headers, timeout=PATIENCE_S)
             answer.raise_for_status()
-            found = answer.json()
+            content = answer.json()
         except (requests.RequestException, ValueError) as error:
             raise self._unreachable() from error
-        if not isinstance(found, dict):
+        if not isinstance(content, dict):
             raise self._unreachable()
-        return found
+        return content
 
     def _claims_of(self, token: Mapping[str, Any], nonce: str) -> dict[str, Any]:
         """The claims of the ID token, which the provider signed for this sign-on."""
@@ -198,8 +198,8 @@ class Provider:
     def _more_claims(self, token: Mapping[str, Any], subject: str) -> dict[str, Any]:
         """Claims that the provider tells apart from the ID token, of the same person."""
         page = self._metadata().get("userinfo_endpoint")
-        found = self._get(page, str(token.get("access_token", ""))) if page else {}
-        return found if found.get("sub") == subject else {}
+        user_info = self._get(page, str(token.get("access_token", ""))) if page else {}
+        return user_info if user_info.get("sub") == subject else {}
 
     def _unreachable(self) -> Refusal:
         return Refusal(
@@ -259,7 +259,7 @@ def _claim(claims: Mapping[str, Any], name: str) -> Any:
     """A claim by its name; where there is none of that name, dots lead into objects."""
     if name in claims:
         return claims[name]
-    found: Any = claims
+    value: Any = claims
     for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -29,15 +29,15 @@ def _add_reopening(api: FastAPI, context: ServerContext) -> None:
     @api.get("/vhi/reading", tags=["VHI"], summary="This reader's newest submission of a reading, with its numbers and decisions")
     async def reading(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
         check_id("image", image)
-        told = {"client_id": client_id}
-        info = await context.quickly(request, lambda: context.app.datastore().reading_info(image, reading, told))
+        params = {"client_id": client_id}
+        info = await context.quickly(request, lambda: context.app.datastore().reading_info(image, reading, params))
         return JSONResponse(finite(info))
 
     @api.get("/vhi/reading/label", tags=["VHI"], summary="Its label map, in the values that /vhi/reading states as label_info")
     async def reading_label(request: Request, image: str, reading: Number = 1, client_id: Reader = None) -> Response:
         check_id("image", image)
-        told = {"client_id": client_id}
-        content = await context.quickly(request, lambda: context.app.datastore().reading_label(image, reading, told))
+        params = {"client_id": client_id}
+        content = await context.quickly(request, lambda: context.app.datastore().reading_label(image, reading, params))
         headers = {"Content-Disposition": 'attachment; filename="label.nii.gz"'}
         return Response(content, media_type="application/gzip", headers=headers)
 
@@ -69,11 +69,11 @@ def _add_rating(api: FastAPI, context: ServerContext) -> None:
         draft: Annotated[str | None, Body(max_length=64)] = None,
     ) -> JSONResponse:
         check_id("image", image)
-        told = {"client_id": client_id, "reading": reading, "draft": draft}
+        params = {"client_id": client_id, "reading": reading, "draft": draft}
 
         def rate() -> str:
-            made = context.app.datastore().rate(image, rating, told)
-            handed_in(context, image, told)
+            made = context.app.datastore().rate(image, rating, params)
+            handed_in(context, image, params)
             return str(made)
 
         made = await context.save_for(request, rate)

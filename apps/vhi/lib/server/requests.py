@@ -100,7 +100,7 @@ def uploaded_file(name: str | None, content: IO[bytes]) -> Iterator[Path]:
     Refusal
         400: another kind of file, or an empty one.
     """
-    suffix = next((one for one in LABEL_SUFFIXES if (name or "").lower().endswith(one)), None)
+    suffix = next((suffix for suffix in LABEL_SUFFIXES if (name or "").lower().endswith(suffix)), None)
     if suffix is None:
         raise Refusal(400, f"A label map must be a {', '.join(LABEL_SUFFIXES)} file.")
     with tempfile.TemporaryDirectory(prefix="vhi-upload-") as folder:

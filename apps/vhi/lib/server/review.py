@@ -27,8 +27,8 @@ def add_review(api: FastAPI, context: ServerContext) -> None:
     @api.get("/vhi/review/differences", tags=["VHI"], summary="The slices in which two readings of a case differ")
     async def differences(request: Request, image: str, first: Name, second: Name) -> Response:
         check_id("image", image)
-        found = await context.quickly(request, lambda: context.app.service.reviewing.differences(image, first, second))
-        return JSONResponse(finite(found))
+        compared = await context.quickly(request, lambda: context.app.service.reviewing.differences(image, first, second))
+        return JSONResponse(finite(compared))
 
     @api.get("/vhi/review/labels", tags=["VHI"], summary="Both masks on STIR: 1 the first reading, 2 the second, 3 both")
     async def labels(request: Request, image: str, first: Name, second: Name) -> Response:
@@ -49,10 +49,10 @@ def add_review(api: FastAPI, context: ServerContext) -> None:
     ) -> Response:
         check_id("image", image)
         by = current_identity().name or "local"
-        kept = await context.save_for(
+        review = await context.save_for(
             request, lambda: context.app.service.reviewing.record(image, (first, second), slice_number, reason, note, by)
         )
-        return JSONResponse(asdict(kept))
+        return JSONResponse(asdict(review))
 
     @api.get("/vhi/reviews", tags=["VHI"], summary="Everything that was recorded, as JSON or CSV")
     async def reviews(request: Request, form: Literal["json", "csv"] = "json") -> Response:

@@ -31,7 +31,7 @@ def make_routes(context: ServerContext, metrics: Metrics, *, has_archive: bool) 
     # the guard settles trailing slashes; redirects of the framework know no prefix
     api = FastAPI(title="VHI", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     for kind in (RequestValidationError, HTTPException, Exception):
-        api.add_exception_handler(kind, _tell)
+        api.add_exception_handler(kind, _error_answer)
     for add in (
         add_tokens,
         add_sessions,
@@ -57,7 +57,7 @@ def make_routes(context: ServerContext, metrics: Metrics, *, has_archive: bool) 
     return api
 
 
-def _tell(request: Request, error: Exception) -> Response:
+def _error_answer(request: Request, error: Exception) -> Response:
     """Any error as one sentence."""
     if isinstance(error, RequestValidationError):
         refusal = Refusal(422, validation_sentence(list(error.errors())))

@@ -35,13 +35,16 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
         provider = context.needed_provider()
         following, back = local_path(next), current_addresses().url(BACK)
         try:
-            begun = await context.run(context.sign_on, request, LASTS_S, lambda: provider.begin(back))
+            started = await context.run(context.sign_on, request, LASTS_S, lambda: provider.begin(back))
         except (Refusal, VhiError) as error:
-            return _told(context, following, error)
-        kept = {"state": begun.state, "nonce": begun.nonce, "verifier": begun.verifier, "next": following}
-        answer = RedirectResponse(begun.url, 303)
+            return _login_page_with(context, following, error)
+        cookie = {"state": started.state, "nonce": started.nonce, "verifier": started.verifier, "next": following}
+        answer = RedirectResponse(started.url, 303)
         _set_kept(
-            answer, request, context, jwt.encode({**kept, "exp": int(time.time()) + LASTS_S}, context.login.sign_on_key, "HS256")
+            answer,
+            request,
+            context,
+            jwt.encode({**cookie, "exp": int(time.time()) + LASTS_S}, context.login.sign_on_key, "HS256"),
         )
         return answer
 
@@ -52,17 +55,17 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
         state: Annotated[str, Query(max_length=256)] = "",
         error: Annotated[str, Query(max_length=256)] = "",
     ) -> Response:
-        kept = _kept(request, context)
-        following = local_path(str(kept.get("next", "")))
+        cookie = _kept(request, context)
+        following = local_path(str(cookie.get("next", "")))
         try:
             if error:  # some come without the state, and nobody is signed in by them
                 why = error if re.fullmatch("[a-z_]{1,64}", error) else "it gave no reason"
                 raise Refusal(403, f"The sign-on service let nobody in ({why}); try again, or sign in with another account.")
-            if not code or not state or kept.get("state") != state:
+            if not code or not state or cookie.get("state") != state:
                 raise Refusal(400, _ENDED)
-            token = await _finished(request, context, code, kept)
+            token = await _finished(request, context, code, cookie)
         except (Refusal, VhiError) as problem:
-            answer: Response = _told(context, following, problem)
+            answer: Response = _login_page_with(context, following, problem)
         else:
             answer = HTMLResponse(going_on_page(following), headers=PAGE_HEADERS)
             set_session(answer, request, context, token)
@@ -70,12 +73,12 @@ def add_sign_on(api: FastAPI, context: ServerContext) -> None:
         return answer
 
 
-async def _finished(request: Request, context: ServerContext, code: str, kept: dict[str, Any]) -> str:
+async def _finished(request: Request, context: ServerContext, code: str, cookie: dict[str, Any]) -> str:
     """A token for who signed in at the provider; it is logged who did."""
     provider, back = context.needed_provider(), current_addresses().url(BACK)
 
     def finish() -> str:
-        who = provider.finish(code, str(kept["nonce"]), str(kept["verifier"]), back)
+        who = provider.finish(code, str(cookie["nonce"]), str(cookie["verifier"]), back)
         token = context.login.token_for_signed_on(who.name, who.role)
         context.app.service.audit.append("login", reader=who.name)
         return token
@@ -83,7 +86,7 @@ async def _finished(request: Request, context: ServerContext, code: str, kept: d
     return await context.run(context.sign_on, request, LASTS_S, finish)
 
 
-def _told(context: ServerContext, following: str, problem: Exception) -> Response:
+def _login_page_with(context: ServerContext, following: str, problem: Exception) -> Response:
     """The login page again, with what went wrong; readers may still sign in by password."""
     refusal = refusal_of(problem)
     return HTMLResponse(login_page(following, refusal.sentence, context.sign_on_label), refusal.status, PAGE_HEADERS)

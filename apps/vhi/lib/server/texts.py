@@ -37,7 +37,7 @@ def texts_in(language: str, tables: Path = TABLES) -> Mapping[str, Any]:
     known = languages(tables)
     if language not in known:
         raise SettingsError(f"language is {language!r}; the panel has words in {' and '.join(known)}. Choose one of these.")
-    english, own = (json.loads((tables / f"{one}.json").read_text(encoding="utf-8")) for one in (ENGLISH, language))
+    english, own = (json.loads((tables / f"{name}.json").read_text(encoding="utf-8")) for name in (ENGLISH, language))
     return {**english, **own}
 
 

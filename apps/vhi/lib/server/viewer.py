@@ -115,10 +115,10 @@ class Viewer:
             "font-src 'self' data:; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
         )
 
-    def config(self, told: dict[str, Any]) -> str:
+    def config(self, facts: dict[str, Any]) -> str:
         """`app-config.js`: the bundled one, then what this server adds."""
         own = rooted(self._config, current_addresses().prefix)
-        return "\n".join([own, f"window.vhi = {_script_json(told)};", _ADDED])
+        return "\n".join([own, f"window.vhi = {_script_json(facts)};", _ADDED])
 
     async def file(self, path: str, scope: Any) -> Response:
         """A file of the viewer, or of our modules below `vhi/`.

@@ -40,7 +40,7 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
         who = identity_of_page(context.login, request)
         if who is None:
             return RedirectResponse(login_address(request), 303)
-        told = {
+        server_facts = {
             "prefix": current_addresses().prefix,
             "csrf_cookie": cookie_names(context.login, request.scope).csrf,
             "login_required": context.login.needed,
@@ -50,7 +50,7 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
             "is_blinded": context.is_blinded,
         }
         headers = {"content-security-policy": _POLICY, "referrer-policy": "same-origin", "cache-control": "no-store"}
-        return HTMLResponse(_page(told, context.language), headers=headers)
+        return HTMLResponse(_page(server_facts, context.language), headers=headers)
 
     @api.get("/vhi/worklist/rows", tags=["VHI"], summary="The cases as one reader sees them: begun, open, done, waiting and why")
     async def rows(
@@ -67,12 +67,12 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
         asked = reader or who.name or ""
 
         def listed() -> dict[str, Any]:
-            found = context.app.service.reading_list.page(asked, reading, state=state, matching=matching, limit=limit)
-            shown = [{**asdict(row), "note": for_readers(row.note)} for row in found.rows]
+            page_of_rows = context.app.service.reading_list.page(asked, reading, state=state, matching=matching, limit=limit)
+            entries = [{**asdict(row), "note": for_readers(row.note)} for row in page_of_rows.rows]
             if who.is_admin:
                 reviewed = context.app.service.reviewing.state_of_cases()
-                shown = [{**row, **reviewed.get(row["case"], NOT_READ)} for row in shown]
-            return {**asdict(found), "rows": shown}
+                entries = [{**row, **reviewed.get(row["case"], NOT_READ)} for row in entries]
+            return {**asdict(page_of_rows), "rows": entries}
 
         return JSONResponse(finite(await context.quickly(request, listed)))
 
@@ -88,7 +88,7 @@ def add_worklist(api: FastAPI, context: ServerContext, *, has_archive: bool) -> 
         return JSONResponse(await context.quickly(request, counted))
 
 
-def _page(told: dict[str, Any], language: str) -> str:
+def _page(server_facts: dict[str, Any], language: str) -> str:
     at, texts = current_addresses(), texts_in(language)
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
@@ -96,8 +96,8 @@ def _page(told: dict[str, Any], language: str) -> str:
         f'<link rel="icon" href="data:,"><title>{escape(texts["worklist.title"])}</title>'
         f'<link rel="stylesheet" href="{escape(at.path("/ohif/vhi/worklist.css"))}">'
         f'<script type="module" src="{escape(at.path("/ohif/vhi/worklist.js"))}"></script></head>'
-        f'<body data-server="{escape(json.dumps(told))}"><header><h1>{escape(texts["worklist"])}</h1>'
+        f'<body data-server="{escape(json.dumps(server_facts))}"><header><h1>{escape(texts["worklist"])}</h1>'
         f"<p>{escape(texts['worklist.about'])}</p></header>"
         f'<main id="worklist"><noscript>{escape(texts["worklist.no_script"])}</noscript></main>'
-        f'<footer lang="en">{slicer_help(login=bool(told["login_required"]))}</footer></body></html>'
+        f'<footer lang="en">{slicer_help(login=bool(server_facts["login_required"]))}</footer></body></html>'
     )

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..readings.checking import check_case, check_records
 from ..readings.store import ReadingStore
-from ..records import tell_once
+from ..records import log_once
 from ..studies.pairing import ROLES, Case, CaseIndex, CaseSource, Role, Waiting
 from .blinding import Blinding
 from .deidentified import CopiesVersion
@@ -63,7 +63,7 @@ class Cases:
         self._looked_at: set[str] = set()
         self._index = CaseIndex()
         self._worked = time.monotonic()
-        with suppress(ShareError):  # it is told to who asks, until the share is there
+        with suppress(ShareError):  # who asks is given the reason, until the share is there
             self.refresh()
 
     @property
@@ -121,7 +121,7 @@ class Cases:
             The folder of studies is gone, or is empty though cases were known; the cases stay those that were known.
         """
         with self._refreshing:
-            index = self._found()
+            index = self._index_of_source()
             if self._away is not None:
                 log.warning("the studies are back")
             self._away = None
@@ -130,7 +130,7 @@ class Cases:
             self._look_at_records()
         return self.index
 
-    def _found(self) -> CaseIndex:
+    def _index_of_source(self) -> CaseIndex:
         """The cases that the source has now; `ShareError` where that is away."""
         try:
             index = self.source.find()
@@ -209,13 +209,13 @@ class Cases:
         return True
 
     def _set_aside(self, case_id: str, error: DamagedError) -> None:
-        tell_once(error, "the case is set aside")
+        log_once(error, "the case is set aside")
         self._damaged[case_id] = error
 
     def _refuse_away(self) -> None:
         """Raise `ShareError` where the reason for a failure is that the studies are away; else do nothing."""
         with self._refreshing:
-            self._found()
+            self._index_of_source()
 
     def look(self) -> int:
         """Have an archive asked for what is new, which may take a while; how many of its studies are left to look at.

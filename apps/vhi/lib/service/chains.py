@@ -61,8 +61,10 @@ class Chains:
         others = {name: value for name, value in values.items() if name != POST_TRANSFORMS_KEY}
         stored = None if reader is None else self._readings.settings_shown(case_id, reader, reading)
         record = None if stored is None else stored.get(POST_TRANSFORMS_KEY)
-        begun = None if record is None else chain_of_record(record)
-        chain = self._chosen(values.get(POST_TRANSFORMS_KEY, DEFAULT), self._first if stored is None else begun, begun)
+        chain_at_start = None if record is None else chain_of_record(record)
+        chain = self._chosen(
+            values.get(POST_TRANSFORMS_KEY, DEFAULT), self._first if stored is None else chain_at_start, chain_at_start
+        )
         return VhiSettings.from_values(others, None if chain is None or chain.name == PAPER else chain)
 
     def settings_next(self, case_id: str, reader: str | None, reading: int, values: Mapping[str, Any]) -> VhiSettings:
@@ -74,11 +76,11 @@ class Chains:
         stored = None if reader is None else self._readings.settings_shown(case_id, reader, reading)
         return self.settings(case_id, reader, reading, {}) if stored is None else settings_of_stored(stored)
 
-    def _chosen(self, name: Any, default: Chain | None, begun: Chain | None) -> Chain | None:
+    def _chosen(self, name: Any, default: Chain | None, chain_at_start: Chain | None) -> Chain | None:
         if name == DEFAULT:
             return default
-        if begun is not None and name == begun.name:
-            return begun  # as it was then, whatever its file holds now
+        if chain_at_start is not None and name == chain_at_start.name:
+            return chain_at_start  # as it was then, whatever its file holds now
         if name in (PAPER, CHANGED):
             return None
         if name not in self._chains:

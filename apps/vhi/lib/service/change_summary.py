@@ -19,7 +19,7 @@ def reading_sentences(
     ----------
     changes, corrections : mapping
     cleaned : bool, optional
-        For a report, which also says where nothing was changed; when absent only changes are told.
+        For a report, which also says where nothing was changed; when absent only changes are named.
     """
     return tuple(_sentences(changes, corrections or {}, cleaned))
 

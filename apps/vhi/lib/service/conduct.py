@@ -155,7 +155,7 @@ class Conduct:
     def feedback(self, case_id: str, reader: str) -> str:
         """The words for a reader beside the reference after a calibration case; empty for any other case.
 
-        Empty too, and logged, where the masks cannot be read: the submission that it is told beside is kept.
+        Empty too, and logged, where the masks cannot be read: the submission that it is shown beside is kept.
         """
         try:
             return self._feedback(case_id, reader)
@@ -174,11 +174,11 @@ class Conduct:
         both = int((ours.data & theirs.data).sum())
         total = ours.voxels + theirs.voxels
         overlap = f"Dice {2 * both / total:.2f}" if total else "both empty"
-        what, mm3, reference_mm3 = "VHI at the sensitive threshold", _vhi_mm3(own), _vhi_mm3(reference)
+        quantity, mm3, reference_mm3 = "VHI at the sensitive threshold", _vhi_mm3(own), _vhi_mm3(reference)
         if mm3 is None or reference_mm3 is None:
-            what, mm3, reference_mm3 = "drawn inflammation", ours.volume_mm3, theirs.volume_mm3
+            quantity, mm3, reference_mm3 = "drawn inflammation", ours.volume_mm3, theirs.volume_mm3
         return (
-            f"Calibration: the reference has {reference_mm3:,.0f} mm3 of {what}, you have {mm3:,.0f} mm3 (masks: {overlap}; "
+            f"Calibration: the reference has {reference_mm3:,.0f} mm3 of {quantity}, you have {mm3:,.0f} mm3 (masks: {overlap}; "
             f"{ours.voxels - both} voxels of yours are not in it, {theirs.voxels - both} of its voxels you left out)."
         )
 

@@ -91,8 +91,8 @@ class DeidentifiedCopies:
 
 def _key_of(path: Path) -> bytes:
     """The secret in a file, which is made where there is none: viewers then know the series by other UIDs than before."""
-    kept = read_remakable(path, key=str)
-    if kept is None:
-        kept = {"key": secrets.token_hex(32)}
-        write_json(path, kept)
-    return str(kept["key"]).encode()
+    record = read_remakable(path, key=str)
+    if record is None:
+        record = {"key": secrets.token_hex(32)}
+        write_json(path, record)
+    return str(record["key"]).encode()

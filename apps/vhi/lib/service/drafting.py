@@ -33,7 +33,7 @@ class Drafting:
         """
         return self._drafts.find(self._case(image_id), reader, reading)
 
-    def save(self, image_id: str, reader: str, reading: int, state: Mapping[str, Any], runs: str, seen: str | None) -> Draft:
+    def save(self, image_id: str, reader: str, reading: int, state: Mapping[str, Any], runs: str, revision: str | None) -> Draft:
         """Keep a draft, see `lib.readings.drafts.Drafts.save`.
 
         Raises
@@ -49,22 +49,22 @@ class Drafting:
             )
         check_follows(self._cases.readings, case_id, reader, reading)
         draft = Draft(state, runs)
-        self._drafts.save(case_id, reader, reading, draft, seen)
+        self._drafts.save(case_id, reader, reading, draft, revision)
         return draft
 
-    def remove(self, image_id: str, reader: str, reading: int, seen: str) -> None:
+    def remove(self, image_id: str, reader: str, reading: int, revision: str) -> None:
         """Throw a draft away.
 
         Raises
         ------
         VhiError
         """
-        self._drafts.remove(self._case(image_id), reader, reading, seen)
+        self._drafts.remove(self._case(image_id), reader, reading, revision)
 
-    def remove_submitted(self, image_id: str, reader: str, reading: int, seen: str) -> None:
+    def remove_submitted(self, image_id: str, reader: str, reading: int, revision: str) -> None:
         """The draft was handed in: it goes, unless another window has gone on with it, or it is damaged or cannot be removed."""
         with suppress(ConflictError, DamagedError, OutputError):
-            self.remove(image_id, reader, reading, seen)
+            self.remove(image_id, reader, reading, revision)
 
     def _case(self, image_id: str) -> str:
         return self._cases.of_image(image_id)[0].case_id

@@ -178,9 +178,9 @@ class EarlierVisits:
         if stir is None:
             raise NotFoundError("The scan of the earlier visit is not at hand; its numbers alone are.")
         motion = self._motion(scans, made, earlier, lambda: align(scans.stir, stir))
-        kept = Mask(earlier.lesions > 0, earlier.grid, "lesions of the earlier visit")
+        lesions = Mask(earlier.lesions > 0, earlier.grid, "lesions of the earlier visit")
         grid, sensitive = scans.stir.grid, float(earlier.numbers["thresholds"]["sensitive"])
-        return VisitBeside(moved_volume(stir, grid, motion), moved_mask(kept, grid, motion), made, date, sensitive)
+        return VisitBeside(moved_volume(stir, grid, motion), moved_mask(lesions, grid, motion), made, date, sensitive)
 
     # which one ----------------------------------------------------------------------------------------------------------------
 
@@ -281,12 +281,12 @@ class EarlierVisits:
                 stir = scans.stir
         except VhiError:
             pass  # the numbers can be compared without it
-        kept, counted = mask.data, numbers["voxels"]["sensitive"]
-        if stir is not None and int(kept.sum()) != counted:
-            kept = kept & (stir.data >= numbers["thresholds"]["sensitive"])  # what was painted below it did not count
-        # painted where the settings leave everything out, or a hole that was filled: not to be told from the mask alone
-        unsure = "" if int(kept.sum()) == counted else "which voxels of the earlier mask count in its number is not known"
-        lesions = label_lesions(kept.astype("uint8"))[0]
+        voxels, counted = mask.data, numbers["voxels"]["sensitive"]
+        if stir is not None and int(voxels.sum()) != counted:
+            voxels = voxels & (stir.data >= numbers["thresholds"]["sensitive"])  # what was painted below it did not count
+        # painted where the settings leave everything out, or a hole that was filled: the mask alone does not say which
+        unsure = "" if int(voxels.sum()) == counted else "which voxels of the earlier mask count in its number is not known"
+        lesions = label_lesions(voxels.astype("uint8"))[0]
         visit = EarlierVisit(numbers, lesions, mask.grid, None, stir, date, unsure if stir is not None else "")
         if stir is not None:
             self._visits.put(key, visit)

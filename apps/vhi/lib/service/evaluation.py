@@ -90,7 +90,7 @@ class EvaluatedSubmission:
     other: tuple[Mask, ...]
     result: VhiResult | None
     automatic: VhiResult | None
-    found: Changes | None
+    inflammation_changes: Changes | None
     changes: Mapping[str, Any]
     corrections: Mapping[str, Any]
     decisions: Decisions
@@ -178,7 +178,7 @@ def evaluate_submission(
         other=submitted.other,
         result=result,
         automatic=automatic,
-        found=inflammation_changes,
+        inflammation_changes=inflammation_changes,
         changes=changes,
         corrections=credited,
         decisions=decisions,
@@ -278,7 +278,7 @@ def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions
     """
     if not decisions.clicks:
         return  # what the proposal left out is no click's work
-    left = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
+    still_kept = shown.kept[shown.labels, np.arange(shown.labels.shape[2])]
     restored = set[int]()
     for click in decisions.clicks:
         if isinstance(click, Click) and click.what == "restore":
@@ -286,8 +286,8 @@ def _refuse_left_behind(submitted: Submitted, shown: DisplayedLesions, decisions
                 restored.add(lesion_at(shown.labels, click.voxel))
     restored.discard(0)
     behind = {
-        CONSERVATIVE: ((shown.labels > 0) & ~left, "removed"),
-        PROPOSED_TO_REMOVE: (np.isin(shown.labels, list(restored)) & left, "restored"),
+        CONSERVATIVE: ((shown.labels > 0) & ~still_kept, "removed"),
+        PROPOSED_TO_REMOVE: (np.isin(shown.labels, list(restored)) & still_kept, "restored"),
     }
     for name, (lesions, what) in behind.items():
         voxels = int(np.count_nonzero(submitted.masks[name].data & lesions)) if name in submitted.masks else 0

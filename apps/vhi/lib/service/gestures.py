@@ -153,7 +153,7 @@ def _built(what: Any, scope: str, of: _Reader) -> AnyGesture:
         case "beyond line":
             return of.beyond(what)
         case "part":
-            return InPart(what, of.found.get("part"), of.found.get("side"))
+            return InPart(what, of.fields.get("part"), of.fields.get("side"))
         case "smaller":
             return Smaller(what, of.number("below_mm3", 0.0, 1e9))
         case "bridge":
@@ -165,17 +165,17 @@ def _built(what: Any, scope: str, of: _Reader) -> AnyGesture:
 class _Reader:
     """Takes the parts of one gesture from its object, onto the grid of STIR."""
 
-    def __init__(self, found: Mapping[str, Any], name: str, to_stir: ToStir) -> None:
-        self.found, self.name, self.to_stir = found, name, to_stir
+    def __init__(self, fields: Mapping[str, Any], name: str, to_stir: ToStir) -> None:
+        self.fields, self.name, self.to_stir = fields, name, to_stir
 
     def _value(self, key: str) -> Any:
-        return self.found.get(key)
+        return self.fields.get(key)
 
     def _refuse(self, key: str, needed: str) -> RequestError:
-        return RequestError(f"{self.name}: {key} is {_words(self.found.get(key))!r}; it must be {needed}.")
+        return RequestError(f"{self.name}: {key} is {_words(self.fields.get(key))!r}; it must be {needed}.")
 
     def flag(self, key: str, default: bool) -> bool:
-        value = self.found.get(key, default)
+        value = self.fields.get(key, default)
         if not isinstance(value, bool):
             raise self._refuse(key, "true or false")
         return value

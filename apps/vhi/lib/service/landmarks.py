@@ -25,7 +25,7 @@ from ..core.plausibility import LOOKS, Look, Marrow, look_of
 from ..core.stir_quality import QUALITIES, StirQuality, quality_of
 from ..core.volume import Mask
 from ..errors import DamagedError, OutputError
-from ..records import read_json, tell_once, write_json
+from ..records import log_once, read_json, write_json
 from .scans import Scans
 
 # raised when the same scan gets another anatomy, look or quality, so that no older one is taken from the disk
@@ -51,7 +51,7 @@ def recall_landmarks(folder: Path, scans: Scans, region: Mask) -> None:
         if _read(path, key, scans, region):
             return
     except DamagedError as error:
-        tell_once(error)
+        log_once(error)
     try:
         _write(path, key, scans, region)
     except OutputError as error:
@@ -89,10 +89,10 @@ def _read(path: Path, key: str, scans: Scans, region: Mask) -> bool:
     DamagedError
         It is damaged, or follows from something else.
     """
-    kept = read_json(path, key=str, sha256=str, content=str)
-    if kept is None:
+    record = read_json(path, key=str, sha256=str, content=str)
+    if record is None:
         return False
-    if kept["key"] != key:
+    if record["key"] != key:
         raise DamagedError(path, "it follows from another scan, disease region or method")
     hanging = DisplayOrientation.of(scans.t1w.grid)
     inside = _hung(hanging, region)
@@ -100,10 +100,10 @@ def _read(path: Path, key: str, scans: Scans, region: Mask) -> bool:
     shapes = ((7,), (2, slices, rows), (2, slices, rows), (slices, rows), (region.voxels,), (region.voxels,))
     ends = np.cumsum([0, *(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in zip(shapes, _KINDS, strict=True))])
     try:
-        content = zlib.decompressobj().decompress(base64.b64decode(kept["content"]), int(ends[-1]) + 1)
+        content = zlib.decompressobj().decompress(base64.b64decode(record["content"]), int(ends[-1]) + 1)
     except (ValueError, zlib.error) as error:
         raise DamagedError(path, "its content does not decompress") from error
-    if len(content) != ends[-1] or hashlib.sha256(content).hexdigest() != kept["sha256"]:
+    if len(content) != ends[-1] or hashlib.sha256(content).hexdigest() != record["sha256"]:
         raise DamagedError(path, "its content is not what was written")
     numbers, joints, present, level, part, zone = (
         np.frombuffer(content[start:end], kind).astype(kind.lstrip("<")).reshape(shape)

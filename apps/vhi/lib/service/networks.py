@@ -39,10 +39,10 @@ class Networks:
         self.shipped, self.data = shipped, data
         self._one_scan = threading.Lock()
         self._looking = threading.Lock()
-        self._seen: tuple[object, ...] = ()
+        self._pointer_mark: tuple[object, ...] = ()
         self._live: Manifest | None = None
         self._proved: tuple[object, ...] = ()
-        self._told = ""
+        self._last_logged = ""
         self._loaded: LastUsed[tuple[Member, ...]] = LastUsed(LOADED)
 
     @property
@@ -59,12 +59,12 @@ class Networks:
             There is none.
         """
         with self._looking:
-            seen = _mark(self.folder / POINTER)  # before the file is read: a later change is seen next time
+            pointer_mark = _mark(self.folder / POINTER)  # before the file is read: a later change is seen next time
             if self._live is None:
                 self._live = read_live(self.folder).manifest
-            elif seen != self._seen:
+            elif pointer_mark != self._pointer_mark:
                 self._live = self._next(self._live)
-            self._seen = seen
+            self._pointer_mark = pointer_mark
             return self._live
 
     def manifest_of(self, version: str) -> Manifest:
@@ -89,8 +89,8 @@ class Networks:
                 verify_files(live)
                 self._proved = mark
         except ModelError as error:
-            if str(error) != self._told:
-                self._told = str(error)
+            if str(error) != self._last_logged:
+                self._last_logged = str(error)
                 log.error("the networks cannot be used: %s", error)
             return "a file of the live version is missing or damaged. Readers can go on drawing by hand."
         return None

@@ -161,7 +161,7 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
     """
     keeps = None if automatic.proposal is None or mode == OFF else automatic.proposal.keeps()
     start = keeps if mode == APPLY and keeps is not None else np.ones(len(automatic.lesions) + 1, dtype=bool)
-    kept, left = kept_after(automatic, gestures, start)
+    kept, replayed = kept_after(automatic, gestures, start)
     labels = kept.data.astype(np.uint8)
     names = {INFLAMMATION: _VALUES[INFLAMMATION]}
     if mode == SHOW and keeps is not None:
@@ -170,8 +170,8 @@ def apply_gestures(automatic: VhiResult, mode: str, gestures: Sequence[AnyGestur
         names = names_present(labels, {**names, PROPOSED_TO_REMOVE: _VALUES[PROPOSED_TO_REMOVE]})
     # without a gesture nobody has cleaned anything yet
     result = measure_cleaned(automatic, kept) if gestures else render_result(automatic, mode, proposals).result
-    shown = DisplayedLesions.of(left, start)
-    return DisplayedResult(labels, names, result, automatic, changes_of(automatic, kept), left.messages, shown)
+    shown = DisplayedLesions.of(replayed, start)
+    return DisplayedResult(labels, names, result, automatic, changes_of(automatic, kept), replayed.messages, shown)
 
 
 def _decides(gesture: AnyGesture) -> bool:

@@ -73,7 +73,7 @@ def by_uncertainty(
             {"model_version": version, measure: values[case.case_id]},
         )
         for case in ordered
-    ] + _unseen(cases, values, version)
+    ] + _unscored(cases, values, version)
 
 
 def by_diversity(
@@ -100,7 +100,7 @@ def by_diversity(
             },
         )
         for case in ordered
-    ] + _unseen(cases, scores, version)
+    ] + _unscored(cases, scores, version)
 
 
 def by_dispute(
@@ -132,9 +132,9 @@ def by_dispute(
 
 def _uncertainty(cases: Sequence[Case], entries: Mapping[str, Entry], measure: str) -> tuple[dict[str, float], str]:
     """Values of the cases that have one, and the measure: an ensemble of one cannot disagree, and its entropy counts."""
-    seen = {case.case_id: entries[case.case_id] for case in cases if case.case_id in entries}
+    scored = {case.case_id: entries[case.case_id] for case in cases if case.case_id in entries}
     for name in (measure, "entropy"):
-        values = {case_id: float(entry[name]) for case_id, entry in seen.items() if entry.get(name) is not None}
+        values = {case_id: float(entry[name]) for case_id, entry in scored.items() if entry.get(name) is not None}
         if values:
             return values, name
     return {}, measure
@@ -151,9 +151,9 @@ def _compared(place: Mapping[str, float], case: Case, words: str) -> str:
     return f"{words} than {round(place[case.case_id] * others)} of {others} others" if others else "the only case left"
 
 
-def _unseen(cases: Sequence[Case], seen: Collection[str], version: str) -> list[Ranked]:
+def _unscored(cases: Sequence[Case], scored: Collection[str], version: str) -> list[Ranked]:
     why = f"The networks of version {version} have not looked at it yet; what they have seen comes first."
-    return [Ranked(case, why) for case in cases if case.case_id not in seen]
+    return [Ranked(case, why) for case in cases if case.case_id not in scored]
 
 
 def _skipping(value: Any) -> bool | str:

@@ -106,8 +106,8 @@ class ReadingList:
         reading = reading_number(reading)
         if state and state not in STATES:
             raise RequestError(f"The state is {state[:60]!r}; it must be {', '.join(STATES[:-1])} or {STATES[-1]}.")
-        submissions, begun = dict(self._readings.intact()), self._drafts.cases_with_draft(reader, reading)
-        listed = self._listed(reader, reading, submissions, begun)
+        submissions, with_draft = dict(self._readings.intact()), self._drafts.cases_with_draft(reader, reading)
+        listed = self._listed(reader, reading, submissions, with_draft)
         sought = matching[:LONGEST_FILTER].casefold()
         wanted = [
             (kind, case)
@@ -124,7 +124,7 @@ class ReadingList:
             tuple(
                 CaseRow(case.name, "waiting", note=case.reason)
                 if isinstance(case, Waiting)
-                else self._row(kind, case, submissions.get(case.case_id, ()), (reader, reading), case.case_id in begun)
+                else self._row(kind, case, submissions.get(case.case_id, ()), (reader, reading), case.case_id in with_draft)
                 for kind, case in wanted[:limit]
             ),
             len(wanted),
@@ -141,16 +141,16 @@ class ReadingList:
         return tuple(ReadingProgress(reader, reading, len(cases)) for (reader, reading), cases in sorted(done.items()))
 
     def _listed(
-        self, reader: str, reading: int, submissions: _Submissions, begun: frozenset[str]
+        self, reader: str, reading: int, submissions: _Submissions, with_draft: frozenset[str]
     ) -> dict[State, list[Case | Waiting]]:
         """All cases by their state, in the order of the study; what else is known of them is added to those that are shown."""
         index, holders = self._cases.index, self._leases.of(reader).holders()
-        left = self._conduct.calibration_left(reader)
+        calibration_left = self._conduct.calibration_left(reader)
         listed: dict[State, list[Case | Waiting]] = {state: [] for state in STATES}
         for case in self._blinding.order(index.cases, reader, reading) if self._blinding else index.cases:
             made, holder = submissions.get(case.case_id, ()), holders.get(case.case_id)
-            state = self._state(reader, reading, made, holder, case.case_id in begun)
-            obstacle = self._conduct.obstacle(case.case_id, reader, reading, made, left) if state == "open" else None
+            state = self._state(reader, reading, made, holder, case.case_id in with_draft)
+            obstacle = self._conduct.obstacle(case.case_id, reader, reading, made, calibration_left) if state == "open" else None
             if obstacle:
                 listed["waiting"].append(Waiting(case.case_id, obstacle))
             else:
@@ -158,11 +158,11 @@ class ReadingList:
         listed["waiting"] += index.waiting
         return listed
 
-    def _state(self, reader: str, reading: int, made: tuple[Submission, ...], holder: str | None, begun: bool) -> State:
+    def _state(self, reader: str, reading: int, made: tuple[Submission, ...], holder: str | None, has_draft: bool) -> State:
         finishing = [submission for submission in made if submission.segment(FINISHING) is not None]
         if any((submission.reader, submission.reading) == (reader, reading) for submission in finishing):
             return "done"
-        if begun or holder == reader:
+        if has_draft or holder == reader:
             return "begun"
         if not self._config.several_readers and (
             holder is not None or any(submission.reader != reader for submission in finishing)
@@ -170,7 +170,7 @@ class ReadingList:
             return "elsewhere"
         return "open"
 
-    def _row(self, state: State, case: Case, made: tuple[Submission, ...], whose: tuple[str, int], begun: bool) -> CaseRow:
+    def _row(self, state: State, case: Case, made: tuple[Submission, ...], whose: tuple[str, int], has_draft: bool) -> CaseRow:
         """With what a reader is told beside the state: that the region alone is done, what became of it, that they skipped it.
 
         `whose` is the reader and the reading.
@@ -180,7 +180,7 @@ class ReadingList:
         fates = Fates.read(self._readings)
         newest = next((fate for each in reversed(own) if (fate := fates.of(each, made))), None)
         parts = [
-            "You have changes that are not handed in." if done and begun else "",
+            "You have changes that are not handed in." if done and has_draft else "",
             "Its region alone is handed in." if is_region_alone(own) else "",
             "You skipped it." if not own and self._skipped.by(case.case_id, *whose) else "",
             str(newest["reason"]) if newest else "",
@@ -196,5 +196,5 @@ class ReadingList:
         )
 
 
-def _name(one: Case | Waiting) -> str:
-    return one.case_id if isinstance(one, Case) else one.name
+def _name(case: Case | Waiting) -> str:
+    return case.case_id if isinstance(case, Case) else case.name

@@ -22,7 +22,7 @@ from ..errors import DamagedError, VhiError
 from ..files import write_atomically
 from ..readings.checking import check_report, report_damage
 from ..readings.submission import Submission
-from ..records import read_json, tell_once
+from ..records import log_once, read_json
 from .active_regions import ActiveRegions, automatic_regions, bone_of_submission, region_of_submission
 from .earlier import EarlierVisits
 from .evaluation import EvaluatedSubmission
@@ -72,7 +72,7 @@ def remake_reports(measurements: MeasurementService, earlier: EarlierVisits, sca
             if made.reports.get(name, hashes[name]) != hashes[name]:
                 raise DamagedError(file.path, "made again by this version of the program it would be another file")
             write_atomically(file.path, (Path(beside) / name).read_bytes())
-            tell_once(file, "it was made again from its submission")
+            log_once(file, "it was made again from its submission")
     return tuple(report.path.name for report in damaged)
 
 
@@ -90,7 +90,7 @@ def _evaluated(measurements: MeasurementService, scans: Scans, made: Submission)
         other=(),
         result=result,
         automatic=automatic,
-        found=None,
+        inflammation_changes=None,
         changes=made.changes,
         corrections=made.corrections or Corrections().as_dict(),
         decisions=parse_decisions(made.decisions or {}),
@@ -105,7 +105,7 @@ def _evaluated(measurements: MeasurementService, scans: Scans, made: Submission)
 def _proposal_version(measurements: MeasurementService, made: Submission) -> str | None:
     """The version of the cleaning proposal beside the result: as `vhi.json` says, else as was noted of what was shown.
 
-    None for a noted one that is gone: a reading handed in since is reported without it, and any other is told by its sha256.
+    None for a noted one that is gone: a reading handed in since is reported without it, any other is known by its sha256.
     """
     readings = measurements.readings
     path = readings.folder_of(made) / REPORT_FILES["json"]

@@ -102,8 +102,8 @@ def reading_facts(readings: ReadingStore, scans: Scans, role: Role, made: Submis
 def _decisions(scans: Scans, role: Role, made: Submission) -> dict[str, Any] | None:
     if made.decisions is None:
         return None
-    seen = parse_gestures(made.decisions["clicks"], "decisions", partial(scans.points_to_series_grid, role=role))
-    return {**made.decisions, "clicks": [gesture_as_dict(gesture) for gesture in seen]}
+    gestures = parse_gestures(made.decisions["clicks"], "decisions", partial(scans.points_to_series_grid, role=role))
+    return {**made.decisions, "clicks": [gesture_as_dict(gesture) for gesture in gestures]}
 
 
 def _numbers(readings: ReadingStore, made: Submission) -> dict[str, Any] | None:

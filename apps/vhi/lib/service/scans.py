@@ -146,7 +146,7 @@ class ScanReader:
             return kept
         hashes: dict[str, str] = {role: self.checked_hash(case, role) for role in ROLES}
         t1w, stir = (_named(case, role) for role in ROLES)
-        t1w_grid, warnings = None, _told(case, self.source.warnings(case))
+        t1w_grid, warnings = None, _warnings_for_readers(case, self.source.warnings(case))
         as_read: dict[str, Volume] = {"T1W": t1w, "STIR": stir}
         fitting, resampled = (reoriented(t1w, stir.grid), ()) if case.archived is None else on_grid_of(t1w, stir)
         check_same_grid(fitting, stir)
@@ -233,7 +233,7 @@ def _version(case: Case) -> Version:
     return tuple(versions)
 
 
-def _told(case: Case, warnings: tuple[str, ...]) -> tuple[str, ...]:
+def _warnings_for_readers(case: Case, warnings: tuple[str, ...]) -> tuple[str, ...]:
     """The warnings about the series for readers: of a blinded study only that there are some, since they name series and UIDs."""
     if not case.blinded or not warnings:
         return warnings

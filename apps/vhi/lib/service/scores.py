@@ -93,21 +93,21 @@ class Scores:
     def compare_labels(self, cases: Sequence[Case], readings: ReadingStore, scans: ScanReader) -> int:
         """Compare the newest submitted regions with the networks'; how many were left for the next time."""
         manifest, known = self.live()
-        left = 0
+        n_left = 0
         submitted = {case_id for case_id, _ in readings.intact()}
         for case in (case for case in cases if case.case_id in submitted and case.case_id in known):
             for submission in newest_regions(readings, case.case_id):
                 if submission.submission_id in known[case.case_id]["labels"]:
                     continue
-                left += 1
-                if left <= AT_A_TIME:
+                n_left += 1
+                if n_left <= AT_A_TIME:
                     self._compare(case, submission, readings, scans, manifest)
-        return max(0, left - AT_A_TIME)
+        return max(0, n_left - AT_A_TIME)
 
-    def _compare(self, case: Case, one: Submission, readings: ReadingStore, scans: ScanReader, manifest: Manifest) -> None:
+    def _compare(self, case: Case, submission: Submission, readings: ReadingStore, scans: ScanReader, manifest: Manifest) -> None:
         dice: float | None = None
         try:
-            label = readings.read_segment(one, DISEASE_REGION)
+            label = readings.read_segment(submission, DISEASE_REGION)
             mask = self._automatic.mask(case.case_id, scans.known(case) or {}, manifest)
             if label is not None and mask is not None and label.data.shape == mask.data.shape:
                 dice = mean_slice_dice(mask, label)
@@ -115,7 +115,7 @@ class Scores:
             log.warning("a label was not compared: %s", error)
         with self._lock:
             if self._of == manifest and case.case_id in self._cases:
-                self._cases[case.case_id]["labels"][one.submission_id] = dice
+                self._cases[case.case_id]["labels"][submission.submission_id] = dice
                 self._unwritten += 1
 
     def write(self, *, all_done: bool) -> None:

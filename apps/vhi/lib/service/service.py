@@ -279,11 +279,11 @@ class VhiService:
             places = scans.voxels_to_stir_grid(clicks, role)
             regions = self._measuring.regions_shown(scans, reader, options["reading"], submitted, places)
             automatic = self._measuring.result(scans, version, regions, settings)
-            seen = render_result(automatic, mode, self._proposals, options["show"] == "both")
-            self._measuring.note_shown(scans, reader, options["reading"], regions, seen, Decisions(mode))
-        facts = response_facts(scans, regions, seen, "server, vhi", role, reader)
-        facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        return Answer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
+            displayed = render_result(automatic, mode, self._proposals, options["show"] == "both")
+            self._measuring.note_shown(scans, reader, options["reading"], regions, displayed, Decisions(mode))
+        facts = response_facts(scans, regions, displayed, "server, vhi", role, reader)
+        facts |= self._since_earlier(scans, displayed.result, reader, options["reading"])
+        return Answer(scans.to_series_grid(displayed.labels, role), displayed.names, scans.grid(role), facts)
 
     def clean(
         self,
@@ -327,18 +327,23 @@ class VhiService:
             removed, restored = (scans.voxels_to_stir_grid(voxels, role) for voxels in (remove, restore))
             drawn_after = parse_gestures(options["gestures"], "gestures", partial(scans.points_to_stir_grid, role=role))
             gestures = (*clicks(removed, restored, options["scope"]), *drawn_after)
-            seen = apply_gestures(automatic, mode, gestures, self._proposals)
-            self._measuring.note_shown(scans, reader, options["reading"], regions, seen, Decisions(mode, gestures))
-        facts = response_facts(scans, regions, seen, "server, vhi_clean", role, reader)
-        facts |= self._since_earlier(scans, seen.result, reader, options["reading"])
-        shown_mask = Mask(seen.result.grade > 0, scans.stir.grid, INFLAMMATION)
-        corrections = corrections_of(automatic, shown_mask, seen.lesions).as_dict()
-        changes = {INFLAMMATION: plain(seen.changes)}
-        messages = [*seen.messages, *reading_sentences(changes, corrections)]
-        facts |= {"changes": changes, "corrections": corrections, "messages": messages, "without_effect": list(seen.messages)}
+            displayed = apply_gestures(automatic, mode, gestures, self._proposals)
+            self._measuring.note_shown(scans, reader, options["reading"], regions, displayed, Decisions(mode, gestures))
+        facts = response_facts(scans, regions, displayed, "server, vhi_clean", role, reader)
+        facts |= self._since_earlier(scans, displayed.result, reader, options["reading"])
+        shown_mask = Mask(displayed.result.grade > 0, scans.stir.grid, INFLAMMATION)
+        corrections = corrections_of(automatic, shown_mask, displayed.lesions).as_dict()
+        changes = {INFLAMMATION: plain(displayed.changes)}
+        messages = [*displayed.messages, *reading_sentences(changes, corrections)]
+        facts |= {
+            "changes": changes,
+            "corrections": corrections,
+            "messages": messages,
+            "without_effect": list(displayed.messages),
+        }
         pieces = pieces_after(automatic, gestures)
         facts["pieces"] = [] if pieces is None else piece_facts(pieces, scans, role)
-        return Answer(scans.to_series_grid(seen.labels, role), seen.names, scans.grid(role), facts)
+        return Answer(scans.to_series_grid(displayed.labels, role), displayed.names, scans.grid(role), facts)
 
     def _begin(self, case: Case, reader: str | None, reading: int, chosen: Mapping[str, Any]) -> VhiSettings:
         """The settings that a reading is measured with; the reader has the case before them from now on."""
@@ -574,11 +579,11 @@ class VhiService:
         """Readers' submissions, for the cleaning proposal to learn from."""
         by_id = {case.case_id: case for case in self.cases.listed.cases}
 
-        def measure(one: Submission, settings: VhiSettings) -> VhiResult:
-            if one.case_id not in by_id:
+        def measure(submission: Submission, settings: VhiSettings) -> VhiResult:
+            if submission.case_id not in by_id:
                 raise NotFoundError("its scans are no longer there.")
-            with self.cases.loaded(by_id[one.case_id]) as scans:
-                regions = self._measuring.regions(scans, one.reader, one.reading)
+            with self.cases.loaded(by_id[submission.case_id]) as scans:
+                regions = self._measuring.regions(scans, submission.reader, submission.reading)
                 return self._measuring.result(scans, None, regions, settings)
 
         return submitted_cleanings(self.readings, measure, patient_of)

@@ -84,7 +84,7 @@ class Submissions:
             return {"case": scans.case.case_id, **preview_facts}
         self._measurements.note_number(scans, metadata.reader, evaluated.result, evaluated.model)
         automatic = evaluated.automatic or evaluated.result
-        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, automatic, evaluated.found)
+        shown = DisplayedResult(np.zeros(0, np.uint8), {}, evaluated.result, automatic, evaluated.inflammation_changes)
         facts = response_facts(scans, evaluated.regions, shown, "server, preview", role, metadata.reader)
         since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
         return {**facts, **self._earlier.facts(since, metadata.reader), **preview_facts}
@@ -126,8 +126,8 @@ class Submissions:
         doubts = region_doubts(self._measurements, scans, evaluated, metadata)
         evaluated = self._compared(scans, evaluated, metadata)
         region = evaluated.segments.get(DISEASE_REGION)
-        said = doubt_messages(doubts, metadata, self._measurements.readings, scans.case.case_id, region)
-        evaluated = replace(evaluated, messages=(*said, *evaluated.messages))
+        doubt_sentences = doubt_messages(doubts, metadata, self._measurements.readings, scans.case.case_id, region)
+        evaluated = replace(evaluated, messages=(*doubt_sentences, *evaluated.messages))
         if evaluated.result is not None:
             since = self._earlier.since(scans, evaluated.result, metadata.reader, metadata.reading)
             changed = () if since is None else change_sentences(since.change)

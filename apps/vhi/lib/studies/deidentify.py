@@ -158,15 +158,15 @@ def check_pixels(header: Dataset, name: str, role: Role) -> None:
     -----
     Burned In Annotation (0028,0301) and Image Type (0008,0008): PS3.3, C.7.6.1; of Enhanced MR also Frame Type, C.8.13.5.1.
     """
-    said = str(header.get("BurnedInAnnotation") or "").strip().upper()
-    if said == "YES":
+    burned_in = str(header.get("BurnedInAnnotation") or "").strip().upper()
+    if burned_in == "YES":
         raise BurnedInError(
             f"The {role} series says that text is burned into its pixels (Burned In Annotation YES). It may name the patient, so "
             "that nobody can read it blinded; send the images without text."
         )
     if header.get("SOPClassUID") not in (MR_IMAGE, *ENHANCED_MR):
         raise InputError(f"{name} is no MR image, so that it cannot be shown without names; pass the original series.")
-    if said != "NO" and {"DERIVED", "SECONDARY"} & _image_types(header):
+    if burned_in != "NO" and {"DERIVED", "SECONDARY"} & _image_types(header):
         raise BurnedInError(
             f"The {role} series was made from other images (Image Type DERIVED or SECONDARY) and does not say that its pixels "
             "hold no text (Burned In Annotation NO), so that nobody can read it blinded; send the original images."
@@ -209,16 +209,16 @@ def deidentified(header: Dataset, values: np.ndarray, pseudonym: Pseudonym) -> D
 
 def _kept(dataset: Dataset, pseudonym: Pseudonym) -> Dataset:
     """The part of a data set, or of an item in one, that stays."""
-    kept = Dataset()
+    copy = Dataset()
     for element in dataset:
         keyword = element.keyword
         if keyword in _SEQUENCES and element.VR == "SQ":
-            setattr(kept, keyword, Sequence([_kept(item, pseudonym) for item in element.value]))
+            setattr(copy, keyword, Sequence([_kept(item, pseudonym) for item in element.value]))
         elif keyword in _REPLACED_UIDS and element.value:
-            setattr(kept, keyword, UID(pseudonym.uid(str(element.value))))
+            setattr(copy, keyword, UID(pseudonym.uid(str(element.value))))
         elif (values := _values(element)) is not None:
-            kept.add_new(element.tag, element.VR, values)
-    return kept
+            copy.add_new(element.tag, element.VR, values)
+    return copy
 
 
 def _values(element: DataElement) -> list[object] | None:

@@ -118,7 +118,7 @@ def series_of_headers(headers: Iterable[tuple[Path, Dataset]]) -> tuple[Series, 
         if header.Modality not in _NO_IMAGE:
             by_uid.setdefault(str(header.SeriesInstanceUID), []).extend(frames_of(path, header))
     series = [contrast for uid, frames in by_uid.items() for contrast in contrasts_of(Series(uid, tuple(frames)))]
-    return tuple(sorted(series, key=lambda one: (one.number("SeriesNumber") or 0, one.uid)))
+    return tuple(sorted(series, key=lambda entry: (entry.number("SeriesNumber") or 0, entry.uid)))
 
 
 def _is_directory(header: Dataset) -> bool:
@@ -128,12 +128,12 @@ def _is_directory(header: Dataset) -> bool:
 
 def _is_image(header: Dataset, path: Path) -> bool:
     sop_class = str(header.get("SOPClassUID") or "")
-    told = str(getattr(header, "file_meta", Dataset()).get("MediaStorageSOPClassUID") or "")
+    stored_class = str(getattr(header, "file_meta", Dataset()).get("MediaStorageSOPClassUID") or "")
     known = UID(sop_class)
     # vendors' own classes have no name; those of images have rows
     is_image = known.name.endswith("Image Storage") if known.name != known else header.get("Rows") is not None
     # a slice cut within its class looks like an object of another class
-    if not sop_class or (not is_image and (told not in ("", sop_class) or not header.get("SOPInstanceUID"))):
+    if not sop_class or (not is_image and (stored_class not in ("", sop_class) or not header.get("SOPInstanceUID"))):
         raise InputError(
             f"{path.name} is truncated or damaged: its SOPClassUID is {sop_class or 'missing'}. Export the series again, or "
             "remove that file."
@@ -166,8 +166,8 @@ def _each_once(headers: Sequence[tuple[Path, Dataset]]) -> tuple[list[tuple[Path
 def _are_equal(one: tuple[Path, Dataset], other: tuple[Path, Dataset]) -> bool:
     if filecmp.cmp(one[0], other[0], shallow=False):
         return True
-    told, told_too = ([[frame.text(key) for key in _DECIDING] for frame in frames_of(*file)] for file in (one, other))
-    return told == told_too and np.array_equal(read_stored(one[0]), read_stored(other[0]))
+    texts, other_texts = ([[frame.text(key) for key in _DECIDING] for frame in frames_of(*file)] for file in (one, other))
+    return texts == other_texts and np.array_equal(read_stored(one[0]), read_stored(other[0]))
 
 
 def _shortened(names: Sequence[str]) -> str:

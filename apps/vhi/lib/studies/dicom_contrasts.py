@@ -134,22 +134,22 @@ def contrast_for(name: str, contrasts: Sequence[Series], fits: Callable[[Series]
     InputError
         Several are as good.
     """
-    left = list(contrasts)
+    candidates = list(contrasts)
     least = min(
-        (doubts_of(contrast).rank for contrast in left if no_scan(contrast.first) is None and fits(contrast)), default=None
+        (doubts_of(contrast).rank for contrast in candidates if no_scan(contrast.first) is None and fits(contrast)), default=None
     )
     for keep in (
         lambda contrast: no_scan(contrast.first) is None,
         fits,
         lambda contrast: least is None or doubts_of(contrast).rank == least,
     ):
-        left = [contrast for contrast in left if keep(contrast)] or left
-    if len(left) > 1:
+        candidates = [contrast for contrast in candidates if keep(contrast)] or candidates
+    if len(candidates) > 1:
         raise InputError(
             f"{name}: one series holds {len(contrasts)} contrasts ({'; '.join(series.contrast for series in contrasts)}), and "
             "which one is meant cannot be told; pass the files of one of them."
         )
-    return left[0]
+    return candidates[0]
 
 
 _CONTRAST: tuple[Callable[[Frame], str], ...] = (
@@ -161,7 +161,7 @@ _CONTRAST: tuple[Callable[[Frame], str], ...] = (
 
 
 def _contrast(frame: Frame) -> tuple[str, ...]:
-    return tuple(tell(frame) for tell in _CONTRAST)
+    return tuple(property_of(frame) for property_of in _CONTRAST)
 
 
 def _time(name: str, frame: Frame, keyword: str) -> str:

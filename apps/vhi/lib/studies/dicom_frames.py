@@ -32,9 +32,9 @@ class Frame:
 
         In Enhanced MR the frame's own functional groups come first, then those shared, then the top level.
         """
-        value = self._found(keyword)
+        value = self._in_groups(keyword)
         if value is None and keyword in _OTHER_NAME:
-            value = self._found(_OTHER_NAME[keyword])
+            value = self._in_groups(_OTHER_NAME[keyword])
             return value[0] if isinstance(value, list | pydicom.multival.MultiValue) and len(value) else value
         return value
 
@@ -80,7 +80,7 @@ class Frame:
         shared = self.header.get("SharedFunctionalGroupsSequence") or []
         return (*own[self.index : self.index + 1], *shared[:1])
 
-    def _found(self, keyword: str) -> Any:
+    def _in_groups(self, keyword: str) -> Any:
         for group in self._groups:
             for element in group:
                 if element.VR == "SQ" and len(element.value) and keyword in element.value[0]:

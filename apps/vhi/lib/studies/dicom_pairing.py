@@ -98,7 +98,7 @@ def read_study(
         if not content.series:
             raise InputError(f"{source} holds no DICOM images; pass a study.")
         study = chosen_study(content.series, str(source), study_uid, patient)
-        t1w, stir, told = find_pair(study, rules or PairingRules(), stir_uid, t1w_uid)
+        t1w, stir, pairing_notes = find_pair(study, rules or PairingRules(), stir_uid, t1w_uid)
         stir_volume, stir_info = read_series(stir.series, "STIR")
         t1w_volume, t1w_info = read_series(t1w.series, "T1W")
         t1w_grid = t1w_volume.grid
@@ -107,7 +107,7 @@ def read_study(
         opened.close()
         raise
     files = {"T1W": t1w_info.files, "STIR": stir_info.files}
-    notes = (*content.notes, *told, *stir_info.warnings, *t1w_info.warnings, *warnings)
+    notes = (*content.notes, *pairing_notes, *stir_info.warnings, *t1w_info.warnings, *warnings)
     pair = ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, notes, t1w_grid)
     # the unpacked files go with the last that knows of them, at the latest with the process
     weakref.finalize(pair, opened.close)
@@ -136,11 +136,11 @@ def find_pair(
     ------
     InputError
     """
-    stirs, stir_told = _candidates("STIR", series, rules.stir, stir_uid)
-    t1ws, t1w_told = _candidates("T1W", series, rules.t1w, t1w_uid)
+    stirs, stir_notes = _candidates("STIR", series, rules.stir, stir_uid)
+    t1ws, t1w_notes = _candidates("T1W", series, rules.t1w, t1w_uid)
     stir = _best_stir(stirs, t1ws, rules.stir)
     t1w = _best_t1w(t1ws, stir, rules.t1w)
-    return t1w, stir, (*stir_told, *t1w_told, *check_frame_of_reference(t1w.info, stir.info))
+    return t1w, stir, (*stir_notes, *t1w_notes, *check_frame_of_reference(t1w.info, stir.info))
 
 
 def _candidates(
@@ -156,10 +156,14 @@ def _candidates(
             + (f"Pass the UID of one of these with {option}." if uid else _CHOOSE.format(option=option))
         )
     usable, broken, no_scans = [], [], []
-    for one in fitting:
-        info = info_of(one)
+    for candidate in fitting:
+        info = info_of(candidate)
         try:
-            usable.append(SeriesCandidate(one, info, grid_of(one, f"{role} (series {info.number})"), rule.fits_plainly(one)))
+            usable.append(
+                SeriesCandidate(
+                    candidate, info, grid_of(candidate, f"{role} (series {info.number})"), rule.fits_plainly(candidate)
+                )
+            )
         except NotAScanError as error:
             no_scans.append(str(error))
         except InputError as error:
@@ -171,11 +175,11 @@ def _candidates(
 
 
 def _best_stir(stirs: list[SeriesCandidate], t1ws: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
-    def physics(one: SeriesCandidate) -> tuple[int, ...]:
-        partners = [other for other in t1ws if other is not one and share_reference(other.info, one.info)]
-        beside = max((_nearness(other, one) for other in partners), default=0)
-        agent, _, others = one.doubts.rank  # fat suppression is what STIR is for
-        return (-agent, -others, beside, one.plain)
+    def physics(candidate: SeriesCandidate) -> tuple[int, ...]:
+        partners = [other for other in t1ws if other is not candidate and share_reference(other.info, candidate.info)]
+        beside = max((_nearness(other, candidate) for other in partners), default=0)
+        agent, _, others = candidate.doubts.rank  # fat suppression is what STIR is for
+        return (-agent, -others, beside, candidate.plain)
 
     best = max(physics(stir) for stir in stirs)
     first = [stir for stir in stirs if physics(stir) == best]
@@ -203,11 +207,11 @@ def _best_t1w(t1ws: list[SeriesCandidate], stir: SeriesCandidate, rule: RoleRule
             f"{LEAST_COVERAGE:.0%}): {_listed([candidate.info for candidate in sharing])}. Pass series of the same place."
         )
 
-    def physics(one: SeriesCandidate) -> tuple[float, ...]:
-        agent, fat_suppressed, others = one.doubts.rank
-        near = _nearness(one, stir)
-        covered = round(coverage(one.grid, stir.grid), 1) if near < 3 else 1.0
-        return (-agent, -fat_suppressed, -others, near, covered, one.plain)
+    def physics(candidate: SeriesCandidate) -> tuple[float, ...]:
+        agent, fat_suppressed, others = candidate.doubts.rank
+        near = _nearness(candidate, stir)
+        covered = round(coverage(candidate.grid, stir.grid), 1) if near < 3 else 1.0
+        return (-agent, -fat_suppressed, -others, near, covered, candidate.plain)
 
     best = max(physics(candidate) for candidate in covering)
     return _the_only("T1W", [candidate for candidate in covering if physics(candidate) == best], rule)
@@ -224,10 +228,10 @@ def _nearness(t1w: SeriesCandidate, stir: SeriesCandidate) -> int:
 
 def _the_only(role: str, equals: list[SeriesCandidate], rule: RoleRule) -> SeriesCandidate:
     """The one that a description decides for. Time never does: which of two repeats is the good one, no header says."""
-    left = _by_description(equals, rule)
-    if len(left) > 1:
-        raise _undecided(role, left)
-    return left[0]
+    described = _by_description(equals, rule)
+    if len(described) > 1:
+        raise _undecided(role, described)
+    return described[0]
 
 
 def _by_description(equals: list[SeriesCandidate], rule: RoleRule) -> list[SeriesCandidate]:

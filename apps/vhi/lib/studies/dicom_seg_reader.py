@@ -214,7 +214,7 @@ def _place(
     segmentation: Dataset, masks: Mapping[int, np.ndarray], names: Mapping[int, str], grid: Grid, cut: float | None
 ) -> None:
     frames = _frames(segmentation, len(masks), grid)
-    seen: set[tuple[int, tuple[float, ...]]] = set()
+    places_taken: set[tuple[int, tuple[float, ...]]] = set()
     kind = segmentation.SegmentationType
     background = _background(segmentation) if kind == "LABELMAP" else 0
     if kind == "FRACTIONAL":
@@ -243,12 +243,12 @@ def _place(
             if number not in masks:
                 raise InputError(f"Frame {index + 1} belongs to segment {number}, which is not described; save it again.")
             at = number, tuple(round(float(mm), 2) for mm in position)
-            if at in seen:
+            if at in places_taken:
                 raise InputError(
                     f"Two frames of {names[number]!r} lie at one position, so one of them is wrong (frame {index + 1}); save the "
                     "segmentation again."
                 )
-            seen.add(at)
+            places_taken.add(at)
             drawn.add(number)
             if len(drawn) > most_segments(math.prod(grid.shape)):
                 raise TooLargeError(
@@ -301,16 +301,16 @@ def _frames(segmentation: Dataset, segments: int, grid: Grid) -> Iterator[np.nda
             f"The segmentation has {count} frames of {columns} x {rows} pixels for {segments} segments, far more than the "
             f"{math.prod(grid.shape)} voxels of the series; save it again."
         )
-    found = 0
+    decoded = 0
     try:
         for pixels in _decoded(segmentation, count, rows, columns):
             if pixels.size != rows * columns:
                 break
             yield pixels.reshape(rows, columns)
-            found += 1
+            decoded += 1
     except _DAMAGED as error:
         raise InputError(f"The pixels of the segmentation cannot be read ({error}); save it uncompressed.") from error
-    if found != count:
+    if decoded != count:
         raise InputError("The segmentation holds fewer or more pixels than its frames need; save it again.")
 
 

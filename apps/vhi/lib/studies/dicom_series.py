@@ -103,10 +103,10 @@ class SeriesInfo:
 
     def __str__(self) -> str:
         times = (("TI", self.inversion_time_ms), ("TR", self.repetition_time_ms), ("TE", self.echo_time_ms))
-        told = ", ".join(f"{name} {'–' if ms is None else f'{ms:g}'}" for name, ms in times)
+        times_text = ", ".join(f"{name} {'–' if ms is None else f'{ms:g}'}" for name, ms in times)
         number = "" if self.number is None else f"{self.number} "
         part = f", its images {self.contrast}" if self.contrast else ""
-        return f"{number}{self.description or 'without description'!r}{part} ({told}; {self.series_uid})"
+        return f"{number}{self.description or 'without description'!r}{part} ({times_text}; {self.series_uid})"
 
     @property
     def acquired_at(self) -> str:

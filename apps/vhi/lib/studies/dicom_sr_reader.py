@@ -124,7 +124,7 @@ def _volume(group: Dataset | None) -> float | None:
 
 def _stated(group: Dataset) -> dict[str, str]:
     """The parameters of the algorithm by name: changed settings, and the chain of post-transforms."""
-    texts = [str(one.get("TextValue", "")) for one in _items(group) if _code(one) == _PARAMETER]
+    texts = [str(item.get("TextValue", "")) for item in _items(group) if _code(item) == _PARAMETER]
     return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 

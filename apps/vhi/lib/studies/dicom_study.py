@@ -76,18 +76,18 @@ def chosen_study(
     studies: dict[str, list[Series]] = {}
     for member in series:
         studies.setdefault(member.first.text("StudyInstanceUID"), []).append(member)
-    left = {
+    matching = {
         uid: members
         for uid, members in studies.items()
         if (study_uid is None or uid == study_uid) and (patient is None or _is_of(members[0], patient))
     }
-    if len(left) == 1:
-        return tuple(next(iter(left.values())))
+    if len(matching) == 1:
+        return tuple(next(iter(matching.values())))
     asked = " and ".join(f"{option} {value}" for option, value in (("--study-uid", study_uid), ("--patient", patient)) if value)
-    found_text = f"{len(left)} of them fit {asked}" if asked else "series of different visits are never paired"
+    reason = f"{len(matching)} of them fit {asked}" if asked else "series of different visits are never paired"
     raise InputError(
-        f"{place} holds {len(studies)} {'study' if len(studies) == 1 else 'studies'}, and {found_text}: "
-        f"{'; '.join(_described(uid, members) for uid, members in (left or studies).items())}. "
+        f"{place} holds {len(studies)} {'study' if len(studies) == 1 else 'studies'}, and {reason}: "
+        f"{'; '.join(_described(uid, members) for uid, members in (matching or studies).items())}. "
         "Choose one with --study-uid, or with --patient."
     )
 
@@ -100,8 +100,8 @@ def _is_of(series: Series, patient: str) -> bool:
 def _described(uid: str, series: Sequence[Series]) -> str:
     first = series[0].first
     date, described = first.text("StudyDate"), first.text("StudyDescription")
-    told = [f"patient {first.text('PatientID') or 'unknown'}", date or "without date", *([repr(described)] if described else [])]
-    return f"{uid or 'without UID'} ({', '.join(told)}, {len(series)} series)"
+    parts = [f"patient {first.text('PatientID') or 'unknown'}", date or "without date", *([repr(described)] if described else [])]
+    return f"{uid or 'without UID'} ({', '.join(parts)}, {len(series)} series)"
 
 
 def _unzipped(source: Path) -> OpenedStudy:

@@ -127,8 +127,8 @@ def values_of(cells: np.ndarray, header: Dataset, name: str) -> np.ndarray:
             "again."
         )
     # the value's highest bit to the cell's highest, then back: what lies above is lost, and the sign comes down with it
-    left = (cells << np.array(allocated - 1 - high, cells.dtype)).astype(cells.dtype, copy=False)
-    whole = left.view(f"i{cells.dtype.itemsize}") if header.get("PixelRepresentation") else left
+    shifted = (cells << np.array(allocated - 1 - high, cells.dtype)).astype(cells.dtype, copy=False)
+    whole = shifted.view(f"i{cells.dtype.itemsize}") if header.get("PixelRepresentation") else shifted
     return whole >> np.array(allocated - stored, whole.dtype)
 
 
@@ -189,7 +189,7 @@ def _decoded(dataset: Dataset, path: Path) -> np.ndarray:
     for keyword in ("RescaleSlope", "RescaleIntercept", "RescaleType"):
         if keyword in dataset:
             delattr(dataset, keyword)
-    # all bits of a cell, as an uncompressed file has them: which of them are the value is told once, for every syntax alike
+    # all bits of a cell, as an uncompressed file has them: which of them hold the value is settled once, for every syntax alike
     bits = dataset.BitsAllocated
     described = dataset.get("BitsStored"), dataset.get("HighBit"), dataset.get("PixelRepresentation")
     dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0

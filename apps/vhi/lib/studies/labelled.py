@@ -116,13 +116,13 @@ def _labelled(folder: Path, places: tuple[str, ...], images: dict[str, Path]) ->
 
 
 def _by_id(folder: Path, recursive: bool) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    by_id: dict[str, Path] = {}
     paths = folder.rglob("*.nii*") if recursive else folder.glob("*.nii*")
     for path in sorted(paths):
         case_id = path.name.split(".nii")[0].split("_")[0]
-        _refuse_double(case_id, found.get(case_id), path)
-        found[case_id] = path
-    return found
+        _refuse_double(case_id, by_id.get(case_id), path)
+        by_id[case_id] = path
+    return by_id
 
 
 def _refuse_double(case_id: str, first: Path | None, second: Path) -> None:

@@ -319,19 +319,19 @@ def _index_of(folder: Path, checked: _Checked, form: Form | None) -> CaseIndex:
             cases.append(Case(case_id, by_role["T1W"][0], by_role["STIR"][0]))
         else:
             waiting.append(Waiting(case_id, obstacle))
-    return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda one: one.name)), bool(series) and not gaps)
+    return CaseIndex(tuple(cases), tuple(sorted(waiting, key=lambda folder: folder.name)), bool(series) and not gaps)
 
 
-def _why_it_waits(found: Mapping[Role, list[Path]], folder: Path, checked: _Checked, form: Form | None) -> str | None:
+def _why_it_waits(files: Mapping[Role, list[Path]], folder: Path, checked: _Checked, form: Form | None) -> str | None:
     for role in ROLES:
-        if len(found.get(role, [])) > 1:
-            places = " and ".join(str(path.relative_to(folder)) for path in found[role][:2])
+        if len(files.get(role, [])) > 1:
+            places = " and ".join(str(path.relative_to(folder)) for path in files[role][:2])
             return f"Two files are its {role} series: {places}; keep one."
     for role in ROLES:
-        if role not in found:
+        if role not in files:
             return f"Its {role} series is missing; it is offered once both series are there."
     for role in ROLES:
-        reason = _unusable(found[role][0], role, checked, form)
+        reason = _unusable(files[role][0], role, checked, form)
         if reason is not None:
             return reason
     return None

@@ -218,8 +218,8 @@ def _mask_of(path: Path, folder: Path) -> ReaderMask | None:
     if match is None:
         return None
     folders = reversed(path.relative_to(folder.parent).parts[:-1])
-    said = next(filter(None, map(_METHOD_WORDS.search, folders)), None)
-    method = "semi-automatic" if match["lower"] or (said and said["semi"]) else "manual"
+    method_word = next(filter(None, map(_METHOD_WORDS.search, folders)), None)
+    method = "semi-automatic" if match["lower"] or (method_word and method_word["semi"]) else "manual"
     return ReaderMask(match["case"], f"R{match['reader']}", int(match["reading"] or 1), method, path)
 
 

@@ -112,20 +112,20 @@ def _on_stir(read: _Reader, pair: ScanPair, role: str) -> tuple[Mask, str | None
     stir, t1w_grid = pair.stir, pair.t1w_grid or pair.t1w.grid
     one_grid = _same(t1w_grid, stir.grid) or turn_between(t1w_grid, stir.grid) is not None
     try:
-        mask, said = read(stir.grid, _frame_of_reference(pair.stir_info))
+        mask, segment_note = read(stir.grid, _frame_of_reference(pair.stir_info))
         mask = placed(mask, stir.grid)
     except GridMismatchError:
         if one_grid:
             raise
-        mask, said = read(t1w_grid, _frame_of_reference(pair.t1w_info))
+        mask, segment_note = read(t1w_grid, _frame_of_reference(pair.t1w_info))
     if one_grid or _same(mask.grid, stir.grid):
-        return mask, said, None
+        return mask, segment_note, None
     on_t1w = placed(mask, t1w_grid)
     if not _same(on_t1w.grid, t1w_grid):
-        return mask, said, None  # on the voxels of neither, which is refused where it is measured
+        return mask, segment_note, None  # on the voxels of neither, which is refused where it is measured
     data = labels_at(on_t1w.data.astype(np.uint8), t1w_grid, stir.grid) > 0
     note = f"The {role} was drawn on T1W, whose voxels are not those of STIR; it was read at STIR's voxels (nearest neighbour)."
-    return Mask(data, stir.grid, mask.name), said, note
+    return Mask(data, stir.grid, mask.name), segment_note, note
 
 
 def _same(one: Grid, other: Grid) -> bool:
@@ -162,20 +162,20 @@ def _plain(name: str) -> str:
 
 def _codes(segmentations: Sequence[Dataset]) -> dict[str, frozenset[str]]:
     """By label: the codes of what a segment shows and of where it is (``scheme:value``), and their meanings."""
-    found: dict[str, frozenset[str]] = {}
+    by_label: dict[str, frozenset[str]] = {}
     for item in (item for segmentation in segmentations for item in segmentation.get("SegmentSequence") or []):
         codes = [code for keyword in _CODED_BY for code in item.get(keyword) or []]
         texts = [f"{code.get('CodingSchemeDesignator', '')}:{code.get('CodeValue', '')}" for code in codes]
         meanings = [str(code.get("CodeMeaning", "")) for code in codes]
         label = " ".join(str(item.get("SegmentLabel") or f"segment {item.get('SegmentNumber')}").split())
-        found[label] = frozenset(_plain(text) for text in (*texts, *meanings))
-    return found
+        by_label[label] = frozenset(_plain(text) for text in (*texts, *meanings))
+    return by_label
 
 
 def _dicom_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return [one for place, _, files in os.walk(path) for file in sorted(files) if is_dicom(one := Path(place, file))]
+    return [file_path for place, _, files in os.walk(path) for file in sorted(files) if is_dicom(file_path := Path(place, file))]
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:

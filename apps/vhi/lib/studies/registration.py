@@ -107,8 +107,8 @@ def resampled(volume: Volume, onto: Grid) -> Volume:
     _place(image, volume.grid)
     target = SimpleITK.Image([int(n) for n in onto.shape], SimpleITK.sitkUInt8)
     _place(target, onto)
-    found = SimpleITK.Resample(image, target, SimpleITK.Transform(3, SimpleITK.sitkIdentity), SimpleITK.sitkLinear, 0.0)
-    return Volume(SimpleITK.GetArrayFromImage(found).transpose(2, 1, 0), onto, volume.name)
+    on_grid = SimpleITK.Resample(image, target, SimpleITK.Transform(3, SimpleITK.sitkIdentity), SimpleITK.sitkLinear, 0.0)
+    return Volume(SimpleITK.GetArrayFromImage(on_grid).transpose(2, 1, 0), onto, volume.name)
 
 
 def labels_at(labels: np.ndarray, grid: Grid, onto: Grid) -> np.ndarray:

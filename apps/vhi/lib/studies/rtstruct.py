@@ -134,12 +134,12 @@ def _drawn(points: np.ndarray, shape: tuple[int, ...]) -> _Drawn:
     flat = centres.reshape(-1, 2).astype(np.float64)
     line = _distance(flat, points) <= _ON_LINE
     inside = points_in_poly(flat, points) & ~line
-    found = []
+    masks = []
     for part in (inside, line):
         whole = np.zeros(shape, dtype=bool)
         whole[low[0] : high[0], low[1] : high[1]] = part.reshape(centres.shape[:2])
-        found.append(whole)
-    return found[0], found[1]
+        masks.append(whole)
+    return masks[0], masks[1]
 
 
 def _distance(centres: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -59,8 +59,8 @@ def read_pair(t1w: Path, stir: Path, form: Form | None = None) -> ScanPair:
     else:
         t1w_volume = reoriented(t1w_volume, stir_volume.grid)
     files = {"T1W": t1w_info.files if t1w_info else (t1w,), "STIR": stir_info.files if stir_info else (stir,)}
-    told = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
-    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*told, *warnings), t1w_grid)
+    notes = (*(stir_info.warnings if stir_info else ()), *(t1w_info.warnings if t1w_info else ()))
+    return ScanPair(t1w_volume, stir_volume, t1w_info, stir_info, files, (*notes, *warnings), t1w_grid)
 
 
 def read_scan(path: Path, name: str, form: Form | None = None) -> tuple[Volume, SeriesInfo | None]:

@@ -42,7 +42,7 @@ class Comparing:
         return self._text
 
     def start(self, a: str, b: str, by: str | None) -> dict[str, str]:
-        """Begin; the page shows what was found when it has ended.
+        """Begin; the page shows the result when it has ended.
 
         Raises
         ------

@@ -82,7 +82,7 @@ class ContinuousTraining:
         else:
             results = manager.folder.results()
             # a time that has not come yet was written by a clock that was ahead
-            times = (self._tried, *(str(one["begun"]) for one in results[-1:]))
+            times = (self._tried, *(str(result["begun"]) for result in results[-1:]))
             since = max((time for time in times if time <= now()), default="")
             due = manager.new_labels(since) >= self._schedule.after
         if due:

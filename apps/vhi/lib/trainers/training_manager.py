@@ -75,7 +75,7 @@ class TrainingManager:
             self._preparing = preparing = self._threads.submit(self._begin, options, go_on)
         wait([preparing], ANSWER_WITHIN_S)
         if preparing.done() and (error := preparing.exception()) is not None:
-            self._preparing = None  # told already
+            self._preparing = None  # reported here
             raise error
         self.service.audit.append("training started", reader=by or "local")
         return self.status()
@@ -114,10 +114,12 @@ class TrainingManager:
         """The session as MONAI Label tells of a task; None before the first."""
         session = self._session()
         asked = session.as_dict() if session else None
-        said = self._last_words()
-        if said and self.service.config.blinded:
-            said = [WHY_IS_HIDDEN]
-        return task_of(self._told(), asked, running=self.is_running(), said=said, live=self._live_version())
+        last_words = self._last_words()
+        if last_words and self.service.config.blinded:
+            last_words = [WHY_IS_HIDDEN]
+        return task_of(
+            self._visible_progress(), asked, running=self.is_running(), last_words=last_words, live=self._live_version()
+        )
 
     def _session(self) -> Session | None:
         """The one that waits or runs."""
@@ -139,15 +141,15 @@ class TrainingManager:
 
     def _progress(self) -> dict[str, Any] | None:
         """As written; where a session has begun that nothing was said of yet, that it is being prepared."""
-        found = self.folder.progress()
-        if self.is_running() and (found is None or found["state"] in (*ENDED, "interrupted")):
+        progress = self.folder.progress()
+        if self.is_running() and (progress is None or progress["state"] in (*ENDED, "interrupted")):
             return {"state": "preparing"}
-        return found
+        return progress
 
-    def _told(self) -> dict[str, Any] | None:
+    def _visible_progress(self) -> dict[str, Any] | None:
         """The progress of the session as readers may see it."""
-        found = self._progress()
-        return without_cases(found) if found is not None and self.service.config.blinded else found
+        progress = self._progress()
+        return without_cases(progress) if progress is not None and self.service.config.blinded else progress
 
     def stop(self, by: str | None) -> dict[str, Any] | None:
         """Stop the session; it waits to be gone on with. None where none runs."""
@@ -164,9 +166,9 @@ class TrainingManager:
         if session is not None:
             # that a person stopped it, also where its own process had no time to say so: it does not go on by itself
             self.folder.clear_stop()
-            told = self.folder.progress() or {}
-            told = told if told.get("session") == session.session_id else {"session": session.session_id}
-            self.folder.write_progress({**told, "state": "stopped", "message": "It was stopped, and can be gone on with."})
+            progress = self.folder.progress() or {}
+            progress = progress if progress.get("session") == session.session_id else {"session": session.session_id}
+            self.folder.write_progress({**progress, "state": "stopped", "message": "It was stopped, and can be gone on with."})
         self.service.audit.append("training stopped", reader=by or "local")
         return self.status()
 
@@ -174,7 +176,7 @@ class TrainingManager:
         """Numbers for the progress bars of viewers."""
         running, live = self.is_running(), self._live_version()
         gain = "" if running or live is None else effort_sentence(reading_efforts(self.service.readings), live)
-        return stats_of(self._told(), running=running, dice=self._live_dice(), live=live, gain=gain)
+        return stats_of(self._visible_progress(), running=running, dice=self._live_dice(), live=live, gain=gain)
 
     def _live_version(self) -> str | None:
         try:
@@ -187,7 +189,7 @@ class TrainingManager:
             dices = dice_of(self.service.networks.manifest())
         except ModelError:
             return None
-        return next((dices[what]["version"] for what in (HOLDOUT, CROSS_VALIDATION, PHANTOMS) if what in dices), None)
+        return next((dices[case_set]["version"] for case_set in (HOLDOUT, CROSS_VALIDATION, PHANTOMS) if case_set in dices), None)
 
     def new_labels(self, since: str = "") -> int:
         """Cases with a label that the live version did not learn and that was handed in after a time (ISO 8601, UTC).

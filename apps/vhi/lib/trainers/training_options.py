@@ -54,8 +54,8 @@ def options_from(given: Mapping[str, Any]) -> tuple[TrainOptions, bool]:
 def _value(name: str, value: Any) -> Any:
     """An option in its own type."""
     kind = _KINDS.get(name, str)
-    found = value_as(value, kind)
-    if found is None:
+    converted = value_as(value, kind)
+    if converted is None:
         need = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}[kind]
         raise RequestError(f"{name} must be {need}, found {str(value)[:60]!r}.")
-    return found
+    return converted

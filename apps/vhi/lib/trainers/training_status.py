@@ -9,7 +9,7 @@ from typing import Any
 from ..retraining.retraining_folder import ENDED
 
 NAME = "disease_region"
-# lists of cases in what a session tells
+# lists of cases in the progress of a session
 _CASES = ("learnt", "replayed", "holdout", "held", "later")
 WHY_IS_HIDDEN = "An administrator finds why at /vhi/models."
 _STATUS = {
@@ -40,12 +40,12 @@ def without_cases(progress: Mapping[str, Any]) -> dict[str, Any]:
         See `lib.retraining.retraining_folder.RetrainingFolder.progress`.
     """
     counted = {name: _counted(progress[name]) for name in _CASES if name in progress}
-    told = {**progress, **counted}
+    blinded = {**progress, **counted}
     if progress.get("skipped"):
-        told["skipped"] = [{"case": _counted(progress["skipped"])[0], "reason": WHY_IS_HIDDEN}]
+        blinded["skipped"] = [{"case": _counted(progress["skipped"])[0], "reason": WHY_IS_HIDDEN}]
     if progress["state"] == "failed":
-        told["message"] = f"It failed. {WHY_IS_HIDDEN}"
-    return told
+        blinded["message"] = f"It failed. {WHY_IS_HIDDEN}"
+    return blinded
 
 
 def _counted(cases: Sequence[Any]) -> list[str]:
@@ -72,8 +72,12 @@ def text_of(progress: Mapping[str, Any], live: str | None = None) -> str:
         return f"No new label passed the checks.{_left_out(progress)}"
     if state in _STATUS:
         return str(progress.get("message") or f"The session was {state}; it can be gone on with.")
-    left = progress.get("left_s")
-    minutes = f" About {max(1, round(left / 60))} min of learning left." if left is not None and state == "training" else ""
+    seconds_left = progress.get("left_s")
+    minutes = (
+        f" About {max(1, round(seconds_left / 60))} min of learning left."
+        if seconds_left is not None and state == "training"
+        else ""
+    )
     return _DOING.get(state, f"{state}.") + minutes
 
 
@@ -110,7 +114,7 @@ def stats_of(
     live : str or None
         Its id.
     gain : str
-        What a case takes its readers since it is live, in words; told once training has ended.
+        What a case takes its readers since it is live, in words; shown once training has ended.
 
     Returns
     -------
@@ -139,7 +143,7 @@ def task_of(
     session: Mapping[str, Any] | None,
     *,
     running: bool,
-    said: Sequence[str],
+    last_words: Sequence[str],
     live: str | None = None,
 ) -> dict[str, Any] | None:
     """A session as MONAI Label tells of a task; None where there never was one.
@@ -148,15 +152,15 @@ def task_of(
     ----------
     session : mapping or None
         `session.json` while it waits or runs.
-    said : sequence of str
+    last_words : sequence of str
         Why a process failed, in words.
     live : str or None
         The version that is live now.
     """
-    if progress is None and session is None and not said:
+    if progress is None and session is None and not last_words:
         return None
     progress = progress or {"state": "stopped", "message": "A session was begun, and can be gone on with."}
-    failed = bool(said) and not running
+    failed = bool(last_words) and not running
     lines = [text_of(progress, live), *(_member(member) for member in progress.get("members", []))]
     ended = not running and progress["state"] in (*ENDED, "interrupted")
     return {
@@ -167,7 +171,7 @@ def task_of(
         "start_ts": _clock((session or {}).get("created") or progress.get("begun")),
         **({"end_ts": _clock(progress.get("updated"))} if ended else {}),
         # never empty: 3D Slicer shows the last line
-        "details": [*lines, *said] if failed else lines,
+        "details": [*lines, *last_words] if failed else lines,
         "progress": {name: value for name, value in progress.items() if name not in ("options", "updated", "told")}
         | ({"reasons": _reasons(progress)} if "reasons" in progress else {})
         # what a session said of itself when it ended need not hold any more
@@ -180,27 +184,27 @@ def _at_work(progress: Mapping[str, Any]) -> list[str]:
     return [_member(member) for member in progress.get("members", []) if 0 < member["step"] < member["steps"]]
 
 
-def _member(one: Mapping[str, Any]) -> str:
-    learnt = f", loss {one['loss']:.4f}, Dice {one['dice']:.4f}" if one.get("loss") is not None else ""
-    return f"{one['name']}: step {one['step']} of {one['steps']}, epoch {one['epoch']:.1f}{learnt}"
+def _member(member: Mapping[str, Any]) -> str:
+    learnt = f", loss {member['loss']:.4f}, Dice {member['dice']:.4f}" if member.get("loss") is not None else ""
+    return f"{member['name']}: step {member['step']} of {member['steps']}, epoch {member['epoch']:.1f}{learnt}"
 
 
 def _compared(progress: Mapping[str, Any]) -> str:
-    found = [
-        f" On {one['cases']} cases of the {what} its mean Dice is {one['mean_gain']:+.4f} against the version before."
-        for what, one in (progress.get("compared") or {}).items()
+    sentences = [
+        f" On {gains['cases']} cases of the {case_set} its mean Dice is {gains['mean_gain']:+.4f} against the version before."
+        for case_set, gains in (progress.get("compared") or {}).items()
     ]
-    return "".join(found)
+    return "".join(sentences)
 
 
 def _epochs(members: Sequence[Mapping[str, Any]]) -> tuple[float, float, float | None]:
     """Epochs done and to do of all members, and the mean Dice of those that have begun."""
-    begun = [member for member in members if member["step"]]
-    if not begun:
+    started = [member for member in members if member["step"]]
+    if not started:
         return 0.0, 10.0, None  # what there is to do is not known yet
-    each = sum(member["epoch"] for member in begun) / sum(member["step"] for member in begun)
+    each = sum(member["epoch"] for member in started) / sum(member["step"] for member in started)
     done, total = each * sum(member["step"] for member in members), each * sum(member["steps"] for member in members)
-    dices = [member["dice"] for member in begun if member["dice"] is not None]
+    dices = [member["dice"] for member in started if member["dice"] is not None]
     return round(done, 1), round(total, 1), round(sum(dices) / len(dices), 4) if dices else None
 
 

@@ -58,13 +58,13 @@ def fix_budget(
     """
     path = out / FILE
     if path.exists():
-        kept = Budget(**json.loads(path.read_text(encoding="utf-8")))
-        if (kept.plan, kept.asked) != (plan.name, asked):
+        run = Budget(**json.loads(path.read_text(encoding="utf-8")))
+        if (run.plan, run.asked) != (plan.name, asked):
             raise InputError(
-                f"{out} holds a run of recipe {kept.plan} with {_words(kept.asked)}, asked is {plan.name} with {_words(asked)}; "
+                f"{out} holds a run of recipe {run.plan} with {_words(run.asked)}, asked is {plan.name} with {_words(asked)}; "
                 "choose another --out, or give the options it began with."
             )
-        return kept
+        return run
     pace: dict[str, float] = {}
     if "cpu_minutes" in asked:
         for recipe in plan.recipes():

@@ -53,21 +53,21 @@ def cleaned_scans(data: Path) -> tuple[CleanedScan, ...]:
         readings.setdefault(mask.case, []).append(mask)
     stir = find_stir(data)
     bone = _normal_bones(data)
-    found = tuple(
+    scans = tuple(
         CleanedScan(case.case_id, case.t1w, stir[case.case_id], case.disease_region, bone[case.case_id], tuple(read))
         for case in find_labelled(data).study
         if case.disease_region and case.case_id in stir and case.case_id in bone and (read := readings.get(case.case_id))
     )
-    if not found:
+    if not scans:
         raise InputError(
             f"{data} holds no scan with T1W, STIR, both regions and a reader's mask of inflammation; see docs/cleaning.md "
             "for the names of the files."
         )
-    return found
+    return scans
 
 
 def _normal_bones(data: Path) -> dict[str, Path]:
     """Readers' normal bone in a folder of labelled data, by case."""
     parts = ("segmentations/normal_marrow", "data/segmentations/Normal_marrow_manual_segmentation")
-    found = [path for part in parts for path in sorted((data / part).rglob("*_normal_marrow.nii*"))]
-    return {path.name.split("_")[0]: path for path in found}
+    paths = [path for part in parts for path in sorted((data / part).rglob("*_normal_marrow.nii*"))]
+    return {path.name.split("_")[0]: path for path in paths}

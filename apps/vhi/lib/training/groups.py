@@ -37,7 +37,7 @@ class Group:
     held_out_other: tuple[LabelledCase, ...] = ()
 
 
-def folds_of(found: LabelledData, *, kind: bool = False) -> tuple[Group, ...]:
+def folds_of(labelled: LabelledData, *, kind: bool = False) -> tuple[Group, ...]:
     """Four folds by subject: every fourth study subject, atypical scan and scan of another scanner is held out of one.
 
     Parameters
@@ -51,32 +51,32 @@ def folds_of(found: LabelledData, *, kind: bool = False) -> tuple[Group, ...]:
         Fewer than two study subjects, or scans of another scanner.
     """
     if kind:
-        return _kind_folds(found)
-    n = min(FOLDS, len(found.study))
+        return _kind_folds(labelled)
+    n = min(FOLDS, len(labelled.study))
     if n < 2:
         raise InputError("Cross-validation needs at least two labelled study scans, one was found; train without --folds.")
     folds = []
     for f in range(n):
-        study, atypical = found.study[f::n], found.atypical[f::n]
-        rest = tuple(case for case in (*found.study, *found.atypical) if case not in (*study, *atypical))
-        other = tuple(case for case in found.other if case not in found.other[f::n])
-        folds.append(Group(f"fold{f}", rest, study + atypical, len(study), other, found.other[f::n]))
+        study, atypical = labelled.study[f::n], labelled.atypical[f::n]
+        rest = tuple(case for case in (*labelled.study, *labelled.atypical) if case not in (*study, *atypical))
+        other = tuple(case for case in labelled.other if case not in labelled.other[f::n])
+        folds.append(Group(f"fold{f}", rest, study + atypical, len(study), other, labelled.other[f::n]))
     return tuple(folds)
 
 
-def _kind_folds(found: LabelledData) -> tuple[Group, ...]:
-    n = min(FOLDS, len(found.other))
+def _kind_folds(labelled: LabelledData) -> tuple[Group, ...]:
+    n = min(FOLDS, len(labelled.other))
     if n < 2:
         raise InputError(
             f"Networks for another scanner need at least two labelled scans of it, of which each is held out once; found "
-            f"{len(found.other)} under images_other."
+            f"{len(labelled.other)} under images_other."
         )
-    parts = [(tuple(case for case in found.other if case not in found.other[f::n]), found.other[f::n]) for f in range(n)]
-    known = found.study + found.atypical
+    parts = [(tuple(case for case in labelled.other if case not in labelled.other[f::n]), labelled.other[f::n]) for f in range(n)]
+    known = labelled.study + labelled.atypical
     return tuple(Group(f"fold{f}", known, (), 0, other, held_out) for f, (other, held_out) in enumerate(parts))
 
 
-def shipped_group(found: LabelledData, *, with_test: bool = False) -> Group:
+def shipped_group(labelled: LabelledData, *, with_test: bool = False) -> Group:
     """The ensemble that learns every labelled scan but those set aside as test scans.
 
     Parameters
@@ -85,5 +85,5 @@ def shipped_group(found: LabelledData, *, with_test: bool = False) -> Group:
         It learns those too, as the paper's networks did before their last evaluation; then nothing is left to measure it on.
     """
     if with_test:
-        return Group(SHIPPED, found.study + found.atypical + found.test, (), other=found.other)
-    return Group(SHIPPED, found.study + found.atypical, found.test, other=found.other)
+        return Group(SHIPPED, labelled.study + labelled.atypical + labelled.test, (), other=labelled.other)
+    return Group(SHIPPED, labelled.study + labelled.atypical, labelled.test, other=labelled.other)

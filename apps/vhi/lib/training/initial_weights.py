@@ -20,7 +20,7 @@ RESULT = "cross_validation.json"
 
 @dataclass(frozen=True)
 class Start:
-    """Where they are found.
+    """Where the networks are that a training goes on from.
 
     Parameters
     ----------
@@ -65,19 +65,19 @@ class Start:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{work} holds no measured {group.name} ({error}); run train with --folds into it first.") from error
         _check_unseen(group, set(learnt), str(work))
-        found = []
+        networks = []
         for n, recipe in enumerate(plan.members):
             folder = work / group.name / f"member{n}"
             curve = read_curve(folder)
             if not curve:
                 raise InputError(f"{folder} holds no trained network; start from a training with as many members.")
             try:
-                found.append(read_trained(folder, replace(recipe, steps=curve[-1].steps)))
+                networks.append(read_trained(folder, replace(recipe, steps=curve[-1].steps)))
             except (RuntimeError, ModelError) as error:
                 raise InputError(
                     f"{folder} cannot be gone on from by {plan.name}: {' '.join(str(error).split())[:200]}"
                 ) from error
-        return tuple(found)
+        return tuple(networks)
 
 
 def _coarser(version: Version, recipe: Recipe) -> UNet:
@@ -93,7 +93,7 @@ def _coarser(version: Version, recipe: Recipe) -> UNet:
     )
 
 
-def _check_unseen(group: Group, learnt: set[str], what: str) -> None:
+def _check_unseen(group: Group, learnt: set[str], source: str) -> None:
     seen = sorted({case.case_id for case in (*group.held_out, *group.held_out_other)} & learnt)
     if seen:
-        raise InputError(f"The networks of {what} learnt {', '.join(seen)}, which measure {group.name}; start from others.")
+        raise InputError(f"The networks of {source} learnt {', '.join(seen)}, which measure {group.name}; start from others.")

@@ -32,16 +32,16 @@ def read_label_map(path: Path) -> LabelMap:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = LabelMap(**{name: tuple(_whole(n) for n in numbers) for name, numbers in content.items()})
+        label_map = LabelMap(**{name: tuple(_whole(n) for n in numbers) for name, numbers in content.items()})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f'{path} does not say what the labels mean ({error}); write for example {{"region": [2, 4], "partly": [3], '
             '"ignored": [1]}.'
         ) from error
-    numbers = (*found.region, *found.partly, *found.bright, *found.ignored)
-    if not found.region or len(set(numbers)) < len(numbers):
-        raise InputError(f"{path} must name at least one label as region, and each label once; found {found}.")
-    return found
+    numbers = (*label_map.region, *label_map.partly, *label_map.bright, *label_map.ignored)
+    if not label_map.region or len(set(numbers)) < len(numbers):
+        raise InputError(f"{path} must name at least one label as region, and each label once; found {label_map}.")
+    return label_map
 
 
 def _whole(number: Any) -> int:
@@ -71,10 +71,10 @@ def write_other_labels(folder: Path, cases: Sequence[LabelledCase], start: Calla
 def read_other(folder: Path, case: LabelledCase) -> tuple[Volume, LearntLabels]:
     """T1W and what is learnt of its labels, from a group's folder; InputError where an earlier build wrote them."""
     t1w, path = read_t1w(case), _written(folder, case)
-    with np.load(path) as found:
-        if "dark" not in found:
+    with np.load(path) as arrays:
+        if "dark" not in arrays:
             raise InputError(f"{path} was written by an earlier build and does not tell discs and canal; choose another --out.")
-        return t1w, LearntLabels(Mask(found["mask"], t1w.grid), found["ignored"], found["dark"])
+        return t1w, LearntLabels(Mask(arrays["mask"], t1w.grid), arrays["ignored"], arrays["dark"])
 
 
 def _labels(case: LabelledCase) -> np.ndarray:

@@ -93,9 +93,9 @@ def run_all(
     pool: ProcessPoolExecutor, jobs: Sequence[Callable[[], T]], report_progress: Callable[[], None] = lambda: None
 ) -> list[T]:
     """Run jobs side by side and wait for them; their results, in the order of the jobs."""
-    found: list[T] = []
-    run_stages(pool, {"all": iter([list(jobs)])}, lambda _, results: found.extend(results), report_progress)
-    return found
+    collected: list[T] = []
+    run_stages(pool, {"all": iter([list(jobs)])}, lambda _, results: collected.extend(results), report_progress)
+    return collected
 
 
 def _begin() -> None:

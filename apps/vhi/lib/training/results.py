@@ -86,13 +86,19 @@ def dice_against_cpu(curves: Iterable[tuple[int, Sequence[Progress]]]) -> dict[s
     points = [
         {
             "step": step,
-            "cpu_minutes": round(float(np.mean([point.cpu_s for _, point in found])) / 60, 3),
+            "cpu_minutes": round(float(np.mean([point.cpu_s for _, point in weighted_points])) / 60, 3),
             "mean_slice_dice": round(
-                float(np.average([point.validation_slice_dice for _, point in found], weights=[weight for weight, _ in found])), 4
+                float(
+                    np.average(
+                        [point.validation_slice_dice for _, point in weighted_points],
+                        weights=[weight for weight, _ in weighted_points],
+                    )
+                ),
+                4,
             ),
         }
-        for step, found in sorted(by_step.items())
-        if len(found) == n_curves
+        for step, weighted_points in sorted(by_step.items())
+        if len(weighted_points) == n_curves
     ]
     if not points:
         return None

@@ -202,10 +202,10 @@ def measure_case(
     mean, each = probabilities(t1w, members)
     region = region_of(mean, t1w)
 
-    def dices(found: Mask) -> list[float | None]:
+    def dices(answer: Mask) -> list[float | None]:
         if ignored is None:
-            return plain_dice(slice_dice(found.data, truth.data))
-        return plain_dice(slice_dice(found.data & ~ignored, truth.data & ~ignored))
+            return plain_dice(slice_dice(answer.data, truth.data))
+        return plain_dice(slice_dice(answer.data & ~ignored, truth.data & ~ignored))
 
     measured = {"slice_dice": dices(region), "member_slice_dice": [dices(region_of(member, t1w)) for member in each]}
     return measured, mean, region

@@ -77,7 +77,7 @@ class SearchNetwork:
         return all(self.result(out, epochs).exists() for epochs in PAPER_EPOCHS)
 
 
-def networks_of(found: LabelledData, steps: int, members: int, *, atypical: bool = False) -> tuple[SearchNetwork, ...]:
+def networks_of(labelled: LabelledData, steps: int, members: int, *, atypical: bool = False) -> tuple[SearchNetwork, ...]:
     """All networks of the search: levels x kernels x folds of the study subjects x seeds.
 
     Parameters
@@ -92,7 +92,7 @@ def networks_of(found: LabelledData, steps: int, members: int, *, atypical: bool
     """
     if steps < 2:
         raise InputError(f"{steps} step cannot tell {' from '.join(map(str, PAPER_EPOCHS))} epochs; give 2 or more.")
-    folds = folds_of(found if atypical else LabelledData(found.study))
+    folds = folds_of(labelled if atypical else LabelledData(labelled.study))
     # seeds last: a search that is broken off has seen every setting first
     return tuple(
         SearchNetwork(levels, kernel, fold, seed, steps)
@@ -192,8 +192,8 @@ def read_results(out: Path, networks: Sequence[SearchNetwork]) -> tuple[SettingR
             if path.exists():
                 setting = Setting(epochs, network.levels, network.kernel)
                 cells.setdefault(setting, []).append(json.loads(path.read_text(encoding="utf-8")))
-    results = [_result(setting, found) for setting, found in cells.items()]
-    return tuple(sorted(results, key=lambda one: (-one.mean_slice_dice, one.setting)))
+    results = [_result(setting, cells_of_setting) for setting, cells_of_setting in cells.items()]
+    return tuple(sorted(results, key=lambda result: (-result.mean_slice_dice, result.setting)))
 
 
 def _result(setting: Setting, cells: Sequence[dict[str, Any]]) -> SettingResult:

@@ -45,17 +45,17 @@ def trackers(out: Path, *, tensorboard: bool, mlflow: str | None, name: str, war
         A package is not installed, or MLflow cannot be reached at the start.
     """
     with ExitStack() as closing:
-        told: list[Track] = []
+        listeners: list[Track] = []
         if tensorboard:
             _check_installed("tensorboard", "--tensorboard")
-            told.append(closing.enter_context(_tensorboard(out / EVENTS)))
+            listeners.append(closing.enter_context(_tensorboard(out / EVENTS)))
         if mlflow is not None:
             _check_installed("mlflow", "--mlflow")
-            told.append(closing.enter_context(_mlflow(mlflow, name, warn)))
+            listeners.append(closing.enter_context(_mlflow(mlflow, name, warn)))
 
         def track(network: NetworkTraining) -> None:
-            for one in told:
-                one(network)
+            for listener in listeners:
+                listener(network)
 
         yield track
 

@@ -75,7 +75,7 @@ class Trained:
 
 
 def train_ensemble(
-    found: LabelledData,
+    labelled: LabelledData,
     out: Path,
     wanted: Wanted,
     *,
@@ -100,24 +100,24 @@ def train_ensemble(
     ModelError
         A checkpoint there is of other data, or a process died.
     """
-    plan = wanted.plan if found.unlabelled else wanted.plan.without_unlabelled()
-    plan = plan if found.other else plan.without_other()
-    if plan.kind and (not found.other or wanted.start is None or wanted.start.version is None):
+    plan = wanted.plan if labelled.unlabelled else wanted.plan.without_unlabelled()
+    plan = plan if labelled.other else plan.without_other()
+    if plan.kind and (not labelled.other or wanted.start is None or wanted.start.version is None):
         raise InputError(
             f"The recipe {plan.name} makes networks for scans of another scanner, going on from those of a version: it needs "
             "such scans in the data folder (docs/models.md) and --start VERSION."
         )
     if plan.kind and not wanted.folds:
         raise InputError(f"The networks of the recipe {plan.name} are those of the folds; pass --folds too.")
-    groups = (folds_of(found, kind=plan.kind)[: wanted.first_folds] if wanted.folds else ()) + (
-        (shipped_group(found, with_test=wanted.with_test),) if wanted.ensemble and not plan.kind else ()
+    groups = (folds_of(labelled, kind=plan.kind)[: wanted.first_folds] if wanted.folds else ()) + (
+        (shipped_group(labelled, with_test=wanted.with_test),) if wanted.ensemble and not plan.kind else ()
     )
     if not groups:
         raise InputError("There is nothing to train: ask for the folds, for the ensemble, or for both.")
     with _alone(out), processes(wanted.jobs) as pool:
-        budget = fix_budget(out, plan, wanted.asked, found.other if plan.kind else found.study, pool, wanted.jobs)
+        budget = fix_budget(out, plan, wanted.asked, labelled.other if plan.kind else labelled.study, pool, wanted.jobs)
         plan = plan.with_steps(budget.steps)
-        ensembles = {group.name: EnsembleTraining(group, plan, out, found.unlabelled, wanted.start) for group in groups}
+        ensembles = {group.name: EnsembleTraining(group, plan, out, labelled.unlabelled, wanted.start) for group in groups}
         measured: dict[str, dict[str, Measured]] = {}
         networks = [network for ensemble in ensembles.values() for network in ensemble.members()]
         new = NewReports()
@@ -131,17 +131,17 @@ def train_ensemble(
             if ensembles[name].measured_on():
                 measured[name] = {case: entry | {"fold": name} for case, entry in results[0].items()}
                 on_measured(name, measured[name])
-            _write_numbers(out, found, ensembles, budget, measured)
+            _write_numbers(out, labelled, ensembles, budget, measured)
             _draw_curves(out, ensembles)
 
-        _write_numbers(out, found, ensembles, budget, measured)
+        _write_numbers(out, labelled, ensembles, budget, measured)
         run_stages(pool, {name: ensemble.stages() for name, ensemble in ensembles.items()}, done, report_progress)
         report_progress()
     folds = tuple(ensemble for name, ensemble in ensembles.items() if name != SHIPPED)
     shipped = ensembles.get(SHIPPED)
     if plan.kind and wanted.ensemble:
-        shipped = EnsembleTraining(shipped_group(found), plan, out, found.unlabelled, wanted.start, folds)
-    return Trained(shipped, plan, _metrics(found, ensembles, budget, measured), folds, tuple(found.study))
+        shipped = EnsembleTraining(shipped_group(labelled), plan, out, labelled.unlabelled, wanted.start, folds)
+    return Trained(shipped, plan, _metrics(labelled, ensembles, budget, measured), folds, tuple(labelled.study))
 
 
 def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:
@@ -163,17 +163,20 @@ def read_results(out: Path, *, whole: bool = True) -> dict[str, Any]:
 
 
 def _metrics(
-    found: LabelledData, ensembles: Mapping[str, EnsembleTraining], budget: Budget, measured: Mapping[str, Mapping[str, Measured]]
+    labelled: LabelledData,
+    ensembles: Mapping[str, EnsembleTraining],
+    budget: Budget,
+    measured: Mapping[str, Mapping[str, Measured]],
 ) -> dict[str, Any]:
     """For the manifest: what was measured on which scans, and what it cost."""
     folds = {name: ensemble for name, ensemble in ensembles.items() if name != SHIPPED}
     held_out = {case: entry for name in folds for case, entry in measured.get(name, {}).items()}
     unseen = "ensembles of the folds on scans that none of their networks learnt"
-    kind = summary(f"{unseen}: another scanner, where its labels decide", held_out, found.other)
+    kind = summary(f"{unseen}: another scanner, where its labels decide", held_out, labelled.other)
     return ({} if kind is None else {"cross_validation_kind": kind}) | {
-        "cross_validation": summary(f"{unseen}: study subjects", held_out, found.study),
-        "cross_validation_atypical": summary(f"{unseen}: abnormal marrow", held_out, found.atypical),
-        "test": summary("this ensemble on test scans that no network learnt", measured.get(SHIPPED, {}), found.test),
+        "cross_validation": summary(f"{unseen}: study subjects", held_out, labelled.study),
+        "cross_validation_atypical": summary(f"{unseen}: abnormal marrow", held_out, labelled.atypical),
+        "test": summary("this ensemble on test scans that no network learnt", measured.get(SHIPPED, {}), labelled.test),
         "dice_against_cpu": _dice_against_cpu(folds.values()),
         "budget": {"asked": budget.asked, "steps": budget.steps, "networks": _costs(ensembles.values())},
     }
@@ -187,8 +190,8 @@ def _dice_against_cpu(folds: Iterable[EnsembleTraining]) -> dict[str, Any] | Non
             curve = network.curve()
             if curve and curve[-1].step == curve[-1].steps:
                 finished.setdefault(network.recipe.name, []).append((ensemble.group.n_study, curve))
-    found = {name: dice_against_cpu(curves) for name, curves in finished.items()}
-    return {name: entry for name, entry in found.items() if entry is not None} or None
+    by_recipe = {name: dice_against_cpu(curves) for name, curves in finished.items()}
+    return {name: entry for name, entry in by_recipe.items() if entry is not None} or None
 
 
 def _costs(ensembles: Iterable[EnsembleTraining]) -> dict[str, dict[str, float]]:
@@ -210,7 +213,7 @@ def _costs(ensembles: Iterable[EnsembleTraining]) -> dict[str, dict[str, float]]
 
 def _write_numbers(
     out: Path,
-    found: LabelledData,
+    labelled: LabelledData,
     ensembles: Mapping[str, EnsembleTraining],
     budget: Budget,
     measured: Mapping[str, Mapping[str, Measured]],
@@ -222,7 +225,7 @@ def _write_numbers(
             "recipe": budget.plan,
             "folds_measured": sorted(name for name in measured if name != SHIPPED),
             "folds": {fold.group.name: _split(fold) for fold in folds},
-            **_metrics(found, ensembles, budget, measured),
+            **_metrics(labelled, ensembles, budget, measured),
         }
         write_atomically(out / RESULT, (json.dumps(content, indent=1) + "\n").encode())
 
@@ -232,7 +235,7 @@ def _draw_curves(out: Path, ensembles: Mapping[str, EnsembleTraining]) -> None:
         _title(ensemble.group): [_curve(points) for network in ensemble.members() if (points := network.curve())]
         for ensemble in ensembles.values()
     }
-    figure = learning_curves_figure({title: found for title, found in curves.items() if found}, GOAL)
+    figure = learning_curves_figure({title: curve for title, curve in curves.items() if curve}, GOAL)
     write_atomically(out / f"{CURVES}.png", png_bytes(figure, 200))
     write_atomically(out / f"{CURVES}.svg", svg_bytes(figure))
 

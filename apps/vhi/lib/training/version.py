@@ -104,14 +104,14 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
         raise ModelError("Networks for a kind of scans stand beside those of a version; start from one.")
     parent = read_version(ensemble.start.model_dir, new.parent or ensemble.start.version)
     old, members = parent.manifest, ensemble.members()
-    found = trained.metrics.get("cross_validation_kind")
+    cross_validation = trained.metrics.get("cross_validation_kind")
     protocols = [Protocol.of(read_t1w(case).grid).as_dict() for case in ensemble.group.other]
-    protocol = {name: round(float(np.median([one[name] for one in protocols])), 4) for name in protocols[0]}
-    alike = [one for one in old.kinds if Protocol.from_dict(one["protocol"]).is_like(Protocol.from_dict(protocol))]
+    protocol = {name: round(float(np.median([scan[name] for scan in protocols])), 4) for name in protocols[0]}
+    alike = [known for known in old.kinds if Protocol.from_dict(known["protocol"]).is_like(Protocol.from_dict(protocol))]
     kind = {
         "name": alike[0]["name"] if alike else f"kind{len(old.kinds) + 1}",
         "protocol": protocol,
-        **({"usual": found["mean_slice_dice"]} if found else {}),
+        **({"usual": cross_validation["mean_slice_dice"]} if cross_validation else {}),
         "network": [network.recipe.layout() for network in members],
         "members": len(members),
         "pixel_spacing_mm": ensemble.plan.pixel_spacing_mm,
@@ -136,25 +136,29 @@ def _publish_kind(trained: Trained, ensemble: EnsembleTraining, model_dir: Path,
         metrics=_with_kind(
             old.metrics or {},
             trained.metrics["budget"]["networks"],
-            found,
-            [told["name"] for one in alike for told in one.get("recipes", ())],
+            cross_validation,
+            [recipe["name"] for known in alike for recipe in known.get("recipes", ())],
         ),
         parent=ensemble.start.version,
         # the first that a scan is of answers it
-        kinds=[kind, *(one for one in old.kinds if one["name"] != kind["name"])],
+        kinds=[kind, *(known for known in old.kinds if known["name"] != kind["name"])],
     )
     weights = pack_onto(parent, [network.read() for network in members], kind["name"])
     return publish_networks(model_dir, manifest, weights, live=new.live)
 
 
 def _with_kind(
-    before: dict[str, Any], costs: dict[str, Any], found: dict[str, Any] | None, gone: Sequence[str]
+    before: dict[str, Any], costs: dict[str, Any], cross_validation: dict[str, Any] | None, gone: Sequence[str]
 ) -> dict[str, Any]:
     """The measurements of a version, and of the networks beside its own; nothing of recipes whose networks gave way."""
     budget = before.get("budget") or {}
     networks = {name: cost for name, cost in (budget.get("networks") or {}).items() if name not in gone} | costs
     before = {name: value for name, value in before.items() if name != "cross_validation_kind"}
-    return before | {"budget": budget | {"networks": networks}} | ({"cross_validation_kind": found} if found else {})
+    return (
+        before
+        | {"budget": budget | {"networks": networks}}
+        | ({"cross_validation_kind": cross_validation} if cross_validation else {})
+    )
 
 
 def _metrics(trained: Trained, measured: dict[str, Any] | None) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _fields(manifest: Manifest, libraries: Mapping[str, str]) -> str:
         **_FIELDS,
         "network": _ensemble(manifest),
         "spacing": f"{manifest.pixel_spacing_mm:.4f} mm in plane",
-        **{f"network {what}": f"{_ensemble(own)}; spacing {own.pixel_spacing_mm:.4f} mm" for what, own in kinds.items()},
+        **{f"network {name}": f"{_ensemble(own)}; spacing {own.pixel_spacing_mm:.4f} mm" for name, own in kinds.items()},
     }
     return _table(["field", "value"], list(fields.items()))
 
@@ -129,7 +129,7 @@ def _training(manifest: Manifest, metrics: Mapping[str, Any], curves: str | None
     rows += [[name, *(recipe.get(name, "") for recipe in manifest.recipes)] for name in names]
     augmentation = [recipe.get("augmentation") or {} for recipe in manifest.recipes]
     rows += [
-        [f"augmentation.{name}", *(one.get(name, "") for one in augmentation)]
+        [f"augmentation.{name}", *(entry.get(name, "") for entry in augmentation)]
         for name in dict.fromkeys(k for a in augmentation for k in a)
     ]
     parts = ["## Training", _table(head, rows)]
@@ -140,7 +140,7 @@ def _training(manifest: Manifest, metrics: Mapping[str, Any], curves: str | None
         parts.append(
             _table(
                 ["recipe", "networks", "CPU minutes each", "CPU s per step"],
-                [[name, *(one.get(c) for c in columns)] for name, one in networks.items()],
+                [[name, *(entry.get(c) for c in columns)] for name, entry in networks.items()],
             )
         )
     for name, content in (("This recipe", metrics), ("The baseline", metrics.get("baseline") or {})):
@@ -166,11 +166,11 @@ def _evaluations(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any
 
 
 def _results(metrics: Mapping[str, Any]) -> str:
-    found = _evaluations(metrics)
-    if not found:
+    evaluations = _evaluations(metrics)
+    if not evaluations:
         return "## Results\n\nNothing was measured."
     baseline = metrics.get("baseline") or {}
-    rows = [(name, entry) for name, entry in found]
+    rows = [(name, entry) for name, entry in evaluations]
     rows += [(f"{baseline.get('recipe', 'baseline')}: {name}", entry) for name, entry in _evaluations(baseline)]
     summary = _table(
         ["evaluation", "slices", "mean slice Dice", "lowest", "members alone", "largest minus smallest"],
@@ -182,15 +182,15 @@ def _results(metrics: Mapping[str, Any]) -> str:
             for name, entry in rows
         ],
     )  # fmt: skip
-    what = "\n".join(f"- `{name}`: {entry.get('what', '')}" for name, entry in found)
-    return f"## Results\n\n{summary}\n\n{what}\n{_above(found, baseline)}\n{_scans(found, baseline)}"
+    meanings = "\n".join(f"- `{name}`: {entry.get('what', '')}" for name, entry in evaluations)
+    return f"## Results\n\n{summary}\n\n{meanings}\n{_above(evaluations, baseline)}\n{_scans(evaluations, baseline)}"
 
 
-def _above(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
+def _above(evaluations: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
     """How far the version lies above the baseline, over the slices of the scans that both were measured on."""
     others = dict(_evaluations(baseline))
     gains = []
-    for name, entry in found:
+    for name, entry in evaluations:
         both = [case_id for case_id in entry["cases"] if case_id in others.get(name, {"cases": {}})["cases"]]
         if both:
             gain = _mean_of(entry, both) - _mean_of(others[name], both)
@@ -203,19 +203,19 @@ def _mean_of(entry: Mapping[str, Any], case_ids: Sequence[str]) -> float:
     return sum(dices) / len(dices)
 
 
-def _scans(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
+def _scans(evaluations: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str, Any]) -> str:
     """A row for each scan; the baseline's mean beside it where there is one."""
-    others = {case_id: one["mean_slice_dice"] for _, entry in _evaluations(baseline) for case_id, one in entry["cases"].items()}
+    others = {case_id: case["mean_slice_dice"] for _, entry in _evaluations(baseline) for case_id, case in entry["cases"].items()}
     head = ["scan", "evaluation", "fold", "mean", "lowest", "in slice", "members alone"]
     rows = [
         [
-            case_id, name, one.get("fold") or "", f"{one.get('mean_slice_dice', one.get('mean', float('nan'))):.4f}",
-            f"{one.get('lowest_slice_dice', one.get('lowest', float('nan'))):.3f}", one.get("lowest_slice", ""),
-            ", ".join(f"{dice:.4f}" for dice in one.get("member_mean_slice_dice", [])),
+            case_id, name, case.get("fold") or "", f"{case.get('mean_slice_dice', case.get('mean', float('nan'))):.4f}",
+            f"{case.get('lowest_slice_dice', case.get('lowest', float('nan'))):.3f}", case.get("lowest_slice", ""),
+            ", ".join(f"{dice:.4f}" for dice in case.get("member_mean_slice_dice", [])),
         ]
         + ([f"{others[case_id]:.4f}" if case_id in others else ""] if others else [])
-        for name, entry in found
-        for case_id, one in entry["cases"].items()
+        for name, entry in evaluations
+        for case_id, case in entry["cases"].items()
     ]  # fmt: skip
     return _table(head + ([str(baseline.get("recipe", "baseline"))] if others else []), rows)
 
@@ -223,10 +223,10 @@ def _scans(found: Sequence[tuple[str, Mapping[str, Any]]], baseline: Mapping[str
 def _sliced(metrics: Mapping[str, Any]) -> dict[str, list[float | None]]:
     """Dice of every slice, by scan."""
     return {
-        case_id: one["slice_dice"]
+        case_id: case["slice_dice"]
         for _, entry in _evaluations(metrics)
-        for case_id, one in entry["cases"].items()
-        if "slice_dice" in one
+        for case_id, case in entry["cases"].items()
+        if "slice_dice" in case
     }
 
 
@@ -236,9 +236,9 @@ def _per_slice(metrics: Mapping[str, Any], plot: str | None) -> str:
         return ""
     most = max(len(dices) for dices in sliced.values())
     rows = [[case_id, *("" if dice is None else f"{dice:.2f}" for dice in dices)] for case_id, dices in sliced.items()]
-    shown = f"![Dice per slice]({plot})\n\n" if plot else ""
+    picture = f"![Dice per slice]({plot})\n\n" if plot else ""
     table = _table(["scan", *(str(k + 1) for k in range(most))], [row + [""] * (most + 1 - len(row)) for row in rows])
-    return f"## Every slice\n\n{shown}2-D Dice of the ensemble, slices numbered along the stack from 1.\n\n{table}"
+    return f"## Every slice\n\n{picture}2-D Dice of the ensemble, slices numbered along the stack from 1.\n\n{table}"
 
 
 def _failures(metrics: Mapping[str, Any], pictures: Sequence[tuple[str, str]]) -> str:

@@ -82,8 +82,8 @@ class Manifest:
 
     def of_kind(self, name: str | None) -> Manifest:
         """As if the networks for one kind of scans were the only ones; for None or an unknown kind, those of all others."""
-        kind = next((one for one in self.kinds if one["name"] == name), {})
-        return replace(self, kinds=[], **{what: kind[what] for what in OF_KIND if what in kind})
+        kind = next((kind for kind in self.kinds if kind["name"] == name), {})
+        return replace(self, kinds=[], **{key: kind[key] for key in OF_KIND if key in kind})
 
     def for_scan(self, grid: Grid) -> Manifest:
         """As if the networks that answer a scan on this grid were the only ones."""
@@ -107,9 +107,9 @@ class Manifest:
                 raise ModelError(f"{where} has schema {content['schema']}, this program reads {SCHEMA}; update the program.")
             content["training_cases"] = [TrainingCase(**case) for case in content["training_cases"]]
             manifest = cls(**content)
-            for one in (manifest, *(manifest.of_kind(kind["name"]) for kind in manifest.kinds)):
-                if len(one.networks) != one.members:
-                    raise ValueError(f"{one.members} members, but {len(one.networks)} networks")
+            for ensemble in (manifest, *(manifest.of_kind(kind["name"]) for kind in manifest.kinds)):
+                if len(ensemble.networks) != ensemble.members:
+                    raise ValueError(f"{ensemble.members} members, but {len(ensemble.networks)} networks")
             return manifest
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{where} is not a model manifest ({error}); restore the version from where it came.") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DamagedError, ModelError
 from ..files import output_error, write_atomically
-from ..records import read_json, read_text, tell_once, write_json
+from ..records import log_once, read_json, read_text, write_json
 from .manifest import Manifest
 
 WEIGHTS, ENGINE, MANIFEST, POINTER, PIN = "ensemble.safetensors", "ensemble.onnx", "manifest.json", "live.json", "pinned.json"
@@ -38,14 +38,14 @@ class Version:
 
 def list_versions(root: Path) -> tuple[str, ...]:
     """Ids of the versions under `root`, oldest first (by creation time, then id); damaged ones are left out and logged."""
-    found: list[tuple[str, str]] = []
+    versions: list[tuple[str, str]] = []
     for path in (root / "versions").glob(f"*/{MANIFEST}"):
         if _ID.fullmatch(version := path.parent.name):
             try:
-                found.append((read_version(root, version).manifest.created, version))
+                versions.append((read_version(root, version).manifest.created, version))
             except ModelError as error:
-                tell_once(DamagedError(path, str(error)), "the version is left out")
-    return tuple(version for _, version in sorted(found))
+                log_once(DamagedError(path, str(error)), "the version is left out")
+    return tuple(version for _, version in sorted(versions))
 
 
 def read_live(root: Path) -> Version:
@@ -131,10 +131,10 @@ def _proved(path: Path, sha256: str, way_out: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} is missing or cannot be read; restore it, or use another version.") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
         raise ModelError(
-            f"{path} is corrupt or was swapped: its sha256 starts {found[:12]}, the manifest says {sha256[:12]}. {way_out}"
+            f"{path} is corrupt or was swapped: its sha256 starts {actual[:12]}, the manifest says {sha256[:12]}. {way_out}"
         )
     return content
 
@@ -197,10 +197,10 @@ def _engine_entry(content: bytes | None) -> dict[str, str] | None:
 
 def make_live(root: Path, version: str) -> Version:
     """Point `live.json` at a version whose files have been verified; also the way to roll back."""
-    found = read_version(root, version)
-    verify_files(found)
+    new = read_version(root, version)
+    verify_files(new)
     write_atomically(root / POINTER, (json.dumps({"version": version}) + "\n").encode())
-    return found
+    return new
 
 
 def pin(root: Path, who: str) -> str:
@@ -230,11 +230,11 @@ def pinned(root: Path) -> dict[str, Any] | None:
         There is no live version.
     """
     try:
-        found = read_json(root / PIN, version=str, by=str)
+        content = read_json(root / PIN, version=str, by=str)
     except DamagedError:
         # whose file it was cannot be told: what was to be kept is kept
         return {"version": read_live(root).manifest.version, "by": "somebody"}
-    return found if found is not None and found["version"] == read_live(root).manifest.version else None
+    return content if content is not None and content["version"] == read_live(root).manifest.version else None
 
 
 def _checked_id(version: str) -> str:

@@ -152,15 +152,15 @@ def _by_mean(agreement: ReaderAgreement, scale: Scale, unit: str) -> str:
     return f" Limits of agreement by regression [{measured}]: {'; '.join(parts)}."
 
 
-def _checks(found: Assumptions) -> str:
+def _checks(assumptions: Assumptions) -> str:
     """Three P in a line below the plot; nothing where nothing could be tested."""
-    tested = (("normal", found.normal.p), ("bias", found.trend.p_slope), ("spread", found.spread.p_slope))
+    tested = (("normal", assumptions.normal.p), ("bias", assumptions.trend.p_slope), ("spread", assumptions.spread.p_slope))
     if all(math.isnan(p) for _, p in tested):
         return ""
     return "P: " + ", ".join(f"{name} {p_value(p)}" for name, p in tested)
 
 
-def _assumptions_table(one: ReaderAgreement, who: str) -> Table:
+def _assumptions_table(agreement: ReaderAgreement, who: str) -> Table:
     rows = tuple(
         (
             SCALE_WORDS[scale],
@@ -171,7 +171,7 @@ def _assumptions_table(one: ReaderAgreement, who: str) -> Table:
             estimate(checks.spread.slope, 2),
             p_value(checks.spread.p_slope),
         )
-        for scale, checks in one.assumptions.items()
+        for scale, checks in agreement.assumptions.items()
     )
     header = (
         *("scale", "Shapiro-Wilk W", "P", "difference on mean: slope (95% CI)", "P"),
@@ -193,32 +193,32 @@ def _agreement_columns(vhi_unit: str) -> tuple[str, ...]:
     )
 
 
-def _agreement_rows(one: ReaderAgreement) -> Iterable[tuple[str | float | int | None, ...]]:
-    for scale, limits in one.limits.items():
-        icc, error = one.icc[scale].icc, one.error[scale]
+def _agreement_rows(agreement: ReaderAgreement) -> Iterable[tuple[str | float | int | None, ...]]:
+    for scale, limits in agreement.limits.items():
+        icc, error = agreement.icc[scale].icc, agreement.error[scale]
         yield (
-            *(*one.readers, one.method, scale, limits.n, one.truncate_at if scale == "truncated" else None),
+            *(*agreement.readers, agreement.method, scale, limits.n, agreement.truncate_at if scale == "truncated" else None),
             *(limits.n_subjects, limits.bias.value, limits.bias.low, limits.bias.high, limits.sd, limits.correlation),
             *(limits.lower.value, limits.lower.low, limits.lower.high),
             *(limits.upper.value, limits.upper.low, limits.upper.high),
             *(icc.value, icc.low, icc.high),
             *(error.sem_agreement, error.sem_consistency, error.sdc_agreement, error.sdc_consistency),
-            *_assumption_cells(one.assumptions[scale]),
+            *_assumption_cells(agreement.assumptions[scale]),
         )
 
 
-def _assumption_cells(found: Assumptions) -> tuple[float | None, ...]:
-    trend, spread, lines = found.trend, found.spread, found.by_mean
+def _assumption_cells(assumptions: Assumptions) -> tuple[float | None, ...]:
+    trend, spread, lines = assumptions.trend, assumptions.spread, assumptions.by_mean
     by_mean = (None,) * 4 if lines is None else (lines.bias_at_0, lines.bias_slope, lines.sd_at_0, lines.sd_slope)
     return (
-        *(found.normal.w, found.normal.p),
+        *(assumptions.normal.w, assumptions.normal.p),
         *(trend.slope.value, trend.slope.low, trend.slope.high, trend.p_slope),
         *(spread.slope.value, spread.slope.low, spread.slope.high, spread.p_slope),
         *by_mean,
     )
 
 
-def _agreement_table(one: ReaderAgreement, who: str, unit: str) -> Table:
+def _agreement_table(agreement: ReaderAgreement, who: str, unit: str) -> Table:
     rows = tuple(
         (
             SCALE_WORDS[scale],
@@ -226,33 +226,39 @@ def _agreement_table(one: ReaderAgreement, who: str, unit: str) -> Table:
             estimate(limits.bias),
             estimate(limits.lower),
             estimate(limits.upper),
-            estimate(one.icc[scale].icc, 2),
-            number(one.error[scale].sem_agreement),
-            number(one.error[scale].sdc_agreement),
+            estimate(agreement.icc[scale].icc, 2),
+            number(agreement.error[scale].sem_agreement),
+            number(agreement.error[scale].sdc_agreement),
         )
-        for scale, limits in one.limits.items()
+        for scale, limits in agreement.limits.items()
     )
-    note = "" if one.truncate_at is None else cut_words(one.truncate_at, one.limits["truncated"].n == one.limits["raw"].n, unit)
+    note = (
+        ""
+        if agreement.truncate_at is None
+        else cut_words(agreement.truncate_at, agreement.limits["truncated"].n == agreement.limits["raw"].n, unit)
+    )
     header = ("scale", "n", "bias (95% CI)", "lower limit (95% CI)", "upper limit (95% CI)", "ICC(A,1) (95% CI)", "SEM", "SDC")
     return Table(f"{who[0].upper()}{who[1:]} [{unit}, or log]", header, rows, note=note)
 
 
-def _agreement_panels(one: ReaderAgreement, unit: str, name: str) -> list[AgreementPanel]:
+def _agreement_panels(agreement: ReaderAgreement, unit: str, name: str) -> list[AgreementPanel]:
     panels = []
-    for scale, limits in one.limits.items():
-        first, second = one.values[scale]
-        truncate = one.truncate_at if scale == "raw" and one.truncate_at and not math.isnan(one.truncate_at) else None
+    for scale, limits in agreement.limits.items():
+        first, second = agreement.values[scale]
+        truncate = (
+            agreement.truncate_at if scale == "raw" and agreement.truncate_at and not math.isnan(agreement.truncate_at) else None
+        )
         panels.append(
             AgreementPanel(
                 f"{name}, {SCALE_WORDS[scale]}",
                 "log" if scale == "log" else unit,
                 first[limits.kept],
                 second[limits.kept],
-                tuple(one.keys[n][1] for n in limits.kept),
+                tuple(agreement.keys[n][1] for n in limits.kept),
                 limits,
                 truncate,
-                one.assumptions[scale],
-                _checks(one.assumptions[scale]),
+                agreement.assumptions[scale],
+                _checks(agreement.assumptions[scale]),
             )
         )
     return panels

@@ -80,31 +80,31 @@ def _baseline_table(values: Sequence[BaselineValue], subjects: int) -> Table:
     return Table("At baseline: median (range), or how many", ("", "", "n", "missing"), tuple(rows), text_columns=2)
 
 
-def _interval_findings(found: Sequence[ScanInterval]) -> list[str]:
-    if not found:
+def _interval_findings(scan_intervals: Sequence[ScanInterval]) -> list[str]:
+    if not scan_intervals:
         return []
-    judged = [interval for interval in found if interval.within is not None]
+    judged = [interval for interval in scan_intervals if interval.within is not None]
     sentences = [
         f"{sum(interval.within is True for interval in judged)} of {len(judged)} second scans were made when they were due."
     ]
-    unknown = len(found) - len(judged)
+    unknown = len(scan_intervals) - len(judged)
     return sentences + ([f"Of {unknown} subjects it cannot be judged: a date or the drug is missing."] if unknown else [])
 
 
-def _washout_findings(found: Sequence[Washout]) -> list[str]:
-    if not found:
+def _washout_findings(repeats: Sequence[Washout]) -> list[str]:
+    if not repeats:
         return []
-    short = [washout for washout in found if not washout.enough]
+    short = [washout for washout in repeats if not washout.enough]
     if not short:
-        return [f"All {len(found)} repeated readings were made {WASHOUT_DAYS} days or more after the one before."]
+        return [f"All {len(repeats)} repeated readings were made {WASHOUT_DAYS} days or more after the one before."]
     first = short[0]
     return [
-        f"{len(short)} of {len(found)} repeated readings were made less than {WASHOUT_DAYS} days after the one before; the "
+        f"{len(short)} of {len(repeats)} repeated readings were made less than {WASHOUT_DAYS} days after the one before; the "
         f"soonest: {first.reading.subject}, reader {first.reading.reader}, {first.days} days."
     ]
 
 
-def _interval_table(found: Sequence[ScanInterval]) -> Table:
+def _interval_table(scan_intervals: Sequence[ScanInterval]) -> Table:
     due = {True: "when due", False: "not when due", None: "cannot be judged"}
     rows = tuple(
         (
@@ -114,7 +114,7 @@ def _interval_table(found: Sequence[ScanInterval]) -> Table:
             "n/a" if interval.days is None else str(interval.days),
             "n/a" if interval.days is None else f"{interval.days / 7:.1f}",
         )
-        for interval in found
+        for interval in scan_intervals
     )
     return Table("From the first scan to the second", ("subject", "drug", "", "days", "weeks"), rows, text_columns=3)
 
@@ -129,7 +129,7 @@ def _baseline_records(values: Sequence[BaselineValue]) -> Records:
     return Records("baseline", ("column", "word", "n", "missing", "median", "lowest", "highest"), rows_of(rows))
 
 
-def _interval_records(found: Sequence[ScanInterval]) -> Records:
+def _interval_records(scan_intervals: Sequence[ScanInterval]) -> Records:
     rows = (
         (
             interval.subject,
@@ -138,12 +138,12 @@ def _interval_records(found: Sequence[ScanInterval]) -> Records:
             None if interval.within is None else int(interval.within),
             interval.why or None,
         )
-        for interval in found
+        for interval in scan_intervals
     )
     return Records("visit_intervals", ("subject", "drug", "days", "when_due", "why"), rows_of(rows))
 
 
-def _washout_records(found: Sequence[Washout]) -> Records:
+def _washout_records(repeats: Sequence[Washout]) -> Records:
     rows = (
         (
             *washout.reading.key,
@@ -153,7 +153,7 @@ def _washout_records(found: Sequence[Washout]) -> Records:
             washout.days,
             int(washout.enough),
         )
-        for washout in found
+        for washout in repeats
     )
     header = ("subject", "visit", "reader", "reading", "method", "reading_before", "read_before_on", "read_on", "days", "enough")
     return Records("washout", header, rows_of(rows))

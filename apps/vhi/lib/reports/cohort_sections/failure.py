@@ -39,22 +39,22 @@ def failure_section(study: Study, images: DisagreementImages) -> Section:
             f"{who}: {len(analysis.failures)} of {analysis.n} scans differ by more than {limit}"
             f"{f' ({classes})' if classes else ''}."
         )
-        for visit, found in analysis.failures:
+        for visit, failure in analysis.failures:
             rows.append(
                 (
                     f"{visit.subject}, {of_visit(visit.visit)}",
                     " and ".join(analysis.readers),
-                    number(found.first),
-                    number(found.second),
-                    number(found.difference),
-                    number(found.in_sd, 2),
-                    found.reason or "not recorded",
+                    number(failure.first),
+                    number(failure.second),
+                    number(failure.difference),
+                    number(failure.in_sd, 2),
+                    failure.reason or "not recorded",
                 )
             )
             cells.append(
                 (
                     *(*analysis.readers, analysis.method, visit.subject, visit.visit, visit.case),
-                    *(found.first, found.second, found.difference, found.in_sd, found.reason),
+                    *(failure.first, failure.second, failure.difference, failure.in_sd, failure.reason),
                 )
             )
     if cells and not images.cases:

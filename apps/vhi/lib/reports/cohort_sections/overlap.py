@@ -118,13 +118,13 @@ def overlap_section(masks: MaskStudy | None) -> Section:
     )
 
 
-def _ends(one: OverlapSummary) -> str:
-    low, high = one.dice_median.low, one.dice_median.high
+def _ends(summary: OverlapSummary) -> str:
+    low, high = summary.dice_median.low, summary.dice_median.high
     return "n/a" if math.isnan(low) else f"{number(low, 2)} to {number(high, 2)}"
 
 
-def _interval(one: OverlapSummary) -> str:
-    return "" if math.isnan(one.dice_median.low) else f" (95% CI of the median {_ends(one)})"
+def _interval(summary: OverlapSummary) -> str:
+    return "" if math.isnan(summary.dice_median.low) else f" (95% CI of the median {_ends(summary)})"
 
 
 def _scans(pairs: Sequence[PairOverlap], group: OverlapSummary) -> int:
@@ -132,11 +132,11 @@ def _scans(pairs: Sequence[PairOverlap], group: OverlapSummary) -> int:
     return len({(pair.subject, pair.visit) for pair in pairs if (pair.kind, pair.method) == (group.kind, group.method)})
 
 
-def _pair_cells(one: PairOverlap) -> tuple[str | float | int | None, ...]:
-    a, b, overlap = one.a, one.b, one.overlap
+def _pair_cells(pair: PairOverlap) -> tuple[str | float | int | None, ...]:
+    a, b, overlap = pair.a, pair.b, pair.overlap
     who = (a.reader, a.reading, a.method, b.reader, b.reading, b.method)
     voxels = (overlap.voxels_a, overlap.voxels_b, overlap.voxels_both)
-    return one.subject, one.visit, one.kind, one.method, *who, overlap.dice, overlap.volume_similarity, *voxels
+    return pair.subject, pair.visit, pair.kind, pair.method, *who, overlap.dice, overlap.volume_similarity, *voxels
 
 
 def _overlap_figure(pairs: Sequence[PairOverlap]) -> tuple[CohortFigure, ...]:

@@ -103,10 +103,10 @@ def relation_section(study: Study) -> Section:
     )
 
 
-def _relation_panels(one: Relation, unit: str) -> list[ScatterPanel]:
+def _relation_panels(relation: Relation, unit: str) -> list[ScatterPanel]:
     panels = []
-    for scale, fit in one.regressions.items():
-        visits = tuple(one.keys[n][1] for n in fit.kept)
+    for scale, fit in relation.regressions.items():
+        visits = tuple(relation.keys[n][1] for n in fit.kept)
         panels.append(
             ScatterPanel(
                 SCALE_WORDS[scale],
@@ -114,7 +114,7 @@ def _relation_panels(one: Relation, unit: str) -> list[ScatterPanel]:
                 "log(VHI + 1)" if scale == "log" else f"VHI [{unit}]",
                 fit,
                 visits,
-                one.truncate_at if scale == "raw" and not math.isnan(one.truncate_at) else None,
+                relation.truncate_at if scale == "raw" and not math.isnan(relation.truncate_at) else None,
             )
         )
     return panels

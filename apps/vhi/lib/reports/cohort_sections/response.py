@@ -110,36 +110,36 @@ def response_section(study: Study) -> Section:
     )
 
 
-def _caveats(study: Study, found: Response) -> Iterator[str]:
+def _caveats(study: Study, response: Response) -> Iterator[str]:
     """The limits of a count of improved subjects."""
-    if found.vhi is not None and not study.settings.vhi_response_mm3:
+    if response.vhi is not None and not study.settings.vhi_response_mm3:
         yield "Any decrease counts as improved, as in the paper, which adds that small changes may mean nothing clinically."
     agreement = next((candidate for candidate in study.vhi_agreement if candidate.method == main_method(study.table)), None)
-    if found.vhi is None or agreement is None:
+    if response.vhi is None or agreement is None:
         return
     smallest = agreement.error["raw"].sdc_agreement
     if not math.isnan(smallest):
-        beyond = int(np.count_nonzero(-found.vhi.change > smallest))
+        beyond = int(np.count_nonzero(-response.vhi.change > smallest))
         yield (
             f"VHI fell by more than the between-reader smallest detectable change ({number(smallest)} {study.vhi_unit}, readers "
-            f"{agreement.readers[0]} and {agreement.readers[1]}) in {beyond} of {len(found.vhi.subjects)} subjects."
+            f"{agreement.readers[0]} and {agreement.readers[1]}) in {beyond} of {len(response.vhi.subjects)} subjects."
         )
 
 
-def _clinically_unknown(found: Response) -> Iterator[LeftOut]:
-    for name, by_subject in found.clinical.items():
+def _clinically_unknown(response: Response) -> Iterator[LeftOut]:
+    for name, by_subject in response.clinical.items():
         for subject, responded in by_subject.items():
             if math.isnan(responded):
                 yield LeftOut(subject, "", f"{name} is not known: a value is missing")
 
 
 def _response_records(
-    found: Response, measures: Sequence[tuple[str, MeasureChange]], subjects: Sequence[str]
+    response: Response, measures: Sequence[tuple[str, MeasureChange]], subjects: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[tuple[str | float | int | None, ...], ...]]:
     columns = ["subject"]
     for name, _ in measures:
         columns += [f"{name.lower()}_{part}" for part in ("baseline", "follow_up", "change", "response")]
-    columns += list(found.clinical)
+    columns += list(response.clinical)
     rows = []
     for subject in subjects:
         row: list[str | float | int | None] = [subject]
@@ -155,18 +155,18 @@ def _response_records(
                     float(measure.response[at]),
                 ]
             )
-        row += [by_subject.get(subject) for by_subject in found.clinical.values()]
+        row += [by_subject.get(subject) for by_subject in response.clinical.values()]
         rows.append(tuple(row))
     return tuple(columns), tuple(rows)
 
 
-def _spaghetti(found: Response, measures: Sequence[tuple[str, MeasureChange]], unit: str) -> list[list[SpaghettiPanel]]:
+def _spaghetti(response: Response, measures: Sequence[tuple[str, MeasureChange]], unit: str) -> list[list[SpaghettiPanel]]:
     groups: list[tuple[str, float | None]] = [("all subjects", None)]
-    if found.primary is not None:
+    if response.primary is not None:
         groups = [("responders", 1.0), ("non-responders", 0.0)]
     rows = []
     for name, measure in measures:
-        responses = found.clinical[found.primary] if found.primary is not None else {}
+        responses = response.clinical[response.primary] if response.primary is not None else {}
         for log in (False, True) if name == "VHI" else (False,):
             before, after = (np.log1p(values) if log else values for values in (measure.baseline, measure.follow_up))
             label = ("log(VHI + 1)" if log else f"VHI [{unit}]") if name == "VHI" else "SPARCC"

@@ -30,8 +30,8 @@ def section_figure(name: str, drawing: Drawing, caption: str, alternative: str, 
     return CohortFigure(Figure(name, caption, alternative, png, "image/png"), png, svg_bytes(drawing), dpi, points)
 
 
-def left_out_rows(found: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
-    return tuple(dict.fromkeys((absent.subject, absent.visit, absent.why) for absent in found))
+def left_out_rows(left_out: Iterable[LeftOut]) -> tuple[tuple[str, str, str], ...]:
+    return tuple(dict.fromkeys((absent.subject, absent.visit, absent.why) for absent in left_out))
 
 
 def sentence(text: str) -> str:

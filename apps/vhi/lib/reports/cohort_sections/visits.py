@@ -53,14 +53,14 @@ def visits_section(compared: ComparedVisits) -> Section:
     figures = tuple(
         section_figure(
             f"before_after_{n}",
-            before_after_figure(one.images.stir, one.images.codes, one.images.slices),
-            f"{one.subject} before and after treatment: the same slices of the aligned STIR scans (numbers from 1), and below "
-            f"each what reader {one.reader} kept as inflammation.",
-            f"STIR slices of {one.subject} at both visits.",
+            before_after_figure(pair.images.stir, pair.images.codes, pair.images.slices),
+            f"{pair.subject} before and after treatment: the same slices of the aligned STIR scans (numbers from 1), and below "
+            f"each what reader {pair.reader} kept as inflammation.",
+            f"STIR slices of {pair.subject} at both visits.",
             is_picture=True,
         )
-        for n, one in enumerate((one for one in visits if one.images is not None and one.images.slices), start=1)
-        if one.images is not None
+        for n, pair in enumerate((pair for pair in visits if pair.images is not None and pair.images.slices), start=1)
+        if pair.images is not None
     )
     readers = sorted({visit.reader for visit in visits})
     return replace(

@@ -26,7 +26,7 @@ from ...reproduction.comparisons import (
     composite_dices,
     dices,
 )
-from ...reproduction.run import Found
+from ...reproduction.run import RunResults
 from ..cohort_content import PAPER, CohortFigure, Section, estimate, number
 from ..cohort_sections.shared import section_figure
 from ..parts import Table
@@ -35,7 +35,7 @@ from .shared import matrix, pairs_of, printed_table, scans_of, verdicts
 _TRIALS = ("R11 R21", "R11 R22", "R12 R21", "R12 R22")
 
 
-def overlap_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Section:
+def overlap_section(results: RunResults, groups: Mapping[str, Sequence[Comparison]]) -> Section:
     exact = groups.get(OVERLAPS, [])
     base = Section(
         key="overlap",
@@ -46,32 +46,32 @@ def overlap_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) ->
         ),
         source=f"{PAPER}, section 3.3 and figure 4; generated_files/overlap of the authors' repository",
     )
-    if not found.readers and not exact:
+    if not results.readers and not exact:
         return replace(base, why_not="no readers' masks and no tables of overlap are in the clone.")
     printed = [*groups.get(MANUAL, []), *groups.get(SEMI, [])]
     return replace(
         base,
-        n=f"{len(found.readers)} scans, {sum(len(scan['pairs']) for scan in found.readers.values())} pairs of readings",
+        n=f"{len(results.readers)} scans, {sum(len(scan['pairs']) for scan in results.readers.values())} pairs of readings",
         findings=(
             f"{len(exact)} published overlaps: {verdicts(exact)}." if exact else "The authors' tables are not there.",
-            *(note for _, one in sorted(found.readers.items()) for note in one["notes"]),
+            *(note for _, reader in sorted(results.readers.items()) for note in reader["notes"]),
         ),
         tables=(
             *((matrix("Dice, scan by scan", exact, scans_of(exact), pairs_of(exact), ".4f"),) if exact else ()),
             printed_table("Printed numbers", printed),
         ),
-        figures=_figure_four(found),
+        figures=_figure_four(results),
     )
 
 
-def _figure_four(found: Found) -> tuple[CohortFigure, ...]:
+def _figure_four(results: RunResults) -> tuple[CohortFigure, ...]:
     panels = []
     for title, pairs, method in (
         ("within reader\nmanual", WITHIN, "manual"),
         ("between readers\nmanual", BETWEEN, "manual"),
         ("between readers\nsemi-automatic", (BOTH_SEMI,), "semi-automatic"),
     ):
-        boxes = tuple(Box(pair.replace(" ", "\n"), tuple(dices(found, pair).values()), method) for pair in pairs)
+        boxes = tuple(Box(pair.replace(" ", "\n"), tuple(dices(results, pair).values()), method) for pair in pairs)
         if any(box.values for box in boxes):
             panels.append(BoxPanel(title, boxes))
     if not panels:
@@ -80,7 +80,7 @@ def _figure_four(found: Found) -> tuple[CohortFigure, ...]:
     return (section_figure("figure_4", boxes_figure(panels), caption, "Boxplots of Dice within and between readers."),)
 
 
-def similarity_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Section:
+def similarity_section(results: RunResults, groups: Mapping[str, Sequence[Comparison]]) -> Section:
     similarities, counts = groups.get(SIMILARITIES, []), groups.get(COUNTS, [])
     base = Section(
         key="similarity",
@@ -99,22 +99,22 @@ def similarity_section(found: Found, groups: Mapping[str, Sequence[Comparison]])
         ),
         tables=(
             matrix("Volume similarity, scan by scan", similarities, scans_of(similarities), pairs_of(similarities), ".4f"),
-            _count_table(found, counts),
+            _count_table(results, counts),
         ),
     )
 
 
-def _count_table(found: Found, counts: Sequence[Comparison]) -> Table:
-    readings = sorted({reading for scan in found.readers.values() for reading in scan["voxels"]})
+def _count_table(results: RunResults, counts: Sequence[Comparison]) -> Table:
+    readings = sorted({reading for scan in results.readers.values() for reading in scan["voxels"]})
     differs = {count.what.split(", ")[1] for count in counts if count.verdict == "differs"}
     rows = tuple(
-        (case + (" ≠" if case in differs else ""), *(str(one["voxels"].get(reading, "·")) for reading in readings))
-        for case, one in sorted(found.readers.items())
+        (case + (" ≠" if case in differs else ""), *(str(reader["voxels"].get(reading, "·")) for reading in readings))
+        for case, reader in sorted(results.readers.items())
     )
     return Table("Voxels that each reading marks", ("scan", *readings), rows, note="≠: a published count of the scan differs.")
 
 
-def composite_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Section:
+def composite_section(results: RunResults, groups: Mapping[str, Sequence[Comparison]]) -> Section:
     base = Section(
         key="composite",
         title="Figure 5: each method against the composite reference",
@@ -125,30 +125,30 @@ def composite_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) 
         ),
         source=f"{PAPER}, sections 2.7.1 and 3.3, figure 5; STAPLE: Warfield, Zou and Wells 2004",
     )
-    if not any(scan["composites"] for scan in found.readers.values()):
+    if not any(scan["composites"] for scan in results.readers.values()):
         return replace(base, why_not="no scan has manual and semi-automatic readings of both readers in the clone.")
     readings = [(method, reader) for method in ("semi-automatic", "manual") for reader in ("R1", "R2")]
     rows = []
     for trials in _TRIALS:
         for standard in ("composite", "others", "STAPLE"):
-            values = [list(composite_dices(found, trials, standard, *who).values()) for who in readings]
+            values = [list(composite_dices(results, trials, standard, *who).values()) for who in readings]
             if any(values):
-                medians = (f"{summary(one).median:.4f}" if one else "n/a" for one in values)
+                medians = (f"{summary(dices_of_reader).median:.4f}" if dices_of_reader else "n/a" for dices_of_reader in values)
                 rows.append((trials, standard, str(len(values[0])), *medians))
     header = ("manual trials", "standard", "scans", *(f"{method} {reader}" for method, reader in readings))
     return replace(
         base,
-        n=f"{len(composite_dices(found, FIRST_TRIALS, 'composite', 'manual', 'R1'))} scans",
-        findings=(_best_trials(found),),
+        n=f"{len(composite_dices(results, FIRST_TRIALS, 'composite', 'manual', 'R1'))} scans",
+        findings=(_best_trials(results),),
         tables=(
             printed_table("Printed numbers; both first manual trials vote", groups.get(COMPOSITE, [])),
             Table("Median Dice by choice of trials and by standard", header, tuple(rows), text_columns=2),
         ),
-        figures=_figure_five(found),
+        figures=_figure_five(results),
     )
 
 
-def _best_trials(found: Found) -> str:
+def _best_trials(results: RunResults) -> str:
     """Which choice of manual trials gives what the paper prints."""
     wanted = {
         (method, reader): paper()["numbers"][f"composite_{word}_{reader.lower()}"]["published"]
@@ -157,7 +157,7 @@ def _best_trials(found: Found) -> str:
     }
     equal = []
     for trials in _TRIALS:
-        medians = {who: summary(list(composite_dices(found, trials, "composite", *who).values())).median for who in wanted}
+        medians = {who: summary(list(composite_dices(results, trials, "composite", *who).values())).median for who in wanted}
         if all(Comparison("", "", "", text, medians[who]).verdict == "equal as printed" for who, text in wanted.items()):
             equal.append(trials.replace(" ", " and "))
     if not equal:
@@ -165,11 +165,11 @@ def _best_trials(found: Found) -> str:
     return f"The paper's four medians follow from the manual trials {' or '.join(equal)}."
 
 
-def _figure_five(found: Found) -> tuple[CohortFigure, ...]:
+def _figure_five(results: RunResults) -> tuple[CohortFigure, ...]:
     panels = []
     for method in ("semi-automatic", "manual"):
         boxes = tuple(
-            Box(reader, tuple(composite_dices(found, FIRST_TRIALS, "composite", method, reader).values()), method)
+            Box(reader, tuple(composite_dices(results, FIRST_TRIALS, "composite", method, reader).values()), method)
             for reader in ("R1", "R2")
         )
         if any(box.values for box in boxes):
@@ -181,14 +181,14 @@ def _figure_five(found: Found) -> tuple[CohortFigure, ...]:
     return (section_figure("figure_5", drawing, caption, "Boxplots of Dice of both methods against the composite reference."),)
 
 
-def agreement_section(found: Found) -> Section:
+def agreement_section(results: RunResults) -> Section:
     base = Section(
         key="agreement",
         title="Figure 7, of the scans that are public",
         method="Bland-Altman limits with exact 95% intervals (Carkeet 2015), R1 − R2, in voxels above the sensitive threshold.",
         source=f"{PAPER}, section 3.4 and figure 7",
     )
-    both = {case: one["voxels"] for case, one in sorted(found.readers.items()) if {"R1", "R2"} <= one["voxels"].keys()}
+    both = {case: reader["voxels"] for case, reader in sorted(results.readers.items()) if {"R1", "R2"} <= reader["voxels"].keys()}
     if len(both) < 2:
         return replace(base, why_not="semi-automatic masks of both readers are in the clone of fewer than two scans.")
     first, second = (np.array([volumes[reader] for volumes in both.values()], dtype=float) for reader in ("R1", "R2"))

@@ -12,14 +12,14 @@ from ...figures.reproduction import published_curves_figure, regions_figure, sli
 from ...reproduction.comparison import Comparison
 from ...reproduction.comparisons import TEST, slices_of_test
 from ...reproduction.pictures import Pictures
-from ...reproduction.run import Found, by_use
+from ...reproduction.run import RunResults, by_use
 from ..cohort_content import PAPER, Records, Section, rows_of
 from ..cohort_sections.shared import section_figure
 from ..parts import Table
 from .shared import printed_table
 
 
-def test_scans_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Section:
+def test_scans_section(results: RunResults, groups: Mapping[str, Sequence[Comparison]]) -> Section:
     base = Section(
         key="test",
         title="Figure 2 and supplement S2c: disease region of the test scans",
@@ -29,10 +29,10 @@ def test_scans_section(found: Found, groups: Mapping[str, Sequence[Comparison]])
         ),
         source=f"{PAPER}, section 3.2 and figure 2; generated_files/model_training of the authors' repository",
     )
-    listed = slices_of_test(found)
+    listed = slices_of_test(results)
     scans: dict[str, dict[str, Sequence[float | None]]] = {case: {"paper": values} for case, values in listed.items()}
-    for ensemble in found.ensembles:
-        for case, one in by_use(found, ensemble.name, "test").items():
+    for ensemble in results.ensembles:
+        for case, one in by_use(results, ensemble.name, "test").items():
             scans.setdefault(case, {})[ensemble.name] = one["slice_dice"]
     if not scans:
         return replace(base, why_not="neither test scans with a manual region nor the authors' table of them are in the clone.")
@@ -61,7 +61,7 @@ def _slice_records(scans: Mapping[str, Mapping[str, Sequence[float | None]]]) ->
     return Records("test_slices", ("scan", "networks", "slice_from_1", "dice"), rows_of(rows))
 
 
-def curves_section(found: Found) -> Section:
+def curves_section(results: RunResults) -> Section:
     base = Section(
         key="curves",
         title="Supplement S2: learning curves",
@@ -72,7 +72,7 @@ def curves_section(found: Found) -> Section:
         source=f"{PAPER}, section 3.2, supplement S2; generated_files/model_training of the authors' repository",
     )
     partitions: dict[str, dict[str, np.ndarray]] = {}
-    for text in found.clone.texts:
+    for text in results.clone.texts:
         if text.kind in ("loss", "soft dice"):
             partitions.setdefault(text.of, {})[text.kind] = text.rows
     if not partitions:
@@ -98,7 +98,7 @@ def curves_section(found: Found) -> Section:
     )
 
 
-def additional_section(found: Found, pictures: Pictures) -> Section:
+def additional_section(results: RunResults, pictures: Pictures) -> Section:
     base = Section(
         key="failures",
         title="Supplement S3: scans on which the paper's networks failed",
@@ -110,18 +110,18 @@ def additional_section(found: Found, pictures: Pictures) -> Section:
     )
     rows = []
     for use in ("additional", "test", "study"):
-        for ensemble in found.ensembles:
-            for case, one in sorted(by_use(found, ensemble.name, use).items()):
-                slices = [dice for dice in one["slice_dice"] if dice is not None]
+        for ensemble in results.ensembles:
+            for case, region in sorted(by_use(results, ensemble.name, use).items()):
+                slices = [dice for dice in region["slice_dice"] if dice is not None]
                 learnt = "learnt" if case in ensemble.learnt else "not learnt"
                 lowest = f"{min(slices):.3f}" if slices else "n/a"
-                rows.append((case, use, ensemble.name, learnt, f"{one['dice']:.4f}", f"{np.mean(slices):.4f}", lowest))
+                rows.append((case, use, ensemble.name, learnt, f"{region['dice']:.4f}", f"{np.mean(slices):.4f}", lowest))
     if not rows:
         return replace(base, why_not="no networks were used, or no scan has a manual disease region in the clone.")
     figures = tuple(
         section_figure(
             f"failure_region_{picture.case}",
-            regions_figure(picture.t1w, picture.manual, picture.found, picture.dices),
+            regions_figure(picture.t1w, picture.manual, picture.regions, picture.dices),
             f"{picture.case} ({picture.use}), slice {picture.k + 1}.",
             "T1W slice with manual and found outlines.",
             is_picture=True,
@@ -137,7 +137,7 @@ def additional_section(found: Found, pictures: Pictures) -> Section:
     )
 
 
-def further_section(found: Found) -> Section:
+def further_section(results: RunResults) -> Section:
     base = Section(
         key="further",
         title="Further scans, which the paper judged by eye",
@@ -147,28 +147,30 @@ def further_section(found: Found) -> Section:
         ),
         source=f"{PAPER}, sections 2.5.3 and 3.2",
     )
-    ours = found.regions.get("ours", {})
-    further = {case: one for case, one in ours.items() if case not in found.clone.regions}
+    ours = results.regions.get("ours", {})
+    further = {case: region for case, region in ours.items() if case not in results.clone.regions}
     if not further:
         return replace(base, why_not="no networks were used, or no scan without a manual region is in the clone.")
-    agreeing = [found.agreement[case] for case in further if case in found.agreement]
-    findings = [f"This program warns about {sum(bool(one['warnings']) for one in further.values())} of {len(further)} scans."]
+    agreeing = [results.agreement[case] for case in further if case in results.agreement]
+    findings = [
+        f"This program warns about {sum(bool(region['warnings']) for region in further.values())} of {len(further)} scans."
+    ]
     if agreeing:
         between = summary(agreeing)
         ends = f"{between.low:.4f} to {between.high:.4f}"
         findings.append(f"Dice between the released networks and ours: median {between.median:.4f} ({ends}).")
     findings += [
         f"{case}: Dice {value:.4f} of the region ({name} networks) with the automatic one that the authors publish."
-        for (name, case), value in sorted(found.published_region.items())
+        for (name, case), value in sorted(results.published_region.items())
     ]
     rows = tuple(
         (
             case,
-            "; ".join(one["warnings"]) or "none",
-            f"{one['member_dice']:.4f}" if one["member_dice"] is not None else "n/a",
-            f"{found.agreement[case]:.4f}" if case in found.agreement else "n/a",
+            "; ".join(region["warnings"]) or "none",
+            f"{region['member_dice']:.4f}" if region["member_dice"] is not None else "n/a",
+            f"{results.agreement[case]:.4f}" if case in results.agreement else "n/a",
         )
-        for case, one in sorted(further.items())
+        for case, region in sorted(further.items())
     )
     header = ("scan", "warnings", "Dice of our members", "Dice of both ensembles")
     return replace(

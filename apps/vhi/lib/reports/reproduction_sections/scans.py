@@ -10,41 +10,41 @@ from ...figures.reproduction import workflow_figure
 from ...reproduction.comparison import EQUAL, Comparison
 from ...reproduction.comparisons import DATA, NORMAL_BONE
 from ...reproduction.pictures import Pictures
-from ...reproduction.run import Found
+from ...reproduction.run import RunResults
 from ..cohort_content import PAPER, Section
 from ..cohort_sections.shared import section_figure
 from ..parts import Table
 from .shared import printed_table, verdicts
 
 
-def data_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Section:
+def data_section(results: RunResults, groups: Mapping[str, Sequence[Comparison]]) -> Section:
     return Section(
         key="data",
         title="What is public, and what the paper says of it",
-        n=f"{len(found.clone.t1w)} T1W and {len(found.clone.stir)} STIR scans",
+        n=f"{len(results.clone.t1w)} T1W and {len(results.clone.stir)} STIR scans",
         method=(
             "Files are found by their names and by what tables say of themselves, wherever the folders are. Slices, matrix and "
             "pixel spacing are those of the images' headers. Everything that was passed over is in tables/passed_over.csv."
         ),
         source=f"{PAPER}, sections 2.2 to 2.7",
-        findings=_passed_over(found),
+        findings=_passed_over(results),
         tables=(printed_table("Printed numbers", groups.get(DATA, [])),),
     )
 
 
-def _passed_over(found: Found) -> tuple[str, ...]:
+def _passed_over(results: RunResults) -> tuple[str, ...]:
     reasons: dict[str, int] = {}
-    for file in found.clone.passed_over:
+    for file in results.clone.passed_over:
         reasons[file.why] = reasons.get(file.why, 0) + 1
     if not reasons:
         return ("Every file that could hold numbers was read.",)
     shown = sorted(reasons.items(), key=lambda item: -item[1])[:6]
     more = len(reasons) - len(shown)
     each = "; ".join(f"{count} ({why.rstrip('.')})" for why, count in shown) + (f"; and {more} more reasons" if more else "")
-    return (f"Passed over: {len(found.clone.passed_over)} files: {each}.",)
+    return (f"Passed over: {len(results.clone.passed_over)} files: {each}.",)
 
 
-def bone_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Section:
+def bone_section(results: RunResults, groups: Mapping[str, Sequence[Comparison]]) -> Section:
     comparisons = groups.get(NORMAL_BONE, [])
     base = Section(
         key="normal_bone",
@@ -55,7 +55,7 @@ def bone_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Se
         ),
         source=f"{PAPER}, section 2.5.2; generated_files/normal_bone_intensities of the authors' repository",
     )
-    if not found.bone:
+    if not results.bone:
         return replace(base, why_not="no scan has both STIR and a normal-bone region in the clone.")
     rows = tuple(
         (
@@ -66,12 +66,12 @@ def bone_section(found: Found, groups: Mapping[str, Sequence[Comparison]]) -> Se
             f"{bone['ours_conservative']:.4f}",
             f"{bone['ours_multiple']:.2f}",
         )
-        for case, bone in sorted(found.bone.items())
+        for case, bone in sorted(results.bone.items())
     )
     header = ("scan", "beside the authors' list", "voxels", "sensitive", "conservative", "multiple n")
     return replace(
         base,
-        n=f"{len(found.bone)} scans",
+        n=f"{len(results.bone)} scans",
         findings=(f"{len(comparisons)} numbers beside the authors' lists: {verdicts(comparisons)}.",) if comparisons else (),
         tables=(Table("Thresholds [scanner units]", header, rows, text_columns=2),),
     )
@@ -86,7 +86,7 @@ def _beside(comparisons: Sequence[Comparison], case: str) -> str:
     )
 
 
-def workflow_section(found: Found, pictures: Pictures) -> Section:
+def workflow_section(results: RunResults, pictures: Pictures) -> Section:
     base = Section(
         key="workflow",
         title="Figure 3: automatic segmentation, and what readers left of it",
@@ -96,12 +96,12 @@ def workflow_section(found: Found, pictures: Pictures) -> Section:
         ),
         source=f"{PAPER}, sections 2.5.1 and 2.5.4, figures 1 and 3, supplement S4",
     )
-    if not found.automatic:
+    if not results.automatic:
         return replace(base, why_not="no scan has T1W, STIR, disease region and normal bone in the clone.")
     rows = []
-    for case, one in sorted(found.automatic.items()):
-        shares = (_share(one["cleaned"].get(reader)) for reader in ("R1", "R2"))
-        rows.append((case, f"{one['voxels']:,}", f"{one['conservative_voxels']:,}", str(one["lesions"]), *shares))
+    for case, result in sorted(results.automatic.items()):
+        shares = (_share(result["cleaned"].get(reader)) for reader in ("R1", "R2"))
+        rows.append((case, f"{result['voxels']:,}", f"{result['conservative_voxels']:,}", str(result["lesions"]), *shares))
     header = ("scan", "sensitive voxels", "conservative voxels", "lesions", "of R1's mask inside", "of R2's mask inside")
     figures = [
         section_figure(
@@ -127,10 +127,12 @@ def workflow_section(found: Found, pictures: Pictures) -> Section:
         )
     return replace(
         base,
-        n=f"{len(found.automatic)} scans",
+        n=f"{len(results.automatic)} scans",
         tables=(Table("Automatic segmentation before cleaning", header, tuple(rows)),),
         figures=tuple(figures),
-        findings=tuple(f"{case}: {warning}" for case, one in sorted(found.automatic.items()) for warning in one["warnings"]),
+        findings=tuple(
+            f"{case}: {warning}" for case, result in sorted(results.automatic.items()) for warning in result["warnings"]
+        ),
     )
 
 

@@ -37,8 +37,8 @@ def matrix(title: str, comparisons: Sequence[Comparison], rows: Sequence[str], c
     for case in rows:
         line = [case]
         for column in columns:
-            one = cells.get(f"{column}, {case}")
-            line.append("·" if one is None or math.isnan(one.ours) else f"{one.ours:{form}}{marks[one.verdict]}")
+            cell = cells.get(f"{column}, {case}")
+            line.append("·" if cell is None or math.isnan(cell.ours) else f"{cell.ours:{form}}{marks[cell.verdict]}")
         lines.append(tuple(line))
     note = "= identical to every digit; ≈ equal but for the last digit of the division; ≠ differs; · no mask or no table."
     return Table(title, ("scan", *columns), tuple(lines), note=note)
