@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lib.nets import unet
 from lib.nets.recipes import PLANS, paper_recipe
-from lib.nets.unet import UNet, coarser, with_answers
+from lib.nets.unet import UNet, channels_last, coarser, with_answers
 
 
 def parameters(net: nn.Module) -> int:
@@ -126,6 +127,23 @@ def test_an_odd_level_is_stretched_to_the_skip_from_corner_to_corner():
         # 5 pixels pooled to 2, the last one dropped: the larger of each pair
         found = net(torch.tensor([1.0, 3.0, 2.0, 7.0, 9.0]).expand(1, 1, 5, 5))[0, 0, 0]
     torch.testing.assert_close(found, torch.tensor([3.0, 4.0, 5.0, 6.0, 7.0]))
+
+
+def test_gradients_are_those_of_the_plain_network_to_the_last_bit(monkeypatch):
+    def gradients() -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        net = channels_last(UNet(shuffle=2)).train()
+        images = torch.rand(2, 1, 48, 64).contiguous(memory_format=torch.channels_last)
+        net(images).square().mean().backward()
+        return [parameter.grad for parameter in net.parameters()]
+
+    laid_out = []
+    own = unet._with_whole_gradient
+    monkeypatch.setattr(unet, "_with_whole_gradient", lambda x: laid_out.append(x) or own(x))
+    with_hooks = gradients()
+    assert len(laid_out) == 6  # upsampled and skip of three levels
+    monkeypatch.setattr(unet, "_with_whole_gradient", lambda x: x)
+    assert all(torch.equal(*pair) for pair in zip(with_hooks, gradients(), strict=True))
 
 
 def test_a_network_wants_sizes_as_even_as_the_slices_that_it_learnt():
